@@ -1,0 +1,322 @@
+"""What crosses rooms: plain frozen dataclasses, each one a piece of evidence from the wire.
+
+Nothing here does I/O, and nothing here may import another room of the project: the agent fills these in from
+what it saw, the runner checks them, the panels draw them.
+
+Units, everywhere: `at`, `expires_at`, `resets_at` and their like are POSIX seconds (float); durations are
+seconds (float); money is an integer of minor units with an ISO 4217 currency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self
+
+Verdict = Literal["allow", "deny"]
+"""What a gate says."""
+
+GATES = ("token", "standing", "allowlist", "scope", "limits")
+"""The gates of the protected door, in the order in which a request passes them."""
+
+
+@dataclass(frozen=True)
+class Money:
+    """An amount of money in minor units (cents), with its ISO 4217 currency."""
+
+    amount: int
+    currency: str = "USD"
+
+    def __str__(self) -> str:
+        return f"{self.amount / 100:.2f} {self.currency}"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One HTTP request and its response, recorded where they left and arrived; secrets are already masked.
+
+    `status` is None when no response came; `error` then says why. Bodies are text as sent, or None when there
+    was none; a body that is not text says so in brackets.
+    """
+
+    method: str
+    url: str
+    request_headers: tuple[tuple[str, str], ...]
+    request_body: str | None
+    status: int | None
+    response_headers: tuple[tuple[str, str], ...]
+    response_body: str | None
+    started_at: float
+    seconds: float
+    error: str | None = None
+
+    def header(self, name: str) -> str | None:
+        """The response header called `name` (case-insensitive), or None."""
+        wanted = name.lower()
+        return next((value for key, value in self.response_headers if key.lower() == wanted), None)
+
+
+@dataclass(frozen=True)
+class ResourceMetadata:
+    """OAuth 2.0 Protected Resource Metadata (RFC 9728), as fetched from `url`."""
+
+    url: str
+    resource: str
+    authorization_servers: tuple[str, ...]
+    scopes_supported: tuple[str, ...] = ()
+    name: str | None = None
+    problem: str | None = None
+    """Why it must not be trusted (a `resource` other than the one asked for, RFC 9728 section 3.3), or None."""
+
+
+@dataclass(frozen=True)
+class AuthorityMetadata:
+    """OAuth 2.0 Authorization Server Metadata (RFC 8414), as fetched from `url`."""
+
+    url: str
+    issuer: str
+    token_endpoint: str
+    jwks_uri: str | None = None
+    device_authorization_endpoint: str | None = None
+    authorization_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+    introspection_endpoint: str | None = None
+    userinfo_endpoint: str | None = None
+    registration_endpoint: str | None = None
+    scopes_supported: tuple[str, ...] = ()
+    grant_types_supported: tuple[str, ...] = ()
+    problem: str | None = None
+    """Why it must not be trusted (an `issuer` other than the one asked for, RFC 8414 section 3.3), or None."""
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A refusal that says how to get authority: `WWW-Authenticate` (RFC 6750 section 3, RFC 9728 section 5.1).
+
+    `parameters` are the challenge's own, in the order they came. `resource` and `authority` are what the agent
+    found by following it, each None until it has been fetched.
+    """
+
+    status: int
+    scheme: str
+    parameters: tuple[tuple[str, str], ...]
+    resource: ResourceMetadata | None = None
+    authority: AuthorityMetadata | None = None
+
+    def get(self, name: str) -> str | None:
+        """The parameter called `name`, or None."""
+        return next((value for key, value in self.parameters if key == name), None)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the shop decided about one request, as one gate wrote it; the same fields stand in the audit trail.
+
+    `user` is the human's `sub`; `agent` the agent instance (`act.sub`); `client` the agent's software
+    (`client_id`). `arguments` is a digest, never the arguments themselves (they hold a postal address).
+    """
+
+    audit_id: str
+    at: float
+    verdict: Verdict
+    gate: str
+    """One of `GATES`; `door` where a door without gates let it through."""
+    rule: str
+    """Which rule of that gate spoke, e.g. `token.missing`, `scope.insufficient`, `limits.quota`, `allowed`."""
+    reason: str
+    """One sentence that a person and a model both understand."""
+    remedy: str | None = None
+    """What would make it pass; None for an allow."""
+    door: Literal["open", "protected"] = "protected"
+    tool: str | None = None
+    arguments: str | None = None
+    user: str | None = None
+    username: str | None = None
+    """The human's readable name (RFC 7662 `username`), an email address here."""
+    agent: str | None = None
+    client: str | None = None
+    session: str | None = None
+    consent: str | None = None
+    token_id: str | None = None
+    order_id: str | None = None
+    """The order that this call placed or found again, for a purchase that was allowed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict with these field names; fields that are None are kept."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, given: dict[str, Any]) -> Self:
+        """Read one back; unknown names are ignored, so that a newer server does not break an older agent.
+
+        Raises:
+            KeyError, TypeError: a required field is missing.
+        """
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in given.items() if name in known})
+
+
+@dataclass(frozen=True)
+class LimitUse:
+    """How much of one limit is used. `unit` is "calls", "purchases" or a currency (then minor units)."""
+
+    name: Literal["rate", "purchases", "spending"]
+    used: int
+    limit: int
+    unit: str
+    window: float | None = None
+    """Length of the window in seconds; None where the limit lasts as long as the consent."""
+    resets_at: float | None = None
+
+    @property
+    def left(self) -> int:
+        """What is left, never below zero."""
+        return max(0, self.limit - self.used)
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order as the shop tells it. `replayed` is True when an idempotency key found an earlier order again."""
+
+    id: str
+    item: str
+    size: str
+    company: str
+    price: Money
+    at: float
+    user: str | None
+    agent: str | None
+    consent: str | None
+    replayed: bool = False
+    balance: Money | None = None
+    """What is left of the spending limit that the human granted; None at the open door, where nobody granted any."""
+    spending_limit: Money | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a token, explained. `verified` says whether a check of the agent's own stands behind it."""
+
+    name: str
+    value: str
+    meaning: str
+    verified: bool
+    against: str | None = None
+    """What it was checked against, e.g. "signature, JWKS of http://..."; None where it is merely claimed."""
+
+
+@dataclass(frozen=True)
+class TokenView:
+    """What can honestly be said about a token without printing it."""
+
+    kind: Literal["jwt", "opaque"]
+    masked: str
+    length: int
+    header: tuple[tuple[str, str], ...] = ()
+    claims: tuple[Claim, ...] = ()
+    signature: str | None = None
+    """What the signature was verified against, e.g. "key kid=abc of http://.../oauth2/jwks"; None: not verified."""
+    problems: tuple[str, ...] = ()
+    """Each a reason not to trust or use it: "expired 12 s ago", "audience is X, this shop is Y", ..."""
+    scopes: tuple[str, ...] = ()
+    expires_at: float | None = None
+
+    def claim(self, name: str) -> str | None:
+        """The value of the claim called `name` (dotted for nested ones: `act.sub`), or None."""
+        return next((claim.value for claim in self.claims if claim.name == name), None)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A delegation chain, Human -> Agent -> Action, with where each link was read."""
+
+    human: str
+    human_id: str
+    agent: str
+    client: str
+    session: str
+    consent: str
+    action: str | None
+    """What was done, e.g. "bought a shirt for 25.00 USD"; None when the chain ends at the agent."""
+    token_id: str
+    scopes: tuple[str, ...]
+    spending_limit: Money | None
+    at: float | None
+    source: str
+    """Where it was read: "token claims, verified against ..." or "audit trail entry ..."."""
+    convention: str
+    """Which issuer convention `sub` and `act` were read by, e.g. "RFC 8693: sub is the human, act.sub the agent"."""
+
+
+@dataclass(frozen=True)
+class DeviceCode:
+    """A device authorization response (RFC 8628 section 3.2), without the device code, which is a secret."""
+
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str | None
+    expires_at: float
+    interval: float
+    client: str
+    scopes: tuple[str, ...]
+    spending_limit: Money | None = None
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """One session that a human's consent opened, as the authority lists it to that human."""
+
+    id: str
+    consent: str
+    agent: str
+    client: str
+    client_name: str
+    scopes: tuple[str, ...]
+    created_at: float
+    revoked_at: float | None
+    spending_limit: Money | None = None
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool as the server lists it; `scope` is what the shop's `_meta` says it needs, None where it does not say."""
+
+    name: str
+    description: str
+    arguments: tuple[str, ...]
+    scope: str | None = None
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """Authority taken back: what was revoked, and the same call just before and just after."""
+
+    kind: Literal["agent", "session", "user", "token"]
+    id: str
+    before: Decision | None
+    after: Decision | None
+    seconds: float
+    """From the answer to the revocation to the refusal of the next call."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """Something to take home: a URL, for text and QR code."""
+
+    title: str
+    url: str
+    note: str = ""
+    live: bool = True
+    """False for something that this run did not do and only describes; the panel says so."""
+
+
+@dataclass(frozen=True)
+class BeatHeader:
+    """The top of the screen while a beat plays."""
+
+    id: str
+    title: str
+    number: int
+    of: int
+    speaker: str
+    minutes: float
+    topics: tuple[str, ...] = field(default=())

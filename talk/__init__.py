@@ -1,0 +1,1 @@
+"""The talk as data, and the runner that plays it."""
