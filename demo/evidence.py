@@ -320,3 +320,13 @@ class BeatHeader:
     speaker: str
     minutes: float
     topics: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The same facts before and after something happened, e.g. a restart of the server."""
+
+    title: str
+    rows: tuple[tuple[str, str, str], ...]
+    """(what, before, after)"""
+    conclusion: str = ""
