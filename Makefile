@@ -1,0 +1,50 @@
+# Two commands: `make talk` sets up and plays the whole talk, `make test` sets up and passes the tests.
+# Each needs Python 3.11 or newer and make, nothing else.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: talk test ci check lint bench picture lock clean browser
+
+talk: $(VENV)/run.stamp
+	$(BIN)/demo run --pace brisk
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest
+
+ci: lint test
+	$(BIN)/demo check
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python bench/first_paint.py
+
+picture: $(VENV)/run.stamp
+	$(BIN)/python bench/picture.py
+
+# Pins with hashes and no address, for every platform at once.
+lock: $(VENV)/dev.stamp
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --group build --group dev $(LOCK) -o requirements/dev.txt
+
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header --no-annotate --quiet --upgrade
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found. Install one, or say: make PYTHON=/path/to/python"; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist artifacts *.egg-info

@@ -1,0 +1,130 @@
+"""The global options, settled once: a flag beats the environment, the environment beats demo.toml, that the default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from demo.errors import UsageError
+
+APP = "machine-identity-demo"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for a whole invocation.
+
+    `server` is None for the local server, which is started when needed. `width` is in columns, None for the
+    terminal's own. `state` is the folder that keeps the run, the local server's data and, without a keyring, tokens.
+    """
+
+    server: str | None = None
+    profile: str | None = None
+    state: Path = Path()
+    json: bool = False
+    plain: bool = False
+    width: int | None = None
+    quiet: bool = False
+    wire: bool = False
+    debug: bool = False
+    port: int = 7327
+
+    @property
+    def local(self) -> bool:
+        """Whether the bundled server on this machine is meant."""
+        return self.server is None
+
+
+_TYPES: Mapping[str, type] = {
+    "server": str,
+    "profile": str,
+    "state": Path,
+    "json": bool,
+    "plain": bool,
+    "width": int,
+    "quiet": bool,
+    "wire": bool,
+    "debug": bool,
+    "port": int,
+}
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+
+
+def settle(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> Settings:
+    """Merge the layers.
+
+    Args:
+        flags: options given on the command line; None and False mean not given.
+        environ: the process environment; `DEMO_SERVER`, `DEMO_STATE` and so on count.
+        file: `demo.toml`, which need not exist. `[profiles.NAME]` tables are laid over its top level.
+
+    Raises:
+        UsageError: a value has the wrong type, the file is not TOML, or the profile is unknown.
+    """
+    table = _read(file)
+    profiles = table.pop("profiles", {})
+    given_flags = {name: value for name, value in flags.items() if value not in (None, False)}
+    from_env = {
+        name: _parse(name, environ[f"DEMO_{name.upper()}"], f"DEMO_{name.upper()}")
+        for name in _TYPES
+        if f"DEMO_{name.upper()}" in environ
+    }
+    profile = given_flags.get("profile") or from_env.get("profile") or table.get("profile")
+    if profile is not None:
+        if profile not in profiles:
+            known = ", ".join(sorted(profiles)) or "none"
+            raise UsageError(
+                f"there is no profile {profile!r}", why=f"{file.name} has: {known}", do=f"add [profiles.{profile}]"
+            )
+        table |= profiles[profile]
+    unknown = sorted(set(table) - set(_TYPES))
+    if unknown:
+        raise UsageError(f"{file.name}: unknown setting {unknown[0]!r}", do=f"use one of: {', '.join(sorted(_TYPES))}")
+    from_file = {name: _parse(name, value, f"{file.name}: {name}") for name, value in table.items()}
+    merged = from_file | from_env | given_flags
+    state = merged.pop("state", None)
+    settings = replace(Settings(), **{f.name: merged[f.name] for f in fields(Settings) if f.name in merged})
+    return replace(settings, state=Path(state).expanduser().resolve() if state else default_state())
+
+
+def default_state() -> Path:
+    """The platform's state folder for this program."""
+    import platformdirs  # imported here: only an invocation without --state needs it
+
+    return Path(platformdirs.user_state_dir(APP, appauthor=False))
+
+
+def from_environment(flags: Mapping[str, Any]) -> Settings:
+    """`settle` for this process: its environment, and `demo.toml` in the folder it stands in."""
+    return settle(flags, os.environ, Path("demo.toml"))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file.name} is not valid TOML", why=str(error), do="mend the line it names") from error
+    except OSError as error:
+        raise UsageError(f"{file.name} cannot be read", why=str(error), do="check its permissions") from error
+
+
+def _parse(name: str, value: Any, where: str) -> Any:
+    wanted = _TYPES[name]
+    if wanted is Path and isinstance(value, str) and value:
+        return Path(value)
+    if wanted is bool and isinstance(value, str) and value.lower() in _TRUE | _FALSE:
+        return value.lower() in _TRUE
+    if wanted is int and isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    if type(value) is wanted and value != "":
+        return value
+    raise UsageError(f"{where} is {value!r}", why=f"it must be {_WORDS[wanted]}", do=f"change or remove {where}")
+
+
+_WORDS: Mapping[type, str] = {str: "text", int: "a whole number", bool: "true or false", Path: "a folder's path"}

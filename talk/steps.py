@@ -1,0 +1,207 @@
+"""What a beat's step may say: each kind of step, its options, what can be observed of it and what it can show.
+
+Pure data: the loader (`talk.script`) refuses a step that is not of these, the runner (`talk.runner`) plays them.
+An option maps to the Python type its TOML value must have; the values of `choices` are the only ones allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Mapping
+
+DOORS = ("protected", "open")
+WHO = ("agent", "nobody", "console", "mallory")
+"""Who calls: the talk's agent, nobody (no token), the human's console, or the agent of a human not on the allowlist."""
+TOKENS = ("stored", "other-audience", "expired")
+"""Which token goes along: the stored one, one really issued for another resource, one really issued and really expired."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of step. `observes` names what `expect` may speak of; `shows` the panels, in their usual order."""
+
+    about: str
+    options: Mapping[str, type] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    observes: Mapping[str, type] = field(default_factory=dict)
+    shows: tuple[str, ...] = ()
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it touches the wire, and so must say what it expects."""
+        return bool(self.observes)
+
+
+_CALL_OBSERVES: Mapping[str, type] = {
+    "status": int,
+    "verdict": str,
+    "gate": str,
+    "rule": str,
+    "error": str,
+    "scope": str,
+    "is_error": bool,
+    "attributed": bool,
+    "audited": bool,
+    "order": bool,
+    "replayed": bool,
+    "balance": int,
+    "count": int,
+    "mode": str,
+    "resource_metadata": bool,
+}
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "say": Kind("A sentence or two in large letters.", {"text": str, "title": str}, ("text",), shows=("statement",)),
+        "link": Kind(
+            "Something to take home: a URL as text and QR code.",
+            {"title": str, "url": str, "note": str, "live": bool},
+            ("title", "url"),
+            shows=("link",),
+        ),
+        "tools": Kind(
+            "List a door's tools.",
+            {"door": str, "who": str},
+            choices={"door": DOORS, "who": WHO},
+            observes={"status": int, "count": int, "names": list},
+            shows=("tools", "exchange"),
+        ),
+        "call": Kind(
+            "Call a tool. `same_as` names an earlier purchase step whose idempotency key and arguments it reuses.",
+            {"tool": str, "args": dict, "door": str, "who": str, "token": str, "same_as": str},
+            ("tool",),
+            {"door": DOORS, "who": WHO, "token": TOKENS},
+            _CALL_OBSERVES,
+            ("exchange", "challenge", "decision", "order", "limits"),
+        ),
+        "challenge": Kind(
+            "Call without a token and follow the challenge: RFC 9728, then RFC 8414.",
+            {"tool": str},
+            observes={
+                "status": int,
+                "scheme": str,
+                "error": str,
+                "scope": str,
+                "resource": str,
+                "authority": str,
+                "trusted": bool,
+                "device_flow": bool,
+            },
+            shows=("exchange", "challenge"),
+        ),
+        "login": Kind(
+            "Device login (RFC 8628): the human is asked, and decides on the authority's pages. `spending` in cents.",
+            {"who": str, "account": str, "scopes": list, "spending": int, "decide": str, "ask": bool},
+            ("scopes",),
+            {"who": WHO, "decide": ("approve", "deny")},
+            {
+                "granted": bool,
+                "error": str,
+                "scopes": list,
+                "left_out": list,
+                "spending": int,
+                "human": str,
+                "consent_matches": bool,
+                "verified": bool,
+                "delegated": bool,
+            },
+            ("device", "token", "chain"),
+        ),
+        "whoami": Kind(
+            "Read the stored token, check it, and ask the authority's userinfo whether it agrees.",
+            {"who": str},
+            choices={"who": WHO},
+            observes={
+                "verified": bool,
+                "human": str,
+                "delegated": bool,
+                "agrees": bool,
+                "short_lived": bool,
+                "scopes": list,
+                "problems": int,
+            },
+            shows=("token", "chain"),
+        ),
+        "burst": Kind(
+            "Call one tool again and again until it is refused, wait as long as the refusal says, and call once more.",
+            {"tool": str, "at_most": int},
+            ("tool",),
+            observes={
+                "status": int,
+                "gate": str,
+                "rule": str,
+                "allowed": int,
+                "limit": int,
+                "retry_after": bool,
+                "recovered": bool,
+            },
+            shows=("decision", "limits"),
+        ),
+        "audit": Kind(
+            "Read the audit trail as the human, and compare it with every decision this run has seen.",
+            {},
+            observes={"complete": bool, "missing": int, "traced": bool, "nobody": bool, "refusals": bool},
+            shows=("audit", "chain"),
+        ),
+        "sessions": Kind(
+            "List the sessions that the human's consents opened, as the human.",
+            {},
+            observes={"human": str, "live": int, "agents": int},
+            shows=("sessions",),
+        ),
+        "revoke": Kind(
+            "Call, take authority back as the human, and call again at once.",
+            {"what": str, "tool": str},
+            ("what", "tool"),
+            {"what": ("session", "agent", "user", "token")},
+            {"before": str, "after": str, "status": int, "gate": str, "rule": str, "error": str},
+            ("revocation", "decision"),
+        ),
+        "reinstate": Kind(
+            "Give standing back to an agent or a user, as the human, and call again.",
+            {"what": str, "tool": str},
+            ("what", "tool"),
+            {"what": ("agent", "user")},
+            {"status": int, "verdict": str, "gate": str, "rule": str},
+            ("decision",),
+        ),
+        "rival": Kind(
+            "Another agent tries this agent's refresh token at the authority; then this agent refreshes.",
+            {},
+            observes={"status": int, "error": str, "unharmed": bool},
+            shows=("exchange",),
+        ),
+        "restart": Kind(
+            "Stop the local server and start it again: what was granted and bought must still stand.",
+            {},
+            observes={"new_process": bool, "orders_kept": bool, "sessions_kept": bool},
+            shows=("comparison",),
+        ),
+    }
+)
+
+MATCHERS = ("_has", "_min", "_max")
+"""Suffixes of an `expect` key: the observed list contains; the observed number is at least, or at most."""
+
+
+def base_key(key: str) -> str:
+    """The observable that an `expect` key speaks of: `names_has` speaks of `names`."""
+    return next((key[: -len(suffix)] for suffix in MATCHERS if key.endswith(suffix)), key)
+
+
+def holds(key: str, wanted: Any, observed: Mapping[str, Any]) -> bool:
+    """Whether one expectation holds. A missing observation holds nothing, whatever was wanted."""
+    name = base_key(key)
+    if name not in observed:
+        return False
+    seen = observed[name]
+    if key.endswith("_has"):
+        items = wanted if isinstance(wanted, list) else [wanted]
+        return isinstance(seen, list) and all(item in seen for item in items)
+    if key.endswith("_min"):
+        return isinstance(seen, int | float) and seen >= wanted
+    if key.endswith("_max"):
+        return isinstance(seen, int | float) and seen <= wanted
+    return type(seen) is type(wanted) and bool(seen == wanted)
