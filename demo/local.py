@@ -1,0 +1,218 @@
+"""Find, start and stop the local server of one state folder, from another process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.errors import EnvironmentNotReady
+
+START_SECONDS = 20.0
+STOP_SECONDS = 6.0
+Waiting = Callable[[str, float], None]
+"""Called about ten times a second while something is awaited: what for, and how many seconds are left at most."""
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """A running local server. `world` names its data: it changes only when the data is reset."""
+
+    base_url: str
+    pid: int
+    instance: str
+    world: str
+
+
+def _quietly(_what: str, _left: float) -> None:
+    return None
+
+
+def find(state: Path) -> LocalServer | None:
+    """The running server of this state, or None. A stale ready file counts for nothing: only an answer does."""
+    try:
+        written = json.loads((state / "server.json").read_text("utf-8"))
+        server = LocalServer(**{name: written[name] for name in ("base_url", "pid", "instance", "world")})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    about = _health(server.base_url)
+    return server if about is not None and about.get("instance") == server.instance else None
+
+
+def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[LocalServer, str | None]:
+    """The running server of this state, started when there is none.
+
+    Args:
+        state: the folder of its data.
+        port: where to listen; when something else has taken it, the port of last time or a free one is used.
+        waiting: told what is awaited while it starts.
+
+    Returns:
+        The server, and a sentence worth showing (it was started; it had to move to another port) or None.
+
+    Raises:
+        EnvironmentNotReady: it cannot be started; the reason is the server's own.
+    """
+    if (server := find(state)) is not None:
+        return server, None
+    _make(state)
+    last = _last_port(state)
+    chosen, moved = next(
+        ((candidate, candidate != port) for candidate in (last or port, port, 0) if candidate == 0 or _free(candidate)),
+        (0, True),
+    )
+    process = _spawn(state, chosen)
+    deadline = time.monotonic() + START_SECONDS
+    while (left := deadline - time.monotonic()) > 0:
+        # Another command may have started one at the same moment: then ours has bowed out, and theirs is the one.
+        if (server := find(state)) is not None:
+            _remember_port(state, server.base_url)
+            note = (
+                f"port {port} is taken: the local server is at {server.base_url}" if moved and chosen != last else None
+            )
+            return server, note
+        if process.poll() is not None and not _held(state):
+            break
+        waiting("the local server to start", left)
+        time.sleep(0.05)
+    if process.poll() is None:
+        process.terminate()
+    raise EnvironmentNotReady(
+        "the local server did not start",
+        why=_last_words(state) or f"no answer within {START_SECONDS:.0f} s",
+        do="see what is in the way with: demo doctor",
+    )
+
+
+def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
+    """Stop the server of this state; None when none ran. Waits until it is gone (bounded), then insists."""
+    server = find(state) or _unresponsive(state)
+    if server is None:
+        (state / "server.json").unlink(missing_ok=True)
+        return None
+    for sign in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server.pid, sign)
+        deadline = time.monotonic() + STOP_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            if not _held(state):
+                (state / "server.json").unlink(missing_ok=True)
+                return server
+            waiting("the local server to stop", left)
+            time.sleep(0.05)
+    raise EnvironmentNotReady(
+        f"the local server (pid {server.pid}) does not stop", do="end that process, then try again"
+    )
+
+
+def forget(state: Path) -> None:
+    """Delete the stopped server's data: orders, consents, sessions, limits, its audit trail and its port."""
+    for name in ("server.sqlite3", "server.sqlite3-wal", "server.sqlite3-shm", "server.json", "server.port"):
+        (state / name).unlink(missing_ok=True)
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port now."""
+    return _free(port)
+
+
+def _unresponsive(state: Path) -> LocalServer | None:
+    # The lock is held, so the process that wrote the ready file lives: its pid cannot be somebody else's by now.
+    if not _held(state):
+        return None
+    try:
+        written = json.loads((state / "server.json").read_text("utf-8"))
+        return LocalServer(**{name: written[name] for name in ("base_url", "pid", "instance", "world")})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _held(state: Path) -> bool:
+    import filelock  # imported here: the common path, an answering server, does not need it
+
+    try:
+        with filelock.FileLock(state / "server.lock").acquire(timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False
+
+
+def _health(base_url: str, timeout: float = 2.0) -> dict[str, object] | None:
+    # urllib, not the agent's HTTP client: this runs before the first paint of every command.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{base_url}/health", timeout=timeout) as answer:
+            about = json.loads(answer.read(10_000))
+    except (OSError, ValueError, urllib.error.URLError):
+        return None
+    return about if isinstance(about, dict) else None
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+        return True
+
+
+def _make(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = state / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise EnvironmentNotReady(
+            f"the state folder {state} cannot be written",
+            why=error.strerror or str(error),
+            do="choose another with --state DIR",
+        ) from error
+    if shutil.disk_usage(state).free < 20_000_000:
+        raise EnvironmentNotReady(f"the disk of {state} is full", do="free some space, or choose --state DIR elsewhere")
+
+
+def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
+    with (state / "server.log").open("ab") as log:
+        log.truncate(0)
+        return subprocess.Popen(
+            [sys.executable, "-m", "demo.server", "--state", str(state), "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the presenter's terminal is not meant for the server
+            cwd=Path(__file__).parent.parent,
+        )
+
+
+def _last_words(state: Path) -> str:
+    with contextlib.suppress(OSError):
+        lines = (state / "server.log").read_text("utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+    return ""
+
+
+def _last_port(state: Path) -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        return int((state / "server.port").read_text("utf-8"))
+    return None
+
+
+def _remember_port(state: Path, base_url: str) -> None:
+    # The port is part of the issuer's name: coming back at another one would make every token a stranger's.
+    (state / "server.port").write_text(base_url.rsplit(":", 1)[1], "utf-8")

@@ -1,0 +1,237 @@
+"""The local server: the shop's two doors and the authority as one ASGI app, and the process that serves it.
+
+The only place that knows both rooms. It hands each the other's public address, never the other's objects.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import socket
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from demo import __version__
+from demo.errors import EnvironmentNotReady
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+NAME = "machine-identity-demo"
+DEFAULT_PORT = 7327
+IDLE_SECONDS = 3 * 3600.0
+"""A server nobody has talked to for this long stops by itself."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where a local server is, as it writes it into its ready file. `world` changes only when the data is reset."""
+
+    base_url: str
+    pid: int
+    instance: str
+    world: str
+
+
+class Guard:
+    """ASGI wrapper: refuses a foreign `Host` (421) or `Origin` (403) on every path (DNS rebinding, MCP 2026-07-28
+    transports, security), and remembers when somebody last called."""
+
+    def __init__(self, app: ASGIApp, origins: frozenset[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self.app = app
+        self.origins = origins
+        self.hosts = frozenset(urlsplit(origin).netloc for origin in origins)
+        self.clock = clock
+        self.last_call = clock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        self.last_call = self.clock()
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        host, origin = headers.get(b"host", ""), headers.get(b"origin")
+        if host not in self.hosts:
+            await _refuse(scope, receive, send, 421, f"this server is not {host or 'nameless'}")
+        elif origin is not None and origin not in self.origins:
+            await _refuse(scope, receive, send, 403, f"requests from pages of {origin} are not served")
+        else:
+            await self.app(scope, receive, send)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: str) -> None:
+    from starlette.responses import JSONResponse
+
+    await JSONResponse({"error": "invalid_request", "error_description": why}, status)(scope, receive, send)
+
+
+def origins_of(base_url: str) -> frozenset[str]:
+    """The origins under which a server at `base_url` may be called: its own, and on loopback the other spellings."""
+    parts = urlsplit(base_url)
+    if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        return frozenset({base_url})
+    return frozenset(f"http://{name}:{parts.port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+
+
+def create_app(base_url: str, database: Path, *, instance: str = "", clock: Callable[[], float] = time.time) -> Guard:
+    """The whole local server as one ASGI app.
+
+    Args:
+        base_url: its origin without a trailing slash; also the authority's issuer.
+        database: the SQLite file for everything it remembers; made when missing.
+        instance: a name of this process for `/health`.
+        clock: POSIX seconds; tests move it.
+    """
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    from demo.authority import AuthorityConfig, create_authority
+    from demo.shop import ShopConfig, create_shop
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    world, introspection_secret = _settle_world(database)
+    introspection = ("shop", introspection_secret)
+    authority = create_authority(
+        AuthorityConfig(
+            issuer=base_url,
+            database=database,
+            resources=(f"{base_url}/mcp", f"{base_url}/account"),
+            resource_server=introspection,
+            clock=clock,
+        )
+    )
+    shop = create_shop(
+        ShopConfig(base_url=base_url, database=database, issuer=base_url, introspection=introspection, clock=clock)
+    )
+
+    async def health(_: Request) -> JSONResponse:
+        about = {"name": NAME, "version": __version__, "instance": instance, "world": world, "pid": os.getpid()}
+        return JSONResponse(about, headers={"Cache-Control": "no-store"})
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with shop.lifespan():
+            yield
+
+    app = Starlette(routes=[Route("/health", health), *authority, *shop.routes], lifespan=lifespan)
+    return Guard(app, origins_of(base_url))
+
+
+def _settle_world(database: Path) -> tuple[str, str]:
+    """The name of this data, and the shop's secret at the authority's introspection endpoint; both made once."""
+    with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection, connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE IF NOT EXISTS world (id TEXT NOT NULL, secret TEXT NOT NULL)")
+        connection.execute("BEGIN IMMEDIATE")
+        row = connection.execute("SELECT id, secret FROM world").fetchone()
+        if row is None:
+            row = (secrets.token_hex(8), secrets.token_urlsafe(32))
+            connection.execute("INSERT INTO world VALUES (?, ?)", row)
+    database.chmod(0o600)
+    return str(row[0]), str(row[1])
+
+
+def serve(
+    *,
+    host: str,
+    port: int,
+    state: Path,
+    idle_seconds: float = IDLE_SECONDS,
+    announce: Callable[[Serving], None] = lambda serving: None,
+) -> None:
+    """Serve until a signal, or until nobody has called for `idle_seconds`. Blocks.
+
+    Holds `server.lock` in the state folder while it lives, so that there is one server for one state, and a pid found
+    in `server.json` is known to be ours as long as the lock is held.
+
+    Raises:
+        EnvironmentNotReady: the port is taken, or another server already serves this state.
+    """
+    import filelock
+    import uvicorn
+
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = filelock.FileLock(state / "server.lock")
+    try:
+        held = lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise EnvironmentNotReady(
+            "a local server already runs for this state", do="use it, or stop it with: demo stop"
+        ) from error
+    with held, _bind(host, port) as sock:
+        shown = f"[{host}]" if ":" in host else host
+        base_url = f"http://{shown}:{sock.getsockname()[1]}"
+        instance = secrets.token_hex(6)
+        guard = create_app(base_url, state / "server.sqlite3", instance=instance)
+        serving = Serving(base_url, os.getpid(), instance, _settle_world(state / "server.sqlite3")[0])
+        config = uvicorn.Config(
+            guard, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
+        )
+        server = uvicorn.Server(config)
+        threading.Thread(target=_stop_when_idle, args=(guard, server, idle_seconds), daemon=True).start()
+        ready = state / "server.json"
+        _write(ready, serving)
+        announce(serving)
+        try:
+            server.run(sockets=[sock])
+        finally:
+            ready.unlink(missing_ok=True)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(128)
+    except OSError as error:
+        sock.close()
+        raise EnvironmentNotReady(
+            f"{host}:{port} cannot be listened on", why=error.strerror or str(error), do="choose another with --port"
+        ) from error
+    return sock
+
+
+def _write(ready: Path, serving: Serving) -> None:
+    part = ready.with_suffix(".part")
+    part.write_text(json.dumps(serving.__dict__), "utf-8")
+    part.replace(ready)  # atomic: a reader sees the whole file or none
+
+
+def _stop_when_idle(guard: Guard, server: object, idle_seconds: float) -> None:
+    while guard.clock() - guard.last_call < idle_seconds:
+        time.sleep(min(5.0, idle_seconds))
+    server.should_exit = True  # type: ignore[attr-defined]  # uvicorn.Server, not imported at module level
+
+
+def main() -> None:
+    """`python -m demo.server`: what `demo next` starts in the background."""
+    parser = argparse.ArgumentParser(prog="demo.server", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--idle-seconds", type=float, default=IDLE_SECONDS)
+    given = parser.parse_args()
+    try:
+        serve(host=given.host, port=given.port, state=given.state, idle_seconds=given.idle_seconds)
+    except EnvironmentNotReady as error:
+        sys.stderr.write(f"{error.what}: {error.why or error.do}\n")
+        raise SystemExit(error.exit_code) from error
+
+
+if __name__ == "__main__":
+    main()
