@@ -150,7 +150,7 @@ def serve(
     port: int,
     state: Path,
     idle_seconds: float = IDLE_SECONDS,
-    announce: Callable[[Serving], None] = lambda serving: None,
+    announce: Callable[[Serving], None] | None = None,
 ) -> None:
     """Serve until a signal, or until nobody has called for `idle_seconds`. Blocks.
 
@@ -166,7 +166,7 @@ def serve(
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = filelock.FileLock(state / "server.lock")
     try:
-        held = lock.acquire(timeout=0)
+        held = lock.acquire(timeout=2)  # not 0: a command that merely asks who holds it has it for a moment
     except filelock.Timeout as error:
         raise EnvironmentNotReady(
             "a local server already runs for this state", do="use it, or stop it with: demo stop"
@@ -184,7 +184,8 @@ def serve(
         threading.Thread(target=_stop_when_idle, args=(guard, server, idle_seconds), daemon=True).start()
         ready = state / "server.json"
         _write(ready, serving)
-        announce(serving)
+        if announce is not None:
+            announce(serving)
         try:
             server.run(sockets=[sock])
         finally:

@@ -6,15 +6,16 @@ An option maps to the Python type its TOML value must have; the values of `choic
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Mapping
+from typing import Any
 
 DOORS = ("protected", "open")
 WHO = ("agent", "nobody", "console", "mallory")
-"""Who calls: the talk's agent, nobody (no token), the human's console, or the agent of a human not on the allowlist."""
+"""Who calls: the talk's agent, nobody (no token), the human's console, the agent of a human not on the allowlist."""
 TOKENS = ("stored", "other-audience", "expired")
-"""Which token goes along: the stored one, one really issued for another resource, one really issued and really expired."""
+"""Which token goes along: the stored one, one issued for another resource, one issued and left to expire."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ _CALL_OBSERVES: Mapping[str, type] = {
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "say": Kind("A sentence or two in large letters.", {"text": str, "title": str}, ("text",), shows=("statement",)),
+        "say": Kind(
+            "A sentence or two in large letters.", {"text": str, "title": str}, ("text",), shows=("statement",)
+        ),
         "link": Kind(
             "Something to take home: a URL as text and QR code.",
             {"title": str, "url": str, "note": str, "live": bool},

@@ -1,0 +1,243 @@
+"""One performance: which plan, where the cursor stands, what was seen; kept so that `kill -9` loses nothing.
+
+Every write is one SQLite transaction in its own file (`run.sqlite3`). A step is written down twice: before it is
+played (an attempt) and after (its result). The cursor is a beat's id, so that editing a talk shifts nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from demo.errors import EnvironmentNotReady
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS run (
+    id TEXT PRIMARY KEY, plan TEXT NOT NULL, talk TEXT, server TEXT, world TEXT, started_at REAL NOT NULL,
+    cursor TEXT, cursor_done INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS attempt (run TEXT, beat TEXT, step TEXT, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS result (
+    run TEXT, beat TEXT, step TEXT, play INTEGER, at REAL NOT NULL, result TEXT NOT NULL,
+    PRIMARY KEY (run, beat, step, play));
+CREATE TABLE IF NOT EXISTS played (
+    run TEXT, beat TEXT, play INTEGER, started_at REAL NOT NULL, ended_at REAL, ok INTEGER,
+    PRIMARY KEY (run, beat, play));
+"""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step did. `observed` holds what `expect` may speak of; `failed` the expectations that did not hold."""
+
+    id: str
+    do: str
+    ok: bool
+    seconds: float
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    observed: Mapping[str, Any] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
+    http_status: int | None = None
+    decision: Mapping[str, Any] | None = None
+    decisions: tuple[Mapping[str, Any], ...] = ()
+    """Every decision seen in this step, for the audit beat; `decision` is the one the step is about."""
+    skipped: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class BeatResult:
+    """What one beat did."""
+
+    id: str
+    title: str
+    topics: tuple[str, ...]
+    ok: bool
+    seconds: float
+    steps: tuple[StepResult, ...]
+    skipped: str | None = None
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a run stands: on `beat`, which was played to its end or not. `beat` None: nothing played yet."""
+
+    beat: str | None
+    done: bool
+
+
+class Run:
+    """The run kept in a state folder. Use `Run.open`; only the holder of `performing()` writes."""
+
+    def __init__(self, connection: sqlite3.Connection, state: Path) -> None:
+        self._db = connection
+        self._state = state
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, state: Path) -> Iterator[Run]:
+        """Open the state folder's run file, making it when missing.
+
+        Raises:
+            EnvironmentNotReady: the folder cannot be written, or the file is not ours.
+        """
+        try:
+            state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            connection = sqlite3.connect(state / "run.sqlite3", timeout=10, isolation_level=None)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.executescript(_TABLES)
+        except (OSError, sqlite3.Error) as error:
+            raise EnvironmentNotReady(
+                f"the run cannot be kept in {state}", why=str(error), do="choose another folder with --state DIR"
+            ) from error
+        with contextlib.closing(connection):
+            yield cls(connection, state)
+
+    @contextlib.contextmanager
+    def performing(self) -> Iterator[None]:
+        """Hold the run for playing. The operating system lets go of it when the process dies, however it dies.
+
+        Raises:
+            EnvironmentNotReady: another command is playing right now.
+        """
+        import filelock
+
+        try:
+            held = filelock.FileLock(self._state / "run.lock").acquire(timeout=0.2)
+        except filelock.Timeout as error:
+            raise EnvironmentNotReady(
+                "another demo command is playing this run right now",
+                do="wait for it to end, or give this one a run of its own with --state DIR",
+            ) from error
+        with held:
+            yield
+
+    @property
+    def id(self) -> str | None:
+        """The run's id, None when no run has begun."""
+        row = self._db.execute("SELECT id FROM run").fetchone()
+        return str(row[0]) if row else None
+
+    def begin(self, *, plan: str, talk: str | None, server: str, world: str) -> str:
+        """Begin a fresh run, forgetting the one before. Returns its id."""
+        run = f"run_{secrets.token_hex(8)}"
+        with self._transaction():
+            for table in ("run", "attempt", "result", "played"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._db.execute(
+                "INSERT INTO run (id, plan, talk, server, world, started_at) VALUES (?, ?, ?, ?, ?, ?)",
+                (run, plan, talk, server, world, time.time()),
+            )
+        return run
+
+    def clear(self) -> None:
+        """Forget the run."""
+        with self._transaction():
+            for table in ("run", "attempt", "result", "played"):
+                self._db.execute(f"DELETE FROM {table}")
+
+    def about(self) -> Mapping[str, Any] | None:
+        """plan, talk, server, world, started_at of the run; None when none has begun."""
+        row = self._db.execute("SELECT plan, talk, server, world, started_at FROM run").fetchone()
+        return dict(zip(("plan", "talk", "server", "world", "started_at"), row, strict=True)) if row else None
+
+    def settle(self, *, server: str, world: str) -> None:
+        """Note that the run goes on at this server with this data."""
+        with self._transaction():
+            self._db.execute("UPDATE run SET server = ?, world = ?", (server, world))
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where the run stands."""
+        row = self._db.execute("SELECT cursor, cursor_done FROM run").fetchone()
+        return Cursor(row[0], bool(row[1])) if row else Cursor(None, False)
+
+    def place(self, beat: str | None, *, done: bool) -> None:
+        """Put the cursor on a beat: `done` as if it had been played, so that `next` plays the one after it."""
+        with self._transaction():
+            self._db.execute("UPDATE run SET cursor = ?, cursor_done = ?", (beat, int(done)))
+
+    def start_beat(self, beat: str) -> int:
+        """The cursor goes to this beat, not yet done. Returns the number of this play (1 for the first)."""
+        with self._transaction():
+            play = 1 + self._one("SELECT COALESCE(MAX(play), 0) FROM played WHERE beat = ?", beat)
+            self._db.execute(
+                "INSERT INTO played (run, beat, play, started_at) VALUES ((SELECT id FROM run), ?, ?, ?)",
+                (beat, play, time.time()),
+            )
+            self._db.execute("UPDATE run SET cursor = ?, cursor_done = 0", (beat,))
+        return play
+
+    def open_play(self, beat: str) -> int | None:
+        """The play of this beat that was begun and never ended (a crash), or None."""
+        row = self._db.execute(
+            "SELECT play FROM played WHERE beat = ? AND ended_at IS NULL ORDER BY play DESC", (beat,)
+        ).fetchone()
+        return int(row[0]) if row else None
+
+    def end_beat(self, beat: str, play: int, *, ok: bool, moves_cursor: bool = True) -> None:
+        """The beat was played to its end: one transaction ends the play and moves the cursor."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE played SET ended_at = ?, ok = ? WHERE beat = ? AND play = ?", (time.time(), ok, beat, play)
+            )
+            if moves_cursor:
+                self._db.execute("UPDATE run SET cursor = ?, cursor_done = 1", (beat,))
+
+    def attempt(self, beat: str, step: str) -> int:
+        """Write down that a step is about to be played. Returns how often it was attempted before, in any play."""
+        with self._transaction():
+            before = self._one("SELECT COUNT(*) FROM attempt WHERE beat = ? AND step = ?", beat, step)
+            self._db.execute("INSERT INTO attempt VALUES ((SELECT id FROM run), ?, ?, ?)", (beat, step, time.time()))
+        return before
+
+    def record(self, beat: str, play: int, result: StepResult) -> None:
+        """Write down a step's result."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO result VALUES ((SELECT id FROM run), ?, ?, ?, ?, ?)",
+                (beat, result.id, play, time.time(), json.dumps(result.__dict__)),
+            )
+
+    def results(self, beat: str, play: int) -> dict[str, StepResult]:
+        """The results of one play of a beat, by step id."""
+        rows = self._db.execute("SELECT step, result FROM result WHERE beat = ? AND play = ?", (beat, play))
+        return {step: _read(result) for step, result in rows}
+
+    def all_results(self) -> list[StepResult]:
+        """Every step result of this run, oldest first."""
+        return [_read(row[0]) for row in self._db.execute("SELECT result FROM result ORDER BY at, rowid")]
+
+    def beats_played(self) -> dict[str, bool]:
+        """The beats played to their end, with whether the latest such play was as expected."""
+        rows = self._db.execute("SELECT beat, ok FROM played WHERE ended_at IS NOT NULL ORDER BY play")
+        return {beat: bool(ok) for beat, ok in rows}
+
+    def seconds_on(self, beat: str) -> float:
+        """Seconds from the first start of this beat to its latest end (or until now, while it plays)."""
+        row = self._db.execute("SELECT MIN(started_at), MAX(ended_at) FROM played WHERE beat = ?", (beat,)).fetchone()
+        return 0.0 if row[0] is None else (row[1] or time.time()) - row[0]
+
+    def _one(self, query: str, *values: Any) -> int:
+        return int(self._db.execute(query, values).fetchone()[0])
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _read(text: str) -> StepResult:
+    given = json.loads(text)
+    return StepResult(**given | {"failed": tuple(given["failed"]), "decisions": tuple(given["decisions"])})
