@@ -77,7 +77,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ("tool",),
             {"door": DOORS, "who": WHO, "token": TOKENS},
             _CALL_OBSERVES,
-            ("exchange", "challenge", "decision", "order", "limits"),
+            ("exchange", "challenge", "decision", "order", "limits", "chain"),
         ),
         "challenge": Kind(
             "Call without a token and follow the challenge: RFC 9728, then RFC 8414.",

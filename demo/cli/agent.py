@@ -1,0 +1,134 @@
+"""Commands of the agent, a la carte: tools, call, orders."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from demo.cli.context import cast_for, console_for, say_json, settings_of
+from demo.errors import AUTHORITY, EXPECTATION, OK, UsageError
+
+if TYPE_CHECKING:
+    from demo.client.outcome import CallOutcome
+    from demo.settings import Settings
+
+OpenOption = Annotated[bool, typer.Option("--open", help="At the door without auth, as anonymous.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (tools, call, orders):
+        app.command()(command)
+
+
+def tools(context: typer.Context, open_: OpenOption = False) -> int:
+    """The tools that the server offers."""
+    settings = settings_of(context)
+    agent = cast_for(settings).agent()
+    outcome = agent.tools(door="open" if open_ else "protected", token=_token(agent, open_))
+    from demo import panels
+
+    console = console_for(settings)
+    if settings.wire:
+        for exchange in outcome.exchanges:
+            console.print(panels.exchange(exchange))
+    if outcome.status != 200:
+        if settings.json:
+            say_json({"schema": 1, "status": outcome.status, "tools": []})
+        elif outcome.decision is not None:
+            console.print(panels.decision(outcome.decision))
+        elif outcome.challenge is not None:
+            console.print(panels.challenge(outcome.challenge))
+        return AUTHORITY
+    if settings.json:
+        listed = [
+            {"name": one.name, "description": one.description, "arguments": list(one.arguments), "scope": one.scope}
+            for one in outcome.tools
+        ]
+        say_json({"schema": 1, "status": outcome.status, "tools": listed})
+    else:
+        console.print(panels.tools(outcome.tools))
+    return OK
+
+
+def call(
+    context: typer.Context,
+    tool: Annotated[str, typer.Argument(help="The tool's name; demo tools lists them.", show_default=False)],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[K=V]...", help="Its arguments.")] = None,
+    open_: OpenOption = False,
+) -> int:
+    """Call a tool as the agent, and show what was decided."""
+    settings = settings_of(context)
+    given = _arguments(arguments or [])
+    agent = cast_for(settings).agent()
+    return _show(settings, agent.call(tool, given, door="open" if open_ else "protected", token=_token(agent, open_)))
+
+
+def orders(context: typer.Context, open_: OpenOption = False) -> int:
+    """The orders made in the human's name; at the open door everybody's, addresses and all."""
+    settings = settings_of(context)
+    agent = cast_for(settings).agent()
+    door = "open" if open_ else "protected"
+    return _show(settings, agent.call("listMcpShopOrders", {}, door=door, token=_token(agent, open_)))
+
+
+def _token(agent: Any, open_: bool) -> str:
+    # Without a stored token the call goes out without one: the refusal is the answer, and it says what to do.
+    return "none" if open_ or agent.stored() is None else "stored"
+
+
+def _arguments(pairs: list[str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise UsageError(f"{pair!r} is not an argument", do="write arguments as name=value")
+        if name in given:
+            raise UsageError(f"the argument {name!r} is given twice", do="give it once")
+        # name:=JSON for anything but text, as HTTPie writes it.
+        if name.endswith(":"):
+            try:
+                given[name[:-1]] = json.loads(value)
+            except ValueError as error:
+                raise UsageError(
+                    f"{value!r} is not JSON", why=str(error), do="write name:=JSON, or name=text"
+                ) from error
+        else:
+            given[name] = value
+    return given
+
+
+def _show(settings: Settings, outcome: CallOutcome) -> int:
+    from demo import panels
+
+    refused = outcome.decision is not None and outcome.decision.verdict == "deny"
+    code = AUTHORITY if refused or outcome.status in (401, 403) else EXPECTATION if outcome.is_error else OK
+    if settings.json:
+        say_json(
+            {
+                "schema": 1,
+                "tool": outcome.tool,
+                "status": outcome.status,
+                "is_error": outcome.is_error,
+                "decision": outcome.decision.to_dict() if outcome.decision else None,
+                "result": outcome.structured,
+                "text": outcome.text,
+            }
+        )
+        return code
+    console = console_for(settings)
+    if settings.wire:
+        for exchange in outcome.exchanges:
+            console.print(panels.exchange(exchange))
+    if outcome.order is not None:
+        console.print(panels.order(outcome.order))
+    elif outcome.decision is not None and (refused or not outcome.text):
+        console.print(panels.decision(outcome.decision))
+    if outcome.order is None and not refused:
+        answer = json.dumps(outcome.structured, indent=2, ensure_ascii=False) if outcome.structured else outcome.text
+        console.print(answer, markup=False, highlight=False)
+    elif refused and settings.quiet is False and outcome.decision is None:
+        console.print(outcome.text, markup=False, highlight=False)
+    return code

@@ -1,0 +1,63 @@
+"""What every command starts from: the settled settings, a console to draw on, JSON when asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from demo.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    import typer
+    from rich.console import Console
+
+    from talk.cast import Cast
+
+
+def settle(context: typer.Context, flags: Mapping[str, Any]) -> None:
+    """Settle the global options of this invocation."""
+    context.obj = from_environment(flags)
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """The settings of this invocation."""
+    found = context.find_root().obj
+    assert isinstance(found, Settings)
+    return found
+
+
+def console_for(settings: Settings) -> Console:
+    """A console for the panels: stdout, or nowhere when stdout belongs to JSON."""
+    from rich.console import Console
+
+    file = open(os.devnull, "w", encoding="utf-8") if settings.json else sys.stdout  # noqa: SIM115  lives as long as the process
+    return Console(
+        file=file,
+        width=settings.width,
+        no_color=True if settings.plain else None,
+        force_terminal=False if settings.plain else None,
+        highlight=False,
+        legacy_windows=False,
+    )
+
+
+def say_json(value: Any) -> None:
+    """One JSON value on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def cast_for(settings: Settings) -> Cast:
+    """The actors of a command outside a run: at the chosen server, or at the local one, started when needed."""
+    from talk.cast import Cast
+
+    if settings.server is not None:
+        return Cast(settings.server, settings.state, is_local=False, port=settings.port)
+    from demo import local
+
+    server, note = local.ensure(settings.state, port=settings.port)
+    if note:
+        sys.stderr.write(f"{note}\n")
+    return Cast(server.base_url, settings.state, is_local=True, port=settings.port)

@@ -1,0 +1,115 @@
+"""Commands of the human in control: audit, revoke, reinstate."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from demo.cli.context import cast_for, console_for, say_json, settings_of
+from demo.errors import OK, AuthorityRefused, UsageError
+
+if TYPE_CHECKING:
+    from talk.cast import Cast
+
+Kind = Literal["agent", "session", "user", "token"]
+FOLLOW_SECONDS = 3600.0
+"""How long `demo audit --follow` follows, so that a forgotten one stops by itself."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (audit, revoke, reinstate):
+        app.command()(command)
+
+
+def audit(
+    context: typer.Context,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on showing new entries, for an hour at most.")] = False,
+) -> int:
+    """The audit trail: who authorized what, when, through which agent."""
+    settings = settings_of(context)
+    console = cast_for(settings).console()
+    from demo import panels
+
+    entries = console.audit()
+    screen = console_for(settings)
+    if settings.json:
+        say_json({"schema": 1, "entries": [entry.to_dict() for entry in entries]})
+    else:
+        screen.print(panels.audit(entries))
+    deadline = time.monotonic() + FOLLOW_SECONDS
+    while follow and time.monotonic() < deadline:
+        time.sleep(1.0)
+        fresh = console.audit(after=entries[-1].audit_id if entries else None)
+        if fresh:
+            entries = fresh
+            if settings.json:
+                say_json({"schema": 1, "entries": [entry.to_dict() for entry in fresh]})
+            else:
+                screen.print(panels.audit(fresh))
+    return OK
+
+
+def revoke(
+    context: typer.Context,
+    agent: Annotated[bool, typer.Option("--agent", help="Everything this agent may do for the human.")] = False,
+    session: Annotated[bool, typer.Option("--session", help="What one consent granted (the default).")] = False,
+    user: Annotated[bool, typer.Option("--user", help="Everything any agent may do for the human.")] = False,
+    token: Annotated[bool, typer.Option("--token", help="The agent gives its token back (RFC 7009).")] = False,
+    id_: Annotated[str | None, typer.Option("--id", help="Another than the stored token's.")] = None,
+) -> int:
+    """Take authority back, now: the very next call is refused."""
+    settings = settings_of(context)
+    chosen = [name for name, on in (("agent", agent), ("session", session), ("user", user), ("token", token)) if on]
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} together", do="choose one")
+    kind = chosen[0] if chosen else "session"
+    cast = cast_for(settings)
+    if kind == "token":
+        held = cast.agent().stored()
+        if held is None:
+            raise AuthorityRefused("there is no token to give back", do="get one with: demo login")
+        cast.agent().give_back(held)
+        target = "the stored token"
+    else:
+        target = id_ or _target(cast, kind)
+        cast.console().revoke(kind, target)
+    return _said(settings_of(context), kind, target, "revoked")
+
+
+def reinstate(
+    context: typer.Context,
+    agent: Annotated[bool, typer.Option("--agent", help="The agent (the default).")] = False,
+    user: Annotated[bool, typer.Option("--user", help="The human's standing.")] = False,
+    id_: Annotated[str | None, typer.Option("--id", help="Another than the stored token's.")] = None,
+) -> int:
+    """Give standing back to an agent or a user; a revoked session stays dead, log in again."""
+    if agent and user:
+        raise UsageError("--agent and --user together", do="choose one")
+    kind = "user" if user else "agent"
+    cast = cast_for(settings_of(context))
+    target = id_ or _target(cast, kind)
+    cast.console().reinstate(kind, target)
+    return _said(settings_of(context), kind, target, "reinstated")
+
+
+def _target(cast: Cast, kind: str) -> str:
+    agent = cast.agent()
+    held = agent.stored()
+    if held is None:
+        raise AuthorityRefused(f"which {kind}? there is no stored token to read it from", do="name it with --id ID")
+    chain = agent.chain(held)
+    return {"session": chain.session, "agent": chain.agent, "user": chain.human_id}[kind]
+
+
+def _said(settings: object, kind: str, target: str, done: str) -> int:
+    from demo.settings import Settings
+
+    assert isinstance(settings, Settings)
+    if settings.json:
+        say_json({"schema": 1, "kind": kind, "id": target, done: True})
+    elif not settings.quiet:
+        console_for(settings).print(f"{kind} {target} {done}.", markup=False, highlight=False)
+    return OK

@@ -1,0 +1,102 @@
+"""The `demo` command's entry: global options anywhere, one place where errors are shown, exit codes that mean something."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from demo.errors import INTERRUPTED, USAGE, DemoError
+
+_FLAGS = frozenset({"--json", "--plain", "--quiet", "--wire", "--debug"})
+_VALUES = frozenset({"--server", "--profile", "--state", "--width", "--port"})
+_OWN = {"run": {"--json"}, "serve": {"--port"}, "next": set(), "check": set()}
+"""Options that a command has under a global option's name: `demo run --json FILE`, `demo serve --port N`."""
+
+
+def hoist(arguments: Sequence[str]) -> list[str]:
+    """Bring the global options to the front, so that `demo next --plain` is `demo --plain next`.
+
+    Everything after `--` stays where it is, and so does what the command has under the same name.
+    """
+    front: list[str] = []
+    rest: list[str] = []
+    own: set[str] = set()
+    at = 0
+    while at < len(arguments):
+        word = arguments[at]
+        name = word.partition("=")[0]
+        if word == "--":
+            rest.extend(arguments[at:])
+            break
+        if name in _FLAGS and name not in own and word == name:
+            front.append(word)
+        elif name in _VALUES and name not in own:
+            front.append(word)
+            if word == name and at + 1 < len(arguments):
+                at += 1
+                front.append(arguments[at])
+        else:
+            if not word.startswith("-") and not [one for one in rest if not one.startswith("-")]:
+                own = _OWN.get(word, set())
+            rest.append(word)
+        at += 1
+    return front + rest
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; never returns, never shows a traceback unless asked for with --debug."""
+    given = hoist(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given or os.environ.get("DEMO_DEBUG", "") not in ("", "0", "false")
+    plain = "--plain" in given
+    try:
+        code = _run(given)
+    except DemoError as error:
+        if debug:
+            raise
+        _show(error, plain=plain)
+        code = error.exit_code
+    except (KeyboardInterrupt, EOFError):
+        sys.stderr.write("\ninterrupted; nothing is lost: demo next goes on from here\n")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone (`demo list | head`): leave without a word.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if debug:
+            raise
+        _show(
+            DemoError(
+                f"something broke that should not have: {type(error).__name__}",
+                why=str(error),
+                do="try again; if it stays, report it with what --debug shows",
+            ),
+            plain=plain,
+        )
+        code = DemoError.exit_code
+    raise SystemExit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    import click
+
+    from demo.cli.app import app
+
+    try:
+        result = app(args=arguments, prog_name="demo", standalone_mode=False)
+    except click.exceptions.Abort as abort:
+        raise KeyboardInterrupt from abort
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    return result if isinstance(result, int) else 0
+
+
+def _show(error: DemoError, *, plain: bool) -> None:
+    from rich.console import Console
+
+    from demo import panels
+
+    console = Console(stderr=True, no_color=plain or None, highlight=False)
+    console.print(panels.failure(error))

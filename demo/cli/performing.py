@@ -1,0 +1,393 @@
+"""Commands that play the talk: next, again, back, goto, run, list, status, notes, reset, check."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from demo.cli.context import console_for, say_json, settings_of
+from demo.errors import EXPECTATION, OK, ExpectationFailed, UsageError
+
+if TYPE_CHECKING:
+    from talk.script import PlannedBeat, Talk
+
+    from demo.settings import Settings
+    from talk.director import Director
+    from talk.run import BeatResult, Run
+    from talk.stage import Pace, Stage
+
+PlanOption = Annotated[str | None, typer.Option("--plan", help="The running order: problem-first or context-first.")]
+TalkOption = Annotated[Path | None, typer.Option("--talk", help="Somebody else's talk: a folder of beats and plans.")]
+BeatArgument = Annotated[str, typer.Argument(help="A beat's id; demo list shows them.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (next_, again, back, goto, run, list_, status, notes, reset, check):
+        app.command(command.__name__.rstrip("_"))(command)
+
+
+def next_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = None) -> int:
+    """Play the next beat; the first call begins a run."""
+    with _directing(context, plan, talk) as director:
+        planned = director.upcoming()
+        if planned is None:
+            director.stage.note("The talk is over. Play the last beat again: demo again. Begin anew: demo reset")
+            return _told(context, director, [])
+        return _told(context, director, [director.play(planned)])
+
+
+def again(context: typer.Context) -> int:
+    """Play the current beat again; what was bought is not bought twice."""
+    with _directing(context) as director:
+        return _told(context, director, [director.play(_current(director))])
+
+
+def back(context: typer.Context) -> int:
+    """Step back: play the beat before the current one."""
+    with _directing(context) as director:
+        at = director.plan.position(_current(director).beat.id)
+        if at == 0:
+            raise UsageError("this is the first beat", do="play it again with: demo again")
+        return _told(context, director, [director.play(director.plan.beats[at - 1])])
+
+
+def goto(context: typer.Context, beat: BeatArgument) -> int:
+    """Jump to a beat and play it; what it builds on is played aside first."""
+    with _directing(context) as director:
+        return _told(context, director, [director.play(_beat(director, beat))])
+
+
+def run(
+    context: typer.Context,
+    plan: PlanOption = None,
+    from_: Annotated[str | None, typer.Option("--from", help="The first beat to play.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="The last beat to play.")] = None,
+    pace: Annotated[str | None, typer.Option("--pace", help="stage, brisk or none.")] = None,
+    ci: Annotated[bool, typer.Option("--ci", help="The dry run: no prompt, no pause, everything asserted.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here; - for stdout.")] = None,
+    junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")] = None,
+    talk: TalkOption = None,
+) -> int:
+    """Play beats in a row, from a fresh run; with --ci as a dry run in a world of its own."""
+    settings = settings_of(context)
+    if pace not in (None, "stage", "brisk", "none"):
+        raise UsageError(f"--pace is {pace!r}", do="use stage, brisk or none")
+    with _world_for(settings, ci) as (state, server):
+        from dataclasses import replace
+
+        to_stdout = settings.json or (json_file is not None and str(json_file) == "-")
+        settings = replace(settings, state=state, server=server, json=to_stdout)
+        if ci:
+            settings = replace(settings, port=0)  # any free one: dry runs may go on side by side
+        given: Pace = "none" if ci else pace or "stage"  # type: ignore[assignment]  # checked just above
+        stage = _stage(settings, given, person=not ci)
+        from talk.run import Run
+
+        with Run.open(state) as opened, opened.performing():
+            from talk.director import Director
+
+            if opened.id is not None and plan is None:
+                plan = (opened.about() or {}).get("plan") if from_ else None
+            if opened.id is not None and not from_:
+                opened.clear()
+            director = Director(opened, _talk(opened, talk), settings, stage, plan=plan, strict=ci)
+            beats = _slice(director, from_, to)
+            started = time.monotonic()
+            results = _play_all(director, beats, stop_at_failure=not ci)
+            seconds = time.monotonic() - started
+            _write_reports(director, results, seconds, json_file, junit_file, to_stdout)
+            return _verdict(director, results, seconds)
+
+
+def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = None) -> int:
+    """The plan: every beat with its minutes, who speaks, and where we are."""
+    settings = settings_of(context)
+    with _peeking(settings) as opened:
+        about = opened.about() if opened else None
+        talked = _talk(opened, talk)
+        from talk.director import DEFAULT_PLAN
+
+        shown = talked.plan(plan or (about["plan"] if about else DEFAULT_PLAN))
+        cursor = opened.cursor.beat if opened and about and about["plan"] == shown.id else None
+        if settings.json:
+            beats = [
+                {
+                    "id": one.beat.id,
+                    "title": one.beat.title,
+                    "section": one.section,
+                    "minutes": one.minutes,
+                    "speaker": one.speaker,
+                    "topics": list(one.beat.topics),
+                    "current": one.beat.id == cursor,
+                }
+                for one in shown.beats
+            ]
+            say_json({"schema": 1, "plan": shown.id, "minutes": shown.minutes, "beats": beats})
+            return OK
+        console = console_for(settings)
+        console.print(f"{shown.title} · {shown.minutes:g} min", style="bold", markup=False)
+        section = None
+        for one in shown.beats:
+            if one.section != section:
+                section = one.section
+                console.print(f"\n{section}", style="dim", markup=False)
+            mark = ">" if one.beat.id == cursor else " "
+            line = f"{mark} {one.beat.id:<20} {one.minutes:>4g} min  {one.speaker:<11} {one.beat.title}"
+            console.print(line[: console.width], markup=False, no_wrap=True)
+    return OK
+
+
+def status(context: typer.Context) -> int:
+    """Where we are: beat, time spent, whether the server runs."""
+    settings = settings_of(context)
+    from demo import local
+
+    with _peeking(settings) as opened:
+        about = opened.about() if opened else None
+        found = local.find(settings.state)
+        if opened is None or about is None:
+            if settings.json:
+                say_json({"schema": 1, "run": None, "server": found.base_url if found else None})
+            else:
+                console_for(settings).print("No run yet. Begin one with: demo next", markup=False)
+            return OK
+        plan = _talk(opened, None).plan(about["plan"])
+        cursor = opened.cursor
+        planned = plan.find(cursor.beat) if cursor.beat else None
+        elapsed = time.time() - about["started_at"]
+        at = plan.position(planned.beat.id) if planned else -1
+        due = 60 * sum(one.minutes for one in plan.beats[: at + int(cursor.done)])
+        told = {
+            "schema": 1,
+            "run": opened.id,
+            "plan": plan.id,
+            "beat": cursor.beat,
+            "done": cursor.done,
+            "number": at + 1,
+            "of": len(plan.beats),
+            "elapsed_seconds": round(elapsed, 1),
+            "planned_seconds": due,
+            "server": about["server"] or None,
+            "server_running": found is not None if settings.local else None,
+        }
+        if settings.json:
+            say_json(told)
+            return OK
+        console = console_for(settings)
+        place = f"beat {at + 1} of {len(plan.beats)}: {planned.beat.title}" if planned else "before the first beat"
+        if planned and not cursor.done:
+            place += " (interrupted: demo next goes on with it)"
+        console.print(place, style="bold", markup=False)
+        late = elapsed - due
+        pace = f"{abs(late):.0f} s {'behind' if late > 0 else 'ahead of'} the plan"
+        console.print(f"{elapsed / 60:.1f} of {plan.minutes:g} minutes gone, {pace} ({plan.id})", markup=False)
+        where = about["server"] or "not started yet"
+        console.print(f"server: {where}{'' if found or not settings.local else ' (not running)'}", markup=False)
+    return OK
+
+
+def notes(context: typer.Context, beat: Annotated[str | None, typer.Argument(help="A beat's id.")] = None) -> int:
+    """Speaker notes of the current beat, or of another."""
+    settings = settings_of(context)
+    with _peeking(settings) as opened:
+        talk = _talk(opened, None)
+        wanted = beat or (opened.cursor.beat if opened else None)
+        about = opened.about() if opened else None
+        from talk.director import DEFAULT_PLAN
+
+        if wanted is None:
+            wanted = talk.plan(about["plan"] if about else DEFAULT_PLAN).beats[0].beat.id
+        shown = talk.beat(wanted)
+        if settings.json:
+            say_json({"schema": 1, "beat": shown.id, "title": shown.title, "say": shown.say, "notes": shown.notes})
+            return OK
+        from demo import panels
+
+        console = console_for(settings)
+        console.print(shown.title, style="bold", markup=False)
+        console.print(panels.notes(shown.notes))
+    return OK
+
+
+def reset(context: typer.Context) -> int:
+    """A fresh run: orders, tokens, consents and quotas are gone; the local server is stopped."""
+    settings = settings_of(context)
+    from demo import local
+    from talk.run import Run
+
+    with Run.open(settings.state) as opened, opened.performing():
+        about = opened.about() or {}
+        from demo.client.store import TokenStore
+
+        server = settings.server or about.get("server")
+        if server:
+            TokenStore.open(settings.state, server=str(server)).clear()
+        if settings.local:
+            local.stop(settings.state)
+            local.forget(settings.state)
+        opened.clear()
+    if settings.json:
+        say_json({"schema": 1, "reset": True})
+    elif not settings.quiet:
+        console_for(settings).print("Reset: the next demo next begins a fresh run.", markup=False)
+    return OK
+
+
+def check(context: typer.Context) -> int:
+    """Play both plans to nowhere and see whether every panel fits 80x24 and this terminal."""
+    from demo.cli.checking import check_everything
+
+    return check_everything(settings_of(context))
+
+
+@contextlib.contextmanager
+def _directing(context: typer.Context, plan: str | None = None, talk: Path | None = None) -> Iterator[Director]:
+    settings = settings_of(context)
+    from talk.director import Director
+    from talk.run import Run
+
+    with Run.open(settings.state) as opened, opened.performing():
+        stage = _stage(settings, "stage", person=True)
+        yield Director(opened, _talk(opened, talk), settings, stage, plan=plan)
+
+
+def _stage(settings: Settings, pace: Pace, *, person: bool) -> Stage:
+    from talk.keys import interactive
+    from talk.stage import Stage
+
+    watched = person and interactive() and not settings.json
+    return Stage(console_for(settings), pace=pace, person=watched, plain=settings.plain)
+
+
+def _talk(opened: Run | None, given: Path | None) -> Talk:
+    from talk.script import load_talk
+
+    about = opened.about() if opened else None
+    folder = given.resolve() if given else Path(about["talk"]) if about and about["talk"] else None
+    return load_talk(folder)
+
+
+@contextlib.contextmanager
+def _peeking(settings: Settings) -> Iterator[Run | None]:
+    """The run, for reading; None when there is none, and then nothing is made."""
+    from talk.run import Run
+
+    if not (settings.state / "run.sqlite3").exists():
+        yield None
+        return
+    with Run.open(settings.state) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def _world_for(settings: Settings, ci: bool) -> Iterator[tuple[Path, str | None]]:
+    """The dry run has a world of its own (state folder, free port, server), gone afterwards, failure or not."""
+    if not ci or settings.server is not None:
+        yield settings.state, settings.server
+        return
+    from demo.cli.checking import throwaway_world
+
+    with throwaway_world() as state:
+        yield state, None
+
+
+def _current(director: Director) -> PlannedBeat:
+    planned = director.current()
+    if planned is None:
+        raise UsageError("no beat was played yet", do="play the first with: demo next")
+    return planned
+
+
+def _beat(director: Director, beat: str) -> PlannedBeat:
+    director.talk.beat(beat)  # raises, with close matches, when there is no such beat at all
+    planned = director.plan.find(beat)
+    if planned is None:
+        raise UsageError(f"beat {beat!r} is not in the plan {director.plan.id!r}", do="see the plan with: demo list")
+    return planned
+
+
+def _slice(director: Director, first: str | None, last: str | None) -> list[PlannedBeat]:
+    beats = list(director.plan.beats)
+    start = director.plan.position(_beat(director, first).beat.id) if first else 0
+    end = director.plan.position(_beat(director, last).beat.id) if last else len(beats) - 1
+    if end < start:
+        raise UsageError(f"--to {last} comes before --from {first}", do="see the order with: demo list")
+    return beats[start : end + 1]
+
+
+def _play_all(director: Director, beats: list[PlannedBeat], *, stop_at_failure: bool) -> list[BeatResult]:
+    results: list[BeatResult] = []
+    for at, planned in enumerate(beats):
+        if at:
+            director.stage.pause()
+        results.append(director.play(planned))
+        if stop_at_failure and not results[-1].ok:
+            break
+    return results
+
+
+def _told(context: typer.Context, director: Director, results: list[BeatResult]) -> int:
+    if settings_of(context).json:
+        from talk.report import as_json
+
+        say_json(as_json(director.plan.id, director.server, results, sum(result.seconds for result in results)))
+    return _complain(results)
+
+
+def _complain(results: list[BeatResult]) -> int:
+    from talk.report import failure
+
+    for beat in results:
+        for step in beat.steps:
+            if not step.ok:
+                raise ExpectationFailed(
+                    f"beat {beat.id}, step {step.id}: not as expected",
+                    why=failure(step),
+                    do="look at what the panel says; then demo again",
+                )
+    return OK
+
+
+def _write_reports(
+    director: Director,
+    results: list[BeatResult],
+    seconds: float,
+    json_file: Path | None,
+    junit_file: Path | None,
+    to_stdout: bool,
+) -> None:
+    from talk.report import as_json, as_junit
+
+    told: dict[str, Any] = as_json(director.plan.id, director.server, results, seconds)
+    try:
+        if to_stdout:
+            say_json(told)
+        elif json_file is not None:
+            import json
+
+            json_file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        if junit_file is not None:
+            junit_file.write_text(as_junit(director.plan.id, results, seconds), "utf-8")
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be written", why=error.strerror or "", do="name another") from error
+
+
+def _verdict(director: Director, results: list[BeatResult], seconds: float) -> int:
+    from talk.report import failure
+
+    red = [(beat, step) for beat in results for step in beat.steps if not step.ok]
+    for beat, step in red:
+        sys.stderr.write(f"red: {director.plan.id} / {beat.id} / {step.id}: {failure(step)}\n")
+    steps = sum(len(beat.steps) for beat in results)
+    skipped = sum(1 for beat in results if beat.skipped)
+    director.stage.note(
+        f"{len(results)} beats, {steps} steps, {len(red)} not as expected, {skipped} with skipped steps, {seconds:.1f} s"
+    )
+    return EXPECTATION if red else OK

@@ -1,0 +1,69 @@
+"""Commands about the local server and the machine: serve, stop, doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from demo.cli.context import console_for, say_json, settings_of
+from demo.errors import ENVIRONMENT, OK
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (serve, stop, doctor):
+        app.command()(command)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="The address to listen on; loopback by default.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="The port to listen on.", min=0, max=65535)] = None,
+) -> int:
+    """Run the local server in the foreground, until Ctrl-C."""
+    settings = settings_of(context)
+    from demo import server
+
+    console = console_for(settings)
+
+    def announce(serving: server.Serving) -> None:
+        if settings.json:
+            say_json({"schema": 1, "server": serving.base_url, "pid": serving.pid})
+        console.print(f"The shop:       {serving.base_url}/mcp  (and {serving.base_url}/open/mcp)", markup=False)
+        console.print(f"The authority:  {serving.base_url}/.well-known/oauth-authorization-server", markup=False)
+        console.print("Ctrl-C stops it.", markup=False)
+
+    server.serve(host=host, port=settings.port if port is None else port, state=settings.state, announce=announce)
+    return OK
+
+
+def stop(context: typer.Context) -> int:
+    """Stop the local server; nothing it knows is lost."""
+    settings = settings_of(context)
+    from demo import local
+
+    stopped = local.stop(settings.state)
+    if settings.json:
+        say_json({"schema": 1, "stopped": stopped.base_url if stopped else None})
+    elif not settings.quiet:
+        said = f"Stopped {stopped.base_url} (pid {stopped.pid})." if stopped else "No local server was running."
+        console_for(settings).print(said, markup=False)
+    return OK
+
+
+def doctor(context: typer.Context) -> int:
+    """Preflight: Python, terminal, port, clock, keyring, server, authority; one line each, with the fix."""
+    settings = settings_of(context)
+    from demo.doctor import examine
+
+    findings = examine(settings)
+    bad = [finding for finding in findings if finding.mark == "bad"]
+    if settings.json:
+        say_json({"schema": 1, "ok": not bad, "findings": [finding.__dict__ for finding in findings]})
+    else:
+        from demo import panels
+
+        rows = [(finding.mark, finding.name, finding.detail, finding.fix) for finding in findings]
+        console_for(settings).print(panels.checklist(rows))
+    return ENVIRONMENT if bad else OK

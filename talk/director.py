@@ -1,0 +1,165 @@
+"""Which beat comes next, and whether the world is still the one that the run remembers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from demo import local
+from demo.errors import AuthorityRefused, UsageError
+from talk.cast import Cast
+from talk.run import BeatResult, Run
+from talk.runner import Runner
+from talk.script import Plan, PlannedBeat, Talk
+from talk.stage import AsideStage, Stage
+
+if TYPE_CHECKING:
+    from demo.settings import Settings
+
+DEFAULT_PLAN = "problem-first"
+
+
+class Director:
+    """Leads one run: finds the beat, draws its title at once, then sees to the server, the authority and the needs.
+
+    Args:
+        strict: the dry run: a first performance from a clean start, in which nothing is mended.
+    """
+
+    def __init__(
+        self, run: Run, talk: Talk, settings: Settings, stage: Stage, *, plan: str | None = None, strict: bool = False
+    ) -> None:
+        self.run, self.talk, self.settings, self.stage, self.strict = run, talk, settings, stage, strict
+        about = run.about()
+        if about is not None and plan is not None and plan != about["plan"]:
+            raise UsageError(
+                f"a run of the plan {about['plan']!r} is under way",
+                do=f"go on with it: demo next. Or begin again: demo reset, then demo next --plan {plan}",
+            )
+        self.plan: Plan = talk.plan(about["plan"] if about is not None else plan or DEFAULT_PLAN)
+        if about is None:
+            folder = str(talk.folder) if talk.folder else None
+            run.begin(plan=self.plan.id, talk=folder, server=settings.server or "", world="")
+        self._cast: Cast | None = None
+
+    @property
+    def server(self) -> str:
+        """The server's base URL; empty before it is known."""
+        return str((self.run.about() or {}).get("server") or "")
+
+    def upcoming(self) -> PlannedBeat | None:
+        """The beat that `next` plays: the interrupted one, the one after the cursor, or None at the end."""
+        cursor = self.run.cursor
+        beats = self.plan.beats
+        if cursor.beat is None:
+            return beats[0]
+        if (here := self.plan.find(cursor.beat)) is not None:
+            at = self.plan.position(here.beat.id)
+            return here if not cursor.done else (beats[at + 1] if at + 1 < len(beats) else None)
+        # The beat was taken out of the plan since: go on after the last one of this plan that was played.
+        played = self.run.beats_played()
+        done = [at for at, planned in enumerate(beats) if planned.beat.id in played]
+        at = max(done) + 1 if done else 0
+        self.stage.note(f"beat {cursor.beat} is no longer in the plan {self.plan.id}")
+        return beats[at] if at < len(beats) else None
+
+    def current(self) -> PlannedBeat | None:
+        """The beat on which the cursor stands."""
+        beat = self.run.cursor.beat
+        return self.plan.find(beat) if beat else None
+
+    def play(self, planned: PlannedBeat) -> BeatResult:
+        """Draw the title, see to the world, play the beat."""
+        runner = Runner(self.run, self.plan, _NO_CAST, self.stage, strict=self.strict)
+        self.stage.header(runner.header(planned))
+        runner.cast = self.cast()
+        self._fulfil_needs(planned)
+        return runner.play(planned, headed=True)
+
+    def cast(self) -> Cast:
+        """The actors at the run's server, which is started when it is the local one and does not run."""
+        if self._cast is None:
+            if self.settings.server is not None:
+                self._cast = Cast(self.settings.server, self.settings.state, is_local=False, port=self.settings.port)
+                self.run.settle(server=self.settings.server, world="")
+            else:
+                self._cast = self._local_cast()
+        return self._cast
+
+    def _local_cast(self) -> Cast:
+        state, port = self.settings.state, self.settings.port
+        server, note = local.ensure(state, port=port, waiting=self.stage.waiting)
+        if note:
+            self.stage.note(note)
+        cast = Cast(server.base_url, state, is_local=True, port=port)
+        about = self.run.about() or {}
+        if about.get("world") and about["world"] != server.world:
+            self.stage.note("the local server's data is not that of this run any more: what was granted is asked anew")
+            cast.store.clear()
+        elif about.get("server") and about["server"] != server.base_url:
+            self.stage.note(f"the local server moved from {about['server']} to {server.base_url}")
+        self.run.settle(server=server.base_url, world=server.world)
+        return cast
+
+    def _fulfil_needs(self, planned: PlannedBeat) -> None:
+        needs = [one for one in self.plan.beats if one.beat.id in _all_needs(self.talk, planned.beat.id)]
+        played = self.run.beats_played()
+        for need in needs:
+            if need.beat.id not in played:
+                self.stage.note(f"this beat builds on {need.beat.id}, which was not played yet: playing it aside")
+                self._aside().play(need, moves_cursor=False)
+        logins = [one for one in needs if _logs_in(one)]
+        # In a beat that an interruption cut in two, the authority is as the steps already played have left it.
+        fresh = not self.run.results(planned.beat.id, self.run.open_play(planned.beat.id) or 0)
+        if logins and fresh and not self.strict and not self._authority_stands():
+            self.stage.note("the agent's authority has ended since: the sample human is asked again, aside")
+            steps = tuple(step for step in logins[-1].beat.steps if _grants(step))
+            beat = replace(logins[-1].beat, steps=steps)
+            self._aside().play(replace(logins[-1], beat=beat), moves_cursor=False)
+
+    def _aside(self) -> Runner:
+        stage = AsideStage(self.stage)
+        return Runner(self.run, self.plan, self.cast(), stage, strict=self.strict)
+
+    def _authority_stands(self) -> bool:
+        try:
+            return self.cast().agent().tools().status == 200
+        except AuthorityRefused:
+            return False
+
+
+def _all_needs(talk: Talk, beat: str) -> set[str]:
+    found: set[str] = set()
+    waiting = list(talk.beats[beat].needs)
+    while waiting:
+        need = waiting.pop()
+        if need not in found:
+            found.add(need)
+            waiting.extend(talk.beats[need].needs)
+    return found
+
+
+def _grants(step: object) -> bool:
+    from talk.script import Step
+
+    return (
+        isinstance(step, Step)
+        and step.do == "login"
+        and step.options["who"] == "agent"
+        and step.options["decide"] == "approve"
+    )
+
+
+def _logs_in(planned: PlannedBeat) -> bool:
+    return any(_grants(step) for step in planned.beat.steps)
+
+
+_NO_CAST = Cast("", Path(), is_local=False, port=0)
+
+
+def elapsed(run: Run) -> float:
+    """Seconds since the run began; 0.0 when none has."""
+    about = run.about()
+    return time.time() - about["started_at"] if about else 0.0

@@ -1,0 +1,64 @@
+"""Single keys from the presenter's terminal, without ever blocking: what was pressed, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+
+class Keys:
+    """Reads keys from a terminal that `listening` has put into cbreak mode."""
+
+    def pressed(self, seconds: float = 0.0) -> str | None:
+        """The key pressed within `seconds`, lower case, `"\\n"` for Enter; None when there was none."""
+        if sys.platform == "win32":  # pragma: no cover  # the same contract by the platform's own call
+            import msvcrt
+            import time
+
+            deadline = time.monotonic() + seconds
+            while not msvcrt.kbhit():
+                if time.monotonic() >= deadline:
+                    return None
+                time.sleep(0.02)
+            key = msvcrt.getwch()
+        else:
+            import select
+
+            if not select.select([sys.stdin], [], [], seconds)[0]:
+                return None
+            key = os.read(sys.stdin.fileno(), 1).decode("ascii", "ignore")
+            if key == "":  # end of file: the terminal has gone
+                raise EOFError
+        if key == "\x03":
+            raise KeyboardInterrupt
+        return "\n" if key in "\r\n" else key.lower()
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Keys]:
+    """Put the terminal into cbreak mode (keys arrive at once and are not echoed; Ctrl-C still interrupts)."""
+    if sys.platform == "win32":  # pragma: no cover
+        yield Keys()
+        return
+    import termios
+    import tty
+
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setcbreak(descriptor)
+        # A key struck before the question was on the screen is no answer to it.
+        termios.tcflush(descriptor, termios.TCIFLUSH)
+        yield Keys()
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def interactive() -> bool:
+    """Whether a person can see the screen and press keys."""
+    try:
+        return sys.stdin.isatty() and sys.stdout.isatty()
+    except ValueError:  # closed
+        return False

@@ -1,0 +1,27 @@
+"""How each kind of step is played: one function a kind, found by the kind's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from talk.playing import calls, identity, oversight, words
+from talk.playing.scene import Played, Player, Scene
+
+__all__ = ["PLAYERS", "Played", "Scene"]
+
+PLAYERS: Mapping[str, Player] = {
+    "say": words.say,
+    "link": words.link,
+    "tools": calls.tools,
+    "call": calls.call,
+    "challenge": calls.challenge,
+    "burst": calls.burst,
+    "login": identity.login,
+    "whoami": identity.whoami,
+    "rival": identity.rival,
+    "audit": oversight.audit,
+    "sessions": oversight.sessions,
+    "revoke": oversight.revoke,
+    "reinstate": oversight.reinstate,
+    "restart": oversight.restart,
+}

@@ -1,0 +1,139 @@
+"""Steps in which the agent calls the shop: tools, call, challenge, burst."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from demo import panels
+from demo.errors import UsageError
+from demo.evidence import Decision
+from talk.playing.scene import RETRY_SECONDS, Played, Scene, observe
+from talk.script import Step
+
+if TYPE_CHECKING:
+    from demo.client.agent import Agent
+
+    from demo.client.outcome import CallOutcome
+    from demo.client.tokens import Secret
+
+BUY = "buyMcpShopItem"
+DEAD_MARGIN = 1.5
+"""Seconds past `exp` after which no shop with a sane leeway still takes a token."""
+
+
+def tools(step: Step, scene: Scene) -> Played:
+    """List a door's tools."""
+    agent, token = _caller(step, scene)
+    outcome = agent.tools(door=step.options["door"], token=token)
+    names = [tool.name for tool in outcome.tools]
+    played = Played({"count": len(names), "names": names}, status=outcome.status)
+    if outcome.status is not None:
+        played.observed["status"] = outcome.status
+    played.panels["tools"] = lambda: panels.tools(outcome.tools)
+    if outcome.exchanges:
+        played.panels["exchange"] = lambda: panels.exchange(outcome.exchanges[-1])
+    return played
+
+
+def call(step: Step, scene: Scene) -> Played:
+    """Call a tool, with the token that the step names."""
+    agent, token = _caller(step, scene)
+    arguments = dict(step.options.get("args", {}))
+    if step.options["tool"] == BUY:
+        arguments["idempotencyKey"] = scene.key(step.options.get("same_as", step.id))
+    expects_limit = step.expect.get("status") == 429
+    outcome = agent.call(step.options["tool"], arguments, door=step.options["door"], token=token)
+    decisions = [outcome.decision]
+    for _ in range(2):
+        if outcome.status != 429 or expects_limit:
+            break
+        # The step is about something else: do what the refusal says, and try again, within a bound.
+        scene.wait("the rate limit, as Retry-After says", min(outcome.retry_after or 1.0, RETRY_SECONDS))
+        outcome = agent.call(step.options["tool"], arguments, door=step.options["door"], token=token)
+        decisions.append(outcome.decision)
+    return _played(outcome, agent, [decision for decision in decisions if decision is not None])
+
+
+def challenge(step: Step, scene: Scene) -> Played:
+    """Call without a token and follow the refusal to the authority."""
+    agent = scene.cast.agent()
+    outcome = agent.call(step.options.get("tool", "listMcpShopInventory"), {}, token="none")
+    found = outcome.challenge
+    played = _played(outcome, agent, [outcome.decision] if outcome.decision else [])
+    if found is None:
+        played.observed = {"status": outcome.status} if outcome.status is not None else {}
+        return played
+    found = agent.discover(found)
+    resource, authority = found.resource, found.authority
+    observed = {"scheme": found.scheme, "status": found.status}
+    observed |= {name: value for name in ("error", "scope") if (value := found.get(name)) is not None}
+    if resource is not None:
+        observed["resource"] = resource.resource
+    if authority is not None:
+        observed["authority"] = authority.issuer
+    trusted = resource is not None and authority is not None and resource.problem is None and authority.problem is None
+    played.observed = observed | {
+        "trusted": trusted,
+        "device_flow": authority is not None and authority.device_authorization_endpoint is not None,
+    }
+    played.panels["challenge"] = lambda: panels.challenge(found)
+    return played
+
+
+def burst(step: Step, scene: Scene) -> Played:
+    """Call until refused, wait as long as the refusal says, call once more."""
+    agent = scene.cast.agent()
+    outcomes = agent.burst(step.options["tool"], {}, at_most=step.options["at_most"])
+    last = outcomes[-1]
+    played = _played(last, agent, [outcome.decision for outcome in outcomes if outcome.decision is not None])
+    played.observed["allowed"] = sum(1 for one in outcomes if one.decision and one.decision.verdict == "allow")
+    played.observed["retry_after"] = last.retry_after is not None and last.retry_after > 0
+    for limit in last.limits:
+        if limit.name == "rate":
+            played.observed["limit"] = limit.limit
+    if last.status == 429:
+        scene.wait("the rate limit, as Retry-After says", min(last.retry_after or 1.0, RETRY_SECONDS))
+        again = agent.call(step.options["tool"], {})
+        played.observed["recovered"] = again.status == 200
+        if again.decision is not None:
+            played.decisions.append(again.decision)
+    return played
+
+
+def _caller(step: Step, scene: Scene) -> tuple[Agent, str | Secret]:
+    who = step.options["who"]
+    agent = scene.cast.agent(who)
+    kind = step.options.get("token", "stored")
+    if who == "nobody" or step.options.get("door") == "open":
+        return agent, "none"
+    if kind == "stored":
+        return agent, "stored"
+    from demo.client.tokens import Secret
+
+    if kind == "other-audience":
+        userinfo = agent.authority().userinfo_endpoint
+        if userinfo is None:
+            raise UsageError("this authority has no userinfo endpoint to ask a token for", do="leave this step out")
+        return agent, Secret(agent.refresh(resource=userinfo, keep=False).access_token)
+    short = agent.refresh(requested_expires_in=1, keep=False)
+    scene.wait("the token to expire", max(0.0, short.expires_at - time.time()) + DEAD_MARGIN)
+    return agent, Secret(short.access_token)
+
+
+def _played(outcome: CallOutcome, agent: Agent, decisions: list[Decision]) -> Played:
+    played = Played(observe(outcome), status=outcome.status, decision=outcome.decision, decisions=decisions)
+    if outcome.exchanges:
+        played.panels["exchange"] = lambda: panels.exchange(outcome.exchanges[-1])
+    if (challenged := outcome.challenge) is not None:
+        played.panels["challenge"] = lambda: panels.challenge(challenged)
+    if (decision := outcome.decision) is not None:
+        played.panels["decision"] = lambda: panels.decision(decision)
+    if (order := outcome.order) is not None:
+        played.panels["order"] = lambda: panels.order(order)
+        if order.user is not None:
+            action = f"bought {order.item} for {order.price}"
+            played.panels["chain"] = lambda: panels.chain(agent.chain(agent.token(), action))
+    if outcome.limits:
+        played.panels["limits"] = lambda: panels.limits(outcome.limits, time.time())
+    return played

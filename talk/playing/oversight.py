@@ -1,0 +1,155 @@
+"""Steps of the human in control: audit, sessions, revoke, reinstate, and the restart that must change nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from demo import panels
+from demo.evidence import Comparison, Decision, Revocation
+from talk.cast import HUMAN
+from talk.playing.scene import Played, Scene, observe
+from talk.script import Step
+
+AUDIT_PAGES = 20
+PAGE = 200
+
+
+def audit(_: Step, scene: Scene) -> Played:
+    """The trail as the human reads it, held against every decision that this run has seen."""
+    trail = _trail(scene)
+    seen = [Decision.from_dict(dict(decision)) for result in scene.seen() for decision in result.decisions]
+    ours = [decision for decision in seen if decision.username in (None, HUMAN)]
+    written = {entry.audit_id: entry for entry in trail}
+    missing = [one for one in ours if (two := written.get(one.audit_id)) is None or _said(one) != _said(two)]
+    mine = {decision.audit_id for decision in ours}
+    orders = [entry for entry in trail if entry.audit_id in mine and entry.order_id and entry.door == "protected"]
+    shown = tuple(entry for entry in trail if entry.audit_id in mine)
+    observed: dict[str, Any] = {
+        "complete": bool(ours) and not missing,
+        "missing": len(missing),
+        "traced": bool(orders) and all(entry.user and entry.agent and entry.consent for entry in orders),
+        "nobody": any(entry.door == "open" and entry.user is None for entry in shown),
+        "refusals": any(entry.verdict == "deny" for entry in shown),
+    }
+    agent = scene.cast.agent()
+    return Played(
+        observed,
+        {
+            "audit": lambda: panels.audit(shown),
+            "chain": lambda: panels.chain(agent.chain(agent.token(), "every order traced back to one consent")),
+        },
+    )
+
+
+def sessions(_: Step, scene: Scene) -> Played:
+    """The sessions that the human's consents opened."""
+    console = scene.cast.console()
+    listed = console.sessions()
+    info = console.agent.userinfo(console.agent.token())
+    observed: dict[str, Any] = {
+        "human": str(info.get("email", "")),
+        "live": sum(1 for session in listed if session.revoked_at is None),
+        "agents": len({session.agent for session in listed}),
+    }
+    return Played(observed, {"sessions": lambda: panels.sessions(listed, time.time())})
+
+
+def revoke(step: Step, scene: Scene) -> Played:
+    """Call, revoke, call again."""
+    agent, console = scene.cast.agent(), scene.cast.console()
+    what, tool = step.options["what"], step.options["tool"]
+    before = _called(scene, tool)
+    chain = agent.chain(agent.token())
+    target = {"session": chain.session, "agent": chain.agent, "user": chain.human_id, "token": chain.token_id}[what]
+    if what == "token":
+        agent.give_back(agent.token())
+    else:
+        console.revoke(what, target)
+    revoked_at = time.monotonic()
+    # The very token of before, not a refreshed one: its JWT has not expired, and must be refused all the same.
+    after = agent.call(tool, {}, refresh=False)
+    seconds = time.monotonic() - revoked_at
+    seen = observe(after)
+    observed: dict[str, Any] = {name: seen[name] for name in ("status", "gate", "rule", "error") if name in seen}
+    for name, decision in (("before", before.decision), ("after", after.decision)):
+        if decision is not None:
+            observed[name] = decision.verdict
+    shown = Revocation(what, target, before.decision, after.decision, seconds)
+    played = Played(observed, status=after.status, decision=after.decision)
+    played.decisions = [one for one in (before.decision, after.decision) if one is not None]
+    played.panels["revocation"] = lambda: panels.revocation(shown)
+    if (decision := after.decision) is not None:
+        played.panels["decision"] = lambda: panels.decision(decision)
+    return played
+
+
+def reinstate(step: Step, scene: Scene) -> Played:
+    """Give standing back, and call again."""
+    agent, console = scene.cast.agent(), scene.cast.console()
+    chain = agent.chain(agent.token())
+    what = step.options["what"]
+    console.reinstate(what, {"agent": chain.agent, "user": chain.human_id}[what])
+    outcome = agent.call(step.options["tool"], {})
+    seen = observe(outcome)
+    played = Played(
+        {name: seen[name] for name in ("status", "verdict", "gate", "rule") if name in seen},
+        status=outcome.status,
+        decision=outcome.decision,
+    )
+    if (decision := outcome.decision) is not None:
+        played.decisions = [decision]
+        played.panels["decision"] = lambda: panels.decision(decision)
+    return played
+
+
+def restart(_: Step, scene: Scene) -> Played:
+    """Stop and start the local server, and look whether it still knows what it knew."""
+    console = scene.cast.console()
+    facts_before = _remembered(scene)
+    before, after = scene.cast.restart(scene.stage.waiting)
+    facts_after = _remembered(scene)
+    live = [sum(1 for one in facts[1] if one.revoked_at is None) for facts in (facts_before, facts_after)]
+    rows = (
+        ("process", f"pid {before.pid}", f"pid {after.pid}"),
+        ("its data", before.world, after.world),
+        ("sessions granted", str(live[0]), str(live[1])),
+        ("orders in the audit trail", str(len(facts_before[0])), str(len(facts_after[0]))),
+        ("the human's console", "signed in", "signed in" if console.signed_in() else "signed out"),
+    )
+    observed: dict[str, Any] = {
+        "new_process": before.pid != after.pid and before.instance != after.instance,
+        "orders_kept": facts_before[0] == facts_after[0],
+        "sessions_kept": facts_before[1] == facts_after[1],
+    }
+    shown = Comparison("A new process, the same authority", rows, "State outlives the process that holds it.")
+    return Played(observed, {"comparison": lambda: panels.comparison(shown)})
+
+
+def _remembered(scene: Scene) -> tuple[list[str], tuple[Any, ...]]:
+    console = scene.cast.console()
+    return [entry.order_id for entry in _trail(scene) if entry.order_id], console.sessions()
+
+
+def _called(scene: Scene, tool: str) -> Any:
+    agent = scene.cast.agent()
+    outcome = agent.call(tool, {})
+    if outcome.status == 429:
+        scene.wait("the rate limit, as Retry-After says", min(outcome.retry_after or 1.0, 20.0))
+        outcome = agent.call(tool, {})
+    return outcome
+
+
+def _trail(scene: Scene) -> list[Decision]:
+    console = scene.cast.console()
+    trail: list[Decision] = []
+    for _ in range(AUDIT_PAGES):
+        page = console.audit(after=trail[-1].audit_id if trail else None, limit=PAGE)
+        trail.extend(page)
+        if len(page) < PAGE:
+            break
+    return trail
+
+
+def _said(decision: Decision) -> tuple[object, ...]:
+    return (decision.verdict, decision.gate, decision.rule, decision.tool, decision.user, decision.agent)

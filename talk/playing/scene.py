@@ -1,0 +1,89 @@
+"""What every kind of step is played with, and what it gives back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from demo.evidence import Decision
+from talk.cast import Cast
+from talk.run import StepResult
+from talk.script import Step
+from talk.stage import Stage
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from demo.client.outcome import CallOutcome
+
+RETRY_SECONDS = 20.0
+"""The longest that a step waits for a limit it did not ask for."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One beat being played: the actors, the stage, and what this run has seen so far."""
+
+    run_id: str
+    beat: str
+    cast: Cast
+    stage: Stage
+    seen: Callable[[], list[StepResult]]
+
+    def key(self, step: str) -> str:
+        """The idempotency key of a purchase: of run and step, so that a step played twice never buys twice."""
+        beat, _, name = step.rpartition("/")
+        return f"{self.run_id}/{beat or self.beat}/{name}"
+
+    def wait(self, what: str, seconds: float) -> None:
+        """Wait, showing what for."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.stage.waiting(what, left)
+            time.sleep(min(0.1, left))
+
+
+@dataclass
+class Played:
+    """What a step gave: what can be observed of it, its evidence as panels (drawn when asked for), its decisions."""
+
+    observed: dict[str, Any] = field(default_factory=dict)
+    panels: dict[str, Callable[[], RenderableType]] = field(default_factory=dict)
+    status: int | None = None
+    decision: Decision | None = None
+    decisions: list[Decision] = field(default_factory=list)
+
+
+Player = Callable[[Step, Scene], Played]
+
+
+def observe(outcome: CallOutcome) -> dict[str, Any]:
+    """Everything that can be observed of one call; what the wire did not say is left out, never made up."""
+    seen: dict[str, Any] = {"is_error": outcome.is_error, "order": outcome.order is not None}
+    if outcome.status is not None:
+        seen["status"] = outcome.status
+    if (decision := outcome.decision) is not None:
+        seen |= {"verdict": decision.verdict, "gate": decision.gate, "rule": decision.rule}
+        seen["attributed"] = decision.user is not None
+        header = outcome.exchanges[-1].header("Demo-Audit-Id") if outcome.exchanges else None
+        seen["audited"] = header is not None and header == decision.audit_id
+    if (challenge := outcome.challenge) is not None:
+        seen["resource_metadata"] = challenge.get("resource_metadata") is not None
+        seen |= {name: value for name in ("error", "scope") if (value := challenge.get(name)) is not None}
+    if (order := outcome.order) is not None:
+        seen["replayed"] = order.replayed
+        if order.balance is not None:
+            seen["balance"] = order.balance.amount
+    return seen | _observe_answer(outcome.structured or {})
+
+
+def _observe_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for name in ("items", "orders"):
+        if isinstance(answer.get(name), list):
+            seen["count"] = len(answer[name])
+    if isinstance(answer.get("mode"), str):
+        seen["mode"] = answer["mode"]
+    return seen

@@ -1,0 +1,20 @@
+"""Steps that only speak to the room: say, link."""
+
+from __future__ import annotations
+
+from demo import panels
+from demo.evidence import Link
+from talk.playing.scene import Played, Scene
+from talk.script import Step
+
+
+def say(step: Step, _: Scene) -> Played:
+    """A sentence or two in large letters."""
+    return Played(panels={"statement": lambda: panels.statement(step.options["text"], step.options.get("title"))})
+
+
+def link(step: Step, _: Scene) -> Played:
+    """Something to take home."""
+    options = step.options
+    shown = Link(options["title"], options["url"], options.get("note", ""), options.get("live", True))
+    return Played(panels={"link": lambda: panels.link(shown)})

@@ -1,0 +1,255 @@
+"""Where a talk is played: what to draw on, how fast, and who answers when the human is asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+import webbrowser
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from demo import panels
+from demo.evidence import BeatHeader, DeviceCode
+from talk.keys import Keys, listening
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+Pace = Literal["stage", "brisk", "none"]
+BRISK_SECONDS = 1.5
+READING_SECONDS = 90.0
+"""How long a full screen waits for Enter before it goes on by itself."""
+
+
+class Human(Protocol):
+    """Somebody who can decide on the authority's pages (`demo.client.sample_human.SampleHuman` is one)."""
+
+    account: str
+
+    def decide(self, verification_uri: str, user_code: str, approve: bool) -> object: ...
+
+
+class Stage:
+    """Draws on a Rich console. `person` says whether somebody watches who can press keys."""
+
+    def __init__(self, console: Console, *, pace: Pace = "none", person: bool = False, plain: bool = False) -> None:
+        self.console = console
+        self.pace = pace
+        self.person = person
+        self.plain = plain
+        self._rows = 0
+        self._header: BeatHeader | None = None
+        self._status = ""
+
+    def header(self, header: BeatHeader) -> None:
+        """Begin a beat's screen."""
+        self._header = header
+        if self.person and not self.plain:
+            self.console.clear()
+        self._rows = 0
+        self._draw(panels.header(header))
+
+    def show(self, name: str, renderable: RenderableType) -> None:
+        """Draw one panel; a full screen waits for Enter first, so that nothing scrolls away unread."""
+        from demo.panels.fit import measure
+
+        self._clear_status()
+        rows = measure(renderable, self.console.width)[1]
+        if self.person and self.pace != "none" and self._rows + rows + 1 > self.console.height and self._rows > 3:
+            self._turn_page()
+        self._draw(renderable)
+        if self.pace == "brisk":
+            self._breathe(BRISK_SECONDS)
+
+    def closing(self, sentence: str) -> None:
+        """The one sentence to say aloud."""
+        self._clear_status()
+        self._draw(panels.closing(sentence))
+
+    def note(self, text: str) -> None:
+        """A line about the performance itself, never evidence."""
+        self._clear_status()
+        self.console.print(text, style="dim", highlight=False, markup=False)
+        self._rows += 1 + len(text) // max(1, self.console.width)
+
+    def waiting(self, what: str, left: float) -> None:
+        """Say what is awaited, and for how long at most, on one line that is drawn over."""
+        text = f"waiting for {what} ({left:.0f} s at most)"
+        if text == self._status:
+            return
+        fresh, self._status = not self._status, text
+        if self.console.is_terminal and not self.plain:
+            self.console.file.write(f"\r\x1b[2K{text[: self.console.width - 1]}")
+            self.console.file.flush()
+        elif fresh:
+            self.console.print(text, highlight=False, markup=False)
+
+    def pause(self, text: str = "Enter for the next beat") -> None:
+        """Between two beats: wait as the pace says."""
+        self._clear_status()
+        if self.pace == "stage" and self.person:
+            self._await_enter(text)
+        elif self.pace == "brisk":
+            self._breathe(BRISK_SECONDS)
+
+    def decider(self, code: DeviceCode, human: Human, *, approve: bool, ask: bool) -> Decider:
+        """Who answers the consent: the person in front of the terminal when `ask` and there is one, else `human`."""
+        return Decider(self, code, human, approve=approve, ask=ask and self.person)
+
+    def _turn_page(self) -> None:
+        self._await_enter("Enter for more")
+        if not self.plain:
+            self.console.clear()
+        self._rows = 0
+        if self._header is not None:
+            self._draw(panels.header(self._header))
+
+    def _await_enter(self, text: str) -> None:
+        deadline = time.monotonic() + READING_SECONDS
+        with listening() as keys:
+            while (left := deadline - time.monotonic()) > 0:
+                self.waiting(text, left)
+                if keys.pressed(0.25) in ("\n", " "):
+                    break
+        self._clear_status()
+
+    def _breathe(self, seconds: float) -> None:
+        if self.console.is_terminal:
+            time.sleep(seconds)
+
+    def _draw(self, renderable: RenderableType) -> None:
+        from demo.panels.fit import measure
+
+        self._clear_status()
+        self._rows += measure(renderable, self.console.width)[1]
+        self.console.print(renderable)
+
+    def _clear_status(self) -> None:
+        if self._status and self.console.is_terminal and not self.plain:
+            self.console.file.write("\r\x1b[2K")
+            self.console.file.flush()
+        self._status = ""
+
+
+@dataclass
+class Answer:
+    """What the consent page showed to whoever answered (None: a person read it in a browser), or what went wrong."""
+
+    page: object | None = None
+    error: BaseException | None = None
+
+
+class Decider:
+    """Answers one device authorization: by a person's keys, or by the sample human driving the same pages.
+
+    Use as a context manager around the polling; call `tick` from it, several times a second.
+    """
+
+    def __init__(self, stage: Stage, code: DeviceCode, human: Human, *, approve: bool, ask: bool) -> None:
+        self.stage, self.code, self.human, self.approve = stage, code, human, approve
+        self.answer = Answer()
+        self._ask = ask
+        self._thread: threading.Thread | None = None
+        self._keys: Keys | None = None
+        self._listening = listening() if ask else None
+
+    def __enter__(self) -> Decider:
+        if self._listening is not None:
+            self._keys = self._listening.__enter__()
+            self.stage.note(
+                f"Scan or open it and decide there. Or here: b opens the browser, "
+                f"Enter lets {self.human.account} approve, d deny."
+            )
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._listening is not None:
+            self._listening.__exit__(None, None, None)
+        if self._thread is not None:
+            self._thread.join(timeout=15)
+
+    def tick(self, left: float, state: str) -> None:
+        """Called while the agent polls: show what is awaited, and act when somebody has chosen."""
+        self.stage.waiting(f"the human's decision ({state})", left)
+        if self._keys is None:
+            self._start(self.approve)
+            return
+        key = self._keys.pressed(0.0)
+        if key == "\n":
+            self._start(True)
+        elif key == "d":
+            self._start(False)
+        elif key == "b":
+            _open_browser(self.code.verification_uri_complete or self.code.verification_uri)
+
+    def failed(self) -> bool:
+        """Whether the sample human could not answer, so that polling on is pointless."""
+        return self.answer.error is not None
+
+    def _start(self, approve: bool) -> None:
+        # In a thread of its own: the agent goes on polling, as it would while a person reads the page.
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._decide, args=(approve,), daemon=True)
+            self._thread.start()
+
+    def _decide(self, approve: bool) -> None:
+        try:
+            uri = self.code.verification_uri_complete or self.code.verification_uri
+            self.answer.page = self.human.decide(uri, self.code.user_code, approve)
+        except BaseException as error:  # handed to the playing thread, which raises it
+            self.answer.error = error
+
+
+def _open_browser(url: str) -> None:
+    # Best effort, in the background: a browser that takes its time must not hold up the polling.
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+
+class MeasuringStage(Stage):
+    """Draws to nowhere and remembers which panel would not fit a screen of the given sizes."""
+
+    def __init__(self, console: Console, sizes: tuple[tuple[int, int], ...]) -> None:
+        super().__init__(console)
+        self.sizes = sizes
+        self.drawn = 0
+        self.overflows: list[str] = []
+        self._beat = ""
+
+    def header(self, header: BeatHeader) -> None:
+        self._beat = header.id
+        self._check("header", panels.header(header))
+
+    def show(self, name: str, renderable: RenderableType) -> None:
+        self._check(name, renderable)
+
+    def closing(self, sentence: str) -> None:
+        self._check("closing", panels.closing(sentence))
+
+    def _check(self, name: str, renderable: RenderableType) -> None:
+        from demo.panels.fit import overflow
+
+        self.drawn += 1
+        for width, height in self.sizes:
+            # Two rows for the header above it, one for the prompt below.
+            if (why := overflow(renderable, width, height - 3)) is not None:
+                self.overflows.append(f"beat {self._beat}, panel {name}, at {width}x{height}: {why}")
+
+
+Waiting = Callable[[str, float], None]
+
+
+class AsideStage(Stage):
+    """Plays something nobody needs to see: panels are not drawn, notes are, and the sample human answers."""
+
+    def __init__(self, front: Stage) -> None:
+        super().__init__(front.console, pace="none", person=False, plain=front.plain)
+
+    def header(self, header: BeatHeader) -> None:
+        return None
+
+    def show(self, name: str, renderable: RenderableType) -> None:
+        return None
+
+    def closing(self, sentence: str) -> None:
+        return None
