@@ -1,0 +1,77 @@
+"""Panels: pure functions from evidence to what is drawn. Each answers one question, and its title is the answer.
+
+Every panel is a `Page`, a Rich renderable; `Page.within(rows)` asks one to be shorter. Nothing is imported until
+it is used, because `demo next` has a tenth of a second to show its header.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from demo.panels._audit import audit as audit
+    from demo.panels._chain import chain as chain
+    from demo.panels._challenge import challenge as challenge
+    from demo.panels._checklist import checklist as checklist
+    from demo.panels._closing import closing as closing
+    from demo.panels._comparison import comparison as comparison
+    from demo.panels._decision import decision as decision
+    from demo.panels._device import device as device
+    from demo.panels._exchange import exchange as exchange
+    from demo.panels._failure import failure as failure
+    from demo.panels._header import header as header
+    from demo.panels._limits import limits as limits
+    from demo.panels._link import link as link
+    from demo.panels._notes import notes as notes
+    from demo.panels._order import order as order
+    from demo.panels._page import Page as Page
+    from demo.panels._revocation import revocation as revocation
+    from demo.panels._sessions import sessions as sessions
+    from demo.panels._statement import statement as statement
+    from demo.panels._token import token as token
+    from demo.panels._tools import tools as tools
+    from demo.panels._values import safe as safe
+    from demo.panels._values import shorten as shorten
+
+# The modules have a leading underscore because a submodule takes its own name in the package: `demo.panels.header`
+# must stay the function.
+_HOMES = {"Page": "_page", "safe": "_values", "shorten": "_values"}
+
+__all__ = [
+    "Page",
+    "audit",
+    "chain",
+    "challenge",
+    "checklist",
+    "closing",
+    "comparison",
+    "decision",
+    "device",
+    "exchange",
+    "failure",
+    "header",
+    "limits",
+    "link",
+    "notes",
+    "order",
+    "revocation",
+    "safe",
+    "sessions",
+    "shorten",
+    "statement",
+    "token",
+    "tools",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOMES.get(name, '_' + name)}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,98 @@
+"""The audit trail: who authorized what, when, through which agent."""
+
+from __future__ import annotations
+
+from demo.evidence import Decision
+from demo.panels._decision import NOBODY, state_of
+from demo.panels._page import Canvas, Page, Part
+from demo.panels._values import clock, many
+
+
+def audit(given: tuple[Decision, ...]) -> Page:
+    """A row for each decision, newest last, refusals and orders marked; what is cut is the oldest, and counted."""
+
+    def draw(canvas: Canvas) -> None:
+        _title(given, canvas)
+        fits = max(1, canvas.left - 1)
+        kept = given if len(given) <= fits else given[-max(1, fits - 1) :]
+        if given:
+            canvas.line((_head(canvas), "quiet"))
+        if len(kept) < len(given):
+            canvas.line(
+                (
+                    f"{canvas.glyphs.ellipsis} {many(len(given) - len(kept), 'earlier entry', 'earlier entries')}",
+                    "quiet",
+                )
+            )
+        for entry in kept:
+            _entry(entry, canvas)
+
+    return Page(draw)
+
+
+def _title(given: tuple[Decision, ...], canvas: Canvas) -> None:
+    nobody = sum(entry.verdict == "allow" and not entry.user for entry in given)
+    refused = sum(entry.verdict != "allow" for entry in given)
+    orders = len({entry.order_id for entry in given if entry.order_id and entry.verdict == "allow"})
+    if not given:
+        canvas.title("none", "Nothing has been decided yet")
+        return
+    counts = f"{many(orders, 'order')}, {many(refused, 'refusal')}"
+    if nobody == len(given):
+        canvas.title("unverified", f"{many(nobody, 'call')}, {counts}: nobody can say who", aside="newest last")
+    elif nobody:
+        canvas.title("unverified", f"{counts}; {many(nobody, 'call')} by nobody", aside="newest last")
+    else:
+        canvas.title("allowed", f"Every order has a human behind it: {counts}", aside="newest last")
+
+
+def _columns(canvas: Canvas) -> tuple[int, int, int, int]:
+    """Widths of who, through, what and how it went; the fifth column takes the rest of a wide line."""
+    if canvas.wide:
+        return 26, 24, 22, 22
+    return 19, 13, 20, max(0, canvas.room - 10 - 19 - 13 - 20 - 8)
+
+
+def _head(canvas: Canvas) -> str:
+    who, agent, what, how = _columns(canvas)
+    if canvas.narrow:
+        return "WHEN      WHO, WHAT"
+    cells = [
+        canvas.cell("WHEN", 8),
+        canvas.cell("  WHO", who + 2),
+        canvas.cell("THROUGH", agent),
+        canvas.cell("WHAT", what),
+    ]
+    return "  ".join(cells) + ("  " + canvas.cell("OUTCOME", how) if canvas.wide else "")
+
+
+def _entry(entry: Decision, canvas: Canvas) -> None:
+    state = state_of(entry)
+    when, mark = canvas.cell(clock(entry.at), 8), canvas.glyphs.mark(state)
+    name = entry.username or entry.user or NOBODY
+    agent = entry.agent or entry.client or "-"
+    outcome = entry.order_id or ("allowed" if entry.verdict == "allow" else entry.rule)
+    bold = "strong " if entry.order_id or state == "refused" else ""
+    if canvas.narrow:
+        canvas.line((when, "quiet"), "  ", (mark, f"strong {state}"), " ", canvas.short(name, canvas.room - 12))
+        about = f"{entry.tool or 'request'}, {outcome}"
+        canvas.line((canvas.short(about, canvas.room - 12), f"{bold}{state}"), indent=14)
+        return
+    who, through, what, how = _columns(canvas)
+    parts: list[Part] = [
+        (when, "quiet"),
+        "  ",
+        (mark, f"strong {state}"),
+        " ",
+        (canvas.cell(name, who), "unverified" if name == NOBODY else ""),
+        "  ",
+        (canvas.cell(agent, through), "quiet"),
+        "  ",
+        canvas.cell(entry.tool or "request", what),
+        "  ",
+        (canvas.cell(outcome, how), f"{bold}{state}"),
+    ]
+    if canvas.wide:
+        rest = canvas.room - 16 - who - through - what - how - 4
+        parts += ["  ", (canvas.short(entry.consent or "no consent", rest), "quiet")]
+    canvas.line(*parts)

@@ -1,0 +1,53 @@
+"""HTTP bodies as lines: JSON pretty-printed as tightly as it reads, forms field by field, event streams unwrapped."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl
+
+LONGEST = 200_000
+"""Characters; a longer body is not parsed, only its first lines are shown."""
+
+
+def body_lines(body: str | None, content_type: str, width: int) -> list[str]:
+    """The lines of a body, each to be cut by whoever draws it; none for no body.
+
+    Args:
+        body: the text as sent, or None.
+        content_type: the value of the header, "" where there was none.
+        width: columns that a one-line JSON value may take.
+    """
+    if not body or not body.strip():
+        return []
+    if len(body) > LONGEST:
+        return body[:LONGEST].splitlines()
+    if "application/x-www-form-urlencoded" in content_type.lower():
+        return [f"{name} = {value}" for name, value in parse_qsl(body, keep_blank_values=True)] or [body]
+    text = body
+    if "text/event-stream" in content_type.lower():
+        found = [line.removeprefix("data:").strip() for line in body.splitlines() if line.startswith("data:")]
+        text = "\n".join(line for line in found if line) or body
+    try:
+        return pretty(json.loads(text), width)
+    except (ValueError, RecursionError):
+        return text.splitlines()
+
+
+def pretty(value: Any, width: int, indent: int = 0, prefix: str = "") -> list[str]:
+    """JSON in lines: whatever fits in `width` columns stays on one line, the rest is opened up."""
+    flat = json.dumps(value, ensure_ascii=False)
+    start = " " * indent + prefix
+    if len(start) + len(flat) <= width or not isinstance(value, dict | list) or not value:
+        return [start + flat]
+    lines = [start + ("{" if isinstance(value, dict) else "[")]
+    items: list[tuple[str, Any]] = (
+        [(json.dumps(key, ensure_ascii=False) + ": ", item) for key, item in value.items()]
+        if isinstance(value, dict)
+        else [("", item) for item in value]
+    )
+    for number, (name, item) in enumerate(items):
+        inner = pretty(item, width, indent + 2, name)
+        inner[-1] += "," if number < len(items) - 1 else ""
+        lines += inner
+    return [*lines, " " * indent + ("}" if isinstance(value, dict) else "]")]

@@ -1,0 +1,81 @@
+"""A delegation chain, Human -> Agent -> Action, with where each link was read."""
+
+from __future__ import annotations
+
+from demo.evidence import Chain
+from demo.panels._page import Canvas, Page
+from demo.panels._values import clock, pad
+
+
+def chain(given: Chain) -> Page:
+    """The chain drawn, and below it the consent, session, limit and scopes that hold it together."""
+
+    def draw(canvas: Canvas) -> None:
+        arrow = canvas.glyphs.arrow
+        agent = given.client if given.agent.startswith("agent_") else given.agent
+        links = [given.human or "nobody", agent or "no agent", *([given.action] if given.action else [])]
+        canvas.title("allowed" if given.human and agent else "unverified", f" {arrow} ".join(links))
+        if canvas.narrow:
+            _stacked(given, canvas)
+        else:
+            _drawn(given, canvas)
+        canvas.gap()
+        canvas.field("consent", given.consent or "none", "" if given.consent else "unverified")
+        canvas.field("session", given.session or "none", "" if given.session else "unverified")
+        canvas.field("token", given.token_id or "none")
+        canvas.list("may", given.scopes)
+        canvas.field(
+            "may spend", f"up to {given.spending_limit}" if given.spending_limit else "nothing: no limit granted"
+        )
+        canvas.gap()
+        canvas.field("read from", given.source, "quiet", prose=True, at_most=2)
+        canvas.field("read by", given.convention, "quiet", prose=True, at_most=2)
+
+    return Page(draw)
+
+
+def _columns(given: Chain) -> list[tuple[str, str, str]]:
+    """(heading, what stands large, what stands below) for each link."""
+    links = [
+        ("HUMAN", given.human or "nobody", given.human_id),
+        ("AGENT", given.agent or given.client or "no agent", given.client if given.agent else ""),
+    ]
+    if given.action:
+        links.append(("ACTION", given.action, clock(given.at) if given.at is not None else ""))
+    return links
+
+
+def _stacked(given: Chain, canvas: Canvas) -> None:
+    for number, (heading, large, below) in enumerate(_columns(given)):
+        if number:
+            canvas.line((canvas.glyphs.down, "quiet"))
+        canvas.line((pad(heading, 7), "quiet"), (canvas.short(large, canvas.room - 7), "strong"))
+        if below:
+            canvas.line((canvas.short(below, canvas.room - 7), "quiet"), indent=9)
+
+
+def _drawn(given: Chain, canvas: Canvas) -> None:
+    links = _columns(given)
+    shaft = f"  {canvas.glyphs.shaft * 2}{canvas.glyphs.head}  "
+    width = (canvas.room - len(shaft) * (len(links) - 1)) // len(links)
+    cells = [
+        canvas.wrapped(large, width, 2) if heading == "ACTION" else [canvas.short(large, width)]
+        for heading, large, _ in links
+    ]
+    canvas.line(*[(pad(heading, width + len(shaft)), "quiet") for heading, _, _ in links])
+    first: list[tuple[str, str]] = []
+    for number, lines in enumerate(cells):
+        first.append((pad(lines[0], width), "strong"))
+        if number < len(cells) - 1:
+            first.append((shaft, "quiet"))
+    canvas.line(*first)
+    second: list[tuple[str, str]] = []
+    for (_, _, below), lines in zip(links, cells, strict=True):
+        strong = len(lines) > 1
+        second.append(
+            (
+                pad(lines[1] if strong else canvas.short(below, width), width + len(shaft)),
+                "strong" if strong else "quiet",
+            )
+        )
+    canvas.line(*second)

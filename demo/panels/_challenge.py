@@ -1,0 +1,108 @@
+"""A refusal read aloud, field by field: what each parameter means, which standard says so, and where it leads."""
+
+from __future__ import annotations
+
+from demo.evidence import Challenge
+from demo.panels._page import Canvas, Page
+from demo.panels._values import many
+
+MEANINGS = {
+    "realm": ("which house this door belongs to", "RFC 9110 11.5"),
+    "error": ("what was wrong with the token", "RFC 6750 3.1"),
+    "error_description": ("the same for a developer to read", "RFC 6750 3"),
+    "error_uri": ("a page about this error", "RFC 6750 3"),
+    "scope": ("what a token needs to pass", "RFC 6750 3"),
+    "resource_metadata": ("where to read who can grant it", "RFC 9728 5.1"),
+    "max_age": ("how fresh the sign-in must be", "RFC 9470 3"),
+    "acr_values": ("how strong the sign-in must be", "RFC 9470 3"),
+    "algs": ("how a proof may be signed", "RFC 9449 7.1"),
+}
+"""Parameter to its meaning and the section that defines it."""
+
+ERRORS = {
+    "invalid_token": "Refused: this token is not good here",
+    "insufficient_scope": "Refused: this takes more than was granted",
+    "invalid_request": "Refused: the request is malformed",
+}
+"""RFC 6750 section 3.1."""
+
+
+def challenge(given: Challenge) -> Page:
+    """The challenge's parameters with their meanings, then what the agent found by following them."""
+
+    def draw(canvas: Canvas) -> None:
+        error = given.get("error")
+        answer = ERRORS.get(
+            error or "", f"Refused: {error}" if error else "Refused: no token, and told where to get one"
+        )
+        canvas.title("refused", answer, aside="" if canvas.narrow else f"{given.status} {given.scheme}")
+        problems = [found.problem for found in (given.resource, given.authority) if found is not None and found.problem]
+        for problem in problems:
+            canvas.prose(f"{canvas.glyphs.refused} Do not follow it: {problem}", "strong refused")
+        canvas.gap()
+        tail = 5
+        each = 2 if canvas.narrow or not canvas.wide else 1
+        room = len(given.parameters) if canvas.narrow else max(1, (canvas.left - tail) // each)
+        kept = given.parameters if len(given.parameters) <= room else given.parameters[: max(1, room - 1)]
+        for name, value in kept:
+            _parameter(name, value, canvas)
+        if len(kept) < len(given.parameters):
+            canvas.line(
+                (f"{canvas.glyphs.ellipsis} {many(len(given.parameters) - len(kept), 'more parameter')}", "quiet")
+            )
+        canvas.gap()
+        _leads(given, canvas)
+
+    return Page(draw)
+
+
+def _parameter(name: str, value: str, canvas: Canvas) -> None:
+    meaning, section = MEANINGS.get(name, ("this server's own extension", ""))
+    width = 19
+    if canvas.narrow:
+        canvas.line((canvas.short(name, canvas.room), "strong"))
+        canvas.line(canvas.short(value or "(empty)", canvas.room - 2), indent=4)
+        canvas.line((canvas.short(f"{meaning} {section}", canvas.room - 2), "quiet"), indent=4)
+    elif canvas.wide:
+        side = canvas.room - width - 2 - 34 - 16
+        canvas.line(
+            (canvas.cell(name, width), "strong"),
+            canvas.cell(value or "(empty)", side),
+            "  ",
+            (canvas.cell(meaning, 34), "quiet"),
+            "  ",
+            (section, "quiet"),
+        )
+    else:
+        room = canvas.room - width
+        canvas.line((canvas.cell(name, width), "strong"), canvas.short(value or "(empty)", room))
+        canvas.line((canvas.cell("", width) + canvas.cell(meaning, room - 15) + f"  {section}", "quiet"))
+
+
+def _leads(given: Challenge, canvas: Canvas) -> None:
+    """Where the challenge leads: the resource, its authority, and the device login, each with its standard."""
+    steps: list[tuple[str, str, str]] = []
+    if given.resource is not None:
+        steps.append(("resource", given.resource.resource, "RFC 9728"))
+        if given.authority is None:
+            steps += [("authority", issuer, "not asked yet") for issuer in given.resource.authorization_servers[:1]]
+    if given.authority is not None:
+        steps.append(("authority", given.authority.issuer, "RFC 8414"))
+        device = given.authority.device_authorization_endpoint
+        if device:
+            steps.append(("device login", device, "RFC 8628"))
+        elif given.authority.authorization_endpoint:
+            steps.append(("browser login", given.authority.authorization_endpoint, "RFC 6749"))
+    if not steps:
+        canvas.line(("not followed yet", "quiet"))
+        return
+    width, note = (0, 0) if canvas.narrow else (19, 15)
+    for label, value, section in steps:
+        if canvas.narrow:
+            canvas.line((f"{canvas.glyphs.arrow} {label}", "quiet"))
+            canvas.line(canvas.short(value, canvas.room - 2), indent=4)
+        else:
+            name = canvas.cell(f"{canvas.glyphs.arrow} {label}", width)
+            canvas.line(
+                (name, "quiet"), canvas.cell(value or "(none)", canvas.room - width - note), ("  " + section, "quiet")
+            )

@@ -1,0 +1,59 @@
+"""Whether this machine is ready for the stage: a row for each check, the mend below what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from demo.panels._page import MARGIN, Canvas, Page
+from demo.panels._values import many
+from demo.panels.theme import State
+
+Check = tuple[str, str, str, str | None]
+"""(mark: ok, warn, bad or skip; name; detail; fix)"""
+
+STATES: dict[str, State] = {"ok": "allowed", "warn": "waiting", "bad": "refused", "skip": "none"}
+
+
+def checklist(rows: Sequence[Check]) -> Page:
+    """The checks in order. Where they do not all fit, the ones that passed are counted instead of listed."""
+
+    def draw(canvas: Canvas) -> None:
+        bad = sum(row[0] not in ("ok", "warn", "skip") for row in rows)
+        warned = sum(row[0] == "warn" for row in rows)
+        if bad:
+            canvas.title("refused", f"Not ready: {many(bad, 'thing')} to mend")
+        elif warned:
+            canvas.title("waiting", f"Ready, with {many(warned, 'warning')}")
+        else:
+            canvas.title("allowed", f"Ready: {many(len(rows), 'check')}")
+        kept = list(rows)
+        while not canvas.narrow and sum(map(_rows, kept)) + (len(kept) < len(rows)) > canvas.left and len(kept) > 1:
+            weight = {"skip": 0, "ok": 1, "warn": 2}
+            lightest = min(weight.get(row[0], 3) for row in kept)
+            kept.pop(max(index for index, row in enumerate(kept) if weight.get(row[0], 3) == lightest))
+        for row in kept:
+            _check(row, canvas)
+        if len(kept) < len(rows):
+            canvas.line((f"{canvas.glyphs.ellipsis} {many(len(rows) - len(kept), 'more check')} not shown", "quiet"))
+
+    return Page(draw)
+
+
+def _rows(row: Check) -> int:
+    return 2 if row[3] else 1
+
+
+def _check(row: Check, canvas: Canvas) -> None:
+    given, name, detail, fix = row
+    state = STATES.get(given, "refused")
+    mark = canvas.glyphs.warning if given == "warn" else canvas.glyphs.mark(state)
+    width = 12 if canvas.narrow else 18
+    rest = canvas.room - width - 4
+    about = "".join(canvas.wrapped(detail, rest, 1))
+    plain = "quiet" if state == "none" else ""
+    canvas.line((mark, f"strong {state}"), " ", (canvas.cell(name, width), plain), "  ", (about, "quiet"))
+    if fix:
+        indent = MARGIN + 2 + width + 2
+        arrow = canvas.glyphs.arrow
+        line = "".join(canvas.wrapped(fix, canvas.width - indent - MARGIN - len(arrow) - 1, 1))
+        canvas.line((f"{arrow} ", "quiet"), (line, "strong"), indent=indent)

@@ -1,0 +1,15 @@
+"""The one sentence to say aloud when a beat ends."""
+
+from __future__ import annotations
+
+from demo.panels._page import Canvas, Page
+
+
+def closing(sentence: str) -> Page:
+    """The sentence, behind a bar; at most two rows at the design size."""
+
+    def draw(canvas: Canvas) -> None:
+        for line in canvas.wrapped(sentence, canvas.room - 2, 4 if canvas.narrow else 2):
+            canvas.line((canvas.glyphs.bar, "quiet"), " ", (line, "strong"))
+
+    return Page(draw)

@@ -1,0 +1,134 @@
+"""What a gate decided: the verdict first, then the gate on the path, why, and what would make it pass."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+
+from demo.evidence import GATES, Decision
+from demo.panels import _bigtype as bigtype
+from demo.panels._page import Canvas, Page
+from demo.panels._values import clock, pad
+from demo.panels.theme import State
+
+NOBODY = "nobody"
+"""Who asked, where nobody knows."""
+
+REFUSALS = {
+    "token.missing": "Refused: no token",
+    "token.malformed": "Refused: that is not a token",
+    "token.signature": "Refused: the signature is not the authority's",
+    "token.issuer": "Refused: a token from another authority",
+    "token.audience": "Refused: a token for somewhere else",
+    "token.expired": "Refused: the token has expired",
+    "token.type": "Refused: not an access token",
+    "standing.session": "Refused: the session was revoked",
+    "standing.agent": "Refused: the agent was revoked",
+    "standing.user": "Refused: the user was revoked",
+    "standing.token": "Refused: the token was revoked",
+    "standing.unknown": "Refused: the authority cannot be asked",
+    "standing.banned": "Refused: banned at this shop",
+    "allowlist.user": "Refused: not on the allowlist",
+    "scope.insufficient": "Refused: outside of what was granted",
+    "limits.rate": "Refused: too many calls",
+    "limits.quota": "Refused: the purchase quota is used up",
+    "limits.spending": "Refused: more than the human allowed",
+    "limits.consent": "Refused: no spending limit was granted",
+}
+"""Rule to the answer that the panel's title gives; the rules are those of docs/wire.md."""
+
+
+def state_of(given: Decision) -> State:
+    """The verdict as a panel colours it; an open door's allow is not verified, since nobody was asked."""
+    if given.verdict != "allow":
+        return "refused"
+    return "unverified" if given.door == "open" else "allowed"
+
+
+def answer(given: Decision) -> str:
+    """The decision as one short sentence."""
+    if given.verdict != "allow":
+        return REFUSALS.get(given.rule, f"Refused at the {given.gate} gate: {given.rule}")
+    if given.door == "open":
+        return "Allowed, and nobody knows for whom"
+    who = given.username or given.user
+    return f"Allowed: {given.tool or 'the request'}" + (f", for {who}" if who else "")
+
+
+def who(given: Decision) -> str:
+    """The human, by readable name and id; "nobody" where the decision names none."""
+    if given.username and given.user:
+        return f"{given.username} ({given.user})"
+    return given.username or given.user or NOBODY
+
+
+def through(given: Decision) -> str:
+    """The agent instance and its software."""
+    if given.agent and given.client:
+        return f"{given.agent} ({given.client})"
+    return given.agent or given.client or ("the human's own hand" if given.user else "nobody known")
+
+
+def decision(given: Decision) -> Page:
+    """One decision: verdict, the path of the gates, reason, remedy, who, through whom, what, and its audit id."""
+
+    def draw(canvas: Canvas) -> None:
+        state = state_of(given)
+        _verdict(given, state, canvas)
+        canvas.title(state, answer(given))
+        _path(given, canvas)
+        canvas.gap()
+        canvas.field("why", given.reason, prose=True, at_most=2)
+        if given.remedy:
+            canvas.field("to pass", given.remedy, "strong", prose=True, at_most=2)
+        canvas.gap()
+        canvas.field("who", who(given))
+        canvas.field("through", through(given))
+        order = f", order {given.order_id}" if given.order_id else ""
+        canvas.field("what", f"{given.tool or 'a request without a tool'}{order}")
+        canvas.field("audit entry", f"{given.audit_id}, {clock(given.at)}")
+
+    return Page(draw)
+
+
+def _verdict(given: Decision, state: State, canvas: Canvas) -> None:
+    word = "ALLOWED" if given.verdict == "allow" else "REFUSED"
+    blocks = canvas.glyphs.top != canvas.glyphs.bottom
+    size = bigtype.SMALL if blocks else bigtype.TALL
+    rows = bigtype.big(word, size, blocks=blocks) or []
+    if bigtype.columns(word, size) > canvas.room or canvas.rows < 14 + len(rows):
+        return
+    for row in rows:
+        canvas.line((row, f"strong {state}"))
+    canvas.gap()
+
+
+def _path(given: Decision, canvas: Canvas) -> None:
+    """The gates in the order of passing: which passed, which refused, which were not reached."""
+    if given.gate not in GATES:
+        canvas.line(("no gate stood in the way: this door has none", "quiet") if given.gate == "door" else given.gate)
+        return
+    stop, steps = GATES.index(given.gate), []
+    for number, gate in enumerate(GATES):
+        if number < stop or (number == stop and given.verdict == "allow"):
+            steps.append((gate, "allowed", "passed"))
+        elif number == stop:
+            steps.append((gate, "refused", "refused"))
+        else:
+            steps.append((gate, "none", "not reached" if given.verdict != "allow" else "not asked"))
+    if canvas.narrow:
+        for gate, state, word in steps:
+            mark = canvas.glyphs.mark(state)  # type: ignore[arg-type]  # one of the three literals above
+            canvas.line((f"{mark} {pad(gate, 11)}", state if state != "none" else "quiet"), (word, "quiet"))
+        return
+    width = min(18, canvas.room // len(GATES))
+    names, words = [], []
+    for number, (gate, state, word) in enumerate(steps):
+        mark = canvas.glyphs.mark(state)  # type: ignore[arg-type]  # one of the three literals above
+        name = f"{mark} {gate}"
+        last = number == len(steps) - 1
+        shaft = "" if last else f" {canvas.glyphs.shaft * max(0, width - cell_len(name) - 2)} "
+        roles = "quiet" if state == "none" else f"strong {state}" if state == "refused" else state
+        names += [(name, roles), (shaft, "quiet")]
+        words.append((pad(f"  {word}", width), roles if state == "refused" else "quiet"))
+    canvas.line(*names)
+    canvas.line(*words)

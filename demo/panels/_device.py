@@ -1,0 +1,93 @@
+"""The device login: the code to compare in very large type, and the QR code that opens the page."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from demo.evidence import DeviceCode
+from demo.panels import _bigtype as bigtype
+from demo.panels._page import MARGIN, Canvas, Page
+from demo.panels._qr import qr
+from demo.panels._values import left
+
+GAP = 3
+"""Columns between the QR code and the words."""
+
+
+def device(given: DeviceCode, now: float) -> Page:
+    """User code, address, QR code, who asks for what, and the time left.
+
+    Args:
+        given: a device authorization response (RFC 8628 section 3.2).
+        now: POSIX seconds.
+    """
+
+    def draw(canvas: Canvas) -> None:
+        address = given.verification_uri_complete or given.verification_uri
+        blocks = canvas.glyphs.top != canvas.glyphs.bottom
+        code = (
+            qr(address, canvas.room if not canvas.narrow else canvas.width, 40 if canvas.narrow else canvas.rows)
+            if blocks
+            else None
+        )
+        if code is None or canvas.width - MARGIN - len(code[0]) - GAP < 32:
+            _words(given, now, canvas, code is not None)
+            canvas.gap()
+            for row in code or []:
+                canvas.line((row, "scan"), indent=max(0, min(MARGIN, canvas.width - len(row))))
+            return
+        symbol = canvas.apart(MARGIN + len(code[0]))
+        for row in code:
+            symbol.line((row, "scan"))
+        words = canvas.apart(canvas.width - symbol.width - GAP + MARGIN)
+        _words(given, now, words, True)
+        canvas.beside(symbol, words, gap=GAP - MARGIN)
+
+    return Page(draw)
+
+
+def _words(given: DeviceCode, now: float, canvas: Canvas, coded: bool) -> None:
+    over = given.expires_at <= now
+    client = given.client or "An agent"
+    canvas.title(
+        "refused" if over else "waiting", "The code has expired" if over else f"{client} asks: may I act for you?"
+    )
+    _code(given.user_code, canvas)
+    canvas.gap()
+    canvas.line((canvas.short(given.verification_uri, canvas.room), "strong"))
+    canvas.line((left(given.expires_at, now), "refused" if over else "waiting"))
+    canvas.gap()
+    canvas.label = 7
+    canvas.list("may", given.scopes, at_most=3)
+    if given.spending_limit:
+        canvas.field("spend", f"up to {given.spending_limit}")
+    if coded and is_loopback(given.verification_uri_complete or given.verification_uri):
+        canvas.line((canvas.short("QR: for a browser on this machine only", canvas.room), "quiet"))
+    elif not coded:
+        canvas.line((canvas.short("no room for a QR code here", canvas.room), "quiet"))
+
+
+def _code(user_code: str, canvas: Canvas) -> None:
+    """The code in block letters, in two lines where it has a hyphen in the middle, and once as plain text."""
+    plain = canvas.short(user_code, canvas.room)
+    blocks = canvas.glyphs.top != canvas.glyphs.bottom
+    for lines in ([user_code], user_code.split("-")):
+        size = bigtype.TALL if len(lines) == 1 else bigtype.SMALL
+        drawn = [bigtype.big(line, size, blocks=blocks) for line in lines]
+        fits = all(bigtype.columns(line, size) <= canvas.room for line in lines)
+        if fits and sum(len(rows or [""] * 99) + 1 for rows in drawn) + 9 <= canvas.rows:
+            for rows in drawn:
+                for row in rows or []:
+                    canvas.line((row, "strong"))
+                canvas.gap()
+            break
+    canvas.line((plain, "strong"))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host means this machine only, so that a phone cannot open it."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")

@@ -1,0 +1,131 @@
+"""One HTTP request and its answer, as they were on the wire: the headers that matter, and what fits of the bodies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from demo.evidence import Exchange
+from demo.panels._body import body_lines
+from demo.panels._page import Canvas, Page
+from demo.panels._values import many, span
+from demo.panels.theme import State
+
+ASKED = ("host", "authorization", "mcp-protocol-version", "mcp-method", "mcp-name", "content-type")
+"""Request headers that the story is about, in the order told."""
+
+ANSWERED = ("www-authenticate", "retry-after", "demo-audit-id", "content-type", "location")
+"""Response headers that the story is about."""
+
+QUIETLY = frozenset({"content-type"})
+"""Shown only where there is room for everything else too."""
+
+
+def exchange(given: Exchange) -> Page:
+    """Request line, headers and body, then status line, headers and body; lines left out of a body are counted."""
+
+    def draw(canvas: Canvas) -> None:
+        canvas.title(state_of(given), f"{status(given)}: {given.method} {_path(given.url)}", aside=span(given.seconds))
+        if given.error:
+            canvas.prose(given.error, "refused")
+            canvas.gap()
+        if canvas.wide:
+            half = canvas.apart((canvas.width - 2) // 2), canvas.apart((canvas.width - 2) // 2)
+            _request(given, half[0], half[0].left)
+            _response(given, half[1], half[1].left)
+            canvas.beside(*half, gap=2)
+            return
+        room = 99 if canvas.narrow else canvas.left
+        before = len(canvas.lines)
+        _request(given, canvas, min(room // 2, 9))
+        canvas.gap()
+        _response(given, canvas, room - (len(canvas.lines) - before))
+
+    return Page(draw)
+
+
+def status(given: Exchange) -> str:
+    """The status with its phrase (RFC 9110 section 15), or that no answer came."""
+    if given.status is None:
+        return "No answer"
+    try:
+        return f"{given.status} {HTTPStatus(given.status).phrase}"
+    except ValueError:
+        return str(given.status)
+
+
+def state_of(given: Exchange) -> State:
+    """The verdict of a status; RFC 8628 section 3.5 makes one kind of 400 a way of saying "wait"."""
+    if given.status is None:
+        return "refused"
+    if given.status == 400:
+        try:
+            body = json.loads(given.response_body or "")
+        except (ValueError, RecursionError):
+            body = None
+        if isinstance(body, dict) and body.get("error") in ("authorization_pending", "slow_down"):
+            return "waiting"
+    return "refused" if given.status >= 400 else "allowed" if given.status >= 200 else "none"
+
+
+def _path(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _request(given: Exchange, canvas: Canvas, rows: int) -> None:
+    canvas.line((canvas.short(f"{given.method} {_path(given.url)}", canvas.room), "strong"))
+    headers = _chosen(given.request_headers, ASKED)
+    if not any(name == "host" for name, _ in headers):
+        headers.insert(0, ("host", _host(given.url)))
+    if given.status == 401 and not any(name == "authorization" for name, _ in headers):
+        headers.insert(1, ("authorization", "(none sent)"))
+    _side(headers, given.request_headers, given.request_body, canvas, rows - 1)
+
+
+def _response(given: Exchange, canvas: Canvas, rows: int) -> None:
+    canvas.line((canvas.short(status(given), canvas.room), f"strong {state_of(given)}"))
+    headers = _chosen(given.response_headers, ANSWERED)
+    _side(headers, given.response_headers, given.response_body, canvas, rows - 1)
+
+
+def _side(
+    headers: list[tuple[str, str]],
+    every: Iterable[tuple[str, str]],
+    body: str | None,
+    canvas: Canvas,
+    rows: int,
+) -> None:
+    """Headers, then as much of the body as `rows` leaves."""
+    kind = next((value for name, value in every if name.lower() == "content-type"), "")
+    lines = body_lines(body, kind, canvas.room)
+    if len(headers) + min(3, len(lines)) > rows:
+        headers = [header for header in headers if header[0] not in QUIETLY]
+    canvas.label = 18 if canvas.narrow else 22
+    start = len(canvas.lines)
+    for name, value in headers[: max(1, rows - min(1, len(lines)))]:
+        challenge = name == "www-authenticate"
+        canvas.field(name, value, prose=challenge, at_most=3 if rows > 7 else 2)
+    left = rows - (len(canvas.lines) - start)
+    kept = lines if len(lines) <= left else lines[: max(0, left - 1)]
+    for line in kept:
+        canvas.line(canvas.short(line, canvas.room))
+    if len(kept) < len(lines):
+        canvas.line((f"{canvas.glyphs.ellipsis} {many(len(lines) - len(kept), 'more line')}", "quiet"))
+
+
+def _chosen(headers: Iterable[tuple[str, str]], names: tuple[str, ...]) -> list[tuple[str, str]]:
+    found = [(name.lower(), value) for name, value in headers if name.lower() in names]
+    return sorted(found, key=lambda header: names.index(header[0]))
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""

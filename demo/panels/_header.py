@@ -1,0 +1,29 @@
+"""The top of the screen while a beat plays: where we are, what it is called, who speaks and how long."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+
+from demo.evidence import BeatHeader
+from demo.panels._page import Canvas, Page
+
+
+def header(beat: BeatHeader) -> Page:
+    """The beat's header: two rows, the second one a line filled as far as the talk has come."""
+
+    def draw(canvas: Canvas) -> None:
+        minutes = f"{beat.minutes:g} min"
+        aside = f"{beat.speaker} {canvas.glyphs.dot} {minutes}" if beat.speaker else minutes
+        number = f"{beat.number}/{beat.of}"
+        if canvas.narrow:
+            canvas.line((number, "quiet"), " ", (canvas.short(beat.title, canvas.room - len(number) - 1), "strong"))
+            canvas.line((canvas.short(aside, canvas.room), "quiet"))
+            return
+        aside = canvas.short(aside, canvas.room // 3)
+        title = canvas.short(beat.title, canvas.room - len(number) - cell_len(aside) - 5)
+        space = canvas.room - len(number) - cell_len(title) - cell_len(aside) - 2
+        canvas.line((number, "quiet"), "  ", (title, "strong"), " " * space, (aside, "quiet"))
+        done = canvas.room * min(beat.number, beat.of) // max(1, beat.of)
+        canvas.line((canvas.glyphs.heavy * done, "strong"), (canvas.glyphs.rule * (canvas.room - done), "quiet"))
+
+    return Page(draw)

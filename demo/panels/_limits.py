@@ -1,0 +1,68 @@
+"""How much of each limit is used: a bar each, and the tightest one in the title."""
+
+from __future__ import annotations
+
+from demo.evidence import LimitUse, Money
+from demo.panels._page import Canvas, Page
+from demo.panels._values import many, span
+
+NAMES = {"rate": "calls", "purchases": "purchases", "spending": "spending"}
+
+
+def limits(given: tuple[LimitUse, ...], now: float) -> Page:
+    """Used, left and until when, a bar for each limit.
+
+    Args:
+        given: the limits as the shop told them.
+        now: POSIX seconds, for the time until a window ends.
+    """
+
+    def draw(canvas: Canvas) -> None:
+        out = [use for use in given if use.left == 0]
+        if not given:
+            canvas.title("unverified", "No limits: nothing here stops an agent")
+        elif out:
+            canvas.title("refused", "At the limit: " + ", ".join(NAMES.get(use.name, use.name) for use in out))
+        else:
+            canvas.title("allowed", "Within every limit")
+        kept = given if canvas.narrow else given[: max(1, (canvas.left - 1) // 3)]
+        for use in kept:
+            canvas.gap()
+            _limit(use, now, canvas)
+        if len(kept) < len(given):
+            canvas.line((f"{canvas.glyphs.ellipsis} {many(len(given) - len(kept), 'more limit')}", "quiet"))
+
+    return Page(draw)
+
+
+def _limit(use: LimitUse, now: float, canvas: Canvas) -> None:
+    spent = use.left == 0
+    name = canvas.cell(NAMES.get(use.name, use.name), canvas.label)
+    canvas.line(
+        (name, "strong"),
+        (
+            canvas.short(f"{amount(use, use.left)} left", canvas.room - canvas.label),
+            "strong refused" if spent else "strong",
+        ),
+    )
+    width = canvas.room - canvas.label
+    canvas.line(" " * canvas.label, *canvas.bar(use.used, use.limit, width, "refused" if spent else "allowed"))
+    canvas.line(
+        " " * canvas.label,
+        (canvas.short(f"{amount(use, use.used)} of {amount(use, use.limit)} used, {_until(use, now)}", width), "quiet"),
+    )
+
+
+def amount(use: LimitUse, value: int) -> str:
+    """A quantity in the limit's own unit: "3 calls", "35.00 USD"."""
+    if use.unit in ("calls", "purchases"):
+        return many(value, use.unit.removesuffix("s"))
+    return str(Money(value, use.unit))
+
+
+def _until(use: LimitUse, now: float) -> str:
+    if use.resets_at is not None:
+        return f"again in {span(use.resets_at - now)}" if use.resets_at > now else "its window is over"
+    if use.window is not None:
+        return f"in any {span(use.window)}"
+    return "for as long as the consent"

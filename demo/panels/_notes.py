@@ -1,0 +1,57 @@
+"""The speaker's notes of a beat, from Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+
+from demo.panels._page import MARGIN
+from demo.panels._values import many, safe
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+MEASURE = 88
+"""Prose wider than this is slow to read at a glance."""
+
+
+def notes(markdown: str) -> Notes:
+    """The notes, whole: they are read on the presenter's own screen, which scrolls. `within` cuts them."""
+    return Notes(markdown)
+
+
+class Notes:
+    """A Rich renderable that draws through Rich's Markdown, which is imported only here and only when drawn."""
+
+    def __init__(self, markdown: str, rows: int | None = None) -> None:
+        self.markdown = markdown
+        self.rows = rows
+
+    def within(self, rows: int) -> Notes:
+        """The same notes, cut to `rows` rows, the last one telling how many were left out."""
+        return Notes(self.markdown, rows)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.markdown import Markdown
+        from rich.padding import Padding
+        from rich.theme import Theme
+
+        text = "\n".join(safe(line.expandtabs(4), options.encoding) for line in self.markdown.splitlines())
+        plain = {f"markdown.{name}": "" for name in ("block_quote", "hr", "item", "paragraph", "text")}
+        strong = {f"markdown.{name}": "bold" for name in ("h1", "h2", "h3", "h4", "strong", "code", "code_block")}
+        quiet = {f"markdown.{name}": "dim" for name in ("item.bullet", "item.number", "link_url", "link")}
+        width = min(options.max_width, MEASURE)
+        with console.use_theme(Theme({**plain, **strong, **quiet})):
+            body = Padding(Markdown(text, hyperlinks=False, code_theme="bw"), (0, MARGIN))
+            lines = console.render_lines(body, options.update(width=width, height=None), pad=False)
+        while lines and not "".join(segment.text for segment in lines[-1]).strip():
+            lines.pop()
+        kept = lines if self.rows is None or len(lines) <= self.rows else lines[: max(0, self.rows - 1)]
+        for line in kept:
+            yield from line
+            yield Segment.line()
+        if len(kept) < len(lines):
+            told = f"{' ' * MARGIN}{many(len(lines) - len(kept), 'more line')} of notes"
+            yield Segment(told, console.get_style("dim"))
+            yield Segment.line()

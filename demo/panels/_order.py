@@ -1,0 +1,54 @@
+"""What was bought, for whom, through whom, and what that leaves of the limit the human set."""
+
+from __future__ import annotations
+
+from demo.evidence import Money, Order
+from demo.panels._page import Canvas, Page
+from demo.panels._values import clock
+
+
+def order(given: Order) -> Page:
+    """An order: what, price, who, through whom, under which consent; the balance of the spending limit as a bar.
+
+    A replayed order says that nothing was bought twice; an anonymous one that nobody bought it.
+    """
+
+    def draw(canvas: Canvas) -> None:
+        what = f"{given.item}, size {given.size}, {given.price}" if given.size else f"{given.item}, {given.price}"
+        if given.replayed:
+            canvas.title("allowed", "The same order, nothing bought twice")
+        elif given.user is None:
+            canvas.title("unverified", f"Bought, by nobody: {what}")
+        else:
+            canvas.title("allowed", f"Bought: {what}")
+        if given.replayed:
+            canvas.field("what", what)
+        canvas.field("who", given.user or "nobody: no human stands behind this order", _unknown(given.user))
+        canvas.field("through", given.agent or "nobody known: any program could have sent it", _unknown(given.agent))
+        canvas.field("consent", given.consent or "none: nobody was asked", _unknown(given.consent))
+        canvas.field("for", given.company or "no company given")
+        canvas.field("order", f"{given.id}, {clock(given.at)}")
+        _balance(given, canvas)
+
+    return Page(draw)
+
+
+def _unknown(value: str | None) -> str:
+    return "" if value else "unverified"
+
+
+def _balance(given: Order, canvas: Canvas) -> None:
+    canvas.gap()
+    if given.balance is None or given.spending_limit is None:
+        canvas.field("limit", "none: nobody granted one, and nothing stops the next order", "unverified", prose=True)
+        return
+    limit, left = given.spending_limit, given.balance
+    spent = Money(max(0, limit.amount - left.amount), limit.currency)
+    canvas.line(*canvas.bar(spent.amount, limit.amount, canvas.room, "allowed" if left.amount > 0 else "refused"))
+    words = (f"spent {spent}", f"left {left}", f"of {limit}")
+    if canvas.narrow:
+        for word in words:
+            canvas.line(word)
+        return
+    space = " " * max(2, canvas.room - len(words[0]) - len(words[1]) - len(words[2]) - 1)
+    canvas.line((words[0], "strong"), space, (words[1], "strong"), " ", (words[2], "quiet"))

@@ -1,0 +1,58 @@
+"""Authority taken back: the same call just before and just after."""
+
+from __future__ import annotations
+
+from demo.evidence import Decision, Revocation
+from demo.panels._decision import state_of, through, who
+from demo.panels._page import Canvas, Page
+from demo.panels._values import clock, span
+
+
+def revocation(given: Revocation) -> Page:
+    """Before and after side by side, the seconds between, and whether it was the very same token."""
+
+    def draw(canvas: Canvas) -> None:
+        after = given.after
+        if after is None:
+            canvas.title("waiting", f"The {given.kind} is revoked; the next call is still to come")
+        elif after.verdict == "allow":
+            canvas.title("refused", f"The {given.kind} was revoked, and the next call was still allowed")
+        else:
+            canvas.title("allowed", f"Taken back: the next call was refused {span(given.seconds)} later")
+        canvas.field("revoked", f"{given.kind} {given.id}")
+        shown = after or given.before
+        if shown is not None:
+            canvas.field("of", who(shown))
+            canvas.field("through", through(shown))
+        canvas.gap()
+        if canvas.narrow:
+            _side("BEFORE", given.before, canvas)
+            canvas.gap()
+            _side("AFTER", after, canvas)
+        else:
+            left, right = canvas.apart((canvas.room - 2) // 2), canvas.apart((canvas.room - 2) // 2)
+            _side("BEFORE", given.before, left)
+            _side("AFTER", after, right)
+            canvas.beside(left, right, gap=2)
+        before = given.before
+        if before is not None and after is not None and before.token_id and before.token_id == after.token_id:
+            canvas.gap()
+            canvas.prose("The same token both times: it did not expire, its authority was taken back.", "strong")
+
+    return Page(draw)
+
+
+def _side(name: str, given: Decision | None, canvas: Canvas) -> None:
+    canvas.label = 7
+    canvas.line((name, "quiet"))
+    if given is None:
+        canvas.line(("no call", "quiet"))
+        return
+    state = state_of(given)
+    verdict = "allowed" if given.verdict == "allow" else "refused"
+    canvas.line((f"{canvas.glyphs.mark(state)} {verdict}", f"strong {state}"))
+    canvas.field("what", given.tool or "request")
+    canvas.field("rule", given.rule)
+    canvas.field("token", given.token_id or "none")
+    canvas.field("at", clock(given.at))
+    canvas.field("why", given.reason, prose=True, at_most=3)

@@ -1,0 +1,70 @@
+"""What a human has granted and to whom, and which of it still stands."""
+
+from __future__ import annotations
+
+from demo.evidence import SessionView
+from demo.panels._page import Canvas, Page
+from demo.panels._values import many, span
+
+
+def sessions(given: tuple[SessionView, ...], now: float) -> Page:
+    """A row for each session: whether it stands, which agent, what it may, since when.
+
+    Args:
+        given: sessions as the authority lists them to their human.
+        now: POSIX seconds.
+    """
+
+    def draw(canvas: Canvas) -> None:
+        live = sum(session.revoked_at is None for session in given)
+        dead = len(given) - live
+        if not given:
+            canvas.title("none", "Nobody acts for you: no sessions")
+        else:
+            taken = f", {dead} taken back" if dead else ""
+            canvas.title("allowed" if live else "refused", f"{many(live, 'session')} can act for you{taken}")
+        each = 2
+        room = len(given) if canvas.narrow else max(1, canvas.left // each)
+        kept = given if len(given) <= room else given[-max(1, (canvas.left - 1) // each) :]
+        if len(kept) < len(given):
+            canvas.line((f"{canvas.glyphs.ellipsis} {many(len(given) - len(kept), 'earlier session')}", "quiet"))
+        for session in kept:
+            _session(session, now, canvas)
+
+    return Page(draw)
+
+
+def _session(session: SessionView, now: float, canvas: Canvas) -> None:
+    revoked = session.revoked_at is not None
+    state = "refused" if revoked else "allowed"
+    mark = canvas.glyphs.refused if revoked else canvas.glyphs.allowed
+    since = f"revoked {_ago(session.revoked_at, now)}" if revoked else f"granted {_ago(session.created_at, now)}"
+    name = session.client_name or session.client
+    if canvas.narrow:
+        canvas.line((mark, f"strong {state}"), " ", (canvas.short(name, canvas.room - 2), "strong"))
+        canvas.line((canvas.short(since, canvas.room - 2), "quiet"), indent=4)
+        canvas.line((canvas.short(session.id, canvas.room - 2), "quiet"), indent=4)
+        return
+    width = 20
+    canvas.line(
+        (mark, f"strong {state}"),
+        " ",
+        (canvas.cell(name, width), "strong"),
+        "  ",
+        canvas.cell(since, 28),
+        (canvas.short(session.id, canvas.room - width - 32), "quiet"),
+    )
+    up_to = f", up to {session.spending_limit}" if session.spending_limit else ""
+    scopes = list(session.scopes) or ["no scopes"]
+    room = canvas.room - width - 4 - len(up_to)
+    shown = " ".join(scopes)
+    while len(shown) > room and len(scopes) > 1:
+        scopes.pop()
+        shown = f"{' '.join(scopes)} +{len(session.scopes) - len(scopes)} more"
+    canvas.line(
+        (canvas.cell(session.agent, width), "quiet"), "  ", (canvas.short(shown, room) + up_to, "quiet"), indent=4
+    )
+
+
+def _ago(at: float | None, now: float) -> str:
+    return f"{span(now - at)} ago" if at is not None and at <= now else "just now"

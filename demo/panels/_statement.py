@@ -1,0 +1,55 @@
+"""A sentence that is the whole screen: a mental model, or one of the two questions."""
+
+from __future__ import annotations
+
+from demo.panels import _bigtype as bigtype
+from demo.panels._page import MARGIN, Canvas, Page
+
+
+def statement(text: str, title: str | None = None) -> Page:
+    """Sentences, one a line of `text`, as large as the screen allows.
+
+    In block letters where they fit; else bold, with space around them.
+    """
+
+    def draw(canvas: Canvas) -> None:
+        sentences = [line.strip() for line in text.splitlines() if line.strip()]
+        if title:
+            canvas.line((canvas.short(title, canvas.room), "quiet"))
+            canvas.gap()
+        rows = _letters(sentences, canvas)
+        if rows is not None:
+            for row in rows:
+                canvas.line(*([(row, "strong")] if row else []))
+            return
+        share = max(1, (canvas.left - len(sentences)) // max(1, len(sentences)))
+        for sentence in sentences:
+            canvas.gap()
+            canvas.prose(sentence, "strong", indent=2 * MARGIN, at_most=share if not canvas.narrow else 8)
+
+    return Page(draw)
+
+
+def _letters(sentences: list[str], canvas: Canvas) -> list[str] | None:
+    """The sentences in block letters, or None where they do not fit or have characters without a letterform."""
+    if canvas.glyphs.top == canvas.glyphs.bottom:
+        return None
+    rows: list[str] = []
+    for number, sentence in enumerate(sentences):
+        lines: list[str] = []
+        for word in sentence.split():
+            longer = f"{lines[-1]} {word}" if lines else word
+            if lines and bigtype.columns(longer, bigtype.SMALL) <= canvas.room:
+                lines[-1] = longer
+            elif bigtype.columns(word, bigtype.SMALL) <= canvas.room:
+                lines.append(word)
+            else:
+                return None
+        for index, line in enumerate(lines):
+            drawn = bigtype.big(line, bigtype.SMALL, blocks=True)
+            if drawn is None:
+                return None
+            if rows:
+                rows.extend([""] * (2 if index == 0 and number else 1))
+            rows.extend(drawn)
+    return rows if len(rows) <= canvas.left else None

@@ -1,0 +1,118 @@
+"""What a token says, and which of it was verified, against what; what was not is marked as merely claimed."""
+
+from __future__ import annotations
+
+from demo.evidence import Claim, TokenView
+from demo.panels._page import Canvas, Page
+from demo.panels._values import left, many
+from demo.panels.theme import State
+
+STORY = (
+    "sub", "act.sub", "client_id", "sid", "consent_id", "scope", "aud", "iss", "exp",
+    "authorization_details", "username", "email", "name", "jti", "iat", "auth_time", "typ",
+)  # fmt: skip
+"""Which claims tell the story first, where not all of them fit."""
+
+
+def token(given: TokenView, now: float) -> Page:
+    """Header, signature, and claims with their meanings; the time left in words, and problems loudly.
+
+    Args:
+        given: what can be said about the token; it is shown masked only.
+        now: POSIX seconds.
+    """
+
+    def draw(canvas: Canvas) -> None:
+        state, answer = _answer(given, now)
+        canvas.title(state, answer)
+        for problem in given.problems[1:3]:
+            canvas.prose(f"{canvas.glyphs.refused} {problem}", "strong refused", at_most=1)
+        if len(given.problems) > 3:
+            canvas.line((f"{canvas.glyphs.ellipsis} {many(len(given.problems) - 3, 'more problem')}", "refused"))
+        canvas.field("token", f"{given.masked}, {many(given.length, 'character')}", "quiet")
+        if given.expires_at is not None:
+            canvas.field("time", left(given.expires_at, now), "" if given.expires_at > now else "strong refused")
+        if given.header:
+            canvas.list("header", [f"{name} {value}" for name, value in given.header], at_most=1)
+        if given.kind == "jwt":
+            mark = canvas.glyphs.allowed if given.signature else canvas.glyphs.unverified
+            words = f"{mark} verified: {given.signature}" if given.signature else f"{mark} not verified"
+            canvas.field("signature", words, "allowed" if given.signature else "unverified")
+        canvas.gap()
+        _claims(given, canvas)
+
+    return Page(draw)
+
+
+def _answer(given: TokenView, now: float) -> tuple[State, str]:
+    if given.problems:
+        return "refused", f"Not to be trusted: {given.problems[0]}"
+    if given.expires_at is not None and given.expires_at <= now:
+        return "refused", f"Not to be used: {left(given.expires_at, now)}"
+    if given.kind == "opaque":
+        return "unverified", "Opaque: only its authority can say what it is worth"
+    if not given.signature:
+        return "unverified", "Claimed, not verified: anyone could have written this"
+    agent = given.claim("act.sub")
+    tail = f", {left(given.expires_at, now)}" if given.expires_at is not None else ""
+    if agent:
+        return "allowed", f"Genuine: an agent acts for a human{tail}"
+    return "allowed", f"Genuine: issued to {given.claim('client_id') or 'its client'}{tail}"
+
+
+def _claims(given: TokenView, canvas: Canvas) -> None:
+    if not given.claims:
+        canvas.line(("no claims that can be read", "quiet"))
+        return
+    sources = list(
+        dict.fromkeys(claim.against or "a check of the agent's own" for claim in given.claims if claim.verified)
+    )
+    claimed = any(not claim.verified for claim in given.claims)
+    told = [] if canvas.wide else sources[:3]
+    tail = 1 + len(told) + (claimed and not canvas.wide)
+    ordered = sorted(given.claims, key=lambda claim: STORY.index(claim.name) if claim.name in STORY else len(STORY))
+    room = len(ordered) if canvas.narrow else max(3, canvas.left - tail)
+    kept = ordered if len(ordered) <= room else ordered[: room - 1]
+    for claim in kept:
+        _claim(claim, sources, canvas)
+    if len(kept) < len(ordered):
+        canvas.line((f"{canvas.glyphs.ellipsis} {many(len(ordered) - len(kept), 'more claim')}", "quiet"))
+    if canvas.wide:
+        return
+    canvas.gap()
+    for number, source in enumerate(told, 1):
+        mark = f"{canvas.glyphs.allowed}{number if len(sources) > 1 else ' '} verified against "
+        canvas.line((mark, "allowed"), (canvas.short(source, canvas.room - len(mark)), "quiet"))
+    if claimed:
+        mark = f"{canvas.glyphs.unverified}  claimed "
+        canvas.line(
+            (mark, "unverified"),
+            (canvas.short("what the token says, checked by nobody here", canvas.room - len(mark)), "quiet"),
+        )
+
+
+def _claim(claim: Claim, sources: list[str], canvas: Canvas) -> None:
+    state: State = "allowed" if claim.verified else "unverified"
+    source = claim.against or "a check of the agent's own"
+    number = str(sources.index(source) + 1) if claim.verified and len(sources) > 1 and not canvas.wide else ""
+    mark = f"{canvas.glyphs.mark(state)}{number}"
+    name, value = (12, canvas.room - 15) if canvas.narrow else (15, 30)
+    parts = [(f"{mark:<3}", state), (canvas.cell(claim.name, name), "quiet")]
+    if canvas.narrow:
+        canvas.line(*parts, canvas.short(claim.value or "(empty)", value))
+        canvas.line((canvas.short(claim.meaning, canvas.room - 3), "quiet"), indent=5)
+        return
+    rest = canvas.room - 3 - name - 1 - value - 2
+    if canvas.wide:
+        value, meaning = 36, 30
+        rest = canvas.room - 3 - name - 1 - value - 2 - meaning - 2
+        words = f"verified: {source}" if claim.verified else "claimed"
+        last = [
+            ("  ", ""),
+            (canvas.cell(claim.meaning, meaning), "quiet"),
+            ("  ", ""),
+            (canvas.short(words, rest), state),
+        ]
+    else:
+        last = [("  ", ""), (canvas.short(claim.meaning, rest), "quiet")]
+    canvas.line(*parts, " ", canvas.cell(claim.value or "(empty)", value), *last)

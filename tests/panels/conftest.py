@@ -1,0 +1,331 @@
+"""Evidence for the panel tests: an ordinary piece for each panel, and the worst that a server may send."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from demo import panels
+from demo.errors import AuthorityRefused, DemoError
+from demo.evidence import (
+    GATES,
+    AuthorityMetadata,
+    BeatHeader,
+    Chain,
+    Challenge,
+    Claim,
+    Comparison,
+    Decision,
+    DeviceCode,
+    Exchange,
+    LimitUse,
+    Link,
+    Money,
+    Order,
+    ResourceMetadata,
+    Revocation,
+    SessionView,
+    TokenView,
+    Tool,
+)
+
+NOW = 1_800_000_000.0
+BASE = "http://127.0.0.1:7327"
+
+EVIL = "\x1b[31m\x1b]8;;http://evil.example\x07[bold]a\u202eb\u200b\x00\r\n\ud800[/bold]"
+LONG = "x" * 300
+WIDE = "東京都渋谷区" * 20
+RTL = "שלום עולם مرحبا بالعالم " * 10
+ZALGO = "e" + "\u0301" * 400
+EMAIL = "a.very.long.name.indeed" * 4 + "@" + "sub.domain." * 8 + "example.com"
+MANY_SCOPES = tuple(f"shop:scope-number-{number}" for number in range(30))
+URL = f"{BASE}/" + "path/" * 40 + "?q=" + "v" * 200
+WORST_TEXTS = {"evil": EVIL, "long": LONG, "wide": WIDE, "rtl": RTL, "zalgo": ZALGO, "email": EMAIL, "url": URL, "": ""}
+
+
+def decision(**changes: Any) -> Decision:
+    given = Decision(
+        audit_id="audit_01JBQX3M8V", at=NOW, verdict="allow", gate="limits", rule="allowed",
+        reason="Alice's agent may buy, and this purchase is within what she allowed.",
+        tool="buyMcpShopItem", arguments="sha256:5f2c", user="user_01ALICE", username="alice@example.com",
+        agent="agent_01SHIRT", client="demo-agent", session="session_01A", consent="consent_01A",
+        token_id="jti_01A", order_id="order_01A",
+    )  # fmt: skip
+    return replace(given, **changes)
+
+
+def refused(gate: str, rule: str, reason: str, remedy: str, **changes: Any) -> Decision:
+    return decision(verdict="deny", gate=gate, rule=rule, reason=reason, remedy=remedy, order_id=None, **changes)
+
+
+NO_TOKEN = refused(
+    "token", "token.missing", "The request carries no access token.",
+    "Ask a human for authority: follow resource_metadata in the WWW-Authenticate header.",
+    user=None, username=None, agent=None, client=None, session=None, consent=None, token_id=None,
+)  # fmt: skip
+SCOPE = refused("scope", "scope.insufficient", "setDemoMode needs the scope demo:mode, and this token has shop:read "
+                "and shop:buy.", "Ask the human for demo:mode.", tool="setDemoMode")  # fmt: skip
+REVOKED = refused("standing", "standing.agent", "The human took back this agent's authority.",
+                  "Log in again, if the human still wants this agent to act.", at=NOW + 2)  # fmt: skip
+OPEN = decision(gate="door", rule="open.anonymous", reason="This door asks nobody for anything.", door="open", user=None,
+                username=None, agent=None, client=None, session=None, consent=None, token_id=None)  # fmt: skip
+
+RESOURCE = ResourceMetadata(f"{BASE}/.well-known/oauth-protected-resource/mcp", f"{BASE}/mcp", (BASE,), ("shop:buy",))
+AUTHORITY = AuthorityMetadata(f"{BASE}/.well-known/oauth-authorization-server", BASE, f"{BASE}/oauth2/token",
+                              device_authorization_endpoint=f"{BASE}/oauth2/device_authorization")  # fmt: skip
+CHALLENGE = Challenge(
+    401, "Bearer",
+    (("realm", "MCP shirt shop"), ("resource_metadata", RESOURCE.url), ("scope", "shop:buy")),
+    RESOURCE, AUTHORITY,
+)  # fmt: skip
+BAD_TOKEN = replace(CHALLENGE, parameters=(("error", "invalid_token"), ("error_description", "the token has expired"),
+                                           *CHALLENGE.parameters))  # fmt: skip
+
+CALL = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {
+        "name": "buyMcpShopItem",
+        "arguments": {"company": "Cloudflare", "mailingAddress": "1 Main St", "tshirtSize": "M"},
+    },
+}
+EXCHANGE = Exchange(
+    "POST", f"{BASE}/mcp",
+    (("host", "127.0.0.1:7327"), ("content-type", "application/json"), ("mcp-protocol-version", "2026-07-28"),
+     ("mcp-method", "tools/call"), ("mcp-name", "buyMcpShopItem"), ("user-agent", "x")),
+    json.dumps(CALL), 401,
+    (("content-type", "application/json"), ("demo-audit-id", "audit_01JBQX3M8V"),
+     ("www-authenticate", f'Bearer realm="MCP shirt shop", resource_metadata="{RESOURCE.url}", scope="shop:buy"')),
+    json.dumps({"jsonrpc": "2.0", "id": 1, "error": {
+        "code": -32003, "message": "Refused by the token gate: The request carries no access token.",
+        "data": {"decision": NO_TOKEN.to_dict(), "limits": [], "scope": "shop:buy"}}}),
+    NOW, 0.0123,
+)  # fmt: skip
+
+SIGNED = f"signature, JWKS of {BASE}/oauth2/jwks"
+CLAIMS = (
+    Claim("iss", BASE, "who issued it", True, SIGNED),
+    Claim("sub", "user_01ALICE", "the human who granted it", True, SIGNED),
+    Claim("aud", f"{BASE}/mcp", "where it is good", True, f"this shop's resource {BASE}/mcp"),
+    Claim("client_id", "demo-agent", "the agent's software", True, SIGNED),
+    Claim("act.sub", "agent_01SHIRT", "the agent instance that acts", True, SIGNED),
+    Claim("sid", "session_01A", "the session the consent opened", True, SIGNED),
+    Claim("consent_id", "consent_01A", "the consent behind it", True, SIGNED),
+    Claim("scope", "openid shop:read shop:buy", "what it may do", True, SIGNED),
+    Claim("jti", "jti_01A", "this very token", True, SIGNED),
+    Claim("exp", str(int(NOW) + 252), "good until", True, "this machine's clock"),
+    Claim("iat", str(int(NOW) - 48), "issued at", True, SIGNED),
+    Claim("auth_time", str(int(NOW) - 60), "when the human signed in", True, SIGNED),
+)
+TOKEN = TokenView("jwt", "eyJhbG…(812)…9f2c", 812, (("alg", "ES256"), ("typ", "at+jwt"), ("kid", "k1")), CLAIMS,
+                  f"key kid=k1 of {BASE}/oauth2/jwks", (), ("openid", "shop:read", "shop:buy"), NOW + 252)  # fmt: skip
+CHAIN = Chain("alice@example.com", "user_01ALICE", "Shirt Agent", "demo-agent", "session_01A", "consent_01A",
+              "bought a shirt for 25.00 USD", "jti_01A", ("openid", "shop:read", "shop:buy"), Money(6000), NOW,
+              f"token claims, verified against {SIGNED}", "RFC 8693: sub is the human, act.sub the agent")  # fmt: skip
+DEVICE = DeviceCode("BCDF-GHJK", f"{BASE}/device", f"{BASE}/device?user_code=BCDF-GHJK", NOW + 552, 1, "Shirt Agent",
+                    ("openid", "shop:read", "shop:buy", "offline_access"), Money(6000))  # fmt: skip
+ORDER = Order("order_01A", "Conference T-shirt", "M", "Cloudflare", Money(2500), NOW, "alice@example.com", "Shirt Agent",
+              "consent_01A", False, Money(3500), Money(6000))  # fmt: skip
+ANONYMOUS = replace(ORDER, user=None, agent=None, consent=None, balance=None, spending_limit=None)
+LIMITS = (
+    LimitUse("rate", 3, 10, "calls", 10, NOW + 7),
+    LimitUse("purchases", 1, 2, "purchases"),
+    LimitUse("spending", 2500, 6000, "USD"),
+)
+TRAIL = (
+    replace(OPEN, at=NOW - 300, audit_id="audit_1"), replace(NO_TOKEN, at=NOW - 200, audit_id="audit_2"),
+    decision(at=NOW - 100, tool="listMcpShopInventory", order_id=None), decision(), replace(SCOPE, at=NOW + 1), REVOKED,
+)  # fmt: skip
+SESSIONS = (
+    SessionView("session_01A", "consent_01A", "agent_01SHIRT", "demo-agent", "Shirt Agent", ("shop:read", "shop:buy"),
+                NOW - 7500, NOW - 30, Money(6000)),
+    SessionView("session_01B", "consent_01B", "agent_01SHIRT", "demo-agent", "Shirt Agent", ("shop:read",), NOW - 90, None),
+    SessionView("session_01C", "consent_01C", "", "demo-console", "Control room", ("audit:read", "sessions:manage"),
+                NOW - 10, None),
+)  # fmt: skip
+TOOLS = (
+    Tool("listMcpShopInventory", "What the shop sells, with prices and stock.", (), "shop:read"),
+    Tool("buyMcpShopItem", "Buy the conference T-shirt.", ("company", "mailingAddress", "tshirtSize"), "shop:buy"),
+    Tool("setDemoMode", "Switch the shop's mode for the calling user.", ("mode",), "demo:mode"),
+    Tool("prettyPlease", "", (), None),
+)
+COMPARISON = Comparison("The server died and came back, and everybody is still who they were",
+                        (("process", "4711", "4802"), ("session", "session_01A", "session_01A"), ("orders", "1", "1")),
+                        "Nothing lives only in a process.")  # fmt: skip
+CHECKS = [
+    ("ok", "python", "3.11.7", None), ("warn", "terminal", "79 columns of 80", "make the window wider"),
+    ("bad", "port 7327", "another program listens there", "demo --server http://127.0.0.1:7328 next"),
+    ("skip", "authority", "not asked: the server does not run", None),
+]  # fmt: skip
+BEAT = BeatHeader("failure", "Failure: no token, no shirt", 5, 18, "Cloudflare", 1.5, ("Failure",))
+NOTES = "# Failure\n\nSay **nothing** for two seconds.\n\n- point at the 401\n- then `demo next`\n"
+
+ORDINARY: dict[str, Callable[[], RenderableType]] = {
+    "header": lambda: panels.header(BEAT),
+    "exchange": lambda: panels.exchange(EXCHANGE),
+    "challenge": lambda: panels.challenge(CHALLENGE),
+    "challenge-bad-token": lambda: panels.challenge(BAD_TOKEN),
+    "decision-refused": lambda: panels.decision(NO_TOKEN),
+    "decision-scope": lambda: panels.decision(SCOPE),
+    "decision-allowed": lambda: panels.decision(decision()),
+    "decision-open": lambda: panels.decision(OPEN),
+    "token": lambda: panels.token(TOKEN, NOW),
+    "token-unverified": lambda: panels.token(
+        replace(TOKEN, signature=None, claims=tuple(replace(claim, verified=False, against=None) for claim in CLAIMS)), NOW
+    ),
+    "token-expired": lambda: panels.token(replace(TOKEN, problems=("expired 12 s ago",), expires_at=NOW - 12), NOW),
+    "chain": lambda: panels.chain(CHAIN),
+    "device": lambda: panels.device(DEVICE, NOW),
+    "order": lambda: panels.order(ORDER),
+    "order-again": lambda: panels.order(replace(ORDER, replayed=True)),
+    "order-anonymous": lambda: panels.order(ANONYMOUS),
+    "limits": lambda: panels.limits(LIMITS, NOW),
+    "audit": lambda: panels.audit(TRAIL),
+    "revocation": lambda: panels.revocation(Revocation("agent", "agent_01SHIRT", decision(), REVOKED, 0.041)),
+    "sessions": lambda: panels.sessions(SESSIONS, NOW),
+    "tools": lambda: panels.tools(TOOLS),
+    "link": lambda: panels.link(Link("The code", "https://github.com/example/machine-identity-demo", "Two commands.")),
+    "link-not-live": lambda: panels.link(Link("Deploy", "https://deploy.example/x", "One click.", live=False)),
+    "statement": lambda: panels.statement("Deputies, not users", "A mental model"),
+    "statement-questions": lambda: panels.statement(
+        "Who authorized this action?\nCan I take that authority back now?", "The two questions"
+    ),
+    "comparison": lambda: panels.comparison(COMPARISON),
+    "closing": lambda: panels.closing("No token, no shirt: the shop does not know who asks, so it does not sell."),
+    "notes": lambda: panels.notes(NOTES),
+    "failure": lambda: panels.failure(
+        AuthorityRefused("The agent has no authority", why="nobody has logged it in", do="demo login")
+    ),
+    "checklist": lambda: panels.checklist(CHECKS),
+}  # fmt: skip
+
+
+def _worst(name: str, text: str) -> dict[str, Callable[[], RenderableType]]:
+    """Every panel with `text` wherever a server or a file may put it."""
+    given = Decision(text, NOW, "deny", "scope", text, text, text, "protected", *([text] * 10))
+    money = Money(10**14, text[:60])
+    order = Order(text, text, text, text, money, NOW, text, text, text, False, money, money)
+    scopes = (*MANY_SCOPES, text)
+    claim = Claim(text, text, text, True, text)
+    claims = tuple(replace(claim, verified=bool(number % 2), against=f"{number}{text}") for number in range(30))
+    parameters = tuple((text or f"p{number}", text) for number in range(20))
+    resource = ResourceMetadata(text, text, (text, text), scopes, text, text or None)
+    authority = AuthorityMetadata(text, text, text, device_authorization_endpoint=text, problem=text or None)
+    headers = tuple(
+        (header, text) for header in ("host", "authorization", "mcp-name", "www-authenticate", "retry-after")
+    )
+    exchange = Exchange(text[:30], text, headers, text * 50, 403, headers, text * 50, NOW, 1e9, text or None)
+    rows = [(mark, text, text, text or None) for mark in ("ok", "warn", "bad", "skip") * 10]
+    view = SessionView(text, text, text, text, text, scopes, NOW - 1, NOW, money)
+    limits = tuple(LimitUse(kind, 10**15, 10**15, text, 1.0, NOW + 1e12) for kind in ("rate", "purchases", "spending"))  # type: ignore[arg-type]
+    token = TokenView(
+        "jwt", text, len(text), ((text, text),) * 9, claims, text or None, (text,) * 9 if text else (), scopes
+    )
+    made = {
+        "header": lambda: panels.header(BeatHeader(text, text, 999, 1000, text, 12.25)),
+        "exchange": lambda: panels.exchange(exchange),
+        "challenge": lambda: panels.challenge(Challenge(401, text[:20], parameters, resource, authority)),
+        "decision": lambda: panels.decision(given),
+        "decision-allow": lambda: panels.decision(replace(given, verdict="allow", gate="limits")),
+        "decision-strange": lambda: panels.decision(replace(given, gate=text)),
+        "token": lambda: panels.token(token, NOW),
+        "chain": lambda: panels.chain(Chain(*([text] * 8), scopes, money, NOW, text, text)),
+        "device": lambda: panels.device(DeviceCode(text, text, text or None, NOW, 1, text, scopes, money), NOW),
+        "order": lambda: panels.order(order),
+        "order-none": lambda: panels.order(replace(order, user=None, agent=None, consent=None, balance=None)),
+        "limits": lambda: panels.limits(limits * 5, NOW),
+        "audit": lambda: panels.audit((given,) * 200),
+        "revocation": lambda: panels.revocation(Revocation("agent", text, given, given, 1e9)),
+        "sessions": lambda: panels.sessions((view,) * 60, NOW),
+        "tools": lambda: panels.tools((Tool(text, text, (text, text), text or None),) * 60),
+        "link": lambda: panels.link(Link(text, text, text, live=False)),
+        "statement": lambda: panels.statement(text, text),
+        "comparison": lambda: panels.comparison(Comparison(text, ((text, text, text),) * 60, text)),
+        "closing": lambda: panels.closing(text),
+        "notes": lambda: panels.notes(text).within(20),
+        "failure": lambda: panels.failure(DemoError(text, why=text, do=text)),
+        "checklist": lambda: panels.checklist(rows),
+    }
+    return {f"{panel}-{name or 'empty'}": draw for panel, draw in made.items()}
+
+
+WORST = {name: draw for label, text in WORST_TEXTS.items() for name, draw in _worst(label, text).items()}
+WORST |= {
+    "audit-nothing": lambda: panels.audit(()),
+    "sessions-nothing": lambda: panels.sessions((), NOW),
+    "limits-nothing": lambda: panels.limits((), NOW),
+    "tools-nothing": lambda: panels.tools(()),
+    "checklist-nothing": lambda: panels.checklist([]),
+    "comparison-nothing": lambda: panels.comparison(Comparison("", ())),
+    "challenge-nothing": lambda: panels.challenge(Challenge(401, "", ())),
+    "token-opaque": lambda: panels.token(TokenView("opaque", "***", 0), NOW),
+    "revocation-nothing": lambda: panels.revocation(Revocation("token", "", None, None, 0)),
+    "exchange-no-answer": lambda: panels.exchange(
+        replace(EXCHANGE, status=None, response_headers=(), response_body=None, error="connection refused", seconds=float("nan"))
+    ),
+    "exchange-deep": lambda: panels.exchange(replace(EXCHANGE, response_body="[" * 50_000)),
+    "exchange-huge": lambda: panels.exchange(replace(EXCHANGE, response_body="<p>" * 500_000)),
+    "decision-no-time": lambda: panels.decision(decision(at=float("inf"))),
+    "chain-no-action": lambda: panels.chain(replace(CHAIN, action=None, at=None, spending_limit=None, scopes=())),
+    "device-bare": lambda: panels.device(replace(DEVICE, verification_uri_complete=None, spending_limit=None, scopes=()), NOW),
+    "device-far": lambda: panels.device(replace(DEVICE, verification_uri="https://shop.example.com/device",
+                                                verification_uri_complete="https://shop.example.com/device?user_code=WMNV-QXYZ",
+                                                user_code="WMNV-QXYZ"), NOW),
+    "device-over": lambda: panels.device(DEVICE, NOW + 9999),
+}  # fmt: skip
+for _gate in GATES:
+    WORST[f"decision-at-{_gate}"] = lambda gate=_gate: panels.decision(
+        decision(verdict="deny", gate=gate, rule="new.rule")
+    )  # type: ignore[misc]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`ordinary` and `worst` are every panel in turn."""
+    for name, cases in (("ordinary", ORDINARY), ("worst", WORST)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, list(cases), ids=str)
+
+
+@pytest.fixture
+def drawing() -> Callable[[str], RenderableType]:
+    """From a case's name to its panel."""
+    return lambda name: (ORDINARY.get(name) or WORST[name])()
+
+
+@pytest.fixture
+def evidence() -> dict[str, Any]:
+    """The ordinary evidence by name, for tests that look at one panel."""
+    return {name: value for name, value in globals().items() if name.isupper()} | {"decision": decision}
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The clock on the wall is the same on every machine."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def printed() -> Callable[..., str]:
+    """What a console really writes, after its own cropping; `color_system=None` is a terminal without colour."""
+
+    def write(renderable: RenderableType, width: int = 80, **options: Any) -> str:
+        file = options.pop("file", None) or io.StringIO()
+        settings = {"force_terminal": True, "color_system": None, "legacy_windows": False, "height": 24, "_environ": {}}
+        console = Console(file=file, width=width, **{**settings, **options})
+        console.print(renderable)
+        file.flush()
+        return file.getvalue() if isinstance(file, io.StringIO) else file.buffer.getvalue().decode(file.encoding)
+
+    return write
