@@ -47,23 +47,24 @@ def _title(given: tuple[Decision, ...], canvas: Canvas) -> None:
 
 
 def _columns(canvas: Canvas) -> tuple[int, int, int, int]:
-    """Widths of who, through, what and how it went; the fifth column takes the rest of a wide line."""
+    """Widths of who, through, what and how it went; a wide line has room for the consent too."""
     if canvas.wide:
-        return 26, 24, 22, 22
-    return 19, 13, 20, max(0, canvas.room - 10 - 19 - 13 - 20 - 8)
+        return 24, 16, 20, 20
+    how = 9
+    return canvas.room - 18 - 13 - 20 - how, 13, 20, how
 
 
 def _head(canvas: Canvas) -> str:
     who, agent, what, how = _columns(canvas)
     if canvas.narrow:
-        return "WHEN      WHO, WHAT"
+        return "WHEN        WHO, WHAT"
     cells = [
         canvas.cell("WHEN", 8),
         canvas.cell("  WHO", who + 2),
         canvas.cell("THROUGH", agent),
         canvas.cell("WHAT", what),
     ]
-    return "  ".join(cells) + ("  " + canvas.cell("OUTCOME", how) if canvas.wide else "")
+    return "  ".join(cells) + "  " + canvas.cell("OUTCOME", how) + ("  CONSENT" if canvas.wide else "")
 
 
 def _entry(entry: Decision, canvas: Canvas) -> None:
@@ -71,8 +72,8 @@ def _entry(entry: Decision, canvas: Canvas) -> None:
     when, mark = canvas.cell(clock(entry.at), 8), canvas.glyphs.mark(state)
     name = entry.username or entry.user or NOBODY
     agent = entry.agent or entry.client or "-"
-    outcome = entry.order_id or ("allowed" if entry.verdict == "allow" else entry.rule)
     bold = "strong " if entry.order_id or state == "refused" else ""
+    outcome = _outcome(entry, canvas)
     if canvas.narrow:
         canvas.line((when, "quiet"), "  ", (mark, f"strong {state}"), " ", canvas.short(name, canvas.room - 12))
         about = f"{entry.tool or 'request'}, {outcome}"
@@ -93,6 +94,13 @@ def _entry(entry: Decision, canvas: Canvas) -> None:
         (canvas.cell(outcome, how), f"{bold}{state}"),
     ]
     if canvas.wide:
-        rest = canvas.room - 16 - who - through - what - how - 4
+        rest = canvas.room - 20 - who - through - what - how
         parts += ["  ", (canvas.short(entry.consent or "no consent", rest), "quiet")]
     canvas.line(*parts)
+
+
+def _outcome(entry: Decision, canvas: Canvas) -> str:
+    """What came of it: on a wide line the rule or the order, else which gate refused, or that it was bought."""
+    if entry.verdict == "allow":
+        return "allowed" if not entry.order_id else entry.order_id if canvas.wide else "bought"
+    return entry.rule if canvas.wide or canvas.narrow else entry.gate

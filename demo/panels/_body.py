@@ -35,19 +35,22 @@ def body_lines(body: str | None, content_type: str, width: int) -> list[str]:
 
 
 def pretty(value: Any, width: int, indent: int = 0, prefix: str = "") -> list[str]:
-    """JSON in lines: whatever fits in `width` columns stays on one line, the rest is opened up."""
+    """JSON in lines: what fits in `width` columns shares a line, the rest is opened up."""
     flat = json.dumps(value, ensure_ascii=False)
     start = " " * indent + prefix
     if len(start) + len(flat) <= width or not isinstance(value, dict | list) or not value:
         return [start + flat]
-    lines = [start + ("{" if isinstance(value, dict) else "[")]
-    items: list[tuple[str, Any]] = (
-        [(json.dumps(key, ensure_ascii=False) + ": ", item) for key, item in value.items()]
-        if isinstance(value, dict)
-        else [("", item) for item in value]
-    )
+    named = isinstance(value, dict)
+    lines = [start + ("{" if named else "[")]
+    pairs = list(value.items()) if isinstance(value, dict) else [(None, item) for item in value]
+    items = [("" if key is None else f"{json.dumps(key, ensure_ascii=False)}: ", item) for key, item in pairs]
     for number, (name, item) in enumerate(items):
-        inner = pretty(item, width, indent + 2, name)
-        inner[-1] += "," if number < len(items) - 1 else ""
-        lines += inner
-    return [*lines, " " * indent + ("}" if isinstance(value, dict) else "]")]
+        comma = "," if number < len(items) - 1 else ""
+        short = name + json.dumps(item, ensure_ascii=False) + comma
+        if not isinstance(item, dict | list) and len(lines[-1]) + 1 + len(short) <= width:
+            lines[-1] += short if number == 0 else f" {short}"
+        else:
+            inner = pretty(item, width, indent + 2, name)
+            inner[-1] += comma
+            lines += inner
+    return [*lines, " " * indent + ("}" if named else "]")]

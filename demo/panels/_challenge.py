@@ -6,18 +6,18 @@ from demo.evidence import Challenge
 from demo.panels._page import Canvas, Page
 from demo.panels._values import many
 
-MEANINGS = {
-    "realm": ("which house this door belongs to", "RFC 9110 11.5"),
-    "error": ("what was wrong with the token", "RFC 6750 3.1"),
-    "error_description": ("the same for a developer to read", "RFC 6750 3"),
-    "error_uri": ("a page about this error", "RFC 6750 3"),
-    "scope": ("what a token needs to pass", "RFC 6750 3"),
-    "resource_metadata": ("where to read who can grant it", "RFC 9728 5.1"),
-    "max_age": ("how fresh the sign-in must be", "RFC 9470 3"),
-    "acr_values": ("how strong the sign-in must be", "RFC 9470 3"),
-    "algs": ("how a proof may be signed", "RFC 9449 7.1"),
+MEANINGS: dict[str, tuple[str, str, str]] = {
+    "realm": ("which house this door belongs to", "RFC 9110", "11.5"),
+    "error": ("what was wrong with the token", "RFC 6750", "3.1"),
+    "error_description": ("the same for a developer to read", "RFC 6750", "3"),
+    "error_uri": ("a page about this error", "RFC 6750", "3"),
+    "scope": ("what a token needs to pass", "RFC 6750", "3"),
+    "resource_metadata": ("where to read who can grant it", "RFC 9728", "5.1"),
+    "max_age": ("how fresh the sign-in must be", "RFC 9470", "3"),
+    "acr_values": ("how strong the sign-in must be", "RFC 9470", "3"),
+    "algs": ("how a proof may be signed", "RFC 9449", "7.1"),
 }
-"""Parameter to its meaning and the section that defines it."""
+"""Parameter to its meaning, and the standard and section that define it."""
 
 ERRORS = {
     "invalid_token": "Refused: this token is not good here",
@@ -57,26 +57,21 @@ def challenge(given: Challenge) -> Page:
 
 
 def _parameter(name: str, value: str, canvas: Canvas) -> None:
-    meaning, section = MEANINGS.get(name, ("this server's own extension", ""))
-    width = 19
+    meaning, standard, number = MEANINGS.get(name, ("this server's own extension", "", ""))
+    section = f"{standard} {canvas.glyphs.section}{number}" if standard else ""
+    width, source, shown = 19, 16, value or "(empty)"
     if canvas.narrow:
         canvas.line((canvas.short(name, canvas.room), "strong"))
-        canvas.line(canvas.short(value or "(empty)", canvas.room - 2), indent=4)
+        canvas.line(canvas.short(shown, canvas.room - 2), indent=4)
         canvas.line((canvas.short(f"{meaning} {section}", canvas.room - 2), "quiet"), indent=4)
     elif canvas.wide:
-        side = canvas.room - width - 2 - 34 - 16
-        canvas.line(
-            (canvas.cell(name, width), "strong"),
-            canvas.cell(value or "(empty)", side),
-            "  ",
-            (canvas.cell(meaning, 34), "quiet"),
-            "  ",
-            (section, "quiet"),
-        )
+        side = canvas.room - width - 2 - 32 - source - 2
+        canvas.line((canvas.cell(name, width), "strong"), canvas.cell(shown, side), "  ",
+                    (canvas.cell(meaning, 32), "quiet"), "  ", (section, "quiet"))  # fmt: skip
     else:
-        room = canvas.room - width
-        canvas.line((canvas.cell(name, width), "strong"), canvas.short(value or "(empty)", room))
-        canvas.line((canvas.cell("", width) + canvas.cell(meaning, room - 15) + f"  {section}", "quiet"))
+        about = canvas.cell(meaning, canvas.room - width - source)
+        canvas.line((canvas.cell(name, width), "strong"), (about, "quiet"), (f"{section:>{source}}", "quiet"))
+        canvas.line(canvas.short(shown, canvas.room - 2), indent=4)
 
 
 def _leads(given: Challenge, canvas: Canvas) -> None:
@@ -85,7 +80,7 @@ def _leads(given: Challenge, canvas: Canvas) -> None:
     if given.resource is not None:
         steps.append(("resource", given.resource.resource, "RFC 9728"))
         if given.authority is None:
-            steps += [("authority", issuer, "not asked yet") for issuer in given.resource.authorization_servers[:1]]
+            steps += [("authority", issuer, "unasked") for issuer in given.resource.authorization_servers[:1]]
     if given.authority is not None:
         steps.append(("authority", given.authority.issuer, "RFC 8414"))
         device = given.authority.device_authorization_endpoint
@@ -96,7 +91,7 @@ def _leads(given: Challenge, canvas: Canvas) -> None:
     if not steps:
         canvas.line(("not followed yet", "quiet"))
         return
-    width, note = (0, 0) if canvas.narrow else (19, 15)
+    width, note = (0, 0) if canvas.narrow else (15 if not canvas.wide else 19, 10)
     for label, value, section in steps:
         if canvas.narrow:
             canvas.line((f"{canvas.glyphs.arrow} {label}", "quiet"))

@@ -65,7 +65,7 @@ def through(given: Decision) -> str:
     """The agent instance and its software."""
     if given.agent and given.client:
         return f"{given.agent} ({given.client})"
-    return given.agent or given.client or ("the human's own hand" if given.user else "nobody known")
+    return given.agent or given.client or ("the human's own hand" if given.user else NOBODY)
 
 
 def decision(given: Decision) -> Page:
@@ -81,11 +81,11 @@ def decision(given: Decision) -> Page:
         if given.remedy:
             canvas.field("to pass", given.remedy, "strong", prose=True, at_most=2)
         canvas.gap()
-        canvas.field("who", who(given))
-        canvas.field("through", through(given))
+        for label, name in (("who", who(given)), ("through", through(given))):
+            canvas.field(label, name, "unverified" if name == NOBODY else "")
         order = f", order {given.order_id}" if given.order_id else ""
         canvas.field("what", f"{given.tool or 'a request without a tool'}{order}")
-        canvas.field("audit entry", f"{given.audit_id}, {clock(given.at)}")
+        canvas.field("audit", f"{given.audit_id}, {clock(given.at)}")
 
     return Page(draw)
 
@@ -105,7 +105,8 @@ def _verdict(given: Decision, state: State, canvas: Canvas) -> None:
 def _path(given: Decision, canvas: Canvas) -> None:
     """The gates in the order of passing: which passed, which refused, which were not reached."""
     if given.gate not in GATES:
-        canvas.line(("no gate stood in the way: this door has none", "quiet") if given.gate == "door" else given.gate)
+        told = "this door has no gates" if given.gate == "door" else f"a gate of its own: {given.gate}"
+        canvas.line((canvas.short(told, canvas.room), "quiet"))
         return
     stop, steps = GATES.index(given.gate), []
     for number, gate in enumerate(GATES):

@@ -6,12 +6,9 @@ from urllib.parse import urlsplit
 
 from demo.evidence import DeviceCode
 from demo.panels import _bigtype as bigtype
-from demo.panels._page import MARGIN, Canvas, Page
-from demo.panels._qr import qr
+from demo.panels._page import Canvas, Page
+from demo.panels._scan import address, with_code
 from demo.panels._values import left
-
-GAP = 3
-"""Columns between the QR code and the words."""
 
 
 def device(given: DeviceCode, now: float) -> Page:
@@ -23,25 +20,12 @@ def device(given: DeviceCode, now: float) -> Page:
     """
 
     def draw(canvas: Canvas) -> None:
-        address = given.verification_uri_complete or given.verification_uri
-        blocks = canvas.glyphs.top != canvas.glyphs.bottom
-        code = (
-            qr(address, canvas.room if not canvas.narrow else canvas.width, 40 if canvas.narrow else canvas.rows)
-            if blocks
-            else None
-        )
-        if code is None or canvas.width - MARGIN - len(code[0]) - GAP < 32:
-            _words(given, now, canvas, code is not None)
-            canvas.gap()
-            for row in code or []:
-                canvas.line((row, "scan"), indent=max(0, min(MARGIN, canvas.width - len(row))))
-            return
-        symbol = canvas.apart(MARGIN + len(code[0]))
-        for row in code:
-            symbol.line((row, "scan"))
-        words = canvas.apart(canvas.width - symbol.width - GAP + MARGIN)
-        _words(given, now, words, True)
-        canvas.beside(symbol, words, gap=GAP - MARGIN)
+        scanned = given.verification_uri_complete or given.verification_uri
+
+        def words(part: Canvas, coded: bool) -> None:
+            _words(given, now, part, coded)
+
+        with_code(canvas, scanned, given.verification_uri, words)
 
     return Page(draw)
 
@@ -49,12 +33,10 @@ def device(given: DeviceCode, now: float) -> Page:
 def _words(given: DeviceCode, now: float, canvas: Canvas, coded: bool) -> None:
     over = given.expires_at <= now
     client = given.client or "An agent"
-    canvas.title(
-        "refused" if over else "waiting", "The code has expired" if over else f"{client} asks: may I act for you?"
-    )
+    canvas.title("refused" if over else "waiting", "The code has expired" if over else f"{client} asks to act for you")
     _code(given.user_code, canvas)
     canvas.gap()
-    canvas.line((canvas.short(given.verification_uri, canvas.room), "strong"))
+    address(given.verification_uri, canvas)
     canvas.line((left(given.expires_at, now), "refused" if over else "waiting"))
     canvas.gap()
     canvas.label = 7
@@ -62,7 +44,7 @@ def _words(given: DeviceCode, now: float, canvas: Canvas, coded: bool) -> None:
     if given.spending_limit:
         canvas.field("spend", f"up to {given.spending_limit}")
     if coded and is_loopback(given.verification_uri_complete or given.verification_uri):
-        canvas.line((canvas.short("QR: for a browser on this machine only", canvas.room), "quiet"))
+        canvas.line((canvas.short("QR: works on this machine only", canvas.room), "quiet"))
     elif not coded:
         canvas.line((canvas.short("no room for a QR code here", canvas.room), "quiet"))
 

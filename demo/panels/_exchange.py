@@ -27,7 +27,7 @@ def exchange(given: Exchange) -> Page:
     """Request line, headers and body, then status line, headers and body; lines left out of a body are counted."""
 
     def draw(canvas: Canvas) -> None:
-        canvas.title(state_of(given), f"{status(given)}: {given.method} {_path(given.url)}", aside=span(given.seconds))
+        canvas.title(state_of(given), _answer(given), aside=span(given.seconds))
         if given.error:
             canvas.prose(given.error, "refused")
             canvas.gap()
@@ -39,7 +39,7 @@ def exchange(given: Exchange) -> Page:
             return
         room = 99 if canvas.narrow else canvas.left
         before = len(canvas.lines)
-        _request(given, canvas, min(room // 2, 9))
+        _request(given, canvas, min(room // 2, 8))
         canvas.gap()
         _response(given, canvas, room - (len(canvas.lines) - before))
 
@@ -54,6 +54,12 @@ def status(given: Exchange) -> str:
         return f"{given.status} {HTTPStatus(given.status).phrase}"
     except ValueError:
         return str(given.status)
+
+
+def _answer(given: Exchange) -> str:
+    """What the panel's title says: the status where it is an answer, else why there is none."""
+    tool = next((value for name, value in given.request_headers if name.lower() == "mcp-name"), None)
+    return f"{status(given)} for {tool or f'{given.method} {_path(given.url)}'}"
 
 
 def state_of(given: Exchange) -> State:
@@ -79,7 +85,8 @@ def _path(url: str) -> str:
 
 
 def _request(given: Exchange, canvas: Canvas, rows: int) -> None:
-    canvas.line((canvas.short(f"{given.method} {_path(given.url)}", canvas.room), "strong"))
+    line = f"{canvas.glyphs.arrow} {given.method} {_path(given.url)}"
+    canvas.line((canvas.short(line, canvas.room), "strong"))
     headers = _chosen(given.request_headers, ASKED)
     if not any(name == "host" for name, _ in headers):
         headers.insert(0, ("host", _host(given.url)))
@@ -89,7 +96,8 @@ def _request(given: Exchange, canvas: Canvas, rows: int) -> None:
 
 
 def _response(given: Exchange, canvas: Canvas, rows: int) -> None:
-    canvas.line((canvas.short(status(given), canvas.room), f"strong {state_of(given)}"))
+    line = f"{canvas.glyphs.back} {status(given)}"
+    canvas.line((canvas.short(line, canvas.room), f"strong {state_of(given)}"))
     headers = _chosen(given.response_headers, ANSWERED)
     _side(headers, given.response_headers, given.response_body, canvas, rows - 1)
 
@@ -110,7 +118,7 @@ def _side(
     start = len(canvas.lines)
     for name, value in headers[: max(1, rows - min(1, len(lines)))]:
         challenge = name == "www-authenticate"
-        canvas.field(name, value, prose=challenge, at_most=3 if rows > 7 else 2)
+        canvas.field(name, value, prose=challenge, at_most=3 if rows > 6 else 2)
     left = rows - (len(canvas.lines) - start)
     kept = lines if len(lines) <= left else lines[: max(0, left - 1)]
     for line in kept:

@@ -25,7 +25,7 @@ def limits(given: tuple[LimitUse, ...], now: float) -> Page:
             canvas.title("refused", "At the limit: " + ", ".join(NAMES.get(use.name, use.name) for use in out))
         else:
             canvas.title("allowed", "Within every limit")
-        kept = given if canvas.narrow else given[: max(1, (canvas.left - 1) // 3)]
+        kept = given if canvas.narrow else given[: max(1, canvas.left // 4)]
         for use in kept:
             canvas.gap()
             _limit(use, now, canvas)
@@ -49,7 +49,7 @@ def _limit(use: LimitUse, now: float, canvas: Canvas) -> None:
     canvas.line(" " * canvas.label, *canvas.bar(use.used, use.limit, width, "refused" if spent else "allowed"))
     canvas.line(
         " " * canvas.label,
-        (canvas.short(f"{amount(use, use.used)} of {amount(use, use.limit)} used, {_until(use, now)}", width), "quiet"),
+        (canvas.short(f"{_bare(use)} of {amount(use, use.limit)} used, {_until(use, now)}", width), "quiet"),
     )
 
 
@@ -58,6 +58,13 @@ def amount(use: LimitUse, value: int) -> str:
     if use.unit in ("calls", "purchases"):
         return many(value, use.unit.removesuffix("s"))
     return str(Money(value, use.unit))
+
+
+def _bare(use: LimitUse) -> str:
+    """What is used, without the unit that stands behind the limit anyway."""
+    if use.unit in ("calls", "purchases"):
+        return f"{use.used:,}"
+    return str(Money(use.used, use.unit)).removesuffix(f" {use.unit}")
 
 
 def _until(use: LimitUse, now: float) -> str:

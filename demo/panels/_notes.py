@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 
 from demo.panels._page import MARGIN
-from demo.panels._values import many, safe
+from demo.panels._values import many, safe, shorten
+from demo.panels.theme import UNICODE, glyphs
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -37,11 +38,11 @@ class Notes:
         from rich.padding import Padding
         from rich.theme import Theme
 
-        text = "\n".join(safe(line.expandtabs(4), options.encoding) for line in self.markdown.splitlines())
+        width = min(options.max_width, MEASURE)
+        text = "\n".join(_line(line, width - 4 * MARGIN, options.encoding) for line in self.markdown.splitlines())
         plain = {f"markdown.{name}": "" for name in ("block_quote", "hr", "item", "paragraph", "text")}
         strong = {f"markdown.{name}": "bold" for name in ("h1", "h2", "h3", "h4", "strong", "code", "code_block")}
         quiet = {f"markdown.{name}": "dim" for name in ("item.bullet", "item.number", "link_url", "link")}
-        width = min(options.max_width, MEASURE)
         with console.use_theme(Theme({**plain, **strong, **quiet})):
             body = Padding(Markdown(text, hyperlinks=False, code_theme="bw"), (0, MARGIN))
             lines = console.render_lines(body, options.update(width=width, height=None), pad=False)
@@ -49,9 +50,24 @@ class Notes:
             lines.pop()
         kept = lines if self.rows is None or len(lines) <= self.rows else lines[: max(0, self.rows - 1)]
         for line in kept:
-            yield from line
+            for segment in line:
+                yield segment._replace(text=_drawable(segment.text, options.encoding))
             yield Segment.line()
         if len(kept) < len(lines):
             told = f"{' ' * MARGIN}{many(len(lines) - len(kept), 'more line')} of notes"
             yield Segment(told, console.get_style("dim"))
             yield Segment.line()
+
+
+def _line(line: str, width: int, encoding: str) -> str:
+    """A line of the source made harmless, its longest words shortened before Markdown would break them."""
+    shown = safe(line.expandtabs(4), encoding)
+    indent = shown[: len(shown) - len(shown.lstrip())]
+    return indent + " ".join(shorten(word, width, ellipsis=glyphs(encoding).ellipsis) for word in shown.split())
+
+
+def _drawable(text: str, encoding: str) -> str:
+    """Rich's own bullets and rules, in characters that the console has."""
+    if text.isascii() or glyphs(encoding) is UNICODE:
+        return text
+    return text.translate({ord(bullet): "-" for bullet in "•─━▌│"}).encode(encoding, "replace").decode(encoding)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from demo.evidence import Money, Order
 from demo.panels._page import Canvas, Page
 from demo.panels._values import clock
@@ -24,7 +26,7 @@ def order(given: Order) -> Page:
         if given.replayed:
             canvas.field("what", what)
         canvas.field("who", given.user or "nobody: no human stands behind this order", _unknown(given.user))
-        canvas.field("through", given.agent or "nobody known: any program could have sent it", _unknown(given.agent))
+        canvas.field("through", given.agent or "nobody: any program could have sent it", _unknown(given.agent))
         canvas.field("consent", given.consent or "none: nobody was asked", _unknown(given.consent))
         canvas.field("for", given.company or "no company given")
         canvas.field("order", f"{given.id}, {clock(given.at)}")
@@ -40,15 +42,16 @@ def _unknown(value: str | None) -> str:
 def _balance(given: Order, canvas: Canvas) -> None:
     canvas.gap()
     if given.balance is None or given.spending_limit is None:
-        canvas.field("limit", "none: nobody granted one, and nothing stops the next order", "unverified", prose=True)
+        canvas.field("limit", "none: nothing stops the next order", "unverified", prose=True)
         return
     limit, left = given.spending_limit, given.balance
     spent = Money(max(0, limit.amount - left.amount), limit.currency)
     canvas.line(*canvas.bar(spent.amount, limit.amount, canvas.room, "allowed" if left.amount > 0 else "refused"))
-    words = (f"spent {spent}", f"left {left}", f"of {limit}")
+    third = canvas.room if canvas.narrow else (canvas.room - 3) // 3
+    words = [canvas.short(word, third) for word in (f"spent {spent}", f"left {left}", f"of {limit}")]
     if canvas.narrow:
         for word in words:
             canvas.line(word)
         return
-    space = " " * max(2, canvas.room - len(words[0]) - len(words[1]) - len(words[2]) - 1)
+    space = " " * max(2, canvas.room - cell_len(words[0]) - cell_len(words[1]) - cell_len(words[2]) - 1)
     canvas.line((words[0], "strong"), space, (words[1], "strong"), " ", (words[2], "quiet"))

@@ -40,6 +40,7 @@ class Canvas:
         self.glyphs = theme.glyphs(encoding)
         self.lines: list[Text] = []
         self.label = 12
+        self.beside_code = False
 
     @property
     def room(self) -> int:
@@ -94,16 +95,15 @@ class Canvas:
             self.line()
 
     def title(self, state: theme.State, answer: str, *, aside: str = "") -> None:
-        """The panel's answer: the mark and the colour of its verdict, then an empty line."""
-        mark = self.glyphs.mark(state)
-        hang = MARGIN + cell_len(mark) + 1
+        """The panel's answer: the mark and the colour of its verdict, then an empty line; `aside` at its right."""
+        mark = self.glyphs.mark(state) + " " if state != "none" else ""
+        aside = self.short(aside, self.room // 3)
+        hang = MARGIN + cell_len(mark)
         taken = cell_len(aside) + 2 if aside else 0
         for number, line in enumerate(self.wrapped(answer, self.width - hang - MARGIN - taken, 2)):
-            if number == 0:
-                tail = (" " * (self.width - hang - MARGIN - cell_len(line) - cell_len(aside)), (aside, "quiet"))
-                self.line((f"{mark} {line}", f"strong {state}"), *(tail if aside else ()))
-            else:
-                self.line((line, f"strong {state}"), indent=hang)
+            space = " " * (self.width - hang - MARGIN - cell_len(line) - cell_len(aside))
+            tail: list[Part] = [space, (aside, "quiet")] if aside and number == 0 else []
+            self.line((mark * (number == 0) + line, f"strong {state}"), *tail, indent=MARGIN if number == 0 else hang)
         self.gap()
 
     def prose(self, prose: str, roles: str = "", *, indent: int = MARGIN, at_most: int = 2) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from demo.evidence import SessionView
 from demo.panels._page import Canvas, Page
 from demo.panels._values import many, span
@@ -54,11 +56,11 @@ def _session(session: SessionView, now: float, canvas: Canvas) -> None:
         canvas.cell(since, 28),
         (canvas.short(session.id, canvas.room - width - 32), "quiet"),
     )
-    up_to = f", up to {session.spending_limit}" if session.spending_limit else ""
+    up_to = canvas.short(f", up to {session.spending_limit}", canvas.room // 3) if session.spending_limit else ""
     scopes = list(session.scopes) or ["no scopes"]
-    room = canvas.room - width - 4 - len(up_to)
+    room = canvas.room - width - 4 - cell_len(up_to)
     shown = " ".join(scopes)
-    while len(shown) > room and len(scopes) > 1:
+    while cell_len(shown) > room and len(scopes) > 1:
         scopes.pop()
         shown = f"{' '.join(scopes)} +{len(session.scopes) - len(scopes)} more"
     canvas.line(

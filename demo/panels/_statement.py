@@ -17,7 +17,7 @@ def statement(text: str, title: str | None = None) -> Page:
         if title:
             canvas.line((canvas.short(title, canvas.room), "quiet"))
             canvas.gap()
-        rows = _letters(sentences, canvas)
+        rows = _letters(sentences, canvas, 1) or _letters(sentences, canvas, 0)
         if rows is not None:
             for row in rows:
                 canvas.line(*([(row, "strong")] if row else []))
@@ -30,8 +30,11 @@ def statement(text: str, title: str | None = None) -> Page:
     return Page(draw)
 
 
-def _letters(sentences: list[str], canvas: Canvas) -> list[str] | None:
-    """The sentences in block letters, or None where they do not fit or have characters without a letterform."""
+def _letters(sentences: list[str], canvas: Canvas, gap: int) -> list[str] | None:
+    """The sentences in block letters, `gap` empty rows between lines and one more between sentences.
+
+    None where they do not fit, or have characters without a letterform.
+    """
     if canvas.glyphs.top == canvas.glyphs.bottom:
         return None
     rows: list[str] = []
@@ -50,6 +53,6 @@ def _letters(sentences: list[str], canvas: Canvas) -> list[str] | None:
             if drawn is None:
                 return None
             if rows:
-                rows.extend([""] * (2 if index == 0 and number else 1))
+                rows.extend([""] * (gap + (index == 0 and number > 0)))
             rows.extend(drawn)
     return rows if len(rows) <= canvas.left else None

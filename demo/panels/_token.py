@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from demo.evidence import Claim, TokenView
 from demo.panels._page import Canvas, Page
-from demo.panels._values import left, many
+from demo.panels._values import left, many, pad
 from demo.panels.theme import State
 
 STORY = (
@@ -24,14 +24,15 @@ def token(given: TokenView, now: float) -> Page:
 
     def draw(canvas: Canvas) -> None:
         state, answer = _answer(given, now)
-        canvas.title(state, answer)
+        time = left(given.expires_at, now) if given.expires_at is not None else ""
+        canvas.title(state, answer, aside="" if canvas.narrow or "expired" in answer else time)
+        if canvas.narrow and time:
+            canvas.field("time", time)
         for problem in given.problems[1:3]:
             canvas.prose(f"{canvas.glyphs.refused} {problem}", "strong refused", at_most=1)
         if len(given.problems) > 3:
             canvas.line((f"{canvas.glyphs.ellipsis} {many(len(given.problems) - 3, 'more problem')}", "refused"))
         canvas.field("token", f"{given.masked}, {many(given.length, 'character')}", "quiet")
-        if given.expires_at is not None:
-            canvas.field("time", left(given.expires_at, now), "" if given.expires_at > now else "strong refused")
         if given.header:
             canvas.list("header", [f"{name} {value}" for name, value in given.header], at_most=1)
         if given.kind == "jwt":
@@ -54,10 +55,9 @@ def _answer(given: TokenView, now: float) -> tuple[State, str]:
     if not given.signature:
         return "unverified", "Claimed, not verified: anyone could have written this"
     agent = given.claim("act.sub")
-    tail = f", {left(given.expires_at, now)}" if given.expires_at is not None else ""
     if agent:
-        return "allowed", f"Genuine: an agent acts for a human{tail}"
-    return "allowed", f"Genuine: issued to {given.claim('client_id') or 'its client'}{tail}"
+        return "allowed", "Genuine: an agent acts for a human"
+    return "allowed", f"Genuine: issued to {given.claim('client_id') or 'its client'}"
 
 
 def _claims(given: TokenView, canvas: Canvas) -> None:
@@ -96,7 +96,7 @@ def _claim(claim: Claim, sources: list[str], canvas: Canvas) -> None:
     source = claim.against or "a check of the agent's own"
     number = str(sources.index(source) + 1) if claim.verified and len(sources) > 1 and not canvas.wide else ""
     mark = f"{canvas.glyphs.mark(state)}{number}"
-    name, value = (12, canvas.room - 15) if canvas.narrow else (15, 30)
+    name, value = (12, canvas.room - 15) if canvas.narrow else (13, 28)
     parts = [(f"{mark:<3}", state), (canvas.cell(claim.name, name), "quiet")]
     if canvas.narrow:
         canvas.line(*parts, canvas.short(claim.value or "(empty)", value))
@@ -109,10 +109,10 @@ def _claim(claim: Claim, sources: list[str], canvas: Canvas) -> None:
         words = f"verified: {source}" if claim.verified else "claimed"
         last = [
             ("  ", ""),
-            (canvas.cell(claim.meaning, meaning), "quiet"),
+            (pad("".join(canvas.wrapped(claim.meaning, meaning, 1)), meaning), "quiet"),
             ("  ", ""),
             (canvas.short(words, rest), state),
         ]
     else:
-        last = [("  ", ""), (canvas.short(claim.meaning, rest), "quiet")]
+        last = [("  ", ""), ("".join(canvas.wrapped(claim.meaning, rest, 1)), "quiet")]
     canvas.line(*parts, " ", canvas.cell(claim.value or "(empty)", value), *last)

@@ -80,8 +80,12 @@ def wrap(prose: str, width: int, *, at_most: int | None = None, ellipsis: str = 
     """Prose in lines of at most `width` columns, broken between words only.
 
     A word that is too long is shortened in the middle. Where `at_most` lines do not hold it all, the last one
-    ends by telling how many words were left out.
+    ends by telling how many words were left out; a single line only marks that it goes on.
     """
+
+    def told(count: int) -> str:
+        return ellipsis if at_most == 1 else f"{ellipsis} {count} more word{'s' * (count != 1)}"
+
     width = max(1, width)
     words = [shorten(word, width, ellipsis=ellipsis) for word in prose.split()]
     lines: list[list[str]] = []
@@ -95,10 +99,10 @@ def wrap(prose: str, width: int, *, at_most: int | None = None, ellipsis: str = 
             used = cell_len(word)
     if at_most is not None and len(lines) > at_most:
         last, left = lines[at_most - 1], sum(len(line) for line in lines[at_most:])
-        while last and cell_len(" ".join(last)) + len(f" {ellipsis} {left} more words") > width:
+        while last and cell_len(" ".join(last)) + 1 + cell_len(told(left)) > width:
             last.pop()
             left += 1
-        lines = [*lines[: at_most - 1], [*last, *f"{ellipsis} {left} more word{'s' * (left != 1)}".split(" ")]]
+        lines = [*lines[: at_most - 1], [*last, *told(left).split(" ")]]
     return [shorten(" ".join(line), width, ellipsis=ellipsis) for line in lines]
 
 
@@ -116,16 +120,14 @@ def clock(at: float | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """A duration in words of at most two units: "0.04 s", "12 s", "4 min 12 s", "2 days 3 h"."""
+    """A duration in words of at most two units: "41 ms", "12 s", "4 min 12 s", "2 days 3 h"."""
     if not math.isfinite(seconds):
         return "an unknown time"
     seconds = abs(seconds)
+    if seconds < 0.9995:
+        return f"{round(seconds * 1000)} ms" if seconds == 0 or seconds >= 0.0005 else "under 1 ms"
     if seconds < 9.95:
-        return (
-            f"{seconds:.2f}".rstrip("0").rstrip(".") + " s"
-            if seconds < 1
-            else f"{seconds:.1f}".removesuffix(".0") + " s"
-        )
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
     whole = round(seconds)
     for size, unit, small, part in ((86400, "day", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:

@@ -69,7 +69,11 @@ def _broken(lines: list[str], wide: list[str]) -> str | None:
             if word in whole or not any(map(str.isalnum, word)):
                 continue
             stem = word.rstrip("….") if word.endswith(("…", "..")) else None
-            if stem and any(other.startswith(stem) and other != stem for other in whole):
+            if (
+                stem
+                and not {"…", ".."} & {stem[:1], stem[:2]}
+                and any(other.startswith(stem) and other != stem for other in whole)
+            ):
                 return f"line {number} crops a value: {_quote(word)}"
             for rest in next_words:
                 if any(other.startswith(word + rest) for other in whole):

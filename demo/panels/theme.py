@@ -33,6 +33,8 @@ class Glyphs:
     none: str
     warning: str
     arrow: str
+    back: str
+    section: str
     shaft: str
     head: str
     down: str
@@ -52,12 +54,14 @@ class Glyphs:
 
 
 UNICODE = Glyphs(
-    allowed="✓", refused="✗", waiting="◔", unverified="?", none="·", warning="!", arrow="→", shaft="─", head="▶",
+    allowed="✓", refused="✗", waiting="◔", unverified="?", none="·", warning="!", arrow="→",
+    back="←", section="§", shaft="─", head="▶",
     down="↓", rule="─", heavy="━", used="█", rest="░", dot="·", ellipsis="…", bar="▌", top="▀", bottom="▄",
 )  # fmt: skip
 
 ASCII = Glyphs(
-    allowed="+", refused="x", waiting="o", unverified="?", none="-", warning="!", arrow="->", shaft="-", head=">",
+    allowed="+", refused="x", waiting="o", unverified="?", none="-", warning="!", arrow="->",
+    back="<-", section="s. ", shaft="-", head=">",
     down="v", rule="-", heavy="=", used="#", rest=".", dot="-", ellipsis="..", bar="|", top="#", bottom="#",
 )  # fmt: skip
 

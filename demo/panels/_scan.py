@@ -1,0 +1,68 @@
+"""A QR code and the words that go with it: side by side where there is room, below each other where not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.cells import cell_len
+
+from demo.panels._page import MARGIN, Canvas
+from demo.panels._qr import qr
+from demo.panels._values import safe
+
+GAP = 3
+"""Columns between the QR code and the words."""
+
+LEAST = 30
+"""Columns that the words need at least."""
+
+
+def with_code(
+    canvas: Canvas, scanned: str, shown: str, words: Callable[[Canvas, bool], None], *, middle: bool = False
+) -> None:
+    """Draw the QR code of `scanned` and the words beside it.
+
+    Args:
+        canvas: where to.
+        scanned: what a phone gets.
+        shown: the address that people read; on a row of its own below the code where the words have no room for it.
+        words: draws the words; told whether there is a QR code.
+        middle: whether the words stand in the middle of the code's height rather than at its top.
+    """
+    code = _code(scanned, canvas, canvas.rows)
+    room = canvas.width - GAP - (len(code[0]) if code else 0) - 2 * MARGIN
+    below = canvas.rows > 12 and room < cell_len(safe(shown, canvas.encoding))
+    if code is not None and below and not canvas.narrow:
+        code = _code(scanned, canvas, canvas.rows - 1)
+    if code is None or room < LEAST:
+        words(canvas, code is not None)
+        canvas.gap()
+        for row in code or []:
+            canvas.line((row, "scan"), indent=max(0, min(MARGIN, canvas.width - len(row))))
+        return
+    symbol = canvas.apart(MARGIN + len(code[0]))
+    for row in code:
+        symbol.line((row, "scan"))
+    side = canvas.apart(canvas.width - symbol.width - GAP + MARGIN)
+    side.beside_code = True
+    words(side, True)
+    if middle:
+        side.lines[:0] = [side.blank() for _ in range((len(code) - len(side.lines)) // 2)]
+    canvas.beside(symbol, side, gap=GAP - MARGIN)
+    if below:
+        canvas.line((canvas.short(shown, canvas.room), "strong"))
+
+
+def address(shown: str, canvas: Canvas) -> None:
+    """The address among the words, unless it has its own row below the code."""
+    if canvas.beside_code and cell_len(safe(shown, canvas.encoding)) > canvas.room:
+        canvas.line(("the address is below", "quiet"))
+    else:
+        canvas.line((canvas.short(shown, canvas.room), "strong"))
+
+
+def _code(scanned: str, canvas: Canvas, rows: int) -> list[str] | None:
+    if canvas.glyphs.top == canvas.glyphs.bottom:
+        return None
+    width = canvas.width if canvas.narrow else canvas.room
+    return qr(scanned, width, 40 if canvas.narrow else rows)
