@@ -1,0 +1,78 @@
+"""Putting the shop together: one ledger, one gatehouse, two MCP servers, each behind its door."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
+
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.routing import Route
+
+from demo.shop import Shop, ShopConfig, audit, ledger, metadata, tools
+from demo.shop.database import Database
+from demo.shop.discovery import Authority
+from demo.shop.gate import App, OpenDoor, ProtectedDoor
+from demo.shop.gatehouse import Gatehouse
+from demo.shop.jsonrpc import MOST_BYTES
+from demo.shop.server import ShopServer
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def build(config: ShopConfig) -> Shop:
+    """Make the shop's routes and what must run around them.
+
+    Raises:
+        sqlite3.Error: the ledger cannot be opened or is not one.
+    """
+    database = Database(config.database)
+    with database.transaction() as connection:
+        ledger.restock(connection, config.stock)
+    authority = Authority(config.issuer, timeout=config.authority_timeout)
+    gatehouse = Gatehouse(config, database, authority)
+    # What the SDK says of every refused argument belongs in no demo's terminal.
+    logging.getLogger("mcp").setLevel(logging.ERROR)
+    behind_protected, behind_open = _mcp_server(config, database), _mcp_server(config, database)
+    protected = ProtectedDoor(gatehouse, _mcp_app(behind_protected, "/mcp", config))
+    opened = OpenDoor(gatehouse, _mcp_app(behind_open, "/open/mcp", config))
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.callback(database.close)
+            await stack.enter_async_context(authority)
+            for server in (behind_protected, behind_open):
+                await stack.enter_async_context(server.session_manager.run())
+            yield
+
+    routes = [
+        Route("/mcp", endpoint=protected),
+        Route("/open/mcp", endpoint=opened),
+        *metadata.routes(config),
+        *audit.routes(gatehouse),
+    ]
+    return Shop(config, routes, lifespan)
+
+
+def _mcp_server(config: ShopConfig, database: Database) -> ShopServer:
+    server = ShopServer()
+    tools.register(server, config, database)
+    return server
+
+
+def _mcp_app(server: ShopServer, path: str, config: ShopConfig) -> App:
+    host = urlsplit(config.base_url).netloc
+    names = [*(f"{name}:*" for name in LOOPBACK), *LOOPBACK, host]
+    origins = [*(f"http://{name}:*" for name in LOOPBACK), *(f"http://{name}" for name in LOOPBACK), config.base_url]
+    return server.streamable_http_app(
+        streamable_http_path=path,
+        stateless_http=True,
+        json_response=True,
+        # A body may grow when it is written anew (non-ASCII characters become escapes).
+        max_request_body_size=6 * MOST_BYTES,
+        transport_security=TransportSecuritySettings(
+            enable_dns_rebinding_protection=True, allowed_hosts=names, allowed_origins=origins
+        ),
+    )

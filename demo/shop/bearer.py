@@ -1,0 +1,144 @@
+"""What the bearer token of a request says: RFC 6750 for carrying it, RFC 7515 and RFC 9068 for reading it.
+
+Only the signature is judged here, since without it nothing else may be believed. Whether the claims are good
+enough is the policy's to decide.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from joserfc import jws
+from joserfc.errors import JoseError
+
+from demo.evidence import Money
+from demo.shop.discovery import Authority
+from demo.shop.policy import Fault, TokenFacts
+
+ALGORITHMS: Final = ("ES256", "RS256")
+"""Never `none`, never a symmetric one (RFC 8725 section 3.1)."""
+
+MOST_CHARACTERS: Final = 16 * 1024
+
+_BEARER: Final = re.compile(r"bearer(?:[ ]+(.*))?", re.IGNORECASE | re.DOTALL)
+_COMPACT_JWS: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+
+
+def from_headers(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The bearer token of an ASGI request's headers: None where there is none, empty where it is unreadable
+    (two Authorization headers, or nothing after `Bearer`)."""
+    given = [value for name, value in headers if name.lower() == b"authorization"]
+    if len(given) > 1:
+        return ""
+    match = _BEARER.fullmatch(given[0].decode("latin-1").strip()) if given else None
+    return (match.group(1) or "") if match else None
+
+
+async def read(token: str | None, authority: Authority, *, resource: str, currency: str) -> TokenFacts:
+    """Verify a token's signature against the authority's keys and give what it says.
+
+    Args:
+        token: as `from_headers` gave it.
+        resource: whose spending limit to look for, where the token limits one to certain locations.
+        currency: the only one that a spending limit counts in.
+
+    Raises:
+        AuthorityUnknown: the authority's keys cannot be read.
+    """
+    if token is None:
+        return _fault("missing", "")
+    if len(token) > MOST_CHARACTERS or not _COMPACT_JWS.fullmatch(token):
+        return _fault("malformed", "The token is not a signed JWT.")
+    try:
+        header = jws.extract_compact(token.encode()).headers()
+    except (JoseError, ValueError, RecursionError):
+        return _fault("malformed", "The token is not a signed JWT.")
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if algorithm not in ALGORITHMS:
+        return _fault("signature", "The token is not signed in a way that this shop accepts.")
+    key = await authority.key(kid if isinstance(kid, str) else None) if kid is None or isinstance(kid, str) else None
+    if key is None:
+        return _fault("signature", "The token is not signed with a key of the authority.")
+    try:
+        payload = jws.deserialize_compact(token, key, algorithms=list(ALGORITHMS)).payload
+    except (JoseError, ValueError):
+        return _fault("signature", "The token's signature does not fit.")
+    try:
+        claims = json.loads(payload or b"")
+    except (ValueError, RecursionError):
+        claims = None
+    if not isinstance(claims, dict):
+        return _fault("malformed", "The token's claims are not readable.")
+    return facts(header, claims, resource=resource, currency=currency)
+
+
+def facts(header: dict[str, Any], claims: dict[str, Any], *, resource: str, currency: str) -> TokenFacts:
+    """Claims that a good signature stands behind, as facts; a required one that is missing or of a wrong kind
+    (RFC 9068 section 2.2) makes the token malformed."""
+    audience = claims.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience
+    expires_at, not_before = claims.get("exp"), claims.get("nbf")
+    actor = claims.get("act")
+    if (
+        not _text(claims.get("iss"))
+        or not _text(claims.get("sub"))
+        or not _is_time(expires_at)
+        or not (not_before is None or _is_time(not_before))
+        or not (audiences is None or (isinstance(audiences, list) and all(isinstance(one, str) for one in audiences)))
+    ):
+        return _fault("malformed", "The token lacks a claim that an access token must have.")
+    scope = claims.get("scope")
+    return TokenFacts(
+        type=_text(header.get("typ")) or "",
+        issuer=str(claims["iss"]),
+        audience=tuple(audiences or ()),
+        expires_at=float(claims["exp"]),
+        not_before=None if not_before is None else float(claims["nbf"]),
+        user=str(claims["sub"]),
+        agent=_text(actor.get("sub")) if isinstance(actor, dict) else None,
+        client=_text(claims.get("client_id")),
+        session=_text(claims.get("sid")),
+        consent=_text(claims.get("consent_id")),
+        token_id=_text(claims.get("jti")),
+        scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
+        spending_limit=spending_limit(claims.get("authorization_details"), resource=resource, currency=currency),
+    )
+
+
+def spending_limit(details: Any, *, resource: str, currency: str) -> Money | None:
+    """The spending limit that a token's `authorization_details` grant here (RFC 9396), or None.
+
+    Where several are granted the smallest holds; one that cannot be understood grants nothing at all, rather than
+    leaving the others to stand for more than the human may have meant.
+    """
+    limits: list[int] = []
+    for detail in details if isinstance(details, list) else []:
+        if not isinstance(detail, dict) or detail.get("type") != "shop_spending":
+            continue
+        limit = detail.get("limit")
+        locations = detail.get("locations", [resource])
+        actions = detail.get("actions")
+        if not isinstance(limit, dict) or not isinstance(locations, list) or not isinstance(actions, list):
+            return None
+        if resource not in locations or "buy" not in actions:
+            continue
+        amount = limit.get("amount")
+        if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0 or limit.get("currency") != currency:
+            return None
+        limits.append(amount)
+    return Money(min(limits), currency) if limits else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
+
+
+def _fault(fault: Fault, detail: str) -> TokenFacts:
+    return TokenFacts(fault=fault, detail=detail)

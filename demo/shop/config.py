@@ -1,0 +1,59 @@
+"""What the shop is told from outside: its own address, its authority, its limits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from demo.evidence import Money
+
+SHIRT_PRICE: Final = Money(2500)
+
+
+@dataclass(frozen=True)
+class ShopConfig:
+    """The shop's settings.
+
+    Args:
+        base_url: the origin that the shop is reached at, without a trailing slash; the protected resource is
+            `base_url` + "/mcp" (RFC 8707, RFC 9728).
+        database: the SQLite file; it may be shared with other rooms, the shop's tables are prefixed `shop_`.
+        issuer: the authority that the shop trusts; everything else about it is discovered (RFC 8414).
+        introspection: client id and secret of this resource server at the authority (RFC 7662 section 2.1).
+        allowlist: usernames (email addresses, compared without case) that may use the protected door.
+        rate_calls, rate_seconds: so many tool calls in so many seconds per agent.
+        purchases_per_consent: so many orders per consent of a human.
+        price: of the one item.
+        stock: how many of it there are when the ledger is new.
+        leeway_seconds: how far the authority's clock and ours may differ when a token's times are checked.
+            Seconds, not minutes: tokens live five minutes here.
+        authority_timeout: seconds for one question to the authority, from connection to the last byte.
+        clock: POSIX seconds; tests turn it.
+    """
+
+    base_url: str
+    database: Path
+    issuer: str
+    introspection: tuple[str, str] = field(repr=False)
+    allowlist: tuple[str, ...] = ("alice@example.com", "grace@example.com")
+    rate_calls: int = 10
+    rate_seconds: int = 10
+    purchases_per_consent: int = 2
+    price: Money = SHIRT_PRICE
+    stock: int = 100
+    leeway_seconds: int = 1
+    authority_timeout: float = 3.0
+    clock: Callable[[], float] = time.time
+
+    @property
+    def resource(self) -> str:
+        """The resource identifier of the protected door, which a token's audience must name."""
+        return f"{self.base_url}/mcp"
+
+    @property
+    def metadata_url(self) -> str:
+        """Where the protected resource metadata stands (RFC 9728 section 3.1)."""
+        return f"{self.base_url}/.well-known/oauth-protected-resource/mcp"

@@ -1,0 +1,159 @@
+"""The gatehouse: gathers the facts of a request, has the policy decide, and puts the decision on record.
+
+Both doors and the reader of the audit trail share one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+import anyio
+
+from demo.evidence import Decision, LimitUse
+from demo.shop import bearer, jsonrpc, ledger, policy, refusal, standing, trail
+from demo.shop.catalog import BUY, DEFAULT_SCOPE
+from demo.shop.config import ShopConfig
+from demo.shop.database import Database
+from demo.shop.discovery import Authority, AuthorityUnknown
+from demo.shop.jsonrpc import Call
+from demo.shop.policy import Case, Ruling, Standing, TokenFacts, Usage
+from demo.shop.rates import Rates
+
+TURN_SECONDS: Final = 15.0
+"""How long a purchase waits for the purchases before it on the same consent."""
+
+
+class Gatehouse:
+    """Gathers the facts of a request, has the policy decide, and puts the decision on record."""
+
+    def __init__(self, config: ShopConfig, database: Database, authority: Authority) -> None:
+        self.config = config
+        self.database = database
+        self._authority = authority
+        self._rates = Rates(database, calls=config.rate_calls, seconds=config.rate_seconds, clock=config.clock)
+        allowlist = frozenset(username.lower() for username in config.allowlist)
+        self._rules = policy.Rules(config.resource, config.issuer, allowlist, config.leeway_seconds)
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    async def open_case(self, token: str | None, *, method: str | None, tool: str | None, scope: str | None) -> Case:
+        """Read the token. Where the authority's keys cannot be had, the case says so and cannot pass."""
+        standing_unknown = None
+        try:
+            facts = await bearer.read(
+                token, self._authority, resource=self.config.resource, currency=self.config.price.currency
+            )
+        except AuthorityUnknown as unknown:
+            facts = TokenFacts(fault="signature", detail="The token's signature cannot be checked.")
+            standing_unknown = Standing(known=False, detail=str(unknown))
+        return Case(facts, self.config.clock(), self._rules, method, tool, scope, standing_unknown)
+
+    async def admit(self, case: Case, token: str | None) -> tuple[Case, Ruling]:
+        """Gates 1 to 4; the authority is only asked about a token that passed the first."""
+        if case.standing is not None:
+            return case, policy.check_standing(case) or policy.admit(case)
+        ruling = policy.check_token(case)
+        if ruling is None:
+            asked = await standing.ask(self._authority, self.config.introspection, token or "", case.token)
+            banned = await self.database.read(ledger.is_banned, case.token.user)
+            case = replace(case, standing=replace(asked, banned=banned), now=self.config.clock())
+            ruling = policy.admit(case)
+        return case, ruling
+
+    async def limit(self, case: Case, call: Call) -> tuple[Ruling, Usage]:
+        """Gate 5, for a tool call: counts it, then asks."""
+        rate_ok = await self.database.run(self._rates.hit, case.token.caller)
+        usage = await self.usage(case.token, rate_ok=rate_ok, key=call.arguments.get("idempotencyKey"))
+        return policy.within_limits(case, usage), usage
+
+    async def usage(self, token: TokenFacts, *, rate_ok: bool, key: Any = None) -> Usage:
+        """How much of its limits a caller has used."""
+        rate = await self.database.run(self._rates.use, token.caller)
+        used = await self.database.read(ledger.spent, token.account)
+        replay = isinstance(key, str) and await self.database.read(ledger.find_replay, token.account, key) is not None
+        limit = token.spending_limit
+        return Usage(
+            rate_ok=rate_ok,
+            rate=rate,
+            purchases=LimitUse("purchases", used.orders, self.config.purchases_per_consent, "purchases"),
+            spending=None if limit is None else LimitUse("spending", used.amount, limit.amount, limit.currency),
+            price=self.config.price,
+            replay=replay,
+        )
+
+    async def record(self, decision: Decision) -> None:
+        """Commit a decision to the audit trail.
+
+        Raises:
+            sqlite3.Error: it is not there; then nothing may be done or answered on its strength.
+        """
+        await self.database.write(trail.record, decision)
+
+    @asynccontextmanager
+    async def turn(self, case: Case) -> AsyncIterator[None]:
+        """One purchase at a time on one consent, from its gates to its answer, so that the gate which counts and
+        the tool which buys see the same numbers. The ledger's own guard holds without this; then the second of
+        two would be refused by the ledger, and not by the gate that can say why in HTTP.
+
+        Raises:
+            Unacceptable: the purchases before it took too long (503).
+        """
+        if case.tool != BUY or case.token.fault is not None:
+            yield
+            return
+        lock = self._turns.setdefault(case.token.account, asyncio.Lock())
+        try:
+            with anyio.fail_after(TURN_SECONDS):
+                await lock.acquire()
+        except TimeoutError:
+            busy = "Other purchases on this consent take long. Nothing was bought; try again."
+            raise jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, busy) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def decision(self, case: Case, ruling: Ruling, call: Call) -> Decision:
+        """A ruling with who, through whom, what, when and by which token."""
+        token, asked = case.token, case.standing
+        return Decision(
+            audit_id=trail.new_audit_id(),
+            at=self.config.clock(),
+            verdict=ruling.verdict,
+            gate=ruling.gate,
+            rule=ruling.rule,
+            reason=ruling.reason,
+            remedy=ruling.remedy,
+            door="protected",
+            tool=None if case.tool is None else policy.short(case.tool, 60),
+            arguments=call.digest,
+            user=token.user,
+            username=asked.username if asked else None,
+            agent=token.agent,
+            client=token.client,
+            session=token.session,
+            consent=token.consent,
+            token_id=token.token_id,
+        )
+
+    def refuse(
+        self, case: Case, decision: Decision, call_id: str | int | None, limits: tuple[LimitUse, ...] = ()
+    ) -> refusal.Answer:
+        """The answer that a refused request gets."""
+        return refusal.refuse(
+            decision,
+            call_id=call_id,
+            limits=limits,
+            metadata_url=self.config.metadata_url,
+            scope=case.scope or DEFAULT_SCOPE,
+            now=self.config.clock(),
+        )
+
+
+def limits_of(usage: Usage) -> tuple[LimitUse, ...]:
+    """A caller's limits as evidence; no spending limit where the human consented to none."""
+    return (usage.rate, usage.purchases) + ((usage.spending,) if usage.spending else ())

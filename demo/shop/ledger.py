@@ -1,0 +1,198 @@
+"""The ledger: orders, stock, idempotency keys and bans. Every function takes a connection and does one thing.
+
+The guards here repeat what the gates decided a moment before. They cannot be outrun: they stand in the same
+transaction as the order, whoever else writes to the file.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal
+
+from demo.evidence import Money, Order
+from demo.shop.catalog import ITEM_ID, ITEM_NAME
+
+OPEN_ACCOUNT = "open"
+"""The account of everybody who comes through the open door: nobody can tell one from another."""
+
+Fault = Literal["quota", "spending", "consent", "sold_out", "key_reused"]
+
+
+class PurchaseRefused(Exception):
+    """The order was not placed, and nothing was taken from quota, balance or stock."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What is to be bought, by whom, on which account, within which terms."""
+
+    audit_id: str
+    account: str
+    size: str
+    company: str
+    address: str
+    arguments: str
+    """A digest of what was asked for, to tell a repeated request from a key used twice."""
+    price: Money
+    at: float
+    key: str | None = None
+    user: str | None = None
+    agent: str | None = None
+    client: str | None = None
+    consent: str | None = None
+    quota: int | None = None
+    """Purchases that the account is good for; None at the open door, where nobody set one."""
+    spending_limit: Money | None = None
+    """What the human consented to. With a quota set, None means that no money may be spent at all."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What an account has used so far: orders, and minor units of the shop's currency."""
+
+    orders: int
+    amount: int
+
+
+def restock(connection: sqlite3.Connection, stock: int) -> None:
+    """Give a new ledger its stock; one that has it keeps what is left."""
+    connection.execute("INSERT OR IGNORE INTO shop_stock (item, left) VALUES (?, ?)", (ITEM_ID, stock))
+
+
+def stock_left(connection: sqlite3.Connection) -> int:
+    """How many of the item are left."""
+    row = connection.execute("SELECT left FROM shop_stock WHERE item = ?", (ITEM_ID,)).fetchone()
+    return int(row["left"])
+
+
+def spent(connection: sqlite3.Connection, account: str) -> Spent:
+    """What the account has used: counted from its orders, so that it cannot disagree with them."""
+    row = connection.execute(
+        "SELECT count(*) AS orders, coalesce(sum(amount), 0) AS amount FROM shop_orders WHERE account = ?", (account,)
+    ).fetchone()
+    return Spent(int(row["orders"]), int(row["amount"]))
+
+
+def find_replay(connection: sqlite3.Connection, account: str, key: str | None) -> tuple[str, str] | None:
+    """The order id and the arguments' digest that an idempotency key stands for on this account, or None."""
+    if key is None:
+        return None
+    row = connection.execute(
+        "SELECT order_id, arguments FROM shop_keys WHERE account = ? AND key = ?", (account, key)
+    ).fetchone()
+    return (row["order_id"], row["arguments"]) if row else None
+
+
+def place(connection: sqlite3.Connection, wanted: Purchase) -> Order:
+    """Place an order, or find the one that its key stands for. To be called inside one transaction.
+
+    Raises:
+        PurchaseRefused: with the reason; the transaction must be rolled back.
+    """
+    replay = find_replay(connection, wanted.account, wanted.key)
+    if replay is not None:
+        order_id, arguments = replay
+        if arguments != wanted.arguments:
+            raise PurchaseRefused("key_reused")
+        return _receipt(connection, wanted, order_id, replayed=True)
+    _guard(connection, wanted)
+    order_id = f"order_{secrets.token_hex(6)}"
+    connection.execute("UPDATE shop_stock SET left = left - 1 WHERE item = ?", (ITEM_ID,))
+    connection.execute(
+        "INSERT INTO shop_orders (id, at, door, account, user, agent, client, consent, item, size, company, address,"
+        " amount, currency, audit_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            order_id,
+            wanted.at,
+            "open" if wanted.account == OPEN_ACCOUNT else "protected",
+            wanted.account,
+            wanted.user,
+            wanted.agent,
+            wanted.client,
+            wanted.consent,
+            ITEM_NAME,
+            wanted.size,
+            wanted.company,
+            wanted.address,
+            wanted.price.amount,
+            wanted.price.currency,
+            wanted.audit_id,
+        ),
+    )
+    if wanted.key is not None:
+        connection.execute(
+            "INSERT INTO shop_keys (account, key, arguments, order_id) VALUES (?, ?, ?, ?)",
+            (wanted.account, wanted.key, wanted.arguments, order_id),
+        )
+    return _receipt(connection, wanted, order_id, replayed=False)
+
+
+def _guard(connection: sqlite3.Connection, wanted: Purchase) -> None:
+    used = spent(connection, wanted.account)
+    if wanted.quota is not None:
+        if used.orders >= wanted.quota:
+            raise PurchaseRefused("quota")
+        if wanted.spending_limit is None:
+            raise PurchaseRefused("consent")
+        if used.amount + wanted.price.amount > wanted.spending_limit.amount:
+            raise PurchaseRefused("spending")
+    if stock_left(connection) < 1:
+        raise PurchaseRefused("sold_out")
+
+
+def _receipt(connection: sqlite3.Connection, wanted: Purchase, order_id: str, *, replayed: bool) -> Order:
+    row = connection.execute("SELECT * FROM shop_orders WHERE id = ?", (order_id,)).fetchone()
+    limit = wanted.spending_limit
+    balance = None
+    if limit is not None:
+        balance = Money(limit.amount - spent(connection, wanted.account).amount, limit.currency)
+    return _order(row, replayed=replayed, balance=balance, spending_limit=limit)
+
+
+def orders(connection: sqlite3.Connection, *, user: str | None) -> list[tuple[Order, str]]:
+    """Orders with their mailing addresses, oldest first: a human's own, or with None those of the open door."""
+    rows = connection.execute(
+        "SELECT * FROM shop_orders WHERE door = ? AND user IS ? ORDER BY seq",
+        ("open" if user is None else "protected", user),
+    ).fetchall()
+    return [(_order(row), str(row["address"])) for row in rows]
+
+
+def _order(
+    row: sqlite3.Row, *, replayed: bool = False, balance: Money | None = None, spending_limit: Money | None = None
+) -> Order:
+    return Order(
+        id=row["id"],
+        item=row["item"],
+        size=row["size"],
+        company=row["company"],
+        price=Money(row["amount"], row["currency"]),
+        at=row["at"],
+        user=row["user"],
+        agent=row["agent"],
+        consent=row["consent"],
+        replayed=replayed,
+        balance=balance,
+        spending_limit=spending_limit,
+    )
+
+
+def ban(connection: sqlite3.Connection, user: str, at: float) -> None:
+    """Ban a user from the shop, from now on; banning twice is the same as once."""
+    connection.execute("INSERT OR IGNORE INTO shop_bans (user, at) VALUES (?, ?)", (user, at))
+
+
+def lift_ban(connection: sqlite3.Connection, user: str) -> bool:
+    """Lift a user's ban; whether there was one."""
+    return connection.execute("DELETE FROM shop_bans WHERE user = ?", (user,)).rowcount > 0
+
+
+def is_banned(connection: sqlite3.Connection, user: str | None) -> bool:
+    """Whether the shop has banned this user."""
+    return connection.execute("SELECT 1 FROM shop_bans WHERE user = ?", (user,)).fetchone() is not None

@@ -1,0 +1,36 @@
+"""Protected resource metadata (RFC 9728): how an agent that was refused finds the authority."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+
+from demo.shop.catalog import SCOPES
+from demo.shop.config import ShopConfig
+
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+
+
+def document(config: ShopConfig) -> dict[str, Any]:
+    """The metadata document of the protected door (RFC 9728 section 2)."""
+    return {
+        "resource": config.resource,
+        "authorization_servers": [config.issuer],
+        "scopes_supported": list(SCOPES),
+        "bearer_methods_supported": ["header"],
+        "authorization_details_types_supported": ["shop_spending"],
+        "resource_name": "Conference T-shirt shop",
+    }
+
+
+def routes(config: ShopConfig) -> list[BaseRoute]:
+    """The document with the resource's path in its own (RFC 9728 section 3.1), and without, for agents that look
+    at the root only."""
+
+    async def metadata(_: Request) -> JSONResponse:
+        return JSONResponse(document(config), headers={"cache-control": "no-store"})
+
+    return [Route(path, metadata, methods=["GET"]) for path in (f"{WELL_KNOWN}/mcp", WELL_KNOWN)]

@@ -1,0 +1,121 @@
+"""A refusal on the wire: HTTP status, challenge (RFC 6750 section 3, RFC 9728 section 5.1) and JSON-RPC error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from demo.evidence import Decision, LimitUse
+from demo.shop import jsonrpc
+
+AUDIT_HEADER: Final = b"demo-audit-id"
+REALM: Final = "shop"
+RETRY_SECONDS: Final = 2
+"""When to try again what failed because the authority could not be asked."""
+
+NO_CHALLENGE: Final = frozenset({"standing.banned", "standing.unknown"})
+"""Refusals of the standing gate that no other token would change."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer of the shop's own."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+def status_of(decision: Decision) -> int:
+    """The HTTP status that a refusal has."""
+    if decision.rule == "standing.unknown":
+        return 503
+    if decision.rule == "limits.rate":
+        return 429
+    if decision.gate in ("token", "standing") and decision.rule != "standing.banned":
+        return 401
+    return 403
+
+
+def challenge_of(decision: Decision, *, metadata_url: str, scope: str) -> str | None:
+    """The `WWW-Authenticate` value of a refusal; None where another token would not help."""
+    if decision.rule == "token.missing":
+        # RFC 6750 section 3.1: no error code for a request that brought no token.
+        return _challenge(resource_metadata=metadata_url, scope=scope)
+    if decision.gate in ("token", "standing") and decision.rule not in NO_CHALLENGE:
+        return _challenge(
+            error="invalid_token", error_description=decision.reason, resource_metadata=metadata_url, scope=scope
+        )
+    if decision.gate == "scope":
+        return _challenge(
+            error="insufficient_scope", error_description=decision.reason, scope=scope, resource_metadata=metadata_url
+        )
+    return None
+
+
+def refuse(
+    decision: Decision,
+    *,
+    call_id: str | int | None,
+    limits: Sequence[LimitUse],
+    metadata_url: str,
+    scope: str,
+    now: float,
+) -> Answer:
+    """The answer to a refused request.
+
+    Args:
+        scope: what the request needs, told in the challenge and in the error's data.
+        now: POSIX seconds, for `Retry-After`.
+    """
+    headers = [(AUDIT_HEADER, decision.audit_id.encode())]
+    challenge = challenge_of(decision, metadata_url=metadata_url, scope=scope)
+    if challenge is not None:
+        headers.append((b"www-authenticate", challenge.encode("ascii")))
+    status = status_of(decision)
+    if status == 429:
+        resets_at = next((limit.resets_at for limit in limits if limit.name == "rate" and limit.resets_at), now)
+        headers.append((b"retry-after", str(max(1, math.ceil(resets_at - now))).encode()))
+    elif status == 503:
+        headers.append((b"retry-after", str(RETRY_SECONDS).encode()))
+    message = f"Refused by the {decision.gate} gate: {decision.reason} {decision.remedy or ''}".rstrip()
+    data = {"decision": decision.to_dict(), "limits": [asdict(limit) for limit in limits], "scope": scope}
+    code = jsonrpc.TOO_MANY if status == 429 else jsonrpc.REFUSED
+    return answer(status, jsonrpc.error(call_id, code, message, data), headers)
+
+
+def unacceptable(fault: jsonrpc.Unacceptable) -> Answer:
+    """The answer to a body that is no JSON-RPC message."""
+    return answer(fault.status, jsonrpc.error(None, fault.code, fault.message))
+
+
+def unwritable(call_id: str | int | None) -> Answer:
+    """The answer when the ledger or the audit trail cannot be written: nothing may happen unrecorded."""
+    message = "The shop cannot write its audit trail, so it does nothing. Try again in a moment."
+    headers = [(b"retry-after", str(RETRY_SECONDS).encode())]
+    return answer(503, jsonrpc.error(call_id, jsonrpc.INTERNAL_ERROR, message), headers)
+
+
+def answer(status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
+    """JSON that no cache may keep."""
+    fixed = (
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    )
+    return Answer(status, (*fixed, *headers), body)
+
+
+def _challenge(**parameters: str) -> str:
+    """A Bearer challenge; values are quoted-strings of the characters that RFC 6750 section 3 allows."""
+    listed = [f'{name}="{_quotable(value)}"' for name, value in {"realm": REALM, **parameters}.items()]
+    return f"Bearer {', '.join(listed)}"
+
+
+def _quotable(value: str) -> str:
+    return "".join(
+        character if " " <= character <= "~" and character not in '"\\' else "'" if character == '"' else "?"
+        for character in value
+    )

@@ -1,0 +1,73 @@
+"""Whether granted authority still stands: token introspection (RFC 7662) at the authority, on every request.
+
+Nothing is cached. Revocation has to be instant, and a cache is a promise to be late.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.parse import quote
+
+from demo.shop.discovery import Authority, AuthorityUnknown
+from demo.shop.policy import Standing, TokenFacts
+
+REVOKED_KINDS = ("session", "agent", "user", "token")
+
+
+async def ask(authority: Authority, credentials: tuple[str, str], token: str, facts: TokenFacts) -> Standing:
+    """Ask the authority about a token. Never raises for what the authority does: an answer that is not a clear
+    yes or no is `known=False`.
+
+    Args:
+        credentials: this resource server's client id and secret at the authority.
+        facts: what the token says, to see that the answer is about the same token.
+    """
+    try:
+        metadata = await authority.metadata()
+        status, answer = await authority.ask(
+            "POST",
+            metadata.introspection_endpoint,
+            data={"token": token, "token_type_hint": "access_token"},
+            headers={"authorization": basic(*credentials)},
+        )
+    except AuthorityUnknown as unknown:
+        return Standing(known=False, detail=str(unknown))
+    if status in (401, 403):
+        return Standing(known=False, detail="it does not know this shop")
+    if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
+        authority.forget()
+        return Standing(known=False, detail="its answer makes no sense")
+    return judge(answer, facts)
+
+
+def judge(answer: dict[str, Any], facts: TokenFacts) -> Standing:
+    """An introspection response (RFC 7662 section 2.2) as standing."""
+    if answer["active"] is not True:
+        revoked = answer.get("revoked")
+        return Standing(
+            known=True,
+            revoked=revoked if revoked in REVOKED_KINDS else None,
+            username=_text(answer.get("username")),
+        )
+    for claim, expected in (("sub", facts.user), ("jti", facts.token_id)):
+        if answer.get(claim) is not None and answer[claim] != expected:
+            return Standing(known=False, detail="its answer is about another token")
+    roles = answer.get("roles")
+    return Standing(
+        known=True,
+        active=True,
+        username=_text(answer.get("username")),
+        name=_text(answer.get("name")),
+        roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
+    )
+
+
+def basic(client_id: str, secret: str) -> str:
+    """HTTP Basic credentials of an OAuth client: each part form-encoded first (RFC 6749 section 2.3.1)."""
+    pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
