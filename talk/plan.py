@@ -1,0 +1,116 @@
+"""A plan: one running order of beats in sections, with who speaks and for how many minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from talk.beat import SLUG, TITLE_LONGEST, Beat
+from talk.lines import Where
+from talk.reading import Problem, Source, nearest
+
+_SLACK_MINUTES = 0.001
+"""Sums of halves and tenths are compared with this much room for floating point."""
+
+
+@dataclass(frozen=True)
+class PlannedBeat:
+    """A beat's place in a plan: how long, who speaks, and under which section's title."""
+
+    beat: Beat
+    minutes: float
+    speaker: str
+    section: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stretch of a plan."""
+
+    title: str
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One running order. `beats` are in the order in which they are played, through all `sections`."""
+
+    id: str
+    title: str
+    minutes: float
+    sections: tuple[Section, ...]
+    beats: tuple[PlannedBeat, ...]
+
+    def find(self, beat_id: str) -> PlannedBeat | None:
+        """The place of this beat in the plan, or None."""
+        return next((planned for planned in self.beats if planned.beat.id == beat_id), None)
+
+    def position(self, beat_id: str) -> int:
+        """The beat's index in `beats`, from 0.
+
+        Raises:
+            KeyError: it is not in this plan.
+        """
+        for index, planned in enumerate(self.beats):
+            if planned.beat.id == beat_id:
+                return index
+        raise KeyError(beat_id)
+
+
+def read_plan(path: Path, shown: str, text: str, beats: Mapping[str, Beat], problems: list[Problem]) -> Plan | None:
+    """Read one plan file's `text`; every problem is added to `problems`.
+
+    Args:
+        beats: all beats of the talk by id; one whose file is broken is there too, as far as it could be read.
+    """
+    if not SLUG.fullmatch(path.stem):
+        do = "name the file in small letters, digits and hyphens, e.g. short-version.toml"
+        problems.append(Problem(shown, 1, f"'{path.stem}' cannot be a plan's id", do))
+    source = Source(shown, text, problems)
+    if source.table is None:
+        return None
+    table = source.table
+    source.known((), table, ("title", "minutes", "sections"))
+    title = source.text((), table, "title", TITLE_LONGEST)
+    minutes = source.minutes((), table)
+    sections: list[Section] = []
+    planned: list[PlannedBeat] = []
+    for index, entry in enumerate(source.tables((), table, "sections")):
+        where: Where = ("sections", index)
+        source.known(where, entry, ("title", "minutes", "beats"))
+        section = Section(source.text(where, entry, "title", TITLE_LONGEST), source.minutes(where, entry))
+        lasts = 0.0
+        for position, slot in enumerate(source.tables(where, entry, "beats")):
+            place = (*where, "beats", position)
+            source.known(place, slot, ("id", "minutes", "speaker"))
+            beat_id = source.text(place, slot, "id", TITLE_LONGEST)
+            speaker = source.text(place, slot, "speaker", TITLE_LONGEST)
+            slot_minutes = source.minutes(place, slot)
+            lasts += slot_minutes
+            if beat_id in beats:
+                _check_place(source, place, beats[beat_id], [before.beat.id for before in planned])
+                planned.append(PlannedBeat(beats[beat_id], slot_minutes, speaker, section.title))
+            elif beat_id:
+                do = f"write one of: {', '.join(beats)}{nearest(beat_id, beats)}"
+                source.wrong((*place, "id"), f"unknown beat '{beat_id}'", do)
+        _check_sum(source, where, f"the section '{section.title}'", "its beats", section.minutes, lasts)
+        sections.append(section)
+    _check_sum(source, (), "the plan", "its sections", minutes, sum(section.minutes for section in sections))
+    return Plan(path.stem, title, minutes, tuple(sections), tuple(planned))
+
+
+def _check_place(source: Source, place: Where, beat: Beat, before: list[str]) -> None:
+    if beat.id in before:
+        do = "leave one of them out: a run's cursor is a beat's id"
+        source.wrong((*place, "id"), f"the beat '{beat.id}' is in this plan twice", do)
+    for need in beat.needs:
+        if need not in before and need != beat.id:
+            do = f"put {need} somewhere before {beat.id}"
+            source.wrong((*place, "id"), f"the beat '{beat.id}' needs '{need}', which does not come before it", do)
+
+
+def _check_sum(source: Source, where: Where, what: str, parts: str, wanted: float, found: float) -> None:
+    if wanted and found and abs(wanted - found) > _SLACK_MINUTES:
+        do = f"write minutes = {found:g} here, or change {parts}"
+        source.wrong((*where, "minutes"), f"{what} lasts {wanted:g} minutes, but {parts} add up to {found:g}", do)

@@ -1,0 +1,119 @@
+"""Reading one file of a talk: values of the right type out of TOML tables, and every problem with its line and mend."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from talk.lines import Lines, Where, error_line
+
+_TYPE_NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a list of texts", dict: "a table"}
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong with a talk's files: where, what, and what to write instead."""
+
+    file: str
+    line: int
+    what: str
+    do: str
+    why: str = ""
+
+
+def type_name(kind: type) -> str:
+    """What a value of this Python type is called in a mend."""
+    return _TYPE_NAMES[kind]
+
+
+def fits(value: Any, kind: type) -> bool:
+    """Whether a TOML value is of an option's type; true is no number, and a list holds texts only."""
+    if kind is list:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return type(value) is kind
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """A hint to append to a mend: ", did you mean call?" where something is close; else nothing."""
+    close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+class Source:
+    """One file being read: its parsed table, and `wrong`, which notes a problem and lets the reading go on.
+
+    Args:
+        shown: the file's name in messages, e.g. `talk/beats/buy.md`.
+        text: its TOML text.
+        offset: how many lines of the file stand before that text.
+        problems: where problems are added.
+    """
+
+    def __init__(self, shown: str, text: str, problems: list[Problem], offset: int = 0) -> None:
+        self.shown = shown
+        self._problems = problems
+        self.table: dict[str, Any] | None = None
+        try:
+            self.table = tomllib.loads(text)
+            self._lines = Lines(text, offset)
+        except tomllib.TOMLDecodeError as error:
+            line = error_line(error, text, offset)
+            problems.append(Problem(shown, line, f"not TOML: {error}", "mend the syntax on this line"))
+
+    def line(self, where: Where) -> int:
+        """The line that a path into the table stands on."""
+        return self._lines.of(where)
+
+    def wrong(self, where: Where, what: str, do: str, why: str = "") -> None:
+        """Note a problem at `where`."""
+        self._problems.append(Problem(self.shown, self.line(where), what, do, why))
+
+    def known(self, where: Where, table: dict[str, Any], allowed: Iterable[str]) -> None:
+        """Note every key of `table` that is not `allowed`."""
+        names = list(allowed)
+        for key in table:
+            if key not in names:
+                do = f"write one of: {', '.join(names)}{nearest(key, names)}"
+                self.wrong((*where, key), f"unknown key '{key}'", do)
+
+    def text(self, where: Where, table: dict[str, Any], key: str, longest: int, *, required: bool = True) -> str:
+        """A one-line text of at most `longest` characters; empty where it is missing or wrong."""
+        value = table.get(key, "" if not required else None)
+        if value is None:
+            self.wrong(where, f"'{key}' is missing", f'write {key} = "..."')
+        elif not isinstance(value, str):
+            self.wrong((*where, key), f"'{key}' is not a text", f'write {key} = "..."')
+        elif required and not value.strip():
+            self.wrong((*where, key), f"'{key}' is empty", f"write a {key} of 1 to {longest} characters")
+        elif len(value) > longest:
+            self.wrong((*where, key), f"'{key}' has {len(value)} characters", f"shorten it to {longest}")
+        return value if isinstance(value, str) else ""
+
+    def minutes(self, where: Where, table: dict[str, Any]) -> float:
+        """The key `minutes`, a number above zero; 0 where it is missing or wrong."""
+        value = table.get("minutes")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            what = "'minutes' is missing" if value is None else f"'minutes' is {value!r}"
+            self.wrong((*where, "minutes"), what, "write a number above zero, e.g. minutes = 1.5")
+            return 0.0
+        return float(value)
+
+    def texts(self, where: Where, table: dict[str, Any], key: str) -> tuple[str, ...]:
+        """A list of texts; empty where it is missing or wrong."""
+        value = table.get(key, [])
+        if not fits(value, list):
+            self.wrong((*where, key), f"'{key}' is not a list of texts", f'write {key} = ["...", "..."]')
+            return ()
+        return tuple(value)
+
+    def tables(self, where: Where, table: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        """An array of tables, at least one; empty where it is missing or wrong, which is noted."""
+        value = table.get(key)
+        if not isinstance(value, list) or not value or not all(isinstance(entry, dict) for entry in value):
+            name = ".".join([*(part for part in where if isinstance(part, str)), key])
+            self.wrong((*where, key), f"no [[{name}]]", f"write at least one [[{name}]] table")
+            return []
+        return value

@@ -1,0 +1,113 @@
+"""Load a talk: every beat and plan of a folder, validated; an error names the file, the line and the mend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from demo.errors import UsageError
+from talk.beat import Beat, Step, read_beat, resolve
+from talk.plan import Plan, PlannedBeat, Section, read_plan
+from talk.reading import Problem, Source, nearest
+
+__all__ = ["Beat", "Plan", "PlannedBeat", "Section", "Step", "Talk", "load_talk"]
+
+BUNDLED = Path(__file__).parent
+"""The folder of the talk that comes with the package."""
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A talk's beats and plans by id. `folder` is where it was loaded from; None for the bundled one."""
+
+    beats: Mapping[str, Beat]
+    plans: Mapping[str, Plan]
+    folder: Path | None = None
+
+    def plan(self, plan_id: str) -> Plan:
+        """The plan called `plan_id`.
+
+        Raises:
+            UsageError: there is none; the message lists those there are.
+        """
+        if plan_id not in self.plans:
+            do = f"choose one of: {', '.join(self.plans)}{nearest(plan_id, self.plans)}"
+            raise UsageError(f"there is no plan '{plan_id}'", do=do)
+        return self.plans[plan_id]
+
+    def beat(self, beat_id: str) -> Beat:
+        """The beat called `beat_id`.
+
+        Raises:
+            UsageError: there is none; the message offers what is close.
+        """
+        if beat_id not in self.beats:
+            do = f"choose one of: {', '.join(self.beats)}{nearest(beat_id, self.beats)}"
+            raise UsageError(f"there is no beat '{beat_id}'", do=do)
+        return self.beats[beat_id]
+
+
+def load_talk(folder: Path | None = None) -> Talk:
+    """Load the talk in `folder`, with its beats in `beats/*.md` and its plans in `plans/*.toml`.
+
+    Args:
+        folder: the talk's folder; None for the bundled talk.
+
+    Raises:
+        UsageError: something in it is wrong. The first problem is told, and how many others there are.
+    """
+    root = (folder or BUNDLED).resolve()
+    if not root.is_dir():
+        raise UsageError(f"there is no folder {folder}", do="name a folder with beats/ and plans/ in it")
+    problems: list[Problem] = []
+    sources: dict[str, Source] = {}
+    beats: dict[str, Beat] = {}
+    for path in _files(root, "beats", "*.md"):
+        shown = _shown(path, root)
+        text = _text(path, shown, problems)
+        read = read_beat(path, shown, text, problems) if text is not None else None
+        if read is not None:
+            beats[path.stem], sources[path.stem] = read
+        else:
+            # Its own problem is noted; that plans and other beats name it is no second one.
+            beats[path.stem] = Beat(path.stem, path.stem, (), "", (), (), "", path)
+    beats = {name: resolve(beat, sources[name], beats) if name in sources else beat for name, beat in beats.items()}
+    plans: dict[str, Plan] = {}
+    for path in _files(root, "plans", "*.toml"):
+        shown = _shown(path, root)
+        text = _text(path, shown, problems)
+        plan = read_plan(path, shown, text, beats, problems) if text is not None else None
+        if plan is not None:
+            plans[path.stem] = plan
+    if problems:
+        raise _refusal(problems)
+    return Talk(MappingProxyType(beats), MappingProxyType(plans), None if folder is None else root)
+
+
+def _files(root: Path, name: str, pattern: str) -> list[Path]:
+    found = sorted(path for path in (root / name).glob(pattern) if path.is_file())
+    if not found:
+        what = f"no {name} in {_shown(root / name, root)}"
+        raise UsageError(what, do=f"put at least one {pattern} file there, or name another talk's folder")
+    return found
+
+
+def _shown(path: Path, root: Path) -> str:
+    return path.relative_to(root.parent).as_posix()
+
+
+def _text(path: Path, shown: str, problems: list[Problem]) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem(shown, 1, "cannot be read", "save it as UTF-8 text that may be read", str(error)))
+        return None
+
+
+def _refusal(problems: list[Problem]) -> UsageError:
+    first, *others = sorted(problems)
+    more = f"{len(others)} more problem{'s' * (len(others) > 1)} in this talk's files" if others else ""
+    why = ". ".join(part for part in (first.why, more) if part)
+    return UsageError(f"{first.file}:{first.line}: {first.what}", why=why, do=first.do)
