@@ -1,0 +1,53 @@
+"""The embedded OAuth 2.0 authorization server: its settings, and the one function that makes its routes.
+
+Importing this package costs nothing: Authlib, Starlette and SQLite are loaded by `create_authority`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+
+@dataclass(frozen=True)
+class AuthorityConfig:
+    """How one authority is set up.
+
+    Args:
+        issuer: its origin without a trailing slash (RFC 8414 `issuer`); `https`, or `http` on loopback.
+        database: the SQLite file, made when missing; every table of the authority is prefixed `authority_`.
+        resources: what tokens may be asked for (RFC 8707), compared as they stand.
+        resource_server: client id and secret of the one that may introspect (RFC 7662).
+        access_token_seconds: life of an access token. Minutes: what has been revoked is refused through
+            introspection at once, and a resource server that cannot introspect is not wrong for long.
+        device_code_seconds: life of a device code and its user code (RFC 8628 section 3.2).
+        poll_interval: seconds between two polls of a device (RFC 8628 section 3.5).
+        clock: POSIX seconds; every expiry is measured by it.
+    """
+
+    issuer: str
+    database: Path
+    resources: tuple[str, ...]
+    resource_server: tuple[str, str] = field(repr=False)
+    access_token_seconds: int = 300
+    device_code_seconds: int = 600
+    poll_interval: int = 1
+    clock: Callable[[], float] = time.time
+
+
+def create_authority(config: AuthorityConfig) -> list[BaseRoute]:
+    """The routes of an authority, to be put into a Starlette app at the root of its issuer's origin.
+
+    Raises:
+        ValueError: the issuer is neither `https` nor on loopback, or ends in a slash.
+        OSError, sqlite3.Error: the database cannot be opened.
+    """
+    from .routes import create_routes
+
+    return create_routes(config)

@@ -1,0 +1,153 @@
+"""Device authorization requests on their way from the device's question to the human's answer (RFC 8628)."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from authlib.oauth2.rfc8628 import DeviceCredentialMixin
+
+from .store import digest, new_id
+
+ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
+"""Consonants only: no words by accident, nothing that looks like a digit (RFC 8628 section 6.1)."""
+KEPT_SECONDS = 24 * 3600.0
+"""An expired request is remembered this long, so that a late poll hears `expired_token` and not a riddle."""
+
+
+@dataclass(frozen=True)
+class DeviceRequest(DeviceCredentialMixin):  # type: ignore[misc]  # Authlib ships no types
+    """One request, as it stood when it was read at `read_at`. Its codes are kept as digests only."""
+
+    id: str
+    client_id: str
+    scope: tuple[str, ...]
+    resources: tuple[str, ...]
+    authorization_details: tuple[dict[str, Any], ...]
+    created_at: float
+    expires_at: float
+    interval: float
+    polled_at: float | None
+    decision: Literal["approved", "denied"] | None
+    decided_at: float | None
+    session_id: str | None
+    redeemed_at: float | None
+    read_at: float
+
+    def get_client_id(self) -> str:
+        """The client that asked."""
+        return self.client_id
+
+    def get_scope(self) -> str:
+        """The scopes it asked for, space-separated."""
+        return " ".join(self.scope)
+
+    def get_user_code(self) -> str:
+        """What Authlib asks the human's answer by: this request's id, since the code itself is not kept."""
+        return self.id
+
+    def is_expired(self) -> bool:
+        """Whether its time was over when it was read."""
+        return self.read_at >= self.expires_at
+
+
+def new_user_code() -> str:
+    """A fresh user code, `XXXX-XXXX`: 34 bits, enough where guesses are bounded (RFC 8628 section 5.1)."""
+    letters = "".join(secrets.choice(ALPHABET) for _ in range(8))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def canonical_user_code(typed: str) -> str | None:
+    """What a person typed as `XXXX-XXXX`, whatever the case, dashes and spaces; None when it cannot be a code."""
+    letters = "".join(character for character in typed.upper() if character.isalnum())
+    if len(letters) != 8 or any(letter not in ALPHABET for letter in letters):
+        return None
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def save_request(
+    connection: sqlite3.Connection,
+    *,
+    device_code: str,
+    user_code: str,
+    client_id: str,
+    scope: tuple[str, ...],
+    resources: tuple[str, ...],
+    authorization_details: tuple[dict[str, Any], ...],
+    now: float,
+    seconds: float,
+    interval: float,
+) -> None:
+    """Remember a request, and forget those that are long over.
+
+    Raises:
+        sqlite3.IntegrityError: one of the codes is taken.
+    """
+    connection.execute("DELETE FROM authority_device_requests WHERE expires_at < ?", (now - KEPT_SECONDS,))
+    connection.execute(
+        "INSERT INTO authority_device_requests (id, device_code_digest, user_code_digest, client_id, scope, resources,"
+        " authorization_details, created_at, expires_at, interval) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            new_id("device"),
+            digest(device_code),
+            digest(user_code),
+            client_id,
+            " ".join(scope),
+            json.dumps(resources),
+            json.dumps(authorization_details),
+            now,
+            now + seconds,
+            interval,
+        ),
+    )
+
+
+def find_request(
+    connection: sqlite3.Connection, by: Literal["id", "device_code", "user_code"], value: str, now: float
+) -> DeviceRequest | None:
+    """The request with this id, device code or (canonical) user code, or None."""
+    column = {"id": "id", "device_code": "device_code_digest", "user_code": "user_code_digest"}[by]
+    row = connection.execute(
+        f"SELECT * FROM authority_device_requests WHERE {column} = ?", (value if by == "id" else digest(value),)
+    ).fetchone()
+    if row is None:
+        return None
+    given = {name: row[name] for name in row.keys() if not name.endswith("_digest")}  # noqa: SIM118 - a Row, not a dict
+    given["scope"] = tuple(given["scope"].split())
+    given["resources"] = tuple(json.loads(given["resources"]))
+    given["authorization_details"] = tuple(json.loads(given["authorization_details"]))
+    return DeviceRequest(**given, read_at=now)
+
+
+def poll(connection: sqlite3.Connection, request: DeviceRequest, *, tolerance: float, step: float) -> bool:
+    """Note that the device polled; whether it was too fast, and then its interval has grown by `step` seconds."""
+    too_fast = request.polled_at is not None and request.read_at - request.polled_at < request.interval - tolerance
+    connection.execute(
+        "UPDATE authority_device_requests SET polled_at = ?, interval = interval + ? WHERE id = ?",
+        (request.read_at, step if too_fast else 0.0, request.id),
+    )
+    return too_fast
+
+
+def decide(
+    connection: sqlite3.Connection,
+    request: DeviceRequest,
+    decision: Literal["approved", "denied"],
+    session_id: str | None,
+) -> None:
+    """Write the human's answer; the caller has seen in this transaction that there is none yet."""
+    connection.execute(
+        "UPDATE authority_device_requests SET decision = ?, decided_at = ?, session_id = ?"
+        " WHERE id = ? AND decision IS NULL",
+        (decision, request.read_at, session_id, request.id),
+    )
+
+
+def redeem(connection: sqlite3.Connection, request: DeviceRequest) -> None:
+    """Mark the device code as used up."""
+    connection.execute(
+        "UPDATE authority_device_requests SET redeemed_at = ? WHERE id = ?", (request.read_at, request.id)
+    )

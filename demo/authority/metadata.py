@@ -1,0 +1,57 @@
+"""What the authority says of itself: server metadata (RFC 8414, OpenID Connect Discovery) and its keys (RFC 7517)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from .authority import Authority
+from .authorization_details import SHOP_SPENDING
+from .keys import ALGORITHM
+from .scopes import SCOPES
+
+
+def metadata(authority: Authority) -> dict[str, Any]:
+    """The metadata document. It promises nothing that is not there, so it names no authorization endpoint."""
+    issuer = authority.issuer
+    return {
+        "issuer": issuer,
+        "token_endpoint": f"{issuer}/oauth2/token",
+        "device_authorization_endpoint": f"{issuer}/oauth2/device_authorization",
+        "jwks_uri": f"{issuer}/oauth2/jwks",
+        "revocation_endpoint": f"{issuer}/oauth2/revoke",
+        "introspection_endpoint": f"{issuer}/oauth2/introspect",
+        "userinfo_endpoint": authority.userinfo_resource,
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": [],  # required, and there is no authorization endpoint to have any
+        "grant_types_supported": [DEVICE_CODE_GRANT_TYPE, "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "revocation_endpoint_auth_methods_supported": ["none"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "authorization_details_types_supported": [SHOP_SPENDING],  # RFC 9396 section 10
+        "protected_resources": list(authority.config.resources),  # RFC 9728 section 4
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "name", "email"],
+    }
+
+
+def metadata_routes(authority: Authority) -> list[Route]:
+    """The two names of the metadata, and the keys."""
+    document, keys = metadata(authority), authority.key.jwks()
+
+    async def describe(_: Request) -> JSONResponse:
+        return JSONResponse(document)
+
+    async def jwks(_: Request) -> JSONResponse:
+        return JSONResponse(keys, media_type="application/jwk-set+json")
+
+    return [
+        Route("/.well-known/oauth-authorization-server", describe, methods=["GET"]),
+        Route("/.well-known/openid-configuration", describe, methods=["GET"]),
+        Route("/oauth2/jwks", jwks, methods=["GET"]),
+    ]

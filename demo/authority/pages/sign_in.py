@@ -1,0 +1,37 @@
+"""Signing in: one of the sample accounts, without a password, and the page says so."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from ..accounts import ACCOUNTS, account_by_email
+from .browser import set_cookie, signed_in, signed_out
+from .rendering import page
+from .visit import Visit, onward
+
+
+def choose(visit: Visit) -> Response:
+    """The accounts to choose from."""
+    return page(
+        "sign_in.html",
+        csrf=visit.browser.csrf,
+        code=visit.fields.get("user_code", "")[:32],
+        accounts=ACCOUNTS,
+        current=visit.browser.account,
+    )
+
+
+def sign_in(visit: Visit) -> Response:
+    """Sign in as `account`, or, with `switch`, sign out and choose again; then on to the request."""
+    code = visit.fields.get("user_code", "")[:32]
+    if "switch" in visit.fields:
+        browser = signed_out(visit.authority, visit.browser)
+        response = onward("/device/sign-in", user_code=code)
+    else:
+        account = account_by_email(visit.fields.get("account", ""))
+        if account is None:
+            return choose(visit)
+        browser = signed_in(visit.authority, visit.browser, account)
+        response = onward("/device/consent", user_code=code) if code else onward("/device")
+    set_cookie(visit.authority, response, browser)
+    return response

@@ -1,0 +1,36 @@
+"""Resource indicators (RFC 8707): which audiences may be asked for, and which one a token gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .authority import Authority
+from .errors import InvalidTargetError
+from .sessions import Session
+
+
+def requested_resources(authority: Authority, asked: Sequence[str]) -> tuple[str, ...]:
+    """The resources of an authorization request, each once, in the order asked.
+
+    Raises:
+        InvalidTargetError: one of them is not served here.
+    """
+    for resource in asked:
+        if resource not in authority.config.resources:
+            served = ", ".join(authority.config.resources)
+            raise InvalidTargetError(f"no such resource here; there are: {served}")
+    return tuple(dict.fromkeys(asked))
+
+
+def audience(authority: Authority, session: Session, asked: str | None) -> str:
+    """The `aud` of a token in `session`: the resource `asked` for, else the first that was granted, else the client.
+
+    Raises:
+        InvalidTargetError: `asked` was not granted (section 2.2).
+    """
+    if asked is None:
+        return session.resources[0] if session.resources else session.client_id
+    granted = (*session.resources, authority.userinfo_resource)
+    if asked not in granted:
+        raise InvalidTargetError(f"this resource was not granted; granted are: {', '.join(granted)}")
+    return asked

@@ -1,0 +1,25 @@
+"""The authority's routes: which path answers by which module."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from . import AuthorityConfig
+from .account import account_routes
+from .authority import Authority
+from .metadata import metadata_routes
+from .oauth import oauth_routes
+from .pages import page_routes
+from .userinfo import userinfo_routes
+
+
+def create_routes(config: AuthorityConfig) -> list[BaseRoute]:
+    """Open the authority's state and make its routes; see `demo.authority.create_authority`."""
+    authority = Authority(config)
+    return [
+        *metadata_routes(authority),
+        *oauth_routes(authority),
+        *userinfo_routes(authority),
+        *page_routes(authority),
+        *account_routes(authority),
+    ]

@@ -1,0 +1,27 @@
+"""The scopes there are, each in plain words for the person who is asked (RFC 6749 section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+SCOPES: dict[str, str] = {
+    "openid": "know who you are: your name and email address",
+    "shop:read": "see what the shop has",
+    "orders:read": "see your orders, with their addresses",
+    "shop:buy": "buy in your name, within the limit you set",
+    "user:read": "read your profile at the shop",
+    "demo:mode": "switch the demo's mode for you",
+    "audit:read": "read the audit trail of what was done for you",
+    "sessions:manage": "see and take back what you granted",
+    "offline_access": "stay signed in, without asking you each time",
+}
+"""Name to plain words, in the order in which a consent page lists them."""
+
+CONSOLE_ONLY = frozenset({"sessions:manage"})
+"""What only the human's own console may hold: an agent that could lift its own revocation was never revoked."""
+
+
+def ordered(names: Iterable[str]) -> tuple[str, ...]:
+    """The known scopes among `names`, each once, in the order of `SCOPES`."""
+    wanted = set(names)
+    return tuple(name for name in SCOPES if name in wanted)

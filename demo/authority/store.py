@@ -1,0 +1,105 @@
+"""Where the authority keeps its state: one SQLite file in WAL mode, short transactions, secrets only as digests."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+BUSY_SECONDS = 5.0
+"""How long a statement waits for another process's write before it gives up."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS authority_keys (
+    kid TEXT PRIMARY KEY, jwk TEXT NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS authority_agents (
+    id TEXT PRIMARY KEY, sub TEXT NOT NULL, client_id TEXT NOT NULL, created_at REAL NOT NULL,
+    UNIQUE (sub, client_id));
+CREATE TABLE IF NOT EXISTS authority_consents (
+    id TEXT PRIMARY KEY, sub TEXT NOT NULL, client_id TEXT NOT NULL, scope TEXT NOT NULL, resources TEXT NOT NULL,
+    authorization_details TEXT NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS authority_sessions (
+    id TEXT PRIMARY KEY, consent_id TEXT NOT NULL REFERENCES authority_consents (id),
+    agent_id TEXT REFERENCES authority_agents (id), auth_time REAL NOT NULL, created_at REAL NOT NULL,
+    revoked_at REAL, revoked_by_kind TEXT, revoked_by TEXT);
+CREATE INDEX IF NOT EXISTS authority_sessions_consent ON authority_sessions (consent_id);
+CREATE TABLE IF NOT EXISTS authority_standing (
+    kind TEXT NOT NULL, id TEXT NOT NULL, revoked_at REAL NOT NULL, revoked_by TEXT NOT NULL,
+    PRIMARY KEY (kind, id));
+CREATE TABLE IF NOT EXISTS authority_refresh_tokens (
+    digest TEXT PRIMARY KEY, session_id TEXT NOT NULL REFERENCES authority_sessions (id), client_id TEXT NOT NULL,
+    created_at REAL NOT NULL, expires_at REAL NOT NULL, used_at REAL);
+CREATE INDEX IF NOT EXISTS authority_refresh_tokens_expiry ON authority_refresh_tokens (expires_at);
+CREATE TABLE IF NOT EXISTS authority_device_requests (
+    id TEXT PRIMARY KEY, device_code_digest TEXT NOT NULL UNIQUE, user_code_digest TEXT NOT NULL UNIQUE,
+    client_id TEXT NOT NULL, scope TEXT NOT NULL, resources TEXT NOT NULL, authorization_details TEXT NOT NULL,
+    created_at REAL NOT NULL, expires_at REAL NOT NULL, interval REAL NOT NULL, polled_at REAL,
+    decision TEXT, decided_at REAL, session_id TEXT REFERENCES authority_sessions (id), redeemed_at REAL);
+CREATE TABLE IF NOT EXISTS authority_browser_sessions (
+    digest TEXT PRIMARY KEY, sub TEXT NOT NULL, signed_in_at REAL NOT NULL, expires_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS authority_wrong_codes (address TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS authority_wrong_codes_address ON authority_wrong_codes (address, at);
+"""
+
+
+def digest(secret: str) -> str:
+    """The SHA-256 of a token, code or cookie. Fast is right here: they are random, not chosen by people."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def new_id(kind: str) -> str:
+    """A fresh identifier, `kind_` and 80 random bits; not a secret."""
+    return f"{kind}_{base64.b32encode(secrets.token_bytes(10)).decode().lower()}"
+
+
+class Store:
+    """The authority's database. One connection, one user of it at a time; other processes wait their turn.
+
+    Raises:
+        OSError, sqlite3.Error: the file cannot be made or opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600, exist_ok=True)
+        path.chmod(0o600)  # it holds the signing key, also where another room made the file first
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+
+    @contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+        """Everything inside happens or nothing does. Nested ones belong to the outermost.
+
+        A write takes the write lock at once (`BEGIN IMMEDIATE`): two that read before they write, such as two
+        redemptions of one code, must not both read the state before either has changed it.
+        """
+        with self._lock:
+            if self._depth:
+                yield self._connection
+                return
+            self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            self._depth = 1
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            else:
+                self._connection.execute("COMMIT")
+            finally:
+                self._depth = 0
+
+    def close(self) -> None:
+        """Close the file; used by nobody afterwards."""
+        with self._lock:
+            self._connection.close()
