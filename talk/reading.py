@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from talk.lines import Lines, Where, error_line
+
+SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+"""What an id looks like."""
 
 _TYPE_NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a list of texts", dict: "a table"}
 
@@ -90,6 +94,8 @@ class Source:
             self.wrong((*where, key), f"'{key}' is empty", f"write a {key} of 1 to {longest} characters")
         elif len(value) > longest:
             self.wrong((*where, key), f"'{key}' has {len(value)} characters", f"shorten it to {longest}")
+        elif not value.isprintable():  # it goes to a terminal, on one line
+            self.wrong((*where, key), f"'{key}' has a line break or a control character", "write it on one line")
         return value if isinstance(value, str) else ""
 
     def minutes(self, where: Where, table: dict[str, Any]) -> float:

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from demo.errors import UsageError
-from talk.beat import Beat, Step, read_beat, resolve
+from talk.beat import Beat, read_beat, resolve
 from talk.plan import Plan, PlannedBeat, Section, read_plan
 from talk.reading import Problem, Source, nearest
+from talk.step import Step
 
 __all__ = ["Beat", "Plan", "PlannedBeat", "Section", "Step", "Talk", "load_talk"]
 
@@ -100,7 +101,7 @@ def _shown(path: Path, root: Path) -> str:
 
 def _text(path: Path, shown: str, problems: list[Problem]) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(shown, 1, "cannot be read", "save it as UTF-8 text that may be read", str(error)))
         return None

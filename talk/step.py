@@ -1,0 +1,131 @@
+"""A step: one table of a beat's front matter, read and checked against its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from talk.lines import Where
+from talk.reading import SLUG, Source, fits, nearest, type_name
+from talk.steps import KINDS, Kind, base_key
+
+TITLE_LONGEST = 60
+
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {
+        "door": "protected",
+        "who": "agent",
+        "token": "stored",
+        "account": "alice@example.com",
+        "decide": "approve",
+        "ask": True,
+        "spending": 0,
+        "at_most": 30,
+        "args": MappingProxyType({}),
+        "tool": "listMcpShopInventory",
+        "live": True,
+    }
+)
+"""What an option is where a beat does not say; one without a default is then absent. `spending` in cents, 0: none."""
+
+_STEP_KEYS = ("id", "do", "title", "show", "expect")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a beat. `options` are its kind's, with the defaults filled in; `line` is where it starts."""
+
+    id: str
+    do: str
+    title: str
+    options: Mapping[str, Any]
+    expect: Mapping[str, Any]
+    show: tuple[str, ...]
+    line: int
+
+
+def read_step(source: Source, where: Where, table: dict[str, Any]) -> Step:
+    """Read one step; a step with problems comes back as far as it could be read."""
+    step_id = source.text(where, table, "id", TITLE_LONGEST)
+    if step_id and not SLUG.fullmatch(step_id):
+        source.wrong((*where, "id"), f"'{step_id}' cannot be an id", "write small letters, digits and hyphens")
+    do = source.text(where, table, "do", TITLE_LONGEST)
+    kind = KINDS.get(do)
+    if kind is None:
+        if do:
+            mend = f"write one of: {', '.join(KINDS)}{nearest(do, KINDS)}"
+            source.wrong((*where, "do"), f"unknown step kind '{do}'", mend)
+        return Step(step_id, do, "", MappingProxyType({}), MappingProxyType({}), (), source.line(where))
+    source.known(where, table, dict.fromkeys((*_STEP_KEYS, *kind.options)))
+    return Step(
+        id=step_id,
+        do=do,
+        title=source.text(where, table, "title", TITLE_LONGEST, required="title" in kind.required),
+        options=_options(source, where, table, kind),
+        expect=_expect(source, where, table, do, kind),
+        show=_show(source, where, table, do, kind),
+        line=source.line(where),
+    )
+
+
+def _options(source: Source, where: Where, table: dict[str, Any], kind: Kind) -> Mapping[str, Any]:
+    options: dict[str, Any] = {name: DEFAULTS[name] for name in kind.options if name in DEFAULTS}
+    for name, wanted in kind.options.items():
+        place = (*where, name)
+        if name == "title":  # every step may have one, and it is checked there
+            options |= {"title": table["title"]} if isinstance(table.get("title"), str) else {}
+        elif name not in table:
+            if name in kind.required:
+                source.wrong(where, f"the option '{name}' is missing", f"write {name} = {type_name(wanted)}")
+        elif not fits(value := table[name], wanted):
+            source.wrong(place, f"'{name}' is {value!r}", f"write {type_name(wanted)}")
+        else:
+            if name in kind.required and value in ("", []):
+                source.wrong(place, f"'{name}' is empty", "write it out")
+            elif wanted is int and value < 0:
+                source.wrong(place, f"'{name}' is {value}", "write zero or more")
+            elif name in kind.choices and value not in kind.choices[name]:
+                do = f"write one of: {', '.join(kind.choices[name])}{nearest(value, kind.choices[name])}"
+                source.wrong(place, f"'{name}' is '{value}'", do)
+            options[name] = MappingProxyType(value) if isinstance(value, dict) else value
+    return MappingProxyType(options)
+
+
+def _expect(source: Source, where: Where, table: dict[str, Any], do: str, kind: Kind) -> Mapping[str, Any]:
+    expect = table.get("expect", {})
+    place = (*where, "expect")
+    if not isinstance(expect, dict):
+        source.wrong(place, "'expect' is not a table", "write expect = { ... } or a table [steps.expect]")
+        return MappingProxyType({})
+    if kind.speaks and not expect:
+        observed = ", ".join(kind.observes)
+        why = "a step that speaks on the wire must be able to fail"
+        source.wrong(where, f"a '{do}' step without an expectation", f"write expect = {{ ... }} of: {observed}", why)
+    for key, value in expect.items():
+        name = key if key in kind.observes else base_key(key)
+        wanted = kind.observes.get(name)
+        if wanted is None:
+            known = ", ".join(kind.observes) or "nothing, so take it away"
+            do_instead = f"expect some of: {known}{nearest(key, kind.observes)}"
+            source.wrong((*place, key), f"a '{do}' step cannot observe '{key}'", do_instead)
+        elif name != key and wanted is not (list if key.endswith("_has") else int):
+            do_instead = f"write {name} = {type_name(wanted)}; _has is for lists, _min and _max are for numbers"
+            source.wrong((*place, key), f"'{name}' cannot be matched by '{key}'", do_instead)
+        elif not (fits(value, wanted) or (key.endswith("_has") and isinstance(value, str))):
+            source.wrong((*place, key), f"'{key}' expects {value!r}", f"write {type_name(wanted)}")
+        elif key.endswith("_has") and not value:
+            source.wrong((*place, key), f"'{key}' expects nothing", "name what the list must contain")
+    return MappingProxyType(expect)
+
+
+def _show(source: Source, where: Where, table: dict[str, Any], do: str, kind: Kind) -> tuple[str, ...]:
+    if "show" not in table:
+        return kind.shows[:1]
+    show = source.texts(where, table, "show")
+    for panel in show:
+        if panel not in kind.shows:
+            mend = f"show some of: {', '.join(kind.shows)}{nearest(panel, kind.shows)}"
+            source.wrong((*where, "show"), f"a '{do}' step has no panel '{panel}'", mend)
+    return show
