@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: talk test ci check lint bench picture lock clean browser
+.PHONY: talk test dry-run lint bench picture lock clean
 
 talk: $(VENV)/run.stamp
 	$(BIN)/demo run --pace brisk
@@ -14,7 +14,10 @@ talk: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest
 
-ci: lint test
+# The whole talk, both plans, everything asserted; then every panel held against the screen's size.
+dry-run: $(VENV)/run.stamp
+	$(BIN)/demo run --ci --plan problem-first
+	$(BIN)/demo run --ci --plan context-first
 	$(BIN)/demo check
 
 lint: $(VENV)/dev.stamp

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,8 +47,6 @@ def examine(settings: Settings) -> list[Finding]:
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return Finding("bad", "Python", version, "use Python 3.11 or newer")
     return Finding("ok", "Python", version)
 
 
@@ -61,18 +60,14 @@ def _terminal(settings: Settings) -> Finding:
         return Finding("warn", "terminal", detail, "make it 80x24 or larger: the panels are drawn for that")
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     if encoding != "utf8":
-        return Finding(
-            "warn", "terminal", f"{detail}, {encoding or 'no encoding'}", "set a UTF-8 locale: QR codes need it"
-        )
+        return Finding("warn", "terminal", f"{detail}, {encoding or 'no encoding'}", "use a UTF-8 locale, for QR codes")
     return Finding("ok", "terminal", detail)
 
 
 def _state(settings: Settings) -> Finding:
-    probe = settings.state / ".doctor"
     try:
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=settings.state).close()
     except OSError as error:
         return Finding("bad", "state folder", error.strerror or str(error), "choose another with --state DIR")
     return Finding("ok", "state folder", "writable")
@@ -83,9 +78,7 @@ def _port(settings: Settings) -> Finding:
         return Finding("ok", "port", f"our own server listens at {running.base_url}")
     if local.port_is_free(settings.port):
         return Finding("ok", "port", f"{settings.port} is free")
-    return Finding(
-        "warn", "port", f"{settings.port} is taken by something else", "a free one will be used; or --port N"
-    )
+    return Finding("warn", "port", f"{settings.port} is taken by something else", "a free one is used; or --port N")
 
 
 def _keyring() -> Finding:
@@ -131,9 +124,7 @@ def _wire(settings: Settings, base: str) -> list[Finding]:
         if problem:
             raise DemoError(problem, do="do not log in there")
         if found.authority is None:
-            raise DemoError(
-                "no authorization server metadata", do="the server must publish RFC 9728 and RFC 8414 documents"
-            )
+            raise DemoError("no authorization server metadata", do="publish RFC 9728 and RFC 8414 documents")
         flow = "device flow" if found.authority.device_authorization_endpoint else "no device flow"
         return f"{found.authority.issuer}, {flow}"
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -75,8 +76,10 @@ def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[Loca
     process = _spawn(state, chosen)
     deadline = time.monotonic() + START_SECONDS
     while (left := deadline - time.monotonic()) > 0:
-        # Another command may have started one at the same moment: then ours has bowed out, and theirs is the one.
         if (server := find(state)) is not None:
+            if server.pid != process.pid and process.poll() is None:
+                # Another command started one at the same moment. Ours must not wait for its turn and outlive it.
+                process.terminate()
             _remember_port(state, server.base_url)
             note = (
                 f"port {port} is taken: the local server is at {server.base_url}" if moved and chosen != last else None
@@ -108,6 +111,7 @@ def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
         while (left := deadline - time.monotonic()) > 0:
             if not _held(state):
                 (state / "server.json").unlink(missing_ok=True)
+                _reap(server.pid)
                 return server
             waiting("the local server to stop", left)
             time.sleep(0.05)
@@ -125,6 +129,15 @@ def forget(state: Path) -> None:
 def port_is_free(port: int) -> bool:
     """Whether a server could listen on this loopback port now."""
     return _free(port)
+
+
+def _reap(pid: int) -> None:
+    # Only matters to a process that started the server itself: its ended child must not linger as a zombie.
+    with contextlib.suppress(OSError, AttributeError):
+        for _ in range(50):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+            time.sleep(0.02)
 
 
 def _unresponsive(state: Path) -> LocalServer | None:
@@ -174,9 +187,7 @@ def _free(port: int) -> bool:
 def _make(state: Path) -> None:
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = state / ".writable"
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=state).close()
     except OSError as error:
         raise EnvironmentNotReady(
             f"the state folder {state} cannot be written",

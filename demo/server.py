@@ -166,7 +166,7 @@ def serve(
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = filelock.FileLock(state / "server.lock")
     try:
-        held = lock.acquire(timeout=2)  # not 0: a command that merely asks who holds it has it for a moment
+        held = lock.acquire(timeout=0.5)  # not 0: a command that asks who holds it has it for a moment
     except filelock.Timeout as error:
         raise EnvironmentNotReady(
             "a local server already runs for this state", do="use it, or stop it with: demo stop"

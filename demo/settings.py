@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -104,10 +103,12 @@ def from_environment(flags: Mapping[str, Any]) -> Settings:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    import tomllib  # most invocations have no file to read
+
     try:
         return tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file.name} is not valid TOML", why=str(error), do="mend the line it names") from error
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from demo import __version__
-from demo.cli import agent, control, identity, performing, serving
+from demo.cli import agent, control, identity, looking, performing, serving
 from demo.cli.context import settle
 
 app = typer.Typer(
@@ -32,7 +32,7 @@ def _version(wanted: bool) -> None:
 def options(
     context: typer.Context,
     server: Annotated[str | None, typer.Option(help="The server to drive; the local one by default.")] = None,
-    profile: Annotated[str | None, typer.Option(help="A [profiles.NAME] table of demo.toml.")] = None,
+    profile: Annotated[str | None, typer.Option(help="A profile of demo.toml.")] = None,
     state: Annotated[Path | None, typer.Option(help="The folder that keeps the run and the local data.")] = None,
     port: Annotated[int | None, typer.Option(help="The local server's port.", min=1, max=65535)] = None,
     json: Annotated[bool, typer.Option("--json", help="Machine output on stdout, nothing else there.")] = False,
@@ -61,5 +61,5 @@ def options(
     )
 
 
-for room in (performing, serving, identity, agent, control):
+for room in (performing, looking, serving, identity, agent, control):
     room.register(app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -33,9 +32,8 @@ def console_for(settings: Settings) -> Console:
     """A console for the panels: stdout, or nowhere when stdout belongs to JSON."""
     from rich.console import Console
 
-    file = open(os.devnull, "w", encoding="utf-8") if settings.json else sys.stdout  # noqa: SIM115  lives as long as the process
     return Console(
-        file=file,
+        quiet=settings.json,
         width=settings.width,
         no_color=True if settings.plain else None,
         force_terminal=False if settings.plain else None,

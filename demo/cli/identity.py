@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.errors import OK, AuthorityRefused, UsageError
+
+if TYPE_CHECKING:
+    from demo.evidence import Money
 
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "demo:mode", "offline_access")
 
@@ -127,19 +131,15 @@ def logout(context: typer.Context) -> int:
     return OK
 
 
-def _money(text: str | None):  # type: ignore[no-untyped-def]  # Money | None, imported late
-    from demo.evidence import Money
-
+def _money(text: str | None) -> Money | None:
     if text is None or text == "0":
         return None
-    whole, _, cents = text.partition(".")
-    if not (
-        whole.isascii()
-        and whole.isdigit()
-        and (cents == "" or (cents.isascii() and cents.isdigit() and len(cents) == 2))
-    ):
-        raise UsageError(f"--spend is {text!r}", do="write an amount in USD, such as 60.00")
-    return Money(int(whole) * 100 + int(cents or 0))
+    from demo.evidence import Money  # twenty dataclasses: not before they are needed
+
+    written = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{2}))?", text)
+    if written is None:
+        raise UsageError(f"--spend is {text!r}", do="write an amount in USD, such as 60.00; or 0 for none")
+    return Money(int(written[1]) * 100 + int(written[2] or 0))
 
 
 def _say_notice(notice: str | None) -> None:

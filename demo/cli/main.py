@@ -1,4 +1,4 @@
-"""The `demo` command's entry: global options anywhere, one place where errors are shown, exit codes that mean something."""
+"""The `demo` command's entry: global options anywhere, errors shown in one place, exit codes that mean something."""
 
 from __future__ import annotations
 

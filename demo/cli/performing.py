@@ -1,4 +1,4 @@
-"""Commands that play the talk: next, again, back, goto, run, list, status, notes, reset, check."""
+"""Commands that play the talk: next, again, back, goto, run, reset, check."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
+from demo.cli.looking import PlanOption, TalkOption, talk_of
 from demo.errors import EXPECTATION, OK, ExpectationFailed, UsageError
 
 if TYPE_CHECKING:
-    from talk.script import PlannedBeat, Talk
+    from talk.script import PlannedBeat
 
     from demo.settings import Settings
     from talk.director import Director
-    from talk.run import BeatResult, Run
+    from talk.run import BeatResult
     from talk.stage import Pace, Stage
 
-PlanOption = Annotated[str | None, typer.Option("--plan", help="The running order: problem-first or context-first.")]
-TalkOption = Annotated[Path | None, typer.Option("--talk", help="Somebody else's talk: a folder of beats and plans.")]
 BeatArgument = Annotated[str, typer.Argument(help="A beat's id; demo list shows them.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (next_, again, back, goto, run, list_, status, notes, reset, check):
+    for command in (next_, again, back, goto, run, reset, check):
         app.command(command.__name__.rstrip("_"))(command)
 
 
@@ -97,123 +96,13 @@ def run(
                 plan = (opened.about() or {}).get("plan") if from_ else None
             if opened.id is not None and not from_:
                 opened.clear()
-            director = Director(opened, _talk(opened, talk), settings, stage, plan=plan, strict=ci)
+            director = Director(opened, talk_of(opened, talk), settings, stage, plan=plan, strict=ci)
             beats = _slice(director, from_, to)
             started = time.monotonic()
             results = _play_all(director, beats, stop_at_failure=not ci)
             seconds = time.monotonic() - started
             _write_reports(director, results, seconds, json_file, junit_file, to_stdout)
             return _verdict(director, results, seconds)
-
-
-def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = None) -> int:
-    """The plan: every beat with its minutes, who speaks, and where we are."""
-    settings = settings_of(context)
-    with _peeking(settings) as opened:
-        about = opened.about() if opened else None
-        talked = _talk(opened, talk)
-        from talk.director import DEFAULT_PLAN
-
-        shown = talked.plan(plan or (about["plan"] if about else DEFAULT_PLAN))
-        cursor = opened.cursor.beat if opened and about and about["plan"] == shown.id else None
-        if settings.json:
-            beats = [
-                {
-                    "id": one.beat.id,
-                    "title": one.beat.title,
-                    "section": one.section,
-                    "minutes": one.minutes,
-                    "speaker": one.speaker,
-                    "topics": list(one.beat.topics),
-                    "current": one.beat.id == cursor,
-                }
-                for one in shown.beats
-            ]
-            say_json({"schema": 1, "plan": shown.id, "minutes": shown.minutes, "beats": beats})
-            return OK
-        console = console_for(settings)
-        console.print(f"{shown.title} · {shown.minutes:g} min", style="bold", markup=False)
-        section = None
-        for one in shown.beats:
-            if one.section != section:
-                section = one.section
-                console.print(f"\n{section}", style="dim", markup=False)
-            mark = ">" if one.beat.id == cursor else " "
-            line = f"{mark} {one.beat.id:<20} {one.minutes:>4g} min  {one.speaker:<11} {one.beat.title}"
-            console.print(line[: console.width], markup=False, no_wrap=True)
-    return OK
-
-
-def status(context: typer.Context) -> int:
-    """Where we are: beat, time spent, whether the server runs."""
-    settings = settings_of(context)
-    from demo import local
-
-    with _peeking(settings) as opened:
-        about = opened.about() if opened else None
-        found = local.find(settings.state)
-        if opened is None or about is None:
-            if settings.json:
-                say_json({"schema": 1, "run": None, "server": found.base_url if found else None})
-            else:
-                console_for(settings).print("No run yet. Begin one with: demo next", markup=False)
-            return OK
-        plan = _talk(opened, None).plan(about["plan"])
-        cursor = opened.cursor
-        planned = plan.find(cursor.beat) if cursor.beat else None
-        elapsed = time.time() - about["started_at"]
-        at = plan.position(planned.beat.id) if planned else -1
-        due = 60 * sum(one.minutes for one in plan.beats[: at + int(cursor.done)])
-        told = {
-            "schema": 1,
-            "run": opened.id,
-            "plan": plan.id,
-            "beat": cursor.beat,
-            "done": cursor.done,
-            "number": at + 1,
-            "of": len(plan.beats),
-            "elapsed_seconds": round(elapsed, 1),
-            "planned_seconds": due,
-            "server": about["server"] or None,
-            "server_running": found is not None if settings.local else None,
-        }
-        if settings.json:
-            say_json(told)
-            return OK
-        console = console_for(settings)
-        place = f"beat {at + 1} of {len(plan.beats)}: {planned.beat.title}" if planned else "before the first beat"
-        if planned and not cursor.done:
-            place += " (interrupted: demo next goes on with it)"
-        console.print(place, style="bold", markup=False)
-        late = elapsed - due
-        pace = f"{abs(late):.0f} s {'behind' if late > 0 else 'ahead of'} the plan"
-        console.print(f"{elapsed / 60:.1f} of {plan.minutes:g} minutes gone, {pace} ({plan.id})", markup=False)
-        where = about["server"] or "not started yet"
-        console.print(f"server: {where}{'' if found or not settings.local else ' (not running)'}", markup=False)
-    return OK
-
-
-def notes(context: typer.Context, beat: Annotated[str | None, typer.Argument(help="A beat's id.")] = None) -> int:
-    """Speaker notes of the current beat, or of another."""
-    settings = settings_of(context)
-    with _peeking(settings) as opened:
-        talk = _talk(opened, None)
-        wanted = beat or (opened.cursor.beat if opened else None)
-        about = opened.about() if opened else None
-        from talk.director import DEFAULT_PLAN
-
-        if wanted is None:
-            wanted = talk.plan(about["plan"] if about else DEFAULT_PLAN).beats[0].beat.id
-        shown = talk.beat(wanted)
-        if settings.json:
-            say_json({"schema": 1, "beat": shown.id, "title": shown.title, "say": shown.say, "notes": shown.notes})
-            return OK
-        from demo import panels
-
-        console = console_for(settings)
-        console.print(shown.title, style="bold", markup=False)
-        console.print(panels.notes(shown.notes))
-    return OK
 
 
 def reset(context: typer.Context) -> int:
@@ -255,7 +144,7 @@ def _directing(context: typer.Context, plan: str | None = None, talk: Path | Non
 
     with Run.open(settings.state) as opened, opened.performing():
         stage = _stage(settings, "stage", person=True)
-        yield Director(opened, _talk(opened, talk), settings, stage, plan=plan)
+        yield Director(opened, talk_of(opened, talk), settings, stage, plan=plan)
 
 
 def _stage(settings: Settings, pace: Pace, *, person: bool) -> Stage:
@@ -264,26 +153,6 @@ def _stage(settings: Settings, pace: Pace, *, person: bool) -> Stage:
 
     watched = person and interactive() and not settings.json
     return Stage(console_for(settings), pace=pace, person=watched, plain=settings.plain)
-
-
-def _talk(opened: Run | None, given: Path | None) -> Talk:
-    from talk.script import load_talk
-
-    about = opened.about() if opened else None
-    folder = given.resolve() if given else Path(about["talk"]) if about and about["talk"] else None
-    return load_talk(folder)
-
-
-@contextlib.contextmanager
-def _peeking(settings: Settings) -> Iterator[Run | None]:
-    """The run, for reading; None when there is none, and then nothing is made."""
-    from talk.run import Run
-
-    if not (settings.state / "run.sqlite3").exists():
-        yield None
-        return
-    with Run.open(settings.state) as opened:
-        yield opened
 
 
 @contextlib.contextmanager
@@ -387,7 +256,6 @@ def _verdict(director: Director, results: list[BeatResult], seconds: float) -> i
         sys.stderr.write(f"red: {director.plan.id} / {beat.id} / {step.id}: {failure(step)}\n")
     steps = sum(len(beat.steps) for beat in results)
     skipped = sum(1 for beat in results if beat.skipped)
-    director.stage.note(
-        f"{len(results)} beats, {steps} steps, {len(red)} not as expected, {skipped} with skipped steps, {seconds:.1f} s"
-    )
+    counts = f"{len(results)} beats, {steps} steps, {len(red)} not as expected, {skipped} with skipped steps"
+    director.stage.note(f"{counts}, {seconds:.1f} s")
     return EXPECTATION if red else OK

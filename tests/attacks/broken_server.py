@@ -1,0 +1,147 @@
+"""The local server with one rule broken on purpose: `broken_server.py BREAKAGE --state DIR --port N`.
+
+Production code has no switch for any of this; the breakage is done here, from outside, before the server starts.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import demo.server
+from demo.shop import ledger, policy, standing, trail
+
+
+def _without_token_rule(rule: str) -> Callable[[policy.Case], policy.Ruling | None]:
+    honest = policy.check_token
+
+    def broken(case: policy.Case) -> policy.Ruling | None:
+        ruling = honest(case)
+        return None if ruling is not None and ruling.rule == rule else ruling
+
+    return broken
+
+
+def accepts_no_token() -> None:
+    honest = policy.admit
+
+    def broken(case: policy.Case) -> policy.Ruling:
+        ruling = honest(case)
+        return policy.Ruling("allow", "scope", "allowed", "let in") if ruling.rule == "token.missing" else ruling
+
+    policy.admit = broken
+
+
+def accepts_wrong_audience() -> None:
+    policy.check_token = _without_token_rule("token.audience")
+
+
+def accepts_expired_token() -> None:
+    policy.check_token = _without_token_rule("token.expired")
+    honest = standing.judge
+
+    def broken(answer: dict[str, Any], facts: policy.TokenFacts) -> policy.Standing:
+        said = honest(answer, facts)
+        return said if said.revoked or said.active else replace(said, active=True, username="alice@example.com")
+
+    standing.judge = broken
+
+
+def accepts_revoked_session() -> None:
+    honest = standing.judge
+
+    def broken(answer: dict[str, Any], facts: policy.TokenFacts) -> policy.Standing:
+        said = honest(answer, facts)
+        return replace(said, active=True, revoked=None, username="alice@example.com") if said.revoked else said
+
+    standing.judge = broken
+
+
+def accepts_missing_scope() -> None:
+    policy.check_scope = lambda case: None
+
+
+def accepts_banned_user() -> None:
+    honest = policy.check_standing
+
+    def broken(case: policy.Case) -> policy.Ruling | None:
+        ruling = honest(case)
+        return None if ruling is not None and ruling.rule == "standing.banned" else ruling
+
+    policy.check_standing = broken
+
+
+def accepts_anybody() -> None:
+    policy.check_allowlist = lambda case: None
+
+
+def no_rate_limit() -> None:
+    policy.check_rate = lambda case, usage: None
+
+
+def no_quota() -> None:
+    policy.check_quota = lambda case, usage: None
+    honest = ledger.place
+    ledger.place = lambda connection, wanted: honest(connection, replace(wanted, quota=99))
+
+
+def no_spending_limit() -> None:
+    policy.check_spending = lambda case, usage: None
+    honest = ledger.spent
+    # Nothing is ever counted, so the balance never goes down.
+    ledger.spent = lambda connection, account: replace(honest(connection, account), amount=0)
+
+
+def buys_twice() -> None:
+    honest = ledger.place
+    ledger.place = lambda connection, wanted: honest(connection, replace(wanted, key=None))
+
+
+def writes_no_audit_entry() -> None:
+    honest = trail.record
+
+    def broken(connection: Any, decision: Any) -> None:
+        if decision.verdict == "allow":
+            honest(connection, decision)
+
+    trail.record = broken
+
+
+def lets_a_rival_use_the_consent() -> None:
+    from demo.authority.refresh import RefreshTokenGrant
+    from demo.authority.refresh_tokens import find_refresh_token
+
+    def broken(self: Any, refresh_token: str) -> Any:
+        with self.server.authority.store.transaction() as connection:
+            return find_refresh_token(connection, refresh_token)
+
+    RefreshTokenGrant.authenticate_refresh_token = broken
+    import demo.authority.refresh_tokens as tokens
+
+    tokens.RefreshToken.check_client = lambda self, client: True  # type: ignore[method-assign]
+
+
+BREAKAGES: dict[str, Callable[[], None]] = {
+    breakage.__name__: breakage
+    for breakage in (
+        accepts_no_token,
+        accepts_wrong_audience,
+        accepts_expired_token,
+        accepts_revoked_session,
+        accepts_missing_scope,
+        accepts_banned_user,
+        accepts_anybody,
+        no_rate_limit,
+        no_quota,
+        no_spending_limit,
+        buys_twice,
+        writes_no_audit_entry,
+        lets_a_rival_use_the_consent,
+    )
+}
+
+if __name__ == "__main__":
+    BREAKAGES[sys.argv.pop(1)]()
+    demo.server.main()

@@ -1,0 +1,80 @@
+"""The dry run goes red, at the right beat, whenever the shop or the authority stops enforcing one rule."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+EXPECTED = {
+    "accepts_no_token": "failure",
+    "accepts_wrong_audience": "not-just-any-token",
+    "accepts_expired_token": "not-just-any-token",
+    "accepts_revoked_session": "revoke",
+    "accepts_missing_scope": "scopes",
+    "accepts_banned_user": "banned",
+    "accepts_anybody": "limits",
+    "no_rate_limit": "limits",
+    "no_quota": "limits",
+    "no_spending_limit": "buy",
+    "buys_twice": "buy",
+    "writes_no_audit_entry": "audit",
+    "lets_a_rival_use_the_consent": "not-just-any-token",
+}
+
+
+def first_red(monkeypatch: pytest.MonkeyPatch, breakage: str | None, *, plan: str = "problem-first") -> str | None:
+    """Play the dry run against a server broken in one way; the beat in which it first goes red, or None."""
+    from rich.console import Console
+
+    from demo import local
+    from demo.cli.checking import throwaway_world
+    from demo.settings import Settings
+    from talk.director import Director
+    from talk.run import Run
+    from talk.script import load_talk
+    from talk.stage import Stage
+
+    if breakage is not None:
+
+        def spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
+            with (state / "server.log").open("wb") as log:
+                return subprocess.Popen(
+                    [sys.executable, "-m", "tests.attacks.broken_server", breakage]
+                    + ["--state", str(state), "--port", str(port)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    cwd=ROOT,
+                )
+
+        monkeypatch.setattr(local, "_spawn", spawn)
+    talk = load_talk(None)
+    with throwaway_world() as state, Run.open(state) as run, run.performing():
+        stage = Stage(Console(file=io.StringIO(), width=80))
+        director = Director(run, talk, Settings(state=state, port=0), stage, plan=plan, strict=True)
+        for planned in director.plan.beats:
+            if not director.play(planned).ok:
+                return planned.beat.id
+    return None
+
+
+def test_every_breakage_has_a_beat_that_must_go_red() -> None:
+    from tests.attacks.broken_server import BREAKAGES
+
+    assert set(EXPECTED) == set(BREAKAGES)
+
+
+@pytest.mark.parametrize("plan", ["problem-first", "context-first"])
+def test_an_honest_server_is_green(monkeypatch: pytest.MonkeyPatch, plan: str) -> None:
+    assert first_red(monkeypatch, None, plan=plan) is None
+
+
+@pytest.mark.parametrize("breakage", sorted(EXPECTED))
+def test_a_broken_rule_turns_its_beat_red(monkeypatch: pytest.MonkeyPatch, breakage: str) -> None:
+    assert first_red(monkeypatch, breakage) == EXPECTED[breakage]

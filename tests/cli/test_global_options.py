@@ -1,0 +1,65 @@
+"""Global options: anywhere on the line, and layered flag over environment over demo.toml over default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from demo.cli.main import hoist
+from demo.errors import UsageError
+from demo.settings import settle
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (["next", "--plain"], ["--plain", "next"]),
+        (["--plain", "next"], ["--plain", "next"]),
+        (["status", "--json", "--state", "x"], ["--json", "--state", "x", "status"]),
+        (["status", "--state=x"], ["--state=x", "status"]),
+        (["run", "--ci", "--json", "out.json"], ["run", "--ci", "--json", "out.json"]),
+        (["--json", "run", "--ci"], ["--json", "run", "--ci"]),
+        (["serve", "--port", "0"], ["serve", "--port", "0"]),
+        (["call", "tool", "--", "--json"], ["call", "tool", "--", "--json"]),
+        (["next", "--server"], ["--server", "next"]),
+        ([], []),
+    ],
+)
+def test_a_global_option_may_stand_anywhere(given: list[str], wanted: list[str]) -> None:
+    assert hoist(given) == wanted
+
+
+def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "demo.toml"
+    file.write_text('server = "http://file"\nwidth = 100\nquiet = true\n')
+    environ = {"DEMO_SERVER": "http://environment", "DEMO_WIDTH": "90"}
+    settings = settle({"server": "http://flag"}, environ, file)
+    assert (settings.server, settings.width, settings.quiet) == ("http://flag", 90, True)
+
+
+def test_a_profile_is_laid_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "demo.toml"
+    file.write_text('server = "http://a"\n[profiles.stage]\nserver = "http://b"\n')
+    assert settle({}, {"DEMO_PROFILE": "stage"}, file).server == "http://b"
+    assert settle({}, {}, file).server == "http://a"
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "says"),
+    [
+        ("width = 'wide'", {}, "demo.toml: width"),
+        ("witdh = 80", {}, "unknown setting 'witdh'"),
+        ("width = ", {}, "not valid TOML"),
+        ("", {"DEMO_WIDTH": "wide"}, "DEMO_WIDTH"),
+        ("", {"DEMO_PLAIN": "maybe"}, "DEMO_PLAIN"),
+        ("", {"DEMO_PROFILE": "nowhere"}, "no profile 'nowhere'"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(tmp_path: Path, text: str, environ: dict[str, str], says: str) -> None:
+    file = tmp_path / "demo.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as refused:
+        settle({}, environ, file)
+    assert says in refused.value.what
+    assert refused.value.do

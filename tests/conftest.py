@@ -1,0 +1,101 @@
+"""What tests in several rooms need: the whole local server on loopback, and a world for one command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests keep no token in the keyring of whoever runs them."""
+    monkeypatch.setenv("DEMO_KEYRING", "0")
+    for name in [name for name in os.environ if name.startswith("DEMO_") and name != "DEMO_KEYRING"]:
+        monkeypatch.delenv(name)
+
+
+@contextlib.contextmanager
+def serving(database: Path, *, clock: Callable[[], float] = time.time) -> Iterator[str]:
+    """The whole local server in a thread of this process, on a free port. Yields its base URL."""
+    import uvicorn
+
+    from demo.server import create_app
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(128)
+        base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        app = create_app(base_url, database, instance="test", clock=clock)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 15
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.started, "the server did not start"
+        try:
+            yield base_url
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+@pytest.fixture
+def base_url(tmp_path: Path) -> Iterator[str]:
+    """A running local server with fresh data."""
+    with serving(tmp_path / "server.sqlite3") as url:
+        yield url
+
+
+class Command:
+    """Runs `demo` as a person would, in a process of its own, with a state folder of its own."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
+        return kept | {"DEMO_STATE": str(self.state), "DEMO_KEYRING": "0", "DEMO_PORT": "0", "COLUMNS": "80"}
+
+    def __call__(self, *arguments: str, timeout: float = 90.0) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "demo", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self.environment(),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "demo", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment(),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Command]:
+    """The command, with a state folder that is cleaned up with its server."""
+    command = Command(tmp_path / "state")
+    yield command
+    from demo import local
+
+    local.stop(command.state)

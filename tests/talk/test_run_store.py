@@ -1,0 +1,61 @@
+"""The run file: what was written is there after any crash, and only one command plays at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from demo.errors import EnvironmentNotReady
+from talk.run import Cursor, Run, StepResult
+
+
+def begun(run: Run) -> Run:
+    run.begin(plan="problem-first", talk=None, server="http://127.0.0.1:1", world="w")
+    return run
+
+
+def test_the_cursor_is_on_a_beat_and_knows_whether_it_was_finished(tmp_path: Path) -> None:
+    with Run.open(tmp_path) as run:
+        begun(run)
+        assert run.cursor == Cursor(None, False)
+        play = run.start_beat("opening")
+        assert run.cursor == Cursor("opening", False)
+        run.end_beat("opening", play, ok=True)
+        assert run.cursor == Cursor("opening", True)
+
+
+def test_a_play_that_a_crash_cut_short_is_found_again_with_its_results(tmp_path: Path) -> None:
+    with Run.open(tmp_path) as run:
+        play = begun(run).start_beat("buy")
+        assert run.attempt("buy", "first") == 0
+        run.record("buy", play, StepResult("first", "call", True, 0.1, {"status": 200}, {"status": 200}))
+        assert run.attempt("buy", "second") == 0
+    with Run.open(tmp_path) as run:
+        assert run.open_play("buy") == play
+        assert set(run.results("buy", play)) == {"first"}
+        assert run.results("buy", play)["first"].observed == {"status": 200}
+        assert run.attempt("buy", "second") == 1
+
+
+def test_a_fresh_run_remembers_nothing_of_the_one_before(tmp_path: Path) -> None:
+    with Run.open(tmp_path) as run:
+        first = begun(run).id
+        run.end_beat("opening", run.start_beat("opening"), ok=True)
+        assert begun(run).id != first
+        assert run.cursor == Cursor(None, False)
+        assert run.beats_played() == {}
+
+
+def test_two_commands_do_not_play_the_same_run_at_once(tmp_path: Path) -> None:
+    with Run.open(tmp_path) as one, Run.open(tmp_path) as two, one.performing():
+        with pytest.raises(EnvironmentNotReady, match="another demo command"), two.performing():
+            pass
+
+
+def test_an_unwritable_folder_is_named_with_a_mend(tmp_path: Path) -> None:
+    file = tmp_path / "not-a-folder"
+    file.write_text("")
+    with pytest.raises(EnvironmentNotReady) as refused, Run.open(file / "state"):
+        pass
+    assert "--state" in refused.value.do
