@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from demo.evidence import Decision
 from demo.panels._decision import NOBODY, state_of
 from demo.panels._page import Canvas, Page, Part
@@ -51,7 +53,7 @@ def _columns(canvas: Canvas) -> tuple[int, int, int, int]:
     if canvas.wide:
         return 24, 16, 20, 20
     how = 9
-    return canvas.room - 18 - 13 - 20 - how, 13, 20, how
+    return canvas.room - 17 - 13 - 20 - how, 13, 20, how
 
 
 def _head(canvas: Canvas) -> str:
@@ -60,7 +62,7 @@ def _head(canvas: Canvas) -> str:
         return "WHEN        WHO, WHAT"
     cells = [
         canvas.cell("WHEN", 8),
-        canvas.cell("  WHO", who + 2),
+        canvas.cell(" WHO", who + 1),
         canvas.cell("THROUGH", agent),
         canvas.cell("WHAT", what),
     ]
@@ -71,7 +73,6 @@ def _entry(entry: Decision, canvas: Canvas) -> None:
     state = state_of(entry)
     when, mark = canvas.cell(clock(entry.at), 8), canvas.glyphs.mark(state)
     name = entry.username or entry.user or NOBODY
-    agent = entry.agent or entry.client or "-"
     bold = "strong " if entry.order_id or state == "refused" else ""
     outcome = _outcome(entry, canvas)
     if canvas.narrow:
@@ -80,9 +81,12 @@ def _entry(entry: Decision, canvas: Canvas) -> None:
         canvas.line((canvas.short(about, canvas.room - 12), f"{bold}{state}"), indent=14)
         return
     who, through, what, how = _columns(canvas)
+    agent = entry.agent or entry.client or "-"
+    if cell_len(agent) > through and entry.client:
+        agent = entry.client
     parts: list[Part] = [
         (when, "quiet"),
-        "  ",
+        " ",
         (mark, f"strong {state}"),
         " ",
         (canvas.cell(name, who), "unverified" if name == NOBODY else ""),
@@ -94,7 +98,7 @@ def _entry(entry: Decision, canvas: Canvas) -> None:
         (canvas.cell(outcome, how), f"{bold}{state}"),
     ]
     if canvas.wide:
-        rest = canvas.room - 20 - who - through - what - how
+        rest = canvas.room - 19 - who - through - what - how
         parts += ["  ", (canvas.short(entry.consent or "no consent", rest), "quiet")]
     canvas.line(*parts)
 

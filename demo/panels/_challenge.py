@@ -41,8 +41,7 @@ def challenge(given: Challenge) -> Page:
             canvas.prose(f"{canvas.glyphs.refused} Do not follow it: {problem}", "strong refused")
         canvas.gap()
         tail = 5
-        each = 2 if canvas.narrow or not canvas.wide else 1
-        room = len(given.parameters) if canvas.narrow else max(1, (canvas.left - tail) // each)
+        room = len(given.parameters) if canvas.narrow else max(1, (canvas.left - tail) // 2)
         kept = given.parameters if len(given.parameters) <= room else given.parameters[: max(1, room - 1)]
         for name, value in kept:
             _parameter(name, value, canvas)
@@ -64,10 +63,6 @@ def _parameter(name: str, value: str, canvas: Canvas) -> None:
         canvas.line((canvas.short(name, canvas.room), "strong"))
         canvas.line(canvas.short(shown, canvas.room - 2), indent=4)
         canvas.line((canvas.short(f"{meaning} {section}", canvas.room - 2), "quiet"), indent=4)
-    elif canvas.wide:
-        side = canvas.room - width - 2 - 32 - source - 2
-        canvas.line((canvas.cell(name, width), "strong"), canvas.cell(shown, side), "  ",
-                    (canvas.cell(meaning, 32), "quiet"), "  ", (section, "quiet"))  # fmt: skip
     else:
         about = canvas.cell(meaning, canvas.room - width - source)
         canvas.line((canvas.cell(name, width), "strong"), (about, "quiet"), (f"{section:>{source}}", "quiet"))

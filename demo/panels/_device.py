@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from demo.evidence import DeviceCode
@@ -70,6 +71,6 @@ def is_loopback(url: str) -> bool:
     """Whether a URL's host means this machine only, so that a phone cannot open it."""
     try:
         host = urlsplit(url).hostname or ""
+        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
     except ValueError:
         return False
-    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")

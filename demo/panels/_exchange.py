@@ -20,7 +20,10 @@ ANSWERED = ("www-authenticate", "retry-after", "demo-audit-id", "content-type", 
 """Response headers that the story is about."""
 
 QUIETLY = frozenset({"content-type"})
-"""Shown only where there is room for everything else too."""
+"""Shown only where there is room to spare: the body below shows its type too."""
+
+SPACIOUS = 16
+"""Rows from which one side of an exchange has room to spare."""
 
 
 def exchange(given: Exchange) -> Page:
@@ -38,10 +41,13 @@ def exchange(given: Exchange) -> Page:
             canvas.beside(*half, gap=2)
             return
         room = 99 if canvas.narrow else canvas.left
-        before = len(canvas.lines)
-        _request(given, canvas, min(room // 2, 8))
+        answer = canvas.apart(canvas.width)
+        _response(given, answer, max(room - 9, 3))
+        asked = canvas.apart(canvas.width)
+        _request(given, asked, max(3, room - 1 - len(answer.lines)))
+        canvas.lines += asked.lines
         canvas.gap()
-        _response(given, canvas, room - (len(canvas.lines) - before))
+        canvas.lines += answer.lines
 
     return Page(draw)
 
@@ -112,18 +118,18 @@ def _side(
     """Headers, then as much of the body as `rows` leaves."""
     kind = next((value for name, value in every if name.lower() == "content-type"), "")
     lines = body_lines(body, kind, canvas.room)
-    if len(headers) + min(3, len(lines)) > rows:
+    if lines and rows < SPACIOUS:
         headers = [header for header in headers if header[0] not in QUIETLY]
-    canvas.label = 18 if canvas.narrow else 22
+    canvas.label = 22
     start = len(canvas.lines)
     for name, value in headers[: max(1, rows - min(1, len(lines)))]:
         challenge = name == "www-authenticate"
-        canvas.field(name, value, prose=challenge, at_most=3 if rows > 6 else 2)
+        canvas.field(name, value, prose=challenge, at_most=min(3, max(1, rows - 3)))
     left = rows - (len(canvas.lines) - start)
     kept = lines if len(lines) <= left else lines[: max(0, left - 1)]
     for line in kept:
         canvas.line(canvas.short(line, canvas.room))
-    if len(kept) < len(lines):
+    if len(kept) < len(lines) and left > 0:
         canvas.line((f"{canvas.glyphs.ellipsis} {many(len(lines) - len(kept), 'more line')}", "quiet"))
 
 

@@ -31,7 +31,7 @@ def qr(data: str, width: int, rows: int) -> list[str] | None:
 
 def _halves(light: list[list[bool]]) -> list[str]:
     if len(light) % 2:
-        # An odd last row gets half a cell of background below it, which is outside of the quiet zone.
-        light = [*light, [False] * len(light[0])]
+        # The other half of an odd last row is one more row of quiet zone.
+        light = [*light, [True] * len(light[0])]
     pairs = zip(light[::2], light[1::2], strict=True)
     return ["".join(" ▄▀█"[2 * top + bottom] for top, bottom in zip(*pair, strict=True)) for pair in pairs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from demo.evidence import Claim, TokenView
 from demo.panels._page import Canvas, Page
-from demo.panels._values import left, many, pad
+from demo.panels._values import left, many
 from demo.panels.theme import State
 
 STORY = (
@@ -68,8 +68,8 @@ def _claims(given: TokenView, canvas: Canvas) -> None:
         dict.fromkeys(claim.against or "a check of the agent's own" for claim in given.claims if claim.verified)
     )
     claimed = any(not claim.verified for claim in given.claims)
-    told = [] if canvas.wide else sources[:3]
-    tail = 1 + len(told) + (claimed and not canvas.wide)
+    told = sources[:3]
+    tail = 1 + len(told) + claimed
     ordered = sorted(given.claims, key=lambda claim: STORY.index(claim.name) if claim.name in STORY else len(STORY))
     room = len(ordered) if canvas.narrow else max(3, canvas.left - tail)
     kept = ordered if len(ordered) <= room else ordered[: room - 1]
@@ -77,8 +77,6 @@ def _claims(given: TokenView, canvas: Canvas) -> None:
         _claim(claim, sources, canvas)
     if len(kept) < len(ordered):
         canvas.line((f"{canvas.glyphs.ellipsis} {many(len(ordered) - len(kept), 'more claim')}", "quiet"))
-    if canvas.wide:
-        return
     canvas.gap()
     for number, source in enumerate(told, 1):
         mark = f"{canvas.glyphs.allowed}{number if len(sources) > 1 else ' '} verified against "
@@ -94,25 +92,13 @@ def _claims(given: TokenView, canvas: Canvas) -> None:
 def _claim(claim: Claim, sources: list[str], canvas: Canvas) -> None:
     state: State = "allowed" if claim.verified else "unverified"
     source = claim.against or "a check of the agent's own"
-    number = str(sources.index(source) + 1) if claim.verified and len(sources) > 1 and not canvas.wide else ""
+    number = str(sources.index(source) + 1) if claim.verified and len(sources) > 1 else ""
     mark = f"{canvas.glyphs.mark(state)}{number}"
-    name, value = (12, canvas.room - 15) if canvas.narrow else (13, 28)
+    name, value = (12, canvas.room - 15) if canvas.narrow else (13, 28 if not canvas.wide else 46)
     parts = [(f"{mark:<3}", state), (canvas.cell(claim.name, name), "quiet")]
     if canvas.narrow:
         canvas.line(*parts, canvas.short(claim.value or "(empty)", value))
         canvas.line((canvas.short(claim.meaning, canvas.room - 3), "quiet"), indent=5)
         return
-    rest = canvas.room - 3 - name - 1 - value - 2
-    if canvas.wide:
-        value, meaning = 36, 30
-        rest = canvas.room - 3 - name - 1 - value - 2 - meaning - 2
-        words = f"verified: {source}" if claim.verified else "claimed"
-        last = [
-            ("  ", ""),
-            (pad("".join(canvas.wrapped(claim.meaning, meaning, 1)), meaning), "quiet"),
-            ("  ", ""),
-            (canvas.short(words, rest), state),
-        ]
-    else:
-        last = [("  ", ""), ("".join(canvas.wrapped(claim.meaning, rest, 1)), "quiet")]
-    canvas.line(*parts, " ", canvas.cell(claim.value or "(empty)", value), *last)
+    meaning = "".join(canvas.wrapped(claim.meaning, canvas.room - 3 - name - 1 - value - 2, 1))
+    canvas.line(*parts, " ", canvas.cell(claim.value or "(empty)", value), "  ", (meaning, "quiet"))

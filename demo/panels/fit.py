@@ -37,9 +37,9 @@ def drawn(renderable: RenderableType, width: int, rows: int = DESIGN_ROWS) -> li
     return lines
 
 
-def measure(renderable: RenderableType, width: int) -> tuple[int, int]:
-    """(columns, rows) that a renderable really uses on a screen of `width` columns and the design's rows."""
-    lines = drawn(renderable, width)
+def measure(renderable: RenderableType, width: int, rows: int = DESIGN_ROWS) -> tuple[int, int]:
+    """(columns, rows) that a renderable really uses on a screen of `width` columns and `rows` rows."""
+    lines = drawn(renderable, width, rows)
     return max(map(cell_len, lines), default=0), len(lines)
 
 

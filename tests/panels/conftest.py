@@ -74,8 +74,9 @@ SCOPE = refused("scope", "scope.insufficient", "setDemoMode needs the scope demo
                 "and shop:buy.", "Ask the human for demo:mode.", tool="setDemoMode")  # fmt: skip
 REVOKED = refused("standing", "standing.agent", "The human took back this agent's authority.",
                   "Log in again, if the human still wants this agent to act.", at=NOW + 2)  # fmt: skip
-OPEN = decision(gate="door", rule="open.anonymous", reason="This door asks nobody for anything.", door="open", user=None,
-                username=None, agent=None, client=None, session=None, consent=None, token_id=None)  # fmt: skip
+OPEN = decision(gate="door", rule="open.anonymous", reason="This door asks nobody for anything.",
+                door="open", user=None, username=None, agent=None, client=None, session=None, consent=None,
+                token_id=None)  # fmt: skip
 
 RESOURCE = ResourceMetadata(f"{BASE}/.well-known/oauth-protected-resource/mcp", f"{BASE}/mcp", (BASE,), ("shop:buy",))
 AUTHORITY = AuthorityMetadata(f"{BASE}/.well-known/oauth-authorization-server", BASE, f"{BASE}/oauth2/token",
@@ -125,6 +126,7 @@ CLAIMS = (
     Claim("iat", str(int(NOW) - 48), "issued at", True, SIGNED),
     Claim("auth_time", str(int(NOW) - 60), "when the human signed in", True, SIGNED),
 )
+UNCHECKED = tuple(replace(claim, verified=False, against=None) for claim in CLAIMS)
 TOKEN = TokenView("jwt", "eyJhbG…(812)…9f2c", 812, (("alg", "ES256"), ("typ", "at+jwt"), ("kid", "k1")), CLAIMS,
                   f"key kid=k1 of {BASE}/oauth2/jwks", (), ("openid", "shop:read", "shop:buy"), NOW + 252)  # fmt: skip
 CHAIN = Chain("alice@example.com", "user_01ALICE", "Shirt Agent", "demo-agent", "session_01A", "consent_01A",
@@ -132,8 +134,10 @@ CHAIN = Chain("alice@example.com", "user_01ALICE", "Shirt Agent", "demo-agent", 
               f"token claims, verified against {SIGNED}", "RFC 8693: sub is the human, act.sub the agent")  # fmt: skip
 DEVICE = DeviceCode("BCDF-GHJK", f"{BASE}/device", f"{BASE}/device?user_code=BCDF-GHJK", NOW + 552, 1, "Shirt Agent",
                     ("openid", "shop:read", "shop:buy", "offline_access"), Money(6000))  # fmt: skip
-ORDER = Order("order_01A", "Conference T-shirt", "M", "Cloudflare", Money(2500), NOW, "alice@example.com", "Shirt Agent",
-              "consent_01A", False, Money(3500), Money(6000))  # fmt: skip
+FAR = replace(DEVICE, user_code="WMNV-QXYZ", verification_uri="https://shop.example.com/device",
+              verification_uri_complete="https://shop.example.com/device?user_code=WMNV-QXYZ")  # fmt: skip
+ORDER = Order("order_01A", "Conference T-shirt", "M", "Cloudflare", Money(2500), NOW, "alice@example.com",
+              "Shirt Agent", "consent_01A", False, Money(3500), Money(6000))  # fmt: skip
 ANONYMOUS = replace(ORDER, user=None, agent=None, consent=None, balance=None, spending_limit=None)
 LIMITS = (
     LimitUse("rate", 3, 10, "calls", 10, NOW + 7),
@@ -141,13 +145,14 @@ LIMITS = (
     LimitUse("spending", 2500, 6000, "USD"),
 )
 TRAIL = (
-    replace(OPEN, at=NOW - 300, audit_id="audit_1"), replace(NO_TOKEN, at=NOW - 200, audit_id="audit_2"),
+    replace(OPEN, at=NOW - 300, order_id="order_007"), replace(NO_TOKEN, at=NOW - 200, audit_id="audit_2"),
     decision(at=NOW - 100, tool="listMcpShopInventory", order_id=None), decision(), replace(SCOPE, at=NOW + 1), REVOKED,
 )  # fmt: skip
 SESSIONS = (
     SessionView("session_01A", "consent_01A", "agent_01SHIRT", "demo-agent", "Shirt Agent", ("shop:read", "shop:buy"),
                 NOW - 7500, NOW - 30, Money(6000)),
-    SessionView("session_01B", "consent_01B", "agent_01SHIRT", "demo-agent", "Shirt Agent", ("shop:read",), NOW - 90, None),
+    SessionView("session_01B", "consent_01B", "agent_01SHIRT", "demo-agent", "Shirt Agent", ("shop:read",), NOW - 90,
+                None),
     SessionView("session_01C", "consent_01C", "", "demo-console", "Control room", ("audit:read", "sessions:manage"),
                 NOW - 10, None),
 )  # fmt: skip
@@ -179,7 +184,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "decision-open": lambda: panels.decision(OPEN),
     "token": lambda: panels.token(TOKEN, NOW),
     "token-unverified": lambda: panels.token(
-        replace(TOKEN, signature=None, claims=tuple(replace(claim, verified=False, against=None) for claim in CLAIMS)), NOW
+        replace(TOKEN, signature=None, claims=UNCHECKED), NOW
     ),
     "token-expired": lambda: panels.token(replace(TOKEN, problems=("expired 12 s ago",), expires_at=NOW - 12), NOW),
     "chain": lambda: panels.chain(CHAIN),
@@ -225,11 +230,11 @@ def _worst(name: str, text: str) -> dict[str, Callable[[], RenderableType]]:
     exchange = Exchange(text[:30], text, headers, text * 50, 403, headers, text * 50, NOW, 1e9, text or None)
     rows = [(mark, text, text, text or None) for mark in ("ok", "warn", "bad", "skip") * 10]
     view = SessionView(text, text, text, text, text, scopes, NOW - 1, NOW, money)
-    limits = tuple(LimitUse(kind, 10**15, 10**15, text, 1.0, NOW + 1e12) for kind in ("rate", "purchases", "spending"))  # type: ignore[arg-type]
+    limits = tuple(LimitUse(kind, 10**15, 10**15, text, 1.0, NOW + 1e12) for kind in ("rate", "purchases", "spending"))
     token = TokenView(
         "jwt", text, len(text), ((text, text),) * 9, claims, text or None, (text,) * 9 if text else (), scopes
     )
-    made = {
+    made: dict[str, Callable[[], RenderableType]] = {
         "header": lambda: panels.header(BeatHeader(text, text, 999, 1000, text, 12.25)),
         "exchange": lambda: panels.exchange(exchange),
         "challenge": lambda: panels.challenge(Challenge(401, text[:20], parameters, resource, authority)),
@@ -237,7 +242,9 @@ def _worst(name: str, text: str) -> dict[str, Callable[[], RenderableType]]:
         "decision-allow": lambda: panels.decision(replace(given, verdict="allow", gate="limits")),
         "decision-strange": lambda: panels.decision(replace(given, gate=text)),
         "token": lambda: panels.token(token, NOW),
-        "chain": lambda: panels.chain(Chain(*([text] * 8), scopes, money, NOW, text, text)),
+        "chain": lambda: panels.chain(
+            Chain(text, text, text, text, text, text, text, text, scopes, money, NOW, text, text)
+        ),
         "device": lambda: panels.device(DeviceCode(text, text, text or None, NOW, 1, text, scopes, money), NOW),
         "order": lambda: panels.order(order),
         "order-none": lambda: panels.order(replace(order, user=None, agent=None, consent=None, balance=None)),
@@ -269,16 +276,15 @@ WORST |= {
     "token-opaque": lambda: panels.token(TokenView("opaque", "***", 0), NOW),
     "revocation-nothing": lambda: panels.revocation(Revocation("token", "", None, None, 0)),
     "exchange-no-answer": lambda: panels.exchange(
-        replace(EXCHANGE, status=None, response_headers=(), response_body=None, error="connection refused", seconds=float("nan"))
+        replace(EXCHANGE, status=None, response_headers=(), response_body=None, error="refused", seconds=float("nan"))
     ),
     "exchange-deep": lambda: panels.exchange(replace(EXCHANGE, response_body="[" * 50_000)),
     "exchange-huge": lambda: panels.exchange(replace(EXCHANGE, response_body="<p>" * 500_000)),
     "decision-no-time": lambda: panels.decision(decision(at=float("inf"))),
     "chain-no-action": lambda: panels.chain(replace(CHAIN, action=None, at=None, spending_limit=None, scopes=())),
-    "device-bare": lambda: panels.device(replace(DEVICE, verification_uri_complete=None, spending_limit=None, scopes=()), NOW),
-    "device-far": lambda: panels.device(replace(DEVICE, verification_uri="https://shop.example.com/device",
-                                                verification_uri_complete="https://shop.example.com/device?user_code=WMNV-QXYZ",
-                                                user_code="WMNV-QXYZ"), NOW),
+    "device-bare": lambda: panels.device(
+        replace(DEVICE, verification_uri_complete=None, spending_limit=None, scopes=()), NOW),
+    "device-far": lambda: panels.device(FAR, NOW),
     "device-over": lambda: panels.device(DEVICE, NOW + 9999),
 }  # fmt: skip
 for _gate in GATES:
@@ -298,6 +304,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def drawing() -> Callable[[str], RenderableType]:
     """From a case's name to its panel."""
     return lambda name: (ORDINARY.get(name) or WORST[name])()
+
+
+@pytest.fixture
+def every_ordinary() -> list[str]:
+    """The names of all ordinary panels."""
+    return list(ORDINARY)
 
 
 @pytest.fixture
@@ -322,7 +334,13 @@ def printed() -> Callable[..., str]:
 
     def write(renderable: RenderableType, width: int = 80, **options: Any) -> str:
         file = options.pop("file", None) or io.StringIO()
-        settings = {"force_terminal": True, "color_system": None, "legacy_windows": False, "height": 24, "_environ": {}}
+        settings: dict[str, Any] = {
+            "force_terminal": True,
+            "color_system": None,
+            "legacy_windows": False,
+            "height": 24,
+            "_environ": {},
+        }
         console = Console(file=file, width=width, **{**settings, **options})
         console.print(renderable)
         file.flush()

@@ -1,0 +1,56 @@
+"""Panels cost nothing until they are drawn, and the header almost nothing then."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = (
+    "rich.markdown",
+    "rich.syntax",
+    "rich.json",
+    "rich.table",
+    "segno",
+    "pygments",
+    "markdown_it",
+    "asyncio",
+    "httpx2",
+)
+
+SCRIPT = """
+import sys
+from demo import panels
+from demo.panels import header
+{work}
+print([name for name in {heavy!r} if name in sys.modules])
+"""
+
+DRAW = """
+import io
+from rich.console import Console
+from demo.evidence import BeatHeader
+Console(file=io.StringIO(), force_terminal=True, width=80).print(header(BeatHeader("a", "b", 1, 2, "c", 1.0)))
+"""
+
+
+def loaded(work: str) -> str:
+    script = SCRIPT.format(work=work, heavy=HEAVY)
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+def test_importing_the_panels_and_the_header_loads_nothing_heavy() -> None:
+    assert loaded("").strip() == "[]"
+
+
+def test_drawing_the_header_loads_nothing_heavy() -> None:
+    assert loaded(DRAW).strip() == "[]"
+
+
+def test_every_panel_that_is_promised_is_there_and_stays_a_function() -> None:
+    import demo.panels
+
+    for name in demo.panels.__all__:
+        assert callable(getattr(demo.panels, name)), name
+    import demo.panels._header
+
+    assert callable(demo.panels.header)

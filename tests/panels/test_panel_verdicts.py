@@ -1,0 +1,132 @@
+"""Each panel answers its question in words and marks; colour repeats the verdict and says nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from demo import panels
+from demo.evidence import Revocation
+from demo.panels.fit import drawn
+from demo.panels.theme import STYLES
+
+SAYS = {
+    "decision-refused": ("✗ Refused: no token", "✗ token", "· limits", "not reached", "nobody"),
+    "decision-scope": ("✗ Refused: outside of what was granted", "✓ token", "✓ allowlist", "✗ scope", "· limits"),
+    "decision-allowed": ("✓ Allowed: buyMcpShopItem, for alice@example.com", "✓ limits", "audit_01JBQX3M8V"),
+    "decision-open": ("? Allowed, and nobody knows for whom", "this door has no gates", "nobody"),
+    "exchange": ("✗ 401 Unauthorized for buyMcpShopItem", "(none sent)", "Bearer realm", "more lines"),
+    "challenge": ("✗ Refused: no token, and told where to get one", "RFC 9728 §5.1", "RFC 8414", "RFC 8628"),
+    "challenge-bad-token": ("✗ Refused: this token is not good here", "invalid_token"),
+    "token": ("✓ Genuine: an agent acts for a human", "4 min 12 s left", "verified against", "3 more claims"),
+    "token-unverified": ("? Claimed, not verified", "?  claimed"),
+    "token-expired": ("✗ Not to be trusted: expired 12 s ago",),
+    "chain": ("✓ alice@example.com → Shirt Agent → bought a shirt", "up to 60.00 USD", "RFC 8693"),
+    "device": ("◔ Shirt Agent asks to act for you", "BCDF-GHJK", "http://127.0.0.1:7327/device", "9 min 12 s left"),
+    "order": ("✓ Bought: Conference T-shirt, size M, 25.00 USD", "spent 25.00 USD", "left 35.00 USD of 60.00 USD"),
+    "order-again": ("The same order, nothing bought twice",),
+    "order-anonymous": ("? Bought, by nobody", "none: nobody was asked", "none: nothing stops the next order"),
+    "limits": ("✓ Within every limit", "7 calls left", "1 purchase left", "35.00 USD left", "again in 7 s"),
+    "audit": ("? nobody", "✗ nobody", "✓ alice@example.com", "bought", "standing", "newest last"),
+    "revocation": ("✓ Taken back: the next call was refused 41 ms later", "✓ allowed", "✗ refused", "The same token"),
+    "sessions": ("✓ 2 sessions can act for you, 1 taken back", "✗ Shirt Agent", "✓ Control room", "revoked 30 s ago"),
+    "tools": ("4 tools", "shop:buy"),
+    "link": ("https://github.com/example/machine-identity-demo",),
+    "link-not-live": ("? Deploy (not live: described, not done)",),
+    "comparison": ("changed", "same", "Nothing lives only in a process."),
+    "closing": ("No token, no shirt",),
+    "failure": ("✗ The agent has no authority", "nobody has logged it in", "demo login"),
+    "checklist": ("✗ Not ready: 1 thing to mend", "✓ python", "! terminal", "✗ port 7327", "→ make the window wider"),
+    "header": ("5/18", "Failure: no token, no shirt", "Cloudflare", "1.5 min"),
+    "notes": ("Say nothing for two seconds.", "then demo next"),
+}
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_a_panel_says_it_without_colour(
+    name: str, drawing: Callable[[str], RenderableType], printed: Callable[..., str]
+) -> None:
+    written = printed(drawing(name), no_color=True, force_terminal=False)
+    assert "\x1b" not in written
+    for words in SAYS[name]:
+        assert words in written
+
+
+def test_only_verdicts_and_codes_to_scan_have_colour(ordinary: str, drawing: Callable[[str], RenderableType]) -> None:
+    meanings = {STYLES[state] for state in ("allowed", "refused", "waiting", "unverified")} | {"#ffffff"}
+    console = Console(width=80, height=24, color_system="truecolor", force_terminal=True, _environ={})
+    used = {
+        segment.style.color.name
+        for segment in console.render(drawing(ordinary))
+        if segment.style is not None and segment.style.color is not None
+    }
+    assert used <= meanings | {"default"}
+
+
+@pytest.mark.parametrize(("name", "rows"), [("audit", 200), ("audit", 19)])
+def test_a_cut_trail_keeps_the_newest_and_counts_the_rest(name: str, rows: int, evidence: dict[str, Any]) -> None:
+    trail = tuple(
+        replace(evidence["NO_TOKEN"], audit_id=str(number), username=f"n{number}@x") for number in range(rows)
+    )
+    lines = drawn(panels.audit(trail), 80)
+    assert f"n{rows - 1}@x" in lines[-1]
+    shown = sum("@x" in line for line in lines)
+    assert any(f"… {rows - shown} earlier" in line for line in lines)
+
+
+def test_a_purchase_at_the_open_door_is_by_nobody(evidence: dict[str, Any]) -> None:
+    [line] = [line for line in drawn(panels.audit((evidence["OPEN"],)), 80) if "buyMcpShopItem" in line]
+    assert "? nobody" in line
+    assert "bought" in line
+
+
+def test_a_trail_without_nobody_says_that_every_order_has_a_human(evidence: dict[str, Any]) -> None:
+    assert "Every order has a human behind it" in drawn(panels.audit((evidence["decision"](),)), 80)[0]
+
+
+def test_a_limit_that_is_used_up_is_named_in_the_title(evidence: dict[str, Any]) -> None:
+    used = replace(evidence["LIMITS"][1], used=2)
+    lines = drawn(panels.limits((used,), evidence["NOW"]), 80)
+    assert lines[0].strip() == "✗ At the limit: purchases"
+    assert "░" not in "".join(lines)
+
+
+def test_anything_used_and_anything_left_shows_in_the_bar(evidence: dict[str, Any]) -> None:
+    for used in (1, 9_999):
+        bar = drawn(panels.limits((replace(evidence["LIMITS"][0], used=used, limit=10_000),), evidence["NOW"]), 80)[3]
+        assert "█" in bar
+        assert "░" in bar
+
+
+def test_a_metadata_problem_is_told_before_anything_else(evidence: dict[str, Any]) -> None:
+    resource = replace(evidence["RESOURCE"], problem="it speaks for http://evil.example/mcp")
+    lines = drawn(panels.challenge(replace(evidence["CHALLENGE"], resource=resource)), 80)
+    assert "✗ Do not follow it: it speaks for http://evil.example/mcp" in lines[2]
+
+
+def test_a_revocation_that_did_not_work_is_a_refusal_of_the_panel(evidence: dict[str, Any]) -> None:
+    call = evidence["decision"]()
+    lines = drawn(panels.revocation(Revocation("agent", "agent_01", call, call, 0.1)), 80)
+    assert lines[0].strip() == "✗ The agent was revoked, and the next call was still allowed"
+
+
+def test_waiting_for_a_human_is_not_a_refusal(evidence: dict[str, Any]) -> None:
+    pending = replace(evidence["EXCHANGE"], status=400, response_body='{"error": "authorization_pending"}')
+    assert drawn(panels.exchange(pending), 80)[0].strip().startswith("◔ 400 Bad Request")
+
+
+def test_markup_from_a_server_is_text(evidence: dict[str, Any], printed: Callable[..., str]) -> None:
+    loud = replace(evidence["NO_TOKEN"], reason="[bold red]ALLOWED[/] :shirt:")
+    assert "[bold red]ALLOWED[/] :shirt:" in printed(panels.decision(loud), color_system="truecolor")
+
+
+def test_checks_that_passed_are_left_out_before_those_that_did_not(evidence: dict[str, Any]) -> None:
+    rows = [("ok", f"fine {number}", "", None) for number in range(40)] + [("bad", "port", "taken", "mend it")]
+    lines = drawn(panels.checklist(rows), 80)
+    assert len(lines) <= 20
+    assert any("✗ port" in line for line in lines)
+    assert any("more checks not shown" in line for line in lines)
