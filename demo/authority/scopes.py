@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 SCOPES: dict[str, str] = {
-    "openid": "know who you are: your name and email address",
-    "shop:read": "see what the shop has",
-    "orders:read": "see your orders, with their addresses",
-    "shop:buy": "buy in your name, within the limit you set",
-    "user:read": "read your profile at the shop",
-    "demo:mode": "switch the demo's mode for you",
-    "audit:read": "read the audit trail of what was done for you",
-    "sessions:manage": "see and take back what you granted",
-    "offline_access": "stay signed in, without asking you each time",
+    "openid": "Know who you are: your name and email address",
+    "shop:read": "See what the shop has",
+    "orders:read": "See your orders, with their addresses",
+    "shop:buy": "Buy in your name, within the limit you set",
+    "user:read": "Read your profile at the shop",
+    "demo:mode": "Switch the demo's mode for you",
+    "audit:read": "Read the audit trail of what was done for you",
+    "sessions:manage": "See and take back what you granted",
+    "offline_access": "Stay signed in, without asking you each time",
 }
 """Name to plain words, in the order in which a consent page lists them."""
 

@@ -89,10 +89,7 @@ def _asked(visit: Visit) -> tuple[Account, str, DeviceRequest]:
 def _offer(connection: sqlite3.Connection, account: Account, client: Client, request: DeviceRequest) -> Offer:
     granted = ordered(set(request.scope) & client.scopes & account.grantable)
     left_out = tuple(
-        (
-            name,
-            f"only your own console may {SCOPES[name]}" if name not in client.scopes else "your account has none of it",
-        )
+        (name, "For your own console alone" if name not in client.scopes else "Not yours to grant")
         for name in request.scope
         if name not in granted
     )

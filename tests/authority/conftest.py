@@ -1,0 +1,247 @@
+"""A real authority on a real socket, with a clock that tests turn, and a browser that fills in its forms."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from demo.authority import AuthorityConfig, create_authority
+
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+RESOURCE_SERVER = ("demo-shop", "introspection-secret")
+EVERYTHING = "openid shop:read orders:read shop:buy offline_access"
+
+
+class Clock:
+    """The time as a test wants it."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Forms(HTMLParser):
+    """The forms of a page, and what it marks with data-show."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.forms: list[dict[str, Any]] = []
+        self.shown: dict[str, list[str]] = {}
+        self.scripts = 0
+        self._show: tuple[str, str] | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "form":
+            self.forms.append(
+                {"action": given.get("action"), "method": given.get("method"), "fields": {}, "buttons": []}
+            )
+        elif tag == "input" and self.forms:
+            self.forms[-1]["fields"][given["name"]] = given.get("value") or ""
+        elif tag == "button" and given.get("name"):
+            self.forms[-1]["buttons"].append((given["name"], given["value"])) if self.forms else None
+        elif tag == "script":
+            self.scripts += 1
+        if "data-show" in given:
+            self.shown.setdefault(str(given["data-show"]), []).append(given.get("data-scope") or "")
+            self._show = (str(given["data-show"]), tag)
+
+    def handle_data(self, data: str) -> None:
+        if self._show and not self.shown[self._show[0]][-1]:
+            self.shown[self._show[0]][-1] = data.strip()
+            self._show = None
+
+    def form(self, action: str, button: str | None = None) -> dict[str, Any]:
+        return next(
+            form
+            for form in self.forms
+            if form["action"] == action and (button is None or button in [name for name, _ in form["buttons"]])
+        )
+
+
+class Browser:
+    """One browser: cookies, forms, redirects."""
+
+    def __init__(self, base: str) -> None:
+        self.http = httpx2.Client(base_url=base, follow_redirects=True, timeout=10)
+        self.page: httpx2.Response
+
+    def get(self, path: str, **query: str) -> httpx2.Response:
+        self.page = self.http.get(path, params=query or None)
+        return self.page
+
+    @property
+    def forms(self) -> Forms:
+        return Forms(self.page.text)
+
+    def submit(self, action: str, **values: str) -> httpx2.Response:
+        """Submit the page's form with this action, with `values` typed in or clicked."""
+        form = self.forms.form(action)
+        assert form["method"] == "post"
+        self.page = self.http.post(action, data={**form["fields"], **values})
+        return self.page
+
+    def consent(self, user_code: str, account: str = "alice@example.com") -> httpx2.Response:
+        """As far as the consent page."""
+        self.get("/device")
+        self.submit("/device", user_code=user_code)
+        if self.page.url.path == "/device/sign-in":
+            self.submit("/device/sign-in", account=account)
+        return self.page
+
+    def decide(self, user_code: str, decision: str = "approve", account: str = "alice@example.com") -> httpx2.Response:
+        self.consent(user_code, account)
+        return self.submit("/device/consent", decision=decision)
+
+
+@dataclass
+class House:
+    """One running authority and how tests speak to it."""
+
+    base: str
+    clock: Clock
+    database: Path
+    http: httpx2.Client = field(repr=False)
+
+    @property
+    def shop(self) -> str:
+        return f"{self.base}/mcp"
+
+    @property
+    def account(self) -> str:
+        return f"{self.base}/account"
+
+    def spending(self, amount: int = 6000) -> str:
+        return json.dumps(
+            [
+                {
+                    "type": "shop_spending",
+                    "actions": ["buy"],
+                    "locations": [self.shop],
+                    "limit": {"amount": amount, "currency": "USD"},
+                }
+            ]
+        )
+
+    def ask(self, **values: Any) -> httpx2.Response:
+        """A device authorization request; None leaves a field out."""
+        given = {"client_id": "demo-agent", "scope": EVERYTHING, "resource": self.shop, **values}
+        return self.http.post(
+            "/oauth2/device_authorization", data={name: value for name, value in given.items() if value is not None}
+        )
+
+    def redeem(self, device_code: str, client_id: str = "demo-agent", **values: str) -> httpx2.Response:
+        data = {"grant_type": DEVICE_CODE, "device_code": device_code, "client_id": client_id, **values}
+        return self.http.post("/oauth2/token", data=data)
+
+    def refresh(self, refresh_token: str, client_id: str = "demo-agent", **values: str) -> httpx2.Response:
+        data = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": client_id, **values}
+        return self.http.post("/oauth2/token", data=data)
+
+    def introspect(self, token: str) -> dict[str, Any]:
+        answer = self.http.post("/oauth2/introspect", data={"token": token}, auth=RESOURCE_SERVER)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def browser(self) -> Browser:
+        return Browser(self.base)
+
+    def login(self, account: str = "alice@example.com", **values: Any) -> dict[str, Any]:
+        """Ask, approve, redeem; the token response."""
+        asked = self.ask(**values).json()
+        self.browser().decide(asked["user_code"], account=account)
+        answer = self.redeem(asked["device_code"], values.get("client_id", "demo-agent"))
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def console(self, account: str = "alice@example.com") -> dict[str, str]:
+        """The Authorization header of a human's console, for the account API."""
+        token = self.login(
+            account, client_id="demo-console", scope="openid sessions:manage offline_access", resource=self.account
+        )
+        return {"Authorization": f"Bearer {token['access_token']}"}
+
+
+def claims(token: str) -> dict[str, Any]:
+    """The claims of a JWT, unverified."""
+    part = token.split(".")[1]
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return found
+
+
+@contextmanager
+def serve(database: Path, clock: Callable[[], float], listener: socket.socket, **settings: Any) -> Iterator[str]:
+    """An authority on `listener` until the block ends."""
+    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    config = AuthorityConfig(
+        issuer=base,
+        database=database,
+        resources=(f"{base}/mcp", f"{base}/account"),
+        resource_server=RESOURCE_SERVER,
+        clock=clock,
+        **settings,
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(Starlette(routes=create_authority(config)), log_level="error", lifespan="off")
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield base
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_house(tmp_path: Path, clock: Clock) -> Callable[..., Any]:
+    """Start an authority, and again on the same port with the same state."""
+    port = 0
+
+    @contextmanager
+    def make(database: str = "state.db", **settings: Any) -> Iterator[House]:
+        nonlocal port
+        listener = socket.create_server(("127.0.0.1", port))
+        port = listener.getsockname()[1]
+        path = tmp_path / database
+        with serve(path, clock, listener, **settings) as base, httpx2.Client(base_url=base, timeout=10) as http:
+            yield House(base, clock, path, http)
+
+    return make
+
+
+@pytest.fixture
+def house(make_house: Callable[..., Any]) -> Iterator[House]:
+    with make_house() as house:
+        yield house
+
+
+@pytest.fixture
+def read_claims() -> Callable[[str], dict[str, Any]]:
+    return claims

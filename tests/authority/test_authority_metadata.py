@@ -1,0 +1,76 @@
+"""What the authority says of itself, and its key."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+
+import httpx2
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from demo.authority import AuthorityConfig, create_authority
+
+
+def test_both_discovery_documents_name_this_issuer_and_only_endpoints_that_answer(house):
+    document = house.http.get("/.well-known/oauth-authorization-server").json()
+    assert document == house.http.get("/.well-known/openid-configuration").json()
+    assert document["issuer"] == house.base
+    assert "authorization_endpoint" not in document
+    assert document["response_types_supported"] == []
+    assert document["authorization_details_types_supported"] == ["shop_spending"]
+    assert document["grant_types_supported"] == ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
+    for name, url in document.items():
+        if name.endswith("_endpoint") or name == "jwks_uri":
+            assert httpx2.post(url).status_code != 404, name
+
+
+def test_access_and_id_tokens_verify_against_the_published_key(house):
+    keys = house.http.get("/oauth2/jwks").json()
+    assert "d" not in keys["keys"][0] and keys["keys"][0]["alg"] == "ES256"
+    token = house.login(authorization_details=house.spending())
+    found = jwt.decode(token["access_token"], KeySet.import_key_set(keys), algorithms=["ES256"])
+    assert found.header["typ"] == "at+jwt"
+    assert found.header["kid"] == keys["keys"][0]["kid"]
+    told = jwt.decode(token["id_token"], KeySet.import_key_set(keys), algorithms=["ES256"])
+    assert (told.claims["aud"], told.claims["email"]) == ("demo-agent", "alice@example.com")
+    assert house.introspect(token["id_token"]) == {"active": False}
+
+
+def test_key_and_sessions_survive_a_restart(make_house):
+    with make_house() as house:
+        keys = house.http.get("/oauth2/jwks").json()
+        token = house.login()
+    with make_house() as house:
+        assert house.http.get("/oauth2/jwks").json() == keys
+        assert house.introspect(token["access_token"])["active"] is True
+        assert house.refresh(token["refresh_token"]).status_code == 200
+    with make_house("another.db") as house:
+        assert house.http.get("/oauth2/jwks").json() != keys
+
+
+def test_no_token_or_code_lies_in_the_state_file_and_only_its_owner_reads_it(house):
+    asked = house.ask().json()
+    house.browser().decide(asked["user_code"])
+    token = house.redeem(asked["device_code"]).json()
+    kept = b"".join(path.read_bytes() for path in house.database.parent.glob("state.db*"))
+    assert b"authority_refresh_tokens" in kept
+    for secret in (asked["device_code"], asked["user_code"], token["access_token"], token["refresh_token"]):
+        assert secret.encode() not in kept
+    assert stat.S_IMODE(house.database.stat().st_mode) == 0o600
+
+
+def test_an_issuer_in_the_clear_is_loopback_only(tmp_path):
+    for issuer in ("http://shop.example", "http://127.0.0.1:1/", "ftp://127.0.0.1"):
+        with pytest.raises(ValueError, match="issuer"):
+            create_authority(AuthorityConfig(issuer, tmp_path / "x.db", (), ("a", "b")))
+
+
+def test_importing_the_authority_is_light():
+    script = (
+        "import sys, demo.authority; print({m.split('.')[0] for m in sys.modules} & {'authlib', 'starlette', 'jinja2'})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,307 @@
+"""The pages: what they show, what they never do by themselves, and who is kept out."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+
+def waiting(house, asked) -> bool:
+    """Whether the request is still undecided (asked late enough not to be told to slow down)."""
+    house.clock.forward(30)
+    return house.redeem(asked["device_code"]).json().get("error") == "authorization_pending"
+
+
+def test_the_consent_page_says_who_asks_for_what_in_whose_name(house):
+    asked = house.ask(authorization_details=house.spending(6000)).json()
+    browser = house.browser()
+    page = browser.consent(asked["user_code"])
+    shown = browser.forms.shown
+    assert page.status_code == 200
+    assert shown["client"] == ["Shirt Agent"]
+    assert shown["account"] == ["alice@example.com"]
+    assert shown["code"] == [asked["user_code"]]
+    assert shown["limit"] == ["60.00 USD"]
+    assert shown["scope"] == ["openid", "shop:read", "orders:read", "shop:buy", "offline_access"]
+    for text in (
+        "piece of software",
+        "Does your terminal show this code?",
+        "Did you start this?",
+        house.shop,
+        "Spend up to",
+    ):
+        assert text in page.text
+    assert browser.forms.form("/device/consent")["buttons"] == [("decision", "approve"), ("decision", "deny")]
+
+
+def test_a_page_without_a_limit_shows_none(house):
+    browser = house.browser()
+    browser.consent(house.ask().json()["user_code"])
+    assert "limit" not in browser.forms.shown
+    assert "No spending limit was named" in browser.page.text
+
+
+def test_scopes_the_human_or_the_client_may_not_have_are_listed_as_left_out_and_are_not_granted(house):
+    asked = house.ask(scope="openid demo:mode audit:read sessions:manage").json()
+    browser = house.browser()
+    page = browser.consent(asked["user_code"], account="mallory@example.org")
+    assert browser.forms.shown["scope"] == ["openid"]
+    assert "Asked for, and left out" in page.text
+    for name in ("demo:mode", "audit:read", "sessions:manage"):
+        assert f"<code>{name}</code>" in page.text
+    browser.submit("/device/consent", decision="approve")
+    assert house.redeem(asked["device_code"]).json()["scope"] == "openid"
+
+
+def test_where_nothing_can_be_granted_there_is_nothing_to_approve(house):
+    asked = house.ask(scope="sessions:manage").json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    assert browser.forms.form("/device/consent")["buttons"] == [("decision", "deny")]
+    assert browser.submit("/device/consent", decision="approve").status_code == 409
+    assert waiting(house, asked)
+
+
+def test_a_revoked_agent_is_not_approved_before_it_is_reinstated(house, read_claims):
+    agent = read_claims(house.login()["access_token"])["act"]["sub"]
+    console = house.console()
+    house.http.post("/account/revoke", json={"kind": "agent", "id": agent}, headers=console)
+    asked = house.ask().json()
+    browser = house.browser()
+    assert "Reinstate" in browser.consent(asked["user_code"]).text
+    assert browser.submit("/device/consent", decision="approve").status_code == 409
+    house.http.post("/account/reinstate", json={"kind": "agent", "id": agent}, headers=console)
+    assert browser.submit("/device/consent", decision="approve").status_code == 200
+    assert house.redeem(asked["device_code"]).status_code == 200
+
+
+@pytest.mark.parametrize("spell", [str.lower, lambda c: c.replace("-", ""), lambda c: f" {c[:2]} {c[2:]} ".lower()])
+def test_a_code_may_be_typed_in_any_case_with_or_without_its_dash(house, spell):
+    asked = house.ask().json()
+    browser = house.browser()
+    browser.consent(spell(asked["user_code"]))
+    assert browser.forms.shown["code"] == [asked["user_code"]]
+
+
+def test_a_link_with_the_code_filled_in_decides_nothing_however_often_it_is_opened(house):
+    asked = house.ask().json()
+    browser = house.browser()
+    browser.consent(house.ask().json()["user_code"])  # signed in
+    for _ in range(3):
+        for path in ("/device", "/device/sign-in", "/device/consent"):
+            page = browser.get(path, user_code=asked["user_code"], decision="approve", account="alice@example.com")
+            assert page.status_code == 200
+    assert waiting(house, asked)
+    page = browser.get(asked["verification_uri_complete"].removeprefix(house.base))
+    assert browser.forms.form("/device")["fields"]["user_code"] == asked["user_code"]
+
+
+@pytest.mark.parametrize("csrf", [None, "", "0" * 64, "é"])
+@pytest.mark.parametrize("path", ["/device", "/device/sign-in", "/device/consent"])
+def test_a_form_without_this_browsers_token_changes_nothing(house, path, csrf):
+    asked = house.ask().json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    data = {"user_code": asked["user_code"], "decision": "approve", "account": "grace@example.com"}
+    answer = browser.http.post(path, data=data if csrf is None else {**data, "csrf": csrf})
+    assert answer.status_code == 403
+    assert browser.get("/device/consent", user_code=asked["user_code"]).status_code == 200
+    assert browser.forms.shown["account"] == ["alice@example.com"]
+    assert waiting(house, asked)
+
+
+def test_one_browsers_token_is_no_good_in_another(house):
+    asked = house.ask().json()
+    mine, theirs = house.browser(), house.browser()
+    mine.consent(asked["user_code"])
+    theirs.consent(asked["user_code"], account="grace@example.com")
+    stolen = mine.forms.form("/device/consent")["fields"]
+    assert theirs.http.post("/device/consent", data={**stolen, "decision": "approve"}).status_code == 403
+    assert waiting(house, asked)
+
+
+def test_a_form_posted_from_another_origin_is_refused_even_with_the_token(house):
+    asked = house.ask().json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    data = {**browser.forms.form("/device/consent")["fields"], "decision": "approve"}
+    for origin in ("http://127.0.0.1:1", "https://evil.example", "null"):
+        assert browser.http.post("/device/consent", data=data, headers={"Origin": origin}).status_code == 403
+    assert waiting(house, asked)
+    assert browser.http.post("/device/consent", data=data, headers={"Origin": house.base}).status_code == 200
+
+
+def test_a_decision_needs_a_signed_in_browser(house):
+    asked = house.ask().json()
+    browser = house.browser()
+    browser.get("/device")
+    csrf = browser.forms.form("/device")["fields"]["csrf"]
+    data = {"csrf": csrf, "user_code": asked["user_code"], "decision": "approve"}
+    assert browser.http.post("/device/consent", data=data).url.path == "/device/sign-in"
+    assert waiting(house, asked)
+
+
+def test_signing_in_changes_the_cookie_so_that_a_planted_one_gets_nobodys_session(house):
+    browser = house.browser()
+    browser.get("/device")
+    planted = browser.http.cookies["authority_browser"]
+    asked = house.ask().json()
+    browser.consent(asked["user_code"])
+    assert browser.http.cookies["authority_browser"] != planted
+    with httpx2.Client(base_url=house.base, cookies={"authority_browser": planted}) as thief:
+        answer = thief.get("/device/consent", params={"user_code": asked["user_code"]})
+        assert answer.headers["location"].startswith("/device/sign-in")
+
+
+def test_switching_the_account_signs_out_and_asks_again(house):
+    asked = house.ask().json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    before = browser.http.cookies["authority_browser"]
+    browser.submit("/device/sign-in", switch="1")
+    assert browser.page.url.path == "/device/sign-in"
+    with httpx2.Client(base_url=house.base, cookies={"authority_browser": before}) as old:
+        assert old.get("/device/consent", params={"user_code": asked["user_code"]}).status_code == 303
+    browser.submit("/device/sign-in", account="grace@example.com")
+    assert browser.forms.shown["account"] == ["grace@example.com"]
+
+
+def test_a_browser_stays_signed_in_for_an_hour(house):
+    browser = house.browser()
+    browser.consent(house.ask().json()["user_code"])
+    house.clock.forward(3599)
+    asked = house.ask().json()
+    assert browser.get("/device/consent", user_code=asked["user_code"]).url.path == "/device/consent"
+    house.clock.forward(1)
+    assert browser.get("/device/consent", user_code=asked["user_code"]).url.path == "/device/sign-in"
+
+
+@pytest.mark.parametrize(("first", "second"), [("approve", "deny"), ("deny", "approve"), ("approve", "approve")])
+def test_going_back_and_deciding_again_says_that_it_is_decided(house, first, second):
+    asked = house.ask().json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    fields = browser.forms.form("/device/consent")["fields"]
+    assert browser.submit("/device/consent", decision=first).status_code == 200
+    again = browser.http.post("/device/consent", data={**fields, "decision": second})
+    assert again.status_code == 409
+    assert f"Already {'approved' if first == 'approve' else 'denied'}" in again.text
+    assert browser.get("/device/consent", user_code=asked["user_code"]).status_code == 409
+    status = house.redeem(asked["device_code"]).status_code
+    assert status == (200 if first == "approve" else 400)
+
+
+def test_of_two_windows_that_decide_at_once_one_is_the_first(house):
+    asked = house.ask().json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    fields = browser.forms.form("/device/consent")["fields"]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(lambda n: browser.http.post("/device/consent", data={**fields, "decision": "approve"}), range(6))
+        )
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 5
+    with sqlite3.connect(house.database) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM authority_sessions").fetchone() == (1,)
+
+
+def test_the_outcome_says_what_happened_and_what_the_terminal_does(house):
+    approved = house.browser().decide(house.ask().json()["user_code"], "approve").text
+    assert "Approved" in approved and "may now act for you" in approved and "Your terminal notices" in approved
+    denied = house.browser().decide(house.ask().json()["user_code"], "deny").text
+    assert "Denied" in denied and "got nothing" in denied and "Your terminal says that you denied it" in denied
+
+
+def test_an_expired_code_can_be_neither_found_nor_approved(house):
+    asked = house.ask().json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    house.clock.forward(600)
+    late = browser.submit("/device/consent", decision="approve")
+    assert (late.status_code, "has expired" in late.text) == (410, True)
+    assert browser.get("/device/consent", user_code=asked["user_code"]).status_code == 410
+
+
+def test_a_wrong_code_is_said_to_be_wrong_and_may_be_corrected(house):
+    asked = house.ask().json()
+    browser = house.browser()
+    browser.get("/device")
+    for wrong in ("BCDF-GHJK", "short", "AEIO-UAEI", "1234-5678", "<script>"):
+        assert browser.submit("/device", user_code=wrong).status_code == 400
+        assert "No request has this code" in browser.page.text and "<script>" not in browser.page.text
+    assert browser.submit("/device", user_code=asked["user_code"]).url.path == "/device/sign-in"
+
+
+def test_guessing_codes_ends_after_ten_wrong_ones_a_minute_on_every_page_and_in_every_browser(house):
+    asked = house.ask().json()
+    known = house.browser()
+    known.consent(asked["user_code"])
+    for n in range(10):
+        browser = house.browser()
+        browser.get("/device")
+        wrong = "BCDF-GHJ" + "BCDFGHJKLM"[n]
+        if n % 2:
+            assert browser.submit("/device", user_code=wrong).status_code == 400
+        else:
+            known.get("/device/consent", user_code=wrong)
+    refused = known.get("/device/consent", user_code=asked["user_code"])
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "60"
+    assert "Too many wrong codes" in refused.text and "Wait 60 seconds" in refused.text
+    browser = house.browser()
+    browser.get("/device")
+    assert browser.submit("/device", user_code=asked["user_code"]).status_code == 429
+    house.clock.forward(60)
+    assert known.get("/device/consent", user_code=asked["user_code"]).status_code == 200
+
+
+def test_every_page_refuses_frames_scripts_and_caches(house):
+    asked = house.ask().json()
+    browser = house.browser()
+    pages = [browser.get("/device"), browser.get("/device/sign-in", user_code=asked["user_code"])]
+    pages += [browser.consent(asked["user_code"]), browser.http.post("/device/consent", data={})]
+    pages += [browser.submit("/device/consent", decision="deny"), browser.http.get("/device/style.css")]
+    redirect = httpx2.get(f"{house.base}/device/consent")
+    assert [page.status_code for page in (*pages, redirect)] == [200, 200, 200, 403, 200, 200, 303]
+    for page in (*pages, redirect):
+        assert page.headers["content-security-policy"] == (
+            "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        )
+        assert page.headers["x-frame-options"] == "DENY"
+        assert page.headers["cache-control"] == "no-store"
+        assert page.headers["x-content-type-options"] == "nosniff"
+        assert page.headers["referrer-policy"] == "same-origin"
+    for page in pages[:5]:
+        assert '<html lang="en">' in page.text and "<main>" in page.text
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|https?://(?!127\.0\.0\.1)", page.text)
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(house):
+    cookie = httpx2.get(f"{house.base}/device").headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Path=/device" in cookie
+
+
+def test_what_a_link_fills_in_is_escaped(house):
+    page = house.browser().get("/device", user_code='"><script>alert(1)</script>')
+    assert "<script" not in page.text
+    assert "&#34;&gt;&lt;script&gt;" in page.text
+
+
+def test_no_redirect_leaves_the_origin(house):
+    browser = house.browser()
+    browser.get("/device/sign-in", user_code="//evil.example")
+    fields = browser.forms.form("/device/sign-in")["fields"]
+    answer = browser.http.post(
+        "/device/sign-in", data={**fields, "account": "alice@example.com"}, follow_redirects=False
+    )
+    assert answer.headers["location"] == "/device/consent?user_code=%2F%2Fevil.example"
+
+
+def test_an_unreadable_form_gets_a_page_and_not_a_traceback(house):
+    for content, kind in ((b"{}", "application/json"), (b"csrf=a&csrf=b", "application/x-www-form-urlencoded")):
+        answer = house.http.post("/device", content=content, headers={"Content-Type": kind})
+        assert answer.status_code == 400 and "cannot be read" in answer.text
