@@ -51,7 +51,7 @@ def _title(given: tuple[Decision, ...], canvas: Canvas) -> None:
 def _columns(canvas: Canvas) -> tuple[int, int, int, int]:
     """Widths of who, through, what and how it went; a wide line has room for the consent too."""
     if canvas.wide:
-        return 24, 16, 20, 20
+        return 18, 12, 20, 18
     how = 9
     return canvas.room - 17 - 13 - 20 - how, 13, 20, how
 

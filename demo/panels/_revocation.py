@@ -19,7 +19,8 @@ def revocation(given: Revocation) -> Page:
             canvas.title("refused", f"The {given.kind} was revoked, and the next call was still allowed")
         else:
             canvas.title("allowed", f"Taken back: the next call was refused {span(given.seconds)} later")
-        canvas.field("revoked", f"{given.kind} {given.id}")
+        named = given.id.startswith(given.kind)
+        canvas.field("revoked", given.id if named else f"{given.kind} {given.id}")
         shown = after or given.before
         if shown is not None:
             canvas.field("of", who(shown))

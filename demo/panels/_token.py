@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from rich.cells import cell_len
+
 from demo.evidence import Claim, TokenView
 from demo.panels._page import Canvas, Page
 from demo.panels._values import left, many
@@ -32,7 +36,7 @@ def token(given: TokenView, now: float) -> Page:
             canvas.prose(f"{canvas.glyphs.refused} {problem}", "strong refused", at_most=1)
         if len(given.problems) > 3:
             canvas.line((f"{canvas.glyphs.ellipsis} {many(len(given.problems) - 3, 'more problem')}", "refused"))
-        canvas.field("token", f"{given.masked}, {many(given.length, 'character')}", "quiet")
+        canvas.field("token", _masked(given), "quiet")
         if given.header:
             canvas.list("header", [f"{name} {value}" for name, value in given.header], at_most=1)
         if given.kind == "jwt":
@@ -45,19 +49,29 @@ def token(given: TokenView, now: float) -> Page:
     return Page(draw)
 
 
+def _masked(given: TokenView) -> str:
+    """The masked token with its length, which the mask may tell already."""
+    told = str(given.length) in given.masked
+    return given.masked if told else f"{given.masked}, {many(given.length, 'character')}"
+
+
 def _answer(given: TokenView, now: float) -> tuple[State, str]:
+    if given.kind == "opaque" and len(given.problems) <= 1 and not _over(given, now):
+        return "unverified", "Opaque: only its authority can say what it is worth"
     if given.problems:
         return "refused", f"Not to be trusted: {given.problems[0]}"
-    if given.expires_at is not None and given.expires_at <= now:
+    if given.expires_at is not None and _over(given, now):
         return "refused", f"Not to be used: {left(given.expires_at, now)}"
-    if given.kind == "opaque":
-        return "unverified", "Opaque: only its authority can say what it is worth"
     if not given.signature:
         return "unverified", "Claimed, not verified: anyone could have written this"
     agent = given.claim("act.sub")
     if agent:
         return "allowed", "Genuine: an agent acts for a human"
     return "allowed", f"Genuine: issued to {given.claim('client_id') or 'its client'}"
+
+
+def _over(given: TokenView, now: float) -> bool:
+    return given.expires_at is not None and given.expires_at <= now
 
 
 def _claims(given: TokenView, canvas: Canvas) -> None:
@@ -94,11 +108,21 @@ def _claim(claim: Claim, sources: list[str], canvas: Canvas) -> None:
     source = claim.against or "a check of the agent's own"
     number = str(sources.index(source) + 1) if claim.verified and len(sources) > 1 else ""
     mark = f"{canvas.glyphs.mark(state)}{number}"
-    name, value = (12, canvas.room - 15) if canvas.narrow else (13, 28 if not canvas.wide else 46)
+    name, value = (12, canvas.room - 15) if canvas.narrow else (22, 40) if canvas.wide else (13, 25)
     parts = [(f"{mark:<3}", state), (canvas.cell(claim.name, name), "quiet")]
     if canvas.narrow:
         canvas.line(*parts, canvas.short(claim.value or "(empty)", value))
-        canvas.line((canvas.short(claim.meaning, canvas.room - 3), "quiet"), indent=5)
+        canvas.line((canvas.short(_brief(claim.meaning, canvas.room - 3), canvas.room - 3), "quiet"), indent=5)
         return
-    meaning = "".join(canvas.wrapped(claim.meaning, canvas.room - 3 - name - 1 - value - 2, 1))
+    rest = canvas.room - 3 - name - 1 - value - 2
+    meaning = "".join(canvas.wrapped(_brief(claim.meaning, rest), rest, 1))
     canvas.line(*parts, " ", canvas.cell(claim.value or "(empty)", value), "  ", (meaning, "quiet"))
+
+
+def _brief(meaning: str, room: int) -> str:
+    """The meaning as it is where it fits, else without its sources in brackets, else only whose role it is here."""
+    if cell_len(meaning) <= room:
+        return meaning.rstrip(".")
+    bare = re.sub(r"\s*\([^()]*\)", "", meaning).rstrip(".")
+    _, here, role = bare.rpartition("; here ")
+    return role if here and cell_len(bare) > room else bare

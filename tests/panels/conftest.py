@@ -55,7 +55,7 @@ def decision(**changes: Any) -> Decision:
         audit_id="audit_01JBQX3M8V", at=NOW, verdict="allow", gate="limits", rule="allowed",
         reason="Alice's agent may buy, and this purchase is within what she allowed.",
         tool="buyMcpShopItem", arguments="sha256:5f2c", user="user_01ALICE", username="alice@example.com",
-        agent="agent_01SHIRT", client="demo-agent", session="session_01A", consent="consent_01A",
+        agent="agent_7k3vqm5h2n4xwz6b", client="demo-agent", session="session_01A", consent="consent_5j2tqzr8w4nxk7ma",
         token_id="jti_01A", order_id="order_01A",
     )  # fmt: skip
     return replace(given, **changes)
@@ -114,21 +114,27 @@ EXCHANGE = Exchange(
 SIGNED = f"signature, JWKS of {BASE}/oauth2/jwks"
 CLAIMS = (
     Claim("iss", BASE, "who issued it", True, SIGNED),
-    Claim("sub", "user_01ALICE", "the human who granted it", True, SIGNED),
+    Claim("sub", "user_01ALICE", "Whose authority this is (RFC 7519 section 4.1.2); here the human.", True, SIGNED),
     Claim("aud", f"{BASE}/mcp", "where it is good", True, f"this shop's resource {BASE}/mcp"),
     Claim("client_id", "demo-agent", "the agent's software", True, SIGNED),
-    Claim("act.sub", "agent_01SHIRT", "the agent instance that acts", True, SIGNED),
-    Claim("sid", "session_01A", "the session the consent opened", True, SIGNED),
+    Claim(
+        "act.sub",
+        "agent_01SHIRT",
+        "The agent that acts for the human (RFC 8693 section 4.1); here the agent.",
+        True,
+        SIGNED,
+    ),
+    Claim("sid", "session_01A", "The session that the human's consent opened (OpenID Connect).", True, SIGNED),
     Claim("consent_id", "consent_01A", "the consent behind it", True, SIGNED),
-    Claim("scope", "openid shop:read shop:buy", "what it may do", True, SIGNED),
+    Claim("scope", "openid shop:read shop:buy", "What it may be used for (RFC 8693 section 4.2).", True, SIGNED),
     Claim("jti", "jti_01A", "this very token", True, SIGNED),
     Claim("exp", str(int(NOW) + 252), "good until", True, "this machine's clock"),
     Claim("iat", str(int(NOW) - 48), "issued at", True, SIGNED),
     Claim("auth_time", str(int(NOW) - 60), "when the human signed in", True, SIGNED),
 )
 UNCHECKED = tuple(replace(claim, verified=False, against=None) for claim in CLAIMS)
-TOKEN = TokenView("jwt", "eyJhbG…(812)…9f2c", 812, (("alg", "ES256"), ("typ", "at+jwt"), ("kid", "k1")), CLAIMS,
-                  f"key kid=k1 of {BASE}/oauth2/jwks", (), ("openid", "shop:read", "shop:buy"), NOW + 252)  # fmt: skip
+TOKEN = TokenView("jwt", "eyJhbG...9f2c (812 characters)", 812,
+                  (("alg", "ES256"), ("typ", "at+jwt"), ("kid", "k1")), CLAIMS, f"key kid=k1 of {BASE}/oauth2/jwks", (), ("openid", "shop:read", "shop:buy"), NOW + 252)  # fmt: skip
 CHAIN = Chain("alice@example.com", "user_01ALICE", "Shirt Agent", "demo-agent", "session_01A", "consent_01A",
               "bought a shirt for 25.00 USD", "jti_01A", ("openid", "shop:read", "shop:buy"), Money(6000), NOW,
               f"token claims, verified against {SIGNED}", "RFC 8693: sub is the human, act.sub the agent")  # fmt: skip

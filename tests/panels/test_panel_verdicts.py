@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from demo import panels
-from demo.evidence import Revocation
+from demo.evidence import GATES, Revocation
 from demo.panels.fit import drawn
 from demo.panels.theme import STYLES
 
@@ -130,3 +130,22 @@ def test_checks_that_passed_are_left_out_before_those_that_did_not(evidence: dic
     assert len(lines) <= 20
     assert any("✗ port" in line for line in lines)
     assert any("more checks not shown" in line for line in lines)
+
+
+def test_an_opaque_token_is_not_called_false_for_being_opaque(evidence: dict[str, Any]) -> None:
+    opaque = replace(evidence["TOKEN"], kind="opaque", claims=(), header=(), signature=None, problems=("it is opaque",))
+    assert drawn(panels.token(opaque, evidence["NOW"]), 80)[0].strip().startswith("? Opaque: only its authority")
+    assert drawn(panels.token(opaque, evidence["NOW"] + 999), 80)[0].strip().startswith("✗ Not to be trusted")
+
+
+def test_a_token_past_its_end_is_refused_even_where_nobody_named_it_a_problem(evidence: dict[str, Any]) -> None:
+    lines = drawn(panels.token(evidence["TOKEN"], evidence["NOW"] + 264), 80)
+    assert lines[0].strip() == "✗ Not to be used: expired 12 s ago"
+
+
+def test_every_gate_before_the_one_that_refused_has_passed_and_none_after_was_reached(evidence: dict[str, Any]) -> None:
+    for stop, gate in enumerate(GATES):
+        refusal = replace(evidence["SCOPE"], gate=gate, rule=f"{gate}.x")
+        [path] = [line for line in drawn(panels.decision(refusal), 80) if "standing" in line and "allowlist" in line]
+        for number, name in enumerate(GATES):
+            assert f"{'✓' if number < stop else '✗' if number == stop else '·'} {name}" in path
