@@ -11,6 +11,7 @@ from typing import Any
 from talk.lines import Where
 from talk.reading import SLUG, Problem, Source, nearest
 from talk.step import TITLE_LONGEST, Step, read_step
+from talk.steps import KINDS
 from talk.topics import TOPICS
 
 FENCE = "+++"
@@ -93,8 +94,9 @@ def resolve(beat: Beat, source: Source, beats: Mapping[str, Beat]) -> Beat:
             source.wrong(("needs",), f"needs names an unknown beat '{need}'", do)
     bought = {f"{need}/{s.id}": s for need in beat.needs if need in beats for s in beats[need].steps if _buys(s)}
     steps: list[Step] = []
-    # A needed beat whose file is broken has no steps; that is its own problem, told once.
-    unreadable = [need for need in beat.needs if need in beats and not beats[need].steps]
+    # Where a step or a needed beat could not be read, that is the problem, and it is told already.
+    unreadable = any(need in beats and not beats[need].steps for need in beat.needs)
+    unreadable |= any(step.do not in KINDS for step in beat.steps)
     for position, step in enumerate(beat.steps):
         if "same_as" in step.options and not unreadable:
             step = _repeated(source, ("steps", position), step, beat.id, bought)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from talk.beat import Beat
 from talk.lines import Where
@@ -76,44 +77,62 @@ def read_plan(path: Path, shown: str, text: str, beats: Mapping[str, Beat], prob
     title = source.text((), table, "title", TITLE_LONGEST)
     minutes = source.minutes((), table)
     sections: list[Section] = []
-    planned: list[PlannedBeat] = []
+    places: dict[Where, PlannedBeat | None] = {}
     for index, entry in enumerate(source.tables((), table, "sections")):
         where: Where = ("sections", index)
         source.known(where, entry, ("title", "minutes", "beats"))
         section = Section(source.text(where, entry, "title", TITLE_LONGEST), source.minutes(where, entry))
-        lasts: list[float] = []
-        for position, slot in enumerate(source.tables(where, entry, "beats")):
-            place = (*where, "beats", position)
-            source.known(place, slot, ("id", "minutes", "speaker"))
-            beat_id = source.text(place, slot, "id", TITLE_LONGEST)
-            speaker = source.text(place, slot, "speaker", TITLE_LONGEST)
-            slot_minutes = source.minutes(place, slot)
-            lasts.append(slot_minutes)
-            if beat_id in beats:
-                _check_place(source, place, beats[beat_id], [before.beat.id for before in planned])
-                planned.append(PlannedBeat(beats[beat_id], slot_minutes, speaker, section.title))
-            elif beat_id:
-                do = f"write one of: {', '.join(beats)}{nearest(beat_id, beats)}"
-                source.wrong((*place, "id"), f"unknown beat '{beat_id}'", do)
-        _check_sum(source, where, f"the section '{section.title}'", "its beats", section.minutes, lasts)
         sections.append(section)
+        slots = list(enumerate(source.tables(where, entry, "beats")))
+        places |= {
+            (*where, "beats", n): _place(source, (*where, "beats", n), slot, section, beats) for n, slot in slots
+        }
+        lasts = [slot.get("minutes") for _, slot in slots]
+        _check_sum(source, where, f"the section '{section.title}'", "its beats", section.minutes, lasts)
     _check_sum(source, (), "the plan", "its sections", minutes, [section.minutes for section in sections])
-    return Plan(path.stem, title, minutes, tuple(sections), tuple(planned))
+    _check_order(source, places, beats)
+    planned = tuple(place for place in places.values() if place is not None)
+    return Plan(path.stem, title, minutes, tuple(sections), planned)
 
 
-def _check_place(source: Source, place: Where, beat: Beat, before: list[str]) -> None:
-    if beat.id in before:
-        do = "leave one of them out: a run's cursor is a beat's id"
-        source.wrong((*place, "id"), f"the beat '{beat.id}' is in this plan twice", do)
-    for need in beat.needs:
-        if need not in before and need != beat.id:
-            do = f"put {need} somewhere before {beat.id}"
-            source.wrong((*place, "id"), f"the beat '{beat.id}' needs '{need}', which does not come before it", do)
+def _place(
+    source: Source, where: Where, slot: dict[str, Any], section: Section, beats: Mapping[str, Beat]
+) -> PlannedBeat | None:
+    source.known(where, slot, ("id", "minutes", "speaker"))
+    beat_id = source.text(where, slot, "id", TITLE_LONGEST)
+    speaker = source.text(where, slot, "speaker", TITLE_LONGEST)
+    minutes = source.minutes(where, slot)
+    if beat_id in beats:
+        return PlannedBeat(beats[beat_id], minutes, speaker, section.title)
+    if beat_id:
+        do = f"write one of: {', '.join(beats)}{nearest(beat_id, beats)}"
+        source.wrong((*where, "id"), f"unknown beat '{beat_id}'", do)
+    return None
 
 
-def _check_sum(source: Source, where: Where, what: str, parts: str, wanted: float, lasts: list[float]) -> None:
-    total = sum(lasts)
+def _check_order(source: Source, places: Mapping[Where, PlannedBeat | None], beats: Mapping[str, Beat]) -> None:
+    before: set[str] = set()
+    for where, planned in places.items():
+        if planned is None:
+            continue
+        beat = planned.beat
+        if beat.id in before:
+            do = "leave one of them out: a run's cursor is a beat's id"
+            source.wrong((*where, "id"), f"the beat '{beat.id}' is in this plan twice", do)
+        # A need that seems to be missing may be the very beat whose name is misspelt, which is told already.
+        for need in beat.needs if None not in places.values() else ():
+            if need in beats and need != beat.id and need not in before:
+                do = f"put {need} somewhere before {beat.id}"
+                what = f"the beat '{beat.id}' needs '{need}', which does not come before it"
+                source.wrong((*where, "id"), what, do)
+        before.add(beat.id)
+
+
+def _check_sum(source: Source, where: Where, what: str, parts: str, wanted: float, lasts: list[Any]) -> None:
     # A length that could not be read is a problem of its own, and its sum would only be a second one.
-    if wanted and lasts and all(lasts) and abs(wanted - total) > _SLACK_MINUTES:
+    if not wanted or not lasts or not all(isinstance(one, int | float) and one > 0 for one in lasts):
+        return
+    total = sum(lasts)
+    if abs(wanted - total) > _SLACK_MINUTES:
         do = f"write minutes = {total:g} here, or change {parts}"
         source.wrong((*where, "minutes"), f"{what} lasts {wanted:g} minutes, but {parts} add up to {total:g}", do)
