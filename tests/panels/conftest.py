@@ -134,7 +134,8 @@ CLAIMS = (
 )
 UNCHECKED = tuple(replace(claim, verified=False, against=None) for claim in CLAIMS)
 TOKEN = TokenView("jwt", "eyJhbG...9f2c (812 characters)", 812,
-                  (("alg", "ES256"), ("typ", "at+jwt"), ("kid", "k1")), CLAIMS, f"key kid=k1 of {BASE}/oauth2/jwks", (), ("openid", "shop:read", "shop:buy"), NOW + 252)  # fmt: skip
+                  (("alg", "ES256"), ("typ", "at+jwt"), ("kid", "k1")), CLAIMS, f"key kid=k1 of {BASE}/oauth2/jwks",
+                  (), ("openid", "shop:read", "shop:buy"), NOW + 252)  # fmt: skip
 CHAIN = Chain("alice@example.com", "user_01ALICE", "Shirt Agent", "demo-agent", "session_01A", "consent_01A",
               "bought a shirt for 25.00 USD", "jti_01A", ("openid", "shop:read", "shop:buy"), Money(6000), NOW,
               f"token claims, verified against {SIGNED}", "RFC 8693: sub is the human, act.sub the agent")  # fmt: skip
