@@ -37,6 +37,3 @@ SCOPES: Final = tuple(dict.fromkeys([*TOOL_SCOPES.values(), AUDIT_SCOPE]))
 """Every scope that means something at this resource, for its metadata."""
 
 ADMIN_ROLE: Final = "admin"
-
-HANDSHAKE: Final = frozenset({"initialize", "notifications/initialized", "server/discover", "ping"})
-"""Methods that only open a conversation. A banned user's agent may still open one, to say `prettyPlease` in it."""

@@ -151,7 +151,7 @@ class Authority:
             raise AuthorityUnknown(f"its metadata has no {name}")
         scheme = urlsplit(url).scheme
         if scheme != "https" and not (scheme == "http" and urlsplit(self.issuer).scheme == "http"):
-            raise AuthorityUnknown(f"its {name} is not safe to use")
+            raise AuthorityUnknown(f"its {name} is unsafe")
         return url
 
     async def _read_keys(self, *, again: bool = False) -> dict[str, VerificationKey]:

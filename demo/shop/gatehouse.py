@@ -10,7 +10,7 @@ import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import anyio
 
@@ -67,14 +67,14 @@ class Gatehouse:
     async def limit(self, case: Case, call: Call) -> tuple[Ruling, Usage]:
         """Gate 5, for a tool call: counts it, then asks."""
         rate_ok = await self.database.run(self._rates.hit, case.token.caller)
-        usage = await self.usage(case.token, rate_ok=rate_ok, key=call.arguments.get("idempotencyKey"))
+        usage = await self.usage(case.token, rate_ok=rate_ok, key=call.idempotency_key)
         return policy.within_limits(case, usage), usage
 
-    async def usage(self, token: TokenFacts, *, rate_ok: bool, key: Any = None) -> Usage:
+    async def usage(self, token: TokenFacts, *, rate_ok: bool, key: str | None = None) -> Usage:
         """How much of its limits a caller has used."""
         rate = await self.database.run(self._rates.use, token.caller)
         used = await self.database.read(ledger.spent, token.account)
-        replay = isinstance(key, str) and await self.database.read(ledger.find_replay, token.account, key) is not None
+        replay = await self.database.read(ledger.find_replay, token.account, key) is not None
         limit = token.spending_limit
         return Usage(
             rate_ok=rate_ok,

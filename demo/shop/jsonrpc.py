@@ -55,6 +55,13 @@ class Call:
         return self.method == "tools/call"
 
     @property
+    def idempotency_key(self) -> str | None:
+        """The purchase's key, or None where there is none that could have been used."""
+        key = self.arguments.get("idempotencyKey")
+        # JSON may hold half a surrogate pair, which is no text: no database takes it.
+        return key if isinstance(key, str) and not any("\ud800" <= character <= "\udfff" for character in key) else None
+
+    @property
     def digest(self) -> str | None:
         """A digest of the arguments for the audit trail; they themselves may hold a postal address."""
         return digest(self.arguments) if self.is_tool_call else None

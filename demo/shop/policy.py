@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from demo.evidence import LimitUse, Money, Verdict
-from demo.shop.catalog import BUY, HANDSHAKE, PRETTY_PLEASE
+from demo.shop.catalog import BUY, PRETTY_PLEASE
 
 Fault = Literal["missing", "malformed", "signature"]
 """Why nothing that a token claims may be believed."""
@@ -155,7 +155,10 @@ def check_token(case: Case) -> Ruling | None:
 
 
 def check_standing(case: Case) -> Ruling | None:
-    """Gate 2: is what the human granted still granted? Not to know is to refuse."""
+    """Gate 2: is what the human granted still granted? Not to know is to refuse.
+
+    The shop's own ban stops tools from being run. Listing them stays open: an agent must be able to find the one
+    tool that lifts the ban."""
     standing, token = case.standing, case.token
     if standing is None or not standing.known:
         why = standing.detail if standing else "not asked"
@@ -176,7 +179,7 @@ def check_standing(case: Case) -> Ruling | None:
                 return deny("standing", "user", "This user's agents were all stopped.", "Ask for reinstatement.")
             case _:
                 return deny("standing", "token", "The authority says that this token no longer holds.", LOGIN_AGAIN)
-    if standing.banned and case.tool != PRETTY_PLEASE and case.method is not None and case.method not in HANDSHAKE:
+    if standing.banned and case.method == "tools/call" and case.tool != PRETTY_PLEASE:
         return deny("standing", "banned", "This user is banned from the shop.", f"Call {PRETTY_PLEASE} and mean it.")
     return None
 

@@ -193,7 +193,8 @@ class World:
             headers.setdefault("mcp-name", params["name"])
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
-        return self.http.post(self.base + path, json=body, headers=headers, **extra)
+        headers["content-type"] = "application/json"
+        return self.http.post(self.base + path, content=json.dumps(body), headers=headers, **extra)
 
     def call(self, tool: str, arguments: dict[str, Any] | None = None, **options: Any) -> httpx2.Response:
         """One tool call, by hand."""
@@ -247,23 +248,32 @@ def refusal(answer: httpx2.Response) -> dict[str, Any]:
     return decision
 
 
+@pytest.fixture(scope="session")
+def authority_server() -> Iterator[FakeAuthority]:
+    """One authority for all tests; each begins with a new state of it (see `open_world`)."""
+    port = free_port()
+    authority = FakeAuthority(f"http://127.0.0.1:{port}")
+    with serving(authority.app(), port):
+        yield authority
+
+
 @pytest.fixture
-def open_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+def open_world(tmp_path: Path, authority_server: FakeAuthority) -> Iterator[Callable[..., World]]:
     """Opens worlds; settings of the shop as keyword arguments. All are closed when the test ends."""
     from contextlib import ExitStack
 
     with ExitStack() as stack:
 
         def start(**settings: Any) -> World:
-            issuer_port, shop_port = free_port(), free_port()
+            shop_port = free_port()
             base = f"http://127.0.0.1:{shop_port}"
-            authority = FakeAuthority(f"http://127.0.0.1:{issuer_port}", issuer_base=base)
+            authority = authority_server
+            authority.__dict__.update(FakeAuthority(authority.issuer, issuer_base=base).__dict__)
             authority.users = {
                 "user_alice": {"username": "alice@example.com", "name": "Alice Ito", "roles": []},
                 "user_grace": {"username": "grace@example.com", "name": "Grace Okoro", "roles": ["admin"]},
                 "user_mallory": {"username": "mallory@example.org", "name": "Mallory Crane", "roles": []},
             }
-            stack.enter_context(serving(authority.app(), issuer_port))
             clock = SimpleNamespace(ahead=0.0)
             config = ShopConfig(
                 base_url=base,
