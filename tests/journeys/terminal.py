@@ -1,0 +1,84 @@
+"""A command in a terminal of its own (a pty), so that it believes a person is watching."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.conftest import Command
+
+ROOT = Path(__file__).parent.parent.parent
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
+
+
+class Terminal:
+    """Runs `demo ARGUMENTS` in a pty of the given size. `screen` is everything that it wrote so far, unescaped."""
+
+    def __init__(self, demo: Command, *arguments: str, width: int = 80, height: int = 24) -> None:
+        import fcntl
+        import pty
+        import struct
+        import termios
+
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        environment = demo.environment() | {"TERM": "xterm-256color", "BROWSER": "true"}
+        environment.pop("COLUMNS", None)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "demo", *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            cwd=ROOT,
+            start_new_session=True,
+            # The pty must be the controlling terminal, or Ctrl-C typed into it reaches nobody.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(slave)
+        self._written = b""
+
+    @property
+    def screen(self) -> str:
+        return _ESCAPES.sub("", self._written.decode("utf-8", "replace"))
+
+    def until(self, pattern: str, timeout: float = 40.0) -> re.Match[str]:
+        """Read on until `pattern` is on the screen."""
+        deadline = time.monotonic() + timeout
+        while (found := re.search(pattern, self.screen)) is None:
+            assert self._read(deadline), f"{pattern!r} never came. The screen:\n{self.screen}"
+        return found
+
+    def type(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def wait(self, timeout: float = 60.0) -> int:
+        """Read to the end; the exit code."""
+        deadline = time.monotonic() + timeout
+        while self._read(deadline):
+            pass
+        return self.process.wait(timeout=max(0.1, deadline - time.monotonic()))
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(timeout=5)
+        os.close(self._master)
+
+    def _read(self, deadline: float) -> bool:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([self._master], [], [], left)[0]:
+            return False
+        try:
+            chunk = os.read(self._master, 65536)
+        except OSError:  # the other side is closed: Linux says EIO
+            return False
+        self._written += chunk
+        return bool(chunk)

@@ -1,0 +1,77 @@
+"""`kill -9` at any instant loses nothing: each beat is played to its end, the cursor is right, nothing is bought twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from talk.script import load_talk
+
+if TYPE_CHECKING:
+    from tests.conftest import Command
+
+KILLS_PER_BEAT = 2
+SEED = 20260728
+
+
+def orders(state: Path) -> list[str]:
+    """The idempotency keys of every order in the shop's ledger, in the order in which they were placed."""
+    with sqlite3.connect(f"file:{state / 'server.sqlite3'}?mode=ro", uri=True) as ledger:
+        placed = ledger.execute("SELECT COUNT(*) FROM shop_orders").fetchone()[0]
+        keys = [row[0] for row in ledger.execute("SELECT key FROM shop_keys ORDER BY rowid")]
+    assert placed == len(keys), "an order was placed without the key that was asked for"
+    return keys
+
+
+def test_every_beat_is_played_to_its_end_and_nothing_is_bought_twice(demo: Command) -> None:
+    beats = [planned.beat.id for planned in load_talk(None).plan("problem-first").beats]
+    chance = random.Random(SEED)
+    killed = 0
+    for number, beat in enumerate(beats, 1):
+        for _ in range(KILLS_PER_BEAT):
+            process = demo.start("next")
+            time.sleep(chance.uniform(0.05, 1.6))
+            process.send_signal(signal.SIGKILL)
+            process.communicate(timeout=10)
+            where = status(demo)
+            if process.returncode != -signal.SIGKILL and where["done"]:
+                break  # it was faster than the kill, and so the beat is over
+            killed += 1
+            assert where["beat"] in (beat, beats[number - 2] if number > 1 else None), "the cursor jumped"
+        where = status(demo)
+        if not (where["beat"] == beat and where["done"]):
+            finished = demo("next", timeout=120)
+            assert finished.returncode == 0, f"{beat}: {finished.stdout}\n{finished.stderr}"
+        where = status(demo)
+        assert (where["beat"], where["done"], where["number"]) == (beat, True, number)
+    assert killed >= len(beats) // 2, "hardly anything was killed: the test proved nothing"
+    bought = orders(demo.state)
+    assert len(bought) == len(set(bought))
+    wanted = {"authless/purchase", "authless/another", "buy/first", "limits/second"}
+    assert {key.split("/", 1)[1] for key in bought} == wanted
+
+
+def status(demo: Command) -> dict[str, object]:
+    told = demo("status", "--json")
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    return {"beat": found.get("beat"), "done": found.get("done", False), "number": found.get("number")}
+
+
+def test_two_demo_next_at_once_play_one_beat_and_say_so(demo: Command) -> None:
+    assert demo("next").returncode == 0
+    both: list[subprocess.Popen[str]] = [demo.start("next"), demo.start("next")]
+    told = [process.communicate(timeout=90) for process in both]
+    codes = sorted(process.returncode for process in both)
+    if codes == [0, 3]:
+        assert any("another demo command is playing" in errors for _, errors in told)
+        assert status(demo)["number"] == 2
+    else:  # one was over before the other began
+        assert codes == [0, 0]
+        assert status(demo)["number"] == 3
