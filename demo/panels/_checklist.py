@@ -27,7 +27,11 @@ def checklist(rows: Sequence[Check]) -> Page:
         else:
             canvas.title("allowed", f"Ready: {many(len(rows), 'check')}")
         kept = list(rows)
-        while not canvas.narrow and sum(map(_rows, kept)) + (len(kept) < len(rows)) > canvas.left and len(kept) > 1:
+        while (
+            not canvas.narrow
+            and sum(_rows(row, canvas) for row in kept) + (len(kept) < len(rows)) > canvas.left
+            and len(kept) > 1
+        ):
             weight = {"skip": 0, "ok": 1, "warn": 2}
             lightest = min(weight.get(row[0], 3) for row in kept)
             kept.pop(max(index for index, row in enumerate(kept) if weight.get(row[0], 3) == lightest))
@@ -39,8 +43,10 @@ def checklist(rows: Sequence[Check]) -> Page:
     return Page(draw)
 
 
-def _rows(row: Check) -> int:
-    return 2 if row[3] else 1
+def _rows(row: Check, canvas: Canvas) -> int:
+    scratch = canvas.apart(canvas.width)
+    _check(row, scratch)
+    return len(scratch.lines)
 
 
 def _check(row: Check, canvas: Canvas) -> None:
@@ -49,11 +55,12 @@ def _check(row: Check, canvas: Canvas) -> None:
     mark = canvas.glyphs.warning if given == "warn" else canvas.glyphs.mark(state)
     width = 12 if canvas.narrow else 18
     rest = canvas.room - width - 4
-    about = "".join(canvas.wrapped(detail, rest, 1))
+    about = canvas.wrapped(detail, rest, 2) or [""]
     plain = "quiet" if state == "none" else ""
-    canvas.line((mark, f"strong {state}"), " ", (canvas.cell(name, width), plain), "  ", (about, "quiet"))
-    if fix:
-        indent = MARGIN + 2 + width + 2
-        arrow = canvas.glyphs.arrow
-        line = "".join(canvas.wrapped(fix, canvas.width - indent - MARGIN - len(arrow) - 1, 1))
-        canvas.line((f"{arrow} ", "quiet"), (line, "strong"), indent=indent)
+    canvas.line((mark, f"strong {state}"), " ", (canvas.cell(name, width), plain), "  ", (about[0], "quiet"))
+    indent = MARGIN + 2 + width + 2
+    for line in about[1:]:
+        canvas.line((line, "quiet"), indent=indent)
+    arrow = f"{canvas.glyphs.arrow} "
+    for number, line in enumerate(canvas.wrapped(fix or "", rest - len(arrow), 2)):
+        canvas.line((arrow if number == 0 else " " * len(arrow), "quiet"), (line, "strong"), indent=indent)
