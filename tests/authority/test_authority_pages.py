@@ -263,7 +263,7 @@ def test_every_page_refuses_frames_scripts_and_caches(house):
     asked = house.ask().json()
     browser = house.browser()
     pages = [browser.get("/device"), browser.get("/device/sign-in", user_code=asked["user_code"])]
-    pages += [browser.consent(asked["user_code"]), browser.http.post("/device/consent", data={})]
+    pages += [browser.consent(asked["user_code"]), browser.http.post("/device/consent", data={"csrf": "x"})]
     pages += [browser.submit("/device/consent", decision="deny"), browser.http.get("/device/style.css")]
     redirect = httpx2.get(f"{house.base}/device/consent")
     assert [page.status_code for page in (*pages, redirect)] == [200, 200, 200, 403, 200, 200, 303]
@@ -305,3 +305,23 @@ def test_an_unreadable_form_gets_a_page_and_not_a_traceback(house):
     for content, kind in ((b"{}", "application/json"), (b"csrf=a&csrf=b", "application/x-www-form-urlencoded")):
         answer = house.http.post("/device", content=content, headers={"Content-Type": kind})
         assert answer.status_code == 400 and "cannot be read" in answer.text
+
+
+INK = ("ink", "quiet", "good", "bad")
+PAIRS = [(ink, ground) for ink in INK for ground in ("ground", "card")]
+PAIRS += [("ink", "note"), ("bad", "bad-ground"), ("on", "good"), ("on", "bad"), ("card", "ink"), ("quiet", "note")]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_stands_out_from_its_ground_in_both_schemes(house, scheme):
+    style = house.http.get("/device/style.css").text
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", style.split("prefers-color-scheme: dark")[scheme]))
+
+    def luminance(name: str) -> float:  # WCAG 2.2, "relative luminance"
+        parts = [int(colours[name][at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    for ink, ground in PAIRS:
+        high, low = sorted((luminance(ink), luminance(ground)), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, ground)  # WCAG 2.2 success criterion 1.4.3, level AA

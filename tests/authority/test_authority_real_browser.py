@@ -1,0 +1,69 @@
+"""The pages in a real browser: forms that it really sends, focus that it really shows, no script at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+
+
+@pytest.fixture
+def chromium() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=30_000)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+def test_a_human_types_a_code_signs_in_switches_account_and_approves_without_script(house, chromium, width, height):
+    asked = house.ask(authorization_details=house.spending()).json()
+    context = chromium.new_context(viewport={"width": width, "height": height}, java_script_enabled=False)
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    sent: list[tuple[str | None, str]] = []
+    page.on("request", lambda request: sent.append((request.headers.get("origin"), request.url)))
+    page.goto(asked["verification_uri"])
+    page.get_by_label("Code").fill(asked["user_code"].lower())
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Mallory Crane").click()
+    page.get_by_role("button", name="Switch account").click()
+    page.get_by_role("button", name="Alice Ito").click()
+    assert page.locator("[data-show=account]").inner_text() == "alice@example.com"
+    approve = page.get_by_role("button", name="Approve").bounding_box()
+    deny = page.get_by_role("button", name="Deny").bounding_box()
+    assert (approve["width"], approve["height"], approve["y"]) == (deny["width"], deny["height"], deny["y"])
+    assert approve["height"] >= 44  # a thumb's width
+    assert approve["x"] >= 0 and deny["x"] + deny["width"] <= width  # nothing to scroll sideways for
+    page.get_by_role("button", name="Approve").click()
+    assert page.get_by_role("heading", name="Approved").is_visible()
+    assert house.redeem(asked["device_code"]).status_code == 200
+    # A server that refuses foreign origins (docs/wire.md) sees its own in every form.
+    assert {origin for origin, _ in sent if origin is not None} == {house.base}
+    assert all(url.startswith(house.base) for _, url in sent)
+
+
+def test_everything_can_be_reached_and_seen_by_keyboard(house, chromium):
+    asked = house.ask().json()
+    page = chromium.new_page()
+    page.set_default_timeout(10_000)
+    page.goto(asked["verification_uri_complete"])
+    page.keyboard.press("Enter")  # the code is filled in and has the focus
+    page.wait_for_url("**/device/sign-in*")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/device/consent*")
+    reached = []
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.innerText"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert reached == ["Not you? Switch account", "Approve", "Deny"]
