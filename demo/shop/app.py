@@ -32,8 +32,7 @@ def build(config: ShopConfig) -> Shop:
         ledger.restock(connection, config.stock)
     authority = Authority(config.issuer, timeout=config.authority_timeout)
     gatehouse = Gatehouse(config, database, authority)
-    # What the SDK says of every refused argument belongs in no demo's terminal.
-    logging.getLogger("mcp").setLevel(logging.ERROR)
+    _leave_logging_to_the_application()
     behind_protected, behind_open = _mcp_server(config, database), _mcp_server(config, database)
     protected = ProtectedDoor(gatehouse, _mcp_app(behind_protected, "/mcp", config))
     opened = OpenDoor(gatehouse, _mcp_app(behind_open, "/open/mcp", config))
@@ -54,6 +53,15 @@ def build(config: ShopConfig) -> Shop:
         *audit.routes(gatehouse),
     ]
     return Shop(config, routes, lifespan)
+
+
+def _leave_logging_to_the_application() -> None:
+    """Nothing of ours or the SDK's is printed unless the application says where: without a handler, Python itself
+    would write warnings to stderr, in the middle of what is on screen."""
+    for name in ("mcp", "demo.shop"):
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
 
 
 def _mcp_server(config: ShopConfig, database: Database) -> ShopServer:

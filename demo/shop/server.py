@@ -28,6 +28,8 @@ class ShopServer(MCPServer[Any]):
     """An MCP server whose tool results carry `demo/decision` and `demo/limits` in their `_meta`."""
 
     def __init__(self) -> None:
+        root = logging.getLogger()
+        handlers, level = root.handlers[:], root.level
         super().__init__(
             name="machine-identity-demo-shop",
             title="Conference T-shirt shop",
@@ -36,6 +38,9 @@ class ShopServer(MCPServer[Any]):
             log_level="ERROR",
             subscriptions=False,
         )
+        # The SDK's constructor has every log of the process printed to stderr; that is the application's to decide.
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

@@ -9,11 +9,12 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -152,8 +153,6 @@ class FakeAuthority:
 
 
 def _form(part: str) -> str:
-    from urllib.parse import quote
-
     return quote(part, safe="")
 
 
@@ -172,6 +171,7 @@ class World:
     database: Path
     http: httpx2.Client
     restart: Callable[..., None]
+    stop: Callable[[], None]
     clock: SimpleNamespace
 
     def token(self, **changes: Any) -> str:
@@ -224,7 +224,7 @@ class World:
             headers = {"authorization": f"Bearer {token}"} if token else {}
             async with (
                 httpx2.AsyncClient(headers=headers, timeout=10, trust_env=False) as http,
-                Client(streamable_http_client(self.base + path, http_client=http), mode=mode) as client,  # type: ignore[arg-type]
+                Client(streamable_http_client(self.base + path, http_client=http), mode=mode) as client,
             ):
                 result = await client.call_tool(tool, arguments)
                 assert isinstance(result, CallToolResult)
@@ -260,8 +260,6 @@ def authority_server() -> Iterator[FakeAuthority]:
 @pytest.fixture
 def open_world(tmp_path: Path, authority_server: FakeAuthority) -> Iterator[Callable[..., World]]:
     """Opens worlds; settings of the shop as keyword arguments. All are closed when the test ends."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
 
         def start(**settings: Any) -> World:
@@ -285,7 +283,7 @@ def open_world(tmp_path: Path, authority_server: FakeAuthority) -> Iterator[Call
             )
             running = stack.enter_context(_Restartable(replace(config, **settings)))
             http = stack.enter_context(httpx2.Client(timeout=20, trust_env=False))
-            return World(base, authority, config.database, http, running.restart, clock)
+            return World(base, authority, config.database, http, running.restart, running.stop, clock)
 
         yield start
 
@@ -295,16 +293,22 @@ class _Restartable:
 
     def __init__(self, config: ShopConfig) -> None:
         self.config = config
+        self._serving: AbstractContextManager[None] | None = None
 
     def __enter__(self) -> _Restartable:
         self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._serving.__exit__(None, None, None)
+        self.stop()
+
+    def stop(self) -> None:
+        if self._serving is not None:
+            self._serving.__exit__(None, None, None)
+            self._serving = None
 
     def restart(self, **changes: Any) -> None:
-        self._serving.__exit__(None, None, None)
+        self.stop()
         self.config = replace(self.config, **changes)
         self._start()
 

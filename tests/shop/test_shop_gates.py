@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from demo.shop import policy
+
 
 def test_a_human_who_is_not_on_the_allowlist_is_refused_whatever_they_consented_to(world: Any, said: Any) -> None:
     for answer in (
@@ -278,6 +280,30 @@ def test_the_metadata_says_where_authority_comes_from(world: Any) -> None:
         assert document["authorization_servers"] == [world.authority.issuer]
         assert "shop:buy" in document["scopes_supported"]
         assert document["bearer_methods_supported"] == ["header"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "claims", "rule"),
+    [
+        ("check_token", {"aud": "elsewhere"}, "token.audience"),
+        ("check_standing", {"jti": "jti_gone"}, "standing.session"),
+        ("check_allowlist", {"sub": "user_mallory"}, "allowlist.user"),
+        ("check_scope", {"scope": "openid"}, "scope.insufficient"),
+        ("check_rate", {"act": {"sub": "agent_busy"}}, "limits.rate"),
+    ],
+)
+def test_without_a_gate_what_it_refuses_comes_in(
+    open_world: Any, said: Any, monkeypatch: pytest.MonkeyPatch, gate: str, claims: dict[str, Any], rule: str
+) -> None:
+    """No gate is there twice, and none of the tests above would pass without the gate that it is about."""
+    world = open_world(rate_calls=2)
+    world.authority.revoked["jti_gone"] = "session"
+    for _ in range(2):
+        world.call("getUserInfo", token=world.token(act={"sub": "agent_busy"}))
+    claims = {"act": {"sub": "agent_idle"}, **claims}
+    assert said(world.call("getUserInfo", token=world.token(**claims)))["rule"] == rule
+    monkeypatch.setattr(policy, gate, lambda *_: None)
+    assert world.call("getUserInfo", token=world.token(**claims)).status_code == 200
 
 
 def test_the_package_is_light_to_import() -> None:

@@ -278,7 +278,9 @@ def test_the_ledger_holds_where_the_gates_are_broken(
     assert count(world) == 2
 
 
-def test_an_order_that_cannot_be_finished_is_not_begun(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_that_cannot_be_finished_is_not_begun(
+    world: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     real = ledger._receipt
 
     def crash(*args: Any, **kwargs: Any) -> Any:
@@ -291,6 +293,7 @@ def test_an_order_that_cannot_be_finished_is_not_begun(world: Any, monkeypatch: 
     assert (entry["tool"], entry["verdict"], entry["order_id"]) == ("buyMcpShopItem", "allow", None)
     monkeypatch.setattr(ledger, "_receipt", real)
     assert order_of(world.buy(token=world.token(), key="k"))["replayed"] is False
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("mode", ["2026-07-28", "auto", "legacy"])
