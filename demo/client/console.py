@@ -1,0 +1,144 @@
+"""The human's own console: see what agents hold, take it back, give standing back, read the audit trail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from demo.client.agent import Agent
+from demo.client.fetch import Answer, fetch
+from demo.client.outcome import read_decision
+from demo.client.refusal import OAuthRefused
+from demo.client.store import TokenStore
+from demo.client.tokens import StoredToken, money, number
+from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.evidence import Decision, SessionView
+
+if TYPE_CHECKING:
+    from demo.client.sample_human import SampleHuman
+
+SCOPES = ("openid", "audit:read", "sessions:manage", "offline_access")
+CLIENT = "demo-console"
+
+
+class Console:
+    """The human in control at one server, with a token of the human's own: it acts for nobody, so it has no `act`.
+
+    Args:
+        server: the base URL of a shop whose authority offers the account API of docs/wire.md.
+        store: where its token is kept, in the slot "console".
+        timeout: seconds for one method.
+    """
+
+    def __init__(self, server: str, *, store: TokenStore, timeout: float = 15.0) -> None:
+        self.server = server.rstrip("/")
+        self.agent = Agent(
+            server, store=store, slot="console", client_id=CLIENT, name="Control room", timeout=timeout
+        )
+        self._account_token: StoredToken | None = None
+
+    def signed_in(self) -> bool:
+        """Whether there is a token that the authority still renews, or that has not ended yet."""
+        try:
+            self.agent.token()
+            return self._account().access_token != ""
+        except AuthorityRefused:
+            return False
+
+    def sign_in(self, human: SampleHuman) -> StoredToken:
+        """Sign `human` in on the authority's pages.
+
+        Raises:
+            AuthorityRefused: the authority refuses.
+        """
+        self._account_token = None
+        login = self.agent.start_login(SCOPES, resources=(f"{self.server}/mcp", f"{self.server}/account"))
+        human.decide(
+            login.code.verification_uri_complete or login.code.verification_uri, login.code.user_code, approve=True
+        )
+        return self.agent.finish_login(login, timeout=30.0)
+
+    def sessions(self) -> tuple[SessionView, ...]:
+        """The sessions that the human's consents opened, oldest first.
+
+        Raises:
+            AuthorityRefused, ServerUnreachable: the account API does not open, or does not answer.
+        """
+        answer = self._account_call("GET", "/account/sessions", None)
+        listed = (answer.json or {}).get("sessions")
+        return tuple(_session(entry) for entry in listed or () if isinstance(entry, dict))
+
+    def revoke(self, kind: str, id: str) -> None:
+        """Take a session's, an agent's or a user's authority back.
+
+        Raises:
+            AuthorityRefused: there is no such one, or it is not this human's.
+        """
+        self._account_call("POST", "/account/revoke", {"kind": kind, "id": id})
+
+    def reinstate(self, kind: str, id: str) -> None:
+        """Give an agent's or a user's standing back.
+
+        Raises:
+            as `revoke`.
+        """
+        self._account_call("POST", "/account/reinstate", {"kind": kind, "id": id})
+
+    def audit(self, after: str | None = None, limit: int = 200) -> tuple[Decision, ...]:
+        """The audit trail, oldest first.
+
+        Args:
+            after: only entries later than this one.
+            limit: how many at most.
+
+        Raises:
+            AuthorityRefused: the token does not open it.
+        """
+        query = urlencode({"limit": limit} | ({"after": after} if after else {}))
+        answer = self._request(lambda: self.agent.token(), "GET", f"/audit?{query}", None)
+        entries = (answer.json or {}).get("entries")
+        found = (read_decision(entry) for entry in entries or ())
+        return tuple(decision for decision in found if decision is not None)
+
+    def _account(self) -> StoredToken:
+        # The stored token is for the shop; the account API wants one of its own (RFC 8707 section 2.2).
+        if self._account_token is None or self._account_token.expires_at - 5 < time.time():
+            self._account_token = self.agent.refresh(resource=f"{self.server}/account", keep=False)
+        return self._account_token
+
+    def _account_call(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
+        return self._request(self._account, method, path, body)
+
+    def _request(
+        self, token: Callable[[], StoredToken], method: str, path: str, body: dict[str, Any] | None
+    ) -> Answer:
+        held = token().access_token
+        url = f"{self.server}{path}"
+        answer = self.agent.http(lambda http: fetch(http, method, url, server=self.server, token=held, body=body))
+        if answer.status == 404 and answer.json is None:
+            raise ServerUnreachable(f"{url} does not exist", do="this server has no such API")
+        if answer.status != 200:
+            raise OAuthRefused(
+                f"{path.partition('?')[0]} refuses",
+                oauth_error=answer.oauth_error or f"http_{answer.status}",
+                why=answer.oauth_why,
+                do="sign in again: demo reset, or name what exists",
+            )
+        return answer
+
+
+def _session(entry: dict[str, Any]) -> SessionView:
+    scopes = entry.get("scopes")
+    return SessionView(
+        id=str(entry.get("id", "")),
+        consent=str(entry.get("consent", "")),
+        agent=str(entry.get("agent", "")),
+        client=str(entry.get("client", "")),
+        client_name=str(entry.get("client_name", "")),
+        scopes=tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else (),
+        created_at=number(entry.get("created_at")) or 0.0,
+        revoked_at=number(entry.get("revoked_at")),
+        spending_limit=money(entry.get("spending_limit")),
+    )

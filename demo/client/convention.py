@@ -1,0 +1,53 @@
+"""Which claim names the human and which the agent: issuers differ, and a reader must say what it assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+_WORKOS_HOSTS = ("authkit.app", "workos.com")
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Who is who in a token, and by which convention; a party that the token does not name is empty."""
+
+    human: str
+    human_claim: str
+    agent: str
+    agent_claim: str
+    convention: str
+
+
+def parties(claims: Mapping[str, Any]) -> Parties:
+    """Read the human and the agent out of a token's claims."""
+    subject = _text(claims.get("sub"))
+    client = _text(claims.get("client_id")) or _text(claims.get("azp"))
+    act = claims.get("act")
+    actor = _text(act.get("sub")) if isinstance(act, Mapping) else ""
+    if actor and _workos_agent(claims, subject, actor):
+        return Parties(actor, "act.sub", subject, "sub", "WorkOS agent tokens: act.sub is the delegating human, sub the agent")
+    if actor:
+        return Parties(subject, "sub", actor, "act.sub", "RFC 8693 section 4.1: sub is the human, act.sub the agent")
+    if subject and subject == client:
+        return Parties("", "", subject, "sub", "RFC 9068 section 5: sub is the client itself, no human is in it")
+    return Parties(subject, "sub", "", "", "RFC 9068 section 2.2: sub is the human, and no agent is named")
+
+
+def _workos_agent(claims: Mapping[str, Any], subject: str, actor: str) -> bool:
+    """Identifiers that say what they are decide; where they do not, WorkOS's own issuers are known by name."""
+    if actor.startswith("user_") or subject.startswith("agent_"):
+        return not subject.startswith("user_")
+    if actor.startswith("agent_") or subject.startswith("user_"):
+        return False
+    try:
+        host = urlsplit(_text(claims.get("iss"))).hostname or ""
+    except ValueError:
+        return False
+    return any(host == known or host.endswith(f".{known}") for known in _WORKOS_HOSTS)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,246 @@
+"""The device flow (RFC 8628) with resource indicators (RFC 8707) and a spending limit (RFC 9396)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from demo.client.fetch import Answer, fetch
+from demo.client.origins import is_loopback, origin
+from demo.client.refusal import NoConnection, OAuthRefused, TimedOut
+from demo.client.safe_text import safe_text
+from demo.client.tokens import StoredToken, number, read_token_response, spending_details
+from demo.evidence import AuthorityMetadata, DeviceCode, Money
+
+if TYPE_CHECKING:
+    import httpx2
+
+GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+TICK = 0.2
+"""Seconds between two calls of `on_wait`."""
+
+_SLOWEST = 60.0
+
+OnWait = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class DeviceLogin:
+    """A device login under way: the code to show, and what it takes to fetch the token."""
+
+    code: DeviceCode
+    device_code: str = field(repr=False)
+    issuer: str
+    token_endpoint: str
+    client_id: str
+    resource: str | None
+    server: str
+
+
+async def ask(
+    client: httpx2.AsyncClient,
+    authority: AuthorityMetadata,
+    *,
+    server: str,
+    client_id: str,
+    name: str,
+    scopes: Sequence[str],
+    resources: Sequence[str],
+    spending: Money | None,
+) -> DeviceLogin:
+    """Ask for a device code (RFC 8628 section 3.1).
+
+    Args:
+        authority: where; it must name a device authorization endpoint.
+        name: this client's own name, for the code's record.
+        resources: what the token is for; the first one becomes the first token's audience.
+        spending: the limit to ask for, None for none.
+
+    Raises:
+        OAuthRefused: the authority refuses, offers no device flow, or its answer cannot be used.
+        ServerUnreachable: it does not answer.
+    """
+    endpoint = authority.device_authorization_endpoint
+    if endpoint is None or not authority.token_endpoint:
+        offered = ", ".join(authority.grant_types_supported)
+        raise OAuthRefused(
+            f"the authority {authority.issuer} offers no device login",
+            oauth_error="unsupported",
+            why=f"its metadata names no device_authorization_endpoint (RFC 8628 section 4); it offers {offered}",
+            do="demo login --browser, if it offers authorization_code; or another --server",
+        )
+    form = [("client_id", client_id), ("scope", " ".join(scopes))]
+    form += [("resource", resource) for resource in resources]
+    if spending is not None and resources:
+        form.append(("authorization_details", spending_details(spending, resources[0])))
+    answer = await fetch(client, "POST", endpoint, server=server, form=form)
+    received = time.time()
+    if answer.status != 200 or answer.json is None:
+        raise refused(answer, f"the authority refuses a device code to {client_id}", "check the scopes asked for")
+    given = answer.json
+    device_code, user_code, uri = (given.get(key) for key in ("device_code", "user_code", "verification_uri"))
+    uri = given.get("verification_url") if uri is None else uri  # an early draft's name, still in use
+    lasts, interval = number(given.get("expires_in")), number(given.get("interval", 5))
+    if not (isinstance(device_code, str) and isinstance(user_code, str) and isinstance(uri, str) and lasts):
+        raise _unusable("a required field is missing (RFC 8628 section 3.2)")
+    whole = given.get("verification_uri_complete")
+    for url in (uri, whole):
+        if isinstance(url, str) and (problem := _page_problem(url)):
+            raise _unusable(problem)
+    return DeviceLogin(
+        code=DeviceCode(
+            user_code=safe_text(user_code, one_line=True),
+            verification_uri=safe_text(uri, one_line=True),
+            verification_uri_complete=safe_text(whole, one_line=True) if isinstance(whole, str) else None,
+            expires_at=received + min(max(lasts, 0.0), 86400.0),
+            # An answer without one means 5 (RFC 8628 section 3.2); one out of reason must not hang or flood.
+            interval=5.0 if interval is None or interval < 0 else min(max(interval, TICK), _SLOWEST),
+            client=name,
+            scopes=tuple(scopes),
+            spending_limit=spending,
+        ),
+        device_code=device_code,
+        issuer=authority.issuer,
+        token_endpoint=authority.token_endpoint,
+        client_id=client_id,
+        resource=resources[0] if resources else None,
+        server=server,
+    )
+
+
+async def wait(
+    client: httpx2.AsyncClient,
+    login: DeviceLogin,
+    *,
+    on_wait: OnWait | None,
+    give_up: Callable[[], bool] | None,
+    seconds: float,
+) -> StoredToken:
+    """Poll until the human has decided (RFC 8628 sections 3.4 and 3.5).
+
+    Args:
+        on_wait: told the seconds left and the state ("pending", "slow_down", "no_answer") at least 4x a second.
+        give_up: asked as often; True ends the wait.
+        seconds: how long to wait at most, beside the code's own life.
+
+    Raises:
+        OAuthRefused: denied, expired, given up, or anything else the authority refuses.
+        ServerUnreachable: what answers is not the authority.
+    """
+    import anyio
+
+    state = "pending"
+    # Waits go by the monotonic clock: a corrected wall clock must neither end nor prolong one.
+    expires = time.monotonic() + login.code.expires_at - time.time()
+    until = min(expires, time.monotonic() + seconds)
+    outcome: StoredToken | None = None
+
+    async def poll() -> None:
+        nonlocal state, outcome
+        interval = login.code.interval
+        while True:
+            await anyio.sleep(interval)
+            try:
+                answer = await fetch(client, "POST", login.token_endpoint, server=login.server, form=_form(login))
+            except (TimedOut, NoConnection):
+                # Exponential backoff, "such as doubling the polling interval on each such connection timeout".
+                interval, state = min(interval * 2, _SLOWEST), "no_answer"
+                continue
+            if answer.status == 200 and answer.json is not None:
+                outcome = read_token_response(
+                    answer.json,
+                    received_at=time.time(),
+                    issuer=login.issuer,
+                    token_endpoint=login.token_endpoint,
+                    client_id=login.client_id,
+                    resource=login.resource,
+                    scope=login.code.scopes,
+                )
+                tasks.cancel_scope.cancel()
+                return
+            if answer.oauth_error == "authorization_pending":
+                state = "pending"
+            elif answer.oauth_error == "slow_down":
+                # "the interval MUST be increased by 5 seconds for this and all subsequent requests"
+                interval, state = min(interval + 5, _SLOWEST), "slow_down"
+            elif answer.status == 429 or answer.status >= 500:
+                interval, state = min(interval * 2, _SLOWEST), "no_answer"
+            else:
+                raise _ended(answer)
+
+    async def watch() -> None:
+        while True:
+            left = until - time.monotonic()
+            if on_wait is not None:
+                on_wait(max(0.0, left), state)
+            if give_up is not None and give_up():
+                raise OAuthRefused("the login was given up", oauth_error="given_up", do="demo login")
+            if left <= 0:
+                if expires <= time.monotonic():
+                    raise _expired()
+                raise OAuthRefused(
+                    f"nobody approved the login within {seconds:g} s",
+                    oauth_error="timeout",
+                    why="the consent page is still waiting for a decision",
+                    do="demo login, and approve it on the page it names",
+                )
+            await anyio.sleep(min(TICK, max(left, 0.01)))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        tasks.start_soon(poll)
+    assert outcome is not None  # the group ends with a token or raises
+    return outcome
+
+
+def refused(answer: Answer, what: str, do: str) -> OAuthRefused:
+    """An OAuth error answer as an error for a person."""
+    code = answer.oauth_error or f"http_{answer.status}"
+    return OAuthRefused(what, oauth_error=code, why=f"{code}: {answer.oauth_why}", do=do)
+
+
+def _form(login: DeviceLogin) -> list[tuple[str, str]]:
+    form = [("grant_type", GRANT), ("device_code", login.device_code), ("client_id", login.client_id)]
+    # The token request names the resource again (RFC 8707 section 2.2).
+    return [*form, ("resource", login.resource)] if login.resource else form
+
+
+def _ended(answer: Answer) -> OAuthRefused:
+    if answer.oauth_error == "access_denied":
+        return OAuthRefused(
+            "the human said no",
+            oauth_error="access_denied",
+            why="the request was denied on the consent page (RFC 8628 section 3.5)",
+            do="demo login, and approve it",
+        )
+    if answer.oauth_error == "expired_token":
+        return _expired()
+    return refused(answer, "the authority ends the login", "demo login")
+
+
+def _expired() -> OAuthRefused:
+    return OAuthRefused(
+        "the code has expired",
+        oauth_error="expired_token",
+        why="nobody approved it in time (RFC 8628 section 3.5)",
+        do="demo login, for a new code",
+    )
+
+
+def _page_problem(url: str) -> str | None:
+    where = origin(url)
+    if where is None:
+        return "its verification_uri is not an http or https URL"
+    if where[0] == "http" and not is_loopback(where[1]):
+        return "its verification_uri is plain http on another machine"
+    return None
+
+
+def _unusable(why: str) -> OAuthRefused:
+    return OAuthRefused(
+        "the authority's device code cannot be used", oauth_error="unsupported", why=why, do="check --server"
+    )
+
+

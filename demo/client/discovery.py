@@ -1,0 +1,163 @@
+"""From a refusal to who may grant: protected resource metadata (RFC 9728), then the authority's (RFC 8414)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from demo.client.fetch import Answer, fetch
+from demo.client.origins import origin, refused_url
+from demo.client.safe_text import safe_text
+from demo.errors import ServerUnreachable
+from demo.evidence import AuthorityMetadata, ResourceMetadata
+
+if TYPE_CHECKING:
+    import httpx2
+
+RESOURCE_PATH = "/.well-known/oauth-protected-resource"
+AUTHORITY_PATH = "/.well-known/oauth-authorization-server"
+OIDC_PATH = "/.well-known/openid-configuration"
+
+
+def resource_urls(server: str, hinted: str | None) -> tuple[str, ...]:
+    """Where the resource's metadata may be, in the order of MCP 2026-07-28 (authorization, section 4.1).
+
+    The `resource_metadata` of the challenge where there is one; else the well-known path with the server's
+    path inserted behind it, then at the root (RFC 9728 section 3.1).
+    """
+    if hinted:
+        return (hinted,)
+    parts = urlsplit(server)
+    base = f"{parts.scheme}://{parts.netloc}"
+    path = parts.path.rstrip("/")
+    return (f"{base}{RESOURCE_PATH}{path}", f"{base}{RESOURCE_PATH}") if path else (f"{base}{RESOURCE_PATH}",)
+
+
+def authority_urls(issuer: str) -> tuple[str, ...]:
+    """Where an issuer's metadata may be: RFC 8414 section 3.1, then OpenID Connect, inserted and appended."""
+    parts = urlsplit(issuer)
+    base = f"{parts.scheme}://{parts.netloc}"
+    path = parts.path.rstrip("/")
+    if not path:
+        return (f"{base}{AUTHORITY_PATH}", f"{base}{OIDC_PATH}")
+    return (f"{base}{AUTHORITY_PATH}{path}", f"{base}{OIDC_PATH}{path}", f"{base}{path}{OIDC_PATH}")
+
+
+def same_identifier(one: str, other: str) -> bool:
+    """Simple string comparison (RFC 3986 section 6.2.1), save that an empty path and "/" are the same."""
+
+    def rooted(url: str) -> str:
+        return f"{url}/" if url.count("/") == 2 else url
+
+    return rooted(one) == rooted(other)
+
+
+def resource_problem(told: str, server: str) -> str | None:
+    """Why metadata for `told` is not this server's (RFC 9728 section 3.3), or None.
+
+    A resource at the same origin whose path the server's lies under is accepted, as MCP's SDKs do: the
+    canonical URI of an MCP server may leave its endpoint's path out (MCP 2026-07-28, authorization).
+    """
+    if same_identifier(told, server) or told.rstrip("/") == server.rstrip("/"):
+        return None
+    if origin(told) == origin(server) and origin(told) is not None:
+        parent = urlsplit(told).path.rstrip("/") + "/"
+        if (urlsplit(server).path.rstrip("/") + "/").startswith(parent):
+            return None
+    return f"it is for {safe_text(told, one_line=True)}, not for {server} (RFC 9728 section 3.3)"
+
+
+async def find_resource(client: httpx2.AsyncClient, server: str, hinted: str | None) -> ResourceMetadata | None:
+    """The server's protected resource metadata, None where it publishes none.
+
+    Raises:
+        ServerUnreachable: a place named by the server itself cannot be fetched, or none answers.
+    """
+    answer = await _first(client, resource_urls(server, hinted), server)
+    if answer is None or answer.json is None:
+        return None
+    given = answer.json
+    resource = _text(given, "resource") or ""
+    authorities = _texts(given, "authorization_servers")
+    problem = resource_problem(resource, server)
+    if not resource:
+        problem = "it does not say which resource it is for (RFC 9728 section 2)"
+    return ResourceMetadata(
+        url=safe_text(answer.url, one_line=True),
+        resource=resource,
+        authorization_servers=authorities,
+        scopes_supported=_texts(given, "scopes_supported"),
+        name=_text(given, "resource_name"),
+        problem=problem,
+    )
+
+
+async def find_authority(client: httpx2.AsyncClient, issuer: str, *, server: str) -> AuthorityMetadata | None:
+    """The metadata of `issuer`, None where it publishes none.
+
+    Raises:
+        ServerUnreachable: no place of it answers.
+    """
+    answer = await _first(client, authority_urls(issuer), server)
+    if answer is None or answer.json is None:
+        return None
+    given = answer.json
+    told = _text(given, "issuer") or ""
+    token_endpoint = _text(given, "token_endpoint") or ""
+    problem = None
+    if not same_identifier(told, issuer):
+        problem = f"it says it is {told or 'nobody'}, not {issuer} (RFC 8414 section 3.3)"
+    endpoints = {
+        name: _text(given, name)
+        for name in (
+            "jwks_uri",
+            "device_authorization_endpoint",
+            "authorization_endpoint",
+            "revocation_endpoint",
+            "introspection_endpoint",
+            "userinfo_endpoint",
+            "registration_endpoint",
+        )
+    }
+    for name, url in {"token_endpoint": token_endpoint, **endpoints}.items():
+        if problem is None and url and (reason := refused_url(url, server=server)) is not None:
+            problem = f"its {name} must not be used: {reason}"
+    return AuthorityMetadata(
+        url=safe_text(answer.url, one_line=True),
+        issuer=told,
+        token_endpoint=token_endpoint,
+        scopes_supported=_texts(given, "scopes_supported"),
+        # Absent means authorization code and implicit (RFC 8414 section 2).
+        grant_types_supported=_texts(given, "grant_types_supported") or ("authorization_code", "implicit"),
+        problem=problem,
+        **endpoints,
+    )
+
+
+async def _first(client: httpx2.AsyncClient, urls: tuple[str, ...], server: str) -> Answer | None:
+    failure: ServerUnreachable | None = None
+    for url in urls:
+        try:
+            answer = await fetch(client, "GET", url, server=server)
+        except ServerUnreachable as error:
+            failure = failure or error
+            continue
+        if answer.status == 200 and answer.json is not None:
+            return answer
+        if answer.status != 200:
+            failure = None if answer.status < 500 else failure
+    if failure is not None:
+        raise failure
+    return None
+
+
+def _text(given: dict[str, Any], name: str) -> str | None:
+    value = given.get(name)
+    return safe_text(value, one_line=True) if isinstance(value, str) else None
+
+
+def _texts(given: dict[str, Any], name: str) -> tuple[str, ...]:
+    value = given.get(name)
+    if not isinstance(value, list):
+        return ()
+    return tuple(safe_text(item, one_line=True) for item in value if isinstance(item, str))

@@ -1,0 +1,120 @@
+"""One HTTP request of the OAuth side: bounded, redirects within the origin only, JSON expected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from demo.client.origins import origin, refused_url
+from demo.client.refusal import captive_portal, no_answer, unreachable
+from demo.client.safe_text import safe_text
+from demo.errors import ServerUnreachable
+
+if TYPE_CHECKING:
+    import httpx2
+
+REDIRECTS = 3
+"""Redirects that one request follows, all within its origin."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer: `json` is the parsed object, None where the body was no JSON object."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    json: dict[str, Any] | None
+    url: str
+
+    @property
+    def oauth_error(self) -> str:
+        """The `error` of RFC 6749 section 5.2, or the empty string."""
+        error = (self.json or {}).get("error")
+        return safe_text(error, one_line=True) if isinstance(error, str) else ""
+
+    @property
+    def oauth_why(self) -> str:
+        """`error_description`, or what else can be said."""
+        told = (self.json or {}).get("error_description")
+        return safe_text(told, one_line=True) if isinstance(told, str) and told else f"HTTP {self.status}"
+
+
+def parse_object(text: str | bytes) -> dict[str, Any] | None:
+    """`text` as a JSON object, None where it is none (or is nested beyond reason)."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def is_html(content_type: str, body: str) -> bool:
+    """Whether an answer is a web page."""
+    return "html" in content_type.lower() or body.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
+
+
+async def fetch(
+    client: httpx2.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    server: str,
+    form: list[tuple[str, str]] | None = None,
+    body: dict[str, Any] | None = None,
+    token: str | None = None,
+) -> Answer:
+    """Send one request.
+
+    Args:
+        server: the MCP server on whose behalf it goes out (`refused_url`).
+        form, body: what to send, as a form or as JSON.
+        token: a bearer token for the header.
+
+    Raises:
+        TimedOut: no complete answer in the client's time.
+        ServerUnreachable: no answer, a redirect that must not be followed, or a web page in JSON's place.
+    """
+    import httpx2
+
+    headers = {"accept": "application/json"}
+    if token is not None:
+        headers["authorization"] = f"Bearer {token}"
+    content = None if form is None else httpx2.QueryParams(form)  # keeps repeated names (RFC 8707 section 2)
+    if form is not None:
+        headers["content-type"] = "application/x-www-form-urlencoded"
+    target = url
+    for _ in range(REDIRECTS + 1):
+        if (reason := refused_url(target, server=server)) is not None:
+            raise ServerUnreachable(
+                f"{safe_text(target, one_line=True)} is not fetched",
+                why=reason,
+                do="check --server, and what the server's metadata says",
+            )
+        try:
+            response = await client.request(
+                method, target, headers=headers, content=None if content is None else str(content), json=body
+            )
+        except httpx2.TimeoutException:
+            raise no_answer(target, client.timeout.read or 0) from None
+        except (httpx2.RequestError, httpx2.InvalidURL) as error:
+            raise unreachable(target, str(error) or type(error).__name__) from None
+        if not response.has_redirect_location:
+            break
+        onward = urljoin(target, response.headers["location"])
+        if origin(onward) != origin(target) or (method != "GET" and response.status_code not in (307, 308)):
+            raise ServerUnreachable(
+                f"{safe_text(target, one_line=True)} redirects to {safe_text(onward, one_line=True)}",
+                why="a redirect away from its own origin, or one that would drop the request, is not followed",
+                do="check --server: name the URL it redirects to, if that is the one you mean",
+            )
+        target = onward
+    else:
+        raise unreachable(url, f"it redirects without end (more than {REDIRECTS} times)")
+    text = response.text
+    if is_html(response.headers.get("content-type", ""), text) and response.status_code < 400:
+        raise captive_portal(target)
+    return Answer(response.status_code, response.headers, text, parse_object(text), target)

@@ -1,0 +1,87 @@
+"""What a client does at an authority with a token it already has: renew, revoke, hand over, ask who it is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from demo.client.device import refused
+from demo.client.fetch import fetch
+from demo.client.refusal import OAuthRefused
+from demo.client.safe_text import safe_data
+from demo.client.tokens import StoredToken, read_token_response
+
+if TYPE_CHECKING:
+    import httpx2
+
+
+async def refresh(
+    client: httpx2.AsyncClient,
+    token: StoredToken,
+    *,
+    server: str,
+    resource: str | None = None,
+    requested_expires_in: int | None = None,
+) -> StoredToken:
+    """A fresh access token, and the refresh token that replaces the one just used (RFC 6749 section 6).
+
+    Args:
+        resource: another resource of those granted (RFC 8707 section 2.2); None for the one the token is for.
+        requested_expires_in: a shorter life, in seconds, where the authority knows this parameter.
+
+    Raises:
+        OAuthRefused: there is nothing to refresh with, or the authority refuses.
+        ServerUnreachable: it does not answer.
+    """
+    if token.refresh_token is None:
+        raise OAuthRefused(
+            "the token cannot be refreshed",
+            oauth_error="not_logged_in",
+            why="no refresh token came with it: offline_access was not granted",
+            do="demo login",
+        )
+    target = resource or token.resource
+    form = [("grant_type", "refresh_token"), ("refresh_token", token.refresh_token), ("client_id", token.client_id)]
+    if target:
+        form.append(("resource", target))
+    if requested_expires_in is not None:
+        form.append(("requested_expires_in", str(requested_expires_in)))
+    answer = await fetch(client, "POST", token.token_endpoint, server=server, form=form)
+    if answer.status != 200 or answer.json is None:
+        raise refused(answer, "the authority does not renew this login", "demo login")
+    return read_token_response(answer.json, received_at=time.time(), asked=token, resource=target)
+
+
+async def redeem(client: httpx2.AsyncClient, token: StoredToken, *, server: str, client_id: str) -> tuple[int, str]:
+    """Try another client's refresh token as `client_id`: (HTTP status, OAuth error code, empty where there is none)."""
+    form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token.refresh_token or ""),
+        ("client_id", client_id),
+    ]
+    answer = await fetch(client, "POST", token.token_endpoint, server=server, form=form)
+    return answer.status, answer.oauth_error
+
+
+async def revoke(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> bool:
+    """Have the authority revoke the login (RFC 7009 section 2.1): whether it confirmed."""
+    hint = "access_token" if token.refresh_token is None else "refresh_token"
+    form = [
+        ("token", token.refresh_token or token.access_token),
+        ("token_type_hint", hint),
+        ("client_id", token.client_id),
+    ]
+    return (await fetch(client, "POST", endpoint, server=server, form=form)).status == 200
+
+
+async def userinfo(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> dict[str, Any]:
+    """Who the human is (OpenID Connect Core section 5.3).
+
+    Raises:
+        OAuthRefused: the token does not open it.
+    """
+    answer = await fetch(client, "GET", endpoint, server=server, token=token.access_token)
+    if answer.status != 200 or answer.json is None:
+        raise refused(answer, "the authority does not say who the human is", "log in with the scope openid")
+    found: dict[str, Any] = safe_data(answer.json)
+    return found

@@ -1,0 +1,75 @@
+"""The agent's refusals and failures as errors a person can act on."""
+
+from __future__ import annotations
+
+from demo.client.safe_text import safe_text
+from demo.errors import AuthorityRefused, ServerUnreachable
+
+
+class OAuthRefused(AuthorityRefused):
+    """The authority refused, in OAuth's own words.
+
+    Args:
+        what, why, do: as in `DemoError`.
+        oauth_error: the error code: RFC 6749 section 5.2, RFC 8628 section 3.5 (`access_denied`,
+            `expired_token`), RFC 8707 (`invalid_target`), RFC 9396 (`invalid_authorization_details`), or, where
+            the client itself stopped, `timeout`, `given_up`, `not_logged_in` or `unsupported`.
+    """
+
+    def __init__(self, what: str, *, oauth_error: str, why: str = "", do: str = "") -> None:
+        super().__init__(what, why=why, do=do)
+        self.oauth_error = oauth_error
+
+
+class TimedOut(ServerUnreachable):
+    """The time is over and there is no complete answer."""
+
+
+class NoConnection(ServerUnreachable):
+    """No HTTP answer came at all."""
+
+
+def not_logged_in(name: str) -> OAuthRefused:
+    """Nothing is stored for this server."""
+    return OAuthRefused(
+        f"{name} has no token for this server",
+        oauth_error="not_logged_in",
+        why="no human has given it authority yet, or it logged out",
+        do="demo login",
+    )
+
+
+def captive_portal(url: str) -> ServerUnreachable:
+    """HTML came where JSON was due."""
+    return ServerUnreachable(
+        f"{safe_text(url, one_line=True)} answered with a web page where JSON was due",
+        why="a captive portal or a proxy of this network may be answering in the server's place, or this is not its URL",
+        do="open a web page in a browser to sign in to the network, or check --server",
+    )
+
+
+def not_mcp(url: str, why: str) -> ServerUnreachable:
+    """Something answers, but it does not speak MCP."""
+    return ServerUnreachable(
+        f"{safe_text(url, one_line=True)} does not answer as an MCP server",
+        why=safe_text(why, one_line=True),
+        do="check --server: it takes the server's MCP URL, often ending in /mcp",
+    )
+
+
+def no_answer(url: str, seconds: float) -> TimedOut:
+    """No complete answer in `seconds`."""
+    return TimedOut(
+        f"{safe_text(url, one_line=True)} did not answer within {seconds:g} s",
+        why="it accepted the connection but the answer did not come, or not to its end",
+        do="try again; if it stays so, restart the server (demo stop, then demo next) or check the network",
+    )
+
+
+def unreachable(url: str, why: str) -> NoConnection:
+    """No HTTP answer came."""
+    return NoConnection(
+        f"{safe_text(url, one_line=True)} cannot be reached",
+        why=safe_text(why, one_line=True),
+        do="demo doctor, or check --server and the network",
+    )

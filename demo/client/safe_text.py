@@ -1,0 +1,44 @@
+"""Text that came from a server, made safe to show: control and direction characters become visible."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# C0 without tab and newline, DEL, C1, line and paragraph separators, and the invisible characters that turn or
+# join text (the "Trojan Source" set, CVE-2021-42574), and lone surrogates, which no terminal can encode.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+_BREAKS = re.compile(r"[\t\n]")
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code < 0x20:
+        return chr(0x2400 + code)  # the control pictures, e.g. U+241B for ESC
+    if code == 0x7F:
+        return "\u2421"
+    return f"<U+{code:04X}>"
+
+
+def safe_text(text: str, *, one_line: bool = False) -> str:
+    """`text` with every control character and terminal escape replaced by a visible one.
+
+    Args:
+        text: anything that a server sent.
+        one_line: replace tabs and newlines too, for a name, a header or a claim.
+    """
+    shown = _UNSAFE.sub(_visible, text)
+    return _BREAKS.sub(_visible, shown) if one_line else shown
+
+
+def safe_data(value: Any) -> Any:
+    """A JSON value with `safe_text` applied to every string in it, keys included."""
+    if isinstance(value, str):
+        return safe_text(value)
+    if isinstance(value, dict):
+        return {safe_text(str(key), one_line=True): safe_data(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [safe_data(item) for item in value]
+    return value

@@ -1,0 +1,265 @@
+"""The sample human: decides on the authority's own pages, by HTTP, as a browser without script would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+from demo.client import bounded
+from demo.client.origins import origin
+from demo.client.refusal import OAuthRefused, no_answer, unreachable
+from demo.client.safe_text import safe_text
+from demo.client.wire import Recorder, connect
+from demo.errors import ServerUnreachable
+
+if TYPE_CHECKING:
+    import httpx2
+
+STEPS = 8
+"""Pages and redirects that one decision may take."""
+
+
+@dataclass(frozen=True)
+class ConsentPage:
+    """What the consent page showed, read from its marked-up places (`data-show`)."""
+
+    client_name: str
+    user_code: str
+    account: str
+    scopes: tuple[str, ...]
+    limit: str | None
+    """The spending limit as text, e.g. "60.00 USD"; None where the page named none."""
+
+
+@dataclass
+class _Form:
+    action: str
+    method: str
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    buttons: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _Page(HTMLParser):
+    """The forms of a page, and its marked-up places."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.forms: list[_Form] = []
+        self.shown: list[tuple[str, str]] = []
+        self.heading = ""
+        self._form: _Form | None = None
+        self._owned: dict[str, _Form] = {}
+        self._orphans: list[tuple[str, str, str]] = []
+        self._open: list[tuple[str, list[str]]] = []
+        self.feed(html)
+        for owner, name, value in self._orphans:  # buttons that name their form from outside it
+            if owner in self._owned:
+                self._owned[owner].buttons.append((name, value))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self._form = _Form(given.get("action", ""), given.get("method", "get").lower())
+            self.forms.append(self._form)
+            if "id" in given:
+                self._owned[given["id"]] = self._form
+        elif tag == "input" and self._form is not None and "name" in given and "disabled" not in given:
+            kind = given.get("type", "text").lower()
+            if kind not in ("submit", "button", "image", "reset", "file") and (
+                kind not in ("checkbox", "radio") or "checked" in given
+            ):
+                self._form.fields.append((given["name"], given.get("value", "")))
+        elif tag == "button" and given.get("type", "submit") == "submit" and "disabled" not in given:
+            if "form" in given:
+                self._orphans.append((given["form"], given.get("name", ""), given.get("value", "")))
+            elif self._form is not None:
+                self._form.buttons.append((given.get("name", ""), given.get("value", "")))
+        if "data-show" in given:
+            if "data-scope" in given:
+                self.shown.append((given["data-show"], given["data-scope"]))
+            else:
+                self._open.append((tag, []))
+                self.shown.append((given["data-show"], ""))
+        elif tag == "h1":
+            self._open.append((tag, []))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._form = None
+        if self._open and self._open[-1][0] == tag:
+            _, words = self._open.pop()
+            text = safe_text(" ".join("".join(words).split()), one_line=True)
+            if tag == "h1":
+                self.heading = text
+            else:
+                at = max(i for i, (_, value) in enumerate(self.shown) if value == "")
+                self.shown[at] = (self.shown[at][0], text)
+            if self._open:  # the words of a marked place are words of what is around it, too
+                self._open[-1][1].extend(words)
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self._open[-1][1].append(data)
+
+    def button(self, name: str, value: str | None = None) -> tuple[_Form, tuple[str, str]] | None:
+        """A form with a button of this name (and value), and that button."""
+        for form in self.forms:
+            for button in form.buttons:
+                if button[0] == name and value in (None, button[1]):
+                    return form, button
+        return None
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """What is marked as `name`."""
+        return tuple(value for shown, value in self.shown if shown == name)
+
+    def one(self, name: str) -> str:
+        """The first of them, or the empty string."""
+        return next(iter(self.all(name)), "")
+
+
+class SampleHuman:
+    """A human with a sample account, who looks at the pages and decides; there is no other way in.
+
+    Args:
+        account: the account's email address.
+        timeout: seconds for one decision, all of its pages together.
+    """
+
+    def __init__(self, account: str, *, timeout: float = 10.0) -> None:
+        self.account = account
+        self.timeout = timeout
+        self.recorder = Recorder()
+
+    def decide(self, verification_uri: str, user_code: str, approve: bool) -> ConsentPage:
+        """Open the link, enter the code, sign in, compare, and approve or deny.
+
+        Args:
+            verification_uri: with or without the code in it (RFC 8628 section 3.3.1).
+            user_code: the code that the terminal shows.
+
+        Returns:
+            What the consent page showed before the decision.
+
+        Raises:
+            OAuthRefused: the page shows another code than the terminal, another account, or cannot be decided on.
+            ServerUnreachable: the pages do not answer.
+        """
+
+        async def walk() -> ConsentPage:
+            async with connect(self.recorder, seconds=self.timeout) as http:
+                return await _Walk(http, self.account, user_code, approve).go(verification_uri)
+
+        return bounded.run(walk, self.timeout, lambda: no_answer(verification_uri, self.timeout))
+
+
+class _Walk:
+    def __init__(self, http: httpx2.AsyncClient, account: str, user_code: str, approve: bool) -> None:
+        self._http = http
+        self._account = account
+        self._code = user_code
+        self._decision = "approve" if approve else "deny"
+        self._home: tuple[str, str, int] | None = None
+
+    async def go(self, uri: str) -> ConsentPage:
+        self._home = origin(uri)
+        url, page = await self._open("GET", uri, ())
+        seen: ConsentPage | None = None
+        for _ in range(STEPS):
+            if (found := page.button("decision")) is not None:
+                seen = self._look(page)
+                decision = page.button("decision", self._decision)
+                if decision is None:
+                    raise self._stuck(page, f"the page offers no way to {self._decision}")
+                url, page = await self._submit(url, *decision)
+                if page.button("decision") is not None:
+                    raise self._stuck(page, "the decision was not taken")
+                return seen
+            if (found := page.button("account", self._account)) is not None:
+                url, page = await self._submit(url, *found)
+                continue
+            form = next((form for form in page.forms if any(name == "user_code" for name, _ in form.fields)), None)
+            if form is None or page.button("account") is not None:
+                raise self._stuck(page, f"{self._account} is not among its accounts" if form else "it has no such form")
+            form.fields = [(name, self._code if name == "user_code" else value) for name, value in form.fields]
+            url, page = await self._submit(url, form, form.buttons[0] if form.buttons else ("", ""))
+        raise self._stuck(page, f"no decision was asked for in {STEPS} pages")
+
+    def _look(self, page: _Page) -> ConsentPage:
+        shown = ConsentPage(
+            client_name=page.one("client"),
+            user_code=page.one("code"),
+            account=page.one("account"),
+            scopes=page.all("scope"),
+            limit=page.one("limit") or None,
+        )
+        if shown.user_code != self._code:
+            raise OAuthRefused(
+                f"the page shows the code {shown.user_code or 'of nobody'}, the terminal {self._code}",
+                oauth_error="code_mismatch",
+                why="somebody else's request would be approved (RFC 8628 section 5.4)",
+                do="deny it, and start the login again",
+            )
+        if shown.account and shown.account != self._account:
+            raise self._stuck(page, f"it would decide as {shown.account}, not as {self._account}")
+        return shown
+
+    async def _submit(self, url: str, form: _Form, button: tuple[str, str]) -> tuple[str, _Page]:
+        fields = [*form.fields, button] if button[0] else list(form.fields)
+        return await self._open(form.method.upper(), urljoin(url, form.action), tuple(fields))
+
+    async def _open(self, method: str, url: str, fields: tuple[tuple[str, str], ...]) -> tuple[str, _Page]:
+        import httpx2
+
+        for _ in range(STEPS):
+            if origin(url) != self._home or self._home is None:
+                raise ServerUnreachable(
+                    f"the pages lead to {safe_text(url, one_line=True)}",
+                    why="a sample human does not leave the authority's own origin",
+                    do="check the authority",
+                )
+            try:
+                if method == "GET":
+                    response = await self._http.request("GET", _with_query(url, dict(fields)))
+                else:
+                    response = await self._http.request(
+                        "POST",
+                        url,
+                        content=urlencode(fields),
+                        headers={
+                            "content-type": "application/x-www-form-urlencoded",
+                            "origin": f"{urlsplit(url).scheme}://{urlsplit(url).netloc}",
+                        },
+                    )
+            except httpx2.TimeoutException:
+                raise no_answer(url, self._http.timeout.read or 0) from None
+            except httpx2.RequestError as error:
+                raise unreachable(url, str(error) or type(error).__name__) from None
+            if not response.has_redirect_location:
+                page = _Page(response.text)
+                if response.status_code >= 400:
+                    raise self._stuck(page, f"HTTP {response.status_code}")
+                return url, page
+            # A browser answers 302 and 303 to a POST with a GET.
+            method = method if response.status_code in (307, 308) else "GET"
+            url, fields = urljoin(url, response.headers["location"]), ()
+        raise unreachable(url, "its pages redirect without end")
+
+    def _stuck(self, page: _Page, why: str) -> OAuthRefused:
+        heading = f" ({page.heading})" if page.heading else ""
+        return OAuthRefused(
+            "the sample human cannot decide on the authority's page",
+            oauth_error="page",
+            why=f"{why}{heading}",
+            do="open the page in a browser, and decide there",
+        )
+
+
+def _with_query(url: str, fields: Mapping[str, str]) -> str:
+    if not fields:
+        return url
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query=urlencode([*parse_qsl(parts.query), *fields.items()])))

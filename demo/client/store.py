@@ -1,0 +1,181 @@
+"""Where tokens are kept between runs: the operating system's keyring, or a file for this user alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from demo.client.lock import held
+from demo.client.secret_file import SecretFile
+from demo.client.tokens import StoredToken
+
+T = TypeVar("T")
+
+KEYRING_SECONDS = 20.0
+"""How long a keyring may take to answer; it may be asking its owner for a password."""
+
+REFRESH_SECONDS = 40.0
+"""How long to wait for another process's refresh."""
+
+_IN_KEYRING = "keyring"
+_said: set[Path] = set()  # folders for which this process has said its notice
+
+
+class _NoKeyring(Exception):
+    """There is no keyring that keeps secrets, or it does not work."""
+
+
+class TokenStore:
+    """The tokens of one server, by slot ("agent", "console").
+
+    Use `TokenStore.open`. `notice` is one sentence to say aloud when tokens are kept in a file because there is no
+    keyring; it is set once for a state folder, ever, and None otherwise (also where the file was asked for).
+    """
+
+    def __init__(self, state_dir: Path, server: str, use_keyring: bool) -> None:
+        self.server = server
+        self.notice: str | None = None
+        self._state = state_dir
+        self._file = SecretFile(state_dir / "secrets", "tokens.json")
+        self._use_keyring = use_keyring
+        where = hashlib.sha256(str(state_dir.absolute()).encode()).hexdigest()[:8]
+        self._service = f"machine-identity-demo {server} {where}"
+
+    @classmethod
+    def open(cls, state_dir: Path, *, server: str, use_keyring: bool | None = None) -> Self:
+        """A store; nothing is read, asked or created before it is used.
+
+        Args:
+            state_dir: the state folder; a 0700 folder `secrets` is made in it.
+            server: the server whose tokens these are.
+            use_keyring: None for the default: the keyring, unless the environment says `DEMO_KEYRING=0`.
+        """
+        if use_keyring is None:
+            use_keyring = os.environ.get("DEMO_KEYRING", "1").strip().lower() not in ("0", "no", "false", "off")
+        return cls(Path(state_dir), server.rstrip("/"), use_keyring)
+
+    def get(self, slot: str) -> StoredToken | None:
+        """The token in `slot`, None where there is none (or none that can be read)."""
+        kept = self._slots(self._file.read()).get(slot)
+        if kept == _IN_KEYRING:
+            if not self._use_keyring:
+                return None
+            try:
+                kept = self._ask(lambda keyring: keyring.get_password(self._service, slot))
+            except _NoKeyring:
+                return None  # it was there when this was kept; whoever needs the token logs in again
+        if not isinstance(kept, str):
+            return None
+        try:
+            return StoredToken.from_json(kept)
+        except ValueError:
+            return None
+
+    def put(self, slot: str, token: StoredToken) -> None:
+        """Keep `token` in `slot`.
+
+        Raises:
+            EnvironmentNotReady: there is no keyring and the file cannot be written.
+        """
+        kept = token.to_json()
+        if self._use_keyring:
+            try:
+                self._ask(lambda keyring: keyring.set_password(self._service, slot, kept))
+                kept = _IN_KEYRING
+            except _NoKeyring as error:
+                self._use_keyring = False
+                self._say(str(error))
+        # The file also says which slots the keyring holds: a keyring cannot be asked for a list.
+        self._file.update(lambda content: self._slots(content, make=True).__setitem__(slot, kept))
+
+    def delete(self, slot: str) -> None:
+        """Forget the token in `slot`."""
+        if slot not in self._slots(self._file.read()):
+            return
+        self._forget(slot)
+        self._file.update(lambda content: self._slots(content).pop(slot, None) and None)
+
+    def clear(self) -> None:
+        """Forget every token of this server."""
+        slots = self._slots(self._file.read())
+        if not slots:
+            return
+        for slot in slots:
+            self._forget(slot)
+        self._file.update(lambda content: content.pop(self.server, None) and None)
+
+    @contextmanager
+    def refreshing(self, slot: str) -> Iterator[None]:
+        """Hold the right to refresh `slot`'s token: one process at a time, the others wait and read it again."""
+        self._file.prepare()
+        name = hashlib.sha256(f"{self.server} {slot}".encode()).hexdigest()[:16]
+        with held(self._file.folder / f"refresh-{name}.lock", seconds=REFRESH_SECONDS):
+            yield
+
+    def _slots(self, content: dict[str, Any], *, make: bool = False) -> dict[str, Any]:
+        slots = content.get(self.server)
+        if not isinstance(slots, dict):
+            slots = {}
+            if make:
+                content[self.server] = slots
+        return slots
+
+    def _forget(self, slot: str) -> None:
+        if self._slots(self._file.read()).get(slot) != _IN_KEYRING:
+            return
+        try:
+            self._ask(lambda keyring: keyring.delete_password(self._service, slot))
+        except _NoKeyring:
+            pass  # gone already, or out of reach: the slot is forgotten all the same
+
+    def _ask(self, question: Callable[[Any], T]) -> T:
+        """Put `question` to the keyring, in a thread: a keyring may wait for its owner, and we must not."""
+        answers: list[T] = []
+        failures: list[str] = []
+
+        def ask() -> None:
+            try:
+                answers.append(question(_keyring()))
+            except _NoKeyring as error:
+                failures.append(str(error))
+            except Exception as error:  # each backend raises what its system raises
+                failures.append(f"the keyring failed ({type(error).__name__}: {error})")
+
+        thread = threading.Thread(target=ask, daemon=True, name="keyring")
+        thread.start()
+        thread.join(KEYRING_SECONDS)
+        if answers:
+            return answers[0]
+        raise _NoKeyring(failures[0] if failures else f"the keyring did not answer within {KEYRING_SECONDS:g} s")
+
+    def _say(self, why: str) -> None:
+        marker = self._state / "secrets" / "keyring-notice-said"
+        if marker in _said or marker.exists():
+            return
+        _said.add(marker)
+        self.notice = f"Tokens are kept in {self._file.path}, readable by this user alone: {why}."
+        self._file.prepare()
+        try:
+            marker.touch(mode=0o600)
+        except OSError:
+            pass  # then it is said once more another time
+
+
+def _keyring() -> Any:
+    """The keyring module, if it has a backend that keeps secrets.
+
+    Raises:
+        _NoKeyring: it has none.
+    """
+    import keyring
+    from keyring.backends import fail, null
+
+    backend = keyring.get_keyring()
+    if isinstance(backend, fail.Keyring | null.Keyring) or not getattr(backend, "backends", True):
+        raise _NoKeyring("this system has no keyring")
+    return keyring

@@ -1,0 +1,189 @@
+"""Tokens as the agent keeps them, and what may be read out of a token response (RFC 6749 section 5.1)."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from demo.client.masking import mask_token
+from demo.client.refusal import OAuthRefused
+from demo.client.safe_text import safe_data, safe_text
+from demo.evidence import Money
+
+DEFAULT_SECONDS = 300.0
+"""Life assumed of an access token whose response does not tell it (RFC 6749 section 5.1 leaves it to the client)."""
+
+LONGEST = 366 * 86400.0
+"""Seconds beyond which a told lifetime is cut."""
+
+SPENDING = "shop_spending"
+"""The `type` of the shop's authorization details (RFC 9396 section 2)."""
+
+_BEARER = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A raw token that must not be shown by accident."""
+
+    value: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return mask_token(self.value)
+
+
+@dataclass(frozen=True)
+class StoredToken:
+    """An access token with what it takes to use and renew it. `repr` masks the secrets.
+
+    `expires_at` is in POSIX seconds by our own clock: the moment of receipt plus `expires_in`, so that a server
+    with a wrong clock does not matter.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_at: float
+    scope: tuple[str, ...]
+    issuer: str
+    token_endpoint: str
+    client_id: str
+    resource: str | None = None
+    authorization_details: tuple[dict[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{mask_token(self.access_token)} for {self.resource or 'no resource'}"
+
+    @property
+    def secret(self) -> Secret:
+        """The access token, for `Agent.call(..., token=...)`."""
+        return Secret(self.access_token)
+
+    @property
+    def spending_limit(self) -> Money | None:
+        """The limit in `authorization_details`, if any."""
+        return spending_limit(self.authorization_details)
+
+    def to_json(self) -> str:
+        """For the store."""
+        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Back from the store.
+
+        Raises:
+            ValueError: it is not what `to_json` wrote.
+        """
+        given = json.loads(text)
+        try:
+            known = {f.name: given[f.name] for f in fields(cls)}
+            known["scope"] = tuple(known["scope"])
+            known["authorization_details"] = tuple(known["authorization_details"])
+            known["expires_at"] = float(known["expires_at"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a stored token: {error}") from None
+        return cls(**known)
+
+
+def number(value: Any) -> float | None:
+    """A JSON number as a float; None for anything else, NaN and infinity included."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def spending_details(limit: Money, resource: str) -> str:
+    """`authorization_details` asking for a spending limit at `resource` (RFC 9396 section 2), as JSON text."""
+    return json.dumps(
+        [
+            {
+                "type": SPENDING,
+                "actions": ["buy"],
+                "locations": [resource],
+                "limit": {"amount": limit.amount, "currency": limit.currency},
+            }
+        ]
+    )
+
+
+def money(value: Any) -> Money | None:
+    """`{"amount": int, "currency": str}` as money, None for anything else."""
+    if not isinstance(value, dict):
+        return None
+    amount, currency = value.get("amount"), value.get("currency")
+    if isinstance(amount, bool) or not isinstance(amount, int) or not isinstance(currency, str):
+        return None
+    return Money(amount, safe_text(currency, one_line=True)[:3])
+
+
+def spending_limit(details: Iterable[Any]) -> Money | None:
+    """The first spending limit among authorization details, None where there is none."""
+    for detail in details:
+        if isinstance(detail, dict) and detail.get("type") == SPENDING and (found := money(detail.get("limit"))):
+            return found
+    return None
+
+
+def read_token_response(
+    given: dict[str, Any], *, received_at: float, asked: StoredToken | None = None, **known: Any
+) -> StoredToken:
+    """A token response as a `StoredToken`.
+
+    Args:
+        given: the response's JSON.
+        received_at: when it came, POSIX seconds, by our clock.
+        asked: the token it renews: what the response leaves out stays as it was (RFC 6749 section 6).
+        known: `issuer`, `token_endpoint`, `client_id`, `resource` and the `scope` asked for, for a first token.
+
+    Raises:
+        OAuthRefused: it holds no token that this client can use.
+    """
+    access = given.get("access_token")
+    kind = given.get("token_type")
+    if not isinstance(access, str) or not _BEARER.fullmatch(access):
+        raise _unusable("it holds no access token")
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        # A client must not use a token whose type it does not understand (RFC 6749 section 7.1).
+        raise _unusable(f"its token_type is {safe_text(str(kind), one_line=True)}, not Bearer")
+    lasts = number(given.get("expires_in"))
+    if lasts is None and isinstance(given.get("expires_in"), str):  # some servers quote it
+        lasts = number(int(given["expires_in"])) if given["expires_in"].isdecimal() else None
+    lasts = DEFAULT_SECONDS if lasts is None else min(max(lasts, 0.0), LONGEST)
+    scope = given.get("scope")
+    refresh = given.get("refresh_token")
+    details = given.get("authorization_details")
+    base = {
+        "issuer": asked.issuer if asked else known["issuer"],
+        "token_endpoint": asked.token_endpoint if asked else known["token_endpoint"],
+        "client_id": asked.client_id if asked else known["client_id"],
+        "resource": known.get("resource") or (asked.resource if asked else None),
+    }
+    return StoredToken(
+        access_token=access,
+        refresh_token=refresh if isinstance(refresh, str) and refresh else (asked.refresh_token if asked else None),
+        expires_at=received_at + lasts,
+        scope=tuple(safe_text(scope, one_line=True).split())
+        if isinstance(scope, str)
+        else (asked.scope if asked else tuple(known.get("scope", ()))),
+        authorization_details=tuple(item for item in safe_data(details) if isinstance(item, dict))
+        if isinstance(details, list)
+        else (asked.authorization_details if asked else ()),
+        **base,
+    )
+
+
+def _unusable(why: str) -> OAuthRefused:
+    return OAuthRefused(
+        "the authority's token response cannot be used",
+        oauth_error="unsupported",
+        why=why,
+        do="check that --server names a server whose authority issues bearer tokens",
+    )

@@ -1,0 +1,166 @@
+"""What was on the wire: the recorder of exchanges, and the HTTP client that feeds it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from demo.client.masking import mask_body, mask_header, mask_text, mask_url
+from demo.client.safe_text import safe_text
+from demo.evidence import Exchange
+
+if TYPE_CHECKING:
+    import httpx2
+
+BODY_IN_RECORD = 64 * 1024
+"""Bytes of a body that a recorded exchange keeps."""
+
+BODY_IN_MEMORY = 4 * 1024 * 1024
+"""Bytes of an answer that are read at all; a longer one is a fault of the server."""
+
+KEPT = 500
+"""Exchanges that a recorder keeps when nobody takes them; the oldest go first."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """One exchange as it was, secrets and all: for parsing, never for showing."""
+
+    method: str
+    url: str
+    request_headers: tuple[tuple[str, str], ...]
+    request_body: bytes | None
+    status: int | None
+    response_headers: tuple[tuple[str, str], ...]
+    response_body: bytes | None
+    started_at: float
+    seconds: float
+    error: str | None = None
+
+    def headers(self, name: str) -> tuple[str, ...]:
+        """Every response header called `name` (lower case)."""
+        return tuple(value for key, value in self.response_headers if key.lower() == name)
+
+    def header(self, name: str) -> str:
+        """The first of them, or the empty string."""
+        return next(iter(self.headers(name)), "")
+
+
+@dataclass
+class Recorder:
+    """Every exchange of one agent, in the order in which they ended, secrets masked.
+
+    `skew` is the server's clock minus ours in seconds, from the last `Date` header (RFC 9110 section 6.6.1,
+    whole seconds), None before the first.
+    """
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    skew: float | None = None
+    _known: set[str] = field(default_factory=set, repr=False)
+    _collecting: list[list[Raw]] = field(default_factory=list, repr=False)
+
+    def take(self) -> tuple[Exchange, ...]:
+        """The exchanges so far; the recorder is empty afterwards."""
+        taken = tuple(self.exchanges)
+        self.exchanges.clear()
+        return taken
+
+    def guard(self, *secrets: str | None) -> None:
+        """Have these values masked wherever they appear, also where a server repeats them in a text."""
+        self._known.update(secret for secret in secrets if secret and len(secret) >= 8)
+
+    def masked(self, text: str) -> str:
+        """A server's text, safe to show and without any secret that is known."""
+        return safe_text(mask_text(text, frozenset(self._known)))
+
+    @contextmanager
+    def collect(self) -> Iterator[list[Raw]]:
+        """While it lasts, each exchange is added to the list as it was."""
+        collected: list[Raw] = []
+        self._collecting.append(collected)
+        try:
+            yield collected
+        finally:
+            # By identity: two collections that saw the same are equal, and the other goes on.
+            self._collecting = [one for one in self._collecting if one is not collected]
+
+    def add(self, raw: Raw) -> None:
+        """Record one exchange that has ended, whatever its end."""
+        for collected in self._collecting:
+            collected.append(raw)
+        self.exchanges.append(self.show(raw))
+        del self.exchanges[:-KEPT]
+
+    def heard(self, date: str) -> None:
+        """Compare a `Date` header that has just arrived with our own clock."""
+        try:
+            told = parsedate_to_datetime(date).timestamp()
+        except (ValueError, TypeError, OverflowError):
+            return
+        # `Date` is cut to whole seconds: half a second is the expected loss.
+        self.skew = told + 0.5 - time.time()
+
+    def show(self, raw: Raw) -> Exchange:
+        """The exchange as evidence: masked, bounded, safe to print."""
+        known = frozenset(self._known)
+
+        def headers(given: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+            return tuple(
+                (safe_text(name, one_line=True), safe_text(mask_header(name, value, known), one_line=True))
+                for name, value in given
+            )
+
+        sent_type = next((value for name, value in raw.request_headers if name.lower() == "content-type"), "")
+        return Exchange(
+            method=raw.method,
+            url=safe_text(mask_url(raw.url, known), one_line=True),
+            request_headers=headers(raw.request_headers),
+            request_body=_shown_body(raw.request_body, sent_type, known),
+            status=raw.status,
+            response_headers=headers(raw.response_headers),
+            response_body=_shown_body(raw.response_body, raw.header("content-type"), known),
+            started_at=raw.started_at,
+            seconds=raw.seconds,
+            error=None if raw.error is None else safe_text(mask_text(raw.error, known), one_line=True),
+        )
+
+
+def _shown_body(body: bytes | None, content_type: str, known: frozenset[str]) -> str | None:
+    if not body:
+        return None
+    try:
+        # A character may be cut where reading stopped: only that much is forgiven.
+        text = body.decode("utf-8", errors="strict" if len(body) < BODY_IN_MEMORY else "replace")
+    except UnicodeDecodeError:
+        return f"[{len(body)} bytes that are not text]"
+    # Masked before it is cut: a secret on the cut would no longer be recognised.
+    shown = safe_text(mask_body(text, content_type.lower(), known))
+    if len(shown) > BODY_IN_RECORD:
+        return f"{shown[:BODY_IN_RECORD]}... [{len(body)} bytes in all]"
+    return shown
+
+
+def connect(recorder: Recorder, *, seconds: float) -> httpx2.AsyncClient:
+    """An HTTP client whose every exchange `recorder` sees. It follows no redirect by itself.
+
+    Args:
+        recorder: where the exchanges go.
+        seconds: the bound on connecting and on each read; the caller bounds the whole.
+    """
+    import httpx2
+
+    from demo import __version__
+    from demo.client.transport import RecordingTransport
+
+    return httpx2.AsyncClient(
+        transport=RecordingTransport(recorder),
+        timeout=seconds,
+        follow_redirects=False,
+        max_redirects=3,
+        trust_env=False,
+        headers={"accept-encoding": "identity", "user-agent": f"machine-identity-demo/{__version__}"},
+    )
