@@ -286,7 +286,7 @@ def test_the_metadata_says_where_authority_comes_from(world: Any) -> None:
     ("gate", "claims", "rule"),
     [
         ("check_token", {"aud": "elsewhere"}, "token.audience"),
-        ("check_standing", {"jti": "jti_gone"}, "standing.session"),
+        ("check_standing", {"sub": "user_grace"}, "standing.banned"),
         ("check_allowlist", {"sub": "user_mallory"}, "allowlist.user"),
         ("check_scope", {"scope": "openid"}, "scope.insufficient"),
         ("check_rate", {"act": {"sub": "agent_busy"}}, "limits.rate"),
@@ -297,7 +297,8 @@ def test_without_a_gate_what_it_refuses_comes_in(
 ) -> None:
     """No gate is there twice, and none of the tests above would pass without the gate that it is about."""
     world = open_world(rate_calls=2)
-    world.authority.revoked["jti_gone"] = "session"
+    grace = {"sub": "user_grace", "act": {"sub": "agent_of_grace"}}
+    world.call("setDemoMode", {"mode": "banned"}, token=world.token(**grace))
     for _ in range(2):
         world.call("getUserInfo", token=world.token(act={"sub": "agent_busy"}))
     claims = {"act": {"sub": "agent_idle"}, **claims}
