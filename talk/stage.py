@@ -93,8 +93,11 @@ class Stage:
         elif self.pace == "brisk":
             self._breathe(BRISK_SECONDS)
 
-    def decider(self, code: DeviceCode, human: Human, *, approve: bool, ask: bool) -> Decider:
-        """Who answers the consent: the person in front of the terminal when `ask` and there is one, else `human`."""
+    def decider(self, code: DeviceCode, human: Human | None, *, approve: bool, ask: bool) -> Decider:
+        """Who answers the consent: the person in front of the terminal when `ask` and there is one, else `human`.
+
+        Without a `human` (at another authority than the bundled one) only somebody in a browser can answer.
+        """
         return Decider(self, code, human, approve=approve, ask=ask and self.person)
 
     def _turn_page(self) -> None:
@@ -146,7 +149,7 @@ class Decider:
     Use as a context manager around the polling; call `tick` from it, several times a second.
     """
 
-    def __init__(self, stage: Stage, code: DeviceCode, human: Human, *, approve: bool, ask: bool) -> None:
+    def __init__(self, stage: Stage, code: DeviceCode, human: Human | None, *, approve: bool, ask: bool) -> None:
         self.stage, self.code, self.human, self.approve = stage, code, human, approve
         self.answer = Answer()
         self._ask = ask
@@ -157,10 +160,8 @@ class Decider:
     def __enter__(self) -> Decider:
         if self._listening is not None:
             self._keys = self._listening.__enter__()
-            self.stage.note(
-                f"Scan or open it and decide there. Or here: b opens the browser, "
-                f"Enter lets {self.human.account} approve, d deny."
-            )
+            here = f"; Enter lets {self.human.account} approve, d deny" if self.human else ""
+            self.stage.note(f"Decide in a browser: scan it, open it, or press b{here}.")
         return self
 
     def __exit__(self, *failure: object) -> None:
@@ -189,13 +190,14 @@ class Decider:
 
     def _start(self, approve: bool) -> None:
         # In a thread of its own: the agent goes on polling, as it would while a person reads the page.
-        if self._thread is None:
+        if self._thread is None and self.human is not None:
             self._thread = threading.Thread(target=self._decide, args=(approve,), daemon=True)
             self._thread.start()
 
     def _decide(self, approve: bool) -> None:
         try:
             uri = self.code.verification_uri_complete or self.code.verification_uri
+            assert self.human is not None
             self.answer.page = self.human.decide(uri, self.code.user_code, approve)
         except BaseException as error:  # handed to the playing thread, which raises it
             self.answer.error = error
