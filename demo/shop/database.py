@@ -28,8 +28,8 @@ CREATE TABLE IF NOT EXISTS shop_orders (
 CREATE INDEX IF NOT EXISTS shop_orders_account ON shop_orders (account);
 CREATE INDEX IF NOT EXISTS shop_orders_user ON shop_orders (door, user);
 CREATE TABLE IF NOT EXISTS shop_keys (
-    account TEXT NOT NULL, key TEXT NOT NULL, arguments TEXT NOT NULL,
-    order_id TEXT NOT NULL REFERENCES shop_orders (id), PRIMARY KEY (account, key));
+    caller TEXT NOT NULL, key TEXT NOT NULL, arguments TEXT NOT NULL,
+    order_id TEXT NOT NULL REFERENCES shop_orders (id), PRIMARY KEY (caller, key));
 CREATE TABLE IF NOT EXISTS shop_audit (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, audit_id TEXT NOT NULL UNIQUE, user TEXT, decision TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS shop_audit_user ON shop_audit (user);

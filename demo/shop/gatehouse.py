@@ -74,7 +74,7 @@ class Gatehouse:
         """How much of its limits a caller has used."""
         rate = await self.database.run(self._rates.use, token.caller)
         used = await self.database.read(ledger.spent, token.account)
-        replay = await self.database.read(ledger.find_replay, token.account, key) is not None
+        replay = await self.database.read(ledger.find_replay, token.caller, key) is not None
         limit = token.spending_limit
         return Usage(
             rate_ok=rate_ok,

@@ -34,6 +34,9 @@ class Purchase:
 
     audit_id: str
     account: str
+    """What quota and money are counted by: the consent."""
+    caller: str
+    """Whose idempotency keys are looked through: the agent's, over all its consents."""
     size: str
     company: str
     address: str
@@ -79,12 +82,15 @@ def spent(connection: sqlite3.Connection, account: str) -> Spent:
     return Spent(int(row["orders"]), int(row["amount"]))
 
 
-def find_replay(connection: sqlite3.Connection, account: str, key: str | None) -> tuple[str, str] | None:
-    """The order id and the arguments' digest that an idempotency key stands for on this account, or None."""
+def find_replay(connection: sqlite3.Connection, caller: str, key: str | None) -> tuple[str, str] | None:
+    """The order id and the arguments' digest that this caller's idempotency key stands for, or None.
+
+    Keys are the caller's and not the consent's: an agent that logged in again still means the same purchase.
+    """
     if key is None:
         return None
     row = connection.execute(
-        "SELECT order_id, arguments FROM shop_keys WHERE account = ? AND key = ?", (account, key)
+        "SELECT order_id, arguments FROM shop_keys WHERE caller = ? AND key = ?", (caller, key)
     ).fetchone()
     return (row["order_id"], row["arguments"]) if row else None
 
@@ -95,7 +101,7 @@ def place(connection: sqlite3.Connection, wanted: Purchase) -> Order:
     Raises:
         PurchaseRefused: with the reason; the transaction must be rolled back.
     """
-    replay = find_replay(connection, wanted.account, wanted.key)
+    replay = find_replay(connection, wanted.caller, wanted.key)
     if replay is not None:
         order_id, arguments = replay
         if arguments != wanted.arguments:
@@ -127,8 +133,8 @@ def place(connection: sqlite3.Connection, wanted: Purchase) -> Order:
     )
     if wanted.key is not None:
         connection.execute(
-            "INSERT INTO shop_keys (account, key, arguments, order_id) VALUES (?, ?, ?, ?)",
-            (wanted.account, wanted.key, wanted.arguments, order_id),
+            "INSERT INTO shop_keys (caller, key, arguments, order_id) VALUES (?, ?, ?, ?)",
+            (wanted.caller, wanted.key, wanted.arguments, order_id),
         )
     return _receipt(connection, wanted, order_id, replayed=False)
 

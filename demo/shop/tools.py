@@ -164,6 +164,7 @@ def _purchase(
     return ledger.Purchase(
         audit_id=admission.decision.audit_id,
         account=token.account if protected else ledger.OPEN_ACCOUNT,
+        caller=token.caller if protected else ledger.OPEN_ACCOUNT,
         size=size,
         company=company,
         address=address,

@@ -138,12 +138,13 @@ def test_the_ledger_is_never_wrong(
             with database.transaction() as connection:
                 ledger.restock(connection, stock)
             model: dict[str, list[int]] = {"a": [], "b": []}
-            keys: dict[tuple[str, str], tuple[str, str]] = {}
+            keys: dict[str, tuple[str, str]] = {}
             for number, (consent, key, size, own_limit, price) in enumerate(purchases):
                 granted = None if own_limit is None else Money(min(limit, own_limit))
                 wanted = Purchase(
                     audit_id=str(number),
                     account=consent,
+                    caller="agent",
                     size=size,
                     company="c",
                     address="a",
@@ -154,7 +155,7 @@ def test_the_ledger_is_never_wrong(
                     quota=quota,
                     spending_limit=granted,
                 )
-                known = keys.get((consent, key)) if key else None
+                known = keys.get(key) if key else None
                 affordable = granted is not None and sum(model[consent]) + price <= granted.amount
                 room = len(model[consent]) < quota and len(model["a"]) + len(model["b"]) < stock
                 try:
@@ -172,7 +173,7 @@ def test_the_ledger_is_never_wrong(
                 assert not order.replayed
                 model[consent].append(price)
                 if key:
-                    keys[(consent, key)] = (order.id, size)
+                    keys[key] = (order.id, size)
                 assert order.balance is not None
                 assert granted is not None
                 assert order.balance.amount == granted.amount - sum(model[consent]) >= 0

@@ -184,11 +184,12 @@ def test_a_key_that_comes_again_with_other_arguments_buys_nothing(world: Any) ->
     assert count(world) == 1
 
 
-def test_a_key_belongs_to_its_consent(world: Any) -> None:
+def test_a_key_belongs_to_its_agent_and_outlives_its_consent(world: Any) -> None:
     first = order_of(world.buy(token=world.token(), key="k"))
-    second = order_of(world.buy(token=world.token(consent_id="consent_2"), key="k"))
-    assert first["id"] != second["id"]
-    assert second["replayed"] is False
+    later = order_of(world.buy(token=world.token(consent_id="consent_2"), key="k"))
+    assert (later["id"], later["replayed"]) == (first["id"], True)
+    other = order_of(world.buy(token=world.token(act={"sub": "agent_2"}, consent_id="consent_3"), key="k"))
+    assert (other["id"] != first["id"], other["replayed"]) == (True, False)
 
 
 def test_a_restart_keeps_orders_keys_and_quota(world: Any, said: Any) -> None:
