@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -12,6 +13,8 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from demo.authority import AuthorityConfig, create_authority
+from demo.authority.keys import SigningKey
+from demo.authority.store import Store
 
 
 def test_both_discovery_documents_name_this_issuer_and_only_endpoints_that_answer(house):
@@ -74,3 +77,11 @@ def test_importing_the_authority_is_light():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_two_that_start_at_once_on_one_file_sign_with_one_key(tmp_path):
+    with ThreadPoolExecutor(6) as pool:
+        keys = list(
+            pool.map(lambda _: SigningKey.load(Store(tmp_path / "shared.db"), lambda: 0.0).jwks()["keys"], range(6))
+        )
+    assert all(key == keys[0] for key in keys)
