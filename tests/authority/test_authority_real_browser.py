@@ -56,7 +56,8 @@ def test_everything_can_be_reached_and_seen_by_keyboard(house, chromium):
     page = chromium.new_page()
     page.set_default_timeout(10_000)
     page.goto(asked["verification_uri_complete"])
-    page.keyboard.press("Enter")  # the code is filled in and has the focus
+    playwright.expect(page.get_by_label("Code")).to_be_focused()
+    page.keyboard.press("Enter")  # the code is filled in already
     page.wait_for_url("**/device/sign-in*")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
