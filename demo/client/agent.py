@@ -147,7 +147,9 @@ class Agent:
         replies, raws = self._bounded(url, lambda: self._in_session(url, bearer, calls), at_most)
         outcomes = [call_outcome(tool, reply, (self.recorder.show(reply.raw),), self.recorder) for reply in replies]
         # All that went over the wire on the way, a handshake for example, belongs to the last.
-        outcomes[-1] = replace(outcomes[-1], exchanges=tuple(self.recorder.show(raw) for raw in raws[len(replies) - 1 :]))
+        outcomes[-1] = replace(
+            outcomes[-1], exchanges=tuple(self.recorder.show(raw) for raw in raws[len(replies) - 1 :])
+        )
         return tuple(outcomes)
 
     async def _list(self, client: Any, url: str) -> tuple[list[Reply], list[Raw]]:

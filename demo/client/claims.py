@@ -19,7 +19,7 @@ from demo.client.tokens import number
 from demo.evidence import Claim, TokenView
 
 ALGORITHMS = ("ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512")
-"""Signatures by a key pair. A shared-secret one (HS256) proves nothing to whoever lacks the secret, "none" nothing at all."""
+"""Signatures by a key pair. A shared-secret one (HS256) proves nothing to whoever lacks the secret, "none" nothing."""
 
 LEEWAY = 2.0
 """Seconds by which two clocks may differ before a token counts as expired or not yet valid."""

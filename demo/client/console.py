@@ -34,9 +34,7 @@ class Console:
 
     def __init__(self, server: str, *, store: TokenStore, timeout: float = 15.0) -> None:
         self.server = server.rstrip("/")
-        self.agent = Agent(
-            server, store=store, slot="console", client_id=CLIENT, name="Control room", timeout=timeout
-        )
+        self.agent = Agent(server, store=store, slot="console", client_id=CLIENT, name="Control room", timeout=timeout)
         self._account_token: StoredToken | None = None
 
     def signed_in(self) -> bool:
@@ -111,9 +109,7 @@ class Console:
     def _account_call(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
         return self._request(self._account, method, path, body)
 
-    def _request(
-        self, token: Callable[[], StoredToken], method: str, path: str, body: dict[str, Any] | None
-    ) -> Answer:
+    def _request(self, token: Callable[[], StoredToken], method: str, path: str, body: dict[str, Any] | None) -> Answer:
         held = token().access_token
         url = f"{self.server}{path}"
         answer = self.agent.http(lambda http: fetch(http, method, url, server=self.server, token=held, body=body))

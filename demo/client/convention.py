@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _WORKOS_HOSTS = ("authkit.app", "workos.com")
+_WORKOS = "WorkOS agent tokens: act.sub is the delegating human, sub the agent"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def parties(claims: Mapping[str, Any]) -> Parties:
     act = claims.get("act")
     actor = _text(act.get("sub")) if isinstance(act, Mapping) else ""
     if actor and _workos_agent(claims, subject, actor):
-        return Parties(actor, "act.sub", subject, "sub", "WorkOS agent tokens: act.sub is the delegating human, sub the agent")
+        return Parties(actor, "act.sub", subject, "sub", _WORKOS)
     if actor:
         return Parties(subject, "sub", actor, "act.sub", "RFC 8693 section 4.1: sub is the human, act.sub the agent")
     if subject and subject == client:

@@ -242,5 +242,3 @@ def _unusable(why: str) -> OAuthRefused:
     return OAuthRefused(
         "the authority's device code cannot be used", oauth_error="unsupported", why=why, do="check --server"
     )
-
-

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 from demo.client.origins import origin, refused_url
 from demo.client.refusal import captive_portal, no_answer, unreachable
@@ -83,7 +83,7 @@ async def fetch(
     headers = {"accept": "application/json"}
     if token is not None:
         headers["authorization"] = f"Bearer {token}"
-    content = None if form is None else httpx2.QueryParams(form)  # keeps repeated names (RFC 8707 section 2)
+    content = None if form is None else urlencode(form)  # keeps repeated names (RFC 8707 section 2)
     if form is not None:
         headers["content-type"] = "application/x-www-form-urlencoded"
     target = url
@@ -95,9 +95,7 @@ async def fetch(
                 do="check --server, and what the server's metadata says",
             )
         try:
-            response = await client.request(
-                method, target, headers=headers, content=None if content is None else str(content), json=body
-            )
+            response = await client.request(method, target, headers=headers, content=content, json=body)
         except httpx2.TimeoutException:
             raise no_answer(target, client.timeout.read or 0) from None
         except (httpx2.RequestError, httpx2.InvalidURL) as error:

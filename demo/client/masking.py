@@ -76,10 +76,7 @@ def mask_url(url: str, known: frozenset[str] = frozenset()) -> str:
 
 def mask_body(text: str, content_type: str, known: frozenset[str] = frozenset()) -> str:
     """A request's or response's body. It stays as it was sent where there was nothing to hide."""
-    if "x-www-form-urlencoded" in content_type:
-        text = _mask_form(text)
-    else:
-        text = _mask_json(text)
+    text = _mask_form(text) if "x-www-form-urlencoded" in content_type else _mask_json(text)
     return mask_text(text, known)
 
 

@@ -27,7 +27,7 @@ _REFUSES_REVISION = (400, 404, 405, 406, 415)
 
 @asynccontextmanager
 async def session(recorder: Recorder, url: str, bearer: str | None, *, mode: str, seconds: float) -> AsyncIterator[Any]:
-    """An MCP client at `url`, each exchange recorded. Yields None when the handshake was refused: the record says how."""
+    """An MCP client at `url`, each exchange recorded. Yields None where the handshake was refused; the record says how."""
     _silence()
     from mcp.client import Client
     from mcp.client.streamable_http import streamable_http_client
@@ -58,9 +58,9 @@ async def session(recorder: Recorder, url: str, bearer: str | None, *, mode: str
             yield None
 
 
-async def ask(client: Client | None, recorder: Recorder, url: str, request: Any, result: Any, seconds: float) -> tuple[
-    Reply, list[Raw]
-]:
+async def ask(
+    client: Client | None, recorder: Recorder, url: str, request: Any, result: Any, seconds: float
+) -> tuple[Reply, list[Raw]]:
     """Send one request and read the reply from the wire.
 
     Args:

@@ -98,9 +98,7 @@ def final(raws: Sequence[Raw], url: str, seconds: float) -> Reply:
     if found is None:
         raise _stranger(raw, text, kind)
     result, error = found.get("result"), found.get("error")
-    return Reply(
-        raw, result if isinstance(result, dict) else None, error if isinstance(error, dict) else None
-    )
+    return Reply(raw, result if isinstance(result, dict) else None, error if isinstance(error, dict) else None)
 
 
 def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recorder: Recorder) -> CallOutcome:
@@ -248,7 +246,9 @@ def _message(text: str, kind: str, wanted: Any) -> dict[str, Any] | None:
     else:
         whole = parse_object(text)
         found = [] if whole is None else [whole]
-    responses = [message for message in found if message.get("jsonrpc") == "2.0" and ("result" in message or "error" in message)]
+    responses = [
+        message for message in found if message.get("jsonrpc") == "2.0" and ("result" in message or "error" in message)
+    ]
     return next((message for message in responses if message.get("id") == wanted), responses[-1] if responses else None)
 
 

@@ -43,7 +43,7 @@ def captive_portal(url: str) -> ServerUnreachable:
     """HTML came where JSON was due."""
     return ServerUnreachable(
         f"{safe_text(url, one_line=True)} answered with a web page where JSON was due",
-        why="a captive portal or a proxy of this network may be answering in the server's place, or this is not its URL",
+        why="a captive portal or a proxy of this network may answer in the server's place, or this is not its URL",
         do="open a web page in a browser to sign in to the network, or check --server",
     )
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from demo.client.lock import held
 from demo.errors import EnvironmentNotReady
 
 LOCK_SECONDS = 10.0
@@ -47,11 +47,41 @@ class SecretFile:
         Raises:
             EnvironmentNotReady: the disk or the folder does not allow it.
         """
-        self.prepare()
-        with held(self.folder / f"{self.path.name}.lock", seconds=LOCK_SECONDS):
+        with self.locked(f"{self.path.name}.lock", seconds=LOCK_SECONDS):
             content = self.read()
             change(content)
             self._replace(json.dumps(content, indent=1))
+
+    @contextmanager
+    def locked(self, name: str, *, seconds: float) -> Iterator[None]:
+        """Hold a lock between processes, and between threads; the operating system lets it go when its holder dies.
+
+        Args:
+            name: of the lock's file in the folder.
+            seconds: how long to wait for another holder.
+
+        Raises:
+            EnvironmentNotReady: somebody else holds it for longer, or the folder does not allow it.
+        """
+        from filelock import FileLock, Timeout
+
+        self.prepare()
+        path = self.folder / name
+        lock = FileLock(path, timeout=seconds, mode=0o600, poll_interval=0.02)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise EnvironmentNotReady(
+                f"another process holds {path} for more than {seconds:g} s",
+                why="it may be renewing a token at a server that does not answer",
+                do="wait for it, or end it, and try again",
+            ) from None
+        except OSError as error:
+            raise _in_the_way(path, str(error)) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def prepare(self) -> None:
         """Make the folder, for this user's eyes only."""
@@ -78,7 +108,7 @@ class SecretFile:
                     file.write(text)
                     file.flush()
                     os.fsync(file.fileno())
-                os.replace(new, self.path)
+                new.replace(self.path)
             except BaseException:
                 new.unlink(missing_ok=True)
                 raise

@@ -6,11 +6,10 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from demo.client.lock import held
 from demo.client.secret_file import SecretFile
 from demo.client.tokens import StoredToken
 
@@ -55,9 +54,7 @@ class TokenStore:
             server: the server whose tokens these are.
             use_keyring: None for the default: the keyring, unless the environment says `DEMO_KEYRING=0`.
         """
-        if use_keyring is None:
-            use_keyring = os.environ.get("DEMO_KEYRING", "1").strip().lower() not in ("0", "no", "false", "off")
-        return cls(Path(state_dir), server.rstrip("/"), use_keyring)
+        return cls(Path(state_dir), server.rstrip("/"), _wanted() if use_keyring is None else use_keyring)
 
     def get(self, slot: str) -> StoredToken | None:
         """The token in `slot`, None where there is none (or none that can be read)."""
@@ -67,8 +64,10 @@ class TokenStore:
                 return None
             try:
                 kept = self._ask(lambda keyring: keyring.get_password(self._service, slot))
-            except _NoKeyring:
-                return None  # it was there when this was kept; whoever needs the token logs in again
+            except _NoKeyring as error:
+                # It was there when this was kept; whoever needs the token logs in again, and is told why.
+                self._without(str(error))
+                return None
         if not isinstance(kept, str):
             return None
         try:
@@ -88,8 +87,7 @@ class TokenStore:
                 self._ask(lambda keyring: keyring.set_password(self._service, slot, kept))
                 kept = _IN_KEYRING
             except _NoKeyring as error:
-                self._use_keyring = False
-                self._say(str(error))
+                self._without(str(error))
         # The file also says which slots the keyring holds: a keyring cannot be asked for a list.
         self._file.update(lambda content: self._slots(content, make=True).__setitem__(slot, kept))
 
@@ -112,9 +110,8 @@ class TokenStore:
     @contextmanager
     def refreshing(self, slot: str) -> Iterator[None]:
         """Hold the right to refresh `slot`'s token: one process at a time, the others wait and read it again."""
-        self._file.prepare()
         name = hashlib.sha256(f"{self.server} {slot}".encode()).hexdigest()[:16]
-        with held(self._file.folder / f"refresh-{name}.lock", seconds=REFRESH_SECONDS):
+        with self._file.locked(f"refresh-{name}.lock", seconds=REFRESH_SECONDS):
             yield
 
     def _slots(self, content: dict[str, Any], *, make: bool = False) -> dict[str, Any]:
@@ -128,30 +125,16 @@ class TokenStore:
     def _forget(self, slot: str) -> None:
         if self._slots(self._file.read()).get(slot) != _IN_KEYRING:
             return
-        try:
+        with suppress(_NoKeyring):  # gone already, or out of reach: the slot is forgotten all the same
             self._ask(lambda keyring: keyring.delete_password(self._service, slot))
-        except _NoKeyring:
-            pass  # gone already, or out of reach: the slot is forgotten all the same
 
     def _ask(self, question: Callable[[Any], T]) -> T:
-        """Put `question` to the keyring, in a thread: a keyring may wait for its owner, and we must not."""
-        answers: list[T] = []
-        failures: list[str] = []
+        return _ask(lambda: question(_keyring()), KEYRING_SECONDS)
 
-        def ask() -> None:
-            try:
-                answers.append(question(_keyring()))
-            except _NoKeyring as error:
-                failures.append(str(error))
-            except Exception as error:  # each backend raises what its system raises
-                failures.append(f"the keyring failed ({type(error).__name__}: {error})")
-
-        thread = threading.Thread(target=ask, daemon=True, name="keyring")
-        thread.start()
-        thread.join(KEYRING_SECONDS)
-        if answers:
-            return answers[0]
-        raise _NoKeyring(failures[0] if failures else f"the keyring did not answer within {KEYRING_SECONDS:g} s")
+    def _without(self, why: str) -> None:
+        # Not asked again: one that hangs would hold up every later call as long.
+        self._use_keyring = False
+        self._say(why)
 
     def _say(self, why: str) -> None:
         marker = self._state / "secrets" / "keyring-notice-said"
@@ -160,10 +143,8 @@ class TokenStore:
         _said.add(marker)
         self.notice = f"Tokens are kept in {self._file.path}, readable by this user alone: {why}."
         self._file.prepare()
-        try:
+        with suppress(OSError):  # then it is said once more another time
             marker.touch(mode=0o600)
-        except OSError:
-            pass  # then it is said once more another time
 
 
 def _keyring() -> Any:
@@ -179,3 +160,46 @@ def _keyring() -> Any:
     if isinstance(backend, fail.Keyring | null.Keyring) or not getattr(backend, "backends", True):
         raise _NoKeyring("this system has no keyring")
     return keyring
+
+
+def _wanted() -> bool:
+    return os.environ.get("DEMO_KEYRING", "1").strip().lower() not in ("0", "no", "false", "off")
+
+
+def keyring_name(seconds: float = 5.0) -> str | None:
+    """The name of the keyring that tokens are kept in; None where there is none, or `DEMO_KEYRING=0` forbids it.
+
+    Args:
+        seconds: how long it may take to find out.
+    """
+    if not _wanted():
+        return None
+    try:
+        return _ask(lambda: str(_keyring().get_keyring().name), seconds)
+    except _NoKeyring:
+        return None
+
+
+def _ask(question: Callable[[], T], seconds: float) -> T:
+    """Put `question` to the keyring, in a thread: a keyring may wait for its owner, and we must not.
+
+    Raises:
+        _NoKeyring: there is none, it fails, or it does not answer in time.
+    """
+    answers: list[T] = []
+    failures: list[str] = []
+
+    def ask() -> None:
+        try:
+            answers.append(question())
+        except _NoKeyring as error:
+            failures.append(str(error))
+        except Exception as error:  # each backend raises what its system raises
+            failures.append(f"the keyring failed ({type(error).__name__}: {error})")
+
+    thread = threading.Thread(target=ask, daemon=True, name="keyring")
+    thread.start()
+    thread.join(seconds)
+    if answers:
+        return answers[0]
+    raise _NoKeyring(failures[0] if failures else f"the keyring did not answer within {seconds:g} s")

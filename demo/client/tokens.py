@@ -86,6 +86,10 @@ class StoredToken:
             known["expires_at"] = float(known["expires_at"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a stored token: {error}") from None
+        texts = [*(known[name] for name in ("access_token", "issuer", "token_endpoint", "client_id")), *known["scope"]]
+        maybe = [known[name] for name in ("refresh_token", "resource")]
+        if not all(isinstance(text, str) for text in texts + [text for text in maybe if text is not None]):
+            raise ValueError("not a stored token: a text is missing")
         return cls(**known)
 
 
@@ -160,13 +164,11 @@ def read_token_response(
     scope = given.get("scope")
     refresh = given.get("refresh_token")
     details = given.get("authorization_details")
-    base = {
-        "issuer": asked.issuer if asked else known["issuer"],
-        "token_endpoint": asked.token_endpoint if asked else known["token_endpoint"],
-        "client_id": asked.client_id if asked else known["client_id"],
-        "resource": known.get("resource") or (asked.resource if asked else None),
-    }
     return StoredToken(
+        issuer=asked.issuer if asked else known["issuer"],
+        token_endpoint=asked.token_endpoint if asked else known["token_endpoint"],
+        client_id=asked.client_id if asked else known["client_id"],
+        resource=known.get("resource") or (asked.resource if asked else None),
         access_token=access,
         refresh_token=refresh if isinstance(refresh, str) and refresh else (asked.refresh_token if asked else None),
         expires_at=received_at + lasts,
@@ -176,7 +178,6 @@ def read_token_response(
         authorization_details=tuple(item for item in safe_data(details) if isinstance(item, dict))
         if isinstance(details, list)
         else (asked.authorization_details if asked else ()),
-        **base,
     )
 
 
