@@ -67,13 +67,7 @@ def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[Loca
     """
     if (server := find(state)) is not None:
         return server, None
-    _make(state)
-    last = _last_port(state)
-    chosen, moved = next(
-        ((candidate, candidate != port) for candidate in (last or port, port, 0) if candidate == 0 or _free(candidate)),
-        (0, True),
-    )
-    process = _spawn(state, chosen)
+    process, chosen, last = _start(state, port)
     deadline = time.monotonic() + START_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         if (server := find(state)) is not None:
@@ -81,10 +75,8 @@ def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[Loca
                 # Another command started one at the same moment. Ours must not wait for its turn and outlive it.
                 process.terminate()
             _remember_port(state, server.base_url)
-            note = (
-                f"port {port} is taken: the local server is at {server.base_url}" if moved and chosen != last else None
-            )
-            return server, note
+            note = f"port {port} is taken: the local server is at {server.base_url}"
+            return server, note if chosen not in (port, last) else None
         if process.poll() is not None and not _held(state):
             break
         waiting("the local server to start", left)
@@ -96,6 +88,20 @@ def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[Loca
         why=_last_words(state) or f"no answer within {START_SECONDS:.0f} s",
         do="see what is in the way with: demo doctor",
     )
+
+
+def begin(state: Path, *, port: int) -> None:
+    """See that a server of this state is at least starting, and wait for nothing."""
+    if find(state) is None and not _held(state):
+        _start(state, port)
+
+
+def _start(state: Path, port: int) -> tuple[subprocess.Popen[bytes], int, int | None]:
+    """Start a server. Returns its process, the port it was told (0: any), and the port of last time."""
+    _make(state)
+    last = _last_port(state)
+    chosen = next((one for one in (last or port, port) if one == 0 or _free(one)), 0)
+    return _spawn(state, chosen), chosen, last
 
 
 def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:

@@ -14,6 +14,7 @@ from talk.run import BeatResult, Run
 from talk.runner import Runner
 from talk.script import Plan, PlannedBeat, Talk
 from talk.stage import AsideStage, Stage
+from talk.steps import KINDS
 
 if TYPE_CHECKING:
     from demo.settings import Settings
@@ -74,8 +75,12 @@ class Director:
         """Draw the title, see to the world, play the beat."""
         runner = Runner(self.run, self.plan, _NO_CAST, self.stage, strict=self.strict)
         self.stage.header(runner.header(planned))
-        runner.cast = self.cast()
-        self._fulfil_needs(planned)
+        if planned.beat.needs or any(KINDS[step.do].speaks for step in planned.beat.steps):
+            runner.cast = self.cast()
+            self._fulfil_needs(planned)
+        elif self._cast is None and self.settings.local:
+            # Words only: nobody waits for a server, but the next beat will be glad of one.
+            local.begin(self.settings.state, port=self.settings.port)
         return runner.play(planned, headed=True)
 
     def cast(self) -> Cast:

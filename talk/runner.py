@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from demo.errors import DemoError
 from demo.evidence import BeatHeader
@@ -13,6 +13,9 @@ from talk.run import BeatResult, Run, StepResult
 from talk.script import Plan, PlannedBeat, Step
 from talk.stage import Stage
 from talk.steps import base_key, holds
+
+if TYPE_CHECKING:
+    from talk.playing import Played
 
 
 class Runner:
@@ -74,6 +77,7 @@ class Runner:
         attempts = self.run.attempt(beat, step.id)
         scene = Scene(self.run.id or "", beat, self.cast, self.stage, self.run.all_results)
         started = time.monotonic()
+        self.stage.working(step.title or step.id)
         try:
             played = PLAYERS[step.do](step, scene)
         except NotHere as reason:
@@ -96,7 +100,8 @@ class Runner:
             )
             self.run.record(beat, play, result)
             return result
-        wanted = _allowing_for_repeats(step, played.observed, attempts, strict=self.strict)
+        fresh_limits = attempts > 0 and self._consent_changed(beat, step.id, played)
+        wanted = _allowing_for_repeats(step, played.observed, attempts, strict=self.strict, fresh_limits=fresh_limits)
         failed = tuple(key for key, value in wanted.items() if not holds(key, value, played.observed))
         result = StepResult(
             step.id,
@@ -118,13 +123,20 @@ class Runner:
             self.stage.note(f"expected {key} = {wanted[key]!r}, saw {seen!r} (step {step.id})")
         return result
 
+    def _consent_changed(self, beat: str, step: str, played: Played) -> bool:
+        first = self.run.results(beat, 1).get(step)
+        before = (first.decision or {}).get("consent") if first else None
+        return before is not None and played.decision is not None and played.decision.consent != before
+
     def _show(self, step: Step, made: Mapping[str, Callable[[], Any]]) -> None:
         for name in step.show:
             if name in made:
                 self.stage.show(name, made[name]())
 
 
-def _allowing_for_repeats(step: Step, observed: Mapping[str, Any], attempts: int, *, strict: bool) -> Mapping[str, Any]:
+def _allowing_for_repeats(
+    step: Step, observed: Mapping[str, Any], attempts: int, *, strict: bool, fresh_limits: bool
+) -> Mapping[str, Any]:
     """What to expect of a step that was attempted before, in this play or an earlier one.
 
     Its purchase finds the earlier order again: that is what an idempotency key is for. The balance may have moved on.
@@ -136,6 +148,9 @@ def _allowing_for_repeats(step: Step, observed: Mapping[str, Any], attempts: int
     if observed.get("replayed") is True and wanted.get("replayed") is False:
         wanted["replayed"] = True
         wanted.pop("balance", None)
+    if wanted.get("gate") == "limits" and observed.get("verdict") == "allow" and fresh_limits:
+        # Its first play used up another consent's limits; these are a new consent's, which the human gave since.
+        return {}
     if step.do == "revoke" and observed.get("before") == "deny" == observed.get("after"):
         wanted.pop("before", None)
     return wanted

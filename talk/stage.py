@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Pace = Literal["stage", "brisk", "none"]
 BRISK_SECONDS = 1.5
+_HEADER_ROWS = 2
+_WHOLE = ("device", "link")
+"""Panels with a QR code: cut shorter, they would lose it."""
 READING_SECONDS = 90.0
 """How long a full screen waits for Enter before it goes on by itself."""
 
@@ -55,9 +58,12 @@ class Stage:
         from demo.panels.fit import measure
 
         self._clear_status()
-        rows = measure(renderable, self.console.width)[1]
-        if self.person and self.pace != "none" and self._rows + rows + 1 > self.console.height and self._rows > 3:
-            self._turn_page()
+        if self.person and name not in _WHOLE and hasattr(renderable, "within"):
+            # Room for the header above it, and below it for the sentence to say aloud and the prompt.
+            renderable = renderable.within(max(10, self.console.height - 6))
+        rows = measure(renderable, self.console.width, self.console.height)[1]
+        if self.person and self.pace != "none" and self._rows + rows + 2 > self.console.height and self._rows:
+            self._turn_page(whole=name in _WHOLE and rows + 5 > self.console.height)
         self._draw(renderable)
         if self.pace == "brisk":
             self._breathe(BRISK_SECONDS)
@@ -75,7 +81,14 @@ class Stage:
 
     def waiting(self, what: str, left: float) -> None:
         """Say what is awaited, and for how long at most, on one line that is drawn over."""
-        text = f"waiting for {what} ({left:.0f} s at most)"
+        self._say(f"waiting for {what} ({left:.0f} s at most)")
+
+    def working(self, on: str) -> None:
+        """Say what is being done, until something is drawn."""
+        if self.console.is_terminal:
+            self._say(f"{on} ...")
+
+    def _say(self, text: str) -> None:
         if text == self._status:
             return
         fresh, self._status = not self._status, text
@@ -100,19 +113,21 @@ class Stage:
         """
         return Decider(self, code, human, approve=approve, ask=ask and self.person)
 
-    def _turn_page(self) -> None:
-        self._await_enter("Enter for more")
+    def _turn_page(self, *, whole: bool) -> None:
+        """Go on to an empty screen, with the beat's header where the next panel leaves room for it."""
+        if self._rows > _HEADER_ROWS:
+            self._await_enter("Enter for more")
         if not self.plain:
             self.console.clear()
         self._rows = 0
-        if self._header is not None:
+        if self._header is not None and not whole:
             self._draw(panels.header(self._header))
 
     def _await_enter(self, text: str) -> None:
         deadline = time.monotonic() + READING_SECONDS
         with listening() as keys:
             while (left := deadline - time.monotonic()) > 0:
-                self.waiting(text, left)
+                self._say(f"{text} (goes on by itself in {left:.0f} s)")
                 if keys.pressed(0.25) in ("\n", " "):
                     break
         self._clear_status()
@@ -125,7 +140,7 @@ class Stage:
         from demo.panels.fit import measure
 
         self._clear_status()
-        self._rows += measure(renderable, self.console.width)[1]
+        self._rows += measure(renderable, self.console.width, self.console.height)[1]
         self.console.print(renderable)
 
     def _clear_status(self) -> None:
@@ -160,8 +175,8 @@ class Decider:
     def __enter__(self) -> Decider:
         if self._listening is not None:
             self._keys = self._listening.__enter__()
-            here = f"; Enter lets {self.human.account} approve, d deny" if self.human else ""
-            self.stage.note(f"Decide in a browser: scan it, open it, or press b{here}.")
+            here = f" · Enter approve as {self.human.account} · d deny" if self.human else ""
+            self.stage.note(f"Decide there, or here: b browser{here}")
         return self
 
     def __exit__(self, *failure: object) -> None:

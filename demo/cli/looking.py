@@ -14,10 +14,9 @@ from demo.cli.context import console_for, say_json, settings_of
 from demo.errors import OK
 
 if TYPE_CHECKING:
-    from talk.script import Talk
-
     from demo.settings import Settings
     from talk.run import Run
+    from talk.script import Talk
 
 PlanOption = Annotated[str | None, typer.Option("--plan", help="The running order: problem-first or context-first.")]
 TalkOption = Annotated[Path | None, typer.Option("--talk", help="Somebody else's talk: a folder of beats and plans.")]

@@ -16,11 +16,10 @@ from demo.cli.looking import PlanOption, TalkOption, talk_of
 from demo.errors import EXPECTATION, OK, ExpectationFailed, UsageError
 
 if TYPE_CHECKING:
-    from talk.script import PlannedBeat
-
     from demo.settings import Settings
     from talk.director import Director
     from talk.run import BeatResult
+    from talk.script import PlannedBeat
     from talk.stage import Pace, Stage
 
 BeatArgument = Annotated[str, typer.Argument(help="A beat's id; demo list shows them.", show_default=False)]

@@ -15,21 +15,34 @@ def audit(given: tuple[Decision, ...]) -> Page:
 
     def draw(canvas: Canvas) -> None:
         _title(given, canvas)
+        rows = _runs(given)
         fits = max(1, canvas.left - 1)
-        kept = given if len(given) <= fits else given[-max(1, fits - 1) :]
+        kept = rows if len(rows) <= fits else rows[-max(1, fits - 1) :]
         if given:
             canvas.line((_head(canvas), "quiet"))
-        if len(kept) < len(given):
-            canvas.line(
-                (
-                    f"{canvas.glyphs.ellipsis} {many(len(given) - len(kept), 'earlier entry', 'earlier entries')}",
-                    "quiet",
-                )
-            )
-        for entry in kept:
-            _entry(entry, canvas)
+        if len(kept) < len(rows):
+            cut = sum(times for _, times in rows[: len(rows) - len(kept)])
+            canvas.line((f"{canvas.glyphs.ellipsis} {many(cut, 'earlier entry', 'earlier entries')}", "quiet"))
+        for entry, times in kept:
+            _entry(entry, times, canvas)
 
     return Page(draw)
+
+
+def _runs(given: tuple[Decision, ...]) -> list[tuple[Decision, int]]:
+    """Entries that say the same one after the other as one row, with how many they are; orders stand alone."""
+    rows: list[tuple[Decision, int]] = []
+    for entry in given:
+        if rows and not entry.order_id and _said(rows[-1][0]) == _said(entry):
+            rows[-1] = (entry, rows[-1][1] + 1)
+        else:
+            rows.append((entry, 1))
+    return rows
+
+
+def _said(entry: Decision) -> tuple[object, ...]:
+    who = (entry.user, entry.username, entry.agent, entry.client, entry.consent)
+    return (entry.verdict, entry.rule, entry.tool, entry.order_id, entry.door, *who)
 
 
 def _title(given: tuple[Decision, ...], canvas: Canvas) -> None:
@@ -52,8 +65,8 @@ def _columns(canvas: Canvas) -> tuple[int, int, int, int]:
     """Widths of who, through, what and how it went; a wide line has room for the consent too."""
     if canvas.wide:
         return 18, 12, 20, 18
-    how = 9
-    return canvas.room - 17 - 13 - 20 - how, 13, 20, how
+    how = 10
+    return canvas.room - 17 - 12 - 20 - how, 12, 20, how
 
 
 def _head(canvas: Canvas) -> str:
@@ -69,15 +82,16 @@ def _head(canvas: Canvas) -> str:
     return "  ".join(cells) + "  " + canvas.cell("OUTCOME", how) + ("  CONSENT" if canvas.wide else "")
 
 
-def _entry(entry: Decision, canvas: Canvas) -> None:
+def _entry(entry: Decision, times: int, canvas: Canvas) -> None:
     state = state_of(entry)
     when, mark = canvas.cell(clock(entry.at), 8), canvas.glyphs.mark(state)
     name = entry.username or entry.user or NOBODY
     bold = "strong " if entry.order_id or state == "refused" else ""
-    outcome = _outcome(entry, canvas)
+    outcome = _outcome(entry, canvas) + (f"{canvas.glyphs.times}{times}" if times > 1 else "")
+    tool = entry.tool or "request"
     if canvas.narrow:
         canvas.line((when, "quiet"), "  ", (mark, f"strong {state}"), " ", canvas.short(name, canvas.room - 12))
-        about = f"{entry.tool or 'request'}, {outcome}"
+        about = f"{tool}, {outcome}"
         canvas.line((canvas.short(about, canvas.room - 12), f"{bold}{state}"), indent=14)
         return
     who, through, what, how = _columns(canvas)
@@ -93,7 +107,7 @@ def _entry(entry: Decision, canvas: Canvas) -> None:
         "  ",
         (canvas.cell(agent, through), "quiet"),
         "  ",
-        canvas.cell(entry.tool or "request", what),
+        canvas.cell(tool, what),
         "  ",
         (canvas.cell(outcome, how), f"{bold}{state}"),
     ]

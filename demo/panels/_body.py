@@ -29,9 +29,20 @@ def body_lines(body: str | None, content_type: str, width: int) -> list[str]:
         found = [line.removeprefix("data:").strip() for line in body.splitlines() if line.startswith("data:")]
         text = "\n".join(line for line in found if line) or body
     try:
-        return pretty(json.loads(text), width)
+        return pretty(_folded(json.loads(text)), width)
     except (ValueError, RecursionError):
         return text.splitlines()
+
+
+def _folded(value: Any) -> Any:
+    """JSON with each MCP `_meta` last and closed, its entries counted: what a call is about comes first."""
+    if isinstance(value, list):
+        return [_folded(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    rest = {name: _folded(item) for name, item in value.items() if name != "_meta"}
+    meta = value.get("_meta")
+    return rest | ({"_meta": f"({len(meta)} entries)"} if isinstance(meta, dict) else {})
 
 
 def pretty(value: Any, width: int, indent: int = 0, prefix: str = "") -> list[str]:

@@ -44,6 +44,7 @@ class Glyphs:
     rest: str
     dot: str
     ellipsis: str
+    times: str
     bar: str
     top: str
     bottom: str
@@ -56,13 +57,13 @@ class Glyphs:
 UNICODE = Glyphs(
     allowed="✓", refused="✗", waiting="◔", unverified="?", none="·", warning="!", arrow="→",
     back="←", section="§", shaft="─", head="▶",
-    down="↓", rule="─", heavy="━", used="█", rest="░", dot="·", ellipsis="…", bar="▌", top="▀", bottom="▄",
+    down="↓", rule="─", heavy="━", used="█", rest="░", dot="·", ellipsis="…", times="×", bar="▌", top="▀", bottom="▄",
 )  # fmt: skip
 
 ASCII = Glyphs(
     allowed="+", refused="x", waiting="o", unverified="?", none="-", warning="!", arrow="->",
     back="<-", section="s. ", shaft="-", head=">",
-    down="v", rule="-", heavy="=", used="#", rest=".", dot="-", ellipsis="..", bar="|", top="#", bottom="#",
+    down="v", rule="-", heavy="=", used="#", rest=".", dot="-", ellipsis="..", times="x", bar="|", top="#", bottom="#",
 )  # fmt: skip
 
 

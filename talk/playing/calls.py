@@ -13,7 +13,6 @@ from talk.script import Step
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
-
     from demo.client.outcome import CallOutcome
     from demo.client.tokens import Secret
 
@@ -135,5 +134,7 @@ def _played(outcome: CallOutcome, agent: Agent, decisions: list[Decision]) -> Pl
             action = f"bought {order.item} for {order.price}"
             played.panels["chain"] = lambda: panels.chain(agent.chain(agent.token(), action))
     if outcome.limits:
-        played.panels["limits"] = lambda: panels.limits(outcome.limits, time.time())
+        # As of the decision: a step may have waited since.
+        at = outcome.decision.at if outcome.decision else time.time()
+        played.panels["limits"] = lambda: panels.limits(outcome.limits, at)
     return played

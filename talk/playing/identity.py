@@ -37,6 +37,7 @@ def login(step: Step, scene: Scene) -> Played:
         error = getattr(refused, "oauth_error", None)
         if error is None:
             raise
+        scene.stage.note(f"{refused.what}: {error}")
         return Played({"granted": False, "error": error})
     if before is not None:
         # The new consent replaces the old one: what is not needed any more is given back (RFC 7009).

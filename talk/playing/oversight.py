@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from demo import panels
-from demo.evidence import Comparison, Decision, Revocation
+from demo.evidence import Chain, Comparison, Decision, Revocation
 from talk.cast import HUMAN
 from talk.playing.scene import Played, Scene, observe
 from talk.script import Step
@@ -32,13 +32,29 @@ def audit(_: Step, scene: Scene) -> Played:
         "nobody": any(entry.door == "open" and entry.user is None for entry in shown),
         "refusals": any(entry.verdict == "deny" for entry in shown),
     }
-    agent = scene.cast.agent()
-    return Played(
-        observed,
-        {
-            "audit": lambda: panels.audit(shown),
-            "chain": lambda: panels.chain(agent.chain(agent.token(), "every order traced back to one consent")),
-        },
+    played = Played(observed, {"audit": lambda: panels.audit(shown)})
+    if orders:
+        played.panels["chain"] = lambda: panels.chain(_traced(orders[-1], scene))
+    return played
+
+
+def _traced(entry: Decision, scene: Scene) -> Chain:
+    """An order's chain as the audit trail and the authority's list of sessions tell it; no token is asked."""
+    session = next((one for one in scene.cast.console().sessions() if one.consent == entry.consent), None)
+    return Chain(
+        human=entry.username or entry.user or "",
+        human_id=entry.user or "",
+        agent=entry.agent or "",
+        client=session.client_name if session else entry.client or "",
+        session=entry.session or "",
+        consent=entry.consent or "",
+        action=f"placed {entry.order_id}",
+        token_id=entry.token_id or "",
+        scopes=session.scopes if session else (),
+        spending_limit=session.spending_limit if session else None,
+        at=entry.at,
+        source=f"audit trail entry {entry.audit_id}, and the authority's list of sessions",
+        convention="the shop's own record: user, agent and consent of the decision",
     )
 
 
@@ -114,8 +130,8 @@ def restart(_: Step, scene: Scene) -> Played:
         ("process", f"pid {before.pid}", f"pid {after.pid}"),
         ("its data", before.world, after.world),
         ("sessions granted", str(live[0]), str(live[1])),
-        ("orders in the audit trail", str(len(facts_before[0])), str(len(facts_after[0]))),
-        ("the human's console", "signed in", "signed in" if console.signed_in() else "signed out"),
+        ("orders on record", str(len(facts_before[0])), str(len(facts_after[0]))),
+        ("human's console", "signed in", "signed in" if console.signed_in() else "signed out"),
     )
     observed: dict[str, Any] = {
         "new_process": before.pid != after.pid and before.instance != after.instance,

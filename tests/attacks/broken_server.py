@@ -6,12 +6,14 @@ Production code has no switch for any of this; the breakage is done here, from o
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import demo.server
-from demo.shop import ledger, policy, standing, trail
+from demo.evidence import Money
+from demo.shop import bearer, ledger, policy, standing, trail
 
 
 def _without_token_rule(rule: str) -> Callable[[policy.Case], policy.Ruling | None]:
@@ -25,13 +27,24 @@ def _without_token_rule(rule: str) -> Callable[[policy.Case], policy.Ruling | No
 
 
 def accepts_no_token() -> None:
-    honest = policy.admit
+    """Whoever comes without a token is taken for Alice."""
+    honest_read, honest_ask = bearer.read, standing.ask
+    scopes = frozenset({"shop:read", "shop:buy", "orders:read"})
 
-    def broken(case: policy.Case) -> policy.Ruling:
-        ruling = honest(case)
-        return policy.Ruling("allow", "scope", "allowed", "let in") if ruling.rule == "token.missing" else ruling
+    async def read(token: str | None, authority: Any, *, resource: str, currency: str) -> policy.TokenFacts:
+        if token is not None:
+            return await honest_read(token, authority, resource=resource, currency=currency)
+        issuer = resource.removesuffix("/mcp")
+        alice = {"user": "user_alice", "agent": "agent_0", "client": "demo-agent", "scopes": scopes}
+        known = {"type": "at+jwt", "issuer": issuer, "audience": (resource,), "expires_at": time.time() + 60}
+        return policy.TokenFacts(**known, **alice, spending_limit=Money(6000))
 
-    policy.admit = broken
+    async def ask(authority: Any, credentials: Any, token: str, facts: policy.TokenFacts) -> policy.Standing:
+        if token:
+            return await honest_ask(authority, credentials, token, facts)
+        return policy.Standing(known=True, active=True, username="alice@example.com")
+
+    bearer.read, standing.ask = read, ask
 
 
 def accepts_wrong_audience() -> None:
@@ -84,7 +97,7 @@ def no_rate_limit() -> None:
 def no_quota() -> None:
     policy.check_quota = lambda case, usage: None
     honest = ledger.place
-    ledger.place = lambda connection, wanted: honest(connection, replace(wanted, quota=99))
+    ledger.place = lambda connection, wanted: honest(connection, replace(wanted, quota=wanted.quota and 99))
 
 
 def no_spending_limit() -> None:

@@ -22,7 +22,7 @@ EXPECTED = {
     "no_quota": "limits",
     "no_spending_limit": "buy",
     "buys_twice": "buy",
-    "writes_no_audit_entry": "audit",
+    "writes_no_audit_entry": "who-manages-identity",
     "lets_a_rival_use_the_consent": "not-just-any-token",
 }
 
