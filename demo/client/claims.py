@@ -6,9 +6,10 @@ import base64
 import binascii
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from demo.client.convention import parties
 from demo.client.fetch import parse_object
@@ -17,6 +18,9 @@ from demo.client.meanings import meaning
 from demo.client.safe_text import safe_text
 from demo.client.tokens import number
 from demo.evidence import Claim, TokenView
+
+if TYPE_CHECKING:
+    from joserfc import jwk
 
 ALGORITHMS = ("ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512")
 """Signatures by a key pair. A shared-secret one (HS256) proves nothing to whoever lacks the secret, "none" nothing."""
@@ -60,13 +64,25 @@ def verify_signature(token: str, jwks: Mapping[str, Any]) -> str:
     from joserfc.errors import JoseError
 
     try:
-        keys = jwk.KeySet.import_key_set({"keys": list(jwks.get("keys", ()))})
+        keys = jwk.KeySet(list(_understood(jwks)))
         jws.deserialize_compact(token, keys, algorithms=list(ALGORITHMS))
     except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(safe_text(str(error) or type(error).__name__, one_line=True)) from None
     parsed = take_apart(token)
     kid = parsed.header.get("kid") if parsed else None
     return safe_text(kid, one_line=True) if isinstance(kid, str) else "(the only key)"
+
+
+def _understood(jwks: Mapping[str, Any]) -> Iterator[jwk.Key]:
+    """The keys of a set that this client can verify with; others must not spoil the set (RFC 7517 section 5)."""
+    from joserfc import jwk
+    from joserfc.errors import JoseError
+
+    listed = jwks.get("keys")
+    for given in listed if isinstance(listed, list) else ():
+        with suppress(JoseError, ValueError, TypeError, KeyError):
+            if isinstance(given, dict) and given.get("use", "sig") == "sig" and given.get("kty") != "oct":
+                yield jwk.import_key(given)
 
 
 def view(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from demo.client.fetch import Answer, fetch
 from demo.client.origins import is_loopback, origin
-from demo.client.refusal import NoConnection, OAuthRefused, TimedOut
+from demo.client.refusal import NoConnection, OAuthRefused, TimedOut, overloaded
 from demo.client.safe_text import safe_text
 from demo.client.tokens import StoredToken, number, read_token_response, spending_details
+from demo.errors import ServerUnreachable
 from demo.evidence import AuthorityMetadata, DeviceCode, Money
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ TICK = 0.2
 """Seconds between two calls of `on_wait`."""
 
 _SLOWEST = 60.0
+"""Seconds up to which polls back off from a server that does not answer."""
 
 OnWait = Callable[[float, str], None]
 
@@ -95,8 +97,8 @@ async def ask(
             verification_uri=safe_text(uri, one_line=True),
             verification_uri_complete=safe_text(whole, one_line=True) if isinstance(whole, str) else None,
             expires_at=received + min(max(lasts, 0.0), 86400.0),
-            # An answer without one means 5 (RFC 8628 section 3.2); one out of reason must not hang or flood.
-            interval=5.0 if interval is None or interval < 0 else min(max(interval, TICK), _SLOWEST),
+            # An answer without one means 5 (RFC 8628 section 3.2); zero must not become a flood.
+            interval=5.0 if interval is None or interval < 0 else max(interval, TICK),
             client=name,
             scopes=tuple(scopes),
             spending_limit=spending,
@@ -132,6 +134,7 @@ async def wait(
     import anyio
 
     state = "pending"
+    patience = client.timeout.read  # for one poll; a dripping answer would else hold up all the others
     # Waits go by the monotonic clock: a corrected wall clock must neither end nor prolong one.
     expires = time.monotonic() + login.code.expires_at - time.time()
     until = min(expires, time.monotonic() + seconds)
@@ -143,10 +146,11 @@ async def wait(
         while True:
             await anyio.sleep(interval)
             try:
-                answer = await fetch(client, "POST", login.token_endpoint, server=login.server, form=_form(login))
-            except (TimedOut, NoConnection):
+                with anyio.fail_after(patience):
+                    answer = await fetch(client, "POST", login.token_endpoint, server=login.server, form=_form(login))
+            except (TimedOut, NoConnection, TimeoutError):
                 # Exponential backoff, "such as doubling the polling interval on each such connection timeout".
-                interval, state = min(interval * 2, _SLOWEST), "no_answer"
+                interval, state = _backed_off(interval), "no_answer"
                 continue
             if answer.status == 200 and answer.json is not None:
                 outcome = read_token_response(
@@ -164,9 +168,9 @@ async def wait(
                 state = "pending"
             elif answer.oauth_error == "slow_down":
                 # "the interval MUST be increased by 5 seconds for this and all subsequent requests"
-                interval, state = min(interval + 5, _SLOWEST), "slow_down"
+                interval, state = interval + 5, "slow_down"
             elif answer.status == 429 or answer.status >= 500:
-                interval, state = min(interval * 2, _SLOWEST), "no_answer"
+                interval, state = _backed_off(interval), "no_answer"
             else:
                 raise _ended(answer)
 
@@ -195,8 +199,14 @@ async def wait(
     return outcome
 
 
-def refused(answer: Answer, what: str, do: str) -> OAuthRefused:
-    """An OAuth error answer as an error for a person."""
+def _backed_off(interval: float) -> float:
+    return max(interval, min(interval * 2, _SLOWEST))
+
+
+def refused(answer: Answer, what: str, do: str) -> OAuthRefused | ServerUnreachable:
+    """An OAuth error answer as an error for a person; a server's own trouble is no refusal."""
+    if not answer.oauth_error and (answer.status == 429 or answer.status >= 500):
+        return overloaded(answer.url, answer.status, answer.oauth_why)
     code = answer.oauth_error or f"http_{answer.status}"
     return OAuthRefused(what, oauth_error=code, why=f"{code}: {answer.oauth_why}", do=do)
 
@@ -207,7 +217,7 @@ def _form(login: DeviceLogin) -> list[tuple[str, str]]:
     return [*form, ("resource", login.resource)] if login.resource else form
 
 
-def _ended(answer: Answer) -> OAuthRefused:
+def _ended(answer: Answer) -> OAuthRefused | ServerUnreachable:
     if answer.oauth_error == "access_denied":
         return OAuthRefused(
             "the human said no",

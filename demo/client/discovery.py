@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from demo.client.fetch import Answer, fetch
 from demo.client.origins import origin, refused_url
+from demo.client.refusal import overloaded
 from demo.client.safe_text import safe_text
 from demo.errors import ServerUnreachable
 from demo.evidence import AuthorityMetadata, ResourceMetadata
@@ -98,7 +99,8 @@ async def find_authority(client: httpx2.AsyncClient, issuer: str, *, server: str
     Raises:
         ServerUnreachable: no place of it answers.
     """
-    answer = await _first(client, authority_urls(issuer), server)
+    # What is no URL has no well-known places; asking for it says so.
+    answer = await _first(client, (issuer,) if origin(issuer) is None else authority_urls(issuer), server)
     if answer is None or answer.json is None:
         return None
     given = answer.json
@@ -144,8 +146,10 @@ async def _first(client: httpx2.AsyncClient, urls: tuple[str, ...], server: str)
             continue
         if answer.status == 200 and answer.json is not None:
             return answer
-        if answer.status != 200:
-            failure = None if answer.status < 500 else failure
+        if answer.status >= 500:
+            failure = failure or overloaded(answer.url, answer.status, answer.oauth_why)
+        elif answer.status != 200:
+            failure = None  # it does answer, and says that there is none
     if failure is not None:
         raise failure
     return None

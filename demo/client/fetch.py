@@ -52,6 +52,14 @@ def parse_object(text: str | bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def joined(base: str, onward: str) -> str:
+    """`onward` as seen from `base`; as it is where it is no URL at all."""
+    try:
+        return urljoin(base, onward)
+    except ValueError:
+        return onward
+
+
 def is_html(content_type: str, body: str) -> bool:
     """Whether an answer is a web page."""
     return "html" in content_type.lower() or body.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
@@ -102,7 +110,7 @@ async def fetch(
             raise unreachable(target, str(error) or type(error).__name__) from None
         if not response.has_redirect_location:
             break
-        onward = urljoin(target, response.headers["location"])
+        onward = joined(target, response.headers["location"])
         if origin(onward) != origin(target) or (method != "GET" and response.status_code not in (307, 308)):
             raise ServerUnreachable(
                 f"{safe_text(target, one_line=True)} redirects to {safe_text(onward, one_line=True)}",
@@ -112,7 +120,8 @@ async def fetch(
         target = onward
     else:
         raise unreachable(url, f"it redirects without end (more than {REDIRECTS} times)")
-    text = response.text
+    # JSON is UTF-8 (RFC 8259 section 8.1), whatever charset a header claims.
+    text = response.content.decode("utf-8", errors="replace")
     if is_html(response.headers.get("content-type", ""), text) and response.status_code < 400:
         raise captive_portal(target)
     return Answer(response.status_code, response.headers, text, parse_object(text), target)

@@ -30,6 +30,9 @@ SECRET_FIELDS = frozenset(
 
 MASK = "[masked]"
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){0,2}")
+_INPUT = re.compile(r"<input\b[^>]*>", re.IGNORECASE)
+_NAME = re.compile(r"""(\bname\s*=\s*["']?)([^"'\s>]+)""", re.IGNORECASE)
+_VALUE = re.compile(r"""(\bvalue\s*=\s*)("[^"]*"|'[^']*'|[^\s>]+)()""", re.IGNORECASE)
 _JSON_SECRET = re.compile(r'("(?:' + "|".join(sorted(SECRET_FIELDS)) + r')"\s*:\s*")((?:[^"\\]|\\.)*)("?)')
 
 
@@ -71,13 +74,25 @@ def mask_url(url: str, known: frozenset[str] = frozenset()) -> str:
     if "@" in netloc:
         netloc = f"{MASK}@{netloc.rpartition('@')[2]}"
     query = _mask_form(parts.query) if parts.query else ""
-    return mask_text(urlunsplit((parts.scheme, netloc, parts.path, query, parts.fragment)), known)
+    fragment = _mask_form(parts.fragment) if "=" in parts.fragment else parts.fragment
+    return mask_text(urlunsplit((parts.scheme, netloc, parts.path, query, fragment)), known)
 
 
 def mask_body(text: str, content_type: str, known: frozenset[str] = frozenset()) -> str:
     """A request's or response's body. It stays as it was sent where there was nothing to hide."""
-    text = _mask_form(text) if "x-www-form-urlencoded" in content_type else _mask_json(text)
+    if "x-www-form-urlencoded" in content_type:
+        text = _mask_form(text)
+    elif "html" in content_type:
+        text = _INPUT.sub(_mask_input, text)
+    else:
+        text = _mask_json(text)
     return mask_text(text, known)
+
+
+def _mask_input(found: re.Match[str]) -> str:
+    name = _NAME.search(found.group())
+    secret = name is not None and name[2] in SECRET_FIELDS
+    return _VALUE.sub(rf"\g<1>{MASK}\g<3>", found.group()) if secret else found.group()
 
 
 def _mask_form(text: str) -> str:

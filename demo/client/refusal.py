@@ -61,7 +61,7 @@ def no_answer(url: str, seconds: float) -> TimedOut:
     """No complete answer in `seconds`."""
     return TimedOut(
         f"{safe_text(url, one_line=True)} did not answer within {seconds:g} s",
-        why="it accepted the connection but the answer did not come, or not to its end",
+        why="the answer did not come in time, or not to its end",
         do="try again; if it stays so, restart the server (demo stop, then demo next) or check the network",
     )
 
@@ -72,4 +72,22 @@ def unreachable(url: str, why: str) -> NoConnection:
         f"{safe_text(url, one_line=True)} cannot be reached",
         why=safe_text(why, one_line=True),
         do="demo doctor, or check --server and the network",
+    )
+
+
+def unreadable(url: str, why: str) -> ServerUnreachable:
+    """An answer began and cannot be read to its end."""
+    return ServerUnreachable(
+        f"the answer of {safe_text(url, one_line=True)} cannot be read",
+        why=safe_text(why, one_line=True),
+        do="try again; if it stays so, check --server",
+    )
+
+
+def overloaded(url: str, status: int, why: str) -> ServerUnreachable:
+    """It answers that it cannot answer now (HTTP 429 or 5xx), which refuses nothing."""
+    return ServerUnreachable(
+        f"{safe_text(url, one_line=True)} cannot answer now",
+        why=why if why == f"HTTP {status}" else f"HTTP {status}: {why}",
+        do="try again in a moment",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 # C0 without tab and newline, DEL, C1, line and paragraph separators, and the invisible characters that turn or
@@ -10,6 +11,9 @@ from typing import Any
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
+DEEPEST = 64
+"""Levels of JSON that anything is read from."""
+
 _BREAKS = re.compile(r"[\t\n]")
 
 
@@ -35,10 +39,19 @@ def safe_text(text: str, *, one_line: bool = False) -> str:
 
 def safe_data(value: Any) -> Any:
     """A JSON value with `safe_text` applied to every string in it, keys included."""
+    return map_strings(value, safe_text)
+
+
+def map_strings(value: Any, change: Callable[[str], str], depth: int = 0) -> Any:
+    """A JSON value with `change` applied to every string in it, keys included; what is nested beyond reason goes."""
     if isinstance(value, str):
-        return safe_text(value)
+        return change(value)
+    if isinstance(value, dict | list) and depth == DEEPEST:
+        return "..."
     if isinstance(value, dict):
-        return {safe_text(str(key), one_line=True): safe_data(item) for key, item in value.items()}
+        return {
+            _BREAKS.sub(_visible, change(str(key))): map_strings(item, change, depth + 1) for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [safe_data(item) for item in value]
+        return [map_strings(item, change, depth + 1) for item in value]
     return value

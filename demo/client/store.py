@@ -123,7 +123,7 @@ class TokenStore:
         return slots
 
     def _forget(self, slot: str) -> None:
-        if self._slots(self._file.read()).get(slot) != _IN_KEYRING:
+        if not self._use_keyring or self._slots(self._file.read()).get(slot) != _IN_KEYRING:
             return
         with suppress(_NoKeyring):  # gone already, or out of reach: the slot is forgotten all the same
             self._ask(lambda keyring: keyring.delete_password(self._service, slot))

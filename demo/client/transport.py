@@ -13,6 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+from demo.client.masking import mask_url
 from demo.client.origins import is_loopback
 from demo.client.wire import BODY_IN_MEMORY, Raw, Recorder
 
@@ -42,10 +43,10 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
                 await self._resolve(request.url.host)
             response = await self._way(request.url.scheme == "https", proxy).handle_async_request(request)
         except httpx2.TransportError as error:
-            entry.end(error=str(error) or type(error).__name__)
+            entry.end(error=str(error) or type(error).__name__, late=isinstance(error, httpx2.TimeoutException))
             raise
         except BaseException:
-            entry.end(error="given up before an answer came")
+            entry.end(error="given up before an answer came", late=True)
             raise
         entry.answered(response)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
@@ -67,7 +68,10 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         # Reading the machine's certificates takes tens of milliseconds: only where there is TLS.
         key = (tls, proxy)
         if key not in self._ways:
-            self._ways[key] = httpx2.AsyncHTTPTransport(verify=tls or proxy is not None, proxy=proxy)
+            try:
+                self._ways[key] = httpx2.AsyncHTTPTransport(verify=tls or proxy is not None, proxy=proxy)
+            except (ImportError, ValueError) as error:  # a scheme that it does not know, or needs a package for
+                raise httpx2.ProxyError(f"this environment's proxy {mask_url(str(proxy))}: {error}") from None
         return self._ways[key]
 
     async def _resolve(self, host: str) -> None:
@@ -117,7 +121,7 @@ class _Entry:
         if "date" in response.headers:
             self._recorder.heard(response.headers["date"])
 
-    def end(self, error: str | None = None) -> None:
+    def end(self, error: str | None = None, *, late: bool = False) -> None:
         """Record it, once."""
         if self._ended:
             return
@@ -134,6 +138,7 @@ class _Entry:
                 started_at=self._at,
                 seconds=time.perf_counter() - self._from,
                 error=error,
+                late=late,
             )
         )
 
@@ -162,13 +167,13 @@ class _Body(httpx2.AsyncByteStream):
                     raise AnswerTooLong(f"the answer is longer than {BODY_IN_MEMORY // (1024 * 1024)} MiB")
                 yield chunk
         except httpx2.RequestError as error:
-            self._entry.end(error=str(error) or type(error).__name__)
+            self._entry.end(error=str(error) or type(error).__name__, late=isinstance(error, httpx2.TimeoutException))
             raise
         except GeneratorExit:
             self._entry.end()  # the reader has what it wanted, e.g. the last event of a stream
             raise
         except BaseException:
-            self._entry.end(error="given up before the answer was complete")
+            self._entry.end(error="given up before the answer was complete", late=True)
             raise
         self._entry.end()
 

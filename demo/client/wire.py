@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from demo.client.masking import mask_body, mask_header, mask_text, mask_url
-from demo.client.safe_text import safe_text
+from demo.client.safe_text import map_strings, safe_text
 from demo.evidence import Exchange
 
 if TYPE_CHECKING:
@@ -32,14 +32,16 @@ class Raw:
 
     method: str
     url: str
-    request_headers: tuple[tuple[str, str], ...]
-    request_body: bytes | None
+    request_headers: tuple[tuple[str, str], ...] = field(repr=False)
+    request_body: bytes | None = field(repr=False)
     status: int | None
-    response_headers: tuple[tuple[str, str], ...]
-    response_body: bytes | None
+    response_headers: tuple[tuple[str, str], ...] = field(repr=False)
+    response_body: bytes | None = field(repr=False)
     started_at: float
     seconds: float
     error: str | None = None
+    late: bool = False
+    """Whether it ended because somebody's time was over."""
 
     def headers(self, name: str) -> tuple[str, ...]:
         """Every response header called `name` (lower case)."""
@@ -76,6 +78,10 @@ class Recorder:
     def masked(self, text: str) -> str:
         """A server's text, safe to show and without any secret that is known."""
         return safe_text(mask_text(text, frozenset(self._known)))
+
+    def clean(self, value: Any) -> Any:
+        """A server's JSON value with `masked` applied to every string in it."""
+        return map_strings(value, self.masked)
 
     @contextmanager
     def collect(self) -> Iterator[list[Raw]]:
