@@ -76,7 +76,8 @@ def _broken(lines: list[str], wide: list[str]) -> str | None:
             ):
                 return f"line {number} crops a value: {_quote(word)}"
             for rest in next_words:
-                if any(other.startswith(word + rest) for other in whole):
+                # An ellipsis is no rest of a word, though a longer line may be cropped right behind this one.
+                if any(map(str.isalnum, rest)) and any(other.startswith(word + rest) for other in whole):
                     return f"line {number} breaks a value in the middle: {_quote(word)} and {_quote(rest)}"
     return None
 
