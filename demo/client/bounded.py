@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from demo.errors import DemoError
+
 T = TypeVar("T")
 
 
 def unwrap(error: BaseException) -> BaseException:
-    """The one exception inside (nested) groups of one, which task groups make of every failure."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
+    """The exception inside (nested) exception groups: the one that explains itself, else the first."""
+    while isinstance(error, BaseExceptionGroup):
+        ours = [inner for inner in map(unwrap, error.exceptions) if isinstance(inner, DemoError)]
+        error = ours[0] if ours else error.exceptions[0]
     return error
 
 
@@ -29,14 +32,17 @@ def run(work: Callable[[], Awaitable[T]], seconds: float | None, late: Callable[
     import anyio
 
     async def main() -> T:
-        with anyio.move_on_after(seconds):
-            return await work()
+        with anyio.move_on_after(seconds) as scope:
+            try:
+                return await work()
+            except Exception as error:
+                # What breaks while work is being cut short is no cause of its own.
+                if scope.cancel_called and not isinstance(unwrap(error), DemoError):
+                    raise late() from None
+                raise
         raise late()
 
     try:
         return anyio.run(main)
     except BaseExceptionGroup as group:
-        single = unwrap(group)
-        if single is group:
-            single = group.exceptions[0]
-        raise single from None
+        raise unwrap(group) from None

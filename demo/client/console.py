@@ -11,6 +11,7 @@ from demo.client.agent import Agent
 from demo.client.fetch import Answer, fetch
 from demo.client.outcome import read_decision
 from demo.client.refusal import OAuthRefused
+from demo.client.safe_text import safe_data
 from demo.client.store import TokenStore
 from demo.client.tokens import StoredToken, money, number
 from demo.errors import AuthorityRefused, ServerUnreachable
@@ -66,7 +67,7 @@ class Console:
         """
         answer = self._account_call("GET", "/account/sessions", None)
         listed = (answer.json or {}).get("sessions")
-        return tuple(_session(entry) for entry in listed or () if isinstance(entry, dict))
+        return tuple(_session(safe_data(entry)) for entry in _listed(listed) if isinstance(entry, dict))
 
     def revoke(self, kind: str, id: str) -> None:
         """Take a session's, an agent's or a user's authority back.
@@ -97,7 +98,7 @@ class Console:
         query = urlencode({"limit": limit} | ({"after": after} if after else {}))
         answer = self._request(lambda: self.agent.token(), "GET", f"/audit?{query}", None)
         entries = (answer.json or {}).get("entries")
-        found = (read_decision(entry) for entry in entries or ())
+        found = (read_decision(entry) for entry in _listed(entries))
         return tuple(decision for decision in found if decision is not None)
 
     def _account(self) -> StoredToken:
@@ -115,6 +116,10 @@ class Console:
         answer = self.agent.http(lambda http: fetch(http, method, url, server=self.server, token=held, body=body))
         if answer.status == 404 and answer.json is None:
             raise ServerUnreachable(f"{url} does not exist", do="this server has no such API")
+        if answer.status >= 500:
+            raise ServerUnreachable(
+                f"{url} answers HTTP {answer.status}", why=answer.oauth_why, do="try again in a moment, or demo doctor"
+            )
         if answer.status != 200:
             raise OAuthRefused(
                 f"{path.partition('?')[0]} refuses",
@@ -123,6 +128,10 @@ class Console:
                 do="sign in again: demo reset, or name what exists",
             )
         return answer
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _session(entry: dict[str, Any]) -> SessionView:

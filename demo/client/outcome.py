@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from demo.client.challenge import read_challenge
 from demo.client.fetch import is_html, parse_object
-from demo.client.refusal import captive_portal, no_answer, not_mcp, unreachable
+from demo.client.refusal import captive_portal, no_answer, not_mcp, unreachable, unreadable
 from demo.client.safe_text import safe_data, safe_text
 from demo.client.tokens import money, number
 from demo.client.wire import Raw, Recorder
@@ -73,6 +73,14 @@ class Reply:
         return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
+class Stranger(ServerUnreachable):
+    """What answered is not an MCP server, or not one of the revision that was spoken; `status` is its HTTP status."""
+
+    def __init__(self, error: ServerUnreachable, status: int | None) -> None:
+        super().__init__(error.what, why=error.why, do=error.do)
+        self.status = status
+
+
 def final(raws: Sequence[Raw], url: str, seconds: float) -> Reply:
     """The last JSON-RPC exchange among `raws`, understood.
 
@@ -85,18 +93,16 @@ def final(raws: Sequence[Raw], url: str, seconds: float) -> Reply:
     raw = posts[-1]
     asked = _asked(raw) or {}
     if raw.status is None:
-        late = raw.error is not None and raw.error.startswith("given up")
-        raise no_answer(raw.url, seconds) if late else unreachable(raw.url, raw.error or "no answer")
+        raise no_answer(raw.url, seconds) if raw.late else unreachable(raw.url, raw.error or "no answer")
     text = (raw.response_body or b"").decode("utf-8", errors="replace")
     kind = raw.header("content-type").lower()
     found = _message(text, kind, asked.get("id"))
     if found is None and raw.error is not None:
-        late = raw.error.startswith("given up")
-        raise no_answer(raw.url, seconds) if late else unreachable(raw.url, raw.error)
+        raise no_answer(raw.url, seconds) if raw.late else unreadable(raw.url, raw.error)
     if found is None and raw.status in (401, 403, 429, 503) and not is_html(kind, text):
         return Reply(raw, None, None)  # a gate in front of the server, which speaks HTTP only
     if found is None:
-        raise _stranger(raw, text, kind)
+        raise Stranger(_stranger(raw, text, kind), raw.status)
     result, error = found.get("result"), found.get("error")
     return Reply(raw, result if isinstance(result, dict) else None, error if isinstance(error, dict) else None)
 
@@ -106,9 +112,8 @@ def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recor
     result = reply.result or {}
     meta = _mapping(result.get("_meta"))
     data = _mapping((reply.error or {}).get("data"))
-    decision = read_decision(meta.get("demo/decision") or data.get("decision"))
     structured = result.get("structuredContent")
-    structured = safe_data(structured) if isinstance(structured, dict) else None
+    structured = recorder.clean(structured) if isinstance(structured, dict) else None
     refused = reply.result is None or result.get("isError") is True
     # A 2026-07-28 server may ask for input in place of a result; this agent has nobody to ask in mid-call.
     waiting = result.get("resultType") == "input_required"
@@ -117,7 +122,7 @@ def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recor
         tool=tool,
         status=reply.raw.status,
         is_error=refused or waiting,
-        decision=decision,
+        decision=read_decision(recorder.clean(meta.get("demo/decision") or data.get("decision"))),
         limits=read_limits(meta.get("demo/limits") or data.get("limits")),
         structured=structured,
         text=recorder.masked("The tool asks for more input, which this agent does not give." if waiting else text),
@@ -126,6 +131,15 @@ def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recor
         exchanges=exchanges,
         order=None if refused else read_order((structured or {}).get("order")),
     )
+
+
+def expired(outcome: CallOutcome) -> bool:
+    """Whether a call was refused because its token has expired, and for nothing else."""
+    if outcome.status != 401 or outcome.challenge is None or outcome.challenge.get("error") != "invalid_token":
+        return False
+    if outcome.decision is not None:
+        return outcome.decision.rule == "token.expired"
+    return "expired" in (outcome.challenge.get("error_description") or "").lower()
 
 
 def read_decision(given: Any) -> Decision | None:
@@ -214,21 +228,22 @@ def read_tools(result: dict[str, Any] | None) -> tuple[Tool, ...]:
     return tuple(found)
 
 
-def tools_outcome(pages: Sequence[Reply], exchanges: tuple[Exchange, ...]) -> ToolsOutcome:
-    """The outcome of a walk through `tools/list`; the last page tells whether it was refused."""
+def tools_outcome(pages: Sequence[Reply], exchanges: tuple[Exchange, ...], recorder: Recorder) -> ToolsOutcome:
+    """The outcome of a walk through `tools/list`; the last page tells whether it was refused.
+
+    Raises:
+        ServerUnreachable: it speaks MCP and lists no tools.
+    """
     last = pages[-1]
+    if last.raw.status == 200 and last.result is None:
+        raise not_mcp(last.raw.url, f"it lists no tools: {recorder.masked(_refusal(last))}")
     return ToolsOutcome(
         status=last.raw.status,
-        tools=tuple(tool for page in pages for tool in read_tools(page.result)),
+        tools=tuple(tool for page in pages for tool in read_tools(recorder.clean(page.result))),
         challenge=read_challenge(last.raw.status or 0, last.raw.headers("www-authenticate")),
-        decision=read_decision(_mapping((last.error or {}).get("data")).get("decision")),
+        decision=read_decision(recorder.clean(_mapping((last.error or {}).get("data")).get("decision"))),
         exchanges=exchanges,
     )
-
-
-def retold(outcome: CallOutcome, exchanges: tuple[Exchange, ...]) -> CallOutcome:
-    """The same outcome with other exchanges."""
-    return replace(outcome, exchanges=exchanges)
 
 
 def _asked(raw: Raw) -> dict[str, Any] | None:

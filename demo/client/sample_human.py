@@ -79,7 +79,7 @@ class _Page(HTMLParser):
                 self._form.buttons.append((given.get("name", ""), given.get("value", "")))
         if "data-show" in given:
             if "data-scope" in given:
-                self.shown.append((given["data-show"], given["data-scope"]))
+                self.shown.append((given["data-show"], safe_text(given["data-scope"], one_line=True)))
             else:
                 self._open.append((tag, []))
                 self.shown.append((given["data-show"], ""))
@@ -243,9 +243,10 @@ class _Walk:
                 if response.status_code >= 400:
                     raise self._stuck(page, f"HTTP {response.status_code}")
                 return url, page
-            # A browser answers 302 and 303 to a POST with a GET.
-            method = method if response.status_code in (307, 308) else "GET"
-            url, fields = urljoin(url, response.headers["location"]), ()
+            url = urljoin(url, response.headers["location"])
+            # A browser answers 301, 302 and 303 to a POST with a GET.
+            if response.status_code not in (307, 308):
+                method, fields = "GET", ()
         raise unreachable(url, "its pages redirect without end")
 
     def _stuck(self, page: _Page, why: str) -> OAuthRefused:

@@ -1,0 +1,96 @@
+"""Which authority a server trusts: found by following its challenge, and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from demo.client import discovery
+from demo.client.connection import Connection
+from demo.client.outcome import ToolsOutcome
+from demo.client.refusal import OAuthRefused
+from demo.client.tokens import StoredToken
+from demo.evidence import AuthorityMetadata, Challenge
+
+if TYPE_CHECKING:
+    import httpx2
+
+
+class AuthorityFinder:
+    """Finds a server's authority.
+
+    Args:
+        connection: to the server.
+        knock: asks the server for something without a token, for its challenge.
+    """
+
+    def __init__(self, connection: Connection, knock: Callable[[], ToolsOutcome]) -> None:
+        self._connection = connection
+        self._knock = knock
+        self._known: AuthorityMetadata | None = None
+        self.resource = connection.endpoint()
+        """What a token for this server is asked for (RFC 8707), as the server's own metadata names it."""
+
+    def follow(self, challenge: Challenge) -> Challenge:
+        """The challenge with the resource's and the authority's metadata filled in, as far as they are published.
+
+        Raises:
+            ServerUnreachable: a place that the server itself names cannot be fetched.
+        """
+        url = self._connection.endpoint()
+
+        async def follow(http: httpx2.AsyncClient) -> Challenge:
+            resource = await discovery.find_resource(http, url, challenge.get("resource_metadata"))
+            parts = urlsplit(url)
+            # Without RFC 9728 metadata the 2025-03-26 revision had the server's own origin be the authority.
+            issuer = f"{parts.scheme}://{parts.netloc}"
+            if resource is not None and resource.authorization_servers:
+                issuer = resource.authorization_servers[0]
+            authority = await discovery.find_authority(http, issuer, server=url)
+            return replace(challenge, resource=resource, authority=authority)
+
+        found = self._connection.http(follow)
+        usable = found.authority is not None and found.authority.problem is None
+        if usable and (found.resource is None or found.resource.problem is None):
+            self._known = found.authority
+            if found.resource is not None:
+                self.resource = found.resource.resource
+        return found
+
+    def find(self, held: StoredToken | None) -> AuthorityMetadata:
+        """The authority: the one that issued the token held, else found by knocking without one.
+
+        Raises:
+            AuthorityRefused: there is none, or its metadata must not be trusted.
+            ServerUnreachable: the server or the authority does not answer.
+        """
+        if self._known is not None:
+            return self._known
+        if held is not None:
+            url = self._connection.endpoint()
+            found = self._connection.http(lambda http: discovery.find_authority(http, held.issuer, server=url))
+            if found is not None and found.problem is None:
+                self._known = found
+                return found
+        knocked = self._knock()
+        if knocked.challenge is None:
+            raise OAuthRefused(
+                f"{self._connection.endpoint()} asks for no authority",
+                oauth_error="unsupported",
+                why=f"it answered HTTP {knocked.status} without a challenge (RFC 6750 section 3)",
+                do="call its tools without a token: demo call TOOL",
+            )
+        challenge = self.follow(knocked.challenge)
+        if self._known is not None:
+            return self._known
+        problem = (challenge.resource and challenge.resource.problem) or (
+            challenge.authority and challenge.authority.problem
+        )
+        raise OAuthRefused(
+            "this server names no authority to log in at",
+            oauth_error="unsupported",
+            why=problem or "neither its RFC 9728 metadata nor RFC 8414 metadata of its origin can be found",
+            do="ask whoever runs it, or check --server",
+        )
