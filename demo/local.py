@@ -67,22 +67,30 @@ def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[Loca
     """
     if (server := find(state)) is not None:
         return server, None
-    process, chosen, last = _start(state, port)
+    process, moved, starts = None, False, 0
     deadline = time.monotonic() + START_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         if (server := find(state)) is not None:
-            if server.pid != process.pid and process.poll() is None:
+            if process is not None and server.pid != process.pid and process.poll() is None:
                 # Another command started one at the same moment. Ours must not wait for its turn and outlive it.
                 process.terminate()
             _remember_port(state, server.base_url)
             note = f"port {port} is taken: the local server is at {server.base_url}"
-            return server, note if chosen not in (port, last) else None
-        if process.poll() is not None and not _held(state):
-            break
+            return server, note if moved else None
+        # A server that is starting or stopping holds the state, and its port: nothing is started beside it.
+        if (process is None or process.poll() is not None) and not _held(state):
+            if starts == 2:
+                break
+            process, moved = _start(state, port)
+            starts += 1
         waiting("the local server to start", left)
         time.sleep(0.05)
-    if process.poll() is None:
+    if process is not None and process.poll() is None:
         process.terminate()
+    if _held(state):
+        raise EnvironmentNotReady(
+            "the local server of this state does not answer", do="stop it with: demo stop; then try again"
+        )
     raise EnvironmentNotReady(
         "the local server did not start",
         why=_last_words(state) or f"no answer within {START_SECONDS:.0f} s",
@@ -96,12 +104,12 @@ def begin(state: Path, *, port: int) -> None:
         _start(state, port)
 
 
-def _start(state: Path, port: int) -> tuple[subprocess.Popen[bytes], int, int | None]:
-    """Start a server. Returns its process, the port it was told (0: any), and the port of last time."""
+def _start(state: Path, port: int) -> tuple[subprocess.Popen[bytes], bool]:
+    """Start a server. Returns its process, and whether it must listen elsewhere than at the port meant or last used."""
     _make(state)
     last = _last_port(state)
-    chosen = next((one for one in (last or port, port) if one == 0 or _free(one)), 0)
-    return _spawn(state, chosen), chosen, last
+    chosen = next((one for one in (last or port, port) if one == 0 or _free(one)), None)
+    return _spawn(state, chosen or 0), chosen is None
 
 
 def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
