@@ -74,7 +74,6 @@ def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[Loca
             if process is not None and server.pid != process.pid and process.poll() is None:
                 # Another command started one at the same moment. Ours must not wait for its turn and outlive it.
                 process.terminate()
-            _remember_port(state, server.base_url)
             note = f"port {port} is taken: the local server is at {server.base_url}"
             return server, note if moved else None
         # A server that is starting or stopping holds the state, and its port: nothing is started beside it.
@@ -236,8 +235,3 @@ def _last_port(state: Path) -> int | None:
     with contextlib.suppress(OSError, ValueError):
         return int((state / "server.port").read_text("utf-8"))
     return None
-
-
-def _remember_port(state: Path, base_url: str) -> None:
-    # The port is part of the issuer's name: coming back at another one would make every token a stranger's.
-    (state / "server.port").write_text(base_url.rsplit(":", 1)[1], "utf-8")

@@ -184,6 +184,8 @@ def serve(
         threading.Thread(target=_stop_when_idle, args=(guard, server, idle_seconds), daemon=True).start()
         ready = state / "server.json"
         _write(ready, serving)
+        # The port is part of the issuer's name: coming back at another one would make every token a stranger's.
+        (state / "server.port").write_text(str(sock.getsockname()[1]), "utf-8")
         if announce is not None:
             announce(serving)
         try:
