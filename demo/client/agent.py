@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from demo.client import bounded, device, grants, proof
@@ -136,38 +136,36 @@ class Agent:
         Raises:
             as `call`.
         """
-        pages = 0
 
-        def following(last: Reply | None) -> tuple[Any, Any] | None:
+        def pages() -> Generator[tuple[Any, Any], Reply, None]:
             from mcp.types import ListToolsRequest, ListToolsResult, PaginatedRequestParams
 
-            nonlocal pages
-            cursor = (last.result or {}).get("nextCursor") if last is not None else None
-            if (last is not None and not isinstance(cursor, str)) or pages >= PAGES:
-                return None
-            pages += 1
-            return ListToolsRequest(params=PaginatedRequestParams(cursor=cursor)), ListToolsResult
+            cursor: str | None = None
+            for _ in range(PAGES):
+                request = ListToolsRequest(params=PaginatedRequestParams(cursor=cursor))
+                reply = yield request, ListToolsResult
+                cursor = (reply.result or {}).get("nextCursor")
+                if not isinstance(cursor, str):
+                    return
 
         bearer = self._bearer(token, refresh=True)
-        listed = self._speaker.converse(self.endpoint(door), bearer, following)
+        listed = self._speaker.converse(self.endpoint(door), bearer, pages)
         exchanges = self._connection.show(raw for page in listed for raw in page.raws)
         return tools_outcome([page.reply for page in listed], exchanges, self.recorder)
 
     def _calls(
         self, tool: str, arguments: dict[str, Any], door: Door, bearer: str | None, *, at_most: int
     ) -> tuple[CallOutcome, ...]:
-        left = at_most
-
-        def following(last: Reply | None) -> tuple[Any, Any] | None:
+        def calls() -> Generator[tuple[Any, Any], Reply, None]:
             from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult
 
-            nonlocal left
-            if left < 1 or (last is not None and not self._outcome(tool, Answered(last, ())).allowed):
-                return None
-            left -= 1
-            return CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments)), CallToolResult
+            request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
+            for _ in range(at_most):
+                reply = yield request, CallToolResult
+                if not self._outcome(tool, Answered(reply, ())).allowed:
+                    return
 
-        answered = self._speaker.converse(self.endpoint(door), bearer, following, at_most=at_most)
+        answered = self._speaker.converse(self.endpoint(door), bearer, calls, at_most=at_most)
         return tuple(self._outcome(tool, one) for one in answered)
 
     def _outcome(self, tool: str, answered: Answered) -> CallOutcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,8 +32,8 @@ METHOD_NOT_FOUND, INVALID_PARAMS = -32601, -32602
 UNSUPPORTED_PROTOCOL_VERSION, HEADER_MISMATCH = -32022, -32020
 _NOT_UNDERSTOOD = (400, 404, 405, 406, 415)
 
-Next = Callable[[Reply | None], tuple[Any, Any] | None]
-"""Given the last reply (None at first), the next request and its result's type, or None at the end."""
+Script = Callable[[], Generator[tuple[Any, Any], Reply, None]]
+"""Begins a conversation: gives one request after the other, each with its result's type, and is sent each reply."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Speaker:
         self._connection = connection
         self._modes: dict[str, str] = {}
 
-    def converse(self, url: str, bearer: str | None, following: Next, *, at_most: int = 1) -> list[Answered]:
-        """Send requests in one session until `following` has no more.
+    def converse(self, url: str, bearer: str | None, script: Script, *, at_most: int = 1) -> list[Answered]:
+        """Send requests in one session, as `script` has them.
 
         The newest revision is tried first. Only where the answer says that the request was not understood, and
         so not carried out, is it sent again in an older one: a purchase must not happen twice.
@@ -65,15 +65,15 @@ class Speaker:
             ServerUnreachable: nothing answered, or no MCP server.
         """
         seconds = self._connection.timeout * at_most + GOODBYE
-        return self._connection.bounded(url, lambda: self._converse(url, bearer, following), seconds)
+        return self._connection.bounded(url, lambda: self._converse(url, bearer, script), seconds)
 
-    async def _converse(self, url: str, bearer: str | None, following: Next) -> list[Answered]:
+    async def _converse(self, url: str, bearer: str | None, script: Script) -> list[Answered]:
         if url in self._modes:
-            return await self._attempt(self._modes[url], url, bearer, following)
+            return await self._attempt(self._modes[url], url, bearer, script)
         refusal: ServerUnreachable | None = None
         refused: list[Answered] = []
         try:
-            refused = await self._attempt(MODERN, url, bearer, following)
+            refused = await self._attempt(MODERN, url, bearer, script)
             if not refuses_revision(refused[-1].reply):
                 return refused
         except Stranger as error:
@@ -81,13 +81,13 @@ class Speaker:
                 raise
             refusal = error
         try:
-            return await self._attempt(OLDER, url, bearer, following)
+            return await self._attempt(OLDER, url, bearer, script)
         except ServerUnreachable:
             if refusal is not None:
                 raise refusal from None
             return refused
 
-    async def _attempt(self, mode: str, url: str, bearer: str | None, following: Next) -> list[Answered]:
+    async def _attempt(self, mode: str, url: str, bearer: str | None, script: Script) -> list[Answered]:
         import anyio
 
         answered: list[Answered] = []
@@ -97,12 +97,13 @@ class Speaker:
             try:
                 with anyio.CancelScope() as scope:
                     async with _session(self._connection, url, bearer, mode) as client:
-                        request = following(None)
+                        requests = script()
+                        request = _next(requests, None)
                         while request is not None:
                             reply = await self._ask(client, request, whole, begun, url)
-                            answered.append(Answered(reply, tuple(whole[begun:])))
+                            answered.append(_answered(reply, whole[begun:]))
                             begun = len(whole)
-                            request = following(reply)
+                            request = _next(requests, reply)
                         over = True
                         if answered and answered[-1].reply.result is not None:
                             self._modes[url] = _known_mode(mode, client.protocol_version)
@@ -114,7 +115,7 @@ class Speaker:
                 # that it cannot read. What it was stands in the record.
                 over = over and bool(answered)
             if not over or not answered:
-                answered.append(Answered(final(whole[begun:], url, self._connection.timeout), tuple(whole[begun:])))
+                answered.append(_answered(final(whole[begun:], url, self._connection.timeout), whole[begun:]))
         return answered
 
     async def _ask(self, client: Client, request: tuple[Any, Any], whole: list[Raw], begun: int, url: str) -> Reply:
@@ -171,6 +172,19 @@ def refuses_revision(reply: Reply) -> bool:
     if code in (UNSUPPORTED_PROTOCOL_VERSION, METHOD_NOT_FOUND):
         return True
     return code is not None and code not in (INVALID_PARAMS, HEADER_MISMATCH) and reply.raw.status in _NOT_UNDERSTOOD
+
+
+def _answered(reply: Reply, raws: list[Raw]) -> Answered:
+    """The reply's own exchange stands last; what an older session does beside it (a stream, its end) is left out."""
+    at = next(i for i, raw in enumerate(raws) if raw is reply.raw)
+    return Answered(reply, tuple(raws[: at + 1]))
+
+
+def _next(requests: Generator[tuple[Any, Any], Reply, None], reply: Reply | None) -> tuple[Any, Any] | None:
+    try:
+        return next(requests) if reply is None else requests.send(reply)
+    except StopIteration:
+        return None
 
 
 def _known_mode(mode: str, negotiated: str) -> str:

@@ -79,16 +79,10 @@ def test_a_server_that(kind: str, serve: Serve, agent: Make, capfd: pytest.Captu
     assert time.monotonic() - begun < WITHIN
     assert says in caught.value.what
     assert caught.value.why and caught.value.do
-    assert len(fake.asked("tools/call")) >= 1, "the agent never called: the test would prove nothing"
+    # Once: the shirt may have been bought already. Only a redirect within the origin carries it further.
+    times = 4 if "itself without end" in kind else 1
+    assert len(fake.asked("tools/call")) == times
     assert capfd.readouterr() == ("", ""), "the terminal is a stage: nothing but evidence is on it"
-
-
-@pytest.mark.parametrize("kind", [kind for kind in SERVERS if "itself without end" not in kind])
-def test_a_purchase_is_sent_once_to_a_server_that(kind: str, serve: Serve, agent: Make) -> None:
-    fake = serve(SERVERS[kind][0])
-    with pytest.raises(ServerUnreachable):
-        agent(fake.url).call("buyMcpShopItem", {}, token="none")
-    assert len(fake.asked("tools/call")) == 1, "the shirt may have been bought already"
 
 
 def test_a_server_that_is_not_there(agent: Make) -> None:
