@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin
 
+from demo.client.masking import mask_text
 from demo.client.origins import origin, refused_url
 from demo.client.refusal import captive_portal, no_answer, unreachable
 from demo.client.safe_text import safe_text
@@ -40,7 +41,7 @@ class Answer:
     def oauth_why(self) -> str:
         """`error_description`, or what else can be said."""
         told = (self.json or {}).get("error_description")
-        return safe_text(told, one_line=True) if isinstance(told, str) and told else f"HTTP {self.status}"
+        return safe_text(mask_text(told), one_line=True) if isinstance(told, str) and told else f"HTTP {self.status}"
 
 
 def parse_object(text: str | bytes) -> dict[str, Any] | None:

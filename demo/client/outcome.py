@@ -126,7 +126,7 @@ def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recor
         limits=read_limits(meta.get("demo/limits") or data.get("limits")),
         structured=structured,
         text=recorder.masked("The tool asks for more input, which this agent does not give." if waiting else text),
-        challenge=read_challenge(reply.raw.status or 0, reply.raw.headers("www-authenticate")),
+        challenge=read_challenge(reply.raw.status or 0, map(recorder.masked, reply.raw.headers("www-authenticate"))),
         retry_after=_retry_after(reply.raw),
         exchanges=exchanges,
         order=None if refused else read_order((structured or {}).get("order")),
