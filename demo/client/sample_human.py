@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from demo.client import bounded
+from demo.client.fetch import joined
 from demo.client.origins import origin
 from demo.client.refusal import OAuthRefused, no_answer, unreachable
 from demo.client.safe_text import safe_text
@@ -181,9 +182,11 @@ class _Walk:
             if (found := page.button("account", self._account)) is not None:
                 url, page = await self._submit(url, *found)
                 continue
+            if page.button("account") is not None:
+                raise self._stuck(page, f"{self._account} is not among its accounts")
             form = next((form for form in page.forms if any(name == "user_code" for name, _ in form.fields)), None)
-            if form is None or page.button("account") is not None:
-                raise self._stuck(page, f"{self._account} is not among its accounts" if form else "it has no such form")
+            if form is None:
+                raise self._stuck(page, "it has no form to enter the code, to sign in or to decide")
             form.fields = [(name, self._code if name == "user_code" else value) for name, value in form.fields]
             url, page = await self._submit(url, form, form.buttons[0] if form.buttons else ("", ""))
         raise self._stuck(page, f"no decision was asked for in {STEPS} pages")
@@ -209,7 +212,7 @@ class _Walk:
 
     async def _submit(self, url: str, form: _Form, button: tuple[str, str]) -> tuple[str, _Page]:
         fields = [*form.fields, button] if button[0] else list(form.fields)
-        return await self._open(form.method.upper(), urljoin(url, form.action), tuple(fields))
+        return await self._open(form.method.upper(), joined(url, form.action), tuple(fields))
 
     async def _open(self, method: str, url: str, fields: tuple[tuple[str, str], ...]) -> tuple[str, _Page]:
         import httpx2
@@ -243,7 +246,7 @@ class _Walk:
                 if response.status_code >= 400:
                     raise self._stuck(page, f"HTTP {response.status_code}")
                 return url, page
-            url = urljoin(url, response.headers["location"])
+            url = joined(url, response.headers["location"])
             # A browser answers 301, 302 and 303 to a POST with a GET.
             if response.status_code not in (307, 308):
                 method, fields = "GET", ()
