@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,7 +66,12 @@ def verify_signature(token: str, jwks: Mapping[str, Any]) -> str:
 
     try:
         keys = jwk.KeySet(list(_understood(jwks)))
-        jws.deserialize_compact(token, keys, algorithms=list(ALGORITHMS))
+        # A header parameter that is not understood is ignored, unless it is critical (RFC 7515 section 4).
+        rules = jws.JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
+        rules.max_header_length = 16 * 1024  # a certificate chain may stand in it (RFC 7515 section 4.1.6)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that an algorithm has a newer name is no news for the stage
+            jws.deserialize_compact(token, keys, algorithms=ALGORITHMS, registry=rules)
     except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(safe_text(str(error) or type(error).__name__, one_line=True)) from None
     parsed = take_apart(token)

@@ -1,184 +1,285 @@
-"""From a refusal to the authority: the order of places, and what must not be trusted or fetched on the way."""
+"""From a refusal to who may grant: the order of the places that are asked, and what is not believed."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from demo.client import OAuthRefused
+from demo.client import Agent, OAuthRefused
 from demo.client.discovery import authority_urls, resource_problem, resource_urls, same_identifier
-from demo.client.origins import is_loopback, refused_url
-from demo.errors import ServerUnreachable
+from demo.client.origins import is_loopback, origin, refused_url
+from demo.errors import AUTHORITY, UNREACHABLE, ServerUnreachable
 from demo.evidence import Challenge
-from tests.client.fakes import Reply, Shop, agent_at
+from tests.client.fakes import Reply, Shop, agent_at, faking
 
 RESOURCE = "/.well-known/oauth-protected-resource"
-AUTHORITY = "/.well-known/oauth-authorization-server"
-OIDC = "/.well-known/openid-configuration"
+AUTHORITY_PATH = "/.well-known/oauth-authorization-server"
 
 
-def follow(shop: Shop, folder: Path, **parameters: str) -> Challenge:
-    agent = agent_at(shop.fake.base, folder)
-    return agent.discover(Challenge(401, "Bearer", tuple(parameters.items())))
+@pytest.fixture
+def agent(shop: Shop, tmp_path: Path) -> Agent:
+    return agent_at(shop.fake.base, tmp_path, timeout=2.0)
 
 
-def paths(shop: Shop) -> list[str]:
-    return [request.path for request in shop.fake.requests]
+def fetched(shop: Shop) -> list[str]:
+    return [request.path for request in shop.fake.requests if request.method == "GET"]
 
 
-def test_the_resource_is_looked_for_where_the_challenge_says_else_by_path_then_at_the_root() -> None:
-    assert resource_urls("https://s.example/a/mcp", "https://s.example/meta") == ("https://s.example/meta",)
-    assert resource_urls("https://s.example/a/mcp", None) == (
-        f"https://s.example{RESOURCE}/a/mcp",
-        f"https://s.example{RESOURCE}",
-    )
-    assert resource_urls("https://s.example/", None) == (f"https://s.example{RESOURCE}",)
+def challenge(**parameters: str) -> Challenge:
+    return Challenge(401, "Bearer", tuple(parameters.items()))
 
 
-def test_an_issuer_with_a_path_is_looked_for_in_three_places_in_their_order() -> None:
-    assert authority_urls("https://a.example/t1") == (
-        f"https://a.example{AUTHORITY}/t1",
-        f"https://a.example{OIDC}/t1",
-        f"https://a.example/t1{OIDC}",
-    )
-    assert authority_urls("https://a.example") == (f"https://a.example{AUTHORITY}", f"https://a.example{OIDC}")
+def test_the_challenge_leads_to_the_resource_and_that_to_its_authority(shop: Shop, agent: Agent) -> None:
+    authority = agent.authority()
+    assert (authority.issuer, authority.problem) == (shop.fake.base, None)
+    assert fetched(shop) == [f"{RESOURCE}/mcp", AUTHORITY_PATH]
+    assert agent.authority() is authority, "what is known is not asked again"
+    assert len(shop.fake.requests) == 3
 
 
-def test_the_whole_way_is_walked_and_on_record(shop: Shop, tmp_path: Path) -> None:
-    agent = agent_at(shop.fake.base, tmp_path)
-    refused = agent.tools(token="none")
-    assert refused.challenge is not None
-    found = agent.discover(refused.challenge)
-    assert found.resource is not None and found.authority is not None
-    assert found.resource.resource == f"{shop.fake.base}/mcp"
-    assert found.authority.issuer == shop.fake.base
-    assert (found.resource.problem, found.authority.problem) == (None, None)
-    assert paths(shop) == ["/mcp", f"{RESOURCE}/mcp", AUTHORITY]
-    assert [exchange.status for exchange in agent.recorder.exchanges] == [401, 200, 200]
+def test_without_a_hint_the_path_is_inserted_and_then_left_out(shop: Shop, agent: Agent) -> None:
+    shop.fake.on[f"{RESOURCE}/mcp"] = Reply(404)
+    shop.fake.on[RESOURCE] = lambda _: Reply(json=shop.resource)
+    found = agent.discover(challenge())
+    assert fetched(shop) == [f"{RESOURCE}/mcp", RESOURCE, AUTHORITY_PATH]
+    assert found.resource is not None and found.resource.problem is None
 
 
-def test_without_a_hint_the_well_known_places_are_tried(shop: Shop, tmp_path: Path) -> None:
-    shop.fake.on[RESOURCE] = shop.fake.on.pop(f"{RESOURCE}/mcp")
-    assert follow(shop, tmp_path).resource is not None
-    assert paths(shop) == [f"{RESOURCE}/mcp", RESOURCE, AUTHORITY]
+def test_a_hint_is_followed_and_nothing_else(shop: Shop, agent: Agent) -> None:
+    shop.fake.on["/elsewhere"] = lambda _: Reply(json=shop.resource)
+    agent.discover(challenge(resource_metadata=f"{shop.fake.base}/elsewhere"))
+    assert fetched(shop) == ["/elsewhere", AUTHORITY_PATH]
 
 
-def test_openid_discovery_serves_where_there_is_nothing_else(shop: Shop, tmp_path: Path) -> None:
-    shop.fake.on[OIDC] = shop.fake.on.pop(AUTHORITY)
-    found = follow(shop, tmp_path)
-    assert found.authority is not None and found.authority.url.endswith(OIDC)
-
-
-def test_without_any_resource_metadata_the_origin_is_asked_as_the_authority(shop: Shop, tmp_path: Path) -> None:
-    del shop.fake.on[f"{RESOURCE}/mcp"]
-    found = follow(shop, tmp_path)
+def test_without_any_resource_metadata_the_servers_own_origin_may_be_the_authority(shop: Shop, agent: Agent) -> None:
+    shop.fake.on[f"{RESOURCE}/mcp"] = Reply(404)
+    found = agent.discover(challenge())
     assert found.resource is None
+    assert found.authority is not None and found.authority.issuer == shop.fake.base
+
+
+def test_an_authority_that_only_knows_openid_is_found_there(shop: Shop, agent: Agent) -> None:
+    shop.fake.on[AUTHORITY_PATH] = Reply(404)
+    shop.fake.on["/.well-known/openid-configuration"] = lambda _: Reply(json=shop.authority)
+    found = agent.discover(challenge())
+    assert found.authority is not None and found.authority.url.endswith("openid-configuration")
+
+
+def test_an_issuer_with_a_path_has_three_places(shop: Shop, agent: Agent) -> None:
+    issuer = f"{shop.fake.base}/tenant"
+    shop.resource["authorization_servers"] = [issuer]
+    shop.authority["issuer"] = issuer
+    shop.fake.on["/tenant/.well-known/openid-configuration"] = lambda _: Reply(json=shop.authority)
+    found = agent.discover(challenge())
+    assert fetched(shop)[1:] == [
+        f"{AUTHORITY_PATH}/tenant",
+        "/.well-known/openid-configuration/tenant",
+        "/tenant/.well-known/openid-configuration",
+    ]
     assert found.authority is not None and found.authority.problem is None
 
 
-def test_metadata_of_another_resource_is_not_trusted_and_no_login_begins(shop: Shop, tmp_path: Path) -> None:
+def test_metadata_for_another_resource_is_not_believed(shop: Shop, agent: Agent) -> None:
     shop.resource["resource"] = "https://bank.example/mcp"
-    found = follow(shop, tmp_path)
-    assert found.resource is not None and "RFC 9728 section 3.3" in (found.resource.problem or "")
-    with pytest.raises(OAuthRefused) as caught:
-        agent_at(shop.fake.base, tmp_path).start_login(["shop:read"])
-    assert "bank.example" in caught.value.why
-    assert shop.fake.to("/device_authorization") == []
+    with pytest.raises(OAuthRefused) as refused:
+        agent.authority()
+    assert refused.value.exit_code == AUTHORITY
+    assert "bank.example" in refused.value.why and "RFC 9728" in refused.value.why
 
 
-def test_metadata_of_another_issuer_is_not_trusted_and_no_login_begins(shop: Shop, tmp_path: Path) -> None:
-    shop.authority["issuer"] = "https://evil.example"
-    found = follow(shop, tmp_path)
-    assert found.authority is not None and "RFC 8414 section 3.3" in (found.authority.problem or "")
-    with pytest.raises(OAuthRefused):
-        agent_at(shop.fake.base, tmp_path).start_login(["shop:read"])
-    assert shop.fake.to("/device_authorization") == []
+def test_metadata_of_another_issuer_is_not_believed(shop: Shop, agent: Agent) -> None:
+    shop.authority["issuer"] = "https://mallory.example"
+    with pytest.raises(OAuthRefused) as refused:
+        agent.start_login(["shop:read"])
+    assert "mallory.example" in refused.value.why and "RFC 8414" in refused.value.why
+    assert not shop.fake.to("/device_authorization")
+
+
+def test_metadata_of_no_issuer_is_not_believed(shop: Shop, agent: Agent) -> None:
+    del shop.authority["issuer"]
+    with pytest.raises(OAuthRefused, match="no authority"):
+        agent.authority()
 
 
 @pytest.mark.parametrize(
-    "url", ["http://evil.example/token", "file:///etc/passwd", "https://user:pw@evil.example/t", "//x"]
+    "endpoint",
+    ["token_endpoint", "device_authorization_endpoint", "jwks_uri", "revocation_endpoint", "userinfo_endpoint"],
 )
-def test_an_endpoint_that_must_not_be_used_makes_the_authority_untrusted(url: str, shop: Shop, tmp_path: Path) -> None:
-    shop.authority["token_endpoint"] = url
-    found = follow(shop, tmp_path)
-    assert found.authority is not None and "token_endpoint" in (found.authority.problem or "")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "http://example.com/x",
+        "file:///etc/passwd",
+        "https://me:pw@x.example/",
+        "//x",
+        "http://[",
+    ],
+)
+def test_an_endpoint_that_must_not_be_called_spoils_the_authority(
+    shop: Shop, agent: Agent, endpoint: str, url: str
+) -> None:
+    shop.authority[endpoint] = url
+    found = agent.discover(challenge())
+    assert found.authority is not None and found.authority.problem is not None
+    assert endpoint in found.authority.problem
+    with pytest.raises(OAuthRefused):
+        agent.start_login(["shop:read"])
 
 
-@pytest.mark.parametrize("hint", ["file:///etc/passwd", "http://10.0.0.1/x", "javascript:1", "http://[oops"])
-def test_a_hint_that_leads_astray_is_not_followed(hint: str, shop: Shop, tmp_path: Path) -> None:
-    with pytest.raises(ServerUnreachable):
-        follow(shop, tmp_path, resource_metadata=hint)
-    assert shop.fake.requests == []
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "http://example.com/", "ftp://example.com", "http://[", "", "https://", "\x1b[2J"]
+)
+def test_an_issuer_or_a_hint_that_must_not_be_fetched_is_not(shop: Shop, agent: Agent, url: str) -> None:
+    shop.resource["authorization_servers"] = [url]
+    for followed in (challenge(), challenge(resource_metadata=url or "x:")):
+        with pytest.raises(ServerUnreachable) as refused:
+            agent.discover(followed)
+        assert refused.value.exit_code == UNREACHABLE
+        assert refused.value.why and refused.value.do
+        assert "\x1b" not in refused.value.what + refused.value.why
+    assert all(request.path.startswith(RESOURCE) for request in shop.fake.requests)
 
 
-def test_a_redirect_within_the_origin_is_followed_and_one_away_is_not(shop: Shop, tmp_path: Path) -> None:
-    shop.fake.on["/moved"] = Reply(302, headers=(("location", f"{RESOURCE}/mcp"),))
-    assert follow(shop, tmp_path, resource_metadata=f"{shop.fake.base}/moved").resource is not None
-    shop.fake.on["/moved"] = Reply(302, headers=(("location", "https://evil.example/meta"),))
-    with pytest.raises(ServerUnreachable) as caught:
-        follow(shop, tmp_path, resource_metadata=f"{shop.fake.base}/moved")
-    assert "evil.example" in caught.value.what
-
-
-def test_an_endless_redirect_ends(shop: Shop, tmp_path: Path) -> None:
-    shop.fake.on["/round"] = Reply(302, headers=(("location", "/round"),))
-    with pytest.raises(ServerUnreachable) as caught:
-        follow(shop, tmp_path, resource_metadata=f"{shop.fake.base}/round")
-    assert "without end" in caught.value.why
-    assert len(shop.fake.to("/round")) == 4
-
-
-@pytest.mark.parametrize("junk", [[], "x", {"resource": 7}, {"resource": ["a"], "authorization_servers": "x"}])
-def test_metadata_of_an_odd_shape_is_not_trusted(junk: Any, shop: Shop, tmp_path: Path) -> None:
-    shop.fake.on[f"{RESOURCE}/mcp"] = Reply(json=junk)
-    found = follow(shop, tmp_path)
-    assert found.resource is None or found.resource.problem is not None
-
-
-def test_a_server_that_asks_for_no_authority_is_said_to(shop: Shop, tmp_path: Path) -> None:
-    shop.fake.on["/mcp"] = Reply(403)
-    with pytest.raises(OAuthRefused) as caught:
-        agent_at(shop.fake.base, tmp_path).start_login(["shop:read"])
-    assert "asks for no authority" in caught.value.what and caught.value.do
-
-
-def test_a_remote_server_cannot_send_the_agent_to_its_own_machine() -> None:
-    remote, local = "https://shop.example/mcp", "http://127.0.0.1:7327/mcp"
+def test_a_remote_server_may_not_send_the_agent_to_its_own_machine() -> None:
     for url in (
-        "http://127.0.0.1:22/",
-        "http://localhost/",
-        "http://[::1]:80/",
-        "https://127.1.2.3/",
-        "http://a.localhost/",
+        "http://127.0.0.1/x",
+        "https://localhost/x",
+        "http://[::1]:1/x",
+        "https://a.localhost/",
+        "http://127.9.9.9/",
     ):
-        assert refused_url(url, server=remote), url
-        assert refused_url(url, server=local) is None, url
-    assert refused_url("http://shop.example/", server=local)
-    assert refused_url("https://shop.example/", server=local) is None
+        assert refused_url(url, server="https://shop.example/mcp")
+        assert refused_url(url, server="http://127.0.0.1:7327/mcp") is None
 
 
-def test_loopback_is_told_by_meaning_and_not_by_look() -> None:
-    assert all(map(is_loopback, ("localhost", "LOCALHOST.", "127.0.0.1", "127.9.9.9", "::1", "[::1]")))
-    assert not any(map(is_loopback, ("127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "", "0.0.0.0")))
+@pytest.mark.parametrize("place", [f"{RESOURCE}/mcp", AUTHORITY_PATH])
+def test_a_redirect_to_another_origin_is_not_followed(shop: Shop, agent: Agent, place: str) -> None:
+    with faking() as other:
+        other.on[place] = Reply(json=shop.resource)
+        shop.fake.on[place] = Reply(302, headers=(("location", f"{other.base}{place}"),))
+        hint = challenge(resource_metadata=f"{shop.fake.base}{RESOURCE}/mcp")
+        with pytest.raises(ServerUnreachable, match="redirects to"):
+            if place == AUTHORITY_PATH:
+                shop.fake.on["/.well-known/openid-configuration"] = shop.fake.on[place]
+            agent.discover(hint)
+        assert other.requests == []
 
 
-def test_identifiers_are_compared_as_they_are_written() -> None:
+def test_a_redirect_within_the_origin_is_followed(shop: Shop, agent: Agent) -> None:
+    shop.fake.on[f"{RESOURCE}/mcp"] = Reply(302, headers=(("location", "/moved"),))
+    shop.fake.on["/moved"] = lambda _: Reply(json=shop.resource)
+    assert agent.authority().problem is None
+
+
+@pytest.mark.parametrize("location", ["", "/x", "http://[", "?a", "#"])
+def test_a_redirect_without_end_or_sense_ends(shop: Shop, agent: Agent, location: str) -> None:
+    for place in (f"{RESOURCE}/mcp", "/x"):
+        shop.fake.on[place] = Reply(302, headers=(("location", location),))
+    started = time.monotonic()
+    with pytest.raises(ServerUnreachable):
+        agent.discover(challenge(resource_metadata=f"{shop.fake.base}{RESOURCE}/mcp"))
+    assert time.monotonic() - started < 2.5
+    assert len(shop.fake.requests) < 8
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"<html>", b'"x"', b"\xff\xfe", b"[" * 100_000])
+def test_metadata_that_is_none_is_none(shop: Shop, agent: Agent, body: bytes) -> None:
+    shop.fake.on[f"{RESOURCE}/mcp"] = shop.fake.on[AUTHORITY_PATH] = Reply(body=body)
+    with pytest.raises((OAuthRefused, ServerUnreachable)) as refused:
+        agent.authority()
+    assert refused.value.why and refused.value.do
+
+
+@pytest.mark.parametrize("value", [7, None, {}, [7, None], "x", [["x"]], True])
+def test_metadata_of_other_types_is_survived(shop: Shop, agent: Agent, value: Any) -> None:
+    names = {"resource", "authorization_servers", "scopes_supported", "resource_name"}
+    for name in names:
+        shop.resource = shop.resource | {name: value}
+    shop.authority = dict.fromkeys(shop.authority, value)
+    agent.discover(challenge())
+
+
+def test_an_authority_in_trouble_is_told_as_one(shop: Shop, agent: Agent) -> None:
+    shop.fake.on[AUTHORITY_PATH] = shop.fake.on["/.well-known/openid-configuration"] = Reply(503)
+    with pytest.raises(ServerUnreachable, match="cannot answer now"):
+        agent.authority()
+
+
+def test_a_server_that_asks_for_no_authority_is_told_as_one(shop: Shop, agent: Agent) -> None:
+    shop.fake.on["/mcp"] = Reply(401)
+    with pytest.raises(OAuthRefused, match="asks for no authority"):
+        agent.authority()
+
+
+def test_a_stored_login_remembers_its_authority(server: str, tmp_path: Path) -> None:
+    from tests.client.fakes import log_in
+
+    log_in(agent_at(server, tmp_path))
+    again = agent_at(server, tmp_path)
+    assert again.authority().issuer == server
+    assert [exchange.method for exchange in again.recorder.exchanges] == ["GET"]
+
+
+def test_the_real_server_is_found_by_its_own_challenge(server: str, tmp_path: Path) -> None:
+    agent = agent_at(server, tmp_path)
+    outcome = agent.call("listMcpShopInventory", {}, token="none")
+    assert outcome.challenge is not None and outcome.status == 401
+    found = agent.discover(outcome.challenge)
+    assert found.resource is not None and found.authority is not None
+    assert (found.resource.resource, found.resource.problem) == (f"{server}/mcp", None)
+    assert (found.authority.issuer, found.authority.problem) == (server, None)
+    assert found.authority.device_authorization_endpoint is not None
+
+
+def test_places_are_in_the_order_of_the_standards() -> None:
+    assert resource_urls("https://a.example/x/mcp", None) == (
+        "https://a.example/.well-known/oauth-protected-resource/x/mcp",
+        "https://a.example/.well-known/oauth-protected-resource",
+    )
+    assert resource_urls("https://a.example/mcp", "https://b.example/m") == ("https://b.example/m",)
+    assert authority_urls("https://a.example/") == (
+        "https://a.example/.well-known/oauth-authorization-server",
+        "https://a.example/.well-known/openid-configuration",
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "fits"),
+    [
+        ("https://a.example/mcp", True),
+        ("https://a.example/mcp/", True),
+        ("https://a.example", True),
+        ("https://a.example/", True),
+        ("https://a.example/mc", False),
+        ("https://a.example/mcp/x", False),
+        ("https://b.example/mcp", False),
+        ("http://a.example/mcp", False),
+        ("https://a.example:444/mcp", False),
+        ("https://a.example.mallory.example/mcp", False),
+        ("https://a.example@mallory.example/mcp", False),
+        ("", False),
+    ],
+)
+def test_which_resources_are_this_server(told: str, fits: bool) -> None:
+    assert (resource_problem(told, "https://a.example/mcp") is None) is fits
+
+
+def test_an_issuer_is_compared_to_the_letter() -> None:
     assert same_identifier("https://a.example", "https://a.example/")
     assert not same_identifier("https://a.example/x", "https://a.example/x/")
-    assert not same_identifier("https://A.example", "https://a.example")
+    assert not same_identifier("https://a.example", "https://A.example")
 
 
-def test_a_resource_may_be_the_server_or_what_it_lies_under() -> None:
-    server = "https://s.example/a/mcp"
-    for fine in (server, f"{server}/", "https://s.example/a", "https://s.example", "https://s.example/"):
-        assert resource_problem(fine, server) is None, fine
-    for wrong in (
-        "https://s.example/b",
-        "https://s.example/a/m",
-        "http://s.example/a/mcp",
-        "https://s.example.evil/a",
-        "",
-    ):
-        assert resource_problem(wrong, server), wrong
+@given(st.text() | st.text("htps:/@[]%.#?0127loca", max_size=30).map(lambda rest: f"http://{rest}"))
+def test_no_url_makes_the_checks_fail(url: str) -> None:
+    where = origin(url)
+    refusal = refused_url(url, server="http://127.0.0.1:1/mcp")
+    if refusal is None:
+        assert where is not None
+        assert where[0] == "https" or is_loopback(where[1])
