@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.console import Console
     from demo.client.sample_human import SampleHuman
-
     from demo.client.store import TokenStore
+    from demo.evidence import Exchange
 
 HUMAN = "alice@example.com"
 """The sample account in whose name the talk's agent acts."""
@@ -80,6 +80,12 @@ class Cast:
                 console.sign_in(self.human())
             self._console = console
         return self._console
+
+    def take_exchanges(self) -> list[Exchange]:
+        """What the actors put on the wire since the last time this was asked, oldest first."""
+        actors = [*self._agents.values(), *([self._console.agent] if self._console else [])]
+        taken = [exchange for agent in actors for exchange in agent.recorder.take()]
+        return sorted(taken, key=lambda exchange: exchange.started_at)
 
     def restart(self, waiting: local.Waiting) -> tuple[local.LocalServer, local.LocalServer]:
         """Stop and start the local server. Returns it as it was, and as it is."""

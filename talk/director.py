@@ -39,10 +39,14 @@ class Director:
                 f"a run of the plan {about['plan']!r} is under way",
                 do=f"go on with it: demo next. Or begin again: demo reset, then demo next --plan {plan}",
             )
+        folder = str(talk.folder) if talk.folder else None
+        if about is not None and folder != about["talk"]:
+            raise UsageError(
+                "a run of another talk is under way",
+                do="go on with it: demo next. Or begin again: demo reset, then demo next --talk DIR",
+            )
         self.plan: Plan = talk.plan(about["plan"] if about is not None else plan or DEFAULT_PLAN)
-        if about is None:
-            folder = str(talk.folder) if talk.folder else None
-            run.begin(plan=self.plan.id, talk=folder, server=settings.server or "", world="")
+        self._folder = folder
         self._cast: Cast | None = None
 
     @property
@@ -72,7 +76,9 @@ class Director:
         return self.plan.find(beat) if beat else None
 
     def play(self, planned: PlannedBeat) -> BeatResult:
-        """Draw the title, see to the world, play the beat."""
+        """Draw the title, see to the world, play the beat. The first beat begins the run."""
+        if self.run.id is None:
+            self.run.begin(plan=self.plan.id, talk=self._folder, server=self.settings.server or "", world="")
         runner = Runner(self.run, self.plan, _NO_CAST, self.stage, strict=self.strict)
         self.stage.header(runner.header(planned))
         if planned.beat.needs or any(KINDS[step.do].speaks for step in planned.beat.steps):

@@ -56,6 +56,25 @@ def listening() -> Iterator[Keys]:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
+@contextlib.contextmanager
+def hushed(wanted: bool) -> Iterator[None]:
+    """While it lasts, keys struck in between are not echoed into the picture (Ctrl-C still interrupts)."""
+    if not wanted or sys.platform == "win32":
+        yield
+        return
+    import termios
+
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    quiet = list(before)
+    quiet[3] &= ~termios.ECHO
+    try:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, quiet)
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
+
+
 def interactive() -> bool:
     """Whether a person can see the screen and press keys."""
     try:

@@ -118,10 +118,19 @@ class Runner:
         # Written down before it is shown: what was done must not be done again because nobody saw it.
         self.run.record(beat, play, result)
         self._show(step, played.panels)
+        self._show_wire()
         for key in failed:
             seen = played.observed.get(base_key(key), "nothing")
             self.stage.note(f"expected {key} = {wanted[key]!r}, saw {seen!r} (step {step.id})")
         return result
+
+    def _show_wire(self) -> None:
+        exchanges = self.cast.take_exchanges()
+        if self.stage.wire:
+            from demo import panels
+
+            for exchange in exchanges:
+                self.stage.show("exchange", panels.exchange(exchange))
 
     def _consent_changed(self, beat: str, step: str, played: Played) -> bool:
         first = self.run.results(beat, 1).get(step)

@@ -34,13 +34,31 @@ class Human(Protocol):
 
 
 class Stage:
-    """Draws on a Rich console. `person` says whether somebody watches who can press keys."""
+    """Draws on a Rich console.
 
-    def __init__(self, console: Console, *, pace: Pace = "none", person: bool = False, plain: bool = False) -> None:
+    Args:
+        person: whether somebody watches who can press keys.
+        plain: no colour, nothing drawn over.
+        quiet: no panels; notes about the performance itself are still shown.
+        wire: every HTTP exchange of a step is drawn, too.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        pace: Pace = "none",
+        person: bool = False,
+        plain: bool = False,
+        quiet: bool = False,
+        wire: bool = False,
+    ) -> None:
         self.console = console
         self.pace = pace
         self.person = person
         self.plain = plain
+        self.quiet = quiet
+        self.wire = wire
         self._rows = 0
         self._header: BeatHeader | None = None
         self._status = ""
@@ -48,6 +66,8 @@ class Stage:
     def header(self, header: BeatHeader) -> None:
         """Begin a beat's screen."""
         self._header = header
+        if self.quiet:
+            return
         if self.person and not self.plain:
             self.console.clear()
         self._rows = 0
@@ -55,6 +75,8 @@ class Stage:
 
     def show(self, name: str, renderable: RenderableType) -> None:
         """Draw one panel; a full screen waits for Enter first, so that nothing scrolls away unread."""
+        if self.quiet:
+            return
         from demo.panels.fit import measure
 
         self._clear_status()
@@ -71,7 +93,8 @@ class Stage:
     def closing(self, sentence: str) -> None:
         """The one sentence to say aloud."""
         self._clear_status()
-        self._draw(panels.closing(sentence))
+        if not self.quiet:
+            self._draw(panels.closing(sentence))
 
     def note(self, text: str) -> None:
         """A line about the performance itself, never evidence."""

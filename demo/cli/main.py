@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from demo.errors import INTERRUPTED, USAGE, DemoError
+from demo.errors import INTERRUPTED, DemoError, UsageError
 
 _FLAGS = frozenset({"--json", "--plain", "--quiet", "--wire", "--debug"})
 _VALUES = frozenset({"--server", "--profile", "--state", "--width", "--port"})
@@ -79,18 +79,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    import click
+    import typer
+    from typer.exceptions import TyperException
 
     from demo.cli.app import app
 
     try:
         result = app(args=arguments, prog_name="demo", standalone_mode=False)
-    except click.exceptions.Abort as abort:
+    except typer.Abort as abort:
         raise KeyboardInterrupt from abort
-    except click.ClickException as error:
-        error.show()
-        return USAGE
+    except TyperException as error:
+        said = error.format_message() if hasattr(error, "format_message") else str(error)
+        raise UsageError(said.rstrip("."), do=_help_for(error)) from error
     return result if isinstance(result, int) else 0
+
+
+def _help_for(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see: {context.command_path} --help" if context is not None else "see: demo --help"
 
 
 def _show(error: DemoError, *, plain: bool) -> None:

@@ -18,7 +18,7 @@ from demo.errors import EXPECTATION, OK, ExpectationFailed, UsageError
 if TYPE_CHECKING:
     from demo.settings import Settings
     from talk.director import Director
-    from talk.run import BeatResult
+    from talk.run import BeatResult, Run
     from talk.script import PlannedBeat
     from talk.stage import Pace, Stage
 
@@ -86,6 +86,7 @@ def run(
             settings = replace(settings, port=0)  # any free one: dry runs may go on side by side
         given: Pace = "none" if ci else pace or "stage"  # type: ignore[assignment]  # checked just above
         stage = _stage(settings, given, person=not ci)
+        from talk.keys import hushed
         from talk.run import Run
 
         with Run.open(state) as opened, opened.performing():
@@ -93,12 +94,13 @@ def run(
 
             if opened.id is not None and plan is None:
                 plan = (opened.about() or {}).get("plan") if from_ else None
-            if opened.id is not None and not from_:
-                opened.clear()
+            if not from_:
+                start_afresh(settings, opened)
             director = Director(opened, talk_of(opened, talk), settings, stage, plan=plan, strict=ci)
             beats = _slice(director, from_, to)
             started = time.monotonic()
-            results = _play_all(director, beats, stop_at_failure=not ci)
+            with hushed(stage.person):
+                results = _play_all(director, beats, stop_at_failure=not ci)
             seconds = time.monotonic() - started
             _write_reports(director, results, seconds, json_file, junit_file, to_stdout)
             return _verdict(director, results, seconds)
@@ -107,25 +109,31 @@ def run(
 def reset(context: typer.Context) -> int:
     """A fresh run: orders, tokens, consents and quotas are gone; the local server is stopped."""
     settings = settings_of(context)
-    from demo import local
     from talk.run import Run
 
     with Run.open(settings.state) as opened, opened.performing():
-        about = opened.about() or {}
-        from demo.client.store import TokenStore
-
-        server = settings.server or about.get("server")
-        if server:
-            TokenStore.open(settings.state, server=str(server)).clear()
-        if settings.local:
-            local.stop(settings.state)
-            local.forget(settings.state)
-        opened.clear()
+        start_afresh(settings, opened)
     if settings.json:
         say_json({"schema": 1, "reset": True})
     elif not settings.quiet:
         console_for(settings).print("Reset: the next demo next begins a fresh run.", markup=False)
     return OK
+
+
+def start_afresh(settings: Settings, opened: Run) -> None:
+    """Forget the run and its tokens and, of the local server, everything that was granted and bought."""
+    from demo import local
+    from demo.client.store import TokenStore
+
+    server = settings.server or (opened.about() or {}).get("server")
+    if settings.local and (running := local.find(settings.state)) is not None:
+        server = running.base_url
+    if server:
+        TokenStore.open(settings.state, server=str(server)).clear()
+    if settings.local:
+        local.stop(settings.state)
+        local.forget(settings.state)
+    opened.clear()
 
 
 def check(context: typer.Context) -> int:
@@ -139,11 +147,13 @@ def check(context: typer.Context) -> int:
 def _directing(context: typer.Context, plan: str | None = None, talk: Path | None = None) -> Iterator[Director]:
     settings = settings_of(context)
     from talk.director import Director
+    from talk.keys import hushed
     from talk.run import Run
 
     with Run.open(settings.state) as opened, opened.performing():
         stage = _stage(settings, "stage", person=True)
-        yield Director(opened, talk_of(opened, talk), settings, stage, plan=plan)
+        with hushed(stage.person):
+            yield Director(opened, talk_of(opened, talk), settings, stage, plan=plan)
 
 
 def _stage(settings: Settings, pace: Pace, *, person: bool) -> Stage:
@@ -151,7 +161,14 @@ def _stage(settings: Settings, pace: Pace, *, person: bool) -> Stage:
     from talk.stage import Stage
 
     watched = person and interactive() and not settings.json
-    return Stage(console_for(settings), pace=pace, person=watched, plain=settings.plain)
+    return Stage(
+        console_for(settings),
+        pace=pace,
+        person=watched,
+        plain=settings.plain,
+        quiet=settings.quiet,
+        wire=settings.wire,
+    )
 
 
 @contextlib.contextmanager
