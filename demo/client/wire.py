@@ -144,7 +144,7 @@ def _shown_body(body: bytes | None, content_type: str, known: frozenset[str]) ->
     except UnicodeDecodeError:
         return f"[{len(body)} bytes that are not text]"
     # Masked before it is cut: a secret on the cut would no longer be recognised.
-    shown = safe_text(mask_body(text, content_type.lower(), known))
+    shown = safe_text(mask_body(text, content_type.lower(), known).replace("\r\n", "\n"))
     if len(shown) > BODY_IN_RECORD:
         return f"{shown[:BODY_IN_RECORD]}... [{len(body)} bytes in all]"
     return shown
