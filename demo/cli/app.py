@@ -15,7 +15,6 @@ app = typer.Typer(
     name="demo",
     help="Play a talk on machine identity for real: every panel is evidence from the wire.",
     epilog="Start with: demo next (a beat at a time) or demo run (all of them). Preflight: demo doctor.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -85,7 +85,7 @@ def _run(arguments: list[str]) -> int:
     from demo.cli.app import app
 
     try:
-        result = app(args=arguments, prog_name="demo", standalone_mode=False)
+        result = app(args=arguments or ["--help"], prog_name="demo", standalone_mode=False)
     except typer.Abort as abort:
         raise KeyboardInterrupt from abort
     except TyperException as error:

@@ -1,0 +1,86 @@
+"""The README cannot lie: its commands are run, its beat is played, its pictures and links are there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.journeys.terminal import ROOT
+
+if TYPE_CHECKING:
+    from tests.conftest import Command
+
+README = (ROOT / "README.md").read_text("utf-8")
+SLOW = {"run", "check"}
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert found, f"the README has no {language} block"
+    return found
+
+
+def commands() -> list[list[str]]:
+    """Every command of the README's console blocks, in order, without its comment."""
+    lines = [line for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
+    return [shlex.split(line[2:], comments=True) for line in lines]
+
+
+def test_every_command_works_in_the_order_given(demo: Command, tmp_path: Path) -> None:
+    played = 0
+    for program, *arguments in commands():
+        if program != "demo":
+            continue
+        played += 1
+        written = [str(tmp_path / word) if word.endswith((".json", ".xml")) else word for word in arguments]
+        finished = demo(*written, timeout=180)
+        said = f"demo {shlex.join(arguments)}: {finished.stdout[-1500:]}\n{finished.stderr}"
+        assert finished.returncode == 0, said
+        assert "Traceback" not in finished.stderr, said
+    assert played >= 15
+    assert (tmp_path / "talk.json").exists()
+    assert (tmp_path / "talk.xml").exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+def test_the_make_targets_exist() -> None:
+    targets = [words[1] for words in commands() if words[0] == "make"]
+    assert targets == ["talk", "test"]
+    for target in targets:
+        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True, timeout=30)
+
+
+def test_the_beat_in_the_readme_plays(demo: Command, tmp_path: Path) -> None:
+    talk = tmp_path / "talk"
+    (talk / "beats").mkdir(parents=True)
+    (talk / "plans").mkdir()
+    (talk / "beats" / "no-token.md").write_text(blocks("markdown")[0])
+    (talk / "plans" / "short.toml").write_text(blocks("toml")[0])
+    assert len(blocks("markdown")[0].splitlines()) <= 15
+    finished = demo("run", "--ci", "--talk", str(talk), "--plan", "short")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "REFUSED" in finished.stdout or "Refused" in finished.stdout
+
+
+def test_every_file_that_it_links_to_is_there() -> None:
+    linked = re.findall(r"\]\(([^):]+)\)", README)
+    assert linked
+    for path in linked:
+        assert (ROOT / path).exists(), path
+
+
+def test_every_dependency_has_a_row_with_its_reason() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    table = README.partition("## What it stands on")[2].lower()
+    for requirement in project["dependencies"]:
+        name = re.match(r"[a-z0-9-]+", requirement)
+        assert name is not None
+        assert name.group() in table, f"{requirement} has no row in the README"
