@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from demo.client.agent import Agent
+from demo.client.device import TICK
 from demo.client.fetch import Answer, fetch
 from demo.client.outcome import read_decision
 from demo.client.refusal import OAuthRefused
@@ -57,7 +59,9 @@ class Console:
         human.decide(
             login.code.verification_uri_complete or login.code.verification_uri, login.code.user_code, approve=True
         )
-        return self.agent.finish_login(login, timeout=30.0)
+        # Decided already: the answer is there, and nobody need wait the interval out.
+        decided = replace(login, code=replace(login.code, interval=TICK))
+        return self.agent.finish_login(decided, timeout=30.0)
 
     def sessions(self) -> tuple[SessionView, ...]:
         """The sessions that the human's consents opened, oldest first.
