@@ -113,7 +113,13 @@ def _start(state: Path, port: int) -> tuple[subprocess.Popen[bytes], bool]:
 
 def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
     """Stop the server of this state; None when none ran. Waits until it is gone (bounded), then insists."""
-    server = find(state) or _unresponsive(state)
+    deadline = time.monotonic() + START_SECONDS
+    while (server := find(state) or _unresponsive(state)) is None and _held(state):
+        # It holds the state and has not said yet where it is: it is only starting.
+        if (left := deadline - time.monotonic()) <= 0:
+            break
+        waiting("the local server to start, so that it can be stopped", left)
+        time.sleep(0.05)
     if server is None:
         (state / "server.json").unlink(missing_ok=True)
         return None
@@ -134,9 +140,21 @@ def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
 
 
 def forget(state: Path) -> None:
-    """Delete the stopped server's data: orders, consents, sessions, limits, its audit trail and its port."""
-    for name in ("server.sqlite3", "server.sqlite3-wal", "server.sqlite3-shm", "server.json", "server.port"):
-        (state / name).unlink(missing_ok=True)
+    """Delete the stopped server's data: orders, consents, sessions, limits, its audit trail and its port.
+
+    Raises:
+        EnvironmentNotReady: a server of this state runs; its data is not pulled away from under it.
+    """
+    import filelock
+
+    if not state.exists():
+        return
+    try:
+        with filelock.FileLock(state / "server.lock").acquire(timeout=2):
+            for name in ("server.sqlite3", "server.sqlite3-wal", "server.sqlite3-shm", "server.json", "server.port"):
+                (state / name).unlink(missing_ok=True)
+    except filelock.Timeout as error:
+        raise EnvironmentNotReady("a local server of this state still runs", do="stop it with: demo stop") from error
 
 
 def port_is_free(port: int) -> bool:

@@ -171,6 +171,8 @@ def serve(
         raise EnvironmentNotReady(
             "a local server already runs for this state", do="use it, or stop it with: demo stop"
         ) from error
+    ready = state / "server.json"
+    ready.unlink(missing_ok=True)  # one that a killed server left would have its pid taken for ours
     with held, _bind(host, port) as sock:
         shown = f"[{host}]" if ":" in host else host
         base_url = f"http://{shown}:{sock.getsockname()[1]}"
@@ -182,7 +184,6 @@ def serve(
         )
         server = uvicorn.Server(config)
         threading.Thread(target=_stop_when_idle, args=(guard, server, idle_seconds), daemon=True).start()
-        ready = state / "server.json"
         _write(ready, serving)
         # The port is part of the issuer's name: coming back at another one would make every token a stranger's.
         (state / "server.port").write_text(str(sock.getsockname()[1]), "utf-8")

@@ -131,6 +131,25 @@ def test_forgetting_makes_a_new_world(state: Path) -> None:
     assert after.world != before.world
 
 
+def test_a_server_that_is_only_starting_is_stopped_too(state: Path) -> None:
+    local.begin(state, port=0)
+    deadline = time.monotonic() + 5
+    while not (state / "server.lock").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    local.stop(state)
+    local.forget(state)
+    assert local.find(state) is None
+    assert not (state / "server.sqlite3").exists()
+
+
+def test_data_is_not_pulled_away_from_under_a_running_server(state: Path) -> None:
+    server, _ = local.ensure(state, port=0)
+    with pytest.raises(EnvironmentNotReady, match="still runs"):
+        local.forget(state)
+    assert local.find(state) == server
+
+
 def test_it_stops_by_itself_when_nobody_calls(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "demo.server", "--state", str(tmp_path), "--port", "0", "--idle-seconds", "1"],

@@ -10,8 +10,9 @@ from demo.client.authority import AuthorityFinder
 from demo.client.connection import Connection, Door
 from demo.client.device import DeviceLogin, OnWait
 from demo.client.mcp_session import Answered, Speaker
-from demo.client.outcome import CallOutcome, Reply, ToolsOutcome, call_outcome, expired, tools_outcome
+from demo.client.outcome import CallOutcome, ToolsOutcome, call_outcome, expired, tools_outcome
 from demo.client.refusal import OAuthRefused, no_answer
+from demo.client.reply import Reply
 from demo.client.store import TokenStore
 from demo.client.tokens import Secret, StoredToken
 from demo.client.wallet import MARGIN, Wallet

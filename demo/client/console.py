@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from demo.client.agent import Agent
+from demo.client.challenge import read_challenge
 from demo.client.device import TICK
 from demo.client.fetch import Answer, fetch
-from demo.client.outcome import read_decision
+from demo.client.reading import read_decision
 from demo.client.refusal import OAuthRefused
 from demo.client.safe_text import safe_data
 from demo.client.store import TokenStore
@@ -125,10 +126,11 @@ class Console:
                 f"{url} answers HTTP {answer.status}", why=answer.oauth_why, do="try again in a moment, or demo doctor"
             )
         if answer.status != 200:
+            told = read_challenge(answer.status, (answer.headers.get("www-authenticate", ""),))
             raise OAuthRefused(
                 f"{path.partition('?')[0]} refuses",
                 oauth_error=answer.oauth_error or f"http_{answer.status}",
-                why=answer.oauth_why,
+                why=(told.get("error_description") if told else None) or answer.oauth_why,
                 do="sign in again: demo reset, or name what exists",
             )
         return answer

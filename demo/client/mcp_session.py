@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from demo.client.connection import Connection
-from demo.client.outcome import Reply, Stranger, final
+from demo.client.reply import Reply, Stranger, final
 from demo.client.wire import Raw, connect
 from demo.errors import ServerUnreachable
 
