@@ -38,8 +38,7 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
     for file in files:
         for name in imports(file):
             allowed = any(
-                name == module or (module != "demo" and name.startswith(f"{module}."))
-                for module in MAY_IMPORT[room]
+                name == module or (module != "demo" and name.startswith(f"{module}.")) for module in MAY_IMPORT[room]
             )
             assert allowed or name == "demo.__version__", f"{file.relative_to(ROOT)} imports {name}"
 

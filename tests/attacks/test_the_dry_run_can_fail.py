@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+BROKEN = "tests.attacks.broken_server"
 ROOT = Path(__file__).parent.parent.parent
 EXPECTED = {
     "accepts_no_token": "failure",
@@ -44,8 +45,7 @@ def first_red(monkeypatch: pytest.MonkeyPatch, breakage: str | None, *, plan: st
         def spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
             with (state / "server.log").open("wb") as log:
                 return subprocess.Popen(
-                    [sys.executable, "-m", "tests.attacks.broken_server", breakage]
-                    + ["--state", str(state), "--port", str(port)],
+                    [sys.executable, "-m", BROKEN, breakage, "--state", str(state), "--port", str(port)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -15,7 +15,9 @@ from tests.journeys.terminal import ROOT, Terminal
 if TYPE_CHECKING:
     from tests.conftest import Command
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 ARTIFACTS = Path(os.environ.get("ARTIFACTS", ROOT / "artifacts"))
 SIZES = {"phone": {"width": 390, "height": 844}, "laptop": {"width": 1280, "height": 800}}
 QUIET = [

@@ -1,4 +1,4 @@
-"""`kill -9` at any instant loses nothing: each beat is played to its end, the cursor is right, nothing is bought twice."""
+"""`kill -9` at any instant loses nothing: each beat is played to its end, the cursor is right, no order is doubled."""
 
 from __future__ import annotations
 

@@ -48,9 +48,9 @@ def test_a_fresh_run_remembers_nothing_of_the_one_before(tmp_path: Path) -> None
 
 
 def test_two_commands_do_not_play_the_same_run_at_once(tmp_path: Path) -> None:
-    with Run.open(tmp_path) as one, Run.open(tmp_path) as two, one.performing():
-        with pytest.raises(EnvironmentNotReady, match="another demo command"), two.performing():
-            pass
+    refused = pytest.raises(EnvironmentNotReady, match="another demo command")
+    with Run.open(tmp_path) as one, Run.open(tmp_path) as two, one.performing(), refused, two.performing():
+        pass
 
 
 def test_an_unwritable_folder_is_named_with_a_mend(tmp_path: Path) -> None:
