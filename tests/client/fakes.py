@@ -172,7 +172,7 @@ class Shop:
             "user_code": "BCDF-GHJK",
             "verification_uri": f"{base}/device",
             "expires_in": 600,
-            "interval": 0.2,
+            "interval": 0.02,
         }
         self.fake.on["/mcp"] = Reply(401, headers=(("www-authenticate", hint),))
         self.fake.on["/.well-known/oauth-protected-resource/mcp"] = lambda _: Reply(json=self.resource)

@@ -9,12 +9,23 @@ from pathlib import Path
 import anyio
 import pytest
 
-from demo.client import OAuthRefused
+from demo.client import OAuthRefused, device
 from demo.errors import AUTHORITY, DemoError, ServerUnreachable
 from tests.client.fakes import Reply, Shop, agent_at, granted, oauth, raw_server
 
 FASTER = 100.0
 """How much faster than told the client sleeps in tests of long intervals."""
+
+
+@pytest.fixture
+def real_time() -> None:
+    """For a test that measures what a person would see."""
+
+
+@pytest.fixture(autouse=True)
+def _quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "real_time" not in request.fixturenames:
+        monkeypatch.setattr(device, "TICK", 0.02)
 
 
 @pytest.fixture
@@ -31,7 +42,7 @@ def asleep(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return asked
 
 
-def intervals(asleep: list[float], tick: float = 0.2) -> list[float]:
+def intervals(asleep: list[float], tick: float = 0.02) -> list[float]:
     return [round(seconds, 3) for seconds in asleep if seconds > tick]
 
 
@@ -149,7 +160,9 @@ def test_the_callers_patience_ends_the_wait_as_a_timeout(shop: Shop, tmp_path: P
     assert refused.value.oauth_error == "timeout"
 
 
-def test_the_screen_hears_at_least_four_times_a_second_while_the_server_is_silent(shop: Shop, tmp_path: Path) -> None:
+def test_the_screen_hears_at_least_four_times_a_second_while_the_server_is_silent(
+    shop: Shop, tmp_path: Path, real_time: None
+) -> None:
     shop.polls(Reply(wait=1.2), granted())
     heard: list[tuple[float, float]] = []
     agent = agent_at(shop.fake.base, tmp_path)
