@@ -91,6 +91,8 @@ def _run(arguments: list[str]) -> int:
     except TyperException as error:
         said = error.format_message() if hasattr(error, "format_message") else str(error)
         raise UsageError(said.rstrip("."), do=_help_for(error)) from error
+    if result == INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
+        raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 

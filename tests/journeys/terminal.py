@@ -43,11 +43,11 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
-        self._written = b""
+        self.written = b""
 
     @property
     def screen(self) -> str:
-        return _ESCAPES.sub("", self._written.decode("utf-8", "replace"))
+        return _ESCAPES.sub("", self.written.decode("utf-8", "replace"))
 
     def until(self, pattern: str, timeout: float = 40.0) -> re.Match[str]:
         """Read on until `pattern` is on the screen."""
@@ -80,5 +80,5 @@ class Terminal:
             chunk = os.read(self._master, 65536)
         except OSError:  # the other side is closed: Linux says EIO
             return False
-        self._written += chunk
+        self.written += chunk
         return bool(chunk)

@@ -1,0 +1,225 @@
+"""Bad input and a bad world: one clear message with a mend, the right exit code, no traceback, nothing lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.journeys.terminal import Terminal
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from tests.conftest import Command
+
+
+def complains(finished: subprocess.CompletedProcess[str], code: int, *says: str) -> None:
+    said = re.sub(r"\s+", " ", finished.stderr)
+    assert finished.returncode == code, f"{finished.stdout}\n{finished.stderr}"
+    assert "Traceback" not in finished.stdout + finished.stderr
+    assert "something broke" not in said
+    assert "do this" in said, "there is no mend"
+    for words in says:
+        assert words in said, said
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "says"),
+    [
+        (["goto", "by"], 2, "did you mean buy?"),
+        (["notes", "by"], 2, "did you mean buy?"),
+        (["next", "--plan", "nope"], 2, "there is no plan 'nope'"),
+        (["run", "--ci", "--to", "opening", "--from", "wrap"], 2, "comes before"),
+        (["run", "--pace", "fast"], 2, "stage, brisk or none"),
+        (["run", "--ci", "--talk", "nowhere"], 2, "there is no folder"),
+        (["again"], 2, "no beat was played yet"),
+        (["back"], 2, "no beat was played yet"),
+        (["call", "listMcpShopInventory", "nonsense"], 2, "name=value"),
+        (["call", "buyMcpShopItem", "a=1", "a=2"], 2, "given twice"),
+        (["call", "x", "a:=nojson"], 2, "not JSON"),
+        (["login", "--spend", "lots"], 2, "60.00"),
+        (["revoke", "--agent", "--user"], 2, "choose one"),
+        (["nonsense"], 2, "No such command"),
+        (["next", "--width", "wide"], 2, "--width"),
+        (["whoami"], 4, "demo login"),
+        (["token"], 4, "demo login"),
+        (["revoke"], 4, "--id"),
+    ],
+)
+def test_a_wrong_word_is_named_with_its_mend(demo: Command, line: list[str], code: int, says: str) -> None:
+    complains(demo(*line), code, says)
+
+
+def test_a_tool_that_does_not_exist_is_said_by_the_server(demo: Command) -> None:
+    assert demo("login").returncode == 0
+    finished = demo("call", "byMcpShopItem")
+    assert finished.returncode in (1, 4)
+    assert "byMcpShopItem" in finished.stdout
+    assert "Traceback" not in finished.stdout + finished.stderr
+
+
+def test_an_argument_of_the_wrong_kind_costs_nothing(demo: Command) -> None:
+    assert demo("login").returncode == 0
+    refused = demo("call", "buyMcpShopItem", "company=A", "mailingAddress=1 Main St", "tshirtSize=HUGE")
+    assert refused.returncode == 1
+    assert "tshirtSize" in refused.stdout
+    told = json.loads(demo("orders", "--json").stdout)
+    assert told["result"]["orders"] == []
+
+
+def test_an_unwritable_state_folder_is_named(demo: Command, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    complains(demo("next", "--state", str(file / "state")), 3, "--state")
+
+
+@contextlib.contextmanager
+def answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """A server that answers every request in its own way."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            answer(self)
+
+        do_GET = do_POST
+
+        def log_message(self, *words: object) -> None:
+            return None
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def say(kind: str, body: bytes, status: int = 200) -> Callable[[BaseHTTPRequestHandler], None]:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("content-type", kind)
+        handler.send_header("content-length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def test_a_captive_portal_is_named_as_such(demo: Command) -> None:
+    with answering(say("text/html", b"<html><title>Welcome to HotelNet</title></html>")) as url:
+        complains(demo("tools", "--server", url), 5, "captive portal")
+
+
+def test_a_server_that_is_no_mcp_server_is_named_as_such(demo: Command) -> None:
+    with answering(say("application/json", b'{"hello": "world"}')) as url:
+        complains(demo("tools", "--server", url), 5, "MCP")
+
+
+def test_nobody_listening_is_named_as_such(demo: Command) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    complains(demo("tools", "--server", f"http://127.0.0.1:{port}"), 5, "cannot be reached")
+
+
+def test_a_server_that_hangs_is_given_up(demo: Command) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        started = time.monotonic()
+        complains(demo("tools", "--server", f"http://127.0.0.1:{silent.getsockname()[1]}"), 5, "did not answer")
+        assert time.monotonic() - started < 60
+
+
+def test_a_beat_that_fails_for_want_of_a_server_goes_on_later(demo: Command) -> None:
+    """What is played of a beat stays played; the rest is played when the server is back."""
+    for _ in range(6):
+        assert demo("next").returncode == 0
+    server = json.loads((demo.state / "server.json").read_text())
+    os.kill(server["pid"], 9)
+    finished = demo("next")  # a new server takes the place of the killed one, with all that it knew
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    told = json.loads(demo("status", "--json").stdout)
+    assert (told["beat"], told["done"]) == ("whoami", True)
+
+
+@pytest.mark.parametrize("width", ["20", "40", "200"])
+def test_any_width_is_drawn_in(demo: Command, width: str) -> None:
+    finished = demo("run", "--ci", "--to", "challenge", "--width", width)
+    assert finished.returncode == 0, finished.stderr
+    assert max(map(len, finished.stdout.splitlines())) <= int(width)
+
+
+def test_without_a_terminal_there_is_neither_colour_nor_question(demo: Command) -> None:
+    finished = demo("login")
+    assert finished.returncode == 0
+    assert "\x1b" not in finished.stdout + finished.stderr
+
+
+def test_plain_means_no_colour_even_in_a_terminal(demo: Command) -> None:
+    terminal = Terminal(demo, "list", "--plain")
+    try:
+        assert terminal.wait() == 0
+        assert b"\x1b[" not in terminal.written
+    finally:
+        terminal.close()
+
+
+def test_control_c_in_the_middle_exits_130_and_loses_nothing(demo: Command) -> None:
+    for _ in range(5):
+        assert demo("next").returncode == 0
+    terminal = Terminal(demo, "next")
+    try:
+        terminal.until(r"b browser")
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+        assert "demo next goes on from here" in terminal.screen
+        assert "Traceback" not in terminal.screen
+    finally:
+        terminal.close()
+    told = json.loads(demo("status", "--json").stdout)
+    assert (told["beat"], told["done"]) == ("login", False)
+    finished = demo("next")
+    assert finished.returncode == 0
+    assert "going on after an interruption" in finished.stdout
+
+
+def test_json_stands_alone_on_stdout(demo: Command) -> None:
+    for line in (["next"], ["list"], ["status"], ["doctor"], ["tools", "--open"], ["audit"]):
+        finished = demo(*line, "--json")
+        assert finished.returncode == 0, finished.stderr
+        assert json.loads(finished.stdout)["schema"] == 1
+
+
+def test_the_presenter_can_deny_at_the_terminal(demo: Command) -> None:
+    terminal = Terminal(demo, "login")
+    try:
+        terminal.until(r"human's decision")
+        terminal.type("d")
+        assert terminal.wait() == 4
+        assert "said no" in terminal.screen
+    finally:
+        terminal.close()
+
+
+def test_the_presenter_lets_the_sample_human_approve_with_enter(demo: Command) -> None:
+    terminal = Terminal(demo, "login")
+    try:
+        terminal.until(r"human's decision")
+        terminal.type("\r")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+    assert demo("whoami").returncode == 0
