@@ -118,7 +118,7 @@ class Stage:
         if self.console.is_terminal and not self.plain:
             self.console.file.write(f"\r\x1b[2K{text[: self.console.width - 1]}")
             self.console.file.flush()
-        elif fresh:
+        elif fresh and not self.quiet:
             self.console.print(text, highlight=False, markup=False)
 
     def pause(self, text: str = "Enter for the next beat") -> None:

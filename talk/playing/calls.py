@@ -131,7 +131,7 @@ def _played(outcome: CallOutcome, agent: Agent, decisions: list[Decision]) -> Pl
     if (order := outcome.order) is not None:
         played.panels["order"] = lambda: panels.order(order)
         if order.user is not None:
-            action = f"bought {order.item} for {order.price}"
+            action = f"bought {order.item}, {order.price}"
             played.panels["chain"] = lambda: panels.chain(agent.chain(agent.token(), action))
     if outcome.limits:
         # As of the decision: a step may have waited since.
