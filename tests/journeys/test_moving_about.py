@@ -1,0 +1,120 @@
+"""Moving about in a run: again, back, goto, an edited plan, a world that changed behind the run's back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.journeys.terminal import ROOT
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from tests.conftest import Command
+
+
+def fine(finished: subprocess.CompletedProcess[str]) -> str:
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def status(demo: Command) -> tuple[str, bool]:
+    told = json.loads(fine(demo("status", "--json")))
+    return told["beat"], told["done"]
+
+
+def orders(demo: Command) -> list[str]:
+    return [order["id"] for order in json.loads(fine(demo("orders", "--json")))["result"]["orders"]]
+
+
+def test_a_purchase_played_again_is_the_same_order_and_says_so(demo: Command) -> None:
+    aside = fine(demo("goto", "buy"))
+    assert "playing it aside" in aside
+    bought = orders(demo)
+    assert len(bought) == 1
+    assert fine(demo("again")).count("The same order, nothing bought twice") == 2
+    assert orders(demo) == bought
+    assert status(demo) == ("buy", True)
+
+
+def test_a_new_consent_does_not_make_a_second_purchase_of_a_repeated_one(demo: Command) -> None:
+    fine(demo("goto", "buy"))
+    bought = orders(demo)
+    fine(demo("revoke", "--session"))
+    assert demo("orders").returncode == 4
+    again = fine(demo("again"))
+    assert "asked again, aside" in again
+    assert orders(demo) == bought
+
+
+def test_revocation_can_be_played_again(demo: Command) -> None:
+    fine(demo("goto", "revoke"))
+    assert "asked again, aside" in fine(demo("again"))
+    assert status(demo) == ("revoke", True)
+
+
+def test_back_and_next_walk_the_plan(demo: Command) -> None:
+    fine(demo("next"))
+    fine(demo("next"))
+    assert status(demo) == ("mcp", True)
+    fine(demo("back"))
+    assert status(demo) == ("opening", True)
+    assert demo("back").returncode == 2
+    fine(demo("next"))
+    assert status(demo) == ("mcp", True)
+
+
+def test_data_reset_behind_the_runs_back_is_noticed_and_mended(demo: Command) -> None:
+    fine(demo("goto", "login"))
+    fine(demo("stop"))
+    for file in demo.state.glob("server.sqlite3*"):
+        file.unlink()
+    told = fine(demo("next"))
+    assert "not that of this run any more" in " ".join(told.split())
+    assert "asked again, aside" in told
+    assert status(demo) == ("whoami", True)
+
+
+def test_an_edited_plan_shifts_nothing(demo: Command, tmp_path: Path) -> None:
+    talk = tmp_path / "talk"
+    for part in ("beats", "plans"):
+        shutil.copytree(ROOT / "talk" / part, talk / part)
+    plan = talk / "plans" / "short.toml"
+
+    def write(*beats: str) -> None:
+        listed = ", ".join(f'{{ id = "{beat}", minutes = 1, speaker = "Me" }}' for beat in beats)
+        section = f'[[sections]]\ntitle = "All"\nminutes = {len(beats)}\nbeats = [{listed}]\n'
+        plan.write_text(f'title = "Short"\nminutes = {len(beats)}\n{section}')
+
+    write("opening", "mcp", "deploy", "wrap")
+    fine(demo("next", "--talk", str(talk), "--plan", "short"))
+    fine(demo("next"))
+    assert status(demo) == ("mcp", True)
+    write("code", "opening", "mcp", "wrap", "deploy")  # others before and behind: the cursor is a beat, not a number
+    fine(demo("next"))
+    assert status(demo) == ("wrap", True)
+    write("opening", "mcp", "deploy", "code")  # the beat itself is gone
+    assert "no longer in the plan" in fine(demo("next"))
+    assert status(demo) == ("deploy", True)
+
+
+def test_at_the_end_it_says_so(demo: Command, tmp_path: Path) -> None:
+    fine(demo("goto", "code"))
+    assert "The talk is over" in fine(demo("next"))
+    assert status(demo) == ("code", True)
+
+
+def test_the_dry_run_writes_what_was_promised(demo: Command, tmp_path: Path) -> None:
+    told_at, junit_at = tmp_path / "talk.json", tmp_path / "talk.xml"
+    fine(demo("run", "--ci", "--to", "challenge", "--json", str(told_at), "--junit", str(junit_at)))
+    told = json.loads(told_at.read_text())
+    assert (told["schema"], told["plan"], told["ok"]) == (1, "problem-first", True)
+    assert set(told) == {"schema", "plan", "server", "ok", "seconds", "beats"}
+    refused = next(beat for beat in told["beats"] if beat["id"] == "failure")["steps"][0]
+    assert refused["http_status"] == 401
+    assert set(refused["decision"]) == {"verdict", "rule", "reason", "user", "agent", "tool", "audit_id"}
+    assert refused["decision"]["rule"] == refused["expected"]["rule"] == refused["observed"]["rule"]
+    assert '<testsuite name="demo problem-first"' in junit_at.read_text()
+    assert not (demo.state / "run.sqlite3").exists(), "the dry run left something in the presenter's own state"
