@@ -11,8 +11,8 @@ from talk.cast import HUMAN
 from talk.playing.scene import Played, Scene, observe
 from talk.script import Step
 
-AUDIT_PAGES = 20
-PAGE = 200
+TRAIL = 1000
+"""Entries of the audit trail that are read: the latest, and so all that a run has made."""
 
 
 def audit(_: Step, scene: Scene) -> Played:
@@ -156,15 +156,8 @@ def _called(scene: Scene, tool: str) -> Any:
     return outcome
 
 
-def _trail(scene: Scene) -> list[Decision]:
-    console = scene.cast.console()
-    trail: list[Decision] = []
-    for _ in range(AUDIT_PAGES):
-        page = console.audit(after=trail[-1].audit_id if trail else None, limit=PAGE)
-        trail.extend(page)
-        if len(page) < PAGE:
-            break
-    return trail
+def _trail(scene: Scene) -> tuple[Decision, ...]:
+    return scene.cast.console().audit(limit=TRAIL)
 
 
 def _said(decision: Decision) -> tuple[object, ...]:
