@@ -81,11 +81,11 @@ class Runner:
         try:
             played = PLAYERS[step.do](step, scene)
         except NotHere as reason:
-            result = StepResult(step.id, step.do, True, 0.0, skipped=f"{reason.what}: {reason.why}")
-            self.stage.note(result.skipped or "")
-            self.run.record(beat, play, result)
-            return result
+            return self._skip(beat, step, play, f"{reason.what}: {reason.why}")
         except DemoError as error:
+            if getattr(error, "oauth_error", None) == "not_logged_in" and not self.cast.is_local:
+                # The login was skipped, or refused, at a server that is not ours: what builds on it is not played.
+                return self._skip(beat, step, play, f"{error.what}: {error.why}")
             if not self.strict:
                 raise
             # The dry run goes on to the end, so that one report names everything that changed.
@@ -136,6 +136,12 @@ class Runner:
         first = self.run.results(beat, 1).get(step)
         before = (first.decision or {}).get("consent") if first else None
         return before is not None and played.decision is not None and played.decision.consent != before
+
+    def _skip(self, beat: str, step: Step, play: int, why: str) -> StepResult:
+        result = StepResult(step.id, step.do, True, 0.0, skipped=why)
+        self.stage.note(f"skipped {step.id}: {why}")
+        self.run.record(beat, play, result)
+        return result
 
     def _show(self, step: Step, made: Mapping[str, Callable[[], Any]]) -> None:
         for name in step.show:

@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = hoist(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get("DEMO_DEBUG", "") not in ("", "0", "false")
     plain = "--plain" in given
+    if not debug:
+        # Ctrl-C may strike while a library cleans up; what it then leaves unsaid is not for the audience.
+        sys.unraisablehook = lambda _: None
     try:
         code = _run(given)
     except DemoError as error:

@@ -9,6 +9,8 @@ import typer
 from demo.cli.context import console_for, say_json, settings_of
 from demo.errors import ENVIRONMENT, OK
 
+_METADATA = "/.well-known/oauth-authorization-server"
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
@@ -30,8 +32,8 @@ def serve(
     def announce(serving: server.Serving) -> None:
         if settings.json:
             say_json({"schema": 1, "server": serving.base_url, "pid": serving.pid})
-        console.print(f"The shop:       {serving.base_url}/mcp  (and {serving.base_url}/open/mcp)", markup=False)
-        console.print(f"The authority:  {serving.base_url}/.well-known/oauth-authorization-server", markup=False)
+        for what, path in (("shop", "/mcp"), ("open door", "/open/mcp"), ("authority", _METADATA)):
+            console.print(f"{what:<10} {serving.base_url}{path}", markup=False, soft_wrap=True)
         console.print("Ctrl-C stops it.", markup=False)
 
     server.serve(host=host, port=settings.port if port is None else port, state=settings.state, announce=announce)

@@ -8,6 +8,7 @@ from typing import Any
 from demo import panels
 from demo.errors import AuthorityRefused
 from demo.evidence import Money
+from talk.cast import NotHere
 from talk.playing.scene import Played, Scene
 from talk.script import Step
 
@@ -22,6 +23,8 @@ def login(step: Step, scene: Scene) -> Played:
     agent = scene.cast.agent(who)
     human = scene.cast.human(account) if scene.cast.is_local else None
     spending = Money(step.options["spending"]) if step.options["spending"] else None
+    if human is None and not (step.options["ask"] and scene.stage.person):
+        raise NotHere("nobody can decide this login", why="no sample human signs in at this server's authority")
     asked = tuple(step.options["scopes"])
     pending = agent.start_login(asked, spending=spending)
     scene.stage.show("device", panels.device(pending.code, time.time())) if "device" in step.show else None
