@@ -118,3 +118,15 @@ def test_the_dry_run_writes_what_was_promised(demo: Command, tmp_path: Path) -> 
     assert refused["decision"]["rule"] == refused["expected"]["rule"] == refused["observed"]["rule"]
     assert '<testsuite name="demo problem-first"' in junit_at.read_text()
     assert not (demo.state / "run.sqlite3").exists(), "the dry run left something in the presenter's own state"
+
+
+def test_at_a_strangers_server_what_it_cannot_do_is_skipped_with_the_reason(demo: Command, base_url: str) -> None:
+    told = json.loads(fine(demo("run", "--ci", "--server", base_url, "--json", "-")))
+    beats = {beat["id"]: beat for beat in told["beats"]}
+    assert told["server"] == base_url
+    for played in ("authless", "failure", "challenge"):
+        assert beats[played]["skipped"] is None
+        assert all(step["decision"] for step in beats[played]["steps"] if step["do"] == "call")
+    assert "nobody can decide" in beats["login"]["skipped"]
+    assert "has no token" in beats["buy"]["skipped"]
+    assert "console" in beats["audit"]["skipped"]
