@@ -87,7 +87,11 @@ class Director:
         elif self._cast is None and self.settings.local:
             # Words only: nobody waits for a server, but the next beat will be glad of one.
             local.begin(self.settings.state, port=self.settings.port)
-        return runner.play(planned, headed=True)
+        result = runner.play(planned, headed=True)
+        if self._cast is not None and (notice := self._cast.store.notice):
+            self.stage.note(notice)
+            self._cast.store.notice = None
+        return result
 
     def cast(self) -> Cast:
         """The actors at the run's server, which is started when it is the local one and does not run."""

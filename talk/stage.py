@@ -132,7 +132,10 @@ class Stage:
     def _turn_page(self, *, whole: bool) -> None:
         """Go on to an empty screen, with the beat's header where the next panel leaves room for it."""
         if self._rows > _HEADER_ROWS:
-            self._await_enter("Enter for more")
+            if self.pace == "stage":
+                self._await_enter("Enter for more")
+            else:
+                self._breathe(BRISK_SECONDS)
         if not self.plain:
             self.console.clear()
         self._rows = 0
