@@ -81,6 +81,15 @@ class Cast:
             self._console = console
         return self._console
 
+    def consent(self) -> str | None:
+        """The consent behind the agent's stored token, as the token claims it; None without one."""
+        from demo.client import claims
+
+        token = self.agent().stored()
+        jwt = claims.take_apart(token.access_token) if token else None
+        consent = jwt.claims.get("consent_id") if jwt else None
+        return consent if isinstance(consent, str) else None
+
     def take_exchanges(self) -> list[Exchange]:
         """What the actors put on the wire since the last time this was asked, oldest first."""
         actors = [*self._agents.values(), *([self._console.agent] if self._console else [])]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo import local
-from demo.errors import AuthorityRefused, UsageError
+from demo.errors import AuthorityRefused, ExpectationFailed, UsageError
 from talk.cast import Cast
 from talk.run import BeatResult, Run
 from talk.runner import Runner
@@ -120,19 +120,28 @@ class Director:
 
     def _fulfil_needs(self, planned: PlannedBeat) -> None:
         needs = [one for one in self.plan.beats if one.beat.id in _all_needs(self.talk, planned.beat.id)]
-        played = self.run.beats_played()
-        for need in needs:
-            if need.beat.id not in played:
-                self.stage.note(f"this beat builds on {need.beat.id}, which was not played yet: playing it aside")
-                self._aside().play(need, moves_cursor=False)
-        logins = [one for one in needs if _logs_in(one)]
+        played = {beat for beat, ok in self.run.beats_played().items() if ok}
+        logins = [one for one in needs if _logs_in(one) and one.beat.id in played]
         # In a beat that an interruption cut in two, the authority is as the steps already played have left it.
         fresh = not self.run.results(planned.beat.id, self.run.open_play(planned.beat.id) or 0)
         if logins and fresh and not self.strict and not self._authority_stands():
             self.stage.note("the agent's authority has ended since: the sample human is asked again, aside")
             steps = tuple(step for step in logins[-1].beat.steps if _grants(step))
-            beat = replace(logins[-1].beat, steps=steps)
-            self._aside().play(replace(logins[-1], beat=beat), moves_cursor=False)
+            self._play_aside(replace(logins[-1], beat=replace(logins[-1].beat, steps=steps)))
+        for need in needs:
+            if need.beat.id not in played:
+                self.stage.note(f"this beat builds on {need.beat.id}, which was not played yet: playing it aside")
+                self._play_aside(need)
+
+    def _play_aside(self, planned: PlannedBeat) -> None:
+        result = self._aside().play(planned, moves_cursor=False)
+        red = next((step for step in result.steps if not step.ok), None)
+        if red is not None and not self.strict:
+            raise ExpectationFailed(
+                f"beat {result.id}, played aside, is not as expected at its step {red.id}",
+                why=red.error or f"{', '.join(red.failed)} did not hold",
+                do=f"look at it: demo goto {result.id}. Or begin again: demo reset",
+            )
 
     def _aside(self) -> Runner:
         stage = AsideStage(self.stage)

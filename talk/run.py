@@ -11,7 +11,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,17 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS run (
     id TEXT PRIMARY KEY, plan TEXT NOT NULL, talk TEXT, server TEXT, world TEXT, started_at REAL NOT NULL,
     cursor TEXT, cursor_done INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS attempt (run TEXT, beat TEXT, step TEXT, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS attempt (world TEXT NOT NULL, beat TEXT, step TEXT, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS result (
-    run TEXT, beat TEXT, step TEXT, play INTEGER, at REAL NOT NULL, result TEXT NOT NULL,
-    PRIMARY KEY (run, beat, step, play));
+    world TEXT NOT NULL, beat TEXT, step TEXT, play INTEGER, at REAL NOT NULL, result TEXT NOT NULL,
+    PRIMARY KEY (beat, step, play));
 CREATE TABLE IF NOT EXISTS played (
-    run TEXT, beat TEXT, play INTEGER, started_at REAL NOT NULL, ended_at REAL, ok INTEGER,
-    PRIMARY KEY (run, beat, play));
+    world TEXT NOT NULL, beat TEXT, play INTEGER, started_at REAL NOT NULL, ended_at REAL, ok INTEGER,
+    PRIMARY KEY (beat, play));
 """
+_WORLD = "(SELECT world FROM run)"
+_HERE = f"(world = '' OR world = {_WORLD})"
+"""What was played in the server's present data, or before any server was known: words need none."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Run:
             connection = sqlite3.connect(state / "run.sqlite3", timeout=10, isolation_level=None)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.executescript(_TABLES)
+            (state / "run.sqlite3").chmod(0o600)
         except (OSError, sqlite3.Error) as error:
             raise EnvironmentNotReady(
                 f"the run cannot be kept in {state}", why=str(error), do="choose another folder with --state DIR"
@@ -168,7 +172,7 @@ class Run:
         with self._transaction():
             play = 1 + self._one("SELECT COALESCE(MAX(play), 0) FROM played WHERE beat = ?", beat)
             self._db.execute(
-                "INSERT INTO played (run, beat, play, started_at) VALUES ((SELECT id FROM run), ?, ?, ?)",
+                f"INSERT INTO played (world, beat, play, started_at) VALUES ({_WORLD}, ?, ?, ?)",
                 (beat, play, time.time()),
             )
             self._db.execute("UPDATE run SET cursor = ?, cursor_done = 0", (beat,))
@@ -177,7 +181,7 @@ class Run:
     def open_play(self, beat: str) -> int | None:
         """The play of this beat that was begun and never ended (a crash), or None."""
         row = self._db.execute(
-            "SELECT play FROM played WHERE beat = ? AND ended_at IS NULL ORDER BY play DESC", (beat,)
+            f"SELECT play FROM played WHERE beat = ? AND ended_at IS NULL AND {_HERE} ORDER BY play DESC", (beat,)
         ).fetchone()
         return int(row[0]) if row else None
 
@@ -193,36 +197,41 @@ class Run:
     def attempt(self, beat: str, step: str) -> int:
         """Write down that a step is about to be played. Returns how often it was attempted before, in any play."""
         with self._transaction():
-            before = self._one("SELECT COUNT(*) FROM attempt WHERE beat = ? AND step = ?", beat, step)
-            self._db.execute("INSERT INTO attempt VALUES ((SELECT id FROM run), ?, ?, ?)", (beat, step, time.time()))
+            before = self._one(f"SELECT COUNT(*) FROM attempt WHERE beat = ? AND step = ? AND {_HERE}", beat, step)
+            self._db.execute(f"INSERT INTO attempt VALUES ({_WORLD}, ?, ?, ?)", (beat, step, time.time()))
         return before
 
     def record(self, beat: str, play: int, result: StepResult) -> None:
         """Write down a step's result."""
         with self._transaction():
             self._db.execute(
-                "INSERT OR REPLACE INTO result VALUES ((SELECT id FROM run), ?, ?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO result VALUES ({_WORLD}, ?, ?, ?, ?, ?)",
                 (beat, result.id, play, time.time(), json.dumps(result.__dict__)),
             )
 
     def results(self, beat: str, play: int) -> dict[str, StepResult]:
         """The results of one play of a beat, by step id."""
-        rows = self._db.execute("SELECT step, result FROM result WHERE beat = ? AND play = ?", (beat, play))
+        rows = self._db.execute(
+            f"SELECT step, result FROM result WHERE beat = ? AND play = ? AND {_HERE} ORDER BY at", (beat, play)
+        )
         return {step: _read(result) for step, result in rows}
 
     def all_results(self) -> list[StepResult]:
-        """Every step result of this run, oldest first."""
-        return [_read(row[0]) for row in self._db.execute("SELECT result FROM result ORDER BY at, rowid")]
+        """Every step result of this run in the present data, oldest first."""
+        rows = self._db.execute(f"SELECT result FROM result WHERE {_HERE} ORDER BY at, rowid")
+        return [_read(row[0]) for row in rows]
+
+    def purchases(self, beats: Iterable[str]) -> list[StepResult]:
+        """The results in these beats that placed or found an order, oldest first."""
+        rows = self._db.execute(f"SELECT beat, result FROM result WHERE {_HERE} ORDER BY at, rowid")
+        wanted = set(beats)
+        found = [_read(result) for beat, result in rows if beat in wanted]
+        return [result for result in found if (result.decision or {}).get("order_id")]
 
     def beats_played(self) -> dict[str, bool]:
-        """The beats played to their end, with whether the latest such play was as expected."""
-        rows = self._db.execute("SELECT beat, ok FROM played WHERE ended_at IS NOT NULL ORDER BY play")
+        """The beats played to their end in the present data, with whether the latest such play was as expected."""
+        rows = self._db.execute(f"SELECT beat, ok FROM played WHERE ended_at IS NOT NULL AND {_HERE} ORDER BY play")
         return {beat: bool(ok) for beat, ok in rows}
-
-    def seconds_on(self, beat: str) -> float:
-        """Seconds from the first start of this beat to its latest end (or until now, while it plays)."""
-        row = self._db.execute("SELECT MIN(started_at), MAX(ended_at) FROM played WHERE beat = ?", (beat,)).fetchone()
-        return 0.0 if row[0] is None else (row[1] or time.time()) - row[0]
 
     def _one(self, query: str, *values: Any) -> int:
         return int(self._db.execute(query, values).fetchone()[0])

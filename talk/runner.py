@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.errors import DemoError
 from demo.evidence import BeatHeader
+from talk.beat import PURCHASE
 from talk.cast import Cast, NotHere
 from talk.run import BeatResult, Run, StepResult
 from talk.script import Plan, PlannedBeat, Step
@@ -15,7 +16,7 @@ from talk.stage import Stage
 from talk.steps import base_key, holds
 
 if TYPE_CHECKING:
-    from talk.playing import Played
+    pass
 
 
 class Runner:
@@ -57,7 +58,7 @@ class Runner:
         results: list[StepResult] = []
         started = time.monotonic()
         for step in beat.steps:
-            result = done.get(step.id) or self._step(beat.id, step, play)
+            result = done.get(step.id) or self._step(planned, step, play)
             results.append(result)
         skipped = next((result.skipped for result in results if result.skipped), None)
         ok = all(result.ok for result in results)
@@ -71,9 +72,13 @@ class Runner:
         self.run.place(cursor.beat, done=cursor.done)
         return play
 
-    def _step(self, beat: str, step: Step, play: int) -> StepResult:
+    def _step(self, planned: PlannedBeat, step: Step, play: int) -> StepResult:
         from talk.playing import PLAYERS, Scene
 
+        beat = planned.beat.id
+
+        if (why := self._stale_limits(planned, step)) is not None:
+            return self._skip(beat, step, play, why)
         attempts = self.run.attempt(beat, step.id)
         scene = Scene(self.run.id or "", beat, self.cast, self.stage, self.run.all_results)
         started = time.monotonic()
@@ -100,8 +105,7 @@ class Runner:
             )
             self.run.record(beat, play, result)
             return result
-        fresh_limits = attempts > 0 and self._consent_changed(beat, step.id, played)
-        wanted = _allowing_for_repeats(step, played.observed, attempts, strict=self.strict, fresh_limits=fresh_limits)
+        wanted = _allowing_for_repeats(step, played.observed, attempts, strict=self.strict)
         failed = tuple(key for key, value in wanted.items() if not holds(key, value, played.observed))
         result = StepResult(
             step.id,
@@ -132,10 +136,29 @@ class Runner:
             for exchange in exchanges:
                 self.stage.show("exchange", panels.exchange(exchange))
 
-    def _consent_changed(self, beat: str, step: str, played: Played) -> bool:
-        first = self.run.results(beat, 1).get(step)
-        before = (first.decision or {}).get("consent") if first else None
-        return before is not None and played.decision is not None and played.decision.consent != before
+    def _stale_limits(self, planned: PlannedBeat, step: Step) -> str | None:
+        """Why this purchase is not made: what it would show of a quota was used up under an earlier consent.
+
+        A purchase played again finds its order and takes nothing from the new consent, so that the beat's next one
+        would really buy, where it is meant to be refused.
+        """
+        if self.strict or step.do != "call" or step.options["tool"] != PURCHASE or step.options["door"] != "protected":
+            return None
+        if "same_as" in step.options or step.options["who"] != "agent":
+            return None
+        bought = self.run.purchases([*planned.beat.needs, planned.beat.id])
+        earlier = {(result.decision or {}).get("consent") for result in bought} - {None}
+        builds_on_purchases = any(
+            other.options.get("tool") == PURCHASE for need in planned.beat.needs for other in self._steps_of(need)
+        )
+        now = self.cast.consent()
+        if not builds_on_purchases or not earlier or now is None or earlier == {now}:
+            return None
+        return "the purchases before it were made under an earlier consent; demo reset begins anew"
+
+    def _steps_of(self, beat: str) -> tuple[Step, ...]:
+        planned = self.plan.find(beat)
+        return planned.beat.steps if planned else ()
 
     def _skip(self, beat: str, step: Step, play: int, why: str) -> StepResult:
         result = StepResult(step.id, step.do, True, 0.0, skipped=why)
@@ -149,9 +172,7 @@ class Runner:
                 self.stage.show(name, made[name]())
 
 
-def _allowing_for_repeats(
-    step: Step, observed: Mapping[str, Any], attempts: int, *, strict: bool, fresh_limits: bool
-) -> Mapping[str, Any]:
+def _allowing_for_repeats(step: Step, observed: Mapping[str, Any], attempts: int, *, strict: bool) -> Mapping[str, Any]:
     """What to expect of a step that was attempted before, in this play or an earlier one.
 
     Its purchase finds the earlier order again: that is what an idempotency key is for. The balance may have moved on.
@@ -163,9 +184,6 @@ def _allowing_for_repeats(
     if observed.get("replayed") is True and "replayed" in wanted:
         wanted["replayed"] = True
         wanted.pop("balance", None)
-    if wanted.get("gate") == "limits" and observed.get("verdict") == "allow" and fresh_limits:
-        # Its first play used up another consent's limits; these are a new consent's, which the human gave since.
-        return {}
     if step.do == "revoke" and observed.get("before") == "deny" == observed.get("after"):
         wanted.pop("before", None)
     return wanted

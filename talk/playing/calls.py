@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from demo import panels
 from demo.errors import UsageError
 from demo.evidence import Decision
+from talk.beat import PURCHASE
 from talk.playing.scene import RETRY_SECONDS, Played, Scene, observe
 from talk.script import Step
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from demo.client.outcome import CallOutcome
     from demo.client.tokens import Secret
 
-BUY = "buyMcpShopItem"
 DEAD_MARGIN = 1.5
 """Seconds past `exp` after which no shop with a sane leeway still takes a token."""
 
@@ -39,7 +39,7 @@ def call(step: Step, scene: Scene) -> Played:
     """Call a tool, with the token that the step names."""
     agent, token = _caller(step, scene)
     arguments = dict(step.options.get("args", {}))
-    if step.options["tool"] == BUY:
+    if step.options["tool"] == PURCHASE:
         arguments["idempotencyKey"] = scene.key(step.options.get("same_as", step.id))
     expects_limit = step.expect.get("status") == 429
     outcome = agent.call(step.options["tool"], arguments, door=step.options["door"], token=token)
