@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 NAME = "machine-identity-demo"
 DEFAULT_PORT = 7327
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 IDLE_SECONDS = 3 * 3600.0
 """A server nobody has talked to for this long stops by itself."""
 
@@ -163,6 +164,12 @@ def serve(
     import filelock
     import uvicorn
 
+    if host not in _LOOPBACK:
+        raise EnvironmentNotReady(
+            f"the local server does not listen on {host}",
+            why="its authority speaks plain http, which an issuer may do on loopback only (RFC 8414 section 2)",
+            do="leave --host out; from another machine, come through a tunnel to this one's loopback",
+        )
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = filelock.FileLock(state / "server.lock")
     try:
@@ -183,16 +190,17 @@ def serve(
             guard, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
         )
         server = uvicorn.Server(config)
-        threading.Thread(target=_stop_when_idle, args=(guard, server, idle_seconds), daemon=True).start()
         _write(ready, serving)
         # The port is part of the issuer's name: coming back at another one would make every token a stranger's.
         (state / "server.port").write_text(str(sock.getsockname()[1]), "utf-8")
+        threading.Thread(target=_watch, args=(guard, server, ready, serving, idle_seconds), daemon=True).start()
         if announce is not None:
             announce(serving)
         try:
             server.run(sockets=[sock])
         finally:
-            ready.unlink(missing_ok=True)
+            if _read(ready) == serving:
+                ready.unlink(missing_ok=True)
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -217,10 +225,18 @@ def _write(ready: Path, serving: Serving) -> None:
     part.replace(ready)  # atomic: a reader sees the whole file or none
 
 
-def _stop_when_idle(guard: Guard, server: object, idle_seconds: float) -> None:
-    while guard.clock() - guard.last_call < idle_seconds:
-        time.sleep(min(5.0, idle_seconds))
+def _watch(guard: Guard, server: object, ready: Path, serving: Serving, idle_seconds: float) -> None:
+    """Stop when nobody has called for long, or when the state is not ours any more: its folder was emptied."""
+    while guard.clock() - guard.last_call < idle_seconds and _read(ready) == serving:
+        time.sleep(min(2.0, idle_seconds))
     server.should_exit = True  # type: ignore[attr-defined]  # uvicorn.Server, not imported at module level
+
+
+def _read(ready: Path) -> Serving | None:
+    try:
+        return Serving(**json.loads(ready.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def main() -> None:

@@ -19,7 +19,9 @@ class Human(Protocol):
 
     account: str
 
-    def decide(self, verification_uri: str, user_code: str, approve: bool) -> object: ...
+    def decide(self, verification_uri: str, user_code: str, approve: bool) -> object:
+        """Decide on the authority's pages; gives what the consent page showed."""
+        ...
 
 
 @dataclass

@@ -58,8 +58,8 @@ def account_routes(authority: Authority) -> list[Route]:
             _check_theirs(connection, account, kind, id)
             if kind == "session":
                 raise AccountRefused(409, "invalid_request", "a revoked session stays dead; log in again")
-            reinstate_standing(connection, kind, id)
-        return {"kind": kind, "id": id, "revoked_at": None}
+            lifted = reinstate_standing(connection, kind, id)
+        return {"kind": kind, "id": id, "revoked_at": None, "lifted": lifted}
 
     def route(path: str, method: str, answer: Callable[[Account, bytes], dict[str, Any]]) -> Route:
         def respond(request: Request, body: bytes) -> Response:

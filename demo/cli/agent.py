@@ -129,6 +129,8 @@ def _show(settings: Settings, outcome: CallOutcome) -> int:
     if outcome.order is None and not refused:
         answer = json.dumps(outcome.structured, indent=2, ensure_ascii=False) if outcome.structured else outcome.text
         console.print(answer, markup=False, highlight=False)
+        if outcome.is_error and "Unknown tool" in outcome.text:
+            console.print("The server's tools: demo tools", markup=False, highlight=False)
     elif refused and settings.quiet is False and outcome.decision is None:
         console.print(outcome.text, markup=False, highlight=False)
     return code

@@ -42,6 +42,7 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something breaks.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
 ) -> None:
+    """Settle the options that hold for every command."""
     del version
     settle(
         context,

@@ -11,6 +11,7 @@ from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.errors import OK, AuthorityRefused, UsageError
 
 if TYPE_CHECKING:
+    from demo.settings import Settings
     from talk.cast import Cast
 
 Kind = Literal["agent", "session", "user", "token"]
@@ -72,7 +73,7 @@ def revoke(
         if held is None:
             raise AuthorityRefused("there is no token to give back", do="get one with: demo login")
         cast.agent().give_back(held)
-        target = "the stored token"
+        target = "The stored token"
     else:
         target = id_ or _target(cast, kind)
         cast.console().revoke(kind, target)
@@ -91,8 +92,11 @@ def reinstate(
     kind = "user" if user else "agent"
     cast = cast_for(settings_of(context))
     target = id_ or _target(cast, kind)
-    cast.console().reinstate(kind, target)
-    return _said(settings_of(context), kind, target, "reinstated")
+    if cast.console().reinstate(kind, target):
+        return _said(settings_of(context), kind, target, "reinstated")
+    other = "" if user else " The user's standing is another matter: demo reinstate --user."
+    why = f"{kind} {target} was not revoked. A session that was ended stays ended: demo login.{other}"
+    return _said(settings_of(context), kind, target, "reinstated", instead=why)
 
 
 def _target(cast: Cast, kind: str) -> str:
@@ -104,12 +108,11 @@ def _target(cast: Cast, kind: str) -> str:
     return {"session": chain.session, "agent": chain.agent, "user": chain.human_id}[kind]
 
 
-def _said(settings: object, kind: str, target: str, done: str) -> int:
-    from demo.settings import Settings
-
-    assert isinstance(settings, Settings)
+def _said(settings: Settings, kind: str, target: str, done: str, instead: str = "") -> int:
+    """Say what was done to whom, or why there was nothing to do."""
     if settings.json:
-        say_json({"schema": 1, "kind": kind, "id": target, done: True})
+        say_json({"schema": 1, "kind": kind, "id": target, done: not instead})
     elif not settings.quiet:
-        console_for(settings).print(f"{kind} {target} {done}.", markup=False, highlight=False)
+        said = instead or f"{kind} {target} {done}.".removeprefix("token ")
+        console_for(settings).print(said, markup=False, highlight=False)
     return OK

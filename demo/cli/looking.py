@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
-from demo.errors import OK
+from demo.errors import OK, UsageError
 
 if TYPE_CHECKING:
     from demo.settings import Settings
@@ -144,7 +144,15 @@ def talk_of(opened: Run | None, given: Path | None) -> Talk:
 
     about = opened.about() if opened else None
     folder = given.resolve() if given else Path(about["talk"]) if about and about["talk"] else None
-    return load_talk(folder)
+    try:
+        return load_talk(folder)
+    except UsageError as error:
+        if given is None and folder is not None and not folder.is_dir():
+            raise UsageError(
+                f"the talk of the run under way is gone: {folder}",
+                do="bring the folder back, or begin anew with: demo reset",
+            ) from error
+        raise
 
 
 @contextlib.contextmanager

@@ -82,13 +82,14 @@ class Console:
         """
         self._account_call("POST", "/account/revoke", {"kind": kind, "id": id})
 
-    def reinstate(self, kind: str, id: str) -> None:
-        """Give an agent's or a user's standing back.
+    def reinstate(self, kind: str, id: str) -> bool:
+        """Give an agent's or a user's standing back; whether it had been taken.
 
         Raises:
             as `revoke`.
         """
-        self._account_call("POST", "/account/reinstate", {"kind": kind, "id": id})
+        answer = self._account_call("POST", "/account/reinstate", {"kind": kind, "id": id})
+        return (answer.json or {}).get("lifted") is True
 
     def audit(self, after: str | None = None, limit: int = 200) -> tuple[Decision, ...]:
         """The audit trail, oldest first.

@@ -57,6 +57,8 @@ def _title(given: tuple[Decision, ...], canvas: Canvas) -> None:
         canvas.title("unverified", f"{many(nobody, 'call')}, {counts}: nobody can say who", aside="newest last")
     elif nobody:
         canvas.title("unverified", f"{counts}; {many(nobody, 'call')} by nobody", aside="newest last")
+    elif not orders:
+        canvas.title("none", f"No orders yet: {counts}", aside="newest last")
     else:
         canvas.title("allowed", f"Every order has a human behind it: {counts}", aside="newest last")
 

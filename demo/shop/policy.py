@@ -173,10 +173,10 @@ def check_standing(case: Case) -> Ruling | None:
                 return deny("standing", "session", "The human took this session back.", LOGIN_AGAIN)
             case "agent":
                 return deny(
-                    "standing", "agent", "The human took this agent's authority back.", "Ask for reinstatement."
+                    "standing", "agent", "The human took this agent's authority back.", "Ask to have it reinstated."
                 )
             case "user":
-                return deny("standing", "user", "This user's agents were all stopped.", "Ask for reinstatement.")
+                return deny("standing", "user", "All of this user's agents were stopped.", "Have the user reinstated.")
             case _:
                 return deny("standing", "token", "The authority says that this token no longer holds.", LOGIN_AGAIN)
     if standing.banned and case.method == "tools/call" and case.tool != PRETTY_PLEASE:
