@@ -225,3 +225,39 @@ def test_the_presenter_lets_the_sample_human_approve_with_enter(demo: Command) -
     finally:
         terminal.close()
     assert demo("whoami").returncode == 0
+
+
+def test_a_host_beyond_this_machine_is_refused_with_the_reason(demo: Command) -> None:
+    complains(demo("serve", "--host", "0.0.0.0"), 3, "loopback", "RFC 8414")
+
+
+def test_an_ascii_terminal_gets_the_words(demo: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    for line in (["list"], ["next"], ["notes", "buy"], ["run", "--ci", "--to", "challenge"]):
+        finished = demo(*line)
+        assert finished.returncode == 0, finished.stderr
+        assert finished.stdout.isascii()
+
+
+def test_an_emptied_state_folder_ends_its_server(demo: Command) -> None:
+    assert demo("tools", "--open").returncode == 0
+    pid = json.loads((demo.state / "server.json").read_text())["pid"]
+    for file in demo.state.iterdir():
+        if file.is_file():
+            file.unlink()
+    deadline = time.monotonic() + 20
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(pid, 0)
+            time.sleep(0.2)
+    assert demo("tools", "--open").returncode == 0
+
+
+def test_reinstating_what_was_never_revoked_says_so(demo: Command) -> None:
+    assert demo("login").returncode == 0
+    assert "was not revoked" in " ".join(demo("reinstate").stdout.split())
+    assert demo("revoke", "--user").returncode == 0
+    assert demo("call", "listMcpShopInventory").returncode == 4
+    assert "reinstate --user" in " ".join(demo("reinstate").stdout.split())
+    assert "reinstated" in demo("reinstate", "--user").stdout
+    assert demo("call", "listMcpShopInventory").returncode == 0

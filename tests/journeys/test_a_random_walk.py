@@ -1,0 +1,54 @@
+"""Whatever order a presenter moves in, every beat plays as expected and nothing is bought twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from talk.script import load_talk
+
+if TYPE_CHECKING:
+    from tests.conftest import Command
+
+MOVES = 12
+
+
+@pytest.mark.parametrize("seed", [7, 28])
+def test_any_walk_through_the_talk_is_as_expected(demo: Command, seed: int) -> None:
+    chance = random.Random(seed)
+    plan = load_talk(None).plan("problem-first")
+    beats = [planned.beat.id for planned in plan.beats]
+    walked: list[str] = []
+    for _ in range(MOVES):
+        move = chance.choice(["next", "again", "back", "goto", "goto", "restart"])
+        if move == "goto":
+            line = ["goto", chance.choice(beats)]
+        elif move == "restart":
+            line = ["stop"]
+        else:
+            line = [move]
+        finished = demo(*line, timeout=120)
+        walked.append(" ".join(line))
+        nowhere = finished.returncode == 2 and line[0] in ("again", "back")  # nothing played yet, or the first beat
+        assert finished.returncode == 0 or nowhere, f"{walked}\n{finished.stdout[-3000:]}\n{finished.stderr}"
+    told = json.loads(demo("status", "--json").stdout)
+    assert told["run"] is None or told["beat"] in beats
+    with sqlite3.connect(f"file:{demo.state / 'server.sqlite3'}?mode=ro", uri=True) as ledger:
+        keys = [key for (key,) in ledger.execute("SELECT key FROM shop_keys")]
+        placed = ledger.execute("SELECT COUNT(*) FROM shop_orders").fetchone()[0]
+    assert placed == len(set(keys)), "a purchase was made twice"
+
+
+def test_where_a_refusal_is_meant_nothing_is_bought_under_a_later_consent(demo: Command) -> None:
+    for line in (["goto", "limits"], ["goto", "revoke"], ["login"]):
+        assert demo(*line, timeout=120).returncode == 0
+    before = json.loads(demo("orders", "--json").stdout)["result"]["orders"]
+    again = demo("goto", "limits", "--json", timeout=120)
+    assert again.returncode == 0, again.stderr
+    steps = {step["id"]: step for beat in json.loads(again.stdout)["beats"] for step in beat["steps"]}
+    assert "earlier consent" in steps["third"]["skipped"]
+    assert json.loads(demo("orders", "--json").stdout)["result"]["orders"] == before
