@@ -92,7 +92,7 @@ def _keyring() -> Finding:
 
 def _server(settings: Settings) -> tuple[str | None, Finding]:
     if settings.server is not None:
-        return settings.server, Finding("ok", "server", settings.server)
+        return settings.server, Finding("skip", "server", f"{settings.server}, as named; see what follows")
     try:
         server, note = local.ensure(settings.state, port=settings.port)
     except DemoError as error:
@@ -139,7 +139,7 @@ def _wire(settings: Settings, base: str) -> list[Finding]:
 
 def _clock(skew: float | None) -> Finding:
     if skew is None:
-        return Finding("skip", "clock", "the server sent no Date")
+        return Finding("skip", "clock", "no answer with a Date to compare with")
     if abs(skew) > SKEW_SECONDS:
         return Finding("bad", "clock", f"{abs(skew):.0f} s from the server's", "set this machine's clock (NTP)")
     return Finding("ok", "clock", "agrees with the server's")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -12,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -172,14 +172,25 @@ def _reap(pid: int) -> None:
 
 
 def _unresponsive(state: Path) -> LocalServer | None:
-    # The lock is held, so the process that wrote the ready file lives: its pid cannot be somebody else's by now.
+    # It holds the lock and does not answer. Its pid may be somebody else's by now, so the process is looked at.
     if not _held(state):
         return None
     try:
         written = json.loads((state / "server.json").read_text("utf-8"))
-        return LocalServer(**{name: written[name] for name in ("base_url", "pid", "instance", "world")})
+        server = LocalServer(**{name: written[name] for name in ("base_url", "pid", "instance", "world")})
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return server if "demo" in _command_line(server.pid) else None
+
+
+def _command_line(pid: int) -> str:
+    """The command line of a process, empty where it cannot be told."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", errors="replace").replace("\0", " ")
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        asked = ["ps", "-p", str(pid), "-o", "command="]
+        return subprocess.run(asked, capture_output=True, text=True, timeout=5, check=False).stdout
+    return ""
 
 
 def _held(state: Path) -> bool:
@@ -200,7 +211,7 @@ def _health(base_url: str, timeout: float = 2.0) -> dict[str, object] | None:
     try:
         with opener.open(f"{base_url}/health", timeout=timeout) as answer:
             about = json.loads(answer.read(10_000))
-    except (OSError, ValueError, urllib.error.URLError):
+    except (OSError, ValueError, http.client.HTTPException):
         return None
     return about if isinstance(about, dict) else None
 

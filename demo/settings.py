@@ -66,6 +66,8 @@ def settle(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> 
     """
     table = _read(file)
     profiles = table.pop("profiles", {})
+    if not isinstance(profiles, dict):
+        raise UsageError(f"{file.name}: profiles is no table", do="write each as [profiles.NAME]")
     given_flags = {name: value for name, value in flags.items() if value not in (None, False)}
     from_env = {
         name: _parse(name, environ[f"DEMO_{name.upper()}"], f"DEMO_{name.upper()}")
@@ -79,6 +81,8 @@ def settle(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> 
             raise UsageError(
                 f"there is no profile {profile!r}", why=f"{file.name} has: {known}", do=f"add [profiles.{profile}]"
             )
+        if not isinstance(profiles[profile], dict):
+            raise UsageError(f"{file.name}: profiles.{profile} is no table", do=f"write it as [profiles.{profile}]")
         table |= profiles[profile]
     unknown = sorted(set(table) - set(_TYPES))
     if unknown:
@@ -122,10 +126,23 @@ def _parse(name: str, value: Any, where: str) -> Any:
     if wanted is bool and isinstance(value, str) and value.lower() in _TRUE | _FALSE:
         return value.lower() in _TRUE
     if wanted is int and isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
+        return _within(name, int(value), where)
     if type(value) is wanted and value != "":
-        return value
+        return _within(name, value, where)
     raise UsageError(f"{where} is {value!r}", why=f"it must be {_WORDS[wanted]}", do=f"change or remove {where}")
+
+
+RANGES: Mapping[str, tuple[int, int]] = {"width": (20, 400), "port": (0, 65535)}
+"""What a number may be; port 0 is any free one."""
+
+
+def _within(name: str, value: Any, where: str) -> Any:
+    least, most = RANGES.get(name, (0, 0))
+    if name in RANGES and not least <= value <= most:
+        raise UsageError(
+            f"{where} is {value}", why=f"it must be from {least} to {most}", do=f"change or remove {where}"
+        )
+    return value
 
 
 _WORDS: Mapping[type, str] = {str: "text", int: "a whole number", bool: "true or false", Path: "a folder's path"}

@@ -38,7 +38,10 @@ class Decider:
     Use as a context manager around the polling; call `tick` from it, several times a second.
     """
 
-    def __init__(self, stage: Stage, code: DeviceCode, human: Human | None, *, approve: bool, ask: bool) -> None:
+    def __init__(
+        self, stage: Stage, code: DeviceCode, human: Human | None, *, approve: bool, ask: bool, shown: bool
+    ) -> None:
+        self.shown = shown
         self.stage, self.code, self.human, self.approve = stage, code, human, approve
         self.answer = Answer()
         self._ask = ask
@@ -49,6 +52,8 @@ class Decider:
     def __enter__(self) -> Decider:
         if self._listening is not None:
             self._keys = self._listening.__enter__()
+            if not self.shown:
+                self.stage.note(f"{self.code.client} asks: code {self.code.user_code} at {self.code.verification_uri}")
             here = f" · Enter approve as {self.human.account} · d deny" if self.human else ""
             self.stage.note(f"Decide there, or here: b browser{here}")
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,9 +44,21 @@ class Director:
                 "a run of another talk is under way",
                 do="go on with it: demo next. Or begin again: demo reset, then demo next --talk DIR",
             )
+        if about is not None and about["server"] and not about["world"] and settings.local:
+            raise UsageError(
+                f"the run under way is at {about['server']}",
+                do=f"go on there: demo next --server {about['server']}. Or begin again: demo reset",
+            )
+        if about is not None and about["world"] and not settings.local:
+            raise UsageError(
+                "the run under way is at the local server",
+                do="go on without --server. Or begin again: demo reset, then demo next --server URL",
+            )
         self.plan: Plan = talk.plan(about["plan"] if about is not None else plan or DEFAULT_PLAN)
         self._folder = folder
         self._cast: Cast | None = None
+        self.asides: list[BeatResult] = []
+        """What was played aside for the sake of other beats."""
 
     @property
     def server(self) -> str:
@@ -75,10 +86,16 @@ class Director:
         beat = self.run.cursor.beat
         return self.plan.find(beat) if beat else None
 
-    def play(self, planned: PlannedBeat) -> BeatResult:
-        """Draw the title, see to the world, play the beat. The first beat begins the run."""
+    def play(self, planned: PlannedBeat, *, afresh: bool = False) -> BeatResult:
+        """Draw the title, see to the world, play the beat. The first beat begins the run.
+
+        Args:
+            afresh: play it from its beginning, also where an interruption left it half played.
+        """
         if self.run.id is None:
             self.run.begin(plan=self.plan.id, talk=self._folder, server=self.settings.server or "", world="")
+        if afresh:
+            self._abandon(planned)
         runner = Runner(self.run, self.plan, _NO_CAST, self.stage, strict=self.strict)
         self.stage.header(runner.header(planned))
         if planned.beat.needs or any(KINDS[step.do].speaks for step in planned.beat.steps):
@@ -122,9 +139,11 @@ class Director:
         needs = [one for one in self.plan.beats if one.beat.id in _all_needs(self.talk, planned.beat.id)]
         played = {beat for beat, ok in self.run.beats_played().items() if ok}
         logins = [one for one in needs if _logs_in(one) and one.beat.id in played]
-        # In a beat that an interruption cut in two, the authority is as the steps already played have left it.
-        fresh = not self.run.results(planned.beat.id, self.run.open_play(planned.beat.id) or 0)
-        if logins and fresh and not self.strict and not self._authority_stands():
+        # In a beat of revocations that was cut in two, the authority is as the steps already played have left it.
+        half = bool(self.run.results(planned.beat.id, self.run.open_play(planned.beat.id) or 0))
+        leave = half and any(step.do == "revoke" for step in planned.beat.steps)
+        if logins and not leave and not self.strict and not self._authority_stands():
+            self._abandon(planned)
             self.stage.note("the agent's authority has ended since: the sample human is asked again, aside")
             steps = tuple(step for step in logins[-1].beat.steps if _grants(step))
             self._play_aside(replace(logins[-1], beat=replace(logins[-1].beat, steps=steps)))
@@ -133,8 +152,15 @@ class Director:
                 self.stage.note(f"this beat builds on {need.beat.id}, which was not played yet: playing it aside")
                 self._play_aside(need)
 
+    def _abandon(self, planned: PlannedBeat) -> None:
+        """What an interruption left half played of this beat is not gone on with."""
+        while (play := self.run.open_play(planned.beat.id)) is not None:
+            self.run.end_beat(planned.beat.id, play, ok=False, moves_cursor=False)
+
     def _play_aside(self, planned: PlannedBeat) -> None:
+        self._abandon(planned)
         result = self._aside().play(planned, moves_cursor=False)
+        self.asides.append(result)
         red = next((step for step in result.steps if not step.ok), None)
         if red is not None and not self.strict:
             raise ExpectationFailed(
@@ -181,9 +207,3 @@ def _logs_in(planned: PlannedBeat) -> bool:
 
 
 _NO_CAST = Cast("", Path(), is_local=False, port=0)
-
-
-def elapsed(run: Run) -> float:
-    """Seconds since the run began; 0.0 when none has."""
-    about = run.about()
-    return time.time() - about["started_at"] if about else 0.0

@@ -28,9 +28,10 @@ class Keys:
 
             if not select.select([sys.stdin], [], [], seconds)[0]:
                 return None
-            key = os.read(sys.stdin.fileno(), 1).decode("ascii", "ignore")
-            if key == "":  # end of file: the terminal has gone
+            raw = os.read(sys.stdin.fileno(), 1)
+            if raw == b"":  # end of file: the terminal has gone
                 raise EOFError
+            key = raw.decode("ascii", "replace")  # one byte of a longer sign is a key that means nothing
         if key == "\x03":
             raise KeyboardInterrupt
         return "\n" if key in "\r\n" else key.lower()

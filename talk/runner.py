@@ -54,7 +54,10 @@ class Runner:
         else:
             done = self.run.results(beat.id, play)
             if done:
-                self.stage.note(f"going on after an interruption: {len(done)} of {len(beat.steps)} steps were done")
+                self.stage.note(
+                    f"going on after an interruption: {len(done)} of {len(beat.steps)} steps were done "
+                    "(demo again plays it whole)"
+                )
         results: list[StepResult] = []
         started = time.monotonic()
         for step in beat.steps:

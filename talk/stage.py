@@ -120,14 +120,17 @@ class Stage:
         elif self.pace == "brisk":
             self._breathe(BRISK_SECONDS)
 
-    def decider(self, code: DeviceCode, human: Human | None, *, approve: bool, ask: bool) -> Decider:
+    def decider(
+        self, code: DeviceCode, human: Human | None, *, approve: bool, ask: bool, shown: bool = True
+    ) -> Decider:
         """Who answers the consent: the person in front of the terminal when `ask` and there is one, else `human`.
 
+        `shown` says whether the code and where to enter it are on the screen; else they are put there.
         Without a `human` (at another authority than the bundled one) only somebody in a browser can answer.
         """
         from talk.deciding import Decider
 
-        return Decider(self, code, human, approve=approve, ask=ask and self.person)
+        return Decider(self, code, human, approve=approve, ask=ask and self.person, shown=shown and not self.quiet)
 
     def _turn_page(self, *, whole: bool) -> None:
         """Go on to an empty screen, with the beat's header where the next panel leaves room for it."""

@@ -42,9 +42,10 @@ def console_for(settings: Settings) -> Console:
     )
 
 
-def say_json(value: Any) -> None:
-    """One JSON value on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+def say_json(value: Any, *, lines: bool = False) -> None:
+    """One JSON value on stdout; with `lines` on one line, as one of many."""
+    sys.stdout.write(json.dumps(value, indent=None if lines else 2, ensure_ascii=False) + "\n")
+    sys.stdout.flush()  # whoever reads a pipe of a command that goes on should not have to wait for its end
 
 
 def cast_for(settings: Settings) -> Cast:

@@ -11,6 +11,7 @@ from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.errors import OK, AuthorityRefused, UsageError
 
 if TYPE_CHECKING:
+    from demo.evidence import Decision
     from demo.settings import Settings
     from talk.cast import Cast
 
@@ -36,20 +37,24 @@ def audit(
 
     entries = console.audit()
     screen = console_for(settings)
-    if settings.json:
-        say_json({"schema": 1, "entries": [entry.to_dict() for entry in entries]})
-    else:
-        screen.print(panels.audit(entries))
+
+    def show(found: tuple[Decision, ...]) -> None:
+        if settings.json and follow:
+            for entry in found:  # one line an entry, so that a pipe can be read as it fills
+                say_json(entry.to_dict(), lines=True)
+        elif settings.json:
+            say_json({"schema": 1, "entries": [entry.to_dict() for entry in found]})
+        else:
+            screen.print(panels.audit(found))
+
+    show(entries)
     deadline = time.monotonic() + FOLLOW_SECONDS
     while follow and time.monotonic() < deadline:
         time.sleep(1.0)
         fresh = console.audit(after=entries[-1].audit_id if entries else None)
         if fresh:
             entries = fresh
-            if settings.json:
-                say_json({"schema": 1, "entries": [entry.to_dict() for entry in fresh]})
-            else:
-                screen.print(panels.audit(fresh))
+            show(fresh)
     return OK
 
 

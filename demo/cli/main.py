@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,14 @@ _FLAGS = frozenset({"--json", "--plain", "--quiet", "--wire", "--debug"})
 _VALUES = frozenset({"--server", "--profile", "--state", "--width", "--port"})
 _OWN = {"run": {"--json"}, "serve": {"--port"}, "next": set(), "check": set()}
 """Options that a command has under a global option's name: `demo run --json FILE`, `demo serve --port N`."""
+
+
+_LEFT = dict.fromkeys(("next", "again", "back", "goto"), "; nothing is lost: demo next goes on from here")
+"""What may be said of an interrupted command beside that it was."""
+
+
+def _command(arguments: Sequence[str]) -> str:
+    return next((word for word in arguments if word in _LEFT), "")
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:
@@ -48,11 +57,15 @@ def hoist(arguments: Sequence[str]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; never returns, never shows a traceback unless asked for with --debug."""
     given = hoist(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given or os.environ.get("DEMO_DEBUG", "") not in ("", "0", "false")
+    debug = "--debug" in given or os.environ.get("DEMO_DEBUG", "").lower() in ("1", "true", "yes", "on")
     plain = "--plain" in given
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot draw a sign shows a question mark
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            # As an exception, so that whatever must be tidied up is: a dry run's server, the terminal's mode.
+            signal.signal(getattr(signal, name), _end)
     if not debug:
         # Ctrl-C may strike while a library cleans up; what it then leaves unsaid is not for the audience.
         sys.unraisablehook = lambda _: None
@@ -64,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _show(error, plain=plain)
         code = error.exit_code
     except (KeyboardInterrupt, EOFError):
-        sys.stderr.write("\ninterrupted; nothing is lost: demo next goes on from here\n")
+        sys.stderr.write(f"\ninterrupted{_LEFT.get(_command(given), '')}\n")
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone (`demo list | head`): leave without a word.
@@ -83,6 +96,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         code = DemoError.exit_code
     raise SystemExit(code)
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _run(arguments: list[str]) -> int:

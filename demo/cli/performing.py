@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from demo.settings import Settings
     from talk.director import Director
     from talk.run import BeatResult, Run
-    from talk.script import PlannedBeat
+    from talk.script import Plan, PlannedBeat
     from talk.stage import Pace, Stage
 
 BeatArgument = Annotated[str, typer.Argument(help="A beat's id; demo list shows them.", show_default=False)]
@@ -44,7 +44,7 @@ def next_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
 def again(context: typer.Context) -> int:
     """Play the current beat again; what was bought is not bought twice."""
     with _directing(context) as director:
-        return _told(context, director, [director.play(_current(director))])
+        return _told(context, director, [director.play(_current(director), afresh=True)])
 
 
 def back(context: typer.Context) -> int:
@@ -53,13 +53,13 @@ def back(context: typer.Context) -> int:
         at = director.plan.position(_current(director).beat.id)
         if at == 0:
             raise UsageError("this is the first beat", do="play it again with: demo again")
-        return _told(context, director, [director.play(director.plan.beats[at - 1])])
+        return _told(context, director, [director.play(director.plan.beats[at - 1], afresh=True)])
 
 
 def goto(context: typer.Context, beat: BeatArgument) -> int:
     """Jump to a beat and play it; what it builds on is played aside first."""
     with _directing(context) as director:
-        return _told(context, director, [director.play(_beat(director, beat))])
+        return _told(context, director, [director.play(_beat(director, beat), afresh=True)])
 
 
 def run(
@@ -77,11 +77,11 @@ def run(
     settings = settings_of(context)
     if pace not in (None, "stage", "brisk", "none"):
         raise UsageError(f"--pace is {pace!r}", do="use stage, brisk or none")
-    with _world_for(settings, ci) as (state, server):
+    with _world_for(settings, ci) as state:
         from dataclasses import replace
 
         to_stdout = settings.json or (json_file is not None and str(json_file) == "-")
-        settings = replace(settings, state=state, server=server, json=to_stdout)
+        settings = replace(settings, state=state, json=to_stdout)
         if ci:
             settings = replace(settings, port=0)  # any free one: dry runs may go on side by side
         given: Pace = "none" if ci else pace or "stage"  # type: ignore[assignment]  # checked just above
@@ -90,17 +90,21 @@ def run(
         from talk.run import Run
 
         with Run.open(state) as opened, opened.performing():
-            from talk.director import Director
+            from talk.director import DEFAULT_PLAN, Director
 
-            if opened.id is not None and plan is None:
-                plan = (opened.about() or {}).get("plan") if from_ else None
-            if not from_:
+            if from_:
+                director = Director(opened, talk_of(opened, talk), settings, stage, plan=plan, strict=ci)
+                beats = _slice(director.plan, from_, to)
+            else:
+                # What is asked for is looked at first: a slip of the pen must not cost the run under way.
+                loaded = talk_of(None, talk)
+                beats = _slice(loaded.plan(plan or DEFAULT_PLAN), None, to)
                 start_afresh(settings, opened)
-            director = Director(opened, talk_of(opened, talk), settings, stage, plan=plan, strict=ci)
-            beats = _slice(director, from_, to)
+                director = Director(opened, loaded, settings, stage, plan=plan, strict=ci)
             started = time.monotonic()
             with hushed(stage.person):
                 results = _play_all(director, beats, stop_at_failure=not ci)
+            results = [*director.asides, *results]
             seconds = time.monotonic() - started
             _write_reports(director, results, seconds, json_file, junit_file, to_stdout)
             return _verdict(director, results, seconds)
@@ -172,15 +176,15 @@ def _stage(settings: Settings, pace: Pace, *, person: bool) -> Stage:
 
 
 @contextlib.contextmanager
-def _world_for(settings: Settings, ci: bool) -> Iterator[tuple[Path, str | None]]:
-    """The dry run has a world of its own (state folder, free port, server), gone afterwards, failure or not."""
-    if not ci or settings.server is not None:
-        yield settings.state, settings.server
+def _world_for(settings: Settings, ci: bool) -> Iterator[Path]:
+    """The state folder to play in: the dry run has one of its own, gone afterwards with its server, failure or not."""
+    if not ci:
+        yield settings.state
         return
     from demo.cli.checking import throwaway_world
 
     with throwaway_world() as state:
-        yield state, None
+        yield state
 
 
 def _current(director: Director) -> PlannedBeat:
@@ -192,16 +196,20 @@ def _current(director: Director) -> PlannedBeat:
 
 def _beat(director: Director, beat: str) -> PlannedBeat:
     director.talk.beat(beat)  # raises, with close matches, when there is no such beat at all
-    planned = director.plan.find(beat)
+    return _planned(director.plan, beat)
+
+
+def _planned(plan: Plan, beat: str) -> PlannedBeat:
+    planned = plan.find(beat)
     if planned is None:
-        raise UsageError(f"beat {beat!r} is not in the plan {director.plan.id!r}", do="see the plan with: demo list")
+        raise UsageError(f"beat {beat!r} is not in the plan {plan.id!r}", do="see the plan with: demo list")
     return planned
 
 
-def _slice(director: Director, first: str | None, last: str | None) -> list[PlannedBeat]:
-    beats = list(director.plan.beats)
-    start = director.plan.position(_beat(director, first).beat.id) if first else 0
-    end = director.plan.position(_beat(director, last).beat.id) if last else len(beats) - 1
+def _slice(plan: Plan, first: str | None, last: str | None) -> list[PlannedBeat]:
+    beats = list(plan.beats)
+    start = plan.position(_planned(plan, first).beat.id) if first else 0
+    end = plan.position(_planned(plan, last).beat.id) if last else len(beats) - 1
     if end < start:
         raise UsageError(f"--to {last} comes before --from {first}", do="see the order with: demo list")
     return beats[start : end + 1]

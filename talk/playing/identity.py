@@ -30,7 +30,9 @@ def login(step: Step, scene: Scene) -> Played:
     scene.stage.show("device", panels.device(pending.code, time.time())) if "device" in step.show else None
     approve = step.options["decide"] == "approve"
     before = agent.stored()
-    decider = scene.stage.decider(pending.code, human, approve=approve, ask=step.options["ask"])
+    decider = scene.stage.decider(
+        pending.code, human, approve=approve, ask=step.options["ask"], shown="device" in step.show
+    )
     try:
         with decider:
             token = agent.finish_login(pending, on_wait=decider.tick, give_up=decider.failed, timeout=LOGIN_SECONDS)
@@ -47,7 +49,7 @@ def login(step: Step, scene: Scene) -> Played:
         agent.give_back(before)
     view = agent.view(token)
     chain = agent.chain(token)
-    granted = list(view.scopes)
+    granted = sorted(view.scopes)
     observed: dict[str, Any] = {
         "granted": True,
         "scopes": granted,
@@ -76,7 +78,7 @@ def whoami(step: Step, scene: Scene) -> Played:
         "human": _username(info),
         "delegated": view.claim("act.sub") is not None,
         "agrees": info.get("sub") is not None and info.get("sub") == view.claim("sub"),
-        "scopes": list(view.scopes),
+        "scopes": sorted(view.scopes),
         "short_lived": view.expires_at is not None and 0 < view.expires_at - time.time() <= SHORT_LIVED_SECONDS,
     }
     return Played(

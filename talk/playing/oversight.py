@@ -135,7 +135,7 @@ def restart(_: Step, scene: Scene) -> Played:
     )
     observed: dict[str, Any] = {
         "new_process": before.pid != after.pid and before.instance != after.instance,
-        "orders_kept": facts_before[0] == facts_after[0],
+        "orders_kept": bool(facts_before[0]) and facts_before[0] == facts_after[0],
         "sessions_kept": facts_before[1] == facts_after[1],
     }
     shown = Comparison("A new process, the same authority", rows, "State outlives the process that holds it.")

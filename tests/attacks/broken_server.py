@@ -136,6 +136,12 @@ def lets_a_rival_use_the_consent() -> None:
     tokens.RefreshToken.check_client = lambda self, client: True  # type: ignore[method-assign]
 
 
+def lists_no_sessions() -> None:
+    from demo.authority import account
+
+    account.delegated_sessions = lambda connection, sub: []
+
+
 BREAKAGES: dict[str, Callable[[], None]] = {
     breakage.__name__: breakage
     for breakage in (
@@ -152,6 +158,7 @@ BREAKAGES: dict[str, Callable[[], None]] = {
         buys_twice,
         writes_no_audit_entry,
         lets_a_rival_use_the_consent,
+        lists_no_sessions,
     )
 }
 

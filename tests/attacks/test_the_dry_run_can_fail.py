@@ -12,24 +12,26 @@ import pytest
 BROKEN = "tests.attacks.broken_server"
 ROOT = Path(__file__).parent.parent.parent
 EXPECTED = {
-    "accepts_no_token": "failure",
-    "accepts_wrong_audience": "not-just-any-token",
-    "accepts_expired_token": "not-just-any-token",
-    "accepts_revoked_session": "revoke",
-    "accepts_missing_scope": "scopes",
-    "accepts_banned_user": "banned",
-    "accepts_anybody": "limits",
-    "no_rate_limit": "limits",
-    "no_quota": "limits",
-    "no_spending_limit": "buy",
-    "buys_twice": "buy",
-    "writes_no_audit_entry": "who-manages-identity",
-    "lets_a_rival_use_the_consent": "not-just-any-token",
+    "accepts_no_token": "failure/refused",
+    "accepts_wrong_audience": "not-just-any-token/elsewhere",
+    "accepts_expired_token": "not-just-any-token/too-late",
+    "accepts_revoked_session": "revoke/suspend",
+    "accepts_missing_scope": "scopes/too-much",
+    "accepts_banned_user": "banned/out",
+    "accepts_anybody": "limits/not-on-the-list",
+    "no_rate_limit": "limits/too-fast",
+    "no_quota": "limits/third",
+    "no_spending_limit": "buy/first",
+    "buys_twice": "buy/again",
+    "writes_no_audit_entry": "who-manages-identity/record",
+    "lets_a_rival_use_the_consent": "not-just-any-token/stolen",
+    "lists_no_sessions": "revoke/granted",
 }
+"""For each breakage the step, as "beat/step", that must be the first to go red."""
 
 
 def first_red(monkeypatch: pytest.MonkeyPatch, breakage: str | None, *, plan: str = "problem-first") -> str | None:
-    """Play the dry run against a server broken in one way; the beat in which it first goes red, or None."""
+    """Play the dry run against a server broken in one way; the first red step as "beat/step", or None."""
     from rich.console import Console
 
     from demo import local
@@ -59,8 +61,9 @@ def first_red(monkeypatch: pytest.MonkeyPatch, breakage: str | None, *, plan: st
         stage = Stage(Console(file=io.StringIO(), width=80))
         director = Director(run, talk, Settings(state=state, port=0), stage, plan=plan, strict=True)
         for planned in director.plan.beats:
-            if not director.play(planned).ok:
-                return planned.beat.id
+            for step in director.play(planned).steps:
+                if not step.ok:
+                    return f"{planned.beat.id}/{step.id}"
     return None
 
 
