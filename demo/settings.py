@@ -139,9 +139,8 @@ RANGES: Mapping[str, tuple[int, int]] = {"width": (20, 400), "port": (0, 65535)}
 def _within(name: str, value: Any, where: str) -> Any:
     least, most = RANGES.get(name, (0, 0))
     if name in RANGES and not least <= value <= most:
-        raise UsageError(
-            f"{where} is {value}", why=f"it must be from {least} to {most}", do=f"change or remove {where}"
-        )
+        why = f"it must be from {least} to {most}"
+        raise UsageError(f"{where} is {value}", why=why, do=f"change or remove {where}")
     return value
 
 

@@ -42,7 +42,8 @@ class Terminal:
             # The pty must be the controlling terminal, or Ctrl-C typed into it reaches nobody.
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
-        os.close(slave)
+        self.line = slave
+        """The terminal's own side, to look at its mode."""
         self.written = b""
 
     @property
@@ -53,7 +54,10 @@ class Terminal:
         """Read on until `pattern` is on the screen."""
         deadline = time.monotonic() + timeout
         while (found := re.search(pattern, self.screen)) is None:
-            assert self._read(deadline), f"{pattern!r} never came. The screen:\n{self.screen}"
+            self._read(min(deadline, time.monotonic() + 0.5))
+            gone = self.process.poll() is not None and not self._read(time.monotonic() + 0.2)
+            late = time.monotonic() > deadline
+            assert not (gone or late), f"{pattern!r} never came. The screen:\n{self.screen}"
         return found
 
     def type(self, keys: str) -> None:
@@ -62,7 +66,9 @@ class Terminal:
     def wait(self, timeout: float = 60.0) -> int:
         """Read to the end; the exit code."""
         deadline = time.monotonic() + timeout
-        while self._read(deadline):
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self._read(time.monotonic() + 0.1)
+        while self._read(time.monotonic() + 0.2):
             pass
         return self.process.wait(timeout=max(0.1, deadline - time.monotonic()))
 
@@ -71,6 +77,7 @@ class Terminal:
             self.process.kill()
             self.process.wait(timeout=5)
         os.close(self._master)
+        os.close(self.line)
 
     def _read(self, deadline: float) -> bool:
         left = deadline - time.monotonic()

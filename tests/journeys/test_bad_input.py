@@ -261,3 +261,104 @@ def test_reinstating_what_was_never_revoked_says_so(demo: Command) -> None:
     assert "reinstate --user" in " ".join(demo("reinstate").stdout.split())
     assert "reinstated" in demo("reinstate", "--user").stdout
     assert demo("call", "listMcpShopInventory").returncode == 0
+
+
+@pytest.mark.parametrize("line", [["--to", "nosuch"], ["--plan", "nosuch"], ["--talk", "nowhere"]])
+def test_a_slip_of_the_pen_does_not_cost_the_run_under_way(demo: Command, line: list[str]) -> None:
+    assert demo("next").returncode == 0
+    before = json.loads(demo("status", "--json").stdout)["run"]
+    complains(demo("run", *line), 2)
+    assert json.loads(demo("status", "--json").stdout)["run"] == before
+
+
+def test_a_dry_run_at_another_server_leaves_the_own_run_alone(demo: Command, base_url: str) -> None:
+    assert demo("next").returncode == 0
+    before = json.loads(demo("status", "--json").stdout)["run"]
+    assert demo("run", "--ci", "--to", "mcp", "--server", base_url).returncode == 0
+    assert json.loads(demo("status", "--json").stdout)["run"] == before
+
+
+def test_a_run_is_not_carried_on_at_another_server_unasked(demo: Command, base_url: str) -> None:
+    for _ in range(2):
+        assert demo("next", "--server", base_url).returncode == 0
+    complains(demo("next"), 2, base_url)
+    assert demo("next", "--server", base_url).returncode == 0
+
+
+def test_keys_that_mean_nothing_end_nothing(demo: Command) -> None:
+    terminal = Terminal(demo, "login")
+    try:
+        terminal.until(r"human's decision")
+        terminal.type("é€x\x1b[A")
+        time.sleep(0.6)
+        terminal.type("\r")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+
+
+def test_quiet_still_says_what_to_compare(demo: Command) -> None:
+    for _ in range(5):
+        assert demo("next").returncode == 0
+    terminal = Terminal(demo, "next", "--quiet")
+    try:
+        terminal.until(r"code [A-Z]{4}-[A-Z]{4} at http://127\.0\.0\.1:\d+/device")
+        terminal.type("\r")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+
+
+def test_a_terminated_dry_run_takes_its_server_and_its_folder_along(demo: Command, tmp_path: Path) -> None:
+    monkey = tmp_path / "tmp"
+    monkey.mkdir()
+    process = demo.start("run", "--ci", TMPDIR=str(monkey))
+    deadline = time.monotonic() + 30
+    while not list(monkey.glob("demo-dry-*/server.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (ready,) = monkey.glob("demo-dry-*/server.json")
+    pid = json.loads(ready.read_text())["pid"]
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert not list(monkey.glob("demo-dry-*"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_the_terminal_is_left_as_it_was_found(demo: Command) -> None:
+    import termios
+
+    for ending in ("\x03", None):
+        terminal = Terminal(demo, "login")
+        try:
+            before = termios.tcgetattr(terminal.line)[3]
+            terminal.until(r"human's decision")
+            assert not termios.tcgetattr(terminal.line)[3] & termios.ECHO
+            if ending:
+                terminal.type(ending)
+            else:
+                terminal.process.terminate()
+            assert terminal.wait() in (130, 143)
+            assert termios.tcgetattr(terminal.line)[3] == before
+        finally:
+            terminal.close()
+
+
+def test_what_a_killed_server_left_behind_confuses_nobody(demo: Command) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+
+        def greet() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    with other.accept()[0] as caller:
+                        caller.sendall(b"SSH-2.0-somebody-else\r\n")
+
+        threading.Thread(target=greet, daemon=True).start()
+        demo.state.mkdir(parents=True)
+        stale = {"base_url": f"http://127.0.0.1:{other.getsockname()[1]}", "pid": 1, "instance": "x", "world": "w"}
+        (demo.state / "server.json").write_text(json.dumps(stale))
+        assert demo("status").returncode == 0
+        assert demo("tools", "--open").returncode == 0

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.journeys.terminal import ROOT
+from tests.journeys.terminal import ROOT, Terminal
 
 if TYPE_CHECKING:
     import subprocess
@@ -98,6 +98,21 @@ def test_an_edited_plan_shifts_nothing(demo: Command, tmp_path: Path) -> None:
     write("opening", "mcp", "deploy", "code")  # the beat itself is gone
     assert "no longer in the plan" in fine(demo("next"))
     assert status(demo) == ("deploy", True)
+
+
+def test_again_plays_a_half_played_beat_from_its_beginning(demo: Command) -> None:
+    fine(demo("goto", "login"))
+    terminal = Terminal(demo, "goto", "buy")
+    try:
+        terminal.until(r"Enter for more")  # the order is on the screen, the chain is not yet
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+    finally:
+        terminal.close()
+    assert status(demo) == ("buy", False)
+    assert "bought Conference" in fine(demo("again"))
+    assert status(demo) == ("buy", True)
+    assert len(orders(demo)) == 1
 
 
 def test_at_the_end_it_says_so(demo: Command, tmp_path: Path) -> None:
