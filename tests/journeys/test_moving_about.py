@@ -73,7 +73,7 @@ def test_data_reset_behind_the_runs_back_is_noticed_and_mended(demo: Command) ->
         file.unlink()
     told = fine(demo("next"))
     assert "not that of this run any more" in " ".join(told.split())
-    assert "asked again, aside" in told
+    assert "playing it aside" in told
     assert status(demo) == ("whoami", True)
 
 
