@@ -114,8 +114,8 @@ def _start(state: Path, port: int) -> tuple[subprocess.Popen[bytes], bool]:
 def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
     """Stop the server of this state; None when none ran. Waits until it is gone (bounded), then insists."""
     deadline = time.monotonic() + START_SECONDS
-    while (server := find(state) or _unresponsive(state)) is None and _held(state):
-        # It holds the state and has not said yet where it is: it is only starting.
+    while (server := find(state) or _unresponsive(state)) is None and (_held(state) or _starting(state)):
+        # It has not said yet where it is: it is only starting.
         if (left := deadline - time.monotonic()) <= 0:
             break
         waiting("the local server to start, so that it can be stopped", left)
@@ -151,7 +151,14 @@ def forget(state: Path) -> None:
         return
     try:
         with filelock.FileLock(state / "server.lock").acquire(timeout=2):
-            for name in ("server.sqlite3", "server.sqlite3-wal", "server.sqlite3-shm", "server.json", "server.port"):
+            for name in (
+                "server.sqlite3",
+                "server.sqlite3-wal",
+                "server.sqlite3-shm",
+                "server.json",
+                "server.port",
+                "server.pid",
+            ):
                 (state / name).unlink(missing_ok=True)
     except filelock.Timeout as error:
         raise EnvironmentNotReady("a local server of this state still runs", do="stop it with: demo stop") from error
@@ -243,7 +250,7 @@ def _make(state: Path) -> None:
 def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
     with (state / "server.log").open("ab") as log:
         log.truncate(0)
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "demo.server", "--state", str(state), "--port", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -251,6 +258,16 @@ def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
             start_new_session=True,  # Ctrl-C in the presenter's terminal is not meant for the server
             cwd=Path(__file__).parent.parent,
         )
+    (state / "server.pid").write_text(str(process.pid), "utf-8")
+    return process
+
+
+def _starting(state: Path) -> bool:
+    """Whether the process last started for this state still runs, perhaps before it holds the state."""
+    with contextlib.suppress(OSError, ValueError):
+        command = _command_line(int((state / "server.pid").read_text("utf-8")))
+        return "demo.server" in command and str(state) in command
+    return False
 
 
 def _last_words(state: Path) -> str:
