@@ -40,11 +40,10 @@ def throwaway_world() -> Iterator[Path]:
 
 def check_everything(settings: Settings) -> int:
     """Play both plans for real, draw to nowhere at 80x24 and at the present size, and name what overflows."""
-    from talk.script import load_talk
-
     from demo.cli.context import console_for, say_json
     from talk.director import Director
     from talk.run import Run
+    from talk.script import load_talk
     from talk.stage import MeasuringStage
 
     console = console_for(settings)
