@@ -206,7 +206,14 @@ class AsideStage(Stage):
     """Plays something nobody needs to see: panels are not drawn, notes are, and the sample human answers."""
 
     def __init__(self, front: Stage) -> None:
-        super().__init__(front.console, pace="none", person=False, plain=front.plain)
+        super().__init__(front.console, pace="none", person=False, plain=front.plain, quiet=front.quiet)
+        self._front = front
+
+    def _say(self, text: str) -> None:
+        self._front._say(text)  # one screen has one status line
+
+    def _clear_status(self) -> None:
+        self._front._clear_status()
 
     def header(self, header: BeatHeader) -> None:
         return None

@@ -23,8 +23,10 @@ def audit(given: tuple[Decision, ...]) -> Page:
         if len(kept) < len(rows):
             cut = sum(times for _, times in rows[: len(rows) - len(kept)])
             canvas.line((f"{canvas.glyphs.ellipsis} {many(cut, 'earlier entry', 'earlier entries')}", "quiet"))
+        first = {entry.order_id: entry.audit_id for entry in reversed(given) if entry.order_id}
         for entry, times in kept:
-            _entry(entry, times, canvas)
+            found_again = first.get(entry.order_id, entry.audit_id) != entry.audit_id
+            _entry(entry, times, canvas, found_again=found_again)
 
     return Page(draw)
 
@@ -84,12 +86,13 @@ def _head(canvas: Canvas) -> str:
     return "  ".join(cells) + "  " + canvas.cell("OUTCOME", how) + ("  CONSENT" if canvas.wide else "")
 
 
-def _entry(entry: Decision, times: int, canvas: Canvas) -> None:
+def _entry(entry: Decision, times: int, canvas: Canvas, *, found_again: bool) -> None:
     state = state_of(entry)
     when, mark = canvas.cell(clock(entry.at), 8), canvas.glyphs.mark(state)
     name = entry.username or entry.user or NOBODY
     bold = "strong " if entry.order_id or state == "refused" else ""
-    outcome = _outcome(entry, canvas) + (f"{canvas.glyphs.times}{times}" if times > 1 else "")
+    outcome = "same order" if found_again and not canvas.wide else _outcome(entry, canvas)
+    outcome += f"{canvas.glyphs.times}{times}" if times > 1 else ""
     tool = entry.tool or "request"
     if canvas.narrow:
         canvas.line((when, "quiet"), "  ", (mark, f"strong {state}"), " ", canvas.short(name, canvas.room - 12))
