@@ -25,7 +25,7 @@ def audit(given: tuple[Decision, ...]) -> Page:
             canvas.line((f"{canvas.glyphs.ellipsis} {many(cut, 'earlier entry', 'earlier entries')}", "quiet"))
         first = {entry.order_id: entry.audit_id for entry in reversed(given) if entry.order_id}
         for entry, times in kept:
-            found_again = first.get(entry.order_id, entry.audit_id) != entry.audit_id
+            found_again = first.get(entry.order_id or "", entry.audit_id) != entry.audit_id
             _entry(entry, times, canvas, found_again=found_again)
 
     return Page(draw)
