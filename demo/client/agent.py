@@ -150,7 +150,7 @@ class Agent:
                     return
 
         bearer = self._bearer(token, refresh=True)
-        listed = self._speaker.converse(self.endpoint(door), bearer, pages)
+        listed = self._speaker.converse(self.endpoint(door), _presented(bearer), pages)
         exchanges = self._connection.show(raw for page in listed for raw in page.raws)
         return tools_outcome([page.reply for page in listed], exchanges, self.recorder)
 
@@ -166,7 +166,7 @@ class Agent:
                 if not self._outcome(tool, Answered(reply, ())).allowed:
                     return
 
-        answered = self._speaker.converse(self.endpoint(door), bearer, calls, at_most=at_most)
+        answered = self._speaker.converse(self.endpoint(door), _presented(bearer), calls, at_most=at_most)
         return tuple(self._outcome(tool, one) for one in answered)
 
     def _outcome(self, tool: str, answered: Answered) -> CallOutcome:
@@ -357,3 +357,9 @@ class Agent:
             return self.userinfo(token)
         except (AuthorityRefused, ServerUnreachable):
             return proof.subject(token)
+
+
+def _presented(bearer: str | None) -> httpx2.Auth | None:
+    from demo.client.bearer import BearerToken
+
+    return None if bearer is None else BearerToken(bearer)

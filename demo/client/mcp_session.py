@@ -14,6 +14,7 @@ from demo.client.wire import Raw, connect
 from demo.errors import ServerUnreachable
 
 if TYPE_CHECKING:
+    import httpx2
     from mcp.client import Client
 
 MODERN = "2026-07-28"
@@ -51,29 +52,29 @@ class Speaker:
         self._connection = connection
         self._modes: dict[str, str] = {}
 
-    def converse(self, url: str, bearer: str | None, script: Script, *, at_most: int = 1) -> list[Answered]:
+    def converse(self, url: str, auth: httpx2.Auth | None, script: Script, *, at_most: int = 1) -> list[Answered]:
         """Send requests in one session, as `script` has them.
 
         The newest revision is tried first. Only where the answer says that the request was not understood, and
         so not carried out, is it sent again in an older one: a purchase must not happen twice.
 
         Args:
-            bearer: the access token, None for none.
+            auth: what puts authority on each request, None for none.
             at_most: requests that may be sent; the timeout is for each.
 
         Raises:
             ServerUnreachable: nothing answered, or no MCP server.
         """
         seconds = self._connection.timeout * at_most + GOODBYE
-        return self._connection.bounded(url, lambda: self._converse(url, bearer, script), seconds)
+        return self._connection.bounded(url, lambda: self._converse(url, auth, script), seconds)
 
-    async def _converse(self, url: str, bearer: str | None, script: Script) -> list[Answered]:
+    async def _converse(self, url: str, auth: httpx2.Auth | None, script: Script) -> list[Answered]:
         if url in self._modes:
-            return await self._attempt(self._modes[url], url, bearer, script)
+            return await self._attempt(self._modes[url], url, auth, script)
         refusal: ServerUnreachable | None = None
         refused: list[Answered] = []
         try:
-            refused = await self._attempt(MODERN, url, bearer, script)
+            refused = await self._attempt(MODERN, url, auth, script)
             if not refuses_revision(refused[-1].reply):
                 return refused
         except Stranger as error:
@@ -81,13 +82,13 @@ class Speaker:
                 raise
             refusal = error
         try:
-            return await self._attempt(OLDER, url, bearer, script)
+            return await self._attempt(OLDER, url, auth, script)
         except ServerUnreachable:
             if refusal is not None:
                 raise refusal from None
             return refused
 
-    async def _attempt(self, mode: str, url: str, bearer: str | None, script: Script) -> list[Answered]:
+    async def _attempt(self, mode: str, url: str, auth: httpx2.Auth | None, script: Script) -> list[Answered]:
         import anyio
 
         answered: list[Answered] = []
@@ -96,7 +97,7 @@ class Speaker:
         with self._connection.recorder.collect() as whole:
             try:
                 with anyio.CancelScope() as scope:
-                    async with _session(self._connection, url, bearer, mode) as client:
+                    async with _session(self._connection, url, auth, mode) as client:
                         requests = script()
                         request = _next(requests, None)
                         while request is not None:
@@ -141,7 +142,7 @@ class Speaker:
 
 
 @asynccontextmanager
-async def _session(connection: Connection, url: str, bearer: str | None, mode: str) -> AsyncIterator[Any]:
+async def _session(connection: Connection, url: str, auth: httpx2.Auth | None, mode: str) -> AsyncIterator[Any]:
     _silence()
     from mcp.client import Client
     from mcp.client.streamable_http import streamable_http_client
@@ -150,8 +151,7 @@ async def _session(connection: Connection, url: str, bearer: str | None, mode: s
     from demo import __version__
 
     async with connect(connection.recorder, seconds=connection.timeout) as http:
-        if bearer is not None:
-            http.headers["authorization"] = f"Bearer {bearer}"
+        http.auth = auth
         client = Client(
             streamable_http_client(url, http_client=http),
             mode=mode,
