@@ -151,7 +151,8 @@ async def _session(connection: Connection, url: str, auth: httpx2.Auth | None, m
     from demo import __version__
 
     async with connect(connection.recorder, seconds=connection.timeout) as http:
-        http.auth = auth
+        if auth is not None:
+            http.auth = auth
         client = Client(
             streamable_http_client(url, http_client=http),
             mode=mode,
