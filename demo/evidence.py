@@ -64,6 +64,8 @@ class ResourceMetadata:
     authorization_servers: tuple[str, ...]
     scopes_supported: tuple[str, ...] = ()
     name: str | None = None
+    dpop: bool = False
+    """Whether it takes tokens bound by DPoP: it lists algorithms for them, or requires them (RFC 9449 section 5.1)."""
     problem: str | None = None
     """Why it must not be trusted (a `resource` other than the one asked for, RFC 9728 section 3.3), or None."""
 
@@ -84,6 +86,15 @@ class AuthorityMetadata:
     registration_endpoint: str | None = None
     scopes_supported: tuple[str, ...] = ()
     grant_types_supported: tuple[str, ...] = ()
+    code_challenge_methods_supported: tuple[str, ...] = ()
+    """Empty where it knows no PKCE (RFC 8414 section 2): no code flow is begun there."""
+    token_endpoint_auth_methods_supported: tuple[str, ...] = ()
+    """Empty where it does not say, which means `client_secret_basic` (RFC 8414 section 2)."""
+    dpop_signing_alg_values_supported: tuple[str, ...] = ()
+    iss_in_response: bool = False
+    """`authorization_response_iss_parameter_supported` (RFC 9207 section 3)."""
+    client_id_metadata_documents: bool = False
+    """`client_id_metadata_document_supported` (MCP 2026-07-28, authorization)."""
     problem: str | None = None
     """Why it must not be trusted (an `issuer` other than the one asked for, RFC 8414 section 3.3), or None."""
 

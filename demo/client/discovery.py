@@ -89,6 +89,8 @@ async def find_resource(client: httpx2.AsyncClient, server: str, hinted: str | N
         authorization_servers=authorities,
         scopes_supported=_texts(given, "scopes_supported"),
         name=_text(given, "resource_name"),
+        dpop=bool(_texts(given, "dpop_signing_alg_values_supported"))
+        or given.get("dpop_bound_access_tokens_required") is True,
         problem=problem,
     )
 
@@ -131,8 +133,32 @@ async def find_authority(client: httpx2.AsyncClient, issuer: str, *, server: str
         scopes_supported=_texts(given, "scopes_supported"),
         # Absent means authorization code and implicit (RFC 8414 section 2).
         grant_types_supported=_texts(given, "grant_types_supported") or ("authorization_code", "implicit"),
+        code_challenge_methods_supported=_texts(given, "code_challenge_methods_supported"),
+        token_endpoint_auth_methods_supported=_texts(given, "token_endpoint_auth_methods_supported"),
+        dpop_signing_alg_values_supported=_texts(given, "dpop_signing_alg_values_supported"),
+        iss_in_response=given.get("authorization_response_iss_parameter_supported") is True,
+        client_id_metadata_documents=given.get("client_id_metadata_document_supported") is True,
         problem=problem,
         **endpoints,
+    )
+
+
+def fallback_authority(server: str) -> AuthorityMetadata:
+    """What the 2025-03-26 revision assumed of a server that publishes no metadata at all (its authorization, 2.3.3).
+
+    The endpoints at the root of the server's own origin; that revision required PKCE, so S256 is taken as known.
+    """
+    parts = urlsplit(server)
+    base = f"{parts.scheme}://{parts.netloc}"
+    return AuthorityMetadata(
+        url="",
+        issuer=base,
+        token_endpoint=f"{base}/token",
+        authorization_endpoint=f"{base}/authorize",
+        registration_endpoint=f"{base}/register",
+        grant_types_supported=("authorization_code", "refresh_token"),
+        code_challenge_methods_supported=("S256",),
+        token_endpoint_auth_methods_supported=("none",),
     )
 
 
