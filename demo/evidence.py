@@ -230,6 +230,10 @@ class TokenView:
     """Each a reason not to trust or use it: "expired 12 s ago", "audience is X, this shop is Y", ..."""
     scopes: tuple[str, ...] = ()
     expires_at: float | None = None
+    told_by: str | None = None
+    """Who was asked about an opaque token and answered, e.g. "introspection, http://..."; None: nobody was."""
+    active: bool | None = None
+    """Whether the authority says that the token stands (RFC 7662 section 2.2); None where it did not say."""
 
     def claim(self, name: str) -> str | None:
         """The value of the claim called `name` (dotted for nested ones: `act.sub`), or None."""
@@ -341,3 +345,29 @@ class Comparison:
     rows: tuple[tuple[str, str, str], ...]
     """(what, before, after)"""
     conclusion: str = ""
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One thing that a server or its authority can do, or cannot, and by which evidence.
+
+    `request` and `response` are the telling exchange in short: method and URL; status and the header or field that
+    settles it. Secrets are in neither.
+    """
+
+    standard: str
+    """The document that defines it, e.g. "RFC 9728", "MCP 2026-07-28"."""
+    what: str
+    supported: bool | None
+    """None where nothing that was asked settles it: unknown, never a guess."""
+    request: str = ""
+    response: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`: {standard, what, supported, evidence: {request, response}}."""
+        return {
+            "standard": self.standard,
+            "what": self.what,
+            "supported": self.supported,
+            "evidence": {"request": self.request, "response": self.response},
+        }

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from demo.panels._audit import audit as audit
+    from demo.panels._browser import browser as browser
+    from demo.panels._capabilities import capabilities as capabilities
     from demo.panels._chain import chain as chain
     from demo.panels._challenge import challenge as challenge
     from demo.panels._checklist import checklist as checklist
@@ -41,6 +43,8 @@ _HOMES = {"Page": "_page", "safe": "_values", "shorten": "_values"}
 __all__ = [
     "Page",
     "audit",
+    "browser",
+    "capabilities",
     "chain",
     "challenge",
     "checklist",

@@ -7,6 +7,7 @@ import re
 from rich.cells import cell_len
 
 from demo.evidence import Claim, TokenView
+from demo.panels._opaque import opaque
 from demo.panels._page import Canvas, Page
 from demo.panels._values import left, many
 from demo.panels.theme import State
@@ -27,6 +28,9 @@ def token(given: TokenView, now: float) -> Page:
     """
 
     def draw(canvas: Canvas) -> None:
+        if given.kind == "opaque":
+            opaque(given, now, canvas)
+            return
         state, answer = _answer(given, now)
         time = left(given.expires_at, now) if given.expires_at is not None else ""
         canvas.title(state, answer, aside="" if canvas.narrow or "expired" in answer else time)
@@ -39,10 +43,9 @@ def token(given: TokenView, now: float) -> Page:
         canvas.field("token", _masked(given), "quiet")
         if given.header:
             canvas.list("header", [f"{name} {value}" for name, value in given.header], at_most=1)
-        if given.kind == "jwt":
-            mark = canvas.glyphs.allowed if given.signature else canvas.glyphs.unverified
-            words = f"{mark} verified: {given.signature}" if given.signature else f"{mark} not verified"
-            canvas.field("signature", words, "allowed" if given.signature else "unverified")
+        mark = canvas.glyphs.allowed if given.signature else canvas.glyphs.unverified
+        words = f"{mark} verified: {given.signature}" if given.signature else f"{mark} not verified"
+        canvas.field("signature", words, "allowed" if given.signature else "unverified")
         canvas.gap()
         _claims(given, canvas)
 
@@ -56,8 +59,6 @@ def _masked(given: TokenView) -> str:
 
 
 def _answer(given: TokenView, now: float) -> tuple[State, str]:
-    if given.kind == "opaque" and len(given.problems) <= 1 and not _over(given, now):
-        return "unverified", "Opaque: only its authority can say what it is worth"
     if given.problems:
         return "refused", f"Not to be trusted: {given.problems[0]}"
     if given.expires_at is not None and _over(given, now):

@@ -18,6 +18,7 @@ from demo.evidence import (
     GATES,
     AuthorityMetadata,
     BeatHeader,
+    Capability,
     Chain,
     Challenge,
     Claim,
@@ -143,6 +144,29 @@ DEVICE = DeviceCode("BCDF-GHJK", f"{BASE}/device", f"{BASE}/device?user_code=BCD
                     ("openid", "shop:read", "shop:buy", "offline_access"), Money(6000))  # fmt: skip
 FAR = replace(DEVICE, user_code="WMNV-QXYZ", verification_uri="https://shop.example.com/device",
               verification_uri_complete="https://shop.example.com/device?user_code=WMNV-QXYZ")  # fmt: skip
+AUTHORIZE = (f"{BASE}/oauth2/authorize?response_type=code&client_id=demo-agent&redirect_uri=http%3A%2F%2F127.0.0.1"
+             f"%3A49152%2Fcallback&scope=shop%3Abuy&state=STATE-IS-NOBODYS-BUSINESS&code_challenge=E9Mel&"
+             f"code_challenge_method=S256&resource={BASE}/mcp")  # fmt: skip
+RETURN = "http://127.0.0.1:49152/callback"
+WITH_IT = "Told by the token response, not by the token (RFC 6749 section 5.1)."
+OPAQUE = TokenView("opaque", "[masked]", 43,
+                   claims=(Claim("scope", "shop:read shop:buy", WITH_IT, False),
+                           Claim("exp", "1800000252", WITH_IT, False)),
+                   problems=("it is opaque: only its issuer can say what it means (RFC 7662)",),
+                   scopes=("shop:read", "shop:buy"), expires_at=NOW + 252)  # fmt: skip
+ASKED = f"introspection, {BASE}/oauth2/introspect"
+INTROSPECTED = replace(OPAQUE, told_by=ASKED, active=True, claims=tuple(
+    Claim(name, value, "", True, ASKED) for name, value in (
+        ("sub", "user_01ALICE"), ("client_id", "demo-agent"), ("aud", f"{BASE}/mcp"), ("scope", "shop:read shop:buy"),
+        ("exp", "1800000252"), ("username", "alice@example.com"))))  # fmt: skip
+CAPABILITIES = (
+    Capability("MCP 2026-07-28", "stateless requests", True, f"POST {BASE}/mcp server/discover", "200, 2026-07-28"),
+    Capability("RFC 9728", "protected resource metadata", True,
+               f"GET {BASE}/.well-known/oauth-protected-resource/mcp", f"200, resource {BASE}/mcp"),
+    Capability("RFC 7591", "dynamic registration", False,
+               f"GET {BASE}/.well-known/oauth-authorization-server", "200, no registration_endpoint"),
+    Capability("RFC 8707", "resource indicators", None, "", "not told by metadata"),
+)  # fmt: skip
 ORDER = Order("order_01A", "Conference T-shirt", "M", "Cloudflare", Money(2500), NOW, "alice@example.com",
               "Shirt Agent", "consent_01A", False, Money(3500), Money(6000))  # fmt: skip
 ANONYMOUS = replace(ORDER, user=None, agent=None, consent=None, balance=None, spending_limit=None)
@@ -196,6 +220,12 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "token-expired": lambda: panels.token(replace(TOKEN, problems=("expired 12 s ago",), expires_at=NOW - 12), NOW),
     "chain": lambda: panels.chain(CHAIN),
     "device": lambda: panels.device(DEVICE, NOW),
+    "browser": lambda: panels.browser(
+        AUTHORIZE, RETURN, NOW + 290, NOW, "Shirt Agent", ("openid", "shop:read", "shop:buy"), Money(6000)
+    ),
+    "token-opaque": lambda: panels.token(OPAQUE, NOW),
+    "token-introspected": lambda: panels.token(INTROSPECTED, NOW),
+    "capabilities": lambda: panels.capabilities(CAPABILITIES),
     "order": lambda: panels.order(ORDER),
     "order-again": lambda: panels.order(replace(ORDER, replayed=True)),
     "order-anonymous": lambda: panels.order(ANONYMOUS),
@@ -253,6 +283,16 @@ def _worst(name: str, text: str) -> dict[str, Callable[[], RenderableType]]:
             Chain(text, text, text, text, text, text, text, text, scopes, money, NOW, text, text)
         ),
         "device": lambda: panels.device(DeviceCode(text, text, text or None, NOW, 1, text, scopes, money), NOW),
+        "browser": lambda: panels.browser(
+            f"https://{text}?resource={text}&state={text}", text, NOW, NOW, text, scopes, money
+        ),
+        "token-opaque": lambda: panels.token(
+            TokenView("opaque", text, 9, claims=claims, problems=(text,) * 3, told_by=text, active=True), NOW
+        ),
+        "capabilities": lambda: panels.capabilities([Capability(text, text, None, text, text)] * 60),
+        "capabilities-short": lambda: panels.capabilities(
+            [Capability(text, text, True, text, text)] * 60, evidence=False
+        ),
         "order": lambda: panels.order(order),
         "order-none": lambda: panels.order(replace(order, user=None, agent=None, consent=None, balance=None)),
         "limits": lambda: panels.limits(limits * 5, NOW),
@@ -280,7 +320,10 @@ WORST |= {
     "checklist-nothing": lambda: panels.checklist([]),
     "comparison-nothing": lambda: panels.comparison(Comparison("", ())),
     "challenge-nothing": lambda: panels.challenge(Challenge(401, "", ())),
-    "token-opaque": lambda: panels.token(TokenView("opaque", "***", 0), NOW),
+    "token-opaque-bare": lambda: panels.token(TokenView("opaque", "***", 0), NOW),
+    "browser-bare": lambda: panels.browser("", "", NOW + 9, NOW, "", (), None),
+    "browser-broken": lambda: panels.browser("http://[::1?resource=x", "x", NOW, NOW, "x", (), None),
+    "capabilities-nothing": lambda: panels.capabilities(()),
     "revocation-nothing": lambda: panels.revocation(Revocation("token", "", None, None, 0)),
     "exchange-no-answer": lambda: panels.exchange(
         replace(EXCHANGE, status=None, response_headers=(), response_body=None, error="refused", seconds=float("nan"))

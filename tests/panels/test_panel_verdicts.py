@@ -149,3 +149,39 @@ def test_every_gate_before_the_one_that_refused_has_passed_and_none_after_was_re
         [path] = [line for line in drawn(panels.decision(refusal), 80) if "standing" in line and "allowlist" in line]
         for number, name in enumerate(GATES):
             assert f"{'✓' if number < stop else '✗' if number == stop else '·'} {name}" in path
+
+
+def test_an_opaque_token_says_who_was_asked_and_what_nobody_can_know(evidence: dict[str, Any]) -> None:
+    alone = "\n".join(drawn(panels.token(evidence["OPAQUE"], evidence["NOW"]), 80))
+    assert "no introspection and no userinfo answered" in alone
+    assert "not to be known here: who the human is" in alone
+    asked = "\n".join(drawn(panels.token(evidence["INTROSPECTED"], evidence["NOW"]), 80))
+    assert "✓ Opaque, and its authority says that it stands" in asked
+    assert "introspection, " in asked
+    assert "not to be known" not in asked
+
+
+def test_a_token_that_its_authority_disowns_is_refused(evidence: dict[str, Any]) -> None:
+    disowned = replace(evidence["INTROSPECTED"], active=False)
+    assert drawn(panels.token(disowned, evidence["NOW"]), 80)[0].strip().startswith("✗ Not to be used")
+
+
+def test_a_browser_login_shows_what_protects_it_and_never_its_state(evidence: dict[str, Any]) -> None:
+    def shown(url: str) -> str:
+        asked = ("shop:buy",)
+        page = panels.browser(url, evidence["RETURN"], evidence["NOW"] + 9, evidence["NOW"], "An agent", asked, None)
+        return "\n".join(drawn(page, 80))
+
+    whole = shown(evidence["AUTHORIZE"])
+    assert "✓ a stolen code is useless" in whole
+    assert "NOBODYS" not in whole
+    bare = shown(evidence["AUTHORIZE"].partition("?")[0])
+    assert "? nothing binds the code to this agent" in bare
+    assert "? the token is not bound to a server" in bare
+
+
+def test_what_is_not_known_of_a_server_is_neither_yes_nor_no(evidence: dict[str, Any]) -> None:
+    lines = drawn(panels.capabilities(evidence["CAPABILITIES"]), 80)
+    (unknown,) = (line for line in lines if "resource indicators" in line)
+    assert unknown.strip().startswith("? ")
+    assert "not known" in unknown

@@ -1,0 +1,93 @@
+"""The browser login: where the human is sent, where the answer comes back to, and who asks for what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import parse_qs, urlsplit
+
+from demo.evidence import Money
+from demo.panels._page import Canvas, Page
+from demo.panels._values import left
+
+
+def browser(
+    url: str,
+    redirect_uri: str,
+    expires_at: float,
+    now: float,
+    client: str,
+    scopes: Sequence[str],
+    spending: Money | None,
+) -> Page:
+    """An authorization request (RFC 6749 section 4.1.1), taken apart; no QR code, since the answer comes back here.
+
+    Args:
+        url: the authorization request's URL; of its query only what protects it is shown, never `state` itself.
+        redirect_uri: where the authority sends the browser back to.
+        expires_at, now: POSIX seconds; until when the agent waits.
+        client: the software that asks, as a person should read it.
+        scopes: what it asks for.
+        spending: the limit it asks for, None where there is none.
+    """
+
+    def draw(canvas: Canvas) -> None:
+        over = expires_at <= now
+        answer = "Nobody decided in time" if over else f"{client or 'An agent'} asks to act for you, in the browser"
+        canvas.title("refused" if over else "waiting", answer)
+        canvas.field("decide at", _place(url), "strong")
+        canvas.field("comes back", redirect_uri)
+        canvas.field("time", left(expires_at, now), "refused" if over else "waiting")
+        canvas.gap()
+        unasked = canvas.short("whatever the authority grants unasked", canvas.room - canvas.label)
+        canvas.list("may", scopes, at_most=2, empty=unasked)
+        if spending:
+            canvas.field("spend", f"up to {spending}")
+        for resource in _query(url, "resource")[:1]:
+            canvas.field("only at", resource)
+        canvas.gap()
+        for done, words in _protections(url):
+            state = "allowed" if done else "unverified"
+            canvas.line((f"{canvas.glyphs.mark('allowed' if done else 'unverified')} ", state), *_fit(words, canvas))
+
+    return Page(draw)
+
+
+def _place(url: str) -> str:
+    """The address without its query, which is long and not for people."""
+    return url.partition("?")[0].partition("#")[0]
+
+
+def _query(url: str, name: str) -> list[str]:
+    try:
+        return parse_qs(urlsplit(url).query).get(name, [])
+    except ValueError:
+        return []
+
+
+def _protections(url: str) -> list[tuple[bool, str]]:
+    """What the request carries so that nobody else can use its answer; what is missing is said to be missing."""
+    method = _query(url, "code_challenge_method")
+    return [
+        (
+            method == ["S256"] and bool(_query(url, "code_challenge")),
+            "a stolen code is useless: PKCE S256 (RFC 7636)"
+            if method == ["S256"]
+            else "nothing binds the code to this agent: no PKCE S256 (RFC 7636)",
+        ),
+        (
+            bool(_query(url, "state")),
+            "an answer to somebody else's request is refused: state (RFC 6749)"
+            if _query(url, "state")
+            else "an answer to somebody else's request could not be told: no state (RFC 6749)",
+        ),
+        (
+            bool(_query(url, "resource")),
+            "the token is for one server only: resource (RFC 8707)"
+            if _query(url, "resource")
+            else "the token is not bound to a server: no resource (RFC 8707)",
+        ),
+    ]
+
+
+def _fit(words: str, canvas: Canvas) -> list[tuple[str, str]]:
+    return [("".join(canvas.wrapped(words, canvas.room - 2, 1)), "quiet")]
