@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from demo.errors import UsageError
+from demo.settings.client import ClientSettings, read_client
+from demo.settings.tools import ToolMap, read_tools
 
 APP = "machine-identity-demo"
 
@@ -19,6 +21,7 @@ class Settings:
 
     `server` is None for the local server, which is started when needed. `width` is in columns, None for the
     terminal's own. `state` is the folder that keeps the run, the local server's data and, without a keyring, tokens.
+    `tools` and `client` are tables of demo.toml: what a server calls the shop's verbs, and who the agent is there.
     """
 
     server: str | None = None
@@ -31,6 +34,8 @@ class Settings:
     wire: bool = False
     debug: bool = False
     port: int = 7327
+    tools: ToolMap = field(default_factory=ToolMap)
+    client: ClientSettings = field(default_factory=ClientSettings)
 
     @property
     def local(self) -> bool:
@@ -50,6 +55,8 @@ _TYPES: Mapping[str, type] = {
     "debug": bool,
     "port": int,
 }
+_TABLES = ("tools", "client")
+"""What stands in demo.toml alone, as a table; neither a flag nor a variable can hold it."""
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -59,7 +66,8 @@ def settle(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> 
     Args:
         flags: options given on the command line; None and False mean not given.
         environ: the process environment; `DEMO_SERVER`, `DEMO_STATE` and so on count.
-        file: `demo.toml`, which need not exist. `[profiles.NAME]` tables are laid over its top level.
+        file: `demo.toml`, which need not exist. `[profiles.NAME]` tables are laid over its top level, and
+            `[profiles.NAME.tools]` and `[profiles.NAME.client]` key by key over `[tools]` and `[client]`.
 
     Raises:
         UsageError: a value has the wrong type, the file is not TOML, or the profile is unknown.
@@ -74,6 +82,7 @@ def settle(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> 
         for name in _TYPES
         if f"DEMO_{name.upper()}" in environ
     }
+    tables = {name: table.pop(name) for name in _TABLES if name in table}
     profile = given_flags.get("profile") or from_env.get("profile") or table.get("profile")
     if profile is not None:
         if profile not in profiles:
@@ -83,15 +92,37 @@ def settle(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> 
             )
         if not isinstance(profiles[profile], dict):
             raise UsageError(f"{file.name}: profiles.{profile} is no table", do=f"write it as [profiles.{profile}]")
-        table |= profiles[profile]
+        over = dict(profiles[profile])
+        tables = _laid_over(tables, {name: over.pop(name) for name in _TABLES if name in over})
+        table |= over
     unknown = sorted(set(table) - set(_TYPES))
     if unknown:
-        raise UsageError(f"{file.name}: unknown setting {unknown[0]!r}", do=f"use one of: {', '.join(sorted(_TYPES))}")
+        raise UsageError(
+            f"{file.name}: unknown setting {unknown[0]!r}", do=f"use one of: {', '.join(sorted((*_TYPES, *_TABLES)))}"
+        )
     from_file = {name: _parse(name, value, f"{file.name}: {name}") for name, value in table.items()}
     merged = from_file | from_env | given_flags
     state = merged.pop("state", None)
     settings = replace(Settings(), **{f.name: merged[f.name] for f in fields(Settings) if f.name in merged})
+    settings = replace(
+        settings,
+        tools=read_tools(tables.get("tools", {}), f"{file.name}: tools"),
+        client=read_client(tables.get("client", {}), f"{file.name}: client"),
+    )
     return replace(settings, state=Path(state).expanduser().resolve() if state else default_state())
+
+
+def _laid_over(tables: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """The profile's tables over those of the top level, key by key; what is no table is told where it is read."""
+    both = {name: (tables.get(name), over.get(name)) for name in {**tables, **over}}
+    return {
+        name: {**below, **above}
+        if isinstance(below, dict) and isinstance(above, dict)
+        else below
+        if above is None
+        else above
+        for name, (below, above) in both.items()
+    }
 
 
 def default_state() -> Path:
