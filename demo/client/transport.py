@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
@@ -16,6 +17,9 @@ import httpx2
 from demo.client.masking import mask_url
 from demo.client.origins import is_loopback
 from demo.client.wire import BODY_IN_MEMORY, Raw, Recorder
+
+_KNOWN_CODINGS = ("gzip", "x-gzip", "deflate")
+"""Content codings (RFC 9110 section 8.4.1) that are undone although none is asked for."""
 
 
 class AnswerTooLong(httpx2.TransportError):
@@ -33,10 +37,12 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         self._recorder = recorder
         self._ways: dict[tuple[bool, str | None], httpx2.AsyncHTTPTransport] = {}
         self._resolved: set[str] = set()
+        self._entries: list[_Entry] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; the answer's body is recorded while the caller reads it."""
         entry = _Entry(self._recorder, request, await request.aread())
+        self._entries = [*(one for one in self._entries if not one.ended), entry]
         try:
             proxy = _proxy_for(request.url)
             if proxy is None and not is_loopback(request.url.host):
@@ -60,9 +66,11 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, and the record of whatever was left open."""
         for way in self._ways.values():
             await way.aclose()
+        for entry in self._entries:
+            entry.end()
 
     def _way(self, tls: bool, proxy: str | None) -> httpx2.AsyncHTTPTransport:
         # Reading the machine's certificates takes tens of milliseconds: only where there is TLS.
@@ -111,8 +119,9 @@ class _Entry:
         self._headers: tuple[tuple[str, str], ...] = ()
         self._at = time.time()
         self._from = time.perf_counter()
-        self._ended = False
+        self.ended = False
         self.received = bytearray()
+        recorder.begin(self.so_far)
 
     def answered(self, response: httpx2.Response) -> None:
         """The status line and headers are here."""
@@ -123,23 +132,23 @@ class _Entry:
 
     def end(self, error: str | None = None, *, late: bool = False) -> None:
         """Record it, once."""
-        if self._ended:
+        if self.ended:
             return
-        self._ended = True
-        self._recorder.add(
-            Raw(
-                method=self._request.method,
-                url=str(self._request.url),
-                request_headers=tuple(self._request.headers.multi_items()),
-                request_body=self._sent,
-                status=self._status,
-                response_headers=self._headers,
-                response_body=bytes(self.received) if self._status is not None else None,
-                started_at=self._at,
-                seconds=time.perf_counter() - self._from,
-                error=error,
-                late=late,
-            )
+        self.ended = True
+        self._recorder.add(replace(self.so_far(), error=error, late=late), self.so_far)
+
+    def so_far(self) -> Raw:
+        """The exchange as it stands now."""
+        return Raw(
+            method=self._request.method,
+            url=str(self._request.url),
+            request_headers=tuple(self._request.headers.multi_items()),
+            request_body=self._sent,
+            status=self._status,
+            response_headers=self._headers,
+            response_body=bytes(self.received) if self._status is not None else None,
+            started_at=self._at,
+            seconds=time.perf_counter() - self._from,
         )
 
 
@@ -151,10 +160,13 @@ class _Body(httpx2.AsyncByteStream):
         self._entry = entry
         # We ask for no compression; a server that compresses all the same is decoded here, where it is counted
         # (a small answer may unpack to gigabytes). wbits 47: zlib or gzip, by its header.
-        self._unpack = zlib.decompressobj(47) if encoding in ("gzip", "x-gzip", "deflate") else None
+        self._unpack = zlib.decompressobj(47) if encoding in _KNOWN_CODINGS else None
+        self._unknown = "" if encoding in ("", "identity", *_KNOWN_CODINGS) else encoding
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
+            if self._unknown:
+                raise httpx2.DecodingError(f"it is compressed as {self._unknown!r}, which was not asked for")
             async for chunk in self._stream:
                 room = BODY_IN_MEMORY - len(self._entry.received)
                 if self._unpack is not None:

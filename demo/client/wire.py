@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -64,6 +64,7 @@ class Recorder:
     skew: float | None = None
     _known: set[str] = field(default_factory=set, repr=False)
     _collecting: list[list[Raw]] = field(default_factory=list, repr=False)
+    _under_way: list[Callable[[], Raw]] = field(default_factory=list, repr=False)
 
     def take(self) -> tuple[Exchange, ...]:
         """The exchanges so far; the recorder is empty afterwards."""
@@ -94,8 +95,20 @@ class Recorder:
             # By identity: two collections that saw the same are equal, and the other goes on.
             self._collecting = [one for one in self._collecting if one is not collected]
 
-    def add(self, raw: Raw) -> None:
-        """Record one exchange that has ended, whatever its end."""
+    def begin(self, so_far: Callable[[], Raw]) -> None:
+        """An exchange is under way; `so_far` gives it as it stands. The same is given to `add` when it has ended."""
+        self._under_way.append(so_far)
+
+    def under_way(self) -> list[Raw]:
+        """The exchanges that have not ended, as they stand: without error, and without status before an answer.
+
+        A stream of events goes on after the event that answers a request.
+        """
+        return [so_far() for so_far in self._under_way]
+
+    def add(self, raw: Raw, begun: Callable[[], Raw] | None = None) -> None:
+        """Record one exchange that has ended, whatever its end; `begun` is what was given when it began."""
+        self._under_way = [one for one in self._under_way if one != begun]
         for collected in self._collecting:
             collected.append(raw)
         self.exchanges.append(self.show(raw))
@@ -143,26 +156,27 @@ def _shown_body(body: bytes | None, content_type: str, known: frozenset[str]) ->
         text = body.decode("utf-8", errors="strict" if len(body) < BODY_IN_MEMORY else "replace")
     except UnicodeDecodeError:
         return f"[{len(body)} bytes that are not text]"
-    # Masked before it is cut: a secret on the cut would no longer be recognised.
-    shown = safe_text(mask_body(text, content_type.lower(), known).replace("\r\n", "\n"))
-    if len(shown) > BODY_IN_RECORD:
-        return f"{shown[:BODY_IN_RECORD]}... [{len(body)} bytes in all]"
-    return shown
+    # Masked before it is cut: a secret on the cut would no longer be recognised. Made safe only after it is cut: to
+    # replace four million control characters takes seconds.
+    masked = mask_body(text, content_type.lower(), known).replace("\r\n", "\n")
+    shown = safe_text(masked[:BODY_IN_RECORD])
+    return shown if len(masked) <= BODY_IN_RECORD else f"{shown}... [{len(body)} bytes in all]"
 
 
-def connect(recorder: Recorder, *, seconds: float) -> httpx2.AsyncClient:
+def connect(recorder: Recorder, *, seconds: float, kind: type[httpx2.AsyncClient] | None = None) -> httpx2.AsyncClient:
     """An HTTP client whose every exchange `recorder` sees. It follows no redirect by itself.
 
     Args:
         recorder: where the exchanges go.
         seconds: the bound on connecting and on each read; the caller bounds the whole.
+        kind: the class to make it of, where a transport has something to say to each answer.
     """
     import httpx2
 
     from demo import __version__
     from demo.client.transport import RecordingTransport
 
-    return httpx2.AsyncClient(
+    return (kind or httpx2.AsyncClient)(
         transport=RecordingTransport(recorder),
         timeout=seconds,
         follow_redirects=False,
