@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from demo.cli.context import console_for, say_json, settings_of
+from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.errors import ENVIRONMENT, OK
 
 _METADATA = "/.well-known/oauth-authorization-server"
@@ -22,9 +22,18 @@ def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="The address to listen on; loopback by default.")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="The port to listen on.", min=0, max=65535)] = None,
+    stdio: Annotated[
+        bool, typer.Option("--stdio", help="Bridge stdin and stdout to the chosen server, for an MCP host.")
+    ] = False,
 ) -> int:
-    """Run the local server in the foreground, until Ctrl-C."""
+    """Run the local server in the foreground, until Ctrl-C; or with --stdio be an MCP server for one host."""
     settings = settings_of(context)
+    if stdio:
+        from demo.bridge.stdio import serve as bridge
+        from demo.cli.connecting import login_command
+
+        bridge(cast_for(settings).agent(), login=login_command(settings), quiet=settings.quiet)
+        return OK
     from demo import server
 
     console = console_for(settings)

@@ -1,0 +1,5 @@
+"""The bridge: an MCP server on stdin and stdout, for a host that knows no other, with the bundled agent's authority.
+
+`demo.bridge.stdio.serve` runs it. It decides nothing: requests go on to the HTTP server, answers come back, and a
+refusal is told in words that a model understands and a person can act on. It never starts a login by itself.
+"""

@@ -1,0 +1,185 @@
+"""The MCP server that the host sees: it passes on what it is asked, in whichever revision the host speaks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from demo.bridge.passages import Passage, passages
+from demo.bridge.telling import UNREACHABLE, of_error, of_refusal
+from demo.bridge.upstream import Answer, Introduction, Upstream
+from demo.client.safe_text import safe_text
+from demo.errors import AuthorityRefused, DemoError
+
+if TYPE_CHECKING:
+    from mcp.server import Server
+    from mcp.server.context import ServerRequestContext
+    from mcp.server.session import ServerSession
+
+WATCHING = 1.0
+"""Seconds between two looks at the token store while the agent lacks authority."""
+
+NAME = "machine-identity-demo-bridge"
+_METHOD_NOT_FOUND = -32601
+_OURS = ("progress_token", "progressToken")
+
+
+class Bridge:
+    """What one host is served.
+
+    Args:
+        upstream: the server behind.
+        login: the command by which a person gives authority, for refusals.
+        log: told in one line what a person should know.
+    """
+
+    def __init__(self, upstream: Upstream, *, login: str, log: Callable[[str], None]) -> None:
+        import anyio
+        from mcp.server.subscriptions import InMemorySubscriptionBus
+
+        self._upstream = upstream
+        self._login = login
+        self._log = log
+        self._bus = InMemorySubscriptionBus()
+        self._older_host: ServerSession | None = None
+        self._lacking = anyio.Event()
+        self._in_vain: str | None = None
+        self._under_way = 0
+        self._idle = anyio.Event()
+
+    def server(self, introduction: Introduction | None) -> Server[Any]:
+        """The SDK's server: with what the server behind says it can do, or with everything while that is unknown."""
+        from mcp.server import Server
+        from mcp.server.caching import CacheHint
+        from mcp.server.subscriptions import ListenHandler
+
+        from demo import __version__
+
+        able = introduction.capabilities if introduction is not None else None
+        instructions = introduction.instructions if introduction is not None else None
+        server: Server[Any] = Server(
+            NAME,
+            version=__version__,
+            title=f"{self._upstream.url} by the agent of this machine",
+            instructions=safe_text(instructions) if instructions else None,
+            # Whoever lists before a login and after it must not be given the first answer twice.
+            cache_hints={
+                "tools/list": CacheHint(),
+                "resources/list": CacheHint(),
+                "resources/templates/list": CacheHint(),
+                "resources/read": CacheHint(),
+                "prompts/list": CacheHint(),
+            },
+            on_subscriptions_listen=ListenHandler(self._bus, max_subscriptions=16),
+        )
+        for passage in passages():
+            if able is None or getattr(able, passage.ability) is not None:
+                server.add_request_handler(passage.method, passage.params, self._handler(passage))
+        return server
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until nothing is under way, at most so many seconds."""
+        import anyio
+
+        await anyio.sleep(0.05)  # what was read last is on its way to its handler
+        with anyio.move_on_after(seconds):
+            while self._under_way:
+                self._idle = anyio.Event()
+                await self._idle.wait()
+
+    async def watch(self) -> None:
+        """While authority lacks, look out for it, and tell the host to ask again for the tools when it has come."""
+        import anyio
+        from mcp.server.subscriptions import ToolsListChanged
+
+        while True:
+            await self._lacking.wait()
+            while (token := await self._upstream.stored()) is None or token.access_token == self._in_vain:
+                await anyio.sleep(WATCHING)
+            self._lacking = anyio.Event()
+            self._log("authority has come; the host is told to list the tools again")
+            await self._bus.publish(ToolsListChanged())
+            if self._older_host is not None:
+                await self._older_host.send_tool_list_changed()
+
+    def _handler(self, passage: Passage) -> Callable[[ServerRequestContext[Any], Any], Awaitable[dict[str, Any]]]:
+        async def handle(context: ServerRequestContext[Any], params: Any) -> dict[str, Any]:
+            with self._counted():
+                return await self._pass(passage, context, params)
+
+        return handle
+
+    async def _pass(self, passage: Passage, context: ServerRequestContext[Any], params: Any) -> dict[str, Any]:
+        from mcp.shared.exceptions import MCPError
+        from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+
+        if context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
+            self._older_host = context.session
+        wants_progress = any(name in (context.meta or {}) for name in _OURS)
+        request = passage.request(params=_without_envelope(params))
+        try:
+            answer = await self._upstream.ask(
+                request, passage.result, context.session.report_progress if wants_progress else None
+            )
+        except DemoError as error:
+            telling = of_error(error, self._login)
+            if isinstance(error, AuthorityRefused):
+                await self._miss_authority()
+        else:
+            if answer.result is not None:
+                # Revisions before 2026-07-28 have no resultType; for their hosts the SDK leaves it out again.
+                return {"resultType": "complete", **answer.result}
+            if not answer.refused:
+                return _their_error(passage, answer)
+            telling = of_refusal(answer, self._login, await self._granted())
+            if answer.outcome.status == 401:
+                await self._miss_authority()
+        self._log(f"{passage.method}: {telling.text}")
+        if passage.method == "tools/call":
+            return telling.as_tool_result()
+        raise MCPError(telling.code, telling.text, telling.data)
+
+    async def _granted(self) -> tuple[str, ...]:
+        token = await self._upstream.stored()
+        return token.scope if token is not None else ()
+
+    async def _miss_authority(self) -> None:
+        token = await self._upstream.stored()
+        self._in_vain = token.access_token if token is not None else None
+        self._lacking.set()
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+
+def _their_error(passage: Passage, answer: Answer) -> dict[str, Any]:
+    """The server's own JSON-RPC error goes on as it is; that a list of what it has none of is not there, is empty."""
+    from mcp.shared.exceptions import MCPError
+
+    error = answer.error or {}
+    if answer.reply.error_code == _METHOD_NOT_FOUND and passage.empty is not None:
+        return dict(passage.empty)
+    message = error.get("message")
+    raise MCPError(
+        answer.reply.error_code if answer.reply.error_code is not None else UNREACHABLE,
+        message if isinstance(message, str) else "the server gave no reason",
+        error.get("data"),
+    )
+
+
+def _without_envelope(params: Any) -> Any:
+    """The host's parameters without what belongs to its own connection: revision, identity, progress token."""
+    meta = {
+        name: value
+        for name, value in (params.meta or {}).items()
+        if name not in _OURS and not name.startswith("io.modelcontextprotocol/")
+    }
+    return params.model_copy(update={"meta": meta or None})

@@ -1,0 +1,88 @@
+"""Run the bridge on this process's stdin and stdout, until the host closes stdin."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+from demo.bridge.server import Bridge
+from demo.bridge.stdin import LONGEST, Lines
+from demo.bridge.upstream import SECONDS, Upstream
+from demo.client.bounded import unwrap
+from demo.client.safe_text import safe_text
+from demo.errors import DemoError
+
+if TYPE_CHECKING:
+    from demo.client.agent import Agent
+
+INTRODUCING = 5.0
+"""Seconds that the host waits for us to learn what the server can do; afterwards everything is offered."""
+
+PARTING = 5.0
+"""Seconds that requests may still take after stdin has ended."""
+
+
+def serve(agent: Agent, *, login: str, quiet: bool = False, seconds: float = SECONDS) -> None:
+    """Serve one host. stdout carries the protocol and nothing else; what a person should know goes to stderr.
+
+    Args:
+        agent: whose stored authority is used; nobody is asked for more.
+        login: the command by which a person gives it some.
+        quiet: nothing on stderr.
+        seconds: the bound on one request.
+
+    Raises:
+        BrokenPipeError: the host has gone.
+    """
+    import anyio
+
+    def log(line: str) -> None:
+        if not quiet:
+            sys.stderr.write(f"demo: {safe_text(' '.join(line.split()))}\n")
+            sys.stderr.flush()
+
+    # What the SDK has to say of a host's or a server's mistakes comes with tracebacks: not for a host's log.
+    logging.getLogger("mcp").addHandler(logging.NullHandler())
+    logging.getLogger("mcp").propagate = False
+    try:
+        anyio.run(_serve, Upstream(agent, seconds=seconds), login, log)
+    except BaseExceptionGroup as group:
+        raise unwrap(group) from None
+
+
+async def _serve(upstream: Upstream, login: str, log: Any) -> None:
+    import anyio
+    from mcp.server import NotificationOptions
+    from mcp.server.stdio import stdio_server
+
+    bridge = Bridge(upstream, login=login, log=log)
+    log(f"bridging stdin and stdout to {upstream.url}")
+    introduction = await upstream.introduce(INTRODUCING)
+    if introduction is None:
+        log(await _why(upstream, login))
+    server = bridge.server(introduction)
+    options = server.create_initialization_options(NotificationOptions(tools_changed=True))
+    lines = Lines(
+        0,
+        over=lambda: bridge.settle(PARTING),
+        too_long=lambda: log(f"a message longer than {LONGEST // (1024 * 1024)} MiB was passed over"),
+    )
+    async with (
+        stdio_server(stdin=cast(Any, lines)) as (incoming, outgoing),
+        anyio.create_task_group() as beside,
+    ):
+        beside.start_soon(bridge.watch)
+        await server.run(incoming, outgoing, options)
+        beside.cancel_scope.cancel()
+
+
+async def _why(upstream: Upstream, login: str) -> str:
+    """Why the server does not say what it can do, as far as that is the agent's doing."""
+    try:
+        stored = await upstream.stored()
+    except DemoError as error:
+        return error.what
+    if stored is None:
+        return f"no authority yet: a person has to run: {login}"
+    return "the server does not say yet what it can do"

@@ -1,0 +1,90 @@
+"""What a host is told where there is no answer: words for a model, a command for a person, evidence for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from demo.bridge.upstream import Answer
+from demo.client.safe_text import safe_data
+from demo.errors import AuthorityRefused, DemoError
+
+REFUSED = -32003
+"""The JSON-RPC code of a refusal, as the bundled shop has it."""
+
+UNREACHABLE = -32603
+"""JSON-RPC 2.0's internal error: between host and server something is missing that neither can mend."""
+
+
+@dataclass(frozen=True)
+class Telling:
+    """One refusal or failure.
+
+    Attributes:
+        text: one paragraph.
+        code: for a JSON-RPC error.
+        data: for a program, in a JSON-RPC error.
+        evidence: the shop's own decision and limits, under the names that its results have them; else empty.
+    """
+
+    text: str
+    code: int
+    data: dict[str, Any] | None
+    evidence: dict[str, Any]
+
+    def as_tool_result(self) -> dict[str, Any]:
+        """A `tools/call` result with `isError`: what a model gets to read, where a JSON-RPC error may stay hidden."""
+        content = [{"type": "text", "text": self.text}]
+        evidence = {"_meta": self.evidence} if self.evidence else {}
+        return {"resultType": "complete", "content": content, "isError": True, **evidence}
+
+
+def of_error(error: DemoError, login: str) -> Telling:
+    """The agent could not ask: no authority, or no server.
+
+    Args:
+        login: the command by which a person gives authority.
+    """
+    lacks = isinstance(error, AuthorityRefused)
+    do = f"a person has to run: {login}; then try again" if lacks else error.do
+    text = ". ".join(_capital(part) for part in (error.what, error.why, do) if part) + "."
+    return Telling(text, REFUSED if lacks else UNREACHABLE, {"what": error.what, "why": error.why, "do": do}, {})
+
+
+def of_refusal(answer: Answer, login: str, granted: Collection[str]) -> Telling:
+    """A gate refused (HTTP 401, 403, 429, 503).
+
+    Args:
+        login: the command by which a person gives authority.
+        granted: the scopes that the agent has.
+    """
+    outcome = answer.outcome
+    challenge = outcome.challenge
+    text = outcome.text.rstrip()
+    if outcome.status == 401:
+        text += f"\nThis agent's authority is not accepted. A person has to run: {login}; then try again."
+    elif challenge is not None and challenge.get("error") == "insufficient_scope" and (asked := challenge.get("scope")):
+        wanted = sorted({*granted, *asked.split()})
+        flags = " ".join(f"--scope {scope}" for scope in wanted)
+        text += f"\nThis agent may do less than this needs. To let it, a person has to run: {login} {flags}"
+    elif outcome.retry_after is not None:
+        text += f"\nWait {outcome.retry_after:g} s before the next try."
+    code = answer.reply.error_code
+    evidence: dict[str, Any] = {}
+    if outcome.decision is not None:
+        evidence["demo/decision"] = outcome.decision.to_dict()
+    if outcome.limits:
+        evidence["demo/limits"] = [asdict(limit) for limit in outcome.limits]
+    data = safe_data((answer.error or {}).get("data"))
+    return Telling(
+        text,
+        code if code is not None else REFUSED,
+        data if isinstance(data, dict) else {"status": outcome.status},
+        evidence,
+    )
+
+
+def _capital(part: str) -> str:
+    part = part.rstrip(".")
+    return part[:1].upper() + part[1:]

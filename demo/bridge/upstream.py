@@ -1,0 +1,221 @@
+"""The server behind the bridge: a request goes there with the stored authority, and is answered or refused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from demo.client.conversation import GOODBYE, HANDSHAKE, MODERN, OLDER
+from demo.client.mcp_session import refuses_revision
+from demo.client.outcome import CallOutcome, call_outcome, expired
+from demo.client.refusal import no_answer
+from demo.client.reply import Reply, Stranger, final
+from demo.client.safe_text import map_strings
+from demo.client.wire import Recorder, connect
+from demo.errors import AuthorityRefused, ServerUnreachable
+
+if TYPE_CHECKING:
+    from mcp.client import Client
+    from mcp.shared.dispatcher import ProgressFnT
+    from mcp_types import ServerCapabilities
+
+    from demo.client.agent import Agent
+    from demo.client.tokens import StoredToken
+
+T = TypeVar("T")
+Work = Callable[["Client"], Awaitable[object]]
+
+SECONDS = 120.0
+"""Seconds for one request; a host that gives up earlier says so (`notifications/cancelled`)."""
+
+CONNECTING = 10.0
+"""Seconds for reaching the server at all."""
+
+WITHHELD = "[the agent's token, withheld]"
+_REFUSING = (401, 403, 429, 503)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: `result` or `error` as it was sent; `outcome` is the same, read and safe to show."""
+
+    reply: Reply
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    outcome: CallOutcome
+
+    @property
+    def refused(self) -> bool:
+        """Whether a gate in front of the server refused, which is no answer of the server itself."""
+        return self.result is None and self.outcome.status in _REFUSING
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """What the server says of itself before anything is asked."""
+
+    capabilities: ServerCapabilities
+    instructions: str | None
+
+
+class Upstream:
+    """One server, asked with one agent's stored authority; many requests may be under way at a time.
+
+    Args:
+        agent: whose authority it is. Its token is looked up anew for each request, so that a login is seen at once.
+        seconds: the bound on one request.
+    """
+
+    def __init__(self, agent: Agent, *, seconds: float = SECONDS) -> None:
+        self._agent = agent
+        self._seconds = seconds
+        self._mode: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The MCP URL."""
+        return self._agent.endpoint()
+
+    async def stored(self) -> StoredToken | None:
+        """The agent's token as it lies there."""
+        return await _aside(self._agent.stored)
+
+    async def introduce(self, seconds: float) -> Introduction | None:
+        """Ask the server what it can do; None where it does not say so within `seconds`, or not to this agent yet."""
+        import anyio
+
+        found: list[Introduction] = []
+
+        async def look(client: Client) -> None:
+            found.append(Introduction(client.server_capabilities, client.instructions))
+
+        with anyio.move_on_after(seconds):
+            try:
+                await self._attempt(OLDER, await _aside(self._agent.token), look)
+            except (AuthorityRefused, ServerUnreachable):
+                return None
+        return found[0] if found else None
+
+    async def ask(self, request: Any, result_type: Any, on_progress: ProgressFnT | None = None) -> Answer:
+        """Send one request, once; one refused because its token has expired is sent again with a renewed one.
+
+        Args:
+            request: a request of the SDK's types, without an envelope.
+            result_type: its result's type.
+            on_progress: asks the server for progress, and is told it.
+
+        Raises:
+            AuthorityRefused: nothing is stored, or the authority does not renew it.
+            ServerUnreachable: no answer in time, or not an MCP server's.
+        """
+        import anyio
+
+        async def send(client: Client) -> None:
+            await client.session.send_request(request, result_type, progress_callback=on_progress)
+
+        with anyio.move_on_after(self._seconds):
+            answer = await self._negotiated(await _aside(self._agent.token), send)
+            if expired(answer.outcome):
+                # By our clock it was good for longer. Nothing was carried out (RFC 6750 section 3.1).
+                answer = await self._negotiated(await _aside(self._agent.refresh), send)
+            return answer
+        raise no_answer(self.url, self._seconds)
+
+    async def _negotiated(self, token: StoredToken, work: Work) -> Answer:
+        """The newest revision first; an older one only where the request was not understood, and so not carried out."""
+        if self._mode is not None:
+            return await self._attempt(self._mode, token, work)
+        try:
+            answer = await self._attempt(MODERN, token, work)
+            if not refuses_revision(answer.reply):
+                if answer.result is not None:
+                    self._mode = MODERN
+                return answer
+        except Stranger as error:
+            if error.status != 400:
+                raise
+        return await self._attempt(OLDER, token, work)
+
+    async def _attempt(self, mode: str, token: StoredToken, work: Work) -> Answer:
+        import anyio.lowlevel
+
+        recorder = Recorder()
+        recorder.guard(token.access_token, token.refresh_token)
+        with recorder.collect() as raws:
+            try:
+                with anyio.CancelScope() as scope:
+                    async with _session(self.url, recorder, token, mode, self._seconds) as client:
+                        if mode == OLDER:
+                            self._mode = MODERN if client.protocol_version == MODERN else HANDSHAKE
+                        await _twice_where_headers_lack(client, work)
+                        scope.deadline = anyio.current_time() + GOODBYE
+            except ServerUnreachable:
+                raise
+            except Exception:
+                # The SDK makes one vague error of a refused handshake, of HTTP 401, 403 and 429, and of an answer
+                # that it cannot read. What it was stands in the record.
+                await anyio.lowlevel.checkpoint()
+            return _read(final(raws, self.url, self._seconds), recorder, token)
+
+
+@asynccontextmanager
+async def _session(
+    url: str, recorder: Recorder, token: StoredToken, mode: str, seconds: float
+) -> AsyncIterator[Client]:
+    import httpx2
+    from mcp.client import Client
+    from mcp.client.streamable_http import streamable_http_client
+    from mcp_types import Implementation
+
+    from demo import __version__
+    from demo.client.oauth.presenting import presented
+
+    async with connect(recorder, seconds=seconds) as http:
+        http.timeout = httpx2.Timeout(seconds, connect=CONNECTING)
+        http.auth = presented(token)
+        client = Client(
+            streamable_http_client(url, http_client=http),
+            mode=mode,
+            client_info=Implementation(name="machine-identity-demo-bridge", version=__version__),
+            cache=None,
+            read_timeout_seconds=seconds,
+        )
+        async with client:
+            yield client
+
+
+async def _twice_where_headers_lack(client: Client, work: Work) -> None:
+    """MCP 2026-07-28: a server may want arguments in headers that only its tool list names."""
+    from mcp.shared.exceptions import MCPError
+    from mcp_types import HEADER_MISMATCH
+
+    try:
+        await work(client)
+    except MCPError as error:
+        if error.error.code == HEADER_MISMATCH:
+            await client.list_tools(cache_mode="bypass")
+            await work(client)
+
+
+def _read(reply: Reply, recorder: Recorder, token: StoredToken) -> Answer:
+    secrets = [secret for secret in (token.access_token, token.refresh_token) if secret]
+    result, error = reply.result, reply.error
+    # A server that repeats the token must not hand it to the host: the human deputized the agent, and nobody else.
+    if any(secret.encode() in (reply.raw.response_body or b"") for secret in secrets):
+        result, error = (map_strings(part, lambda text: _without(text, secrets)) for part in (result, error))
+    return Answer(reply, result, error, call_outcome("", reply, (), recorder))
+
+
+def _without(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, WITHHELD)
+    return text
+
+
+async def _aside(work: Callable[[], T]) -> T:
+    """Work that blocks (a keyring, a lock, a refresh), in a thread that nobody waits for once it is given up."""
+    import anyio.to_thread
+
+    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)

@@ -1,0 +1,122 @@
+"""`demo connect`: the configuration by which another MCP host reaches the chosen server. Prints, changes nothing."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from demo.cli.context import console_for, say_json, settings_of
+from demo.errors import OK, EnvironmentNotReady, UsageError
+
+if TYPE_CHECKING:
+    from demo.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(connect)
+
+
+def connect(
+    context: typer.Context,
+    host: Annotated[str, typer.Argument(help="claude, cursor, vscode, inspector or codex.", show_default=False)],
+    stdio: Annotated[
+        bool, typer.Option("--stdio", help="By demo serve --stdio, with this machine's stored authority.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="What the host calls the server.", show_default=False)] = None,
+) -> int:
+    """Print the configuration that lets an MCP host reach the chosen server; no file is changed."""
+    settings = settings_of(context)
+    from demo.cli.hosts import HOSTS, Target
+
+    if host not in HOSTS:
+        raise UsageError(f"{host!r} is not a host that is known here", do=f"use one of: {', '.join(HOSTS)}")
+    url = _endpoint(settings)
+    chosen = HOSTS[host](Target(_name(name, settings, url), url, bridge_command(settings) if stdio else None))
+    if settings.json:
+        say_json({"schema": 1, "host": host, **chosen.__dict__})
+        return OK
+    console = console_for(settings)
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    say(f"{chosen.where}:\n\n{chosen.content}")
+    if chosen.command is not None:
+        say(f"\nOr by command:\n\n{chosen.command}")
+    if settings.quiet is False:
+        say(f"\n{_then(settings, stdio)}")
+    return OK
+
+
+def login_command(settings: Settings) -> str:
+    """The command by which a person gives the agent authority at the chosen server, whatever folder they stand in."""
+    return shlex.join(["demo", "login", "--device", *_options(settings)])
+
+
+def bridge_command(settings: Settings) -> tuple[str, ...]:
+    """The program and arguments that bridge a stdio host to the chosen server.
+
+    With an absolute path: a host that was started from a desktop does not have the PATH of a terminal. The local
+    server is not named by URL, so that it is started when needed.
+    """
+    script = Path(sys.executable).with_name("demo.exe" if sys.platform == "win32" else "demo")
+    program = (str(script),) if script.exists() else (sys.executable, "-m", "demo")
+    return (*program, "serve", "--stdio", *_options(settings))
+
+
+def _options(settings: Settings) -> list[str]:
+    from demo.settings import Settings as Default
+    from demo.settings import default_state
+
+    given: list[str] = []
+    if settings.server is not None:
+        given += ["--server", settings.server]
+    if settings.state != default_state():
+        given += ["--state", str(settings.state)]
+    if settings.server is None and settings.port not in (0, Default().port):
+        given += ["--port", str(settings.port)]
+    return given
+
+
+def _endpoint(settings: Settings) -> str:
+    from demo.client.connection import Connection
+
+    server = settings.server
+    if server is None:
+        from demo import local
+
+        running = local.find(settings.state)
+        if running is None and settings.port == 0:
+            raise EnvironmentNotReady(
+                "the local server has no address yet",
+                why="it may listen at any free port, and does not run",
+                do="start it with: demo serve; or name a port with --port",
+            )
+        server = running.base_url if running is not None else f"http://127.0.0.1:{settings.port}"
+    return Connection(server, 1.0).endpoint()
+
+
+def _name(given: str | None, settings: Settings, url: str) -> str:
+    """What every host takes for a name: letters, digits, hyphens (a TOML bare key; no dot, which is a TOML path)."""
+    import re
+    from urllib.parse import urlsplit
+
+    if given is not None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", given):
+            raise UsageError(f"{given!r} is no name for a server", do="use letters, digits, - and _")
+        return given
+    if settings.server is None:
+        return "conference-shop"
+    return re.sub(r"[^a-z0-9]+", "-", (urlsplit(url).hostname or "server").lower()).strip("-") or "server"
+
+
+def _then(settings: Settings, stdio: bool) -> str:
+    if stdio:
+        return f"It acts with the authority that this machine's agent has. To give it some: {login_command(settings)}"
+    started = " The local server must run: demo serve." if settings.server is None else ""
+    return f"The host asks you to sign in when it first connects; no secret stands in this configuration.{started}"
