@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.client.connection import Connection
 from demo.client.elicitation import ANSWERING, ROUNDS, Answerer, Elicit, next_round
-from demo.client.mirrored import listed, mirrors
+from demo.client.mirrored import mirroring
 from demo.client.reply import Reply, asked, final, request_of
 from demo.client.safe_text import safe_text
 from demo.client.wire import BODY_IN_MEMORY, Raw, connect
@@ -246,7 +246,7 @@ class Conversation:
                     return
                 continue
             if wanted.method == "tools/list":
-                self._mirroring.update(tool for tool, schema in listed(reply.result) if mirrors(schema))
+                self._mirroring.update(mirroring(reply.result))
             result = reply.result or {}
             if self._answerer is None or result.get("resultType") != "input_required":
                 return

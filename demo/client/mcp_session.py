@@ -37,11 +37,13 @@ class Speaker:
     Args:
         connection: the way to the server.
         elicit: answers what a server asks in mid-call; without it the server is told that nobody does.
+        handshake: begin with `initialize` instead of finding out, for a server that answers newer requests wrongly.
     """
 
-    def __init__(self, connection: Connection, *, elicit: Elicit | None = None) -> None:
+    def __init__(self, connection: Connection, *, elicit: Elicit | None = None, handshake: bool = False) -> None:
         self._connection = connection
         self._elicit = elicit
+        self._handshake = handshake
         self._modes: dict[str, str] = {}
         self._mirroring: dict[str, set[str]] = {}
 
@@ -65,6 +67,8 @@ class Speaker:
     async def _converse(self, url: str, auth: httpx2.Auth | None, script: Script) -> list[Answered]:
         if url in self._modes:
             return await self._attempt(self._modes[url], url, auth, script)
+        if self._handshake:
+            return await self._attempt(HANDSHAKE, url, auth, script)
         told = await self._told(MODERN, url, auth, script)
         if not isinstance(told, Stranger):
             if not refuses_revision(told[-1].reply):

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container
 from typing import Any
 
 from demo.client.reading import mapping
 
 
-def listed(result: dict[str, Any] | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and input schema of each tool in a `tools/list` result, as the server sent them."""
+def listed(result: dict[str, Any] | None, *, without: Container[str] = ()) -> list[dict[str, Any]]:
+    """The tools that have a name in a `tools/list` result, as the server sent them, `without` some."""
     tools = (result or {}).get("tools")
-    for item in tools if isinstance(tools, list) else ():
-        tool = mapping(item)
-        if isinstance(tool.get("name"), str):
-            yield tool["name"], mapping(tool.get("inputSchema"))
+    named = (mapping(item) for item in (tools if isinstance(tools, list) else ()))
+    return [tool for tool in named if isinstance(tool.get("name"), str) and tool["name"] not in without]
 
 
-def mirrors(schema: dict[str, Any]) -> bool:
-    """Whether some argument goes into a header, so that the list must be seen before the tool is called."""
-    from mcp.shared.inbound import find_invalid_x_mcp_header, x_mcp_header_map
+def mirroring(result: dict[str, Any] | None) -> set[str]:
+    """The tools with an argument that goes into a header, so that the list must be seen before they are called."""
+    from mcp.shared.inbound import x_mcp_header_map
 
-    return find_invalid_x_mcp_header(schema) is None and bool(x_mcp_header_map(schema))
+    wrong = misdeclared(result)
+    return {tool["name"] for tool in listed(result, without=wrong) if x_mcp_header_map(tool.get("inputSchema"))}
 
 
 def misdeclared(result: dict[str, Any] | None) -> dict[str, str]:
@@ -31,5 +30,12 @@ def misdeclared(result: dict[str, Any] | None) -> dict[str, str]:
     """
     from mcp.shared.inbound import find_invalid_x_mcp_header
 
-    found = {name: find_invalid_x_mcp_header(schema) for name, schema in listed(result)}
-    return {name: reason for name, reason in found.items() if reason is not None}
+    found: dict[str, str] = {}
+    for tool in listed(result):
+        try:
+            reason = find_invalid_x_mcp_header(tool.get("inputSchema"))
+        except RecursionError:
+            reason = "its schema is nested beyond reason"
+        if reason is not None:
+            found[tool["name"]] = reason
+    return found

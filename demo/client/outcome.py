@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from demo.client.challenge import read_challenge
+from demo.client.mirrored import listed, misdeclared
 from demo.client.reading import mapping, read_decision, read_limits, read_order, read_tools
 from demo.client.refusal import not_mcp
 from demo.client.reply import Reply
+from demo.client.safe_text import safe_text
 from demo.client.wire import Raw, Recorder
 from demo.evidence import Challenge, Decision, Exchange, LimitUse, Order, Tool
 
@@ -46,13 +48,21 @@ class CallOutcome:
 
 @dataclass(frozen=True)
 class ToolsOutcome:
-    """What a server lists, or its refusal to."""
+    """What a server lists, or its refusal to.
+
+    `left_out` names tools that must not be used, each with the reason (`demo.client.mirrored`). `more` is True where
+    the server named further pages than are read. `schemas` are the tools' input schemas as the server sent them, by
+    name: for a program to work with, not to show.
+    """
 
     status: int | None
     tools: tuple[Tool, ...]
     challenge: Challenge | None
     decision: Decision | None
     exchanges: tuple[Exchange, ...]
+    left_out: dict[str, str] = field(default_factory=dict)
+    more: bool = False
+    schemas: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
 
 def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recorder: Recorder) -> CallOutcome:
@@ -99,13 +109,24 @@ def tools_outcome(pages: Sequence[Reply], exchanges: tuple[Exchange, ...], recor
     last = pages[-1]
     if last.raw.status == 200 and last.result is None:
         raise not_mcp(last.raw.url, f"it lists no tools: {recorder.masked(_refusal(last))}")
+    left_out = {name: reason for page in pages if _is_modern(page) for name, reason in misdeclared(page.result).items()}
+    usable = [listed(page.result, without=left_out) for page in pages]
     return ToolsOutcome(
         status=last.raw.status,
-        tools=tuple(tool for page in pages for tool in read_tools(recorder.clean(page.result))),
+        tools=tuple(tool for page in usable for tool in read_tools(recorder.clean({"tools": page}))),
         challenge=_challenge(last.raw, recorder),
         decision=read_decision(recorder.clean(mapping((last.error or {}).get("data")).get("decision"))),
         exchanges=exchanges,
+        left_out={safe_text(name, one_line=True): recorder.masked(reason) for name, reason in left_out.items()},
+        more=isinstance((last.result or {}).get("nextCursor"), str),
+        schemas={tool["name"]: mapping(tool.get("inputSchema")) for page in usable for tool in page},
     )
+
+
+def _is_modern(reply: Reply) -> bool:
+    """Whether it was asked in a revision that knows arguments in headers."""
+    spoken = {value for name, value in reply.raw.request_headers if name.lower() == "mcp-protocol-version"}
+    return "2026-07-28" in spoken
 
 
 def _content(result: dict[str, Any]) -> str:

@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-# C0 without tab and newline, DEL, C1, line and paragraph separators, and the invisible characters that turn or
-# join text (the "Trojan Source" set, CVE-2021-42574), and lone surrogates, which no terminal can encode.
+# C0 without tab and newline, DEL, C1, line and paragraph separators, the invisible characters that turn or join
+# text (the "Trojan Source" set, CVE-2021-42574), those that carry text unseen (tags, more variation selectors than
+# any script has use for), and lone surrogates, which no terminal can encode.
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
+    "\ufff0-\ufffb\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 DEEPEST = 64
 """Levels of JSON that anything is read from."""
