@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from demo.bridge.passages import Passage, passages
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from mcp.server import Server
     from mcp.server.context import ServerRequestContext
     from mcp.server.session import ServerSession
+    from mcp.shared.dispatcher import ProgressFnT
 
 WATCHING = 1.0
 """Seconds between two looks at the token store while the agent lacks authority."""
+
+PROGRESS = 256
+"""Progress notifications that are held for a host that reads slowly."""
 
 NAME = "machine-identity-demo-bridge"
 _METHOD_NOT_FOUND = -32601
@@ -116,15 +120,10 @@ class Bridge:
 
         if context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
             self._older_host = context.session
-        wants_progress = any(name in (context.meta or {}) for name in _OURS)
-        request = passage.request(params=_without_envelope(params))
-        try:
-            answer = await self._upstream.ask(
-                request, passage.result, context.session.report_progress if wants_progress else None
-            )
-        except DemoError as error:
-            telling = of_error(error, self._login)
-            if isinstance(error, AuthorityRefused):
+        answer = await self._ask(passage, context, params)
+        if isinstance(answer, DemoError):
+            telling = of_error(answer, self._login)
+            if isinstance(answer, AuthorityRefused):
                 await self._miss_authority()
         else:
             if answer.result is not None:
@@ -139,6 +138,14 @@ class Bridge:
         if passage.method == "tools/call":
             return telling.as_tool_result()
         raise MCPError(telling.code, telling.text, telling.data)
+
+    async def _ask(self, passage: Passage, context: ServerRequestContext[Any], params: Any) -> Answer | DemoError:
+        request = passage.request(params=_without_envelope(params))
+        async with _progress_for(context) as on_progress:
+            try:
+                return await self._upstream.ask(request, passage.result, on_progress)
+            except DemoError as error:
+                return error
 
     async def _granted(self) -> tuple[str, ...]:
         token = await self._upstream.stored()
@@ -158,6 +165,30 @@ class Bridge:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
+
+
+@contextlib.asynccontextmanager
+async def _progress_for(context: ServerRequestContext[Any]) -> AsyncIterator[ProgressFnT | None]:
+    """Passes progress on to a host that asked for it; all that was told before the answer is passed on before it."""
+    import anyio
+
+    if not any(name in (context.meta or {}) for name in _OURS):
+        yield None
+        return
+    told, heard = anyio.create_memory_object_stream[tuple[float, float | None, str | None]](PROGRESS)
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        with contextlib.suppress(anyio.WouldBlock, anyio.ClosedResourceError):  # a host that reads slowly misses some
+            told.send_nowait((progress, total, message))
+
+    async def tell() -> None:
+        async for one in heard:
+            await context.session.report_progress(*one)
+
+    async with heard, anyio.create_task_group() as beside:
+        beside.start_soon(tell)
+        async with told:
+            yield hear
 
 
 def _their_error(passage: Passage, answer: Answer) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from demo.bridge.stdin import LONGEST, Lines
 from demo.bridge.upstream import SECONDS, Upstream
 from demo.client.bounded import unwrap
 from demo.client.safe_text import safe_text
-from demo.errors import DemoError
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
@@ -32,8 +31,7 @@ def serve(agent: Agent, *, login: str, quiet: bool = False, seconds: float = SEC
         quiet: nothing on stderr.
         seconds: the bound on one request.
 
-    Raises:
-        BrokenPipeError: the host has gone.
+    Returns when stdin has ended, or when the host reads no more.
     """
     import anyio
 
@@ -48,7 +46,9 @@ def serve(agent: Agent, *, login: str, quiet: bool = False, seconds: float = SEC
     try:
         anyio.run(_serve, Upstream(agent, seconds=seconds), login, log)
     except BaseExceptionGroup as group:
-        raise unwrap(group) from None
+        error = unwrap(group)
+        if not isinstance(error, BrokenPipeError):
+            raise error from None
 
 
 async def _serve(upstream: Upstream, login: str, log: Any) -> None:
@@ -79,10 +79,6 @@ async def _serve(upstream: Upstream, login: str, log: Any) -> None:
 
 async def _why(upstream: Upstream, login: str) -> str:
     """Why the server does not say what it can do, as far as that is the agent's doing."""
-    try:
-        stored = await upstream.stored()
-    except DemoError as error:
-        return error.what
-    if stored is None:
+    if await upstream.stored() is None:
         return f"no authority yet: a person has to run: {login}"
     return "the server does not say yet what it can do"

@@ -14,7 +14,7 @@ from demo.client.refusal import no_answer
 from demo.client.reply import Reply, Stranger, final
 from demo.client.safe_text import map_strings
 from demo.client.wire import Recorder, connect
-from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.errors import AuthorityRefused, DemoError, ServerUnreachable
 
 if TYPE_CHECKING:
     from mcp.client import Client
@@ -79,8 +79,11 @@ class Upstream:
         return self._agent.endpoint()
 
     async def stored(self) -> StoredToken | None:
-        """The agent's token as it lies there."""
-        return await _aside(self._agent.stored)
+        """The agent's token as it lies there; None where there is none, or none that can be read."""
+        try:
+            return await _aside(self._agent.stored)
+        except DemoError:
+            return None
 
     async def introduce(self, seconds: float) -> Introduction | None:
         """Ask the server what it can do; None where it does not say so within `seconds`, or not to this agent yet."""
