@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from demo.client import bounded, device, grants, proof
-from demo.client.authority import AuthorityFinder
+from demo.client import grants, proof
 from demo.client.connection import Connection, Door
 from demo.client.device import DeviceLogin, OnWait
+from demo.client.elicitation import Elicit
 from demo.client.mcp_session import Answered, Speaker
+from demo.client.oauth.attempts import Attempts, Obtain
+from demo.client.oauth.authorizer import Authorizer, LoginWay
+from demo.client.oauth.browser import BrowserLogin
+from demo.client.oauth.identity import ClientIdentity
+from demo.client.oauth.machine import Request
 from demo.client.outcome import CallOutcome, ToolsOutcome, call_outcome, expired, tools_outcome
-from demo.client.refusal import OAuthRefused, no_answer
+from demo.client.patience import Patience
+from demo.client.refusal import OAuthRefused
 from demo.client.reply import Reply
-from demo.client.store import TokenStore
+from demo.client.store import Store
 from demo.client.tokens import Secret, StoredToken
-from demo.client.wallet import MARGIN, Wallet
-from demo.client.wire import Recorder, connect
+from demo.client.wallet import MARGIN
+from demo.client.wire import Recorder
 from demo.errors import AuthorityRefused, ServerUnreachable
 from demo.evidence import AuthorityMetadata, Chain, Challenge, Money, TokenView
 
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     import httpx2
 
 T = TypeVar("T")
+Seen = TypeVar("Seen", CallOutcome, ToolsOutcome)
 Bearer = Literal["stored", "none"] | str | Secret
 
 PAGES = 20
@@ -37,9 +44,15 @@ class Agent:
         server: a base URL (its doors are then `/mcp` and `/open/mcp`), or an MCP endpoint's own URL.
         store: where its tokens are kept.
         slot: under which name.
-        client_id: which client it is at the authority (RFC 6749 section 2.2).
+        client_id: which public client it is at the authority (RFC 6749 section 2.2); None to find out, at each
+            authority: by our client ID metadata document, or by dynamic registration (RFC 7591).
+        identity: the same with a secret, or for one issuer only; it goes before `client_id`.
+        metadata_url: where our client ID metadata document is hosted, None where it is not.
+        redirect_port: the loopback port that was registered by hand; None for any.
         name: its name as a person should read it.
         timeout: seconds for one method, all of its exchanges together; for each call of a burst.
+        elicit: answers what a server asks in mid-call (`ElicitationRequest`); None where there is nobody to ask.
+        handshake: begin with `initialize`, as the revisions before 2026-07-28 do, instead of finding out.
 
     Whatever the wire said is in `recorder`, secrets masked. 401, 403 and 429 are outcomes, not exceptions.
     """
@@ -48,20 +61,41 @@ class Agent:
         self,
         server: str,
         *,
-        store: TokenStore,
+        store: Store,
         slot: str = "agent",
-        client_id: str = "demo-agent",
+        client_id: str | None = "demo-agent",
+        identity: ClientIdentity | None = None,
+        metadata_url: str | None = None,
+        redirect_port: int | None = None,
         name: str = "Shirt Agent",
         timeout: float = 15.0,
+        elicit: Elicit | None = None,
+        handshake: bool = False,
     ) -> None:
         self.store = store
         self.slot = slot
-        self.client_id = client_id
         self.name = name
         self._connection = Connection(server, timeout)
-        self._speaker = Speaker(self._connection)
-        self._wallet = Wallet(self._connection, store, slot, name)
-        self._finder = AuthorityFinder(self._connection, lambda: self.tools(token="none"))
+        self._speaker = Speaker(self._connection, elicit=elicit, handshake=handshake)
+        if identity is None and client_id is not None:
+            identity = ClientIdentity(client_id)
+        self._client_id = identity.client_id if identity is not None else None
+        self._authorizer = Authorizer(
+            self._connection,
+            store,
+            slot=slot,
+            name=name,
+            knock=lambda: self.tools(token="none"),
+            identity=identity,
+            metadata_url=metadata_url,
+            redirect_port=redirect_port,
+        )
+
+    @property
+    def client_id(self) -> str | None:
+        """Which client it is: as named at the start, else as its stored token was issued to; None before a login."""
+        held = self.stored() if self._client_id is None else None
+        return held.client_id if held is not None else self._client_id
 
     @property
     def server(self) -> str:
@@ -101,26 +135,40 @@ class Agent:
         door: Door = "protected",
         token: Bearer = "stored",
         refresh: bool = True,
+        obtain: Obtain | None = None,
+        patience: float = 0.0,
+        on_wait: OnWait | None = None,
     ) -> CallOutcome:
         """Call a tool, once.
 
         Args:
             token: the stored one, none, or this one.
             refresh: whether a stored token near its end, or refused as expired, is renewed; False presents it as it is.
+            obtain: gets a token for more scopes where the server asks for it (401, or 403 with `insufficient_scope`;
+                MCP 2026-07-28, authorization); the call is then made again, a bounded number of times.
+            patience: seconds that may be waited, all waits together, where the server asks to come again (429, 503).
+            on_wait: told the seconds left of such a wait and its state, at least four times a second.
 
         Raises:
             AuthorityRefused: the stored token is wanted and there is none, or it cannot be renewed.
             ServerUnreachable: no answer, or not an MCP server's.
         """
+        patient = Patience(patience, on_wait)
+
+        def once(held: StoredToken | Secret | None) -> CallOutcome:
+            return patient(lambda: self._calls(tool, arguments, door, held, at_most=1)[-1])
+
+        if obtain is not None:
+            return self._insist(once, obtain)
         bearer = self._bearer(token, refresh=refresh)
-        outcome = self._calls(tool, arguments, door, bearer, at_most=1)[-1]
-        if token == "stored" and refresh and expired(outcome):
+        outcome = once(bearer)
+        if token == "stored" and refresh and isinstance(bearer, StoredToken) and expired(outcome):
             # By our clock it was good for longer: the clock has been set since. Not carried out, so tried again.
             try:
-                fresh = self._wallet.refresh(instead_of=bearer).access_token
+                fresh = self._authorizer.wallet.refresh(instead_of=bearer.access_token)
             except AuthorityRefused:
                 return outcome
-            outcome = self._calls(tool, arguments, door, fresh, at_most=1)[-1]
+            outcome = once(fresh)
         return outcome
 
     def burst(self, tool: str, arguments: dict[str, Any], *, at_most: int) -> tuple[CallOutcome, ...]:
@@ -131,8 +179,13 @@ class Agent:
         """
         return self._calls(tool, arguments, "protected", self._bearer("stored", refresh=True), at_most=at_most)
 
-    def tools(self, door: Door = "protected", token: Bearer = "stored") -> ToolsOutcome:
+    def tools(
+        self, door: Door = "protected", token: Bearer = "stored", *, obtain: Obtain | None = None
+    ) -> ToolsOutcome:
         """The door's tools, all pages.
+
+        Args:
+            obtain: as in `call`.
 
         Raises:
             as `call`.
@@ -149,13 +202,15 @@ class Agent:
                 if not isinstance(cursor, str):
                     return
 
-        bearer = self._bearer(token, refresh=True)
-        listed = self._speaker.converse(self.endpoint(door), _presented(bearer), pages)
-        exchanges = self._connection.show(raw for page in listed for raw in page.raws)
-        return tools_outcome([page.reply for page in listed], exchanges, self.recorder)
+        def once(bearer: StoredToken | Secret | None) -> ToolsOutcome:
+            listed = self._speaker.converse(self.endpoint(door), _presented(bearer), pages)
+            exchanges = self._connection.show(raw for page in listed for raw in page.raws)
+            return tools_outcome([page.reply for page in listed], exchanges, self.recorder)
+
+        return self._insist(once, obtain) if obtain is not None else once(self._bearer(token, refresh=True))
 
     def _calls(
-        self, tool: str, arguments: dict[str, Any], door: Door, bearer: str | None, *, at_most: int
+        self, tool: str, arguments: dict[str, Any], door: Door, bearer: StoredToken | Secret | None, *, at_most: int
     ) -> tuple[CallOutcome, ...]:
         def calls() -> Generator[tuple[Any, Any], Reply, None]:
             from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult
@@ -172,16 +227,24 @@ class Agent:
     def _outcome(self, tool: str, answered: Answered) -> CallOutcome:
         return call_outcome(tool, answered.reply, self._connection.show(answered.raws), self.recorder)
 
-    def _bearer(self, token: Bearer, *, refresh: bool) -> str | None:
+    def _insist(self, once: Callable[[StoredToken | None], Seen], obtain: Obtain) -> Seen:
+        attempts = Attempts(self._authorizer, obtain)
+        held = attempts.held()
+        outcome = once(held)
+        while (held := attempts.after(outcome.status, outcome.challenge, held)) is not None:
+            outcome = once(held)
+        return outcome
+
+    def _bearer(self, token: Bearer, *, refresh: bool) -> StoredToken | Secret | None:
         if isinstance(token, Secret):
             self.recorder.guard(token.value)
-            return token.value
+            return token
         if token == "none":
             return None
         if token != "stored":
             raise ValueError("a raw token goes in a Secret, so that it is not shown by accident")
         held = None if refresh else self.stored()
-        return (held or self.token()).access_token
+        return held or self.token()
 
     # Authority
 
@@ -191,7 +254,7 @@ class Agent:
         Raises:
             ServerUnreachable: a place that the server itself names cannot be fetched.
         """
-        return self._finder.follow(challenge)
+        return self._authorizer.finder.follow(challenge)
 
     def authority(self) -> AuthorityMetadata:
         """The server's authority: the one of the stored token, else found by asking without one.
@@ -200,7 +263,16 @@ class Agent:
             AuthorityRefused: there is none, or its metadata must not be trusted.
             ServerUnreachable: the server or the authority does not answer.
         """
-        return self._finder.find(self.stored())
+        return self._authorizer.authority()
+
+    def login_way(self) -> LoginWay:
+        """Which flow to log in by, as the authority's metadata has it, and why.
+
+        Raises:
+            AuthorityRefused: it offers none that this agent knows.
+            ServerUnreachable: as `authority`.
+        """
+        return self._authorizer.way()
 
     def start_login(
         self, scopes: Sequence[str], *, resources: Sequence[str] | None = None, spending: Money | None = None
@@ -216,21 +288,7 @@ class Agent:
             AuthorityRefused: no device flow there, or the request is refused.
             ServerUnreachable: no answer.
         """
-        authority = self.authority()
-        login = self.http(
-            lambda http: device.ask(
-                http,
-                authority,
-                server=self.endpoint(),
-                client_id=self.client_id,
-                name=self.name,
-                scopes=scopes,
-                resources=tuple(resources) if resources is not None else (self._finder.resource,),
-                spending=spending,
-            )
-        )
-        self.recorder.guard(login.device_code)
-        return login
+        return self._authorizer.start_device(scopes, resources=resources, spending=spending)
 
     def finish_login(
         self,
@@ -251,20 +309,58 @@ class Agent:
             AuthorityRefused: denied, expired, given up, refused; its `oauth_error` says which.
             ServerUnreachable: what answers is not the authority.
         """
+        return self._authorizer.finish_device(login, on_wait=on_wait, give_up=give_up, timeout=timeout)
 
-        async def poll() -> StoredToken:
-            async with connect(self.recorder, seconds=self.timeout) as http:
-                return await device.wait(http, login, on_wait=on_wait, give_up=give_up, seconds=timeout)
+    def start_browser_login(
+        self, scopes: Sequence[str], *, resources: Sequence[str] | None = None, spending: Money | None = None
+    ) -> BrowserLogin:
+        """Begin a login in the browser: a listener on this machine, and the URL to open (OAuth 2.1 section 4.1).
 
-        token = bounded.run(poll, None, lambda: no_answer(login.token_endpoint, timeout))
-        self._wallet.keep(token)
-        return token
+        Args:
+            as `start_login`. Whoever starts one finishes it, or closes it.
+
+        Raises:
+            AuthorityRefused: no code flow with PKCE there, or the agent is no client of the authority.
+            EnvironmentNotReady: the one port that was registered is taken.
+            ServerUnreachable: no answer.
+        """
+        return self._authorizer.start_browser(scopes, resources=resources, spending=spending)
+
+    def finish_browser_login(
+        self,
+        login: BrowserLogin,
+        *,
+        on_wait: OnWait | None = None,
+        give_up: Callable[[], bool] | None = None,
+        pasted: Callable[[], str | None] | None = None,
+        timeout: float = 600.0,
+    ) -> StoredToken:
+        """Wait for the browser to come back, fetch the token for its code, and keep it.
+
+        Args:
+            on_wait, give_up, timeout: as in `finish_login`.
+            pasted: asked as often; the address at which a browser elsewhere ended, when the human has pasted it.
+
+        Raises:
+            AuthorityRefused: denied, mixed up (RFC 9207), given up, refused; its `oauth_error` says which.
+            ServerUnreachable: the authority does not answer.
+        """
+        return self._authorizer.finish_browser(login, on_wait=on_wait, give_up=give_up, pasted=pasted, timeout=timeout)
+
+    def login_as_machine(self, request: Request, scopes: Sequence[str] = ()) -> StoredToken:
+        """Get a token with no human in it, and keep it (RFC 6749 section 4.4, RFC 7523, RFC 8693).
+
+        Raises:
+            AuthorityRefused: the authority refuses.
+            ServerUnreachable: it does not answer.
+        """
+        return self._authorizer.by_machine(request, scopes)
 
     # Tokens
 
     def stored(self) -> StoredToken | None:
         """The stored token as it is, expired or not; None when nothing is stored."""
-        return self._wallet.stored()
+        return self._authorizer.wallet.stored()
 
     def token(self, margin: float = MARGIN) -> StoredToken:
         """The stored token, renewed first when it ends within `margin` seconds.
@@ -273,7 +369,7 @@ class Agent:
             AuthorityRefused: nothing is stored, or the authority does not renew it.
             ServerUnreachable: the authority does not answer.
         """
-        return self._wallet.token(margin)
+        return self._authorizer.wallet.token(margin)
 
     def refresh(
         self, *, resource: str | None = None, requested_expires_in: int | None = None, keep: bool = True
@@ -288,7 +384,7 @@ class Agent:
         Raises:
             as `token`.
         """
-        return self._wallet.refresh(resource=resource, requested_expires_in=requested_expires_in, keep=keep)
+        return self._authorizer.wallet.refresh(resource=resource, requested_expires_in=requested_expires_in, keep=keep)
 
     def redeem(self, refresh_token_of: StoredToken, *, client_id: str) -> tuple[int, str]:
         """Try a refresh token as another client: (HTTP status, OAuth error code; empty where it worked)."""
@@ -296,22 +392,19 @@ class Agent:
             lambda http: grants.redeem(http, refresh_token_of, server=self.endpoint(), client_id=client_id)
         )
 
-    def give_back(self, token: StoredToken) -> bool:
-        """Have the authority revoke a token's login (RFC 7009); whether it confirmed. Nothing is forgotten here."""
-        try:
-            endpoint = self.authority().revocation_endpoint
-            if endpoint is None:
-                return False
-            return self.http(lambda http: grants.revoke(http, token, endpoint, server=self.endpoint()))
-        except (AuthorityRefused, ServerUnreachable):
-            return False
+    def give_back(self, token: StoredToken) -> str | None:
+        """Have the authority revoke a token's login (RFC 7009): None when it did, else why it did not.
 
-    def logout(self) -> bool:
-        """Revoke the stored token at the authority and forget it; whether the authority confirmed."""
+        Nothing is forgotten here.
+        """
+        return self._authorizer.give_back(token)
+
+    def logout(self) -> str | None:
+        """Revoke the stored token at the authority and forget it: None when it confirmed, else why it did not."""
         token = self.stored()
-        confirmed = token is not None and self.give_back(token)
-        self._wallet.forget()
-        return confirmed
+        why = "there was no token" if token is None else self.give_back(token)
+        self._authorizer.wallet.forget()
+        return why
 
     # Proof
 
@@ -359,7 +452,10 @@ class Agent:
             return proof.subject(token)
 
 
-def _presented(bearer: str | None) -> httpx2.Auth | None:
+def _presented(bearer: StoredToken | Secret | None) -> httpx2.Auth | None:
+    if bearer is None:
+        return None
     from demo.client.bearer import BearerToken
+    from demo.client.oauth.presenting import presented
 
-    return None if bearer is None else BearerToken(bearer)
+    return BearerToken(bearer.value) if isinstance(bearer, Secret) else presented(bearer)

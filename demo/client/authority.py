@@ -32,6 +32,10 @@ class AuthorityFinder:
         self._known: AuthorityMetadata | None = None
         self.resource = connection.endpoint()
         """What a token for this server is asked for (RFC 8707), as the server's own metadata names it."""
+        self.dpop = False
+        """Whether the server takes tokens bound by DPoP (RFC 9449): its challenge or its metadata says so."""
+        self.challenge: Challenge | None = None
+        """The challenge that was followed last."""
 
     def follow(self, challenge: Challenge) -> Challenge:
         """The challenge with the resource's and the authority's metadata filled in, as far as they are published.
@@ -52,12 +56,35 @@ class AuthorityFinder:
             return replace(challenge, resource=resource, authority=authority)
 
         found = self._connection.http(follow)
-        usable = found.authority is not None and found.authority.problem is None
-        if usable and (found.resource is None or found.resource.problem is None):
-            self._known = found.authority
-            if found.resource is not None:
-                self.resource = found.resource.resource
+        self.challenge = found
+        self._known = None
+        if found.resource is not None and found.resource.problem is None:
+            self.resource = found.resource.resource
+        self.dpop = found.scheme.lower() == "dpop" or (found.resource is not None and found.resource.dpop)
+        if found.resource is None or found.resource.problem is None:
+            if found.authority is not None and found.authority.problem is None:
+                self._known = found.authority
+            elif found.resource is None and found.authority is None:
+                self._known = discovery.fallback_authority(url)
         return found
+
+    def settled(self, followed: Challenge) -> AuthorityMetadata:
+        """The authority that a followed challenge leads to.
+
+        Raises:
+            AuthorityRefused: to none that can be trusted.
+        """
+        if self._known is not None:
+            return self._known
+        problem = (followed.resource and followed.resource.problem) or (
+            followed.authority and followed.authority.problem
+        )
+        raise OAuthRefused(
+            "this server names no authority to log in at",
+            oauth_error="unsupported",
+            why=problem or "the authority that its RFC 9728 metadata names publishes no metadata of its own (RFC 8414)",
+            do="ask whoever runs it, or check --server",
+        )
 
     def find(self, held: StoredToken | None) -> AuthorityMetadata:
         """The authority: the one that issued the token held, else found by knocking without one.
@@ -75,22 +102,12 @@ class AuthorityFinder:
                 self._known = found
                 return found
         knocked = self._knock()
-        if knocked.challenge is None:
+        if knocked.status != 401 and knocked.challenge is None:
             raise OAuthRefused(
                 f"{self._connection.endpoint()} asks for no authority",
                 oauth_error="unsupported",
                 why=f"it answered HTTP {knocked.status} without a challenge (RFC 6750 section 3)",
                 do="call its tools without a token: demo call TOOL",
             )
-        challenge = self.follow(knocked.challenge)
-        if self._known is not None:
-            return self._known
-        problem = (challenge.resource and challenge.resource.problem) or (
-            challenge.authority and challenge.authority.problem
-        )
-        raise OAuthRefused(
-            "this server names no authority to log in at",
-            oauth_error="unsupported",
-            why=problem or "neither its RFC 9728 metadata nor RFC 8414 metadata of its origin can be found",
-            do="ask whoever runs it, or check --server",
-        )
+        # Some refuse without a word (RFC 9110 section 15.5.2 demands one): the well-known places may still tell.
+        return self.settled(self.follow(knocked.challenge or Challenge(401, "", ())))

@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from demo.client.fetch import Answer, fetch
+from demo.client.fetch import Answer
+from demo.client.oauth import token_endpoint
+from demo.client.oauth.dpop import ProofKey
+from demo.client.oauth.identity import ClientIdentity
 from demo.client.origins import is_loopback, origin
 from demo.client.refusal import NoConnection, OAuthRefused, TimedOut, overloaded
 from demo.client.safe_text import safe_text
@@ -36,9 +39,10 @@ class DeviceLogin:
     device_code: str = field(repr=False)
     issuer: str
     token_endpoint: str
-    client_id: str
+    identity: ClientIdentity
     resource: str | None
     server: str
+    key: ProofKey | None = field(default=None, repr=False)
 
 
 async def ask(
@@ -46,19 +50,22 @@ async def ask(
     authority: AuthorityMetadata,
     *,
     server: str,
-    client_id: str,
+    identity: ClientIdentity,
     name: str,
     scopes: Sequence[str],
     resources: Sequence[str],
     spending: Money | None,
+    key: ProofKey | None = None,
 ) -> DeviceLogin:
     """Ask for a device code (RFC 8628 section 3.1).
 
     Args:
         authority: where; it must name a device authorization endpoint.
+        identity: which client asks; the token is issued to it.
         name: this client's own name, for the code's record.
         resources: what the token is for; the first one becomes the first token's audience.
         spending: the limit to ask for, None for none.
+        key: what the token is to be bound to (RFC 9449), None for a bearer token.
 
     Raises:
         OAuthRefused: the authority refuses, offers no device flow, or its answer cannot be used.
@@ -73,14 +80,17 @@ async def ask(
             why=f"its metadata names no device_authorization_endpoint (RFC 8628 section 4); it offers {offered}",
             do="demo login --browser, if it offers authorization_code; or another --server",
         )
-    form = [("client_id", client_id), ("scope", " ".join(scopes))]
+    form = [("scope", " ".join(scopes))] if scopes else []
     form += [("resource", resource) for resource in resources]
     if spending is not None and resources:
         form.append(("authorization_details", spending_details(spending, resources[0])))
-    answer = await fetch(client, "POST", endpoint, server=server, form=form)
+    # Client authentication is the token endpoint's (RFC 8628 section 3.1).
+    answer = await token_endpoint.ask(client, endpoint, form, server=server, issuer=authority.issuer, identity=identity)
     received = time.time()
     if answer.status != 200 or answer.json is None:
-        raise refused(answer, f"the authority refuses a device code to {client_id}", "check the scopes asked for")
+        raise refused(
+            answer, f"the authority refuses a device code to {identity.client_id}", "check the scopes asked for"
+        )
     given = answer.json
     device_code, user_code, uri = (given.get(key) for key in ("device_code", "user_code", "verification_uri"))
     uri = given.get("verification_url") if uri is None else uri  # an early draft's name, still in use
@@ -106,9 +116,10 @@ async def ask(
         device_code=device_code,
         issuer=authority.issuer,
         token_endpoint=authority.token_endpoint,
-        client_id=client_id,
+        identity=identity,
         resource=resources[0] if resources else None,
         server=server,
+        key=key,
     )
 
 
@@ -147,7 +158,15 @@ async def wait(
             await anyio.sleep(interval)
             try:
                 with anyio.fail_after(patience):
-                    answer = await fetch(client, "POST", login.token_endpoint, server=login.server, form=_form(login))
+                    answer = await token_endpoint.ask(
+                        client,
+                        login.token_endpoint,
+                        _form(login),
+                        server=login.server,
+                        issuer=login.issuer,
+                        identity=login.identity,
+                        key=login.key,
+                    )
             except (TimedOut, NoConnection, TimeoutError):
                 # Exponential backoff, "such as doubling the polling interval on each such connection timeout".
                 interval, state = _backed_off(interval), "no_answer"
@@ -158,7 +177,8 @@ async def wait(
                     received_at=time.time(),
                     issuer=login.issuer,
                     token_endpoint=login.token_endpoint,
-                    client_id=login.client_id,
+                    identity=login.identity,
+                    dpop_key=login.key.to_json() if login.key else None,
                     resource=login.resource,
                     scope=login.code.scopes,
                 )
@@ -212,7 +232,7 @@ def refused(answer: Answer, what: str, do: str) -> OAuthRefused | ServerUnreacha
 
 
 def _form(login: DeviceLogin) -> list[tuple[str, str]]:
-    form = [("grant_type", GRANT), ("device_code", login.device_code), ("client_id", login.client_id)]
+    form = [("grant_type", GRANT), ("device_code", login.device_code)]
     # The token request names the resource again (RFC 8707 section 2.2).
     return [*form, ("resource", login.resource)] if login.resource else form
 

@@ -75,6 +75,7 @@ async def fetch(
     form: list[tuple[str, str]] | None = None,
     body: dict[str, Any] | None = None,
     token: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Send one request.
 
@@ -82,6 +83,7 @@ async def fetch(
         server: the MCP server on whose behalf it goes out (`refused_url`).
         form, body: what to send, as a form or as JSON.
         token: a bearer token for the header.
+        headers: more of them.
 
     Raises:
         TimedOut: no complete answer in the client's time.
@@ -89,12 +91,12 @@ async def fetch(
     """
     import httpx2
 
-    headers = {"accept": "application/json"}
+    sent = {"accept": "application/json", **(headers or {})}
     if token is not None:
-        headers["authorization"] = f"Bearer {token}"
+        sent["authorization"] = f"Bearer {token}"
     content = None if form is None else urlencode(form)  # keeps repeated names (RFC 8707 section 2)
     if form is not None:
-        headers["content-type"] = "application/x-www-form-urlencoded"
+        sent["content-type"] = "application/x-www-form-urlencoded"
     target = url
     for _ in range(REDIRECTS + 1):
         if (reason := refused_url(target, server=server)) is not None:
@@ -104,7 +106,7 @@ async def fetch(
                 do="check --server, and what the server's metadata says",
             )
         try:
-            response = await client.request(method, target, headers=headers, content=content, json=body)
+            response = await client.request(method, target, headers=sent, content=content, json=body)
         except httpx2.TimeoutException:
             raise no_answer(target, client.timeout.read or 0) from None
         except (httpx2.RequestError, httpx2.InvalidURL) as error:

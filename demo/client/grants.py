@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from demo.client.device import refused
 from demo.client.fetch import fetch
+from demo.client.oauth.dpop import ProofKey
+from demo.client.oauth.token_endpoint import ask
 from demo.client.refusal import OAuthRefused
 from demo.client.safe_text import safe_data
 from demo.client.tokens import StoredToken, read_token_response
@@ -41,12 +43,20 @@ async def refresh(
             do="demo login",
         )
     target = resource or token.resource
-    form = [("grant_type", "refresh_token"), ("refresh_token", token.refresh_token), ("client_id", token.client_id)]
+    form = [("grant_type", "refresh_token"), ("refresh_token", token.refresh_token)]
     if target:
         form.append(("resource", target))
     if requested_expires_in is not None:
         form.append(("requested_expires_in", str(requested_expires_in)))
-    answer = await fetch(client, "POST", token.token_endpoint, server=server, form=form)
+    answer = await ask(
+        client,
+        token.token_endpoint,
+        form,
+        server=server,
+        issuer=token.issuer,
+        identity=token.client,
+        key=ProofKey.from_json(token.dpop_key) if token.dpop_key else None,
+    )
     if answer.status != 200 or answer.json is None:
         raise refused(answer, "the authority does not renew this login", "demo login")
     return read_token_response(answer.json, received_at=time.time(), asked=token, resource=target)
@@ -63,15 +73,15 @@ async def redeem(client: httpx2.AsyncClient, token: StoredToken, *, server: str,
     return answer.status, answer.oauth_error
 
 
-async def revoke(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> bool:
-    """Have the authority revoke the login (RFC 7009 section 2.1): whether it confirmed."""
+async def revoke(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> int:
+    """Have the authority revoke the login (RFC 7009 section 2.1): the HTTP status, 200 where it confirmed."""
     hint = "access_token" if token.refresh_token is None else "refresh_token"
     form = [
         ("token", token.refresh_token or token.access_token),
         ("token_type_hint", hint),
-        ("client_id", token.client_id),
     ]
-    return (await fetch(client, "POST", endpoint, server=server, form=form)).status == 200
+    answer = await ask(client, endpoint, form, server=server, issuer=token.issuer, identity=token.client)
+    return answer.status
 
 
 async def userinfo(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "dpop"})
 SECRET_FIELDS = frozenset(
     {
         "access_token",
@@ -22,6 +22,7 @@ SECRET_FIELDS = frozenset(
         "actor_token",
         "assertion",
         "client_assertion",
+        "registration_access_token",
         "password",
         "csrf",
     }

@@ -25,6 +25,10 @@ class TimedOut(ServerUnreachable):
     """The time is over and there is no complete answer."""
 
 
+class Unreadable(ServerUnreachable):
+    """Something answered, and what came makes no sense."""
+
+
 class NoConnection(ServerUnreachable):
     """No HTTP answer came at all."""
 
@@ -75,9 +79,9 @@ def unreachable(url: str, why: str) -> NoConnection:
     )
 
 
-def unreadable(url: str, why: str) -> ServerUnreachable:
-    """An answer began and cannot be read to its end."""
-    return ServerUnreachable(
+def unreadable(url: str, why: str) -> Unreadable:
+    """An answer came and cannot be read."""
+    return Unreadable(
         f"the answer of {safe_text(url, one_line=True)} cannot be read",
         why=safe_text(why, one_line=True),
         do="try again; if it stays so, check --server",

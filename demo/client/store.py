@@ -6,9 +6,9 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from demo.client.secret_file import SecretFile
 from demo.client.tokens import StoredToken
@@ -29,8 +29,75 @@ class _NoKeyring(Exception):
     """There is no keyring that keeps secrets, or it does not work."""
 
 
+class Store(Protocol):
+    """Where an agent keeps what it must not lose: `TokenStore`, `MemoryStore`, or a program's own."""
+
+    def at(self, server: str) -> Store:
+        """The same store for another server or an authority."""
+
+    def get(self, slot: str) -> StoredToken | None:
+        """The token in a slot."""
+
+    def put(self, slot: str, token: StoredToken) -> None:
+        """Keep a token."""
+
+    def kept(self, slot: str) -> str | None:
+        """The secret text in a slot."""
+
+    def keep(self, slot: str, text: str) -> None:
+        """Keep a secret text."""
+
+    def delete(self, slot: str) -> None:
+        """Forget what is in a slot."""
+
+    def refreshing(self, slot: str) -> AbstractContextManager[None]:
+        """Hold the right to renew a slot's token."""
+
+
+class MemoryStore:
+    """A store that lasts as long as the process."""
+
+    def __init__(self) -> None:
+        self._texts: dict[tuple[str, str], str] = {}
+        self._locks: dict[tuple[str, str], threading.RLock] = {}
+        self._server = ""
+
+    def at(self, server: str) -> MemoryStore:
+        """The same store for another server or an authority."""
+        other = MemoryStore()
+        other._texts, other._locks, other._server = self._texts, self._locks, server
+        return other
+
+    def get(self, slot: str) -> StoredToken | None:
+        """The token in a slot."""
+        text = self.kept(slot)
+        return None if text is None else StoredToken.from_json(text)
+
+    def put(self, slot: str, token: StoredToken) -> None:
+        """Keep a token."""
+        self.keep(slot, token.to_json())
+
+    def kept(self, slot: str) -> str | None:
+        """The secret text in a slot."""
+        return self._texts.get((self._server, slot))
+
+    def keep(self, slot: str, text: str) -> None:
+        """Keep a secret text."""
+        self._texts[self._server, slot] = text
+
+    def delete(self, slot: str) -> None:
+        """Forget what is in a slot."""
+        self._texts.pop((self._server, slot), None)
+
+    @contextmanager
+    def refreshing(self, slot: str) -> Iterator[None]:
+        """Hold the right to renew a slot's token: one thread at a time."""
+        with self._locks.setdefault((self._server, slot), threading.RLock()):
+            yield
+
+
 class TokenStore:
-    """The tokens of one server, by slot ("agent", "console").
+    """The tokens of one server, by slot ("agent", "console"); at an authority, who the agent is there.
 
     Use `TokenStore.open`. `notice` is one sentence to say aloud when tokens are kept in a file because there is no
     keyring; it is set once for a state folder, ever, and None otherwise (also where the file was asked for).
@@ -56,8 +123,28 @@ class TokenStore:
         """
         return cls(Path(state_dir), server.rstrip("/"), _wanted() if use_keyring is None else use_keyring)
 
+    def at(self, server: str) -> Self:
+        """The same store for another server, or for an authority: what belongs to one is never found under another."""
+        return type(self)(self._state, server.rstrip("/"), self._use_keyring)
+
     def get(self, slot: str) -> StoredToken | None:
         """The token in `slot`, None where there is none (or none that can be read)."""
+        kept = self.kept(slot)
+        try:
+            return None if kept is None else StoredToken.from_json(kept)
+        except ValueError:
+            return None
+
+    def put(self, slot: str, token: StoredToken) -> None:
+        """Keep `token` in `slot`.
+
+        Raises:
+            EnvironmentNotReady: there is no keyring and the file cannot be written.
+        """
+        self.keep(slot, token.to_json())
+
+    def kept(self, slot: str) -> str | None:
+        """The secret text in `slot`, None where there is none (or none that can be read)."""
         kept = self._slots(self._file.read()).get(slot)
         if kept == _IN_KEYRING:
             if not self._use_keyring:
@@ -68,20 +155,15 @@ class TokenStore:
                 # It was there when this was kept; whoever needs the token logs in again, and is told why.
                 self._without(str(error))
                 return None
-        if not isinstance(kept, str):
-            return None
-        try:
-            return StoredToken.from_json(kept)
-        except ValueError:
-            return None
+        return kept if isinstance(kept, str) else None
 
-    def put(self, slot: str, token: StoredToken) -> None:
-        """Keep `token` in `slot`.
+    def keep(self, slot: str, text: str) -> None:
+        """Keep a secret text in `slot`.
 
         Raises:
             EnvironmentNotReady: there is no keyring and the file cannot be written.
         """
-        kept = token.to_json()
+        kept = text
         if self._use_keyring:
             try:
                 self._ask(lambda keyring: keyring.set_password(self._service, slot, kept))
@@ -92,7 +174,7 @@ class TokenStore:
         self._file.update(lambda content: self._slots(content, make=True).__setitem__(slot, kept))
 
     def delete(self, slot: str) -> None:
-        """Forget the token in `slot`."""
+        """Forget what is in `slot`."""
         if slot not in self._slots(self._file.read()):
             return
         self._forget(slot)

@@ -6,10 +6,11 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 from demo.client.masking import mask_token
+from demo.client.oauth.identity import ClientIdentity
 from demo.client.refusal import OAuthRefused
 from demo.client.safe_text import safe_data, safe_text
 from demo.evidence import Money
@@ -53,9 +54,24 @@ class StoredToken:
     client_id: str
     resource: str | None = None
     authorization_details: tuple[dict[str, Any], ...] = ()
+    identity: ClientIdentity | None = field(default=None, repr=False)
+    """What renews it, where that takes more than the client's name."""
+    dpop_key: str | None = field(default=None, repr=False)
+    """The private key that it is bound to (RFC 9449), None for a bearer token."""
 
     def __str__(self) -> str:
         return f"{mask_token(self.access_token)} for {self.resource or 'no resource'}"
+
+    @property
+    def client(self) -> ClientIdentity:
+        """Who it was issued to, and is renewed and revoked by: shown to its own issuer and to nobody else."""
+        return self.identity or ClientIdentity(self.client_id, issuer=self.issuer)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown."""
+        own = (self.access_token, self.refresh_token, self.dpop_key)
+        return (*(one for one in own if one), *self.client.secrets())
 
     @property
     def secret(self) -> Secret:
@@ -69,7 +85,8 @@ class StoredToken:
 
     def to_json(self) -> str:
         """For the store."""
-        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)})
+        kept = {f.name: getattr(self, f.name) for f in fields(self)}
+        return json.dumps(kept | {"identity": self.identity.to_json() if self.identity else None})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -80,14 +97,16 @@ class StoredToken:
         """
         given = json.loads(text)
         try:
-            known = {f.name: given[f.name] for f in fields(cls)}
+            known = {f.name: given[f.name] for f in fields(cls) if f.name in given or f.default is MISSING}
             known["scope"] = tuple(known["scope"])
             known["authorization_details"] = tuple(known["authorization_details"])
             known["expires_at"] = float(known["expires_at"])
+            if known.get("identity") is not None:
+                known["identity"] = ClientIdentity.from_json(known["identity"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a stored token: {error}") from None
         texts = [*(known[name] for name in ("access_token", "issuer", "token_endpoint", "client_id")), *known["scope"]]
-        maybe = [known[name] for name in ("refresh_token", "resource")]
+        maybe = [known.get(name) for name in ("refresh_token", "resource", "dpop_key")]
         if not all(isinstance(text, str) for text in texts + [text for text in maybe if text is not None]):
             raise ValueError("not a stored token: a text is missing")
         return cls(**known)
@@ -145,7 +164,8 @@ def read_token_response(
         given: the response's JSON.
         received_at: when it came, POSIX seconds, by our clock.
         asked: the token it renews: what the response leaves out stays as it was (RFC 6749 section 6).
-        known: `issuer`, `token_endpoint`, `client_id`, `resource` and the `scope` asked for, for a first token.
+        known: `issuer`, `token_endpoint`, `identity`, `resource` and the `scope` asked for, for a first token;
+            `dpop_key` where a proof went with the request.
 
     Raises:
         OAuthRefused: it holds no token that this client can use.
@@ -154,9 +174,11 @@ def read_token_response(
     kind = given.get("token_type")
     if not isinstance(access, str) or not _BEARER.fullmatch(access):
         raise _unusable("it holds no access token")
-    if not isinstance(kind, str) or kind.lower() != "bearer":
+    key: str | None = known.get("dpop_key") or (asked.dpop_key if asked else None)
+    if not isinstance(kind, str) or kind.lower() not in (("bearer", "dpop") if key else ("bearer",)):
         # A client must not use a token whose type it does not understand (RFC 6749 section 7.1).
         raise _unusable(f"its token_type is {safe_text(str(kind), one_line=True)}, not Bearer")
+    identity: ClientIdentity = asked.client if asked else known["identity"]
     lasts = number(given.get("expires_in"))
     if lasts is None and isinstance(given.get("expires_in"), str):  # some servers quote it
         lasts = number(int(given["expires_in"])) if given["expires_in"].isdecimal() else None
@@ -167,7 +189,10 @@ def read_token_response(
     return StoredToken(
         issuer=asked.issuer if asked else known["issuer"],
         token_endpoint=asked.token_endpoint if asked else known["token_endpoint"],
-        client_id=asked.client_id if asked else known["client_id"],
+        client_id=identity.client_id,
+        identity=identity,
+        # An authority may answer a proof with a bearer token (RFC 9449 section 5): then no key goes with it.
+        dpop_key=key if kind.lower() == "dpop" else None,
         resource=known.get("resource") or (asked.resource if asked else None),
         access_token=access,
         refresh_token=refresh if isinstance(refresh, str) and refresh else (asked.refresh_token if asked else None),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from demo.client import grants
 from demo.client.connection import Connection
 from demo.client.refusal import not_logged_in
-from demo.client.store import TokenStore
+from demo.client.store import Store
 from demo.client.tokens import StoredToken
 
 MARGIN = 5.0
@@ -23,7 +23,7 @@ class Wallet:
         owner: whose token it is, for messages.
     """
 
-    def __init__(self, connection: Connection, store: TokenStore, slot: str, owner: str) -> None:
+    def __init__(self, connection: Connection, store: Store, slot: str, owner: str) -> None:
         self._connection = connection
         self._store = store
         self._slot = slot
@@ -110,4 +110,4 @@ class Wallet:
         return token
 
     def _guard(self, token: StoredToken) -> None:
-        self._connection.recorder.guard(token.access_token, token.refresh_token)
+        self._connection.recorder.guard(*token.secrets)

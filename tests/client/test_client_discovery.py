@@ -212,9 +212,26 @@ def test_an_authority_in_trouble_is_told_as_one(shop: Shop, agent: Agent) -> Non
 
 
 def test_a_server_that_asks_for_no_authority_is_told_as_one(shop: Shop, agent: Agent) -> None:
-    shop.fake.on["/mcp"] = Reply(401)
+    shop.fake.on["/mcp"] = Reply(403)
     with pytest.raises(OAuthRefused, match="asks for no authority"):
         agent.authority()
+
+
+def test_a_401_without_a_challenge_still_leads_to_the_well_known_places(shop: Shop, agent: Agent) -> None:
+    shop.fake.on["/mcp"] = Reply(401)
+    assert agent.authority().issuer == shop.fake.base
+
+
+def test_a_server_without_any_metadata_has_the_endpoints_of_2025_03_26(shop: Shop, agent: Agent) -> None:
+    shop.fake.on["/mcp"] = Reply(401)
+    for place in (RESOURCE, f"{RESOURCE}/mcp", AUTHORITY_PATH, "/.well-known/openid-configuration"):
+        shop.fake.on[place] = Reply(404)
+    found = agent.authority()
+    assert found.issuer == shop.fake.base
+    assert found.authorization_endpoint == f"{shop.fake.base}/authorize"
+    assert found.token_endpoint == f"{shop.fake.base}/token"
+    assert found.registration_endpoint == f"{shop.fake.base}/register"
+    assert agent.login_way().kind == "browser"
 
 
 def test_a_stored_login_remembers_its_authority(server: str, tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""What to do after a refusal, a bounded number of times: renew, log in, or ask the human for one thing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from demo.client.oauth import scopes
+from demo.client.oauth.authorizer import Authorizer
+from demo.client.refusal import OAuthRefused
+from demo.client.tokens import StoredToken
+from demo.evidence import Challenge
+
+LOGINS = 3
+"""Times that one request may send somebody to a human; a server that is never content must not make it more."""
+
+Obtain = Callable[[tuple[str, ...]], StoredToken]
+"""Gets a token for these scopes, from a human or otherwise; none means whatever the authority grants by default."""
+
+
+class Attempts:
+    """Answers refusals of one request.
+
+    Args:
+        authorizer: the agent's authority at this server.
+        obtain: a login.
+    """
+
+    def __init__(self, authorizer: Authorizer, obtain: Obtain) -> None:
+        self._authorizer = authorizer
+        self._obtain = obtain
+        self._logins = 0
+        self._renewed = False
+
+    def held(self) -> StoredToken | None:
+        """The stored token to begin with, renewed when it is due; None where there is none that is of any use."""
+        if self._authorizer.wallet.stored() is None:
+            return None
+        try:
+            return self._authorizer.wallet.token()
+        except OAuthRefused:
+            return None  # it cannot be renewed: the server's own challenge says how to begin afresh
+
+    def after(self, status: int | None, challenge: Challenge | None, used: StoredToken | None) -> StoredToken | None:
+        """The token to try again with, or None where the refusal is the answer.
+
+        Args:
+            status: of the refusal.
+            challenge: in it; a 401 without one counts as one that says nothing.
+            used: the token that was refused, None for none.
+
+        Raises:
+            AuthorityRefused: no login is possible, or the human said no.
+            ServerUnreachable: the authority does not answer.
+        """
+        if status == 401:
+            return self._unknown(challenge or Challenge(401, "", ()), used)
+        if status == 403 and challenge is not None and challenge.get("error") == "insufficient_scope":
+            return self._too_little(challenge, used)
+        return None
+
+    def _unknown(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
+        # Asked anew each time: a server may have moved to another authority, and then nothing of the old one counts.
+        followed = self._authorizer.finder.follow(challenge)
+        authority = self._authorizer.finder.settled(followed)
+        if used is not None and not self._renewed and used.issuer == authority.issuer:
+            self._renewed = True
+            try:
+                return self._authorizer.wallet.refresh(instead_of=used.access_token)
+            except OAuthRefused:
+                pass  # nothing to renew with: a login it is
+        return self._login(scopes.wanted(followed, authority))
+
+    def _too_little(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
+        held = used.scope if used is not None else ()
+        wanted = scopes.union(held, scopes.scopes_of(challenge))
+        if set(wanted) == set(held):
+            return None  # it has every scope that the server names: asking the human again would change nothing
+        return self._login(wanted)
+
+    def _login(self, wanted: tuple[str, ...]) -> StoredToken | None:
+        if self._logins == LOGINS:
+            return None
+        self._logins += 1
+        return self._obtain(wanted)

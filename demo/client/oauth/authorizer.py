@@ -1,0 +1,289 @@
+"""One agent's authority at one server: found, asked for in one flow or another, kept, and given back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from demo.client import bounded, device, grants
+from demo.client.authority import AuthorityFinder
+from demo.client.connection import Connection
+from demo.client.device import DeviceLogin, OnWait
+from demo.client.oauth import browser, machine
+from demo.client.oauth.browser import BrowserLogin
+from demo.client.oauth.dpop import ALGORITHM, ProofKey
+from demo.client.oauth.identity import ClientIdentity
+from demo.client.oauth.loopback import Listener
+from demo.client.oauth.registrar import Flow, Registrar
+from demo.client.outcome import ToolsOutcome
+from demo.client.refusal import OAuthRefused, no_answer
+from demo.client.store import Store
+from demo.client.tokens import StoredToken
+from demo.client.wallet import Wallet
+from demo.client.wire import connect
+from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
+from demo.evidence import AuthorityMetadata, Money
+
+UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
+"""Error codes with which an authority no longer knows a client, or not for this grant (RFC 6749 section 5.2)."""
+
+
+@dataclass(frozen=True)
+class LoginWay:
+    """Which flow to log in by, and why: one sentence."""
+
+    kind: Literal["device", "browser"]
+    why: str
+
+
+class Authorizer:
+    """What the agent and the `httpx2.Auth` flows share.
+
+    Args:
+        connection: to the server.
+        store: where tokens and registrations are kept.
+        slot: under which name.
+        name: the agent's name, for the human.
+        knock: asks the server for something without a token, for its challenge.
+        identity: who it is where it was registered by hand, None to find out.
+        metadata_url: where our client ID metadata document is hosted, None where it is not.
+        redirect_port: the loopback port that was registered by hand; None for any.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        store: Store,
+        *,
+        slot: str,
+        name: str,
+        knock: Callable[[], ToolsOutcome],
+        identity: ClientIdentity | None = None,
+        metadata_url: str | None = None,
+        redirect_port: int | None = None,
+    ) -> None:
+        self._connection = connection
+        self._name = name
+        self._redirect_port = redirect_port
+        self.wallet = Wallet(connection, store, slot, name)
+        self.finder = AuthorityFinder(connection, knock)
+        self.registrar = Registrar(connection, store, slot=slot, name=name, known=identity, metadata_url=metadata_url)
+
+    def authority(self) -> AuthorityMetadata:
+        """The server's authority: the one of the stored token, else found by asking without one.
+
+        Raises:
+            AuthorityRefused: there is none, or its metadata must not be trusted.
+            ServerUnreachable: the server or the authority does not answer.
+        """
+        return self.finder.find(self.wallet.stored())
+
+    def way(self) -> LoginWay:
+        """Which flow this authority's metadata offers.
+
+        Raises:
+            AuthorityRefused: neither.
+            ServerUnreachable: as `authority`.
+        """
+        authority = self.authority()
+        if authority.device_authorization_endpoint is not None:
+            return LoginWay("device", "the authority offers the device flow (RFC 8628): no browser is needed here")
+        if (why := browser.problem(authority)) is None:
+            return LoginWay(
+                "browser", "the authority offers no device flow (RFC 8628), but authorization code with PKCE (RFC 7636)"
+            )
+        raise OAuthRefused(
+            f"there is no way to log in at {authority.issuer}",
+            oauth_error="unsupported",
+            why=f"it offers no device flow (RFC 8628), and {why}",
+            do="ask whoever runs it, or name another --server",
+        )
+
+    # The device flow
+
+    def start_device(
+        self, scopes: Sequence[str], *, resources: Sequence[str] | None, spending: Money | None
+    ) -> DeviceLogin:
+        """Ask for a device code (RFC 8628 section 3.1)."""
+        authority = self.authority()
+        key = self._key(authority)
+
+        def ask(identity: ClientIdentity) -> DeviceLogin:
+            return self._connection.http(
+                lambda http: device.ask(
+                    http,
+                    authority,
+                    server=self._connection.endpoint(),
+                    identity=identity,
+                    name=self._name,
+                    scopes=scopes,
+                    resources=self._resources(resources),
+                    spending=spending,
+                    key=key,
+                )
+            )
+
+        if authority.device_authorization_endpoint is None:
+            # Before anything is registered: `ask` says what is missing.
+            login = ask(ClientIdentity(""))
+        else:
+            login = self._as_client(authority, "device", ask)
+        self._connection.recorder.guard(login.device_code)
+        return login
+
+    def finish_device(
+        self,
+        login: DeviceLogin,
+        *,
+        on_wait: OnWait | None,
+        give_up: Callable[[], bool] | None,
+        timeout: float,
+    ) -> StoredToken:
+        """Poll until the human has decided, and keep the tokens."""
+
+        async def poll() -> StoredToken:
+            async with connect(self._connection.recorder, seconds=self._connection.timeout) as http:
+                return await device.wait(http, login, on_wait=on_wait, give_up=give_up, seconds=timeout)
+
+        token = bounded.run(poll, None, lambda: no_answer(login.token_endpoint, timeout))
+        self.wallet.keep(token)
+        return token
+
+    # The browser flow
+
+    def start_browser(
+        self, scopes: Sequence[str], *, resources: Sequence[str] | None, spending: Money | None
+    ) -> BrowserLogin:
+        """Listen on this machine, and make the URL for the browser."""
+        authority = self.authority()
+        if (why := browser.problem(authority)) is not None:
+            raise OAuthRefused(
+                f"no login in the browser at {authority.issuer}",
+                oauth_error="unsupported",
+                why=why,
+                do="demo login --device, if it offers that; or another --server",
+            )
+        listener = self._listen(authority)
+        try:
+            identity = self.registrar.identify(authority, "browser", redirect_uri=listener.redirect_uri)
+            login = browser.begin(
+                authority,
+                server=self._connection.endpoint(),
+                identity=identity,
+                name=self._name,
+                scopes=scopes,
+                resources=self._resources(resources),
+                spending=spending,
+                redirect_uri=listener.redirect_uri,
+                listener=listener,
+                key=self._key(authority),
+            )
+        except BaseException:
+            listener.close()
+            raise
+        self._connection.recorder.guard(login.verifier)
+        return login
+
+    def finish_browser(
+        self,
+        login: BrowserLogin,
+        *,
+        on_wait: OnWait | None,
+        give_up: Callable[[], bool] | None,
+        pasted: Callable[[], str | None] | None,
+        timeout: float,
+    ) -> StoredToken:
+        """Wait for the browser to come back, exchange the code, keep the tokens, and tell the waiting page."""
+        ended = (False, "The login was given up", "Nothing was granted. You can close this page.")
+        try:
+            code = browser.wait(login, on_wait=on_wait, give_up=give_up, pasted=pasted, seconds=timeout)
+            self._connection.recorder.guard(code)
+            token = self._connection.http(lambda http: browser.exchange(http, login, code))
+            self.wallet.keep(token)
+            ended = (True, f"{self._name} may act for you", "You can close this page and go back to the terminal.")
+            return token
+        except DemoError as error:
+            ended = (False, error.what[:1].upper() + error.what[1:], error.why or "Nothing was granted.")
+            if isinstance(error, OAuthRefused) and error.oauth_error in UNKNOWN_CLIENT:
+                self.registrar.forget(self.authority(), "browser")
+            raise
+        finally:
+            if login.listener is not None:
+                login.listener.conclude(*ended)
+                login.listener.close()
+
+    def _listen(self, authority: AuthorityMetadata) -> Listener:
+        """At the port that was registered: not every authority lets it vary, as RFC 8252 section 7.3 wants."""
+        prior = self.registrar.registered(authority, "browser")
+        port = self._redirect_port or 0
+        if prior is not None and prior.redirect_uri is not None:
+            port = urlsplit(prior.redirect_uri).port or 0
+        try:
+            return Listener(port)
+        except EnvironmentNotReady:
+            if prior is None:
+                raise
+            self.registrar.forget(authority, "browser")
+            return Listener(self._redirect_port or 0)
+
+    # Without a human
+
+    def by_machine(self, request: machine.Request, scopes: Sequence[str]) -> StoredToken:
+        """A token for the agent itself, with no human in it (RFC 6749 section 4.4, RFC 7523), kept.
+
+        Raises:
+            AuthorityRefused: the authority refuses, or the agent has no identity there.
+            ServerUnreachable: it does not answer.
+        """
+        authority = self.authority()
+        identity = self.registrar.identify(authority, "device")
+        token = self._connection.http(
+            lambda http: machine.ask(
+                http,
+                authority,
+                request,
+                server=self._connection.endpoint(),
+                identity=identity,
+                resource=self.finder.resource,
+                scopes=scopes,
+                key=self._key(authority),
+            )
+        )
+        self.wallet.keep(token)
+        return token
+
+    # Giving it back
+
+    def give_back(self, token: StoredToken) -> str | None:
+        """Have the authority revoke a token's login (RFC 7009): None when it confirmed, else why it did not."""
+        try:
+            endpoint = self.authority().revocation_endpoint
+            if endpoint is None:
+                return "the authority offers no revocation endpoint (RFC 7009)"
+            server = self._connection.endpoint()
+            status = self._connection.http(lambda http: grants.revoke(http, token, endpoint, server=server))
+            return None if status == 200 else f"its revocation endpoint answered HTTP {status}"
+        except (OAuthRefused, ServerUnreachable) as error:
+            return error.what
+
+    def _as_client(
+        self, authority: AuthorityMetadata, flow: Flow, ask: Callable[[ClientIdentity], DeviceLogin]
+    ) -> DeviceLogin:
+        """Ask as the client that we are there; where it has forgotten a registration, as one registered anew, once."""
+        try:
+            return ask(self.registrar.identify(authority, flow))
+        except OAuthRefused as error:
+            if error.oauth_error not in UNKNOWN_CLIENT or not self.registrar.forget(authority, flow):
+                raise
+        return ask(self.registrar.identify(authority, flow))
+
+    def _resources(self, named: Sequence[str] | None) -> tuple[str, ...]:
+        return (self.finder.resource,) if named is None else tuple(named)
+
+    def _key(self, authority: AuthorityMetadata) -> ProofKey | None:
+        """A key where both sides take part in DPoP (RFC 9449): a bound token is of no use to a thief."""
+        if self.finder.dpop and ALGORITHM in authority.dpop_signing_alg_values_supported:
+            return ProofKey.generate()
+        return None

@@ -1,0 +1,109 @@
+"""Who the agent is at one authority, and how it proves that at the token endpoint (RFC 6749 section 2.3)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import time
+from dataclasses import asdict, dataclass, field, fields
+from typing import Literal, Self
+from urllib.parse import quote_plus
+
+AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
+METHODS: tuple[AuthMethod, ...] = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
+"""`token_endpoint_auth_method` values that this client knows (RFC 7591 section 2, OpenID Connect Core section 9)."""
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_SECONDS = 60
+"""Life of a client assertion: it is used at once."""
+
+Source = Literal["pre-registered", "client ID metadata document", "dynamic registration"]
+
+
+@dataclass(frozen=True)
+class ClientIdentity:
+    """A client identifier and what proves it. `repr` hides the secrets.
+
+    Args:
+        client_id: as the authority knows it (RFC 6749 section 2.2); a URL for a client ID metadata document.
+        secret: the client secret, None for a public client.
+        private_key: a PEM private key for `private_key_jwt` (RFC 7523 section 2.2).
+        algorithm: of that key, e.g. "ES256".
+        method: how it authenticates at the token endpoint.
+        issuer: the only authority that this identity is shown to; None for an identifier that is no secret anywhere.
+        redirect_uri: the redirect URI that was registered, port and all; None where any loopback port will do.
+        source: where it comes from.
+    """
+
+    client_id: str
+    secret: str | None = field(default=None, repr=False)
+    private_key: str | None = field(default=None, repr=False)
+    algorithm: str = "ES256"
+    method: AuthMethod = "none"
+    issuer: str | None = None
+    redirect_uri: str | None = None
+    source: Source = "pre-registered"
+
+    def authenticate(self, form: list[tuple[str, str]], *, audience: str) -> tuple[list[tuple[str, str]], str | None]:
+        """The form with what proves the client, and an `Authorization` header's value where it goes there.
+
+        Args:
+            audience: the authority's issuer, for a client assertion (RFC 7523 section 3).
+        """
+        if self.method == "client_secret_basic" and self.secret is not None:
+            # Both halves are form-encoded first (RFC 6749 section 2.3.1).
+            pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret)}"
+            return form, f"Basic {base64.b64encode(pair.encode()).decode()}"
+        named = [*form, ("client_id", self.client_id)]
+        if self.method == "client_secret_post" and self.secret is not None:
+            return [*named, ("client_secret", self.secret)], None
+        if self.method == "private_key_jwt" and self.private_key is not None:
+            asserted = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", self._assertion(audience))]
+            return [*named, *asserted], None
+        return named, None
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown."""
+        return tuple(one for one in (self.secret, self.private_key) if one)
+
+    def to_json(self) -> str:
+        """For the store."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Back from the store.
+
+        Raises:
+            ValueError: it is not what `to_json` wrote.
+        """
+        given = json.loads(text)
+        try:
+            found = cls(**{f.name: given[f.name] for f in fields(cls) if f.name in given})
+        except TypeError as error:
+            raise ValueError(f"not a client identity: {error}") from None
+        if not isinstance(found.client_id, str) or not found.client_id or found.method not in METHODS:
+            raise ValueError("not a client identity")
+        return found
+
+    def _assertion(self, audience: str) -> str:
+        from joserfc import jwk, jwt
+
+        now = int(time.time())
+        claims = {
+            "iss": self.client_id,
+            "sub": self.client_id,
+            "aud": audience,
+            "iat": now,
+            "exp": now + ASSERTION_SECONDS,
+            "jti": secrets.token_urlsafe(16),
+        }
+        assert self.private_key is not None
+        kinds: dict[str, type[jwk.ECKey | jwk.RSAKey | jwk.OKPKey]] = {
+            "ES": jwk.ECKey,
+            "RS": jwk.RSAKey,
+            "PS": jwk.RSAKey,
+        }
+        key = kinds.get(self.algorithm[:2], jwk.OKPKey).import_key(self.private_key)
+        return jwt.encode({"alg": self.algorithm}, claims, key, algorithms=[self.algorithm])

@@ -1,0 +1,183 @@
+"""Who the agent is at an authority: registered by hand, by a document of its own, or now, by itself."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+from demo.client.connection import Connection
+from demo.client.device import GRANT as DEVICE_GRANT
+from demo.client.device import refused
+from demo.client.fetch import fetch
+from demo.client.oauth.identity import METHODS, AuthMethod, ClientIdentity
+from demo.client.origins import is_loopback, origin
+from demo.client.refusal import OAuthRefused
+from demo.client.safe_text import safe_text
+from demo.client.store import Store
+from demo.evidence import AuthorityMetadata
+
+Flow = Literal["device", "browser"]
+GRANTS: dict[Flow, tuple[str, ...]] = {
+    "device": (DEVICE_GRANT, "refresh_token"),
+    "browser": ("authorization_code", "refresh_token"),
+}
+"""What each flow must have been registered for: an authority refuses a client the grants it did not name (RFC 7591)."""
+
+
+class Registrar:
+    """Finds out who the agent is, in the order of MCP 2026-07-28 (authorization, client registration approaches).
+
+    Args:
+        connection: registrations go over it.
+        shelf: what was registered is kept here, under the authority's issuer, and shown to no other.
+        slot: the agent's name in the store.
+        name: its name, for the human at the consent page.
+        known: who it is where it was registered by hand; with an `issuer`, at that authority only.
+        metadata_url: where our client ID metadata document is hosted, None where it is not.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        shelf: Store,
+        *,
+        slot: str,
+        name: str,
+        known: ClientIdentity | None,
+        metadata_url: str | None,
+    ) -> None:
+        self._connection = connection
+        self._shelf = shelf
+        self._slot = slot
+        self._name = name
+        self._known = known
+        self._metadata_url = metadata_url
+        if known is not None and known.secrets() and known.issuer is None:
+            raise ValueError("an identity with a secret names the issuer that may see it")
+
+    def identify(self, authority: AuthorityMetadata, flow: Flow, *, redirect_uri: str | None = None) -> ClientIdentity:
+        """The identity for a flow at an authority; registered now where it has none yet.
+
+        Args:
+            redirect_uri: for a registration, where the browser will come back to.
+
+        Raises:
+            OAuthRefused: there is no way to become a client there, or it refuses the registration.
+            ServerUnreachable: it does not answer.
+        """
+        known = self._known
+        if known is not None and (known.issuer is None or known.issuer == authority.issuer):
+            self._connection.recorder.guard(*known.secrets())
+            return known
+        if authority.client_id_metadata_documents and self._usable_document():
+            return ClientIdentity(self._metadata_url or "", source="client ID metadata document")
+        if (registered := self.registered(authority, flow)) is not None:
+            return registered
+        if authority.registration_endpoint is None:
+            raise self._no_way(authority)
+        return self._register(authority, flow, redirect_uri)
+
+    def forget(self, authority: AuthorityMetadata, flow: Flow) -> bool:
+        """Forget a registration that the authority no longer knows; whether there was one."""
+        shelf = self._shelf.at(authority.issuer)
+        slot = f"client {self._slot} {flow}"
+        there = shelf.kept(slot) is not None
+        shelf.delete(slot)
+        return there
+
+    def _usable_document(self) -> bool:
+        where = origin(self._metadata_url or "")
+        if where is None:
+            return False
+        # An authority elsewhere cannot fetch a document from this machine.
+        home = origin(self._connection.server)
+        return not is_loopback(where[1]) or (home is not None and is_loopback(home[1]))
+
+    def registered(self, authority: AuthorityMetadata, flow: Flow) -> ClientIdentity | None:
+        """The registration kept for a flow at an authority, None where there is none."""
+        text = self._shelf.at(authority.issuer).kept(f"client {self._slot} {flow}")
+        if text is None:
+            return None
+        try:
+            found = ClientIdentity.from_json(text)
+        except ValueError:
+            return None
+        if found.issuer != authority.issuer:
+            return None
+        self._connection.recorder.guard(*found.secrets())
+        return found
+
+    def _register(self, authority: AuthorityMetadata, flow: Flow, redirect_uri: str | None) -> ClientIdentity:
+        endpoint = authority.registration_endpoint
+        assert endpoint is not None
+        asked: dict[str, Any] = {
+            "client_name": self._name,
+            "application_type": "native",
+            "grant_types": list(GRANTS[flow]),
+            "response_types": ["code"] if flow == "browser" else [],
+            "token_endpoint_auth_method": _method(authority),
+        }
+        if redirect_uri is not None:
+            asked["redirect_uris"] = [redirect_uri]
+        answer = self._connection.http(
+            lambda http: fetch(http, "POST", endpoint, server=self._connection.endpoint(), body=asked)
+        )
+        if answer.status not in (200, 201) or answer.json is None:
+            raise refused(
+                answer,
+                f"the authority {authority.issuer} does not register this client",
+                "register it by hand there, and name it in demo.toml: [client] id = ...",
+            )
+        identity = _read_registration(answer.json, authority.issuer, asked["token_endpoint_auth_method"], redirect_uri)
+        self._connection.recorder.guard(*identity.secrets())
+        self._shelf.at(authority.issuer).keep(f"client {self._slot} {flow}", identity.to_json())
+        return identity
+
+    def _no_way(self, authority: AuthorityMetadata) -> OAuthRefused:
+        documents = "no client ID metadata documents"
+        if authority.client_id_metadata_documents:
+            documents = "client ID metadata documents, but ours is not hosted where it can be fetched"
+        elsewhere = ""
+        if self._known is not None:
+            elsewhere = f"; the client in demo.toml is for {self._known.issuer} and is not shown to it"
+        return OAuthRefused(
+            f"this agent is no client of {authority.issuer}",
+            oauth_error="unsupported",
+            why=f"it offers {documents} and no dynamic registration (RFC 7591){elsewhere}",
+            do="register the agent there by hand, and name it in demo.toml: [client] id = ... and issuer = ...",
+        )
+
+
+def _method(authority: AuthorityMetadata) -> AuthMethod:
+    """What a native client asks for: no secret where that is possible (RFC 8252 section 8.4)."""
+    offered = authority.token_endpoint_auth_methods_supported
+    if not offered or "none" in offered:
+        return "none"
+    return "client_secret_post" if "client_secret_basic" not in offered else "client_secret_basic"
+
+
+def _read_registration(
+    given: dict[str, Any], issuer: str, asked: AuthMethod, redirect_uri: str | None
+) -> ClientIdentity:
+    client_id, secret = given.get("client_id"), given.get("client_secret")
+    method = given.get("token_endpoint_auth_method", asked)
+    if not isinstance(client_id, str) or not client_id:
+        raise _unusable("it names no client_id (RFC 7591 section 3.2.1)")
+    if method not in METHODS or method == "private_key_jwt":
+        raise _unusable(f"it wants {safe_text(str(method), one_line=True)}, which was not asked for")
+    has_secret = isinstance(secret, str) and bool(secret)
+    if method != "none" and not has_secret:
+        raise _unusable(f"it wants {method} and gives no client_secret")
+    return ClientIdentity(
+        client_id,
+        secret=secret if method != "none" else None,
+        method=cast(AuthMethod, method),
+        issuer=issuer,
+        redirect_uri=redirect_uri,
+        source="dynamic registration",
+    )
+
+
+def _unusable(why: str) -> OAuthRefused:
+    return OAuthRefused(
+        "the authority's registration cannot be used", oauth_error="unsupported", why=why, do="check --server"
+    )
