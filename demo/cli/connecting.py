@@ -108,9 +108,7 @@ def _name(given: str | None, settings: Settings, url: str) -> str:
 
     if given is not None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", given):
-            raise UsageError(
-                f"{given!r} is no name for a server", do="use letters, digits, - and _, a letter or digit first"
-            )
+            raise UsageError(f"{given!r} is no name for a server", do="letters, digits, - and _; no sign first")
         return given
     if settings.server is None:
         return "conference-shop"
