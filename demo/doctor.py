@@ -13,6 +13,7 @@ from typing import Literal
 
 from demo import local
 from demo.errors import DemoError
+from demo.evidence import Capability
 from demo.settings import Settings
 
 Mark = Literal["ok", "warn", "bad", "skip"]
@@ -115,6 +116,8 @@ def _wire(settings: Settings, base: str) -> list[Finding]:
         challenge = outcome.challenge
         if outcome.status == 401:
             return f"401 without a token, in {1000 * (time.monotonic() - started):.0f} ms"
+        if outcome.status == 200:
+            raise _Unguarded
         raise DemoError(f"HTTP {outcome.status} without a token", do="a protected MCP server answers 401")
 
     def discover() -> str:
@@ -125,16 +128,50 @@ def _wire(settings: Settings, base: str) -> list[Finding]:
             raise DemoError(problem, do="do not log in there")
         if found.authority is None:
             raise DemoError("no authorization server metadata", do="publish RFC 9728 and RFC 8414 documents")
-        flow = "device flow" if found.authority.device_authorization_endpoint else "no device flow"
+        if found.authority.device_authorization_endpoint:
+            flow = "device login"
+        elif found.authority.authorization_endpoint:
+            flow = "browser login"
+        else:
+            raise DemoError(f"{found.authority.issuer} offers no login", do="see what it offers below")
         return f"{found.authority.issuer}, {flow}"
 
-    findings.append(_tried("challenge", ask))
+    try:
+        findings.append(_tried("challenge", ask))
+    except _Unguarded:
+        fix = "nothing, if that is meant: beats that need authority are skipped there"
+        findings.append(Finding("warn", "challenge", "it lists its tools to anybody: no auth", fix))
     if challenge is None:
         findings.append(Finding("skip", "authority", "no challenge to follow"))
     else:
         findings.append(_tried("authority", discover))
     findings.append(_clock(agent.skew))
     return findings
+
+
+class _Unguarded(Exception):
+    """The server answers who has no token."""
+
+
+def capabilities(settings: Settings) -> tuple[Capability, ...]:
+    """What the server that `examine` looked at supports, by standard. Nothing is changed there.
+
+    Empty where no local server runs.
+
+    Raises:
+        UsageError: the server's URL is none.
+    """
+    from demo.client.agent import Agent
+    from demo.client.capabilities import survey, table
+    from demo.client.store import TokenStore
+    from demo.settings.tools import VERBS
+
+    running = local.find(settings.state) if settings.local else None
+    base = settings.server or (running.base_url if running else None)
+    if base is None:
+        return ()
+    agent = Agent(base, store=TokenStore.open(settings.state, server=base), timeout=10.0)
+    return table(survey(agent), {verb: settings.tools.name(verb) for verb in VERBS})
 
 
 def _clock(skew: float | None) -> Finding:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.errors import ENVIRONMENT, OK
+
+REPORT_ROWS = 1000
+"""More rows than `demo doctor` ever has to tell of a server."""
 
 _METADATA = "/.well-known/oauth-authorization-server"
 
@@ -32,6 +36,7 @@ def serve(
         from demo.bridge.stdio import serve as bridge
         from demo.cli.connecting import login_command
 
+        settings = settings if port is None else replace(settings, port=port)
         bridge(cast_for(settings).agent(), login=login_command(settings), quiet=settings.quiet)
         return OK
     from demo import server
@@ -64,17 +69,30 @@ def stop(context: typer.Context) -> int:
 
 
 def doctor(context: typer.Context) -> int:
-    """Preflight: Python, terminal, port, clock, keyring, server, authority; one line each, with the fix."""
+    """Preflight: Python, terminal, port, clock, keyring, server, authority; and what the server can do, by standard."""
     settings = settings_of(context)
-    from demo.doctor import examine
+    from demo.doctor import capabilities, examine
 
     findings = examine(settings)
+    supported = capabilities(settings)
     bad = [finding for finding in findings if finding.mark == "bad"]
     if settings.json:
-        say_json({"schema": 1, "ok": not bad, "findings": [finding.__dict__ for finding in findings]})
+        say_json(
+            {
+                "schema": 1,
+                "ok": not bad,
+                "findings": [finding.__dict__ for finding in findings],
+                "capabilities": [capability.to_dict() for capability in supported],
+            }
+        )
     else:
         from demo import panels
 
+        console = console_for(settings)
+        if supported and not settings.quiet:
+            # A report to scroll through; whether the stage is ready stands last, where the eye is.
+            console.print(panels.capabilities(supported).within(REPORT_ROWS))
+            console.print()
         rows = [(finding.mark, finding.name, finding.detail, finding.fix) for finding in findings]
-        console_for(settings).print(panels.checklist(rows))
+        console.print(panels.checklist(rows))
     return ENVIRONMENT if bad else OK

@@ -1,0 +1,71 @@
+"""What of the talk's shop a server has: its tools, their scopes, its word on decisions, its audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from demo.client.capabilities.survey import Survey
+from demo.client.safe_text import safe_text
+from demo.evidence import Capability
+
+if TYPE_CHECKING:
+    from demo.client.outcome import ToolsOutcome
+
+
+def rows(seen: Survey, verbs: Mapping[str, str]) -> list[Capability]:
+    """Which of the shop's tools there are, and whether the server tells scopes, decisions and an audit trail."""
+    return [*_tools(seen, verbs), _decisions(seen), _audit(seen)]
+
+
+def _tools(seen: Survey, verbs: Mapping[str, str]) -> list[Capability]:
+    listed = seen.tools
+    rows: list[Capability] = []
+    if listed is None:
+        asked, why = f"POST {seen.endpoint} tools/list", _unlisted(seen)
+        rows += [Capability("the shop", f"tool {verb}", None, asked, why) for verb in verbs]
+        rows.append(Capability("the shop", "which scope each tool takes", None, asked, why))
+    else:
+        asked = _asked_tools(listed)
+        names = {tool.name for tool in listed.tools}
+        for verb, name in verbs.items():
+            what = f"tool {verb}" if name == verb else f"tool {verb}, here {name}"
+            says = f"200, {'lists' if name in names else 'does not list'} {name}"
+            rows.append(Capability("the shop", safe_text(what, one_line=True), name in names, asked, says))
+        scoped = [tool.name for tool in listed.tools if tool.scope]
+        told = f"200, demo/scope at {len(scoped)} of {len(listed.tools)} tools"
+        # A server may well keep tools apart by scope and not say so in its list: MCP has no field for it.
+        rows.append(Capability("the shop", "which scope each tool takes", True if scoped else None, asked, told))
+    return rows
+
+
+def _decisions(seen: Survey) -> Capability:
+    told = seen.tells_decisions
+    supported = True if told else None if seen.knock is None else False
+    says = "Demo-Audit-Id and demo/decision" if told else "neither Demo-Audit-Id nor demo/decision"
+    says = says if seen.knock is not None else seen.failure("endpoint")
+    return Capability("the shop", "says what its gates decided", supported, f"POST {seen.endpoint} tools/list", says)
+
+
+def _unlisted(seen: Survey) -> str:
+    if seen.knock is None:
+        return seen.failure("endpoint")
+    return f"{seen.knock.status} without a token; log in first (demo login)"
+
+
+def _asked_tools(listed: ToolsOutcome) -> str:
+    last = listed.exchanges[-1] if listed.exchanges else None
+    return f"POST {last.url} tools/list" if last is not None else "tools/list"
+
+
+def _audit(seen: Survey) -> Capability:
+    base = "/".join(seen.endpoint.split("/", 3)[:3])
+    request = f"GET {base}/audit, no token"
+    answer = seen.audit
+    what = "an audit trail to read"
+    if answer is None:
+        return Capability("the shop", what, None, request, seen.failure("audit"))
+    ours = bool(answer.headers.get("demo-audit-id"))
+    supported = True if ours and answer.status in (200, 401, 403) else False if answer.status in (404, 405) else None
+    says = f"{answer.status}, Demo-Audit-Id" if ours else f"{answer.status}"
+    return Capability("the shop", what, supported, request, says)

@@ -1,0 +1,165 @@
+"""A look at a server and its authority that changes nothing: what they publish, how they answer a stranger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from demo.client.capabilities.revisions import Asked, ask_revisions
+from demo.client.fetch import Answer, fetch
+from demo.client.origins import is_loopback, origin
+from demo.errors import DemoError
+from demo.evidence import AuthorityMetadata, Challenge, Exchange, ResourceMetadata
+
+if TYPE_CHECKING:
+    from demo.client.agent import Agent
+    from demo.client.outcome import ToolsOutcome
+    from demo.client.tokens import Secret
+
+T = TypeVar("T")
+
+OURS = "machine-identity-demo"
+"""What the bundled server calls itself at `/health` (docs/wire.md)."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen. Where something is None it was not seen; `failures` says why, by what was asked."""
+
+    endpoint: str
+    knock: ToolsOutcome | None = None
+    """`tools/list` at the endpoint without a token."""
+    open_door: ToolsOutcome | None = None
+    """`tools/list` at the door that is meant to have no auth, where that is another URL than the endpoint."""
+    listed: ToolsOutcome | None = None
+    """`tools/list` with the stored token, where one is stored and has not expired."""
+    challenge: Challenge | None = None
+    """What the endpoint's refusal says; without a refusal an empty one. Followed as far as there is metadata."""
+    health: dict[str, Any] | None = None
+    audit: Answer | None = None
+    jwks: Answer | None = None
+    token: Secret | None = None
+    revisions: tuple[Asked, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def resource(self) -> ResourceMetadata | None:
+        """The protected resource metadata (RFC 9728)."""
+        return self.challenge.resource if self.challenge else None
+
+    @property
+    def authority(self) -> AuthorityMetadata | None:
+        """The authorization server metadata (RFC 8414 or OpenID Connect discovery)."""
+        return self.challenge.authority if self.challenge else None
+
+    @property
+    def asks_for_token(self) -> bool | None:
+        """Whether the endpoint refuses who comes without a token; None where it says neither yes nor no."""
+        status = self.knock.status if self.knock else None
+        return True if status == 401 else False if status == 200 else None
+
+    @property
+    def tells_decisions(self) -> bool:
+        """Whether its answers say what its gates decided, as the shop's do (docs/wire.md)."""
+        seen = (self.knock, self.open_door, self.listed)
+        return any(
+            one is not None
+            and (one.decision is not None or any(exchange.header("Demo-Audit-Id") for exchange in one.exchanges))
+            for one in seen
+        )
+
+    @property
+    def ours(self) -> bool:
+        """Whether this is the bundled server, shop and authority in one, on this machine."""
+        here = origin(self.endpoint)
+        authority = self.authority
+        return (
+            (self.health or {}).get("name") == OURS
+            and here is not None
+            and is_loopback(here[1])
+            and authority is not None
+            and authority.problem is None
+            and origin(authority.issuer) == here
+        )
+
+    @property
+    def tools(self) -> ToolsOutcome | None:
+        """The tools as they were seen: with the token, else at the endpoint itself, else at the open door."""
+        seen = (self.listed, self.knock, self.open_door)
+        return next((one for one in seen if one is not None and one.status == 200), None)
+
+    def failure(self, what: str) -> str:
+        """Why `what` was not seen; empty where it was."""
+        return dict(self.failures).get(what, "")
+
+
+def survey(agent: Agent, *, revisions: bool = True) -> Survey:
+    """Look at the agent's server. Each look is bounded by the agent's timeout, and a look that fails is noted.
+
+    Nothing is registered, no tool is called, no token is renewed: the requests are `tools/list`, GETs of published
+    documents and, with `revisions`, the first message of each revision of MCP.
+    """
+    looking = _Looking(agent)
+    before = len(agent.recorder.exchanges)
+    knock = looking.at("endpoint", lambda: agent.tools(token="none"))
+    door = None
+    if agent.endpoint("open") != agent.endpoint():
+        door = looking.at("open door", lambda: agent.tools(door="open", token="none"))
+    stored = agent.stored()
+    token = stored.secret if stored is not None and stored.expires_at > time.time() else None
+    listed = looking.at("tools", lambda: agent.tools(token=token)) if token is not None else None
+    challenge = knock.challenge if knock is not None else None
+    if knock is not None:
+        found = challenge or Challenge(knock.status or 0, "", ())
+        challenge = looking.at("metadata", lambda: agent.discover(found)) or found
+    base = "{0.scheme}://{0.netloc}".format(urlsplit(agent.endpoint()))
+    health = looking.fetch("health", f"{base}/health")
+    audit = looking.fetch("audit", f"{base}/audit?limit=1")
+    authority = challenge.authority if challenge else None
+    uri = authority.jwks_uri if authority and authority.problem is None else None
+    jwks = looking.fetch("jwks", uri) if uri else None
+    asked: tuple[Asked, ...] = ()
+    if revisions and knock is not None:
+        shut = knock.status != 200 and token is None and door is not None and door.status == 200
+        url = agent.endpoint("open" if shut else "protected")
+        raw = token.value if token is not None and not shut else None
+        asked = looking.at("revisions", lambda: agent.http(lambda http: ask_revisions(http, url, raw))) or ()
+    return Survey(
+        endpoint=agent.endpoint(),
+        knock=knock,
+        open_door=door,
+        listed=listed,
+        challenge=challenge,
+        health=health.json if health is not None and health.status == 200 else None,
+        audit=audit,
+        jwks=jwks,
+        token=token,
+        revisions=asked,
+        exchanges=tuple(agent.recorder.exchanges[before:]),
+        failures=tuple(looking.failures),
+    )
+
+
+class _Looking:
+    """Looks, and notes what could not be seen."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self.failures: list[tuple[str, str]] = []
+
+    def at(self, what: str, look: Callable[[], T]) -> T | None:
+        """What `look` sees, None where it cannot; only what is the wire's fault is forgiven."""
+        try:
+            return look()
+        except DemoError as error:
+            self.failures.append((what, f"{error.what}: {error.why}" if error.why else error.what))
+            return None
+
+    def fetch(self, what: str, url: str) -> Answer | None:
+        """A GET without a token, None where no answer came."""
+        server = self._agent.endpoint()
+        return self.at(what, lambda: self._agent.http(lambda http: fetch(http, "GET", url, server=server)))
