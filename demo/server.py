@@ -122,13 +122,24 @@ def create_app(base_url: str, database: Path, *, instance: str = "", clock: Call
         about = {"name": NAME, "version": __version__, "instance": instance, "world": world, "pid": os.getpid()}
         return JSONResponse(about, headers={"Cache-Control": "no-store"})
 
+    async def client_metadata(_: Request) -> JSONResponse:
+        return JSONResponse(client_document(base_url), headers={"Cache-Control": "max-age=300"})
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with shop.lifespan():
             yield
 
-    app = Starlette(routes=[Route("/health", health), *authority, *shop.routes], lifespan=lifespan)
+    ours = [Route("/health", health), Route("/client.json", client_metadata)]
+    app = Starlette(routes=[*ours, *authority, *shop.routes], lifespan=lifespan)
     return Guard(app, origins_of(base_url))
+
+
+def client_document(base_url: str) -> dict[str, object]:
+    """The bundled agent's client ID metadata document (MCP 2026-07-28) under this server's name: the shipped
+    `demo/client_metadata.json`, which anybody may host elsewhere, with its own URL as `client_id`."""
+    shipped: dict[str, object] = json.loads((Path(__file__).parent / "client_metadata.json").read_text("utf-8"))
+    return shipped | {"client_id": f"{base_url}/client.json"}
 
 
 def _settle_world(database: Path) -> tuple[str, str]:

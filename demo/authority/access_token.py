@@ -43,10 +43,13 @@ def read_access_token(authority: Authority, token: str) -> dict[str, Any] | None
     return claims if claims is not None and claims.get("iss") == authority.issuer else None
 
 
-def sign_id_token(authority: Authority, session: Session, account: Account) -> str:
-    """What the client may know of the human who signed in (OpenID Connect Core section 2); never good at a resource."""
+def sign_id_token(authority: Authority, session: Session, account: Account, nonce: str | None = None) -> str:
+    """What the client may know of the human who signed in (OpenID Connect Core section 2); never good at a resource.
+
+    The `nonce` is the authorization request's, by which the client knows the token for an answer to it.
+    """
     now = int(authority.now())
-    claims = {
+    claims: dict[str, Any] = {
         "iss": authority.issuer,
         "sub": account.sub,
         "aud": session.client_id,
@@ -57,4 +60,6 @@ def sign_id_token(authority: Authority, session: Session, account: Account) -> s
         "name": account.name,
         "email": account.email,
     }
+    if nonce is not None:
+        claims["nonce"] = nonce
     return authority.key.sign(claims, typ="JWT")

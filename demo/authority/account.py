@@ -91,12 +91,13 @@ def account_routes(authority: Authority) -> list[Route]:
 
 def _describe(authority: Authority, connection: sqlite3.Connection, session: Session) -> dict[str, Any]:
     revoked = standing(connection, session)
+    client = authority.client(session.client_id)
     return {
         "id": session.id,
         "consent": session.consent_id,
         "agent": session.agent_id,
         "client": session.client_id,
-        "client_name": authority.clients[session.client_id].name,
+        "client_name": session.client_id if client is None else client.name,
         "scopes": list(session.scope),
         "created_at": session.created_at,
         "revoked_at": None if revoked is None else revoked.at,

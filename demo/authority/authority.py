@@ -5,11 +5,11 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from . import AuthorityConfig
-from .clients import Client, registered_clients
+from .client_records import find_client
+from .clients import Client, known_clients
 from .keys import SigningKey
+from .redirect_uris import LOOPBACK_HOSTS
 from .store import Store
-
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Authority:
@@ -21,7 +21,7 @@ class Authority:
 
     def __init__(self, config: AuthorityConfig) -> None:
         origin = urlsplit(config.issuer)
-        if origin.scheme != "https" and not (origin.scheme == "http" and origin.hostname in LOOPBACK):
+        if origin.scheme != "https" and not (origin.scheme == "http" and origin.hostname in LOOPBACK_HOSTS):
             raise ValueError(f"an issuer is https, or http on loopback (RFC 8414 section 2): {config.issuer}")
         if config.issuer.endswith("/"):
             raise ValueError(f"an issuer has no trailing slash here: {config.issuer}")
@@ -29,11 +29,24 @@ class Authority:
         self.issuer = config.issuer
         self.store = Store(config.database)
         self.key = SigningKey.load(self.store, config.clock)
-        self.clients: dict[str, Client] = registered_clients(config.resource_server)
+        self._known = known_clients(config.resource_server)
 
     def now(self) -> float:
         """The time by this authority's clock, in POSIX seconds."""
         return self.config.clock()
+
+    def client(self, client_id: str) -> Client | None:
+        """The client with this id, known beforehand or by itself, or None. What its document said last counts."""
+        known = self._known.get(client_id)
+        if known is not None:
+            return known
+        with self.store.transaction(write=False) as connection:
+            return find_client(connection, client_id)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether this authority is one of a single machine, in the clear."""
+        return self.issuer.startswith("http:")
 
     @property
     def account_resource(self) -> str:

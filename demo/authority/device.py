@@ -6,12 +6,20 @@ import secrets
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidGrantError, InvalidScopeError, OAuth2Error
+from authlib.oauth2.rfc6749 import (
+    AccessDeniedError,
+    InvalidGrantError,
+    InvalidScopeError,
+    OAuth2Error,
+    UnauthorizedClientError,
+)
 from authlib.oauth2.rfc8628 import DeviceAuthorizationEndpoint as AuthlibDeviceAuthorizationEndpoint
 from authlib.oauth2.rfc8628 import DeviceCodeGrant as AuthlibDeviceCodeGrant
 
 from .accounts import Account, account_by_sub
 from .authorization_details import spending_details
+from .client_metadata import AUTH_METHODS
+from .clients import Client
 from .device_requests import (
     DeviceRequest,
     find_request,
@@ -45,7 +53,7 @@ JITTER_SECONDS = 0.1
 class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: ignore[misc]  # Authlib ships no types
     """Answers a device with a pair of codes, once all it asks for is known to be possible."""
 
-    CLIENT_AUTH_METHODS = ("none",)
+    CLIENT_AUTH_METHODS = AUTH_METHODS
 
     def __init__(self, server: OAuthServer) -> None:
         super().__init__(server)
@@ -57,9 +65,12 @@ class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: 
         """As Authlib, with RFC 8707 resources and RFC 9396 authorization details.
 
         Raises:
+            UnauthorizedClientError: the client did not register this grant.
             InvalidScopeError, InvalidTargetError, InvalidAuthorizationDetailsError: each from its own RFC.
         """
         self.authenticate_client(request)
+        if not request.client.check_grant_type(DeviceCodeGrant.GRANT_TYPE):
+            raise UnauthorizedClientError("this client did not register the device code grant")
         request.refuse_repeated(but=("resource",))
         # RFC 6749 section 3.3 lets us choose between a default and an error: a default would be granted unasked.
         if not request.form.get("scope"):
@@ -109,7 +120,13 @@ class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: 
 class DeviceCodeGrant(IssuesTokens, AuthlibDeviceCodeGrant):  # type: ignore[misc]  # Authlib ships no types
     """Redeems a device code, once, for the client that asked for it."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ("none",)
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+
+    def authenticate_token_endpoint_client(self) -> Client:
+        """As Authlib, which sets the request's client only after the code was looked up."""
+        self.request.client = super().authenticate_token_endpoint_client()
+        client: Client = self.request.client
+        return client
 
     def query_device_credential(self, device_code: str) -> DeviceRequest:
         """The request behind `device_code`.
@@ -122,7 +139,7 @@ class DeviceCodeGrant(IssuesTokens, AuthlibDeviceCodeGrant):  # type: ignore[mis
             found = find_request(connection, "device_code", device_code, authority.now())
         if found is None:
             raise InvalidGrantError("the device code is unknown")
-        if found.client_id != self.request.payload.client_id:
+        if found.client_id != self.request.client.client_id:
             raise InvalidGrantError("the device code belongs to another client")
         if found.redeemed_at is not None:
             raise InvalidGrantError("the device code was used before")

@@ -4,39 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
-from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from .authority import Authority
 from .authorization_details import SHOP_SPENDING
+from .client_metadata import AUTH_METHODS, GRANT_TYPES
 from .keys import ALGORITHM
 from .scopes import SCOPES
 
 
 def metadata(authority: Authority) -> dict[str, Any]:
-    """The metadata document. It promises nothing that is not there, so it names no authorization endpoint."""
+    """The metadata document. It promises nothing that is not there."""
     issuer = authority.issuer
     return {
         "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth2/authorize",
         "token_endpoint": f"{issuer}/oauth2/token",
         "device_authorization_endpoint": f"{issuer}/oauth2/device_authorization",
+        "registration_endpoint": f"{issuer}/oauth2/register",
         "jwks_uri": f"{issuer}/oauth2/jwks",
         "revocation_endpoint": f"{issuer}/oauth2/revoke",
         "introspection_endpoint": f"{issuer}/oauth2/introspect",
         "userinfo_endpoint": authority.userinfo_resource,
         "scopes_supported": list(SCOPES),
-        "response_types_supported": [],  # required, and there is no authorization endpoint to have any
-        "grant_types_supported": [DEVICE_CODE_GRANT_TYPE, "refresh_token"],
-        "token_endpoint_auth_methods_supported": ["none"],
-        "revocation_endpoint_auth_methods_supported": ["none"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(GRANT_TYPES),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
+        "client_id_metadata_document_supported": True,
+        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
         "authorization_details_types_supported": [SHOP_SPENDING],  # RFC 9396 section 10
         "protected_resources": list(authority.config.resources),  # RFC 9728 section 4
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
-        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "name", "email"],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "name", "email"],
     }
 
 

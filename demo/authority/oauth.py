@@ -1,31 +1,38 @@
-"""Authlib's framework-agnostic server behind Starlette routes: token, device authorization, revoke, introspect."""
+"""Authlib's framework-agnostic server behind Starlette routes: token, device authorization, revoke, introspect.
+
+The authorization endpoint, which a human's browser visits, is among the pages (`pages/authorize.py`)."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from authlib.common.urls import add_params_to_uri
 from authlib.oauth2 import AuthorizationServer, OAuth2Error
-from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, InvalidScopeError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from .authority import Authority
+from .authorization_code import S256, AuthorizationCodeGrant
+from .client_documents import ClientDocuments
 from .clients import Client
 from .device import DeviceAuthorizationEndpoint, DeviceCodeGrant
+from .document_fetch import DocumentRefused
 from .introspection import IntrospectionEndpoint
 from .refresh import RefreshTokenGrant
-from .requests import FormRequest, FormUnreadable, read_form
+from .requests import FormRequest, FormUnreadable, read_form, visitor
 from .revocation import RevocationEndpoint
 from .scopes import SCOPES
 
 # Authlib writes whole tokens into its debug log.
 logging.getLogger("authlib").setLevel(logging.INFO)
 
-GRANTS = (DeviceCodeGrant, RefreshTokenGrant)
+GRANTS = (DeviceCodeGrant, AuthorizationCodeGrant, RefreshTokenGrant)
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships no types
@@ -34,22 +41,43 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships n
     def __init__(self, authority: Authority) -> None:
         super().__init__(scopes_supported=list(SCOPES))
         self.authority = authority
+        self.documents = ClientDocuments(authority)
         for grant in GRANTS:
-            self.register_grant(grant)
+            self.register_grant(grant, [S256()] if grant is AuthorizationCodeGrant else None)
         for endpoint in (DeviceAuthorizationEndpoint, RevocationEndpoint, IntrospectionEndpoint):
             self.register_endpoint(endpoint)
 
     def query_client(self, client_id: str) -> Client | None:
-        """The registered client, or None."""
-        return self.authority.clients.get(client_id)
+        """The client, or None."""
+        return self.authority.client(client_id)
 
     def create_oauth2_request(self, request: FormRequest) -> FormRequest:
         """The request itself: the routes make it, because reading a body is asynchronous and Authlib is not."""
         return request
 
+    def authenticate_client(self, request: FormRequest, methods: Sequence[str], endpoint: str = "token") -> Client:
+        """The client of a request, by the one method that it registered.
+
+        Raises:
+            InvalidClientError: it is unknown, its credentials are missing, wrong, or cannot be read.
+        """
+        try:
+            client: Client = super().authenticate_client(request, methods, endpoint)
+        except ValueError as error:  # credentials that are not base64 of UTF-8
+            raise InvalidClientError("the client's credentials cannot be read", status_code=401) from error
+        return client
+
     def handle_response(self, status: int, body: dict[str, Any], headers: list[tuple[str, str]]) -> Response:
-        """A JSON response that nobody keeps (RFC 6749 section 5.1)."""
-        return JSONResponse(body, status, {**dict(headers), "Cache-Control": "no-store", "Pragma": "no-cache"})
+        """A JSON response that nobody keeps (RFC 6749 section 5.1), or a browser on its way back to the client.
+
+        Who goes back says from whom it comes, with a code and with an error alike (RFC 9207 section 2). By 303, so
+        that no browser posts our form to the client (RFC 9700 section 4.12).
+        """
+        location = dict(headers).get("Location")
+        if location is None:
+            return JSONResponse(body, status, {**dict(headers), **NO_STORE})
+        back = add_params_to_uri(location, [("iss", self.authority.issuer)])
+        return RedirectResponse(back, 303, {**NO_STORE, "Referrer-Policy": "no-referrer"})
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         """Nobody listens."""
@@ -93,24 +121,30 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships n
         return response
 
 
-def oauth_routes(authority: Authority) -> list[Route]:
-    """The routes of the OAuth endpoints."""
-    server = OAuthServer(authority)
+def oauth_routes(server: OAuthServer) -> list[Route]:
+    """The routes of the OAuth endpoints that clients call."""
+    authority = server.authority
 
-    def route(path: str, answer: Callable[[FormRequest], Response]) -> Route:
+    def route(path: str, answer: Callable[[FormRequest], Response], *, fetches: bool = False) -> Route:
         async def endpoint(request: Request) -> Response:
             try:
                 fields = await read_form(request)
             except FormUnreadable as error:
                 return server.refused(None, InvalidRequestError(str(error)))
             form = FormRequest(authority.issuer + path, fields, request.headers)
+            if fetches:
+                try:
+                    await server.documents.ensure(form.form.get("client_id", ""), visitor(request))
+                except DocumentRefused as refused:
+                    return server.refused(form, InvalidClientError(f"the client's metadata document: {refused}"))
             return await run_in_threadpool(answer, form)
 
         return Route(path, endpoint, methods=["POST"])
 
+    device_authorization = DeviceAuthorizationEndpoint.ENDPOINT_NAME
     return [
         route("/oauth2/token", server.token),
-        route("/oauth2/device_authorization", server.endpoint(DeviceAuthorizationEndpoint.ENDPOINT_NAME)),
+        route("/oauth2/device_authorization", server.endpoint(device_authorization), fetches=True),
         route("/oauth2/revoke", server.endpoint(RevocationEndpoint.ENDPOINT_NAME)),
         route("/oauth2/introspect", server.endpoint(IntrospectionEndpoint.ENDPOINT_NAME)),
     ]

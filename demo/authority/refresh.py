@@ -6,6 +6,7 @@ from authlib.oauth2.rfc6749 import InvalidGrantError
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshTokenGrant
 
 from .accounts import Account, account_by_sub
+from .client_metadata import AUTH_METHODS
 from .refresh_tokens import GRACE_SECONDS, RefreshToken, find_refresh_token, mark_used
 from .standing import revoke_session, standing
 from .token import IssuesTokens
@@ -14,7 +15,7 @@ from .token import IssuesTokens
 class RefreshTokenGrant(IssuesTokens, AuthlibRefreshTokenGrant):  # type: ignore[misc]  # Authlib ships no types
     """Each refresh token works once; the same client may repeat it for 10 s, anybody later ends the session."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ("none",)
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
     INCLUDE_NEW_REFRESH_TOKEN = True
 
     def validate_token_request(self) -> None:
@@ -36,7 +37,7 @@ class RefreshTokenGrant(IssuesTokens, AuthlibRefreshTokenGrant):  # type: ignore
             if token is None or now >= token.expires_at:
                 raise InvalidGrantError("the refresh token is unknown or has expired; log in again")
             # Before anything else is looked at, so that a stranger with a stolen token can learn and change nothing.
-            if token.client_id != self.request.payload.client_id:
+            if token.client_id != self.request.client.client_id:
                 raise InvalidGrantError("the refresh token belongs to another client")
             if token.used_at is not None and now - token.used_at > GRACE_SECONDS:
                 revoke_session(connection, token.session.id, kind="reuse", by=token.client_id, now=now)

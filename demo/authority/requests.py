@@ -20,6 +20,11 @@ class FormUnreadable(ValueError):
     """The body is not a form that we read; the message says why, in ASCII."""
 
 
+def visitor(request: Request) -> str:
+    """The network address that a request comes from, by which its rate is counted."""
+    return request.client.host if request.client else ""
+
+
 async def read_form(request: Request) -> dict[str, list[str]]:
     """The fields of an `application/x-www-form-urlencoded` body, those without a value left out (section 3.1).
 
@@ -29,16 +34,34 @@ async def read_form(request: Request) -> dict[str, list[str]]:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/x-www-form-urlencoded":
         raise FormUnreadable("the body must be application/x-www-form-urlencoded")
+    return parse_fields(await read_body(request, LONGEST_BODY))
+
+
+async def read_body(request: Request, longest: int) -> bytes:
+    """The body, of at most `longest` bytes.
+
+    Raises:
+        FormUnreadable: it is longer.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LONGEST_BODY:
-            raise FormUnreadable(f"the body is longer than {LONGEST_BODY} bytes")
+        if len(body) > longest:
+            raise FormUnreadable(f"the body is longer than {longest} bytes")
+    return bytes(body)
+
+
+def parse_fields(text: bytes) -> dict[str, list[str]]:
+    """The fields of a form, or of a URL's query, those without a value left out.
+
+    Raises:
+        FormUnreadable: too many fields, or not UTF-8.
+    """
     fields: dict[str, list[str]] = {}
     try:
-        pairs = parse_qsl(body.decode(), encoding="utf-8", errors="strict", max_num_fields=MOST_FIELDS)
+        pairs = parse_qsl(text.decode(), encoding="utf-8", errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError as error:
-        raise FormUnreadable("the body is not a form of UTF-8 text with at most 64 fields") from error
+        raise FormUnreadable("the request is not a form of UTF-8 text with at most 64 fields") from error
     for name, value in pairs:
         fields.setdefault(name, []).append(value)
     return fields
@@ -73,6 +96,7 @@ class FormRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no type
         self.session: Session | None = None
         self.resources: tuple[str, ...] = ()
         self.details: tuple[dict[str, Any], ...] = ()
+        self.nonce: str | None = None
 
     @property
     def form(self) -> dict[str, str]:

@@ -40,6 +40,14 @@ CREATE TABLE IF NOT EXISTS authority_device_requests (
     client_id TEXT NOT NULL, scope TEXT NOT NULL, resources TEXT NOT NULL, authorization_details TEXT NOT NULL,
     created_at REAL NOT NULL, expires_at REAL NOT NULL, interval REAL NOT NULL, polled_at REAL,
     decision TEXT, decided_at REAL, session_id TEXT REFERENCES authority_sessions (id), redeemed_at REAL);
+CREATE TABLE IF NOT EXISTS authority_authorization_codes (
+    id TEXT PRIMARY KEY, code_digest TEXT NOT NULL UNIQUE, client_id TEXT NOT NULL, redirect_uri TEXT NOT NULL,
+    code_challenge TEXT NOT NULL, nonce TEXT, session_id TEXT NOT NULL REFERENCES authority_sessions (id),
+    expires_at REAL NOT NULL, redeemed_at REAL);
+CREATE TABLE IF NOT EXISTS authority_clients (
+    client_id TEXT PRIMARY KEY, source TEXT NOT NULL, name TEXT NOT NULL, auth_method TEXT NOT NULL,
+    secret_digest TEXT, redirect_uris TEXT NOT NULL, grant_types TEXT NOT NULL, created_at REAL NOT NULL,
+    fresh_until REAL);
 CREATE TABLE IF NOT EXISTS authority_browser_sessions (
     digest TEXT PRIMARY KEY, sub TEXT NOT NULL, signed_in_at REAL NOT NULL, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS authority_wrong_codes (address TEXT NOT NULL, at REAL NOT NULL);

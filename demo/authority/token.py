@@ -1,4 +1,4 @@
-"""Issuing tokens (RFC 6749 section 5.1): what the device grant and the refresh grant have in common."""
+"""Issuing tokens (RFC 6749 section 5.1): what every grant has in common."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class IssuesTokens:
         if include_refresh_token and "offline_access" in session.scope:
             token["refresh_token"] = secrets.token_urlsafe(32)
         if "openid" in granted:
-            token["id_token"] = sign_id_token(authority, session, user)
+            token["id_token"] = sign_id_token(authority, session, user, self.request.nonce)
         if session.authorization_details:
             token["authorization_details"] = list(session.authorization_details)  # RFC 9396 section 7
         return token

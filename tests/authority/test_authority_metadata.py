@@ -21,10 +21,17 @@ def test_both_discovery_documents_name_this_issuer_and_only_endpoints_that_answe
     document = house.http.get("/.well-known/oauth-authorization-server").json()
     assert document == house.http.get("/.well-known/openid-configuration").json()
     assert document["issuer"] == house.base
-    assert "authorization_endpoint" not in document
-    assert document["response_types_supported"] == []
+    assert document["response_types_supported"] == ["code"]
+    assert document["code_challenge_methods_supported"] == ["S256"]
+    assert document["authorization_response_iss_parameter_supported"] is True
+    assert document["client_id_metadata_document_supported"] is True
+    assert document["token_endpoint_auth_methods_supported"] == ["none", "client_secret_basic", "client_secret_post"]
     assert document["authorization_details_types_supported"] == ["shop_spending"]
-    assert document["grant_types_supported"] == ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
+    assert document["grant_types_supported"] == [
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "authorization_code",
+        "refresh_token",
+    ]
     for name, url in document.items():
         if name.endswith("_endpoint") or name == "jwks_uri":
             assert httpx2.post(url).status_code != 404, name

@@ -87,7 +87,7 @@ def test_introspection_is_for_the_resource_server_alone(house, credentials):
 def test_the_resource_servers_credentials_ask_for_no_tokens(house):
     data = {"grant_type": "refresh_token", "refresh_token": "x", "client_id": "demo-shop"}
     answer = house.http.post("/oauth2/token", data=data, auth=("demo-shop", "introspection-secret"))
-    assert answer.json()["error"] == "invalid_client"
+    assert answer.json()["error"] == "unauthorized_client"
 
 
 def test_a_human_sees_the_sessions_of_agents_and_not_those_of_the_console(house, read_claims):

@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from ..accounts import Account
-from ..clients import Client
-from ..device_requests import DeviceRequest
-from ..device_requests import decide as write_decision
 from ..scopes import SCOPES, ordered
-from ..sessions import agent_of, open_session
+from ..sessions import agent_of
 from ..standing import standing_of
-from .codes import request_of
-from .outcome import outcome, settled
+from .question import Question, carried, question_of
 from .rendering import page
 from .visit import PageRefused, Visit, onward
 
@@ -36,61 +32,49 @@ def consent(visit: Visit) -> Response:
 
 
 def decide(visit: Visit) -> Response:
-    """Approve or deny, once; the outcome page."""
-    account, code, request = _asked(visit)
+    """Approve or deny, once; the outcome page, or the way back to the client."""
+    account, question = _asked(visit)
     decision = visit.fields.get("decision")
     if decision not in ("approve", "deny"):
-        return _page(visit, account, code, request, status=400)
-    authority, client = visit.authority, visit.authority.clients[request.client_id]
-    with authority.store.transaction() as connection:
+        return _page(visit, account, question, status=400)
+    with visit.authority.store.transaction() as connection:
         # Read again under the write lock: of two windows that decide at once, one is the first.
-        again = request_of(visit)
-        over = None if again is None else settled(visit, again[1])
+        again = question_of(visit)
+        over = None if again is None else again.settled()
         if again is None or over is not None:
             return over or onward("/device")
         if decision == "deny":
-            write_decision(connection, again[1], "denied", None)
-            return outcome(visit, request, "denied")
-        offer = _offer(connection, account, client, request)
+            return again.denied(connection)
+        offer = _offer(connection, account, again)
         if offer.obstacle is None:
-            session_id = open_session(
-                connection,
-                account=account,
-                client=client,
-                scope=offer.granted,
-                resources=request.resources,
-                authorization_details=request.authorization_details,
-                auth_time=visit.browser.signed_in_at,
-                now=authority.now(),
-            )
-            write_decision(connection, again[1], "approved", session_id)
-            return outcome(visit, request, "approved")
-    return _page(visit, account, code, request, status=409)
+            return again.approved(connection, account, offer.granted)
+    return _page(visit, account, question, status=409)
 
 
-def _asked(visit: Visit) -> tuple[Account, str, DeviceRequest]:
-    """The human, the code and the open request of this visit.
+def _asked(visit: Visit) -> tuple[Account, Question]:
+    """The human and the open question of this visit.
 
     Raises:
         PageRefused: the page to show where one of them is missing.
     """
     account = visit.browser.account
     if account is None:
-        raise PageRefused(onward("/device/sign-in", user_code=visit.fields.get("user_code", "")[:32]))
-    found = request_of(visit)
-    if found is None:
+        raise PageRefused(onward("/device/sign-in", **carried(visit)))
+    question = question_of(visit)
+    if question is None:
         raise PageRefused(onward("/device"))
-    over = settled(visit, found[1])
+    over = question.settled()
     if over is not None:
         raise PageRefused(over)
-    return account, *found
+    return account, question
 
 
-def _offer(connection: sqlite3.Connection, account: Account, client: Client, request: DeviceRequest) -> Offer:
-    granted = ordered(set(request.scope) & client.scopes & account.grantable)
+def _offer(connection: sqlite3.Connection, account: Account, question: Question) -> Offer:
+    client = question.client
+    granted = ordered(set(question.scope) & client.scopes & account.grantable)
     left_out = tuple(
         (name, "For your own console alone" if name not in client.scopes else "Not yours to grant")
-        for name in request.scope
+        for name in question.scope
         if name not in granted
     )
     obstacle = None
@@ -105,22 +89,21 @@ def _offer(connection: sqlite3.Connection, account: Account, client: Client, req
     return Offer(granted, left_out, obstacle)
 
 
-def _page(visit: Visit, account: Account, code: str, request: DeviceRequest, *, status: int = 200) -> Response:
+def _page(visit: Visit, account: Account, question: Question, *, status: int = 200) -> Response:
     authority = visit.authority
-    client = authority.clients[request.client_id]
     with authority.store.transaction(write=False) as connection:
-        offer = _offer(connection, account, client, request)
-    limit = next((detail["limit"] for detail in request.authorization_details), None)
+        offer = _offer(connection, account, question)
+    limit = next((detail["limit"] for detail in question.details), None)
     return page(
         "consent.html",
         status,
+        redirect_uri=question.redirect_uri,
         csrf=visit.browser.csrf,
-        code=code,
-        client=client,
+        question=question,
+        client=question.client,
         account=account,
         offer=offer,
         words=SCOPES,
         limit=None if limit is None else f"{limit['amount'] / 100:.2f} {limit['currency']}",
-        resources=request.resources,
         minutes=max(1, round(authority.config.access_token_seconds / 60)),
     )

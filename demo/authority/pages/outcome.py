@@ -1,24 +1,23 @@
-"""What became of a request: decided just now, decided before, or too late."""
+"""What became of a device's request: decided just now, decided before, or too late."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
+from ..clients import Client
 from ..device_requests import DeviceRequest
 from .rendering import page
-from .visit import Visit
 
 
-def outcome(visit: Visit, request: DeviceRequest, state: str, status: int = 200) -> Response:
+def outcome(client: Client, state: str, status: int = 200) -> Response:
     """The outcome page. `state`: approved, denied, already-approved, already-denied, expired."""
-    client = visit.authority.clients[request.client_id]
     return page("outcome.html", status, client=client, state=state)
 
 
-def settled(visit: Visit, request: DeviceRequest) -> Response | None:
+def settled(client: Client, request: DeviceRequest) -> Response | None:
     """The page to show when nothing is left to decide, or None. 409: decided before; 410: expired."""
     if request.decision is not None:
-        return outcome(visit, request, f"already-{request.decision}", 409)
+        return outcome(client, f"already-{request.decision}", 409)
     if request.is_expired():
-        return outcome(visit, request, "expired", 410)
+        return outcome(client, "expired", 410)
     return None

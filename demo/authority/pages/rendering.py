@@ -10,11 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from ..redirect_uris import form_source
+
 HERE = Path(__file__).parent
+POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
+    "Content-Security-Policy": POLICY,
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
     # Not `no-referrer`: with it a browser sends `Origin: null` even with our own forms (Fetch, "append a request
@@ -35,9 +36,17 @@ def _templates() -> Environment:
     )
 
 
-def page(template: str, status: int = 200, **values: Any) -> Response:
-    """The page that `template` makes of `values`, escaped."""
-    return HTMLResponse(_templates().get_template(template).render(values), status, HEADERS)
+def page(template: str, status: int = 200, *, redirect_uri: str | None = None, **values: Any) -> Response:
+    """The page that `template` makes of `values`, escaped.
+
+    With a `redirect_uri` its forms may be answered by a redirect there: a browser holds `form-action` against the
+    answer's redirects, too.
+    """
+    response = HTMLResponse(_templates().get_template(template).render(values), status, HEADERS)
+    if redirect_uri is not None:
+        policy = POLICY.replace("form-action 'self'", f"form-action 'self' {form_source(redirect_uri)}")
+        response.headers["Content-Security-Policy"] = policy
+    return response
 
 
 def message(status: int, title: str, text: str, *, again: bool = False, retry_after: float | None = None) -> Response:

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from ..accounts import ACCOUNTS, account_by_email
 from .browser import set_cookie, signed_in, signed_out
+from .question import carried
 from .rendering import page
 from .visit import Visit, onward
 
@@ -15,23 +16,23 @@ def choose(visit: Visit) -> Response:
     return page(
         "sign_in.html",
         csrf=visit.browser.csrf,
-        code=visit.fields.get("user_code", "")[:32],
+        carried=carried(visit),
         accounts=ACCOUNTS,
         current=visit.browser.account,
     )
 
 
 def sign_in(visit: Visit) -> Response:
-    """Sign in as `account`, or, with `switch`, sign out and choose again; then on to the request."""
-    code = visit.fields.get("user_code", "")[:32]
+    """Sign in as `account`, or, with `switch`, sign out and choose again; then on to the question."""
+    question = carried(visit)
     if "switch" in visit.fields:
         browser = signed_out(visit.authority, visit.browser)
-        response = onward("/device/sign-in", user_code=code)
+        response = onward("/device/sign-in", **question)
     else:
         account = account_by_email(visit.fields.get("account", ""))
         if account is None:
             return choose(visit)
         browser = signed_in(visit.authority, visit.browser, account)
-        response = onward("/device/consent", user_code=code) if code else onward("/device")
+        response = onward("/device/consent", **question) if question else onward("/device")
     set_cookie(visit.authority, response, browser)
     return response

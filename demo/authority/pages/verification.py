@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from .codes import request_of
-from .outcome import settled
+from .device_question import device_question
 from .rendering import page
 from .visit import Visit, onward
 
@@ -17,14 +16,13 @@ def ask(visit: Visit) -> Response:
 
 def look_up(visit: Visit) -> Response:
     """To the request with this code, by way of signing in."""
-    found = request_of(visit)
-    if found is None:
+    question = device_question(visit)
+    if question is None:
         return _form(visit, visit.fields.get("user_code", "")[:32], wrong=True)
-    code, request = found
-    over = settled(visit, request)
+    over = question.settled()
     if over is not None:
         return over
-    return onward("/device/consent" if visit.browser.account else "/device/sign-in", user_code=code)
+    return onward("/device/consent" if visit.browser.account else "/device/sign-in", user_code=question.code)
 
 
 def _form(visit: Visit, code: str, *, wrong: bool = False) -> Response:

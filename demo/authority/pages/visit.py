@@ -12,7 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ..authority import Authority
-from ..requests import FormUnreadable, read_form
+from ..oauth import OAuthServer
+from ..requests import FormUnreadable, read_form, visitor
 from .browser import COOKIE, Browser, recognize, set_cookie
 from .rendering import HEADERS, message
 
@@ -21,10 +22,15 @@ from .rendering import HEADERS, message
 class Visit:
     """What a page may know of a request. `fields` are the form's by POST and the query's by GET."""
 
-    authority: Authority
+    server: OAuthServer
     browser: Browser
     fields: dict[str, str]
     address: str
+
+    @property
+    def authority(self) -> Authority:
+        """The authority whose pages these are."""
+        return self.server.authority
 
 
 Page = Callable[[Visit], Response]
@@ -43,16 +49,12 @@ def onward(path: str, **query: str) -> Response:
     return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303, HEADERS)
 
 
-def page_route(authority: Authority, path: str, *, get: Page, post: Page) -> Route:
+def page_route(server: OAuthServer, path: str, *, get: Page, post: Page) -> Route:
     """A page that shows itself by GET and acts by POST; only a POST from one of our own forms acts."""
 
     def respond(request: Request, fields: dict[str, str]) -> Response:
-        visit = Visit(
-            authority,
-            recognize(authority, request.cookies.get(COOKIE)),
-            fields,
-            request.client.host if request.client else "",
-        )
+        authority = server.authority
+        visit = Visit(server, recognize(authority, request.cookies.get(COOKIE)), fields, visitor(request))
         try:
             if request.method == "POST":
                 _refuse_forgery(request, visit)

@@ -1,0 +1,99 @@
+"""Authorization codes between the human's yes and the client's token request: by digest, bound, used once."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from authlib.oauth2.rfc6749 import AuthorizationCodeMixin
+
+from .sessions import Session, find_session
+from .store import digest, new_id
+
+CODE_SECONDS = 60.0
+"""Life of a code. OAuth 2.1 section 4.1.2 asks for short, with ten minutes as the most; a redirect takes moments."""
+KEPT_SECONDS = 24 * 3600.0
+"""A code that is over is remembered this long, so that one that comes again is known and ends its session."""
+
+
+@dataclass(frozen=True)
+class AuthorizationCode(AuthorizationCodeMixin):  # type: ignore[misc]  # Authlib ships no types
+    """One code, without its value."""
+
+    id: str
+    client_id: str
+    redirect_uri: str
+    code_challenge: str
+    nonce: str | None
+    session: Session
+    expires_at: float
+    redeemed_at: float | None
+    code_challenge_method: str = "S256"
+
+    def get_redirect_uri(self) -> None:
+        """None: the redirect URI is compared where the code is looked up, when a client still sends it."""
+
+    def get_scope(self) -> str:
+        """The scopes that the human granted."""
+        return " ".join(self.session.scope)
+
+
+def save_code(
+    connection: sqlite3.Connection,
+    code: str,
+    *,
+    client_id: str,
+    redirect_uri: str,
+    code_challenge: str,
+    nonce: str | None,
+    session_id: str,
+    now: float,
+) -> None:
+    """Remember a code, in place of an unused one for the same session; and forget those that are long over."""
+    connection.execute("DELETE FROM authority_authorization_codes WHERE expires_at < ?", (now - KEPT_SECONDS,))
+    connection.execute("DELETE FROM authority_authorization_codes WHERE session_id = ?", (session_id,))
+    connection.execute(
+        "INSERT INTO authority_authorization_codes (id, code_digest, client_id, redirect_uri, code_challenge, nonce,"
+        " session_id, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (new_id("code"), digest(code), client_id, redirect_uri, code_challenge, nonce, session_id, now + CODE_SECONDS),
+    )
+
+
+def find_code(connection: sqlite3.Connection, code: str) -> AuthorizationCode | None:
+    """The code with this value, used or not, or None."""
+    row = connection.execute(
+        "SELECT * FROM authority_authorization_codes WHERE code_digest = ?", (digest(code),)
+    ).fetchone()
+    return None if row is None else _read(connection, row)
+
+
+def unused_code(
+    connection: sqlite3.Connection, *, client_id: str, redirect_uri: str, code_challenge: str, now: float
+) -> AuthorizationCode | None:
+    """The code given for this very request and not used yet, or None. A challenge is of one request (RFC 7636)."""
+    row = connection.execute(
+        "SELECT * FROM authority_authorization_codes WHERE client_id = ? AND redirect_uri = ? AND code_challenge = ?"
+        " AND redeemed_at IS NULL AND expires_at > ?",
+        (client_id, redirect_uri, code_challenge, now),
+    ).fetchone()
+    return None if row is None else _read(connection, row)
+
+
+def use_up(connection: sqlite3.Connection, code: AuthorizationCode, now: float) -> None:
+    """Mark the code as used."""
+    connection.execute("UPDATE authority_authorization_codes SET redeemed_at = ? WHERE id = ?", (now, code.id))
+
+
+def _read(connection: sqlite3.Connection, row: sqlite3.Row) -> AuthorizationCode:
+    session = find_session(connection, row["session_id"])
+    assert session is not None, "the foreign key holds"
+    return AuthorizationCode(
+        id=row["id"],
+        client_id=row["client_id"],
+        redirect_uri=row["redirect_uri"],
+        code_challenge=row["code_challenge"],
+        nonce=row["nonce"],
+        session=session,
+        expires_at=row["expires_at"],
+        redeemed_at=row["redeemed_at"],
+    )
