@@ -61,6 +61,7 @@ class Speaker:
             ServerUnreachable: nothing answered, or no MCP server.
             whatever `elicit` raises.
         """
+        _load()
         seconds = self._connection.timeout * at_most + GOODBYE + (ANSWERING if self._elicit else 0.0)
         return self._connection.bounded(url, lambda: self._converse(url, auth, script), seconds)
 
@@ -95,7 +96,6 @@ class Speaker:
             return stranger
 
     async def _attempt(self, mode: str, url: str, auth: httpx2.Auth | None, script: Script) -> list[Answered]:
-        _silence()
         held = Conversation(
             self._connection,
             url,
@@ -121,8 +121,15 @@ def refuses_revision(reply: Reply) -> bool:
     return code is not None and code not in (INVALID_PARAMS, HEADER_MISMATCH) and reply.raw.status in _NOT_UNDERSTOOD
 
 
-def _silence() -> None:
-    """The SDK's logging goes nowhere unless an application asks for it: the terminal is a stage."""
+def _load() -> None:
+    """Import the SDK before the clock runs: the first time takes seconds on a busy machine, and no server's fault.
+
+    Its logging goes nowhere unless an application asks for it: the terminal is a stage.
+    """
+    import mcp.client
+    import mcp.client.sse
+    import mcp.client.streamable_http  # noqa: F401  imported for its sake alone
+
     for name in ("mcp", "client", "httpx2", "httpcore2"):
         logger = logging.getLogger(name)
         logger.propagate = False

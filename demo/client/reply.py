@@ -75,6 +75,8 @@ def final(raws: Sequence[Raw], url: str, seconds: float) -> Reply:
         raise no_answer(raw.url, seconds) if raw.late else unreadable(raw.url, raw.error)
     if found is None and (refused := _gate(raw)) is not None:
         return refused
+    if found is None and raw.status == 202 and any(one.method == "GET" for one in raws):
+        raise no_answer(raw.url, seconds)  # accepted, and its answer was to come on the stream
     if found is None:
         raise Stranger(_stranger(raw, text, kind), raw.status)
     result, error = found.get("result"), found.get("error")

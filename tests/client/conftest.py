@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +16,7 @@ import pytest
 from demo.client import Agent, TokenStore
 from tests.client.bytes_fake import Answer, BytesFake, Request
 from tests.client.fakes import Fake, Shop, faking
-from tests.conftest import serving
+from tests.conftest import ROOT, serving
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +64,45 @@ def agent(tmp_path: Path) -> Callable[..., Agent]:
         return Agent(url, store=store, **{"timeout": 1.0, **given})
 
     return make
+
+
+@contextlib.contextmanager
+def sdk_server(kind: str) -> Iterator[str]:
+    """A server of the MCP SDK (`sdk_server.py`) in a process of its own. Yields its base URL."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "tests/client/sdk_server.py", str(port), kind]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with socket.socket() as one:
+                if one.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def sdk_today() -> Iterator[str]:
+    """The MCP URL of an SDK server that speaks every revision."""
+    with sdk_server("today") as base:
+        yield f"{base}/mcp"
+
+
+@pytest.fixture(scope="session")
+def sdk_session() -> Iterator[str]:
+    """The MCP URL of an SDK server with sessions, of the 2025-11-25 revision."""
+    with sdk_server("session") as base:
+        yield f"{base}/mcp"
+
+
+@pytest.fixture(scope="session")
+def sdk_events() -> Iterator[str]:
+    """The URL of the stream of an SDK server of the HTTP+SSE transport."""
+    with sdk_server("sse") as base:
+        yield f"{base}/sse"

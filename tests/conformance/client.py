@@ -24,12 +24,12 @@ def main(url: str) -> int:
     name = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
     scenario = CORE.get(name) or AUTH.get(name)
     if scenario is None:
-        print(f"no such scenario: {name!r}", file=sys.stderr)
+        sys.stderr.write(f"no such scenario: {name!r}\n")
         return 2
     try:
         scenario(url, json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}"))
     except DemoError as error:
-        print(f"{error.what}: {error.why}", file=sys.stderr)
+        sys.stderr.write(f"{error.what}: {error.why}\n")
         return error.exit_code
     return 0
 
