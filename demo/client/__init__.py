@@ -12,19 +12,30 @@ if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.console import Console
     from demo.client.device import DeviceLogin
+    from demo.client.oauth.authorizer import LoginWay
+    from demo.client.oauth.browser import BrowserLogin
+    from demo.client.oauth.flows import BrowserFlow, DeviceFlow, MachineFlow
+    from demo.client.oauth.identity import ClientIdentity
     from demo.client.outcome import CallOutcome, ToolsOutcome
     from demo.client.refusal import OAuthRefused
     from demo.client.sample_human import ConsentPage, SampleHuman
-    from demo.client.store import TokenStore
+    from demo.client.store import MemoryStore, TokenStore
     from demo.client.tokens import Secret, StoredToken
     from demo.client.wire import Recorder
 
 _HOMES = {
     "Agent": "agent",
+    "BrowserFlow": "oauth.flows",
+    "BrowserLogin": "oauth.browser",
     "CallOutcome": "outcome",
+    "ClientIdentity": "oauth.identity",
     "ConsentPage": "sample_human",
     "Console": "console",
+    "DeviceFlow": "oauth.flows",
     "DeviceLogin": "device",
+    "LoginWay": "oauth.authorizer",
+    "MachineFlow": "oauth.flows",
+    "MemoryStore": "store",
     "OAuthRefused": "refusal",
     "Recorder": "wire",
     "SampleHuman": "sample_human",
@@ -36,10 +47,17 @@ _HOMES = {
 
 __all__ = [
     "Agent",
+    "BrowserFlow",
+    "BrowserLogin",
     "CallOutcome",
+    "ClientIdentity",
     "ConsentPage",
     "Console",
+    "DeviceFlow",
     "DeviceLogin",
+    "LoginWay",
+    "MachineFlow",
+    "MemoryStore",
     "OAuthRefused",
     "Recorder",
     "SampleHuman",

@@ -80,7 +80,7 @@ class Agent:
         if identity is None and client_id is not None:
             identity = ClientIdentity(client_id)
         self._client_id = identity.client_id if identity is not None else None
-        self._authorizer = Authorizer(
+        self.authorizer = Authorizer(
             self._connection,
             store,
             slot=slot,
@@ -165,7 +165,7 @@ class Agent:
         if token == "stored" and refresh and isinstance(bearer, StoredToken) and expired(outcome):
             # By our clock it was good for longer: the clock has been set since. Not carried out, so tried again.
             try:
-                fresh = self._authorizer.wallet.refresh(instead_of=bearer.access_token)
+                fresh = self.authorizer.wallet.refresh(instead_of=bearer.access_token)
             except AuthorityRefused:
                 return outcome
             outcome = once(fresh)
@@ -228,7 +228,7 @@ class Agent:
         return call_outcome(tool, answered.reply, self._connection.show(answered.raws), self.recorder)
 
     def _insist(self, once: Callable[[StoredToken | None], Seen], obtain: Obtain) -> Seen:
-        attempts = Attempts(self._authorizer, obtain)
+        attempts = Attempts(self.authorizer, obtain)
         held = attempts.held()
         outcome = once(held)
         while (held := attempts.after(outcome.status, outcome.challenge, held)) is not None:
@@ -254,7 +254,7 @@ class Agent:
         Raises:
             ServerUnreachable: a place that the server itself names cannot be fetched.
         """
-        return self._authorizer.finder.follow(challenge)
+        return self.authorizer.finder.follow(challenge)
 
     def authority(self) -> AuthorityMetadata:
         """The server's authority: the one of the stored token, else found by asking without one.
@@ -263,7 +263,15 @@ class Agent:
             AuthorityRefused: there is none, or its metadata must not be trusted.
             ServerUnreachable: the server or the authority does not answer.
         """
-        return self._authorizer.authority()
+        return self.authorizer.authority()
+
+    def wanted_scopes(self) -> tuple[str, ...]:
+        """What a first login asks for at this server: its challenge's scopes, else those in its metadata (RFC 9728).
+
+        Raises:
+            as `authority`.
+        """
+        return self.authorizer.wanted()
 
     def login_way(self) -> LoginWay:
         """Which flow to log in by, as the authority's metadata has it, and why.
@@ -272,7 +280,7 @@ class Agent:
             AuthorityRefused: it offers none that this agent knows.
             ServerUnreachable: as `authority`.
         """
-        return self._authorizer.way()
+        return self.authorizer.way()
 
     def start_login(
         self, scopes: Sequence[str], *, resources: Sequence[str] | None = None, spending: Money | None = None
@@ -288,7 +296,7 @@ class Agent:
             AuthorityRefused: no device flow there, or the request is refused.
             ServerUnreachable: no answer.
         """
-        return self._authorizer.start_device(scopes, resources=resources, spending=spending)
+        return self.authorizer.start_device(scopes, resources=resources, spending=spending)
 
     def finish_login(
         self,
@@ -309,7 +317,7 @@ class Agent:
             AuthorityRefused: denied, expired, given up, refused; its `oauth_error` says which.
             ServerUnreachable: what answers is not the authority.
         """
-        return self._authorizer.finish_device(login, on_wait=on_wait, give_up=give_up, timeout=timeout)
+        return self.authorizer.finish_device(login, on_wait=on_wait, give_up=give_up, timeout=timeout)
 
     def start_browser_login(
         self, scopes: Sequence[str], *, resources: Sequence[str] | None = None, spending: Money | None = None
@@ -324,7 +332,7 @@ class Agent:
             EnvironmentNotReady: the one port that was registered is taken.
             ServerUnreachable: no answer.
         """
-        return self._authorizer.start_browser(scopes, resources=resources, spending=spending)
+        return self.authorizer.start_browser(scopes, resources=resources, spending=spending)
 
     def finish_browser_login(
         self,
@@ -345,7 +353,7 @@ class Agent:
             AuthorityRefused: denied, mixed up (RFC 9207), given up, refused; its `oauth_error` says which.
             ServerUnreachable: the authority does not answer.
         """
-        return self._authorizer.finish_browser(login, on_wait=on_wait, give_up=give_up, pasted=pasted, timeout=timeout)
+        return self.authorizer.finish_browser(login, on_wait=on_wait, give_up=give_up, pasted=pasted, timeout=timeout)
 
     def login_as_machine(self, request: Request, scopes: Sequence[str] = ()) -> StoredToken:
         """Get a token with no human in it, and keep it (RFC 6749 section 4.4, RFC 7523, RFC 8693).
@@ -354,13 +362,13 @@ class Agent:
             AuthorityRefused: the authority refuses.
             ServerUnreachable: it does not answer.
         """
-        return self._authorizer.by_machine(request, scopes)
+        return self.authorizer.by_machine(request, scopes)
 
     # Tokens
 
     def stored(self) -> StoredToken | None:
         """The stored token as it is, expired or not; None when nothing is stored."""
-        return self._authorizer.wallet.stored()
+        return self.authorizer.wallet.stored()
 
     def token(self, margin: float = MARGIN) -> StoredToken:
         """The stored token, renewed first when it ends within `margin` seconds.
@@ -369,7 +377,7 @@ class Agent:
             AuthorityRefused: nothing is stored, or the authority does not renew it.
             ServerUnreachable: the authority does not answer.
         """
-        return self._authorizer.wallet.token(margin)
+        return self.authorizer.wallet.token(margin)
 
     def refresh(
         self, *, resource: str | None = None, requested_expires_in: int | None = None, keep: bool = True
@@ -384,7 +392,7 @@ class Agent:
         Raises:
             as `token`.
         """
-        return self._authorizer.wallet.refresh(resource=resource, requested_expires_in=requested_expires_in, keep=keep)
+        return self.authorizer.wallet.refresh(resource=resource, requested_expires_in=requested_expires_in, keep=keep)
 
     def redeem(self, refresh_token_of: StoredToken, *, client_id: str) -> tuple[int, str]:
         """Try a refresh token as another client: (HTTP status, OAuth error code; empty where it worked)."""
@@ -397,13 +405,13 @@ class Agent:
 
         Nothing is forgotten here.
         """
-        return self._authorizer.give_back(token)
+        return self.authorizer.give_back(token)
 
     def logout(self) -> str | None:
         """Revoke the stored token at the authority and forget it: None when it confirmed, else why it did not."""
         token = self.stored()
         why = "there was no token" if token is None else self.give_back(token)
-        self._authorizer.wallet.forget()
+        self.authorizer.wallet.forget()
         return why
 
     # Proof

@@ -12,6 +12,7 @@ from demo.client.authority import AuthorityFinder
 from demo.client.connection import Connection
 from demo.client.device import DeviceLogin, OnWait
 from demo.client.oauth import browser, machine
+from demo.client.oauth import scopes as scope_rules
 from demo.client.oauth.browser import BrowserLogin
 from demo.client.oauth.dpop import ALGORITHM, ProofKey
 from demo.client.oauth.identity import ClientIdentity
@@ -80,6 +81,15 @@ class Authorizer:
         """
         return self.finder.find(self.wallet.stored())
 
+    def wanted(self) -> tuple[str, ...]:
+        """The scopes that a first login asks for here: as the server's challenge and metadata have them.
+
+        Raises:
+            AuthorityRefused, ServerUnreachable: as `authority`.
+        """
+        authority = self._asked_afresh()
+        return scope_rules.wanted(self.finder.challenge, authority)
+
     def way(self) -> LoginWay:
         """Which flow this authority's metadata offers.
 
@@ -87,7 +97,7 @@ class Authorizer:
             AuthorityRefused: neither.
             ServerUnreachable: as `authority`.
         """
-        authority = self.authority()
+        authority = self._asked_afresh()
         if authority.device_authorization_endpoint is not None:
             return LoginWay("device", "the authority offers the device flow (RFC 8628): no browser is needed here")
         if (why := browser.problem(authority)) is None:
@@ -107,7 +117,7 @@ class Authorizer:
         self, scopes: Sequence[str], *, resources: Sequence[str] | None, spending: Money | None
     ) -> DeviceLogin:
         """Ask for a device code (RFC 8628 section 3.1)."""
-        authority = self.authority()
+        authority = self._asked_afresh()
         key = self._key(authority)
 
         def ask(identity: ClientIdentity) -> DeviceLogin:
@@ -157,7 +167,7 @@ class Authorizer:
         self, scopes: Sequence[str], *, resources: Sequence[str] | None, spending: Money | None
     ) -> BrowserLogin:
         """Listen on this machine, and make the URL for the browser."""
-        authority = self.authority()
+        authority = self._asked_afresh()
         if (why := browser.problem(authority)) is not None:
             raise OAuthRefused(
                 f"no login in the browser at {authority.issuer}",
@@ -212,7 +222,11 @@ class Authorizer:
         finally:
             if login.listener is not None:
                 login.listener.conclude(*ended)
-                login.listener.close()
+            login.close()
+
+    def _asked_afresh(self) -> AuthorityMetadata:
+        """A login goes by what the server says today, not by the token of yesterday."""
+        return self.authority() if self.finder.challenge is not None else self.finder.find(None)
 
     def _listen(self, authority: AuthorityMetadata) -> Listener:
         """At the port that was registered: not every authority lets it vary, as RFC 8252 section 7.3 wants."""
@@ -237,7 +251,7 @@ class Authorizer:
             AuthorityRefused: the authority refuses, or the agent has no identity there.
             ServerUnreachable: it does not answer.
         """
-        authority = self.authority()
+        authority = self._asked_afresh()
         identity = self.registrar.identify(authority, "device")
         token = self._connection.http(
             lambda http: machine.ask(

@@ -55,6 +55,11 @@ class BrowserLogin:
     key: ProofKey | None = field(default=None, repr=False)
     listener: Listener | None = field(default=None, repr=False)
 
+    def close(self) -> None:
+        """Stop listening: nobody waits for this login any more."""
+        if self.listener is not None:
+            self.listener.close()
+
 
 def problem(authority: AuthorityMetadata) -> str | None:
     """Why no code flow can be begun at this authority, or None."""

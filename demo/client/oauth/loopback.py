@@ -68,6 +68,8 @@ class Listener:
     def close(self) -> None:
         """Stop listening; a page that was answered is let go first."""
         self._concluded.set()
+        if not self._thread.is_alive():
+            return
         deadline = time.monotonic() + 1.0
         while self._server.busy and time.monotonic() < deadline:
             time.sleep(0.01)

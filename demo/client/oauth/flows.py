@@ -1,0 +1,227 @@
+"""Logins that any program can use: each an `httpx2.Auth` for the HTTP client that it gives the MCP SDK.
+
+A flow presents the stored token, renews it when it is due, answers a 401 with a login and a 403 `insufficient_scope`
+with one for more (MCP 2026-07-28, authorization), a bounded number of times, and binds tokens to a key where both
+sides take part in DPoP (RFC 9449). Discovery, registration and login go over a client of their own.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import webbrowser
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from functools import partial
+from typing import Any
+
+import httpx2
+
+from demo.client.agent import Agent
+from demo.client.challenge import read_challenge
+from demo.client.oauth.attempts import Attempts
+from demo.client.oauth.identity import ClientIdentity
+from demo.client.oauth.machine import Request
+from demo.client.oauth.presenting import presented
+from demo.client.oauth.scopes import scopes_of, union
+from demo.client.origins import origin
+from demo.client.store import MemoryStore, Store
+from demo.client.tokens import StoredToken
+from demo.evidence import Challenge, DeviceCode
+
+Work = Callable[[], Any]
+
+
+class OAuthFlow(httpx2.Auth):
+    """What all flows share; use one of its subclasses.
+
+    Args:
+        server: the MCP server's URL. Requests to another origin go out without a token.
+        store: where tokens and registrations are kept; in memory by default, so that they end with the process.
+        name: the program's name, for the human at the consent page.
+        client: who it is where it was registered by hand; None for a client ID metadata document or registration.
+        metadata_url: where the program's client ID metadata document is hosted.
+        redirect_port: the loopback port that was registered by hand.
+        scopes: asked for beside those that the server names.
+        timeout: seconds for one exchange with the authority.
+        login_timeout: seconds for which a human is waited for.
+
+    Raises, out of the request that it belongs to:
+        AuthorityRefused: the human said no, or the authority refuses.
+        ServerUnreachable: the authority does not answer.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        store: Store | None = None,
+        name: str = "MCP client",
+        client: ClientIdentity | None = None,
+        metadata_url: str | None = None,
+        redirect_port: int | None = None,
+        scopes: Sequence[str] = (),
+        timeout: float = 15.0,
+        login_timeout: float = 600.0,
+    ) -> None:
+        self.agent = Agent(
+            server,
+            store=store if store is not None else MemoryStore(),
+            client_id=None,
+            identity=client,
+            metadata_url=metadata_url,
+            redirect_port=redirect_port,
+            name=name,
+            timeout=timeout,
+        )
+        self._scopes = tuple(scopes)
+        self._login_timeout = login_timeout
+        self._one_at_a_time = threading.Lock()
+        self._given_up = threading.Event()
+
+    def login(self, scopes: tuple[str, ...]) -> StoredToken:
+        """Get a token for these scopes, and keep it."""
+        raise NotImplementedError
+
+    def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        """For an `httpx2.Client`."""
+        steps = self._steps(request)
+        answer: Any = None
+        while (step := _next(steps, answer)) is not None:
+            answer = step() if callable(step) else (yield step)
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """For an `httpx2.AsyncClient`: what waits for people or other servers does so in a thread of its own."""
+        from anyio import to_thread
+
+        steps = self._steps(request)
+        answer: Any = None
+        try:
+            while (step := _next(steps, answer)) is not None:
+                if callable(step):
+                    answer = await to_thread.run_sync(step, abandon_on_cancel=True)
+                else:
+                    answer = yield step
+        except BaseException:
+            self._given_up.set()
+            raise
+
+    def _steps(self, request: httpx2.Request) -> Generator[httpx2.Request | Work, Any, None]:
+        """Requests to send, and work to do between them; each is answered with its response or its result."""
+        if origin(str(request.url)) != origin(self.agent.server):
+            yield request
+            return
+        attempts = Attempts(self.agent.authorizer, self._obtain)
+        held: StoredToken | None = yield attempts.held
+        while True:
+            response = yield from _sent(request, held)
+            if response.status_code not in (401, 403):
+                return
+            challenge = read_challenge(response.status_code, response.headers.get_list("www-authenticate"))
+            held = yield partial(self._answer, attempts, response.status_code, challenge, held)
+            if held is None:
+                return
+
+    def _answer(
+        self, attempts: Attempts, status: int, challenge: Challenge | None, used: StoredToken | None
+    ) -> StoredToken | None:
+        with self._one_at_a_time:
+            # Several requests may have been refused at once: one of them asks the human, the others take what came.
+            now = self.agent.stored()
+            newer = now is not None and now.access_token != (used.access_token if used else None)
+            if newer and now and (status == 401 or set(scopes_of(challenge)) <= set(now.scope)):
+                return now
+            return attempts.after(status, challenge, used)
+
+    def _obtain(self, scopes: tuple[str, ...]) -> StoredToken:
+        return self.login(union(scopes, self._scopes))
+
+    def _gone(self) -> bool:
+        return self._given_up.is_set()
+
+
+class DeviceFlow(OAuthFlow):
+    """The device flow (RFC 8628): for programs on machines without a browser.
+
+    Args:
+        show: tells the human where to go and which code to enter; on stderr by default.
+        given: as for every flow.
+    """
+
+    def __init__(self, server: str, *, show: Callable[[DeviceCode], None] | None = None, **given: Any) -> None:
+        super().__init__(server, **given)
+        self._show = show or _say_code
+
+    def login(self, scopes: tuple[str, ...]) -> StoredToken:
+        """Get a code, show it, and poll until the human has decided."""
+        login = self.agent.start_login(scopes)
+        self._show(login.code)
+        return self.agent.finish_login(login, give_up=self._gone, timeout=self._login_timeout)
+
+
+class BrowserFlow(OAuthFlow):
+    """Authorization code with PKCE in the browser of this machine (OAuth 2.1 section 4.1, RFC 8252).
+
+    Args:
+        open: opens a URL; the system's browser by default.
+        given: as for every flow.
+    """
+
+    def __init__(self, server: str, *, open: Callable[[str], object] = webbrowser.open, **given: Any) -> None:
+        super().__init__(server, **given)
+        self._open = open
+
+    def login(self, scopes: tuple[str, ...]) -> StoredToken:
+        """Open the consent page, and wait for the browser to come back."""
+        login = self.agent.start_browser_login(scopes)
+        try:
+            if self._open(login.url) is False:
+                sys.stderr.write(f"Open this in a browser of this machine: {login.url}\n")
+        except BaseException:
+            login.close()
+            raise
+        return self.agent.finish_browser_login(login, give_up=self._gone, timeout=self._login_timeout)
+
+
+class MachineFlow(OAuthFlow):
+    """Tokens without a human (RFC 6749 section 4.4, RFC 7523, RFC 8693).
+
+    Args:
+        request: what stands behind the token; the client's own credentials by default.
+        given: as for every flow; `client` says who it is and names its issuer.
+    """
+
+    def __init__(self, server: str, *, request: Request | None = None, **given: Any) -> None:
+        super().__init__(server, **given)
+        self._request = request or Request()
+
+    def login(self, scopes: tuple[str, ...]) -> StoredToken:
+        """Present the credentials."""
+        return self.agent.login_as_machine(self._request, scopes)
+
+
+def _sent(
+    request: httpx2.Request, held: StoredToken | None
+) -> Generator[httpx2.Request, httpx2.Response, httpx2.Response]:
+    request.headers.pop("authorization", None)
+    request.headers.pop("dpop", None)
+    if held is None:
+        return (yield request)
+    steps = presented(held).sync_auth_flow(request)
+    step = next(steps)
+    while True:
+        response = yield step
+        try:
+            step = steps.send(response)
+        except StopIteration:
+            return response
+
+
+def _next(steps: Generator[httpx2.Request | Work, Any, None], answer: Any) -> httpx2.Request | Work | None:
+    try:
+        return steps.send(answer)
+    except StopIteration:
+        return None
+
+
+def _say_code(code: DeviceCode) -> None:
+    sys.stderr.write(f"Open {code.verification_uri} and enter {code.user_code}\n")
