@@ -113,7 +113,7 @@ def read_named(listing: str) -> frozenset[tuple[Leg, str]]:
 
 def make(listing: Listing, scope: Scope) -> Plan:
     """The plan: all client scenarios that the revisions name, older ones at their last revision, the server scenarios
-    that apply at each door; and what fell through."""
+    that apply at each door, the authorization server's at both revisions; and what fell through."""
     jobs = [
         Job("client", name, revision)
         for revision in REVISIONS
@@ -130,6 +130,12 @@ def make(listing: Listing, scope: Scope) -> Plan:
         for name in scope.server.get(revision, ())
         for door in DOORS
     ]
+    jobs += [
+        Job(leg, name, revision)
+        for revision in REVISIONS
+        for (leg, name), revisions in listing.all.items()
+        if leg == "authorization" and revision in revisions
+    ]
     return Plan(tuple(jobs), scope.left_out, tuple(_problems(jobs, listing, scope)))
 
 
@@ -141,7 +147,7 @@ def _problems(jobs: Iterable[Job], listing: Listing, scope: Scope) -> Iterable[s
                 yield f"{leg} scenario {name} at {revision} is neither run nor left out with a reason"
     everywhere = {(leg, name) for leg, name, _ in run} | {(entry.leg, entry.scenario) for entry in scope.left_out}
     for leg, name in sorted(listing.all):
-        if leg != "authorization" and (leg, name) not in everywhere:
+        if (leg, name) not in everywhere:
             yield f"{leg} scenario {name} is neither run nor left out with a reason"
     for leg, name in sorted(everywhere - set(listing.all)):
         yield f"{leg} scenario {name} is not one of the suite's"

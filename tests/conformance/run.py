@@ -1,4 +1,4 @@
-"""`make conformance`: the MCP conformance suite against our agent and our shop, with the counts printed.
+"""`make conformance`: the MCP conformance suite against our agent, our shop and our authority, with the counts printed.
 
 Exit codes: 0 when every scenario ran and held; 1 on any failure, any warning, a scenario that checked nothing, or one
 that is neither run nor left out with a reason; 3 where npm or Node is missing; 130 when interrupted. There is no
@@ -15,12 +15,11 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from demo.errors import EXPECTATION, INTERRUPTED, OK, DemoError
-from tests.conformance import npm, plan, report, running, under_test
+from tests.conformance import authorization, npm, plan, report, running, under_test
 from tests.conformance.results import Job, Outcome, judge
 
 OUTPUT: Final = under_test.ROOT / "artifacts" / "conformance"
@@ -31,7 +30,9 @@ AT_ONCE: Final = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for. Gives the exit code."""
     parser = argparse.ArgumentParser(prog="conformance", description=__doc__)
-    parser.add_argument("--leg", choices=("client", "server"), action="append", help="only this leg; may be repeated")
+    parser.add_argument(
+        "--leg", choices=("client", "server", "authorization"), action="append", help="only this leg; may be repeated"
+    )
     parser.add_argument("--revision", choices=plan.REVISIONS, action="append", help="only this revision")
     parser.add_argument("--only", metavar="PATTERN", action="append", help="only scenarios like this, as auth/iss-*")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the counts there, too")
@@ -92,29 +93,42 @@ def _run_all(suite: npm.Suite, jobs: Sequence[Job], output: Path, at_once: int) 
     """Run the jobs, a few at a time, and tell of each as it ends. Gives them in the order of `jobs`."""
     outcomes: dict[Job, Outcome] = {}
     with contextlib.ExitStack() as stack:
-        shop = stack.enter_context(under_test.shop()) if any(job.leg == "server" for job in jobs) else None
-
-        def one(job: Job) -> Outcome:
-            folder = output.resolve() / job.leg / job.revision / job.door / job.scenario.replace("/", "--")
-            folder.mkdir(parents=True)
-            environment = under_test.environment(folder / "state")
-            try:
-                target = under_test.client_command() if shop is None or job.leg == "client" else shop.door(job.door)
-            except DemoError as error:
-                return judge(job, [], ended_badly=f"{error.what}: {error.why}")
-            return running.run(suite, job, target, folder, environment)
-
+        shop = stack.enter_context(under_test.shop()) if any(job.leg != "client" for job in jobs) else None
         pool = stack.enter_context(ThreadPoolExecutor(at_once))
-        asked = [pool.submit(one, job) for job in jobs]
+        asked = [pool.submit(_run_together, suite, together, output.resolve(), shop) for together in _together(jobs)]
         try:
-            for number, done in enumerate(as_completed(asked), 1):
-                outcome = done.result()
-                outcomes[outcome.job] = replace(outcome)
-                _say(f"[{number:>3}/{len(jobs)}] {report.line_of(outcome)}")
+            for done in as_completed(asked):
+                for outcome in done.result():
+                    outcomes[outcome.job] = outcome
+                    _say(f"[{len(outcomes):>3}/{len(jobs)}] {report.line_of(outcome)}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [outcomes[job] for job in jobs if job in outcomes]
+
+
+def _together(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs by process of the suite: one each, except those of the authorization leg (see `authorization`)."""
+    found: dict[object, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(job.revision if job.leg == "authorization" else job, []).append(job)
+    return list(found.values())
+
+
+def _run_together(suite: npm.Suite, jobs: list[Job], output: Path, shop: under_test.Shop | None) -> list[Outcome]:
+    job = jobs[0]
+    name = job.leg if job.leg == "authorization" else job.scenario.replace("/", "--")
+    folder = output / job.leg / job.revision / job.door / name
+    environment = under_test.environment(folder / "state")
+    if shop is None or job.leg == "client":
+        return [running.run(suite, job, under_test.client_command(), folder, environment)]
+    if job.leg == "authorization":
+        return authorization.run(suite, jobs, shop.base_url, folder, environment)
+    try:
+        door = shop.door(job.door)
+    except DemoError as error:
+        return [judge(job, [], ended_badly=f"{error.what}: {error.why}")]
+    return [running.run(suite, job, door, folder, environment)]
 
 
 def _say(*lines: str) -> None:
