@@ -154,6 +154,7 @@ class Conversation:
                 # that it cannot read. What it was stands in the record.
                 over = over and bool(self.answered or gone)
         if gone:
+            self._mode = HANDSHAKE if self._mode == OLDER else self._mode  # what has sessions wants the handshake
             return request, True
         if not over or not self.answered:
             if channel is not None and channel.problem is not None:
