@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from demo.client import claims, grants
+from demo.client import claims, grants, opaque
 from demo.client.connection import Connection
 from demo.client.convention import parties
 from demo.client.fetch import fetch
@@ -19,7 +19,10 @@ from demo.evidence import AuthorityMetadata, Chain, TokenView
 def view(
     connection: Connection, authority: AuthorityMetadata, token: StoredToken, *, audience: str | None
 ) -> TokenView:
-    """A token, checked against the authority's keys, fetched now (RFC 7517, RFC 9068 section 4)."""
+    """A token, checked against the authority's keys, fetched now (RFC 7517, RFC 9068 section 4).
+
+    What is opaque cannot be checked: its authority is asked about it, where it lets itself be asked.
+    """
     keys: dict[str, Any] | None = None
     why = None
     uri = authority.jwks_uri
@@ -30,7 +33,7 @@ def view(
             why = f"{uri} answered HTTP {answer.status} and no keys"
         except ServerUnreachable as error:
             why = error.what
-    return claims.view(
+    seen = claims.view(
         token.access_token,
         issuer=token.issuer,
         audience=audience or token.resource,
@@ -40,6 +43,7 @@ def view(
         expires_at=token.expires_at,
         scopes=token.scope,
     )
+    return opaque.ask(connection, authority, token, seen) if seen.kind == "opaque" else seen
 
 
 def chain(
