@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import InvalidClientError, InvalidGrantError, InvalidRequestError, InvalidScopeError
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidGrantError, InvalidRequestError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as AuthlibAuthorizationCodeGrant
 from authlib.oauth2.rfc7636 import CodeChallenge
 
@@ -74,14 +74,14 @@ class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # ty
             raise InvalidClientError("no such client here")
         redirect_uri = self.validate_authorization_redirect_uri(self.request, client)
         try:
-            self._check_request()
+            self._check_request(client)
             super().validate_authorization_request()
         except OAuth2Error as error:
             error.redirect_uri = redirect_uri
             raise
         return redirect_uri
 
-    def _check_request(self) -> None:
+    def _check_request(self, client: Client) -> None:
         request, authority = self.request, self.server.authority
         given = request.form
         request.refuse_repeated(but=("resource",))
@@ -94,8 +94,8 @@ class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # ty
             raise InvalidRequestError("the only response_mode is query")
         if any(len(given.get(name, "")) > LONGEST_STATE for name in ("state", "nonce")):
             raise InvalidRequestError(f"state and nonce are at most {LONGEST_STATE} characters long")
-        if not given.get("scope"):  # as the device flow: a default would be granted unasked
-            raise InvalidScopeError("name the scopes that are needed")
+        # RFC 6749 section 3.3: an MCP client that was told of no scopes names none. The consent page shows these.
+        request.payload.datalist.setdefault("scope", [" ".join(client.default_scope)])
         request.resources = requested_resources(authority, request.payload.datalist.get("resource", []))
         request.details = spending_details(authority, given.get("authorization_details"))
 

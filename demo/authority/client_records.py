@@ -7,7 +7,7 @@ import sqlite3
 from typing import Literal
 
 from .client_metadata import ClientMetadata
-from .clients import Client
+from .clients import DEFAULT_SCOPE, Client
 
 MOST_CLIENTS = 500
 """How many of each kind are kept. Beyond it the oldest that nobody ever consented to go."""
@@ -31,6 +31,7 @@ def find_client(connection: sqlite3.Connection, client_id: str) -> Client | None
         auth_method=row["auth_method"],
         secret_digest=row["secret_digest"],
         source=row["source"],
+        default_scope=tuple(row["scope"].split()) or DEFAULT_SCOPE,
     )
 
 
@@ -55,9 +56,9 @@ def save_client(
         return False
     connection.execute(
         "INSERT INTO authority_clients (client_id, source, name, auth_method, secret_digest, redirect_uris,"
-        " grant_types, created_at, fresh_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (client_id) DO UPDATE"
-        " SET name = excluded.name, redirect_uris = excluded.redirect_uris, grant_types = excluded.grant_types,"
-        " fresh_until = excluded.fresh_until",
+        " grant_types, scope, created_at, fresh_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, redirect_uris = excluded.redirect_uris,"
+        " grant_types = excluded.grant_types, scope = excluded.scope, fresh_until = excluded.fresh_until",
         (
             client_id,
             source,
@@ -66,6 +67,7 @@ def save_client(
             secret_digest,
             json.dumps(metadata.redirect_uris),
             json.dumps(metadata.grant_types),
+            " ".join(metadata.scope),
             now,
             fresh_until,
         ),

@@ -17,6 +17,7 @@ from .store import digest
 
 LOOPBACK_CALLBACKS = ("http://127.0.0.1/callback", "http://localhost/callback")
 """Where a native agent listens, on whatever port it gets (RFC 8252 section 7.3)."""
+DEFAULT_SCOPE = ("openid", "shop:read")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib ships no types
     auth_method: str = "none"
     secret_digest: str | None = field(default=None, repr=False)
     source: Literal["known", "registered", "document"] = "known"
+    default_scope: tuple[str, ...] = DEFAULT_SCOPE
+    """What an authorization request without `scope` asks for: what the client registered, else to look around."""
 
     @property
     def host(self) -> str | None:

@@ -46,8 +46,8 @@ CREATE TABLE IF NOT EXISTS authority_authorization_codes (
     expires_at REAL NOT NULL, redeemed_at REAL);
 CREATE TABLE IF NOT EXISTS authority_clients (
     client_id TEXT PRIMARY KEY, source TEXT NOT NULL, name TEXT NOT NULL, auth_method TEXT NOT NULL,
-    secret_digest TEXT, redirect_uris TEXT NOT NULL, grant_types TEXT NOT NULL, created_at REAL NOT NULL,
-    fresh_until REAL);
+    secret_digest TEXT, redirect_uris TEXT NOT NULL, grant_types TEXT NOT NULL, scope TEXT NOT NULL,
+    created_at REAL NOT NULL, fresh_until REAL);
 CREATE TABLE IF NOT EXISTS authority_browser_sessions (
     digest TEXT PRIMARY KEY, sub TEXT NOT NULL, signed_in_at REAL NOT NULL, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS authority_wrong_codes (address TEXT NOT NULL, at REAL NOT NULL);

@@ -29,6 +29,7 @@ class ConsentPage:
 
     client_name: str
     user_code: str
+    """Empty in the browser flow, where there is no code to compare."""
     account: str
     scopes: tuple[str, ...]
     limit: str | None
@@ -156,22 +157,80 @@ class SampleHuman:
 
         return bounded.run(walk, self.timeout, lambda: no_answer(verification_uri, self.timeout))
 
+    def authorize(self, url: str, approve: bool) -> tuple[ConsentPage, str]:
+        """Open an authorization request, sign in, look, and approve or deny; blocking.
+
+        Args:
+            url: the authorization endpoint with the request in its query (OAuth 2.1 section 4.1.1).
+
+        Returns:
+            What the consent page showed, and the URL that the authority then redirected to: the client's
+            `redirect_uri` with a code or an error. It is not fetched: that is for the browser's owner to do.
+
+        Raises:
+            OAuthRefused: the request was sent back with an error before anybody was asked (`oauth_error` is the
+                authority's), or the page shows another account, or cannot be decided on.
+            ServerUnreachable: the pages do not answer, or lead elsewhere than to the authority and the client.
+        """
+        returns_to = dict(parse_qsl(urlsplit(url).query)).get("redirect_uri")
+
+        async def walk() -> tuple[ConsentPage, str]:
+            async with connect(self.recorder, seconds=self.timeout) as http:
+                return await _Walk(http, self.account, "", approve, returns_to).authorize(url)
+
+        return bounded.run(walk, self.timeout, lambda: no_answer(url, self.timeout))
+
+
+class _Returned(Exception):
+    """The pages lead back to the client, which is where a sample human stops."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
 
 class _Walk:
-    def __init__(self, http: httpx2.AsyncClient, account: str, user_code: str, approve: bool) -> None:
+    """One decision. `returns_to` is the redirect URI of a browser's request, and then there is no code."""
+
+    def __init__(
+        self, http: httpx2.AsyncClient, account: str, user_code: str, approve: bool, returns_to: str | None = None
+    ) -> None:
         self._http = http
         self._account = account
         self._code = user_code
         self._decision = "approve" if approve else "deny"
+        self._returns_to = returns_to
         self._home: tuple[str, str, int] | None = None
 
-    async def go(self, uri: str) -> ConsentPage:
+    async def authorize(self, url: str) -> tuple[ConsentPage, str]:
+        seen: list[ConsentPage] = []
+        try:
+            await self.go(url, seen)
+        except _Returned as returned:
+            if seen:
+                return seen[0], returned.url
+            told = dict(parse_qsl(urlsplit(returned.url).query))
+            raise OAuthRefused(
+                "the authority refused before it asked the human",
+                oauth_error=safe_text(told.get("error", "page"), one_line=True),
+                why=safe_text(told.get("error_description", "it gave no reason"), one_line=True),
+                do="mend what the agent asks for, and start the login again",
+            ) from None
+        raise OAuthRefused(
+            "the authority did not lead back to the agent after the decision",
+            oauth_error="page",
+            why="an authorization request is answered by a redirect (OAuth 2.1 section 4.1.2)",
+            do="open the link in a browser, and decide there",
+        )
+
+    async def go(self, uri: str, looked: list[ConsentPage] | None = None) -> ConsentPage:
         self._home = origin(uri)
         url, page = await self._open("GET", uri, ())
-        seen: ConsentPage | None = None
         for _ in range(STEPS):
             if (found := page.button("decision")) is not None:
                 seen = self._look(page)
+                if looked is not None:
+                    looked.append(seen)
                 decision = page.button("decision", self._decision)
                 if decision is None:
                     raise self._stuck(page, f"the page offers no way to {self._decision}")
@@ -247,6 +306,8 @@ class _Walk:
                     raise self._stuck(page, f"HTTP {response.status_code}")
                 return url, page
             url = joined(url, response.headers["location"])
+            if self._returns_to is not None and _is_return(url, self._returns_to):
+                raise _Returned(url)
             # A browser answers 301, 302 and 303 to a POST with a GET.
             if response.status_code not in (307, 308):
                 method, fields = "GET", ()
@@ -260,6 +321,13 @@ class _Walk:
             why=f"{why}{heading}",
             do="open the page in a browser, and decide there",
         )
+
+
+def _is_return(url: str, redirect_uri: str) -> bool:
+    """Whether `url` is the redirect URI with parameters added to its query (RFC 6749 section 4.1.2)."""
+    there, here = urlsplit(redirect_uri), urlsplit(url)
+    added = not there.query or here.query.startswith(f"{there.query}&")
+    return (here.scheme, here.netloc, here.path) == (there.scheme, there.netloc, there.path) and added
 
 
 def _with_query(url: str, fields: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import socket
 import threading
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
 import pytest
@@ -22,6 +24,9 @@ from demo.authority import AuthorityConfig, create_authority
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 RESOURCE_SERVER = ("demo-shop", "introspection-secret")
+CALLBACK = "http://127.0.0.1:49152/callback"
+VERIFIER = "v" * 43
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
 EVERYTHING = "openid shop:read orders:read shop:buy offline_access"
 
 
@@ -118,6 +123,44 @@ class Browser:
         return self.submit("/device/consent", decision=decision)
 
 
+class Walk:
+    """A browser that a client sent: follows redirects on the authority's origin, and stops where they leave it."""
+
+    def __init__(self, base: str, path: str) -> None:
+        self.http = httpx2.Client(base_url=base, timeout=10, verify=False)
+        self.left: str | None = None
+        self._go(self.http.get(path))
+
+    def _go(self, answer: httpx2.Response) -> None:
+        while answer.has_redirect_location:
+            onward = answer.headers["location"]
+            if not onward.startswith("/"):
+                self.left = onward
+                break
+            answer = self.http.get(onward)
+        self.page = answer
+
+    @property
+    def forms(self) -> Forms:
+        return Forms(self.page.text)
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What the client is told in its redirect's query."""
+        assert self.left is not None, self.page.text
+        return dict(parse_qsl(urlsplit(self.left).query))
+
+    def submit(self, action: str, **values: str) -> Walk:
+        self._go(self.http.post(action, data={**self.forms.form(action)["fields"], **values}))
+        return self
+
+    def sign_in(self, account: str = "alice@example.com") -> Walk:
+        return self.submit("/device/sign-in", account=account)
+
+    def decide(self, decision: str = "approve") -> Walk:
+        return self.submit("/device/consent", decision=decision)
+
+
 @dataclass
 class House:
     """One running authority and how tests speak to it."""
@@ -179,6 +222,52 @@ class House:
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+    def authorize(self, **values: Any) -> Walk:
+        """A browser at the authorization endpoint, gone as far as it goes by itself; None leaves a field out."""
+        given = {
+            "response_type": "code",
+            "client_id": "demo-agent",
+            "redirect_uri": CALLBACK,
+            "scope": EVERYTHING,
+            "resource": self.shop,
+            "state": "st/ate 1",
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+            **values,
+        }
+        query = urlencode({name: value for name, value in given.items() if value is not None}, doseq=True)
+        return Walk(self.base, f"/oauth2/authorize?{query}")
+
+    def code(self, **values: Any) -> str:
+        """An authorization code, asked for and approved by Alice."""
+        return self.authorize(**values).sign_in().decide().told["code"]
+
+    def exchange(self, code: str, *, auth: tuple[str, str] | None = None, **values: Any) -> httpx2.Response:
+        """A token request with a code; None leaves a field out."""
+        given = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "client_id": "demo-agent",
+            "redirect_uri": CALLBACK,
+            "code_verifier": VERIFIER,
+            **values,
+        }
+        data = {name: value for name, value in given.items() if value is not None}
+        return self.http.post("/oauth2/token", data=data, auth=auth)
+
+    def register(self, **values: Any) -> httpx2.Response:
+        """A registration of a native, public agent; None leaves a field out."""
+        given = {
+            "client_name": "Newcomer",
+            "redirect_uris": ["http://127.0.0.1/callback"],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "token_endpoint_auth_method": "none",
+            "application_type": "native",
+            **values,
+        }
+        body = {name: value for name, value in given.items() if value is not None}
+        return self.http.post("/oauth2/register", json=body)
 
     def console(self, account: str = "alice@example.com") -> dict[str, str]:
         """The Authorization header of a human's console, for the account API."""

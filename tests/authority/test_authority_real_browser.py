@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+
+from .conftest import CHALLENGE, EVERYTHING
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -68,3 +73,62 @@ def test_everything_can_be_reached_and_seen_by_keyboard(house, chromium):
         reached.append(page.evaluate("document.activeElement.innerText"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     assert reached == ["Not you? Switch account", "Approve", "Deny"]
+
+
+@pytest.fixture
+def callback() -> Iterator[tuple[str, list[str]]]:
+    """A native agent that listens for its redirect: where, and what came."""
+    came: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            came.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<h1>Back at the agent</h1>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/callback", came
+        server.shutdown()
+        thread.join(5)
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+@pytest.mark.parametrize("decision", ["Approve", "Deny"])
+def test_a_human_sent_by_an_unverified_agent_decides_without_script_and_is_taken_back(
+    house, chromium, callback, width, height, decision
+):
+    redirect_uri, came = callback
+    client_id = house.register(client_name="Newcomer of a rather long and winding name").json()["client_id"]
+    context = chromium.new_context(viewport={"width": width, "height": height}, java_script_enabled=False)
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    asked = {
+        "response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri, "scope": EVERYTHING,
+        "resource": house.shop, "state": "s1", "code_challenge": CHALLENGE, "code_challenge_method": "S256",
+        "authorization_details": house.spending(),
+    }  # fmt: skip
+    page.goto(f"{house.base}/oauth2/authorize?{urlencode(asked)}")
+    page.get_by_role("button", name="Mallory Crane").click()
+    page.get_by_role("button", name="Switch account").click()
+    page.get_by_role("button", name="Alice Ito").click()
+    assert page.locator("[data-show=redirect]").inner_text() == redirect_uri
+    assert page.locator("[data-show=unverified]").is_visible()
+    approve = page.get_by_role("button", name="Approve").bounding_box()
+    deny = page.get_by_role("button", name="Deny").bounding_box()
+    assert (approve["width"], approve["height"], approve["y"]) == (deny["width"], deny["height"], deny["y"])
+    assert approve["x"] >= 0 and deny["x"] + deny["width"] <= width  # nothing to scroll sideways for
+    page.get_by_role("button", name=decision).click()  # form-action of the page lets the redirect through
+    page.get_by_role("heading", name="Back at the agent").wait_for()
+    told = {name: values[0] for name, values in parse_qs(urlsplit(came[0]).query).items()}
+    assert (told["state"], told["iss"]) == ("s1", house.base)
+    if decision == "Deny":
+        assert told["error"] == "access_denied"
+    else:
+        assert house.exchange(told["code"], client_id=client_id, redirect_uri=redirect_uri).status_code == 200
