@@ -138,7 +138,12 @@ class OpenDoor:
 
 
 async def pass_on(inner: App, scope: Scope, receive: Receive, send: Send, call: Call, admission: Admission) -> None:
-    """Hand a request to the MCP server, with the body as the gates read it; its answer bears the audit id."""
+    """Hand a request to the MCP server, with the body as the gates read it; its answer bears the audit id.
+
+    Only a POST goes there. The shop has no session to delete and nothing to say unasked, so a GET would open an event
+    stream that stays empty, and stays open after the authority behind it was taken back: 405 (MCP 2025-11-25,
+    transports, listening for messages from the server; MCP 2026-07-28 has no such streams).
+    """
     headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _BODY_HEADERS]
     headers.append((b"content-length", str(len(call.body)).encode()))
     on_record = admission.door == "protected" or call.is_tool_call
@@ -149,6 +154,9 @@ async def pass_on(inner: App, scope: Scope, receive: Receive, send: Send, call: 
             message = {**message, "headers": [*message.get("headers", []), audit_id]}
         await send(message)
 
+    if scope["method"] != "POST":
+        await respond(send_with_id, refusal.post_only())
+        return
     inner_scope = {**scope, "headers": headers, ADMISSION: admission}
     await inner(inner_scope, jsonrpc.replay(call.body, receive), send_with_id)
 

@@ -91,6 +91,12 @@ def unacceptable(fault: jsonrpc.Unacceptable) -> Answer:
     return answer(fault.status, jsonrpc.error(None, fault.code, fault.message))
 
 
+def post_only() -> Answer:
+    """The answer to another HTTP method than POST (RFC 9110 section 15.5.6)."""
+    message = "This server keeps no session and sends no event stream: POST one JSON-RPC message."
+    return answer(405, jsonrpc.error(None, jsonrpc.INVALID_REQUEST, message), [(b"allow", b"POST")])
+
+
 def unwritable(call_id: str | int | None) -> Answer:
     """The answer when the ledger or the audit trail cannot be written: nothing may happen unrecorded."""
     message = "The shop cannot write its audit trail, so it does nothing. Try again in a moment."

@@ -9,7 +9,8 @@ from typing import Any
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
-from mcp_types import CallToolResult, InputRequiredResult, TextContent
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, TextContent
 from pydantic import ValidationError
 
 from demo import __version__
@@ -62,6 +63,17 @@ class ShopServer(MCPServer[Any]):
                 "demo/limits": [asdict(limit) for limit in await admission.limits()],
             }
         return result
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
+    ) -> GetPromptResult | InputRequiredResult:
+        """There is no prompt here, and whoever asks for one asked for a name that does not exist (MCP 2026-07-28,
+        prompts, error handling). The SDK would answer with an internal error, as if the shop had failed.
+
+        Raises:
+            MCPError: invalid params, always.
+        """
+        raise MCPError(INVALID_PARAMS, f"Unknown prompt: {name}")
 
 
 def _error(text: str) -> CallToolResult:
