@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +12,9 @@ import pytest
 from tests.bridge.hosts import environment
 from tests.bridge.test_bridge_host import log_in
 from tests.conftest import ROOT
+from tests.peers.browser import free_port, opened, world
 from tests.peers.installed import Peers
 from tests.peers.running import Running, running
-from tests.peers.test_peers_remote import free_port
 
 INSPECTOR = "@modelcontextprotocol/inspector"
 BUY = ["--method", "tools/call", "--tool-name", "buyMcpShopItem", "--tool-arg"]
@@ -40,10 +39,11 @@ def test_it_logs_in_by_itself_and_lists(
 ) -> None:
     callback = f"http://127.0.0.1:{free_port()}/oauth/callback"
     asked = ["--transport", "http", "--protocol-era", era, "--callback-url", callback, "--method", "tools/list"]
-    with running(inspector(peers, f"{server}/mcp", *asked), os.environ | {"HOME": str(tmp_path)}) as peer:
-        found = re.search(r"https?://\S*/oauth2/authorize\S*", peer.line("/oauth2/authorize"))
-        assert found is not None
-        alice(found[0])
+    # Without a terminal it starts a login only where it may open a browser.
+    with running(
+        inspector(peers, f"{server}/mcp", *asked), world(tmp_path) | {"MCP_AUTO_OPEN_ENABLED": "true"}
+    ) as peer:
+        alice(opened(tmp_path))
         assert '"buyMcpShopItem"' in told(peer)
 
 
@@ -74,6 +74,6 @@ def test_with_the_printed_configuration_it_buys_through_the_bridge(
     file.write_text(configured(Target("shop", f"{server}/mcp", command)).content, "utf-8")
     assert json.loads(file.read_text("utf-8"))["mcpServers"]["shop"]["type"] == "stdio"
     asked = ["--config", str(file), "--server", "shop", "--protocol-era", era, *BUY, *SHIRT]
-    world = environment(state) | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    with running(inspector(peers, *asked), world) as peer:
+    its = environment(state) | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    with running(inspector(peers, *asked), its) as peer:
         assert '"user_alice"' in told(peer)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import stat
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,26 +15,18 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from demo.client import SampleHuman
+from tests.peers.browser import SECONDS, free_port, opened, world
 from tests.peers.installed import Peers
 
 REMOTE = "mcp-remote"
-SECONDS = 60.0
 
 
 def test_after_a_login_in_the_browser_a_host_lists_and_calls_through_it(
     peers: Peers, server: str, alice: Callable[[str], None], tmp_path: Path
 ) -> None:
-    opened = tmp_path / "opened"
     command = peers.program(REMOTE, REMOTE, f"{server}/mcp", str(free_port()), "--transport", "http-only")
-    environment = world(tmp_path, opened)
 
-    def browse() -> None:
-        deadline = time.monotonic() + SECONDS
-        while not opened.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        alice(opened.read_text("utf-8").strip())
-
-    listed, inventory = hosted(command, environment, tmp_path / "log", browse)
+    listed, inventory = hosted(command, world(tmp_path), tmp_path / "log", lambda: alice(opened(tmp_path)))
     assert "buyMcpShopItem" in listed
     assert not inventory.is_error
     assert inventory.meta["demo/decision"]["user"] == "user_alice"
@@ -52,14 +40,14 @@ def test_after_a_device_login_a_host_lists_and_calls_through_it(peers: Peers, se
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             said = log.read_text("utf-8") if log.exists() else ""
-            code = re.search(r"enter the code:\s*(\S+)", said)
+            code = re.search(r"/device\?user_code=(\S+)\s", said)
             if code is not None:
                 SampleHuman("alice@example.com").decide(f"{server}/device", code[1], True)
                 return
             time.sleep(0.05)
         raise AssertionError(f"no code was shown: {said}")
 
-    listed, inventory = hosted(command, world(tmp_path, tmp_path / "opened"), log, browse)
+    listed, inventory = hosted(command, world(tmp_path), log, browse)
     assert "buyMcpShopItem" in listed
     assert inventory.meta["demo/decision"]["user"] == "user_alice"
 
@@ -90,24 +78,3 @@ def hosted(
             return anyio.run(main, errors)
     except BaseException:
         pytest.fail(f"{failures}\n{log.read_text('utf-8')}")
-
-
-def world(folder: Path, opened: Path) -> dict[str, str]:
-    """An environment in which a browser writes down what it is to open, and nothing of the person's own is used."""
-    stand_in = folder / "browser"
-    stand_in.write_text(f"#!{sys.executable}\nimport os, sys\nnew = {str(opened)!r} + '.new'\n")
-    with stand_in.open("a", encoding="utf-8") as script:
-        script.write(f"open(new, 'w').write(sys.argv[1])\nos.replace(new, {str(opened)!r})\n")
-    stand_in.chmod(stand_in.stat().st_mode | stat.S_IXUSR)
-    for name in ("open", "xdg-open"):
-        (folder / name).symlink_to(stand_in)
-    desktop = ("DISPLAY", "WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP", "DESKTOP_SESSION")
-    kept = {name: value for name, value in os.environ.items() if name not in desktop}
-    own = {"HOME": str(folder), "MCP_REMOTE_CONFIG_DIR": str(folder / "remote"), "BROWSER": str(stand_in)}
-    return kept | own | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

@@ -1,0 +1,45 @@
+"""A browser that writes down what it is to open, in place of the one of whoever runs the tests."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import sys
+import time
+from pathlib import Path
+
+SECONDS = 60.0
+"""The bound on one login and what follows."""
+
+OPENED = "opened"
+
+
+def opened(folder: Path) -> str:
+    """The URL that the browser of this world was to open, waited for."""
+    deadline = time.monotonic() + SECONDS
+    while not (folder / OPENED).exists():
+        assert time.monotonic() < deadline, "no browser was opened"
+        time.sleep(0.05)
+    return (folder / OPENED).read_text("utf-8").strip()
+
+
+def world(folder: Path) -> dict[str, str]:
+    """An environment in which a browser writes down what it is to open, and nothing of the person's own is used."""
+    stand_in, opens = folder / "browser", folder / OPENED
+    stand_in.write_text(f"#!{sys.executable}\nimport os, sys\nnew = {str(opens)!r} + '.new'\n")
+    with stand_in.open("a", encoding="utf-8") as script:
+        script.write(f"open(new, 'w').write(sys.argv[1])\nos.replace(new, {str(opens)!r})\n")
+    stand_in.chmod(stand_in.stat().st_mode | stat.S_IXUSR)
+    for name in ("open", "xdg-open"):
+        (folder / name).symlink_to(stand_in)
+    desktop = ("DISPLAY", "WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP", "DESKTOP_SESSION")
+    kept = {name: value for name, value in os.environ.items() if name not in desktop}
+    own = {"HOME": str(folder), "MCP_REMOTE_CONFIG_DIR": str(folder / "remote"), "BROWSER": str(stand_in)}
+    return kept | own | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
