@@ -1,0 +1,84 @@
+"""Opaque tokens: what their authority says of them, and what stays unknown; and giving tokens back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from demo.client import Agent, OAuthRefused
+from tests.client.fakes import Reply, agent_at, oauth
+from tests.client.oauth.conftest import Authority, log_in
+
+
+@pytest.fixture
+def asked(authority: Authority) -> Authority:
+    authority.shop.authority |= {
+        "introspection_endpoint": f"{authority.base}/introspect",
+        "userinfo_endpoint": f"{authority.base}/userinfo",
+    }
+    return authority
+
+
+def test_introspection_is_asked_first_and_its_word_is_marked_as_its_own(asked: Authority, agent: Agent) -> None:
+    asked.shop.fake.on["/introspect"] = Reply(
+        json={"active": True, "sub": "user-7", "scope": "shop:read", "username": "alice\x1b[2J"}
+    )
+    view = agent.view(log_in(agent))
+    assert view.kind == "opaque" and view.active is True
+    assert view.told_by == f"introspection, {asked.base}/introspect"
+    assert view.claim("sub") == "user-7"
+    assert "\x1b" not in (view.claim("username") or "")
+    assert view.signature is None
+    assert view.scopes == ("shop:read",)
+    (form,) = (request.form for request in asked.shop.fake.to("/introspect"))
+    assert form["token"] == ["access-0123456789"] and form["client_id"] == ["client-1"]
+    assert "access-0123456789" not in repr(agent.recorder.exchanges)
+
+
+def test_an_inactive_token_is_told_as_one(asked: Authority, agent: Agent) -> None:
+    asked.shop.fake.on["/introspect"] = Reply(json={"active": False})
+    view = agent.view(log_in(agent))
+    assert view.active is False
+    assert any("not active" in problem for problem in view.problems)
+
+
+@pytest.mark.parametrize(
+    "answer", [oauth("invalid_client", 401), Reply(403), Reply(json={}), Reply(json={"active": "yes"}), Reply(500)]
+)
+def test_where_introspection_is_not_for_us_userinfo_tells_who(asked: Authority, agent: Agent, answer: Reply) -> None:
+    asked.shop.fake.on["/introspect"] = answer
+    asked.shop.fake.on["/userinfo"] = Reply(json={"sub": "user-7", "email": "alice@example.com"})
+    view = agent.view(log_in(agent))
+    assert view.told_by == f"userinfo, {asked.base}/userinfo"
+    assert view.active is None, "userinfo does not say whether it stands"
+    assert view.claim("email") == "alice@example.com"
+
+
+def test_where_nobody_tells_it_is_said_that_nobody_did(authority: Authority, agent: Agent) -> None:
+    view = agent.view(log_in(agent))
+    assert view.told_by is None and view.active is None
+    assert view.claim("sub") is None
+    assert view.claim("exp") is not None, "the token response told it"
+
+
+def test_the_chain_of_an_opaque_token_is_not_made_up(authority: Authority, agent: Agent) -> None:
+    with pytest.raises(OAuthRefused, match="says nothing about who"):
+        agent.chain(log_in(agent))
+
+
+def test_a_logout_says_why_it_is_not_confirmed_and_forgets_all_the_same(
+    authority: Authority, agent: Agent, tmp_path: Path
+) -> None:
+    log_in(agent)
+    assert "no revocation endpoint (RFC 7009)" in (agent.logout() or "")
+    assert agent.stored() is None
+    authority.shop.authority["revocation_endpoint"] = f"{authority.base}/revoke"
+    authority.shop.fake.on["/revoke"] = [Reply(503), Reply(200)]
+    again = agent_at(authority.base, tmp_path, client_id=None)
+    log_in(again)
+    assert "HTTP 503" in (again.logout() or "")
+    log_in(again)
+    assert again.logout() is None
+    form = authority.shop.fake.to("/revoke")[-1].form
+    assert form["token"] == ["r-012345"] and form["token_type_hint"] == ["refresh_token"]
