@@ -76,7 +76,7 @@ class Decider:
         elif key == "d":
             self._start(False)
         elif key == "b":
-            _open_browser(self.code.verification_uri_complete or self.code.verification_uri)
+            open_browser(self.code.verification_uri_complete or self.code.verification_uri)
 
     def failed(self) -> bool:
         """Whether the sample human could not answer, so that polling on is pointless."""
@@ -97,6 +97,7 @@ class Decider:
             self.answer.error = error
 
 
-def _open_browser(url: str) -> None:
+def open_browser(url: str) -> None:
+    """Open a page in the system's browser."""
     # Best effort, in the background: a browser that takes its time must not hold up the polling.
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

@@ -11,8 +11,12 @@ from collections.abc import Iterator
 class Keys:
     """Reads keys from a terminal that `listening` has put into cbreak mode."""
 
-    def pressed(self, seconds: float = 0.0) -> str | None:
-        """The key pressed within `seconds`, lower case, `"\\n"` for Enter; None when there was none."""
+    def pressed(self, seconds: float = 0.0, *, as_typed: bool = False) -> str | None:
+        """The key pressed within `seconds`, `"\\n"` for Enter; None when there was none.
+
+        Args:
+            as_typed: in the case it was typed in; else in lower case.
+        """
         if sys.platform == "win32":  # pragma: no cover  # the same contract by the platform's own call
             import msvcrt
             import time
@@ -34,7 +38,9 @@ class Keys:
             key = raw.decode("ascii", "replace")  # one byte of a longer sign is a key that means nothing
         if key == "\x03":
             raise KeyboardInterrupt
-        return "\n" if key in "\r\n" else key.lower()
+        if key in "\r\n":
+            return "\n"
+        return key if as_typed else key.lower()
 
 
 @contextlib.contextmanager
