@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from demo.client.connection import Connection
 from demo.client.elicitation import ANSWERING, ROUNDS, Answerer, Elicit, next_round
 from demo.client.mirrored import mirroring
-from demo.client.reply import Reply, asked, final, request_of
+from demo.client.refusal import no_answer
+from demo.client.reply import Reply, Stranger, asked, final, request_of
 from demo.client.safe_text import safe_text
 from demo.client.wire import BODY_IN_MEMORY, Raw, connect
 from demo.errors import ServerUnreachable
@@ -103,6 +104,7 @@ class Conversation:
         self._whole: list[Raw] = []
         self._begun = 0
         self._seen: set[str] = set()
+        self._late = False
         self.answered: list[Answered] = []
         self.revision: str | None = None
 
@@ -131,6 +133,7 @@ class Conversation:
         import anyio
 
         channel = self._channel()
+        self._seen.clear()
         opened = over = gone = False
         with anyio.CancelScope() as scope:
             if channel is not None:
@@ -210,7 +213,12 @@ class Conversation:
         return [*self._whole[self._begun :], *self._connection.recorder.under_way()]
 
     def _final(self, raws: list[Raw]) -> Reply:
-        return final(raws, self._url, self._connection.timeout)
+        try:
+            return final(raws, self._url, self._connection.timeout)
+        except Stranger:
+            if self._late:  # what came is no answer, because it was not waited for any longer
+                raise no_answer(self._url, self._connection.timeout) from None
+            raise
 
     def _take(self, requests: Requests | None, raws: list[Raw]) -> tuple[Any, Any] | None:
         """Take the answer that `raws` hold; the next request is what the script makes of it.
@@ -230,7 +238,7 @@ class Conversation:
         """Send one request, and what it takes to have it answered: its tool's list, answers to questions."""
         wanted, kind = request
         name = wanted.params.name if wanted.method == "tools/call" else None
-        if name in self._mirroring:
+        if name in self._mirroring and name not in self._seen:
             await self._look_up(client, name)
         if self._answerer is not None:
             self._answerer.begin()
@@ -268,6 +276,7 @@ class Conversation:
                 if not any(asked(raw) for raw in self._connection.recorder.under_way()):
                     break
                 await anyio.sleep(0.005)
+        self._late = clock.cancelled_caught
 
     async def _look_up(self, client: Client, name: str) -> None:
         """Have the SDK see the tool in the server's list, so that it puts arguments into headers."""

@@ -69,8 +69,10 @@ def final(raws: Sequence[Raw], url: str, seconds: float) -> Reply:
     found = _message(text, kind, wanted)
     if found is None and (streamed := _streamed(raws, wanted)) is not None:
         raw, found = streamed
+    if found is None and raw.under_way:
+        raise no_answer(raw.url, seconds)
     if found is None and raw.status is None:
-        raise no_answer(raw.url, seconds) if raw.late or raw.error is None else unreachable(raw.url, raw.error)
+        raise no_answer(raw.url, seconds) if raw.late else unreachable(raw.url, raw.error or "no answer")
     if found is None and raw.error is not None:
         raise no_answer(raw.url, seconds) if raw.late else unreadable(raw.url, raw.error)
     if found is None and (refused := _gate(raw)) is not None:

@@ -135,7 +135,7 @@ class _Entry:
         if self.ended:
             return
         self.ended = True
-        self._recorder.add(replace(self.so_far(), error=error, late=late), self.so_far)
+        self._recorder.add(replace(self.so_far(), error=error, late=late, under_way=False), self.so_far)
 
     def so_far(self) -> Raw:
         """The exchange as it stands now."""
@@ -149,6 +149,7 @@ class _Entry:
             response_body=bytes(self.received) if self._status is not None else None,
             started_at=self._at,
             seconds=time.perf_counter() - self._from,
+            under_way=True,
         )
 
 

@@ -42,6 +42,8 @@ class Raw:
     error: str | None = None
     late: bool = False
     """Whether it ended because somebody's time was over."""
+    under_way: bool = False
+    """Whether it has not ended: the rest is as it stands."""
 
     def headers(self, name: str) -> tuple[str, ...]:
         """Every response header called `name` (lower case)."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,13 @@ from demo.client import Agent, TokenStore
 from tests.client.bytes_fake import Answer, BytesFake, Request
 from tests.client.fakes import Fake, Shop, faking
 from tests.conftest import ROOT, serving
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sdk_is_loaded() -> None:
+    """On a busy machine that takes seconds, which no test of a bound should count."""
+    for name in ("mcp.client.sse", "mcp.client.streamable_http", "demo.client.agent"):
+        import_module(name)
 
 
 @pytest.fixture(scope="module")

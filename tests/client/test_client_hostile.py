@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import re
 import time
+import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -35,10 +37,35 @@ def cut(request: Request) -> Iterator[bytes]:
     yield b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{"jsonrpc": "2.0", '
 
 
+def headers_without_end() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    for number in range(200_000):
+        yield f"x-{number}: {'y' * 100}\r\n".encode()
+
+
+def early_hints() -> Iterator[bytes]:
+    while True:
+        yield b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" * 50
+
+
+def events_without_end() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+    note = b'data: {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "hm"}}\n\n'
+    while True:
+        yield note * 200
+
+
+def one_event_without_end() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: "
+    while True:
+        yield b"x" * 65536
+
+
 HTML = "<!DOCTYPE html><html><title>Welcome to the hotel</title></html>"
 DEEP = '{"jsonrpc":"2.0","id":1,"result":' + "[" * 100_000 + "]" * 100_000 + "}"
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
+ZLIB_BOMB = zlib.compress(bytes(104_857_600), 1)
 BOMB = gzip.compress(bytes(104_857_600), 1)  # made once: made for each request, it would be the slow part
 
 SERVERS: dict[str, tuple[Callable[[Request], Answer], str]] = {
@@ -53,6 +80,26 @@ SERVERS: dict[str, tuple[Callable[[Request], Answer], str]] = {
     "unpacks to 100 MB": (
         lambda _: http(200, BOMB, content_encoding="gzip"),
         "cannot be read",
+    ),
+    "unpacks to 100 MB in two layers": (
+        lambda _: http(200, gzip.compress(BOMB), content_encoding="gzip, gzip"),
+        "cannot be read",
+    ),
+    "deflates to 100 MB": (lambda _: http(200, ZLIB_BOMB, content_encoding="deflate"), "cannot be read"),
+    "compresses as nobody asked for": (lambda _: http(200, b"\x8b\x00\x80", content_encoding="br"), "cannot be read"),
+    "sends headers without end": (lambda _: headers_without_end(), "cannot be reached"),
+    "hints without end": (lambda _: early_hints(), "did not answer"),
+    "sends events without end": (lambda _: events_without_end(), "cannot be read|did not answer"),
+    "sends one event without end": (lambda _: one_event_without_end(), "cannot be read"),
+    "accepts and says no more": (lambda _: http(202), "does not answer as an MCP server"),
+    "answers in a type that nobody knows": (
+        lambda _: http(200, b"\x00\x01", kind="application/x-surprise"),
+        "does not answer as an MCP server",
+    ),
+    "answers in a type that is none": (lambda _: http(200, b"\xff\xfe", kind="\x1b[2J"), ""),
+    "answers another request": (
+        lambda _: told(200, {"jsonrpc": "1.0", "id": 99, "result": {}}),
+        "does not answer as an MCP server",
     ),
     "compresses brokenly": (lambda _: http(200, b"not gzip at all", content_encoding="gzip"), "cannot be read"),
     "redirects to itself without end": (lambda r: http(307, location=r.path), "does not answer as an MCP server"),
@@ -79,7 +126,7 @@ def test_a_server_that(kind: str, serve: Serve, agent: Make, capfd: pytest.Captu
     with pytest.raises(ServerUnreachable) as caught:
         agent(fake.url).call("buyMcpShopItem", {}, token="none")
     assert time.monotonic() - begun < WITHIN
-    assert says in caught.value.what
+    assert re.search(says, caught.value.what)
     assert caught.value.why and caught.value.do
     # Once: the shirt may have been bought already. Only a redirect within the origin carries it further.
     times = 4 if "itself without end" in kind else 1
@@ -158,3 +205,43 @@ def test_an_authority_that(kind: str, serve: Serve, agent: Make) -> None:
         agent(fake.url).start_login(["shop:read"])
     assert time.monotonic() - begun < WITHIN
     assert caught.value.exit_code in (4, 5) and caught.value.why and caught.value.do
+
+
+def test_a_huge_result_within_the_bound_is_read_and_recorded_in_part(serve: Serve, agent: Make) -> None:
+    fake = serve(lambda request: result(request, words("\x7f" + "x" * 3_000_000)))
+    outcome = agent(fake.url, timeout=5.0).call("listMcpShopInventory", {}, token="none")
+    assert (outcome.status, len(outcome.text)) == (200, 3_000_001)
+    body = outcome.exchanges[-1].response_body or ""
+    assert len(body) < 70_000 and body.endswith("bytes in all]")
+
+
+def test_a_large_result_in_one_event_is_read_like_any_other(serve: Serve, agent: Make) -> None:
+    def stream(request: Request) -> Answer:
+        done = result(request, words("x" * 2_000_000)).partition(b"\r\n\r\n")[2]
+        return http(200, b"data: " + done + b"\n\n", kind="text/event-stream")
+
+    outcome = agent(serve(stream).url, timeout=5.0).call("listMcpShopInventory", {}, token="none")
+    assert (outcome.status, len(outcome.text)) == (200, 2_000_000)
+
+
+def test_a_list_that_goes_on_without_end_is_cut_and_says_so(serve: Serve, agent: Make) -> None:
+    def pages(request: Request) -> Answer:
+        tool = {"name": f"tool{len(fake.requests)}", "inputSchema": {"type": "object"}}
+        page = {"tools": [tool], "nextCursor": f"\x1b{len(fake.requests)}", "resultType": "complete"}
+        return result(request, page | {"ttlMs": 0, "cacheScope": "private"})
+
+    fake = serve(pages)
+    listed = agent(fake.url, timeout=5.0).tools(token="none")
+    assert (len(listed.tools), listed.more, len(fake.requests)) == (20, True, 20)
+
+
+def test_a_list_that_drips_without_end_is_bounded(serve: Serve, agent: Make) -> None:
+    def pages(request: Request) -> Answer:
+        time.sleep(0.4)
+        page = {"tools": [], "nextCursor": "more", "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+        return result(request, page)
+
+    begun = time.monotonic()
+    with pytest.raises(ServerUnreachable):
+        agent(serve(pages).url).tools(token="none")
+    assert time.monotonic() - begun < WITHIN

@@ -203,3 +203,48 @@ def test_a_server_that_goes_away_is_not_asked_in_another_revision(serve: Serve, 
 def test_a_raw_token_is_not_taken_for_a_word(serve: Serve, agent: Make) -> None:
     with pytest.raises(ValueError, match="Secret"):
         agent(serve(lambda _: None).url).call("listMcpShopInventory", {}, token="eyJhbGciOi")
+
+
+def strict_about_size(request: Request) -> Answer:
+    """A server whose tool wants its size in a header, and which lists another tool that says so wrongly."""
+    size = {"type": "string", "x-mcp-header": "Size"}
+    wrong = {"type": "object", "x-mcp-header": "Si ze\x1b[2J"}
+    if request.json.get("method") == "tools/list":
+        tools = [
+            TOOL | {"inputSchema": {"type": "object", "properties": {"size": size}}},
+            {"name": "wrong\x1b[2J", "inputSchema": {"type": "object", "properties": {"size": wrong}}},
+        ]
+        return result(request, {"tools": tools, "resultType": "complete", "ttlMs": 0, "cacheScope": "private"})
+    if request.headers.get("mcp-param-size") != "M":
+        return error(request, 400, -32020, "Header mismatch")
+    return result(request, words("got it"))
+
+
+def test_what_a_list_has_said_of_headers_is_kept_for_the_next_call(serve: Serve, agent: Make) -> None:
+    fake = serve(strict_about_size)
+    one = agent(fake.url)
+    one.tools(token="none")
+    fake.requests.clear()
+    assert one.call("listMcpShopInventory", {"size": "M"}, token="none").text == "got it"
+    assert sent(fake) == ["tools/list", "tools/call"]  # looked up first, and not refused first
+
+
+def test_a_tool_that_is_wrong_about_headers_is_left_out_and_named_with_the_reason(serve: Serve, agent: Make) -> None:
+    listed = agent(serve(strict_about_size).url).tools(token="none")
+    assert [tool.name for tool in listed.tools] == ["listMcpShopInventory"]
+    ((name, reason),) = listed.left_out.items()
+    assert name == "wrong\u241b[2J" and "token" in reason and "\x1b" not in reason
+    assert list(listed.schemas) == ["listMcpShopInventory"]
+
+
+def test_an_older_server_knows_nothing_of_headers_and_keeps_its_tools(serve: Serve, agent: Make) -> None:
+    odd = TOOL | {"inputSchema": {"type": "object", "properties": {"size": {"x-mcp-header": ""}}}}
+
+    class Odd(OldServer):
+        def __call__(self, request: Request) -> Answer:
+            if request.json.get("method") == "tools/list" and "mcp-session-id" in request.headers:
+                return result(request, {"tools": [odd]})
+            return super().__call__(request)
+
+    listed = agent(serve(Odd(bad_request)).url).tools(token="none")
+    assert ([tool.name for tool in listed.tools], listed.left_out) == (["listMcpShopInventory"], {})

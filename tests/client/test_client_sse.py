@@ -104,7 +104,7 @@ def test_a_refused_stream_is_read_from_the_record(sdk_events: str, tmp_path: Pat
     outcome = agent.call("add", {"a": 1, "b": 1}, token="none")
     assert (outcome.status, outcome.is_error) == (401, True)
     assert outcome.challenge is not None and outcome.challenge.get("scope") == "shop:read"
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 4.5
     token = agent.call("add", {"a": 1, "b": 1}, token=Secret("a-token-of-some-length"))
     assert (token.status, token.text) == (200, "2")
 
@@ -116,9 +116,9 @@ def test_a_refused_call_is_one_request_and_told_at_once(status: int, serve: Serv
 
     fake = serve(Events(call=refuse))
     begun = time.monotonic()
-    outcome = agent(f"{fake.url}/sse", timeout=5.0).call("buy", {}, token="none")
+    outcome = agent(f"{fake.url}/sse", timeout=8.0).call("buy", {}, token="none")
     assert (outcome.status, outcome.is_error, outcome.retry_after) == (status, True, 7.0)
-    assert time.monotonic() - begun < 3, "the answer that will not come on the stream was waited for"
+    assert time.monotonic() - begun < 4.5, "the answer that will not come on the stream was waited for"
     assert outcome.exchanges[-1].status == status
     assert sent(fake).count("tools/call") == 2  # the first to the stream's URL, which takes none (405)
 
@@ -127,9 +127,9 @@ def test_a_call_that_hangs_up_is_not_made_again(serve: Serve, agent: Make) -> No
     fake = serve(Events(call=lambda _: iter([])))
     begun = time.monotonic()
     with pytest.raises(ServerUnreachable):
-        agent(f"{fake.url}/sse", timeout=5.0).call("buy", {}, token="none")
+        agent(f"{fake.url}/sse", timeout=8.0).call("buy", {}, token="none")
     assert [request.path for request in fake.asked("tools/call")] == ["/sse", "/messages?sessionId=1"]
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 4.5
 
 
 def test_an_accepted_call_without_an_answer_is_not_made_again(serve: Serve, agent: Make) -> None:
@@ -142,7 +142,7 @@ def test_an_accepted_call_without_an_answer_is_not_made_again(serve: Serve, agen
 
 def test_answers_of_a_burst_are_told_apart(serve: Serve, agent: Make) -> None:
     fake = serve(Events())
-    one = agent(f"{fake.url}/sse", timeout=5.0)
+    one = agent(f"{fake.url}/sse", timeout=8.0)
     from demo.client import StoredToken
 
     url = f"{fake.url}/sse"
@@ -169,9 +169,9 @@ def test_an_endpoint_at_another_origin_is_refused(endpoint: str, serve: Serve, a
     fake = serve(Events(endpoint))
     begun = time.monotonic()
     with pytest.raises(ServerUnreachable) as caught:
-        agent(f"{fake.url}/sse", timeout=5.0).call("buy", {}, token=Secret("a-token-of-some-length"))
+        agent(f"{fake.url}/sse", timeout=8.0).call("buy", {}, token=Secret("a-token-of-some-length"))
     assert "another origin" in caught.value.why
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 4.5
     assert sent(fake) == ["tools/call", "GET"]
 
 
