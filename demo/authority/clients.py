@@ -47,7 +47,10 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib ships no types
     @property
     def scopes(self) -> frozenset[str]:
         """What this client may be granted at all."""
-        return frozenset(SCOPES) - CONSOLE_ONLY if self.delegated else frozenset(SCOPES)
+        withheld = CONSOLE_ONLY if self.delegated else frozenset()
+        if "refresh_token" not in self.grant_types:
+            withheld |= {"offline_access"}  # it would be a promise on the consent page that no token keeps
+        return frozenset(SCOPES) - withheld
 
     def get_client_id(self) -> str:
         """The `client_id`."""

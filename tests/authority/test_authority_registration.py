@@ -55,8 +55,10 @@ def test_a_client_is_held_to_the_grants_that_it_registered(house):
     answer = house.ask(client_id=code_only)
     assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
     assert house.redeem("x", code_only).json()["error"] == "unauthorized_client"
-    token = house.exchange(house.code(client_id=code_only), client_id=code_only).json()
-    assert "refresh_token" not in token  # although offline_access was granted
+    walk = house.authorize(client_id=code_only).sign_in()
+    assert "offline_access" not in walk.forms.shown["scope"] and "no way to stay signed in" in walk.page.text
+    token = house.exchange(walk.decide().told["code"], client_id=code_only).json()
+    assert "refresh_token" not in token and "offline_access" not in token["scope"]
     assert house.refresh("x", code_only).json()["error"] == "unauthorized_client"
     device_only = house.register(grant_types=[DEVICE_CODE], redirect_uris=None).json()
     assert (device_only["redirect_uris"], device_only["response_types"]) == ([], [])

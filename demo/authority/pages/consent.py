@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from ..accounts import Account
+from ..clients import Client
 from ..scopes import SCOPES, ordered
 from ..sessions import agent_of
 from ..standing import standing_of
@@ -72,11 +73,7 @@ def _asked(visit: Visit) -> tuple[Account, Question]:
 def _offer(connection: sqlite3.Connection, account: Account, question: Question) -> Offer:
     client = question.client
     granted = ordered(set(question.scope) & client.scopes & account.grantable)
-    left_out = tuple(
-        (name, "For your own console alone" if name not in client.scopes else "Not yours to grant")
-        for name in question.scope
-        if name not in granted
-    )
+    left_out = tuple((name, _why_left_out(name, client)) for name in question.scope if name not in granted)
     obstacle = None
     if not granted:
         obstacle = "Nothing of what it asks for can be granted by you."
@@ -87,6 +84,12 @@ def _offer(connection: sqlite3.Connection, account: Account, question: Question)
         elif standing_of(connection, "user", account.sub):
             obstacle = "All that acts for you was stopped. Reinstate yourself first, if agents are to act again."
     return Offer(granted, left_out, obstacle)
+
+
+def _why_left_out(scope: str, client: Client) -> str:
+    if scope in client.scopes:
+        return "Not yours to grant"
+    return "It registered no way to stay signed in" if scope == "offline_access" else "For your own console alone"
 
 
 def _page(visit: Visit, account: Account, question: Question, *, status: int = 200) -> Response:
