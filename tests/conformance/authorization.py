@@ -20,14 +20,14 @@ from demo.client.sample_human import SampleHuman
 from demo.errors import DemoError
 from tests.conformance.npm import Suite
 from tests.conformance.results import Job, Outcome, judge
-from tests.conformance.running import SCENARIO_SECONDS, end_group
+from tests.conformance.running import SCENARIO_SECONDS, Runs
 
 ACCOUNT: Final = "alice@example.com"
 HTTP_SECONDS: Final = 10.0
 
 
 def run(
-    suite: Suite, jobs: Sequence[Job], base_url: str, folder: Path, environment: Mapping[str, str]
+    runs: Runs, suite: Suite, jobs: Sequence[Job], base_url: str, folder: Path, environment: Mapping[str, str]
 ) -> list[Outcome]:
     """Run the authorization scenarios of one revision and judge each.
 
@@ -39,7 +39,7 @@ def run(
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        ended_badly = _run(suite, jobs[0].revision, base_url, folder, environment)
+        ended_badly = _run(runs, suite, jobs[0].revision, base_url, folder, environment)
     except (DemoError, OSError, ValueError) as error:
         ended_badly = str(error)
     seconds = time.monotonic() - started
@@ -50,26 +50,15 @@ def _verdicts(folder: Path, job: Job) -> list[Path]:
     return sorted(folder.glob(f"authorization-server-{job.scenario}-*/checks.json"))
 
 
-def _run(suite: Suite, revision: str, base_url: str, folder: Path, environment: Mapping[str, str]) -> str:
+def _run(runs: Runs, suite: Suite, revision: str, base_url: str, folder: Path, environment: Mapping[str, str]) -> str:
     """Gives in words how it ended badly, or the empty string."""
     port = _free_port()
     client_id = register(base_url, f"http://127.0.0.1:{port}/callback")
     asked = ["--url", base_url, "--client-id", client_id, "--resource", f"{base_url}/mcp", "--port", str(port)]
     command = suite.command("authorization", *asked, "--spec-version", revision, "--output-dir", str(folder))
     log = folder / "suite.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=dict(environment),
-            start_new_session=True,
-        )
-        try:
-            return _accompany(process, log)
-        finally:
-            end_group(process)
+    with runs.start(command, log, environment) as process:
+        return _accompany(process, log)
 
 
 def _accompany(process: subprocess.Popen[bytes], log: Path) -> str:

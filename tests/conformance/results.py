@@ -70,7 +70,7 @@ def judge(job: Job, files: Sequence[Path], *, ended_badly: str = "", seconds: fl
                 faults.append(f"{check.get('id')}: {status.lower()}: {_one_line(str(said))}")
     if counts["passed"] + counts["warnings"] + counts["failures"] == 0:
         faults.append("no check was made")
-    if ended_badly and not faults:
+    if ended_badly and not counts["warnings"] + counts["failures"]:  # with those, it ends badly as it should
         faults.append(ended_badly)
     return Outcome(job, **counts, faults=tuple(faults), seconds=seconds)
 

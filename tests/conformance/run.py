@@ -92,10 +92,13 @@ def _is_asked_for(job: Job, given: argparse.Namespace) -> bool:
 def _run_all(suite: npm.Suite, jobs: Sequence[Job], output: Path, at_once: int) -> list[Outcome]:
     """Run the jobs, a few at a time, and tell of each as it ends. Gives them in the order of `jobs`."""
     outcomes: dict[Job, Outcome] = {}
+    runs = running.Runs()
     with contextlib.ExitStack() as stack:
         shop = stack.enter_context(under_test.shop()) if any(job.leg != "client" for job in jobs) else None
         pool = stack.enter_context(ThreadPoolExecutor(at_once))
-        asked = [pool.submit(_run_together, suite, together, output.resolve(), shop) for together in _together(jobs)]
+        asked = [
+            pool.submit(_run_together, runs, suite, together, output.resolve(), shop) for together in _together(jobs)
+        ]
         try:
             for done in as_completed(asked):
                 for outcome in done.result():
@@ -103,6 +106,7 @@ def _run_all(suite: npm.Suite, jobs: Sequence[Job], output: Path, at_once: int) 
                     _say(f"[{len(outcomes):>3}/{len(jobs)}] {report.line_of(outcome)}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            runs.end()
             raise
     return [outcomes[job] for job in jobs if job in outcomes]
 
@@ -115,20 +119,22 @@ def _together(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(found.values())
 
 
-def _run_together(suite: npm.Suite, jobs: list[Job], output: Path, shop: under_test.Shop | None) -> list[Outcome]:
+def _run_together(
+    runs: running.Runs, suite: npm.Suite, jobs: list[Job], output: Path, shop: under_test.Shop | None
+) -> list[Outcome]:
     job = jobs[0]
     name = job.leg if job.leg == "authorization" else job.scenario.replace("/", "--")
     folder = output / job.leg / job.revision / job.door / name
     environment = under_test.environment(folder / "state")
     if shop is None or job.leg == "client":
-        return [running.run(suite, job, under_test.client_command(), folder, environment)]
+        return [running.run(runs, suite, job, under_test.client_command(), folder, environment)]
     if job.leg == "authorization":
-        return authorization.run(suite, jobs, shop.base_url, folder, environment)
+        return authorization.run(runs, suite, jobs, shop.base_url, folder, environment)
     try:
         door = shop.door(job.door)
     except DemoError as error:
         return [judge(job, [], ended_badly=f"{error.what}: {error.why}")]
-    return [running.run(suite, job, door, folder, environment)]
+    return [running.run(runs, suite, job, door, folder, environment)]
 
 
 def _say(*lines: str) -> None:

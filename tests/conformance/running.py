@@ -7,8 +7,9 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,44 +38,71 @@ def arguments_of(job: Job, target: str, folder: Path) -> list[str]:
     return [job.leg, *way, *named, *forced, *bound, "--output-dir", str(folder)]
 
 
-def run(suite: Suite, job: Job, target: str, folder: Path, environment: Mapping[str, str]) -> Outcome:
-    """Run one scenario and judge it. What the suite says goes to `suite.log` in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "suite.log"
-    started = time.monotonic()
-    code = run_bounded(suite.command(*arguments_of(job, target, folder)), log, environment)
-    seconds = time.monotonic() - started
-    return judge(job, output_of(folder), ended_badly=_how_it_ended(code, log), seconds=seconds)
+class Runs:
+    """The processes of one run of the harness; all can be ended at once, and then none starts any more."""
+
+    def __init__(self) -> None:
+        self._alive: set[subprocess.Popen[bytes]] = set()
+        self._ended = False
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def start(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str]
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A process of the suite with its output in a file; ended in the end, with all that it started itself.
+
+        The suite ends the shell that it ran a client in, not the client: that one must not be left behind.
+        """
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(environment),
+                start_new_session=True,
+            )
+            try:
+                with self._lock:
+                    self._alive.add(process)
+                    if self._ended:
+                        _kill(process)
+                yield process
+            finally:
+                with self._lock:
+                    self._alive.discard(process)
+                    _kill(process)
+                process.wait(timeout=GRACE_SECONDS)
+
+    def end(self) -> None:
+        """End all of them, for somebody who does not want to wait."""
+        with self._lock:
+            self._ended = True
+            for process in self._alive:
+                _kill(process)
 
 
-def run_bounded(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> int | None:
-    """Run a command with its output in a file. Gives its exit code, or None when it had to be ended."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=dict(environment),
-            start_new_session=True,
-        )
-        try:
-            return process.wait(timeout=SCENARIO_SECONDS + GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            # The suite ends the shell that it ran the client in, not the client: that one must not be left behind.
-            end_group(process)
-
-
-def end_group(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a process and all that it started; it has a session of its own."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)  # the group keeps its number as long as anything of it lives
     else:
         process.kill()
-    process.wait(timeout=GRACE_SECONDS)
+
+
+def run(runs: Runs, suite: Suite, job: Job, target: str, folder: Path, environment: Mapping[str, str]) -> Outcome:
+    """Run one scenario and judge it. What the suite says goes to `suite.log` in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "suite.log"
+    began = time.monotonic()
+    code: int | None = None
+    command = suite.command(*arguments_of(job, target, folder))
+    with runs.start(command, log, environment) as process, contextlib.suppress(subprocess.TimeoutExpired):
+        code = process.wait(timeout=SCENARIO_SECONDS + GRACE_SECONDS)
+    seconds = time.monotonic() - began
+    return judge(job, output_of(folder), ended_badly=_how_it_ended(code, log), seconds=seconds)
 
 
 def _how_it_ended(code: int | None, log: Path) -> str:
