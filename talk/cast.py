@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from demo import local
 from demo.errors import DemoError
+from demo.settings.client import ClientSettings
+from demo.settings.tools import ToolMap
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from demo.client.sample_human import SampleHuman
     from demo.client.store import TokenStore
     from demo.evidence import Exchange
+    from talk.house import House
 
 HUMAN = "alice@example.com"
 """The sample account in whose name the talk's agent acts."""
@@ -31,13 +35,28 @@ class Cast:
         state: the folder where tokens go when there is no keyring, and the local server's data.
         is_local: whether `server` is the bundled one of this state, which can be restarted and has sample accounts.
         port: where the local server listens when it is started again.
+        tools: what a stranger's server calls the shop's verbs.
+        client: who the agent is at an authority where somebody has registered it.
     """
 
-    def __init__(self, server: str, state: Path, *, is_local: bool, port: int) -> None:
+    def __init__(
+        self,
+        server: str,
+        state: Path,
+        *,
+        is_local: bool,
+        port: int,
+        tools: ToolMap | None = None,
+        client: ClientSettings | None = None,
+    ) -> None:
         self.server = server
         self.state = state
         self.is_local = is_local
         self._port = port
+        self._tools = tools or ToolMap()
+        self._client = client or ClientSettings()
+        self._house: House | None = None
+        self._ours: bool | None = True if is_local else None
         self._agents: dict[str, Agent] = {}
         self._console: Console | None = None
         self._store: TokenStore | None = None
@@ -51,20 +70,77 @@ class Cast:
             self._store = TokenStore.open(self.state, server=self.server)
         return self._store
 
+    @property
+    def ours(self) -> bool:
+        """Whether this is the bundled server, of this state or named by its URL: its sample humans can be asked.
+
+        Raises:
+            UsageError: the server's URL is none.
+        """
+        return self._ours if self._ours is not None else self._look()
+
+    @property
+    def house(self) -> House | None:
+        """What a stranger's server has and has not; None at the bundled one, which has everything or is broken."""
+        return None if self.ours else self._house
+
+    @property
+    def tools(self) -> ToolMap:
+        """What the server at hand calls the shop's verbs."""
+        return ToolMap() if self.ours else self._tools
+
+    def door(self, door: str) -> str:
+        """Which of the server's doors is meant by the talk's."""
+        return self.house.door(door) if self.house is not None else door
+
+    def _look(self) -> bool:
+        """Look at the server once, and remember what kind of house it is."""
+        from demo.client.agent import Agent
+        from demo.client.capabilities import survey
+        from talk.house import House
+
+        # Looked at by an agent of its own: what it sees is no step of the talk.
+        seen = survey(Agent(self.server, store=self.store), revisions=False)
+        self._ours = seen.ours
+        if not seen.ours:
+            self._house = House(seen, self.agent(), self._tools)
+        return seen.ours
+
     def agent(self, who: str = "agent") -> Agent:
         """The agent called `who`; nobody's agent is the same software without a token."""
         slot = "agent" if who == "nobody" else who
         if slot == "console":
             return self.console().agent
         if slot not in self._agents:
-            from demo.client.agent import Agent
-
-            self._agents[slot] = Agent(self.server, store=self.store, slot=slot)
+            self._agents[slot] = self._made(slot)
         return self._agents[slot]
+
+    def _made(self, slot: str) -> Agent:
+        from demo.client.agent import Agent
+
+        told = self._client
+        if self.ours and told.id is None:
+            return Agent(self.server, store=self.store, slot=slot)
+        identity = None
+        if told.id is not None:
+            from demo.client.oauth.identity import ClientIdentity
+
+            secret = told.secret(os.environ)
+            method: Literal["none", "client_secret_basic"] = "none" if secret is None else "client_secret_basic"
+            identity = ClientIdentity(told.id, secret=secret, method=method, issuer=told.issuer)
+        return Agent(
+            self.server,
+            store=self.store,
+            slot=slot,
+            client_id=None,
+            identity=identity,
+            metadata_url=told.metadata_url,
+            redirect_port=told.redirect_port,
+        )
 
     def human(self, account: str = HUMAN) -> SampleHuman:
         """The sample human with this account, who decides by driving the authority's own pages."""
-        self._only_local("sample humans sign in at the bundled authority only")
+        self._only_ours("sample humans sign in at the bundled authority only")
         from demo.client.sample_human import SampleHuman
 
         return SampleHuman(account)
@@ -72,7 +148,7 @@ class Cast:
     def console(self) -> Console:
         """The human's own console, signed in."""
         if self._console is None:
-            self._only_local("the human's console speaks to the bundled authority only")
+            self._only_ours("the human's console speaks to the bundled authority only")
             from demo.client.console import Console
 
             console = Console(self.server, store=self.store)
@@ -105,6 +181,10 @@ class Cast:
         local.stop(self.state, waiting=waiting)
         after, _ = local.ensure(self.state, port=self._port, waiting=waiting)
         return before, after
+
+    def _only_ours(self, why: str) -> None:
+        if not self.ours:
+            raise NotHere("this server cannot do this step", why=why)
 
     def _only_local(self, why: str) -> None:
         if not self.is_local:

@@ -114,7 +114,14 @@ class Director:
         """The actors at the run's server, which is started when it is the local one and does not run."""
         if self._cast is None:
             if self.settings.server is not None:
-                self._cast = Cast(self.settings.server, self.settings.state, is_local=False, port=self.settings.port)
+                self._cast = Cast(
+                    self.settings.server,
+                    self.settings.state,
+                    is_local=False,
+                    port=self.settings.port,
+                    tools=self.settings.tools,
+                    client=self.settings.client,
+                )
                 self.run.settle(server=self.settings.server, world="")
             else:
                 self._cast = self._local_cast()
@@ -142,7 +149,9 @@ class Director:
         # In a beat of revocations that was cut in two, the authority is as the steps already played have left it.
         half = bool(self.run.results(planned.beat.id, self.run.open_play(planned.beat.id) or 0))
         leave = half and any(step.do == "revoke" for step in planned.beat.steps)
-        if logins and not leave and not self.strict and not self._authority_stands():
+        # At a stranger's server nobody can be asked aside: a person decides there, on the stage.
+        mends = not self.strict and self.cast().ours
+        if logins and not leave and mends and not self._authority_stands():
             self._abandon(planned)
             self.stage.note("the agent's authority has ended since: the sample human is asked again, aside")
             steps = tuple(step for step in logins[-1].beat.steps if _grants(step))

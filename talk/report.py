@@ -46,7 +46,8 @@ def _step(step: StepResult) -> dict[str, Any]:
         "http_status": step.http_status,
         "decision": _decision(step.decision),
     }
-    return told | {name: value for name, value in (("error", step.error), ("skipped", step.skipped)) if value}
+    more = (("error", step.error), ("skipped", step.skipped), ("unchecked", dict(step.unchecked)))
+    return told | {name: value for name, value in more if value}
 
 
 def _decision(decision: Mapping[str, Any] | None) -> dict[str, Any] | None:

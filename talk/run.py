@@ -52,6 +52,8 @@ class StepResult:
     """Every decision seen in this step, for the audit beat; `decision` is the one the step is about."""
     skipped: str | None = None
     error: str | None = None
+    unchecked: Mapping[str, str] = field(default_factory=dict)
+    """Expectations that this server has no way to show, each with the reason."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,10 @@ class Run:
             before = self._one(f"SELECT COUNT(*) FROM attempt WHERE beat = ? AND step = ? AND {_HERE}", beat, step)
             self._db.execute(f"INSERT INTO attempt VALUES ({_WORLD}, ?, ?, ?)", (beat, step, time.time()))
         return before
+
+    def attempted(self, beat: str, step: str) -> bool:
+        """Whether this step was attempted before, in any play."""
+        return bool(self._one(f"SELECT COUNT(*) FROM attempt WHERE beat = ? AND step = ? AND {_HERE}", beat, step))
 
     def record(self, beat: str, play: int, result: StepResult) -> None:
         """Write down a step's result."""

@@ -13,7 +13,7 @@ from talk.cast import Cast, NotHere
 from talk.run import BeatResult, Run, StepResult
 from talk.script import Plan, PlannedBeat, Step
 from talk.stage import Stage
-from talk.steps import base_key, holds
+from talk.steps import KINDS, base_key, holds
 
 if TYPE_CHECKING:
     pass
@@ -82,6 +82,8 @@ class Runner:
 
         if (why := self._stale_limits(planned, step)) is not None:
             return self._skip(beat, step, play, why)
+        if (why := self._incapable(beat, step)) is not None:
+            return self._skip(beat, step, play, why)
         attempts = self.run.attempt(beat, step.id)
         scene = Scene(self.run.id or "", beat, self.cast, self.stage, self.run.all_results)
         started = time.monotonic()
@@ -91,7 +93,7 @@ class Runner:
         except NotHere as reason:
             return self._skip(beat, step, play, f"{reason.what}: {reason.why}")
         except DemoError as error:
-            if getattr(error, "oauth_error", None) == "not_logged_in" and not self.cast.is_local:
+            if getattr(error, "oauth_error", None) == "not_logged_in" and not self.cast.ours:
                 # The login was skipped, or refused, at a server that is not ours: what builds on it is not played.
                 return self._skip(beat, step, play, f"{error.what}: {error.why}")
             if not self.strict:
@@ -109,6 +111,8 @@ class Runner:
             self.run.record(beat, play, result)
             return result
         wanted = _allowing_for_repeats(step, played.observed, attempts, strict=self.strict)
+        unchecked = {key: why for key in wanted if (why := played.untold.get(base_key(key))) is not None}
+        wanted = {key: value for key, value in wanted.items() if key not in unchecked}
         failed = tuple(key for key, value in wanted.items() if not holds(key, value, played.observed))
         result = StepResult(
             step.id,
@@ -121,11 +125,15 @@ class Runner:
             http_status=played.status,
             decision=played.decision.to_dict() if played.decision else None,
             decisions=tuple(decision.to_dict() for decision in played.decisions),
+            unchecked=unchecked,
         )
         # Written down before it is shown: what was done must not be done again because nobody saw it.
         self.run.record(beat, play, result)
         self._show(step, played.panels)
         self._show_wire()
+        for why in dict.fromkeys(unchecked.values()):
+            keys = ", ".join(key for key, reason in unchecked.items() if reason == why)
+            self.stage.note(f"not checked in {step.id}: {keys} ({why})")
         for key in failed:
             seen = played.observed.get(base_key(key), "nothing")
             self.stage.note(f"expected {key} = {wanted[key]!r}, saw {seen!r} (step {step.id})")
@@ -138,6 +146,22 @@ class Runner:
 
             for exchange in exchanges:
                 self.stage.show("exchange", panels.exchange(exchange))
+
+    def _incapable(self, beat: str, step: Step) -> str | None:
+        """Why the server at hand cannot do this step; the bundled one can do every one, or the step is red."""
+        if not KINDS[step.do].speaks or self.cast.is_local:
+            return None
+        from talk.capable import Past, why_not
+
+        if self.cast.ours:
+            return "the server was not started from this state folder" if step.do == "restart" else None
+        house = self.cast.house
+        assert house is not None
+        granted = any(
+            result.do == "login" and result.id != step.id and result.observed.get("granted") is True
+            for result in self.run.all_results()
+        )
+        return why_not(step, house, Past(self.run.attempted(beat, step.id), granted))
 
     def _stale_limits(self, planned: PlannedBeat, step: Step) -> str | None:
         """Why this purchase is not made: what it would show of a quota was used up under an earlier consent.

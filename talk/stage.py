@@ -12,14 +12,16 @@ from talk.keys import listening
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from demo.client.oauth.browser import BrowserLogin
     from demo.evidence import DeviceCode
+    from talk.browsing import Browsing
     from talk.deciding import Decider, Human
 
 Pace = Literal["stage", "brisk", "none"]
 BRISK_SECONDS = 1.5
 _HEADER_ROWS = 2
-_WHOLE = ("device", "link")
-"""Panels with a QR code: cut shorter, they would lose it."""
+_WHOLE = ("device", "browser", "link")
+"""Panels to act on at once: cut shorter, they would lose their QR code or address."""
 READING_SECONDS = 90.0
 """How long a full screen waits for Enter before it goes on by itself."""
 
@@ -131,6 +133,12 @@ class Stage:
         from talk.deciding import Decider
 
         return Decider(self, code, human, approve=approve, ask=ask and self.person, shown=shown and not self.quiet)
+
+    def browsing(self, login: BrowserLogin) -> Browsing:
+        """Who answers a login in the browser at a stranger's authority: the person in front of the terminal."""
+        from talk.browsing import Browsing
+
+        return Browsing(self, login, None)
 
     def _turn_page(self, *, whole: bool) -> None:
         """Go on to an empty screen, with the beat's header where the next panel leaves room for it."""

@@ -53,7 +53,14 @@ def cast_for(settings: Settings) -> Cast:
     from talk.cast import Cast
 
     if settings.server is not None:
-        return Cast(settings.server, settings.state, is_local=False, port=settings.port)
+        return Cast(
+            settings.server,
+            settings.state,
+            is_local=False,
+            port=settings.port,
+            tools=settings.tools,
+            client=settings.client,
+        )
     from demo import local
 
     server, note = local.ensure(settings.state, port=settings.port)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from talk.playing import calls, identity, oversight, words
+from talk.playing import calls, identity, login, oversight, words
 from talk.playing.scene import Played, Player, Scene
 
 __all__ = ["PLAYERS", "Played", "Scene"]
@@ -16,7 +16,7 @@ PLAYERS: Mapping[str, Player] = {
     "call": calls.call,
     "challenge": calls.challenge,
     "burst": calls.burst,
-    "login": identity.login,
+    "login": login.login,
     "whoami": identity.whoami,
     "rival": identity.rival,
     "audit": oversight.audit,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.errors import UsageError
-from demo.evidence import Decision
+from demo.evidence import AuthorityMetadata, Decision, ResourceMetadata
 from talk.beat import PURCHASE
-from talk.playing.scene import RETRY_SECONDS, Played, Scene, observe
+from talk.cast import NotHere
+from talk.house import IDEMPOTENCY
+from talk.playing.scene import RETRY_SECONDS, Played, Scene, observe, untold
 from talk.script import Step
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.outcome import CallOutcome
-    from demo.client.tokens import Secret
+    from demo.client.tokens import Secret, StoredToken
 
+LONGEST_DEATH = 30.0
+"""Seconds for which the room can wait for a token to expire."""
 DEAD_MARGIN = 1.5
 """Seconds past `exp` after which no shop with a sane leeway still takes a token."""
 
@@ -24,11 +28,13 @@ DEAD_MARGIN = 1.5
 def tools(step: Step, scene: Scene) -> Played:
     """List a door's tools."""
     agent, token = _caller(step, scene)
-    outcome = agent.tools(door=step.options["door"], token=token)
+    outcome = agent.tools(door=scene.cast.door(step.options["door"]), token=token)
     names = [tool.name for tool in outcome.tools]
     played = Played({"count": len(names), "names": names}, status=outcome.status)
     if outcome.status is not None:
         played.observed["status"] = outcome.status
+    if scene.cast.house is not None and not scene.cast.house.seen.tells_decisions:
+        played.untold = dict.fromkeys(("count", "names"), "the seven tools are the talk's shop's; these are its own")
     played.panels["tools"] = lambda: panels.tools(outcome.tools)
     if outcome.exchanges:
         played.panels["exchange"] = lambda: panels.exchange(outcome.exchanges[-1])
@@ -38,28 +44,38 @@ def tools(step: Step, scene: Scene) -> Played:
 def call(step: Step, scene: Scene) -> Played:
     """Call a tool, with the token that the step names."""
     agent, token = _caller(step, scene)
-    arguments = dict(step.options.get("args", {}))
-    if step.options["tool"] == PURCHASE:
-        arguments["idempotencyKey"] = scene.key(step.options.get("same_as", step.id))
+    tool, arguments = _in_its_words(step, scene)
+    door = scene.cast.door(step.options["door"])
     expects_limit = step.expect.get("status") == 429
-    outcome = agent.call(step.options["tool"], arguments, door=step.options["door"], token=token)
+    outcome = agent.call(tool, arguments, door=door, token=token)
     decisions = [outcome.decision]
     for _ in range(2):
         if outcome.status != 429 or expects_limit:
             break
         # The step is about something else: do what the refusal says, and try again, within a bound.
         scene.wait("the rate limit, as Retry-After says", min(outcome.retry_after or 1.0, RETRY_SECONDS))
-        outcome = agent.call(step.options["tool"], arguments, door=step.options["door"], token=token)
+        outcome = agent.call(tool, arguments, door=door, token=token)
         decisions.append(outcome.decision)
-    return _played(outcome, agent, [decision for decision in decisions if decision is not None])
+    return _played(outcome, scene, agent, [decision for decision in decisions if decision is not None])
+
+
+def _in_its_words(step: Step, scene: Scene) -> tuple[str, dict[str, Any]]:
+    """The tool and its arguments as this server calls them, with an idempotency key where it takes one."""
+    verb, arguments = step.options["tool"], dict(step.options.get("args", {}))
+    door, house = step.options["door"], scene.cast.house
+    stored = door == "protected" and step.options["who"] != "nobody"
+    if verb == PURCHASE and (house is None or house.takes_key(verb, door, stored=stored)):
+        arguments[IDEMPOTENCY] = scene.key(step.options.get("same_as", step.id))
+    return scene.cast.tools.call(verb, arguments)
 
 
 def challenge(step: Step, scene: Scene) -> Played:
     """Call without a token and follow the refusal to the authority."""
     agent = scene.cast.agent()
-    outcome = agent.call(step.options.get("tool", "listMcpShopInventory"), {}, token="none")
+    tool = scene.cast.tools.name(step.options.get("tool", "listMcpShopInventory"))
+    outcome = agent.call(tool, {}, token="none")
     found = outcome.challenge
-    played = _played(outcome, agent, [outcome.decision] if outcome.decision else [])
+    played = _played(outcome, scene, agent, [outcome.decision] if outcome.decision else [])
     if found is None:
         played.observed = {"status": outcome.status} if outcome.status is not None else {}
         return played
@@ -76,16 +92,33 @@ def challenge(step: Step, scene: Scene) -> Played:
         "trusted": trusted,
         "device_flow": authority is not None and authority.device_authorization_endpoint is not None,
     }
+    if scene.cast.house is not None:
+        played.untold = _undiscovered(resource, authority)
     played.panels["challenge"] = lambda: panels.challenge(found)
     return played
+
+
+def _undiscovered(resource: ResourceMetadata | None, authority: AuthorityMetadata | None) -> dict[str, str]:
+    """What a stranger's server publishes nothing of; what it publishes must hold."""
+    missing: dict[str, str] = {}
+    problem = (resource and resource.problem) or (authority and authority.problem)
+    if resource is None and not problem:
+        missing["trusted"] = missing["resource"] = "it publishes no protected resource metadata (RFC 9728)"
+    if authority is None and not problem:
+        missing["trusted"] = missing["authority"] = "no authorization server metadata can be found (RFC 8414)"
+    if authority is None or authority.device_authorization_endpoint is None:
+        other = authority.authorization_endpoint if authority is not None else None
+        missing["device_flow"] = f"its authority offers a login in the browser: {other}" if other else "it offers none"
+    return missing
 
 
 def burst(step: Step, scene: Scene) -> Played:
     """Call until refused, wait as long as the refusal says, call once more."""
     agent = scene.cast.agent()
-    outcomes = agent.burst(step.options["tool"], {}, at_most=step.options["at_most"])
+    tool = scene.cast.tools.name(step.options["tool"])
+    outcomes = agent.burst(tool, {}, at_most=step.options["at_most"])
     last = outcomes[-1]
-    played = _played(last, agent, [outcome.decision for outcome in outcomes if outcome.decision is not None])
+    played = _played(last, scene, agent, [outcome.decision for outcome in outcomes if outcome.decision is not None])
     played.observed["allowed"] = sum(1 for one in outcomes if one.decision and one.decision.verdict == "allow")
     played.observed["retry_after"] = last.retry_after is not None and last.retry_after > 0
     for limit in last.limits:
@@ -93,7 +126,7 @@ def burst(step: Step, scene: Scene) -> Played:
             played.observed["limit"] = limit.limit
     if last.status == 429:
         scene.wait("the rate limit, as Retry-After says", min(last.retry_after or 1.0, RETRY_SECONDS))
-        again = agent.call(step.options["tool"], {})
+        again = agent.call(tool, {})
         played.observed["recovered"] = again.status == 200
         if again.decision is not None:
             played.decisions.append(again.decision)
@@ -114,14 +147,34 @@ def _caller(step: Step, scene: Scene) -> tuple[Agent, str | Secret]:
         userinfo = agent.authority().userinfo_endpoint
         if userinfo is None:
             raise UsageError("this authority has no userinfo endpoint to ask a token for", do="leave this step out")
-        return agent, Secret(agent.refresh(resource=userinfo, keep=False).access_token)
+        other = agent.refresh(resource=userinfo, keep=False)
+        _differs(agent, other, scene)
+        return agent, Secret(other.access_token)
     short = agent.refresh(requested_expires_in=1, keep=False)
+    left = short.expires_at - time.time()
+    if scene.cast.house is not None and left > LONGEST_DEATH:
+        raise NotHere(
+            "a token that has expired cannot be had", why=f"this authority makes none for less than {left:.0f} s"
+        )
     scene.wait("the token to expire", max(0.0, short.expires_at - time.time()) + DEAD_MARGIN)
     return agent, Secret(short.access_token)
 
 
-def _played(outcome: CallOutcome, agent: Agent, decisions: list[Decision]) -> Played:
+def _differs(agent: Agent, other: StoredToken, scene: Scene) -> None:
+    """A stranger's authority may make out a token for the same audience whatever it is asked for (RFC 8707)."""
+    from demo.client import claims
+
+    jwt, home = claims.take_apart(other.access_token), agent.token().resource
+    audience = jwt.claims.get("aud") if jwt else None
+    if scene.cast.house is not None and home in (audience if isinstance(audience, list) else [audience]):
+        why = f"asked for another resource, this authority makes it out for {home} all the same (RFC 8707)"
+        raise NotHere("a token for another audience cannot be had", why=why)
+
+
+def _played(outcome: CallOutcome, scene: Scene, agent: Agent, decisions: list[Decision]) -> Played:
     played = Played(observe(outcome), status=outcome.status, decision=outcome.decision, decisions=decisions)
+    if scene.cast.house is not None:
+        played.untold = untold(outcome, played.observed)
     if outcome.exchanges:
         played.panels["exchange"] = lambda: panels.exchange(outcome.exchanges[-1])
     if (challenged := outcome.challenge) is not None:

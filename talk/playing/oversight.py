@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from demo import panels
+from demo.errors import AuthorityRefused
 from demo.evidence import Chain, Comparison, Decision, Revocation
 from talk.cast import HUMAN
-from talk.playing.scene import Played, Scene, observe
+from talk.playing.scene import Played, Scene, observe, untold
 from talk.script import Step
+
+if TYPE_CHECKING:
+    from demo.client.outcome import CallOutcome
 
 TRAIL = 1000
 """Entries of the audit trail that are read: the latest, and so all that a run has made."""
@@ -73,6 +77,8 @@ def sessions(_: Step, scene: Scene) -> Played:
 
 def revoke(step: Step, scene: Scene) -> Played:
     """Call, revoke, call again."""
+    if scene.cast.house is not None:
+        return _given_back(step, scene)
     agent, console = scene.cast.agent(), scene.cast.console()
     what, tool = step.options["what"], step.options["tool"]
     before = _called(scene, tool)
@@ -86,6 +92,40 @@ def revoke(step: Step, scene: Scene) -> Played:
     # The very token of before, not a refreshed one: its JWT has not expired, and must be refused all the same.
     after = agent.call(tool, {}, refresh=False)
     seconds = time.monotonic() - revoked_at
+    return _revoked(what, target, before, after, seconds)
+
+
+def _given_back(step: Step, scene: Scene) -> Played:
+    """The same at a stranger's server: the agent hands its token in (RFC 7009), and presents it once more."""
+    agent = scene.cast.agent()
+    tool = scene.cast.tools.name(step.options["tool"])
+    held = agent.token()
+    before = _called(scene, tool)
+    if (why := agent.give_back(held)) is not None:
+        raise AuthorityRefused("the authority did not confirm the revocation", why=why, do="demo doctor")
+    revoked_at = time.monotonic()
+    after = agent.call(tool, {}, token=held.secret)
+    played = _revoked("token", "the agent's token", before, after, time.monotonic() - revoked_at)
+    seen = [observe(before), observe(after)]
+    played.untold = untold(before, seen[0]) | untold(after, seen[1])
+    for name, one in zip(("before", "after"), seen, strict=True):
+        if "verdict" in one:
+            played.observed[name] = one["verdict"]
+    if after.status == 401 and "error" not in seen[1]:
+        played.untold["error"] = "its challenge names no error (RFC 6750 section 3.1)"
+    if after.decision is None:
+        same = (("the call", _http(before), _http(after)), ("its token", "the agent's", "the same, not refreshed"))
+        told = "Taken back at the authority, refused at the server." if after.status == 401 else ""
+        shown = Comparison("The same call, before and after its token was handed back (RFC 7009)", same, told)
+        played.panels["revocation"] = lambda: panels.comparison(shown)
+    return played
+
+
+def _http(outcome: CallOutcome) -> str:
+    return f"HTTP {outcome.status}"
+
+
+def _revoked(what: Any, target: str, before: CallOutcome, after: CallOutcome, seconds: float) -> Played:
     seen = observe(after)
     observed: dict[str, Any] = {name: seen[name] for name in ("status", "gate", "rule", "error") if name in seen}
     for name, decision in (("before", before.decision), ("after", after.decision)):

@@ -54,9 +54,38 @@ class Played:
     status: int | None = None
     decision: Decision | None = None
     decisions: list[Decision] = field(default_factory=list)
+    untold: dict[str, str] = field(default_factory=dict)
+    """What a stranger's server has no way to tell, each with the reason: no expectation of it is checked."""
 
 
 Player = Callable[[Step, Scene], Played]
+
+
+SAYS_NOT = "this server does not say what its gates decided (no demo/decision in its answer)"
+
+
+def untold(outcome: CallOutcome, observed: dict[str, Any]) -> dict[str, str]:
+    """What of a call at a stranger's server cannot be observed; the verdict is then read from HTTP alone.
+
+    What a server of another make does not say is nobody's failure; what it says, and says wrong, still is.
+    """
+    missing: dict[str, str] = {}
+    if outcome.decision is None:
+        missing = dict.fromkeys(("gate", "rule", "attributed", "audited"), SAYS_NOT)
+        if outcome.status in (401, 403, 429):
+            observed["verdict"] = "deny"
+        elif outcome.allowed:
+            observed["verdict"] = "allow"
+    if outcome.challenge is not None and outcome.challenge.get("resource_metadata") is None:
+        missing["resource_metadata"] = "its challenge names no resource_metadata (RFC 9728 section 5.1)"
+    if outcome.allowed:
+        answer = outcome.structured or {}
+        for name, told in (("count", "items"), ("mode", "mode"), ("order", "order"), ("replayed", "order")):
+            if name not in observed or (name == "order" and not observed[name] and told not in answer):
+                missing[name] = f"its answer has no {told} in the shop's form"
+        if "balance" not in observed:
+            missing["balance"] = "no spending limit was agreed on here (RFC 9396)"
+    return missing
 
 
 def observe(outcome: CallOutcome) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.journeys.terminal import ROOT, Terminal
+from tests.talk.foreign_servers import Authority, corner_shop, listening
 
 if TYPE_CHECKING:
     import subprocess
 
-    from tests.conftest import Command
+from tests.conftest import Command
 
 
 def fine(finished: subprocess.CompletedProcess[str]) -> str:
@@ -135,13 +136,23 @@ def test_the_dry_run_writes_what_was_promised(demo: Command, tmp_path: Path) -> 
     assert not (demo.state / "run.sqlite3").exists(), "the dry run left something in the presenter's own state"
 
 
-def test_at_a_strangers_server_what_it_cannot_do_is_skipped_with_the_reason(demo: Command, base_url: str) -> None:
+def test_the_bundled_server_named_by_its_url_plays_all_but_its_restart(demo: Command, base_url: str) -> None:
     told = json.loads(fine(demo("run", "--ci", "--server", base_url, "--json", "-")))
     beats = {beat["id"]: beat for beat in told["beats"]}
     assert told["server"] == base_url
-    for played in ("authless", "failure", "challenge"):
+    for played in ("authless", "failure", "challenge", "login", "buy", "audit", "revoke"):
         assert beats[played]["skipped"] is None
         assert all(step["decision"] for step in beats[played]["steps"] if step["do"] == "call")
+    assert "this state folder" in beats["where-agents-run"]["skipped"]
+
+
+def test_at_a_strangers_server_what_it_cannot_do_is_skipped_with_the_reason(demo: Command) -> None:
+    with listening(corner_shop(), Authority()) as url:
+        told = json.loads(fine(demo("run", "--ci", "--server", url, "--json", "-")))
+    beats = {beat["id"]: beat for beat in told["beats"]}
+    assert beats["failure"]["skipped"] is None
+    assert beats["failure"]["steps"][0]["http_status"] == 401
+    assert "demo/decision" in beats["failure"]["steps"][0]["unchecked"]["rule"]
     assert "nobody can decide" in beats["login"]["skipped"]
     assert "has no token" in beats["buy"]["skipped"]
     assert "console" in beats["audit"]["skipped"]

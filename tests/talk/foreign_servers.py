@@ -148,7 +148,6 @@ class Authority:
             form = await request.form()
             if self.obeys_revocation:
                 self.tokens.discard(str(form.get("token", "")))
-                self.tokens.clear()
             return Response()
 
         return [

@@ -1,0 +1,116 @@
+"""What kind of house the talk plays in: the bundled server, or a stranger's, and then what it has and has not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from demo.settings.tools import ToolMap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from demo.client.agent import Agent
+    from demo.client.capabilities import Survey
+    from demo.evidence import Tool
+
+IDEMPOTENCY = "idempotencyKey"
+"""The argument with which asking twice does not buy twice."""
+
+
+class House:
+    """A stranger's server as one look at it gave it, and its tools as they are seen at the time.
+
+    Args:
+        seen: the look.
+        agent: the talk's agent there.
+        names: what its tools are called.
+    """
+
+    def __init__(self, seen: Survey, agent: Agent, names: ToolMap) -> None:
+        self.seen, self.agent, self.names = seen, agent, names
+        self._listed: dict[str, tuple[Tool, ...] | None] = {}
+
+    @property
+    def knocked(self) -> str:
+        """How it answered who came without a token, as evidence in a sentence."""
+        knock = self.seen.knock
+        if knock is None:
+            return self.seen.failure("endpoint")
+        return f"POST {self.seen.endpoint} tools/list without a token answered {knock.status}"
+
+    def door(self, door: str) -> str:
+        """Which door to go to: where nobody is asked for a token, the one door there is."""
+        return "protected" if door == "open" and self.seen.asks_for_token is False else door
+
+    def no_door(self, door: str) -> str | None:
+        """Why there is no such door, or None."""
+        if door != "open":
+            if self.seen.asks_for_token is False:
+                return f"this server asks nobody for a token: {self.knocked}"
+            return None
+        if self.seen.asks_for_token is False:
+            return None
+        opened = self.seen.open_door
+        if opened is not None and opened.status == 200:
+            return None
+        url = self.agent.endpoint("open")
+        how = f"{url} answered {opened.status}" if opened is not None else self.seen.failure("open door")
+        return f"this server has no door without auth: {how or f'{url} is its own endpoint'}"
+
+    def tools(self, door: str, *, stored: bool) -> tuple[Tool, ...] | None:
+        """The tools at a door as the caller sees them; None where they cannot be seen.
+
+        Args:
+            door: "open" or "protected".
+            stored: whether the caller comes with the stored token.
+        """
+        if self.door(door) == "open":
+            opened = self.seen.open_door
+            return opened.tools if opened is not None and opened.status == 200 else None
+        if self.seen.asks_for_token is False:
+            return self.seen.knock.tools if self.seen.knock is not None else None
+        held = self.agent.stored() if stored else None
+        if held is None:
+            return None
+        if held.access_token not in self._listed:
+            listed = self.agent.tools()
+            self._listed = {held.access_token: listed.tools if listed.status == 200 else None}
+        return self._listed[held.access_token]
+
+    def no_tool(self, verb: str, arguments: dict[str, Any], door: str, *, stored: bool) -> str | None:
+        """Why this verb cannot be said to this server with these arguments, or None (also where it is not known)."""
+        listed = self.tools(door, stored=stored)
+        if listed is None:
+            return None
+        name, given = self.names.call(verb, arguments)
+        tool = next((one for one in listed if one.name == name), None)
+        mend = "demo.toml can name it in [tools]"
+        if tool is None:
+            has = ", ".join(one.name for one in listed) or "none"
+            return f"this server has no tool {name}: tools/list names {has}; {mend}"
+        strange = [one for one in given if one not in tool.arguments and one != self._key(verb)]
+        if strange:
+            takes = ", ".join(tool.arguments) or "no arguments"
+            return f"its tool {name} takes {takes}, not {', '.join(strange)}; {mend}"
+        return None
+
+    def scopes(self, wished: Sequence[str]) -> tuple[str, ...]:
+        """What to ask its authority for: what is wished as far as it is known there, else what the server names."""
+        from demo.client.oauth.scopes import wanted
+
+        resource, authority = self.seen.resource, self.seen.authority
+        known = (resource.scopes_supported if resource else ()) or (authority.scopes_supported if authority else ())
+        asked = tuple(scope for scope in wished if scope in known)
+        if asked or authority is None or self.seen.tells_decisions:
+            return asked or tuple(wished)
+        return wanted(self.seen.challenge, authority)
+
+    def takes_key(self, verb: str, door: str, *, stored: bool) -> bool:
+        """Whether its tool knows an idempotency key; where the tools cannot be seen, it is not counted on."""
+        listed = self.tools(door, stored=stored) or ()
+        tool = next((one for one in listed if one.name == self.names.name(verb)), None)
+        return tool is not None and self._key(verb) in tool.arguments
+
+    def _key(self, verb: str) -> str:
+        """What it calls the idempotency key."""
+        return next(iter(self.names.call(verb, {IDEMPOTENCY: ""})[1]), "")

@@ -1,0 +1,174 @@
+"""The step in which a human deputizes an agent: by a code on any device, or in a browser on this machine."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from demo import panels
+from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.evidence import Money
+from talk.cast import NotHere
+from talk.playing.scene import Played, Scene
+from talk.script import Step
+
+if TYPE_CHECKING:
+    from demo.client.agent import Agent
+    from demo.client.tokens import StoredToken
+    from demo.evidence import TokenView
+
+LOGIN_SECONDS = 300.0
+"""How long a login waits for the human, at most; the authority's own expiry may come first."""
+
+
+def login(step: Step, scene: Scene) -> Played:
+    """Ask the human for authority, and let whoever answers decide on the authority's pages."""
+    agent, house = scene.cast.agent(step.options["who"]), scene.cast.house
+    if house is not None and not (step.options["ask"] and scene.stage.person):
+        # Whether a person is here to say yes or no: at a stranger's authority nobody else can.
+        raise NotHere("nobody can decide this login", why="no sample human signs in at this server's authority")
+    asked = tuple(step.options["scopes"]) if house is None else house.scopes(step.options["scopes"])
+    before = agent.stored()
+    try:
+        if house is not None and agent.login_way().kind == "browser":
+            token = _in_the_browser(agent, asked, step, scene)
+            matches = True
+        else:
+            token, matches = _by_code(agent, asked, step, scene)
+    except AuthorityRefused as refused:
+        error = getattr(refused, "oauth_error", None)
+        if error is None:
+            raise
+        if error == "unsupported" and house is not None:
+            raise NotHere(refused.what, why=refused.why) from refused
+        scene.stage.note(f"{refused.what}: {error}")
+        return Played({"granted": False, "error": error})
+    if before is not None and house is None:
+        # The new consent replaces the old one: what is not needed any more is given back (RFC 7009). At a stranger's
+        # authority that might end the whole grant, and the new token with it (section 2.1).
+        agent.give_back(before)
+    return _granted(agent, token, asked, matches, scene)
+
+
+def _by_code(agent: Agent, asked: tuple[str, ...], step: Step, scene: Scene) -> tuple[StoredToken, bool]:
+    """The device flow (RFC 8628), and whether what the consent page showed is what this agent asked."""
+    human = scene.cast.human(step.options["account"]) if scene.cast.house is None else None
+    pending = agent.start_login(asked, spending=_spending(step, scene))
+    shown = "device" in step.show
+    if shown:
+        scene.stage.show("device", panels.device(pending.code, time.time()))
+    decider = scene.stage.decider(
+        pending.code, human, approve=step.options["decide"] == "approve", ask=step.options["ask"], shown=shown
+    )
+    try:
+        with decider:
+            token = agent.finish_login(pending, on_wait=decider.tick, give_up=decider.failed, timeout=LOGIN_SECONDS)
+    except AuthorityRefused as refused:
+        if decider.answer.error is not None:
+            raise decider.answer.error from refused
+        raise
+    page: Any = decider.answer.page
+    # Where a person compared the code in a browser, the token's client is all that can be checked here.
+    same = page is None or (page.client_name == agent.name and page.user_code == pending.code.user_code)
+    return token, same
+
+
+def _in_the_browser(agent: Agent, asked: tuple[str, ...], step: Step, scene: Scene) -> StoredToken:
+    """The browser flow: authorization code with PKCE and a loopback redirect (RFC 8252)."""
+    pending = agent.start_browser_login(asked, spending=_spending(step, scene))
+    drawn = panels.browser(
+        pending.url,
+        pending.redirect_uri,
+        pending.expires_at,
+        time.time(),
+        pending.client,
+        pending.scopes,
+        pending.spending_limit,
+    )
+    if "device" in step.show:
+        scene.stage.show("browser", drawn)
+    browsing = scene.stage.browsing(pending)
+    try:
+        with browsing:
+            return agent.finish_browser_login(
+                pending,
+                on_wait=browsing.tick,
+                give_up=browsing.failed,
+                pasted=browsing.pasted,
+                timeout=LOGIN_SECONDS,
+            )
+    except AuthorityRefused as refused:
+        if browsing.answer.error is not None:
+            raise browsing.answer.error from refused
+        raise
+
+
+def _granted(agent: Agent, token: StoredToken, asked: tuple[str, ...], matches: bool, scene: Scene) -> Played:
+    view = agent.view(token)
+    granted = sorted(view.scopes)
+    limit = token.spending_limit
+    observed: dict[str, Any] = {
+        "granted": True,
+        "scopes": granted,
+        "left_out": sorted(set(asked) - set(granted)),
+        "spending": limit.amount if limit else 0,
+        "verified": view.signature is not None and not view.problems,
+        "delegated": view.claim("act.sub") is not None,
+        "consent_matches": matches and view.claim("client_id") == agent.client_id,
+    }
+    played = Played(observed, {"token": lambda: panels.token(view, time.time())})
+    if scene.cast.house is None:
+        observed["human"] = username(agent.userinfo(token))
+    else:
+        played.untold = _untold(view, asked)
+    if view.kind == "jwt":
+        chain = agent.chain(token)
+        played.panels["chain"] = lambda: panels.chain(chain)
+    else:
+        # Who is in it cannot be seen: what can be known of it, and what not, is shown instead of a chain.
+        played.panels["chain"] = played.panels["token"]
+    return played
+
+
+def _untold(view: TokenView, asked: tuple[str, ...]) -> dict[str, str]:
+    """What of a grant by a stranger's authority cannot be held against the talk's own."""
+    names = " ".join(asked) or "none in particular"
+    missing = {
+        "human": "a person decided here, not the talk's sample human",
+        "spending": "no spending limit was asked for: the authority's metadata knows of none (RFC 9396)",
+        "scopes": f"this server has scopes of its own: {names} was asked for",
+        "left_out": f"this server has scopes of its own: {names} was asked for",
+    }
+    return missing | unreadable(view)
+
+
+def unreadable(view: TokenView) -> dict[str, str]:
+    """What a token of a stranger's authority does not say of itself."""
+    missing: dict[str, str] = {}
+    if view.kind == "opaque":
+        why = "the token is opaque: only its issuer can read it (RFC 7662)"
+        missing = dict.fromkeys(("verified", "problems", "agrees"), why)
+    if view.claim("act.sub") is None:
+        missing["delegated"] = "its tokens name no agent beside the human (no act claim, RFC 8693)"
+    if view.claim("client_id") is None:
+        missing["consent_matches"] = "its tokens name no client (no client_id claim, RFC 9068)"
+    return missing
+
+
+def person_of(agent: Agent, token: StoredToken) -> dict[str, Any] | None:
+    """Who the human is by the authority's word, None where it does not say."""
+    try:
+        return agent.userinfo(token)
+    except (AuthorityRefused, ServerUnreachable):
+        return None
+
+
+def username(info: dict[str, Any]) -> str:
+    """A human's readable name."""
+    return str(info.get("email") or info.get("preferred_username") or info.get("sub") or "")
+
+
+def _spending(step: Step, scene: Scene) -> Money | None:
+    """The limit to ask for. An authority that does not know such a detail must refuse it (RFC 9396 section 5)."""
+    limit = step.options["spending"]
+    return Money(limit) if limit and scene.cast.house is None else None
