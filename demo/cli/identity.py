@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from demo.cli.context import cast_for, console_for, say_json, settings_of
-from demo.errors import OK, AuthorityRefused, UsageError
+from demo.errors import OK, UsageError
 
 if TYPE_CHECKING:
     from demo.evidence import Money
@@ -26,41 +26,49 @@ def register(app: typer.Typer) -> None:
 
 def login(
     context: typer.Context,
-    device: Annotated[bool, typer.Option("--device", help="The device flow (RFC 8628); the only one so far.")] = False,
+    device: Annotated[bool, typer.Option("--device", help="The device flow (RFC 8628): no browser here.")] = False,
+    browser: Annotated[bool, typer.Option("--browser", help="Code flow with PKCE, in this machine's browser.")] = False,
     scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope to ask for; may be repeated.")] = None,
-    spend: Annotated[str | None, typer.Option("--spend", help="A spending limit to ask for, as 60.00.")] = "60.00",
+    spend: Annotated[str | None, typer.Option("--spend", help="A spending limit to ask for, as 60.00.")] = None,
     account: Annotated[str, typer.Option(help="The sample human, when no person decides.")] = "alice@example.com",
     deny: Annotated[bool, typer.Option("--deny", help="Without a terminal: let the sample human deny.")] = False,
 ) -> int:
     """Ask a human for authority; without a terminal the sample human answers."""
-    del device
+    if device and browser:
+        raise UsageError("--device and --browser exclude each other", do="name one, or none: demo login then picks")
     settings = settings_of(context)
     cast = cast_for(settings)
     from demo import panels
+    from demo.cli.logging_in import LoggingIn
     from talk.keys import interactive
     from talk.stage import Stage
 
-    person = interactive() and not settings.json
-    stage = Stage(console_for(settings), person=person, plain=settings.plain)
     agent = cast.agent()
-    pending = agent.start_login(tuple(scope or SCOPES), spending=_money(spend))
-    stage.show("device", panels.device(pending.code, time.time()))
-    human = cast.human(account) if cast.is_local else None
-    if human is None and not person:
-        sys.stderr.write(f"open {pending.code.verification_uri} and enter {pending.code.user_code}\n")
-    decider = stage.decider(pending.code, human, approve=not deny, ask=True)
-    try:
-        with decider:
-            stored = agent.finish_login(pending, on_wait=decider.tick, give_up=decider.failed)
-    except AuthorityRefused:
-        if decider.answer.error is not None:
-            raise decider.answer.error from None
-        raise
+    asked = LoggingIn(
+        cast,
+        agent,
+        Stage(console_for(settings), person=interactive() and not settings.json, plain=settings.plain),
+        account=account,
+        approve=not deny,
+        spending=_money(spend if spend is not None else "60.00" if cast.ours else "0"),
+    )
+    kind: Literal["device", "browser"] | None = "device" if device else "browser" if browser else None
+    way = asked.way(kind)
+    stored = asked.by(way, tuple(scope) if scope else SCOPES if cast.ours else agent.wanted_scopes())
     view = agent.view(stored)
     if settings.json:
-        say_json({"schema": 1, "granted": True, "scopes": list(view.scopes), "expires_at": stored.expires_at})
+        say_json(
+            {
+                "schema": 1,
+                "granted": True,
+                "scopes": list(view.scopes),
+                "expires_at": stored.expires_at,
+                "flow": way.kind,
+                "why": way.why,
+            }
+        )
     else:
-        stage.show("token", panels.token(view, time.time()))
+        console_for(settings).print(panels.token(view, time.time()))
     _say_notice(cast.store.notice)
     return OK
 
@@ -118,15 +126,15 @@ def logout(context: typer.Context) -> int:
     settings = settings_of(context)
     agent = cast_for(settings).agent()
     had = agent.stored() is not None
-    confirmed = agent.logout() if had else False
+    unconfirmed = agent.logout() if had else None
     if settings.json:
-        say_json({"schema": 1, "had_token": had, "revoked_at_server": confirmed})
+        say_json({"schema": 1, "had_token": had, "revoked_at_server": had and unconfirmed is None, "why": unconfirmed})
         return OK
     said = "There was no token to give back."
     if had:
         said = "Revoked at the authority, and forgotten here."
-        if not confirmed:
-            said = "Forgotten here. The authority did not confirm a revocation: the token may live until it expires."
+        if unconfirmed is not None:
+            said = f"Forgotten here only: {unconfirmed}. The token may live until it expires."
     console_for(settings).print(said, markup=False)
     return OK
 

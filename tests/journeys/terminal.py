@@ -21,7 +21,9 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 class Terminal:
     """Runs `demo ARGUMENTS` in a pty of the given size. `screen` is everything that it wrote so far, unescaped."""
 
-    def __init__(self, demo: Command, *arguments: str, width: int = 80, height: int = 24) -> None:
+    def __init__(
+        self, demo: Command, *arguments: str, width: int = 80, height: int = 24, browser: str = "true"
+    ) -> None:
         import fcntl
         import pty
         import struct
@@ -29,7 +31,7 @@ class Terminal:
 
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-        environment = demo.environment() | {"TERM": "xterm-256color", "BROWSER": "true"}
+        environment = demo.environment() | {"TERM": "xterm-256color", "BROWSER": browser}
         environment.pop("COLUMNS", None)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "demo", *arguments],
