@@ -48,7 +48,7 @@ def hosted(server: str, state: Path, revision: str, work: Callable[[Client], Any
 
     async def main() -> Any:
         mode = revision if revision == "2026-07-28" else "legacy"
-        with anyio.fail_after(40):
+        with anyio.fail_after(90):
             async with Client(bridge_to(server, state), mode=mode, **more) as host:
                 return await work(host)
 

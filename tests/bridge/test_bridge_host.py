@@ -84,11 +84,11 @@ def test_without_authority_the_host_is_told_what_a_person_has_to_do_and_a_login_
         if revision == "2026-07-28":
             async with host.listen(tools_list_changed=True) as changes:
                 await anyio.to_thread.run_sync(log_in, server, state)
-                with anyio.fail_after(10):
+                with anyio.fail_after(20):
                     await anext(aiter(changes))
         else:
             await anyio.to_thread.run_sync(log_in, server, state)
-            with anyio.fail_after(10):
+            with anyio.fail_after(20):
                 await told.wait()
         return refused.value.error.message, asked, await host.list_tools()
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,96 +15,86 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from tests.bridge.hosts import Slow, hosted, keep_token, slow_server
+from tests.bridge.hosts import hosted, keep_token, slow_server
 from tests.conftest import ROOT
 
-BOTH = pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
 TOKEN = "a-token-that-nobody-must-see-1234"
 
 
-@pytest.fixture(scope="module")
-def slow() -> Iterator[Slow]:
-    with slow_server() as seen:
-        yield seen
+@dataclass(frozen=True)
+class Passed:
+    """What one host saw, in one session."""
+
+    progress: list[tuple[float, float | None, str | None]]
+    climbed: Any
+    beside: Any
+    cancelled: bool
+    resources: Any
+    note: Any
+    prompt: Any
+    repeated: Any
 
 
-@pytest.fixture
-def state(slow: Slow, tmp_path: Path) -> Path:
-    keep_token(slow.url, tmp_path / "state", TOKEN)
-    return tmp_path / "state"
+@pytest.fixture(scope="module", params=["2025-11-25", "2026-07-28"])
+def passed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Passed:
+    """A host of this revision, at a bridge to a server that takes its time."""
+    state = tmp_path_factory.mktemp("state")
+    progress: list[tuple[float, float | None, str | None]] = []
+
+    async def hear(done: float, total: float | None, message: str | None) -> None:
+        progress.append((done, total, message))
+
+    with slow_server() as slow:
+        keep_token(slow.url, state, TOKEN)
+
+        async def work(host: Client) -> Passed:
+            climbed = await host.call_tool("climb", {"steps": 3}, progress_callback=hear)
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(host.call_tool, "wait", {})
+                assert await anyio.to_thread.run_sync(slow.begun.wait, 20)
+                other = await host.call_tool("climb", {"steps": 1})
+                beside.cancel_scope.cancel()
+            return Passed(
+                progress,
+                climbed,
+                other,
+                await anyio.to_thread.run_sync(slow.cancelled.wait, 20),
+                await host.list_resources(),
+                await host.read_resource("note://one"),
+                await host.get_prompt("greet", {"name": "Alice"}),
+                await host.call_tool("repeat", {}),
+            )
+
+        found = hosted(slow.url, state, request.param, work)
+    assert isinstance(found, Passed)
+    return found
 
 
-@BOTH
-def test_progress_reaches_the_host(slow: Slow, state: Path, revision: str) -> None:
-    heard: list[tuple[float, float | None, str | None]] = []
-
-    async def hear(progress: float, total: float | None, message: str | None) -> None:
-        heard.append((progress, total, message))
-
-    async def work(host: Client) -> Any:
-        return await host.call_tool("climb", {"steps": 3}, progress_callback=hear)
-
-    assert hosted(slow.url, state, revision, work).content[0].text == "up"
-    assert heard == [(1, 3, "step 1"), (2, 3, "step 2"), (3, 3, "step 3")]
+def test_all_progress_reaches_the_host_before_the_answer(passed: Passed) -> None:
+    assert passed.climbed.content[0].text == "up"
+    assert passed.progress == [(1, 3, "step 1"), (2, 3, "step 2"), (3, 3, "step 3")]
 
 
-@BOTH
-def test_what_the_host_cancels_is_cancelled_at_the_server(slow: Slow, state: Path, revision: str) -> None:
-    slow.begun.clear()
-    slow.cancelled.clear()
-
-    async def work(host: Client) -> bool:
-        async with anyio.create_task_group() as beside:
-            beside.start_soon(host.call_tool, "wait", {})
-            assert await anyio.to_thread.run_sync(slow.begun.wait, 10)
-            beside.cancel_scope.cancel()
-        return await anyio.to_thread.run_sync(slow.cancelled.wait, 10)
-
-    assert hosted(slow.url, state, revision, work)
+def test_a_call_does_not_wait_for_another_that_is_under_way(passed: Passed) -> None:
+    assert passed.beside.content[0].text == "up"
 
 
-@BOTH
-def test_calls_under_way_do_not_wait_for_each_other(slow: Slow, state: Path, revision: str) -> None:
-    slow.begun.clear()
-
-    async def work(host: Client) -> Any:
-        async with anyio.create_task_group() as beside:
-            beside.start_soon(host.call_tool, "wait", {})
-            assert await anyio.to_thread.run_sync(slow.begun.wait, 10)
-            answer = await host.call_tool("climb", {"steps": 1})
-            beside.cancel_scope.cancel()
-        return answer
-
-    assert hosted(slow.url, state, revision, work).content[0].text == "up"
+def test_what_the_host_cancels_is_cancelled_at_the_server(passed: Passed) -> None:
+    assert passed.cancelled
 
 
-@BOTH
-def test_resources_and_prompts_pass(slow: Slow, state: Path, revision: str) -> None:
-    async def work(host: Client) -> tuple[Any, Any, Any]:
-        return (
-            await host.list_resources(),
-            await host.read_resource("note://one"),
-            await host.get_prompt("greet", {"name": "Alice"}),
-        )
-
-    listed, read, prompt = hosted(slow.url, state, revision, work)
-    assert [str(one.uri) for one in listed.resources] == ["note://one"]
-    assert read.contents[0].text == "a note"
-    assert prompt.messages[0].content.text == "Greet Alice."
+def test_resources_and_prompts_pass(passed: Passed) -> None:
+    assert [str(one.uri) for one in passed.resources.resources] == ["note://one"]
+    assert passed.note.contents[0].text == "a note"
+    assert passed.prompt.messages[0].content.text == "Greet Alice."
 
 
-@BOTH
-def test_a_server_that_repeats_the_token_does_not_hand_it_to_the_host(slow: Slow, state: Path, revision: str) -> None:
-    async def work(host: Client) -> Any:
-        return await host.call_tool("repeat", {})
-
-    said = hosted(slow.url, state, revision, work)
-    assert said.content[0].text == "you said Bearer [the agent's token, withheld]"
-    assert TOKEN not in str(said)
+def test_a_server_that_repeats_the_token_does_not_hand_it_to_the_host(passed: Passed) -> None:
+    assert passed.repeated.content[0].text == "you said Bearer [the agent's token, withheld]"
+    assert TOKEN not in str(passed)
 
 
-@BOTH
-def test_a_server_that_is_not_there_is_an_error_and_not_the_end(tmp_path: Path, revision: str) -> None:
+def test_a_server_that_is_not_there_is_an_error_and_not_the_end(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
     keep_token(url, tmp_path / "state")
@@ -115,7 +105,7 @@ def test_a_server_that_is_not_there_is_an_error_and_not_the_end(tmp_path: Path, 
             await host.list_tools()
         return called, failed.value.error.message
 
-    called, message = hosted(url, tmp_path / "state", revision, work)
+    called, message = hosted(url, tmp_path / "state", "2025-11-25", work)
     assert called.is_error
     assert "cannot be reached" in called.content[0].text
     assert "cannot be reached" in message

@@ -14,6 +14,7 @@ import pytest
 
 from demo.cli.hosts import HOSTS, Target
 from demo.client import StoredToken, TokenStore
+from demo.errors import UsageError
 from demo.settings import Settings
 from tests.conftest import Command
 
@@ -70,8 +71,12 @@ def test_what_goes_into_toml_comes_out_of_it(text: str) -> None:
 
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("stdio", [[], ["--stdio"]])
-def test_no_secret_is_printed_and_the_machine_form_is_complete(demo: Command, host: str, stdio: list[str]) -> None:
-    TokenStore.open(demo.state, server=SERVER, use_keyring=False).put(
+def test_no_secret_is_printed_and_no_file_changed_and_the_machine_form_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str, stdio: list[str]
+) -> None:
+    from demo.cli.app import app
+
+    TokenStore.open(tmp_path, server=SERVER, use_keyring=False).put(
         "agent",
         StoredToken(
             access_token=SECRET,
@@ -83,15 +88,16 @@ def test_no_secret_is_printed_and_the_machine_form_is_complete(demo: Command, ho
             client_id="demo-agent",
         ),
     )
-    before = {path: path.read_bytes() for path in demo.state.rglob("*") if path.is_file()}
-    said = demo("connect", host, *stdio, "--server", SERVER, "--json")
-    assert said.returncode == 0
-    told = json.loads(said.stdout)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.setenv("DEMO_STATE", str(tmp_path))
+    app(["--server", SERVER, "--json", "connect", host, *stdio], standalone_mode=False)
+    said = capsys.readouterr()
+    told = json.loads(said.out)
     assert set(told) == {"schema", "host", "where", "format", "content", "command"}
     assert (told["schema"], told["host"]) == (1, host)
     assert SERVER in told["content"]
-    assert SECRET not in said.stdout + said.stderr
-    assert {path: path.read_bytes() for path in demo.state.rglob("*") if path.is_file()} == before
+    assert SECRET not in said.out + said.err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_the_bridge_that_is_printed_starts(demo: Command) -> None:
@@ -132,8 +138,11 @@ def test_an_unknown_host_is_a_slip_that_lists_the_known(demo: Command) -> None:
 
 
 @pytest.mark.parametrize("name", ["two words", "a.b", '"', "", "-x"])
-def test_a_name_that_some_host_would_not_take_is_refused(demo: Command, name: str) -> None:
-    assert demo("connect", "codex", "--server", SERVER, f"--name={name}").returncode == 2
+def test_a_name_that_some_host_would_not_take_is_refused(name: str) -> None:
+    from demo.cli.app import app
+
+    with pytest.raises(UsageError, match="no name for a server"):
+        app(["--server", SERVER, "connect", "codex", f"--name={name}"], standalone_mode=False)
 
 
 def test_a_login_command_names_what_is_not_the_default(tmp_path: Path) -> None:
