@@ -11,8 +11,15 @@ from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.errors import AUTHORITY, EXPECTATION, OK, UsageError
 
 if TYPE_CHECKING:
+    from demo.client.oauth.attempts import Obtain
     from demo.client.outcome import CallOutcome
+    from demo.client.tokens import StoredToken
     from demo.settings import Settings
+    from talk.cast import Cast
+    from talk.stage import Stage
+
+ELSEWHERE = 60.0
+"""Seconds for which a stranger's busy server is waited for, all tries together."""
 
 OpenOption = Annotated[bool, typer.Option("--open", help="At the door without auth, as anonymous.")]
 
@@ -58,11 +65,18 @@ def call(
     tool: Annotated[str, typer.Argument(help="The tool's name; demo tools lists them.", show_default=False)],
     arguments: Annotated[list[str] | None, typer.Argument(metavar="[K=V]...", help="Its arguments.")] = None,
     open_: OpenOption = False,
+    step_up: Annotated[
+        bool, typer.Option("--step-up", help="Where the server wants more authority, ask the human, and call again.")
+    ] = False,
+    patience: Annotated[
+        float | None,
+        typer.Option(help="Seconds to wait for a busy server (429, 503); 0 here, 60 elsewhere.", min=0, max=600),
+    ] = None,
 ) -> int:
     """Call a tool as the agent, and show what was decided."""
     settings = settings_of(context)
     given = _arguments(arguments or [])
-    return _call(settings, tool, given, open_)
+    return _call(settings, tool, given, open_, step_up=step_up, patience=patience)
 
 
 def orders(context: typer.Context, open_: OpenOption = False) -> int:
@@ -70,13 +84,55 @@ def orders(context: typer.Context, open_: OpenOption = False) -> int:
     return _call(settings_of(context), "listMcpShopOrders", {}, open_)
 
 
-def _call(settings: Settings, verb: str, given: dict[str, Any], open_: bool) -> int:
+def _call(
+    settings: Settings,
+    verb: str,
+    given: dict[str, Any],
+    open_: bool,
+    *,
+    step_up: bool = False,
+    patience: float | None = None,
+) -> int:
     """Call a tool by the shop's word for it, or by the server's own where demo.toml's [tools] has none."""
+    from talk.keys import interactive
+    from talk.stage import Stage
+
     cast = cast_for(settings)
     agent = cast.agent()
     tool, arguments = cast.tools.call(verb, given)
     door = cast.door("open" if open_ else "protected")
-    return _show(settings, agent.call(tool, arguments, door=door, token=_token(agent, open_)))
+    stage = Stage(console_for(settings), person=interactive() and not settings.json, plain=settings.plain)
+    if patience is None:
+        # The bundled shop's limits are what is to be seen; elsewhere they are in the way.
+        patience = 0.0 if cast.ours else ELSEWHERE
+    outcome = agent.call(
+        tool,
+        arguments,
+        door=door,
+        token=_token(agent, open_),
+        obtain=_asking(cast, stage) if step_up and not open_ else None,
+        patience=patience,
+        on_wait=lambda left, why: stage.waiting(f"the server to be free ({why})", left),
+    )
+    return _show(settings, outcome)
+
+
+def _asking(cast: Cast, stage: Stage) -> Obtain:
+    """A login for one thing more, by whichever flow the authority offers."""
+    from demo.cli.logging_in import LoggingIn
+    from talk.cast import HUMAN
+
+    agent = cast.agent()
+    held = agent.stored()
+    spending = held.spending_limit if held is not None else None
+    logins = LoggingIn(cast, agent, stage, account=HUMAN, approve=True, spending=spending)
+
+    def obtain(scopes: tuple[str, ...]) -> StoredToken:
+        more = [scope for scope in scopes if held is None or scope not in held.scope]
+        stage.note(f"The server asks for more: {' '.join(more) or 'a login'}. The human is asked.")
+        return logins.by(logins.way(), scopes)
+
+    return obtain
 
 
 def _token(agent: Any, open_: bool) -> str:

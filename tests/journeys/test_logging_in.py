@@ -187,3 +187,25 @@ def test_an_opaque_token_is_shown_for_what_it_is(demo: Command, stranger: Author
     assert logout.returncode == 0
     assert "no revocation endpoint" in " ".join(logout.stdout.split())
     stranger.shop.polls(Reply(500))
+
+
+def test_one_thing_more_is_asked_for_from_the_command_line(demo: Command) -> None:
+    assert demo("login", "--scope", "openid", "--scope", "shop:read").returncode == 0
+    refused = demo("call", "getUserInfo")
+    assert refused.returncode == 4 and "scope" in refused.stdout
+    finished = demo("call", "getUserInfo", "--step-up")
+    assert finished.returncode == 0, finished.stderr
+    assert "The server asks for more: user:read" in finished.stdout
+    scopes = json.loads(demo("--json", "whoami").stdout)["scopes"]
+    assert set(scopes) == {"openid", "shop:read", "user:read"}
+
+
+def test_a_busy_strangers_server_is_waited_for_with_a_countdown(terminal: Any, stranger: Authority) -> None:
+    stranger.shop.fake.on["/mcp"] = [
+        Reply(429, headers=(("retry-after", "1"),)),
+        Reply(404),  # somebody looks whether it is ours: the talk's own look, not the call
+        Reply(429, headers=(("retry-after", "2"),)),
+    ]
+    screen = terminal("--server", f"{stranger.base}/mcp", "call", "x", "--patience", "5")
+    screen.until(r"waiting for the server to be free .*\(\d s at most\)")
+    assert screen.wait(30) in (1, 4, 5)
