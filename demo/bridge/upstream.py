@@ -13,7 +13,7 @@ from demo.client.outcome import CallOutcome, call_outcome, expired
 from demo.client.refusal import no_answer
 from demo.client.reply import Reply, Stranger, final
 from demo.client.safe_text import map_strings
-from demo.client.wire import Recorder, connect
+from demo.client.wire import BODY_IN_MEMORY, Recorder, connect
 from demo.errors import AuthorityRefused, DemoError, ServerUnreachable
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ async def _session(
         http.timeout = httpx2.Timeout(seconds, connect=CONNECTING)
         http.auth = presented(token)
         client = Client(
-            streamable_http_client(url, http_client=http),
+            streamable_http_client(url, http_client=http, max_sse_event_size=BODY_IN_MEMORY),
             mode=mode,
             client_info=Implementation(name="machine-identity-demo-bridge", version=__version__),
             cache=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -164,3 +165,19 @@ def test_a_tools_own_error_and_an_unknown_tool_reach_the_host_as_the_server_has_
     assert "tshirtSize" in wrong.content[0].text
     assert unknown.is_error
     assert "nope" in unknown.content[0].text
+
+
+def test_a_rate_limit_is_told_with_the_seconds_to_wait(server: str, state: Path) -> None:
+    log_in(server, state)
+
+    async def work(host: Client) -> Any:
+        for _ in range(30):
+            called = await host.call_tool("listMcpShopOrders", {})
+            if called.is_error:
+                return called
+        raise AssertionError("there was no limit")
+
+    refused = hosted(server, state, "2025-11-25", work)
+    assert refused.meta["demo/decision"]["rule"] == "limits.rate"
+    assert re.search(r"Wait \d+ s before the next try\.", refused.content[0].text)
+    assert refused.meta["demo/limits"]
