@@ -95,7 +95,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             shows=("exchange", "challenge"),
         ),
         "login": Kind(
-            "Device login (RFC 8628): the human is asked, and decides on the authority's pages. `spending` in cents.",
+            "The human is asked, and decides on the authority's pages (RFC 8628; or a browser). `spending` in cents.",
             {"who": str, "account": str, "scopes": list, "spending": int, "decide": str, "ask": bool},
             ("scopes",),
             {"who": WHO, "decide": ("approve", "deny")},
@@ -110,7 +110,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "verified": bool,
                 "delegated": bool,
             },
-            ("device", "token", "chain"),
+            ("device", "token", "chain", "scopes"),
         ),
         "whoami": Kind(
             "Read the stored token, check it, and ask the authority's userinfo whether it agrees.",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
 from demo.evidence import Money
+from demo.panels._device import asking, wishes
 from demo.panels._page import Canvas, Page
 from demo.panels._values import left
 
@@ -18,6 +19,7 @@ def browser(
     client: str,
     scopes: Sequence[str],
     spending: Money | None,
+    held: Sequence[str] = (),
 ) -> Page:
     """An authorization request (RFC 6749 section 4.1.1), taken apart; no QR code, since the answer comes back here.
 
@@ -28,18 +30,19 @@ def browser(
         client: the software that asks, as a person should read it.
         scopes: what it asks for.
         spending: the limit it asks for, None where there is none.
+        held: the scopes that the agent has already; what it asks for beside them stands out.
     """
 
     def draw(canvas: Canvas) -> None:
         over = expires_at <= now
-        answer = "Nobody decided in time" if over else f"{client or 'An agent'} asks to act for you, in the browser"
+        asks = f"{client or 'An agent'} asks {asking(scopes, held)}, in the browser"
+        answer = "Nobody decided in time" if over else asks
         canvas.title("refused" if over else "waiting", answer)
         canvas.field("decide at", _place(url), "strong")
         canvas.field("comes back", redirect_uri)
         canvas.field("time", left(expires_at, now), "refused" if over else "waiting")
         canvas.gap()
-        unasked = canvas.short("whatever the authority grants unasked", canvas.room - canvas.label)
-        canvas.list("may", scopes, at_most=2, empty=unasked)
+        wishes(scopes, held, canvas, at_most=2)
         if spending:
             canvas.field("spend", f"up to {spending}")
         for resource in _query(url, "resource")[:1]:

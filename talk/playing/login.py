@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.errors import AuthorityRefused, ServerUnreachable
-from demo.evidence import Money
+from demo.evidence import Comparison, Money
 from talk.cast import NotHere
 from talk.playing.scene import Played, Scene
 from talk.script import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from demo.client.agent import Agent
     from demo.client.tokens import StoredToken
     from demo.evidence import TokenView
@@ -47,7 +49,11 @@ def login(step: Step, scene: Scene) -> Played:
         # The new consent replaces the old one: what is not needed any more is given back (RFC 7009). At a stranger's
         # authority that might end the whole grant, and the new token with it (section 2.1).
         agent.give_back(before)
-    return _granted(agent, token, asked, matches, scene)
+    played = _granted(agent, token, asked, matches, scene)
+    if before is not None:
+        more = _more(before.scope, played.observed["scopes"])
+        played.panels["scopes"] = lambda: panels.comparison(more)
+    return played
 
 
 def _by_code(agent: Agent, asked: tuple[str, ...], step: Step, scene: Scene) -> tuple[StoredToken, bool]:
@@ -56,7 +62,7 @@ def _by_code(agent: Agent, asked: tuple[str, ...], step: Step, scene: Scene) -> 
     pending = agent.start_login(asked, spending=_spending(step, scene))
     shown = "device" in step.show
     if shown:
-        scene.stage.show("device", panels.device(pending.code, time.time()))
+        scene.stage.show("device", panels.device(pending.code, time.time(), _held(agent)))
     decider = scene.stage.decider(
         pending.code, human, approve=step.options["decide"] == "approve", ask=step.options["ask"], shown=shown
     )
@@ -84,6 +90,7 @@ def _in_the_browser(agent: Agent, asked: tuple[str, ...], step: Step, scene: Sce
         pending.client,
         pending.scopes,
         pending.spending_limit,
+        _held(agent),
     )
     if "device" in step.show:
         scene.stage.show("browser", drawn)
@@ -101,6 +108,24 @@ def _in_the_browser(agent: Agent, asked: tuple[str, ...], step: Step, scene: Sce
         if browsing.answer.error is not None:
             raise browsing.answer.error from refused
         raise
+
+
+def _held(agent: Agent) -> tuple[str, ...]:
+    """The scopes that the agent has at this moment."""
+    held = agent.stored()
+    return held.scope if held is not None else ()
+
+
+def _more(before: Sequence[str], after: Sequence[str]) -> Comparison:
+    """What the agent had and what it has now, scope by scope; what is new comes first."""
+    new = [scope for scope in after if scope not in before]
+    lost = [scope for scope in before if scope not in after]
+    titles = {0: "The same scopes as before", 1: "It asked for one thing more, and a human said yes"}
+    title = titles.get(len(new), f"It asked for {len(new)} things more, and a human said yes")
+    rows = [(scope, "no", "yes: new") for scope in new]
+    rows += [(scope, "yes", "yes") for scope in after if scope in before]
+    rows += [(scope, "yes", "no") for scope in lost]
+    return Comparison(title, tuple(rows), "The new consent holds both: what it had, and what was added.")
 
 
 def _granted(agent: Agent, token: StoredToken, asked: tuple[str, ...], matches: bool, scene: Scene) -> Played:

@@ -13,7 +13,7 @@ from tests.talk.foreign_servers import Authority, corner_shop, listening
 if TYPE_CHECKING:
     import subprocess
 
-from tests.conftest import Command
+    from tests.conftest import Command
 
 
 def fine(finished: subprocess.CompletedProcess[str]) -> str:

@@ -220,6 +220,10 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "token-expired": lambda: panels.token(replace(TOKEN, problems=("expired 12 s ago",), expires_at=NOW - 12), NOW),
     "chain": lambda: panels.chain(CHAIN),
     "device": lambda: panels.device(DEVICE, NOW),
+    "device-more": lambda: panels.device(
+        replace(DEVICE, scopes=("openid", "shop:read", "shop:buy", "offline_access", "user:read")), NOW,
+        ("openid", "shop:read", "shop:buy", "offline_access"),
+    ),
     "browser": lambda: panels.browser(
         AUTHORIZE, RETURN, NOW + 290, NOW, "Shirt Agent", ("openid", "shop:read", "shop:buy"), Money(6000)
     ),
@@ -321,6 +325,10 @@ WORST |= {
     "comparison-nothing": lambda: panels.comparison(Comparison("", ())),
     "challenge-nothing": lambda: panels.challenge(Challenge(401, "", ())),
     "token-opaque-bare": lambda: panels.token(TokenView("opaque", "***", 0), NOW),
+    "device-more-worst": lambda: panels.device(replace(FAR, scopes=(*MANY_SCOPES, EVIL, LONG)), NOW, MANY_SCOPES[:5]),
+    "browser-more-worst": lambda: panels.browser(
+        AUTHORIZE, RETURN, NOW + 9, NOW, LONG, (*MANY_SCOPES, EVIL, WIDE), Money(6000), MANY_SCOPES[:5]
+    ),
     "browser-bare": lambda: panels.browser("", "", NOW + 9, NOW, "", (), None),
     "browser-broken": lambda: panels.browser("http://[::1?resource=x", "x", NOW, NOW, "x", (), None),
     "capabilities-nothing": lambda: panels.capabilities(()),

@@ -185,3 +185,14 @@ def test_what_is_not_known_of_a_server_is_neither_yes_nor_no(evidence: dict[str,
     (unknown,) = (line for line in lines if "resource indicators" in line)
     assert unknown.strip().startswith("? ")
     assert "not known" in unknown
+
+
+def test_a_step_up_says_what_is_new_apart_from_what_is_held(evidence: dict[str, Any]) -> None:
+    asked = replace(evidence["DEVICE"], scopes=("openid", "shop:read", "user:read"))
+    lines = [line.split("   ")[-1].strip() for line in drawn(panels.device(asked, evidence["NOW"], ("openid",)), 80)]
+    whole = "\n".join(drawn(panels.device(asked, evidence["NOW"], ("openid", "shop:read")), 80))
+    assert "Shirt Agent asks for one more" in whole
+    assert "+ user:read" in whole
+    assert "◔ Shirt Agent asks for 2 more" in lines
+    first = "\n".join(drawn(panels.device(asked, evidence["NOW"]), 80))
+    assert "asks to act for you" in first
