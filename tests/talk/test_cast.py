@@ -1,0 +1,89 @@
+"""Who plays where: the talk's own client at the bundled server, at a stranger's whoever [client] says."""
+
+from __future__ import annotations
+
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from demo.errors import EnvironmentNotReady
+from demo.settings.client import ClientSettings
+from talk.cast import Cast, NotHere
+from tests.talk.foreign_servers import Authority, corner_shop, listening
+
+
+def cast_at(url: str, state: Path, client: ClientSettings | None = None) -> Cast:
+    return Cast(url, state, is_local=False, port=0, client=client)
+
+
+def logged_in(cast: Cast) -> str:
+    """The client that a login was made as."""
+    pending = cast.agent().start_login(("items",))
+    urllib.request.urlopen(f"{pending.code.verification_uri}?code={pending.code.user_code}", timeout=10).close()
+    return cast.agent().finish_login(pending, timeout=20).client_id
+
+
+def test_at_a_strangers_authority_the_agent_registers_itself(tmp_path: Path) -> None:
+    authority = Authority()
+    with listening(corner_shop(), authority) as url:
+        cast = cast_at(url, tmp_path)
+        assert logged_in(cast) == "client-1"
+        assert not cast.ours
+    assert len(authority.registered) == 1
+
+
+def test_a_client_that_is_configured_is_used_and_nothing_registered(tmp_path: Path) -> None:
+    authority = Authority()
+    with listening(corner_shop(), authority) as url:
+        assert logged_in(cast_at(url, tmp_path, ClientSettings(id="mine"))) == "mine"
+    assert not authority.registered
+
+
+def test_a_secret_that_is_named_and_not_set_is_told_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CORNER_SECRET", raising=False)
+    with listening(corner_shop(), Authority()) as url:
+        cast = cast_at(url, tmp_path, ClientSettings(id="mine", secret_env="CORNER_SECRET"))
+        with pytest.raises(EnvironmentNotReady) as refused:
+            cast.agent()
+    assert "CORNER_SECRET" in refused.value.what
+
+
+def test_sample_humans_answer_at_the_bundled_server_wherever_it_was_started(base_url: str, tmp_path: Path) -> None:
+    cast = cast_at(base_url, tmp_path)
+    assert cast.ours
+    assert cast.human().account == "alice@example.com"
+    assert cast.agent().client_id == "demo-agent"
+    with pytest.raises(NotHere):
+        cast.restart(lambda *_: None)
+
+
+def test_sample_humans_do_not_answer_at_a_strangers(tmp_path: Path) -> None:
+    with listening(corner_shop(), Authority()) as url:
+        cast = cast_at(url, tmp_path)
+        with pytest.raises(NotHere):
+            cast.human()
+        with pytest.raises(NotHere):
+            cast.console()
+
+
+def test_a_name_alone_makes_nobody_the_bundled_server(tmp_path: Path) -> None:
+    """A stranger that says our name at /health is not believed where its authority is another's."""
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    class Pretender(Authority):
+        def routes(self) -> list[Route]:
+            async def health(_: Request) -> Response:
+                return JSONResponse({"name": "machine-identity-demo"})
+
+            return [*super().routes(), Route("/health", health)]
+
+        def metadata(self) -> dict[str, object]:
+            return super().metadata() | {"issuer": "https://elsewhere.example"}
+
+    with listening(corner_shop(), Pretender()) as url:
+        assert not cast_at(url, tmp_path).ours
