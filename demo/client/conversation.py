@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from demo.client.asking import Asker, Record, session_is_gone
 from demo.client.connection import Connection
-from demo.client.elicitation import ANSWERING, ROUNDS, Answerer, Elicit, next_round
-from demo.client.mirrored import mirroring
-from demo.client.refusal import no_answer
-from demo.client.reply import Reply, Stranger, asked, final, request_of
+from demo.client.elicitation import ANSWERING, Answerer, Elicit
+from demo.client.reply import Reply
 from demo.client.safe_text import safe_text
 from demo.client.wire import BODY_IN_MEMORY, Raw, connect
 from demo.errors import ServerUnreachable
@@ -44,15 +42,6 @@ FIRST_EVENT = 5.0
 
 SESSIONS = 2
 """Sessions that one conversation may take: where the server ends one (HTTP 404), a new one is begun, once."""
-
-PAGES = 20
-"""Pages of `tools/list` in which a tool's headers are looked up."""
-
-SETTLING = 20
-"""Looks, 5 ms apart, after which an exchange that has answered and not ended is read as it stands."""
-
-SESSION = "mcp-session-id"
-HEADER_MISMATCH = -32020
 
 Requests = Generator[tuple[Any, Any], Reply, None]
 Script = Callable[[], Requests]
@@ -101,10 +90,7 @@ class Conversation:
         self._mode = mode
         self._mirroring = mirroring
         self._answerer = None if elicit is None else Answerer(elicit, connection.recorder.masked)
-        self._whole: list[Raw] = []
-        self._begun = 0
-        self._seen: set[str] = set()
-        self._late = False
+        self._record = Record(connection, url)
         self.answered: list[Answered] = []
         self.revision: str | None = None
 
@@ -117,7 +103,7 @@ class Conversation:
         """
         requests = script()
         following = next(requests, None)
-        with self._connection.recorder.collect() as self._whole:
+        with self._connection.recorder.collect() as self._record.whole:
             for remaining in reversed(range(SESSIONS)):
                 following, gone = await self._session(requests, following, may_end=remaining > 0)
                 if not gone:
@@ -133,7 +119,6 @@ class Conversation:
         import anyio
 
         channel = self._channel()
-        self._seen.clear()
         opened = over = gone = False
         with anyio.CancelScope() as scope:
             if channel is not None:
@@ -141,10 +126,11 @@ class Conversation:
             try:
                 async with self._client(channel) as client:
                     opened, scope.deadline = True, math.inf
+                    asker = Asker(client, self._connection, self._record, self._mirroring, self._answerer)
                     while request is not None and not gone:
-                        await self._ask(client, request)
-                        raws = self._raws()
-                        gone = may_end and _session_is_gone(raws)
+                        await asker.ask(request)
+                        raws = self._record.raws()
+                        gone = may_end and session_is_gone(raws)
                         if not gone:
                             request = self._take(requests, raws)
                     over = True
@@ -163,7 +149,7 @@ class Conversation:
             if channel is not None and channel.problem is not None:
                 raise channel.problem
             try:
-                self._take(None, self._raws())
+                self._take(None, self._record.raws())
             except ServerUnreachable:
                 if channel is not None and not opened and not channel.begun:
                     raise NoStream(
@@ -208,104 +194,24 @@ class Conversation:
 
         return EventChannel(self._connection, self._url, self._auth)
 
-    def _raws(self) -> list[Raw]:
-        """The exchanges since the last answer, those under way too."""
-        return [*self._whole[self._begun :], *self._connection.recorder.under_way()]
-
-    def _final(self, raws: list[Raw]) -> Reply:
-        try:
-            return final(raws, self._url, self._connection.timeout)
-        except Stranger:
-            if self._late:  # what came is no answer, because it was not waited for any longer
-                raise no_answer(self._url, self._connection.timeout) from None
-            raise
-
     def _take(self, requests: Requests | None, raws: list[Raw]) -> tuple[Any, Any] | None:
         """Take the answer that `raws` hold; the next request is what the script makes of it.
 
         Raises:
             ServerUnreachable: they hold none.
         """
-        reply = self._final(raws)
+        reply = self._record.final(raws)
         self.answered.append(_answered(reply, raws))
-        self._begun = len(self._whole)
+        self._record.taken()
         try:
             return None if requests is None else requests.send(reply)
         except StopIteration:
             return None
-
-    async def _ask(self, client: Client, request: tuple[Any, Any]) -> None:
-        """Send one request, and what it takes to have it answered: its tool's list, answers to questions."""
-        wanted, kind = request
-        name = wanted.params.name if wanted.method == "tools/call" else None
-        if name in self._mirroring and name not in self._seen:
-            await self._look_up(client, name)
-        if self._answerer is not None:
-            self._answerer.begin()
-        for _ in range(ROUNDS + 1):
-            await self._send(client, wanted, kind)
-            raws = self._raws()
-            if _session_is_gone(raws):
-                return
-            reply = self._final(raws)
-            if reply.error_code == HEADER_MISMATCH and name is not None and name not in self._seen:
-                # The server wants arguments in headers that only its tool list names: list, then send once more.
-                await self._look_up(client, name)
-                if name not in self._seen:
-                    return
-                continue
-            if wanted.method == "tools/list":
-                self._mirroring.update(mirroring(reply.result))
-            result = reply.result or {}
-            if self._answerer is None or result.get("resultType") != "input_required":
-                return
-            wanted = await next_round(wanted, result, self._answerer)
-            if wanted is None:
-                return
-
-    async def _send(self, client: Client, wanted: Any, kind: Any) -> None:
-        import anyio
-
-        with anyio.move_on_after(self._connection.timeout) as clock:
-            if self._answerer is not None:
-                self._answerer.clock = clock
-            with contextlib.suppress(Exception):  # see _session: read from the record
-                await client.session.send_request(wanted, kind)
-            for _ in range(SETTLING):
-                await anyio.lowlevel.checkpoint()
-                if not any(asked(raw) for raw in self._connection.recorder.under_way()):
-                    break
-                await anyio.sleep(0.005)
-        self._late = clock.cancelled_caught
-
-    async def _look_up(self, client: Client, name: str) -> None:
-        """Have the SDK see the tool in the server's list, so that it puts arguments into headers."""
-        import anyio
-
-        cursor: str | None = None
-        with anyio.move_on_after(self._connection.timeout), contextlib.suppress(Exception):
-            for _ in range(PAGES):
-                page = await client.list_tools(cursor=cursor, cache_mode="bypass")
-                cursor = page.next_cursor
-                if any(tool.name == name for tool in page.tools):
-                    self._seen.add(name)
-                    return
-                if cursor is None:
-                    return
-
-
-def _session_is_gone(raws: list[Raw]) -> bool:
-    """Whether the server has ended the session that the last request came in, and so has not carried it out.
-
-    MCP 2025-11-25, Transports, "Session Management": it answers HTTP 404, and the client begins a new session.
-    """
-    raw = request_of(raws)
-    return raw is not None and raw.status == 404 and any(key.lower() == SESSION for key, _ in raw.request_headers)
 
 
 def _answered(reply: Reply, raws: list[Raw]) -> Answered:
     """The reply's own exchange stands last; what an older session does beside it (a stream, its end) is left out."""
     at = next((i for i, raw in enumerate(raws) if raw is reply.raw), None)
     if at is not None:
-        return Answered(reply, tuple(raws[: at + 1]))
+        return Answered(reply, tuple(raw for raw in raws[: at + 1] if raw is reply.raw or not raw.under_way))
     return Answered(reply, (*(raw for raw in raws if raw.method == "POST"), reply.raw))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from demo.client.asking import HEADER_MISMATCH
 from demo.client.connection import Connection
 from demo.client.conversation import (
     EVENTS,
     GOODBYE,
     HANDSHAKE,
-    HEADER_MISMATCH,
     MODERN,
     OLDER,
     Answered,

@@ -135,7 +135,8 @@ class _Entry:
         if self.ended:
             return
         self.ended = True
-        self._recorder.add(replace(self.so_far(), error=error, late=late, under_way=False), self.so_far)
+        self._recorder.end(self.so_far)
+        self._recorder.add(replace(self.so_far(), error=error, late=late, under_way=False))
 
     def so_far(self) -> Raw:
         """The exchange as it stands now."""

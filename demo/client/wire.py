@@ -98,7 +98,7 @@ class Recorder:
             self._collecting = [one for one in self._collecting if one is not collected]
 
     def begin(self, so_far: Callable[[], Raw]) -> None:
-        """An exchange is under way; `so_far` gives it as it stands. The same is given to `add` when it has ended."""
+        """An exchange is under way; `so_far` gives it as it stands. The same is given to `end`."""
         self._under_way.append(so_far)
 
     def under_way(self) -> list[Raw]:
@@ -108,9 +108,12 @@ class Recorder:
         """
         return [so_far() for so_far in self._under_way]
 
-    def add(self, raw: Raw, begun: Callable[[], Raw] | None = None) -> None:
-        """Record one exchange that has ended, whatever its end; `begun` is what was given when it began."""
-        self._under_way = [one for one in self._under_way if one != begun]
+    def end(self, so_far: Callable[[], Raw]) -> None:
+        """It is under way no longer."""
+        self._under_way = [one for one in self._under_way if one != so_far]
+
+    def add(self, raw: Raw) -> None:
+        """Record one exchange that has ended, whatever its end."""
         for collected in self._collecting:
             collected.append(raw)
         self.exchanges.append(self.show(raw))
