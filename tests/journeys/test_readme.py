@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from demo.client import SampleHuman
 from tests.journeys.terminal import ROOT
 
 if TYPE_CHECKING:
@@ -66,6 +69,43 @@ def test_the_beat_in_the_readme_plays(demo: Command, tmp_path: Path) -> None:
     finished = demo("run", "--ci", "--talk", str(talk), "--plan", "short")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "REFUSED" in finished.stdout or "Refused" in finished.stdout
+
+
+def test_the_program_in_the_readme_logs_in_and_lists_the_tools(base_url: str, tmp_path: Path) -> None:
+    (program,) = blocks("python")
+    assert len([line for line in program.splitlines() if line.strip()]) <= 10
+    file = tmp_path / "program.py"
+    file.write_text(program)
+    process = subprocess.Popen(
+        [sys.executable, str(file), f"{base_url}/mcp"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        where = re.fullmatch(r"Open (\S+) and enter (\S+)\n", line)
+        assert where is not None, line
+        SampleHuman("alice@example.com").decide(where[1], where[2], True)
+        out, err = process.communicate(timeout=40)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert "buyMcpShopItem" in out
+
+
+def test_the_settings_in_the_readme_are_settings(tmp_path: Path) -> None:
+    from demo.settings import settle
+
+    (text,) = blocks("ini")
+    (tmp_path / "demo.toml").write_text(text)
+    settings = settle({"profile": "files"}, {"FILES_SECRET": "x"}, tmp_path / "demo.toml")
+    assert settings.server == "https://files.example/mcp"
+    assert settings.client.id == "my-agent" and settings.client.redirect_port == 8765
+    assert settings.tools.call("listMcpShopInventory", {})[0] == "list_files"
 
 
 def test_every_file_that_it_links_to_is_there() -> None:
