@@ -215,7 +215,7 @@ class Authorizer:
             ended = (True, f"{self._name} may act for you", "You can close this page and go back to the terminal.")
             return token
         except DemoError as error:
-            ended = (False, error.what[:1].upper() + error.what[1:], error.why or "Nothing was granted.")
+            ended = (False, _sentence(error.what), f"{_sentence(error.why or 'nothing was granted')}.")
             if isinstance(error, OAuthRefused) and error.oauth_error in UNKNOWN_CLIENT:
                 self.registrar.forget(self.authority(), "browser")
             raise
@@ -301,3 +301,7 @@ class Authorizer:
         if self.finder.dpop and ALGORITHM in authority.dpop_signing_alg_values_supported:
             return ProofKey.generate()
         return None
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
