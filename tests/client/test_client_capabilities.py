@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,3 +125,15 @@ def test_a_server_that_does_not_answer_is_not_known(tmp_path: Path) -> None:
     _, rows = looked_at("http://127.0.0.1:9/mcp", tmp_path)
     assert rows["MCP", "any revision"].supported is None
     assert rows["RFC 8414", "authorization server metadata"].supported is not True
+
+
+def test_a_server_that_hangs_is_looked_at_once(tmp_path: Path) -> None:
+    from tests.client.fakes import raw_server
+
+    with raw_server(lambda connection: time.sleep(30)) as url:
+        agent = agent_at(url, tmp_path, timeout=1.0)
+        started = time.monotonic()
+        seen = survey(agent)
+        assert time.monotonic() - started < 12
+    assert "did not answer" in seen.failure("endpoint")
+    assert {row.supported for row in table(seen, NAMES)} == {None}

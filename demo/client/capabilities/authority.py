@@ -17,9 +17,9 @@ def rows(seen: Survey) -> list[Capability]:
     authority = seen.authority
     if authority is None:
         issuer = next(iter(seen.resource.authorization_servers), "") if seen.resource else ""
-        why = seen.failure("metadata") or "no authorization server metadata was found"
+        why = seen.failure("endpoint") or seen.failure("metadata") or "no authorization server metadata was found"
         request = f"GET {issuer or seen.endpoint} (well-known places)"
-        metadata = None if seen.failure("metadata") else False
+        metadata = None if seen.knock is None or seen.failure("metadata") else False
         first = Capability("RFC 8414", "authorization server metadata", metadata, request, why)
         return [first] + [Capability(standard, what, None, request, why) for standard, what, _ in _fields(_NOBODY)]
     request = f"GET {authority.url or authority.issuer}"

@@ -79,7 +79,9 @@ def _open_door(seen: Survey) -> tuple[str, Row]:
     request = f"POST {'/'.join(base[:3])}/open/mcp tools/list, no token"
     if door is None:
         # What answers there, if anything, is no MCP server: then there is no such door.
-        return request, (False, safe_text(seen.failure("open door") or "not asked", one_line=True))
+        absent = False if seen.absent("open door") or not seen.failure("open door") else None
+        why = seen.failure("open door") or f"{seen.endpoint} is its only door"
+        return request, (absent, safe_text(why, one_line=True))
     return request, (door.status == 200, f"{door.status}, {len(door.tools)} tools" if door.tools else f"{door.status}")
 
 

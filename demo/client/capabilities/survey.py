@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from demo.client.capabilities.revisions import Asked, ask_revisions
 from demo.client.fetch import Answer, fetch
 from demo.client.origins import is_loopback, origin
+from demo.client.refusal import NoConnection, TimedOut
 from demo.errors import DemoError
 from demo.evidence import AuthorityMetadata, Challenge, Exchange, ResourceMetadata
 
@@ -23,6 +24,15 @@ T = TypeVar("T")
 
 OURS = "machine-identity-demo"
 """What the bundled server calls itself at `/health` (docs/wire.md)."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A look that saw nothing. `answered`: something is there, and it is not what was looked for."""
+
+    what: str
+    why: str
+    answered: bool
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Survey:
     token: Secret | None = None
     revisions: tuple[Asked, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
-    failures: tuple[tuple[str, str], ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     @property
     def resource(self) -> ResourceMetadata | None:
@@ -94,7 +104,11 @@ class Survey:
 
     def failure(self, what: str) -> str:
         """Why `what` was not seen; empty where it was."""
-        return dict(self.failures).get(what, "")
+        return next((one.why for one in self.failures if one.what == what), "")
+
+    def absent(self, what: str) -> bool:
+        """Whether something answered in the place of `what`, so that it is not there; False where nobody knows."""
+        return any(one.answered for one in self.failures if one.what == what)
 
 
 def survey(agent: Agent, *, revisions: bool = True) -> Survey:
@@ -106,24 +120,25 @@ def survey(agent: Agent, *, revisions: bool = True) -> Survey:
     looking = _Looking(agent)
     before = len(agent.recorder.exchanges)
     knock = looking.at("endpoint", lambda: agent.tools(token="none"))
+    if knock is None:
+        # Nobody there, or no MCP server: each further look would only wait as long again.
+        return Survey(endpoint=agent.endpoint(), failures=tuple(looking.failures))
     door = None
     if agent.endpoint("open") != agent.endpoint():
         door = looking.at("open door", lambda: agent.tools(door="open", token="none"))
     stored = agent.stored()
     token = stored.secret if stored is not None and stored.expires_at > time.time() else None
     listed = looking.at("tools", lambda: agent.tools(token=token)) if token is not None else None
-    challenge = knock.challenge if knock is not None else None
-    if knock is not None:
-        found = challenge or Challenge(knock.status or 0, "", ())
-        challenge = looking.at("metadata", lambda: agent.discover(found)) or found
+    found = knock.challenge or Challenge(knock.status or 0, "", ())
+    challenge = looking.at("metadata", lambda: agent.discover(found)) or found
     base = "{0.scheme}://{0.netloc}".format(urlsplit(agent.endpoint()))
     health = looking.fetch("health", f"{base}/health")
     audit = looking.fetch("audit", f"{base}/audit?limit=1")
-    authority = challenge.authority if challenge else None
+    authority = challenge.authority
     uri = authority.jwks_uri if authority and authority.problem is None else None
     jwks = looking.fetch("jwks", uri) if uri else None
     asked: tuple[Asked, ...] = ()
-    if revisions and knock is not None:
+    if revisions:
         shut = knock.status != 200 and token is None and door is not None and door.status == 200
         url = agent.endpoint("open" if shut else "protected")
         raw = token.value if token is not None and not shut else None
@@ -149,14 +164,15 @@ class _Looking:
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
-        self.failures: list[tuple[str, str]] = []
+        self.failures: list[Failure] = []
 
     def at(self, what: str, look: Callable[[], T]) -> T | None:
         """What `look` sees, None where it cannot; only what is the wire's fault is forgiven."""
         try:
             return look()
         except DemoError as error:
-            self.failures.append((what, f"{error.what}: {error.why}" if error.why else error.what))
+            why = f"{error.what}: {error.why}" if error.why else error.what
+            self.failures.append(Failure(what, why, not isinstance(error, TimedOut | NoConnection)))
             return None
 
     def fetch(self, what: str, url: str) -> Answer | None:
