@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: talk test dry-run conformance lint bench picture lock clean
+.PHONY: talk test dry-run conformance peers lint bench picture lock clean
 
 talk: $(VENV)/run.stamp
 	$(BIN)/demo run --pace brisk
@@ -23,6 +23,10 @@ dry-run: $(VENV)/run.stamp
 # The MCP conformance suite against the agent and the shop; needs npm, too. Every scenario's own words are kept.
 conformance: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.conformance.run --json artifacts/conformance.json
+
+# Strangers' MCP clients at the protected door, and through the bridge; needs npm, too.
+peers: $(VENV)/dev.stamp
+	DEMO_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/peers -m peers -n 2
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

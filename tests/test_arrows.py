@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "demo/client": {"demo.client", "demo.evidence", "demo.errors", "demo"},
     "demo/shop": {"demo.shop", "demo.evidence", "demo.errors", "demo"},
     "demo/authority": {"demo.authority", "demo.evidence", "demo.errors", "demo"},
+    "demo/bridge": {"demo.bridge", "demo.client", "demo.errors", "demo"},
     "demo/panels": {"demo.panels", "demo.evidence", "demo.errors"},
     "talk": {"talk", "demo.client", "demo.panels", "demo.local", "demo.evidence", "demo.errors", "demo.settings"},
 }
