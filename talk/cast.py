@@ -23,6 +23,10 @@ HUMAN = "alice@example.com"
 """The sample account in whose name the talk's agent acts."""
 
 
+LOOK_SECONDS = 8.0
+"""For each thing that is looked at in a server when the talk first meets it."""
+
+
 class NotHere(DemoError):
     """A step that this server cannot do: the beat is skipped with the reason, not failed."""
 
@@ -100,7 +104,7 @@ class Cast:
         from talk.house import House
 
         # Looked at by an agent of its own: what it sees is no step of the talk.
-        seen = survey(Agent(self.server, store=self.store), revisions=False)
+        seen = survey(Agent(self.server, store=self.store, timeout=LOOK_SECONDS), revisions=False)
         self._ours = seen.ours
         if not seen.ours:
             self._house = House(seen, self.agent(), self._tools)

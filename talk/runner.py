@@ -82,12 +82,13 @@ class Runner:
 
         if (why := self._stale_limits(planned, step)) is not None:
             return self._skip(beat, step, play, why)
+        # Said before the server is looked at, too: that takes its time where it hardly answers.
+        self.stage.working(step.title or step.id)
         if (why := self._incapable(beat, step)) is not None:
             return self._skip(beat, step, play, why)
         attempts = self.run.attempt(beat, step.id)
         scene = Scene(self.run.id or "", beat, self.cast, self.stage, self.run.all_results)
         started = time.monotonic()
-        self.stage.working(step.title or step.id)
         try:
             played = PLAYERS[step.do](step, scene)
         except NotHere as reason:
