@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -66,7 +67,7 @@ def of_refusal(answer: Answer, login: str, granted: Collection[str]) -> Telling:
         text += f"\nThis agent's authority is not accepted. A person has to run: {login}; then try again."
     elif challenge is not None and challenge.get("error") == "insufficient_scope" and (asked := challenge.get("scope")):
         wanted = sorted({*granted, *asked.split()})
-        flags = " ".join(f"--scope {scope}" for scope in wanted)
+        flags = " ".join(f"--scope {shlex.quote(scope)}" for scope in wanted)
         text += f"\nThis agent may do less than this needs. To let it, a person has to run: {login} {flags}"
     elif outcome.retry_after is not None:
         text += f"\nWait {outcome.retry_after:g} s before the next try."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from demo.client.conversation import GOODBYE, HANDSHAKE, MODERN, OLDER
@@ -119,12 +120,21 @@ class Upstream:
             await client.session.send_request(request, result_type, progress_callback=on_progress)
 
         with anyio.move_on_after(self._seconds):
-            answer = await self._negotiated(await _aside(self._agent.token), send)
+            held = await _aside(self._agent.token)
+            answer = await self._negotiated(held, send)
             if expired(answer.outcome):
                 # By our clock it was good for longer. Nothing was carried out (RFC 6750 section 3.1).
-                answer = await self._negotiated(await _aside(self._agent.refresh), send)
+                fresh = await _aside(partial(self._renewed, held))
+                answer = answer if fresh is None else await self._negotiated(fresh, send)
             return answer
         raise no_answer(self.url, self._seconds)
+
+    def _renewed(self, held: StoredToken) -> StoredToken | None:
+        """The token instead of one that was refused, None where it cannot be renewed: then the refusal stands."""
+        try:
+            return self._agent.authorizer.wallet.refresh(instead_of=held.access_token)
+        except AuthorityRefused:
+            return None
 
     async def _negotiated(self, token: StoredToken, work: Work) -> Answer:
         """The newest revision first; an older one only where the request was not understood, and so not carried out."""

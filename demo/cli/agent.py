@@ -11,6 +11,8 @@ from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.errors import AUTHORITY, EXPECTATION, OK, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from demo.client.oauth.attempts import Obtain
     from demo.client.outcome import CallOutcome
     from demo.client.tokens import StoredToken
@@ -188,10 +190,20 @@ def _show(settings: Settings, outcome: CallOutcome) -> int:
     elif outcome.decision is not None and (refused or not outcome.text):
         console.print(panels.decision(outcome.decision))
     if outcome.order is None and not refused:
-        answer = json.dumps(outcome.structured, indent=2, ensure_ascii=False) if outcome.structured else outcome.text
-        console.print(answer, markup=False, highlight=False)
+        if outcome.structured:
+            console.print(json.dumps(outcome.structured, indent=2, ensure_ascii=False), markup=False, highlight=False)
+        else:
+            _quote(console, outcome.text)
         if outcome.is_error and "Unknown tool" in outcome.text:
             console.print("The server's tools: demo tools", markup=False, highlight=False)
     elif refused and settings.quiet is False and outcome.decision is None:
-        console.print(outcome.text, markup=False, highlight=False)
+        _quote(console, outcome.text)
     return code
+
+
+def _quote(console: Console, text: str) -> None:
+    """A server's own words, marked as such on each line of the screen: none of them can pass for a panel of ours."""
+    from rich.text import Text
+
+    for line in Text(text).wrap(console, max(8, console.width - 2)):
+        console.print(Text("│ ") + line, highlight=False)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.console import Console
     from demo.client.device import DeviceLogin
+    from demo.client.elicitation import ElicitationRequest
     from demo.client.oauth.authorizer import LoginWay
     from demo.client.oauth.browser import BrowserLogin
     from demo.client.oauth.flows import BrowserFlow, DeviceFlow, MachineFlow
@@ -33,6 +34,7 @@ _HOMES = {
     "Console": "console",
     "DeviceFlow": "oauth.flows",
     "DeviceLogin": "device",
+    "ElicitationRequest": "elicitation",
     "LoginWay": "oauth.authorizer",
     "MachineFlow": "oauth.flows",
     "MemoryStore": "store",
@@ -55,6 +57,7 @@ __all__ = [
     "Console",
     "DeviceFlow",
     "DeviceLogin",
+    "ElicitationRequest",
     "LoginWay",
     "MachineFlow",
     "MemoryStore",

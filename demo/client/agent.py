@@ -422,7 +422,7 @@ class Agent:
         Args:
             audience: what it should be for; the resource it was asked for by default.
         """
-        return proof.view(self._connection, self.authority(), token, audience=audience)
+        return proof.view(self._connection, self.authorizer.finder.of(token), token, audience=audience)
 
     def chain(self, token: StoredToken, action: str | None = None) -> Chain:
         """The delegation chain in a token's claims.
@@ -440,7 +440,7 @@ class Agent:
         Raises:
             AuthorityRefused: the authority has no such endpoint, or does not say.
         """
-        authority = self.authority()
+        authority = self.authorizer.finder.of(token)
         try:
             return proof.userinfo(self._connection, authority, token)
         except OAuthRefused:

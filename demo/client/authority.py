@@ -30,6 +30,7 @@ class AuthorityFinder:
         self._connection = connection
         self._knock = knock
         self._known: AuthorityMetadata | None = None
+        self._by_issuer: dict[str, AuthorityMetadata] = {}
         self.resource = connection.endpoint()
         """What a token for this server is asked for (RFC 8707), as the server's own metadata names it."""
         self.dpop = False
@@ -75,6 +76,7 @@ class AuthorityFinder:
             AuthorityRefused: to none that can be trusted.
         """
         if self._known is not None:
+            self._by_issuer[self._known.issuer] = self._known
             return self._known
         problem = (followed.resource and followed.resource.problem) or (
             followed.authority and followed.authority.problem
@@ -87,20 +89,50 @@ class AuthorityFinder:
         )
 
     def find(self, held: StoredToken | None) -> AuthorityMetadata:
-        """The authority: the one that issued the token held, else found by knocking without one.
+        """The authority: the one that issued the token held, else the one that the server names.
 
         Raises:
             AuthorityRefused: there is none, or its metadata must not be trusted.
             ServerUnreachable: the server or the authority does not answer.
         """
-        if self._known is not None:
-            return self._known
         if held is not None:
+            try:
+                return self.of(held)
+            except OAuthRefused:
+                pass  # it is gone: the server may have moved to another
+        return self._known if self._known is not None else self.ask()
+
+    def of(self, token: StoredToken) -> AuthorityMetadata:
+        """The authority that issued a token, by its own metadata and by nobody else's word.
+
+        What belongs to it, the token, the client's secret, goes there and nowhere else.
+
+        Raises:
+            AuthorityRefused: it publishes no metadata any more, or none that can be trusted.
+            ServerUnreachable: it does not answer.
+        """
+        if token.issuer not in self._by_issuer:
             url = self._connection.endpoint()
-            found = self._connection.http(lambda http: discovery.find_authority(http, held.issuer, server=url))
-            if found is not None and found.problem is None:
-                self._known = found
-                return found
+            found = self._connection.http(lambda http: discovery.find_authority(http, token.issuer, server=url))
+            fallback = discovery.fallback_authority(url)
+            if found is None and (token.issuer, token.token_endpoint) == (fallback.issuer, fallback.token_endpoint):
+                found = fallback
+            if found is None or found.problem is not None:
+                raise OAuthRefused(
+                    f"the authority that issued this token, {token.issuer}, cannot be found",
+                    oauth_error="unsupported",
+                    why=(found and found.problem) or "it publishes no metadata (RFC 8414)",
+                    do="demo login",
+                )
+            self._by_issuer[token.issuer] = found
+        return self._by_issuer[token.issuer]
+
+    def ask(self) -> AuthorityMetadata:
+        """The authority that the server names today, found by knocking without a token.
+
+        Raises:
+            as `find`.
+        """
         knocked = self._knock()
         if knocked.status != 401 and knocked.challenge is None:
             raise OAuthRefused(

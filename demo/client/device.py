@@ -14,7 +14,7 @@ from demo.client.oauth.identity import ClientIdentity
 from demo.client.origins import is_loopback, origin
 from demo.client.refusal import NoConnection, OAuthRefused, TimedOut, overloaded
 from demo.client.safe_text import safe_text
-from demo.client.tokens import StoredToken, number, read_token_response, spending_details
+from demo.client.tokens import StoredToken, duration, read_token_response, spending_details
 from demo.errors import ServerUnreachable
 from demo.evidence import AuthorityMetadata, DeviceCode, Money
 
@@ -87,14 +87,14 @@ async def ask(
     # Client authentication is the token endpoint's (RFC 8628 section 3.1).
     answer = await token_endpoint.ask(client, endpoint, form, server=server, issuer=authority.issuer, identity=identity)
     received = time.time()
-    if answer.status != 200 or answer.json is None:
+    if not answer.granted or answer.json is None:
         raise refused(
             answer, f"the authority refuses a device code to {identity.client_id}", "check the scopes asked for"
         )
     given = answer.json
     device_code, user_code, uri = (given.get(key) for key in ("device_code", "user_code", "verification_uri"))
     uri = given.get("verification_url") if uri is None else uri  # an early draft's name, still in use
-    lasts, interval = number(given.get("expires_in")), number(given.get("interval", 5))
+    lasts, interval = duration(given.get("expires_in")), duration(given.get("interval", 5))
     if not (isinstance(device_code, str) and isinstance(user_code, str) and isinstance(uri, str) and lasts):
         raise _unusable("a required field is missing (RFC 8628 section 3.2)")
     whole = given.get("verification_uri_complete")
@@ -171,7 +171,7 @@ async def wait(
                 # Exponential backoff, "such as doubling the polling interval on each such connection timeout".
                 interval, state = _backed_off(interval), "no_answer"
                 continue
-            if answer.status == 200 and answer.json is not None:
+            if answer.granted and answer.json is not None:
                 outcome = read_token_response(
                     answer.json,
                     received_at=time.time(),
@@ -225,7 +225,7 @@ def _backed_off(interval: float) -> float:
 
 def refused(answer: Answer, what: str, do: str) -> OAuthRefused | ServerUnreachable:
     """An OAuth error answer as an error for a person; a server's own trouble is no refusal."""
-    if not answer.oauth_error and (answer.status == 429 or answer.status >= 500):
+    if answer.status == 429 or answer.status >= 500:
         return overloaded(answer.url, answer.status, answer.oauth_why)
     code = answer.oauth_error or f"http_{answer.status}"
     return OAuthRefused(what, oauth_error=code, why=f"{code}: {answer.oauth_why}", do=do)
@@ -261,6 +261,8 @@ def _expired() -> OAuthRefused:
 
 def _page_problem(url: str) -> str | None:
     where = origin(url)
+    if safe_text(url, one_line=True) != url:
+        return "its verification_uri holds characters that no URL has (RFC 3986 section 2)"
     if where is None:
         return "its verification_uri is not an http or https URL"
     if where[0] == "http" and not is_loopback(where[1]):

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from demo.client.fetch import Answer, fetch
 from demo.client.origins import origin, refused_url
-from demo.client.refusal import Unreadable, overloaded, unreadable
+from demo.client.refusal import overloaded, unreadable
 from demo.client.safe_text import safe_text
 from demo.errors import ServerUnreachable
 from demo.evidence import AuthorityMetadata, ResourceMetadata
@@ -163,27 +163,24 @@ def fallback_authority(server: str) -> AuthorityMetadata:
 
 
 async def _first(client: httpx2.AsyncClient, urls: tuple[str, ...], server: str) -> Answer | None:
-    failure: ServerUnreachable | None = None
+    unreached: ServerUnreachable | None = None
+    trouble: ServerUnreachable | None = None
     for url in urls:
         try:
             answer = await fetch(client, "GET", url, server=server)
         except ServerUnreachable as error:
-            failure = failure or error
+            unreached = unreached or error
             continue
         if answer.status == 200 and answer.json is not None:
             return answer
         if answer.status == 200:
-            failure = failure or unreadable(
-                answer.url, "metadata is due there, and it is no JSON object (RFC 8414 section 3)"
-            )
-            continue
-        if answer.status >= 500:
-            failure = failure or overloaded(answer.url, answer.status, answer.oauth_why)
-        elif answer.status != 200:
-            failure = (
-                failure if isinstance(failure, Unreadable) else None
-            )  # it does answer, and says that there is none
-    if failure is not None:
+            why = "metadata is due there, and it is no JSON object (RFC 8414 section 3)"
+            trouble = trouble or unreadable(answer.url, why)
+        elif answer.status >= 500:
+            trouble = trouble or overloaded(answer.url, answer.status, answer.oauth_why)
+        else:
+            unreached = None  # it does answer, and says that there is none
+    if (failure := trouble or unreached) is not None:
         raise failure
     return None
 

@@ -32,6 +32,11 @@ class Answer:
     url: str
 
     @property
+    def granted(self) -> bool:
+        """Whether it is a success: some authorities send an error with HTTP 200."""
+        return self.status == 200 and self.json is not None and not self.oauth_error
+
+    @property
     def oauth_error(self) -> str:
         """The `error` of RFC 6749 section 5.2, or the empty string."""
         error = (self.json or {}).get("error")

@@ -57,7 +57,7 @@ async def refresh(
         identity=token.client,
         key=ProofKey.from_json(token.dpop_key) if token.dpop_key else None,
     )
-    if answer.status != 200 or answer.json is None:
+    if not answer.granted or answer.json is None:
         raise refused(answer, "the authority does not renew this login", "demo login")
     return read_token_response(answer.json, received_at=time.time(), asked=token, resource=target)
 
@@ -91,7 +91,7 @@ async def userinfo(client: httpx2.AsyncClient, token: StoredToken, endpoint: str
         OAuthRefused: the token does not open it.
     """
     answer = await fetch(client, "GET", endpoint, server=server, token=token.access_token)
-    if answer.status != 200 or answer.json is None:
+    if not answer.granted or answer.json is None:
         raise refused(answer, "the authority does not say who the human is", "log in with the scope openid")
     found: dict[str, Any] = safe_data(answer.json)
     return found

@@ -7,7 +7,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "dpop"})
+SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "dpop", "mcp-session-id"})
 SECRET_FIELDS = frozenset(
     {
         "access_token",
@@ -23,6 +23,8 @@ SECRET_FIELDS = frozenset(
         "assertion",
         "client_assertion",
         "registration_access_token",
+        "session_id",
+        "sessionId",
         "password",
         "csrf",
     }

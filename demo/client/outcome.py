@@ -92,12 +92,10 @@ def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recor
 
 
 def expired(outcome: CallOutcome) -> bool:
-    """Whether a call was refused because its token has expired, and for nothing else."""
-    if outcome.status != 401 or outcome.challenge is None or outcome.challenge.get("error") != "invalid_token":
+    """Whether a call was refused because its token has expired; where a server does not say why, it may have."""
+    if outcome.status != 401:
         return False
-    if outcome.decision is not None:
-        return outcome.decision.rule == "token.expired"
-    return "expired" in (outcome.challenge.get("error_description") or "").lower()
+    return outcome.decision is None or outcome.decision.rule == "token.expired"
 
 
 def tools_outcome(pages: Sequence[Reply], exchanges: tuple[Exchange, ...], recorder: Recorder) -> ToolsOutcome:

@@ -16,7 +16,7 @@ from demo.client.safe_text import safe_data, safe_text
 from demo.evidence import Money
 
 DEFAULT_SECONDS = 300.0
-"""Life assumed of an access token whose response does not tell it (RFC 6749 section 5.1 leaves it to the client)."""
+"""Life assumed of a renewable access token whose response tells none (RFC 6749 section 5.1 leaves it to the client)."""
 
 LONGEST = 366 * 86400.0
 """Seconds beyond which a told lifetime is cut."""
@@ -123,6 +123,13 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def duration(value: Any) -> float | None:
+    """Seconds as a number; some servers quote it. None for anything else."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < 16:
+        return float(value)
+    return number(value)
+
+
 def spending_details(limit: Money, resource: str) -> str:
     """`authorization_details` asking for a spending limit at `resource` (RFC 9396 section 2), as JSON text."""
     return json.dumps(
@@ -179,12 +186,14 @@ def read_token_response(
         # A client must not use a token whose type it does not understand (RFC 6749 section 7.1).
         raise _unusable(f"its token_type is {safe_text(str(kind), one_line=True)}, not Bearer")
     identity: ClientIdentity = asked.client if asked else known["identity"]
-    lasts = number(given.get("expires_in"))
-    if lasts is None and isinstance(given.get("expires_in"), str):  # some servers quote it
-        lasts = number(int(given["expires_in"])) if given["expires_in"].isdecimal() else None
-    lasts = DEFAULT_SECONDS if lasts is None else min(max(lasts, 0.0), LONGEST)
+    lasts = duration(given.get("expires_in"))
     scope = given.get("scope")
     refresh = given.get("refresh_token")
+    if lasts is None:
+        # One that tells no end and comes with nothing to renew it is meant to last, until the server refuses it.
+        renewable = bool(refresh) or (asked is not None and asked.refresh_token is not None)
+        lasts = DEFAULT_SECONDS if renewable else LONGEST
+    lasts = min(max(lasts, 0.0), LONGEST)
     details = given.get("authorization_details")
     return StoredToken(
         issuer=asked.issuer if asked else known["issuer"],
@@ -197,13 +206,17 @@ def read_token_response(
         access_token=access,
         refresh_token=refresh if isinstance(refresh, str) and refresh else (asked.refresh_token if asked else None),
         expires_at=received_at + lasts,
-        scope=tuple(safe_text(scope, one_line=True).split())
-        if isinstance(scope, str)
-        else (asked.scope if asked else tuple(known.get("scope", ()))),
+        scope=_scopes(scope) if isinstance(scope, str) else (asked.scope if asked else tuple(known.get("scope", ()))),
         authorization_details=tuple(item for item in safe_data(details) if isinstance(item, dict))
         if isinstance(details, list)
         else (asked.authorization_details if asked else ()),
     )
+
+
+def _scopes(text: str) -> tuple[str, ...]:
+    """`scope` as its tokens (RFC 6749 section 3.3); some servers put commas between them."""
+    text = safe_text(text, one_line=True)
+    return tuple(filter(None, text.split(",") if "," in text and " " not in text else text.split()))
 
 
 def _unusable(why: str) -> OAuthRefused:

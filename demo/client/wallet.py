@@ -37,13 +37,14 @@ class Wallet:
         return token
 
     def keep(self, token: StoredToken) -> None:
-        """Store a token."""
-        self._guard(token)
-        self._store.put(self._slot, token)
+        """Store a token; a renewal of the one before that is under way elsewhere is waited for, and gives way."""
+        with self._store.refreshing(self._slot):
+            self._put(token)
 
     def forget(self) -> None:
         """Store none."""
-        self._store.delete(self._slot)
+        with self._store.refreshing(self._slot):
+            self._store.delete(self._slot)
 
     def token(self, margin: float = MARGIN) -> StoredToken:
         """The stored token, renewed first when it ends within `margin` seconds.
@@ -99,9 +100,13 @@ class Wallet:
                 requested_expires_in=requested_expires_in,
             )
         )
-        self.keep(fresh if keep else replace(token, refresh_token=fresh.refresh_token))
+        self._put(fresh if keep else replace(token, refresh_token=fresh.refresh_token))
         self._guard(fresh)
         return fresh
+
+    def _put(self, token: StoredToken) -> None:
+        self._guard(token)
+        self._store.put(self._slot, token)
 
     def _wanted(self) -> StoredToken:
         token = self.stored()

@@ -229,6 +229,8 @@ def test_an_odd_lifetime_is_read_with_sense(shop: Shop, tmp_path: Path, lasts: o
         {"verification_uri": "javascript:alert(1)"},
         {"verification_uri": "http://example.com/device"},
         {"verification_uri_complete": "file:///etc/passwd"},
+        {"verification_uri": "https://example.com/\x1b]0;owned\x07"},
+        {"verification_uri_complete": "https://example.com/\u202edevice"},
         {"device_code": None},
         {"user_code": None},
         {"expires_in": "soon"},

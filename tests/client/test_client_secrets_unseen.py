@@ -153,6 +153,10 @@ def test_headers_keep_their_shape_without_their_secret() -> None:
     assert mask_header("Authorization", f"Bearer {JWT}").startswith("Bearer eyJhbG")
     assert mask_header("Authorization", "Basic dXNlcjpwYXNz") == "Basic [masked]"
     assert mask_header("Set-Cookie", "sid=abc; Path=/; HttpOnly") == "sid=[masked]"
+    assert mask_header("Mcp-Session-Id", "0123456789abcdef") == "[masked]"
+    assert (
+        mask_url("https://shop.example/messages?session_id=abc") == "https://shop.example/messages?session_id=[masked]"
+    )
     assert mask_header("Location", "/cb?code=abc&state=1") == "/cb?code=[masked]&state=1"
 
 

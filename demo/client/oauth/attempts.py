@@ -75,6 +75,9 @@ class Attempts:
         wanted = scopes.union(held, scopes.scopes_of(challenge))
         if set(wanted) == set(held):
             return None  # it has every scope that the server names: asking the human again would change nothing
+        authority = self._authorizer.finder.settled(self._authorizer.finder.follow(challenge))
+        if used is not None and used.refresh_token is not None and scopes.OFFLINE in authority.scopes_supported:
+            wanted = scopes.union(wanted, (scopes.OFFLINE,))  # not every authority repeats it in `scope`
         return self._login(wanted)
 
     def _login(self, wanted: tuple[str, ...]) -> StoredToken | None:

@@ -16,7 +16,7 @@ from demo.client.oauth import scopes as scope_rules
 from demo.client.oauth.browser import BrowserLogin
 from demo.client.oauth.dpop import ALGORITHM, ProofKey
 from demo.client.oauth.identity import ClientIdentity
-from demo.client.oauth.loopback import Listener
+from demo.client.oauth.loopback import HOST, Listener
 from demo.client.oauth.registrar import Flow, Registrar
 from demo.client.outcome import ToolsOutcome
 from demo.client.refusal import OAuthRefused, no_answer
@@ -139,7 +139,7 @@ class Authorizer:
             # Before anything is registered: `ask` says what is missing.
             login = ask(ClientIdentity(""))
         else:
-            login = self._as_client(authority, "device", ask)
+            login = self._as_client(authority, "device", ask, self._registrable(scopes))
         self._connection.recorder.guard(login.device_code)
         return login
 
@@ -177,7 +177,9 @@ class Authorizer:
             )
         listener = self._listen(authority)
         try:
-            identity = self.registrar.identify(authority, "browser", redirect_uri=listener.redirect_uri)
+            identity = self.registrar.identify(
+                authority, "browser", redirect_uri=listener.redirect_uri, scopes=self._registrable(scopes)
+            )
             login = browser.begin(
                 authority,
                 server=self._connection.endpoint(),
@@ -216,8 +218,9 @@ class Authorizer:
             return token
         except DemoError as error:
             ended = (False, _sentence(error.what), f"{_sentence(error.why or 'nothing was granted')}.")
-            if isinstance(error, OAuthRefused) and error.oauth_error in UNKNOWN_CLIENT:
-                self.registrar.forget(self.authority(), "browser")
+            if isinstance(error, OAuthRefused) and error.oauth_error in (*UNKNOWN_CLIENT, "timeout"):
+                # An authority that no longer knows a client shows a page, and never sends the browser back.
+                self.registrar.forget(login.issuer, "browser")
             raise
         finally:
             if login.listener is not None:
@@ -226,11 +229,17 @@ class Authorizer:
 
     def _asked_afresh(self) -> AuthorityMetadata:
         """A login goes by what the server says today, not by the token of yesterday."""
-        return self.authority() if self.finder.challenge is not None else self.finder.find(None)
+        if self.finder.challenge is None:
+            return self.finder.ask()
+        return self.finder.settled(self.finder.challenge)
 
     def _listen(self, authority: AuthorityMetadata) -> Listener:
-        """At the port that was registered: not every authority lets it vary, as RFC 8252 section 7.3 wants."""
-        prior = self.registrar.registered(authority, "browser")
+        """Where the registration says: not every authority lets the port vary, as RFC 8252 section 7.3 wants."""
+        own = self.registrar.by_hand(authority)
+        if own is not None and own.redirect_uri is not None:
+            where = urlsplit(own.redirect_uri)
+            return Listener(where.port or 0, host=where.hostname or HOST, path=where.path or "/")
+        prior = self.registrar.registered(authority, "browser") if own is None else None
         port = self._redirect_port or 0
         if prior is not None and prior.redirect_uri is not None:
             port = urlsplit(prior.redirect_uri).port or 0
@@ -239,7 +248,7 @@ class Authorizer:
         except EnvironmentNotReady:
             if prior is None:
                 raise
-            self.registrar.forget(authority, "browser")
+            self.registrar.forget(authority.issuer, "browser")
             return Listener(self._redirect_port or 0)
 
     # Without a human
@@ -273,7 +282,7 @@ class Authorizer:
     def give_back(self, token: StoredToken) -> str | None:
         """Have the authority revoke a token's login (RFC 7009): None when it confirmed, else why it did not."""
         try:
-            endpoint = self.authority().revocation_endpoint
+            endpoint = self.finder.of(token).revocation_endpoint
             if endpoint is None:
                 return "the authority offers no revocation endpoint (RFC 7009)"
             server = self._connection.endpoint()
@@ -283,15 +292,24 @@ class Authorizer:
             return error.what
 
     def _as_client(
-        self, authority: AuthorityMetadata, flow: Flow, ask: Callable[[ClientIdentity], DeviceLogin]
+        self,
+        authority: AuthorityMetadata,
+        flow: Flow,
+        ask: Callable[[ClientIdentity], DeviceLogin],
+        scopes: tuple[str, ...],
     ) -> DeviceLogin:
         """Ask as the client that we are there; where it has forgotten a registration, as one registered anew, once."""
         try:
-            return ask(self.registrar.identify(authority, flow))
+            return ask(self.registrar.identify(authority, flow, scopes=scopes))
         except OAuthRefused as error:
-            if error.oauth_error not in UNKNOWN_CLIENT or not self.registrar.forget(authority, flow):
+            if error.oauth_error not in UNKNOWN_CLIENT or not self.registrar.forget(authority.issuer, flow):
                 raise
-        return ask(self.registrar.identify(authority, flow))
+        return ask(self.registrar.identify(authority, flow, scopes=scopes))
+
+    def _registrable(self, scopes: Sequence[str]) -> tuple[str, ...]:
+        """What a registration names: what is asked for now, and all that the resource knows, for a later step-up."""
+        resource = self.finder.challenge.resource if self.finder.challenge is not None else None
+        return scope_rules.union(scopes, resource.scopes_supported if resource is not None else ())
 
     def _resources(self, named: Sequence[str] | None) -> tuple[str, ...]:
         return (self.finder.resource,) if named is None else tuple(named)

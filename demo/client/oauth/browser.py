@@ -156,8 +156,12 @@ def read_redirect(login: BrowserLogin, url: str) -> str:
     url = url.strip()
     if len(url) > LONGEST:
         raise _not_ours("it is far too long to be one")
-    query = urlsplit(url).query if "?" in url else url
-    given = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
+    try:
+        query = urlsplit(url).query if "?" in url else url
+        given = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
+        url.encode()
+    except ValueError:  # no URL, or no text that could be one
+        raise _not_ours("it is no URL") from None
     if not secrets.compare_digest(given.get("state", "").encode(), login.state.encode()):
         raise _not_ours("its state is not the one that was sent (RFC 6749 section 10.12)")
     told = given.get("iss")
@@ -199,7 +203,7 @@ async def exchange(client: httpx2.AsyncClient, login: BrowserLogin, code: str) -
         identity=login.identity,
         key=login.key,
     )
-    if answer.status != 200 or answer.json is None:
+    if not answer.granted or answer.json is None:
         raise refused(answer, "the authority gives no token for the code", "demo login, once more")
     return read_token_response(
         answer.json,

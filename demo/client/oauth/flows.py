@@ -65,7 +65,8 @@ class OAuthFlow(httpx2.Auth):
     ) -> None:
         self.agent = Agent(
             server,
-            store=store if store is not None else MemoryStore(),
+            # What belongs to one server is kept, and found, under its name alone.
+            store=(store if store is not None else MemoryStore()).at(server),
             client_id=None,
             identity=client,
             metadata_url=metadata_url,
@@ -76,15 +77,18 @@ class OAuthFlow(httpx2.Auth):
         self._scopes = tuple(scopes)
         self._login_timeout = login_timeout
         self._one_at_a_time = threading.Lock()
-        self._given_up = threading.Event()
 
-    def login(self, scopes: tuple[str, ...]) -> StoredToken:
-        """Get a token for these scopes, and keep it."""
+    def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
+        """Get a token for these scopes, and keep it.
+
+        Args:
+            given_up: set when nobody waits for it any more.
+        """
         raise NotImplementedError
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """For an `httpx2.Client`."""
-        steps = self._steps(request)
+        steps = self._steps(request, threading.Event())
         answer: Any = None
         while (step := _next(steps, answer)) is not None:
             answer = step() if callable(step) else (yield step)
@@ -93,7 +97,8 @@ class OAuthFlow(httpx2.Auth):
         """For an `httpx2.AsyncClient`: what waits for people or other servers does so in a thread of its own."""
         from anyio import to_thread
 
-        steps = self._steps(request)
+        given_up = threading.Event()
+        steps = self._steps(request, given_up)
         answer: Any = None
         try:
             while (step := _next(steps, answer)) is not None:
@@ -102,15 +107,15 @@ class OAuthFlow(httpx2.Auth):
                 else:
                     answer = yield step
         except BaseException:
-            self._given_up.set()
+            given_up.set()
             raise
 
-    def _steps(self, request: httpx2.Request) -> Generator[httpx2.Request | Work, Any, None]:
+    def _steps(self, request: httpx2.Request, given_up: threading.Event) -> Generator[httpx2.Request | Work, Any, None]:
         """Requests to send, and work to do between them; each is answered with its response or its result."""
         if origin(str(request.url)) != origin(self.agent.server):
             yield request
             return
-        attempts = Attempts(self.agent.authorizer, self._obtain)
+        attempts = Attempts(self.agent.authorizer, lambda scopes: self.login(union(scopes, self._scopes), given_up))
         held: StoredToken | None = yield attempts.held
         while True:
             response = yield from _sent(request, held)
@@ -132,12 +137,6 @@ class OAuthFlow(httpx2.Auth):
                 return now
             return attempts.after(status, challenge, used)
 
-    def _obtain(self, scopes: tuple[str, ...]) -> StoredToken:
-        return self.login(union(scopes, self._scopes))
-
-    def _gone(self) -> bool:
-        return self._given_up.is_set()
-
 
 class DeviceFlow(OAuthFlow):
     """The device flow (RFC 8628): for programs on machines without a browser.
@@ -151,11 +150,11 @@ class DeviceFlow(OAuthFlow):
         super().__init__(server, **given)
         self._show = show or _say_code
 
-    def login(self, scopes: tuple[str, ...]) -> StoredToken:
+    def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
         """Get a code, show it, and poll until the human has decided."""
         login = self.agent.start_login(scopes)
         self._show(login.code)
-        return self.agent.finish_login(login, give_up=self._gone, timeout=self._login_timeout)
+        return self.agent.finish_login(login, give_up=given_up.is_set, timeout=self._login_timeout)
 
 
 class BrowserFlow(OAuthFlow):
@@ -170,7 +169,7 @@ class BrowserFlow(OAuthFlow):
         super().__init__(server, **given)
         self._open = open
 
-    def login(self, scopes: tuple[str, ...]) -> StoredToken:
+    def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
         """Open the consent page, and wait for the browser to come back."""
         login = self.agent.start_browser_login(scopes)
         try:
@@ -179,7 +178,7 @@ class BrowserFlow(OAuthFlow):
         except BaseException:
             login.close()
             raise
-        return self.agent.finish_browser_login(login, give_up=self._gone, timeout=self._login_timeout)
+        return self.agent.finish_browser_login(login, give_up=given_up.is_set, timeout=self._login_timeout)
 
 
 class MachineFlow(OAuthFlow):
@@ -194,7 +193,7 @@ class MachineFlow(OAuthFlow):
         super().__init__(server, **given)
         self._request = request or Request()
 
-    def login(self, scopes: tuple[str, ...]) -> StoredToken:
+    def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
         """Present the credentials."""
         return self.agent.login_as_machine(self._request, scopes)
 

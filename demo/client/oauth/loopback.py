@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
@@ -101,7 +102,8 @@ class Listener:
 class _Server(ThreadingHTTPServer):
     listener: Listener
     daemon_threads = True
-    allow_reuse_address = False
+    # A port whose last connection has only just ended is ours again (on Windows this would share a port in use).
+    allow_reuse_address = os.name != "nt"
     busy = 0
 
     def handle_error(self, request: object, client_address: object) -> None:

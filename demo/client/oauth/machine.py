@@ -87,7 +87,7 @@ async def ask(
     answer = await token_endpoint.ask(
         client, authority.token_endpoint, form, server=server, issuer=authority.issuer, identity=identity, key=key
     )
-    if answer.status != 200 or answer.json is None:
+    if not answer.granted or answer.json is None:
         raise refused(answer, f"the authority gives {identity.client_id} no token", "check its credentials there")
     return read_token_response(
         answer.json,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 from demo.client.connection import Connection
@@ -9,10 +11,12 @@ from demo.client.device import GRANT as DEVICE_GRANT
 from demo.client.device import refused
 from demo.client.fetch import fetch
 from demo.client.oauth.identity import METHODS, AuthMethod, ClientIdentity
+from demo.client.oauth.scopes import union
 from demo.client.origins import is_loopback, origin
 from demo.client.refusal import OAuthRefused
 from demo.client.safe_text import safe_text
 from demo.client.store import Store
+from demo.client.tokens import number
 from demo.evidence import AuthorityMetadata
 
 Flow = Literal["device", "browser"]
@@ -54,31 +58,45 @@ class Registrar:
         if known is not None and known.secrets() and known.issuer is None:
             raise ValueError("an identity with a secret names the issuer that may see it")
 
-    def identify(self, authority: AuthorityMetadata, flow: Flow, *, redirect_uri: str | None = None) -> ClientIdentity:
+    def identify(
+        self,
+        authority: AuthorityMetadata,
+        flow: Flow,
+        *,
+        redirect_uri: str | None = None,
+        scopes: tuple[str, ...] = (),
+    ) -> ClientIdentity:
         """The identity for a flow at an authority; registered now where it has none yet.
 
         Args:
             redirect_uri: for a registration, where the browser will come back to.
+            scopes: what it will ask for; some authorities refuse a client what it was not registered with.
 
         Raises:
             OAuthRefused: there is no way to become a client there, or it refuses the registration.
             ServerUnreachable: it does not answer.
         """
-        known = self._known
-        if known is not None and (known.issuer is None or known.issuer == authority.issuer):
+        if (known := self.by_hand(authority)) is not None:
             self._connection.recorder.guard(*known.secrets())
-            return known
+            return _as_understood(known, authority)
         if authority.client_id_metadata_documents and self._usable_document():
             return ClientIdentity(self._metadata_url or "", source="client ID metadata document")
-        if (registered := self.registered(authority, flow)) is not None:
+        registered = self.registered(authority, flow)
+        if registered is not None and (not registered.scopes or set(scopes) <= set(registered.scopes)):
             return registered
         if authority.registration_endpoint is None:
             raise self._no_way(authority)
-        return self._register(authority, flow, redirect_uri)
+        held = registered.scopes if registered is not None else ()
+        return self._register(authority, flow, redirect_uri, union(held, scopes))
 
-    def forget(self, authority: AuthorityMetadata, flow: Flow) -> bool:
+    def by_hand(self, authority: AuthorityMetadata) -> ClientIdentity | None:
+        """Who the agent is at an authority where somebody has registered it, None elsewhere."""
+        known = self._known
+        return known if known is not None and known.issuer in (None, authority.issuer) else None
+
+    def forget(self, issuer: str, flow: Flow) -> bool:
         """Forget a registration that the authority no longer knows; whether there was one."""
-        shelf = self._shelf.at(authority.issuer)
+        shelf = self._shelf.at(issuer)
         slot = f"client {self._slot} {flow}"
         there = shelf.kept(slot) is not None
         shelf.delete(slot)
@@ -101,12 +119,14 @@ class Registrar:
             found = ClientIdentity.from_json(text)
         except ValueError:
             return None
-        if found.issuer != authority.issuer:
+        if found.issuer != authority.issuer or (found.secret_until is not None and found.secret_until <= time.time()):
             return None
         self._connection.recorder.guard(*found.secrets())
         return found
 
-    def _register(self, authority: AuthorityMetadata, flow: Flow, redirect_uri: str | None) -> ClientIdentity:
+    def _register(
+        self, authority: AuthorityMetadata, flow: Flow, redirect_uri: str | None, scopes: tuple[str, ...]
+    ) -> ClientIdentity:
         endpoint = authority.registration_endpoint
         assert endpoint is not None
         asked: dict[str, Any] = {
@@ -118,6 +138,8 @@ class Registrar:
         }
         if redirect_uri is not None:
             asked["redirect_uris"] = [redirect_uri]
+        if scopes:
+            asked["scope"] = " ".join(scopes)
         answer = self._connection.http(
             lambda http: fetch(http, "POST", endpoint, server=self._connection.endpoint(), body=asked)
         )
@@ -127,7 +149,9 @@ class Registrar:
                 f"the authority {authority.issuer} does not register this client",
                 "register it by hand there, and name it in demo.toml: [client] id = ...",
             )
-        identity = _read_registration(answer.json, authority.issuer, asked["token_endpoint_auth_method"], redirect_uri)
+        identity = _read_registration(
+            answer.json, authority.issuer, asked["token_endpoint_auth_method"], redirect_uri, scopes
+        )
         self._connection.recorder.guard(*identity.secrets())
         self._shelf.at(authority.issuer).keep(f"client {self._slot} {flow}", identity.to_json())
         return identity
@@ -147,6 +171,15 @@ class Registrar:
         )
 
 
+def _as_understood(known: ClientIdentity, authority: AuthorityMetadata) -> ClientIdentity:
+    """The same client, its secret sent in the way that the authority takes it in."""
+    offered = authority.token_endpoint_auth_methods_supported
+    if known.secret is None or not offered or known.method in offered:
+        return known
+    other: AuthMethod = "client_secret_post" if known.method == "client_secret_basic" else "client_secret_basic"
+    return replace(known, method=other) if other in offered else known
+
+
 def _method(authority: AuthorityMetadata) -> AuthMethod:
     """What a native client asks for: no secret where that is possible (RFC 8252 section 8.4)."""
     offered = authority.token_endpoint_auth_methods_supported
@@ -156,7 +189,7 @@ def _method(authority: AuthorityMetadata) -> AuthMethod:
 
 
 def _read_registration(
-    given: dict[str, Any], issuer: str, asked: AuthMethod, redirect_uri: str | None
+    given: dict[str, Any], issuer: str, asked: AuthMethod, redirect_uri: str | None, scopes: tuple[str, ...]
 ) -> ClientIdentity:
     client_id, secret = given.get("client_id"), given.get("client_secret")
     method = given.get("token_endpoint_auth_method", asked)
@@ -164,6 +197,7 @@ def _read_registration(
         raise _unusable("it names no client_id (RFC 7591 section 3.2.1)")
     if method not in METHODS or method == "private_key_jwt":
         raise _unusable(f"it wants {safe_text(str(method), one_line=True)}, which was not asked for")
+    until = number(given.get("client_secret_expires_at"))
     has_secret = isinstance(secret, str) and bool(secret)
     if method != "none" and not has_secret:
         raise _unusable(f"it wants {method} and gives no client_secret")
@@ -173,6 +207,8 @@ def _read_registration(
         method=cast(AuthMethod, method),
         issuer=issuer,
         redirect_uri=redirect_uri,
+        scopes=scopes,
+        secret_until=until or None,  # 0 means never (RFC 7591 section 3.2.1)
         source="dynamic registration",
     )
 

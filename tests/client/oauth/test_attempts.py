@@ -118,6 +118,32 @@ def test_an_expired_token_after_a_restart_is_renewed_and_nobody_is_asked(server:
     assert renewed is not None and renewed.access_token != token.access_token
 
 
+def test_step_up_goes_by_the_challenge_of_the_refusal(authority: Authority, tmp_path: Path) -> None:
+    """Where everybody may list the tools, only the refused call says where to go."""
+    agent = agent_at(authority.base, tmp_path, client_id=None)
+    authority.shop.authority["scopes_supported"] = ["a", "b", "offline_access"]
+    authority.shop.polls(granted(scope="a"))  # nothing of offline_access in it, and a refresh token all the same
+    log_in_by_browser(agent)
+    hint = f'resource_metadata="{authority.base}/.well-known/oauth-protected-resource/mcp"'
+    challenge = f'Bearer error="insufficient_scope", scope="b", {hint}'
+    authority.shop.fake.on["/mcp"] = lambda request: (
+        Reply(403, headers=(("www-authenticate", challenge),))
+        if b"tools/call" in request.body
+        else Reply(200, json={"jsonrpc": "2.0", "id": request.json["id"], "result": {"tools": []}})
+    )
+    again = agent_at(authority.base, tmp_path, client_id=None)
+    asked: list[tuple[str, ...]] = []
+
+    def obtain(scopes: tuple[str, ...]) -> StoredToken:
+        asked.append(scopes)
+        again.start_browser_login(scopes).close()
+        raise OAuthRefused("enough", oauth_error="given_up")
+
+    with pytest.raises(OAuthRefused, match="enough"):
+        again.call("x", {}, obtain=obtain)
+    assert set(asked[0]) == {"a", "b", "offline_access"}
+
+
 def test_a_revoked_login_is_begun_afresh(server: str, tmp_path: Path) -> None:
     agent = agent_at(server, tmp_path)
     _, token, _ = log_in(agent)

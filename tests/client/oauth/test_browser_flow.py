@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from demo.client import Agent, OAuthRefused, SampleHuman
+from demo.client import Agent, ClientIdentity, OAuthRefused, SampleHuman
 from demo.errors import EnvironmentNotReady
 from tests.client.fakes import ALICE, Reply, agent_at, oauth
 from tests.client.oauth.conftest import Authority, answered, come_back, log_in
@@ -211,6 +211,42 @@ def test_a_registered_port_that_is_taken_is_registered_anew(agent: Agent, author
         second.close()
     assert second.redirect_uri != first.redirect_uri
     assert [one["redirect_uris"] for one in authority.registered] == [[first.redirect_uri], [second.redirect_uri]]
+
+
+def test_a_login_right_after_another_has_the_same_port(agent: Agent, authority: Authority) -> None:
+    for _ in range(3):
+        log_in(agent)
+    assert len(authority.registered) == 1
+    redirects = {form["redirect_uri"][0] for form in authority.forms}
+    assert len(redirects) == 1
+
+
+def test_a_redirect_uri_registered_by_hand_is_listened_at(authority: Authority, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    identity = ClientIdentity("by-hand", redirect_uri=f"http://localhost:{port}/oauth/back")
+    agent = agent_at(authority.base, tmp_path, identity=identity)
+    login = agent.start_browser_login(("shop:read",))
+    assert login.redirect_uri == f"http://localhost:{port}/oauth/back"
+    threading.Thread(target=come_back, args=(answered(login.url),), daemon=True).start()
+    assert agent.finish_browser_login(login, timeout=10).access_token
+
+
+def test_an_authority_that_never_sends_the_browser_back_gets_a_new_client_next_time(
+    agent: Agent, authority: Authority
+) -> None:
+    login = agent.start_browser_login(("shop:read",))
+    with pytest.raises(OAuthRefused):
+        agent.finish_browser_login(login, timeout=0.2)
+    assert log_in(agent).client_id == "client-2"
+
+
+@pytest.mark.parametrize("line", ["https://[?x", "\udc80?state=1", "?" * 100, "state", "\0"])
+def test_nonsense_that_is_pasted_ends_nothing(agent: Agent, line: str) -> None:
+    login = agent.start_browser_login(("shop:read",))
+    lines = [line, answered(login.url)]
+    token = agent.finish_browser_login(login, pasted=lambda: lines.pop(0) if lines else None, timeout=10)
+    assert token.access_token
 
 
 def test_a_port_registered_by_hand_that_is_taken_is_told(authority: Authority, tmp_path: Path) -> None:

@@ -26,6 +26,28 @@ def test_a_native_client_registers_with_the_grants_that_its_flow_needs(agent: Ag
     assert browser["token_endpoint_auth_method"] == "none"
 
 
+def test_a_registration_names_the_scopes_that_will_be_asked_for(agent: Agent, authority: Authority) -> None:
+    authority.shop.resource["scopes_supported"] = ["shop:read", "shop:buy"]
+    agent.start_login(("shop:read",))
+    assert authority.registered[0]["scope"].split() == ["shop:read", "shop:buy"]
+    agent.start_login(("shop:buy",))
+    assert len(authority.registered) == 1
+    agent.start_login(("admin",))
+    assert authority.registered[1]["scope"].split() == ["shop:read", "shop:buy", "admin"]
+
+
+def test_a_secret_that_has_run_out_is_not_used(agent: Agent, authority: Authority) -> None:
+    authority.shop.authority["token_endpoint_auth_methods_supported"] = ["client_secret_post"]
+    authority.registration = {
+        "client_secret": "s3cret-0123456789",
+        "token_endpoint_auth_method": "client_secret_post",
+        "client_secret_expires_at": 1,
+    }
+    agent.start_login(("shop:read",))
+    agent.start_login(("shop:read",))
+    assert len(authority.registered) == 2
+
+
 def test_a_registration_is_kept_and_used_again(agent: Agent, authority: Authority, tmp_path: Path) -> None:
     agent.start_login(("shop:read",))
     agent_at(authority.base, tmp_path, client_id=None).start_login(("shop:read",))
@@ -111,6 +133,22 @@ def test_what_was_registered_by_hand_goes_before_both(authority: Authority, tmp_
     agent = agent_at(authority.base, tmp_path, client_id=None, identity=identity, metadata_url=DOCUMENT)
     assert log_in(agent).client_id == "by-hand"
     assert authority.registered == []
+
+
+@pytest.mark.parametrize(
+    ("offered", "body"), [(["client_secret_post"], True), (["client_secret_basic"], False), ([], False)]
+)
+def test_a_secret_from_the_settings_is_sent_as_the_authority_takes_it(
+    authority: Authority, tmp_path: Path, offered: list[str], body: bool
+) -> None:
+    authority.shop.authority["token_endpoint_auth_methods_supported"] = offered
+    identity = ClientIdentity(
+        "by-hand", secret="s3cret-0123456789", method="client_secret_basic", issuer=authority.base
+    )
+    log_in(agent_at(authority.base, tmp_path, client_id=None, identity=identity))
+    (request,) = authority.shop.fake.to("/token")
+    assert ("client_secret" in request.form) is body
+    assert ("authorization" in request.headers) is not body
 
 
 def test_credentials_of_one_issuer_are_never_shown_to_another(authority: Authority, tmp_path: Path) -> None:
