@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -107,7 +106,6 @@ def _wire(settings: Settings, base: str) -> list[Finding]:
 
     agent = Agent(base, store=TokenStore.open(settings.state, server=base), timeout=10.0)
     findings: list[Finding] = []
-    started = time.monotonic()
     challenge = None
 
     def ask() -> str:
@@ -115,7 +113,7 @@ def _wire(settings: Settings, base: str) -> list[Finding]:
         outcome = agent.tools(token="none")
         challenge = outcome.challenge
         if outcome.status == 401:
-            return f"401 without a token, in {1000 * (time.monotonic() - started):.0f} ms"
+            return f"401 without a token, in {1000 * outcome.exchanges[-1].seconds:.0f} ms"
         if outcome.status == 200:
             raise _Unguarded
         raise DemoError(f"HTTP {outcome.status} without a token", do="a protected MCP server answers 401")

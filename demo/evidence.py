@@ -91,6 +91,8 @@ class AuthorityMetadata:
     token_endpoint_auth_methods_supported: tuple[str, ...] = ()
     """Empty where it does not say, which means `client_secret_basic` (RFC 8414 section 2)."""
     dpop_signing_alg_values_supported: tuple[str, ...] = ()
+    authorization_details_types_supported: tuple[str, ...] = ()
+    """Kinds of finer limits that it knows (RFC 9396 section 10); what it does not know it must refuse."""
     iss_in_response: bool = False
     """`authorization_response_iss_parameter_supported` (RFC 9207 section 3)."""
     client_id_metadata_documents: bool = False

@@ -50,7 +50,7 @@ def login(
         Stage(console_for(settings), person=interactive() and not settings.json, plain=settings.plain),
         account=account,
         approve=not deny,
-        spending=_money(spend if spend is not None else "60.00" if cast.ours else "0"),
+        spending=_money(spend if spend is not None else "60.00" if cast.ours or agent.limits_spending() else "0"),
     )
     kind: Literal["device", "browser"] | None = "device" if device else "browser" if browser else None
     way = asked.way(kind)

@@ -20,7 +20,7 @@ from demo.client.patience import Patience
 from demo.client.refusal import OAuthRefused
 from demo.client.reply import Reply
 from demo.client.store import Store
-from demo.client.tokens import Secret, StoredToken
+from demo.client.tokens import SPENDING, Secret, StoredToken
 from demo.client.wallet import MARGIN
 from demo.client.wire import Recorder
 from demo.errors import AuthorityRefused, ServerUnreachable
@@ -272,6 +272,14 @@ class Agent:
             as `authority`.
         """
         return self.authorizer.wanted()
+
+    def limits_spending(self) -> bool:
+        """Whether the authority knows a spending limit as the shop does (RFC 9396 section 10).
+
+        Raises:
+            as `authority`.
+        """
+        return SPENDING in self.authority().authorization_details_types_supported
 
     def login_way(self) -> LoginWay:
         """Which flow to log in by, as the authority's metadata has it, and why.

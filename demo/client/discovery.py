@@ -136,6 +136,7 @@ async def find_authority(client: httpx2.AsyncClient, issuer: str, *, server: str
         code_challenge_methods_supported=_texts(given, "code_challenge_methods_supported"),
         token_endpoint_auth_methods_supported=_texts(given, "token_endpoint_auth_methods_supported"),
         dpop_signing_alg_values_supported=_texts(given, "dpop_signing_alg_values_supported"),
+        authorization_details_types_supported=_texts(given, "authorization_details_types_supported"),
         iss_in_response=given.get("authorization_response_iss_parameter_supported") is True,
         client_id_metadata_documents=given.get("client_id_metadata_document_supported") is True,
         problem=problem,

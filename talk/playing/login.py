@@ -49,7 +49,7 @@ def login(step: Step, scene: Scene) -> Played:
         # The new consent replaces the old one: what is not needed any more is given back (RFC 7009). At a stranger's
         # authority that might end the whole grant, and the new token with it (section 2.1).
         agent.give_back(before)
-    played = _granted(agent, token, asked, matches, scene)
+    played = _granted(agent, token, asked, matches, scene, limited=_spending(step, scene) is not None)
     if before is not None:
         more = _more(before.scope, played.observed["scopes"])
         played.panels["scopes"] = lambda: panels.comparison(more)
@@ -128,7 +128,9 @@ def _more(before: Sequence[str], after: Sequence[str]) -> Comparison:
     return Comparison(title, tuple(rows), "The new consent holds both: what it had, and what was added.")
 
 
-def _granted(agent: Agent, token: StoredToken, asked: tuple[str, ...], matches: bool, scene: Scene) -> Played:
+def _granted(
+    agent: Agent, token: StoredToken, asked: tuple[str, ...], matches: bool, scene: Scene, *, limited: bool
+) -> Played:
     view = agent.view(token)
     granted = sorted(view.scopes)
     limit = token.spending_limit
@@ -145,7 +147,7 @@ def _granted(agent: Agent, token: StoredToken, asked: tuple[str, ...], matches: 
     if scene.cast.house is None:
         observed["human"] = username(agent.userinfo(token))
     else:
-        played.untold = _untold(view, asked)
+        played.untold = _untold(view, asked, limited=limited)
     if view.kind == "jwt":
         chain = agent.chain(token)
         played.panels["chain"] = lambda: panels.chain(chain)
@@ -155,15 +157,16 @@ def _granted(agent: Agent, token: StoredToken, asked: tuple[str, ...], matches: 
     return played
 
 
-def _untold(view: TokenView, asked: tuple[str, ...]) -> dict[str, str]:
+def _untold(view: TokenView, asked: tuple[str, ...], *, limited: bool) -> dict[str, str]:
     """What of a grant by a stranger's authority cannot be held against the talk's own."""
     names = " ".join(asked) or "none in particular"
     missing = {
         "human": "a person decided here, not the talk's sample human",
-        "spending": "no spending limit was asked for: the authority's metadata knows of none (RFC 9396)",
         "scopes": f"this server has scopes of its own: {names} was asked for",
         "left_out": f"this server has scopes of its own: {names} was asked for",
     }
+    if not limited:
+        missing["spending"] = "no spending limit was asked for: the authority's metadata knows of none (RFC 9396)"
     return missing | unreadable(view)
 
 
@@ -196,4 +199,7 @@ def username(info: dict[str, Any]) -> str:
 def _spending(step: Step, scene: Scene) -> Money | None:
     """The limit to ask for. An authority that does not know such a detail must refuse it (RFC 9396 section 5)."""
     limit = step.options["spending"]
-    return Money(limit) if limit and scene.cast.house is None else None
+    if not limit:
+        return None
+    known = scene.cast.house is None or scene.cast.agent(step.options["who"]).limits_spending()
+    return Money(limit) if known else None
