@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from demo.client.conversation import GOODBYE, HANDSHAKE, MODERN, OLDER
-from demo.client.mcp_session import refuses_revision
+from demo.client.connection import Connection
+from demo.client.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN, OLDER, Conversation, NoStream, Requests
+from demo.client.mcp_session import NOT_UNDERSTOOD, refuses_revision
 from demo.client.outcome import CallOutcome, call_outcome, expired
 from demo.client.refusal import no_answer
 from demo.client.reply import Reply, Stranger, final
@@ -119,13 +120,14 @@ class Upstream:
         async def send(client: Client) -> None:
             await client.session.send_request(request, result_type, progress_callback=on_progress)
 
+        asked = _Asked(request, result_type, send)
         with anyio.move_on_after(self._seconds):
             held = await _aside(self._agent.token)
-            answer = await self._negotiated(held, send)
+            answer = await self._negotiated(held, asked)
             if expired(answer.outcome):
                 # By our clock it was good for longer. Nothing was carried out (RFC 6750 section 3.1).
                 fresh = await _aside(partial(self._renewed, held))
-                answer = answer if fresh is None else await self._negotiated(fresh, send)
+                answer = answer if fresh is None else await self._negotiated(fresh, asked)
             return answer
         raise no_answer(self.url, self._seconds)
 
@@ -136,20 +138,41 @@ class Upstream:
         except AuthorityRefused:
             return None
 
-    async def _negotiated(self, token: StoredToken, work: Work) -> Answer:
+    async def _negotiated(self, token: StoredToken, asked: _Asked) -> Answer:
         """The newest revision first; an older one only where the request was not understood, and so not carried out."""
+        if self._mode == EVENTS:
+            return await self._by_events(token, asked)
         if self._mode is not None:
-            return await self._attempt(self._mode, token, work)
+            return await self._attempt(self._mode, token, asked.send)
         try:
-            answer = await self._attempt(MODERN, token, work)
+            answer = await self._attempt(MODERN, token, asked.send)
             if not refuses_revision(answer.reply):
                 if answer.result is not None:
                     self._mode = MODERN
                 return answer
-        except Stranger as error:
-            if error.status != 400:
+            return await self._attempt(OLDER, token, asked.send)
+        except Stranger as stranger:
+            if stranger.status not in NOT_UNDERSTOOD:
                 raise
-        return await self._attempt(OLDER, token, work)
+            if stranger.status == 400 and self._mode is None:
+                with suppress(Stranger):
+                    return await self._attempt(OLDER, token, asked.send)
+            try:
+                return await self._by_events(token, asked)
+            except NoStream:
+                raise stranger from None
+
+    async def _by_events(self, token: StoredToken, asked: _Asked) -> Answer:
+        """The HTTP+SSE transport of 2024-11-05, for a server that takes no POST at its URL; it tells no progress."""
+        from demo.client.oauth.presenting import presented
+
+        connection = Connection(self.url, self._seconds)
+        connection.recorder.guard(*token.secrets)
+        way = Conversation(connection, self.url, presented(token), mode=EVENTS, mirroring=set(), elicit=None)
+        answered = await way.hold(asked.script)
+        if answered[-1].reply.result is not None:
+            self._mode = EVENTS
+        return _read(answered[-1].reply, connection.recorder, token)
 
     async def _attempt(self, mode: str, token: StoredToken, work: Work) -> Answer:
         import anyio.lowlevel
@@ -171,6 +194,19 @@ class Upstream:
                 # that it cannot read. What it was stands in the record.
                 await anyio.lowlevel.checkpoint()
             return _read(final(raws, self.url, self._seconds), recorder, token)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One request of the host: as the SDK sends it, and as a conversation of its own."""
+
+    request: Any
+    result_type: Any
+    send: Work
+
+    def script(self) -> Requests:
+        """The conversation: this one request."""
+        yield self.request, self.result_type
 
 
 @asynccontextmanager

@@ -24,11 +24,12 @@ from demo.client.reply import Reply, Stranger
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Answered", "Script", "Speaker", "refuses_revision"]
+__all__ = ["NOT_UNDERSTOOD", "Answered", "Script", "Speaker", "refuses_revision"]
 
 METHOD_NOT_FOUND, INVALID_PARAMS = -32601, -32602
 UNSUPPORTED_PROTOCOL_VERSION = -32022
-_NOT_UNDERSTOOD = (400, 404, 405, 406, 415)
+NOT_UNDERSTOOD = (400, 404, 405, 406, 415)
+"""HTTP statuses of a server that did not make sense of a request, and so did not carry it out."""
 
 
 class Speaker:
@@ -74,13 +75,13 @@ class Speaker:
         if not isinstance(told, Stranger):
             if not refuses_revision(told[-1].reply):
                 return told
-        elif told.status not in _NOT_UNDERSTOOD:
+        elif told.status not in NOT_UNDERSTOOD:
             raise told
         if not isinstance(told, Stranger) or told.status == 400:
             older = await self._told(OLDER, url, auth, script)
             if not isinstance(older, Stranger):
                 return older
-            if older.status not in _NOT_UNDERSTOOD:
+            if older.status not in NOT_UNDERSTOOD:
                 raise older
         if not isinstance(told, Stranger):
             return told
@@ -118,7 +119,7 @@ def refuses_revision(reply: Reply) -> bool:
     code = reply.error_code
     if code in (UNSUPPORTED_PROTOCOL_VERSION, METHOD_NOT_FOUND):
         return True
-    return code is not None and code not in (INVALID_PARAMS, HEADER_MISMATCH) and reply.raw.status in _NOT_UNDERSTOOD
+    return code is not None and code not in (INVALID_PARAMS, HEADER_MISMATCH) and reply.raw.status in NOT_UNDERSTOOD
 
 
 def _load() -> None:

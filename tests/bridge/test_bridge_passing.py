@@ -16,6 +16,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from tests.bridge.hosts import hosted, keep_token, slow_server
+from tests.client.conftest import sdk_server
 from tests.conftest import ROOT
 
 TOKEN = "a-token-that-nobody-must-see-1234"
@@ -137,3 +138,17 @@ def test_a_newest_host_reaches_an_older_server(tmp_path: Path, stream: str) -> N
         process.wait(10)
     assert [tool.name for tool in listed.tools] == ["add", "fail"]
     assert added.structured_content == {"result": 42}
+
+
+def test_a_server_of_the_oldest_transport_is_reached_too(tmp_path: Path) -> None:
+    with sdk_server("sse") as url:
+        keep_token(f"{url}/sse", tmp_path / "state")
+
+        async def work(host: Client) -> tuple[Any, Any, Any]:
+            listed = await host.list_tools()
+            return listed, await host.call_tool("add", {"a": 2, "b": 3}), await host.call_tool("add", {"a": 4, "b": 3})
+
+        listed, called, again = hosted(f"{url}/sse", tmp_path / "state", "2025-11-25", work)
+    assert "add" in [tool.name for tool in listed.tools]
+    assert "5" in str(called.content)
+    assert "7" in str(again.content)
