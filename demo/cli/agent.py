@@ -56,9 +56,14 @@ def tools(context: typer.Context, open_: OpenOption = False) -> int:
             {"name": one.name, "description": one.description, "arguments": list(one.arguments), "scope": one.scope}
             for one in outcome.tools
         ]
-        say_json({"schema": 1, "status": outcome.status, "tools": listed})
-    else:
-        console.print(panels.tools(outcome.tools))
+        said = {"schema": 1, "status": outcome.status, "tools": listed}
+        say_json(said | {"left_out": outcome.left_out, "more": outcome.more})
+        return OK
+    console.print(panels.tools(outcome.tools))
+    for name, why in outcome.left_out.items():
+        console.print(f"Left out: {name}: {why}", markup=False, highlight=False)
+    if outcome.more:
+        console.print("The server's list goes on; it was not read to its end.", markup=False, highlight=False)
     return OK
 
 

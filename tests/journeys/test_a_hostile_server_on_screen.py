@@ -195,3 +195,18 @@ def test_a_tools_own_words_cannot_pass_for_a_panel(demo: Command) -> None:
     said = [line for line in finished.stdout.splitlines() if line.strip()]
     assert len(said) == 3, finished.stdout + finished.stderr
     assert all(line.startswith("│ ") for line in said), finished.stdout
+
+
+def test_a_tool_that_must_not_be_used_is_named_with_the_reason(demo: Command) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "object", "x-mcp-header": "Bad name\x1b[2J"}}}
+    bad, good = (
+        {"name": name, "inputSchema": given} for name, given in (("bad", schema), ("good", {"type": "object"}))
+    )
+    with faking() as fake:
+        fake.on["/mcp"] = lambda request: result(request, {"tools": [bad, good]})
+        shown = demo("--server", f"{fake.base}/mcp", "tools")
+        told = json.loads(demo("--server", f"{fake.base}/mcp", "--json", "tools").stdout)
+    assert "Left out: bad: " in shown.stdout, shown.stderr
+    assert "\x1b" not in shown.stdout
+    assert [tool["name"] for tool in told["tools"]] == ["good"]
+    assert list(told["left_out"]) == ["bad"] and told["more"] is False
