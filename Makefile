@@ -12,7 +12,7 @@ talk: $(VENV)/run.stamp
 	$(BIN)/demo run --pace brisk
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n 4
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 # The whole talk, both plans, everything asserted; then every panel held against the screen's size.
 dry-run: $(VENV)/run.stamp
