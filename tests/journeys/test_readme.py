@@ -75,9 +75,9 @@ def test_the_program_in_the_readme_logs_in_and_lists_the_tools(base_url: str, tm
     (program,) = blocks("python")
     assert len([line for line in program.splitlines() if line.strip()]) <= 10
     file = tmp_path / "program.py"
-    file.write_text(program)
+    file.write_text(program.replace("http://127.0.0.1:7327", base_url))
     process = subprocess.Popen(
-        [sys.executable, str(file), f"{base_url}/mcp"],
+        [sys.executable, str(file)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
