@@ -99,7 +99,8 @@ function listed(value: string): string[] {
 
 function count(name: string, given: string | undefined, otherwise: number, least = 1): number {
   if (given === undefined || given.trim() === "") return otherwise;
-  const value = Number(given);
+  // Digits and nothing else: 60.00 may be meant for money, and would be 60 cents.
+  const value = /^\d+$/.test(given.trim()) ? Number(given) : Number.NaN;
   if (!Number.isSafeInteger(value) || value < least || value > 1_000_000_000) {
     throw new SettingsWrong(`${name} must be a whole number from ${least}.`);
   }

@@ -2,6 +2,7 @@
 
 import {
   createMcpHandler,
+  INVALID_PARAMS,
   isLegacyRequest,
   ProtocolError,
   ProtocolErrorCode,
@@ -34,7 +35,6 @@ export async function answerMcp(visit: Visit, serving: Serving): Promise<Answer>
   const headers = new Headers(visit.headers);
   headers.set("content-type", "application/json");
   const request = () => new Request(`${serving.settings.base}/mcp`, { method: "POST", headers, body: JSON.stringify(message) });
-  let response: Response;
   if (await isLegacyRequest(request(), message)) {
     // The SDK wants both types to be accepted; whoever takes JSON is given JSON.
     if (/application\/json|\*\/\*/.test(headers.get("accept") ?? "")) {
@@ -42,19 +42,24 @@ export async function answerMcp(visit: Visit, serving: Serving): Promise<Answer>
     }
     const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true });
     await build(serving).connect(transport);
-    response = await transport.handleRequest(request(), { parsedBody: message });
-  } else if (method === "subscriptions/listen") {
+    return answerOf(await transport.handleRequest(request(), { parsedBody: message }));
+  }
+  if (method === "subscriptions/listen") {
     // Nothing here ever changes unasked, and a stream would stay open after its authority was taken back.
     return rpcError(404, id, { code: METHOD_NOT_FOUND, message: "Method not found", data: method });
-  } else {
-    const handler = createMcpHandler(() => build(serving), { responseMode: "json", legacy: "reject" });
-    response = await handler.fetch(request(), { parsedBody: message });
   }
-  return answerOf(response);
+  const handler = createMcpHandler(() => build(serving), { responseMode: "json", legacy: "reject" });
+  const answer = await answerOf(await handler.fetch(request(), { parsedBody: message }));
+  // What a handler calls bad parameters is a bad request too: the local shop answers so, and with it its contract.
+  return answer.status === 200 && errorCode(answer) === INVALID_PARAMS ? { ...answer, status: 400 } : answer;
 }
 
-/** A response of the SDK's as plain data. A JSON-RPC error for bad parameters is a bad request (MCP 2026-07-28,
- * transports), also where a handler found it. */
+function errorCode({ body }: Answer): number | null {
+  const { error = null } = JSON.parse(body ?? "{}") as { error?: { code: number } | null };
+  return error?.code ?? null;
+}
+
+/** A response of the SDK's as plain data. */
 async function answerOf(response: Response): Promise<Answer> {
   const body = response.body === null ? null : await response.text();
   const type = response.headers.get("content-type");
