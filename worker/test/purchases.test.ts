@@ -153,3 +153,36 @@ test("nothing is lost when every object is stopped and started again", async () 
   const after = (await audit(token)).filter((entry) => entry.user === claims.sub);
   expect(after.slice(0, before.length)).toEqual(before);
 });
+
+test.each([
+  ["placed where there is stock", 10, 1],
+  ["withdrawn where there is none", 0, 0],
+])("an order that never reached the stock is %s", async (_, left, listed) => {
+  const claims = somebody();
+  const token = await authority.token(claims);
+  const order = orderOf(await buy({ token }, { idempotencyKey: "cut" }));
+  await runInDurableObject(stock(), (_, state) => void state.storage.sql.exec("DELETE FROM taken WHERE order_id = ?", order.id));
+  await leave(left);
+  await runInDurableObject(env.USERS.getByName(ledgerName(ISSUER, claims.sub)), (_, state) => {
+    state.storage.sql.exec("UPDATE orders SET state = 'pending'");
+  });
+  await abortAllDurableObjects();
+  const said = await buy({ token }, { idempotencyKey: "cut" });
+  if (listed === 1) expect(orderOf(said)).toMatchObject({ id: order.id, replayed: true });
+  else expect(errorOf(said)).toContain("sold out");
+  expect((await call("listMcpShopOrders", {}, { token })).body.result.structuredContent.orders).toHaveLength(listed);
+  expect(await stock().left()).toBe(Math.max(0, left - listed));
+});
+
+test("a stock room that does not answer leaves nothing bought twice", async () => {
+  const token = await authority.token(somebody());
+  await leave(10);
+  const alter = (words: string) =>
+    runInDurableObject(stock(), (_, state) => void state.storage.sql.exec(`ALTER TABLE ${words}`));
+  await alter("taken RENAME TO away");
+  expect(errorOf(await buy({ token }, { idempotencyKey: "k" }))).toContain("Check your orders");
+  expect((await call("listMcpShopOrders", {}, { token })).body.result.structuredContent.orders).toEqual([]);
+  await alter("away RENAME TO taken");
+  expect(orderOf(await buy({ token }, { idempotencyKey: "k" }))).toMatchObject({ replayed: true });
+  expect(await stock().left()).toBe(9);
+});
