@@ -94,7 +94,10 @@ export function readSettings(env: Env, origin: string): Settings {
 }
 
 function listed(value: string): string[] {
-  return value.split(",").map((entry) => entry.trim()).filter((entry) => entry !== "");
+  return value
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
 }
 
 function count(name: string, given: string | undefined, otherwise: number, least = 1): number {

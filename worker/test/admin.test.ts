@@ -2,7 +2,20 @@
 
 import { abortAllDurableObjects } from "cloudflare:test";
 import { beforeEach, describe, expect, test } from "vitest";
-import { ask, audit, BASE, buy, call, openAuthority, orderOf, refusal, somebody, unique, type Authority, type Said } from "./world";
+import {
+  ask,
+  audit,
+  BASE,
+  buy,
+  call,
+  openAuthority,
+  orderOf,
+  refusal,
+  somebody,
+  unique,
+  type Authority,
+  type Said,
+} from "./world";
 
 let authority: Authority;
 
@@ -20,7 +33,11 @@ function console_(claims: Claims, changes: Record<string, unknown> = {}): Promis
 
 function administer(what: string, token: string | null, body: unknown): Promise<Said> {
   const headers: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` };
-  return ask(`/admin/${what}`, { method: "POST", headers, body: typeof body === "string" ? body : JSON.stringify(body) });
+  return ask(`/admin/${what}`, {
+    method: "POST",
+    headers,
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
 }
 
 describe.each(["session", "agent", "user"] as const)("a revoked %s", (kind) => {
@@ -126,12 +143,17 @@ test("a session that was taken back takes nothing back any more", async () => {
   expect(refusal(await administer("reinstate", human, { kind: "user", id: claims.sub })).rule).toBe("standing.session");
 });
 
-test.each(["", "[]", "{}", '{"kind":"token","id":"x"}', '{"kind":"agent","id":""}', '{"kind":"agent","id":"a","user":1}', "{"])(
-  "a body that says nothing: %s",
-  async (body) => {
-    expect((await administer("revoke", await console_(somebody()), body)).status).toBe(400);
-  },
-);
+test.each([
+  "",
+  "[]",
+  "{}",
+  '{"kind":"token","id":"x"}',
+  '{"kind":"agent","id":""}',
+  '{"kind":"agent","id":"a","user":1}',
+  "{",
+])("a body that says nothing: %s", async (body) => {
+  expect((await administer("revoke", await console_(somebody()), body)).status).toBe(400);
+});
 
 test("a long body is not read, and another method is not taken", async () => {
   expect((await administer("revoke", await console_(somebody()), `"${"x".repeat(20_000)}"`)).status).toBe(413);

@@ -43,7 +43,7 @@ test("it is followed from entry to entry, and nothing is missed or told twice", 
     made.push(said.headers.get("demo-audit-id"));
   }
   const read: string[] = [];
-  for (let after = made[0]; after !== null; ) {
+  for (let after = made[0]; after !== null;) {
     const page = await audit(token, `?after=${after}&limit=2`);
     read.push(...page.map((entry) => entry.audit_id));
     after = page.at(-1)?.audit_id ?? null;
@@ -52,10 +52,13 @@ test("it is followed from entry to entry, and nothing is missed or told twice", 
   expect((await audit(token, "?limit=3")).map((entry) => entry.audit_id)).toEqual(made.slice(-3));
 });
 
-test.each(["?limit=0", "?limit=1001", "?limit=x", "?after=audit_none"])("what cannot be asked for: %s", async (query) => {
-  const headers = { authorization: `Bearer ${await authority.token(somebody())}` };
-  expect((await ask(`/audit${query}`, { headers })).status).toBe(400);
-});
+test.each(["?limit=0", "?limit=1001", "?limit=x", "?after=audit_none"])(
+  "what cannot be asked for: %s",
+  async (query) => {
+    const headers = { authorization: `Bearer ${await authority.token(somebody())}` };
+    expect((await ask(`/audit${query}`, { headers })).status).toBe(400);
+  },
+);
 
 test("it needs its own scope, and a refused reading is on record", async () => {
   const claims = somebody();
@@ -85,7 +88,10 @@ test("entries of one object keep their order though the clock stands still", asy
 
 test("several trails are cut as one would be", () => {
   const entry = (id: string) => ({ audit_id: id }) as never;
-  const trails = [[entry("a"), entry("d")], [entry("b"), entry("c")]];
+  const trails = [
+    [entry("a"), entry("d")],
+    [entry("b"), entry("c")],
+  ];
   const query: Query = { reader: null, everybody: true, after: null, limit: 3 };
   const ids = (all: { audit_id: string }[]) => all.map((one) => one.audit_id).join("");
   expect([ids(merged(trails, query)), ids(merged(trails, { ...query, after: "0" }))]).toEqual(["bcd", "abc"]);

@@ -51,7 +51,9 @@ describe("a token that is not what it must be", () => {
     const claims = btoa(JSON.stringify({ iss: ISSUER, sub: "user_alice" })).replaceAll("=", "");
     for (const alg of ["none", "HS256"]) {
       const header = btoa(JSON.stringify({ alg, typ: "at+jwt" })).replaceAll("=", "");
-      expect(refusal(await call("getUserInfo", {}, { token: `${header}.${claims}.c2ln` })).rule).toBe("token.signature");
+      expect(refusal(await call("getUserInfo", {}, { token: `${header}.${claims}.c2ln` })).rule).toBe(
+        "token.signature",
+      );
     }
   });
 
@@ -121,7 +123,11 @@ test("a scope that was not granted is asked for by name", async () => {
     `Bearer realm="shop", error="insufficient_scope", error_description="${refusal(said).reason}", ` +
       `scope="shop:buy", resource_metadata="${METADATA}"`,
   );
-  expect(said.body.error.data.limits.map((limit: { name: string }) => limit.name)).toEqual(["rate", "purchases", "spending"]);
+  expect(said.body.error.data.limits.map((limit: { name: string }) => limit.name)).toEqual([
+    "rate",
+    "purchases",
+    "spending",
+  ]);
 });
 
 test("a banned user's agent may list the tools and ask nicely, and nothing else", async () => {
@@ -145,7 +151,9 @@ test("every decision is on record with who, through whom, what and by which toke
     ["allow", "allowed", "listMcpShopInventory"],
     ["deny", "scope.insufficient", "buyMcpShopItem"],
   ]);
-  expect(trail.map((entry) => entry.audit_id)).toEqual([listed, refused].map((said) => said.headers.get("demo-audit-id")));
+  expect(trail.map((entry) => entry.audit_id)).toEqual(
+    [listed, refused].map((said) => said.headers.get("demo-audit-id")),
+  );
   expect(trail[1]).toMatchObject({
     username: "alice@example.com",
     agent: claims.act.sub,

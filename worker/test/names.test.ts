@@ -1,8 +1,11 @@
 /** Under which names the shop answers. */
 
+import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { readSettings, SettingsWrong, type Env } from "../src/settings";
 import { refuseForeign } from "../src/wire/origin";
+import worker from "../src/worker";
+import { openAuthority, refusal } from "./world";
 
 function status(url: string, origin: string | null, base: string | null): number | null {
   const headers: Record<string, string> = origin === null ? {} : { origin };
@@ -47,4 +50,38 @@ test("without settings nobody is let in and nothing is given away", () => {
   const settings = readSettings(bare, "https://shop.test");
   expect(settings).toMatchObject({ authority: "", allowlist: [], introspection: null, defaultSpendingLimit: null });
   expect(settings).toMatchObject({ consoleClients: [], resource: "https://shop.test/mcp" });
+});
+
+/** One POST to the Worker with other bindings than the rest. */
+async function post(path: string, changes: Partial<Env>, token = "a.b.c") {
+  const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
+  const request = new Request(`https://shop.test${path}`, { method: "POST", headers, body: "{}" });
+  const response = await worker.fetch(request as never, { ...env, ...changes });
+  return { status: response.status, headers: response.headers, body: (await response.json()) as any };
+}
+
+test("a setting that cannot be meant is an answer, and names itself", async () => {
+  const { status, body } = await post("/open/mcp", { RATE_CALLS: "ten" });
+  expect([status, body.error_description]).toEqual([500, "RATE_CALLS must be a whole number from 1."]);
+});
+
+test("a shop that was told of no authority lets nobody in, and says why", async () => {
+  const token = await (await openAuthority()).token();
+  const said = await post("/mcp", { AUTHORITY: "" }, token);
+  expect(refusal(said)).toMatchObject({ status: 503, rule: "standing.unknown" });
+  expect(refusal(said).reason).toContain("AUTHORITY is not set");
+});
+
+test("a flood from one address is stopped in front, before anything is read or written", async () => {
+  const asked: string[] = [];
+  const limit = async ({ key }: { key: string }) => (asked.push(key), { success: false });
+  const said = await post("/mcp", { FRONT: { limit } });
+  expect([said.status, said.headers.get("retry-after"), said.body.error.code]).toEqual([429, "10", -32029]);
+  expect([asked, said.headers.get("demo-audit-id")]).toEqual([["nowhere"], null]);
+});
+
+test("a ledger that cannot be reached is an answer too", async () => {
+  const USERS = { getByName: () => ({ enter: () => Promise.reject(new Error("reset")) }) } as never;
+  const said = await post("/open/mcp", { USERS });
+  expect([said.status, said.headers.get("retry-after")]).toEqual([503, "2"]);
 });

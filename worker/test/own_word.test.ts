@@ -5,7 +5,20 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test } from "vitest";
 import { ledgerName } from "../src/objects/visit";
-import { ask, audit, BASE, buy, call, ISSUER, openAuthority, orderOf, refusal, somebody, unique, type Authority } from "./world";
+import {
+  ask,
+  audit,
+  BASE,
+  buy,
+  call,
+  ISSUER,
+  openAuthority,
+  orderOf,
+  refusal,
+  somebody,
+  unique,
+  type Authority,
+} from "./world";
 
 let authority: Authority;
 
@@ -68,7 +81,13 @@ test("an agent that the authority gives no name is its client", async () => {
   const claims = await without();
   const own = { ...claims, email: "alice@example.com", act: undefined };
   const token = await authority.token(own);
-  const human = { ...own, client_id: "demo-console", aud: `${BASE}/admin`, scope: "sessions:manage", sid: "session_console" };
+  const human = {
+    ...own,
+    client_id: "demo-console",
+    aud: `${BASE}/admin`,
+    scope: "sessions:manage",
+    sid: "session_console",
+  };
   const headers = { authorization: `Bearer ${await authority.token(human)}` };
   const body = JSON.stringify({ kind: "agent", id: "demo-agent" });
   expect((await ask("/admin/revoke", { method: "POST", headers, body })).status).toBe(200);

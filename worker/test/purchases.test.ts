@@ -4,7 +4,20 @@ import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test } from "vitest";
 import { ledgerName } from "../src/objects/visit";
-import { audit, buy, call, errorOf, ISSUER, limitsIn, openAuthority, orderOf, refusal, somebody, spending, type Authority } from "./world";
+import {
+  audit,
+  buy,
+  call,
+  errorOf,
+  ISSUER,
+  limitsIn,
+  openAuthority,
+  orderOf,
+  refusal,
+  somebody,
+  spending,
+  type Authority,
+} from "./world";
 
 let authority: Authority;
 
@@ -39,20 +52,27 @@ test("the human's limit is not spent over, and the balance is told", async () =>
   const token = await authority.token({ ...somebody(), authorization_details: [spending(40_00)] });
   const first = await buy({ token });
   expect(orderOf(first)).toMatchObject({ balance: { amount: 1500, currency: "USD" }, spendingLimit: { amount: 4000 } });
-  expect(limitsIn(first)).toMatchObject({ purchases: { used: 1, limit: 2 }, spending: { used: 2500, limit: 4000, unit: "USD" } });
+  expect(limitsIn(first)).toMatchObject({
+    purchases: { used: 1, limit: 2 },
+    spending: { used: 2500, limit: 4000, unit: "USD" },
+  });
   expect(refusal(await buy({ token }))).toMatchObject({
     rule: "limits.spending",
     reason: "15.00 USD is left of the human's limit; this costs 25.00 USD.",
   });
 });
 
-test.each([undefined, [], [spending(-1)], [spending("100")], [spending(9000, { actions: [] })], [spending(9000), { type: "shop_spending" }]])(
-  "what is no spending limit is none: %j",
-  async (details) => {
-    const token = await authority.token({ ...somebody(), authorization_details: details });
-    expect(refusal(await buy({ token })).rule).toBe("limits.consent");
-  },
-);
+test.each([
+  undefined,
+  [],
+  [spending(-1)],
+  [spending("100")],
+  [spending(9000, { actions: [] })],
+  [spending(9000), { type: "shop_spending" }],
+])("what is no spending limit is none: %j", async (details) => {
+  const token = await authority.token({ ...somebody(), authorization_details: details });
+  expect(refusal(await buy({ token })).rule).toBe("limits.consent");
+});
 
 test("a new consent is a new quota, and the agent's keys go on", async () => {
   const claims = somebody();
@@ -60,7 +80,10 @@ test("a new consent is a new quota, and the agent's keys go on", async () => {
   const first = orderOf(await buy({ token }, { idempotencyKey: "k" }));
   orderOf(await buy({ token }));
   const renewed = await authority.token({ ...claims, consent_id: "consent_new", sid: "session_new" });
-  expect(orderOf(await buy({ token: renewed }, { idempotencyKey: "k" }))).toMatchObject({ id: first.id, replayed: true });
+  expect(orderOf(await buy({ token: renewed }, { idempotencyKey: "k" }))).toMatchObject({
+    id: first.id,
+    replayed: true,
+  });
   expect(orderOf(await buy({ token: renewed })).id).not.toBe(first.id);
 });
 
@@ -95,8 +118,11 @@ test("bad arguments cost nothing and are told without their values", async () =>
 test("an address in lines is kept in one, and told to its owner only", async () => {
   const [mine, other] = [await authority.token(somebody()), await authority.token(somebody())];
   orderOf(await buy({ token: mine }, { mailingAddress: "1 Main St,\n  Springfield " }));
-  const orders = async (token: string) => (await call("listMcpShopOrders", {}, { token })).body.result.structuredContent.orders;
-  expect((await orders(mine)).map((order: { mailingAddress: string }) => order.mailingAddress)).toEqual(["1 Main St, Springfield"]);
+  const orders = async (token: string) =>
+    (await call("listMcpShopOrders", {}, { token })).body.result.structuredContent.orders;
+  expect((await orders(mine)).map((order: { mailingAddress: string }) => order.mailingAddress)).toEqual([
+    "1 Main St, Springfield",
+  ]);
   expect(await orders(other)).toEqual([]);
 });
 
@@ -149,7 +175,10 @@ test("nothing is lost when every object is stopped and started again", async () 
   orderOf(await buy({ token }));
   const before = (await audit(token)).filter((entry) => entry.user === claims.sub);
   await abortAllDurableObjects();
-  expect(limitsIn(await call("listMcpShopOrders", {}, { token }))).toMatchObject({ purchases: { used: 1 }, rate: { used: 2 } });
+  expect(limitsIn(await call("listMcpShopOrders", {}, { token }))).toMatchObject({
+    purchases: { used: 1 },
+    rate: { used: 2 },
+  });
   const after = (await audit(token)).filter((entry) => entry.user === claims.sub);
   expect(after.slice(0, before.length)).toEqual(before);
 });
@@ -161,7 +190,10 @@ test.each([
   const claims = somebody();
   const token = await authority.token(claims);
   const order = orderOf(await buy({ token }, { idempotencyKey: "cut" }));
-  await runInDurableObject(stock(), (_, state) => void state.storage.sql.exec("DELETE FROM taken WHERE order_id = ?", order.id));
+  await runInDurableObject(
+    stock(),
+    (_, state) => void state.storage.sql.exec("DELETE FROM taken WHERE order_id = ?", order.id),
+  );
   await leave(left);
   await runInDurableObject(env.USERS.getByName(ledgerName(ISSUER, claims.sub)), (_, state) => {
     state.storage.sql.exec("UPDATE orders SET state = 'pending'");

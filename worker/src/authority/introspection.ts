@@ -50,7 +50,10 @@ export function judge(answer: Record<string, unknown>, facts: TokenFacts): Stand
     const revoked = REVOKED_KINDS.find((kind) => kind === answer["revoked"]) ?? null;
     return { ...base, active: false, revoked, name: null, roles: [] };
   }
-  for (const [claim, expected] of [["sub", facts.user], ["jti", facts.tokenId]] as const) {
+  for (const [claim, expected] of [
+    ["sub", facts.user],
+    ["jti", facts.tokenId],
+  ] as const) {
     const said = answer[claim] ?? null;
     if (said !== null && said !== expected) return unknown("its answer is about another token");
   }
@@ -60,6 +63,7 @@ export function judge(answer: Record<string, unknown>, facts: TokenFacts): Stand
 
 /** HTTP Basic credentials of an OAuth client: each part form-encoded first (RFC 6749 section 2.3.1). */
 export function basic(id: string, secret: string): string {
-  const form = (part: string) => encodeURIComponent(part).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16)}`);
+  const form = (part: string) =>
+    encodeURIComponent(part).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16)}`);
   return `Basic ${btoa(`${form(id)}:${form(secret)}`)}`;
 }

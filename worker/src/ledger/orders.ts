@@ -44,12 +44,20 @@ export interface Purchase {
 
 /** What an account has used so far, counted from its orders, so that it cannot disagree with them. */
 export function spent(sql: SqlStorage, account: string): { orders: number; amount: number } {
-  const row = first(sql, "SELECT count(*) AS n, coalesce(sum(amount), 0) AS amount FROM orders WHERE account = ?", account);
+  const row = first(
+    sql,
+    "SELECT count(*) AS n, coalesce(sum(amount), 0) AS amount FROM orders WHERE account = ?",
+    account,
+  );
   return { orders: Number(row?.["n"]), amount: Number(row?.["amount"]) };
 }
 
 /** The order that this caller's idempotency key stands for, or null. */
-export function findReplay(sql: SqlStorage, caller: string, key: string | null): { id: string; arguments: string } | null {
+export function findReplay(
+  sql: SqlStorage,
+  caller: string,
+  key: string | null,
+): { id: string; arguments: string } | null {
   if (key === null) return null;
   const row = first(sql, "SELECT order_id, arguments FROM keys WHERE caller = ? AND key = ?", caller, key);
   return row === null ? null : { id: String(row["order_id"]), arguments: String(row["arguments"]) };
@@ -77,13 +85,29 @@ export function begin(sql: SqlStorage, wanted: Purchase): Order {
   sql.exec(
     `INSERT INTO orders (id, at, state, door, account, user, agent, client, consent, item, size, company, address,
        amount, currency, audit_id) VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    id, wanted.at, wanted.door, wanted.account, wanted.user, wanted.agent, wanted.client, wanted.consent,
-    ITEM_NAME, wanted.size, wanted.company, wanted.address, wanted.price.amount, wanted.price.currency, wanted.auditId,
+    id,
+    wanted.at,
+    wanted.door,
+    wanted.account,
+    wanted.user,
+    wanted.agent,
+    wanted.client,
+    wanted.consent,
+    ITEM_NAME,
+    wanted.size,
+    wanted.company,
+    wanted.address,
+    wanted.price.amount,
+    wanted.price.currency,
+    wanted.auditId,
   );
   if (wanted.key !== null) {
     sql.exec(
       "INSERT INTO keys (caller, key, arguments, order_id) VALUES (?, ?, ?, ?)",
-      wanted.caller, wanted.key, wanted.arguments, id,
+      wanted.caller,
+      wanted.key,
+      wanted.arguments,
+      id,
     );
   }
   return receipt(sql, wanted, id, false);

@@ -14,7 +14,8 @@ export function hit(sql: SqlStorage, caller: string, rate: Rate, now: number): b
   sql.exec("DELETE FROM rates WHERE expires_at <= ?", now);
   sql.exec(
     "INSERT INTO rates (key, used, expires_at) VALUES (?, 1, ?) ON CONFLICT (key) DO UPDATE SET used = used + 1",
-    caller, now + rate.seconds,
+    caller,
+    now + rate.seconds,
   );
   return Number(first(sql, "SELECT used FROM rates WHERE key = ?", caller)?.["used"]) <= rate.calls;
 }

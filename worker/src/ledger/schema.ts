@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS orders (
   item TEXT NOT NULL, size TEXT NOT NULL, company TEXT NOT NULL, address TEXT NOT NULL,
   amount INTEGER NOT NULL, currency TEXT NOT NULL, audit_id TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS orders_account ON orders (account);
+CREATE INDEX IF NOT EXISTS orders_pending ON orders (seq) WHERE state = 'pending';
 CREATE TABLE IF NOT EXISTS keys (
   caller TEXT NOT NULL, key TEXT NOT NULL, arguments TEXT NOT NULL, order_id TEXT NOT NULL,
   PRIMARY KEY (caller, key));
@@ -29,6 +30,10 @@ export function prepare(sql: SqlStorage): void {
 }
 
 /** The first row that a statement gives, or null. */
-export function first(sql: SqlStorage, statement: string, ...values: SqlStorageValue[]): Record<string, SqlStorageValue> | null {
+export function first(
+  sql: SqlStorage,
+  statement: string,
+  ...values: SqlStorageValue[]
+): Record<string, SqlStorageValue> | null {
   return sql.exec(statement, ...values).toArray()[0] ?? null;
 }

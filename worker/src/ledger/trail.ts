@@ -20,7 +20,9 @@ export function newAuditId(sql: SqlStorage, nowMs: number): string {
 export function record(sql: SqlStorage, decision: Decision, most: number): void {
   sql.exec(
     "INSERT INTO audit (audit_id, user, decision) VALUES (?, ?, ?)",
-    decision.audit_id, decision.user, JSON.stringify(decision),
+    decision.audit_id,
+    decision.user,
+    JSON.stringify(decision),
   );
   sql.exec("DELETE FROM audit WHERE seq <= (SELECT max(seq) FROM audit) - ?", most);
 }
@@ -53,7 +55,10 @@ export function entries(sql: SqlStorage, query: Query): { found: boolean; entrie
     .exec(
       `SELECT decision FROM audit WHERE audit_id > ? AND (? OR user IS NULL OR user = ?)
        ORDER BY audit_id ${after === null ? "DESC" : "ASC"} LIMIT ?`,
-      after ?? "", everybody ? 1 : 0, reader, limit,
+      after ?? "",
+      everybody ? 1 : 0,
+      reader,
+      limit,
     )
     .toArray()
     .map((row) => JSON.parse(String(row["decision"])) as Decision);

@@ -31,7 +31,9 @@ export function wishOf(given: Record<string, unknown>): Wish {
   if ("value" in company && "value" in address && "value" in size && "value" in key) {
     return { company: company.value, address: address.value, size: size.value, key: key.value };
   }
-  throw new BadArguments(Object.entries(named).flatMap(([name, one]) => ("fault" in one ? [`${name}: ${one.fault}`] : [])));
+  throw new BadArguments(
+    Object.entries(named).flatMap(([name, one]) => ("fault" in one ? [`${name}: ${one.fault}`] : [])),
+  );
 }
 
 /** @throws BadArguments */
@@ -43,8 +45,13 @@ export function modeOf(given: Record<string, unknown>): "normal" | "banned" {
 
 /** An address may come in lines; it is kept in one. */
 function oneLine(text: string): string {
-  const lines = text.split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/).map((line) => line.replace(/^[ ,]+|[ ,]+$/g, ""));
-  return lines.filter((line) => line !== "").join(", ").trim();
+  const lines = text
+    .split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/)
+    .map((line) => line.replace(/^[ ,]+|[ ,]+$/g, ""));
+  return lines
+    .filter((line) => line !== "")
+    .join(", ")
+    .trim();
 }
 
 function textOf(given: unknown, most: number, tidy: (text: string) => string): Checked<string> {

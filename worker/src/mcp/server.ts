@@ -4,6 +4,7 @@ import {
   createMcpHandler,
   INVALID_PARAMS,
   isLegacyRequest,
+  preloadSchemas,
   ProtocolError,
   ProtocolErrorCode,
   Server,
@@ -18,6 +19,9 @@ import { rpcError, type Answer } from "../wire/answer";
 import { METHOD_NOT_FOUND } from "../wire/message";
 import { BadArguments } from "./arguments";
 import { TOOLS_BY_NAME, ToolError, type Admission } from "./tools";
+
+// While the isolate starts, and not in its first request.
+preloadSchemas();
 
 const NAMES = { name: "machine-identity-demo-shop", title: "Conference T-shirt shop", version: "0.1.0" };
 
@@ -34,7 +38,8 @@ export async function answerMcp(visit: Visit, serving: Serving): Promise<Answer>
   const { message, id, method } = visit.call;
   const headers = new Headers(visit.headers);
   headers.set("content-type", "application/json");
-  const request = () => new Request(`${serving.settings.base}/mcp`, { method: "POST", headers, body: JSON.stringify(message) });
+  const request = () =>
+    new Request(`${serving.settings.base}/mcp`, { method: "POST", headers, body: JSON.stringify(message) });
   if (await isLegacyRequest(request(), message)) {
     // The SDK wants both types to be accepted; whoever takes JSON is given JSON.
     if (/application\/json|\*\/\*/.test(headers.get("accept") ?? "")) {
@@ -67,7 +72,11 @@ async function answerOf(response: Response): Promise<Answer> {
 }
 
 function build(serving: Serving): Server {
-  const capabilities = { tools: { listChanged: false }, prompts: { listChanged: false }, resources: { listChanged: false, subscribe: false } };
+  const capabilities = {
+    tools: { listChanged: false },
+    prompts: { listChanged: false },
+    resources: { listChanged: false, subscribe: false },
+  };
   const server = new Server(NAMES, { capabilities, instructions: INSTRUCTIONS });
   server.setRequestHandler("tools/list", () => ({ tools: TOOLS as unknown as Tool[] }));
   server.setRequestHandler("tools/call", (request) => callTool(request.params.name, serving));

@@ -13,9 +13,6 @@ export type Bought = { order: Order; decision: Decision | null } | { soldOut: tr
 
 /** One object's orders and bans, and the stock that it shares with all others. */
 export class Shop {
-  /** Whether an order may have been begun and left so: always where the object was just started. */
-  private unsettled = true;
-
   constructor(
     private readonly storage: DurableObjectStorage,
     private readonly env: Env,
@@ -50,10 +47,8 @@ export class Shop {
     await this.settle();
     const order = this.write(() => begin(this.storage.sql, wanted));
     if (!order.replayed) {
-      this.unsettled = true;
       const there = await this.stock.take(order.id);
       this.write(() => (there ? place(this.storage.sql, order.id) : withdraw(this.storage.sql, order.id)));
-      this.unsettled = false;
       if (!there) return { soldOut: true };
     }
     const decision = this.write(() => amend(this.storage.sql, wanted.auditId, { order_id: order.id }));
@@ -66,7 +61,8 @@ export class Shop {
   }
 
   /** Placed orders with their addresses: the human's own, or those of the open door. */
-  orders(door: Door): ReturnType<typeof placed> {
+  async orders(door: Door): Promise<ReturnType<typeof placed>> {
+    await this.settle().catch((error: unknown) => console.error("an order is not settled yet", error));
     return placed(this.storage.sql, door);
   }
 
@@ -82,9 +78,9 @@ export class Shop {
     return isBanned(this.storage.sql, user);
   }
 
-  /** Bring orders to an end that were begun when this object was stopped: the stock room knows which it has served. */
+  /** Bring orders to an end that were begun and cut off: the stock room knows which it has served, and one that is
+   * being served at this moment may be asked for twice. */
   private async settle(): Promise<void> {
-    if (!this.unsettled) return;
     for (const { id, auditId } of pending(this.storage.sql)) {
       const there = await this.stock.take(id);
       this.write(() => {
@@ -93,7 +89,6 @@ export class Shop {
         amend(this.storage.sql, auditId, { order_id: id });
       });
     }
-    this.unsettled = false;
   }
 
   private get stock() {

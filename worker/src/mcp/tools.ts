@@ -87,7 +87,7 @@ async function purchaseOf({ settings, visit, admitted }: Admission, given: Recor
 }
 
 async function orders({ shop, visit }: Admission) {
-  return { orders: shop.orders(visit.door) };
+  return { orders: await shop.orders(visit.door) };
 }
 
 async function userInfo({ shop, visit, admitted }: Admission) {

@@ -74,7 +74,10 @@ export class Gatehouse {
     if (ruling.verdict === "deny" || !own || console) return { one, ruling };
     // An agent that could lift its own revocation was never revoked.
     const reason = `${short(facts.client ?? "This client")} is not a human's own console.`;
-    return { one, ruling: { verdict: "deny", gate: "allowlist", rule: "allowlist.client", reason, remedy: "Use the console." } };
+    return {
+      one,
+      ruling: { verdict: "deny", gate: "allowlist", rule: "allowlist.client", reason, remedy: "Use the console." },
+    };
   }
 
   /** The open door asks nobody; only what a tool does is on record. */
@@ -91,7 +94,6 @@ export class Gatehouse {
   record(one: Case, ruling: Ruling, call: Call): Decision {
     const decision = this.decision(one, ruling, call);
     record(this.sql, decision, MOST_ENTRIES);
-    this.makeKnown(one.token.user);
     return decision;
   }
 
@@ -163,7 +165,7 @@ export class Gatehouse {
   }
 
   /** Tell the shop that this ledger exists, once: an admin's reading of the trail goes to all there are. */
-  private makeKnown(user: string | null): void {
+  makeKnown(user: string | null): void {
     if (user === null || this.sql.exec("SELECT 1 FROM facts WHERE name = 'known'").toArray().length > 0) return;
     const stock = this.env.STOCK.getByName(SHOP);
     const told = stock.register(ledgerName(this.settings.authority, user)).then(

@@ -67,6 +67,7 @@ export class UserLedger extends DurableObject<Env> {
         return { user: one.token.user ?? "", username, admin: roles.includes(ADMIN_ROLE) };
       }
       const decision = this.shop.write(() => house.record(one, ruling, NO_CALL));
+      house.makeKnown(one.token.user);
       return { refused: refuse(decision, { ...house.told(petition.resource, petition.scope), id: null, limits: [] }) };
     } catch (error) {
       if (error instanceof LedgerFailed) return { refused: unwritable(null) };
@@ -117,6 +118,7 @@ export class UserLedger extends DurableObject<Env> {
     // From here to the record nothing is waited for: what was found out still holds when it is written down.
     const admitted = this.shop.write(() => house.decide(visit, needed, standing));
     if ("unreadable" in admitted) return unacceptable(admitted.unreadable);
+    house.makeKnown(visit.facts.user);
     const { decision, limits } = admitted;
     if (decision.verdict === "deny") {
       const told = house.told(house.settings.resource, needed ?? DEFAULT_SCOPE);

@@ -155,7 +155,8 @@ export function checkSpending({ replay, spending, price }: Usage): Ruling | null
   }
   const left = Math.max(0, spending.limit - spending.used);
   if (left >= price.amount) return null;
-  const reason = `${say({ amount: left, currency: price.currency })} is left of the human's limit; this costs ${say(price)}.`;
+  const balance = say({ amount: left, currency: price.currency });
+  const reason = `${balance} is left of the human's limit; this costs ${say(price)}.`;
   return deny("limits", "spending", reason, "Ask the human for a higher limit.");
 }
 
@@ -174,5 +175,11 @@ export function withinLimits(one: Case, usage: Usage): Ruling {
 function allowed({ token, standing }: Case, gate: string): Ruling {
   const who = standing?.username || token.user || "a human";
   const through = token.client ? ` through ${short(token.client)}` : "";
-  return { verdict: "allow", gate, rule: "allowed", reason: `Every gate passed for ${short(who)}${through}.`, remedy: null };
+  return {
+    verdict: "allow",
+    gate,
+    rule: "allowed",
+    reason: `Every gate passed for ${short(who)}${through}.`,
+    remedy: null,
+  };
 }

@@ -35,7 +35,10 @@ export async function readAudit(request: Request, env: Env, settings: Settings, 
     const why = "after names no entry of this audit trail; leave it out to begin anew.";
     return plainError(400, "invalid_request", why);
   }
-  const entries = merged(trails.map((trail) => trail.entries), query);
+  const entries = merged(
+    trails.map((trail) => trail.entries),
+    query,
+  );
   return json(200, left > 0 ? { entries, ledgers_not_read: left } : { entries });
 }
 

@@ -11,7 +11,13 @@ import { ledgerOf, presented } from "./edge";
 const PASSED = /^(accept|mcp-.*|last-event-id)$/;
 
 /** Answer a request to a door. */
-export async function enter(door: Door, request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
+export async function enter(
+  door: Door,
+  request: Request,
+  env: Env,
+  settings: Settings,
+  origin: string,
+): Promise<Answer> {
   let call: Call = NO_CALL;
   let fault: Unacceptable | null = null;
   try {
@@ -39,7 +45,11 @@ export async function enter(door: Door, request: Request, env: Env, settings: Se
   return ledgerOf(known.facts.user, env, settings).enter({ ...common, ...known });
 }
 
-const NOT_JSON: Unacceptable = { status: 400, code: -32600, message: "The body's Content-Type must be application/json." };
+const NOT_JSON: Unacceptable = {
+  status: 400,
+  code: -32600,
+  message: "The body's Content-Type must be application/json.",
+};
 
 function isJson(request: Request): boolean {
   return /^\s*application\/json\s*(;|$)/i.test(request.headers.get("content-type") ?? "");

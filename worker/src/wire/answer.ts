@@ -14,7 +14,10 @@ export const RETRY_SECONDS = 2;
 
 /** JSON that no cache may keep. */
 export function json(status: number, body: unknown, headers: string[][] = []): Answer {
-  const fixed = [["content-type", "application/json"], ["cache-control", "no-store"]];
+  const fixed = [
+    ["content-type", "application/json"],
+    ["cache-control", "no-store"],
+  ];
   return { status, headers: [...fixed, ...headers], body: JSON.stringify(body) };
 }
 

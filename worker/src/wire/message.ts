@@ -46,18 +46,25 @@ export const NO_CALL: Call = { id: null, method: null, tool: null, arguments: {}
  * @throws Unreadable too long (413) or too slow (408).
  */
 export async function readBody(request: Request, most = MOST_BYTES): Promise<Uint8Array> {
-  const tooLong = new Unreadable({ status: 413, code: INVALID_REQUEST, message: `A message is at most ${most} bytes here.` });
+  const tooLong = new Unreadable({
+    status: 413,
+    code: INVALID_REQUEST,
+    message: `A message is at most ${most} bytes here.`,
+  });
   if (Number(request.headers.get("content-length") ?? 0) > most) throw tooLong;
   if (request.body === null) return new Uint8Array();
   const reader = request.body.getReader();
   let late: ReturnType<typeof setTimeout> | null = null;
   const tooSlow = new Promise<never>((_, reject) => {
     const message = `The message did not arrive within ${BODY_SECONDS} s.`;
-    late = setTimeout(() => reject(new Unreadable({ status: 408, code: INVALID_REQUEST, message })), BODY_SECONDS * 1000);
+    late = setTimeout(
+      () => reject(new Unreadable({ status: 408, code: INVALID_REQUEST, message })),
+      BODY_SECONDS * 1000,
+    );
   });
   try {
     const parts: Uint8Array[] = [];
-    for (let length = 0; ; ) {
+    for (let length = 0; ;) {
       const { done, value } = await Promise.race([reader.read(), tooSlow]);
       if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
       length += value.byteLength;
@@ -117,7 +124,9 @@ export async function digest(value: unknown): Promise<string> {
 export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (isObject(value)) {
-    const members = Object.keys(value).sort().map((name) => `${canonical(name)}:${canonical(value[name])}`);
+    const members = Object.keys(value)
+      .sort()
+      .map((name) => `${canonical(name)}:${canonical(value[name])}`);
     return `{${members.join(",")}}`;
   }
   const escape = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
