@@ -70,9 +70,20 @@ test("the authority's new key is found, and its old one is not believed again", 
   const old = await authority.token(claims);
   expect((await call("getUserInfo", {}, { token: old })).status).toBe(200);
   await authority.rotate();
-  await new Promise((done) => setTimeout(done, 1100)); // At most one look a second for a key that is not known.
+  await new Promise((done) => setTimeout(done, 1100)); // Other tests of this file have looked a moment ago.
   expect((await call("getUserInfo", {}, { token: await authority.token(claims) })).status).toBe(200);
   expect(refusal(await call("getUserInfo", {}, { token: old })).rule).toBe("token.signature");
+});
+
+test("made-up keys do not flood the authority", async () => {
+  const token = await authority.token(somebody());
+  expect((await call("getUserInfo", {}, { token })).status).toBe(200);
+  authority.asked = [];
+  for (let n = 0; n < 20; n++) {
+    const made = await authority.token(somebody(), { kid: `made up ${n}` });
+    expect(refusal(await call("getUserInfo", {}, { token: made })).rule).toBe("token.signature");
+  }
+  expect(authority.asked.filter((path) => path === "/keys").length).toBeLessThanOrEqual(2);
 });
 
 test.each(["session", "agent", "user", "token"])("what the authority took back: %s", async (kind) => {

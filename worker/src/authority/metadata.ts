@@ -2,7 +2,7 @@
  *
  * Kept in the isolate: values only, never a promise, since one request may not wait for another's I/O. */
 
-import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey } from "jose";
+import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from "jose";
 import { urlOf } from "../wire/url";
 import { askBounded, AuthorityUnknown, jsonObject } from "./asking";
 
@@ -44,17 +44,31 @@ export async function metadataOf(issuer: string, timeout: number): Promise<Metad
  */
 export async function keysOf(issuer: string, timeout: number): Promise<JWTVerifyGetKey> {
   const { jwksUri } = await metadataOf(issuer, timeout);
-  let found = keys.get(jwksUri);
-  if (found === undefined) {
-    found = createRemoteJWKSet(new URL(jwksUri), {
-      cooldownDuration: REFETCH_SECONDS * 1000,
-      cacheMaxAge: FRESH_SECONDS * 1000,
-      timeoutDuration: timeout,
-      [customFetch]: (url, init) => askBounded(url, { headers: init.headers }, timeout),
-    });
-    keys.set(jwksUri, found);
-  }
+  const found = keys.get(jwksUri) ?? lookingAgain(jwksUri, timeout);
+  keys.set(jwksUri, found);
   return found;
+}
+
+function lookingAgain(jwksUri: string, timeout: number): JWTVerifyGetKey {
+  const set = createRemoteJWKSet(new URL(jwksUri), {
+    // Not jose's own second look, which may not come within a time of the first: a key may be new right then.
+    cooldownDuration: Infinity,
+    cacheMaxAge: FRESH_SECONDS * 1000,
+    timeoutDuration: timeout,
+    [customFetch]: (url, init) => askBounded(url, { headers: init.headers }, timeout),
+  });
+  let lookedAt = -Infinity;
+  return async (header, token) => {
+    try {
+      return await set(header, token);
+    } catch (error) {
+      const soon = Date.now() - lookedAt < REFETCH_SECONDS * 1000;
+      if (!(error instanceof errors.JWKSNoMatchingKey) || header.kid === undefined || soon) throw error;
+      lookedAt = Date.now();
+      await set.reload();
+      return set(header, token);
+    }
+  };
 }
 
 /** Read everything anew next time: what was kept led nowhere. */

@@ -53,7 +53,7 @@ export async function answerMcp(visit: Visit, serving: Serving): Promise<Answer>
     // Nothing here ever changes unasked, and a stream would stay open after its authority was taken back.
     return rpcError(404, id, { code: METHOD_NOT_FOUND, message: "Method not found", data: method });
   }
-  const handler = createMcpHandler(() => build(serving), { responseMode: "json", legacy: "reject" });
+  const handler = createMcpHandler(() => build(serving), { legacy: "reject" });
   const answer = await answerOf(await handler.fetch(request(), { parsedBody: message }));
   // What a handler calls bad parameters is a bad request too: the local shop answers so, and with it its contract.
   return answer.status === 200 && errorCode(answer) === INVALID_PARAMS ? { ...answer, status: 400 } : answer;
