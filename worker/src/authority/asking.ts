@@ -1,0 +1,53 @@
+/** Asking the authority over HTTP: bounded in time and bytes, no redirects, JSON or nothing. */
+
+const MOST_BYTES = 256 * 1024;
+
+/** The authority could not be asked, or what answered is not the authority; the message is a few words. */
+export class AuthorityUnknown extends Error {}
+
+/**
+ * One HTTP question; gives the response with its body read.
+ *
+ * @param timeout milliseconds, from connection to last byte.
+ * @throws AuthorityUnknown no answer in time, or too long a one.
+ */
+export async function askBounded(url: string, init: RequestInit, timeout: number): Promise<Response> {
+  try {
+    const signal = AbortSignal.timeout(timeout);
+    // An authority is where it says it is: a redirect is an answer, and the wrong one.
+    const response = await fetch(url, { ...init, redirect: "manual", signal });
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+      length += part.byteLength;
+      if (length > MOST_BYTES) throw new AuthorityUnknown("its answer is too long");
+      parts.push(part);
+    }
+    const body = response.status === 204 || response.status === 304 ? null : await new Blob(parts).text();
+    return new Response(body, { status: response.status, headers: response.headers });
+  } catch (error) {
+    if (error instanceof AuthorityUnknown) throw error;
+    const late = error instanceof Error && /Timeout|Abort/.test(error.name);
+    throw new AuthorityUnknown(late ? "it did not answer in time" : "no connection");
+  }
+}
+
+/** The JSON object in a response, or null where it is none. */
+export async function jsonObject(response: Response): Promise<Record<string, unknown> | null> {
+  try {
+    const found: unknown = JSON.parse(await response.text());
+    return isObject(found) ? found : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a value of unknown making is a JSON object. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A string with something in it, or null. */
+export function text(value: unknown): string | null {
+  return typeof value === "string" && value !== "" ? value : null;
+}

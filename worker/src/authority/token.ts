@@ -1,0 +1,128 @@
+/** Reading a presented token: signature first (RFC 7515, against the authority's keys), then what it claims. */
+
+import { compactVerify, decodeProtectedHeader, errors } from "jose";
+import { NO_FACTS, type TokenFacts } from "../policy/facts";
+import type { Settings } from "../settings";
+import { AuthorityUnknown, isObject, text } from "./asking";
+import { keysOf } from "./metadata";
+import { spendingLimit } from "./spending";
+
+/** Never `none`, never a symmetric one (RFC 8725 section 3.1). */
+const ALGORITHMS = ["ES256", "RS256"];
+const MOST_CHARACTERS = 16 * 1024;
+const BEARER = /^bearer(?:[ ]+(.*))?$/is;
+const COMPACT_JWS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/;
+
+/** The bearer token of a request: null where there is none, empty where nothing comes after `Bearer`. Two headers
+ * arrive as one with a comma in it, which no token has. */
+export function bearerOf(headers: Headers): string | null {
+  const match = BEARER.exec(headers.get("authorization")?.trim() ?? "");
+  return match === null ? null : (match[1] ?? "");
+}
+
+/**
+ * Verify a token's signature and give what it says.
+ *
+ * @param token as `bearerOf` gave it.
+ * @throws AuthorityUnknown the authority's keys cannot be read.
+ */
+export async function readToken(token: string | null, settings: Settings): Promise<TokenFacts> {
+  if (token === null) return fault("missing", "");
+  const header = token.length <= MOST_CHARACTERS && COMPACT_JWS.test(token) ? headerOf(token) : null;
+  if (header === null) return fault("malformed", "The token is not a signed JWT.");
+  if (typeof header.alg !== "string" || !ALGORITHMS.includes(header.alg)) {
+    return fault("signature", "The token is not signed in a way that this shop accepts.");
+  }
+  const keys = await keysOf(settings.authority, settings.authorityTimeout);
+  let payload: Uint8Array;
+  try {
+    payload = (await compactVerify(token, keys, { algorithms: ALGORITHMS })).payload;
+  } catch (error) {
+    return unverified(error);
+  }
+  const claims = claimsOf(payload);
+  if (claims === null) return fault("malformed", "The token's claims are not readable.");
+  return facts(header, claims, settings);
+}
+
+function headerOf(token: string): Record<string, unknown> | null {
+  try {
+    return decodeProtectedHeader(token);
+  } catch {
+    return null;
+  }
+}
+
+function claimsOf(payload: Uint8Array): Record<string, unknown> | null {
+  try {
+    const claims: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(payload));
+    return isObject(claims) ? claims : null;
+  } catch {
+    return null;
+  }
+}
+
+function unverified(error: unknown): TokenFacts {
+  if (error instanceof AuthorityUnknown) throw error;
+  if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
+    return fault("signature", "The token is not signed with a key of the authority.");
+  }
+  const keysUnread = error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid;
+  // What jose says, as a bare error of its own, of an answer that is not 200 or not JSON.
+  if (keysUnread || (error instanceof errors.JOSEError && error.code === "ERR_JOSE_GENERIC")) {
+    throw new AuthorityUnknown("its keys cannot be read");
+  }
+  return fault("signature", "The token's signature does not fit.");
+}
+
+/** Claims that a good signature stands behind, as facts; a required one that is missing or of a wrong kind (RFC 9068
+ * section 2.2) makes the token malformed. */
+export function facts(
+  header: Record<string, unknown>,
+  claims: Record<string, unknown>,
+  settings: Settings,
+): TokenFacts {
+  const { aud, exp, nbf, act } = claims;
+  const audience: unknown = typeof aud === "string" ? [aud] : (aud ?? []);
+  const [issuer, user] = [text(claims["iss"]), text(claims["sub"])];
+  if (issuer === null || user === null || !isTime(exp) || !(nbf === undefined || isTime(nbf)) || !isStrings(audience)) {
+    return fault("malformed", "The token lacks a claim that an access token must have.");
+  }
+  return {
+    ...NO_FACTS,
+    type: text(header["typ"]) ?? "",
+    issuer,
+    audience,
+    expiresAt: exp,
+    notBefore: nbf ?? null,
+    user,
+    username: text(claims["username"]) ?? text(claims["email"]),
+    name: text(claims["name"]),
+    roles: [...strings(claims["roles"]), ...strings(claims["role"])],
+    agent: isObject(act) ? text(act["sub"]) : null,
+    client: text(claims["client_id"]),
+    session: text(claims["sid"]),
+    consent: text(claims["consent_id"]),
+    tokenId: text(claims["jti"]),
+    scopes: [...new Set(settings.scopeClaims.flatMap((name) => strings(claims[name])))],
+    spendingLimit: spendingLimit(claims["authorization_details"], settings),
+  };
+}
+
+/** What a claim lists: the words of a string, or the strings of an array. */
+function strings(value: unknown): string[] {
+  if (typeof value === "string") return value.split(/\s+/).filter((word) => word !== "");
+  return Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
+}
+
+function isStrings(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value < 1e12;
+}
+
+function fault(kind: "missing" | "malformed" | "signature", detail: string): TokenFacts {
+  return { ...NO_FACTS, fault: kind, detail };
+}

@@ -1,0 +1,27 @@
+/** What the shop offers: one item, seven tools, and the scope that each tool needs. */
+
+import listed from "./tools.json";
+
+export const ITEM_ID = "conference-t-shirt";
+export const ITEM_NAME = "Conference T-shirt";
+export const SIZES = ["S", "M", "L", "XL", "XXL"] as const;
+export type Size = (typeof SIZES)[number];
+
+export const BUY = "buyMcpShopItem";
+export const PRETTY_PLEASE = "prettyPlease";
+export const AUDIT_SCOPE = "audit:read";
+export const ADMIN_SCOPE = "sessions:manage";
+export const ADMIN_ROLE = "admin";
+
+/** What a challenge asks for when the request names no tool: the least that is of use here. */
+export const DEFAULT_SCOPE = "shop:read";
+
+/** The tools as `tools/list` gives them: word for word those of the local shop, of which the file is a copy. */
+export const TOOLS = listed;
+
+export const TOOL_SCOPES: ReadonlyMap<string, string> = new Map(
+  TOOLS.map((tool) => [tool.name, tool._meta["demo/scope"]]),
+);
+
+/** Every scope that means something at the protected door, for its metadata. */
+export const SCOPES = [...new Set([...TOOL_SCOPES.values(), AUDIT_SCOPE])];

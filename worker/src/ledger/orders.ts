@@ -1,0 +1,169 @@
+/** Orders and their idempotency keys. Every function is one step inside a transaction of the caller's.
+ *
+ * Stock is the whole shop's and lives in another object. An order is therefore written down as pending first, then
+ * asked for there by its id, and then placed or withdrawn: whatever is cut off in between is settled later, and
+ * nothing is taken twice. A pending order counts against quota and balance. */
+
+import { ITEM_NAME } from "../catalog";
+import { money, type Door, type Money, type Order } from "../evidence";
+import { first } from "./schema";
+
+export type Fault = "quota" | "spending" | "consent" | "key_reused";
+
+/** The order was not placed, and nothing was taken from quota, balance or stock. */
+export class PurchaseRefused extends Error {
+  constructor(readonly fault: Fault) {
+    super(fault);
+  }
+}
+
+/** What is to be bought, by whom, on which account, within which terms. */
+export interface Purchase {
+  auditId: string;
+  door: Door;
+  /** What quota and money are counted by: the consent. */
+  account: string;
+  /** Whose idempotency keys are looked through: the agent's, over all its consents. */
+  caller: string;
+  size: string;
+  company: string;
+  address: string;
+  /** A digest of what was asked for, to tell a repeated request from a key used twice. */
+  arguments: string;
+  price: Money;
+  at: number;
+  key: string | null;
+  user: string | null;
+  agent: string | null;
+  client: string | null;
+  consent: string | null;
+  /** Purchases that the account is good for; null at the open door, where nobody set one. */
+  quota: number | null;
+  spendingLimit: Money | null;
+}
+
+/** What an account has used so far, counted from its orders, so that it cannot disagree with them. */
+export function spent(sql: SqlStorage, account: string): { orders: number; amount: number } {
+  const row = first(
+    sql,
+    "SELECT count(*) AS n, coalesce(sum(amount), 0) AS amount FROM orders WHERE account = ?",
+    account,
+  );
+  return { orders: Number(row?.["n"]), amount: Number(row?.["amount"]) };
+}
+
+/** The order that this caller's idempotency key stands for, or null. */
+export function findReplay(
+  sql: SqlStorage,
+  caller: string,
+  key: string | null,
+): { id: string; arguments: string } | null {
+  if (key === null) return null;
+  const row = first(sql, "SELECT order_id, arguments FROM keys WHERE caller = ? AND key = ?", caller, key);
+  return row === null ? null : { id: String(row["order_id"]), arguments: String(row["arguments"]) };
+}
+
+/**
+ * Write an order down as pending, or find the one that its key stands for.
+ *
+ * @throws PurchaseRefused with the reason; the transaction must be rolled back. The guards repeat what the gates
+ * decided a moment before, in the same transaction as the order.
+ */
+export function begin(sql: SqlStorage, wanted: Purchase): Order {
+  const replay = findReplay(sql, wanted.caller, wanted.key);
+  if (replay !== null) {
+    if (replay.arguments !== wanted.arguments) throw new PurchaseRefused("key_reused");
+    return receipt(sql, wanted, replay.id, true);
+  }
+  if (wanted.quota !== null) {
+    const used = spent(sql, wanted.account);
+    if (used.orders >= wanted.quota) throw new PurchaseRefused("quota");
+    if (wanted.spendingLimit === null) throw new PurchaseRefused("consent");
+    if (used.amount + wanted.price.amount > wanted.spendingLimit.amount) throw new PurchaseRefused("spending");
+  }
+  const id = `order_${hex(6)}`;
+  sql.exec(
+    `INSERT INTO orders (id, at, state, door, account, user, agent, client, consent, item, size, company, address,
+       amount, currency, audit_id) VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    id,
+    wanted.at,
+    wanted.door,
+    wanted.account,
+    wanted.user,
+    wanted.agent,
+    wanted.client,
+    wanted.consent,
+    ITEM_NAME,
+    wanted.size,
+    wanted.company,
+    wanted.address,
+    wanted.price.amount,
+    wanted.price.currency,
+    wanted.auditId,
+  );
+  if (wanted.key !== null) {
+    sql.exec(
+      "INSERT INTO keys (caller, key, arguments, order_id) VALUES (?, ?, ?, ?)",
+      wanted.caller,
+      wanted.key,
+      wanted.arguments,
+      id,
+    );
+  }
+  return receipt(sql, wanted, id, false);
+}
+
+/** There was stock for it. */
+export function place(sql: SqlStorage, id: string): void {
+  sql.exec("UPDATE orders SET state = 'placed' WHERE id = ?", id);
+}
+
+/** There was none: as if it had never been asked for. */
+export function withdraw(sql: SqlStorage, id: string): void {
+  sql.exec("DELETE FROM keys WHERE order_id = ?", id);
+  sql.exec("DELETE FROM orders WHERE id = ?", id);
+}
+
+/** Orders that were begun and neither placed nor withdrawn, with the entry of the trail that each belongs to. */
+export function pending(sql: SqlStorage): { id: string; auditId: string }[] {
+  const rows = sql.exec("SELECT id, audit_id FROM orders WHERE state = 'pending' ORDER BY seq").toArray();
+  return rows.map((row) => ({ id: String(row["id"]), auditId: String(row["audit_id"]) }));
+}
+
+/** Placed orders of one door with the addresses they go to, oldest first. */
+export function placed(sql: SqlStorage, door: Door): (Order & { mailingAddress: string })[] {
+  const rows = sql.exec("SELECT * FROM orders WHERE door = ? AND state = 'placed' ORDER BY seq", door).toArray();
+  return rows.map((row) => ({ ...orderOf(row), mailingAddress: String(row["address"]) }));
+}
+
+function receipt(sql: SqlStorage, wanted: Purchase, id: string, replayed: boolean): Order {
+  const row = first(sql, "SELECT * FROM orders WHERE id = ?", id);
+  if (row === null) throw new Error(`no order ${id}`);
+  const limit = wanted.spendingLimit;
+  const balance = limit === null ? null : money(limit.amount - spent(sql, wanted.account).amount);
+  return { ...orderOf(row), replayed, balance, spendingLimit: limit };
+}
+
+function orderOf(row: Record<string, SqlStorageValue>): Order {
+  const text = (name: string) => String(row[name]);
+  const maybe = (name: string) => (row[name] === null ? null : String(row[name]));
+  return {
+    id: text("id"),
+    item: text("item"),
+    size: text("size"),
+    company: text("company"),
+    price: { amount: Number(row["amount"]), currency: text("currency") },
+    at: Number(row["at"]),
+    user: maybe("user"),
+    agent: maybe("agent"),
+    consent: maybe("consent"),
+    replayed: false,
+    balance: null,
+    spendingLimit: null,
+  };
+}
+
+/** So many random bytes in hexadecimal. */
+export function hex(bytes: number): string {
+  return [...crypto.getRandomValues(new Uint8Array(bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,39 @@
+/** A user's ledger: SQLite in the user's own Durable Object. */
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS orders (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, at REAL NOT NULL, state TEXT NOT NULL,
+  door TEXT NOT NULL, account TEXT NOT NULL, user TEXT, agent TEXT, client TEXT, consent TEXT,
+  item TEXT NOT NULL, size TEXT NOT NULL, company TEXT NOT NULL, address TEXT NOT NULL,
+  amount INTEGER NOT NULL, currency TEXT NOT NULL, audit_id TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS orders_account ON orders (account);
+CREATE INDEX IF NOT EXISTS orders_pending ON orders (seq) WHERE state = 'pending';
+CREATE TABLE IF NOT EXISTS keys (
+  caller TEXT NOT NULL, key TEXT NOT NULL, arguments TEXT NOT NULL, order_id TEXT NOT NULL,
+  PRIMARY KEY (caller, key));
+CREATE INDEX IF NOT EXISTS keys_order ON keys (order_id);
+CREATE TABLE IF NOT EXISTS audit (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, audit_id TEXT NOT NULL UNIQUE, user TEXT, decision TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS revocations (
+  kind TEXT NOT NULL, id TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, id));
+CREATE TABLE IF NOT EXISTS bans (user TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS rates (key TEXT PRIMARY KEY, used INTEGER NOT NULL, expires_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+`;
+
+/** The ledger could not be written or read: nothing may be done or answered on its strength. */
+export class LedgerFailed extends Error {}
+
+/** The tables, made where they are not there yet. */
+export function prepare(sql: SqlStorage): void {
+  sql.exec(SCHEMA);
+}
+
+/** The first row that a statement gives, or null. */
+export function first(
+  sql: SqlStorage,
+  statement: string,
+  ...values: SqlStorageValue[]
+): Record<string, SqlStorageValue> | null {
+  return sql.exec(statement, ...values).toArray()[0] ?? null;
+}

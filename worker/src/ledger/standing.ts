@@ -1,0 +1,53 @@
+/** What a human took back here, and whom the shop has banned. What the authority took back is asked there, live. */
+
+import type { Kind, TokenFacts } from "../policy/facts";
+import { first } from "./schema";
+
+/** What of this token's authority was taken back here: the narrowest kind of it, or null. */
+export function revokedKind(sql: SqlStorage, token: TokenFacts): Kind | null {
+  const ids: [Kind, string | null][] = [
+    ["session", token.session],
+    ["agent", agentOf(token)],
+    ["user", token.user],
+  ];
+  return ids.find(([kind, id]) => id !== null && isRevoked(sql, kind, id))?.[0] ?? null;
+}
+
+/** What a human calls an agent by: the instance, or the client where the authority names no instance. */
+export function agentOf(token: TokenFacts): string | null {
+  return token.agent ?? token.client;
+}
+
+function isRevoked(sql: SqlStorage, kind: Kind, id: string): boolean {
+  return first(sql, "SELECT 1 FROM revocations WHERE kind = ? AND id = ?", kind, id) !== null;
+}
+
+/** Take back, from now on; since when it is, in POSIX seconds. Asked twice it is since the first time. */
+export function revoke(sql: SqlStorage, kind: Kind, id: string, at: number): number {
+  sql.exec("INSERT OR IGNORE INTO revocations (kind, id, at) VALUES (?, ?, ?)", kind, id, at);
+  return Number(first(sql, "SELECT at FROM revocations WHERE kind = ? AND id = ?", kind, id)?.["at"]);
+}
+
+/** Give back; whether there was anything to give. */
+export function reinstate(sql: SqlStorage, kind: "agent" | "user", id: string): boolean {
+  const revoked = isRevoked(sql, kind, id);
+  sql.exec("DELETE FROM revocations WHERE kind = ? AND id = ?", kind, id);
+  return revoked;
+}
+
+/** Ban a user from the shop, from now on; banning twice is the same as once. */
+export function ban(sql: SqlStorage, user: string, at: number): void {
+  sql.exec("INSERT OR IGNORE INTO bans (user, at) VALUES (?, ?)", user, at);
+}
+
+/** Lift a user's ban; whether there was one. */
+export function liftBan(sql: SqlStorage, user: string): boolean {
+  const banned = isBanned(sql, user);
+  sql.exec("DELETE FROM bans WHERE user = ?", user);
+  return banned;
+}
+
+/** Whether the shop has banned this user. */
+export function isBanned(sql: SqlStorage, user: string | null): boolean {
+  return first(sql, "SELECT 1 FROM bans WHERE user = ?", user) !== null;
+}

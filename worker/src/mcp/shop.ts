@@ -1,0 +1,97 @@
+/** Buying, from the order that is written down to the stock that is there for it. */
+
+import { amend } from "../ledger/trail";
+import { begin, pending, place, placed, PurchaseRefused, withdraw, type Purchase } from "../ledger/orders";
+import { ban, isBanned, liftBan } from "../ledger/standing";
+import { LedgerFailed } from "../ledger/schema";
+import { now, type Decision, type Door, type Order } from "../evidence";
+import { SHOP } from "../objects/stock";
+import type { Env } from "../settings";
+
+/** What came of a purchase. */
+export type Bought = { order: Order; decision: Decision | null } | { soldOut: true };
+
+/** One object's orders and bans, and the stock that it shares with all others. */
+export class Shop {
+  constructor(
+    private readonly storage: DurableObjectStorage,
+    private readonly env: Env,
+  ) {}
+
+  /**
+   * Run `work` in one transaction.
+   *
+   * @throws LedgerFailed what the storage says; what `work` itself refuses (`PurchaseRefused`) is thrown as it is.
+   */
+  write<T>(work: () => T): T {
+    try {
+      return this.storage.transactionSync(work);
+    } catch (error) {
+      if (error instanceof PurchaseRefused) throw error;
+      console.error("the ledger cannot be written", error);
+      throw new LedgerFailed("the ledger cannot be written", { cause: error });
+    }
+  }
+
+  /** How many shirts are left. */
+  async stockLeft(): Promise<number> {
+    return this.stock.left();
+  }
+
+  /**
+   * Buy, or find the order that the key stands for.
+   *
+   * @throws PurchaseRefused a guard says no; nothing was taken.
+   */
+  async buy(wanted: Purchase): Promise<Bought> {
+    await this.settle();
+    const order = this.write(() => begin(this.storage.sql, wanted));
+    if (!order.replayed) {
+      const there = await this.stock.take(order.id);
+      this.write(() => (there ? place(this.storage.sql, order.id) : withdraw(this.storage.sql, order.id)));
+      if (!there) return { soldOut: true };
+    }
+    const decision = this.write(() => amend(this.storage.sql, wanted.auditId, { order_id: order.id }));
+    return { order, decision };
+  }
+
+  /** Write down that a guard stopped, after all, what the gates had let through. */
+  amend(decision: Decision, changes: Partial<Decision>): Decision {
+    return this.write(() => amend(this.storage.sql, decision.audit_id, changes)) ?? decision;
+  }
+
+  /** Placed orders with their addresses: the human's own, or those of the open door. */
+  async orders(door: Door): Promise<ReturnType<typeof placed>> {
+    await this.settle().catch((error: unknown) => console.error("an order is not settled yet", error));
+    return placed(this.storage.sql, door);
+  }
+
+  ban(user: string): void {
+    this.write(() => ban(this.storage.sql, user, now()));
+  }
+
+  liftBan(user: string): boolean {
+    return this.write(() => liftBan(this.storage.sql, user));
+  }
+
+  isBanned(user: string | null): boolean {
+    return isBanned(this.storage.sql, user);
+  }
+
+  /** Bring orders to an end that were begun and cut off: the stock room knows which it has served, and one that is
+   * being served at this moment may be asked for twice. */
+  private async settle(): Promise<void> {
+    for (const { id, auditId } of pending(this.storage.sql)) {
+      const there = await this.stock.take(id);
+      this.write(() => {
+        if (!there) return withdraw(this.storage.sql, id);
+        place(this.storage.sql, id);
+        amend(this.storage.sql, auditId, { order_id: id });
+      });
+    }
+  }
+
+  private get stock() {
+    return this.env.STOCK.getByName(SHOP);
+  }
+}

@@ -1,0 +1,182 @@
+/** The gatehouse: gathers the facts of a request, has the policy decide, and puts the decision on record. */
+
+import { askStanding } from "../authority/introspection";
+import { now, short, type Decision, type LimitUse } from "../evidence";
+import { findReplay, spent } from "../ledger/orders";
+import { hit, use } from "../ledger/rates";
+import { revokedKind, isBanned } from "../ledger/standing";
+import { newAuditId, record } from "../ledger/trail";
+import { accountOf, callerOf, NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
+import { admit, checkStanding, checkToken, withinLimits, type Case, type Ruling, type Usage } from "../policy/gates";
+import type { Env, Settings } from "../settings";
+import { idempotencyKey, type Call, type Unacceptable } from "../wire/message";
+import { ledgerName, type Petition, type Visit } from "./visit";
+import { SHOP } from "./stock";
+
+/** Entries that a trail keeps: the newest. Nobody's can be filled by anybody, and so must end somewhere. */
+const MOST_ENTRIES = 100_000;
+
+/** What came of the gates; `decision` grows with what the tool does. */
+export interface Admitted {
+  decision: Decision;
+  limits: LimitUse[];
+  standing: Standing | null;
+}
+
+export class Gatehouse {
+  private readonly sql: SqlStorage;
+
+  constructor(
+    private readonly storage: DurableObjectStorage,
+    private readonly env: Env,
+    readonly settings: Settings,
+    private readonly context: DurableObjectState,
+  ) {
+    this.sql = this.storage.sql;
+  }
+
+  /** What the authority says of a token that passed the first gate; null for one that did not. */
+  async standing(visit: Visit | Petition, scope: string | null, resource?: string): Promise<Standing | null> {
+    if (visit.authorityUnknown !== null) return unknown(visit.authorityUnknown);
+    const one = this.caseOf(visit.facts, { method: null, tool: null, scope }, resource);
+    if (checkToken(one) !== null || visit.token === null) return null;
+    return askStanding(visit.token, visit.facts, this.settings);
+  }
+
+  /** All five gates of the protected door, in one transaction with the record of what they said. `unreadable` where
+   * all passed and there is no message to pass on. */
+  decide(visit: Visit, scope: string | null, asked: Standing | null): Admitted | { unreadable: Unacceptable } {
+    const { call, facts } = visit;
+    const one = this.caseOf(facts, { method: call.method, tool: call.tool, scope });
+    one.standing = this.withOurs(asked, facts, false);
+    let ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
+    let limits: LimitUse[] = [];
+    if (ruling.verdict === "allow" && visit.fault !== null) return { unreadable: visit.fault };
+    if (ruling.verdict === "allow" && call.method === "tools/call") {
+      const rateOk = hit(this.sql, callerOf(facts), this.rate, one.now);
+      const usage = this.usage(facts, rateOk, idempotencyKey(call));
+      ruling = withinLimits(one, usage);
+      limits = limitsOf(usage);
+    } else if (ruling.gate === "scope") {
+      limits = limitsOf(this.usage(facts, true, null));
+    }
+    return { decision: this.record(one, ruling, call), limits, standing: one.standing };
+  }
+
+  /** The first four gates, for a route of the human's own. */
+  async admitPetition(petition: Petition): Promise<{ one: Case; ruling: Ruling }> {
+    const { facts, scope, resource, own } = petition;
+    const asked = await this.standing(petition, scope, resource);
+    const one = this.caseOf(facts, { method: null, tool: null, scope }, resource);
+    one.standing = this.withOurs(asked, facts, own);
+    const ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
+    const console = facts.agent === null && this.settings.consoleClients.includes(facts.client ?? "");
+    if (ruling.verdict === "deny" || !own || console) return { one, ruling };
+    // An agent that could lift its own revocation was never revoked.
+    const reason = `${short(facts.client ?? "This client")} is not a human's own console.`;
+    return {
+      one,
+      ruling: { verdict: "deny", gate: "allowlist", rule: "allowlist.client", reason, remedy: "Use the console." },
+    };
+  }
+
+  /** The open door asks nobody; only what a tool does is on record. */
+  letIn(call: Call): Admitted {
+    const reason = "The open door asks nobody who they are.";
+    const ruling: Ruling = { verdict: "allow", gate: "door", rule: "open.anonymous", reason, remedy: null };
+    const one = this.caseOf(NO_FACTS, { method: call.method, tool: call.tool, scope: null });
+    const decision: Decision = { ...this.decision(one, ruling, call), door: "open" };
+    if (call.method === "tools/call") record(this.sql, decision, MOST_ENTRIES);
+    return { decision, limits: [], standing: null };
+  }
+
+  /** Put a ruling on record, with who, through whom, what, when and by which token. */
+  record(one: Case, ruling: Ruling, call: Call): Decision {
+    const decision = this.decision(one, ruling, call);
+    record(this.sql, decision, MOST_ENTRIES);
+    return decision;
+  }
+
+  /** How much of its limits a caller has used. */
+  usage(token: TokenFacts, rateOk: boolean, key: string | null): Usage {
+    const { purchasesPerConsent, price } = this.settings;
+    const used = spent(this.sql, accountOf(token));
+    const limit = token.spendingLimit;
+    const forGood = { window: null, resets_at: null };
+    return {
+      rateOk,
+      rate: use(this.sql, callerOf(token), this.rate, now()),
+      purchases: { name: "purchases", used: used.orders, limit: purchasesPerConsent, unit: "purchases", ...forGood },
+      spending: limit && { name: "spending", used: used.amount, limit: limit.amount, unit: limit.currency, ...forGood },
+      price,
+      replay: findReplay(this.sql, callerOf(token), key) !== null,
+    };
+  }
+
+  /** What a refusal tells beside the decision; `resource` is the one whose metadata it names. */
+  told(resource: string, scope: string): { metadataUrl: string; scope: string; now: number } {
+    const path = new URL(resource).pathname;
+    return { metadataUrl: `${this.settings.base}/.well-known/oauth-protected-resource${path}`, scope, now: now() };
+  }
+
+  /** A request with nothing known of its standing yet. */
+  caseOf(token: TokenFacts, asked: Pick<Case, "method" | "tool" | "scope">, resource = this.settings.resource): Case {
+    const { authority: issuer, allowlist, tokenTypes, leeway } = this.settings;
+    return { token, now: now(), rules: { resource, issuer, allowlist, tokenTypes, leeway }, ...asked, standing: null };
+  }
+
+  /** Standing of which nothing counts but the name. */
+  named(username: string | null): Standing {
+    return { ...unknown(""), username };
+  }
+
+  private get rate() {
+    return { calls: this.settings.rateCalls, seconds: this.settings.rateSeconds };
+  }
+
+  /** What was taken back here counts beside what the authority says. */
+  private withOurs(asked: Standing | null, token: TokenFacts, own: boolean): Standing | null {
+    if (asked === null || !asked.known) return asked;
+    const kind = revokedKind(this.sql, token);
+    // A user's revocation stops what acts for that user, not the user's own console.
+    const stopped = kind !== null && !(own && kind !== "session");
+    const banned = isBanned(this.sql, token.user);
+    return asked.active && stopped ? { ...asked, banned, active: false, revoked: kind } : { ...asked, banned };
+  }
+
+  private decision(one: Case, ruling: Ruling, call: Call): Decision {
+    const { token, standing, tool } = one;
+    return {
+      audit_id: newAuditId(this.sql, Date.now()),
+      at: now(),
+      ...ruling,
+      door: "protected",
+      tool: tool === null ? null : short(tool, 60),
+      arguments: call.digest,
+      user: token.user,
+      username: standing?.username ?? null,
+      agent: token.agent,
+      client: token.client,
+      session: token.session,
+      consent: token.consent,
+      token_id: token.tokenId,
+      order_id: null,
+    };
+  }
+
+  /** Tell the shop that this ledger exists, once: an admin's reading of the trail goes to all there are. */
+  makeKnown(user: string | null): void {
+    if (user === null || this.sql.exec("SELECT 1 FROM facts WHERE name = 'known'").toArray().length > 0) return;
+    const stock = this.env.STOCK.getByName(SHOP);
+    const told = stock.register(ledgerName(this.settings.authority, user)).then(
+      () => void this.sql.exec("INSERT OR IGNORE INTO facts (name, value) VALUES ('known', '1')"),
+      (error: unknown) => console.error("a ledger is not registered yet", error),
+    );
+    this.context.waitUntil(told);
+  }
+}
+
+/** A caller's limits as evidence; no spending limit where the human consented to none. */
+export function limitsOf({ rate, purchases, spending }: Usage): LimitUse[] {
+  return spending === null ? [rate, purchases] : [rate, purchases, spending];
+}

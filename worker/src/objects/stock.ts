@@ -1,0 +1,63 @@
+/** The one object that all of the shop shares: how many shirts are left, and whose ledgers there are. */
+
+import { DurableObject } from "cloudflare:workers";
+import { hex } from "../ledger/orders";
+import { first } from "../ledger/schema";
+import { readSettings, type Env } from "../settings";
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS stock (one INTEGER PRIMARY KEY CHECK (one = 1), left INTEGER NOT NULL CHECK (left >= 0));
+CREATE TABLE IF NOT EXISTS taken (order_id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS ledgers (seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS world (id TEXT NOT NULL);
+`;
+
+/** The name of the only instance. */
+export const SHOP = "shop";
+
+/** Every purchase of the shop passes here once, for as long as one SQLite transaction takes. */
+export class StockRoom extends DurableObject<Env> {
+  private readonly sql: SqlStorage;
+
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env);
+    this.sql = state.storage.sql;
+    this.sql.exec(SCHEMA);
+    const { stockAtFirst } = readSettings(env, "");
+    this.sql.exec("INSERT OR IGNORE INTO stock (one, left) VALUES (1, ?)", stockAtFirst);
+    if (first(this.sql, "SELECT 1 FROM world") === null) this.sql.exec("INSERT INTO world VALUES (?)", hex(8));
+  }
+
+  /** How many are left. */
+  left(): number {
+    return Number(first(this.sql, "SELECT left FROM stock")?.["left"]);
+  }
+
+  /** Take one for an order; whether there was one. The same order asked again takes nothing more. */
+  take(orderId: string): boolean {
+    return this.ctx.storage.transactionSync(() => {
+      if (first(this.sql, "SELECT 1 FROM taken WHERE order_id = ?", orderId) !== null) return true;
+      if (this.left() < 1) return false;
+      this.sql.exec("UPDATE stock SET left = left - 1");
+      this.sql.exec("INSERT INTO taken VALUES (?)", orderId);
+      return true;
+    });
+  }
+
+  /** Remember that there is a ledger of this name. */
+  register(name: string): void {
+    this.sql.exec("INSERT OR IGNORE INTO ledgers (name) VALUES (?)", name);
+  }
+
+  /** The ledgers that came last, at most `most` of them, and how many there are in all. */
+  ledgers(most: number): { names: string[]; total: number } {
+    const rows = this.sql.exec("SELECT name FROM ledgers ORDER BY seq DESC LIMIT ?", most).toArray();
+    const total = Number(first(this.sql, "SELECT count(*) AS n FROM ledgers")?.["n"]);
+    return { names: rows.map((row) => String(row["name"])), total };
+  }
+
+  /** The name of this data: it changes only when all of it is gone. */
+  world(): string {
+    return String(first(this.sql, "SELECT id FROM world")?.["id"]);
+  }
+}

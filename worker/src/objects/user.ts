@@ -1,0 +1,146 @@
+/** One human's authority at this shop, in one place: standing, limits, orders, keys and trail.
+ *
+ * Every request made for a human comes to that human's one object, wherever in the world it was sent from. So a
+ * revocation holds everywhere from the moment that it is answered, and a limit cannot be outrun by calling in two
+ * places at once. Whoever is nobody shares an object too. */
+
+import { DurableObject } from "cloudflare:workers";
+import { AUDIT_HEADER, refuse } from "../wire/refusal";
+import { postOnly, rpcError, unacceptable, unwritable, type Answer } from "../wire/answer";
+import { INTERNAL_ERROR, NO_CALL, Unreadable } from "../wire/message";
+import { ADMIN_ROLE, BUY, DEFAULT_SCOPE, TOOL_SCOPES } from "../catalog";
+import { now, type Decision, type LimitUse } from "../evidence";
+import { answerMcp } from "../mcp/server";
+import { Shop } from "../mcp/shop";
+import { prepare, LedgerFailed } from "../ledger/schema";
+import { entries, type Query } from "../ledger/trail";
+import { reinstate, revoke } from "../ledger/standing";
+import { NO_FACTS, type Kind } from "../policy/facts";
+import { readSettings, type Env } from "../settings";
+import { Gatehouse, limitsOf, type Admitted } from "./gatehouse";
+import { Turns } from "./turns";
+import type { Petition, Visit } from "./visit";
+
+/** Who may go on with a petition. */
+export interface Petitioner {
+  user: string;
+  username: string | null;
+  admin: boolean;
+}
+
+/** What a petition comes to: the refusal to send, or who may go on. */
+export type Heard = { refused: Answer } | Petitioner;
+
+export class UserLedger extends DurableObject<Env> {
+  private readonly turns = new Turns();
+  private readonly shop: Shop;
+
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env);
+    prepare(state.storage.sql);
+    this.shop = new Shop(state.storage, env);
+  }
+
+  /** Answer one request to a door. Purchases come one at a time, from their gates to their answer, so that the gate
+   * which counts and the tool which buys see the same numbers. */
+  async enter(visit: Visit): Promise<Answer> {
+    const buying = visit.call.tool === BUY && visit.facts.fault === null;
+    try {
+      return await (buying ? this.turns.take(() => this.serve(visit)) : this.serve(visit));
+    } catch (error) {
+      if (error instanceof LedgerFailed) return unwritable(visit.call.id);
+      if (error instanceof Unreadable) return unacceptable(error.why);
+      console.error("a request failed", error);
+      const message = "The shop has failed at this. Check your orders before you try again.";
+      return rpcError(500, visit.call.id, { code: INTERNAL_ERROR, message });
+    }
+  }
+
+  /** Let a request to one of the human's own routes pass the gates token, standing, allowlist and scope. A refusal is
+   * on record; that it passed is not, since following the trail would then feed it. */
+  async hear(petition: Petition): Promise<Heard> {
+    try {
+      const house = this.house(petition.origin);
+      const { ruling, one } = await house.admitPetition(petition);
+      if (ruling.verdict === "allow") {
+        const { username = null, roles = [] } = one.standing ?? {};
+        return { user: one.token.user ?? "", username, admin: roles.includes(ADMIN_ROLE) };
+      }
+      const decision = this.shop.write(() => house.record(one, ruling, NO_CALL));
+      house.makeKnown(one.token.user);
+      return { refused: refuse(decision, { ...house.told(petition.resource, petition.scope), id: null, limits: [] }) };
+    } catch (error) {
+      if (error instanceof LedgerFailed) return { refused: unwritable(null) };
+      throw error;
+    }
+  }
+
+  /** Entries of this object's trail; see `ledger/trail`. */
+  read(query: Query): { found: boolean; entries: Decision[] } {
+    return entries(this.ctx.storage.sql, query);
+  }
+
+  /** Take authority back; since when it is, in POSIX seconds. From the answer on no call with it is admitted. */
+  revoke(kind: Kind, id: string, by: Petitioner, origin: string): number {
+    return this.shop.write(() => {
+      const at = revoke(this.ctx.storage.sql, kind, id, now());
+      this.note(by, origin, `${by.username ?? by.user} took back the authority of ${kind} ${id}.`);
+      return at;
+    });
+  }
+
+  /** Give authority back; whether there was anything to give. */
+  reinstate(kind: "agent" | "user", id: string, by: Petitioner, origin: string): boolean {
+    return this.shop.write(() => {
+      const lifted = reinstate(this.ctx.storage.sql, kind, id);
+      this.note(by, origin, `${by.username ?? by.user} gave back the authority of ${kind} ${id}.`);
+      return lifted;
+    });
+  }
+
+  private note(by: Petitioner, origin: string, reason: string): void {
+    const house = this.house(origin);
+    const token = { ...NO_FACTS, user: by.user };
+    const one = house.caseOf(token, { method: null, tool: null, scope: null });
+    const ruling = { verdict: "allow" as const, gate: "scope", rule: "allowed", reason, remedy: null };
+    house.record({ ...one, standing: house.named(by.username) }, ruling, NO_CALL);
+  }
+
+  private house(origin: string): Gatehouse {
+    return new Gatehouse(this.ctx.storage, this.env, readSettings(this.env, origin), this.ctx);
+  }
+
+  private async serve(visit: Visit): Promise<Answer> {
+    const house = this.house(visit.origin);
+    if (visit.door === "open") return this.passOpen(house, visit);
+    const needed = visit.call.tool === null ? null : (TOOL_SCOPES.get(visit.call.tool) ?? null);
+    const standing = await house.standing(visit, needed);
+    // From here to the record nothing is waited for: what was found out still holds when it is written down.
+    const admitted = this.shop.write(() => house.decide(visit, needed, standing));
+    if ("unreadable" in admitted) return unacceptable(admitted.unreadable);
+    house.makeKnown(visit.facts.user);
+    const { decision, limits } = admitted;
+    if (decision.verdict === "deny") {
+      const told = house.told(house.settings.resource, needed ?? DEFAULT_SCOPE);
+      return refuse(decision, { ...told, id: visit.call.id, limits });
+    }
+    return this.passOn(house, visit, admitted);
+  }
+
+  private async passOpen(house: Gatehouse, visit: Visit): Promise<Answer> {
+    if (visit.fault !== null) return unacceptable(visit.fault);
+    const admitted = this.shop.write(() => house.letIn(visit.call));
+    return this.passOn(house, visit, admitted);
+  }
+
+  private async passOn(house: Gatehouse, visit: Visit, admitted: Admitted): Promise<Answer> {
+    const onRecord = visit.door === "protected" || visit.call.method === "tools/call";
+    const limits = (): LimitUse[] => (visit.door === "open" ? [] : limitsOf(house.usage(visit.facts, true, null)));
+    const answer =
+      visit.method === "POST"
+        ? await answerMcp(visit, { shop: this.shop, settings: house.settings, visit, admitted, limits })
+        : postOnly();
+    if (onRecord) answer.headers.push([AUDIT_HEADER, admitted.decision.audit_id]);
+    return answer;
+  }
+}

@@ -1,0 +1,44 @@
+/** One request on its way from the Worker into a user's object: what the edge has read of it, as plain data. */
+
+import type { Door } from "../evidence";
+import type { TokenFacts } from "../policy/facts";
+import type { Call, Unacceptable } from "../wire/message";
+
+export interface Visit {
+  /** The origin that the request came to. */
+  origin: string;
+  door: Door;
+  /** The HTTP method. */
+  method: string;
+  /** The headers that the MCP server reads. */
+  headers: [string, string][];
+  call: Call;
+  /** Why the body is no message; said only to those who pass the gates. */
+  fault: Unacceptable | null;
+  /** As presented, to ask the authority about; null where there was none. */
+  token: string | null;
+  facts: TokenFacts;
+  /** Why the authority's keys could not be read, or null. */
+  authorityUnknown: string | null;
+}
+
+/** A request to a route of the human's: the audit trail, or taking authority back. */
+export interface Petition {
+  origin: string;
+  /** What the token must be for: the shop's resource or the human's own. */
+  resource: string;
+  scope: string;
+  /** For the human's own routes: what they took back does not shut them out, and no agent may pass. */
+  own: boolean;
+  token: string | null;
+  facts: TokenFacts;
+  authorityUnknown: string | null;
+}
+
+/** The name of the object that holds the open door's orders, and the trail of what nobody can be named for. */
+export const NOBODY = "nobody";
+
+/** The name of the object that holds one user's ledger. */
+export function ledgerName(issuer: string, user: string | null): string {
+  return user === null ? NOBODY : `user ${issuer} ${user}`;
+}

@@ -1,0 +1,80 @@
+/** The facts that the gates decide on: plain data, which crosses from the Worker into a user's object as it is. */
+
+import type { Money } from "../evidence";
+
+/** What the presented token says. Where `fault` is set, nothing else is known. */
+export interface TokenFacts {
+  fault: "missing" | "malformed" | "signature" | null;
+  detail: string;
+  type: string;
+  issuer: string;
+  audience: string[];
+  expiresAt: number;
+  notBefore: number | null;
+  user: string | null;
+  /** The claims of the token itself; where the authority is asked live, its answer counts instead. */
+  username: string | null;
+  name: string | null;
+  roles: string[];
+  agent: string | null;
+  client: string | null;
+  session: string | null;
+  consent: string | null;
+  tokenId: string | null;
+  scopes: string[];
+  /** The consent's (RFC 9396), or null where the human consented to none. */
+  spendingLimit: Money | null;
+}
+
+export const NO_FACTS: TokenFacts = {
+  fault: null,
+  detail: "",
+  type: "",
+  issuer: "",
+  audience: [],
+  expiresAt: 0,
+  notBefore: null,
+  user: null,
+  username: null,
+  name: null,
+  roles: [],
+  agent: null,
+  client: null,
+  session: null,
+  consent: null,
+  tokenId: null,
+  scopes: [],
+  spendingLimit: null,
+};
+
+export type Kind = "session" | "agent" | "user";
+
+/** What the authority (RFC 7662) and the shop's own ledger say about what was granted, now. */
+export interface Standing {
+  /** False when the authority could not be asked or did not answer as it must; `detail` says how. */
+  known: boolean;
+  active: boolean;
+  revoked: Kind | "token" | null;
+  username: string | null;
+  name: string | null;
+  roles: string[];
+  banned: boolean;
+  detail: string;
+}
+
+/** Standing that could not be learnt, and why, in a few words. */
+export function unknown(detail: string): Standing {
+  return { known: false, active: false, revoked: null, username: null, name: null, roles: [], banned: false, detail };
+}
+
+/** What quota and money are counted by: the consent, or where an authority names none the session, or what a human
+ * and a client are to each other. */
+export function accountOf(token: TokenFacts): string {
+  if (token.consent !== null) return `consent:${token.consent}`;
+  return token.session !== null ? `session:${token.session}` : `grant:${token.user} ${token.client}`;
+}
+
+/** What the rate is counted by, and whose idempotency keys these are: the agent, or the client where none is named. */
+export function callerOf(token: TokenFacts): string {
+  return token.agent !== null ? `agent:${token.agent}` : `client:${token.user} ${token.client}`;
+}

@@ -1,0 +1,48 @@
+/** `GET /audit`: the trail for those it is about. */
+
+import { AUDIT_SCOPE } from "../catalog";
+import { merged, type Query } from "../ledger/trail";
+import { SHOP } from "../objects/stock";
+import { NOBODY } from "../objects/visit";
+import type { Env, Settings } from "../settings";
+import { json, plainError, type Answer } from "../wire/answer";
+import { ledgerOf, presented } from "./edge";
+
+const DEFAULT_LIMIT = 200;
+const MOST = 1000;
+
+/** Ledgers that one reading by an admin goes to, the newest first: each is a request of its own, and a Worker may make
+ * only so many for one request of a client's. */
+const MOST_LEDGERS = 40;
+
+/** Answer a reading of the trail: an ordinary user's own and the unattributed, an admin's all. */
+export async function readAudit(request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
+  const known = await presented(request, settings);
+  const own = ledgerOf(known.facts.user, env, settings);
+  const petition = { origin, resource: settings.resource, scope: AUDIT_SCOPE, own: false, ...known };
+  const heard = await own.hear(petition);
+  if ("refused" in heard) return heard.refused;
+  const asked = new URL(request.url).searchParams;
+  const limit = Number(asked.get("limit") ?? DEFAULT_LIMIT);
+  if (!Number.isInteger(limit) || limit < 1 || limit > MOST) {
+    return plainError(400, "invalid_request", `limit is a number from 1 to ${MOST}.`);
+  }
+  const query: Query = { reader: heard.user, everybody: heard.admin, after: asked.get("after") || null, limit };
+  const nobody = env.USERS.getByName(NOBODY);
+  const { ledgers, left } = heard.admin ? await everyLedger(env) : { ledgers: [own], left: 0 };
+  const trails = await Promise.all([nobody, ...ledgers].map((ledger) => ledger.read(query)));
+  if (query.after !== null && !trails.some((trail) => trail.found)) {
+    const why = "after names no entry of this audit trail; leave it out to begin anew.";
+    return plainError(400, "invalid_request", why);
+  }
+  const entries = merged(
+    trails.map((trail) => trail.entries),
+    query,
+  );
+  return json(200, left > 0 ? { entries, ledgers_not_read: left } : { entries });
+}
+
+async function everyLedger(env: Env) {
+  const { names, total } = await env.STOCK.getByName(SHOP).ledgers(MOST_LEDGERS);
+  return { ledgers: names.map((name) => env.USERS.getByName(name)), left: total - names.length };
+}

@@ -1,0 +1,40 @@
+/** What the edge itself reads of a request before it goes to a ledger: the token's signature, by kept keys. */
+
+import { AuthorityUnknown } from "../authority/asking";
+import { bearerOf, readToken } from "../authority/token";
+import { ledgerName } from "../objects/visit";
+import type { UserLedger } from "../objects/user";
+import { NO_FACTS, type TokenFacts } from "../policy/facts";
+import type { Env, Settings } from "../settings";
+import { rpcError, RETRY_SECONDS, type Answer } from "../wire/answer";
+import { INTERNAL_ERROR } from "../wire/message";
+
+/** A presented token, and what is known of it. */
+export interface Presented {
+  token: string | null;
+  facts: TokenFacts;
+  authorityUnknown: string | null;
+}
+
+/** Read the request's token. Where the authority's keys cannot be had, that is said and the request cannot pass. */
+export async function presented(request: Request, settings: Settings): Promise<Presented> {
+  const token = bearerOf(request.headers);
+  try {
+    return { token, facts: await readToken(token, settings), authorityUnknown: null };
+  } catch (error) {
+    if (!(error instanceof AuthorityUnknown)) throw error;
+    const facts: TokenFacts = { ...NO_FACTS, fault: "signature", detail: "The token's signature cannot be checked." };
+    return { token, facts, authorityUnknown: error.message };
+  }
+}
+
+/** The object that holds this user's ledger; with null nobody's. */
+export function ledgerOf(user: string | null, env: Env, settings: Settings): DurableObjectStub<UserLedger> {
+  return env.USERS.getByName(ledgerName(settings.authority, user));
+}
+
+/** What to say when an object cannot be reached: it moves, or this Worker was just deployed anew. */
+export function unreachable(): Answer {
+  const message = "The shop's ledger cannot be reached. Nothing is known to have been done; try again in a moment.";
+  return rpcError(503, null, { code: INTERNAL_ERROR, message }, [["retry-after", String(RETRY_SECONDS)]]);
+}

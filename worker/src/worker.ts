@@ -1,0 +1,83 @@
+/** The shop on Cloudflare Workers: which request goes where. */
+
+import { readSettings, SettingsWrong, type Env, type Settings } from "./settings";
+import { administer } from "./routes/admin";
+import { adminMetadata, doorMetadata, health, welcome } from "./routes/about";
+import { readAudit } from "./routes/audit";
+import { enter } from "./routes/door";
+import { unreachable } from "./routes/edge";
+import { plainError, rpcError, toResponse, type Answer } from "./wire/answer";
+import { TOO_MANY } from "./wire/message";
+import { refuseForeign } from "./wire/origin";
+
+export { StockRoom } from "./objects/stock";
+export { UserLedger } from "./objects/user";
+
+const METADATA = "/.well-known/oauth-protected-resource";
+
+/** Seconds of the window of the rate-limit binding in front; see `wrangler.jsonc`. */
+const FRONT_SECONDS = 10;
+
+export default {
+  async fetch(request, env) {
+    try {
+      return toResponse(await answer(request, env));
+    } catch (error) {
+      if (error instanceof SettingsWrong) return toResponse(plainError(500, "server_error", error.message));
+      console.error("no answer from a ledger", error);
+      return toResponse(unreachable());
+    }
+  },
+} satisfies ExportedHandler<Env>;
+
+async function answer(request: Request, env: Env): Promise<Answer> {
+  const { origin, pathname } = new URL(request.url);
+  const settings = readSettings(env, origin);
+  const foreign = refuseForeign(request, env.BASE_URL ? settings.base : null);
+  if (foreign !== null) return foreign;
+  if (pathname === "/mcp" || pathname === "/open/mcp" || pathname === "/audit" || pathname.startsWith("/admin/")) {
+    const flooded = await refuseFlood(request, env);
+    if (flooded !== null) return flooded;
+  }
+  switch (pathname) {
+    case "/mcp":
+      return enter("protected", request, env, settings, origin);
+    case "/open/mcp":
+      return enter("open", request, env, settings, origin);
+    case "/admin/revoke":
+    case "/admin/reinstate":
+      if (request.method !== "POST") return otherMethod("POST");
+      return administer(pathname === "/admin/revoke" ? "revoke" : "reinstate", request, env, settings, origin);
+    default:
+      return read(pathname, request, env, settings, origin);
+  }
+}
+
+async function read(path: string, request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
+  const routes: Record<string, () => Answer | Promise<Answer>> = {
+    "/": () => welcome(settings),
+    "/health": () => health(env),
+    "/audit": () => readAudit(request, env, settings, origin),
+    [METADATA]: () => doorMetadata(settings),
+    [`${METADATA}/mcp`]: () => doorMetadata(settings),
+    [`${METADATA}/admin`]: () => adminMetadata(settings),
+  };
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  if (route === undefined) return plainError(404, "not_found", "there is nothing at this path");
+  if (request.method !== "GET" && request.method !== "HEAD") return otherMethod("GET, HEAD");
+  const found = await route();
+  return request.method === "HEAD" ? { ...found, body: null } : found;
+}
+
+function otherMethod(allowed: string): Answer {
+  return plainError(405, "invalid_request", `this path takes ${allowed}`, [["allow", allowed]]);
+}
+
+/** The coarse guard: so many requests from one address, counted in each of the platform's locations by itself. */
+async function refuseFlood(request: Request, env: Env): Promise<Answer | null> {
+  if (env.FRONT === undefined) return null;
+  const { success } = await env.FRONT.limit({ key: request.headers.get("cf-connecting-ip") ?? "nowhere" });
+  if (success) return null;
+  const message = `Too many requests from this address. Wait ${FRONT_SECONDS} s.`;
+  return rpcError(429, null, { code: TOO_MANY, message }, [["retry-after", String(FRONT_SECONDS)]]);
+}

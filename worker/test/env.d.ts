@@ -1,0 +1,10 @@
+import type { Env as ShopEnv } from "../src/settings";
+
+declare global {
+  namespace Cloudflare {
+    interface Env extends ShopEnv {}
+    interface GlobalProps {
+      mainModule: typeof import("../src/worker");
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/** Under which names the shop answers. */
+
+import { env } from "cloudflare:workers";
+import { expect, test } from "vitest";
+import { readSettings, SettingsWrong, type Env } from "../src/settings";
+import { refuseForeign } from "../src/wire/origin";
+import worker from "../src/worker";
+import { openAuthority, refusal } from "./world";
+
+function status(url: string, origin: string | null, base: string | null): number | null {
+  const headers: Record<string, string> = origin === null ? {} : { origin };
+  return refuseForeign(new Request(url, { headers }), base)?.status ?? null;
+}
+
+test.each([
+  ["https://shop.test/mcp", null, null, null],
+  ["https://shop.test/mcp", "https://shop.test", null, null],
+  ["https://shop.test/mcp", "https://evil.test", null, 403],
+  ["https://shop.test/mcp", "null", null, 403],
+  ["http://127.0.0.1:8787/mcp", "http://localhost:8787", null, null],
+  ["http://127.0.0.1:8787/mcp", "http://localhost:9999", null, 403],
+  ["http://rebound.test:8787/mcp", null, null, 421],
+  ["http://shop.test/mcp", null, null, 421],
+  ["https://shop.test/mcp", null, "https://shop.test", null],
+  ["https://other.test/mcp", null, "https://shop.test", 421],
+  ["http://shop.test/mcp", null, "https://shop.test", 421],
+  ["http://localhost:8787/mcp", null, "http://127.0.0.1:8787", null],
+  ["http://127.0.0.1:8788/mcp", null, "http://127.0.0.1:8787", 421],
+] as const)("%s from %s at %s", (url, origin, base, expected) => {
+  expect(status(url, origin, base)).toBe(expected);
+});
+
+const bare = {} as Env;
+
+test.each([
+  { BASE_URL: "shop.test" },
+  { BASE_URL: "https://shop.test/mcp" },
+  { AUTHORITY: "not a url" },
+  { RATE_CALLS: "0" },
+  { RATE_CALLS: "ten" },
+  { PURCHASES_PER_CONSENT: "-1" },
+  { DEFAULT_SPENDING_LIMIT: "60.00" },
+  { INTROSPECTION_CLIENT_ID: "shop" },
+])("settings that cannot be meant are told by name: %j", (wrong) => {
+  expect(() => readSettings({ ...bare, ...wrong }, "https://shop.test")).toThrow(SettingsWrong);
+  expect(() => readSettings({ ...bare, ...wrong }, "https://shop.test")).toThrow(Object.keys(wrong)[0]!);
+});
+
+test("without settings nobody is let in and nothing is given away", () => {
+  const settings = readSettings(bare, "https://shop.test");
+  expect(settings).toMatchObject({ authority: "", allowlist: [], introspection: null, defaultSpendingLimit: null });
+  expect(settings).toMatchObject({ consoleClients: [], resource: "https://shop.test/mcp" });
+});
+
+/** One POST to the Worker with other bindings than the rest. */
+async function post(path: string, changes: Partial<Env>, token = "a.b.c") {
+  const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
+  const request = new Request(`https://shop.test${path}`, { method: "POST", headers, body: "{}" });
+  const response = await worker.fetch(request as never, { ...env, ...changes });
+  return { status: response.status, headers: response.headers, body: (await response.json()) as any };
+}
+
+test("a setting that cannot be meant is an answer, and names itself", async () => {
+  const { status, body } = await post("/open/mcp", { RATE_CALLS: "ten" });
+  expect([status, body.error_description]).toEqual([500, "RATE_CALLS must be a whole number from 1."]);
+});
+
+test("a shop that was told of no authority lets nobody in, and says why", async () => {
+  const token = await (await openAuthority()).token();
+  const said = await post("/mcp", { AUTHORITY: "" }, token);
+  expect(refusal(said)).toMatchObject({ status: 503, rule: "standing.unknown" });
+  expect(refusal(said).reason).toContain("AUTHORITY is not set");
+});
+
+test("a flood from one address is stopped in front, before anything is read or written", async () => {
+  const asked: string[] = [];
+  const limit = async ({ key }: { key: string }) => (asked.push(key), { success: false });
+  const said = await post("/mcp", { FRONT: { limit } });
+  expect([said.status, said.headers.get("retry-after"), said.body.error.code]).toEqual([429, "10", -32029]);
+  expect([asked, said.headers.get("demo-audit-id")]).toEqual([["nowhere"], null]);
+});
+
+test("a ledger that cannot be reached is an answer too", async () => {
+  const USERS = { getByName: () => ({ enter: () => Promise.reject(new Error("reset")) }) } as never;
+  const said = await post("/open/mcp", { USERS });
+  expect([said.status, said.headers.get("retry-after")]).toEqual([503, "2"]);
+});

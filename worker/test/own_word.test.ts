@@ -1,0 +1,108 @@
+/** Where the shop has no credentials to ask the authority with: the token's own claims count until it expires, and
+ * what is taken back here counts at once. */
+
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeEach, expect, test } from "vitest";
+import { ledgerName } from "../src/objects/visit";
+import {
+  ask,
+  audit,
+  BASE,
+  buy,
+  call,
+  ISSUER,
+  openAuthority,
+  orderOf,
+  refusal,
+  somebody,
+  unique,
+  type Authority,
+} from "./world";
+
+let authority: Authority;
+
+beforeEach(async () => {
+  authority = await openAuthority();
+});
+
+/** Somebody whose ledger has other variables and secrets than the rest. */
+async function without(changes: Record<string, string | undefined> = {}) {
+  const claims = somebody();
+  const bare = { INTROSPECTION_CLIENT_ID: undefined, INTROSPECTION_CLIENT_SECRET: undefined, ...changes };
+  await runInDurableObject(env.USERS.getByName(ledgerName(ISSUER, claims.sub)), (ledger) => {
+    Object.assign(ledger, { env: { ...env, ...bare } });
+  });
+  return claims;
+}
+
+test("the authority is not asked, and the token's own name and roles count", async () => {
+  const claims = await without();
+  const token = await authority.token({ ...claims, email: "alice@example.com", name: "Alice Ito", roles: ["member"] });
+  const info = (await call("getUserInfo", {}, { token })).body.result.structuredContent;
+  expect(info).toMatchObject({ username: "alice@example.com", name: "Alice Ito", roles: ["member"] });
+  expect(authority.asked).not.toContain("/introspect");
+  expect(refusal(await call("getUserInfo", {}, { token: await authority.token(claims) }))).toMatchObject({
+    rule: "allowlist.user",
+    reason: "A user without a name is not on this shop's allowlist.",
+  });
+});
+
+test("a user without a name may be let in by id", async () => {
+  const claims = await without();
+  await runInDurableObject(env.USERS.getByName(ledgerName(ISSUER, claims.sub)), (ledger) => {
+    const bare = { INTROSPECTION_CLIENT_ID: undefined, INTROSPECTION_CLIENT_SECRET: undefined };
+    Object.assign(ledger, { env: { ...env, ...bare, ALLOWLIST: `grace@example.com, ${claims.sub.toUpperCase()}` } });
+  });
+  expect((await call("getUserInfo", {}, { token: await authority.token(claims) })).status).toBe(200);
+});
+
+test("what is taken back here is refused at once, though the token lives", async () => {
+  const claims = await without();
+  const token = await authority.token({ ...claims, email: "alice@example.com" });
+  orderOf(await buy({ token }));
+  const human = await authority.token({
+    ...claims,
+    email: "alice@example.com",
+    act: undefined,
+    sid: `session_${unique()}`,
+    client_id: "demo-console",
+    aud: `${BASE}/admin`,
+    scope: "sessions:manage",
+  });
+  const init = { method: "POST", headers: { authorization: `Bearer ${human}` } };
+  await ask("/admin/revoke", { ...init, body: JSON.stringify({ kind: "user", id: claims.sub }) });
+  expect(refusal(await buy({ token })).rule).toBe("standing.user");
+  await ask("/admin/reinstate", { ...init, body: JSON.stringify({ kind: "user", id: claims.sub }) });
+  orderOf(await buy({ token }));
+});
+
+test("an agent that the authority gives no name is its client", async () => {
+  const claims = await without();
+  const own = { ...claims, email: "alice@example.com", act: undefined };
+  const token = await authority.token(own);
+  const human = {
+    ...own,
+    client_id: "demo-console",
+    aud: `${BASE}/admin`,
+    scope: "sessions:manage",
+    sid: "session_console",
+  };
+  const headers = { authorization: `Bearer ${await authority.token(human)}` };
+  const body = JSON.stringify({ kind: "agent", id: "demo-agent" });
+  expect((await ask("/admin/revoke", { method: "POST", headers, body })).status).toBe(200);
+  expect(refusal(await buy({ token })).rule).toBe("standing.agent");
+  expect((await ask("/admin/reinstate", { method: "POST", headers, body })).body.lifted).toBe(true);
+});
+
+test("without a consent of its own the session is what is counted by", async () => {
+  const claims = await without();
+  const own = { ...claims, email: "alice@example.com", consent_id: undefined };
+  const token = await authority.token(own);
+  orderOf(await buy({ token }));
+  orderOf(await buy({ token }));
+  expect(refusal(await buy({ token })).rule).toBe("limits.quota");
+  orderOf(await buy({ token: await authority.token({ ...own, sid: `session_${unique()}` }) }));
+  const bought = (await audit(token)).filter((entry) => entry.user === claims.sub && entry.order_id !== null);
+  expect(bought).toHaveLength(3);
+});
