@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 _WORKOS_HOSTS = ("authkit.app", "workos.com")
 _WORKOS = "WorkOS agent tokens: act.sub is the delegating human, sub the agent"
+_WORKOS_ALONE = "WorkOS agent tokens: sub is the agent, which acts for itself; no human is in it"
+_AGENT_PROFILE = "ai_agent"
+"""What WorkOS says of an agent in `sub_profile`."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ def parties(claims: Mapping[str, Any]) -> Parties:
     actor = _text(act.get("sub")) if isinstance(act, Mapping) else ""
     if actor and _workos_agent(claims, subject, actor):
         return Parties(actor, "act.sub", subject, "sub", _WORKOS)
+    if not actor and subject and _workos_alone(claims, subject):
+        return Parties("", "", subject, "sub", _WORKOS_ALONE)
     if actor:
         return Parties(subject, "sub", actor, "act.sub", "RFC 8693 section 4.1: sub is the human, act.sub the agent")
     if subject and subject == client:
@@ -38,7 +43,10 @@ def parties(claims: Mapping[str, Any]) -> Parties:
 
 
 def _workos_agent(claims: Mapping[str, Any], subject: str, actor: str) -> bool:
-    """Identifiers that say what they are decide; where they do not, WorkOS's own issuers are known by name."""
+    """`sub_profile` decides, else identifiers that say what they are, else WorkOS's own issuers, known by name."""
+    profile = _text(claims.get("sub_profile"))
+    if profile:
+        return profile == _AGENT_PROFILE
     if actor.startswith("user_") or subject.startswith("agent_"):
         return not subject.startswith("user_")
     if actor.startswith("agent_") or subject.startswith("user_"):
@@ -48,6 +56,11 @@ def _workos_agent(claims: Mapping[str, Any], subject: str, actor: str) -> bool:
     except ValueError:
         return False
     return any(host == known or host.endswith(f".{known}") for known in _WORKOS_HOSTS)
+
+
+def _workos_alone(claims: Mapping[str, Any], subject: str) -> bool:
+    """Without `act` only what names an agent in so many words is one: a `sub` is a human's unless it says otherwise."""
+    return _text(claims.get("sub_profile")) == _AGENT_PROFILE or subject.startswith("agent_instance_")
 
 
 def _text(value: Any) -> str:

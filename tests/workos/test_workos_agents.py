@@ -1,0 +1,294 @@
+"""An agent with an identity of its own: blueprint, instance, session, token, live validation, and the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from demo.client import Secret
+from demo.client.claims import take_apart, verify_signature
+from demo.client.convention import parties
+from demo.client.fetch import fetch
+from demo.client.workos import AgentIdentity, AuditLog, People, Tenant, WorkOSRefused
+from demo.client.workos.agent_identity import AgentPass
+from tests.workos.conftest import World, claim
+
+CEILING = ("shop:read", "shop:buy")
+
+
+@pytest.fixture
+def identity(tenant: Tenant) -> AgentIdentity:
+    return AgentIdentity.ensure(tenant, name="Shirt Agent", permissions=CEILING)
+
+
+def why(identity: AgentIdentity, held: AgentPass) -> str:
+    told = identity.validate(held.access_token)
+    return "" if told.valid else told.why
+
+
+def refused_with(code: str, status: int, call: Any, *arguments: Any, **named: Any) -> None:
+    with pytest.raises(WorkOSRefused) as refused:
+        call(*arguments, **named)
+    assert (refused.value.status, refused.value.code) == (status, code), refused.value.why
+
+
+def test_a_pass_names_the_agent_in_sub_and_the_human_in_act(
+    world: World, tenant: Tenant, identity: AgentIdentity
+) -> None:
+    held = identity.deputize(world.console().access_token, intent="buy a shirt")
+    jwt = take_apart(held.access_token)
+    assert jwt is not None and jwt.header["typ"] == "at+jwt"
+    who = parties(jwt.claims)
+    assert (who.human, who.agent) == ("user_alice", held.instance)
+    assert (who.human_claim, who.agent_claim) == ("act.sub", "sub")
+    assert "WorkOS" in who.convention
+    assert (jwt.claims["sid"], jwt.claims["aud"]) == (held.session, "client_local")
+    keys = tenant._connection.http(lambda http: fetch(http, "GET", f"{world.base}/oauth2/jwks", server=world.base)).json
+    assert keys is not None and verify_signature(held.access_token, keys)
+    told = identity.validate(held.access_token)
+    assert told.valid and told.human == "user_alice" and told.until is not None
+    assert told.permissions == held.permissions == CEILING
+
+
+def test_an_agent_may_no_more_than_its_human_whatever_its_blueprint_says(world: World, tenant: Tenant) -> None:
+    wide = AgentIdentity.ensure(tenant, name="Wide", permissions=("audit:read", "shop:read"))
+    assert wide.deputize(world.console("grace@example.com").access_token).permissions == ("audit:read", "shop:read")
+    assert wide.deputize(world.console("mallory@example.org").access_token).permissions == ("shop:read",)
+    assert wide.act_alone().permissions == ("audit:read", "shop:read")
+
+
+def test_one_instance_for_a_human_and_one_for_itself(world: World, identity: AgentIdentity) -> None:
+    token = world.console().access_token
+    first, second, alone = identity.deputize(token), identity.deputize(token), identity.act_alone()
+    assert (first.new_instance, second.new_instance, alone.new_instance) == (True, False, True)
+    assert first.instance == second.instance != alone.instance
+    assert first.session != second.session
+    jwt = take_apart(alone.access_token)
+    assert jwt is not None and "act" not in jwt.claims
+    who = parties(jwt.claims)
+    assert (who.human, who.agent) == ("", alone.instance)
+    assert identity.validate(alone.access_token).human is None
+
+
+def test_revocation_is_seen_by_asking_and_not_by_the_keys(
+    world: World, tenant: Tenant, identity: AgentIdentity
+) -> None:
+    held = identity.deputize(world.console().access_token)
+    other = identity.deputize(world.console("grace@example.com").access_token)
+    at = identity.revoke(held.session)
+    keys = tenant._connection.http(lambda http: fetch(http, "GET", f"{world.base}/oauth2/jwks", server=world.base)).json
+    assert keys is not None and verify_signature(held.access_token, keys), "the signature is as good as ever"
+    assert why(identity, held) == "session_revoked"
+    assert why(identity, other) == ""
+    assert identity.revoke(held.session) == at, "said twice it is no later"
+    refused_with("session_revoked", 400, identity.renew, held)
+    assert dict(identity.sessions()) == {held.session: "revoked", other.session: "active"}
+
+
+def test_the_end_of_the_humans_session_is_the_end_of_the_agents(
+    world: World, tenant: Tenant, identity: AgentIdentity
+) -> None:
+    console = world.console()
+    held = identity.deputize(console.access_token)
+    (session,) = People(tenant).sessions("user_alice")
+    People(tenant).revoke(session.id)
+    assert why(identity, held) == "user_session_ended"
+    refused_with("user_session_ended", 400, identity.renew, held)
+    refused_with("user_session_ended", 400, identity.deputize, console.access_token)
+
+
+def test_a_refresh_token_works_once(world: World, identity: AgentIdentity) -> None:
+    held = identity.deputize(world.console().access_token, intent="buy a shirt")
+    world.clock.ahead = 10
+    renewed = identity.renew(held)
+    assert renewed.session == held.session and renewed.access_token != held.access_token
+    jwt = take_apart(renewed.access_token)
+    assert jwt is not None and jwt.claims["intent"] == {"text": "buy a shirt"}
+    refused_with("invalid_refresh_token", 400, identity.renew, held)
+
+
+def test_a_token_ends_and_a_session_ends_later(world: World, identity: AgentIdentity) -> None:
+    held = identity.act_alone()
+    world.clock.ahead = held.expires_in + 1
+    assert why(identity, held) == "invalid_agent_access_token"
+    renewed = identity.renew(held)
+    assert why(identity, renewed) == ""
+    world.clock.ahead = 3601
+    refused_with("session_expired", 400, identity.renew, renewed)
+    assert dict(identity.sessions()) == {held.session: "expired"}
+    assert identity.revoke(held.session) is None, "what has expired is not revoked any more"
+
+
+def test_an_agents_token_deputizes_nobody(world: World, tenant: Tenant, identity: AgentIdentity) -> None:
+    agent = world.agent()
+    refused_with("invalid_user_access_token", 400, identity.deputize, agent.token().access_token)
+    refused_with("invalid_user_access_token", 400, identity.deputize, identity.act_alone().access_token)
+    refused_with("invalid_user_access_token", 400, identity.deputize, "rubbish")
+
+
+def test_a_token_of_another_blueprint_is_not_valid_here(world: World, tenant: Tenant, identity: AgentIdentity) -> None:
+    other = AgentIdentity.ensure(tenant, name="Another", permissions=CEILING)
+    held = identity.act_alone()
+    assert why(other, held) == "invalid_agent_access_token"
+    refused_with("invalid_refresh_token", 400, other.renew, held)
+    refused_with("entity_not_found", 404, AgentIdentity(tenant, "agent_blueprint_none").act_alone)
+
+
+def test_an_agent_token_is_none_of_the_shops(world: World, identity: AgentIdentity) -> None:
+    held = identity.deputize(world.console().access_token)
+    refused = world.agent().call("listMcpShopInventory", {}, token=Secret(held.access_token))
+    assert refused.decision is not None
+    assert (refused.status, refused.decision.rule) == (401, "token.audience")
+
+
+def test_a_chain_ends_with_any_link_before_it(world: World, tenant: Tenant, identity: AgentIdentity) -> None:
+    first = identity.deputize(world.console().access_token)
+
+    def chained(held: AgentPass) -> AgentPass:
+        return identity._minted(
+            tenant.ask(
+                "no",
+                lambda sdk: sdk.agents.create_blueprint_token(
+                    identity.blueprint, type="agent_delegated", agent_access_token=held.access_token
+                ),
+            )
+        )
+
+    second = chained(first)
+    third = chained(second)
+    assert first.instance == third.instance and identity.validate(third.access_token).human == "user_alice"
+    identity.revoke(second.session)
+    assert [why(identity, held) for held in (first, second, third)] == ["", "session_revoked", "session_revoked"]
+    refused_with("invalid_agent_access_token", 400, chained, third)
+
+
+def test_who_signed_in_too_long_ago_signs_in_again(world: World, tenant: Tenant) -> None:
+    from workos.agents.models import AgentBlueprintsCreateRequestSessionSetting as Settings
+
+    made = tenant.ask(
+        "no",
+        lambda sdk: sdk.agents.create_blueprint(
+            name="Brief",
+            permissions=["shop:read"],
+            session_settings=Settings(max_age_seconds=60, access_token_ttl_seconds=30, refresh_token_ttl_seconds=60),
+        ),
+    )
+    brief, console = AgentIdentity(tenant, made.id), world.console()
+    assert brief.deputize(console.access_token).expires_in == 30
+    world.clock.ahead = 61
+    refused_with("max_age_exceeded", 400, brief.deputize, console.access_token)
+
+
+def test_only_certain_roles_and_kinds_where_the_blueprint_says_so(world: World, tenant: Tenant) -> None:
+    from workos.agents.models import AgentBlueprintsCreateRequestInvocableAs as As
+    from workos.agents.models import AgentBlueprintsCreateRequestInvocableBy as By
+    from workos.common.models import AgentBlueprintsCreateRequestInvocableAsInstanceTypes as Types
+
+    made = tenant.ask(
+        "no",
+        lambda sdk: sdk.agents.create_blueprint(
+            name="For admins",
+            invocable_by=By(role_slugs=["admin"]),
+            invocable_as=As(instance_types=[Types("delegated")]),
+        ),
+    )
+    admins = AgentIdentity(tenant, made.id)
+    assert admins.deputize(world.console("grace@example.com").access_token).new_instance
+    refused_with("role_not_invocable", 403, admins.deputize, world.console().access_token)
+    refused_with("instance_type_not_invocable", 403, admins.act_alone)
+
+
+def test_a_blueprint_is_found_again_and_its_ceiling_follows(tenant: Tenant, identity: AgentIdentity) -> None:
+    same = AgentIdentity.ensure(tenant, name="Shirt Agent", permissions=("shop:read",))
+    assert same.blueprint == identity.blueprint
+    assert same.act_alone().permissions == ("shop:read",)
+
+
+def test_bad_blueprints_are_told_all_that_is_wrong(tenant: Tenant, identity: AgentIdentity) -> None:
+    def make(**body: Any) -> Any:
+        return tenant.ask("no", lambda sdk: sdk.request("post", ("agents", "blueprints"), body=body))
+
+    refused_with("name_already_in_use", 409, make, name="Shirt Agent")
+    refused_with("permission_not_found", 422, make, name="x", permissions=["shop:own"])
+    refused_with("role_not_found", 422, make, name="x", invocable_by={"role_slugs": ["king"]})
+    refused_with("organization_not_found", 422, make, name="x", invocable_by={"organization_ids": ["org_x"]})
+    with pytest.raises(WorkOSRefused) as refused:
+        make(name="", permissions="all", session_settings={"max_age_seconds": 0})
+    assert (refused.value.status, refused.value.code) == (400, "invalid_request")
+    for field in ("name", "permissions", "session_settings.max_age_seconds"):
+        assert field in refused.value.why
+
+
+def test_a_deleted_instance_leaves_nothing_that_works(world: World, tenant: Tenant, identity: AgentIdentity) -> None:
+    held = identity.deputize(world.console().access_token)
+    tenant.ask("no", lambda sdk: sdk.agents.delete_instance(held.instance))
+    assert why(identity, held) == "invalid_agent_access_token"
+    assert identity.sessions() == ()
+    refused_with("entity_not_found", 404, identity.revoke, held.session)
+    again = identity.act_alone()
+    tenant.ask("no", lambda sdk: sdk.agents.delete_blueprint(identity.blueprint))
+    refused_with("entity_not_found", 404, identity.validate, again.access_token)
+    told = [one.event for one in AuditLog(tenant, where="here").happenings(["agent.instance.session.revoked"])]
+    assert len(told) == 2, "what was live is told to have ended"
+
+
+def test_the_record_tells_an_agents_whole_life(world: World, tenant: Tenant, identity: AgentIdentity) -> None:
+    held = identity.deputize(world.console().access_token)
+    identity.revoke(held.session)
+    told = [(one.event, one.about) for one in AuditLog(tenant, where="here").happenings()]
+    assert told[0] == ("agent.blueprint.created", identity.blueprint)
+    assert told[1][0] == "session.created"
+    assert told[2:] == [
+        ("agent.instance.created", held.instance),
+        ("agent.instance.session.created", held.session),
+        ("agent.instance.session.revoked", held.session),
+    ]
+
+
+def test_instances_and_sessions_by_the_sdks_own_models(world: World, tenant: Tenant, identity: AgentIdentity) -> None:
+    held = identity.deputize(world.console().access_token)
+    alone = identity.act_alone()
+    listed = tenant.every("no", lambda sdk: sdk.agents.list_instances(agent_blueprint_id=identity.blueprint))
+    assert [(one.id, one.type.value) for one in listed] == [
+        (alone.instance, "autonomous"),
+        (held.instance, "delegated"),
+    ]
+    assert listed[0].organization_membership_id is None and listed[1].organization_membership_id
+    one = tenant.ask("no", lambda sdk: sdk.agents.get_instance(held.instance))
+    assert one == listed[1]
+    session = tenant.ask("no", lambda sdk: sdk.agents.get_session(held.session))
+    assert (session.agent_instance_id, session.status.value) == (held.instance, "active")
+    few = tenant.every("no", lambda sdk: sdk.agents.list_sessions(agent_instance_id=held.instance))
+    assert [one.id for one in few] == [held.session]
+    assert tenant.every("no", lambda sdk: sdk.agents.list_sessions(organization_id="org_other")) == []
+
+
+def test_no_secret_of_the_agents_reaches_the_record(world: World, tenant: Tenant, identity: AgentIdentity) -> None:
+    console = world.console()
+    held = identity.renew(identity.deputize(console.access_token))
+    identity.validate(held.access_token)
+    shown = repr(tenant.recorder.take()) + repr(held)
+    assert "/tokens/validate" in shown
+    for secret in (held.access_token, held.refresh_token, console.access_token, tenant.environment.api_key):
+        assert secret not in shown
+
+
+def test_a_registered_agents_token_is_validated_live(world: World, tenant: Tenant) -> None:
+    from demo.client.workos.registered_agents import RegisteredAgents
+
+    agent, registered = world.agent(), RegisteredAgents(tenant)
+    token, id = agent.token().access_token, claim(agent, "act.sub")
+    assert registered.holds(token) == registered.holds(token, audience=world.shop) == id
+    assert registered.holds(token, audience="https://elsewhere.example/mcp") is None
+    assert registered.holds("rubbish") is None
+    assert registered.holds(world.console().access_token) is None, "a human's own token is no agent's"
+    before = registered.get(id)
+    assert (before.status, before.user, before.revoked_at) == ("verified", "user_alice", None)
+    after = registered.revoke(id)
+    assert after.status == "revoked" and after.revoked_at is not None
+    assert registered.revoke(id).revoked_at == after.revoked_at
+    assert registered.holds(token) is None
+    refused = agent.call("listMcpShopInventory", {}, refresh=False)
+    assert refused.decision is not None and refused.decision.rule == "standing.agent"
+    refused_with("entity_not_found", 404, registered.get, "agent_none")
