@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 _WORKOS_HOSTS = ("authkit.app", "workos.com")
 _WORKOS = "WorkOS agent tokens: act.sub is the delegating human, sub the agent"
 _WORKOS_ALONE = "WorkOS agent tokens: sub is the agent, which acts for itself; no human is in it"
+_WORKOS_ADMIN = "WorkOS impersonation: sub is the human, act.sub the admin who acts as them"
 _AGENT_PROFILE = "ai_agent"
 """What WorkOS says of an agent in `sub_profile`."""
 
@@ -35,6 +36,8 @@ def parties(claims: Mapping[str, Any]) -> Parties:
         return Parties(actor, "act.sub", subject, "sub", _WORKOS)
     if not actor and subject and _workos_alone(claims, subject):
         return Parties("", "", subject, "sub", _WORKOS_ALONE)
+    if actor and _workos_admin(claims, subject, actor):
+        return Parties(subject, "sub", actor, "act.sub", _WORKOS_ADMIN)
     if actor:
         return Parties(subject, "sub", actor, "act.sub", "RFC 8693 section 4.1: sub is the human, act.sub the agent")
     if subject and subject == client:
@@ -51,6 +54,15 @@ def _workos_agent(claims: Mapping[str, Any], subject: str, actor: str) -> bool:
         return not subject.startswith("user_")
     if actor.startswith("agent_") or subject.startswith("user_"):
         return False
+    return _of_workos(claims)
+
+
+def _workos_admin(claims: Mapping[str, Any], subject: str, actor: str) -> bool:
+    """A human's session token with an email address in `act.sub`: no agent, but somebody of the staff."""
+    return subject.startswith("user_") and "@" in actor and _of_workos(claims)
+
+
+def _of_workos(claims: Mapping[str, Any]) -> bool:
     try:
         host = urlsplit(_text(claims.get("iss"))).hostname or ""
     except ValueError:

@@ -271,6 +271,14 @@ def test_identifiers_that_say_what_they_are_go_before_the_issuers_habit() -> Non
     assert (who.human, who.agent) == ("user_1", "agent_1")
 
 
+def test_an_admin_who_impersonates_a_user_is_no_agent() -> None:
+    claims = {"iss": "https://api.workos.com", "sub": "user_1", "act": {"sub": "admin@example.com"}}
+    who = parties(claims)
+    assert (who.human, who.agent) == ("user_1", "admin@example.com")
+    assert "impersonation" in who.convention
+    assert "RFC 8693" in parties(claims | {"iss": "https://own.example"}).convention
+
+
 def test_workos_says_of_a_subject_that_it_is_a_user_and_is_believed() -> None:
     who = parties({"iss": "https://x.authkit.app", "sub": "one", "sub_profile": "user", "act": {"sub": "two"}})
     assert (who.human, who.agent) == ("one", "two")

@@ -18,12 +18,13 @@ from tests.workos.conftest import World, claim
 ELSEWHERE = "https://shop.example/mcp"
 
 
-def test_prepared_twice_is_prepared_once(tenant: Tenant) -> None:
+def test_prepared_twice_is_prepared_once(world: World, tenant: Tenant) -> None:
     first = {one.what: one.made for one in prepare(tenant, ELSEWHERE)}
     assert first[f"resource {ELSEWHERE}"] is True
     assert first["audit log schema shop.order.placed"] is True
     assert not any(one.made for one in prepare(tenant, ELSEWHERE))
-    assert resources(tenant) == (ELSEWHERE,)
+    assert resources(tenant)[0] == ELSEWHERE
+    assert prepare(tenant, world.shop)[0].made is False, "the local shop is there from the start"
     assert set(SCOPES) <= permissions(tenant)
 
 
@@ -34,13 +35,16 @@ def test_a_token_names_a_server_in_aud_only_once_it_is_registered(world: World, 
     prepare(tenant, ELSEWHERE)
     agent = world.agent(resource=ELSEWHERE)
     assert claim(agent, "aud") == ELSEWHERE
-    (made,) = tenant.every("no", lambda sdk: sdk.user_management.list_authkit_oauth_resources())
+    made, *others = tenant.every("no", lambda sdk: sdk.user_management.list_authkit_oauth_resources())
     tenant.ask("no", lambda sdk: sdk.user_management.delete_authkit_oauth_resource(made.id))
     with pytest.raises(OAuthRefused):
         world.agent(resource=ELSEWHERE)
     with pytest.raises(WorkOSRefused) as gone:
         tenant.ask("no", lambda sdk: sdk.user_management.delete_authkit_oauth_resource(made.id))
     assert gone.value.status == 404
+    with pytest.raises(WorkOSRefused) as own:
+        tenant.ask("no", lambda sdk: sdk.user_management.delete_authkit_oauth_resource(others[0].id))
+    assert own.value.status == 409
 
 
 @pytest.mark.parametrize(
@@ -56,7 +60,8 @@ def test_there_is_one_default_resource_at_most(tenant: Tenant) -> None:
     for uri in ("https://a.example/mcp", "https://b.example/mcp"):
         tenant.ask("no", lambda sdk: sdk.user_management.create_authkit_oauth_resource(uri=uri, default=True))  # noqa: B023  # called at once
     told = tenant.every("no", lambda sdk: sdk.user_management.list_authkit_oauth_resources())
-    assert {one.uri: one.default for one in told} == {"https://a.example/mcp": False, "https://b.example/mcp": True}
+    assert [one.uri for one in told if one.default] == ["https://b.example/mcp"]
+    assert {"https://a.example/mcp", "https://b.example/mcp"} < {one.uri for one in told}
 
 
 def test_roles_grant_what_their_holders_may_hand_on(tenant: Tenant) -> None:

@@ -15,8 +15,8 @@ from starlette.routing import Route
 from ..store import new_id
 from .api import Api, Call
 from .paging import page
-from .refused import not_found, unprocessable
-from .shapes import stamp
+from .refused import Refused, not_found, unprocessable
+from .shapes import derived_id, stamp
 
 PATH = "/user_management/authkit_oauth_resources"
 
@@ -24,11 +24,12 @@ PATH = "/user_management/authkit_oauth_resources"
 def resource_routes(api: Api) -> list[Route]:
     """List, create and delete."""
     authority = api.authority
+    own = [_own(uri) for uri in authority.config.resources]
 
     def list_resources(call: Call) -> dict[str, Any]:
         with authority.store.transaction(write=False) as connection:
             rows = connection.execute("SELECT * FROM authority_workos_resources ORDER BY rowid").fetchall()
-        return page([_shown(row) for row in rows], call.query)
+        return page([*own, *(_shown(row) for row in rows)], call.query)
 
     def create(call: Call) -> dict[str, Any]:
         uri, default = call.body.get("uri"), call.body.get("default", False)
@@ -49,6 +50,8 @@ def resource_routes(api: Api) -> list[Route]:
         return _shown(row)
 
     def delete(call: Call) -> None:
+        if call.path["id"] in {one["id"] for one in own}:
+            raise Refused(409, "resource_in_use", "This resource is the authority's own.")
         with authority.store.transaction() as connection:
             gone = connection.execute("DELETE FROM authority_workos_resources WHERE id = ?", (call.path["id"],))
             if not gone.rowcount:
@@ -75,6 +78,18 @@ def _is_server(uri: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
     except ValueError:
         return False
+
+
+def _own(uri: str) -> dict[str, Any]:
+    """A resource of the authority's own, which is there from the start (POSIX time 0) and stays."""
+    return {
+        "object": "authkit_oauth_resource",
+        "id": derived_id("authkit_oauth_resource", uri),
+        "uri": uri,
+        "default": False,
+        "created_at": stamp(0),
+        "updated_at": stamp(0),
+    }
 
 
 def _shown(row: sqlite3.Row) -> dict[str, Any]:
