@@ -43,6 +43,22 @@ def test_a_revoked_session_is_refused_by_the_shop_at_once(world: World, tenant: 
     people.revoke(session.id)  # as WorkOS: saying it twice is no error
 
 
+def test_what_a_human_granted_is_taken_back_for_good(world: World, tenant: Tenant) -> None:
+    agent, people = world.agent(), People(tenant)
+    world.console()
+    (grant,) = people.grants("user_alice")
+    assert (grant.client_id, grant.name, grant.resource) == ("demo-agent", "Shirt Agent", world.shop)
+    assert grant.consent == claim(agent, "consent_id") and "shop:buy" in grant.scopes
+    people.take_back("user_alice", "demo-agent")
+    refused = agent.call("listMcpShopInventory", {}, refresh=False)
+    assert refused.decision is not None and refused.decision.rule == "standing.session"
+    assert people.grants("user_alice") == ()
+    for question in (lambda: people.take_back("user_alice", "demo-agent"), lambda: people.grants("user_nobody")):
+        with pytest.raises(WorkOSRefused) as unknown:
+            question()
+        assert unknown.value.status == 404
+
+
 def test_a_session_that_nobody_renews_is_not_active_any_more(world: World, tenant: Tenant) -> None:
     world.agent()
     world.clock.ahead = 31 * 24 * 3600

@@ -15,6 +15,7 @@ from .api_key import settle_api_key
 from .audit_exports import export_routes
 from .audit_logs import audit_log_routes
 from .audit_schemas import schema_routes
+from .authorized_applications import application_routes
 from .events import event_routes
 from .oauth_resources import resource_routes
 from .organizations import organization_routes
@@ -30,6 +31,7 @@ def workos_routes(authority: Authority) -> list[Route]:
     api = Api(authority, key)
     groups = (
         user_routes,
+        application_routes,
         resource_routes,
         organization_routes,
         permission_routes,

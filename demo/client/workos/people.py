@@ -10,7 +10,7 @@ from demo.client.workos.tenant import Tenant
 from demo.errors import UsageError
 
 if TYPE_CHECKING:
-    from workos.user_management.models import User, UserSessionsListItem
+    from workos.user_management.models import AuthorizedConnectApplicationListData, User, UserSessionsListItem
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,17 @@ class PersonSession:
     auth_method: str
     created_at: float
     expires_at: float
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A consent that stands: which software acts for the human, with which scopes, at which resource (None: none)."""
+
+    consent: str
+    client_id: str
+    name: str
+    scopes: tuple[str, ...]
+    resource: str | None
 
 
 class People:
@@ -72,6 +83,21 @@ class People:
         )
         return tuple(map(_session, found))
 
+    def grants(self, user_id: str) -> tuple[Grant, ...]:
+        """What the human granted to software and did not take back, newest first; at most 500."""
+        found = self._tenant.every(
+            "WorkOS does not list what this user granted",
+            lambda sdk: sdk.user_management.list_user_authorized_applications(user_id, limit=100),
+        )
+        return tuple(map(_grant, found))
+
+    def take_back(self, user_id: str, client_id: str) -> None:
+        """Take back all that the human granted to this software."""
+        self._tenant.ask(
+            "WorkOS does not take this grant back",
+            lambda sdk: sdk.user_management.delete_user_authorized_application(client_id, user_id),
+        )
+
     def revoke(self, session_id: str) -> None:
         """End a session: its tokens are no longer renewed, and whoever validates live refuses them at once."""
         self._tenant.ask(
@@ -87,6 +113,17 @@ def _person(user: User) -> Person:
         email=safe_text(user.email, one_line=True),
         name=safe_text(name, one_line=True),
         last_sign_in_at=None if user.last_sign_in_at is None else user.last_sign_in_at.timestamp(),
+    )
+
+
+def _grant(one: AuthorizedConnectApplicationListData) -> Grant:
+    about = one.application.to_dict()
+    return Grant(
+        consent=safe_text(one.id, one_line=True),
+        client_id=safe_text(str(about.get("client_id", "")), one_line=True),
+        name=safe_text(str(about.get("name", "")), one_line=True),
+        scopes=tuple(safe_text(scope, one_line=True) for scope in one.granted_scopes),
+        resource=None if one.oauth_resource is None else safe_text(one.oauth_resource, one_line=True),
     )
 
 
