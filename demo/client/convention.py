@@ -11,6 +11,7 @@ _WORKOS_HOSTS = ("authkit.app", "workos.com")
 _WORKOS = "WorkOS agent tokens: act.sub is the delegating human, sub the agent"
 _WORKOS_ALONE = "WorkOS agent tokens: sub is the agent, which acts for itself; no human is in it"
 _WORKOS_ADMIN = "WorkOS impersonation: sub is the human, act.sub the admin who acts as them"
+_CONNECT = "WorkOS Connect: sub is the human, client_id the software, sid the consent; no agent instance is named"
 _AGENT_PROFILE = "ai_agent"
 """What WorkOS says of an agent in `sub_profile`."""
 
@@ -24,6 +25,8 @@ class Parties:
     agent: str
     agent_claim: str
     convention: str
+    consent_claim: str = "consent_id"
+    """Which claim names the consent; where it is `sid`, the token names no session."""
 
 
 def parties(claims: Mapping[str, Any]) -> Parties:
@@ -42,6 +45,8 @@ def parties(claims: Mapping[str, Any]) -> Parties:
         return Parties(subject, "sub", actor, "act.sub", "RFC 8693 section 4.1: sub is the human, act.sub the agent")
     if subject and subject == client:
         return Parties("", "", subject, "sub", "RFC 9068 section 5: sub is the client itself, no human is in it")
+    if subject.startswith("user_") and client and _of_workos(claims):
+        return Parties(subject, "sub", client, "client_id", _CONNECT, consent_claim="sid")
     return Parties(subject, "sub", "", "", "RFC 9068 section 2.2: sub is the human, and no agent is named")
 
 

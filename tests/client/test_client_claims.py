@@ -271,6 +271,15 @@ def test_identifiers_that_say_what_they_are_go_before_the_issuers_habit() -> Non
     assert (who.human, who.agent) == ("user_1", "agent_1")
 
 
+def test_workos_connect_names_the_software_and_the_consent_and_no_instance() -> None:
+    claims = {"iss": "https://shop.authkit.app", "sub": "user_1", "client_id": "client_1", "sid": "app_consent_1"}
+    who = parties(claims)
+    assert (who.human, who.agent, who.agent_claim, who.consent_claim) == ("user_1", "client_1", "client_id", "sid")
+    assert "WorkOS Connect" in who.convention
+    elsewhere = parties(claims | {"iss": "https://own.example"})
+    assert (elsewhere.agent, elsewhere.consent_claim) == ("", "consent_id")
+
+
 def test_an_admin_who_impersonates_a_user_is_no_agent() -> None:
     claims = {"iss": "https://api.workos.com", "sub": "user_1", "act": {"sub": "admin@example.com"}}
     who = parties(claims)
