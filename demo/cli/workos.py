@@ -1,4 +1,4 @@
-"""Commands about the WorkOS environment behind a server: prepare it, keep its key, see what it saw."""
+"""Commands about the WorkOS environment behind a server: prepare it, keep its key, see and take back grants."""
 
 from __future__ import annotations
 
@@ -83,6 +83,36 @@ def events(
         )
     if not found:
         console_for(settings).print(f"Nothing in the last {hours:g} h.", markup=False)
+    return OK
+
+
+@workos.command()
+def grants(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(help="Whose.")],
+    take_back: Annotated[
+        str | None, typer.Option("--take-back", metavar="CLIENT", help="End all that this client was granted.")
+    ] = None,
+) -> int:
+    """Which software acts for a human by which consent; with --take-back the end of it."""
+    settings = settings_of(context)
+    from demo.client.workos import People
+
+    people = People(tenant_for(settings))
+    user = people.find(email).id
+    if take_back is not None:
+        people.take_back(user, take_back)
+    found = people.grants(user)
+    if settings.json:
+        say_json({"schema": 1, "user": user, "taken_back": take_back, "grants": [one.__dict__ for one in found]})
+        return OK
+    for one in found:
+        line = (
+            f"{one.name} ({one.client_id}): {' '.join(one.scopes)}, for {one.resource or 'no resource'}, {one.consent}"
+        )
+        console_for(settings).print(line, markup=False, soft_wrap=True)
+    if not found:
+        console_for(settings).print(f"No software acts for {user}.", markup=False)
     return OK
 
 

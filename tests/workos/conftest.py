@@ -43,9 +43,16 @@ class World:
     def tenant(self, **changes: str) -> Tenant:
         return Tenant(replace(Environment.of_local(self.base, self.state), **changes))
 
-    def agent(self, human: str = "alice@example.com", resource: str | None = None) -> Agent:
-        """An agent that a sample human has deputized for the shop, or for another resource."""
-        agent = Agent(self.base, store=MemoryStore())
+    def agent(
+        self, human: str = "alice@example.com", resource: str | None = None, *, client_id: str | None = "demo-agent"
+    ) -> Agent:
+        """An agent that a sample human has deputized for the shop, or for another resource.
+
+        Args:
+            client_id: which client it is; None for the one that its metadata document makes it.
+        """
+        document = f"{self.base}/client.json" if client_id is None else None
+        agent = Agent(self.base, store=MemoryStore(), client_id=client_id, metadata_url=document)
         _log_in(agent, human, AGENT_SCOPES, resource, Money(6000) if resource is None else None)
         return agent
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from demo.cli import workos
 from demo.client.store import TokenStore
+from demo.client.workos import WorkOSRefused
 from demo.client.workos.environment import KEY_SLOT
 from demo.errors import UsageError
 from demo.settings import Settings
@@ -48,6 +49,18 @@ def test_events_tell_of_a_login(world: World, settings: Settings) -> None:
     (event,) = json.loads(run(settings, "events").stdout)["events"]
     assert (event["event"], event["user"]) == ("session.created", "user_alice")
     assert "session.created" in run(replace(settings, json=False), "events").stdout
+
+
+def test_what_was_granted_is_shown_and_taken_back(world: World, settings: Settings) -> None:
+    agent = world.agent()
+    (grant,) = json.loads(run(settings, "grants", "alice@example.com").stdout)["grants"]
+    assert grant["client_id"] == "demo-agent" and "shop:buy" in grant["scopes"]
+    ended = json.loads(run(settings, "grants", "alice@example.com", "--take-back", "demo-agent").stdout)
+    assert (ended["taken_back"], ended["grants"]) == ("demo-agent", [])
+    assert agent.call("listMcpShopInventory", {}, refresh=False).status == 401
+    assert "No software" in run(replace(settings, json=False), "grants", "alice@example.com").stdout
+    again = run(settings, "grants", "alice@example.com", "--take-back", "demo-agent")
+    assert isinstance(again.exception, WorkOSRefused) and again.exception.status == 404
 
 
 def test_the_key_is_kept_and_not_repeated(world: World, settings: Settings) -> None:

@@ -59,6 +59,14 @@ def test_what_a_human_granted_is_taken_back_for_good(world: World, tenant: Tenan
         assert unknown.value.status == 404
 
 
+def test_a_grant_to_software_that_is_named_by_a_url_is_taken_back_as_well(world: World, tenant: Tenant) -> None:
+    agent, people = world.agent(client_id=None), People(tenant)
+    (grant,) = people.grants("user_alice")
+    assert grant.client_id == f"{world.base}/client.json" == claim(agent, "client_id")
+    people.take_back("user_alice", grant.client_id)
+    assert people.grants("user_alice") == ()
+
+
 def test_a_session_that_nobody_renews_is_not_active_any_more(world: World, tenant: Tenant) -> None:
     world.agent()
     world.clock.ahead = 31 * 24 * 3600

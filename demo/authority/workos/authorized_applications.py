@@ -21,7 +21,7 @@ PATH = "/user_management/users/{id}/authorized_applications"
 
 
 def application_routes(api: Api) -> list[Route]:
-    """List, and take back."""
+    """List, and take back. A client's id may be a URL (client ID metadata documents), slashes and all."""
     authority = api.authority
 
     def listed(call: Call) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def application_routes(api: Api) -> list[Route]:
             for session in ended:
                 revoke_session(connection, session.id, kind="session", by=REVOKED_BY, now=authority.now())
 
-    return [api.route("GET", PATH, listed), api.route("DELETE", f"{PATH}/{{application}}", delete)]
+    return [api.route("GET", PATH, listed), api.route("DELETE", f"{PATH}/{{application:path}}", delete)]
 
 
 def _standing(authority: Authority, connection: sqlite3.Connection, sub: str) -> list[UserSession]:
