@@ -37,7 +37,7 @@ def examine_workos(settings: Settings, environ: Mapping[str, str]) -> list[Findi
     try:
         resource, authority = _named_by(agent)
     except DemoError as error:
-        return [Finding("bad", "AuthKit", f"{error.what} {error.why}".strip(), error.do)]
+        return [Finding("bad", "AuthKit", _told(error), error.do)]
     named = resource.resource if resource is not None else agent.endpoint()
     return [
         _authority(settings, authority),
@@ -91,7 +91,7 @@ def _environment(settings: Settings, environ: Mapping[str, str], named: str) -> 
         )
         return [_resource(tenant := Tenant(environment, timeout=SECONDS), named), _prepared(tenant)]
     except DemoError as error:
-        return [Finding("bad", "WorkOS API", f"{error.what} {error.why}".strip(), error.do)]
+        return [Finding("bad", "WorkOS API", _told(error), error.do)]
 
 
 def _resource(tenant: Tenant, named: str) -> Finding:
@@ -135,3 +135,7 @@ def _token(agent: Agent, named: str) -> Finding:
     shown = ", ".join(audiences) or "nobody"
     fix = f"{_REGISTER}; then demo logout, demo login"
     return Finding("bad", "token", f"its audience is {shown}; {named} refuses it", fix)
+
+
+def _told(error: DemoError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what

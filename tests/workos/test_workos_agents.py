@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from demo.client import Secret
-from demo.client.claims import take_apart, verify_signature
+from demo.client.claims import take_apart
 from demo.client.convention import parties
-from demo.client.fetch import fetch
 from demo.client.workos import AgentIdentity, AuditLog, People, Tenant, WorkOSRefused
 from demo.client.workos.agent_identity import AgentPass
 from tests.workos.conftest import World, claim
@@ -44,11 +43,23 @@ def test_a_pass_names_the_agent_in_sub_and_the_human_in_act(
     assert (who.human_claim, who.agent_claim) == ("act.sub", "sub")
     assert "WorkOS" in who.convention
     assert (jwt.claims["sid"], jwt.claims["aud"]) == (held.session, "client_local")
-    keys = tenant._connection.http(lambda http: fetch(http, "GET", f"{world.base}/oauth2/jwks", server=world.base)).json
-    assert keys is not None and verify_signature(held.access_token, keys)
     told = identity.validate(held.access_token)
     assert told.valid and told.human == "user_alice" and told.until is not None
     assert told.permissions == held.permissions == CEILING
+
+
+def test_the_chain_is_read_by_workos_convention_and_verified(world: World, identity: AgentIdentity) -> None:
+    held = identity.deputize(world.console().access_token)
+    seen = identity.view(held)
+    assert seen.problems == () and "/sso/jwks/client_local" in str(seen.signature)
+    human = next(claim for claim in seen.claims if claim.name == "act.sub")
+    assert human.verified and human.value == "user_alice" and "the human" in human.meaning
+    chain = identity.chain(held, human="alice@example.com", agent="Shirt Agent")
+    assert (chain.human, chain.human_id) == ("alice@example.com", "user_alice")
+    assert (chain.agent, chain.session, chain.scopes) == (held.instance, held.session, CEILING)
+    assert "WorkOS" in chain.convention and "verified against" in chain.source
+    alone = identity.chain(identity.act_alone(), human="alice@example.com", agent="Shirt Agent")
+    assert (alone.human, alone.human_id) == ("", "")
 
 
 def test_an_agent_may_no_more_than_its_human_whatever_its_blueprint_says(world: World, tenant: Tenant) -> None:
@@ -77,8 +88,8 @@ def test_revocation_is_seen_by_asking_and_not_by_the_keys(
     held = identity.deputize(world.console().access_token)
     other = identity.deputize(world.console("grace@example.com").access_token)
     at = identity.revoke(held.session)
-    keys = tenant._connection.http(lambda http: fetch(http, "GET", f"{world.base}/oauth2/jwks", server=world.base)).json
-    assert keys is not None and verify_signature(held.access_token, keys), "the signature is as good as ever"
+    seen = identity.view(held)
+    assert seen.signature is not None and seen.problems == (), "by the keys the token is as good as ever"
     assert why(identity, held) == "session_revoked"
     assert why(identity, other) == ""
     assert identity.revoke(held.session) == at, "said twice it is no later"

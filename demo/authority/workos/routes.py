@@ -17,6 +17,7 @@ from .audit_logs import audit_log_routes
 from .audit_schemas import schema_routes
 from .authorized_applications import application_routes
 from .events import event_routes
+from .key_set import key_routes
 from .oauth_resources import resource_routes
 from .organizations import organization_routes
 from .permissions import permission_routes
@@ -44,4 +45,4 @@ def workos_routes(authority: Authority) -> list[Route]:
         session_routes,
         registration_routes,
     )
-    return [*(route for group in groups for route in group(api)), *export_routes(api, key)]
+    return [*(route for group in groups for route in group(api)), *export_routes(api, key), *key_routes(authority)]

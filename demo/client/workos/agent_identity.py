@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from demo.client.safe_text import safe_text
-from demo.client.workos.refused import WorkOSRefused
+from demo.client.workos.refused import WorkOSRefused, not_workos
 from demo.client.workos.tenant import Tenant
+from demo.evidence import Chain, TokenView
 
 if TYPE_CHECKING:
     from workos.agents.models import AgentToken
@@ -115,6 +116,63 @@ class AgentIdentity:
                     self.blueprint, type="refresh", refresh_token=held.refresh_token
                 ),
             )
+        )
+
+    def view(self, held: AgentPass) -> TokenView:
+        """What the pass says, and what of it holds by the environment's keys (RFC 7517), fetched now.
+
+        That it was revoked the keys do not say: `validate` does.
+        """
+        from demo.client import claims
+
+        environment = self._tenant.environment
+        keys = self._tenant.ask(
+            "WorkOS does not show its keys",
+            lambda sdk: sdk.request_raw(method="get", path=("sso", "jwks", environment.client_id or "unknown")),
+        )
+        return claims.view(
+            held.access_token,
+            issuer=environment.base_url,
+            audience=environment.client_id or None,
+            jwks=keys,
+            jwks_url=self._tenant.sdk.user_management.get_jwks_url(environment.client_id or "unknown"),
+        )
+
+    def chain(self, held: AgentPass, *, human: str, agent: str, action: str | None = None) -> Chain:
+        """The delegation chain in a pass, read by WorkOS's convention.
+
+        Args:
+            human: the human's name as a person should read it; not shown where no human is in the pass.
+            agent: the blueprint's name.
+            action: what was done with it.
+
+        Raises:
+            ServerUnreachable: the pass is not in the form of WorkOS's.
+        """
+        from demo.client import claims
+        from demo.client.convention import parties
+        from demo.client.tokens import number
+
+        jwt, seen = claims.take_apart(held.access_token), self.view(held)
+        if jwt is None:
+            raise not_workos(self._tenant.environment.base_url, "its agent token is no JWT")
+        who = parties(jwt.claims)
+        return Chain(
+            human=safe_text(human, one_line=True) if who.human else "",
+            human_id=safe_text(who.human, one_line=True),
+            agent=safe_text(who.agent, one_line=True),
+            client=safe_text(agent, one_line=True),
+            session=seen.claim("sid") or "",
+            consent="",
+            action=action,
+            token_id=seen.claim("jti") or "",
+            scopes=held.permissions,
+            spending_limit=None,
+            at=number(jwt.claims.get("auth_time")),
+            source=f"token claims, verified against {seen.signature}"
+            if seen.signature
+            else "token claims, not verified",
+            convention=who.convention,
         )
 
     def validate(self, access_token: str) -> Validity:
