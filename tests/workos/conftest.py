@@ -6,15 +6,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from demo.client import Agent, CallOutcome, MemoryStore, SampleHuman, StoredToken
-from demo.client.workos import Environment, Tenant
+from demo.client.workos import AgentIdentity, Environment, Tenant, WorkOSRefused
+from demo.client.workos.agent_pass import AgentPass
 from demo.evidence import Money
 from tests.conftest import serving
 
 AGENT_SCOPES = ("openid", "shop:read", "shop:buy", "orders:read", "audit:read", "offline_access")
+CEILING = ("shop:read", "shop:buy")
 BUY = {"company": "Acme", "mailingAddress": "1 Main St", "tshirtSize": "M"}
 
 
@@ -95,3 +98,19 @@ def world(tmp_path: Path) -> Iterator[World]:
 def tenant(world: World) -> Tenant:
     """The local server's environment, opened with the SDK."""
     return world.tenant()
+
+
+@pytest.fixture
+def identity(tenant: Tenant) -> AgentIdentity:
+    return AgentIdentity.ensure(tenant, name="Shirt Agent", permissions=CEILING)
+
+
+def why(identity: AgentIdentity, held: AgentPass) -> str:
+    told = identity.validate(held.access_token)
+    return "" if told.valid else told.why
+
+
+def refused_with(code: str, status: int, call: Any, *arguments: Any, **named: Any) -> None:
+    with pytest.raises(WorkOSRefused) as refused:
+        call(*arguments, **named)
+    assert (refused.value.status, refused.value.code) == (status, code), refused.value.why

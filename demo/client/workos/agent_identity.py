@@ -7,45 +7,17 @@ not see a revocation, so `validate` asks WorkOS each time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from demo.client.safe_text import safe_text
-from demo.client.workos.refused import WorkOSRefused, not_workos
+from demo.client.workos.agent_pass import AgentPass, Validity, chain, view
+from demo.client.workos.refused import WorkOSRefused
 from demo.client.workos.tenant import Tenant
 from demo.evidence import Chain, TokenView
 
 if TYPE_CHECKING:
     from workos.agents.models import AgentToken
-
-
-@dataclass(frozen=True)
-class AgentPass:
-    """What an agent holds: a token, for so long (seconds), within these permissions, in this session."""
-
-    blueprint: str
-    instance: str
-    session: str
-    permissions: tuple[str, ...]
-    expires_in: int
-    new_instance: bool
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Validity:
-    """What live validation says of a token: valid and whose, or the code of the reason why not.
-
-    `human` is None for an agent that acts for itself; `until` when its session ends, in POSIX seconds.
-    """
-
-    valid: bool
-    why: str = ""
-    human: str | None = None
-    permissions: tuple[str, ...] = ()
-    until: float | None = None
 
 
 class AgentIdentity:
@@ -123,23 +95,16 @@ class AgentIdentity:
 
         That it was revoked the keys do not say: `validate` does.
         """
-        from demo.client import claims
-
         environment = self._tenant.environment
+        client_id = environment.client_id or "unknown"
         keys = self._tenant.ask(
             "WorkOS does not show its keys",
-            lambda sdk: sdk.request_raw(method="get", path=("sso", "jwks", environment.client_id or "unknown")),
+            lambda sdk: sdk.request_raw(method="get", path=("sso", "jwks", client_id)),
         )
-        return claims.view(
-            held.access_token,
-            issuer=environment.base_url,
-            audience=environment.client_id or None,
-            jwks=keys,
-            jwks_url=self._tenant.sdk.user_management.get_jwks_url(environment.client_id or "unknown"),
-        )
+        return view(held, environment, keys, self._tenant.sdk.user_management.get_jwks_url(client_id))
 
     def chain(self, held: AgentPass, *, human: str, agent: str, action: str | None = None) -> Chain:
-        """The delegation chain in a pass, read by WorkOS's convention.
+        """The delegation chain in a pass, verified and read by WorkOS's convention.
 
         Args:
             human: the human's name as a person should read it; not shown where no human is in the pass.
@@ -149,31 +114,7 @@ class AgentIdentity:
         Raises:
             ServerUnreachable: the pass is not in the form of WorkOS's.
         """
-        from demo.client import claims
-        from demo.client.convention import parties
-        from demo.client.tokens import number
-
-        jwt, seen = claims.take_apart(held.access_token), self.view(held)
-        if jwt is None:
-            raise not_workos(self._tenant.environment.base_url, "its agent token is no JWT")
-        who = parties(jwt.claims)
-        return Chain(
-            human=safe_text(human, one_line=True) if who.human else "",
-            human_id=safe_text(who.human, one_line=True),
-            agent=safe_text(who.agent, one_line=True),
-            client=safe_text(agent, one_line=True),
-            session=seen.claim("sid") or "",
-            consent="",
-            action=action,
-            token_id=seen.claim("jti") or "",
-            scopes=held.permissions,
-            spending_limit=None,
-            at=number(jwt.claims.get("auth_time")),
-            source=f"token claims, verified against {seen.signature}"
-            if seen.signature
-            else "token claims, not verified",
-            convention=who.convention,
-        )
+        return chain(held, self.view(held), human=human, agent=agent, action=action)
 
     def validate(self, access_token: str) -> Validity:
         """Ask WorkOS whether the token holds now: its signature, its session, and the human's session behind it."""
