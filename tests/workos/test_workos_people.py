@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from demo.client.workos import People, Tenant, WorkOSRefused
-from demo.errors import UsageError
+from demo import local
+from demo.client.workos import Environment, People, Tenant, WorkOSRefused
+from demo.errors import EnvironmentNotReady, UsageError
+from tests.conftest import serving
 from tests.workos.conftest import World, claim
 
 
@@ -110,3 +114,15 @@ def test_the_key_is_for_its_owner_alone_and_never_on_screen(world: World, tenant
     assert key not in repr(exchange)
     assert exchange.status == 200 and exchange.url.startswith(f"{world.base}/user_management/users")
     assert key not in repr(tenant.environment)
+
+
+def test_the_key_goes_with_the_data_that_it_opens(tmp_path: Path) -> None:
+    with serving(tmp_path / "server.sqlite3") as base:
+        key = Environment.of_local(base, tmp_path).api_key
+    with serving(tmp_path / "server.sqlite3") as base:
+        assert Environment.of_local(base, tmp_path).api_key == key, "a restart keeps it"
+    local.forget(tmp_path)
+    with pytest.raises(EnvironmentNotReady):
+        Environment.of_local(base, tmp_path)
+    with serving(tmp_path / "server.sqlite3") as base:
+        assert Environment.of_local(base, tmp_path).api_key != key
