@@ -158,6 +158,7 @@ def forget(state: Path) -> None:
                 "server.json",
                 "server.port",
                 "server.pid",
+                "workos.json",
             ):
                 (state / name).unlink(missing_ok=True)
     except filelock.Timeout as error:

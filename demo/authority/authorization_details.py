@@ -7,6 +7,7 @@ from typing import Any
 
 from .authority import Authority
 from .errors import InvalidAuthorizationDetailsError
+from .resources import served_resources
 
 SHOP_SPENDING = "shop_spending"
 CURRENCY = "USD"
@@ -37,7 +38,7 @@ def spending_details(authority: Authority, asked: str | None) -> tuple[dict[str,
         raise InvalidAuthorizationDetailsError(f"{SHOP_SPENDING} has type, actions, locations and limit")
     if detail["actions"] != ["buy"]:
         raise InvalidAuthorizationDetailsError("actions is one: buy")
-    shops = [resource for resource in authority.config.resources if resource != authority.account_resource]
+    shops = [resource for resource in served_resources(authority) if resource != authority.account_resource]
     if detail["locations"] not in [[shop] for shop in shops]:
         raise InvalidAuthorizationDetailsError(f"locations is one of: {', '.join(shops)}")
     _check_limit(detail["limit"])

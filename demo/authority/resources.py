@@ -7,6 +7,13 @@ from collections.abc import Sequence
 from .authority import Authority
 from .errors import InvalidTargetError
 from .sessions import Session
+from .workos.oauth_resources import registered
+
+
+def served_resources(authority: Authority) -> tuple[str, ...]:
+    """The resources that tokens may be asked for: the authority's own, and those registered by its WorkOS API."""
+    with authority.store.transaction(write=False) as connection:
+        return (*authority.config.resources, *registered(connection))
 
 
 def requested_resources(authority: Authority, asked: Sequence[str]) -> tuple[str, ...]:
@@ -15,10 +22,10 @@ def requested_resources(authority: Authority, asked: Sequence[str]) -> tuple[str
     Raises:
         InvalidTargetError: one of them is not served here.
     """
+    served = served_resources(authority)
     for resource in asked:
-        if resource not in authority.config.resources:
-            served = ", ".join(authority.config.resources)
-            raise InvalidTargetError(f"no such resource here; there are: {served}")
+        if resource not in served:
+            raise InvalidTargetError(f"no such resource here; there are: {', '.join(served)}")
     return tuple(dict.fromkeys(asked))
 
 

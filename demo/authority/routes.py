@@ -12,6 +12,7 @@ from .oauth import OAuthServer, oauth_routes
 from .pages import page_routes
 from .registration import registration_routes
 from .userinfo import userinfo_routes
+from .workos.routes import workos_routes
 
 
 def create_routes(config: AuthorityConfig) -> list[BaseRoute]:
@@ -25,4 +26,5 @@ def create_routes(config: AuthorityConfig) -> list[BaseRoute]:
         *userinfo_routes(authority),
         *page_routes(server),
         *account_routes(authority),
+        *workos_routes(authority),
     ]

@@ -11,6 +11,7 @@ from typing import Any
 from demo.errors import UsageError
 from demo.settings.client import ClientSettings, read_client
 from demo.settings.tools import ToolMap, read_tools
+from demo.settings.workos import WorkOSSettings, read_workos
 
 APP = "machine-identity-demo"
 
@@ -21,7 +22,8 @@ class Settings:
 
     `server` is None for the local server, which is started when needed. `width` is in columns, None for the
     terminal's own. `state` is the folder that keeps the run, the local server's data and, without a keyring, tokens.
-    `tools` and `client` are tables of demo.toml: what a server calls the shop's verbs, and who the agent is there.
+    `tools`, `client` and `workos` are tables of demo.toml: what a server calls the shop's verbs, who the agent is
+    there, and which WorkOS environment stands behind it.
     """
 
     server: str | None = None
@@ -36,6 +38,7 @@ class Settings:
     port: int = 7327
     tools: ToolMap = field(default_factory=ToolMap)
     client: ClientSettings = field(default_factory=ClientSettings)
+    workos: WorkOSSettings = field(default_factory=WorkOSSettings)
 
     @property
     def local(self) -> bool:
@@ -55,7 +58,7 @@ _TYPES: Mapping[str, type] = {
     "debug": bool,
     "port": int,
 }
-_TABLES = ("tools", "client")
+_TABLES = ("tools", "client", "workos")
 """What stands in demo.toml alone, as a table; neither a flag nor a variable can hold it."""
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
@@ -67,7 +70,7 @@ def settle(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> 
         flags: options given on the command line; None and False mean not given.
         environ: the process environment; `DEMO_SERVER`, `DEMO_STATE` and so on count.
         file: `demo.toml`, which need not exist. `[profiles.NAME]` tables are laid over its top level, and
-            `[profiles.NAME.tools]` and `[profiles.NAME.client]` key by key over `[tools]` and `[client]`.
+            `[profiles.NAME.tools]`, `.client` and `.workos` key by key over `[tools]`, `[client]` and `[workos]`.
 
     Raises:
         UsageError: a value has the wrong type, the file is not TOML, or the profile is unknown.
@@ -108,6 +111,7 @@ def settle(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> 
         settings,
         tools=read_tools(tables.get("tools", {}), f"{file.name}: tools"),
         client=read_client(tables.get("client", {}), f"{file.name}: client"),
+        workos=read_workos(tables.get("workos", {}), f"{file.name}: workos"),
     )
     return replace(settings, state=Path(state).expanduser().resolve() if state else default_state())
 

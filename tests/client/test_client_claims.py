@@ -252,6 +252,7 @@ def test_rfc_8693_names_the_human_in_sub_and_the_agent_in_act() -> None:
         {"iss": "https://x.authkit.app", "sub": "agent_1", "act": {"sub": "user_1"}},
         {"iss": "https://api.workos.com/x", "sub": "client_1", "act": {"sub": "someone"}},
         {"iss": "https://own.example", "sub": "agent_1", "act": {"sub": "user_1"}},
+        {"iss": "https://own.example", "sub": "one", "sub_profile": "ai_agent", "act": {"sub": "two"}},
     ],
 )
 def test_workos_names_the_human_in_act_and_the_agent_in_sub(claims: dict[str, Any]) -> None:
@@ -268,6 +269,37 @@ def test_an_issuer_that_only_looks_like_workos_is_not(issuer: Any) -> None:
 def test_identifiers_that_say_what_they_are_go_before_the_issuers_habit() -> None:
     who = parties({"iss": "https://x.authkit.app", "sub": "user_1", "act": {"sub": "agent_1"}})
     assert (who.human, who.agent) == ("user_1", "agent_1")
+
+
+def test_workos_connect_names_the_software_and_the_consent_and_no_instance() -> None:
+    claims = {"iss": "https://shop.authkit.app", "sub": "user_1", "client_id": "client_1", "sid": "app_consent_1"}
+    who = parties(claims)
+    assert (who.human, who.agent, who.agent_claim, who.consent_claim) == ("user_1", "client_1", "client_id", "sid")
+    assert "WorkOS Connect" in who.convention
+    elsewhere = parties(claims | {"iss": "https://own.example"})
+    assert (elsewhere.agent, elsewhere.consent_claim) == ("", "consent_id")
+
+
+def test_an_admin_who_impersonates_a_user_is_no_agent() -> None:
+    claims = {"iss": "https://api.workos.com", "sub": "user_1", "act": {"sub": "admin@example.com"}}
+    who = parties(claims)
+    assert (who.human, who.agent) == ("user_1", "admin@example.com")
+    assert "impersonation" in who.convention
+    assert "RFC 8693" in parties(claims | {"iss": "https://own.example"}).convention
+
+
+def test_workos_says_of_a_subject_that_it_is_a_user_and_is_believed() -> None:
+    who = parties({"iss": "https://x.authkit.app", "sub": "one", "sub_profile": "user", "act": {"sub": "two"}})
+    assert (who.human, who.agent) == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    "claims", [{"sub": "one", "sub_profile": "ai_agent"}, {"sub": "agent_instance_1", "client_id": "client_1"}]
+)
+def test_a_workos_agent_that_acts_for_itself_has_no_human_in_it(claims: dict[str, Any]) -> None:
+    who = parties(claims)
+    assert (who.human, who.agent, who.agent_claim) == ("", claims["sub"], "sub")
+    assert "WorkOS" in who.convention
 
 
 def test_a_token_of_a_client_for_itself_has_no_human_in_it() -> None:

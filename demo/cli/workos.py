@@ -1,0 +1,171 @@
+"""Commands about the WorkOS environment behind a server: prepare it, keep its key, see and take back grants."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from demo.cli.context import console_for, say_json, settings_of
+from demo.errors import OK, UsageError
+
+if TYPE_CHECKING:
+    from demo.client.workos import Tenant
+    from demo.settings import Settings
+
+workos = typer.Typer(help="The WorkOS environment behind the server.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `demo workos ...`."""
+    app.add_typer(workos, name="workos")
+
+
+@workos.command()
+def prepare(
+    context: typer.Context,
+    resource: Annotated[
+        str | None, typer.Option(help="The server as its RFC 9728 metadata names it; asked of it by default.")
+    ] = None,
+) -> int:
+    """Make what the talk needs and is not there yet: the server as a resource, permissions, the audit log's schema."""
+    settings = settings_of(context)
+    tenant = tenant_for(settings)
+    from demo.client.workos.preparing import prepare as make
+
+    done = make(tenant, resource or _resource(settings))
+    if settings.json:
+        say_json({"schema": 1, "prepared": [one.__dict__ for one in done]})
+        return OK
+    for one in done:
+        console_for(settings).print(f"{'made' if one.made else 'there':<6} {one.what}", markup=False, soft_wrap=True)
+    return OK
+
+
+@workos.command()
+def key(context: typer.Context) -> int:
+    """Keep the API key in the keyring: typed in unseen, or read from stdin."""
+    settings = settings_of(context)
+    given = typer.prompt("API key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    if not given.strip().startswith("sk_"):
+        raise UsageError(
+            "this is no WorkOS API key", why="they begin with sk_", do="copy it from the dashboard: API Keys"
+        )
+    from demo.client.store import TokenStore
+    from demo.client.workos.environment import keep_key
+
+    store = TokenStore.open(settings.state, server=settings.workos.base_url)
+    keep_key(store, given, base_url=settings.workos.base_url)
+    console_for(settings).print(store.notice or "The key is kept.", markup=False)
+    return OK
+
+
+@workos.command()
+def events(
+    context: typer.Context,
+    hours: Annotated[float, typer.Option(help="How far to look back.", min=0.01, max=720)] = 1.0,
+) -> int:
+    """What WorkOS saw happen: sessions and agents, oldest first."""
+    import time
+
+    settings = settings_of(context)
+    from demo.client.workos import AuditLog
+
+    found = AuditLog(tenant_for(settings), where="").happenings(since=time.time() - 3600 * hours)
+    if settings.json:
+        say_json({"schema": 1, "events": [one.__dict__ for one in found]})
+        return OK
+    for one in found:
+        when = time.strftime("%H:%M:%S", time.localtime(one.at))
+        console_for(settings).print(
+            f"{when}  {one.event:<32} {one.about}  {one.user or ''}", markup=False, soft_wrap=True
+        )
+    if not found:
+        console_for(settings).print(f"Nothing in the last {hours:g} h.", markup=False)
+    return OK
+
+
+@workos.command()
+def grants(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(help="Whose.")],
+    take_back: Annotated[
+        str | None, typer.Option("--take-back", metavar="CLIENT", help="End all that this client was granted.")
+    ] = None,
+) -> int:
+    """Which software acts for a human by which consent; with --take-back the end of it."""
+    settings = settings_of(context)
+    from demo.client.workos import People
+
+    people = People(tenant_for(settings))
+    user = people.find(email).id
+    if take_back is not None:
+        people.take_back(user, take_back)
+    found = people.grants(user)
+    if settings.json:
+        say_json({"schema": 1, "user": user, "taken_back": take_back, "grants": [one.__dict__ for one in found]})
+        return OK
+    for one in found:
+        line = (
+            f"{one.name} ({one.client_id}): {' '.join(one.scopes)}, for {one.resource or 'no resource'}, {one.consent}"
+        )
+        console_for(settings).print(line, markup=False, soft_wrap=True)
+    if not found:
+        console_for(settings).print(f"No software acts for {user}.", markup=False)
+    return OK
+
+
+def tenant_for(settings: Settings) -> Tenant:
+    """The environment that these settings mean: the account's of `[workos]`, else the local server's.
+
+    Raises:
+        EnvironmentNotReady: there is no key.
+        UsageError: a server is named and no `[workos]` table says what stands behind it.
+    """
+    import os
+
+    from demo.client.store import TokenStore
+    from demo.client.workos import Environment, Tenant
+
+    told = settings.workos
+    if told.used:
+        store = TokenStore.open(settings.state, server=told.base_url)
+        environment = Environment.of_account(
+            os.environ,
+            store,
+            client_id=told.client_id or "",
+            organization_id=told.organization_id or "",
+            base_url=told.base_url,
+            key_variable=told.api_key_env,
+        )
+        return Tenant(environment)
+    if settings.server is not None:
+        raise UsageError(
+            f"nothing says that WorkOS stands behind {settings.server}",
+            do='add a [workos] table with authkit = "https://NAME.authkit.app" to demo.toml',
+        )
+    from demo import local
+
+    server, note = local.ensure(settings.state, port=settings.port)
+    if note:
+        sys.stderr.write(f"{note}\n")
+    return Tenant(Environment.of_local(server.base_url, settings.state))
+
+
+def _resource(settings: Settings) -> str:
+    """The server's own name for itself (RFC 9728 `resource`)."""
+    from demo.client.agent import Agent
+    from demo.client.store import MemoryStore
+
+    base = settings.server
+    if base is None:
+        from demo import local
+
+        base = local.ensure(settings.state, port=settings.port)[0].base_url
+    agent = Agent(base, store=MemoryStore())
+    challenge = agent.tools(token="none").challenge
+    found = None if challenge is None else agent.discover(challenge)
+    if found is None or found.resource is None:
+        raise UsageError("the server does not say what it is called", do="name it with --resource URL")
+    return found.resource.resource

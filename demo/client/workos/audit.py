@@ -1,0 +1,152 @@
+"""Orders told to WorkOS's audit log (who, through whom, by which consent), and the events WorkOS tells by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from demo.client.safe_text import safe_text
+from demo.client.workos.tenant import Tenant
+from demo.errors import UsageError
+from demo.evidence import Decision
+
+if TYPE_CHECKING:
+    from workos import SyncPage
+    from workos.audit_logs.models import AuditLogEvent
+
+ORDER_PLACED = "shop.order.placed"
+TARGETS = ("order", "agent", "consent")
+EVENTS = (
+    "session.created",
+    "session.revoked",
+    "agent.blueprint.created",
+    "agent.instance.created",
+    "agent.instance.session.created",
+    "agent.instance.session.revoked",
+    "agent.registration.revoked",
+)
+"""The events of the audit beat."""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event that WorkOS told. `at` in POSIX seconds; `about` the id of what it happened to, empty if it has none;
+    `user` the human it concerns, None where it names none."""
+
+    id: str
+    event: str
+    at: float
+    about: str
+    user: str | None
+
+
+class AuditLog:
+    """The audit log of one environment.
+
+    Args:
+        where: the `location` of every event told: the shop's own host, since it is the shop that tells them.
+    """
+
+    def __init__(self, tenant: Tenant, *, where: str) -> None:
+        self._tenant = tenant
+        self._where = where
+
+    def tell_order(self, decision: Decision) -> None:
+        """Tell of an order: the human is the actor, the order, the agent and the consent are its targets.
+
+        The decision's audit id is the idempotency key: told twice, it is on record once.
+
+        Raises:
+            UsageError: the decision placed no order.
+            WorkOSRefused: WorkOS does not take it, e.g. because the action has no schema (`prepare` makes it).
+        """
+        event = order_event(decision, where=self._where)
+        organization = self._tenant.organization_id
+        self._tenant.ask(
+            "WorkOS does not take this order into its audit log",
+            lambda sdk: sdk.audit_logs.create_event(
+                organization_id=organization, event=event, idempotency_key=decision.audit_id
+            ),
+        )
+
+    def export(self, since: float, until: float, *, actions: Sequence[str] = (ORDER_PLACED,)) -> str:
+        """The link to a CSV file of what was told from `since` to `until` (POSIX seconds); empty until it is ready."""
+        organization = self._tenant.organization_id
+        made = self._tenant.ask(
+            "WorkOS does not export its audit log",
+            lambda sdk: sdk.audit_logs.create_export(
+                organization_id=organization,
+                range_start=datetime.fromtimestamp(since, UTC),
+                range_end=datetime.fromtimestamp(until, UTC),
+                actions=list(actions),
+            ),
+        )
+        now = self._tenant.ask("WorkOS does not show this export", lambda sdk: sdk.audit_logs.get_export(made.id))
+        return now.url or ""
+
+    def happenings(self, events: Sequence[str] = EVENTS, *, since: float | None = None) -> tuple[Happening, ...]:
+        """What WorkOS saw happen, oldest first; at most 500.
+
+        Args:
+            since: POSIX seconds; None for as long as WorkOS keeps events.
+        """
+        start = None if since is None else datetime.fromtimestamp(since, UTC)
+        found = self._tenant.every(
+            "WorkOS does not list events",
+            # The SDK types this page by a union that its own pager's bound does not know.
+            lambda sdk: cast(
+                "SyncPage[Any]", sdk.events.list_events(events=list(events), range_start=start, limit=100)
+            ),
+        )
+        return tuple(_happening(one.to_dict()) for one in found)
+
+
+def order_event(decision: Decision, *, where: str) -> AuditLogEvent:
+    """An order as WorkOS's audit log takes it.
+
+    Raises:
+        UsageError: the decision placed no order.
+    """
+    from workos.audit_logs.models import AuditLogEvent, AuditLogEventActor, AuditLogEventContext, AuditLogEventTarget
+
+    if decision.order_id is None:
+        raise UsageError("this decision placed no order", do="tell only those with an order_id")
+    named = {"agent": decision.agent, "consent": decision.consent}
+    targets = [AuditLogEventTarget(id=decision.order_id, type="order")]
+    targets += [AuditLogEventTarget(id=id, type=kind) for kind, id in named.items() if id is not None]
+    # Whoever bought at the open door is nobody, and the record has to say so.
+    actor = AuditLogEventActor(id="anonymous", type="anonymous")
+    if decision.user is not None:
+        actor = AuditLogEventActor(id=decision.user, type="user", name=decision.username)
+    facts = {
+        "audit_id": decision.audit_id,
+        "client_id": decision.client,
+        "session": decision.session,
+        "token_id": decision.token_id,
+        "door": decision.door,
+        "rule": decision.rule,
+    }
+    return AuditLogEvent(
+        action=ORDER_PLACED,
+        occurred_at=datetime.fromtimestamp(decision.at, UTC),
+        actor=actor,
+        targets=targets,
+        context=AuditLogEventContext(location=where),
+        metadata={name: value for name, value in facts.items() if value is not None},
+    )
+
+
+def _happening(told: dict[str, Any]) -> Happening:
+    data = told.get("data")
+    data = data if isinstance(data, dict) else {}
+    about = data.get("id") or data.get("agent_registration_id") or ""
+    user = data.get("user_id")
+    return Happening(
+        id=safe_text(str(told.get("id", "")), one_line=True),
+        event=safe_text(str(told.get("event", "")), one_line=True),
+        at=datetime.fromisoformat(str(told["created_at"])).timestamp(),
+        about=safe_text(str(about), one_line=True),
+        user=safe_text(user, one_line=True) if isinstance(user, str) else None,
+    )

@@ -1,0 +1,125 @@
+"""What an environment must have before the talk: the server as a resource, the scopes as permissions, the audit
+schema. Asked twice it changes nothing the second time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from demo.client.safe_text import safe_text
+from demo.client.workos.audit import ORDER_PLACED, TARGETS
+from demo.client.workos.refused import WorkOSRefused
+from demo.client.workos.tenant import Tenant
+
+T = TypeVar("T")
+
+SCOPES: Mapping[str, str] = {
+    "shop:read": "See what the shop has",
+    "orders:read": "See one's orders, with their addresses",
+    "shop:buy": "Buy, within the limit that was set",
+    "user:read": "Read one's profile at the shop",
+    "demo:mode": "Switch the demo's mode for oneself",
+    "audit:read": "Read the audit trail of what was done for one",
+}
+"""The shop's scopes (docs/wire.md) as permissions."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One thing an environment needs. `made` is True where it was not there before."""
+
+    what: str
+    made: bool
+
+
+def prepare(tenant: Tenant, server: str) -> tuple[Prepared, ...]:
+    """See that the environment has all that the talk needs.
+
+    Args:
+        server: the MCP server's URL, exactly as its RFC 9728 metadata names it in `resource`.
+
+    Raises:
+        WorkOSRefused, ServerUnreachable: as each says; what was made before stays.
+    """
+    done = [Prepared(f"resource {server}", _resource(tenant, server))]
+    known = permissions(tenant)
+    for slug, name in SCOPES.items():
+        if slug not in known:
+            _make_permission(tenant, slug, name)
+        done.append(Prepared(f"permission {slug}", slug not in known))
+    made = ORDER_PLACED not in audit_actions(tenant)
+    if made:
+        _make_schema(tenant)
+    return (*done, Prepared(f"audit log schema {ORDER_PLACED}", made))
+
+
+def resources(tenant: Tenant) -> tuple[str, ...]:
+    """The servers that AuthKit puts into `aud` (RFC 8707), by URL."""
+    found = tenant.every(
+        "WorkOS does not list MCP resource indicators",
+        lambda sdk: sdk.user_management.list_authkit_oauth_resources(limit=100),
+    )
+    return tuple(safe_text(one.uri, one_line=True) for one in found)
+
+
+def permissions(tenant: Tenant) -> frozenset[str]:
+    """The slugs of the environment's permissions."""
+    found = tenant.every(
+        "WorkOS does not list permissions",
+        lambda sdk: sdk.authorization.list_permissions(limit=100),
+    )
+    return frozenset(one.slug for one in found)
+
+
+def audit_actions(tenant: Tenant) -> frozenset[str]:
+    """The actions that the audit log has a schema for."""
+    found = tenant.every(
+        "WorkOS does not list audit log actions",
+        lambda sdk: sdk.audit_logs.list_actions(limit=100),
+    )
+    return frozenset(one.name for one in found)
+
+
+def _resource(tenant: Tenant, server: str) -> bool:
+    if server in resources(tenant):
+        return False
+    return _unless_there(
+        422,
+        lambda: tenant.ask(
+            f"WorkOS does not take {server} as an MCP resource indicator",
+            lambda sdk: sdk.user_management.create_authkit_oauth_resource(uri=server),
+        ),
+        "already exists",
+    )
+
+
+def _make_permission(tenant: Tenant, slug: str, name: str) -> None:
+    _unless_there(
+        409,
+        lambda: tenant.ask(
+            f"WorkOS does not make the permission {slug}",
+            lambda sdk: sdk.authorization.create_permission(slug=slug, name=name),
+        ),
+    )
+
+
+def _make_schema(tenant: Tenant) -> None:
+    from workos.audit_logs.models import AuditLogSchemaTargetInput
+
+    targets = [AuditLogSchemaTargetInput(type=kind) for kind in TARGETS]
+    tenant.ask(
+        f"WorkOS does not take a schema for {ORDER_PLACED}",
+        lambda sdk: sdk.audit_logs.create_schema(ORDER_PLACED, targets=targets),
+    )
+
+
+def _unless_there(status: int, make: Callable[[], T], words: str = "") -> bool:
+    """Whether it was made; False where somebody else was faster."""
+    try:
+        make()
+    except WorkOSRefused as refused:
+        if refused.status != status or words not in refused.why:
+            raise
+        return False
+    return True

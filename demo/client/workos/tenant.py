@@ -1,0 +1,124 @@
+"""An environment of WorkOS, opened with the SDK: every call recorded, and its refusals in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from demo.client.connection import Connection
+from demo.client.refusal import overloaded
+from demo.client.safe_text import safe_text
+from demo.client.wire import Recorder
+from demo.client.workos.environment import Environment
+from demo.client.workos.refused import WorkOSRefused, not_workos
+from demo.errors import EnvironmentNotReady
+
+if TYPE_CHECKING:
+    from workos import SyncPage, WorkOSClient
+    from workos._types import Deserializable
+
+T = TypeVar("T")
+Listed = TypeVar("Listed", bound="Deserializable")
+SECONDS = 10.0
+MOST = 500
+"""Things of a list that are read at most, and a hundred a page."""
+
+
+class Tenant:
+    """One environment. `sdk` is WorkOS's own client; `ask` puts a question to it.
+
+    Args:
+        environment: which, and by which key.
+        timeout: seconds for one exchange.
+    """
+
+    def __init__(self, environment: Environment, *, timeout: float = SECONDS) -> None:
+        self.environment = environment
+        self._connection = Connection(environment.base_url, timeout)
+        self._connection.recorder.guard(environment.api_key)
+
+    @property
+    def recorder(self) -> Recorder:
+        """What was on the wire."""
+        return self._connection.recorder
+
+    @cached_property
+    def sdk(self) -> WorkOSClient:
+        """The SDK's client.
+
+        Raises:
+            EnvironmentNotReady: the SDK is not installed.
+        """
+        from demo.client.workos.backend import RecordedBackend
+
+        try:
+            from workos import WorkOSClient
+        except ImportError as error:
+            raise EnvironmentNotReady(
+                "WorkOS's SDK is not installed", why=str(error), do="install this project's requirements again"
+            ) from None
+        return WorkOSClient(
+            api_key=self.environment.api_key,
+            client_id=self.environment.client_id or "unknown",
+            base_url=self.environment.base_url,
+            max_retries=0,
+            http_client=RecordedBackend(self._connection),
+        )
+
+    def ask(self, what: str, question: Callable[[WorkOSClient], T]) -> T:
+        """What the SDK answers.
+
+        Args:
+            what: what is refused, if it is: one sentence without a full stop.
+
+        Raises:
+            WorkOSRefused: WorkOS says no.
+            ServerUnreachable: it does not answer, or not as WorkOS does.
+        """
+        sdk = self.sdk
+        from workos._errors import APIError, RateLimitExceededError, WorkOSError
+
+        try:
+            return question(sdk)
+        except APIError as error:
+            status = error.status_code or 0
+            if status >= 500:
+                raise overloaded(self.environment.base_url, status, safe_text(error.message, one_line=True)) from None
+            if error.response_json is None:
+                raise not_workos(self.environment.base_url, f"HTTP {status}, and no JSON") from None
+            raise WorkOSRefused(
+                what,
+                status=status,
+                code=error.code or error.error or "",
+                message=error.message,
+                retry_after=error.retry_after if isinstance(error, RateLimitExceededError) else None,
+            ) from None
+        except (WorkOSError, ValueError, TypeError, AttributeError) as error:
+            # What the SDK's models cannot read (no JSON, another shape) is no answer of WorkOS's.
+            raise not_workos(self.environment.base_url, str(error)) from None
+
+    def every(self, what: str, question: Callable[[WorkOSClient], SyncPage[Listed]]) -> list[Listed]:
+        """What a list holds, page after page, at most `MOST`; otherwise as `ask`."""
+        return self.ask(what, lambda sdk: list(islice(question(sdk).auto_paging_iter(), MOST)))
+
+    @cached_property
+    def organization_id(self) -> str:
+        """The organization that is meant: the one named, else the only one there is.
+
+        Raises:
+            EnvironmentNotReady: there is none, or there are several and none was named.
+        """
+        if self.environment.organization_id:
+            return self.environment.organization_id
+        found = self.ask(
+            "WorkOS does not list organizations", lambda sdk: sdk.organizations.list_organizations(limit=2)
+        )
+        if len(found.data) != 1:
+            raise EnvironmentNotReady(
+                "which organization is meant is not clear",
+                why="there is none" if not found.data else "there are several",
+                do="create one in the WorkOS dashboard" if not found.data else "name it: workos.organization_id",
+            )
+        return found.data[0].id

@@ -1,0 +1,20 @@
+"""What `demo doctor` looks at beside the machine and the server: WorkOS behind it, and keys that git would commit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from demo.doctor import Finding
+    from demo.settings import Settings
+
+
+def further(settings: Settings) -> list[Finding]:
+    """One finding for each thing looked at; none of WorkOS where it is not used."""
+    from demo.preflight.keys_in_files import examine_files
+    from demo.preflight.workos import examine_workos
+
+    named = {settings.workos.api_key_env, settings.client.secret_env or ""} - {""}
+    return [*examine_workos(settings, os.environ), examine_files(Path(), os.environ, named)]

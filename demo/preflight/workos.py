@@ -1,0 +1,141 @@
+"""WorkOS behind a server: the key, the AuthKit domain, and what AuthKit must know before its tokens name the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from demo.doctor import Finding
+from demo.errors import DemoError
+from demo.settings import Settings
+
+if TYPE_CHECKING:
+    from demo.client.agent import Agent
+    from demo.client.workos import Tenant
+    from demo.evidence import AuthorityMetadata, ResourceMetadata
+
+SECONDS = 10.0
+_REGISTER = "demo workos prepare; or add it in the dashboard: Connect, Configuration, MCP resource indicators"
+
+
+def examine_workos(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
+    """One finding each: the API key, the authority that the server names, the resource, permissions, the token held.
+
+    Nothing is changed. Empty where no `[workos]` table is in demo.toml.
+    """
+    if not settings.workos.used:
+        return []
+    from demo.client.agent import Agent
+    from demo.client.store import TokenStore
+
+    server = settings.server
+    if server is None:
+        return [
+            Finding("bad", "WorkOS", "no server is named", "set server = the deployed shop's /mcp URL in demo.toml")
+        ]
+    agent = Agent(server, store=TokenStore.open(settings.state, server=server), timeout=SECONDS)
+    try:
+        resource, authority = _named_by(agent)
+    except DemoError as error:
+        return [Finding("bad", "AuthKit", _told(error), error.do)]
+    named = resource.resource if resource is not None else agent.endpoint()
+    return [
+        _authority(settings, authority),
+        *_environment(settings, environ, named),
+        _token(agent, named),
+    ]
+
+
+def _named_by(agent: Agent) -> tuple[ResourceMetadata | None, AuthorityMetadata]:
+    """What the server says of itself without a token, and the authority that it sends one to."""
+    challenge = agent.tools(token="none").challenge
+    found = None if challenge is None else agent.discover(challenge)
+    if found is None or found.authority is None:
+        raise DemoError("the server names no authority", do="deploy the shop's protected door (demo deploy)")
+    return found.resource, found.authority
+
+
+def _authority(settings: Settings, authority: AuthorityMetadata) -> Finding:
+    wanted = settings.workos.authkit
+    if authority.issuer.rstrip("/") != wanted:
+        return Finding(
+            "bad",
+            "AuthKit",
+            f"the server trusts {authority.issuer}, demo.toml says {wanted}",
+            "set the authority's URL of the deployed shop to your AuthKit domain, or mend workos.authkit",
+        )
+    ways = {
+        "a client ID metadata document": authority.client_id_metadata_documents,
+        "dynamic registration": authority.registration_endpoint is not None,
+    }
+    if not any(ways.values()) and settings.client.id is None:
+        fix = "dashboard: Connect, Configuration, turn on CIMD or DCR; or name your Connect application in [client] id"
+        return Finding("bad", "AuthKit", f"{authority.issuer} lets no client make itself known", fix)
+    by = next((way for way, there in ways.items() if there), "the client named in demo.toml")
+    return Finding("ok", "AuthKit", f"{authority.issuer}, clients by {by}")
+
+
+def _environment(settings: Settings, environ: Mapping[str, str], named: str) -> list[Finding]:
+    from demo.client.store import TokenStore
+    from demo.client.workos import Environment, Tenant
+
+    workos = settings.workos
+    try:
+        environment = Environment.of_account(
+            environ,
+            TokenStore.open(settings.state, server=workos.base_url),
+            client_id=workos.client_id or "",
+            organization_id=workos.organization_id or "",
+            base_url=workos.base_url,
+            key_variable=workos.api_key_env,
+        )
+        return [_resource(tenant := Tenant(environment, timeout=SECONDS), named), _prepared(tenant)]
+    except DemoError as error:
+        return [Finding("bad", "WorkOS API", _told(error), error.do)]
+
+
+def _resource(tenant: Tenant, named: str) -> Finding:
+    from demo.client.workos.preparing import resources
+
+    known = resources(tenant)
+    if named in known:
+        return Finding("ok", "audience", f"AuthKit puts {named} into aud")
+    near = next((one for one in known if one.rstrip("/") == named.rstrip("/")), None)
+    detail = f"AuthKit knows {near}, not {named}" if near else f"AuthKit does not know {named}: it is not put into aud"
+    return Finding("bad", "audience", detail, _REGISTER)
+
+
+def _prepared(tenant: Tenant) -> Finding:
+    from demo.client.workos.audit import ORDER_PLACED
+    from demo.client.workos.preparing import SCOPES, audit_actions, permissions
+
+    missing = [f"permission {slug}" for slug in SCOPES if slug not in permissions(tenant)]
+    if ORDER_PLACED not in audit_actions(tenant):
+        missing.append(f"audit log schema {ORDER_PLACED}")
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        return Finding("warn", "WorkOS API", f"{missing[0]}{more} missing", "demo workos prepare")
+    return Finding("ok", "WorkOS API", "permissions and the audit log's schema are there")
+
+
+def _token(agent: Agent, named: str) -> Finding:
+    """Whether the token held is for this server: one with another audience is refused there, and must be."""
+    from demo.client.claims import take_apart
+
+    held = agent.stored()
+    jwt = None if held is None else take_apart(held.access_token)
+    if held is None:
+        return Finding("skip", "token", "nobody has logged in yet: demo login")
+    if jwt is None:
+        return Finding("warn", "token", "it is opaque: the shop takes signed ones only", "demo logout, then demo login")
+    told = jwt.claims.get("aud")
+    audiences = [one for one in (told if isinstance(told, list) else [told]) if isinstance(one, str)]
+    if named in audiences:
+        return Finding("ok", "token", f"its audience is {named}")
+    shown = ", ".join(audiences) or "nobody"
+    fix = f"{_REGISTER}; then demo logout, demo login"
+    return Finding("bad", "token", f"its audience is {shown}; {named} refuses it", fix)
+
+
+def _told(error: DemoError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what
