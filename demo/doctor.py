@@ -42,7 +42,9 @@ def examine(settings: Settings) -> list[Finding]:
         findings += [Finding("skip", name, "the server was not reached") for name in ("clock", "authority")]
     else:
         findings += _wire(settings, base)
-    return findings
+    from demo.preflight import further  # it needs this module's Finding
+
+    return findings + further(settings)
 
 
 def _python() -> Finding:
