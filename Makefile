@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: talk test dry-run conformance peers lint bench picture lock clean
+.PHONY: talk test dry-run conformance peers worker lint bench picture lock clean
 
 talk: $(VENV)/run.stamp
 	$(BIN)/demo run --pace brisk
@@ -27,6 +27,11 @@ conformance: $(VENV)/dev.stamp
 # Strangers' MCP clients at the protected door, and through the bridge; needs npm, too.
 peers: $(VENV)/dev.stamp
 	DEMO_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/peers -m peers -n 2
+
+# The shop for Cloudflare Workers: form, types, a bundle, and its tests in workerd; needs npm, and no account.
+worker:
+	cd worker && npm ci --loglevel=error && npm run -s format:check && npm run -s typecheck
+	cd worker && CI=1 WRANGLER_SEND_METRICS=false npm run -s bundle && CI=1 WRANGLER_SEND_METRICS=false npm test
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
