@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo import resources
 from demo.errors import EnvironmentNotReady
 
 START_SECONDS = 20.0
@@ -140,7 +141,7 @@ def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
 
 
 def forget(state: Path) -> None:
-    """Delete the stopped server's data: orders, consents, sessions, limits, its audit trail and its port.
+    """Delete the stopped server's data: orders, consents, sessions, limits, audit trail, further resources, port.
 
     Raises:
         EnvironmentNotReady: a server of this state runs; its data is not pulled away from under it.
@@ -158,6 +159,7 @@ def forget(state: Path) -> None:
                 "server.json",
                 "server.port",
                 "server.pid",
+                resources.FILE,
             ):
                 (state / name).unlink(missing_ok=True)
     except filelock.Timeout as error:

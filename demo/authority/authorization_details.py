@@ -37,7 +37,7 @@ def spending_details(authority: Authority, asked: str | None) -> tuple[dict[str,
         raise InvalidAuthorizationDetailsError(f"{SHOP_SPENDING} has type, actions, locations and limit")
     if detail["actions"] != ["buy"]:
         raise InvalidAuthorizationDetailsError("actions is one: buy")
-    shops = [resource for resource in authority.config.resources if resource != authority.account_resource]
+    shops = [resource for resource in authority.resources if resource != authority.account_resource]
     if detail["locations"] not in [[shop] for shop in shops]:
         raise InvalidAuthorizationDetailsError(f"locations is one of: {', '.join(shops)}")
     _check_limit(detail["limit"])

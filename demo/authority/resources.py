@@ -15,10 +15,10 @@ def requested_resources(authority: Authority, asked: Sequence[str]) -> tuple[str
     Raises:
         InvalidTargetError: one of them is not served here.
     """
+    served = authority.resources
     for resource in asked:
-        if resource not in authority.config.resources:
-            served = ", ".join(authority.config.resources)
-            raise InvalidTargetError(f"no such resource here; there are: {served}")
+        if resource not in served:
+            raise InvalidTargetError(f"no such resource here; there are: {', '.join(served)}")
     return tuple(dict.fromkeys(asked))
 
 
