@@ -14,6 +14,8 @@ FILE: Final = "wrangler.jsonc"
 EXAMPLE: Final = ".dev.vars.example"
 AUTHORITY: Final = "AUTHORITY"
 """The variable that names the issuer whose tokens the Worker takes (RFC 8414)."""
+INTROSPECTION: Final = ("INTROSPECTION_CLIENT_ID", "INTROSPECTION_CLIENT_SECRET")
+"""The secrets with which the Worker asks its authority about a token (RFC 7662)."""
 
 _NAMED: Final = {
     "kv_namespaces": ("KV namespace", "binding"),

@@ -120,3 +120,8 @@ def _last_words(log: Path) -> str:
 def local_variables(issuer: str) -> dict[str, str]:
     """What makes the local authority the Worker's."""
     return {blueprint.AUTHORITY: issuer}
+
+
+def local_secrets(credentials: tuple[str, str]) -> dict[str, str]:
+    """What lets the Worker ask the local authority about a token (RFC 7662): client id and secret, as secrets."""
+    return dict(zip(blueprint.INTROSPECTION, credentials, strict=True))
