@@ -21,6 +21,8 @@ from pathlib import Path
 from demo import resources
 from demo.errors import EnvironmentNotReady
 
+WORKER = "worker"
+"""The folder in the state folder where the Worker that runs on this machine keeps its own."""
 START_SECONDS = 20.0
 STOP_SECONDS = 6.0
 Waiting = Callable[[str, float], None]
@@ -162,6 +164,7 @@ def forget(state: Path) -> None:
                 resources.FILE,
             ):
                 (state / name).unlink(missing_ok=True)
+            shutil.rmtree(state / WORKER, ignore_errors=True)
     except filelock.Timeout as error:
         raise EnvironmentNotReady("a local server of this state still runs", do="stop it with: demo stop") from error
 

@@ -42,7 +42,7 @@ def deploy(
     `wrangler secret` and nowhere else.
     """
     settings = settings_of(context)
-    from demo.deploy import blueprint, tools, wrangler
+    from demo.deploy import blueprint, record, tools, wrangler
 
     folder = (worker or tools.default_worker()).resolve()
     plan = blueprint.read(folder)
@@ -69,6 +69,7 @@ def deploy(
     missing = _store_secrets(built, plan, waiting, asks=not yes and not settings.json)
     variables = {blueprint.AUTHORITY: dict(plan.variables)[blueprint.AUTHORITY]} if authority is not None else {}
     online = wrangler.deploy(built, variables, waiting)
+    record.remember(settings.state, record.Record(online.url, str(folder), variables))
     return _report(console, settings, {**told, "missing_secrets": missing}, online.url, online.version, waiting)
 
 

@@ -118,6 +118,15 @@ def end(process: subprocess.Popen[str]) -> None:
                 return
 
 
+def end_group(leader: int) -> None:
+    """End a group of processes that an earlier process of ours started; `leader` is its first one."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, sign)
+        if not _group_lives(leader):
+            return
+
+
 def _group_lives(group: int) -> bool:
     """Whether anything of the process group is left: what a program started may outlive it."""
     if not hasattr(os, "killpg"):

@@ -78,8 +78,10 @@ def running(
         *(part for name, value in variables.items() for part in ("--var", f"{name}:{value}")),
     )
     log, base_url = state / "worker.log", f"http://127.0.0.1:{port}"
+    _end_leftover(state)
     try:
         with process.running(command, folder=tools.worker, environment=tools.environment(), log=log) as started:
+            (state / "pid").write_text(str(started.pid), "utf-8")
             deadline = time.monotonic() + START_SECONDS
             while not _answers(base_url):
                 left = deadline - time.monotonic()
@@ -93,6 +95,19 @@ def running(
         raise EnvironmentNotReady("the Worker does not start", why=error.strerror or str(error)) from error
     finally:
         given.unlink(missing_ok=True)
+        (state / "pid").unlink(missing_ok=True)
+
+
+def _end_leftover(state: Path) -> None:
+    """End the Worker that a killed demo left behind: two of them must not write to the same objects.
+
+    Its pid may be somebody else's by now, so what runs under it is looked at: only on Linux can that be told here.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((state / "pid").read_text("utf-8"))
+        command = Path(f"/proc/{pid}/cmdline").read_text("utf-8", errors="replace").split("\0")
+        if str(state / "objects") in command and "dev" in command:
+            process.end_group(pid)
 
 
 def _write_private(file: Path, text: str) -> None:

@@ -43,6 +43,18 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def installed() -> tools.Tools:
+    """What runs the Worker, installed once for a lock file."""
+    try:
+        return tools.install(WORKER)
+    except EnvironmentNotReady as missing:
+        why = f"{missing.what}: {missing.why}"
+        if REQUIRED:
+            pytest.fail(f"{why}, and DEMO_REQUIRE_NODE=1")
+        pytest.skip(why)
+
+
 @pytest.fixture(scope="session", params=["local", pytest.param("worker", marks=pytest.mark.worker)])
 def shop(request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A shop under test. It lives as long as all tests: each test brings agents and consents of its own."""
@@ -55,13 +67,9 @@ def shop(request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytes
     resources.add(issuer.state, f"{base}/mcp")
     known = resources.credentials(issuer.state)
     assert known is not None
-    try:
-        installed = tools.install(WORKER)
-    except EnvironmentNotReady as missing:
-        _cannot(missing)
     with (
         workerd.running(
-            installed,
+            request.getfixturevalue("installed"),
             port=port,
             state=tmp_path_factory.mktemp("worker"),
             variables=workerd.local_variables(issuer.url),
@@ -70,10 +78,3 @@ def shop(request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytes
         opened("worker", worker.base_url, issuer) as remote,
     ):
         yield remote
-
-
-def _cannot(missing: EnvironmentNotReady) -> None:
-    why = f"{missing.what}: {missing.why}"
-    if REQUIRED:
-        pytest.fail(f"{why}, and DEMO_REQUIRE_NODE=1")
-    pytest.skip(why)

@@ -131,7 +131,8 @@ def test_there_is_no_prompt_and_no_resource_and_what_is_listed_is_the_askers_alo
         assert (found["cacheScope"], found["ttlMs"]) == ("private", 0)
         assert len(found[name]) == (7 if name == "tools" else 0)
     answer = shop.post("prompts/get", {"name": "steal"}, token=token, path=door)
-    assert (answer.status_code, answer.json()["error"]) == (400, {"code": -32602, "message": "Unknown prompt: steal"})
+    # No page of the contract says which HTTP status that has: the Python SDK's server says 400, the TypeScript one 200.
+    assert answer.json()["error"] == {"code": -32602, "message": "Unknown prompt: steal"}
 
 
 @pytest.mark.parametrize("door", DOORS)
