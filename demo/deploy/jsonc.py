@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 _TOKEN = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
+_TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|(?<=[\]}\w"])\s*,(?=\s*[}\]])')
 
 
 def parse(text: str) -> Any:
@@ -17,4 +17,4 @@ def parse(text: str) -> Any:
         ValueError: it is no JSON once comments and trailing commas are taken out; the line is the text's own.
     """
     bare = _TOKEN.sub(lambda found: found[1] or re.sub(r"[^\n]", " ", found[0]), text)
-    return json.loads(_TRAILING.sub(lambda found: found[1] or " ", bare))
+    return json.loads(_TRAILING.sub(lambda found: found[1] or re.sub(r"\S", " ", found[0]), bare))

@@ -79,10 +79,9 @@ def install(worker: Path, waiting: Waiting = _quietly) -> Tools:
         EnvironmentNotReady: no Node, no npm, or npm cannot install.
     """
     if _stamp(worker) != _wanted(worker) or not (worker / "node_modules" / "wrangler").is_dir():
-        node = _node(_nodes(worker), strict=False)
         npm = shutil.which("npm")
         if npm is None:
-            why = "wrangler comes from npm" if node else "neither Node nor npm is on this machine"
+            why = "wrangler comes from npm" if _nodes(worker) else "neither Node nor npm is on this machine"
             raise EnvironmentNotReady("npm was not found", why=why, do=GET_NODE)
         waiting("npm to install wrangler", INSTALL_SECONDS)
         command = [npm, "ci", "--loglevel=error", "--no-audit", "--no-fund"]
@@ -123,15 +122,11 @@ def _nodes(worker: Path) -> list[Path]:
     return [*([Path(own)] if own else []), *brought]
 
 
-def _node(candidates: Iterable[Path], *, strict: bool = True) -> Path:
+def _node(candidates: Iterable[Path]) -> Path:
     seen = [(node, _version(node)) for node in candidates]
     good = next((node for node, version in seen if version >= LEAST_NODE), None)
     if good is not None:
         return good
-    if not strict and seen:
-        return seen[0][0]
-    if not strict:
-        return Path()
     least = ".".join(map(str, LEAST_NODE))
     had = ", ".join(".".join(map(str, version)) or "one that does not run" for _, version in seen)
     raise EnvironmentNotReady(

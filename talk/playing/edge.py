@@ -29,6 +29,8 @@ READ, BUY, ORDERS = "listMcpShopInventory", "buyMcpShopItem", "listMcpShopOrders
 SHIRT = {"company": "Night Shift Agents", "mailingAddress": "1 Edge Row, Lisbon", "tshirtSize": "M"}
 USED_UP = ("limits.quota", "limits.spending")
 """What only a new consent mends: an earlier run has used up the one at hand."""
+RAY = "CF-Ray"
+"""The header that every answer through Cloudflare's network has."""
 CLOUDFLARE, HERE, NOWHERE = "cloudflare", "this machine", "nowhere"
 
 
@@ -76,6 +78,8 @@ def _the_server_itself(step: Step, scene: Scene) -> Played:
         raise _NotHere("this talk's server is somebody else's")
     agent = scene.cast.agent()
     refused = agent.call(READ, {}, token="none")
+    if not any(exchange.header(RAY) for exchange in refused.exchanges):
+        raise _NotHere("nothing in this server's answers says that it runs on Cloudflare")
     return _live(step, CLOUDFLARE, agent.endpoint(), "This talk's own shop, as it runs there now.", refused)
 
 
@@ -144,7 +148,7 @@ def _live(
     played = Played(observed | (_bought(bought) if bought else {}), status=refused.status)
     if bought is None:
         why = "nothing is bought there in this beat: a person would have to log in at its authority"
-        played.untold = {name: why for name in ("order", "attributed") if name in step.expect}
+        played.untold = {name: why for name in ("order", "attributed", "kept") if name in step.expect}
     played.panels["link"] = lambda: panels.link(Link(title, url, note))
     decision = bought.decision if bought is not None else refused.decision
     # Not a decision of the run's own shop: the audit beat would look for it there.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from demo.client.outcome import CallOutcome
 from demo.deploy import record, tools
 from demo.errors import EnvironmentNotReady
+from demo.evidence import Exchange
 from talk.cast import Cast
 from talk.playing import PLAYERS, Scene
 from talk.script import Step, load_talk
@@ -103,3 +106,30 @@ def test_the_setting_takes_three_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEMO_EDGE", "moon")
     with pytest.raises(UsageError):
         from_environment({})
+
+
+@pytest.mark.parametrize(
+    ("server", "tells", "headers", "where"),
+    [
+        ("https://shop.example", True, (("CF-Ray", "8f-LIS"),), "cloudflare"),
+        ("https://shop.example", True, (("Server", "cloudflare?"),), "nowhere"),
+        ("https://shop.example", False, (("CF-Ray", "8f-LIS"),), "nowhere"),
+        ("http://127.0.0.1:1", True, (("CF-Ray", "8f-LIS"),), "nowhere"),
+    ],
+)
+@pytest.mark.parametrize("beat", BEATS)
+def test_the_talks_own_server_is_called_live_on_cloudflare_only_by_its_answers(
+    beat: str, server: str, tells: bool, headers: tuple[tuple[str, str], ...], where: str
+) -> None:
+    step = step_of(beat)
+    exchange = Exchange("POST", f"{server}/mcp", (), None, 401, headers, None, 0.0, 0.0)
+    refused = CallOutcome("", 401, True, None, (), None, "", None, None, (exchange,), None)
+    agent = SimpleNamespace(call=lambda *_, **__: refused, endpoint=lambda: f"{server}/mcp")
+    house = SimpleNamespace(seen=SimpleNamespace(tells_decisions=tells))
+    cast: Any = SimpleNamespace(ours=False, edge="auto", house=house, server=server, agent=lambda: agent)
+    given = PLAYERS["worker"](step, Scene("run", beat, cast, Stage(Console(quiet=True)), list))
+    assert given.observed["where"] == where
+    assert ("Live on Cloudflare" in drawn(given.panels["link"]())) is (where == "cloudflare")
+    if where == "cloudflare":
+        assert given.observed["refused"] == 401
+        assert {"order", "attributed"} <= set(given.untold), "nothing was bought there"
