@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from demo import local
-from demo.deploy import tools
+from demo.deploy import here, tools
 from demo.settings import Settings
 from talk.director import Director
 from talk.run import Run
@@ -45,3 +48,47 @@ def test_both_beats_run_the_worker_here_twice_and_leave_nothing_running(
     assert tools.wrangler_version(installed) != "unknown"
     local.forget(tmp_path)
     assert not home.exists()
+
+
+HELD = """
+import sys, time
+import os
+import subprocess
+import sys
+from pathlib import Path
+from demo.deploy import here
+with here.running(Path(sys.argv[1]), sys.argv[2], worker=Path(sys.argv[3])) as worker:
+    print(worker.pid, flush=True)
+    time.sleep(300)
+"""
+
+
+@pytest.mark.worker
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="only there can be told whose a process id is")
+def test_what_a_killed_demo_left_running_is_ended_before_the_worker_runs_again(
+    tmp_path: Path, installed: tools.Tools
+) -> None:
+    server, _ = local.ensure(tmp_path, port=0)
+    command = [sys.executable, "-c", HELD, str(tmp_path), server.base_url, str(installed.worker)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        left = int(holder.stdout.readline())
+        holder.kill()
+        holder.wait(10)
+        os.kill(left, 0)
+        with here.running(tmp_path, server.base_url, worker=installed.worker) as worker:
+            assert worker.pid != left
+            assert not _lives(left)
+        assert not _lives(worker.pid)
+    finally:
+        holder.kill()
+        local.stop(tmp_path)
+
+
+def _lives(pid: int) -> bool:
+    """Whether the process is there and no zombie: nobody waits for a child whose parent was killed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
