@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: talk test dry-run conformance peers worker lint bench picture lock clean
+.PHONY: talk test dry-run conformance peers worker contract lint bench picture lock clean
 
 talk: $(VENV)/run.stamp
 	$(BIN)/demo run --pace brisk
@@ -32,6 +32,11 @@ peers: $(VENV)/dev.stamp
 worker:
 	cd worker && npm ci --loglevel=error && npm run -s format:check && npm run -s typecheck
 	cd worker && CI=1 WRANGLER_SEND_METRICS=false npm run -s bundle && CI=1 WRANGLER_SEND_METRICS=false npm test
+
+# Both shops, the local one and the Worker under workerd, held to one contract; and what `demo deploy` would upload.
+contract: $(VENV)/dev.stamp
+	DEMO_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/contract -m worker
+	$(BIN)/demo deploy --dry-run
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -18,8 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo import resources
 from demo.errors import EnvironmentNotReady
 
+WORKER = "worker"
+"""The folder in the state folder where the Worker that runs on this machine keeps its own."""
 START_SECONDS = 20.0
 STOP_SECONDS = 6.0
 Waiting = Callable[[str, float], None]
@@ -140,7 +143,7 @@ def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
 
 
 def forget(state: Path) -> None:
-    """Delete the stopped server's data: orders, consents, sessions, limits, its audit trail and its port.
+    """Delete the stopped server's data: orders, consents, sessions, limits, audit trail, further resources, port.
 
     Raises:
         EnvironmentNotReady: a server of this state runs; its data is not pulled away from under it.
@@ -159,8 +162,10 @@ def forget(state: Path) -> None:
                 "server.port",
                 "server.pid",
                 "workos.json",
+                resources.FILE,
             ):
                 (state / name).unlink(missing_ok=True)
+            shutil.rmtree(state / WORKER, ignore_errors=True)
     except filelock.Timeout as error:
         raise EnvironmentNotReady("a local server of this state still runs", do="stop it with: demo stop") from error
 

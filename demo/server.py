@@ -17,11 +17,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from demo import __version__
+from demo import __version__, resources
 from demo.errors import EnvironmentNotReady
 
 if TYPE_CHECKING:
@@ -85,7 +86,14 @@ def origins_of(base_url: str) -> frozenset[str]:
     return frozenset(f"http://{name}:{parts.port}" for name in ("127.0.0.1", "localhost", "[::1]"))
 
 
-def create_app(base_url: str, database: Path, *, instance: str = "", clock: Callable[[], float] = time.time) -> Guard:
+def create_app(
+    base_url: str,
+    database: Path,
+    *,
+    instance: str = "",
+    clock: Callable[[], float] = time.time,
+    more_resources: Callable[[], tuple[str, ...]] = tuple,
+) -> Guard:
     """The whole local server as one ASGI app.
 
     Args:
@@ -93,6 +101,7 @@ def create_app(base_url: str, database: Path, *, instance: str = "", clock: Call
         database: the SQLite file for everything it remembers; made when missing.
         instance: a name of this process for `/health`.
         clock: POSIX seconds; tests move it.
+        more_resources: what the authority issues tokens for beside this server's own, asked at each request.
     """
     from starlette.applications import Starlette
     from starlette.requests import Request
@@ -104,7 +113,7 @@ def create_app(base_url: str, database: Path, *, instance: str = "", clock: Call
 
     database.parent.mkdir(parents=True, exist_ok=True)
     world, introspection_secret = _settle_world(database)
-    introspection = ("shop", introspection_secret)
+    introspection = (resources.RESOURCE_SERVER, introspection_secret)
     authority = create_authority(
         AuthorityConfig(
             issuer=base_url,
@@ -112,6 +121,7 @@ def create_app(base_url: str, database: Path, *, instance: str = "", clock: Call
             resources=(f"{base_url}/mcp", f"{base_url}/account"),
             resource_server=introspection,
             clock=clock,
+            more_resources=more_resources,
         )
     )
     shop = create_shop(
@@ -195,7 +205,9 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         base_url = f"http://{shown}:{sock.getsockname()[1]}"
         instance = secrets.token_hex(6)
-        guard = create_app(base_url, state / "server.sqlite3", instance=instance)
+        guard = create_app(
+            base_url, state / "server.sqlite3", instance=instance, more_resources=partial(resources.read, state)
+        )
         serving = Serving(base_url, os.getpid(), instance, _settle_world(state / "server.sqlite3")[0])
         config = uvicorn.Config(
             guard, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False

@@ -41,6 +41,7 @@ class Cast:
         port: where the local server listens when it is started again.
         tools: what a stranger's server calls the shop's verbs.
         client: who the agent is at an authority where somebody has registered it.
+        edge: where the shop may run as a Worker: "auto", "local" (never deployed), "off" (only described).
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Cast:
         port: int,
         tools: ToolMap | None = None,
         client: ClientSettings | None = None,
+        edge: str = "auto",
     ) -> None:
         self.server = server
+        self.edge = edge
         self.state = state
         self.is_local = is_local
         self._port = port

@@ -121,6 +121,7 @@ class Director:
                     port=self.settings.port,
                     tools=self.settings.tools,
                     client=self.settings.client,
+                    edge=self.settings.edge,
                 )
                 self.run.settle(server=self.settings.server, world="")
             else:
@@ -132,7 +133,7 @@ class Director:
         server, note = local.ensure(state, port=port, waiting=self.stage.waiting)
         if note:
             self.stage.note(note)
-        cast = Cast(server.base_url, state, is_local=True, port=port)
+        cast = Cast(server.base_url, state, is_local=True, port=port, edge=self.settings.edge)
         about = self.run.about() or {}
         if about.get("world") and about["world"] != server.world:
             self.stage.note("the local server's data is not that of this run any more: what was granted is asked anew")

@@ -87,7 +87,7 @@ class Runner:
         if (why := self._incapable(beat, step)) is not None:
             return self._skip(beat, step, play, why)
         attempts = self.run.attempt(beat, step.id)
-        scene = Scene(self.run.id or "", beat, self.cast, self.stage, self.run.all_results)
+        scene = Scene(self.run.id or "", beat, self.cast, self.stage, self.run.all_results, self.strict)
         started = time.monotonic()
         try:
             played = PLAYERS[step.do](step, scene)

@@ -26,6 +26,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "args": MappingProxyType({}),
         "tool": "listMcpShopInventory",
         "live": True,
+        "restart": False,
     }
 )
 """What an option is where a beat does not say; one without a default is then absent. `spending` in cents, 0: none."""

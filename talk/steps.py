@@ -176,6 +176,15 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             observes={"status": int, "error": str, "unharmed": bool},
             shows=("exchange",),
         ),
+        "worker": Kind(
+            "The shop as a Worker: deployed again where `demo deploy` did so before, else under workerd on this "
+            "machine, else only described."
+            " `restart`: never deployed, but stopped and started again here.",
+            {"title": str, "url": str, "note": str, "restart": bool},
+            ("title", "url"),
+            observes={"where": str, "refused": int, "rule": str, "order": bool, "attributed": bool, "kept": bool},
+            shows=("link", "decision", "order", "comparison"),
+        ),
         "restart": Kind(
             "Stop the local server and start it again: what was granted and bought must still stand.",
             {},

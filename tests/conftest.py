@@ -21,7 +21,9 @@ ROOT = Path(__file__).parent.parent
 def _no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests keep no token in the keyring of whoever runs them."""
     monkeypatch.setenv("DEMO_KEYRING", "0")
-    for name in [name for name in os.environ if name.startswith("DEMO_") and name != "DEMO_KEYRING"]:
+    # Whether the machine has Node and the Worker's packages must not decide what a beat does in a test.
+    monkeypatch.setenv("DEMO_EDGE", "off")
+    for name in [name for name in os.environ if name.startswith("DEMO_") and name not in ("DEMO_KEYRING", "DEMO_EDGE")]:
         monkeypatch.delenv(name)
 
 
@@ -66,7 +68,13 @@ class Command:
 
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
-        return kept | {"DEMO_STATE": str(self.state), "DEMO_KEYRING": "0", "DEMO_PORT": "0", "COLUMNS": "80"}
+        return kept | {
+            "DEMO_STATE": str(self.state),
+            "DEMO_KEYRING": "0",
+            "DEMO_PORT": "0",
+            "DEMO_EDGE": "off",
+            "COLUMNS": "80",
+        }
 
     def __call__(self, *arguments: str, timeout: float = 90.0) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

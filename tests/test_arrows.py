@@ -14,7 +14,25 @@ MAY_IMPORT = {
     "demo/authority": {"demo.authority", "demo.evidence", "demo.errors", "demo"},
     "demo/bridge": {"demo.bridge", "demo.client", "demo.errors", "demo"},
     "demo/panels": {"demo.panels", "demo.evidence", "demo.errors"},
-    "talk": {"talk", "demo.client", "demo.panels", "demo.local", "demo.evidence", "demo.errors", "demo.settings"},
+    "demo/deploy": {
+        "demo.deploy",
+        "demo.client",
+        "demo.local",
+        "demo.resources",
+        "demo.evidence",
+        "demo.errors",
+        "demo",
+    },
+    "talk": {
+        "talk",
+        "demo.client",
+        "demo.panels",
+        "demo.deploy",
+        "demo.local",
+        "demo.evidence",
+        "demo.errors",
+        "demo.settings",
+    },
 }
 
 

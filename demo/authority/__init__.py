@@ -24,6 +24,7 @@ class AuthorityConfig:
         database: the SQLite file, made when missing; every table of the authority is prefixed `authority_`.
         resources: what tokens may be asked for (RFC 8707), compared as they stand.
         resource_server: client id and secret of the one that may introspect (RFC 7662).
+        more_resources: asked at each request for resources beside those; none by default.
         access_token_seconds: life of an access token. Minutes: what has been revoked is refused through
             introspection at once, and a resource server that cannot introspect is not wrong for long.
         device_code_seconds: life of a device code and its user code (RFC 8628 section 3.2).
@@ -39,6 +40,7 @@ class AuthorityConfig:
     device_code_seconds: int = 600
     poll_interval: int = 1
     clock: Callable[[], float] = time.time
+    more_resources: Callable[[], tuple[str, ...]] = tuple
 
 
 def create_authority(config: AuthorityConfig) -> list[BaseRoute]:

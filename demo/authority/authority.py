@@ -49,6 +49,11 @@ class Authority:
         return self.issuer.startswith("http:")
 
     @property
+    def resources(self) -> tuple[str, ...]:
+        """What tokens may be asked for now (RFC 8707)."""
+        return tuple(dict.fromkeys((*self.config.resources, *self.config.more_resources())))
+
+    @property
     def account_resource(self) -> str:
         """The audience of the account API."""
         return f"{self.issuer}/account"

@@ -39,7 +39,7 @@ def metadata(authority: Authority) -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
         "authorization_details_types_supported": [SHOP_SPENDING],  # RFC 9396 section 10
-        "protected_resources": list(authority.config.resources),  # RFC 9728 section 4
+        "protected_resources": list(authority.resources),  # RFC 9728 section 4
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "name", "email"],
@@ -48,10 +48,10 @@ def metadata(authority: Authority) -> dict[str, Any]:
 
 def metadata_routes(authority: Authority) -> list[Route]:
     """The two names of the metadata, and the keys."""
-    document, keys = metadata(authority), authority.key.jwks()
+    keys = authority.key.jwks()
 
     async def describe(_: Request) -> JSONResponse:
-        return JSONResponse(document)
+        return JSONResponse(metadata(authority))
 
     async def jwks(_: Request) -> JSONResponse:
         return JSONResponse(keys, media_type="application/jwk-set+json")

@@ -11,9 +11,9 @@ from .workos.oauth_resources import registered
 
 
 def served_resources(authority: Authority) -> tuple[str, ...]:
-    """The resources that tokens may be asked for: the authority's own, and those registered by its WorkOS API."""
+    """The resources that tokens may be asked for: the authority's, and those registered by its WorkOS API."""
     with authority.store.transaction(write=False) as connection:
-        return (*authority.config.resources, *registered(connection))
+        return tuple(dict.fromkeys((*authority.resources, *registered(connection))))
 
 
 def requested_resources(authority: Authority, asked: Sequence[str]) -> tuple[str, ...]:

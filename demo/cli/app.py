@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from demo import __version__
-from demo.cli import agent, connecting, control, identity, looking, performing, serving, workos
+from demo.cli import agent, connecting, control, deploying, identity, looking, performing, serving, workos
 from demo.cli.context import settle
 
 app = typer.Typer(
@@ -61,5 +61,5 @@ def options(
     )
 
 
-for room in (performing, looking, serving, connecting, identity, agent, control, workos):
+for room in (performing, looking, serving, deploying, connecting, identity, agent, control, workos):
     room.register(app)

@@ -29,6 +29,10 @@ def serve(
     stdio: Annotated[
         bool, typer.Option("--stdio", help="Bridge stdin and stdout to the chosen server, for an MCP host.")
     ] = False,
+    resource: Annotated[
+        list[str] | None,
+        typer.Option(help="Another shop's URL that the authority may issue tokens for, until demo reset. Repeatable."),
+    ] = None,
 ) -> int:
     """Run the local server in the foreground, until Ctrl-C; or with --stdio be an MCP server for one host."""
     settings = settings_of(context)
@@ -39,8 +43,10 @@ def serve(
         settings = settings if port is None else replace(settings, port=port)
         bridge(cast_for(settings).agent(), login=login_command(settings), quiet=settings.quiet)
         return OK
-    from demo import server
+    from demo import resources, server
 
+    for url in resource or ():
+        resources.add(settings.state, url)
     console = console_for(settings)
 
     def announce(serving: server.Serving) -> None:

@@ -22,6 +22,7 @@ class Settings:
 
     `server` is None for the local server, which is started when needed. `width` is in columns, None for the
     terminal's own. `state` is the folder that keeps the run, the local server's data and, without a keyring, tokens.
+    `edge` says where a beat may run the shop as a Worker: "auto", "local" (never deployed), "off" (only described).
     `tools`, `client` and `workos` are tables of demo.toml: what a server calls the shop's verbs, who the agent is
     there, and which WorkOS environment stands behind it.
     """
@@ -36,6 +37,7 @@ class Settings:
     wire: bool = False
     debug: bool = False
     port: int = 7327
+    edge: str = "auto"
     tools: ToolMap = field(default_factory=ToolMap)
     client: ClientSettings = field(default_factory=ClientSettings)
     workos: WorkOSSettings = field(default_factory=WorkOSSettings)
@@ -57,6 +59,7 @@ _TYPES: Mapping[str, type] = {
     "wire": bool,
     "debug": bool,
     "port": int,
+    "edge": str,
 }
 _TABLES = ("tools", "client", "workos")
 """What stands in demo.toml alone, as a table; neither a flag nor a variable can hold it."""
@@ -167,11 +170,17 @@ def _parse(name: str, value: Any, where: str) -> Any:
     raise UsageError(f"{where} is {value!r}", why=f"it must be {_WORDS[wanted]}", do=f"change or remove {where}")
 
 
+CHOICES: Mapping[str, tuple[str, ...]] = {"edge": ("auto", "local", "off")}
+"""What a word may be."""
+
 RANGES: Mapping[str, tuple[int, int]] = {"width": (20, 400), "port": (0, 65535)}
 """What a number may be; port 0 is any free one."""
 
 
 def _within(name: str, value: Any, where: str) -> Any:
+    if name in CHOICES and value not in CHOICES[name]:
+        why = f"it must be one of: {', '.join(CHOICES[name])}"
+        raise UsageError(f"{where} is {value!r}", why=why, do=f"change or remove {where}")
     least, most = RANGES.get(name, (0, 0))
     if name in RANGES and not least <= value <= most:
         why = f"it must be from {least} to {most}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from talk.playing import calls, identity, login, oversight, words
+from talk.playing import calls, edge, identity, login, oversight, words
 from talk.playing.scene import Played, Player, Scene
 
 __all__ = ["PLAYERS", "Played", "Scene"]
@@ -24,4 +24,5 @@ PLAYERS: Mapping[str, Player] = {
     "revoke": oversight.revoke,
     "reinstate": oversight.reinstate,
     "restart": oversight.restart,
+    "worker": edge.worker,
 }

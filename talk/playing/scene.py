@@ -31,6 +31,8 @@ class Scene:
     cast: Cast
     stage: Stage
     seen: Callable[[], list[StepResult]]
+    strict: bool = False
+    """The dry run: everything is the same each time, and nothing is asked of the machine but Python."""
 
     def key(self, step: str) -> str:
         """The idempotency key of a purchase: of run and step, so that a step played twice never buys twice."""

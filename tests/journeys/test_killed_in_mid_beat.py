@@ -65,8 +65,8 @@ def purchases(beats: list[str]) -> list[str]:
 
 
 def buys(step: Step) -> bool:
-    """Whether this step is meant to place an order, and not to find an earlier one again."""
-    return step.expect.get("order") is True and not step.options.get("same_as")
+    """Whether this step is meant to place an order in this ledger (a Worker has its own), and not to find one again."""
+    return step.do != "worker" and step.expect.get("order") is True and not step.options.get("same_as")
 
 
 def status(demo: Command) -> dict[str, object]:

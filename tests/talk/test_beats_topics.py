@@ -153,12 +153,6 @@ def test_the_address_of_the_code_stands_in_one_place() -> None:
     assert all(url.startswith("https://") for url in urls)
 
 
-def test_the_deploy_beat_does_not_claim_to_have_deployed() -> None:
-    links = [step for step in talk().beat("deploy").steps if step.do == "link"]
-    assert links
-    assert all(step.options["live"] is False for step in links)
-
-
 def test_the_talk_is_part_of_the_package() -> None:
     shipped = resources.files("talk")
     assert {f"{name}.toml" for name in PLANS} <= {entry.name for entry in (shipped / "plans").iterdir()}

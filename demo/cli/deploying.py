@@ -1,0 +1,167 @@
+"""`demo deploy`: the shop as a Worker on an account of yours, by wrangler; shown first, done after a yes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from demo.cli.context import console_for, say_json, settings_of
+from demo.errors import OK, AuthorityRefused, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from demo.deploy.blueprint import Blueprint
+    from demo.deploy.tools import Tools, Waiting
+    from demo.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(deploy)
+
+
+def deploy(
+    context: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Bundle it, and deploy nothing. Needs no account.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
+    authority: Annotated[
+        str | None, typer.Option(help="The issuer whose tokens it takes, e.g. https://NAME.authkit.app.")
+    ] = None,
+    worker: Annotated[Path | None, typer.Option(help="The Worker's folder; worker/ of a checkout by default.")] = None,
+) -> int:
+    """Put the shop online as a Cloudflare Worker: preview, yes or no, deploy, check, address and QR code.
+
+    Secrets that it wants are taken from environment variables of the same names, or asked for; they go to
+    `wrangler secret` and nowhere else.
+    """
+    settings = settings_of(context)
+    from demo.deploy import blueprint, record, tools, wrangler
+
+    folder = (worker or tools.default_worker()).resolve()
+    plan = blueprint.read(folder)
+    if authority is not None:
+        plan = plan.with_variables({blueprint.AUTHORITY: _issuer(authority)})
+    console = console_for(settings)
+    waiting = _waiting(settings)
+    built = tools.install(folder, waiting)
+    bundled = wrangler.bundle(built, waiting)
+    _preview(console, settings, plan, f"{bundled.size / 1024:.0f} KiB in {', '.join(bundled.files)}")
+    told: dict[str, Any] = {"schema": 1, "dry_run": dry_run, **plan.to_dict(), "bytes": bundled.size}
+    if dry_run:
+        if settings.json:
+            say_json({**told, "url": None})
+        console.print("Bundled. Nothing was deployed: this was a dry run.", markup=False)
+        return OK
+    account = wrangler.account(built, waiting)
+    if account is None:
+        raise AuthorityRefused("nobody is logged in at Cloudflare", do=wrangler.LOG_IN)
+    whose = ", ".join(account.names) or account.email or "the account of this token"
+    if not _confirmed(console, plan, whose, yes=yes, asks=not settings.json):
+        console.print("Nothing was deployed.", markup=False)
+        return OK
+    missing = _store_secrets(built, plan, waiting, asks=not yes and not settings.json)
+    variables = {blueprint.AUTHORITY: dict(plan.variables)[blueprint.AUTHORITY]} if authority is not None else {}
+    online = wrangler.deploy(built, variables, waiting)
+    record.remember(settings.state, record.Record(online.url, str(folder), variables))
+    return _report(console, settings, {**told, "missing_secrets": missing}, online.url, online.version, waiting)
+
+
+def _report(
+    console: Console, settings: Settings, told: dict[str, Any], base: str, version: str, waiting: Waiting
+) -> int:
+    from demo import panels
+    from demo.deploy import checking
+    from demo.evidence import Link
+
+    url = f"{base}/mcp"
+    seen = checking.look(base, settings.state, waiting)
+    found = checking.rows(seen)
+    wrong = checking.problem(found)
+    if settings.json:
+        checks = [dict(zip(("mark", "name", "detail", "fix"), row, strict=True)) for row in found]
+        say_json({**told, "url": url, "version": version, "ok": wrong is None, "checks": checks})
+    console.print(panels.link(Link("Live on Cloudflare", url, f"Try it: demo doctor --server {base}")))
+    console.print(panels.checklist(found))
+    for name in told["missing_secrets"]:
+        console.print(f"still wanted: npx wrangler secret put {name} (in the Worker's folder)", markup=False)
+    if wrong is not None:
+        raise wrong
+    return OK
+
+
+def _preview(console: Console, settings: Settings, plan: Blueprint, bundled: str) -> None:
+    if settings.quiet:
+        return
+    console.print("This would be created", style="bold", markup=False)
+    for what, which in [*plan.rows(), ("code", bundled)]:
+        console.print(f"  {what:<16}{which}", markup=False, soft_wrap=True)
+    from demo.deploy.blueprint import AUTHORITY
+
+    if not dict(plan.variables).get(AUTHORITY, "set"):
+        note = "AUTHORITY is empty, so its protected door lets nobody in: --authority https://NAME.authkit.app"
+        console.print(note, style="bold", markup=False, soft_wrap=True)
+
+
+def _confirmed(console: Console, plan: Blueprint, whose: str, *, yes: bool, asks: bool) -> bool:
+    """Whether a person said yes, now or beforehand."""
+    if yes:
+        return True
+    if not asks or not sys.stdin.isatty():
+        raise UsageError("deploying wants a yes, and nobody can be asked here", do="say it beforehand with --yes")
+    console.print(f"On: {whose}", markup=False, soft_wrap=True)
+    return typer.confirm(f"Deploy {plan.name}?", default=False)
+
+
+def _store_secrets(built: Tools, plan: Blueprint, waiting: Waiting, *, asks: bool) -> list[str]:
+    """Store what the Worker wants and does not have. Gives the names of needed ones that nobody gave."""
+    from demo.deploy import wrangler
+
+    held = wrangler.secret_names(built) if plan.secrets else ()
+    missing: list[str] = []
+    for name, needed in plan.secrets:
+        value = os.environ.get(name, "")
+        if not value and name not in held and asks and sys.stdin.isatty():
+            how = "" if needed else " (optional: Enter leaves it out)"
+            value = typer.prompt(f"{name}{how}", default="", hide_input=True, show_default=False)
+        if value:
+            wrangler.put_secret(built, name, value, waiting)
+        elif needed and name not in held:
+            missing.append(name)
+    return missing
+
+
+def _issuer(given: str) -> str:
+    """An issuer as it is written: an https URL, with no query and no fragment (RFC 8414 section 2)."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(given)
+        good = parts.scheme == "https" and bool(parts.hostname) and not parts.query and not parts.fragment
+    except ValueError:
+        good = False
+    if not good or not given.isprintable() or " " in given or "@" in given:
+        raise UsageError(
+            f"{given!r} is no issuer for a shop on the internet",
+            why="an issuer is an https URL without query and fragment (RFC 8414 section 2)",
+            do="name your AuthKit domain: --authority https://NAME.authkit.app",
+        )
+    return given
+
+
+def _waiting(settings: Settings) -> Waiting:
+    """Says on stderr what is awaited, once for each thing."""
+    said: set[str] = set()
+
+    def waiting(what: str, left: float) -> None:
+        if what not in said and not settings.quiet:
+            said.add(what)
+            sys.stderr.write(f"waiting for {what} ({left:.0f} s at most)\n")
+
+    return waiting

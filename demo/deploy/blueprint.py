@@ -1,0 +1,123 @@
+"""What a deployment would create, as `wrangler.jsonc` says it: read and told before anything is done."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from demo.deploy.jsonc import parse
+from demo.errors import EnvironmentNotReady
+
+FILE: Final = "wrangler.jsonc"
+EXAMPLE: Final = ".dev.vars.example"
+AUTHORITY: Final = "AUTHORITY"
+"""The variable that names the issuer whose tokens the Worker takes (RFC 8414)."""
+INTROSPECTION: Final = ("INTROSPECTION_CLIENT_ID", "INTROSPECTION_CLIENT_SECRET")
+"""The secrets with which the Worker asks its authority about a token (RFC 7662)."""
+
+_NAMED: Final = {
+    "kv_namespaces": ("KV namespace", "binding"),
+    "d1_databases": ("D1 database", "binding"),
+    "r2_buckets": ("R2 bucket", "binding"),
+    "ratelimits": ("rate limit", "name"),
+    "services": ("service", "binding"),
+    "analytics_engine_datasets": ("Analytics Engine dataset", "binding"),
+}
+"""Kinds of bindings in wrangler's configuration, each with its words and the key that holds the binding's name."""
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A Worker before it exists.
+
+    `objects` are (binding, class, storage) of its Durable Objects, `bindings` (kind, name) of whatever else it is bound
+    to. `secrets` are the names of values that stand in no file: those of `secrets.required` in its configuration, and
+    with False those it can do without, of `.dev.vars.example`, where the deploy button looks for them, too.
+    """
+
+    name: str
+    compatibility_date: str
+    objects: tuple[tuple[str, str, str], ...]
+    bindings: tuple[tuple[str, str], ...]
+    variables: tuple[tuple[str, str], ...]
+    secrets: tuple[tuple[str, bool], ...]
+
+    def with_variables(self, changed: dict[str, str]) -> Blueprint:
+        """The same with some variables set otherwise."""
+        return replace(self, variables=tuple({**dict(self.variables), **changed}.items()))
+
+    def rows(self) -> list[tuple[str, str]]:
+        """(what, which) for the preview, in words."""
+        found = [("Worker", f"{self.name} (compatibility date {self.compatibility_date})")]
+        found += [("Durable Object", f"{name} (class {kind}, {storage})") for name, kind, storage in self.objects]
+        found += [(kind, name) for kind, name in self.bindings]
+        found += [("variable", f"{name} = {value or '(empty)'}") for name, value in self.variables]
+        found += [("secret", f"{name} ({'needed' if needed else 'optional'})") for name, needed in self.secrets]
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`; values of secrets are in nothing that this knows."""
+        return {
+            "name": self.name,
+            "compatibility_date": self.compatibility_date,
+            "durable_objects": [{"binding": name, "class": kind, "storage": how} for name, kind, how in self.objects],
+            "bindings": [{"kind": kind, "name": name} for kind, name in self.bindings],
+            "variables": dict(self.variables),
+            "secrets": [{"name": name, "required": needed} for name, needed in self.secrets],
+        }
+
+
+def read(worker: Path) -> Blueprint:
+    """The blueprint in the folder `worker`.
+
+    Raises:
+        EnvironmentNotReady: there is no such folder or file, or it is not wrangler's.
+    """
+    file = worker / FILE
+    try:
+        return _blueprint(parse(file.read_text("utf-8")), _offered(worker / EXAMPLE))
+    except FileNotFoundError as error:
+        raise EnvironmentNotReady(
+            f"there is no Worker in {worker}",
+            why=f"{file} does not exist: the package has the demo, a checkout has the Worker, too",
+            do="stand in a checkout of the repository, or name its folder with --worker DIR",
+        ) from error
+    except OSError as error:
+        raise EnvironmentNotReady(f"{file} cannot be read", why=error.strerror or str(error)) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EnvironmentNotReady(f"{file} is no configuration of a Worker", why=str(error), do="mend it") from error
+
+
+def _offered(example: Path) -> tuple[str, ...]:
+    """The names in a file of example secrets; none where there is no such file."""
+    if not example.is_file():
+        return ()
+    return tuple(re.findall(r"^([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", example.read_text("utf-8"), re.MULTILINE))
+
+
+def _blueprint(config: dict[str, Any], offered: tuple[str, ...]) -> Blueprint:
+    in_sqlite = {name for migration in config.get("migrations", []) for name in migration.get("new_sqlite_classes", [])}
+    required = tuple(str(name) for name in config.get("secrets", {}).get("required", []))
+    bindings: list[tuple[str, str]] = []
+    for key, (kind, name) in _NAMED.items():
+        bindings += [(kind, str(one[name])) for one in config.get(key, [])]
+    return Blueprint(
+        name=str(config["name"]),
+        compatibility_date=str(config["compatibility_date"]),
+        objects=tuple(
+            (
+                str(one["name"]),
+                str(one["class_name"]),
+                "SQLite storage" if one["class_name"] in in_sqlite else "storage as it is",
+            )
+            for one in config.get("durable_objects", {}).get("bindings", [])
+        ),
+        bindings=tuple(bindings),
+        variables=tuple((str(name), str(value)) for name, value in config.get("vars", {}).items()),
+        secrets=(
+            *((name, True) for name in required),
+            *((name, False) for name in offered if name not in required and name not in config.get("vars", {})),
+        ),
+    )

@@ -1,0 +1,48 @@
+"""What `demo deploy` put online from this state, remembered: a beat may deploy again what a person once deployed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from demo.errors import EnvironmentNotReady
+
+FILE: Final = "deployed.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A deployment: its base URL, the Worker's folder, and the variables that were set over its configuration."""
+
+    url: str
+    worker: str
+    variables: dict[str, str]
+
+
+def remember(state: Path, record: Record) -> None:
+    """Keep it; the one before is forgotten.
+
+    Raises:
+        EnvironmentNotReady: the state folder cannot be written.
+    """
+    part = state / f"{FILE}.part"
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part.write_text(json.dumps(asdict(record)), "utf-8")
+        part.replace(state / FILE)
+    except OSError as error:
+        raise EnvironmentNotReady(
+            f"{state / FILE} cannot be written", why=error.strerror or str(error), do="choose another --state DIR"
+        ) from error
+
+
+def recall(state: Path) -> Record | None:
+    """What was deployed from this state last; None where nothing was."""
+    try:
+        found = json.loads((state / FILE).read_text("utf-8"))
+        variables = {str(name): str(value) for name, value in found["variables"].items()}
+        return Record(str(found["url"]), str(found["worker"]), variables)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

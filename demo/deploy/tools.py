@@ -1,0 +1,154 @@
+"""Node, npm and wrangler: found, and installed as the Worker's lock file pins them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from demo.deploy import process
+from demo.errors import EnvironmentNotReady
+
+INSTALL_SECONDS: Final = 300.0
+LEAST_NODE: Final = (20, 3)
+"""What the pinned wrangler asks for (`engines` in its package.json)."""
+GET_NODE: Final = "install Node 22 (nodejs.org), which brings npm, then try again"
+Waiting = Callable[[str, float], None]
+"""Told what is awaited, and how many seconds it may take at most."""
+
+
+def _quietly(_what: str, _left: float) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What builds the Worker in `worker`: the program `node`, and wrangler's script."""
+
+    worker: Path
+    node: Path
+    wrangler: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        """Wrangler's command line with these arguments."""
+        return [str(self.node), str(self.wrangler), *arguments]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """What wrangler runs in: ours, asking nothing and reporting to nobody.
+
+        CI=1 makes it answer its own questions with no, so that it never waits for a key that nobody will press.
+        """
+        quiet = {"WRANGLER_SEND_METRICS": "false", "CI": "1", "NO_COLOR": "1", "FORCE_COLOR": "0"}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
+        return {**kept, **quiet, "PATH": f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}", **more}
+
+
+def default_worker() -> Path:
+    """Where a checkout has the Worker: beside the package."""
+    return Path(__file__).parent.parent.parent / "worker"
+
+
+def find(worker: Path) -> Tools:
+    """The tools as they are installed now; nothing is installed and no network is used.
+
+    Raises:
+        EnvironmentNotReady: no Node, or what the lock file names is not installed.
+    """
+    found = _node(_nodes(worker))
+    script = worker / "node_modules" / "wrangler" / "bin" / "wrangler.js"
+    if not script.is_file() or _stamp(worker) != _wanted(worker):
+        raise EnvironmentNotReady(
+            "wrangler is not installed for this Worker",
+            why=f"{worker / 'node_modules'} is not what package-lock.json names",
+            do="demo deploy --dry-run installs it",
+        )
+    return Tools(worker, found, script)
+
+
+def install(worker: Path, waiting: Waiting = _quietly) -> Tools:
+    """The tools, installed by `npm ci` where they are not, or where the lock file has changed since.
+
+    Raises:
+        EnvironmentNotReady: no Node, no npm, or npm cannot install.
+    """
+    if _stamp(worker) != _wanted(worker) or not (worker / "node_modules" / "wrangler").is_dir():
+        npm = shutil.which("npm")
+        if npm is None:
+            why = "wrangler comes from npm" if _nodes(worker) else "neither Node nor npm is on this machine"
+            raise EnvironmentNotReady("npm was not found", why=why, do=GET_NODE)
+        waiting("npm to install wrangler", INSTALL_SECONDS)
+        command = [npm, "ci", "--loglevel=error", "--no-audit", "--no-fund"]
+        try:
+            done = process.run(command, folder=worker, environment=os.environ, seconds=INSTALL_SECONDS)
+        except process.TooSlow as error:
+            raise EnvironmentNotReady(
+                "npm did not install wrangler", why=f"no end within {INSTALL_SECONDS:.0f} s", do="see to the network"
+            ) from error
+        if done.code != 0:
+            raise EnvironmentNotReady(
+                "npm did not install wrangler", why=done.last_words(), do="mend what npm says, then try again"
+            )
+        (worker / "node_modules" / ".installed").write_text(_wanted(worker), "utf-8")
+    return find(worker)
+
+
+def _wanted(worker: Path) -> str:
+    try:
+        return hashlib.sha256((worker / "package-lock.json").read_bytes()).hexdigest()
+    except OSError as error:
+        raise EnvironmentNotReady(
+            f"there is no Worker in {worker}", why="it has no package-lock.json", do="name its folder with --worker DIR"
+        ) from error
+
+
+def _stamp(worker: Path) -> str:
+    try:
+        return (worker / "node_modules" / ".installed").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _nodes(worker: Path) -> list[Path]:
+    """The machine's own Node first, then one that the lock file may have brought."""
+    own = shutil.which("node")
+    brought = sorted((worker / "node_modules").glob("node-*-*/bin/node*"))
+    return [*([Path(own)] if own else []), *brought]
+
+
+def _node(candidates: Iterable[Path]) -> Path:
+    seen = [(node, _version(node)) for node in candidates]
+    good = next((node for node, version in seen if version >= LEAST_NODE), None)
+    if good is not None:
+        return good
+    least = ".".join(map(str, LEAST_NODE))
+    had = ", ".join(".".join(map(str, version)) or "one that does not run" for _, version in seen)
+    raise EnvironmentNotReady(
+        f"there is no Node {least} or newer" if seen else "Node was not found",
+        why=f"wrangler needs it; this machine has {had}" if seen else "wrangler is a program for Node",
+        do=GET_NODE,
+    )
+
+
+def _version(node: Path) -> tuple[int, ...]:
+    try:
+        said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    match = re.match(r"v(\d+)\.(\d+)\.(\d+)", said)
+    return tuple(int(part) for part in match.groups()) if match else ()
+
+
+def wrangler_version(tools: Tools) -> str:
+    """Which wrangler this is."""
+    try:
+        about = json.loads((tools.wrangler.parent.parent / "package.json").read_text("utf-8"))
+        return str(about["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unknown"

@@ -1,0 +1,142 @@
+"""The Worker on this machine, under workerd, the runtime that Cloudflare itself runs: `wrangler dev`, offline.
+
+Its authority is the local one, its Durable Objects are kept in a folder, and it listens on loopback alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from demo.deploy import blueprint, process
+from demo.deploy.tools import Tools, Waiting, _quietly
+from demo.errors import EnvironmentNotReady
+
+START_SECONDS: Final = 60.0
+DEFAULT_PORT: Final = 8787
+"""Wrangler's own."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A Worker that runs here: its base URL, and the process that keeps it running."""
+
+    base_url: str
+    pid: int
+
+
+def a_port(wanted: int = DEFAULT_PORT) -> int:
+    """The port to listen on: the one wanted, or a free one where something else has it."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise EnvironmentNotReady("there is no free port on this machine's loopback")
+
+
+@contextmanager
+def running(
+    tools: Tools,
+    *,
+    port: int,
+    state: Path,
+    variables: dict[str, str],
+    secrets: dict[str, str] | None = None,
+    waiting: Waiting = _quietly,
+) -> Iterator[Worker]:
+    """Run the Worker for as long as the block.
+
+    Args:
+        port: where on 127.0.0.1.
+        state: a folder for its Durable Objects, its log and, while it runs, a file of its secrets (0600).
+        variables: over those of its configuration.
+        secrets: what `wrangler secret` would hold at Cloudflare.
+
+    Raises:
+        EnvironmentNotReady: it does not start within a minute; the reason is what it said last.
+    """
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    given = state / "worker.secrets"
+    _write_private(given, "".join(f"{name}={json.dumps(value)}\n" for name, value in (secrets or {}).items()))
+    # Wrangler takes such a file's values for variables and secrets alike; on the command line everybody would see them.
+    command = tools.command(
+        "dev",
+        *("--ip", "127.0.0.1", "--port", str(port), "--inspector-port", "0"),
+        *("--persist-to", str(state / "objects"), "--env-file", str(given), "--log-level", "warn"),
+        *("--show-interactive-dev-session", "false"),
+        *(part for name, value in variables.items() for part in ("--var", f"{name}:{value}")),
+    )
+    log, base_url = state / "worker.log", f"http://127.0.0.1:{port}"
+    _end_leftover(state)
+    try:
+        with process.running(command, folder=tools.worker, environment=tools.environment(), log=log) as started:
+            (state / "pid").write_text(str(started.pid), "utf-8")
+            deadline = time.monotonic() + START_SECONDS
+            while not _answers(base_url):
+                left = deadline - time.monotonic()
+                if left <= 0 or started.poll() is not None:
+                    why = _last_words(log) or ("it ended" if left > 0 else f"no answer within {START_SECONDS:.0f} s")
+                    raise EnvironmentNotReady("the Worker does not start", why=why, do=f"read {log}")
+                waiting("the Worker to start under workerd", left)
+                time.sleep(0.1)
+            yield Worker(base_url, started.pid)
+    except OSError as error:
+        raise EnvironmentNotReady("the Worker does not start", why=error.strerror or str(error)) from error
+    finally:
+        given.unlink(missing_ok=True)
+        (state / "pid").unlink(missing_ok=True)
+
+
+def _end_leftover(state: Path) -> None:
+    """End the Worker that a killed demo left behind: two of them must not write to the same objects.
+
+    Its pid may be somebody else's by now, so what runs under it is looked at: only on Linux can that be told here.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((state / "pid").read_text("utf-8"))
+        command = Path(f"/proc/{pid}/cmdline").read_text("utf-8", errors="replace").split("\0")
+        if str(state / "objects") in command and "dev" in command:
+            process.end_group(pid)
+
+
+def _write_private(file: Path, text: str) -> None:
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+        opened.write(text)
+
+
+def _answers(base_url: str) -> bool:
+    """Whether the Worker itself answers: its protected resource metadata (RFC 9728) is there."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{base_url}/.well-known/oauth-protected-resource/mcp", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+
+
+def _last_words(log: Path) -> str:
+    with contextlib.suppress(OSError):
+        return process.Ended(1, log.read_text("utf-8", errors="replace"), "").last_words()
+    return ""
+
+
+def local_variables(issuer: str) -> dict[str, str]:
+    """What makes the local authority the Worker's."""
+    return {blueprint.AUTHORITY: issuer}
+
+
+def local_secrets(credentials: tuple[str, str]) -> dict[str, str]:
+    """What lets the Worker ask the local authority about a token (RFC 7662): client id and secret, as secrets."""
+    return dict(zip(blueprint.INTROSPECTION, credentials, strict=True))

@@ -1,0 +1,219 @@
+"""The step in which the shop runs as a Worker: on Cloudflare, under workerd on this machine, or only described.
+
+Whichever it is, the panel says so, and so does `where`. What is described was not done: nothing of it is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from demo import panels
+from demo.errors import AuthorityRefused, DemoError
+from demo.evidence import Comparison, Link, Money
+from talk.playing.scene import Played, Scene, observe
+from talk.script import Step
+
+if TYPE_CHECKING:
+    from demo.client.agent import Agent
+    from demo.client.outcome import CallOutcome
+    from demo.deploy.workerd import Worker
+    from demo.evidence import Order
+
+T = TypeVar("T")
+SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "offline_access")
+LIMIT = Money(6000)
+READ, BUY, ORDERS = "listMcpShopInventory", "buyMcpShopItem", "listMcpShopOrders"
+SHIRT = {"company": "Night Shift Agents", "mailingAddress": "1 Edge Row, Lisbon", "tshirtSize": "M"}
+USED_UP = ("limits.quota", "limits.spending")
+"""What only a new consent mends: an earlier run has used up the one at hand."""
+RAY = "CF-Ray"
+"""The header that every answer through Cloudflare's network has."""
+CLOUDFLARE, HERE, NOWHERE = "cloudflare", "this machine", "nowhere"
+
+
+def worker(step: Step, scene: Scene) -> Played:
+    """Run the shop as a Worker where that can be done, and call it."""
+    if scene.strict:
+        return _described(step, "the dry run deploys nothing and starts no Worker")
+    if scene.cast.edge == "off":
+        return _described(step, "Workers are switched off here (edge)")
+    try:
+        if not scene.cast.ours:
+            return _the_server_itself(step, scene)
+        if scene.cast.edge == "auto" and not step.options["restart"]:
+            from demo.deploy import record
+
+            last = record.recall(scene.cast.state)
+            if last is not None:
+                return _deployed(step, scene, last.url, last.worker, last.variables)
+        if not scene.cast.is_local:
+            return _described(step, "the local server was not started from this state folder")
+        return _restarted(step, scene) if step.options["restart"] else _here(step, scene)
+    except _NotHere as reason:
+        return _described(step, str(reason))
+
+
+class _NotHere(Exception):
+    """The Worker cannot be run: the beat describes it instead. What goes wrong once it runs is no such reason."""
+
+
+def _described(step: Step, why: str) -> Played:
+    options = step.options
+    shown = Link(
+        options["title"], options["url"], f"{options.get('note', '')} {why[:1].upper()}{why[1:]}.".strip(), False
+    )
+    told = f"not live: {why}"
+    played = Played({"where": NOWHERE}, {"link": lambda: panels.link(shown)})
+    played.untold = {name: told for name in step.expect if name != "where"}
+    return played
+
+
+def _the_server_itself(step: Step, scene: Scene) -> Played:
+    """At a stranger's server that is a shop of this make, the talk's server is the one that was deployed."""
+    house = scene.cast.house
+    if house is None or not house.seen.tells_decisions or not scene.cast.server.startswith("https://"):
+        raise _NotHere("this talk's server is somebody else's")
+    agent = scene.cast.agent()
+    refused = agent.call(READ, {}, token="none")
+    if not any(exchange.header(RAY) for exchange in refused.exchanges):
+        raise _NotHere("nothing in this server's answers says that it runs on Cloudflare")
+    return _live(step, CLOUDFLARE, agent.endpoint(), "This talk's own shop, as it runs there now.", refused)
+
+
+def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[str, str]) -> Played:
+    """Deploy again what `demo deploy` deployed from this state, and knock."""
+    from demo.client.agent import Agent
+    from demo.client.store import TokenStore
+    from demo.deploy import checking, tools, wrangler
+
+    def deploy() -> str:
+        built = tools.find(Path(folder))
+        if wrangler.account(built, scene.stage.waiting) is None:
+            raise AuthorityRefused("nobody is logged in at Cloudflare", do=wrangler.LOG_IN)
+        online = wrangler.deploy(built, variables, scene.stage.waiting)
+        checking.look(online.url, scene.cast.state, scene.stage.waiting)
+        return online.url
+
+    base = _or_not(deploy)
+    agent = Agent(base, store=TokenStore.open(scene.cast.state, server=base), client_id=None)
+    refused = agent.call(READ, {}, token="none")
+    note = "Deployed a moment ago, by wrangler. No token, no shirt."
+    return _live(step, CLOUDFLARE, agent.endpoint(), note, refused)
+
+
+def _here(step: Step, scene: Scene) -> Played:
+    """Start the Worker under workerd with the local authority, be refused, be deputized, buy."""
+    with _running(scene) as here:
+        agent = _agent(scene, here.base_url)
+        refused = agent.call(READ, {}, token="none")
+        bought = _buy(agent, scene, step)
+        # The code leads to where a phone can go: nobody else's reaches this machine's loopback.
+        note = (
+            f"Not on Cloudflare: under workerd, at {agent.endpoint()}. Refused without a token; deputized, it bought."
+        )
+        return _live(step, HERE, step.options["url"], note, refused, bought)
+
+
+def _restarted(step: Step, scene: Scene) -> Played:
+    """Buy at the Worker, end its process, start it again, and look for the order."""
+    with _running(scene) as first:
+        agent = _agent(scene, first.base_url)
+        bought = _buy(agent, scene, step)
+        before = _order_ids(agent)
+    with _running(scene, again=True) as second:
+        after = _order_ids(_agent(scene, second.base_url))
+    rows = (
+        ("process", f"pid {first.pid}", f"pid {second.pid}"),
+        ("Alice's orders", str(len(before)), str(len(after))),
+        ("the one just made", _shown(bought.order, before), _shown(bought.order, after)),
+    )
+    kept = bought.order is not None and bought.order.id in before and before == after
+    played = Played({"where": HERE, "kept": kept, **_bought(bought)}, status=bought.status)
+    title = "The Worker, restarted under workerd on this machine"
+    shown = Comparison(title, rows, "A Durable Object outlives what runs it.")
+    played.panels["comparison"] = lambda: panels.comparison(shown)
+    return played
+
+
+def _live(
+    step: Step, where: str, url: str, note: str, refused: CallOutcome, bought: CallOutcome | None = None
+) -> Played:
+    seen = observe(refused)
+    told = {"refused": seen.get("status"), "rule": seen.get("rule")}
+    observed: dict[str, Any] = {"where": where, **{name: value for name, value in told.items() if value is not None}}
+    title = "Live on Cloudflare" if where == CLOUDFLARE else "The Worker, on this machine"
+    played = Played(observed | (_bought(bought) if bought else {}), status=refused.status)
+    if bought is None:
+        why = "nothing is bought there in this beat: a person would have to log in at its authority"
+        played.untold = {name: why for name in ("order", "attributed", "kept") if name in step.expect}
+    played.panels["link"] = lambda: panels.link(Link(title, url, note))
+    decision = bought.decision if bought is not None else refused.decision
+    # Not a decision of the run's own shop: the audit beat would look for it there.
+    if decision is not None:
+        played.panels["decision"] = lambda: panels.decision(decision)
+    if bought is not None and (order := bought.order) is not None:
+        played.panels["order"] = lambda: panels.order(order)
+    return played
+
+
+def _bought(outcome: CallOutcome) -> dict[str, Any]:
+    seen = observe(outcome)
+    return {name: seen[name] for name in ("order", "attributed") if name in seen}
+
+
+def _buy(agent: Agent, scene: Scene, step: Step) -> CallOutcome:
+    """One purchase with authority for this very shop: an earlier one's where it still holds, else asked for aside."""
+    arguments = {**SHIRT, "idempotencyKey": scene.key(step.id)}
+    if _stands(agent):
+        outcome = agent.call(BUY, arguments)
+        if outcome.decision is None or outcome.decision.rule not in USED_UP:
+            return outcome
+    login = agent.start_login(SCOPES, spending=LIMIT)
+    scene.cast.human().decide(login.code.verification_uri, login.code.user_code, True)
+    agent.finish_login(login, timeout=30.0)
+    scene.stage.note("the sample human deputized the agent at the Worker's shop, aside")
+    return agent.call(BUY, arguments)
+
+
+def _stands(agent: Agent) -> bool:
+    try:
+        return agent.stored() is not None and agent.tools().status == 200
+    except AuthorityRefused:
+        return False
+
+
+def _order_ids(agent: Agent) -> list[str]:
+    listed = (agent.call(ORDERS, {}).structured or {}).get("orders")
+    return [str(one.get("id")) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+def _shown(order: Order | None, ids: list[str]) -> str:
+    return order.id if order is not None and order.id in ids else "not there"
+
+
+def _agent(scene: Scene, base: str) -> Agent:
+    from demo.client.agent import Agent
+    from demo.client.store import TokenStore
+
+    return Agent(base, store=TokenStore.open(scene.cast.state, server=base), slot="worker")
+
+
+@contextmanager
+def _running(scene: Scene, *, again: bool = False) -> Iterator[Worker]:
+    """The Worker under workerd; where it cannot be started for the first time, that is a reason to describe it."""
+    from demo.deploy import here
+
+    with ExitStack() as stack:
+        started = here.running(scene.cast.state, scene.cast.server, waiting=scene.stage.waiting)
+        yield stack.enter_context(started) if again else _or_not(lambda: stack.enter_context(started))
+
+
+def _or_not(start: Callable[[], T]) -> T:
+    """What `start` gives; what stops it is a reason to describe instead."""
+    try:
+        return start()
+    except DemoError as error:
+        raise _NotHere(f"{error.what}: {error.why}" if error.why else error.what) from error

@@ -1,0 +1,80 @@
+"""One contract, two shops: each test runs against the local shop, and against the Worker where that is asked for.
+
+The Worker's cases run with `pytest tests/contract -m worker`: Node and what its lock file names are wanted first. They
+are skipped with the reason where there is no npm or no Worker; with `DEMO_REQUIRE_NODE=1`, as in CI, they fail instead.
+`DEMO_WORKER` names another folder than the `worker/` of this tree.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo import resources
+from demo.deploy import tools, workerd
+from demo.errors import EnvironmentNotReady
+from tests.contract.issuer import Issuer, serving
+from tests.contract.shop import Shop, opened
+
+HERE = Path(__file__).parent
+REQUIRED = os.environ.get("DEMO_REQUIRE_NODE") == "1"
+WORKER = Path(os.environ.get("DEMO_WORKER") or tools.default_worker())
+"""Both read here: no setting of whoever runs the tests is left in the environment of a test."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "worker: wants Node, and runs against the Worker under workerd")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    unasked = [item for item in items if item.path.is_relative_to(HERE) and item.get_closest_marker("worker")]
+    if unasked and "worker" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=unasked)
+        items[:] = [item for item in items if item not in unasked]
+
+
+@pytest.fixture(scope="session")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
+    """The authority of both shops."""
+    with serving(tmp_path_factory.mktemp("authority")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def installed() -> tools.Tools:
+    """What runs the Worker, installed once for a lock file."""
+    try:
+        return tools.install(WORKER)
+    except EnvironmentNotReady as missing:
+        why = f"{missing.what}: {missing.why}"
+        if REQUIRED:
+            pytest.fail(f"{why}, and DEMO_REQUIRE_NODE=1")
+        pytest.skip(why)
+
+
+@pytest.fixture(scope="session", params=["local", pytest.param("worker", marks=pytest.mark.worker)])
+def shop(request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop under test. It lives as long as all tests: each test brings agents and consents of its own."""
+    if request.param == "local":
+        with opened("local", issuer.url, issuer) as local:
+            yield local
+        return
+    port = workerd.a_port()
+    base = f"http://127.0.0.1:{port}"
+    resources.add(issuer.state, f"{base}/mcp")
+    known = resources.credentials(issuer.state)
+    assert known is not None
+    with (
+        workerd.running(
+            request.getfixturevalue("installed"),
+            port=port,
+            state=tmp_path_factory.mktemp("worker"),
+            variables=workerd.local_variables(issuer.url),
+            secrets=workerd.local_secrets(known),
+        ) as worker,
+        opened("worker", worker.base_url, issuer) as remote,
+    ):
+        yield remote

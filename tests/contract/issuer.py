@@ -1,0 +1,211 @@
+"""The authority of both shops: the local one on a real socket, which can be silenced; and a hand that signs for it.
+
+What a shop asks of it goes over HTTP (metadata, keys, introspection), what a human takes back goes through its account
+API. Only the consent is not clicked for each test: sessions are opened by the authority's own function, so that a test
+can have as many agents, consents and odd tokens as it likes. `test_contract_login` goes the whole way, by the pages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from demo import resources
+from demo.authority import AuthorityConfig
+from demo.authority.accounts import account_by_email
+from demo.authority.authority import Authority
+from demo.authority.clients import Client
+from demo.authority.sessions import Session, find_session, open_session
+from demo.authority.store import new_id
+
+ALICE, GRACE, MALLORY = "alice@example.com", "grace@example.com", "mallory@example.org"
+EVERY_SCOPE = ("openid", "shop:read", "orders:read", "shop:buy", "user:read", "demo:mode", "audit:read")
+
+
+class Switch:
+    """ASGI wrapper: while `silent`, nobody gets an answer from the authority's endpoints but 503."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.silent = False
+        self.asked: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope.get("path", "")
+        if path.startswith("/oauth2/"):
+            self.asked.append(path)
+            if self.silent:
+                await send({"type": "http.response.start", "status": 503, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+                return
+        await self.app(scope, receive, send)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A session that a human's consent opened, and for which shop."""
+
+    session: Session
+    resource: str
+
+    @property
+    def agent(self) -> str:
+        """The agent's id."""
+        assert self.session.agent_id is not None
+        return self.session.agent_id
+
+
+@dataclass
+class Issuer:
+    """The running authority: its URL, its switch, and the room behind them."""
+
+    url: str
+    switch: Switch
+    room: Authority
+    state: Path
+    http: httpx2.Client
+    _agents: int = field(default=0)
+
+    def grant(
+        self,
+        resource: str,
+        *,
+        human: str = ALICE,
+        software: str | None = None,
+        scope: tuple[str, ...] = EVERY_SCOPE,
+        limit: int | None = 10_000,
+    ) -> Grant:
+        """A human's consent at the shop `resource`: to a new agent, or again to the `software` named.
+
+        Args:
+            limit: what may be spent, in cents; None: nothing was said about money.
+        """
+        if software is None:
+            self._agents += 1
+            software = f"contract-{self._agents}-{new_id('x')[-4:]}"
+        account = account_by_email(human)
+        assert account is not None
+        details = () if limit is None else (spending(limit, resource),)
+        with self.room.store.transaction() as connection:
+            opened = open_session(
+                connection,
+                account=account,
+                client=Client(software, "Agent of a test", True),
+                scope=scope,
+                resources=(resource,),
+                authorization_details=details,
+                auth_time=self.room.now(),
+                now=self.room.now(),
+            )
+            session = find_session(connection, opened)
+        assert session is not None
+        return Grant(session, resource)
+
+    def token(self, grant: Grant, *, typ: str = "at+jwt", **changes: Any) -> str:
+        """An access token of a grant, as the authority would make it; `changes` replace claims, None removes one."""
+        session, now = grant.session, int(self.room.now())
+        claims: dict[str, Any] = {
+            "iss": self.url,
+            "sub": session.sub,
+            "aud": grant.resource,
+            "client_id": session.client_id,
+            "act": {"sub": session.agent_id},
+            "sid": session.id,
+            "consent_id": session.consent_id,
+            "scope": " ".join(session.scope),
+            "authorization_details": list(session.authorization_details) or None,
+            "jti": new_id("token"),
+            "iat": now,
+            "exp": now + 300,
+            "auth_time": now,
+        }
+        claims.update(changes)
+        return self.room.key.sign({name: value for name, value in claims.items() if value is not None}, typ=typ)
+
+    def console(self, human: str = ALICE) -> str:
+        """A token of the human's own console, for the account API."""
+        account = account_by_email(human)
+        assert account is not None
+        audience = self.room.account_resource
+        with self.room.store.transaction() as connection:
+            opened = open_session(
+                connection,
+                account=account,
+                client=Client("demo-console", "Control room", False),
+                scope=("sessions:manage",),
+                resources=(audience,),
+                authorization_details=(),
+                auth_time=self.room.now(),
+                now=self.room.now(),
+            )
+            session = find_session(connection, opened)
+        assert session is not None
+        return self.token(Grant(session, audience), act=None)
+
+    def revoke(self, kind: str, id: str, *, human: str = ALICE) -> None:
+        """The human takes something back, at the authority's account API."""
+        self._account("revoke", kind, id, human)
+
+    def reinstate(self, kind: str, id: str, *, human: str = ALICE) -> None:
+        """The human gives something back."""
+        self._account("reinstate", kind, id, human)
+
+    def _account(self, what: str, kind: str, id: str, human: str) -> None:
+        headers = {"authorization": f"Bearer {self.console(human)}"}
+        answer = self.http.post(f"{self.url}/account/{what}", json={"kind": kind, "id": id}, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+    @contextlib.contextmanager
+    def silence(self) -> Iterator[None]:
+        """For as long as the block nobody can ask the authority anything."""
+        self.switch.silent = True
+        try:
+            yield
+        finally:
+            self.switch.silent = False
+
+
+def spending(amount: Any, resource: str, **changes: Any) -> dict[str, Any]:
+    """One `shop_spending` authorization detail (RFC 9396)."""
+    limit = {"amount": amount, "currency": "USD"}
+    return {"type": "shop_spending", "actions": ["buy"], "locations": [resource], "limit": limit, **changes}
+
+
+@contextlib.contextmanager
+def serving(state: Path) -> Iterator[Issuer]:
+    """The local server, shop and authority, in a thread of this process."""
+    import uvicorn
+
+    from demo.server import create_app
+
+    database = state / "server.sqlite3"
+    with socket.socket() as sock, httpx2.Client(timeout=15, trust_env=False) as http:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(256)
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        app = create_app(url, database, instance="contract", more_resources=lambda: resources.read(state))
+        switch = Switch(app)
+        server = uvicorn.Server(uvicorn.Config(switch, log_level="error", access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 15
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.started, "the server did not start"
+        known = resources.credentials(state)
+        assert known is not None
+        room = Authority(AuthorityConfig(url, database, resources=(f"{url}/mcp",), resource_server=known))
+        try:
+            yield Issuer(url, switch, room, state, http)
+        finally:
+            room.store.close()
+            server.should_exit = True
+            thread.join(timeout=10)

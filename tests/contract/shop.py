@@ -1,0 +1,199 @@
+"""A shop as a stranger sees it: a base URL, and what may be asked there. Nothing of it knows which shop it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx2
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult
+
+from tests.contract.issuer import Grant, Issuer
+
+MODERN = {"mcp-protocol-version": "2026-07-28", "accept": "application/json, text/event-stream"}
+BUY = "buyMcpShopItem"
+SHIRT = {"company": "ACME", "mailingAddress": "1 Main St", "tshirtSize": "M"}
+PREFIX = "io.modelcontextprotocol/"
+META = {
+    f"{PREFIX}protocolVersion": "2026-07-28",
+    f"{PREFIX}clientInfo": {"name": "contract", "version": "1"},
+    f"{PREFIX}clientCapabilities": {},
+}
+
+
+@dataclass(frozen=True)
+class Shop:
+    """One shop under test. `name` is for the reports and for no condition in a test."""
+
+    name: Literal["local", "worker"]
+    base: str
+    issuer: Issuer
+    http: httpx2.Client = field(repr=False)
+
+    @property
+    def resource(self) -> str:
+        """Its resource identifier: the URL of the protected door."""
+        return f"{self.base}/mcp"
+
+    def grant(self, **wishes: Any) -> Grant:
+        """A consent for this shop: see `Issuer.grant`."""
+        return self.issuer.grant(self.resource, **wishes)
+
+    def token(self, grant: Grant | None = None, **changes: Any) -> str:
+        """A token for this shop: of this grant, or of a new agent's."""
+        return self.issuer.token(grant or self.grant(), **changes)
+
+    def post(
+        self,
+        method: str,
+        params: dict[str, Any] | None = None,
+        *,
+        token: str | None,
+        path: str = "/mcp",
+        **headers: str,
+    ) -> httpx2.Response:
+        """One JSON-RPC request at MCP 2026-07-28, by hand; `headers` with `_` for `-`."""
+        body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": {**(params or {}), "_meta": META}}
+        sent = {**MODERN, "content-type": "application/json", "mcp-method": method}
+        if params and "name" in params:
+            sent["mcp-name"] = params["name"]
+        if token is not None:
+            sent["authorization"] = f"Bearer {token}"
+        sent.update({name.replace("_", "-"): value for name, value in headers.items()})
+        return self.http.post(self.base + path, content=json.dumps(body), headers=sent)
+
+    def call(self, tool: str, arguments: dict[str, Any] | None = None, **options: Any) -> httpx2.Response:
+        """One tool call."""
+        return self.post("tools/call", {"name": tool, "arguments": arguments or {}}, **options)
+
+    def buy(self, *, token: str | None, key: str | None = None, path: str = "/mcp", **changes: Any) -> httpx2.Response:
+        """One purchase."""
+        arguments = {**SHIRT, **changes} | ({"idempotencyKey": key} if key is not None else {})
+        return self.call(BUY, arguments, token=token, path=path)
+
+    def audit(self, token: str | None, **query: Any) -> httpx2.Response:
+        """The audit trail as this token may see it."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return self.http.get(f"{self.base}/audit", params=query, headers=headers)
+
+    def entries(self, token: str, **query: Any) -> list[dict[str, Any]]:
+        """The entries of an audit trail that may be read."""
+        answer = self.audit(token, **query)
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["entries"]
+        return found
+
+    def by_the_sdk(
+        self, tool: str, arguments: dict[str, Any], *, token: str | None, mode: str, path: str = "/mcp"
+    ) -> CallToolResult:
+        """One tool call through the SDK's own client, at the revision of MCP that `mode` says."""
+
+        async def run() -> CallToolResult:
+            headers = {"authorization": f"Bearer {token}"} if token else {}
+            async with (
+                httpx2.AsyncClient(headers=headers, timeout=15, trust_env=False) as http,
+                Client(streamable_http_client(self.base + path, http_client=http), mode=mode) as client,
+            ):
+                result = await client.call_tool(tool, arguments)
+                assert isinstance(result, CallToolResult)
+                return result
+
+        return asyncio.run(run())
+
+
+def at_once(count: int, what: Callable[[int], httpx2.Response]) -> list[httpx2.Response]:
+    """Do something `count` times at the same time."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(what, range(count)))
+
+
+def refusal(answer: httpx2.Response) -> dict[str, Any]:
+    """The decision in a refusal's body, after all that docs/wire.md says of every refusal was checked."""
+    body = answer.json()
+    assert body["jsonrpc"] == "2.0"
+    assert set(body) == {"jsonrpc", "id", "error"}
+    assert set(body["error"]["data"]) == {"decision", "limits", "scope"}
+    decision: dict[str, Any] = body["error"]["data"]["decision"]
+    assert decision["verdict"] == "deny"
+    assert answer.headers["demo-audit-id"] == decision["audit_id"]
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.headers["cache-control"] == "no-store"
+    assert body["error"]["code"] == (-32029 if answer.status_code == 429 else -32003)
+    assert (
+        body["error"]["message"] == f"Refused by the {decision['gate']} gate: {decision['reason']} {decision['remedy']}"
+    )
+    return decision
+
+
+def result(answer: httpx2.Response) -> dict[str, Any]:
+    """The result of a tool that ran, after what every such answer has was checked."""
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["result"]
+    assert found["_meta"]["demo/decision"]["audit_id"] == answer.headers["demo-audit-id"]
+    return found
+
+
+def structured(answer: httpx2.Response) -> dict[str, Any]:
+    """What a tool gave."""
+    found = result(answer)
+    assert found.get("isError", False) is False, found
+    content: dict[str, Any] = found["structuredContent"]
+    assert json.loads(found["content"][0]["text"]) == content, "the text says the same for clients without schemas"
+    return content
+
+
+def order_of(answer: httpx2.Response) -> dict[str, Any]:
+    """The order that a purchase placed or found."""
+    order: dict[str, Any] = structured(answer)["order"]
+    return order
+
+
+def fault_of(answer: httpx2.Response) -> str:
+    """What a tool that ran and could not do it says."""
+    found = result(answer)
+    assert found["isError"] is True, found
+    return str(found["content"][0]["text"])
+
+
+def limits_of(answer: httpx2.Response) -> dict[str, tuple[int, int]]:
+    """Used and allowed of each limit, of an allowed or a refused call."""
+    body = answer.json()
+    listed = body["result"]["_meta"]["demo/limits"] if "result" in body else body["error"]["data"]["limits"]
+    return {one["name"]: (one["used"], one["limit"]) for one in listed}
+
+
+def challenge_of(answer: httpx2.Response) -> dict[str, str] | None:
+    """The parameters of the one Bearer challenge (RFC 6750 section 3); None where there is none."""
+    header = answer.headers.get("www-authenticate")
+    if header is None:
+        return None
+    scheme, _, rest = header.partition(" ")
+    assert scheme == "Bearer"
+    found: dict[str, str] = {}
+    for name, value in _parameters(rest):
+        assert name not in found, f"{name} twice in {header}"
+        found[name] = value
+    return found
+
+
+def _parameters(text: str) -> Iterator[tuple[str, str]]:
+    while text:
+        name, _, rest = text.partition('="')
+        value, quote, text = rest.partition('"')
+        assert quote, f"no quoted-string: {rest}"
+        yield name.strip(" ,"), value
+
+
+@contextmanager
+def opened(name: Literal["local", "worker"], base: str, issuer: Issuer) -> Iterator[Shop]:
+    """A shop with a client to ask it."""
+    limits = httpx2.Limits(max_connections=64)
+    with httpx2.Client(timeout=20, trust_env=False, limits=limits) as http:
+        yield Shop(name, base, issuer, http)

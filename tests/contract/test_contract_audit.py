@@ -1,0 +1,169 @@
+"""The audit trail: who authorized what, when, through which agent; and who may read it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.contract.issuer import ALICE, GRACE, MALLORY
+from tests.contract.shop import Shop, challenge_of, order_of, refusal, result
+
+FIELDS = {
+    "audit_id",
+    "at",
+    "verdict",
+    "gate",
+    "rule",
+    "reason",
+    "remedy",
+    "door",
+    "tool",
+    "arguments",
+    "user",
+    "username",
+    "agent",
+    "client",
+    "session",
+    "consent",
+    "token_id",
+    "order_id",
+}
+
+
+def reader(shop: Shop, human: str = ALICE) -> str:
+    return shop.token(shop.grant(human=human, scope=("audit:read",)))
+
+
+def test_every_decision_is_on_record_under_its_answers_id_in_the_order_made(shop: Shop) -> None:
+    grant = shop.grant()
+    token = shop.token(grant)
+    answers = [
+        shop.call("getUserInfo", token=token),
+        shop.post("tools/list", token=token),
+        shop.call("getUserInfo", token=None),
+        shop.buy(token=token),
+        shop.buy(token=shop.token(shop.grant(scope=("shop:read",)))),
+        shop.call("listMcpShopInventory", token=None, path="/open/mcp"),
+    ]
+    ids = [answer.headers["demo-audit-id"] for answer in answers]
+    entries = shop.entries(reader(shop))[-6:]
+    assert [entry["audit_id"] for entry in entries] == ids
+    assert [entry["rule"] for entry in entries] == [
+        "allowed",
+        "allowed",
+        "token.missing",
+        "allowed",
+        "scope.insufficient",
+        "open.anonymous",
+    ]
+    assert [entry["gate"] for entry in entries] == ["limits", "allowlist", "token", "limits", "scope", "door"]
+    assert [entry["at"] for entry in entries] == sorted(entry["at"] for entry in entries)
+    assert all(set(entry) == FIELDS for entry in entries)
+    assert entries[2] == answers[2].json()["error"]["data"]["decision"]
+    assert entries[3] == result(answers[3])["_meta"]["demo/decision"]
+    assert entries[5] == result(answers[5])["_meta"]["demo/decision"]
+
+
+def test_an_order_leads_back_to_the_consent_that_allowed_it(shop: Shop) -> None:
+    grant = shop.grant()
+    token = shop.token(grant, jti=f"token_traced_{time.time()}")
+    order = order_of(shop.buy(token=token))
+    (entry,) = [entry for entry in shop.entries(reader(shop)) if entry["order_id"] == order["id"]]
+    assert (entry["verdict"], entry["tool"], entry["door"]) == ("allow", "buyMcpShopItem", "protected")
+    assert entry["reason"] == f"Every gate passed for {ALICE} through {grant.session.client_id}."
+    assert entry["remedy"] is None
+    session = grant.session
+    assert {name: entry[name] for name in ("user", "username", "agent", "client", "session", "consent")} == {
+        "user": session.sub,
+        "username": ALICE,
+        "agent": grant.agent,
+        "client": session.client_id,
+        "session": session.id,
+        "consent": session.consent_id,
+    }
+    assert entry["token_id"].startswith("token_traced_")
+    assert entry["at"] <= order["at"] + 0.001
+
+
+def test_the_trail_holds_a_digest_and_no_address(shop: Shop) -> None:
+    grants = [shop.token() for _ in range(2)]
+    ids = [
+        shop.buy(token=token, mailingAddress=f"{number}21B Baker Street").headers["demo-audit-id"]
+        for number, token in enumerate(grants)
+    ]
+    answer = shop.audit(reader(shop), limit=1000)
+    assert "Baker" not in answer.text
+    digests = [entry["arguments"] for entry in answer.json()["entries"] if entry["audit_id"] in ids]
+    assert len(set(digests)) == 2
+    assert all(digest.startswith("sha256:") and len(digest) == 23 for digest in digests)
+
+
+def test_the_digest_is_of_the_canonical_json_of_the_arguments(shop: Shop) -> None:
+    import hashlib
+    import json
+
+    arguments = {"tshirtSize": "M", "company": "Žluťoučký 🐎", "mailingAddress": "улица 1"}
+    answer = shop.call("buyMcpShopItem", arguments, token=shop.token())
+    canonical = json.dumps(arguments, sort_keys=True, separators=(",", ":")).encode()
+    expected = f"sha256:{hashlib.sha256(canonical).hexdigest()[:16]}"
+    assert result(answer)["_meta"]["demo/decision"]["arguments"] == expected
+
+
+def test_a_user_sees_their_own_and_what_is_nobodys_and_an_admin_sees_all(shop: Shop) -> None:
+    tokens = [shop.token(), shop.token(shop.grant(human=MALLORY)), "rubbish.rubbish.rubbish", None]
+    ids = [shop.call("getUserInfo", token=token).headers["demo-audit-id"] for token in tokens]
+    ids.append(shop.call("getUserInfo", token=None, path="/open/mcp").headers["demo-audit-id"])
+    seen = [entry for entry in shop.entries(reader(shop), limit=1000) if entry["audit_id"] in ids]
+    assert [entry["user"] for entry in seen] == ["user_alice", None, None, None]
+    seen = [entry for entry in shop.entries(reader(shop, GRACE), limit=1000) if entry["audit_id"] in ids]
+    assert [entry["user"] for entry in seen] == ["user_alice", "user_mallory", None, None, None]
+
+
+def test_reading_on_begins_after_the_last_entry_read(shop: Shop) -> None:
+    token, who = reader(shop), shop.token()
+    ids = [shop.call("listMcpShopInventory", token=who).headers["demo-audit-id"] for _ in range(4)]
+    assert [entry["audit_id"] for entry in shop.entries(token, after=ids[0])] == ids[1:]
+    assert [entry["audit_id"] for entry in shop.entries(token, after=ids[0], limit=2)] == ids[1:3]
+    assert [entry["audit_id"] for entry in shop.entries(token, limit=2)] == ids[2:]
+    assert shop.entries(token, after=ids[3]) == []
+
+
+def test_reading_is_not_on_record_but_for_a_read_that_is_refused(shop: Shop) -> None:
+    token = reader(shop)
+    shop.entries(token)
+    last = shop.entries(token, limit=1)
+    assert shop.entries(token, limit=1) == last
+    answer = shop.audit(None)
+    assert (answer.status_code, refusal(answer)["rule"]) == (401, "token.missing")
+    assert (challenge_of(answer) or {})["scope"] == "audit:read"
+    assert shop.entries(token, limit=1)[0]["audit_id"] == answer.headers["demo-audit-id"]
+
+
+@pytest.mark.parametrize(
+    ("human", "scope", "rule"),
+    [(ALICE, ("shop:read",), "scope.insufficient"), (MALLORY, ("audit:read",), "allowlist.user")],
+)
+def test_reading_passes_the_gates(shop: Shop, human: str, scope: tuple[str, ...], rule: str) -> None:
+    answer = shop.audit(shop.token(shop.grant(human=human, scope=scope)))
+    assert (answer.status_code, refusal(answer)["rule"]) == (403, rule)
+    assert answer.json()["id"] is None
+
+
+@pytest.mark.parametrize(
+    "query", [{"limit": "0"}, {"limit": "1001"}, {"limit": "many"}, {"limit": "1.5"}, {"after": "audit_none"}]
+)
+def test_a_question_that_makes_no_sense_is_said_to(shop: Shop, query: dict[str, Any]) -> None:
+    answer = shop.audit(reader(shop), **query)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert answer.json()["error_description"]
+
+
+def test_a_tools_name_cannot_write_into_a_terminal(shop: Shop) -> None:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "\x1b[31mred\x1b[0m" + "x" * 500}}
+    headers = {"authorization": f"Bearer {shop.token()}", "accept": "application/json, text/event-stream"}
+    shop.http.post(f"{shop.base}/mcp", json=body, headers=headers)
+    tool = shop.entries(reader(shop), limit=1)[0]["tool"]
+    assert len(tool) <= 60
+    assert tool.isprintable()

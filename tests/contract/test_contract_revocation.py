@@ -1,0 +1,109 @@
+"""Taking authority back: from the moment that the human is answered, no call with it is admitted, anywhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import httpx2
+import pytest
+
+from tests.contract.issuer import ALICE, GRACE
+from tests.contract.shop import Shop, challenge_of, order_of, refusal
+
+READ = "listMcpShopInventory"
+WORDS = {
+    "session": ("The human took this session back.", "Log in again, then call again."),
+    "agent": ("The human took this agent's authority back.", "Ask to have it reinstated."),
+    "user": ("All of this user's agents were stopped.", "Have the user reinstated."),
+}
+
+
+@pytest.mark.parametrize("kind", ["session", "agent", "user"])
+def test_what_was_taken_back_is_refused_at_the_very_next_call(shop: Shop, kind: str) -> None:
+    human = GRACE if kind == "user" else ALICE
+    grant = shop.grant(human=human)
+    id = {"session": grant.session.id, "agent": grant.agent, "user": grant.session.sub}[kind]
+    token = shop.token(grant)
+    assert shop.call(READ, token=token).status_code == 200
+    shop.issuer.revoke(kind, id, human=human)
+    try:
+        answer = shop.call(READ, token=token)
+        decision = refusal(answer)
+        assert (answer.status_code, decision["gate"], decision["rule"]) == (401, "standing", f"standing.{kind}")
+        assert (decision["reason"], decision["remedy"]) == WORDS[kind]
+        challenge = challenge_of(answer)
+        assert challenge is not None
+        assert (challenge["error"], challenge["error_description"]) == ("invalid_token", WORDS[kind][0])
+        assert (decision["user"], decision["agent"]) == (grant.session.sub, grant.agent)
+        for attempt in (shop.post("tools/list", token=token), shop.buy(token=token), shop.audit(token)):
+            assert refusal(attempt)["rule"] == f"standing.{kind}"
+        assert shop.call(READ, token=shop.token(shop.grant(human=ALICE))).status_code == 200, "somebody else's"
+    finally:
+        if kind != "session":
+            shop.issuer.reinstate(kind, id, human=human)
+    if kind != "session":
+        assert shop.call(READ, token=token).status_code == 200
+
+
+def test_a_revoked_agent_is_revoked_in_every_session(shop: Shop) -> None:
+    grant = shop.grant()
+    other = shop.grant(software=grant.session.client_id)
+    shop.issuer.revoke("agent", grant.agent)
+    for one in (grant, other):
+        assert refusal(shop.call(READ, token=shop.token(one)))["rule"] == "standing.agent"
+
+
+def test_nothing_is_bought_with_what_was_taken_back(shop: Shop) -> None:
+    grant = shop.grant()
+    token = shop.token(grant)
+    first = order_of(shop.buy(token=token, key="k"))
+    shop.issuer.revoke("session", grant.session.id)
+    assert refusal(shop.buy(token=token, key="k"))["rule"] == "standing.session", "not even a replay"
+    renewed = shop.grant(software=grant.session.client_id)
+    again = order_of(shop.buy(token=shop.token(renewed), key="k"))
+    assert (again["id"], again["replayed"]) == (first["id"], True)
+
+
+def test_no_call_that_begins_after_the_answer_to_the_revocation_is_admitted(shop: Shop) -> None:
+    """Agents that hammer while the human revokes: the answer to the revocation is the line between yes and no."""
+    grants = [shop.grant(software="contract-hammer") for _ in range(4)]
+    session = grants[0].session.id
+    token = shop.token(grants[0])
+    calls: list[tuple[float, int]] = []
+    over = threading.Event()
+
+    def hammer() -> None:
+        with httpx2.Client(timeout=20, trust_env=False) as http:
+            mine = Shop(shop.name, shop.base, shop.issuer, http)
+            while not over.is_set():
+                began = time.monotonic()
+                # Listing is not limited, so that what stops it can only be the revocation.
+                calls.append((began, mine.post("tools/list", token=token).status_code))
+
+    threads = [threading.Thread(target=hammer) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    shop.issuer.revoke("session", session)
+    revoked = time.monotonic()
+    time.sleep(0.5)
+    over.set()
+    for thread in threads:
+        thread.join(20)
+    before = [status for began, status in calls if began < revoked]
+    after = [status for began, status in calls if began > revoked]
+    assert 200 in before
+    assert after
+    assert set(after) == {401}
+
+
+def test_a_token_that_the_client_handed_in_is_dead(shop: Shop) -> None:
+    grant = shop.grant(software="demo-agent")
+    token = shop.token(grant)
+    assert shop.call(READ, token=token).status_code == 200
+    form = {"token": token, "client_id": "demo-agent"}
+    assert shop.http.post(f"{shop.issuer.url}/oauth2/revoke", data=form).status_code == 200
+    answer = shop.call(READ, token=token)
+    assert (answer.status_code, refusal(answer)["rule"]) == (401, "standing.token")
+    assert refusal(answer)["reason"] == "The authority says that this token no longer holds."
