@@ -25,10 +25,6 @@ WORKER = Path(os.environ.get("DEMO_WORKER") or tools.default_worker())
 """Both read here: no setting of whoever runs the tests is left in the environment of a test."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "worker: wants Node, and runs against the Worker under workerd")
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     unasked = [item for item in items if item.path.is_relative_to(HERE) and item.get_closest_marker("worker")]
     if unasked and "worker" not in config.option.markexpr:
