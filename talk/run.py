@@ -77,6 +77,30 @@ class Cursor:
     done: bool
 
 
+def _set_aside(file: Path) -> None:
+    """Move a run of another version out of the way, to `run.before.sqlite3`: it cannot be carried on by this one."""
+    if not file.exists():
+        return
+    with contextlib.closing(sqlite3.connect(file, timeout=10)) as kept, contextlib.closing(_fresh()) as ours:
+        for (table,) in ours.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            columns = f"SELECT name FROM pragma_table_info('{table}')"
+            there = kept.execute(columns).fetchall()
+            if there and there != ours.execute(columns).fetchall():
+                break
+        else:
+            return
+        kept.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file.replace(file.with_name("run.before.sqlite3"))
+    for rest in ("-wal", "-shm"):
+        file.with_name(f"{file.name}{rest}").unlink(missing_ok=True)
+
+
+def _fresh() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(_TABLES)
+    return connection
+
+
 class Run:
     """The run kept in a state folder. Use `Run.open`; only the holder of `performing()` writes."""
 
@@ -94,6 +118,7 @@ class Run:
         """
         try:
             state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _set_aside(state / "run.sqlite3")
             connection = sqlite3.connect(state / "run.sqlite3", timeout=10, isolation_level=None)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.executescript(_TABLES)

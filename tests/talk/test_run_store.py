@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,21 @@ def test_an_unwritable_folder_is_named_with_a_mend(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentNotReady) as refused, Run.open(file / "state"):
         pass
     assert "--state" in refused.value.do
+
+
+def test_a_run_of_another_version_is_set_aside_and_a_fresh_one_begun(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "run.sqlite3")) as other:
+        other.execute("CREATE TABLE played (beat TEXT, play INTEGER)")
+        other.execute("INSERT INTO played VALUES ('buy', 1)")
+        other.commit()
+    with Run.open(tmp_path) as run:
+        assert run.open_play("buy") is None
+    with contextlib.closing(sqlite3.connect(tmp_path / "run.before.sqlite3")) as kept:
+        assert kept.execute("SELECT * FROM played").fetchall() == [("buy", 1)]
+
+
+def test_a_run_of_this_version_stays_where_it_is(tmp_path: Path) -> None:
+    for _ in range(2):
+        with Run.open(tmp_path):
+            pass
+    assert not (tmp_path / "run.before.sqlite3").exists()
