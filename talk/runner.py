@@ -132,7 +132,7 @@ class Runner:
         self.run.record(beat, play, result)
         self._show(step, played.panels)
         self._show_wire()
-        for why in dict.fromkeys(unchecked.values()):
+        for why in dict.fromkeys(() if played.said else unchecked.values()):
             keys = ", ".join(key for key, reason in unchecked.items() if reason == why)
             self.stage.note(f"not checked in {step.id}: {keys} ({why})")
         for key in failed:

@@ -68,6 +68,7 @@ def _described(step: Step, why: str) -> Played:
     told = f"not live: {why}"
     played = Played({"where": NOWHERE}, {"link": lambda: panels.link(shown)})
     played.untold = {name: told for name in step.expect if name != "where"}
+    played.said = "link" in step.show
     return played
 
 
@@ -100,7 +101,7 @@ def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[s
     base = _or_not(deploy)
     agent = Agent(base, store=TokenStore.open(scene.cast.state, server=base), client_id=None)
     refused = agent.call(READ, {}, token="none")
-    note = "Deployed a moment ago, by wrangler. No token, no shirt."
+    note = f"Deployed a moment ago, by wrangler. {_ended(refused, 'without a token')}"
     return _live(step, CLOUDFLARE, agent.endpoint(), note, refused)
 
 
@@ -111,9 +112,8 @@ def _here(step: Step, scene: Scene) -> Played:
         refused = agent.call(READ, {}, token="none")
         bought = _buy(agent, scene, step)
         # The code leads to where a phone can go: nobody else's reaches this machine's loopback.
-        note = (
-            f"Not on Cloudflare: under workerd, at {agent.endpoint()}. Refused without a token; deputized, it bought."
-        )
+        ends = f"{_ended(refused, 'without a token')} {_ended(bought, 'deputized')}"
+        note = f"Not on Cloudflare: under workerd, at {agent.endpoint()}. {ends}"
         return _live(step, HERE, step.options["url"], note, refused, bought)
 
 
@@ -133,7 +133,9 @@ def _restarted(step: Step, scene: Scene) -> Played:
     kept = bought.order is not None and bought.order.id in before and before == after
     played = Played({"where": HERE, "kept": kept, **_bought(bought)}, status=bought.status)
     title = "The Worker, restarted under workerd on this machine"
-    shown = Comparison(title, rows, "A Durable Object outlives what runs it.")
+    shown = Comparison(
+        title, rows, "A Durable Object outlives what runs it." if kept else "What was bought is not known any more."
+    )
     played.panels["comparison"] = lambda: panels.comparison(shown)
     return played
 
@@ -157,6 +159,13 @@ def _live(
     if bought is not None and (order := bought.order) is not None:
         played.panels["order"] = lambda: panels.order(order)
     return played
+
+
+def _ended(outcome: CallOutcome, how: str) -> str:
+    """How a call ended, in words: what it was answered, not what it should have been."""
+    if outcome.order is not None:
+        return f"It bought a shirt, {how}."
+    return f"Let in, {how}." if outcome.allowed else f"HTTP {outcome.status}, {how}."
 
 
 def _bought(outcome: CallOutcome) -> dict[str, Any]:
@@ -216,4 +225,4 @@ def _or_not(start: Callable[[], T]) -> T:
     try:
         return start()
     except DemoError as error:
-        raise _NotHere(f"{error.what}: {error.why}" if error.why else error.what) from error
+        raise _NotHere(f"{error.what}: {error.do or error.why}" if error.do or error.why else error.what) from error

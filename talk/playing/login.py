@@ -125,7 +125,12 @@ def _more(before: Sequence[str], after: Sequence[str]) -> Comparison:
     rows = [(scope, "no", "yes: new") for scope in new]
     rows += [(scope, "yes", "yes") for scope in after if scope in before]
     rows += [(scope, "yes", "no") for scope in lost]
-    return Comparison(title, tuple(rows), "The new consent holds both: what it had, and what was added.")
+    gone = f"The new consent leaves out what it had: {', '.join(lost)}."
+    return Comparison(
+        title,
+        tuple(rows),
+        gone if lost else "The new consent holds both: what it had, and what was added." if new else "",
+    )
 
 
 def _granted(

@@ -162,7 +162,7 @@ def reinstate(step: Step, scene: Scene) -> Played:
 def restart(_: Step, scene: Scene) -> Played:
     """Stop and start the local server, and look whether it still knows what it knew."""
     console = scene.cast.console()
-    facts_before = _remembered(scene)
+    facts_before, signed_in = _remembered(scene), console.signed_in()
     before, after = scene.cast.restart(scene.stage.waiting)
     facts_after = _remembered(scene)
     live = [sum(1 for one in facts[1] if one.revoked_at is None) for facts in (facts_before, facts_after)]
@@ -171,15 +171,24 @@ def restart(_: Step, scene: Scene) -> Played:
         ("its data", before.world, after.world),
         ("sessions granted", str(live[0]), str(live[1])),
         ("orders on record", str(len(facts_before[0])), str(len(facts_after[0]))),
-        ("human's console", "signed in", "signed in" if console.signed_in() else "signed out"),
+        ("human's console", _signed(signed_in), _signed(console.signed_in())),
     )
     observed: dict[str, Any] = {
         "new_process": before.pid != after.pid and before.instance != after.instance,
         "orders_kept": bool(facts_before[0]) and facts_before[0] == facts_after[0],
         "sessions_kept": facts_before[1] == facts_after[1],
     }
-    shown = Comparison("A new process, the same authority", rows, "State outlives the process that holds it.")
+    kept = observed["orders_kept"] and observed["sessions_kept"]
+    shown = Comparison(
+        "A new process, the same authority" if observed["new_process"] and kept else "The server, restarted",
+        rows,
+        "State outlives the process that holds it." if kept else "Not all of it is still known.",
+    )
     return Played(observed, {"comparison": lambda: panels.comparison(shown)})
+
+
+def _signed(known: bool) -> str:
+    return "signed in" if known else "signed out"
 
 
 def _remembered(scene: Scene) -> tuple[list[str], tuple[Any, ...]]:

@@ -58,6 +58,8 @@ class Played:
     decisions: list[Decision] = field(default_factory=list)
     untold: dict[str, str] = field(default_factory=dict)
     """What a stranger's server has no way to tell, each with the reason: no expectation of it is checked."""
+    said: bool = False
+    """Whether a panel of this step says that already; a line below it might push it off the screen."""
 
 
 Player = Callable[[Step, Scene], Played]
