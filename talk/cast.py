@@ -13,6 +13,7 @@ from demo.settings.tools import ToolMap
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
+    from demo.client.capabilities import Survey
     from demo.client.console import Console
     from demo.client.sample_human import SampleHuman
     from demo.client.store import TokenStore
@@ -63,6 +64,7 @@ class Cast:
         self._tools = tools or ToolMap()
         self._client = client or ClientSettings()
         self._house: House | None = None
+        self._survey: Survey | None = None
         self._ours: bool | None = True if is_local else None
         self._agents: dict[str, Agent] = {}
         self._console: Console | None = None
@@ -84,12 +86,24 @@ class Cast:
         Raises:
             UsageError: the server's URL is none.
         """
-        return self._ours if self._ours is not None else self._look()
+        if self._ours is None:
+            from demo.client.origins import is_loopback, origin
+
+            where = origin(self.server)
+            # Only a server on this machine can be the bundled one; no other is asked just to find that out.
+            self._ours = where is not None and is_loopback(where[1]) and self._seen().ours
+        return self._ours
 
     @property
     def house(self) -> House | None:
         """What a stranger's server has and has not; None at the bundled one, which has everything or is broken."""
-        return None if self.ours else self._house
+        if self.ours:
+            return None
+        if self._house is None:
+            from talk.house import House
+
+            self._house = House(self._seen(), self.agent(), self._tools)
+        return self._house
 
     @property
     def tools(self) -> ToolMap:
@@ -98,20 +112,20 @@ class Cast:
 
     def door(self, door: str) -> str:
         """Which of the server's doors is meant by the talk's."""
-        return self.house.door(door) if self.house is not None else door
+        # Where nobody is asked for a token, the one door there is stands for both; the protected one is itself.
+        return door if door != "open" or self.house is None else self.house.door(door)
 
-    def _look(self) -> bool:
-        """Look at the server once, and remember what kind of house it is."""
-        from demo.client.agent import Agent
-        from demo.client.capabilities import survey
-        from talk.house import House
+    def _seen(self) -> Survey:
+        """One look at the server, remembered: what kind of house it is."""
+        if self._survey is None:
+            from demo.client.agent import Agent
+            from demo.client.capabilities import survey
 
-        # Looked at by an agent of its own: what it sees is no step of the talk.
-        seen = survey(Agent(self.server, store=self.store, timeout=LOOK_SECONDS), revisions=False)
-        self._ours = seen.ours
-        if not seen.ours:
-            self._house = House(seen, self.agent(), self._tools)
-        return seen.ours
+            # By an agent of its own: what it sees is no step of the talk.
+            self._survey = survey(
+                Agent(self.server, store=self.store, timeout=LOOK_SECONDS), revisions=False, keys=False
+            )
+        return self._survey
 
     def agent(self, who: str = "agent") -> Agent:
         """The agent called `who`; nobody's agent is the same software without a token."""

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from demo.client import grants, proof
+from demo.client import grants
+from demo.client.bounded import OnWait
+from demo.client.calling import Bearer, Caller
 from demo.client.connection import Connection, Door
-from demo.client.device import DeviceLogin, OnWait
+from demo.client.device import DeviceLogin
 from demo.client.elicitation import Elicit
-from demo.client.mcp_session import Answered, Speaker
-from demo.client.oauth.attempts import Attempts, Obtain
+from demo.client.mcp_session import Speaker
+from demo.client.oauth.attempts import Obtain
 from demo.client.oauth.authorizer import Authorizer, LoginWay
-from demo.client.oauth.browser import BrowserLogin
 from demo.client.oauth.identity import ClientIdentity
-from demo.client.oauth.machine import Request
-from demo.client.outcome import CallOutcome, ToolsOutcome, call_outcome, expired, tools_outcome
-from demo.client.patience import Patience
-from demo.client.refusal import OAuthRefused
-from demo.client.reply import Reply
+from demo.client.outcome import CallOutcome, ToolsOutcome
+from demo.client.proof import Proof
 from demo.client.store import Store
-from demo.client.tokens import SPENDING, Secret, StoredToken
+from demo.client.tokens import SPENDING, StoredToken
 from demo.client.wallet import MARGIN
 from demo.client.wire import Recorder
-from demo.errors import AuthorityRefused, ServerUnreachable
 from demo.evidence import AuthorityMetadata, Chain, Challenge, Money, TokenView
 
 if TYPE_CHECKING:
     import httpx2
 
-T = TypeVar("T")
-Seen = TypeVar("Seen", CallOutcome, ToolsOutcome)
-Bearer = Literal["stored", "none"] | str | Secret
+    from demo.client.oauth.browser import BrowserLogin
+    from demo.client.oauth.machine import TokenRequest
 
-PAGES = 20
-"""Pages of `tools/list` that are read at most."""
+T = TypeVar("T")
 
 
 class Agent:
@@ -76,7 +71,6 @@ class Agent:
         self.slot = slot
         self.name = name
         self._connection = Connection(server, timeout)
-        self._speaker = Speaker(self._connection, elicit=elicit, handshake=handshake)
         if identity is None and client_id is not None:
             identity = ClientIdentity(client_id)
         self._client_id = identity.client_id if identity is not None else None
@@ -90,6 +84,9 @@ class Agent:
             metadata_url=metadata_url,
             redirect_port=redirect_port,
         )
+        speaker = Speaker(self._connection, elicit=elicit, handshake=handshake)
+        self._caller = Caller(self._connection, speaker, self.authorizer)
+        self._proof = Proof(self._connection, self.authorizer, name)
 
     @property
     def client_id(self) -> str | None:
@@ -139,112 +136,27 @@ class Agent:
         patience: float = 0.0,
         on_wait: OnWait | None = None,
     ) -> CallOutcome:
-        """Call a tool, once.
-
-        Args:
-            token: the stored one, none, or this one.
-            refresh: whether a stored token near its end, or refused as expired, is renewed; False presents it as it is.
-            obtain: gets a token for more scopes where the server asks for it (401, or 403 with `insufficient_scope`;
-                MCP 2026-07-28, authorization); the call is then made again, a bounded number of times.
-            patience: seconds that may be waited, all waits together, where the server asks to come again (429, 503).
-            on_wait: told the seconds left of such a wait and its state, at least four times a second.
-
-        Raises:
-            AuthorityRefused: the stored token is wanted and there is none, or it cannot be renewed.
-            ServerUnreachable: no answer, or not an MCP server's.
-        """
-        patient = Patience(patience, on_wait)
-
-        def once(held: StoredToken | Secret | None) -> CallOutcome:
-            return patient(lambda: self._calls(tool, arguments, door, held, at_most=1)[-1])
-
-        if obtain is not None:
-            return self._insist(once, obtain)
-        bearer = self._bearer(token, refresh=refresh)
-        outcome = once(bearer)
-        if token == "stored" and refresh and isinstance(bearer, StoredToken) and expired(outcome):
-            # By our clock it was good for longer: the clock has been set since. Not carried out, so tried again.
-            try:
-                fresh = self.authorizer.wallet.refresh(instead_of=bearer.access_token)
-            except AuthorityRefused:
-                return outcome
-            outcome = once(fresh)
-        return outcome
+        """Call a tool, once (`Caller.call`)."""
+        return self._caller.call(
+            tool,
+            arguments,
+            door=door,
+            token=token,
+            refresh=refresh,
+            obtain=obtain,
+            patience=patience,
+            on_wait=on_wait,
+        )
 
     def burst(self, tool: str, arguments: dict[str, Any], *, at_most: int) -> tuple[CallOutcome, ...]:
-        """Call a tool in one session again and again, until the first call that is not allowed, or `at_most` times.
-
-        Raises:
-            as `call`.
-        """
-        return self._calls(tool, arguments, "protected", self._bearer("stored", refresh=True), at_most=at_most)
+        """Call a tool again and again in one session, until the first refusal (`Caller.burst`)."""
+        return self._caller.burst(tool, arguments, at_most=at_most)
 
     def tools(
         self, door: Door = "protected", token: Bearer = "stored", *, obtain: Obtain | None = None
     ) -> ToolsOutcome:
-        """The door's tools, all pages.
-
-        Args:
-            obtain: as in `call`.
-
-        Raises:
-            as `call`.
-        """
-
-        def pages() -> Generator[tuple[Any, Any], Reply, None]:
-            from mcp.types import ListToolsRequest, ListToolsResult, PaginatedRequestParams
-
-            cursor: str | None = None
-            for _ in range(PAGES):
-                request = ListToolsRequest(params=PaginatedRequestParams(cursor=cursor))
-                reply = yield request, ListToolsResult
-                cursor = (reply.result or {}).get("nextCursor")
-                if not isinstance(cursor, str):
-                    return
-
-        def once(bearer: StoredToken | Secret | None) -> ToolsOutcome:
-            listed = self._speaker.converse(self.endpoint(door), _presented(bearer), pages)
-            exchanges = self._connection.show(raw for page in listed for raw in page.raws)
-            return tools_outcome([page.reply for page in listed], exchanges, self.recorder)
-
-        return self._insist(once, obtain) if obtain is not None else once(self._bearer(token, refresh=True))
-
-    def _calls(
-        self, tool: str, arguments: dict[str, Any], door: Door, bearer: StoredToken | Secret | None, *, at_most: int
-    ) -> tuple[CallOutcome, ...]:
-        def calls() -> Generator[tuple[Any, Any], Reply, None]:
-            from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult
-
-            request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
-            for _ in range(at_most):
-                reply = yield request, CallToolResult
-                if not self._outcome(tool, Answered(reply, ())).allowed:
-                    return
-
-        answered = self._speaker.converse(self.endpoint(door), _presented(bearer), calls, at_most=at_most)
-        return tuple(self._outcome(tool, one) for one in answered)
-
-    def _outcome(self, tool: str, answered: Answered) -> CallOutcome:
-        return call_outcome(tool, answered.reply, self._connection.show(answered.raws), self.recorder)
-
-    def _insist(self, once: Callable[[StoredToken | None], Seen], obtain: Obtain) -> Seen:
-        attempts = Attempts(self.authorizer, obtain)
-        held = attempts.held()
-        outcome = once(held)
-        while (held := attempts.after(outcome.status, outcome.challenge, held)) is not None:
-            outcome = once(held)
-        return outcome
-
-    def _bearer(self, token: Bearer, *, refresh: bool) -> StoredToken | Secret | None:
-        if isinstance(token, Secret):
-            self.recorder.guard(token.value)
-            return token
-        if token == "none":
-            return None
-        if token != "stored":
-            raise ValueError("a raw token goes in a Secret, so that it is not shown by accident")
-        held = None if refresh else self.stored()
-        return held or self.token()
+        """The door's tools, all pages (`Caller.tools`)."""
+        return self._caller.tools(door, token, obtain=obtain)
 
     # Authority
 
@@ -293,17 +205,7 @@ class Agent:
     def start_login(
         self, scopes: Sequence[str], *, resources: Sequence[str] | None = None, spending: Money | None = None
     ) -> DeviceLogin:
-        """Ask the authority for a device code (RFC 8628 section 3.1).
-
-        Args:
-            scopes: what to ask for.
-            resources: what the token is for (RFC 8707); the shop by default.
-            spending: a limit to ask for (RFC 9396).
-
-        Raises:
-            AuthorityRefused: no device flow there, or the request is refused.
-            ServerUnreachable: no answer.
-        """
+        """Ask the authority for a device code (`Authorizer.start_device`)."""
         return self.authorizer.start_device(scopes, resources=resources, spending=spending)
 
     def finish_login(
@@ -314,32 +216,13 @@ class Agent:
         give_up: Callable[[], bool] | None = None,
         timeout: float = 600.0,
     ) -> StoredToken:
-        """Poll until the human has decided, and keep the tokens.
-
-        Args:
-            on_wait: told the seconds left and a state, at least four times a second.
-            give_up: asked as often; True ends the wait.
-            timeout: seconds to wait at most, beside the code's own life.
-
-        Raises:
-            AuthorityRefused: denied, expired, given up, refused; its `oauth_error` says which.
-            ServerUnreachable: what answers is not the authority.
-        """
+        """Poll until the human has decided, and keep the tokens (`Authorizer.finish_device`)."""
         return self.authorizer.finish_device(login, on_wait=on_wait, give_up=give_up, timeout=timeout)
 
     def start_browser_login(
         self, scopes: Sequence[str], *, resources: Sequence[str] | None = None, spending: Money | None = None
     ) -> BrowserLogin:
-        """Begin a login in the browser: a listener on this machine, and the URL to open (OAuth 2.1 section 4.1).
-
-        Args:
-            as `start_login`. Whoever starts one finishes it, or closes it.
-
-        Raises:
-            AuthorityRefused: no code flow with PKCE there, or the agent is no client of the authority.
-            EnvironmentNotReady: the one port that was registered is taken.
-            ServerUnreachable: no answer.
-        """
+        """Begin a login in the browser (`Authorizer.start_browser`); whoever starts one finishes or closes it."""
         return self.authorizer.start_browser(scopes, resources=resources, spending=spending)
 
     def finish_browser_login(
@@ -351,25 +234,11 @@ class Agent:
         pasted: Callable[[], str | None] | None = None,
         timeout: float = 600.0,
     ) -> StoredToken:
-        """Wait for the browser to come back, fetch the token for its code, and keep it.
-
-        Args:
-            on_wait, give_up, timeout: as in `finish_login`.
-            pasted: asked as often; the address at which a browser elsewhere ended, when the human has pasted it.
-
-        Raises:
-            AuthorityRefused: denied, mixed up (RFC 9207), given up, refused; its `oauth_error` says which.
-            ServerUnreachable: the authority does not answer.
-        """
+        """Wait for the browser to come back, and keep the tokens (`Authorizer.finish_browser`)."""
         return self.authorizer.finish_browser(login, on_wait=on_wait, give_up=give_up, pasted=pasted, timeout=timeout)
 
-    def login_as_machine(self, request: Request, scopes: Sequence[str] = ()) -> StoredToken:
-        """Get a token with no human in it, and keep it (RFC 6749 section 4.4, RFC 7523, RFC 8693).
-
-        Raises:
-            AuthorityRefused: the authority refuses.
-            ServerUnreachable: it does not answer.
-        """
+    def login_as_machine(self, request: TokenRequest, scopes: Sequence[str] = ()) -> StoredToken:
+        """Get a token with no human in it, and keep it (`Authorizer.by_machine`)."""
         return self.authorizer.by_machine(request, scopes)
 
     # Tokens
@@ -425,53 +294,24 @@ class Agent:
     # Proof
 
     def view(self, token: StoredToken, *, audience: str | None = None) -> TokenView:
-        """What the token says, and what of it was checked against the authority's keys (RFC 7517, RFC 9068).
+        """What a token says, and what of it holds (`Proof.view`)."""
+        return self._proof.view(token, audience=audience)
 
-        Args:
-            audience: what it should be for; the resource it was asked for by default.
-        """
-        return proof.view(self._connection, self.authorizer.finder.of(token), token, audience=audience)
-
-    def chain(self, token: StoredToken, action: str | None = None) -> Chain:
-        """The delegation chain in a token's claims.
-
-        Raises:
-            AuthorityRefused: the token is opaque: only its issuer can say who is in it.
-        """
-        return proof.chain(token, self.view(token), self.identify(token), client_name=self.name, action=action)
+    def chain(
+        self,
+        token: StoredToken,
+        action: str | None = None,
+        *,
+        seen: TokenView | None = None,
+        person: Mapping[str, Any] | None = None,
+    ) -> Chain:
+        """The delegation chain in a token's claims (`Proof.chain`)."""
+        return self._proof.chain(token, action, seen=seen, person=person)
 
     def userinfo(self, token: StoredToken) -> dict[str, Any]:
-        """Who the human is, from the authority (OpenID Connect Core section 5.3).
-
-        A token made for the shop does not open it where audiences are kept apart; then one made for it is asked for.
-
-        Raises:
-            AuthorityRefused: the authority has no such endpoint, or does not say.
-        """
-        authority = self.authorizer.finder.of(token)
-        try:
-            return proof.userinfo(self._connection, authority, token)
-        except OAuthRefused:
-            held = self.stored()
-            if authority.userinfo_endpoint is None or held is None or held.refresh_token is None:
-                raise
-            if held.access_token != token.access_token:
-                raise
-        meant = self.refresh(resource=authority.userinfo_endpoint, keep=False)
-        return proof.userinfo(self._connection, authority, meant)
+        """Who the human is, from the authority (`Proof.userinfo`)."""
+        return self._proof.userinfo(token)
 
     def identify(self, token: StoredToken) -> dict[str, Any]:
-        """`userinfo` where the authority gives it, else what the token itself says of the human (`sub` alone)."""
-        try:
-            return self.userinfo(token)
-        except (AuthorityRefused, ServerUnreachable):
-            return proof.subject(token)
-
-
-def _presented(bearer: StoredToken | Secret | None) -> httpx2.Auth | None:
-    if bearer is None:
-        return None
-    from demo.client.bearer import BearerToken
-    from demo.client.oauth.presenting import presented
-
-    return BearerToken(bearer.value) if isinstance(bearer, Secret) else presented(bearer)
+        """Who the human is, as far as anybody tells (`Proof.identify`)."""
+        return self._proof.identify(token)

@@ -9,6 +9,12 @@ from demo.errors import DemoError
 
 T = TypeVar("T")
 
+OnWait = Callable[[float, str], None]
+"""Told of a wait at least four times a second: the seconds left at most, and a word for what it waits for."""
+
+TICK = 0.2
+"""Seconds between two calls of an `OnWait`."""
+
 
 def unwrap(error: BaseException) -> BaseException:
     """The exception inside (nested) exception groups: the one that explains itself, else the first."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from demo.client.agent import Agent
+from demo.client.bounded import TICK
 from demo.client.challenge import read_challenge
-from demo.client.device import TICK
 from demo.client.fetch import Answer, fetch
 from demo.client.reading import read_decision
 from demo.client.refusal import OAuthRefused
@@ -117,9 +117,11 @@ class Console:
         return self._request(self._account, method, path, body)
 
     def _request(self, token: Callable[[], StoredToken], method: str, path: str, body: dict[str, Any] | None) -> Answer:
-        held = token().access_token
+        from demo.client.oauth.presenting import presented  # it loads the HTTP library
+
+        held = presented(token())
         url = f"{self.server}{path}"
-        answer = self.agent.http(lambda http: fetch(http, method, url, server=self.server, token=held, body=body))
+        answer = self.agent.http(lambda http: fetch(http, method, url, server=self.server, auth=held, body=body))
         if answer.status == 404 and answer.json is None:
             raise ServerUnreachable(f"{url} does not exist", do="this server has no such API")
         if answer.status >= 500:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from demo.client.bounded import TICK, OnWait
 from demo.client.fetch import Answer
 from demo.client.oauth import token_endpoint
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.identity import ClientIdentity
 from demo.client.origins import is_loopback, origin
-from demo.client.refusal import NoConnection, OAuthRefused, TimedOut, overloaded
+from demo.client.refusal import NoConnection, OAuthRefused, TimedOut
 from demo.client.safe_text import safe_text
 from demo.client.tokens import StoredToken, duration, read_token_response, spending_details
 from demo.errors import ServerUnreachable
@@ -22,13 +23,8 @@ if TYPE_CHECKING:
     import httpx2
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-TICK = 0.2
-"""Seconds between two calls of `on_wait`."""
-
 _SLOWEST = 60.0
 """Seconds up to which polls back off from a server that does not answer."""
-
-OnWait = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -43,6 +39,24 @@ class DeviceLogin:
     resource: str | None
     server: str
     key: ProofKey | None = field(default=None, repr=False)
+
+
+def require(authority: AuthorityMetadata) -> str:
+    """The device authorization endpoint (RFC 8628 section 4).
+
+    Raises:
+        OAuthRefused: the authority offers no device flow.
+    """
+    endpoint = authority.device_authorization_endpoint
+    if endpoint is None or not authority.token_endpoint:
+        offered = ", ".join(authority.grant_types_supported)
+        raise OAuthRefused(
+            f"the authority {authority.issuer} offers no device login",
+            oauth_error="unsupported",
+            why=f"its metadata names no device_authorization_endpoint (RFC 8628 section 4); it offers {offered}",
+            do="demo login --browser, if it offers authorization_code; or another --server",
+        )
+    return endpoint
 
 
 async def ask(
@@ -71,15 +85,7 @@ async def ask(
         OAuthRefused: the authority refuses, offers no device flow, or its answer cannot be used.
         ServerUnreachable: it does not answer.
     """
-    endpoint = authority.device_authorization_endpoint
-    if endpoint is None or not authority.token_endpoint:
-        offered = ", ".join(authority.grant_types_supported)
-        raise OAuthRefused(
-            f"the authority {authority.issuer} offers no device login",
-            oauth_error="unsupported",
-            why=f"its metadata names no device_authorization_endpoint (RFC 8628 section 4); it offers {offered}",
-            do="demo login --browser, if it offers authorization_code; or another --server",
-        )
+    endpoint = require(authority)
     form = [("scope", " ".join(scopes))] if scopes else []
     form += [("resource", resource) for resource in resources]
     if spending is not None and resources:
@@ -88,7 +94,7 @@ async def ask(
     answer = await token_endpoint.ask(client, endpoint, form, server=server, issuer=authority.issuer, identity=identity)
     received = time.time()
     if not answer.granted or answer.json is None:
-        raise refused(
+        raise token_endpoint.refused(
             answer, f"the authority refuses a device code to {identity.client_id}", "check the scopes asked for"
         )
     given = answer.json
@@ -134,7 +140,7 @@ async def wait(
     """Poll until the human has decided (RFC 8628 sections 3.4 and 3.5).
 
     Args:
-        on_wait: told the seconds left and the state ("pending", "slow_down", "no_answer") at least 4x a second.
+        on_wait: told the seconds left, and "pending", "slow_down" or "no_answer".
         give_up: asked as often; True ends the wait.
         seconds: how long to wait at most, beside the code's own life.
 
@@ -223,14 +229,6 @@ def _backed_off(interval: float) -> float:
     return max(interval, min(interval * 2, _SLOWEST))
 
 
-def refused(answer: Answer, what: str, do: str) -> OAuthRefused | ServerUnreachable:
-    """An OAuth error answer as an error for a person; a server's own trouble is no refusal."""
-    if answer.status == 429 or answer.status >= 500:
-        return overloaded(answer.url, answer.status, answer.oauth_why)
-    code = answer.oauth_error or f"http_{answer.status}"
-    return OAuthRefused(what, oauth_error=code, why=f"{code}: {answer.oauth_why}", do=do)
-
-
 def _form(login: DeviceLogin) -> list[tuple[str, str]]:
     form = [("grant_type", GRANT), ("device_code", login.device_code)]
     # The token request names the resource again (RFC 8707 section 2.2).
@@ -247,7 +245,7 @@ def _ended(answer: Answer) -> OAuthRefused | ServerUnreachable:
         )
     if answer.oauth_error == "expired_token":
         return _expired()
-    return refused(answer, "the authority ends the login", "demo login")
+    return token_endpoint.refused(answer, "the authority ends the login", "demo login")
 
 
 def _expired() -> OAuthRefused:

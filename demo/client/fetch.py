@@ -79,7 +79,7 @@ async def fetch(
     server: str,
     form: list[tuple[str, str]] | None = None,
     body: dict[str, Any] | None = None,
-    token: str | None = None,
+    auth: httpx2.Auth | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Send one request.
@@ -87,7 +87,7 @@ async def fetch(
     Args:
         server: the MCP server on whose behalf it goes out (`refused_url`).
         form, body: what to send, as a form or as JSON.
-        token: a bearer token for the header.
+        auth: what puts authority on it, None for none.
         headers: more of them.
 
     Raises:
@@ -97,8 +97,6 @@ async def fetch(
     import httpx2
 
     sent = {"accept": "application/json", **(headers or {})}
-    if token is not None:
-        sent["authorization"] = f"Bearer {token}"
     content = None if form is None else urlencode(form)  # keeps repeated names (RFC 8707 section 2)
     if form is not None:
         sent["content-type"] = "application/x-www-form-urlencoded"
@@ -111,7 +109,7 @@ async def fetch(
                 do="check --server, and what the server's metadata says",
             )
         try:
-            response = await client.request(method, target, headers=sent, content=content, json=body)
+            response = await client.request(method, target, headers=sent, content=content, json=body, auth=auth)
         except httpx2.TimeoutException:
             raise no_answer(target, client.timeout.read or 0) from None
         except (httpx2.RequestError, httpx2.InvalidURL) as error:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from demo.client.device import refused
 from demo.client.fetch import fetch
 from demo.client.oauth.dpop import ProofKey
-from demo.client.oauth.token_endpoint import ask
+from demo.client.oauth.token_endpoint import ask, refused
 from demo.client.refusal import OAuthRefused
 from demo.client.safe_text import safe_data
 from demo.client.tokens import StoredToken, read_token_response
@@ -90,7 +89,9 @@ async def userinfo(client: httpx2.AsyncClient, token: StoredToken, endpoint: str
     Raises:
         OAuthRefused: the token does not open it.
     """
-    answer = await fetch(client, "GET", endpoint, server=server, token=token.access_token)
+    from demo.client.oauth.presenting import presented  # it loads the HTTP library
+
+    answer = await fetch(client, "GET", endpoint, server=server, auth=presented(token))
     if not answer.granted or answer.json is None:
         raise refused(answer, "the authority does not say who the human is", "log in with the scope openid")
     found: dict[str, Any] = safe_data(answer.json)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from demo.client.bounded import TICK, OnWait
 from demo.client.outcome import CallOutcome
 
 TRIES = 3
 """Times that one call is sent at most."""
-
-TICK = 0.2
-"""Seconds between two calls of `on_wait`."""
 
 FIRST_WAIT = 1.0
 """Seconds of the first wait where the server names none; each further one is twice as long."""
@@ -19,8 +17,6 @@ FIRST_WAIT = 1.0
 WAITS = {429: "rate_limited", 503: "unavailable"}
 """The answers that are worth a wait: both say that the request was not carried out (RFC 6585 section 4, RFC 9110
 section 15.6.4)."""
-
-OnWait = Callable[[float, str], None]
 
 
 class Patience:

@@ -9,98 +9,141 @@ from demo.client import claims, grants, opaque
 from demo.client.connection import Connection
 from demo.client.convention import parties
 from demo.client.fetch import fetch
+from demo.client.oauth.authorizer import Authorizer
 from demo.client.refusal import OAuthRefused
 from demo.client.safe_text import safe_text
 from demo.client.tokens import StoredToken, number
-from demo.errors import ServerUnreachable
+from demo.errors import AuthorityRefused, ServerUnreachable
 from demo.evidence import AuthorityMetadata, Chain, TokenView
 
 
-def view(
-    connection: Connection, authority: AuthorityMetadata, token: StoredToken, *, audience: str | None
-) -> TokenView:
-    """A token, checked against the authority's keys, fetched now (RFC 7517, RFC 9068 section 4).
-
-    What is opaque cannot be checked: its authority is asked about it, where it lets itself be asked.
-    """
-    keys: dict[str, Any] | None = None
-    why = None
-    uri = authority.jwks_uri
-    if uri is not None and claims.take_apart(token.access_token) is not None:
-        try:
-            answer = connection.http(lambda http: fetch(http, "GET", uri, server=connection.endpoint()))
-            keys = answer.json if answer.status == 200 else None
-            why = f"{uri} answered HTTP {answer.status} and no keys"
-        except ServerUnreachable as error:
-            why = error.what
-    seen = claims.view(
-        token.access_token,
-        issuer=token.issuer,
-        audience=audience or token.resource,
-        jwks=keys,
-        jwks_url=uri,
-        no_keys=why,
-        expires_at=token.expires_at,
-        scopes=token.scope,
-    )
-    return opaque.ask(connection, authority, token, seen) if seen.kind == "opaque" else seen
-
-
-def chain(
-    token: StoredToken, seen: TokenView, person: Mapping[str, Any], *, client_name: str, action: str | None
-) -> Chain:
-    """The delegation chain in a token's claims.
+class Proof:
+    """What can be shown of one agent's tokens; each by the authority that issued it, and by no other.
 
     Args:
-        seen: the token as `view` saw it.
-        person: what the authority tells of the human.
+        connection: to the server; the authority is asked over it, too.
+        authorizer: the agent's authority there.
         client_name: the software's name, as a person should read it.
-        action: what was done with it.
-
-    Raises:
-        AuthorityRefused: the token is opaque.
     """
-    jwt = claims.take_apart(token.access_token)
-    if jwt is None:
-        raise OAuthRefused(
-            "this token says nothing about who is in it",
-            oauth_error="unsupported",
-            why="it is opaque: only its issuer can read it (RFC 7662)",
-            do="demo token",
+
+    def __init__(self, connection: Connection, authorizer: Authorizer, client_name: str) -> None:
+        self._connection = connection
+        self._authorizer = authorizer
+        self._client_name = client_name
+
+    def view(self, token: StoredToken, *, audience: str | None = None) -> TokenView:
+        """What a token says, and what of it was checked against the authority's keys, fetched now (RFC 7517, RFC 9068).
+
+        What is opaque cannot be checked: its authority is asked about it, where it lets itself be asked.
+
+        Args:
+            audience: what it should be for; the resource it was asked for by default.
+
+        Raises:
+            AuthorityRefused: the authority that issued it cannot be found.
+            ServerUnreachable: it does not answer.
+        """
+        authority = self._authorizer.finder.of(token)
+        keys, why = self._keys(authority, token)
+        seen = claims.view(
+            token.access_token,
+            issuer=token.issuer,
+            audience=audience or token.resource,
+            jwks=keys,
+            jwks_url=authority.jwks_uri,
+            no_keys=why,
+            expires_at=token.expires_at,
+            scopes=token.scope,
         )
-    who = parties(jwt.claims)
-    email = person.get("email")
-    return Chain(
-        human=safe_text(email if isinstance(email, str) and email else who.human, one_line=True),
-        human_id=safe_text(who.human, one_line=True),
-        agent=safe_text(who.agent, one_line=True),
-        client=client_name if seen.claim("client_id") == token.client_id else seen.claim("client_id") or "",
-        session="" if who.consent_claim == "sid" else seen.claim("sid") or "",
-        consent=seen.claim(who.consent_claim) or "",
-        action=action,
-        token_id=seen.claim("jti") or "",
-        scopes=seen.scopes,
-        spending_limit=token.spending_limit,
-        at=number(jwt.claims.get("auth_time")),
-        source=f"token claims, verified against {seen.signature}" if seen.signature else "token claims, not verified",
-        convention=who.convention,
-    )
+        return opaque.ask(self._connection, authority, token, seen) if seen.kind == "opaque" else seen
 
+    def chain(
+        self,
+        token: StoredToken,
+        action: str | None = None,
+        *,
+        seen: TokenView | None = None,
+        person: Mapping[str, Any] | None = None,
+    ) -> Chain:
+        """The delegation chain in a token's claims.
 
-def subject(token: StoredToken) -> dict[str, Any]:
-    """What the token itself tells of the human: `sub` alone, or nothing."""
-    jwt = claims.take_apart(token.access_token)
-    return {"sub": safe_text(parties(jwt.claims).human, one_line=True)} if jwt else {}
+        Args:
+            action: what was done with it.
+            seen: the token as `view` saw it, where that is at hand.
+            person: what `userinfo` told of the human, where that is at hand.
 
+        Raises:
+            AuthorityRefused: the token is opaque: only its issuer can say who is in it.
+            ServerUnreachable: as `view`.
+        """
+        jwt = claims.take_apart(token.access_token)
+        if jwt is None:
+            raise OAuthRefused(
+                "this token says nothing about who is in it",
+                oauth_error="unsupported",
+                why="it is opaque: only its issuer can read it (RFC 7662)",
+                do="demo token",
+            )
+        seen = seen if seen is not None else self.view(token)
+        told = person if person is not None else self.identify(token)
+        who, email = parties(jwt.claims), told.get("email")
+        verified = f"verified against {seen.signature}" if seen.signature else "not verified"
+        return Chain(
+            human=safe_text(email if isinstance(email, str) and email else who.human, one_line=True),
+            human_id=safe_text(who.human, one_line=True),
+            agent=safe_text(who.agent, one_line=True),
+            client=self._client_name if seen.claim("client_id") == token.client_id else seen.claim("client_id") or "",
+            session="" if who.consent_claim == "sid" else seen.claim("sid") or "",
+            consent=seen.claim(who.consent_claim) or "",
+            action=action,
+            token_id=seen.claim("jti") or "",
+            scopes=seen.scopes,
+            spending_limit=token.spending_limit,
+            at=number(jwt.claims.get("auth_time")),
+            source=f"token claims, {verified}",
+            convention=who.convention,
+        )
 
-def userinfo(connection: Connection, authority: AuthorityMetadata, token: StoredToken) -> dict[str, Any]:
-    """Who the human is, by the authority's word (OpenID Connect Core section 5.3).
+    def userinfo(self, token: StoredToken) -> dict[str, Any]:
+        """Who the human is, by the authority's word (OpenID Connect Core section 5.3).
 
-    Raises:
-        AuthorityRefused: it has no such endpoint, or the token does not open it.
-    """
-    endpoint = _endpoint(authority)
-    return connection.http(lambda http: grants.userinfo(http, token, endpoint, server=connection.endpoint()))
+        A token made for the shop does not open it where audiences are kept apart; then one made for it is asked for.
+
+        Raises:
+            AuthorityRefused: the authority has no such endpoint, or does not say.
+            ServerUnreachable: it does not answer.
+        """
+        endpoint = _endpoint(self._authorizer.finder.of(token))
+        try:
+            return self._userinfo(token, endpoint)
+        except OAuthRefused:
+            held = self._authorizer.wallet.stored()
+            if held is None or held.refresh_token is None or held.access_token != token.access_token:
+                raise
+        return self._userinfo(self._authorizer.wallet.refresh(resource=endpoint, keep=False), endpoint)
+
+    def identify(self, token: StoredToken) -> dict[str, Any]:
+        """`userinfo` where the authority gives it, else what the token itself says of the human (`sub` alone)."""
+        try:
+            return self.userinfo(token)
+        except (AuthorityRefused, ServerUnreachable):
+            jwt = claims.take_apart(token.access_token)
+            return {"sub": safe_text(parties(jwt.claims).human, one_line=True)} if jwt else {}
+
+    def _userinfo(self, token: StoredToken, endpoint: str) -> dict[str, Any]:
+        server = self._connection.endpoint()
+        return self._connection.http(lambda http: grants.userinfo(http, token, endpoint, server=server))
+
+    def _keys(self, authority: AuthorityMetadata, token: StoredToken) -> tuple[dict[str, Any] | None, str | None]:
+        """The authority's keys, or why there are none; none are asked for where the token is no JWT."""
+        uri = authority.jwks_uri
+        if uri is None or claims.take_apart(token.access_token) is None:
+            return None, None
+        try:
+            answer = self._connection.http(lambda http: fetch(http, "GET", uri, server=self._connection.endpoint()))
+        except ServerUnreachable as error:
+            return None, error.what
+        return answer.json if answer.status == 200 else None, f"{uri} answered HTTP {answer.status} and no keys"
 
 
 def _endpoint(authority: AuthorityMetadata) -> str:

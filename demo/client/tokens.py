@@ -74,11 +74,6 @@ class StoredToken:
         return (*(one for one in own if one), *self.client.secrets())
 
     @property
-    def secret(self) -> Secret:
-        """The access token, for `Agent.call(..., token=...)`."""
-        return Secret(self.access_token)
-
-    @property
     def spending_limit(self) -> Money | None:
         """The limit in `authorization_details`, if any."""
         return spending_limit(self.authorization_details)

@@ -17,7 +17,7 @@ from talk.script import Step
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.outcome import CallOutcome
-    from demo.client.tokens import Secret, StoredToken
+    from demo.client.tokens import StoredToken
 
 LONGEST_DEATH = 30.0
 """Seconds for which the room can wait for a token to expire."""
@@ -133,7 +133,7 @@ def burst(step: Step, scene: Scene) -> Played:
     return played
 
 
-def _caller(step: Step, scene: Scene) -> tuple[Agent, str | Secret]:
+def _caller(step: Step, scene: Scene) -> tuple[Agent, str | StoredToken]:
     who = step.options["who"]
     agent = scene.cast.agent(who)
     kind = step.options.get("token", "stored")
@@ -141,15 +141,13 @@ def _caller(step: Step, scene: Scene) -> tuple[Agent, str | Secret]:
         return agent, "none"
     if kind == "stored":
         return agent, "stored"
-    from demo.client.tokens import Secret
-
     if kind == "other-audience":
         userinfo = agent.authority().userinfo_endpoint
         if userinfo is None:
             raise UsageError("this authority has no userinfo endpoint to ask a token for", do="leave this step out")
         other = agent.refresh(resource=userinfo, keep=False)
         _differs(agent, other, scene)
-        return agent, Secret(other.access_token)
+        return agent, other
     short = agent.refresh(requested_expires_in=1, keep=False)
     left = short.expires_at - time.time()
     if scene.cast.house is not None and left > LONGEST_DEATH:
@@ -157,7 +155,7 @@ def _caller(step: Step, scene: Scene) -> tuple[Agent, str | Secret]:
             "a token that has expired cannot be had", why=f"this authority makes none for less than {left:.0f} s"
         )
     scene.wait("the token to expire", max(0.0, short.expires_at - time.time()) + DEAD_MARGIN)
-    return agent, Secret(short.access_token)
+    return agent, short
 
 
 def _differs(agent: Agent, other: StoredToken, scene: Scene) -> None:

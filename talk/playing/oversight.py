@@ -104,7 +104,7 @@ def _given_back(step: Step, scene: Scene) -> Played:
     if (why := agent.give_back(held)) is not None:
         raise AuthorityRefused("the authority did not confirm the revocation", why=why, do="demo doctor")
     revoked_at = time.monotonic()
-    after = agent.call(tool, {}, token=held.secret)
+    after = agent.call(tool, {}, token=held)
     played = _revoked("token", "the agent's token", before, after, time.monotonic() - revoked_at)
     seen = [observe(before), observe(after)]
     played.untold = untold(before, seen[0]) | untold(after, seen[1])

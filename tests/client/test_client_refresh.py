@@ -103,7 +103,7 @@ def test_a_token_for_another_resource_says_so_and_does_not_open_the_shop(agent: 
     other = agent.refresh(resource=f"{server}/oauth2/userinfo", keep=False)
     assert other.resource == f"{server}/oauth2/userinfo"
     assert agent.view(other).claim("aud") == f"{server}/oauth2/userinfo"
-    refused = agent.call("listMcpShopInventory", {}, token=other.secret)
+    refused = agent.call("listMcpShopInventory", {}, token=other)
     assert refused.status == 401
     assert refused.decision is not None and refused.decision.rule == "token.audience"
     assert agent.token().resource == f"{server}/mcp"

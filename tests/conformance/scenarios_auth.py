@@ -16,7 +16,7 @@ from typing import Any
 
 from demo.client import Agent, TokenStore
 from demo.client.oauth.identity import ClientIdentity
-from demo.client.oauth.machine import Employer, Request
+from demo.client.oauth.machine import IdentityProvider, TokenRequest
 from demo.client.tokens import StoredToken
 
 Scenario = Callable[[str, dict[str, Any]], None]
@@ -55,7 +55,7 @@ def by_secret(url: str, context: dict[str, Any]) -> None:
     identity = ClientIdentity(
         context["client_id"], secret=context["client_secret"], method="client_secret_basic", issuer=issuer
     )
-    _use_as_machine(_agent(url, identity=identity), Request())
+    _use_as_machine(_agent(url, identity=identity), TokenRequest())
 
 
 def by_key(url: str, context: dict[str, Any]) -> None:
@@ -68,13 +68,13 @@ def by_key(url: str, context: dict[str, Any]) -> None:
         method="private_key_jwt",
         issuer=issuer,
     )
-    _use_as_machine(_agent(url, identity=identity), Request())
+    _use_as_machine(_agent(url, identity=identity), TokenRequest())
 
 
 def by_workload(url: str, context: dict[str, Any]) -> None:
     """With no human: an assertion that the workload's platform has signed (RFC 7523 section 2.1)."""
     identity = ClientIdentity(context["client_id"])
-    _use_as_machine(_agent(url, identity=identity), Request(assertion=context["valid_jwt"]))
+    _use_as_machine(_agent(url, identity=identity), TokenRequest(assertion=context["valid_jwt"]))
 
 
 def by_employer(url: str, context: dict[str, Any]) -> None:
@@ -83,13 +83,13 @@ def by_employer(url: str, context: dict[str, Any]) -> None:
     identity = ClientIdentity(
         context["client_id"], secret=context["client_secret"], method="client_secret_basic", issuer=issuer
     )
-    employer = Employer(
+    idp = IdentityProvider(
         token_endpoint=context["idp_token_endpoint"],
         issuer=context["idp_issuer"],
         client_id=context["idp_client_id"],
         id_token=context["idp_id_token"],
     )
-    _use_as_machine(_agent(url, identity=identity), Request(employer=employer))
+    _use_as_machine(_agent(url, identity=identity), TokenRequest(idp=idp))
 
 
 def _agent(url: str, **given: Any) -> Agent:
@@ -108,7 +108,7 @@ def _use(agent: Agent) -> None:
         agent.call(tool.name, {}, obtain=obtain)
 
 
-def _use_as_machine(agent: Agent, request: Request) -> None:
+def _use_as_machine(agent: Agent, request: TokenRequest) -> None:
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
         return agent.login_as_machine(request, scopes)
 

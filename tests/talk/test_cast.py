@@ -87,3 +87,18 @@ def test_a_name_alone_makes_nobody_the_bundled_server(tmp_path: Path) -> None:
 
     with listening(corner_shop(), Pretender()) as url:
         assert not cast_at(url, tmp_path).ours
+
+
+def test_a_server_elsewhere_is_not_looked_at_just_to_know_that_it_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(*_: object, **__: object) -> None:
+        raise AssertionError("it was looked at")
+
+    monkeypatch.setattr("demo.client.capabilities.survey", look)
+    cast = Cast("https://shop.example/mcp", tmp_path, is_local=False, port=0)
+    assert cast.ours is False
+    assert cast.door("protected") == "protected"
+    assert cast.agent().endpoint() == "https://shop.example/mcp"
+    with pytest.raises(AssertionError, match="looked at"):
+        cast.house  # noqa: B018  what it has is looked for when that is asked

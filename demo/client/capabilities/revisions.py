@@ -54,29 +54,33 @@ class _Heard:
         return {}
 
 
-async def ask_revisions(http: httpx2.AsyncClient, url: str, token: str | None) -> tuple[Asked, ...]:
+async def ask_revisions(http: httpx2.AsyncClient, url: str, auth: httpx2.Auth | None) -> tuple[Asked, ...]:
     """Ask for each revision. A session that a question opens is ended again.
 
     Args:
         url: an MCP endpoint.
-        token: a bearer token to ask with, None for none.
+        auth: what puts authority on each request, None for none.
     """
-    authority = {"authorization": f"Bearer {token}"} if token else {}
-    asked = [await _stateless(http, url, authority)]
-    asked += [await _handshake(http, url, authority, revision) for revision in HANDSHAKES]
-    return (*asked, await _events(http, url, authority))
+    if auth is not None:
+        http.auth = auth
+    asked = [await _stateless(http, url)]
+    asked += [await _handshake(http, url, revision) for revision in HANDSHAKES]
+    return (*asked, await _events(http, url))
 
 
-async def _stateless(http: httpx2.AsyncClient, url: str, authority: dict[str, str]) -> Asked:
+async def _stateless(http: httpx2.AsyncClient, url: str) -> Asked:
     meta = {
         "io.modelcontextprotocol/protocolVersion": STATELESS,
         "io.modelcontextprotocol/clientInfo": {"name": "machine-identity-demo", "version": "0"},
         "io.modelcontextprotocol/clientCapabilities": {},
     }
     heard = await _post(
-        http, url, authority | {"mcp-protocol-version": STATELESS, "mcp-method": "server/discover"}, "server/discover",
+        http,
+        url,
+        {"mcp-protocol-version": STATELESS, "mcp-method": "server/discover"},
+        "server/discover",
         {"_meta": meta},
-    )  # fmt: skip
+    )
     versions = heard.result.get("supportedVersions")
     told = [str(version) for version in versions] if isinstance(versions, list) else []
     supported = True if STATELESS in told else _no_or_unknown(heard)
@@ -84,24 +88,24 @@ async def _stateless(http: httpx2.AsyncClient, url: str, authority: dict[str, st
     return _asked(STATELESS, "stateless requests", supported, f"POST {url} server/discover", heard, says)
 
 
-async def _handshake(http: httpx2.AsyncClient, url: str, authority: dict[str, str], revision: str) -> Asked:
+async def _handshake(http: httpx2.AsyncClient, url: str, revision: str) -> Asked:
     client = {"name": "machine-identity-demo", "version": "0"}
     params = {"protocolVersion": revision, "capabilities": {}, "clientInfo": client}
-    heard = await _post(http, url, authority, "initialize", params)
+    heard = await _post(http, url, {}, "initialize", params)
     told = heard.result.get("protocolVersion")
     supported = told == revision if isinstance(told, str) else _no_or_unknown(heard)
     session = heard.headers.get("mcp-session-id")
     says = f"protocolVersion {told}" if isinstance(told, str) else _said(heard)
     if session:
         says += ", with a session"
-        ended = authority | {"mcp-session-id": session, "mcp-protocol-version": str(told or revision)}
+        ended = {"mcp-session-id": session, "mcp-protocol-version": str(told or revision)}
         await _send(http, "DELETE", url, ended, None)
     what = "initialize handshake"
     return _asked(revision, what, supported, f"POST {url} initialize, {revision}", heard, says)
 
 
-async def _events(http: httpx2.AsyncClient, url: str, authority: dict[str, str]) -> Asked:
-    heard = await _send(http, "GET", url, authority | {"accept": "text/event-stream"}, None, STREAM_SECONDS)
+async def _events(http: httpx2.AsyncClient, url: str) -> Asked:
+    heard = await _send(http, "GET", url, {"accept": "text/event-stream"}, None, STREAM_SECONDS)
     streams = "text/event-stream" in heard.headers.get("content-type", "")
     begins = any(line.strip() == "event: endpoint" for line in heard.text.splitlines())
     supported = True if streams and begins else False if streams and not heard.error else _no_or_unknown(heard)

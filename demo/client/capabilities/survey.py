@@ -18,7 +18,7 @@ from demo.evidence import AuthorityMetadata, Challenge, Exchange, ResourceMetada
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.outcome import ToolsOutcome
-    from demo.client.tokens import Secret
+    from demo.client.tokens import StoredToken
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Survey:
     health: dict[str, Any] | None = None
     audit: Answer | None = None
     jwks: Answer | None = None
-    token: Secret | None = None
+    token: StoredToken | None = None
     revisions: tuple[Asked, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
     failures: tuple[Failure, ...] = ()
@@ -111,11 +111,15 @@ class Survey:
         return any(one.answered for one in self.failures if one.what == what)
 
 
-def survey(agent: Agent, *, revisions: bool = True) -> Survey:
+def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey:
     """Look at the agent's server. Each look is bounded by the agent's timeout, and a look that fails is noted.
 
     Nothing is registered, no tool is called, no token is renewed: the requests are `tools/list`, GETs of published
     documents and, with `revisions`, the first message of each revision of MCP.
+
+    Args:
+        revisions: whether each revision is asked for.
+        keys: whether the authority's keys are fetched (RFC 7517).
     """
     looking = _Looking(agent)
     before = len(agent.recorder.exchanges)
@@ -127,7 +131,7 @@ def survey(agent: Agent, *, revisions: bool = True) -> Survey:
     if agent.endpoint("open") != agent.endpoint():
         door = looking.at("open door", lambda: agent.tools(door="open", token="none"))
     stored = agent.stored()
-    token = stored.secret if stored is not None and stored.expires_at > time.time() else None
+    token = stored if stored is not None and stored.expires_at > time.time() else None
     listed = looking.at("tools", lambda: agent.tools(token=token)) if token is not None else None
     found = knock.challenge or Challenge(knock.status or 0, "", ())
     challenge = looking.at("metadata", lambda: agent.discover(found)) or found
@@ -136,13 +140,15 @@ def survey(agent: Agent, *, revisions: bool = True) -> Survey:
     audit = looking.fetch("audit", f"{base}/audit?limit=1")
     authority = challenge.authority
     uri = authority.jwks_uri if authority and authority.problem is None else None
-    jwks = looking.fetch("jwks", uri) if uri else None
+    jwks = looking.fetch("jwks", uri) if uri and keys else None
     asked: tuple[Asked, ...] = ()
     if revisions:
+        from demo.client.oauth.presenting import presented  # it loads the HTTP library
+
         shut = knock.status != 200 and token is None and door is not None and door.status == 200
         url = agent.endpoint("open" if shut else "protected")
-        raw = token.value if token is not None and not shut else None
-        asked = looking.at("revisions", lambda: agent.http(lambda http: ask_revisions(http, url, raw))) or ()
+        auth = presented(token) if token is not None and not shut else None
+        asked = looking.at("revisions", lambda: agent.http(lambda http: ask_revisions(http, url, auth))) or ()
     return Survey(
         endpoint=agent.endpoint(),
         knock=knock,

@@ -26,7 +26,7 @@ def rows(seen: Survey) -> list[Capability]:
     else:
         row = (None if jwks is None else False, seen.failure("jwks") or f"{jwks.status if jwks else ''}, no key set")
     found = [Capability("RFC 7517", "published signing keys", row[0], f"GET {uri}" if uri else "", row[1])]
-    parsed = claims.take_apart(seen.token.value) if seen.token is not None else None
+    parsed = claims.take_apart(seen.token.access_token) if seen.token is not None else None
     none = "no token at hand: log in first (demo login)"
     if seen.token is None:
         return [

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from demo.client import bounded, device, grants
 from demo.client.authority import AuthorityFinder
+from demo.client.bounded import OnWait
 from demo.client.connection import Connection
-from demo.client.device import DeviceLogin, OnWait
-from demo.client.oauth import browser, machine
+from demo.client.device import DeviceLogin
+from demo.client.oauth import browser
 from demo.client.oauth import scopes as scope_rules
 from demo.client.oauth.browser import BrowserLogin
 from demo.client.oauth.dpop import ALGORITHM, ProofKey
 from demo.client.oauth.identity import ClientIdentity
-from demo.client.oauth.loopback import HOST, Listener
 from demo.client.oauth.registrar import Flow, Registrar
 from demo.client.outcome import ToolsOutcome
 from demo.client.refusal import OAuthRefused, no_answer
@@ -26,6 +26,10 @@ from demo.client.wallet import Wallet
 from demo.client.wire import connect
 from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
 from demo.evidence import AuthorityMetadata, Money
+
+if TYPE_CHECKING:
+    from demo.client.oauth.loopback import Listener
+    from demo.client.oauth.machine import TokenRequest
 
 UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
 """Error codes with which an authority no longer knows a client, or not for this grant (RFC 6749 section 5.2)."""
@@ -116,7 +120,17 @@ class Authorizer:
     def start_device(
         self, scopes: Sequence[str], *, resources: Sequence[str] | None, spending: Money | None
     ) -> DeviceLogin:
-        """Ask for a device code (RFC 8628 section 3.1)."""
+        """Ask for a device code (RFC 8628 section 3.1).
+
+        Args:
+            scopes: what to ask for.
+            resources: what the token is for (RFC 8707); the server by default.
+            spending: a limit to ask for (RFC 9396), None for none.
+
+        Raises:
+            AuthorityRefused: no device flow there, or the request is refused.
+            ServerUnreachable: no answer.
+        """
         authority = self._asked_afresh()
         key = self._key(authority)
 
@@ -135,11 +149,8 @@ class Authorizer:
                 )
             )
 
-        if authority.device_authorization_endpoint is None:
-            # Before anything is registered: `ask` says what is missing.
-            login = ask(ClientIdentity(""))
-        else:
-            login = self._as_client(authority, "device", ask, self._registrable(scopes))
+        device.require(authority)  # before anything is registered there
+        login = self._as_client(authority, "device", ask, self._registrable(scopes))
         self._connection.recorder.guard(login.device_code)
         return login
 
@@ -151,7 +162,17 @@ class Authorizer:
         give_up: Callable[[], bool] | None,
         timeout: float,
     ) -> StoredToken:
-        """Poll until the human has decided, and keep the tokens."""
+        """Poll until the human has decided (RFC 8628 section 3.4), and keep the tokens.
+
+        Args:
+            on_wait: told the seconds left, and "pending", "slow_down" or "no_answer".
+            give_up: asked as often; True ends the wait.
+            timeout: seconds to wait at most, beside the code's own life.
+
+        Raises:
+            AuthorityRefused: denied, expired, given up, refused; its `oauth_error` says which.
+            ServerUnreachable: what answers is not the authority.
+        """
 
         async def poll() -> StoredToken:
             async with connect(self._connection.recorder, seconds=self._connection.timeout) as http:
@@ -166,15 +187,18 @@ class Authorizer:
     def start_browser(
         self, scopes: Sequence[str], *, resources: Sequence[str] | None, spending: Money | None
     ) -> BrowserLogin:
-        """Listen on this machine, and make the URL for the browser."""
+        """Listen on this machine, and make the URL for the browser (OAuth 2.1 section 4.1, RFC 8252).
+
+        Args:
+            as `start_device`. Whoever starts one finishes it, or closes it.
+
+        Raises:
+            AuthorityRefused: no code flow with PKCE there, or the agent is no client of the authority.
+            EnvironmentNotReady: the one port that was registered is taken.
+            ServerUnreachable: no answer.
+        """
         authority = self._asked_afresh()
-        if (why := browser.problem(authority)) is not None:
-            raise OAuthRefused(
-                f"no login in the browser at {authority.issuer}",
-                oauth_error="unsupported",
-                why=why,
-                do="demo login --device, if it offers that; or another --server",
-            )
+        browser.require(authority)  # before anything is registered there
         listener = self._listen(authority)
         try:
             identity = self.registrar.identify(
@@ -207,7 +231,17 @@ class Authorizer:
         pasted: Callable[[], str | None] | None,
         timeout: float,
     ) -> StoredToken:
-        """Wait for the browser to come back, exchange the code, keep the tokens, and tell the waiting page."""
+        """Wait for the browser to come back, exchange the code, keep the tokens, and tell the waiting page.
+
+        Args:
+            on_wait: told the seconds left, and "pending", or "not_ours" after a paste that is something else.
+            give_up, timeout: as in `finish_device`.
+            pasted: asked as often; the authorization response's URL, when the human has pasted it.
+
+        Raises:
+            AuthorityRefused: denied, mixed up (RFC 9207), given up, refused; its `oauth_error` says which.
+            ServerUnreachable: the authority does not answer.
+        """
         ended = (False, "The login was given up", "Nothing was granted. You can close this page.")
         try:
             code = browser.wait(login, on_wait=on_wait, give_up=give_up, pasted=pasted, seconds=timeout)
@@ -235,6 +269,8 @@ class Authorizer:
 
     def _listen(self, authority: AuthorityMetadata) -> Listener:
         """Where the registration says: not every authority lets the port vary, as RFC 8252 section 7.3 wants."""
+        from demo.client.oauth.loopback import HOST, Listener  # an HTTP server, which only a browser's login needs
+
         own = self.registrar.by_hand(authority)
         if own is not None and own.redirect_uri is not None:
             where = urlsplit(own.redirect_uri)
@@ -253,13 +289,15 @@ class Authorizer:
 
     # Without a human
 
-    def by_machine(self, request: machine.Request, scopes: Sequence[str]) -> StoredToken:
+    def by_machine(self, request: TokenRequest, scopes: Sequence[str]) -> StoredToken:
         """A token for the agent itself, with no human in it (RFC 6749 section 4.4, RFC 7523), kept.
 
         Raises:
             AuthorityRefused: the authority refuses, or the agent has no identity there.
             ServerUnreachable: it does not answer.
         """
+        from demo.client.oauth import machine
+
         authority = self._asked_afresh()
         identity = self.registrar.identify(authority, "device")
         token = self._connection.http(

@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
-from demo.client.device import TICK, OnWait, refused
+from demo.client.bounded import TICK, OnWait
 from demo.client.oauth import token_endpoint
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.identity import ClientIdentity
-from demo.client.oauth.loopback import Listener
 from demo.client.refusal import OAuthRefused
 from demo.client.safe_text import safe_text
 from demo.client.tokens import StoredToken, read_token_response, spending_details
-from demo.evidence import AuthorityMetadata, Money
+from demo.evidence import AuthorityMetadata, AuthorizationRequest, Money
 
 if TYPE_CHECKING:
     import httpx2
+
+    from demo.client.oauth.loopback import Listener
 
 LASTS = 600.0
 """Seconds for which a login is waited for."""
@@ -33,17 +34,9 @@ LONGEST = 16 * 1024
 
 @dataclass(frozen=True)
 class BrowserLogin:
-    """A login in the browser under way: the page to open, and what it takes to fetch the token afterwards.
+    """A login in the browser under way: the request to open, and what it takes to fetch the token afterwards."""
 
-    `expires_at` is in POSIX seconds.
-    """
-
-    url: str
-    redirect_uri: str
-    expires_at: float
-    client: str
-    scopes: tuple[str, ...]
-    spending_limit: Money | None
+    request: AuthorizationRequest
     issuer: str
     iss_in_response: bool
     token_endpoint: str
@@ -54,6 +47,16 @@ class BrowserLogin:
     verifier: str = field(repr=False)
     key: ProofKey | None = field(default=None, repr=False)
     listener: Listener | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        """The page to open."""
+        return self.request.url
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the browser comes back to."""
+        return self.request.redirect_uri
 
     def close(self) -> None:
         """Stop listening: nobody waits for this login any more."""
@@ -69,6 +72,21 @@ def problem(authority: AuthorityMetadata) -> str | None:
         offered = ", ".join(authority.code_challenge_methods_supported) or "none"
         return f"it does not support PKCE with S256 (code_challenge_methods_supported: {offered}; RFC 7636)"
     return None
+
+
+def require(authority: AuthorityMetadata) -> None:
+    """See that a code flow can be begun at this authority.
+
+    Raises:
+        OAuthRefused: it has none, or none with PKCE.
+    """
+    if (why := problem(authority)) is not None:
+        raise OAuthRefused(
+            f"no login in the browser at {authority.issuer}",
+            oauth_error="unsupported",
+            why=why,
+            do="demo login --device, if it offers that; or another --server",
+        )
 
 
 def begin(
@@ -92,17 +110,7 @@ def begin(
         redirect_uri: where the browser comes back to.
         listener: what listens there; None where the human pastes the address.
         key: what the token is to be bound to (RFC 9449 section 10), None for a bearer token.
-
-    Raises:
-        OAuthRefused: the authority has no code flow, or none with PKCE.
     """
-    if (why := problem(authority)) is not None:
-        raise OAuthRefused(
-            f"no login in the browser at {authority.issuer}",
-            oauth_error="unsupported",
-            why=why,
-            do="demo login --device, if it offers that; or another --server",
-        )
     state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     query = [
@@ -125,12 +133,14 @@ def begin(
     if listener is not None:
         listener.expect(state)
     return BrowserLogin(
-        url=urlunsplit((parts.scheme, parts.netloc, parts.path, joined, "")),
-        redirect_uri=redirect_uri,
-        expires_at=time.time() + LASTS,
-        client=name,
-        scopes=tuple(scopes),
-        spending_limit=spending,
+        request=AuthorizationRequest(
+            url=urlunsplit((parts.scheme, parts.netloc, parts.path, joined, "")),
+            redirect_uri=redirect_uri,
+            expires_at=time.time() + LASTS,
+            client=name,
+            scopes=tuple(scopes),
+            spending_limit=spending,
+        ),
         issuer=authority.issuer,
         iss_in_response=authority.iss_in_response,
         token_endpoint=authority.token_endpoint,
@@ -204,7 +214,7 @@ async def exchange(client: httpx2.AsyncClient, login: BrowserLogin, code: str) -
         key=login.key,
     )
     if not answer.granted or answer.json is None:
-        raise refused(answer, "the authority gives no token for the code", "demo login, once more")
+        raise token_endpoint.refused(answer, "the authority gives no token for the code", "demo login, once more")
     return read_token_response(
         answer.json,
         received_at=time.time(),
@@ -212,7 +222,7 @@ async def exchange(client: httpx2.AsyncClient, login: BrowserLogin, code: str) -
         token_endpoint=login.token_endpoint,
         identity=login.identity,
         resource=login.resource,
-        scope=login.scopes,
+        scope=login.request.scopes,
         dpop_key=login.key.to_json() if login.key else None,
     )
 
@@ -236,7 +246,7 @@ def wait(
     Raises:
         OAuthRefused: denied, mixed up, given up, or nobody came.
     """
-    until = time.monotonic() + min(seconds, login.expires_at - time.time())
+    until = time.monotonic() + min(seconds, login.request.expires_at - time.time())
     state = "pending"
     while (left := until - time.monotonic()) > 0:
         if on_wait is not None:

@@ -20,7 +20,7 @@ from demo.client.agent import Agent
 from demo.client.challenge import read_challenge
 from demo.client.oauth.attempts import Attempts
 from demo.client.oauth.identity import ClientIdentity
-from demo.client.oauth.machine import Request
+from demo.client.oauth.machine import TokenRequest
 from demo.client.oauth.presenting import presented
 from demo.client.oauth.scopes import scopes_of, union
 from demo.client.origins import origin
@@ -189,9 +189,9 @@ class MachineFlow(OAuthFlow):
         given: as for every flow; `client` says who it is and names its issuer.
     """
 
-    def __init__(self, server: str, *, request: Request | None = None, **given: Any) -> None:
+    def __init__(self, server: str, *, request: TokenRequest | None = None, **given: Any) -> None:
         super().__init__(server, **given)
-        self._request = request or Request()
+        self._request = request or TokenRequest()
 
     def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
         """Present the credentials."""

@@ -17,8 +17,6 @@ PATH = "/callback"
 HOLD = 20.0
 """Seconds for which the browser's page waits to hear how the login ended."""
 
-LONGEST_LINE = 8192
-
 
 class Listener:
     """Listens for one redirect.

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from demo.client.device import refused
 from demo.client.oauth import token_endpoint
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.identity import ClientIdentity
@@ -25,7 +24,7 @@ ID_JAG = "urn:ietf:params:oauth:token-type:id-jag"
 
 
 @dataclass(frozen=True)
-class Employer:
+class IdentityProvider:
     """An identity provider whose ID token stands for the human (MCP's enterprise-managed authorization).
 
     Args:
@@ -42,24 +41,24 @@ class Employer:
 
 
 @dataclass(frozen=True)
-class Request:
+class TokenRequest:
     """Which grant, and what stands behind it.
 
     Args:
         assertion: a JWT that the authority trusts (RFC 7523 section 2.1), such as a workload's own.
-        employer: an identity provider to get such a JWT from; an assertion for this very authority is asked for.
+        idp: an identity provider to get such a JWT from; an assertion for this very authority is asked for.
 
     With neither, the client's own credentials are what is presented.
     """
 
     assertion: str | None = field(default=None, repr=False)
-    employer: Employer | None = None
+    idp: IdentityProvider | None = None
 
 
 async def ask(
     client: httpx2.AsyncClient,
     authority: AuthorityMetadata,
-    request: Request,
+    request: TokenRequest,
     *,
     server: str,
     identity: ClientIdentity,
@@ -70,12 +69,12 @@ async def ask(
     """A token for `resource` (RFC 8707).
 
     Raises:
-        OAuthRefused: the authority, or the employer's, refuses.
+        OAuthRefused: the authority, or the identity provider's, refuses.
         ServerUnreachable: it does not answer.
     """
     assertion = request.assertion
-    if request.employer is not None:
-        assertion = await _exchange(client, request.employer, authority.issuer, resource, scopes, server=server)
+    if request.idp is not None:
+        assertion = await _exchange(client, request.idp, authority.issuer, resource, scopes, server=server)
     form = (
         [("grant_type", CLIENT_CREDENTIALS)]
         if assertion is None
@@ -88,7 +87,9 @@ async def ask(
         client, authority.token_endpoint, form, server=server, issuer=authority.issuer, identity=identity, key=key
     )
     if not answer.granted or answer.json is None:
-        raise refused(answer, f"the authority gives {identity.client_id} no token", "check its credentials there")
+        raise token_endpoint.refused(
+            answer, f"the authority gives {identity.client_id} no token", "check its credentials there"
+        )
     return read_token_response(
         answer.json,
         received_at=time.time(),
@@ -102,13 +103,19 @@ async def ask(
 
 
 async def _exchange(
-    client: httpx2.AsyncClient, employer: Employer, audience: str, resource: str, scopes: Sequence[str], *, server: str
+    client: httpx2.AsyncClient,
+    idp: IdentityProvider,
+    audience: str,
+    resource: str,
+    scopes: Sequence[str],
+    *,
+    server: str,
 ) -> str:
     """The ID token for an assertion that another authority trusts (RFC 8693 section 2.1)."""
     form = [
         ("grant_type", TOKEN_EXCHANGE),
         ("requested_token_type", ID_JAG),
-        ("subject_token", employer.id_token),
+        ("subject_token", idp.id_token),
         ("subject_token_type", ID_TOKEN),
         ("audience", audience),
         ("resource", resource),
@@ -117,13 +124,15 @@ async def _exchange(
         form.append(("scope", " ".join(scopes)))
     answer = await token_endpoint.ask(
         client,
-        employer.token_endpoint,
+        idp.token_endpoint,
         form,
         server=server,
-        issuer=employer.issuer,
-        identity=ClientIdentity(employer.client_id),
+        issuer=idp.issuer,
+        identity=ClientIdentity(idp.client_id),
     )
     given = (answer.json or {}).get("access_token")
     if answer.status != 200 or not isinstance(given, str) or (answer.json or {}).get("issued_token_type") != ID_JAG:
-        raise refused(answer, f"{employer.issuer} exchanges no assertion for the ID token", "sign in there again")
+        raise token_endpoint.refused(
+            answer, f"{idp.issuer} exchanges no assertion for the ID token", "sign in there again"
+        )
     return given

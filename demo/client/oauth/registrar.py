@@ -8,10 +8,10 @@ from typing import Any, Literal, cast
 
 from demo.client.connection import Connection
 from demo.client.device import GRANT as DEVICE_GRANT
-from demo.client.device import refused
 from demo.client.fetch import fetch
 from demo.client.oauth.identity import METHODS, AuthMethod, ClientIdentity
 from demo.client.oauth.scopes import union
+from demo.client.oauth.token_endpoint import refused
 from demo.client.origins import is_loopback, origin
 from demo.client.refusal import OAuthRefused
 from demo.client.safe_text import safe_text

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from demo.client.fetch import Answer, fetch
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.identity import ClientIdentity
+from demo.client.refusal import OAuthRefused, overloaded
+from demo.errors import ServerUnreachable
 
 if TYPE_CHECKING:
     import httpx2
@@ -46,3 +48,11 @@ async def ask(
         if attempt or answer.oauth_error != "use_dpop_nonce":
             break
     return answer
+
+
+def refused(answer: Answer, what: str, do: str) -> OAuthRefused | ServerUnreachable:
+    """An OAuth error answer as an error for a person; a server's own trouble is no refusal."""
+    if answer.status == 429 or answer.status >= 500:
+        return overloaded(answer.url, answer.status, answer.oauth_why)
+    code = answer.oauth_error or f"http_{answer.status}"
+    return OAuthRefused(what, oauth_error=code, why=f"{code}: {answer.oauth_why}", do=do)

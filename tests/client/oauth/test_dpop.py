@@ -127,3 +127,19 @@ def test_a_dpop_token_that_nobody_asked_for_is_not_used(authority: Authority, ag
         log_in(agent)
     assert agent.stored() is None
     authority.shop.polls(oauth("invalid_grant"))
+
+
+def test_whatever_asks_with_a_bound_token_proves_the_key(bound: Authority, agent: Agent) -> None:
+    """The look of `demo doctor`, userinfo, and a call with a token that is handed over: never as a bearer token."""
+    from demo.client.capabilities import survey
+
+    bound.shop.authority["userinfo_endpoint"] = f"{bound.base}/userinfo"
+    bound.shop.fake.on["/userinfo"] = Reply(json={"sub": "user-7"})
+    token = log_in(agent)
+    assert agent.userinfo(token) == {"sub": "user-7"}
+    agent.call("x", {}, token=token)
+    survey(agent)
+    sent = [one.headers for one in bound.shop.fake.requests if one.headers.get("authorization")]
+    assert len(sent) > 5
+    assert {headers["authorization"].partition(" ")[0] for headers in sent} == {"DPoP"}
+    assert all("ath" in read(headers["dpop"])[1] for headers in sent)

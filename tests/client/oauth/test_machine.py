@@ -9,7 +9,7 @@ import pytest
 from joserfc import jwk, jwt
 
 from demo.client import ClientIdentity, OAuthRefused
-from demo.client.oauth.machine import Employer, Request
+from demo.client.oauth.machine import IdentityProvider, TokenRequest
 from tests.client.fakes import Reply, agent_at, granted, oauth
 from tests.client.oauth.conftest import Authority
 
@@ -35,7 +35,7 @@ def test_a_key_signs_an_assertion_for_this_authority_alone(
         issuer=authority.base,
     )
     agent = agent_at(authority.base, tmp_path, identity=identity)
-    assert agent.login_as_machine(Request()).client_id == "robot"
+    assert agent.login_as_machine(TokenRequest()).client_id == "robot"
     (form,) = authority.forms
     assert form["client_assertion_type"] == ["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"]
     claims = jwt.decode(form["client_assertion"][0], key, algorithms=[algorithm]).claims
@@ -48,7 +48,7 @@ def test_a_key_signs_an_assertion_for_this_authority_alone(
 
 def test_a_workloads_assertion_is_presented_as_the_grant(authority: Authority, tmp_path: Path) -> None:
     agent = agent_at(authority.base, tmp_path, client_id="workload")
-    agent.login_as_machine(Request(assertion="signed.by.platform"), ("jobs:run",))
+    agent.login_as_machine(TokenRequest(assertion="signed.by.platform"), ("jobs:run",))
     (form,) = authority.forms
     assert form["grant_type"] == [JWT_BEARER]
     assert form["assertion"] == ["signed.by.platform"]
@@ -60,9 +60,9 @@ def test_an_employers_id_token_is_exchanged_for_an_assertion(authority: Authorit
     authority.shop.fake.on["/idp/token"] = Reply(
         json={"access_token": "the.assertion.itself", "issued_token_type": jag, "token_type": "N_A"}
     )
-    employer = Employer(f"{authority.base}/idp/token", "https://idp.example", "agent-at-idp", "id.token.of-alice")
+    idp = IdentityProvider(f"{authority.base}/idp/token", "https://idp.example", "agent-at-idp", "id.token.of-alice")
     agent = agent_at(authority.base, tmp_path, client_id="agent")
-    agent.login_as_machine(Request(employer=employer))
+    agent.login_as_machine(TokenRequest(idp=idp))
     (exchanged,) = (request.form for request in authority.shop.fake.to("/idp/token"))
     assert exchanged["subject_token"] == ["id.token.of-alice"]
     assert exchanged["requested_token_type"] == [jag]
@@ -77,15 +77,15 @@ def test_an_employers_id_token_is_exchanged_for_an_assertion(authority: Authorit
 )
 def test_an_exchange_that_gives_no_assertion_ends_there(authority: Authority, tmp_path: Path, answer: Reply) -> None:
     authority.shop.fake.on["/idp/token"] = answer
-    employer = Employer(f"{authority.base}/idp/token", "https://idp.example", "agent-at-idp", "id.token.of-alice")
+    idp = IdentityProvider(f"{authority.base}/idp/token", "https://idp.example", "agent-at-idp", "id.token.of-alice")
     with pytest.raises(OAuthRefused, match="exchanges no assertion"):
-        agent_at(authority.base, tmp_path, client_id="agent").login_as_machine(Request(employer=employer))
+        agent_at(authority.base, tmp_path, client_id="agent").login_as_machine(TokenRequest(idp=idp))
     assert authority.forms == []
 
 
 def test_credentials_that_are_refused_are_told(authority: Authority, tmp_path: Path) -> None:
     authority.shop.polls(oauth("invalid_client", 401))
     with pytest.raises(OAuthRefused) as refused:
-        agent_at(authority.base, tmp_path, client_id="robot").login_as_machine(Request())
+        agent_at(authority.base, tmp_path, client_id="robot").login_as_machine(TokenRequest())
     assert refused.value.oauth_error == "invalid_client"
     authority.shop.polls(granted())

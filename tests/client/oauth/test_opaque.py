@@ -82,3 +82,15 @@ def test_a_logout_says_why_it_is_not_confirmed_and_forgets_all_the_same(
     assert again.logout() is None
     form = authority.shop.fake.to("/revoke")[-1].form
     assert form["token"] == ["r-012345"] and form["token_type_hint"] == ["refresh_token"]
+
+
+def test_what_is_at_hand_is_not_fetched_again(server: str, tmp_path: Path) -> None:
+    from tests.client.fakes import log_in as log_in_by_code
+
+    agent = agent_at(server, tmp_path)
+    token = log_in_by_code(agent)[1]
+    view, person = agent.view(token), agent.userinfo(token)
+    agent.recorder.take()
+    chain = agent.chain(token, seen=view, person=person)
+    assert chain.human == "alice@example.com"
+    assert agent.recorder.take() == ()
