@@ -279,6 +279,20 @@ class DeviceCode:
 
 
 @dataclass(frozen=True)
+class AuthorizationRequest:
+    """An authorization request (RFC 6749 section 4.1.1) as the human's browser is given it; `url` carries `state`."""
+
+    url: str
+    redirect_uri: str
+    """Where the authority sends the browser back to."""
+    expires_at: float
+    """Until when the agent waits for that."""
+    client: str
+    scopes: tuple[str, ...]
+    spending_limit: Money | None = None
+
+
+@dataclass(frozen=True)
 class SessionView:
     """One session that a human's consent opened, as the authority lists it to that human."""
 

@@ -5,22 +5,31 @@ from __future__ import annotations
 import threading
 import webbrowser
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
 
+from demo.errors import AuthorityRefused
 from demo.evidence import DeviceCode
 from talk.keys import Keys, listening
 
 if TYPE_CHECKING:
     from talk.stage import Stage
 
+LONGEST_ANSWER = 15.0
+"""Seconds for which the sample human, once begun, is let finish."""
+
 
 class Human(Protocol):
-    """Somebody who can decide on the authority's pages (`demo.client.sample_human.SampleHuman` is one)."""
+    """Somebody who can decide on the authority's own pages (`demo.client.sample_human.SampleHuman` is one)."""
 
     account: str
 
     def decide(self, verification_uri: str, user_code: str, approve: bool) -> object:
-        """Decide on the authority's pages; gives what the consent page showed."""
+        """Decide a device authorization; gives what the consent page showed."""
+        ...
+
+    def authorize(self, url: str, approve: bool) -> tuple[object, str]:
+        """Decide an authorization request; gives that, and where the authority sends the browser back to."""
         ...
 
 
@@ -32,69 +41,120 @@ class Answer:
     error: BaseException | None = None
 
 
-class Decider:
-    """Answers one device authorization: by a person's keys, or by the sample human driving the same pages.
+class Answering:
+    """Has one login answered while the agent waits for it: by a person's keys, or by the sample human.
 
-    Use as a context manager around the polling; call `tick` from it, several times a second.
+    Use as a context manager around the waiting; give `tick` and `failed` to the agent. Where the sample human could
+    not answer, what stopped it is raised in the place of the agent's refusal.
+
+    Args:
+        human: the sample human, None at another authority than the bundled one.
+        approve: what the sample human decides where nobody is asked.
+        ask: whether a person at the terminal is asked.
+    """
+
+    def __init__(self, stage: Stage, human: Human | None, *, approve: bool, ask: bool) -> None:
+        self.stage, self.human, self.approve = stage, human, approve
+        self.answer = Answer()
+        self._thread: threading.Thread | None = None
+        self._keys: Keys | None = None
+        self._listening = listening() if ask else None
+
+    def __enter__(self) -> Self:
+        if self._listening is not None:
+            self._keys = self._listening.__enter__()
+        self._begin(self._keys is not None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._listening is not None:
+            self._listening.__exit__(None, None, None)
+        if self._thread is not None:
+            self._thread.join(timeout=LONGEST_ANSWER)
+        if self.answer.error is not None and isinstance(failure, AuthorityRefused):
+            raise self.answer.error from failure
+
+    def tick(self, left: float, state: str) -> None:
+        """Called while the agent waits, several times a second: say what is awaited, act when somebody has chosen."""
+        self.stage.waiting(self._awaited(state), left)
+        if self._keys is None:
+            self._start(self.approve)
+        else:
+            self._read_keys(self._keys)
+
+    def failed(self) -> bool:
+        """Whether the sample human could not answer, so that waiting on is pointless."""
+        return self.answer.error is not None
+
+    def _begin(self, asked: bool) -> None:
+        """Say how to answer; `asked` is whether a person at the terminal can."""
+        raise NotImplementedError
+
+    def _awaited(self, state: str) -> str:
+        raise NotImplementedError
+
+    def _read_keys(self, keys: Keys) -> None:
+        raise NotImplementedError
+
+    def _decide(self, human: Human, approve: bool) -> None:
+        raise NotImplementedError
+
+    def _or_here(self) -> str:
+        return f" · Enter approve as {self.human.account} · d deny" if self.human else ""
+
+    def _start(self, approve: bool) -> None:
+        # In a thread of its own: the agent goes on waiting, as it would while a person reads the page.
+        if self._thread is None and self.human is not None:
+            self._thread = threading.Thread(target=self._answer_as, args=(self.human, approve), daemon=True)
+            self._thread.start()
+
+    def _answer_as(self, human: Human, approve: bool) -> None:
+        try:
+            self._decide(human, approve)
+        except BaseException as error:  # handed to the playing thread, which raises it
+            self.answer.error = error
+
+
+class Decider(Answering):
+    """Answers one device authorization.
+
+    Args:
+        code: what was asked for.
+        shown: whether the code and where to enter it are on the screen; else they are put there.
     """
 
     def __init__(
         self, stage: Stage, code: DeviceCode, human: Human | None, *, approve: bool, ask: bool, shown: bool
     ) -> None:
-        self.shown = shown
-        self.stage, self.code, self.human, self.approve = stage, code, human, approve
-        self.answer = Answer()
-        self._ask = ask
-        self._thread: threading.Thread | None = None
-        self._keys: Keys | None = None
-        self._listening = listening() if ask else None
+        super().__init__(stage, human, approve=approve, ask=ask)
+        self.code, self.shown = code, shown
 
-    def __enter__(self) -> Decider:
-        if self._listening is not None:
-            self._keys = self._listening.__enter__()
+    def _begin(self, asked: bool) -> None:
+        if asked:
             if not self.shown:
                 self.stage.note(f"{self.code.client} asks: code {self.code.user_code} at {self.code.verification_uri}")
-            here = f" · Enter approve as {self.human.account} · d deny" if self.human else ""
-            self.stage.note(f"Decide there, or here: b browser{here}")
-        return self
+            self.stage.note(f"Decide there, or here: b browser{self._or_here()}")
 
-    def __exit__(self, *failure: object) -> None:
-        if self._listening is not None:
-            self._listening.__exit__(None, None, None)
-        if self._thread is not None:
-            self._thread.join(timeout=15)
+    def _awaited(self, state: str) -> str:
+        return f"the human's decision ({state})"
 
-    def tick(self, left: float, state: str) -> None:
-        """Called while the agent polls: show what is awaited, and act when somebody has chosen."""
-        self.stage.waiting(f"the human's decision ({state})", left)
-        if self._keys is None:
-            self._start(self.approve)
-            return
-        key = self._keys.pressed(0.0)
+    def _read_keys(self, keys: Keys) -> None:
+        key = keys.pressed(0.0)
         if key == "\n":
             self._start(True)
         elif key == "d":
             self._start(False)
         elif key == "b":
-            open_browser(self.code.verification_uri_complete or self.code.verification_uri)
+            open_browser(self._page)
 
-    def failed(self) -> bool:
-        """Whether the sample human could not answer, so that polling on is pointless."""
-        return self.answer.error is not None
+    @property
+    def _page(self) -> str:
+        return self.code.verification_uri_complete or self.code.verification_uri
 
-    def _start(self, approve: bool) -> None:
-        # In a thread of its own: the agent goes on polling, as it would while a person reads the page.
-        if self._thread is None and self.human is not None:
-            self._thread = threading.Thread(target=self._decide, args=(approve,), daemon=True)
-            self._thread.start()
-
-    def _decide(self, approve: bool) -> None:
-        try:
-            uri = self.code.verification_uri_complete or self.code.verification_uri
-            assert self.human is not None
-            self.answer.page = self.human.decide(uri, self.code.user_code, approve)
-        except BaseException as error:  # handed to the playing thread, which raises it
-            self.answer.error = error
+    def _decide(self, human: Human, approve: bool) -> None:
+        self.answer.page = human.decide(self._page, self.code.user_code, approve)
 
 
 def open_browser(url: str) -> None:

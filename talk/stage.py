@@ -134,11 +134,11 @@ class Stage:
 
         return Decider(self, code, human, approve=approve, ask=ask and self.person, shown=shown and not self.quiet)
 
-    def browsing(self, login: BrowserLogin) -> Browsing:
-        """Who answers a login in the browser at a stranger's authority: the person in front of the terminal."""
+    def browsing(self, login: BrowserLogin, human: Human | None, *, approve: bool, ask: bool) -> Browsing:
+        """Who answers a login in the browser: as `decider`."""
         from talk.browsing import Browsing
 
-        return Browsing(self, login, None)
+        return Browsing(self, login, human, approve=approve, ask=ask and self.person)
 
     def _turn_page(self, *, whole: bool) -> None:
         """Go on to an empty screen, with the beat's header where the next panel leaves room for it."""

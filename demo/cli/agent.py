@@ -126,18 +126,18 @@ def _call(
 
 def _asking(cast: Cast, stage: Stage) -> Obtain:
     """A login for one thing more, by whichever flow the authority offers."""
-    from demo.cli.logging_in import LoggingIn
     from talk.cast import HUMAN
+    from talk.logging_in import LoggingIn
 
     agent = cast.agent()
     held = agent.stored()
     spending = held.spending_limit if held is not None else None
-    logins = LoggingIn(cast, agent, stage, account=HUMAN, approve=True, spending=spending)
+    logins = LoggingIn(cast, agent, stage, account=HUMAN, spending=spending)
 
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
         more = [scope for scope in scopes if held is None or scope not in held.scope]
         stage.note(f"The server asks for more: {' '.join(more) or 'a login'}. The human is asked.")
-        return logins.by(logins.way(), scopes)
+        return logins.by(logins.way().kind, scopes).token
 
     return obtain
 

@@ -39,8 +39,8 @@ def login(
     settings = settings_of(context)
     cast = cast_for(settings)
     from demo import panels
-    from demo.cli.logging_in import LoggingIn
     from talk.keys import interactive
+    from talk.logging_in import LoggingIn
     from talk.stage import Stage
 
     agent = cast.agent()
@@ -54,7 +54,7 @@ def login(
     )
     kind: Literal["device", "browser"] | None = "device" if device else "browser" if browser else None
     way = asked.way(kind)
-    stored = asked.by(way, tuple(scope) if scope else SCOPES if cast.ours else agent.wanted_scopes())
+    stored = asked.by(way.kind, tuple(scope) if scope else SCOPES if cast.ours else agent.wanted_scopes()).token
     view = agent.view(stored)
     if settings.json:
         say_json(
@@ -93,7 +93,7 @@ def whoami(context: typer.Context) -> int:
         return OK
     from demo import panels
 
-    console_for(settings).print(panels.chain(agent.chain(stored)))
+    console_for(settings).print(panels.chain(agent.chain(stored, seen=view)))
     return OK
 
 

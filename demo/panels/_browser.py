@@ -5,50 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
-from demo.evidence import Money
+from demo.evidence import AuthorizationRequest
 from demo.panels._device import asking, wishes
 from demo.panels._page import Canvas, Page
 from demo.panels._values import left
 
 
-def browser(
-    url: str,
-    redirect_uri: str,
-    expires_at: float,
-    now: float,
-    client: str,
-    scopes: Sequence[str],
-    spending: Money | None,
-    held: Sequence[str] = (),
-) -> Page:
+def browser(given: AuthorizationRequest, now: float, held: Sequence[str] = ()) -> Page:
     """An authorization request (RFC 6749 section 4.1.1), taken apart; no QR code, since the answer comes back here.
 
     Args:
-        url: the authorization request's URL; of its query only what protects it is shown, never `state` itself.
-        redirect_uri: where the authority sends the browser back to.
-        expires_at, now: POSIX seconds; until when the agent waits.
-        client: the software that asks, as a person should read it.
-        scopes: what it asks for.
-        spending: the limit it asks for, None where there is none.
+        given: the request; of its URL's query only what protects it is shown, never `state` itself.
+        now: POSIX seconds.
         held: the scopes that the agent has already; what it asks for beside them stands out.
     """
 
     def draw(canvas: Canvas) -> None:
-        over = expires_at <= now
-        asks = f"{client or 'An agent'} asks {asking(scopes, held)}, in the browser"
+        over = given.expires_at <= now
+        asks = f"{given.client or 'An agent'} asks {asking(given.scopes, held)}, in the browser"
         answer = "Nobody decided in time" if over else asks
         canvas.title("refused" if over else "waiting", answer)
-        canvas.field("decide at", _place(url), "strong")
-        canvas.field("comes back", redirect_uri)
-        canvas.field("time", left(expires_at, now), "refused" if over else "waiting")
+        canvas.field("decide at", _place(given.url), "strong")
+        canvas.field("comes back", given.redirect_uri)
+        canvas.field("time", left(given.expires_at, now), "refused" if over else "waiting")
         canvas.gap()
-        wishes(scopes, held, canvas, at_most=2)
-        if spending:
-            canvas.field("spend", f"up to {spending}")
-        for resource in _query(url, "resource")[:1]:
+        wishes(given.scopes, held, canvas, at_most=2)
+        if given.spending_limit:
+            canvas.field("spend", f"up to {given.spending_limit}")
+        for resource in _query(given.url, "resource")[:1]:
             canvas.field("only at", resource)
         canvas.gap()
-        for done, words in _protections(url):
+        for done, words in _protections(given.url):
             state = "allowed" if done else "unverified"
             canvas.line((f"{canvas.glyphs.mark('allowed' if done else 'unverified')} ", state), *_fit(words, canvas))
 

@@ -9,6 +9,7 @@ from demo import panels
 from demo.errors import AuthorityRefused, ServerUnreachable
 from demo.evidence import Comparison, Money
 from talk.cast import NotHere
+from talk.logging_in import Granted, LoggingIn
 from talk.playing.scene import Played, Scene
 from talk.script import Step
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.tokens import StoredToken
     from demo.evidence import TokenView
-
-LOGIN_SECONDS = 300.0
-"""How long a login waits for the human, at most; the authority's own expiry may come first."""
 
 
 def login(step: Step, scene: Scene) -> Played:
@@ -32,11 +30,16 @@ def login(step: Step, scene: Scene) -> Played:
     asked = tuple(step.options["scopes"]) if house is None else house.scopes(step.options["scopes"])
     before = agent.stored()
     try:
-        if house is not None and agent.login_way().kind == "browser":
-            token = _in_the_browser(agent, asked, step, scene)
-            matches = True
-        else:
-            token, matches = _by_code(agent, asked, step, scene)
+        granted = LoggingIn(
+            scene.cast,
+            agent,
+            scene.stage,
+            account=step.options["account"],
+            approve=step.options["decide"] == "approve",
+            ask=step.options["ask"],
+            spending=_spending(step, scene),
+            shown="device" in step.show,
+        ).by("device" if house is None else agent.login_way().kind, asked)
     except AuthorityRefused as refused:
         error = getattr(refused, "oauth_error", None)
         if error is None:
@@ -49,71 +52,11 @@ def login(step: Step, scene: Scene) -> Played:
         # The new consent replaces the old one: what is not needed any more is given back (RFC 7009). At a stranger's
         # authority that might end the whole grant, and the new token with it (section 2.1).
         agent.give_back(before)
-    played = _granted(agent, token, asked, matches, scene, limited=_spending(step, scene) is not None)
+    played = _granted(agent, granted, asked, scene, limited=_spending(step, scene) is not None)
     if before is not None:
         more = _more(before.scope, played.observed["scopes"])
         played.panels["scopes"] = lambda: panels.comparison(more)
     return played
-
-
-def _by_code(agent: Agent, asked: tuple[str, ...], step: Step, scene: Scene) -> tuple[StoredToken, bool]:
-    """The device flow (RFC 8628), and whether what the consent page showed is what this agent asked."""
-    human = scene.cast.human(step.options["account"]) if scene.cast.house is None else None
-    pending = agent.start_login(asked, spending=_spending(step, scene))
-    shown = "device" in step.show
-    if shown:
-        scene.stage.show("device", panels.device(pending.code, time.time(), _held(agent)))
-    decider = scene.stage.decider(
-        pending.code, human, approve=step.options["decide"] == "approve", ask=step.options["ask"], shown=shown
-    )
-    try:
-        with decider:
-            token = agent.finish_login(pending, on_wait=decider.tick, give_up=decider.failed, timeout=LOGIN_SECONDS)
-    except AuthorityRefused as refused:
-        if decider.answer.error is not None:
-            raise decider.answer.error from refused
-        raise
-    page: Any = decider.answer.page
-    # Where a person compared the code in a browser, the token's client is all that can be checked here.
-    same = page is None or (page.client_name == agent.name and page.user_code == pending.code.user_code)
-    return token, same
-
-
-def _in_the_browser(agent: Agent, asked: tuple[str, ...], step: Step, scene: Scene) -> StoredToken:
-    """The browser flow: authorization code with PKCE and a loopback redirect (RFC 8252)."""
-    pending = agent.start_browser_login(asked, spending=_spending(step, scene))
-    drawn = panels.browser(
-        pending.url,
-        pending.redirect_uri,
-        pending.expires_at,
-        time.time(),
-        pending.client,
-        pending.scopes,
-        pending.spending_limit,
-        _held(agent),
-    )
-    if "device" in step.show:
-        scene.stage.show("browser", drawn)
-    browsing = scene.stage.browsing(pending)
-    try:
-        with browsing:
-            return agent.finish_browser_login(
-                pending,
-                on_wait=browsing.tick,
-                give_up=browsing.failed,
-                pasted=browsing.pasted,
-                timeout=LOGIN_SECONDS,
-            )
-    except AuthorityRefused as refused:
-        if browsing.answer.error is not None:
-            raise browsing.answer.error from refused
-        raise
-
-
-def _held(agent: Agent) -> tuple[str, ...]:
-    """The scopes that the agent has at this moment."""
-    held = agent.stored()
-    return held.scope if held is not None else ()
 
 
 def _more(before: Sequence[str], after: Sequence[str]) -> Comparison:
@@ -133,28 +76,28 @@ def _more(before: Sequence[str], after: Sequence[str]) -> Comparison:
     )
 
 
-def _granted(
-    agent: Agent, token: StoredToken, asked: tuple[str, ...], matches: bool, scene: Scene, *, limited: bool
-) -> Played:
+def _granted(agent: Agent, granted: Granted, asked: tuple[str, ...], scene: Scene, *, limited: bool) -> Played:
+    token = granted.token
     view = agent.view(token)
-    granted = sorted(view.scopes)
+    scopes = sorted(view.scopes)
     limit = token.spending_limit
     observed: dict[str, Any] = {
         "granted": True,
-        "scopes": granted,
-        "left_out": sorted(set(asked) - set(granted)),
+        "scopes": scopes,
+        "left_out": sorted(set(asked) - set(scopes)),
         "spending": limit.amount if limit else 0,
         "verified": view.signature is not None and not view.problems,
         "delegated": view.claim("act.sub") is not None,
-        "consent_matches": matches and view.claim("client_id") == agent.client_id,
+        "consent_matches": granted.matches and view.claim("client_id") == agent.client_id,
     }
     played = Played(observed, {"token": lambda: panels.token(view, time.time())})
-    if scene.cast.house is None:
-        observed["human"] = username(agent.userinfo(token))
+    person = agent.userinfo(token) if scene.cast.house is None else None
+    if person is not None:
+        observed["human"] = username(person)
     else:
         played.untold = _untold(view, asked, limited=limited)
     if view.kind == "jwt":
-        chain = agent.chain(token)
+        chain = agent.chain(token, seen=view, person=person)
         played.panels["chain"] = lambda: panels.chain(chain)
     else:
         # Who is in it cannot be seen: what can be known of it, and what not, is shown instead of a chain.

@@ -17,6 +17,7 @@ from demo.errors import AuthorityRefused, DemoError
 from demo.evidence import (
     GATES,
     AuthorityMetadata,
+    AuthorizationRequest,
     BeatHeader,
     Capability,
     Chain,
@@ -148,6 +149,9 @@ AUTHORIZE = (f"{BASE}/oauth2/authorize?response_type=code&client_id=demo-agent&r
              f"%3A49152%2Fcallback&scope=shop%3Abuy&state=STATE-IS-NOBODYS-BUSINESS&code_challenge=E9Mel&"
              f"code_challenge_method=S256&resource={BASE}/mcp")  # fmt: skip
 RETURN = "http://127.0.0.1:49152/callback"
+AUTHORIZING = AuthorizationRequest(
+    AUTHORIZE, RETURN, NOW + 290, "Shirt Agent", ("openid", "shop:read", "shop:buy"), Money(6000)
+)
 WITH_IT = "Told by the token response, not by the token (RFC 6749 section 5.1)."
 OPAQUE = TokenView("opaque", "[masked]", 43,
                    claims=(Claim("scope", "shop:read shop:buy", WITH_IT, False),
@@ -224,9 +228,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
         replace(DEVICE, scopes=("openid", "shop:read", "shop:buy", "offline_access", "user:read")), NOW,
         ("openid", "shop:read", "shop:buy", "offline_access"),
     ),
-    "browser": lambda: panels.browser(
-        AUTHORIZE, RETURN, NOW + 290, NOW, "Shirt Agent", ("openid", "shop:read", "shop:buy"), Money(6000)
-    ),
+    "browser": lambda: panels.browser(AUTHORIZING, NOW),
     "token-opaque": lambda: panels.token(OPAQUE, NOW),
     "token-introspected": lambda: panels.token(INTROSPECTED, NOW),
     "capabilities": lambda: panels.capabilities(CAPABILITIES),
@@ -288,7 +290,7 @@ def _worst(name: str, text: str) -> dict[str, Callable[[], RenderableType]]:
         ),
         "device": lambda: panels.device(DeviceCode(text, text, text or None, NOW, 1, text, scopes, money), NOW),
         "browser": lambda: panels.browser(
-            f"https://{text}?resource={text}&state={text}", text, NOW, NOW, text, scopes, money
+            AuthorizationRequest(f"https://{text}?resource={text}&state={text}", text, NOW, text, scopes, money), NOW
         ),
         "token-opaque": lambda: panels.token(
             TokenView("opaque", text, 9, claims=claims, problems=(text,) * 3, told_by=text, active=True), NOW
@@ -327,10 +329,12 @@ WORST |= {
     "token-opaque-bare": lambda: panels.token(TokenView("opaque", "***", 0), NOW),
     "device-more-worst": lambda: panels.device(replace(FAR, scopes=(*MANY_SCOPES, EVIL, LONG)), NOW, MANY_SCOPES[:5]),
     "browser-more-worst": lambda: panels.browser(
-        AUTHORIZE, RETURN, NOW + 9, NOW, LONG, (*MANY_SCOPES, EVIL, WIDE), Money(6000), MANY_SCOPES[:5]
+        replace(AUTHORIZING, client=LONG, scopes=(*MANY_SCOPES, EVIL, WIDE)), NOW, MANY_SCOPES[:5]
     ),
-    "browser-bare": lambda: panels.browser("", "", NOW + 9, NOW, "", (), None),
-    "browser-broken": lambda: panels.browser("http://[::1?resource=x", "x", NOW, NOW, "x", (), None),
+    "browser-bare": lambda: panels.browser(AuthorizationRequest("", "", NOW + 9, "", ()), NOW),
+    "browser-broken": lambda: panels.browser(
+        AuthorizationRequest("http://[::1?resource=x", "x", NOW, "x", ()), NOW
+    ),
     "capabilities-nothing": lambda: panels.capabilities(()),
     "revocation-nothing": lambda: panels.revocation(Revocation("token", "", None, None, 0)),
     "exchange-no-answer": lambda: panels.exchange(

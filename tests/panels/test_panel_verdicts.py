@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from demo import panels
-from demo.evidence import GATES, Revocation
+from demo.evidence import GATES, AuthorizationRequest, Revocation
 from demo.panels.fit import drawn
 from demo.panels.theme import STYLES
 
@@ -168,9 +168,8 @@ def test_a_token_that_its_authority_disowns_is_refused(evidence: dict[str, Any])
 
 def test_a_browser_login_shows_what_protects_it_and_never_its_state(evidence: dict[str, Any]) -> None:
     def shown(url: str) -> str:
-        asked = ("shop:buy",)
-        page = panels.browser(url, evidence["RETURN"], evidence["NOW"] + 9, evidence["NOW"], "An agent", asked, None)
-        return "\n".join(drawn(page, 80))
+        asked = AuthorizationRequest(url, evidence["RETURN"], evidence["NOW"] + 9, "An agent", ("shop:buy",))
+        return "\n".join(drawn(panels.browser(asked, evidence["NOW"]), 80))
 
     whole = shown(evidence["AUTHORIZE"])
     assert "✓ a stolen code is useless" in whole

@@ -74,8 +74,8 @@ class WithSomebody(Stage):
     def decider(self, code: DeviceCode, human: object, *, approve: bool, ask: bool, shown: bool = True) -> Decider:
         return Decider(self, code, Approving(), approve=approve, ask=False, shown=shown)
 
-    def browsing(self, login: BrowserLogin) -> Browsing:
-        return Browsing(self, login, Approving(), ask=False)
+    def browsing(self, login: BrowserLogin, human: object, *, approve: bool, ask: bool) -> Browsing:
+        return Browsing(self, login, Approving(), approve=approve, ask=False)
 
 
 def played(

@@ -1,0 +1,137 @@
+"""A login of an agent, in whichever flow: what is shown, who answers, how long is waited; for talk and command line."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from demo import panels
+from demo.evidence import Money
+
+if TYPE_CHECKING:
+    from demo.client.agent import Agent
+    from demo.client.oauth.authorizer import LoginWay
+    from demo.client.tokens import StoredToken
+    from talk.cast import Cast
+    from talk.stage import Stage
+
+Flow = Literal["device", "browser"]
+
+LOGIN_SECONDS = 300.0
+"""How long a login waits for the human, at most; the authority's own expiry may come first."""
+
+
+@dataclass(frozen=True)
+class Granted:
+    """What a login ended with.
+
+    `matches`: the consent page that the sample human read named this agent and the code on the screen. True where a
+    person read it, who compared them.
+    """
+
+    token: StoredToken
+    matches: bool = True
+
+
+class LoggingIn:
+    """One agent's logins at one server.
+
+    Args:
+        stage: where the code, or the page to open, is shown; its person is asked, if it has one.
+        account: the sample human who answers at the bundled authority when no person does.
+        approve: what the sample human says.
+        ask: whether the stage's person is asked at all.
+        spending: the limit to ask for (RFC 9396), None for none.
+        shown: whether the panel is drawn.
+    """
+
+    def __init__(
+        self,
+        cast: Cast,
+        agent: Agent,
+        stage: Stage,
+        *,
+        account: str,
+        approve: bool = True,
+        ask: bool = True,
+        spending: Money | None = None,
+        shown: bool = True,
+    ) -> None:
+        self._agent = agent
+        self._stage = stage
+        self._human = cast.human(account) if cast.ours else None
+        self._approve = approve
+        self._ask = ask
+        self._spending = spending
+        self._shown = shown
+
+    def way(self, flow: Flow | None = None) -> LoginWay:
+        """The flow that was asked for, else the one that the authority's metadata offers, and why.
+
+        Raises:
+            AuthorityRefused: it offers none that this agent knows.
+            ServerUnreachable: the server or the authority does not answer.
+        """
+        from demo.client.oauth.authorizer import LoginWay
+
+        if flow is not None:
+            return LoginWay(flow, f"--{flow} was given")
+        way = self._agent.login_way()
+        self._stage.note(f"{way.kind} flow: {way.why}")
+        return way
+
+    def by(self, flow: Flow, scopes: tuple[str, ...]) -> Granted:
+        """Log in, and keep the token.
+
+        Raises:
+            AuthorityRefused: the human said no, nobody answered, or the authority refuses.
+            ServerUnreachable: the authority does not answer.
+        """
+        return self._by_device(scopes) if flow == "device" else self._by_browser(scopes)
+
+    def _by_device(self, scopes: tuple[str, ...]) -> Granted:
+        """The device flow (RFC 8628)."""
+        pending = self._agent.start_login(scopes, spending=self._spending)
+        if self._shown:
+            self._stage.show("device", panels.device(pending.code, time.time(), self._held()))
+        if self._human is None and not self._stage.person:
+            sys.stderr.write(f"open {pending.code.verification_uri} and enter {pending.code.user_code}\n")
+        decider = self._stage.decider(
+            pending.code, self._human, approve=self._approve, ask=self._ask, shown=self._shown
+        )
+        with decider:
+            token = self._agent.finish_login(
+                pending, on_wait=decider.tick, give_up=decider.failed, timeout=LOGIN_SECONDS
+            )
+        page: Any = decider.answer.page
+        # Where a person compared the code in a browser, the token's client is all that can be checked here.
+        same = page is None or (page.client_name == self._agent.name and page.user_code == pending.code.user_code)
+        return Granted(token, same)
+
+    def _by_browser(self, scopes: tuple[str, ...]) -> Granted:
+        """The browser flow: authorization code with PKCE and a loopback redirect (RFC 8252)."""
+        pending = self._agent.start_browser_login(scopes, spending=self._spending)
+        try:
+            if self._shown:
+                now = time.time()
+                asked = replace(pending.request, expires_at=min(pending.request.expires_at, now + LOGIN_SECONDS))
+                self._stage.show("browser", panels.browser(asked, now, self._held()))
+            browsing = self._stage.browsing(pending, self._human, approve=self._approve, ask=self._ask)
+            with browsing:
+                token = self._agent.finish_browser_login(
+                    pending,
+                    on_wait=browsing.tick,
+                    give_up=browsing.failed,
+                    pasted=browsing.pasted,
+                    timeout=LOGIN_SECONDS,
+                )
+            return Granted(token)
+        finally:
+            pending.close()
+
+    def _held(self) -> tuple[str, ...]:
+        """The scopes that the agent has at this moment."""
+        held = self._agent.stored()
+        return held.scope if held is not None else ()
