@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from demo.client.asking import HEADER_MISMATCH, PAGES
 from demo.client.connection import Connection
 from demo.client.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN, OLDER, Conversation, NoStream, Requests
 from demo.client.mcp_session import NOT_UNDERSTOOD, refuses_revision
@@ -143,20 +145,20 @@ class Upstream:
         if self._mode == EVENTS:
             return await self._by_events(token, asked)
         if self._mode is not None:
-            return await self._attempt(self._mode, token, asked.send)
+            return await self._attempt(self._mode, token, asked.send, asked.tool)
         try:
-            answer = await self._attempt(MODERN, token, asked.send)
+            answer = await self._attempt(MODERN, token, asked.send, asked.tool)
             if not refuses_revision(answer.reply):
                 if answer.result is not None:
                     self._mode = MODERN
                 return answer
-            return await self._attempt(OLDER, token, asked.send)
+            return await self._attempt(OLDER, token, asked.send, asked.tool)
         except Stranger as stranger:
             if stranger.status not in NOT_UNDERSTOOD:
                 raise
             if stranger.status == 400 and self._mode is None:
                 with suppress(Stranger):
-                    return await self._attempt(OLDER, token, asked.send)
+                    return await self._attempt(OLDER, token, asked.send, asked.tool)
             try:
                 return await self._by_events(token, asked)
             except NoStream:
@@ -174,18 +176,18 @@ class Upstream:
             self._mode = EVENTS
         return _read(answered[-1].reply, connection.recorder, token)
 
-    async def _attempt(self, mode: str, token: StoredToken, work: Work) -> Answer:
+    async def _attempt(self, mode: str, token: StoredToken, work: Work, tool: str | None = None) -> Answer:
         import anyio.lowlevel
 
         recorder = Recorder()
-        recorder.guard(token.access_token, token.refresh_token)
+        recorder.guard(*token.secrets)
         with recorder.collect() as raws:
             try:
                 with anyio.CancelScope() as scope:
                     async with _session(self.url, recorder, token, mode, self._seconds) as client:
                         if mode == OLDER:
                             self._mode = MODERN if client.protocol_version == MODERN else HANDSHAKE
-                        await _twice_where_headers_lack(client, work)
+                        await _twice_where_headers_lack(client, work, tool)
                         scope.deadline = anyio.current_time() + GOODBYE
             except ServerUnreachable:
                 raise
@@ -203,6 +205,11 @@ class _Asked:
     request: Any
     result_type: Any
     send: Work
+
+    @property
+    def tool(self) -> str | None:
+        """The tool that is called, None where it is no call."""
+        return self.request.params.name if self.request.method == "tools/call" else None
 
     def script(self) -> Requests:
         """The conversation: this one request."""
@@ -235,29 +242,43 @@ async def _session(
             yield client
 
 
-async def _twice_where_headers_lack(client: Client, work: Work) -> None:
-    """MCP 2026-07-28: a server may want arguments in headers that only its tool list names."""
+async def _twice_where_headers_lack(client: Client, work: Work, tool: str | None) -> None:
+    """MCP 2026-07-28: a server may want arguments in headers that only its tool list names, on whichever page."""
     from mcp.shared.exceptions import MCPError
-    from mcp_types import HEADER_MISMATCH
 
     try:
         await work(client)
     except MCPError as error:
         if error.error.code == HEADER_MISMATCH:
-            await client.list_tools(cache_mode="bypass")
+            await _look_up(client, tool)
             await work(client)
 
 
+async def _look_up(client: Client, tool: str | None) -> None:
+    """Have the SDK see the tool in the server's list, so that it puts arguments into headers."""
+    cursor: str | None = None
+    with suppress(Exception):  # then what the server says of the call is the answer, and not what it says of its list
+        for _ in range(PAGES):
+            page = await client.list_tools(cursor=cursor, cache_mode="bypass")
+            cursor = page.next_cursor
+            if cursor is None or any(one.name == tool for one in page.tools):
+                return
+
+
 def _read(reply: Reply, recorder: Recorder, token: StoredToken) -> Answer:
-    secrets = [secret for secret in (token.access_token, token.refresh_token) if secret]
     result, error = reply.result, reply.error
-    # A server that repeats the token must not hand it to the host: the human deputized the agent, and nobody else.
-    if any(secret.encode() in (reply.raw.response_body or b"") for secret in secrets):
-        result, error = (map_strings(part, lambda text: _without(text, secrets)) for part in (result, error))
+    # A server that repeats a secret must not hand it to the host: the human deputized the agent, and nobody else.
+    if _repeats(reply.raw.response_body or b"", token.secrets):
+        result, error = (map_strings(part, lambda text: _without(text, token.secrets)) for part in (result, error))
     return Answer(reply, result, error, call_outcome("", reply, (), recorder))
 
 
-def _without(text: str, secrets: list[str]) -> str:
+def _repeats(body: bytes, secrets: tuple[str, ...]) -> bool:
+    """Whether one of them is in a body, as it is or as JSON spells it: a key has lines."""
+    return any(form.encode() in body for secret in secrets for form in (secret, json.dumps(secret)[1:-1]))
+
+
+def _without(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         text = text.replace(secret, WITHHELD)
     return text
