@@ -11,16 +11,14 @@ import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
+from demo.authority.resource_identifiers import objection
 from demo.errors import EnvironmentNotReady, UsageError
 
 FILE: Final = "server.resources"
 MOST: Final = 20
 RESOURCE_SERVER: Final = "shop"
 """The client id of the shops of this machine at the authority."""
-LONGEST: Final = 512
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 def read(state: Path) -> tuple[str, ...]:
@@ -70,21 +68,3 @@ def credentials(state: Path) -> tuple[str, str] | None:
     except sqlite3.Error:
         return None
     return (RESOURCE_SERVER, str(row[0])) if row else None
-
-
-def objection(url: str) -> str | None:
-    """Why `url` cannot be a resource identifier here, or None (RFC 8707 section 2, RFC 9728 section 1.2)."""
-    if len(url) > LONGEST or not url.isascii() or not url.isprintable() or any(sign in url for sign in " \"'<>\\"):
-        return f"it is no URL of at most {LONGEST} characters"
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "it is no URL"
-    if not host or parts.scheme not in ("https", "http"):
-        return "it is no absolute http or https URL"
-    if "@" in parts.netloc or "#" in url or "?" in url:
-        return "it has a user, a query or a fragment"
-    if parts.scheme == "http" and host not in _LOOPBACK:
-        return "it is plain http, which only this machine's own loopback may be"
-    return None

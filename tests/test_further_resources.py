@@ -14,11 +14,13 @@ from demo.client.agent import Agent
 from demo.client.claims import take_apart
 from demo.client.sample_human import SampleHuman
 from demo.client.store import TokenStore
+from demo.client.workos import Environment, Tenant, WorkOSRefused
 from demo.errors import AuthorityRefused, UsageError
 from demo.evidence import Money
 from tests.conftest import Command
 
 WORKER = "http://127.0.0.1:8787/mcp"
+ELSEWHERE = "https://shop.example/mcp"
 SCOPES = ("openid", "shop:read", "shop:buy")
 
 
@@ -46,11 +48,52 @@ def test_a_token_for_it_is_issued_from_the_moment_it_was_added_and_the_shop_here
         assert outcome.status == 401
         assert outcome.decision is not None
         assert outcome.decision.rule == "token.audience"
-        with urllib.request.urlopen(f"{server.base_url}/.well-known/oauth-authorization-server", timeout=5) as answer:
-            named = json.load(answer)["protected_resources"]
-        assert named == [f"{server.base_url}/mcp", f"{server.base_url}/account", WORKER]
+        assert published(server.base_url) == [f"{server.base_url}/mcp", f"{server.base_url}/account", WORKER]
     finally:
         local.stop(state)
+
+
+def test_one_that_was_added_and_one_that_workos_made_are_both_listed_published_and_made_once(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    server, _ = local.ensure(state, port=0)
+    try:
+        tenant = Tenant(Environment.of_local(server.base_url, state))
+        own = [f"{server.base_url}/mcp", f"{server.base_url}/account"]
+        assert sorted(listed(tenant)) == sorted(own)
+        resources.add(state, WORKER)
+        make(tenant, ELSEWHERE)
+        assert sorted(listed(tenant)) == sorted([*own, WORKER, ELSEWHERE])
+        assert published(server.base_url) == [*own, WORKER, ELSEWHERE]
+        for uri in (WORKER, ELSEWHERE):
+            with pytest.raises(WorkOSRefused) as twice:
+                make(tenant, uri)
+            assert (twice.value.status, "already exists" in twice.value.why) == (422, True)
+        with pytest.raises(WorkOSRefused) as kept:
+            tenant.ask("no", lambda sdk: sdk.user_management.delete_authkit_oauth_resource(listed(tenant)[WORKER]))
+        assert kept.value.status == 409
+        resources.add(state, ELSEWHERE)
+        assert sorted(listed(tenant)) == sorted([*own, WORKER, ELSEWHERE]), "once, though both say it"
+        assert published(server.base_url) == [*own, WORKER, ELSEWHERE]
+    finally:
+        local.stop(state)
+
+
+def listed(tenant: Tenant) -> dict[str, str]:
+    """The resources that the WorkOS API lists: URIs, each with its id."""
+    found = tenant.every("no", lambda sdk: sdk.user_management.list_authkit_oauth_resources())
+    assert len({one.uri for one in found}) == len(found)
+    return {one.uri: one.id for one in found}
+
+
+def make(tenant: Tenant, uri: str) -> None:
+    tenant.ask("no", lambda sdk: sdk.user_management.create_authkit_oauth_resource(uri=uri))
+
+
+def published(base_url: str) -> list[str]:
+    """The resources that the authority's metadata names (RFC 9728 section 4)."""
+    with urllib.request.urlopen(f"{base_url}/.well-known/oauth-authorization-server", timeout=5) as answer:
+        named: list[str] = json.load(answer)["protected_resources"]
+    return named
 
 
 def test_a_reset_forgets_it(tmp_path: Path) -> None:
@@ -87,6 +130,7 @@ def test_serve_takes_it_as_an_option_and_refuses_what_is_none(demo: Command) -> 
         ("https://shop.example/mcp#part", "fragment"),
         ("https://shop.example/mcp?x=1", "query"),
         ("https://alice@shop.example/mcp", "user"),
+        ("https://*.example/mcp", "wildcard"),
         ("https://shop.example:port/mcp", "no URL"),
         ("https://shop.example/mcp\nhttps://other.example", "no URL"),
         ("https://shöp.example/mcp", "no URL"),

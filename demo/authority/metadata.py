@@ -12,11 +12,12 @@ from .authority import Authority
 from .authorization_details import SHOP_SPENDING
 from .client_metadata import AUTH_METHODS, GRANT_TYPES
 from .keys import ALGORITHM
+from .resources import served_resources
 from .scopes import SCOPES
 
 
 def metadata(authority: Authority) -> dict[str, Any]:
-    """The metadata document. It promises nothing that is not there."""
+    """The metadata document as it is now. It promises nothing that is not there."""
     issuer = authority.issuer
     return {
         "issuer": issuer,
@@ -39,7 +40,7 @@ def metadata(authority: Authority) -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
         "authorization_details_types_supported": [SHOP_SPENDING],  # RFC 9396 section 10
-        "protected_resources": list(authority.resources),  # RFC 9728 section 4
+        "protected_resources": list(served_resources(authority)),  # RFC 9728 section 4
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "name", "email"],
@@ -50,7 +51,7 @@ def metadata_routes(authority: Authority) -> list[Route]:
     """The two names of the metadata, and the keys."""
     keys = authority.key.jwks()
 
-    async def describe(_: Request) -> JSONResponse:
+    def describe(_: Request) -> JSONResponse:
         return JSONResponse(metadata(authority))
 
     async def jwks(_: Request) -> JSONResponse:

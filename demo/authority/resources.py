@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 
 from .authority import Authority
 from .errors import InvalidTargetError
 from .sessions import Session
-from .workos.oauth_resources import registered
 
 
 def served_resources(authority: Authority) -> tuple[str, ...]:
     """The resources that tokens may be asked for: the authority's, and those registered by its WorkOS API."""
     with authority.store.transaction(write=False) as connection:
-        return tuple(dict.fromkeys((*authority.resources, *registered(connection))))
+        return tuple(dict.fromkeys((*authority.resources, *_registered(connection))))
 
 
 def requested_resources(authority: Authority, asked: Sequence[str]) -> tuple[str, ...]:
@@ -41,3 +41,9 @@ def audience(authority: Authority, session: Session, asked: str | None) -> str:
     if asked not in granted:
         raise InvalidTargetError(f"this resource was not granted; granted are: {', '.join(granted)}")
     return asked
+
+
+def _registered(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Those of the WorkOS API, the default one first."""
+    rows = connection.execute("SELECT uri FROM authority_workos_resources ORDER BY is_default DESC, rowid").fetchall()
+    return tuple(str(row["uri"]) for row in rows)

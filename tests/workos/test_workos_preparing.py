@@ -48,7 +48,17 @@ def test_a_token_names_a_server_in_aud_only_once_it_is_registered(world: World, 
 
 
 @pytest.mark.parametrize(
-    "uri", ["", "shop", "ftp://x/", "https://*.example/", "https://a.example/#b", "https://u@a.example"]
+    "uri",
+    [
+        "",
+        "shop",
+        "ftp://x/",
+        "http://evil.example/mcp",
+        "https://*.example/",
+        "https://a.example/#b",
+        "https://a.example/?b",
+        "https://u@a.example",
+    ],
 )
 def test_what_is_no_server_is_a_422(tenant: Tenant, uri: str) -> None:
     with pytest.raises(WorkOSRefused) as refused:

@@ -1,17 +1,18 @@
 """MCP resource indicators (RFC 8707): which servers this authority issues tokens for, beside its own.
 
-As with AuthKit, a token names a server in `aud` only when that server was registered. `resources.py` of the
-authority asks `registered` about it.
+As with AuthKit, a token names a server in `aud` only when that server was registered. What is served altogether,
+`resources.py` of the authority says.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.routing import Route
 
+from ..resource_identifiers import objection
+from ..resources import served_resources
 from ..store import new_id
 from .api import Api, Call
 from .paging import page
@@ -24,22 +25,25 @@ PATH = "/user_management/authkit_oauth_resources"
 def resource_routes(api: Api) -> list[Route]:
     """List, create and delete."""
     authority = api.authority
-    own = [_own(uri) for uri in authority.config.resources]
 
     def list_resources(call: Call) -> dict[str, Any]:
         with authority.store.transaction(write=False) as connection:
             rows = connection.execute("SELECT * FROM authority_workos_resources ORDER BY rowid").fetchall()
+        made = {row["uri"] for row in rows}
+        own = [_own(uri) for uri in authority.resources if uri not in made]
         return page([*own, *(_shown(row) for row in rows)], call.query)
 
     def create(call: Call) -> dict[str, Any]:
         uri, default = call.body.get("uri"), call.body.get("default", False)
-        if not isinstance(uri, str) or not _is_server(uri):
-            raise unprocessable("uri", "uri is an absolute http(s) URL without fragment, user or wildcard")
+        if not isinstance(uri, str):
+            raise unprocessable("uri", "uri is a URL")
+        if (why := objection(uri)) is not None:
+            raise unprocessable("uri", f"uri cannot be a resource: {why}")
         if not isinstance(default, bool):
             raise unprocessable("default", "default is true or false")
         id, now = new_id("authkit_oauth_resource"), authority.now()
         with authority.store.transaction() as connection:
-            if uri in authority.config.resources or uri in registered(connection):
+            if uri in served_resources(authority):
                 raise unprocessable("uri", f"AuthKit OAuth resource '{uri}' already exists.")
             if default:
                 connection.execute("UPDATE authority_workos_resources SET is_default = 0 WHERE is_default")
@@ -50,7 +54,7 @@ def resource_routes(api: Api) -> list[Route]:
         return _shown(row)
 
     def delete(call: Call) -> None:
-        if call.path["id"] in {one["id"] for one in own}:
+        if call.path["id"] in {_own_id(uri) for uri in authority.resources}:
             raise Refused(409, "resource_in_use", "This resource is the authority's own.")
         with authority.store.transaction() as connection:
             gone = connection.execute("DELETE FROM authority_workos_resources WHERE id = ?", (call.path["id"],))
@@ -64,32 +68,20 @@ def resource_routes(api: Api) -> list[Route]:
     ]
 
 
-def registered(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """The servers that were registered, the default one first."""
-    rows = connection.execute("SELECT uri FROM authority_workos_resources ORDER BY is_default DESC, rowid").fetchall()
-    return tuple(str(row["uri"]) for row in rows)
-
-
-def _is_server(uri: str) -> bool:
-    if len(uri) > 2000 or "*" in uri or "#" in uri or any(ord(character) <= 32 for character in uri):
-        return False
-    try:
-        parts = urlsplit(uri)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        return False
-
-
 def _own(uri: str) -> dict[str, Any]:
-    """A resource of the authority's own, which is there from the start (POSIX time 0) and stays."""
+    """A resource that the authority serves by itself: nobody made it here (POSIX time 0), and nobody takes it away."""
     return {
         "object": "authkit_oauth_resource",
-        "id": derived_id("authkit_oauth_resource", uri),
+        "id": _own_id(uri),
         "uri": uri,
         "default": False,
         "created_at": stamp(0),
         "updated_at": stamp(0),
     }
+
+
+def _own_id(uri: str) -> str:
+    return derived_id("authkit_oauth_resource", uri)
 
 
 def _shown(row: sqlite3.Row) -> dict[str, Any]:
