@@ -17,8 +17,6 @@ from .refused import unprocessable
 from .shapes import ORGANIZATION, derived_id, seconds, stamp
 from .user_sessions import UserSession, sessions
 
-SESSION_EVENTS = ("session.created", "session.revoked")
-
 
 def event_routes(api: Api) -> list[Route]:
     """The list."""

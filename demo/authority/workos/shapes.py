@@ -1,9 +1,11 @@
-"""What every object of WorkOS's API looks like: timestamps, ids of what is derived, and the one organization."""
+"""What several parts of WorkOS's API write alike: timestamps, derived ids, the organization, an agent instance."""
 
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from datetime import UTC, datetime
+from typing import Any
 
 ORGANIZATION = "org_conference_shop"
 ORGANIZATION_NAME = "Conference Shop"
@@ -35,3 +37,17 @@ def derived_id(kind: str, of: str) -> str:
 def membership_of(sub: str) -> str:
     """The id of a user's membership in the organization; every account is a member."""
     return derived_id("om", sub)
+
+
+def instance_shown(row: sqlite3.Row) -> dict[str, Any]:
+    """A row of `authority_workos_instances` as WorkOS shows it and as events tell of it."""
+    return {
+        "object": "agent_instance",
+        "id": row["id"],
+        "agent_blueprint_id": row["blueprint_id"],
+        "organization_id": ORGANIZATION,
+        "organization_membership_id": None if row["sub"] is None else membership_of(row["sub"]),
+        "type": "autonomous" if row["sub"] is None else "delegated",
+        "created_at": stamp(row["created_at"]),
+        "updated_at": stamp(row["created_at"]),
+    }

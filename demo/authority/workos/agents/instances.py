@@ -12,7 +12,7 @@ from ..api import Api, Call
 from ..events import tell
 from ..paging import page
 from ..refused import not_found
-from ..shapes import ORGANIZATION, membership_of, stamp
+from ..shapes import ORGANIZATION, instance_shown
 from .teardown import delete_instances
 
 PATH = "/agents/instances"
@@ -29,7 +29,7 @@ def instance_routes(api: Api) -> list[Route]:
                 "SELECT * FROM authority_workos_instances WHERE ? IS NULL OR blueprint_id = ? ORDER BY rowid", (of, of)
             ).fetchall()
         here = call.query.get("organization_id") in (None, ORGANIZATION)
-        return page([_shown(row) for row in rows if here], call.query)
+        return page([instance_shown(row) for row in rows if here], call.query)
 
     def get(call: Call) -> dict[str, Any]:
         with authority.store.transaction(write=False) as connection:
@@ -56,7 +56,7 @@ def find_instance(connection: sqlite3.Connection, id: str) -> dict[str, Any]:
     row = connection.execute("SELECT * FROM authority_workos_instances WHERE id = ?", (id,)).fetchone()
     if row is None:
         raise not_found("Agent instance", id)
-    return _shown(row)
+    return instance_shown(row)
 
 
 def ensure_instance(connection: sqlite3.Connection, blueprint_id: str, sub: str | None, now: float) -> tuple[str, bool]:
@@ -72,16 +72,3 @@ def ensure_instance(connection: sqlite3.Connection, blueprint_id: str, sub: str 
         "SELECT id FROM authority_workos_instances WHERE blueprint_id = ? AND sub IS ?", (blueprint_id, sub)
     ).fetchone()
     return str(row["id"]), False
-
-
-def _shown(row: sqlite3.Row) -> dict[str, Any]:
-    return {
-        "object": "agent_instance",
-        "id": row["id"],
-        "agent_blueprint_id": row["blueprint_id"],
-        "organization_id": ORGANIZATION,
-        "organization_membership_id": None if row["sub"] is None else membership_of(row["sub"]),
-        "type": "autonomous" if row["sub"] is None else "delegated",
-        "created_at": stamp(row["created_at"]),
-        "updated_at": stamp(row["created_at"]),
-    }

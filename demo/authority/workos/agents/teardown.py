@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from ..events import tell
-from ..shapes import ORGANIZATION, membership_of, stamp
+from ..shapes import instance_shown
 from .agent_sessions import revoke_tree, select
 
 
@@ -16,14 +16,4 @@ def delete_instances(connection: sqlite3.Connection, where: str, value: str, now
     rows = connection.execute(f"SELECT * FROM authority_workos_instances i WHERE {where}", (value,)).fetchall()
     for row in rows:
         connection.execute("DELETE FROM authority_workos_instances WHERE id = ?", (row["id"],))
-        told = {
-            "object": "agent_instance",
-            "id": row["id"],
-            "agent_blueprint_id": row["blueprint_id"],
-            "organization_id": ORGANIZATION,
-            "organization_membership_id": None if row["sub"] is None else membership_of(row["sub"]),
-            "type": "autonomous" if row["sub"] is None else "delegated",
-            "created_at": stamp(row["created_at"]),
-            "updated_at": stamp(row["created_at"]),
-        }
-        tell(connection, "agent.instance.deleted", told, now)
+        tell(connection, "agent.instance.deleted", instance_shown(row), now)
