@@ -34,7 +34,8 @@ class Blueprint:
 
     `objects` are (binding, class, storage) of its Durable Objects, `bindings` (kind, name) of whatever else it is bound
     to. `secrets` are the names of values that stand in no file: those of `secrets.required` in its configuration, and
-    with False those it can do without, of `.dev.vars.example`, where the deploy button looks for them, too.
+    with False those it can do without: those of `.dev.vars.example`, or `INTROSPECTION` where there is no such file.
+    The shop has none because the deploy button wants a value for each line in it.
     """
 
     name: str
@@ -91,9 +92,9 @@ def read(worker: Path) -> Blueprint:
 
 
 def _offered(example: Path) -> tuple[str, ...]:
-    """The names in a file of example secrets; none where there is no such file."""
+    """The names in a file of example secrets; where there is no such file, those that the shop can do without."""
     if not example.is_file():
-        return ()
+        return INTROSPECTION
     return tuple(re.findall(r"^([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", example.read_text("utf-8"), re.MULTILINE))
 
 

@@ -50,6 +50,50 @@ def test_a_dry_run_tells_what_would_be_created_and_asks_no_account(yard: Yard) -
     assert told["secrets"] == [{"name": "NEEDED", "required": True}, {"name": "OPTIONAL", "required": False}]
 
 
+def test_the_shop_wants_no_secret_and_can_have_two(yard: Yard) -> None:
+    from demo.deploy import blueprint
+    from demo.deploy.tools import default_worker
+
+    optional = tuple((name, False) for name in blueprint.INTROSPECTION)
+    assert blueprint.read(default_worker()).secrets == optional
+    (yard.worker / ".dev.vars.example").unlink()
+    assert blueprint.read(yard.worker).secrets == (("NEEDED", True), *optional)
+    previewed = said(yard.deploy("--dry-run"))
+    for name in blueprint.INTROSPECTION:
+        assert f"secret {name} (optional)" in previewed
+
+
+def test_with_a_yes_a_secret_that_is_not_in_the_environment_is_not_asked_for(yard: Yard, base_url: str) -> None:
+    (yard.worker / ".dev.vars.example").unlink()
+    config = yard.worker / "wrangler.jsonc"
+    config.write_text(config.read_text("utf-8").replace('"NEEDED"', ""), "utf-8")
+    yard.behave(whoami=LOGGED_IN, deploy={"targets": [base_url]})
+    ours, theirs = os.openpty()  # somebody sits there and could be asked
+    try:
+        done = subprocess.run(
+            yard.command("--yes"),
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=yard.environment(),
+            cwd=ROOT,
+            start_new_session=True,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 0, done.stderr
+    assert "Enter leaves it out" not in said(done)
+    assert "still wanted" not in said(done)
+    assert not [call for call in yard.calls() if call["argv"][:2] == ["secret", "put"]]
+    given = dict(zip(("INTROSPECTION_CLIENT_ID", "INTROSPECTION_CLIENT_SECRET"), ("shop", SECRET), strict=True))
+    yard.behave(whoami=LOGGED_IN, deploy={"targets": [base_url]})
+    assert yard.deploy("--yes", **given).returncode == 0
+    put = [(call["argv"][2], call["stdin"]) for call in yard.calls() if call["argv"][:2] == ["secret", "put"]]
+    assert dict(put) == given
+
+
 def test_without_a_yes_nothing_is_deployed(yard: Yard) -> None:
     done = yard.deploy()
     assert done.returncode == 2
