@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from demo import local
 from demo.errors import DemoError
 from demo.evidence import Capability
 from demo.settings import Settings
 
+if TYPE_CHECKING:
+    from demo.client.capabilities import Survey
+
 Mark = Literal["ok", "warn", "bad", "skip"]
 SKEW_SECONDS = 5.0
 """More than this between our clock and the server's, and tokens look expired, or not yet valid."""
+LOOK_SECONDS = 10.0
+"""For each thing that is looked at in the server."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,15 @@ def examine(settings: Settings) -> list[Finding]:
     findings.append(_keyring())
     base, finding = _server(settings)
     findings.append(finding)
+    seen = None
     if base is None:
         findings += [Finding("skip", name, "the server was not reached") for name in ("clock", "authority")]
     else:
-        findings += _wire(settings, base)
+        seen, skew = _look(base, settings.state)
+        findings += [*_wire(seen), _clock(skew)]
     from demo.preflight import further  # it needs this module's Finding
 
-    return findings + further(settings)
+    return findings + further(settings, seen)
 
 
 def _python() -> Finding:
@@ -102,55 +109,30 @@ def _server(settings: Settings) -> tuple[str | None, Finding]:
     return server.base_url, Finding("ok", "server", note or f"{server.base_url}, pid {server.pid}")
 
 
-def _wire(settings: Settings, base: str) -> list[Finding]:
+@lru_cache(maxsize=1)
+def _look(base: str, state: Path) -> tuple[Survey, float | None]:
+    """One look at the server for all that is said of it, and how far its clock is from ours (seconds)."""
     from demo.client.agent import Agent
+    from demo.client.capabilities import survey
     from demo.client.store import TokenStore
 
-    agent = Agent(base, store=TokenStore.open(settings.state, server=base), timeout=10.0)
-    findings: list[Finding] = []
-    challenge = None
+    agent = Agent(base, store=TokenStore.open(state, server=base), timeout=LOOK_SECONDS)
+    return survey(agent), agent.skew
 
-    def ask() -> str:
-        nonlocal challenge
-        outcome = agent.tools(token="none")
-        challenge = outcome.challenge
-        if outcome.status == 401:
-            return f"401 without a token, in {1000 * outcome.exchanges[-1].seconds:.0f} ms"
-        if outcome.status == 200:
-            raise _Unguarded
-        raise DemoError(f"HTTP {outcome.status} without a token", do="a protected MCP server answers 401")
 
-    def discover() -> str:
-        assert challenge is not None
-        found = agent.discover(challenge)
-        problem = (found.resource and found.resource.problem) or (found.authority and found.authority.problem)
-        if problem:
-            raise DemoError(problem, do="do not log in there")
-        if found.authority is None:
-            raise DemoError("no authorization server metadata", do="publish RFC 9728 and RFC 8414 documents")
-        if found.authority.device_authorization_endpoint:
-            flow = "device login"
-        elif found.authority.authorization_endpoint:
-            flow = "browser login"
-        else:
-            raise DemoError(f"{found.authority.issuer} offers no login", do="see what it offers below")
-        return f"{found.authority.issuer}, {flow}"
+def _wire(seen: Survey) -> list[Finding]:
+    from demo.deploy import checking
 
-    try:
-        findings.append(_tried("challenge", ask))
-    except _Unguarded:
+    if seen.asks_for_token is False:
         fix = "nothing, if that is meant: beats that need authority are skipped there"
-        findings.append(Finding("warn", "challenge", "it lists its tools to anybody: no auth", fix))
-    if challenge is None:
-        findings.append(Finding("skip", "authority", "no challenge to follow"))
+        door = Finding("warn", "challenge", "it lists its tools to anybody: no auth", fix)
     else:
-        findings.append(_tried("authority", discover))
-    findings.append(_clock(agent.skew))
-    return findings
-
-
-class _Unguarded(Exception):
-    """The server answers who has no token."""
+        door = Finding(*checking.door(seen, "challenge"))
+    if seen.knock is None or not (seen.asks_for_token or seen.knock.challenge):
+        return [door, Finding("skip", "authority", "no challenge to follow")]
+    if seen.resource is not None and seen.resource.problem is not None:
+        return [door, Finding("bad", "authority", seen.resource.problem, "do not log in there")]
+    return [door, Finding(*checking.authority(seen))]
 
 
 def capabilities(settings: Settings) -> tuple[Capability, ...]:
@@ -161,17 +143,14 @@ def capabilities(settings: Settings) -> tuple[Capability, ...]:
     Raises:
         UsageError: the server's URL is none.
     """
-    from demo.client.agent import Agent
-    from demo.client.capabilities import survey, table
-    from demo.client.store import TokenStore
+    from demo.client.capabilities import table
     from demo.settings.tools import VERBS
 
     running = local.find(settings.state) if settings.local else None
     base = settings.server or (running.base_url if running else None)
     if base is None:
         return ()
-    agent = Agent(base, store=TokenStore.open(settings.state, server=base), timeout=10.0)
-    return table(survey(agent), {verb: settings.tools.name(verb) for verb in VERBS})
+    return table(_look(base, settings.state)[0], {verb: settings.tools.name(verb) for verb in VERBS})
 
 
 def _clock(skew: float | None) -> Finding:
@@ -180,12 +159,3 @@ def _clock(skew: float | None) -> Finding:
     if abs(skew) > SKEW_SECONDS:
         return Finding("bad", "clock", f"{abs(skew):.0f} s from the server's", "set this machine's clock (NTP)")
     return Finding("ok", "clock", "agrees with the server's")
-
-
-def _tried(name: str, look: Callable[[], str]) -> Finding:
-    with contextlib.suppress(KeyboardInterrupt):
-        try:
-            return Finding("ok", name, look())
-        except DemoError as error:
-            return Finding("bad", name, f"{error.what} {error.why}".strip(), error.do)
-    return Finding("skip", name, "interrupted")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
-from demo.errors import OK, UsageError
+from demo.errors import OK, AuthorityRefused, UsageError
 
 if TYPE_CHECKING:
     from demo.client.workos import Tenant
@@ -163,9 +164,12 @@ def _resource(settings: Settings) -> str:
         from demo import local
 
         base = local.ensure(settings.state, port=settings.port)[0].base_url
-    agent = Agent(base, store=MemoryStore())
-    challenge = agent.tools(token="none").challenge
-    found = None if challenge is None else agent.discover(challenge)
-    if found is None or found.resource is None:
-        raise UsageError("the server does not say what it is called", do="name it with --resource URL")
-    return found.resource.resource
+    finder = Agent(base, store=MemoryStore()).authorizer.finder
+    # A shop that trusts no authority yet says what it is called all the same.
+    with contextlib.suppress(AuthorityRefused):
+        finder.ask()
+    found = finder.challenge.resource if finder.challenge is not None else None
+    if found is None or found.problem is not None:
+        why = (found and found.problem) or ""
+        raise UsageError("the server does not say what it is called", why=why, do="name it with --resource URL")
+    return found.resource

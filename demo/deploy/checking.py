@@ -1,9 +1,9 @@
-"""Is what was deployed the shop that it should be? Asked of the wire, with what `demo doctor --server` uses."""
+"""Is this server the shop that it should be? Read from one look at it: for `demo deploy`, and for `demo doctor`."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from demo.deploy.tools import Waiting, _quietly
 from demo.errors import DemoError, ServerUnreachable
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 ONLINE_SECONDS: Final = 60.0
 """How long a name that is new may take until it is known everywhere."""
 
-Row = tuple[str, str, str, str]
-"""(mark, name, detail, fix), as the checklist panel takes them; mark is ok, warn or bad."""
+Row = tuple[Literal["ok", "warn", "bad"], str, str, str]
+"""(mark, name, detail, fix), as the checklist panel takes them."""
 
 
 def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float = ONLINE_SECONDS) -> Survey:
@@ -32,7 +32,7 @@ def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float =
 
     deadline = time.monotonic() + seconds
     while True:
-        seen = survey(Agent(url, store=TokenStore.open(state, server=url)), revisions=False)
+        seen = survey(Agent(url, store=TokenStore.open(state, server=url)), revisions=False, keys=False)
         left = deadline - time.monotonic()
         if seen.knock is not None and seen.knock.status in (200, 401):
             return seen
@@ -47,15 +47,43 @@ def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float =
 
 
 def rows(seen: Survey) -> list[Row]:
-    """What was seen, one line each, with what mends it."""
-    return [_door(seen), _resource(seen), _authority(seen), _open(seen)]
+    """What was seen of a deployed shop, one line each, with what mends it."""
+    authorized = authority(seen, "deploy again with --authority https://NAME.authkit.app")
+    return [door(seen, "protected door"), _resource(seen), authorized, _open(seen)]
 
 
-def _door(seen: Survey) -> Row:
-    status = seen.knock.status if seen.knock is not None else None
-    if status == 401:
-        return ("ok", "protected door", "401 without a token", "")
-    return ("bad", "protected door", f"{status} without a token", "a protected MCP server answers 401: see its log")
+def door(seen: Survey, name: str) -> Row:
+    """Whether who comes without a token is refused as MCP wants it, and how fast; `name` is the row's."""
+    if seen.knock is None:
+        named = "check --server: it takes the server's MCP URL, often ending in /mcp"
+        return ("bad", name, seen.failure("endpoint"), named if seen.absent("endpoint") else "check the network")
+    if seen.asks_for_token:
+        exchanges = seen.knock.exchanges
+        took = f", in {1000 * exchanges[-1].seconds:.0f} ms" if exchanges else ""
+        return ("ok", name, f"401 without a token{took}", "")
+    return ("bad", name, f"HTTP {seen.knock.status} without a token", "a protected MCP server answers 401: see its log")
+
+
+def authority(seen: Survey, fix: str | None = None) -> Row:
+    """Who grants authority for this server, and by which login.
+
+    Args:
+        fix: what mends it, where whoever asks knows better than to tell the server's owner.
+    """
+    found = seen.authority
+    if found is None:
+        named = ", ".join(seen.resource.authorization_servers) if seen.resource is not None else ""
+        why = seen.failure("metadata") or f"no metadata of {named or 'any authority'} (RFC 8414)"
+        return ("bad", "authority", why, fix or "publish RFC 9728 and RFC 8414 documents")
+    if found.problem is not None:
+        return ("bad", "authority", found.problem, fix or "do not log in there")
+    if found.device_authorization_endpoint:
+        flow = "device login"
+    elif found.authorization_endpoint:
+        flow = "browser login"
+    else:
+        return ("bad", "authority", f"{found.issuer} offers no login", fix or "see what it offers (RFC 8414)")
+    return ("ok", "authority", f"{found.issuer}, {flow}", "")
 
 
 def _resource(seen: Survey) -> Row:
@@ -65,15 +93,6 @@ def _resource(seen: Survey) -> Row:
     if found.problem is not None:
         return ("bad", "resource metadata", found.problem, "set BASE_URL to the address it is reached at, or leave it")
     return ("ok", "resource metadata", found.resource, "")
-
-
-def _authority(seen: Survey) -> Row:
-    found = seen.authority
-    if found is not None and found.problem is None:
-        return ("ok", "authority", found.issuer, "")
-    named = ", ".join(seen.resource.authorization_servers) if seen.resource is not None else ""
-    why = found.problem if found is not None and found.problem else f"no metadata of {named or 'any authority'}"
-    return ("bad", "authority", why, "deploy again with --authority https://NAME.authkit.app")
 
 
 def _open(seen: Survey) -> Row:

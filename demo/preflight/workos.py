@@ -10,49 +10,43 @@ from demo.errors import DemoError
 from demo.settings import Settings
 
 if TYPE_CHECKING:
-    from demo.client.agent import Agent
+    from demo.client.capabilities import Survey
     from demo.client.workos import Tenant
-    from demo.evidence import AuthorityMetadata, ResourceMetadata
+    from demo.evidence import AuthorityMetadata
 
 SECONDS = 10.0
 _REGISTER = "demo workos prepare; or add it in the dashboard: Connect, Configuration, MCP resource indicators"
 
 
-def examine_workos(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
+def examine_workos(settings: Settings, environ: Mapping[str, str], seen: Survey | None) -> list[Finding]:
     """One finding each: the API key, the authority that the server names, the resource, permissions, the token held.
 
     Nothing is changed. Empty where no `[workos]` table is in demo.toml.
+
+    Args:
+        seen: what a look at the server gave, None where there is none.
     """
     if not settings.workos.used:
         return []
-    from demo.client.agent import Agent
-    from demo.client.store import TokenStore
-
-    server = settings.server
-    if server is None:
+    if settings.server is None or seen is None:
         return [
             Finding("bad", "WorkOS", "no server is named", "set server = the deployed shop's /mcp URL in demo.toml")
         ]
-    agent = Agent(server, store=TokenStore.open(settings.state, server=server), timeout=SECONDS)
-    try:
-        resource, authority = _named_by(agent)
-    except DemoError as error:
-        return [Finding("bad", "AuthKit", _told(error), error.do)]
-    named = resource.resource if resource is not None else agent.endpoint()
+    if seen.knock is None:
+        return [Finding("bad", "AuthKit", seen.failure("endpoint"), "check --server and the network")]
+    resource, authority = seen.resource, seen.authority
+    problem = next((one.problem for one in (resource, authority) if one is not None and one.problem is not None), None)
+    if problem is not None:
+        return [Finding("bad", "AuthKit", problem, "mend the deployed shop's addresses: demo deploy")]
+    if authority is None:
+        told = seen.failure("metadata") or "the server names no authority"
+        return [Finding("bad", "AuthKit", told, "deploy the shop's protected door (demo deploy)")]
+    named = resource.resource if resource is not None else seen.endpoint
     return [
         _authority(settings, authority),
         *_environment(settings, environ, named),
-        _token(agent, named),
+        _token(settings, settings.server, named),
     ]
-
-
-def _named_by(agent: Agent) -> tuple[ResourceMetadata | None, AuthorityMetadata]:
-    """What the server says of itself without a token, and the authority that it sends one to."""
-    challenge = agent.tools(token="none").challenge
-    found = None if challenge is None else agent.discover(challenge)
-    if found is None or found.authority is None:
-        raise DemoError("the server names no authority", do="deploy the shop's protected door (demo deploy)")
-    return found.resource, found.authority
 
 
 def _authority(settings: Settings, authority: AuthorityMetadata) -> Finding:
@@ -118,11 +112,13 @@ def _prepared(tenant: Tenant) -> Finding:
     return Finding("ok", "WorkOS API", "permissions and the audit log's schema are there")
 
 
-def _token(agent: Agent, named: str) -> Finding:
+def _token(settings: Settings, server: str, named: str) -> Finding:
     """Whether the token held is for this server: one with another audience is refused there, and must be."""
+    from demo.client.agent import Agent
     from demo.client.claims import take_apart
+    from demo.client.store import TokenStore
 
-    held = agent.stored()
+    held = Agent(server, store=TokenStore.open(settings.state, server=server)).stored()
     jwt = None if held is None else take_apart(held.access_token)
     if held is None:
         return Finding("skip", "token", "nobody has logged in yet: demo login")

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+from tests.client.fakes import Reply, Shop, faking
 from tests.conftest import ROOT, Command
 from tests.talk.foreign_servers import Authority, corner_shop, listening
 
@@ -39,6 +40,36 @@ def test_a_server_without_auth_is_a_warning_and_no_fault(demo: Command) -> None:
         finished = demo("doctor", "--server", url)
     assert finished.returncode == 0, finished.stdout
     assert "lists its tools to anybody" in finished.stdout
+
+
+def test_each_document_is_fetched_once_for_all_that_is_said_of_a_server(demo: Command) -> None:
+    with faking() as fake:
+        Shop(fake)
+        finished = demo("doctor", "--server", f"{fake.base}/mcp", "--json")
+        said = json.loads(finished.stdout)
+    marks = {finding["name"]: finding["mark"] for finding in said["findings"]}
+    assert (marks["challenge"], marks["authority"]) == ("ok", "ok")
+    assert said["capabilities"]
+    metadata = [request.path for request in fake.requests if "/.well-known/" in request.path]
+    assert len(metadata) == len(set(metadata)) == 2
+    lists = [request for request in fake.to("/mcp") if request.headers.get("mcp-method") == "tools/list"]
+    assert len(lists) == 1
+
+
+def test_a_server_that_is_silent_or_none_is_a_fault_with_its_mend(demo: Command) -> None:
+    silent = demo("doctor", "--server", "http://127.0.0.1:9/mcp", "--json")
+    with faking() as fake:
+        fake.on["/mcp"] = Reply(200, body=b"<p>hello", headers=(("content-type", "text/html"),))
+        stranger = demo("doctor", "--server", f"{fake.base}/mcp", "--json")
+    for finished, why, fix in (
+        (silent, "cannot be reached", "check the network"),
+        (stranger, "", "it takes the server's MCP URL"),
+    ):
+        assert finished.returncode == 3
+        told = {finding["name"]: finding for finding in json.loads(finished.stdout)["findings"]}
+        assert told["challenge"]["mark"] == "bad"
+        assert why in told["challenge"]["detail"] and fix in told["challenge"]["fix"]
+        assert told["authority"]["mark"] == "skip"
 
 
 def test_tools_are_looked_for_under_the_servers_own_names(demo: Command) -> None:

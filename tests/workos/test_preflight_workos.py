@@ -9,6 +9,8 @@ import pytest
 
 from demo.cli.workos import tenant_for
 from demo.client import Secret
+from demo.client.agent import Agent
+from demo.client.capabilities import survey
 from demo.client.store import TokenStore
 from demo.client.workos import Tenant
 from demo.client.workos.environment import keep_key
@@ -36,11 +38,15 @@ def environ(tenant: Tenant) -> dict[str, str]:
 
 
 def found(settings: Settings, environ: dict[str, str]) -> dict[str, Finding]:
-    return {finding.name: finding for finding in examine_workos(settings, environ)}
+    seen = None
+    if settings.server is not None:
+        agent = Agent(settings.server, store=TokenStore.open(settings.state, server=settings.server))
+        seen = survey(agent, revisions=False)
+    return {finding.name: finding for finding in examine_workos(settings, environ, seen)}
 
 
 def test_without_the_table_nothing_is_looked_at() -> None:
-    assert examine_workos(Settings(), {}) == []
+    assert examine_workos(Settings(), {}, None) == []
 
 
 def test_all_is_well_once_it_is_prepared(

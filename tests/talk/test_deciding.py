@@ -1,0 +1,76 @@
+"""Whoever answers a login: what stops the sample human is told, and nothing else is told in its place."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from demo.errors import AuthorityRefused, DemoError
+from demo.evidence import AuthorizationRequest, DeviceCode
+from talk.deciding import Answering
+from talk.stage import Stage
+
+ACCOUNT = "alice@example.com"
+CODE = DeviceCode("BCDF-GHJK", "http://127.0.0.1:9/device", None, time.time() + 60, 1.0, "An agent", ())
+REQUEST = AuthorizationRequest("http://127.0.0.1:9/authorize", "http://127.0.0.1:9/callback", 0.0, "An agent", ())
+
+
+class Stopped(DemoError):
+    """What a consent page that cannot be driven raises."""
+
+
+class Helpless:
+    """A sample human who finds no page."""
+
+    account = ACCOUNT
+
+    def decide(self, verification_uri: str, user_code: str, approve: bool) -> object:
+        raise Stopped("no page")
+
+    def authorize(self, url: str, approve: bool) -> tuple[object, str]:
+        raise Stopped("no page")
+
+
+class Login:
+    """As much of a login under way as whoever answers looks at."""
+
+    url = REQUEST.url
+
+
+@pytest.fixture(params=["device", "browser"])
+def answering(request: pytest.FixtureRequest) -> Answering:
+    stage = Stage(Console(file=io.StringIO()))
+    if request.param == "device":
+        return stage.decider(CODE, Helpless(), approve=True, ask=True)
+    login: Any = Login()
+    return stage.browsing(login, Helpless(), approve=True, ask=True)
+
+
+def given_up(answering: Answering) -> None:
+    deadline = time.monotonic() + 10
+    while not answering.failed() and time.monotonic() < deadline:
+        answering.tick(deadline - time.monotonic(), "pending")
+        time.sleep(0.01)
+    assert answering.failed()
+
+
+def test_what_stopped_the_sample_human_is_raised_instead_of_the_login_that_was_given_up(answering: Answering) -> None:
+    with pytest.raises(Stopped, match="no page") as told, answering:
+        given_up(answering)
+        raise AuthorityRefused("the login was given up")
+    assert isinstance(told.value.__cause__, AuthorityRefused)
+
+
+def test_what_has_nothing_to_do_with_the_answer_is_left_as_it_is(answering: Answering) -> None:
+    with pytest.raises(KeyboardInterrupt), answering:
+        given_up(answering)
+        raise KeyboardInterrupt
+
+
+def test_a_login_that_was_granted_all_the_same_stands(answering: Answering) -> None:
+    with answering:
+        given_up(answering)
