@@ -180,6 +180,9 @@ def _special_token(step: Step, house: House) -> str | None:
     from demo.client import claims
 
     held = house.agent.stored()
+    if kind == "forged":
+        opaque = held is None or claims.take_apart(held.access_token) is None
+        return "its tokens are opaque: there is no claim in them to forge" if opaque else None
     if held is None or held.refresh_token is None:
         return "such a token is made by a refresh, and this authority gave no refresh token"
     if claims.take_apart(held.access_token) is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from demo.settings.tools import ToolMap
+from demo.settings.tools import VERBS, ToolMap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,9 @@ class House:
     def no_door(self, door: str) -> str | None:
         """Why there is no such door, or None."""
         if door != "open":
-            if self.seen.asks_for_token is False:
+            # One that publishes whom to ask, or what its gates decide, says that it has a door: it is held to that.
+            guarded = self.seen.resource is not None or self.seen.tells_decisions
+            if self.seen.asks_for_token is False and not guarded:
                 return f"this server asks nobody for a token: {self.knocked}"
             return None
         if self.seen.asks_for_token is False:
@@ -79,6 +81,8 @@ class House:
 
     def no_tool(self, verb: str, arguments: dict[str, Any], door: str, *, stored: bool) -> str | None:
         """Why this verb cannot be said to this server with these arguments, or None (also where it is not known)."""
+        if self.seen.tells_decisions and verb in VERBS:
+            return None  # a shop of this make has the shop's tools, or is broken
         listed = self.tools(door, stored=stored)
         if listed is None:
             return None

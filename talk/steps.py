@@ -14,8 +14,9 @@ from typing import Any
 DOORS = ("protected", "open")
 WHO = ("agent", "nobody", "console", "mallory")
 """Who calls: the talk's agent, nobody (no token), the human's console, the agent of a human not on the allowlist."""
-TOKENS = ("stored", "other-audience", "expired")
-"""Which token goes along: the stored one, one issued for another resource, one issued and left to expire."""
+TOKENS = ("stored", "other-audience", "expired", "forged")
+"""Which token goes along: the stored one, one issued for another resource, one issued and left to
+expire, the stored one with a claim that nobody signed."""
 
 
 @dataclass(frozen=True)

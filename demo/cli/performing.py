@@ -280,6 +280,10 @@ def _verdict(director: Director, results: list[BeatResult], seconds: float) -> i
         sys.stderr.write(f"red: {director.plan.id} / {beat.id} / {step.id}: {failure(step)}\n")
     steps = sum(len(beat.steps) for beat in results)
     skipped = sum(1 for beat in results if beat.skipped)
-    counts = f"{len(results)} beats, {steps} steps, {len(red)} not as expected, {skipped} with skipped steps"
+    left = sum(1 for beat in results for step in beat.steps if step.skipped)
+    unchecked = sum(len(step.unchecked) for beat in results for step in beat.steps)
+    counts = f"{len(results)} beats, {steps} steps, {len(red)} not as expected, {left} skipped in {skipped} beats"
+    if unchecked:
+        counts += f", {unchecked} expectations not checked"
     director.stage.note(f"{counts}, {seconds:.1f} s")
     return EXPECTATION if red else OK

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
@@ -23,6 +26,9 @@ LONGEST_DEATH = 30.0
 """Seconds for which the room can wait for a token to expire."""
 DEAD_MARGIN = 1.5
 """Seconds past `exp` after which no shop with a sane leeway still takes a token."""
+
+FORGED = "audit:read"
+"""The scope that a forger writes into a token."""
 
 
 def tools(step: Step, scene: Scene) -> Played:
@@ -92,7 +98,7 @@ def challenge(step: Step, scene: Scene) -> Played:
         "trusted": trusted,
         "device_flow": authority is not None and authority.device_authorization_endpoint is not None,
     }
-    if scene.cast.house is not None:
+    if scene.cast.house is not None and not scene.cast.house.seen.tells_decisions:
         played.untold = _undiscovered(resource, authority)
     played.panels["challenge"] = lambda: panels.challenge(found)
     return played
@@ -141,6 +147,9 @@ def _caller(step: Step, scene: Scene) -> tuple[Agent, str | StoredToken]:
         return agent, "none"
     if kind == "stored":
         return agent, "stored"
+    if kind == "forged":
+        held = agent.token()
+        return agent, replace(held, access_token=_forged(held.access_token))
     if kind == "other-audience":
         userinfo = agent.authority().userinfo_endpoint
         if userinfo is None:
@@ -158,6 +167,15 @@ def _caller(step: Step, scene: Scene) -> tuple[Agent, str | StoredToken]:
     return agent, short
 
 
+def _forged(token: str) -> str:
+    """The same token with a claim that nobody signed: whoever does not look at the signature grants more (RFC 7515)."""
+    head, payload, signature = token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    claims["scope"] = f"{claims.get('scope', '')} {FORGED}".strip()
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"{head}.{body}.{signature}"
+
+
 def _differs(agent: Agent, other: StoredToken, scene: Scene) -> None:
     """A stranger's authority may make out a token for the same audience whatever it is asked for (RFC 8707)."""
     from demo.client import claims
@@ -171,8 +189,8 @@ def _differs(agent: Agent, other: StoredToken, scene: Scene) -> None:
 
 def _played(outcome: CallOutcome, scene: Scene, agent: Agent, decisions: list[Decision]) -> Played:
     played = Played(observe(outcome), status=outcome.status, decision=outcome.decision, decisions=decisions)
-    if scene.cast.house is not None:
-        played.untold = untold(outcome, played.observed)
+    if (house := scene.cast.house) is not None:
+        played.untold = untold(outcome, played.observed, tells=house.seen.tells_decisions)
     if outcome.exchanges:
         played.panels["exchange"] = lambda: panels.exchange(outcome.exchanges[-1])
     if (challenged := outcome.challenge) is not None:

@@ -78,10 +78,9 @@ def _the_server_itself(step: Step, scene: Scene) -> Played:
     if house is None or not house.seen.tells_decisions or not scene.cast.server.startswith("https://"):
         raise _NotHere("this talk's server is somebody else's")
     agent = scene.cast.agent()
-    refused = agent.call(READ, {}, token="none")
-    if not any(exchange.header(RAY) for exchange in refused.exchanges):
-        raise _NotHere("nothing in this server's answers says that it runs on Cloudflare")
-    return _live(step, CLOUDFLARE, agent.endpoint(), "This talk's own shop, as it runs there now.", refused)
+    refused = _at_cloudflare(agent)
+    note = f"This talk's own shop, as it runs there now. {_ended(refused, 'without a token')}"
+    return _live(step, CLOUDFLARE, agent.endpoint(), note, refused)
 
 
 def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[str, str]) -> Played:
@@ -100,9 +99,17 @@ def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[s
 
     base = _or_not(deploy)
     agent = Agent(base, store=TokenStore.open(scene.cast.state, server=base), client_id=None)
-    refused = agent.call(READ, {}, token="none")
+    refused = _at_cloudflare(agent)
     note = f"Deployed a moment ago, by wrangler. {_ended(refused, 'without a token')}"
     return _live(step, CLOUDFLARE, agent.endpoint(), note, refused)
+
+
+def _at_cloudflare(agent: Agent) -> CallOutcome:
+    """A call without a token, answered by way of Cloudflare's network."""
+    refused = agent.call(READ, {}, token="none")
+    if not any(exchange.header(RAY) for exchange in refused.exchanges):
+        raise _NotHere("nothing in this server's answers says that it runs on Cloudflare")
+    return refused
 
 
 def _here(step: Step, scene: Scene) -> Played:

@@ -107,7 +107,8 @@ def _given_back(step: Step, scene: Scene) -> Played:
     after = agent.call(tool, {}, token=held)
     played = _revoked("token", "the agent's token", before, after, time.monotonic() - revoked_at)
     seen = [observe(before), observe(after)]
-    played.untold = untold(before, seen[0]) | untold(after, seen[1])
+    tells = scene.cast.house is not None and scene.cast.house.seen.tells_decisions
+    played.untold = untold(before, seen[0], tells=tells) | untold(after, seen[1], tells=tells)
     for name, one in zip(("before", "after"), seen, strict=True):
         if "verdict" in one:
             played.observed[name] = one["verdict"]
@@ -209,5 +210,6 @@ def _trail(scene: Scene) -> tuple[Decision, ...]:
     return scene.cast.console().audit(limit=TRAIL)
 
 
-def _said(decision: Decision) -> tuple[object, ...]:
-    return (decision.verdict, decision.gate, decision.rule, decision.tool, decision.user, decision.agent)
+def _said(decision: Decision) -> dict[str, Any]:
+    """All that a decision says: the trail must say the very same."""
+    return decision.to_dict()

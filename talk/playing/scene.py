@@ -68,11 +68,16 @@ Player = Callable[[Step, Scene], Played]
 SAYS_NOT = "this server does not say what its gates decided (no demo/decision in its answer)"
 
 
-def untold(outcome: CallOutcome, observed: dict[str, Any]) -> dict[str, str]:
+def untold(outcome: CallOutcome, observed: dict[str, Any], *, tells: bool) -> dict[str, str]:
     """What of a call at a stranger's server cannot be observed; the verdict is then read from HTTP alone.
 
     What a server of another make does not say is nobody's failure; what it says, and says wrong, still is.
+
+    Args:
+        tells: whether the server has shown that it says what its gates decide: then it has to say it each time.
     """
+    if tells:
+        return {}
     missing: dict[str, str] = {}
     if outcome.decision is None:
         missing = dict.fromkeys(("gate", "rule", "attributed", "audited"), SAYS_NOT)

@@ -5,10 +5,12 @@ Production code has no switch for any of this; the breakage is done here, from o
 
 from __future__ import annotations
 
+import base64
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import demo.server
@@ -49,6 +51,16 @@ def accepts_no_token() -> None:
 
 def accepts_wrong_audience() -> None:
     policy.check_token = _without_token_rule("token.audience")
+
+
+def accepts_forged_claims() -> None:
+    """Nobody looks at the signature."""
+
+    def unsigned(token: str, key: Any, algorithms: list[str]) -> SimpleNamespace:
+        payload = token.split(".")[1]
+        return SimpleNamespace(payload=base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+    bearer.jws = SimpleNamespace(extract_compact=bearer.jws.extract_compact, deserialize_compact=unsigned)
 
 
 def accepts_expired_token() -> None:
@@ -122,6 +134,20 @@ def writes_no_audit_entry() -> None:
     trail.record = broken
 
 
+def writes_another_consent() -> None:
+    """The trail says of each decision what was decided, and not by whose consent."""
+    honest = trail.record
+
+    def broken(connection: Any, decision: Any) -> None:
+        honest(connection, replace(decision, consent=decision.consent and "consent_0"))
+
+    trail.record = broken
+    honest_amend = trail.amend
+    trail.amend = lambda connection, decision, /, **changes: honest_amend(
+        connection, replace(decision, consent=decision.consent and "consent_0"), **changes
+    )
+
+
 def lets_a_rival_use_the_consent() -> None:
     from demo.authority.refresh import RefreshTokenGrant
     from demo.authority.refresh_tokens import find_refresh_token
@@ -147,6 +173,7 @@ BREAKAGES: dict[str, Callable[[], None]] = {
     for breakage in (
         accepts_no_token,
         accepts_wrong_audience,
+        accepts_forged_claims,
         accepts_expired_token,
         accepts_revoked_session,
         accepts_missing_scope,
@@ -157,6 +184,7 @@ BREAKAGES: dict[str, Callable[[], None]] = {
         no_spending_limit,
         buys_twice,
         writes_no_audit_entry,
+        writes_another_consent,
         lets_a_rival_use_the_consent,
         lists_no_sessions,
     )

@@ -23,7 +23,9 @@ EXPECTED = {
     "no_quota": "limits/third",
     "no_spending_limit": "buy/first",
     "buys_twice": "buy/again",
+    "accepts_forged_claims": "not-just-any-token/forged",
     "writes_no_audit_entry": "who-manages-identity/record",
+    "writes_another_consent": "audit/trail",
     "lets_a_rival_use_the_consent": "not-just-any-token/stolen",
     "lists_no_sessions": "revoke/granted",
 }

@@ -40,11 +40,11 @@ def _tools(seen: Survey, verbs: Mapping[str, str]) -> list[Capability]:
 
 
 def _decisions(seen: Survey) -> Capability:
-    told = seen.tells_decisions
-    supported = True if told else None if seen.knock is None else False
-    says = "Demo-Audit-Id and demo/decision" if told else "neither Demo-Audit-Id nor demo/decision"
-    says = says if seen.knock is not None else seen.failure("endpoint")
-    return Capability("the shop", "says what its gates decided", supported, f"POST {seen.endpoint} tools/list", says)
+    what, answer = "says what its gates decided", seen.teller or seen.knock
+    if answer is None:
+        return Capability("the shop", what, None, f"POST {seen.endpoint} tools/list", seen.failure("endpoint"))
+    says = seen.told_by or "neither Demo-Audit-Id nor a decision"
+    return Capability("the shop", what, seen.tells_decisions, _asked_tools(answer), says)
 
 
 def _unlisted(seen: Survey) -> str:
@@ -60,7 +60,7 @@ def _asked_tools(listed: ToolsOutcome) -> str:
 
 def _audit(seen: Survey) -> Capability:
     base = "/".join(seen.endpoint.split("/", 3)[:3])
-    request = f"GET {base}/audit, no token"
+    request = f"GET {base}/audit?limit=1, no token"
     answer = seen.audit
     what = "an audit trail to read"
     if answer is None:

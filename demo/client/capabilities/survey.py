@@ -73,28 +73,32 @@ class Survey:
         return True if status == 401 else False if status == 200 else None
 
     @property
+    def teller(self) -> ToolsOutcome | None:
+        """The first answer that says what its gates decided, as the shop's do (docs/wire.md)."""
+        seen = (self.knock, self.listed, self.open_door)
+        return next((one for one in seen if one is not None and _told(one)), None)
+
+    @property
+    def told_by(self) -> str:
+        """In what that answer says it; empty where none does."""
+        return ", ".join(_told(self.teller)) if self.teller is not None else ""
+
+    @property
     def tells_decisions(self) -> bool:
-        """Whether its answers say what its gates decided, as the shop's do (docs/wire.md)."""
-        seen = (self.knock, self.open_door, self.listed)
-        return any(
-            one is not None
-            and (one.decision is not None or any(exchange.header("Demo-Audit-Id") for exchange in one.exchanges))
-            for one in seen
-        )
+        """Whether its answers say what its gates decided."""
+        return self.teller is not None
 
     @property
     def ours(self) -> bool:
-        """Whether this is the bundled server, shop and authority in one, on this machine."""
+        """Whether this is the bundled server, shop and authority in one, on this machine.
+
+        One that says so by name is held to it, also where its metadata is gone or wrong; only an authority of its own
+        elsewhere makes it another (the shop as a Worker, say).
+        """
         here = origin(self.endpoint)
         authority = self.authority
-        return (
-            (self.health or {}).get("name") == OURS
-            and here is not None
-            and is_loopback(here[1])
-            and authority is not None
-            and authority.problem is None
-            and origin(authority.issuer) == here
-        )
+        elsewhere = authority is not None and authority.problem is None and origin(authority.issuer) != here
+        return (self.health or {}).get("name") == OURS and here is not None and is_loopback(here[1]) and not elsewhere
 
     @property
     def tools(self) -> ToolsOutcome | None:
@@ -109,6 +113,11 @@ class Survey:
     def absent(self, what: str) -> bool:
         """Whether something answered in the place of `what`, so that it is not there; False where nobody knows."""
         return any(one.answered for one in self.failures if one.what == what)
+
+
+def _told(answer: ToolsOutcome) -> list[str]:
+    header = any(exchange.header("Demo-Audit-Id") for exchange in answer.exchanges)
+    return [name for name, there in (("Demo-Audit-Id", header), ("decision", answer.decision is not None)) if there]
 
 
 def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey:

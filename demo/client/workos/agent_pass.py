@@ -67,7 +67,7 @@ def chain(held: AgentPass, seen: TokenView, *, human: str, agent: str, action: s
     jwt = claims.take_apart(held.access_token)
     if jwt is None:
         raise not_workos("WorkOS", "its agent token is no JWT")
-    who = parties(jwt.claims)
+    who, granted = parties(jwt.claims), jwt.claims.get("permissions") or ()
     return Chain(
         human=safe_text(human, one_line=True) if who.human else "",
         human_id=safe_text(who.human, one_line=True),
@@ -77,9 +77,11 @@ def chain(held: AgentPass, seen: TokenView, *, human: str, agent: str, action: s
         consent="",
         action=action,
         token_id=seen.claim("jti") or "",
-        scopes=held.permissions,
+        scopes=tuple(safe_text(one, one_line=True) for one in granted if isinstance(one, str)),
         spending_limit=None,
         at=number(jwt.claims.get("auth_time")),
-        source=f"token claims, verified against {seen.signature}" if seen.signature else "token claims, not verified",
+        source=f"token claims, verified against {seen.signature}"
+        if seen.signature and not seen.problems
+        else "token claims, not verified",
         convention=who.convention,
     )
