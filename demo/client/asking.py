@@ -99,17 +99,18 @@ class Asker:
             await self._look_up(name)
         if self._answerer is not None:
             self._answerer.begin()
+        looked = False
         for _ in range(ROUNDS + 1):
             await self._send(wanted, kind)
             raws = self._record.raws()
             if session_is_gone(raws):
                 return
             reply = self._record.final(raws)
-            if reply.error_code == HEADER_MISMATCH and name is not None and name not in self._seen:
-                # The server wants arguments in headers that only its tool list names: list, then send once more.
+            if reply.error_code == HEADER_MISMATCH and name is not None and name not in self._seen and not looked:
+                # The server wants arguments in headers that only its tool list names: list, then send once more. Also
+                # where no page names the tool: what the server says of the call, not of the list, is the answer.
+                looked = True
                 await self._look_up(name)
-                if name not in self._seen:
-                    return
                 continue
             if wanted.method == "tools/list":
                 self._mirrored.update(mirroring(reply.result))

@@ -145,6 +145,18 @@ def test_a_server_that_wants_arguments_in_headers_gets_them_after_one_look_at_it
     assert sent(fake) == ["tools/call", "tools/list", "tools/call"]
 
 
+def test_a_list_that_does_not_name_the_tool_is_not_taken_for_its_answer(serve: Serve, agent: Make) -> None:
+    def strict(request: Request) -> Answer:
+        if request.json.get("method") == "tools/list":
+            return result(request, {"tools": [], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"})
+        return error(request, 400, -32020, "Header mismatch")
+
+    fake = serve(strict)
+    outcome = agent(fake.url).call("listMcpShopInventory", {"size": "M"}, token="none")
+    assert (outcome.status, outcome.is_error, outcome.text) == (400, True, "Header mismatch")
+    assert sent(fake) == ["tools/call", "tools/list", "tools/call"]
+
+
 def test_an_answer_in_a_stream_of_events_is_read_as_well(serve: Serve, agent: Make) -> None:
     def stream(request: Request) -> Answer:
         note = '{"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "hm"}}'
