@@ -6,7 +6,6 @@ import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -35,8 +34,22 @@ class Finding:
     fix: str = ""
 
 
-def examine(settings: Settings) -> list[Finding]:
-    """Look at everything the talk stands on. Starts the local server when that is the one to drive."""
+@dataclass(frozen=True)
+class Examination:
+    """What was found: the lines of the preflight, and what the server supports, by standard (empty: none was seen)."""
+
+    findings: tuple[Finding, ...]
+    capabilities: tuple[Capability, ...]
+
+
+def examine(settings: Settings) -> Examination:
+    """Look at everything the talk stands on, each thing once. Starts the local server when that is the one to drive.
+
+    Nothing is changed at the server.
+
+    Raises:
+        UsageError: the server's URL is none.
+    """
     findings = [_python(), _terminal(settings), _state(settings)]
     if settings.local:
         findings.append(_port(settings))
@@ -51,7 +64,7 @@ def examine(settings: Settings) -> list[Finding]:
         findings += [*_wire(seen), _clock(skew)]
     from demo.preflight import further  # it needs this module's Finding
 
-    return findings + further(settings, seen)
+    return Examination((*findings, *further(settings, seen)), _supported(seen, settings))
 
 
 def _python() -> Finding:
@@ -109,7 +122,6 @@ def _server(settings: Settings) -> tuple[str | None, Finding]:
     return server.base_url, Finding("ok", "server", note or f"{server.base_url}, pid {server.pid}")
 
 
-@lru_cache(maxsize=1)
 def _look(base: str, state: Path) -> tuple[Survey, float | None]:
     """One look at the server for all that is said of it, and how far its clock is from ours (seconds)."""
     from demo.client.agent import Agent
@@ -135,22 +147,13 @@ def _wire(seen: Survey) -> list[Finding]:
     return [door, Finding(*checking.authority(seen))]
 
 
-def capabilities(settings: Settings) -> tuple[Capability, ...]:
-    """What the server that `examine` looked at supports, by standard. Nothing is changed there.
-
-    Empty where no local server runs.
-
-    Raises:
-        UsageError: the server's URL is none.
-    """
+def _supported(seen: Survey | None, settings: Settings) -> tuple[Capability, ...]:
+    if seen is None:
+        return ()
     from demo.client.capabilities import table
     from demo.settings.tools import VERBS
 
-    running = local.find(settings.state) if settings.local else None
-    base = settings.server or (running.base_url if running else None)
-    if base is None:
-        return ()
-    return table(_look(base, settings.state)[0], {verb: settings.tools.name(verb) for verb in VERBS})
+    return table(seen, {verb: settings.tools.name(verb) for verb in VERBS})
 
 
 def _clock(skew: float | None) -> Finding:

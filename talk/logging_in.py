@@ -27,12 +27,26 @@ LOGIN_SECONDS = 300.0
 class Granted:
     """What a login ended with.
 
-    `matches`: the consent page that the sample human read named this agent and the code on the screen. True where a
-    person read it, who compared them.
+    `matches`: what the consent page said that the sample human read is what the token grants (`consent_matches`). True
+    where a person read it, who compared them.
     """
 
     token: StoredToken
     matches: bool = True
+
+
+def consent_matches(page: Any, token: StoredToken, *, name: str, code: str, account: str) -> bool:
+    """Whether a consent page said what was then granted: to whom, by whom, which scopes, up to which amount.
+
+    Args:
+        page: as `demo.client.sample_human.ConsentPage`.
+        name: the agent's name.
+        code: the code on the terminal, empty in the browser flow.
+        account: whose page it was.
+    """
+    limit = str(token.spending_limit) if token.spending_limit is not None else None
+    shown = (page.client_name, page.user_code, page.account, set(page.scopes), page.limit)
+    return bool(shown == (name, code, account, set(token.scope), limit))
 
 
 class LoggingIn:
@@ -61,6 +75,7 @@ class LoggingIn:
     ) -> None:
         self._agent = agent
         self._stage = stage
+        self._account = account
         self._human = cast.human(account) if cast.ours else None
         self._approve = approve
         self._ask = ask
@@ -105,10 +120,7 @@ class LoggingIn:
             token = self._agent.finish_login(
                 pending, on_wait=decider.tick, give_up=decider.failed, timeout=LOGIN_SECONDS
             )
-        page: Any = decider.answer.page
-        # Where a person compared the code in a browser, the token's client is all that can be checked here.
-        same = page is None or (page.client_name == self._agent.name and page.user_code == pending.code.user_code)
-        return Granted(token, same)
+        return self._granted(token, decider.answer.page, pending.code.user_code)
 
     def _by_browser(self, scopes: tuple[str, ...]) -> Granted:
         """The browser flow: authorization code with PKCE and a loopback redirect (RFC 8252)."""
@@ -127,9 +139,14 @@ class LoggingIn:
                     pasted=browsing.pasted,
                     timeout=LOGIN_SECONDS,
                 )
-            return Granted(token)
+            return self._granted(token, browsing.answer.page, "")
         finally:
             pending.close()
+
+    def _granted(self, token: StoredToken, page: Any, code: str) -> Granted:
+        if page is None:
+            return Granted(token)
+        return Granted(token, consent_matches(page, token, name=self._agent.name, code=code, account=self._account))
 
     def _held(self) -> tuple[str, ...]:
         """The scopes that the agent has at this moment."""

@@ -77,10 +77,10 @@ def stop(context: typer.Context) -> int:
 def doctor(context: typer.Context) -> int:
     """Preflight: Python, terminal, port, clock, keyring, server, authority; and what the server can do, by standard."""
     settings = settings_of(context)
-    from demo.doctor import capabilities, examine
+    from demo.doctor import examine
 
-    findings = examine(settings)
-    supported = capabilities(settings)
+    examined = examine(settings)
+    findings, supported = examined.findings, examined.capabilities
     bad = [finding for finding in findings if finding.mark == "bad"]
     if settings.json:
         say_json(

@@ -60,21 +60,21 @@ def _protections(url: str) -> list[tuple[bool, str]]:
     return [
         (
             method == ["S256"] and bool(_query(url, "code_challenge")),
-            "a stolen code is useless: PKCE S256 (RFC 7636)"
+            "the code is asked for this agent only: PKCE S256 (RFC 7636)"
             if method == ["S256"]
             else "nothing binds the code to this agent: no PKCE S256 (RFC 7636)",
         ),
         (
             bool(_query(url, "state")),
-            "an answer to somebody else's request is refused: state (RFC 6749)"
+            "an answer to another request will be refused: state (RFC 6749)"
             if _query(url, "state")
             else "an answer to somebody else's request could not be told: no state (RFC 6749)",
         ),
         (
             bool(_query(url, "resource")),
-            "the token is for one server only: resource (RFC 8707)"
+            "the token is asked for one server only: resource (RFC 8707)"
             if _query(url, "resource")
-            else "the token is not bound to a server: no resource (RFC 8707)",
+            else "the token is asked for no server in particular: no resource (RFC 8707)",
         ),
     ]
 

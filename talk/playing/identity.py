@@ -36,7 +36,7 @@ def whoami(step: Step, scene: Scene) -> Played:
         observed["agrees"] = info.get("sub") is not None and info.get("sub") == view.claim("sub")
     played = Played(observed, {"token": lambda: panels.token(view, time.time())})
     if view.kind == "jwt":
-        played.panels["chain"] = lambda: panels.chain(agent.chain(token))
+        played.panels["chain"] = lambda: panels.chain(agent.chain(token, seen=view, person=info))
     if strange:
         played.untold = _untold(view, info)
     return played

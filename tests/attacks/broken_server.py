@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -162,6 +163,13 @@ def lets_a_rival_use_the_consent() -> None:
     tokens.RefreshToken.check_client = lambda self, client: True  # type: ignore[method-assign]
 
 
+def hides_the_limit_on_the_consent_page() -> None:
+    """The human is not told how much the agent may spend."""
+    consent: Any = import_module("demo.authority.pages.consent")  # the package has a function of that name
+    honest = consent.page
+    consent.page = lambda template, status, **given: honest(template, status, **given | {"limit": None})
+
+
 def lists_no_sessions() -> None:
     from demo.authority import account
 
@@ -186,6 +194,7 @@ BREAKAGES: dict[str, Callable[[], None]] = {
         writes_no_audit_entry,
         writes_another_consent,
         lets_a_rival_use_the_consent,
+        hides_the_limit_on_the_consent_page,
         lists_no_sessions,
     )
 }

@@ -27,6 +27,7 @@ EXPECTED = {
     "writes_no_audit_entry": "who-manages-identity/record",
     "writes_another_consent": "audit/trail",
     "lets_a_rival_use_the_consent": "not-just-any-token/stolen",
+    "hides_the_limit_on_the_consent_page": "login/granted",
     "lists_no_sessions": "revoke/granted",
 }
 """For each breakage the step, as "beat/step", that must be the first to go red."""

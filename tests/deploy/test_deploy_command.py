@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -135,40 +134,6 @@ def test_a_needed_secret_that_nobody_gave_is_named_and_one_that_is_there_is_not(
     yard.behave(whoami=LOGGED_IN, deploy={"targets": [base_url]}, secret={"list": [{"name": "NEEDED", "type": "x"}]})
     told = json.loads(yard.deploy("--yes", "--json").stdout)
     assert told["missing_secrets"] == []
-
-
-def test_what_is_online_and_not_as_it_should_be_is_said_with_the_fix(yard: Yard, tmp_path: Path) -> None:
-    """A server that answers everything with 200 and no MCP: deployed, and not a shop."""
-    import http.server
-    import threading
-
-    class Anything(http.server.BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length") or 0))
-            self.send_response(404)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        do_GET = do_POST = _answer
-
-        def log_message(self, *_: object) -> None:
-            return None
-
-    from demo.deploy import checking
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Anything) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            url = f"http://127.0.0.1:{server.server_address[1]}"
-            try:
-                found = checking.problem(checking.rows(checking.look(url, tmp_path, seconds=1)))
-            except Exception as error:  # the one that the command would show
-                found = error  # type: ignore[assignment]
-        finally:
-            server.shutdown()
-    assert found is not None
-    assert getattr(found, "exit_code", None) == 5
-    assert getattr(found, "do", "")
 
 
 @pytest.mark.parametrize(

@@ -172,11 +172,11 @@ def test_a_browser_login_shows_what_protects_it_and_never_its_state(evidence: di
         return "\n".join(drawn(panels.browser(asked, evidence["NOW"]), 80))
 
     whole = shown(evidence["AUTHORIZE"])
-    assert "✓ a stolen code is useless" in whole
+    assert "✓ the code is asked for this agent only" in whole
     assert "NOBODYS" not in whole
     bare = shown(evidence["AUTHORIZE"].partition("?")[0])
     assert "? nothing binds the code to this agent" in bare
-    assert "? the token is not bound to a server" in bare
+    assert "? the token is asked for no server in particular" in bare
 
 
 def test_what_is_not_known_of_a_server_is_neither_yes_nor_no(evidence: dict[str, Any]) -> None:

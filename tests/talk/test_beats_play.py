@@ -18,6 +18,7 @@ PLANS = ("problem-first", "context-first")
 RULES = {
     "open.anonymous",
     "token.missing",
+    "token.signature",
     "token.audience",
     "token.expired",
     "standing.agent",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +14,9 @@ from rich.console import Console
 from demo.client.outcome import CallOutcome
 from demo.deploy import record, tools
 from demo.errors import EnvironmentNotReady
-from demo.evidence import Exchange
+from demo.evidence import Exchange, Money, Order
 from talk.cast import Cast
-from talk.playing import PLAYERS, Scene
+from talk.playing import PLAYERS, Scene, edge
 from talk.script import Step, load_talk
 from talk.stage import Stage
 
@@ -133,3 +135,57 @@ def test_the_talks_own_server_is_called_live_on_cloudflare_only_by_its_answers(
     if where == "cloudflare":
         assert given.observed["refused"] == 401
         assert {"order", "attributed"} <= set(given.untold), "nothing was bought there"
+
+
+def answered(status: int, *, order: bool = False) -> CallOutcome:
+    bought = Order("order_1", "shirt", "M", "ACME", Money(2500), 0.0, "user_alice", "agent_1", "consent_1")
+    return CallOutcome(
+        tool="x",
+        status=status,
+        is_error=status != 200,
+        decision=None,
+        limits=(),
+        structured=None,
+        text="",
+        challenge=None,
+        retry_after=None,
+        exchanges=(),
+        order=bought if order else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("refused", "bought", "says"),
+    [
+        (answered(401), answered(200, order=True), "HTTP 401, without a token. It bought a shirt, deputized."),
+        (answered(200), answered(403), "Let in, without a token. HTTP 403, deputized."),
+    ],
+)
+def test_the_panel_says_how_the_calls_ended(
+    refused: CallOutcome, bought: CallOutcome, says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = SimpleNamespace(base_url="http://127.0.0.1:2", pid=1)
+    answers = iter((refused,))
+    monkeypatch.setattr(edge, "_running", lambda scene, **_: contextlib.nullcontext(here))
+    monkeypatch.setattr(edge, "_buy", lambda *_: bought)
+    agent = SimpleNamespace(call=lambda *_, **__: next(answers), endpoint=lambda: "http://127.0.0.1:2/mcp")
+    monkeypatch.setattr(edge, "_agent", lambda *_: agent)
+    given = played("deploy", tmp_path)
+    words = " ".join(re.sub("[█▀▄]+", " ", drawn(given.panels["link"]())).split())
+    assert says in words
+    assert given.observed["order"] is (bought.order is not None)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_order_that_the_restart_has_lost_is_seen_and_said(
+    kept: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lists = iter((["order_1"], ["order_1"] if kept else []))
+    here = SimpleNamespace(base_url="http://127.0.0.1:2", pid=1)
+    monkeypatch.setattr(edge, "_running", lambda scene, **_: contextlib.nullcontext(here))
+    monkeypatch.setattr(edge, "_buy", lambda *_: answered(200, order=True))
+    monkeypatch.setattr(edge, "_agent", lambda *_: SimpleNamespace())
+    monkeypatch.setattr(edge, "_order_ids", lambda _: next(lists))
+    given = played("where-agents-run", tmp_path)
+    assert given.observed["kept"] is kept
+    assert ("outlives" in drawn(given.panels["comparison"]())) is kept

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from demo.client.capabilities import Survey
+from demo.client.capabilities.survey import OURS
 from demo.errors import EnvironmentNotReady
+from demo.evidence import AuthorityMetadata, Challenge
 from demo.settings.client import ClientSettings
 from talk.cast import Cast, NotHere
 from tests.talk.foreign_servers import Authority, corner_shop, listening
@@ -69,24 +73,22 @@ def test_sample_humans_do_not_answer_at_a_strangers(tmp_path: Path) -> None:
             cast.console()
 
 
-def test_a_name_alone_makes_nobody_the_bundled_server(tmp_path: Path) -> None:
-    """A stranger that says our name at /health is not believed where its authority is another's."""
-    from starlette.requests import Request
-    from starlette.responses import JSONResponse, Response
-    from starlette.routing import Route
+def test_who_is_the_bundled_server_is_told_by_name_place_and_authority() -> None:
+    """One that has the name, on this machine, is held to it; an authority of its own elsewhere makes it another."""
+    here, elsewhere = (AuthorityMetadata("", issuer, "") for issuer in ("http://127.0.0.1:1", "http://127.0.0.1:2"))
 
-    class Pretender(Authority):
-        def routes(self) -> list[Route]:
-            async def health(_: Request) -> Response:
-                return JSONResponse({"name": "machine-identity-demo"})
+    def seen(
+        authority: AuthorityMetadata | None = here, endpoint: str = "http://127.0.0.1:1/mcp", name: str = OURS
+    ) -> bool:
+        challenge = Challenge(401, "Bearer", (), authority=authority)
+        return Survey(endpoint=endpoint, challenge=challenge, health={"name": name}).ours
 
-            return [*super().routes(), Route("/health", health)]
-
-        def metadata(self) -> dict[str, object]:
-            return super().metadata() | {"issuer": "https://elsewhere.example"}
-
-    with listening(corner_shop(), Pretender()) as url:
-        assert not cast_at(url, tmp_path).ours
+    assert seen()
+    assert seen(None), "its metadata is gone: it is broken, and not another"
+    assert seen(replace(elsewhere, problem="it says it is another"))
+    assert not seen(elsewhere), "the shop as a Worker, say"
+    assert not seen(name="other")
+    assert not seen(endpoint="https://shop.example/mcp")
 
 
 def test_a_server_elsewhere_is_not_looked_at_just_to_know_that_it_is_not_ours(
