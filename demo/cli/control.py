@@ -77,7 +77,7 @@ def revoke(
         held = cast.agent().stored()
         if held is None:
             raise AuthorityRefused("there is no token to give back", do="get one with: demo login")
-        cast.agent().give_back(held)
+        cast.agent().revoke(held)
         target = "The stored token"
     else:
         target = id_ or _target(cast, kind)

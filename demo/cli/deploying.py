@@ -122,19 +122,26 @@ def _confirmed(console: Console, plan: Blueprint, whose: str, *, yes: bool, asks
 def _store_secrets(built: Tools, plan: Blueprint, waiting: Waiting, *, asks: bool) -> list[str]:
     """Store what the Worker wants and does not have. Gives the names of needed ones that nobody gave."""
     from demo.deploy import wrangler
+    from demo.deploy.blueprint import INTROSPECTION
 
     held = wrangler.secret_names(built) if plan.secrets else ()
-    missing: list[str] = []
+    given: dict[str, str] = {}
     for name, needed in plan.secrets:
-        value = os.environ.get(name, "")
-        if not value and name not in held and asks and sys.stdin.isatty():
+        given[name] = os.environ.get(name, "")
+        if not given[name] and name not in held and asks and sys.stdin.isatty():
             how = "" if needed else " (optional: Enter leaves it out)"
-            value = typer.prompt(f"{name}{how}", default="", hide_input=True, show_default=False)
+            given[name] = typer.prompt(f"{name}{how}", default="", hide_input=True, show_default=False)
+    pair = [name for name in INTROSPECTION if name in given]
+    if len({bool(given[name]) or name in held for name in pair}) > 1:
+        raise UsageError(
+            f"{' and '.join(pair)} go together",
+            why="the Worker refuses to start with one of them: a client that asks its authority has a name and a secret",
+            do="set both, or neither",
+        )
+    for name, value in given.items():
         if value:
             wrangler.put_secret(built, name, value, waiting)
-        elif needed and name not in held:
-            missing.append(name)
-    return missing
+    return [name for name, needed in plan.secrets if needed and not given[name] and name not in held]
 
 
 def _issuer(given: str) -> str:

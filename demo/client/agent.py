@@ -43,7 +43,7 @@ class Agent:
             authority: by our client ID metadata document, or by dynamic registration (RFC 7591).
         identity: the same with a secret, or for one issuer only; it goes before `client_id`.
         metadata_url: where our client ID metadata document is hosted, None where it is not.
-        redirect_port: the loopback port that was registered by hand; None for any.
+        redirect_port: the loopback port that is pre-registered; None for any.
         name: its name as a person should read it.
         timeout: seconds for one method, all of its exchanges together; for each call of a burst.
         elicit: answers what a server asks in mid-call (`ElicitationRequest`); None where there is nobody to ask.
@@ -277,17 +277,17 @@ class Agent:
             lambda http: grants.redeem(http, refresh_token_of, server=self.endpoint(), client_id=client_id)
         )
 
-    def give_back(self, token: StoredToken) -> str | None:
+    def revoke(self, token: StoredToken) -> str | None:
         """Have the authority revoke a token's login (RFC 7009): None when it did, else why it did not.
 
         Nothing is forgotten here.
         """
-        return self.authorizer.give_back(token)
+        return self.authorizer.revoke(token)
 
     def logout(self) -> str | None:
         """Revoke the stored token at the authority and forget it: None when it confirmed, else why it did not."""
         token = self.stored()
-        why = "there was no token" if token is None else self.give_back(token)
+        why = "there was no token" if token is None else self.revoke(token)
         self.authorizer.wallet.forget()
         return why
 

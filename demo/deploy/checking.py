@@ -98,7 +98,7 @@ def _resource(seen: Survey) -> Row:
 def _open(seen: Survey) -> Row:
     opened = seen.open_door
     if opened is not None and opened.status == 200:
-        return ("ok", "open door", f"{len(opened.tools)} tools for anybody: the talk's open shop", "")
+        return ("ok", "open door", f"{len(opened.tools)} tools for anybody", "")
     return ("warn", "open door", "it does not answer", "the beat about the authless shop is skipped there")
 
 

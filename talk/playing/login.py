@@ -51,7 +51,7 @@ def login(step: Step, scene: Scene) -> Played:
     if before is not None and house is None:
         # The new consent replaces the old one: what is not needed any more is given back (RFC 7009). At a stranger's
         # authority that might end the whole grant, and the new token with it (section 2.1).
-        agent.give_back(before)
+        agent.revoke(before)
     played = _granted(agent, granted, asked, scene, limited=_spending(step, scene) is not None)
     if before is not None:
         more = _more(before.scope, played.observed["scopes"])

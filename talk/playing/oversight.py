@@ -85,7 +85,7 @@ def revoke(step: Step, scene: Scene) -> Played:
     chain = agent.chain(agent.token())
     target = {"session": chain.session, "agent": chain.agent, "user": chain.human_id, "token": chain.token_id}[what]
     if what == "token":
-        agent.give_back(agent.token())
+        agent.revoke(agent.token())
     else:
         console.revoke(what, target)
     revoked_at = time.monotonic()
@@ -101,7 +101,7 @@ def _given_back(step: Step, scene: Scene) -> Played:
     tool = scene.cast.tools.name(step.options["tool"])
     held = agent.token()
     before = _called(scene, tool)
-    if (why := agent.give_back(held)) is not None:
+    if (why := agent.revoke(held)) is not None:
         raise AuthorityRefused("the authority did not confirm the revocation", why=why, do="demo doctor")
     revoked_at = time.monotonic()
     after = agent.call(tool, {}, token=held)

@@ -137,3 +137,27 @@ def test_a_server_that_hangs_is_looked_at_once(tmp_path: Path) -> None:
         assert time.monotonic() - started < 12
     assert "did not answer" in seen.failure("endpoint")
     assert {row.supported for row in table(seen, NAMES)} == {None}
+
+
+@pytest.mark.parametrize("grants", [[], ["urn:ietf:params:oauth:grant-type:token-exchange"]])
+def test_token_exchange_is_there_where_the_metadata_lists_its_grant(tmp_path: Path, grants: list[str]) -> None:
+    with faking() as fake:
+        shop = Shop(fake)
+        shop.authority["grant_types_supported"] = ["authorization_code", *grants]
+        _, rows = looked_at(fake.base, tmp_path)
+    assert rows["RFC 8693", "token exchange"].supported is bool(grants)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_token_is_bound_to_the_server_where_its_audience_says_so(
+    base_url: str, tmp_path: Path, elsewhere: bool
+) -> None:
+    from tests.client.fakes import log_in
+
+    agent = agent_at(base_url, tmp_path)
+    log_in(agent)
+    if elsewhere:
+        agent.authorizer.wallet.keep(agent.refresh(resource=f"{base_url}/oauth2/userinfo", keep=False))
+    _, rows = looked_at(base_url, tmp_path)
+    assert rows["RFC 8707", "a token bound to this server"].supported is not elsewhere
+    assert rows["RFC 9068", "access tokens that can be read"].supported is True

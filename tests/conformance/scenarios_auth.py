@@ -36,7 +36,7 @@ def by_document(url: str, context: dict[str, Any]) -> None:
 
 
 def by_hand(url: str, context: dict[str, Any]) -> None:
-    """The same as a client that was registered by hand, at the authority that this server turns out to have."""
+    """The same as a client that is pre-registered, at the authority that this server turns out to have."""
     issuer = _agent(url).authority().issuer
     method = "client_secret_basic"
     _use(

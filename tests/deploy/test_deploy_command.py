@@ -93,6 +93,15 @@ def test_with_a_yes_a_secret_that_is_not_in_the_environment_is_not_asked_for(yar
     assert dict(put) == given
 
 
+def test_one_of_the_two_introspection_secrets_is_a_slip_and_nothing_is_deployed(yard: Yard, base_url: str) -> None:
+    (yard.worker / ".dev.vars.example").unlink()
+    yard.behave(whoami=LOGGED_IN, deploy={"targets": [base_url]})
+    done = yard.deploy("--yes", NEEDED=SECRET, INTROSPECTION_CLIENT_ID="shop")
+    assert done.returncode == 2 and "go together" in said(done)
+    assert not [call for call in yard.calls() if call["argv"][:2] == ["secret", "put"]]
+    assert record.recall(yard.state) is None
+
+
 def test_without_a_yes_nothing_is_deployed(yard: Yard) -> None:
     done = yard.deploy()
     assert done.returncode == 2

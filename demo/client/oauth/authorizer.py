@@ -52,9 +52,9 @@ class Authorizer:
         slot: under which name.
         name: the agent's name, for the human.
         knock: asks the server for something without a token, for its challenge.
-        identity: who it is where it was registered by hand, None to find out.
+        identity: who it is where it is pre-registered, None to find out.
         metadata_url: where our client ID metadata document is hosted, None where it is not.
-        redirect_port: the loopback port that was registered by hand; None for any.
+        redirect_port: the loopback port that is pre-registered; None for any.
     """
 
     def __init__(
@@ -271,7 +271,7 @@ class Authorizer:
         """Where the registration says: not every authority lets the port vary, as RFC 8252 section 7.3 wants."""
         from demo.client.oauth.loopback import HOST, Listener  # an HTTP server, which only a browser's login needs
 
-        own = self.registrar.by_hand(authority)
+        own = self.registrar.pre_registered(authority)
         if own is not None and own.redirect_uri is not None:
             where = urlsplit(own.redirect_uri)
             return Listener(where.port or 0, host=where.hostname or HOST, path=where.path or "/")
@@ -317,7 +317,7 @@ class Authorizer:
 
     # Giving it back
 
-    def give_back(self, token: StoredToken) -> str | None:
+    def revoke(self, token: StoredToken) -> str | None:
         """Have the authority revoke a token's login (RFC 7009): None when it confirmed, else why it did not."""
         try:
             endpoint = self.finder.of(token).revocation_endpoint

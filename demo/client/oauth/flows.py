@@ -38,9 +38,9 @@ class OAuthFlow(httpx2.Auth):
         server: the MCP server's URL. Requests to another origin go out without a token.
         store: where tokens and registrations are kept; in memory by default, so that they end with the process.
         name: the program's name, for the human at the consent page.
-        client: who it is where it was registered by hand; None for a client ID metadata document or registration.
+        client: who it is where it is pre-registered; None for a client ID metadata document or registration.
         metadata_url: where the program's client ID metadata document is hosted.
-        redirect_port: the loopback port that was registered by hand.
+        redirect_port: the loopback port that is pre-registered.
         scopes: asked for beside those that the server names.
         timeout: seconds for one exchange with the authority.
         login_timeout: seconds for which a human is waited for.

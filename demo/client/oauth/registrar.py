@@ -1,4 +1,4 @@
-"""Who the agent is at an authority: registered by hand, by a document of its own, or now, by itself."""
+"""Who the agent is at an authority: pre-registered, by a document of its own, or now, by itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Registrar:
         shelf: what was registered is kept here, under the authority's issuer, and shown to no other.
         slot: the agent's name in the store.
         name: its name, for the human at the consent page.
-        known: who it is where it was registered by hand; with an `issuer`, at that authority only.
+        known: who it is where it is pre-registered; with an `issuer`, at that authority only.
         metadata_url: where our client ID metadata document is hosted, None where it is not.
     """
 
@@ -76,7 +76,7 @@ class Registrar:
             OAuthRefused: there is no way to become a client there, or it refuses the registration.
             ServerUnreachable: it does not answer.
         """
-        if (known := self.by_hand(authority)) is not None:
+        if (known := self.pre_registered(authority)) is not None:
             self._connection.recorder.guard(*known.secrets())
             return _as_understood(known, authority)
         if authority.client_id_metadata_documents and self._usable_document():
@@ -89,7 +89,7 @@ class Registrar:
         held = registered.scopes if registered is not None else ()
         return self._register(authority, flow, redirect_uri, union(held, scopes))
 
-    def by_hand(self, authority: AuthorityMetadata) -> ClientIdentity | None:
+    def pre_registered(self, authority: AuthorityMetadata) -> ClientIdentity | None:
         """Who the agent is at an authority where somebody has registered it, None elsewhere."""
         known = self._known
         return known if known is not None and known.issuer in (None, authority.issuer) else None

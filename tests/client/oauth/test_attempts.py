@@ -147,7 +147,7 @@ def test_step_up_goes_by_the_challenge_of_the_refusal(authority: Authority, tmp_
 def test_a_revoked_login_is_begun_afresh(server: str, tmp_path: Path) -> None:
     agent = agent_at(server, tmp_path)
     _, token, _ = log_in(agent)
-    assert agent.give_back(token) is None
+    assert agent.revoke(token) is None
     human = Human(agent)
     assert agent.call("listMcpShopInventory", {}, obtain=human).allowed
     assert len(human.asked) == 1
