@@ -135,7 +135,7 @@ def _store_secrets(built: Tools, plan: Blueprint, waiting: Waiting, *, asks: boo
     if len({bool(given[name]) or name in held for name in pair}) > 1:
         raise UsageError(
             f"{' and '.join(pair)} go together",
-            why="the Worker refuses to start with one of them: a client that asks its authority has a name and a secret",
+            why="with only one of them the Worker refuses its settings",
             do="set both, or neither",
         )
     for name, value in given.items():
