@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +13,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from tests.bridge.hosts import hosted, keep_token, slow_server
-from tests.client.conftest import sdk_server
-from tests.conftest import ROOT
+from tests.client.conftest import older_server, sdk_server
 
 TOKEN = "a-token-that-nobody-must-see-1234"
 
@@ -114,28 +110,13 @@ def test_a_server_that_is_not_there_is_an_error_and_not_the_end(tmp_path: Path) 
 
 @pytest.mark.parametrize("stream", ["", "stream"])
 def test_a_newest_host_reaches_an_older_server(tmp_path: Path, stream: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "tests/client/older_server.py", str(port), stream]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
-            with socket.socket() as one:
-                if one.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None
-            time.sleep(0.05)
-        url = f"http://127.0.0.1:{port}/mcp"
+    with older_server(stream) as url:
         keep_token(url, tmp_path / "state")
 
         async def work(host: Client) -> tuple[Any, Any]:
             return await host.list_tools(), await host.call_tool("add", {"a": 20, "b": 22})
 
         listed, added = hosted(url, tmp_path / "state", "2026-07-28", work)
-    finally:
-        process.terminate()
-        process.wait(10)
     assert [tool.name for tool in listed.tools] == ["add", "fail"]
     assert added.structured_content == {"result": 42}
 

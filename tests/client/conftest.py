@@ -75,11 +75,11 @@ def agent(tmp_path: Path) -> Callable[..., Agent]:
 
 
 @contextlib.contextmanager
-def sdk_server(kind: str) -> Iterator[str]:
-    """A server of the MCP SDK (`sdk_server.py`) in a process of its own. Yields its base URL."""
+def listening(script: str, *arguments: str) -> Iterator[str]:
+    """A server in a process of its own, `SCRIPT PORT ARGUMENTS` here, once it listens. Yields its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, "tests/client/sdk_server.py", str(port), kind]
+    command = [sys.executable, f"tests/client/{script}", str(port), *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
@@ -93,6 +93,20 @@ def sdk_server(kind: str) -> Iterator[str]:
     finally:
         process.kill()
         process.wait(10)
+
+
+@contextlib.contextmanager
+def sdk_server(kind: str) -> Iterator[str]:
+    """A server of the MCP SDK (`sdk_server.py`). Yields its base URL."""
+    with listening("sdk_server.py", kind) as base:
+        yield base
+
+
+@contextlib.contextmanager
+def older_server(stream: str) -> Iterator[str]:
+    """A server of an older revision (`older_server.py`). Yields its MCP URL."""
+    with listening("older_server.py", stream) as base:
+        yield f"{base}/mcp"
 
 
 @pytest.fixture(scope="session")

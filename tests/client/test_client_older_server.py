@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from demo.client import Agent
+from tests.client.conftest import older_server
 from tests.client.fakes import agent_at
-from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module", params=["", "stream"])
 def older(request: pytest.FixtureRequest) -> Iterator[str]:
     """The MCP URL of an older server."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "tests/client/older_server.py", str(port), request.param]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
-            with socket.socket() as one:
-                if one.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}/mcp"
-    finally:
-        process.terminate()
-        process.wait(10)
+    with older_server(request.param) as url:
+        yield url
 
 
 @pytest.fixture

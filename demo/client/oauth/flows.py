@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import webbrowser
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from functools import partial
 from typing import Any
@@ -31,7 +32,7 @@ from demo.evidence import Challenge, DeviceCode
 Work = Callable[[], Any]
 
 
-class OAuthFlow(httpx2.Auth):
+class OAuthFlow(httpx2.Auth, ABC):
     """What all flows share; use one of its subclasses.
 
     Args:
@@ -78,13 +79,13 @@ class OAuthFlow(httpx2.Auth):
         self._login_timeout = login_timeout
         self._one_at_a_time = threading.Lock()
 
+    @abstractmethod
     def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
         """Get a token for these scopes, and keep it.
 
         Args:
             given_up: set when nobody waits for it any more.
         """
-        raise NotImplementedError
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """For an `httpx2.Client`."""
