@@ -29,6 +29,6 @@ def test_the_login_beat_goes_through_the_browser_and_back(demo: Command, tmp_pat
         finally:
             terminal.close()
         finished = demo("tools", "--server", url, "--json")
-    assert "a stolen code is useless: PKCE S256" in terminal.screen
+    assert "the code is asked for this agent only: PKCE S256" in terminal.screen
     assert "Opaque" in terminal.screen
     assert '"buy"' in finished.stdout, "the token was kept, and opens the door"

@@ -89,4 +89,4 @@ def test_this_repository_holds_no_key() -> None:
 def test_the_doctor_gets_one_line_of_it(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
     monkeypatch.chdir(repository)
     (repository / "demo.toml").write_text(f'[workos]\napi_key = "{KEY}"\n')
-    assert [finding.mark for finding in further(Settings())] == ["bad"]
+    assert [finding.mark for finding in further(Settings(), None)] == ["bad"]
