@@ -33,10 +33,13 @@ worker:
 	cd worker && npm ci --loglevel=error && npm run -s format:check && npm run -s typecheck
 	cd worker && CI=1 WRANGLER_SEND_METRICS=false npm run -s bundle && CI=1 WRANGLER_SEND_METRICS=false npm test
 
-# Both shops, the local one and the Worker under workerd, held to one contract; and what `demo deploy` would upload.
+# Both shops, the local one and the Worker under workerd, held to one contract; what `demo deploy` would upload; and the
+# whole talk at the Worker.
 contract: $(VENV)/dev.stamp
 	DEMO_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/contract -m worker
 	$(BIN)/demo deploy --dry-run
+	$(BIN)/demo run --ci --worker --plan problem-first
+	$(BIN)/demo run --ci --worker --plan context-first
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

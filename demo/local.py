@@ -50,7 +50,7 @@ def find(state: Path) -> LocalServer | None:
         server = LocalServer(**{name: written[name] for name in ("base_url", "pid", "instance", "world")})
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    about = _health(server.base_url)
+    about = health(server.base_url)
     return server if about is not None and about.get("instance") == server.instance else None
 
 
@@ -218,7 +218,8 @@ def _held(state: Path) -> bool:
         return False
 
 
-def _health(base_url: str, timeout: float = 2.0) -> dict[str, object] | None:
+def health(base_url: str, timeout: float = 2.0) -> dict[str, object] | None:
+    """What a server says of itself at `/health` within `timeout` seconds, None where it does not."""
     # urllib, not the agent's HTTP client: this runs before the first paint of every command.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from demo.client.console import Console
     from demo.client.sample_human import SampleHuman
     from demo.client.store import TokenStore
+    from demo.deploy.here import WorkerHere
     from demo.evidence import Exchange
     from talk.house import House
 
@@ -43,6 +44,7 @@ class Cast:
         tools: what a stranger's server calls the shop's verbs.
         client: who the agent is at an authority where somebody has registered it.
         edge: where the shop may run as a Worker: "auto", "local" (never deployed), "off" (only described).
+        worker: the Worker that `server` is, where it was started here.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Cast:
         tools: ToolMap | None = None,
         client: ClientSettings | None = None,
         edge: str = "auto",
+        worker: WorkerHere | None = None,
     ) -> None:
         self.server = server
         self.edge = edge
+        self.worker = worker
         self.state = state
         self.is_local = is_local
         self._port = port
@@ -81,7 +85,8 @@ class Cast:
 
     @property
     def ours(self) -> bool:
-        """Whether this is the bundled server, of this state or named by its URL: its sample humans can be asked.
+        """Whether this is a shop of this make with the bundled authority, of this state or named by its URL: its sample
+        humans can be asked.
 
         Raises:
             UsageError: the server's URL is none.
@@ -93,6 +98,16 @@ class Cast:
             # Only a server on this machine can be the bundled one; no other is asked just to find that out.
             self._ours = where is not None and is_loopback(where[1]) and self._seen().ours
         return self._ours
+
+    @property
+    def beside(self) -> bool:
+        """Whether this is the shop as a Worker beside the bundled authority, which is another server then."""
+        from demo.client.origins import origin
+
+        if self.is_local or not self.ours:
+            return False
+        trusted = self._seen().authority
+        return trusted is not None and trusted.problem is None and origin(trusted.issuer) != origin(self.server)
 
     @property
     def house(self) -> House | None:
@@ -172,7 +187,9 @@ class Cast:
             self._only_ours("the human's console speaks to the bundled authority only")
             from demo.client.console import Console
 
-            console = Console(self.server, store=self.store)
+            # Two servers where the shop is a Worker beside the bundled authority; the bundled shop is its own.
+            trusted = self._seen().authority if self.beside else None
+            console = Console(self.server, store=self.store, authority=trusted.issuer if trusted else None)
             if not console.signed_in():
                 console.sign_in(self.human())
             self._console = console
@@ -194,7 +211,11 @@ class Cast:
         return sorted(taken, key=lambda exchange: exchange.started_at)
 
     def restart(self, waiting: local.Waiting) -> tuple[local.LocalServer, local.LocalServer]:
-        """Stop and start the local server. Returns it as it was, and as it is."""
+        """Stop and start the talk's own server. Returns it as it was, and as it is."""
+        if self.worker is not None:
+            was = self.worker.look()
+            self.worker.restart()
+            return was, self.worker.look()
         self._only_local("only the bundled server can be restarted from here")
         before = local.find(self.state)
         if before is None:

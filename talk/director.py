@@ -16,6 +16,7 @@ from talk.stage import AsideStage, Stage
 from talk.steps import KINDS
 
 if TYPE_CHECKING:
+    from demo.deploy.here import WorkerHere
     from demo.settings import Settings
 
 DEFAULT_PLAN = "problem-first"
@@ -26,10 +27,19 @@ class Director:
 
     Args:
         strict: the dry run: a first performance from a clean start, in which nothing is mended.
+        worker: the Worker that the settings' server is, where it was started for this run.
     """
 
     def __init__(
-        self, run: Run, talk: Talk, settings: Settings, stage: Stage, *, plan: str | None = None, strict: bool = False
+        self,
+        run: Run,
+        talk: Talk,
+        settings: Settings,
+        stage: Stage,
+        *,
+        plan: str | None = None,
+        strict: bool = False,
+        worker: WorkerHere | None = None,
     ) -> None:
         self.run, self.talk, self.settings, self.stage, self.strict = run, talk, settings, stage, strict
         about = run.about()
@@ -56,6 +66,7 @@ class Director:
             )
         self.plan: Plan = talk.plan(about["plan"] if about is not None else plan or DEFAULT_PLAN)
         self._folder = folder
+        self._worker = worker
         self._cast: Cast | None = None
         self.asides: list[BeatResult] = []
         """What was played aside for the sake of other beats."""
@@ -122,6 +133,7 @@ class Director:
                     tools=self.settings.tools,
                     client=self.settings.client,
                     edge=self.settings.edge,
+                    worker=self._worker,
                 )
                 self.run.settle(server=self.settings.server, world="")
             else:

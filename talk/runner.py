@@ -155,7 +155,8 @@ class Runner:
         from talk.capable import Past, why_not
 
         if self.cast.ours:
-            return "the server was not started from this state folder" if step.do == "restart" else None
+            own = step.do != "restart" or self.cast.worker is not None
+            return None if own else "the server was not started by this command, nor from this state folder"
         house = self.cast.house
         assert house is not None
         granted = any(

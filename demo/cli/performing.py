@@ -16,6 +16,7 @@ from demo.cli.looking import PlanOption, TalkOption, talk_of
 from demo.errors import EXPECTATION, OK, ExpectationFailed, UsageError
 
 if TYPE_CHECKING:
+    from demo.deploy.here import WorkerHere
     from demo.settings import Settings
     from talk.director import Director
     from talk.run import BeatResult, Run
@@ -72,9 +73,14 @@ def run(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here; - for stdout.")] = None,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")] = None,
     talk: TalkOption = None,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="At the shop as a Worker, under workerd on this machine; wants Node.")
+    ] = False,
 ) -> int:
     """Play beats in a row, from a fresh run; with --ci as a dry run in a world of its own."""
     settings = settings_of(context)
+    if worker and not settings.local:
+        raise UsageError("--worker and --server together", do="leave one out: --worker starts the server by itself")
     if pace not in (None, "stage", "brisk", "none"):
         raise UsageError(f"--pace is {pace!r}", do="use stage, brisk or none")
     with _world_for(settings, ci) as state:
@@ -89,18 +95,18 @@ def run(
         from talk.keys import hushed
         from talk.run import Run
 
-        with Run.open(state) as opened, opened.performing():
+        with Run.open(state) as opened, opened.performing(), contextlib.ExitStack() as shop:
             from talk.director import DEFAULT_PLAN, Director
 
-            if from_:
-                director = Director(opened, talk_of(opened, talk), settings, stage, plan=plan, strict=ci)
-                beats = _slice(director.plan, from_, to)
-            else:
+            if not from_:
                 # What is asked for is looked at first: a slip of the pen must not cost the run under way.
-                loaded = talk_of(None, talk)
-                beats = _slice(loaded.plan(plan or DEFAULT_PLAN), None, to)
+                _slice(talk_of(None, talk).plan(plan or DEFAULT_PLAN), None, to)
                 start_afresh(settings, opened)
-                director = Director(opened, loaded, settings, stage, plan=plan, strict=ci)
+            here = shop.enter_context(_worker_beside(settings, stage)) if worker else None
+            settings = settings if here is None else replace(settings, server=here.base_url)
+            loaded = talk_of(opened if from_ else None, talk)
+            director = Director(opened, loaded, settings, stage, plan=plan, strict=ci, worker=here)
+            beats = _slice(director.plan, from_, to)
             started = time.monotonic()
             with hushed(stage.person):
                 results = _play_all(director, beats, stop_at_failure=not ci)
@@ -129,10 +135,10 @@ def start_afresh(settings: Settings, opened: Run) -> None:
     from demo import local
     from demo.client.store import TokenStore
 
-    server = settings.server or (opened.about() or {}).get("server")
+    servers = {settings.server or (opened.about() or {}).get("server")}
     if settings.local and (running := local.find(settings.state)) is not None:
-        server = running.base_url
-    if server:
+        servers.add(running.base_url)
+    for server in servers - {None, ""}:
         TokenStore.open(settings.state, server=str(server)).clear()
     if settings.local:
         local.stop(settings.state)
@@ -145,6 +151,17 @@ def check(context: typer.Context) -> int:
     from demo.cli.checking import check_everything
 
     return check_everything(settings_of(context))
+
+
+def _worker_beside(settings: Settings, stage: Stage) -> WorkerHere:
+    """The shop as a Worker, to be started beside the local server, which is its authority."""
+    from demo import local
+    from demo.deploy.here import WorkerHere
+
+    server, note = local.ensure(settings.state, port=settings.port, waiting=stage.waiting)
+    if note:
+        stage.note(note)
+    return WorkerHere(settings.state, server.base_url, waiting=stage.waiting)
 
 
 @contextlib.contextmanager

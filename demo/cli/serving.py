@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import time
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.errors import ENVIRONMENT, OK
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from demo.settings import Settings
 
 REPORT_ROWS = 1000
 """More rows than `demo doctor` ever has to tell of a server."""
@@ -33,6 +41,9 @@ def serve(
         list[str] | None,
         typer.Option(help="Another shop's URL that the authority may issue tokens for, until demo reset. Repeatable."),
     ] = None,
+    worker: Annotated[
+        bool, typer.Option("--worker", help="The shop as a Worker, under workerd here, beside the local server.")
+    ] = False,
 ) -> int:
     """Run the local server in the foreground, until Ctrl-C; or with --stdio be an MCP server for one host."""
     settings = settings_of(context)
@@ -48,6 +59,8 @@ def serve(
     for url in resource or ():
         resources.add(settings.state, url)
     console = console_for(settings)
+    if worker:
+        return _serve_worker(settings if port is None else replace(settings, port=port), console)
 
     def announce(serving: server.Serving) -> None:
         if settings.json:
@@ -57,6 +70,29 @@ def serve(
         console.print("Ctrl-C stops it.", markup=False)
 
     server.serve(host=host, port=settings.port if port is None else port, state=settings.state, announce=announce)
+    return OK
+
+
+def _serve_worker(settings: Settings, console: Console) -> int:
+    """Run the Worker until Ctrl-C, or until its authority, the local server, is stopped or stops by itself."""
+    from demo import local
+    from demo.deploy.here import WorkerHere
+
+    authority, note = local.ensure(settings.state, port=settings.port)
+    if note:
+        sys.stderr.write(f"{note}\n")
+    with WorkerHere(settings.state, authority.base_url) as here:
+        if settings.json:
+            say_json({"schema": 1, "server": here.base_url, "pid": here.pid, "authority": authority.base_url})
+        for what, url in (("shop", f"{here.base_url}/mcp"), ("open door", f"{here.base_url}/open/mcp")):
+            console.print(f"{what:<10} {url}", markup=False, soft_wrap=True)
+        console.print(f"{'authority':<10} {authority.base_url}{_METADATA}", markup=False, soft_wrap=True)
+        console.print(f"In another terminal: demo --server {here.base_url} next", markup=False, soft_wrap=True)
+        console.print("Ctrl-C stops it.", markup=False)
+        with contextlib.suppress(KeyboardInterrupt):
+            while local.find(settings.state) is not None:
+                here.look()  # a Worker that has died is no server to wait beside
+                time.sleep(2.0)
     return OK
 
 

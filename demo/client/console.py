@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from demo.client.agent import Agent
 from demo.client.bounded import TICK
@@ -30,22 +30,28 @@ CLIENT = "demo-console"
 class Console:
     """The human in control at one server, with a token of the human's own: it acts for nobody, so it has no `act`.
 
+    Authority is taken back where it was granted, and also at the shop, where that has an admin route of its own: a
+    shop that does not ask its authority at each call would go on believing a token until it expires.
+
     Args:
-        server: the base URL of a shop whose authority offers the account API of docs/wire.md.
+        server: a shop, by its base URL or its MCP endpoint.
         store: where its token is kept, in the slot "console".
+        authority: the issuer of the shop's authority, which offers the account API of docs/wire.md; by default the
+            shop's own server is it.
         timeout: seconds for one method.
     """
 
-    def __init__(self, server: str, *, store: TokenStore, timeout: float = 15.0) -> None:
-        self.server = server.rstrip("/")
+    def __init__(self, server: str, *, store: TokenStore, authority: str | None = None, timeout: float = 15.0) -> None:
         self.agent = Agent(server, store=store, slot="console", client_id=CLIENT, name="Control room", timeout=timeout)
-        self._account_token: StoredToken | None = None
+        self.shop = "{0.scheme}://{0.netloc}".format(urlsplit(self.agent.endpoint()))
+        self.authority = (authority or self.shop).rstrip("/")
+        self._tokens: dict[str, StoredToken] = {}
 
     def signed_in(self) -> bool:
         """Whether there is a token that the authority still renews, or that has not ended yet."""
         try:
             self.agent.token()
-            return self._account().access_token != ""
+            return all(self._token_for(resource).access_token for resource in self._resources())
         except AuthorityRefused:
             return False
 
@@ -55,8 +61,8 @@ class Console:
         Raises:
             AuthorityRefused: the authority refuses.
         """
-        self._account_token = None
-        login = self.agent.start_login(SCOPES, resources=(f"{self.server}/mcp", f"{self.server}/account"))
+        self._tokens.clear()
+        login = self.agent.start_login(SCOPES, resources=(self.agent.endpoint(), *self._resources()))
         human.decide(
             login.code.verification_uri_complete or login.code.verification_uri, login.code.user_code, approve=True
         )
@@ -80,7 +86,10 @@ class Console:
         Raises:
             AuthorityRefused: there is no such one, or it is not this human's.
         """
-        self._account_call("POST", "/account/revoke", {"kind": kind, "id": id})
+        target = {"kind": kind, "id": id}
+        self._account_call("POST", "/account/revoke", target)
+        if (shop := self._admin) is not None:
+            self._call(shop, "POST", f"{shop}/revoke", target)
 
     def reinstate(self, kind: str, id: str) -> bool:
         """Give an agent's or a user's standing back; whether it had been taken.
@@ -88,8 +97,11 @@ class Console:
         Raises:
             as `revoke`.
         """
-        answer = self._account_call("POST", "/account/reinstate", {"kind": kind, "id": id})
-        return (answer.json or {}).get("lifted") is True
+        target = {"kind": kind, "id": id}
+        answers = [self._account_call("POST", "/account/reinstate", target)]
+        if (shop := self._admin) is not None:
+            answers.append(self._call(shop, "POST", f"{shop}/reinstate", target))
+        return any((answer.json or {}).get("lifted") is True for answer in answers)
 
     def audit(self, after: str | None = None, limit: int = 200) -> tuple[Decision, ...]:
         """The audit trail, oldest first.
@@ -102,26 +114,44 @@ class Console:
             AuthorityRefused: the token does not open it.
         """
         query = urlencode({"limit": limit} | ({"after": after} if after else {}))
-        answer = self._request(lambda: self.agent.token(), "GET", f"/audit?{query}", None)
+        answer = self._request(self.agent.token(), "GET", f"{self.shop}/audit?{query}", None)
         entries = (answer.json or {}).get("entries")
         found = (read_decision(entry) for entry in _listed(entries))
         return tuple(decision for decision in found if decision is not None)
 
-    def _account(self) -> StoredToken:
-        # The stored token is for the shop; the account API wants one of its own (RFC 8707 section 2.2).
-        if self._account_token is None or self._account_token.expires_at - 5 < time.time():
-            self._account_token = self.agent.refresh(resource=f"{self.server}/account", keep=False)
-        return self._account_token
+    @cached_property
+    def _admin(self) -> str | None:
+        """The resource identifier of the shop's own admin route, if it has one (RFC 9728); the bundled shop has none,
+        since it asks its authority at each call."""
+        if self.shop == self.authority:
+            return None
+        url = f"{self.shop}/.well-known/oauth-protected-resource/admin"
+        answer = self.agent.http(lambda http: fetch(http, "GET", url, server=self.shop))
+        told = (answer.json or {}).get("resource") if answer.status == 200 else None
+        return told if told == f"{self.shop}/admin" else None
+
+    def _resources(self) -> tuple[str, ...]:
+        """What it speaks to beside the shop's tools; each wants a token of its own (RFC 8707 section 2.2)."""
+        account = f"{self.authority}/account"
+        return (account,) if self._admin is None else (account, self._admin)
+
+    def _token_for(self, resource: str) -> StoredToken:
+        held = self._tokens.get(resource)
+        if held is None or held.expires_at - 5 < time.time():
+            held = self._tokens[resource] = self.agent.refresh(resource=resource, keep=False)
+        return held
 
     def _account_call(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
-        return self._request(self._account, method, path, body)
+        return self._call(f"{self.authority}/account", method, f"{self.authority}{path}", body)
 
-    def _request(self, token: Callable[[], StoredToken], method: str, path: str, body: dict[str, Any] | None) -> Answer:
+    def _call(self, resource: str, method: str, url: str, body: dict[str, Any] | None) -> Answer:
+        return self._request(self._token_for(resource), method, url, body)
+
+    def _request(self, token: StoredToken, method: str, url: str, body: dict[str, Any] | None) -> Answer:
         from demo.client.oauth.presenting import presented  # it loads the HTTP library
 
-        held = presented(token())
-        url = f"{self.server}{path}"
-        answer = self.agent.http(lambda http: fetch(http, method, url, server=self.server, auth=held, body=body))
+        held = presented(token)
+        answer = self.agent.http(lambda http: fetch(http, method, url, server=self.shop, auth=held, body=body))
         if answer.status == 404 and answer.json is None:
             raise ServerUnreachable(f"{url} does not exist", do="this server has no such API")
         if answer.status >= 500:
@@ -131,7 +161,7 @@ class Console:
         if answer.status != 200:
             told = read_challenge(answer.status, (answer.headers.get("www-authenticate", ""),))
             raise OAuthRefused(
-                f"{path.partition('?')[0]} refuses",
+                f"{urlsplit(url).path} refuses",
                 oauth_error=answer.oauth_error or f"http_{answer.status}",
                 why=(told.get("error_description") if told else None) or answer.oauth_why,
                 do="sign in again: demo reset, or name what exists",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from demo import local, resources
 from demo.deploy import tools, workerd
@@ -13,34 +15,108 @@ from demo.deploy.tools import Waiting, _quietly
 from demo.errors import EnvironmentNotReady
 
 
-@contextmanager
-def running(
-    state: Path, issuer: str, *, worker: Path | None = None, waiting: Waiting = _quietly
-) -> Iterator[workerd.Worker]:
-    """Run the Worker with the local server at `issuer` as its authority; its Durable Objects are kept in `state`.
+class WorkerHere:
+    """The Worker under workerd with the local server as its authority, for as long as a `with` block.
 
-    Nothing is installed for it and no network is used.
+    Its Durable Objects are kept in the state folder. Nothing is installed for it and no network is used.
+
+    Args:
+        state: the local server's; it must have run before.
+        issuer: the local server's base URL.
+        worker: the Worker's folder; by default the one beside the package.
+        variables: over those of its configuration.
+        waiting: told what is awaited.
 
     Raises:
-        EnvironmentNotReady: there is no Worker, no Node, nothing installed, no local server, or it does not start.
+        EnvironmentNotReady: on entering, and when it is restarted: there is no Worker, no Node, nothing installed, no
+            local server, or it does not start.
     """
-    built = tools.find(worker or tools.default_worker())
-    credentials = resources.credentials(state)
-    if credentials is None:
-        raise EnvironmentNotReady("the local server has not run yet", do="begin with: demo next")
-    home = state / local.WORKER
-    port = workerd.a_port(_last_port(home))
-    resources.add(state, f"http://127.0.0.1:{port}/mcp")
-    with workerd.running(
-        built,
-        port=port,
-        state=home,
-        variables=workerd.local_variables(issuer),
-        secrets=workerd.local_secrets(credentials),
-        waiting=waiting,
-    ) as worker_here:
+
+    def __init__(
+        self,
+        state: Path,
+        issuer: str,
+        *,
+        worker: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        waiting: Waiting = _quietly,
+    ) -> None:
+        self._state = state
+        self._worker = worker or tools.default_worker()
+        self._variables = workerd.local_variables(issuer) | dict(variables or {})
+        self._waiting = waiting
+        self._running = ExitStack()
+        self._now: workerd.Worker | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Where it is; the same after a restart."""
+        return self._started.base_url
+
+    @property
+    def pid(self) -> int:
+        """Of the process that keeps it running now."""
+        return self._started.pid
+
+    def __enter__(self) -> Self:
+        built = tools.find(self._worker)
+        credentials = resources.credentials(self._state)
+        if credentials is None:
+            raise EnvironmentNotReady("the local server has not run yet", do="begin with: demo next")
+        home = self._state / local.WORKER
+        port = workerd.a_port(_last_port(home))
+        try:
+            self._now = self._start(built, credentials, home, port)
+        except EnvironmentNotReady:
+            # Between the look and the start something else may have taken it: then once more, elsewhere.
+            if (other := workerd.a_port(port)) == port:
+                raise
+            port = other
+            self._now = self._start(built, credentials, home, port)
         (home / "port").write_text(str(port), "utf-8")
-        yield worker_here
+        return self
+
+    def _start(self, built: tools.Tools, credentials: tuple[str, str], home: Path, port: int) -> workerd.Worker:
+        for path in ("mcp", "admin"):
+            resources.add(self._state, f"http://127.0.0.1:{port}/{path}")
+        return self._running.enter_context(
+            workerd.running(
+                built,
+                port=port,
+                state=home,
+                variables=self._variables,
+                secrets=workerd.local_secrets(credentials),
+                waiting=self._waiting,
+            )
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._now = None
+        self._running.close()
+
+    def restart(self) -> None:
+        """End its process, and start another on the same objects and at the same port."""
+        self.__exit__(None, None, None)
+        self.__enter__()
+
+    def look(self) -> local.LocalServer:
+        """What answers there now: its process, and which instance and which data it says it is.
+
+        Raises:
+            EnvironmentNotReady: nothing answers.
+        """
+        about = local.health(self.base_url, timeout=10.0)
+        if about is None:
+            raise EnvironmentNotReady("the Worker does not answer", do=f"read {self._state / local.WORKER}/worker.log")
+        return local.LocalServer(self.base_url, self.pid, str(about.get("instance")), str(about.get("world")))
+
+    @property
+    def _started(self) -> workerd.Worker:
+        if self._now is None:
+            raise EnvironmentNotReady("the Worker does not run", do="begin with: demo run --worker")
+        return self._now
 
 
 def _last_port(home: Path) -> int:

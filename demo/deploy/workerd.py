@@ -83,9 +83,11 @@ def running(
         with process.running(command, folder=tools.worker, environment=tools.environment(), log=log) as started:
             (state / "pid").write_text(str(started.pid), "utf-8")
             deadline = time.monotonic() + START_SECONDS
-            while not _answers(base_url):
-                left = deadline - time.monotonic()
-                if left <= 0 or started.poll() is not None:
+            while True:
+                left, ended = deadline - time.monotonic(), started.poll() is not None
+                if not ended and _answers(base_url, variables.get(blueprint.AUTHORITY, "")):
+                    break
+                if left <= 0 or ended:
                     why = _last_words(log) or ("it ended" if left > 0 else f"no answer within {START_SECONDS:.0f} s")
                     raise EnvironmentNotReady("the Worker does not start", why=why, do=f"read {log}")
                 waiting("the Worker to start under workerd", left)
@@ -116,13 +118,15 @@ def _write_private(file: Path, text: str) -> None:
         opened.write(text)
 
 
-def _answers(base_url: str) -> bool:
-    """Whether the Worker itself answers: its protected resource metadata (RFC 9728) is there."""
+def _answers(base_url: str, authority: str) -> bool:
+    """Whether the Worker itself answers: its protected resource metadata (RFC 9728) is there, and names its authority.
+    Another's, which took the port a moment before, does not."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{base_url}/.well-known/oauth-protected-resource/mcp", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (OSError, ValueError, http.client.HTTPException):
+            told = json.loads(answer.read(10_000)).get("authorization_servers")
+            return bool(told == ([authority] if authority else []))
+    except (OSError, ValueError, AttributeError, http.client.HTTPException):
         return False
 
 

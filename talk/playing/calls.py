@@ -52,17 +52,12 @@ def call(step: Step, scene: Scene) -> Played:
     agent, token = _caller(step, scene)
     tool, arguments = _in_its_words(step, scene)
     door = scene.cast.door(step.options["door"])
-    expects_limit = step.expect.get("status") == 429
-    outcome = agent.call(tool, arguments, door=door, token=token)
-    decisions = [outcome.decision]
-    for _ in range(2):
-        if outcome.status != 429 or expects_limit:
-            break
-        # The step is about something else: do what the refusal says, and try again, within a bound.
-        scene.wait("the rate limit, as Retry-After says", min(outcome.retry_after or 1.0, RETRY_SECONDS))
-        outcome = agent.call(tool, arguments, door=door, token=token)
-        decisions.append(outcome.decision)
-    return _played(outcome, scene, agent, [decision for decision in decisions if decision is not None])
+
+    def made() -> CallOutcome:
+        return agent.call(tool, arguments, door=door, token=token)
+
+    outcomes = [made()] if step.expect.get("status") == 429 else scene.patiently(made)
+    return _played(outcomes[-1], scene, agent, [one.decision for one in outcomes if one.decision is not None])
 
 
 def _in_its_words(step: Step, scene: Scene) -> tuple[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from talk.script import Step
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.outcome import CallOutcome
-    from demo.deploy.workerd import Worker
+    from demo.deploy.here import WorkerHere
     from demo.evidence import Order
 
 T = TypeVar("T")
@@ -36,11 +36,16 @@ CLOUDFLARE, HERE, NOWHERE = "cloudflare", "this machine", "nowhere"
 
 def worker(step: Step, scene: Scene) -> Played:
     """Run the shop as a Worker where that can be done, and call it."""
-    if scene.strict:
+    own = scene.cast.worker is not None or scene.cast.beside
+    if scene.strict and not own:
         return _described(step, "the dry run deploys nothing and starts no Worker")
-    if scene.cast.edge == "off":
+    if scene.cast.edge == "off" and not own:
         return _described(step, "Workers are switched off here (edge)")
     try:
+        if own and step.options["restart"]:
+            return _restarted(step, scene)
+        if own:
+            return _called(step, scene, scene.cast.server)
         if not scene.cast.ours:
             return _the_server_itself(step, scene)
         if scene.cast.edge == "auto" and not step.options["restart"]:
@@ -50,7 +55,7 @@ def worker(step: Step, scene: Scene) -> Played:
             if last is not None:
                 return _deployed(step, scene, last.url, last.worker, last.variables)
         if not scene.cast.is_local:
-            return _described(step, "the local server was not started from this state folder")
+            return _described(step, "this talk's server was not started from this state folder")
         return _restarted(step, scene) if step.options["restart"] else _here(step, scene)
     except _NotHere as reason:
         return _described(step, str(reason))
@@ -113,31 +118,36 @@ def _at_cloudflare(agent: Agent) -> CallOutcome:
 
 
 def _here(step: Step, scene: Scene) -> Played:
-    """Start the Worker under workerd with the local authority, be refused, be deputized, buy."""
+    """Start the Worker under workerd with the local authority, and call it."""
     with _running(scene) as here:
-        agent = _agent(scene, here.base_url)
-        refused = agent.call(READ, {}, token="none")
-        bought = _buy(agent, scene, step)
-        # The code leads to where a phone can go: nobody else's reaches this machine's loopback.
-        ends = f"{_ended(refused, 'without a token')} {_ended(bought, 'deputized')}"
-        note = f"Not on Cloudflare: under workerd, at {agent.endpoint()}. {ends}"
-        return _live(step, HERE, step.options["url"], note, refused, bought)
+        return _called(step, scene, here.base_url)
+
+
+def _called(step: Step, scene: Scene, base: str) -> Played:
+    """At a Worker on this machine: be refused, be deputized, buy."""
+    agent = _agent(scene, base)
+    refused = agent.call(READ, {}, token="none")
+    bought = _buy(agent, scene, step)
+    # The code leads to where a phone can go: nobody else's reaches this machine's loopback.
+    ends = f"{_ended(refused, 'without a token')} {_ended(bought, 'deputized')}"
+    note = f"Not on Cloudflare: under workerd, at {agent.endpoint()}. {ends}"
+    return _live(step, HERE, step.options["url"], note, refused, bought)
 
 
 def _restarted(step: Step, scene: Scene) -> Played:
     """Buy at the Worker, end its process, start it again, and look for the order."""
-    with _running(scene) as first:
-        agent = _agent(scene, first.base_url)
+    with _running(scene) as here:
+        agent, first = _agent(scene, here.base_url), here.pid
         bought = _buy(agent, scene, step)
-        before = _order_ids(agent)
-    with _running(scene, again=True) as second:
-        after = _order_ids(_agent(scene, second.base_url))
+        before = _order_ids(agent, scene)
+        here.restart()
+        after, second = _order_ids(_agent(scene, here.base_url), scene), here.pid
     rows = (
-        ("process", f"pid {first.pid}", f"pid {second.pid}"),
+        ("process", f"pid {first}", f"pid {second}"),
         ("Alice's orders", str(len(before)), str(len(after))),
         ("the one just made", _shown(bought.order, before), _shown(bought.order, after)),
     )
-    kept = bought.order is not None and bought.order.id in before and before == after
+    kept = bought.order is not None and bought.order.id in before and before == after and first != second
     played = Played({"where": HERE, "kept": kept, **_bought(bought)}, status=bought.status)
     title = "The Worker, restarted under workerd on this machine"
     shown = Comparison(
@@ -183,15 +193,19 @@ def _bought(outcome: CallOutcome) -> dict[str, Any]:
 def _buy(agent: Agent, scene: Scene, step: Step) -> CallOutcome:
     """One purchase with authority for this very shop: an earlier one's where it still holds, else asked for aside."""
     arguments = {**SHIRT, "idempotencyKey": scene.key(step.id)}
+
+    def buy() -> CallOutcome:
+        return scene.patiently(lambda: agent.call(BUY, arguments))[-1]
+
     if _stands(agent):
-        outcome = agent.call(BUY, arguments)
+        outcome = buy()
         if outcome.decision is None or outcome.decision.rule not in USED_UP:
             return outcome
     login = agent.start_login(SCOPES, spending=LIMIT)
     scene.cast.human().decide(login.code.verification_uri, login.code.user_code, True)
     agent.finish_login(login, timeout=30.0)
     scene.stage.note("the sample human deputized the agent at the Worker's shop, aside")
-    return agent.call(BUY, arguments)
+    return buy()
 
 
 def _stands(agent: Agent) -> bool:
@@ -201,8 +215,9 @@ def _stands(agent: Agent) -> bool:
         return False
 
 
-def _order_ids(agent: Agent) -> list[str]:
-    listed = (agent.call(ORDERS, {}).structured or {}).get("orders")
+def _order_ids(agent: Agent, scene: Scene) -> list[str]:
+    answer = scene.patiently(lambda: agent.call(ORDERS, {}))[-1]
+    listed = (answer.structured or {}).get("orders")
     return [str(one.get("id")) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
@@ -218,13 +233,18 @@ def _agent(scene: Scene, base: str) -> Agent:
 
 
 @contextmanager
-def _running(scene: Scene, *, again: bool = False) -> Iterator[Worker]:
-    """The Worker under workerd; where it cannot be started for the first time, that is a reason to describe it."""
-    from demo.deploy import here
+def _running(scene: Scene) -> Iterator[WorkerHere]:
+    """The talk's own Worker, or one under workerd; where that cannot be started, it is a reason to describe it."""
+    from demo.deploy.here import WorkerHere
 
+    if scene.cast.worker is not None:
+        yield scene.cast.worker
+        return
+    if scene.cast.beside:
+        raise _NotHere("only demo run --worker can start its own Worker again")
     with ExitStack() as stack:
-        started = here.running(scene.cast.state, scene.cast.server, waiting=scene.stage.waiting)
-        yield stack.enter_context(started) if again else _or_not(lambda: stack.enter_context(started))
+        started = WorkerHere(scene.cast.state, scene.cast.server, waiting=scene.stage.waiting)
+        yield _or_not(lambda: stack.enter_context(started))
 
 
 def _or_not(start: Callable[[], T]) -> T:

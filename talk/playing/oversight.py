@@ -161,7 +161,7 @@ def reinstate(step: Step, scene: Scene) -> Played:
 
 
 def restart(_: Step, scene: Scene) -> Played:
-    """Stop and start the local server, and look whether it still knows what it knew."""
+    """Stop and start the talk's own server, and look whether it still knows what it knew."""
     console = scene.cast.console()
     facts_before, signed_in = _remembered(scene), console.signed_in()
     before, after = scene.cast.restart(scene.stage.waiting)
@@ -198,12 +198,7 @@ def _remembered(scene: Scene) -> tuple[list[str], tuple[Any, ...]]:
 
 
 def _called(scene: Scene, tool: str) -> Any:
-    agent = scene.cast.agent()
-    outcome = agent.call(tool, {})
-    if outcome.status == 429:
-        scene.wait("the rate limit, as Retry-After says", min(outcome.retry_after or 1.0, 20.0))
-        outcome = agent.call(tool, {})
-    return outcome
+    return scene.patiently(lambda: scene.cast.agent().call(tool, {}))[-1]
 
 
 def _trail(scene: Scene) -> tuple[Decision, ...]:

@@ -39,6 +39,15 @@ class Scene:
         beat, _, name = step.rpartition("/")
         return f"{self.run_id}/{beat or self.beat}/{name}"
 
+    def patiently(self, call: Callable[[], CallOutcome]) -> list[CallOutcome]:
+        """Make a call that is about something else than limits: where it is made too often (429), do what the refusal
+        says and make it again, twice at most. Every outcome; the last one is the answer."""
+        outcomes = [call()]
+        while outcomes[-1].status == 429 and len(outcomes) < 3:
+            self.wait("the rate limit, as Retry-After says", min(outcomes[-1].retry_after or 1.0, RETRY_SECONDS))
+            outcomes.append(call())
+        return outcomes
+
     def wait(self, what: str, seconds: float) -> None:
         """Wait, showing what for."""
         deadline = time.monotonic() + seconds

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from demo import local
-from demo.deploy import here, tools
+from demo.deploy import tools
+from demo.deploy.here import WorkerHere
 from demo.settings import Settings
 from talk.director import Director
 from talk.run import Run
@@ -56,8 +57,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from demo.deploy import here
-with here.running(Path(sys.argv[1]), sys.argv[2], worker=Path(sys.argv[3])) as worker:
+from demo.deploy.here import WorkerHere
+with WorkerHere(Path(sys.argv[1]), sys.argv[2], worker=Path(sys.argv[3])) as worker:
     print(worker.pid, flush=True)
     time.sleep(300)
 """
@@ -77,10 +78,11 @@ def test_what_a_killed_demo_left_running_is_ended_before_the_worker_runs_again(
         holder.kill()
         holder.wait(10)
         os.kill(left, 0)
-        with here.running(tmp_path, server.base_url, worker=installed.worker) as worker:
-            assert worker.pid != left
+        with WorkerHere(tmp_path, server.base_url, worker=installed.worker) as worker:
+            now = worker.pid
+            assert now != left
             assert not _lives(left)
-        assert not _lives(worker.pid)
+        assert not _lives(now)
     finally:
         holder.kill()
         local.stop(tmp_path)

@@ -128,7 +128,9 @@ def test_the_talks_own_server_is_called_live_on_cloudflare_only_by_its_answers(
     refused = CallOutcome("", 401, True, None, (), None, "", None, None, (exchange,), None)
     agent = SimpleNamespace(call=lambda *_, **__: refused, endpoint=lambda: f"{server}/mcp")
     house = SimpleNamespace(seen=SimpleNamespace(tells_decisions=tells))
-    cast: Any = SimpleNamespace(ours=False, edge="auto", house=house, server=server, agent=lambda: agent)
+    cast: Any = SimpleNamespace(
+        ours=False, beside=False, worker=None, edge="auto", house=house, server=server, agent=lambda: agent
+    )
     given = PLAYERS["worker"](step, Scene("run", beat, cast, Stage(Console(quiet=True)), list))
     assert given.observed["where"] == where
     assert ("Live on Cloudflare" in drawn(given.panels["link"]())) is (where == "cloudflare")
@@ -166,7 +168,7 @@ def test_the_panel_says_how_the_calls_ended(
 ) -> None:
     here = SimpleNamespace(base_url="http://127.0.0.1:2", pid=1)
     answers = iter((refused,))
-    monkeypatch.setattr(edge, "_running", lambda scene, **_: contextlib.nullcontext(here))
+    monkeypatch.setattr(edge, "_running", lambda _: contextlib.nullcontext(here))
     monkeypatch.setattr(edge, "_buy", lambda *_: bought)
     agent = SimpleNamespace(call=lambda *_, **__: next(answers), endpoint=lambda: "http://127.0.0.1:2/mcp")
     monkeypatch.setattr(edge, "_agent", lambda *_: agent)
@@ -182,10 +184,11 @@ def test_an_order_that_the_restart_has_lost_is_seen_and_said(
 ) -> None:
     lists = iter((["order_1"], ["order_1"] if kept else []))
     here = SimpleNamespace(base_url="http://127.0.0.1:2", pid=1)
-    monkeypatch.setattr(edge, "_running", lambda scene, **_: contextlib.nullcontext(here))
+    here.restart = lambda: setattr(here, "pid", here.pid + 1)
+    monkeypatch.setattr(edge, "_running", lambda _: contextlib.nullcontext(here))
     monkeypatch.setattr(edge, "_buy", lambda *_: answered(200, order=True))
     monkeypatch.setattr(edge, "_agent", lambda *_: SimpleNamespace())
-    monkeypatch.setattr(edge, "_order_ids", lambda _: next(lists))
+    monkeypatch.setattr(edge, "_order_ids", lambda *_: next(lists))
     given = played("where-agents-run", tmp_path)
     assert given.observed["kept"] is kept
     assert ("outlives" in drawn(given.panels["comparison"]())) is kept

@@ -74,19 +74,25 @@ def test_sample_humans_do_not_answer_at_a_strangers(tmp_path: Path) -> None:
 
 
 def test_who_is_the_bundled_server_is_told_by_name_place_and_authority() -> None:
-    """One that has the name, on this machine, is held to it; an authority of its own elsewhere makes it another."""
+    """One that has the name, on this machine, is held to it; another authority makes it another one."""
     here, elsewhere = (AuthorityMetadata("", issuer, "") for issuer in ("http://127.0.0.1:1", "http://127.0.0.1:2"))
 
     def seen(
-        authority: AuthorityMetadata | None = here, endpoint: str = "http://127.0.0.1:1/mcp", name: str = OURS
+        authority: AuthorityMetadata | None = here,
+        endpoint: str = "http://127.0.0.1:1/mcp",
+        name: str = OURS,
+        issuer: str | None = None,
     ) -> bool:
         challenge = Challenge(401, "Bearer", (), authority=authority)
-        return Survey(endpoint=endpoint, challenge=challenge, health={"name": name}).ours
+        beside = {"name": issuer} if issuer is not None else None
+        return Survey(endpoint=endpoint, challenge=challenge, health={"name": name}, issuer_health=beside).ours
 
     assert seen()
     assert seen(None), "its metadata is gone: it is broken, and not another"
     assert seen(replace(elsewhere, problem="it says it is another"))
-    assert not seen(elsewhere), "the shop as a Worker, say"
+    assert seen(elsewhere, issuer=OURS), "the shop as a Worker beside the bundled authority"
+    assert not seen(elsewhere), "the shop as a Worker with another authority"
+    assert not seen(elsewhere, issuer="other")
     assert not seen(name="other")
     assert not seen(endpoint="https://shop.example/mcp")
 

@@ -49,6 +49,8 @@ class Survey:
     challenge: Challenge | None = None
     """What the endpoint's refusal says; without a refusal an empty one. Followed as far as there is metadata."""
     health: dict[str, Any] | None = None
+    issuer_health: dict[str, Any] | None = None
+    """`/health` of the authority, where both are on this machine and it is another server."""
     audit: Answer | None = None
     jwks: Answer | None = None
     token: StoredToken | None = None
@@ -90,15 +92,16 @@ class Survey:
 
     @property
     def ours(self) -> bool:
-        """Whether this is the bundled server, shop and authority in one, on this machine.
+        """Whether this is a shop of this make with the bundled authority, both on this machine: one server, or the
+        shop as a Worker beside it.
 
-        One that says so by name is held to it, also where its metadata is gone or wrong; only an authority of its own
-        elsewhere makes it another (the shop as a Worker, say).
+        One that says so by name is held to it, also where its metadata is gone or wrong; only another authority makes
+        it another's.
         """
         here = origin(self.endpoint)
-        authority = self.authority
-        elsewhere = authority is not None and authority.problem is None and origin(authority.issuer) != here
-        return (self.health or {}).get("name") == OURS and here is not None and is_loopback(here[1]) and not elsewhere
+        trusted = self.authority.issuer if self.authority and self.authority.problem is None else None
+        bundled = trusted is None or origin(trusted) == here or _is_ours(self.issuer_health)
+        return _is_ours(self.health) and here is not None and is_loopback(here[1]) and bundled
 
     @property
     def tools(self) -> ToolsOutcome | None:
@@ -113,6 +116,10 @@ class Survey:
     def absent(self, what: str) -> bool:
         """Whether something answered in the place of `what`, so that it is not there; False where nobody knows."""
         return any(one.answered for one in self.failures if one.what == what)
+
+
+def _is_ours(health: dict[str, Any] | None) -> bool:
+    return (health or {}).get("name") == OURS
 
 
 def _told(answer: ToolsOutcome) -> list[str]:
@@ -149,6 +156,8 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
     audit = looking.fetch("audit", f"{base}/audit?limit=1")
     authority = challenge.authority
     uri = authority.jwks_uri if authority and authority.problem is None else None
+    beside = _beside(agent.endpoint(), authority)
+    issuer_health = looking.fetch("issuer", f"{beside}/health") if beside is not None else None
     jwks = looking.fetch("jwks", uri) if uri and keys else None
     asked: tuple[Asked, ...] = ()
     if revisions:
@@ -164,7 +173,8 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
         open_door=door,
         listed=listed,
         challenge=challenge,
-        health=health.json if health is not None and health.status == 200 else None,
+        health=_found(health),
+        issuer_health=_found(issuer_health),
         audit=audit,
         jwks=jwks,
         token=token,
@@ -172,6 +182,20 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
         exchanges=tuple(agent.recorder.exchanges[before:]),
         failures=tuple(looking.failures),
     )
+
+
+def _beside(endpoint: str, authority: AuthorityMetadata | None) -> str | None:
+    """The origin of an authority on this machine beside a server on it; no other is asked who it is."""
+    if authority is None or authority.problem is not None:
+        return None
+    here, there = origin(endpoint), origin(authority.issuer)
+    if here is None or there is None or here == there or not (is_loopback(here[1]) and is_loopback(there[1])):
+        return None
+    return "{0.scheme}://{0.netloc}".format(urlsplit(authority.issuer))
+
+
+def _found(answer: Answer | None) -> dict[str, Any] | None:
+    return answer.json if answer is not None and answer.status == 200 else None
 
 
 class _Looking:

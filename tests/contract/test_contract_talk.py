@@ -1,0 +1,73 @@
+"""The talk at the Worker: every decision as at the local shop, and red when the Worker stops enforcing one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from demo import local
+from demo.deploy.here import WorkerHere
+from demo.deploy.tools import Tools
+from demo.settings import Settings
+from talk.director import Director
+from talk.run import BeatResult, Run
+from talk.script import load_talk
+from talk.stage import Stage
+
+pytestmark = pytest.mark.worker
+
+NO_SECRETS = {"INTROSPECTION_CLIENT_ID": "", "INTROSPECTION_CLIENT_SECRET": ""}
+"""A Worker that may not ask its authority about a token (RFC 7662): it believes a signature until the token ends."""
+BY_ID = {"ALLOWLIST": "user_alice"}
+"""Without the authority's word a token names its user by id only."""
+
+
+def performed(state: Path, tools: Tools, variables: dict[str, str], *beats: str) -> list[BeatResult]:
+    """The dry run of these beats, and what they need, at a Worker of these variables."""
+    server, _ = local.ensure(state, port=0)
+    try:
+        with WorkerHere(state, server.base_url, worker=tools.worker, variables=variables) as here:
+            settings = Settings(state=state, server=here.base_url, port=0)
+            with Run.open(state) as run, run.performing():
+                stage = Stage(Console(quiet=True), pace="none", person=False)
+                director = Director(run, load_talk(None), settings, stage, strict=True, worker=here)
+                wanted = beats or [planned.beat.id for planned in director.plan.beats]
+                played = [director.play(planned) for beat in wanted if (planned := director.plan.find(beat))]
+                return [*director.asides, *played]
+    finally:
+        local.stop(state)
+
+
+def red(results: list[BeatResult]) -> set[str]:
+    return {f"{beat.id}/{step.id}" for beat in results for step in beat.steps if not step.ok}
+
+
+def test_the_whole_talk_plays_at_the_worker_with_nothing_left_out(tmp_path: Path, installed: Tools) -> None:
+    played = performed(tmp_path, installed, {})
+    assert red(played) == set()
+    assert not [step for beat in played for step in beat.steps if step.skipped or step.unchecked]
+    assert len(played) == len(load_talk(None).plan("problem-first").beats)
+
+
+def test_where_the_worker_asks_nobody_its_admin_route_takes_authority_back(tmp_path: Path, installed: Tools) -> None:
+    played = performed(tmp_path, installed, NO_SECRETS | BY_ID, "revoke")
+    assert red(played) == set()
+
+
+@pytest.mark.parametrize(
+    ("variables", "beat", "step"),
+    [
+        ({"ALLOWLIST": "alice@example.com,mallory@example.org"}, "limits", "limits/not-on-the-list"),
+        ({"RATE_CALLS": "100000"}, "limits", "limits/too-fast"),
+        ({"PURCHASES_PER_CONSENT": "100"}, "limits", "limits/third"),
+        ({"TOKEN_TYPES": "jwt"}, "buy", "buy/first"),
+        (NO_SECRETS | BY_ID | {"CONSOLE_CLIENTS": ""}, "revoke", "revoke/suspend"),
+    ],
+    ids=["everybody may", "no rate", "no quota", "no access token fits", "nobody may take it back"],
+)
+def test_a_worker_that_stops_enforcing_turns_the_talk_red(
+    variables: dict[str, str], beat: str, step: str, tmp_path: Path, installed: Tools
+) -> None:
+    assert step in red(performed(tmp_path, installed, variables, beat))
