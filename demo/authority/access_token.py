@@ -34,12 +34,12 @@ def sign_access_token(
         claims["act"] = {"sub": session.agent_id}
     if session.authorization_details:
         claims["authorization_details"] = list(session.authorization_details)
-    return authority.key.sign(claims, typ=TYPE)
+    return authority.keys.sign(claims, typ=TYPE)
 
 
 def read_access_token(authority: Authority, token: str) -> dict[str, Any] | None:
     """The claims of an access token that this authority issued, expired or not; None for anything else."""
-    claims = authority.key.read(token, typ=TYPE)
+    claims = authority.keys.read(token, typ=TYPE)
     return claims if claims is not None and claims.get("iss") == authority.issuer else None
 
 
@@ -62,4 +62,4 @@ def sign_id_token(authority: Authority, session: Session, account: Account, nonc
     }
     if nonce is not None:
         claims["nonce"] = nonce
-    return authority.key.sign(claims, typ="JWT")
+    return authority.keys.sign(claims, typ="JWT")

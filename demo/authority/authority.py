@@ -1,4 +1,4 @@
-"""What every endpoint of the authority shares: its settings, its state, its key, its clients, its clock."""
+"""What every endpoint of the authority shares: its settings, its state, its keys, its clients, its clock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from . import AuthorityConfig
 from .client_records import find_client
 from .clients import Client, known_clients
-from .keys import SigningKey
+from .keys import SigningKeys
 from .redirect_uris import LOOPBACK_HOSTS
 from .store import Store
 
@@ -28,7 +28,7 @@ class Authority:
         self.config = config
         self.issuer = config.issuer
         self.store = Store(config.database)
-        self.key = SigningKey.load(self.store, config.clock)
+        self.keys = SigningKeys.load(self.store, config.clock)
         self._known = known_clients(config.resource_server)
 
     def now(self) -> float:

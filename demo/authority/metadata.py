@@ -49,13 +49,12 @@ def metadata(authority: Authority) -> dict[str, Any]:
 
 def metadata_routes(authority: Authority) -> list[Route]:
     """The two names of the metadata, and the keys."""
-    keys = authority.key.jwks()
 
     def describe(_: Request) -> JSONResponse:
         return JSONResponse(metadata(authority))
 
     async def jwks(_: Request) -> JSONResponse:
-        return JSONResponse(keys, media_type="application/jwk-set+json")
+        return JSONResponse(authority.keys.jwks(), media_type="application/jwk-set+json")
 
     return [
         Route("/.well-known/oauth-authorization-server", describe, methods=["GET"]),

@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from demo.authority import AuthorityConfig, create_authority
-from demo.authority.keys import SigningKey
+from demo.authority.keys import PUBLISHED_SECONDS, SigningKeys
 from demo.authority.store import Store
 
 
@@ -89,6 +89,32 @@ def test_importing_the_authority_is_light():
 def test_two_that_start_at_once_on_one_file_sign_with_one_key(tmp_path):
     with ThreadPoolExecutor(6) as pool:
         keys = list(
-            pool.map(lambda _: SigningKey.load(Store(tmp_path / "shared.db"), lambda: 0.0).jwks()["keys"], range(6))
+            pool.map(lambda _: SigningKeys.load(Store(tmp_path / "shared.db"), lambda: 0.0).jwks()["keys"], range(6))
         )
     assert all(key == keys[0] for key in keys)
+
+
+def test_a_new_key_signs_at_once_and_the_old_one_is_published_until_what_it_signed_has_expired(tmp_path):
+    now = [1000.0]
+    keys = SigningKeys.load(Store(tmp_path / "one.db"), lambda: now[0])
+    elsewhere = SigningKeys.load(Store(tmp_path / "one.db"), lambda: now[0])
+    old = elsewhere.sign({"n": 1}, typ="at+jwt")
+    (first,) = keys.jwks()["keys"]
+    now[0] += 7200
+    keys.rotate()
+    new = elsewhere.sign({"n": 2}, typ="at+jwt")
+    assert [key["kid"] for key in elsewhere.jwks()["keys"]][1:] == [first["kid"]]
+    assert all("d" not in key for key in elsewhere.jwks()["keys"]), "private halves stay here"
+    assert [keys.read(token, typ="at+jwt") for token in (old, new)] == [{"n": 1}, {"n": 2}]
+    now[0] += PUBLISHED_SECONDS
+    assert [key["kid"] for key in elsewhere.jwks()["keys"]] == [keys.jwks()["keys"][0]["kid"]] != [first["kid"]]
+    assert [keys.read(token, typ="at+jwt") for token in (old, new)] == [None, {"n": 2}]
+
+
+def test_a_key_that_is_withdrawn_is_nobodys_at_once(tmp_path):
+    keys = SigningKeys.load(Store(tmp_path / "one.db"), lambda: 0.0)
+    old = keys.sign({"n": 1}, typ="at+jwt")
+    keys.rotate(withdraw=True)
+    assert len(keys.jwks()["keys"]) == 1
+    assert keys.read(old, typ="at+jwt") is None
+    assert keys.read(keys.sign({"n": 2}, typ="at+jwt"), typ="at+jwt") == {"n": 2}

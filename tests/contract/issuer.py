@@ -128,7 +128,7 @@ class Issuer:
             "auth_time": now,
         }
         claims.update(changes)
-        return self.room.key.sign({name: value for name, value in claims.items() if value is not None}, typ=typ)
+        return self.room.keys.sign({name: value for name, value in claims.items() if value is not None}, typ=typ)
 
     def console(self, human: str = ALICE) -> str:
         """A token of the human's own console, for the account API."""

@@ -19,12 +19,11 @@ PATH = "/sso/jwks/{client_id}"
 
 def key_routes(authority: Authority) -> list[Route]:
     """The set, for everybody: public keys are no secret, and need no API key."""
-    keys = authority.key.jwks()
 
     async def endpoint(request: Request) -> JSONResponse:
         if request.path_params["client_id"] != CLIENT_ID:
             refused = not_found("Client", request.path_params["client_id"])
             return JSONResponse(refused.body(), refused.status)
-        return JSONResponse(keys)
+        return JSONResponse(authority.keys.jwks())
 
     return [Route(PATH, endpoint, methods=["GET"])]

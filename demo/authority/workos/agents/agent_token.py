@@ -45,12 +45,12 @@ def sign_agent_token(
         claims["act"] = {"sub": session.sub, "sub_profile": HUMAN}
     if auth_time is not None:
         claims["auth_time"] = int(auth_time)
-    return authority.key.sign(claims, typ=TYPE)
+    return authority.keys.sign(claims, typ=TYPE)
 
 
 def read_agent_token(authority: Authority, token: str) -> dict[str, Any] | None:
     """The claims of an agent token that this authority signed and that has not expired; None for anything else."""
-    claims = authority.key.read(token, typ=TYPE)
+    claims = authority.keys.read(token, typ=TYPE)
     if claims is None or claims.get("sub_profile") != AGENT or claims.get("iss") != authority.issuer:
         return None
     return claims if authority.now() < claims["exp"] else None
