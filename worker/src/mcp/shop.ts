@@ -46,12 +46,15 @@ export class Shop {
   async buy(wanted: Purchase): Promise<Bought> {
     await this.settle();
     const order = this.write(() => begin(this.storage.sql, wanted));
-    if (!order.replayed) {
-      const there = await this.stock.take(order.id);
-      this.write(() => (there ? place(this.storage.sql, order.id) : withdraw(this.storage.sql, order.id)));
-      if (!there) return { soldOut: true };
+    if (!order.replayed && !(await this.stock.take(order.id))) {
+      this.write(() => withdraw(this.storage.sql, order.id));
+      return { soldOut: true };
     }
-    const decision = this.write(() => amend(this.storage.sql, wanted.auditId, { order_id: order.id }));
+    // Placed and on record at once: what is cut off in between would be an order that nobody authorized.
+    const decision = this.write(() => {
+      place(this.storage.sql, order.id);
+      return amend(this.storage.sql, wanted.auditId, { order_id: order.id });
+    });
     return { order, decision };
   }
 
