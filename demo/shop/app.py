@@ -30,7 +30,7 @@ def build(config: ShopConfig) -> Shop:
     database = Database(config.database)
     with database.transaction() as connection:
         ledger.restock(connection, config.stock)
-    authority = Authority(config.issuer, timeout=config.authority_timeout)
+    authority = Authority(config.issuer, timeout=config.authority_timeout, clock=config.clock)
     gatehouse = Gatehouse(config, database, authority)
     _leave_logging_to_the_application()
     behind_protected, behind_open = _mcp_server(config, database), _mcp_server(config, database)

@@ -10,7 +10,9 @@ import asyncio
 import ipaddress
 import json
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -34,7 +36,15 @@ VerificationKey = ECKey | RSAKey
 
 
 class AuthorityUnknown(Exception):
-    """The authority could not be asked, or what answered is not the authority; the message is a few words."""
+    """The authority could not be asked, or what answered is not the authority; the message is a few words.
+
+    Args:
+        lasting: asking again will not help: the shop's settings and the authority do not fit together.
+    """
+
+    def __init__(self, why: str, *, lasting: bool = False) -> None:
+        super().__init__(why)
+        self.lasting = lasting
 
 
 @dataclass(frozen=True)
@@ -48,16 +58,22 @@ class Metadata:
 class Authority:
     """One issuer, asked over HTTP, each question bounded by `timeout` seconds.
 
-    An async context manager: the connection pool lives as long as it is entered.
+    An async context manager: the connection pool lives as long as it is entered. `skew` is the authority's clock minus
+    `clock` in seconds, by the `Date` of its last answer; None before the first.
     """
 
-    def __init__(self, issuer: str, *, timeout: float) -> None:
+    def __init__(self, issuer: str, *, timeout: float, clock: Callable[[], float] = time.time) -> None:
         self.issuer = issuer
+        self.skew: float | None = None
         self._timeout = timeout
+        self._clock = clock
         self._client: httpx2.AsyncClient | None = None
         self._metadata: tuple[Metadata, float] | None = None
         self._keys: tuple[dict[str, VerificationKey], float] | None = None
-        self._refetched_at = float("-inf")
+        self._looked_at = float("-inf")
+        self._look_failed: AuthorityUnknown | None = None
+        self._looking = asyncio.Lock()
+        self._failed: tuple[AuthorityUnknown, float] | None = None
         self._asking = asyncio.Lock()
 
     async def __aenter__(self) -> Authority:
@@ -88,6 +104,7 @@ class Authority:
             # The client's own timeouts are per read; this one bounds an answer that comes drop by drop.
             with anyio.fail_after(self._timeout):
                 async with self._client.stream(method, url, **options) as response:
+                    self._heard(response.headers)
                     async for chunk in response.aiter_bytes():
                         body += chunk
                         if len(body) > MOST_BYTES:
@@ -107,9 +124,17 @@ class Authority:
         Raises:
             AuthorityUnknown: it cannot be read, or is another issuer's (RFC 8414 section 3.3).
         """
+        wanted_at = time.monotonic()
         async with self._asking:
             if self._metadata is None or time.monotonic() - self._metadata[1] > FRESH_SECONDS:
-                self._metadata = (await self._read_metadata(), time.monotonic())
+                # Whoever waited here while another asked in vain has its answer: in line, each would wait longer.
+                if self._failed is not None and self._failed[1] >= wanted_at:
+                    raise self._failed[0].with_traceback(None)
+                try:
+                    self._metadata = (await self._read_metadata(), time.monotonic())
+                except AuthorityUnknown as unknown:
+                    self._failed = (unknown, time.monotonic())
+                    raise
             return self._metadata[0]
 
     async def key(self, kid: str | None) -> VerificationKey | None:
@@ -118,12 +143,11 @@ class Authority:
         An unknown `kid` has the keys read once more: the authority may have rotated them.
 
         Raises:
-            AuthorityUnknown: the keys cannot be read.
+            AuthorityUnknown: the keys cannot be read, or could not be a moment ago: not to know is not to say no.
         """
         keys = await self._read_keys()
-        if kid is not None and kid not in keys and time.monotonic() - self._refetched_at > REFETCH_SECONDS:
-            self._refetched_at = time.monotonic()
-            keys = await self._read_keys(again=True)
+        if kid is not None and kid not in keys:
+            keys = await self._look_again(kid)
         if kid is None:
             return next(iter(keys.values())) if len(keys) == 1 else None
         return keys.get(kid)
@@ -133,26 +157,55 @@ class Authority:
         self._metadata = None
         self._keys = None
 
+    def _heard(self, headers: Mapping[str, str]) -> None:
+        try:
+            date = parsedate_to_datetime(headers.get("date", "")).timestamp()
+            age = float(headers.get("age") or 0)  # RFC 9111 section 5.1: an answer from a cache has an old date
+        except (ValueError, TypeError, OverflowError):
+            return
+        # `Date` is cut to whole seconds: half a second is the expected loss.
+        self.skew = date + age + 0.5 - self._clock()
+
     async def _read_metadata(self) -> Metadata:
-        found = None
+        found, broken = None, False
         for url in metadata_urls(self.issuer):
             status, found = await self.ask("GET", url)
             if status == 200 and isinstance(found, dict):
                 break
+            broken = broken or status == 200 or status >= 500
         else:
-            raise AuthorityUnknown("it has no metadata")
+            if broken:
+                raise AuthorityUnknown("its metadata cannot be read")
+            raise AuthorityUnknown("it has no metadata", lasting=True)
         if found.get("issuer") != self.issuer:
-            raise AuthorityUnknown("its metadata names another issuer")
+            raise AuthorityUnknown("its metadata names another issuer", lasting=True)
         return Metadata(self._endpoint(found, "jwks_uri"), self._endpoint(found, "introspection_endpoint"))
 
     def _endpoint(self, metadata: dict[str, Any], name: str) -> str:
         url = metadata.get(name)
         if not isinstance(url, str):
-            raise AuthorityUnknown(f"its metadata has no {name}")
+            raise AuthorityUnknown(f"its metadata has no {name}", lasting=True)
         scheme = urlsplit(url).scheme
         if scheme != "https" and not (scheme == "http" and urlsplit(self.issuer).scheme == "http"):
-            raise AuthorityUnknown(f"its {name} is unsafe")
+            raise AuthorityUnknown(f"its {name} is unsafe", lasting=True)
         return url
+
+    async def _look_again(self, kid: str) -> dict[str, VerificationKey]:
+        # In line: who comes while another looks finds what that one has found.
+        async with self._looking:
+            keys = await self._read_keys()
+            if kid in keys:
+                return keys
+            if time.monotonic() - self._looked_at > REFETCH_SECONDS:
+                self._look_failed = None
+                try:
+                    keys = await self._read_keys(again=True)
+                except AuthorityUnknown as unknown:
+                    self._look_failed = unknown
+                self._looked_at = time.monotonic()
+            if self._look_failed is not None:
+                raise self._look_failed.with_traceback(None)
+            return keys
 
     async def _read_keys(self, *, again: bool = False) -> dict[str, VerificationKey]:
         before = self._keys

@@ -49,8 +49,9 @@ class Gatehouse:
             )
         except AuthorityUnknown as unknown:
             facts = TokenFacts(fault="signature", detail="The token's signature cannot be checked.")
-            standing_unknown = Standing(known=False, detail=str(unknown))
-        return Case(facts, self.config.clock(), self._rules, method, tool, scope, standing_unknown)
+            standing_unknown = Standing(known=False, detail=str(unknown), lasting=unknown.lasting)
+        skew = self._authority.skew
+        return Case(facts, self.config.clock(), self._rules, method, tool, scope, standing_unknown, skew)
 
     async def admit(self, case: Case, token: str | None) -> tuple[Case, Ruling]:
         """Gates 1 to 4; the authority is only asked about a token that passed the first."""
@@ -60,7 +61,8 @@ class Gatehouse:
         if ruling is None:
             asked = await standing.ask(self._authority, self.config.introspection, token or "", case.token)
             banned = await self.database.read(ledger.is_banned, case.token.user)
-            case = replace(case, standing=replace(asked, banned=banned), now=self.config.clock())
+            asked = replace(asked, banned=banned)
+            case = replace(case, standing=asked, now=self.config.clock(), skew=self._authority.skew)
             ruling = policy.admit(case)
         return case, ruling
 

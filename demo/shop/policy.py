@@ -21,6 +21,11 @@ ACCESS_TOKEN_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
 
 LOGIN_AGAIN: Final = "Log in again, then call again."
 
+SET_THE_CLOCKS: Final = "Set the clocks (NTP), get a new token, then call again."
+
+SKEW_SECONDS: Final = 5.0
+"""How far the authority's clock may be from ours before a refusal says so; `Date` is told in whole seconds."""
+
 
 @dataclass(frozen=True)
 class TokenFacts:
@@ -72,6 +77,8 @@ class Standing:
     roles: tuple[str, ...] = ()
     banned: bool = False
     detail: str = ""
+    lasting: bool = False
+    """Where it is not known: whether asking again will not help, since the shop's settings are wrong."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,8 @@ class Case:
     scope: str | None = None
     """The scope that this request needs; None where it needs none of its own."""
     standing: Standing | None = None
+    skew: float | None = None
+    """The authority's clock minus ours in seconds, as last heard; None where it was never. It changes words only."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +155,10 @@ def check_token(case: Case) -> Ruling | None:
         return deny("token", "audience", f"The token is {meant}.", "Get one for this shop (`resource`, RFC 8707).")
     if case.now >= token.expires_at + rules.leeway:
         ago = f"{case.now - token.expires_at:.0f} s ago"
+        behind = max(0.0, -(case.skew or 0.0))
+        if behind > SKEW_SECONDS and case.now - behind < token.expires_at:
+            reason = f"The token expired {ago} here: the authority's clock is {behind:.0f} s behind."
+            return deny("token", "expired", reason, SET_THE_CLOCKS)
         return deny("token", "expired", f"The token expired {ago}.", "Refresh it or log in again, then call again.")
     if token.not_before is not None and case.now + rules.leeway < token.not_before:
         return deny("token", "expired", "The token is not valid yet.", "Set the clock, or wait, then call again.")
@@ -162,12 +175,16 @@ def check_standing(case: Case) -> Ruling | None:
     standing, token = case.standing, case.token
     if standing is None or not standing.known:
         why = standing.detail if standing else "not asked"
-        return deny(
-            "standing", "unknown", f"The authority cannot be asked ({why}).", "Nothing was done. Try again in a moment."
-        )
+        lasting = standing is not None and standing.lasting
+        remedy = "Whoever runs this shop must mend its settings." if lasting else "Try again in a moment."
+        return deny("standing", "unknown", f"The authority cannot be asked ({why}).", f"Nothing was done. {remedy}")
     if not standing.active:
         if standing.revoked is None and case.now >= token.expires_at:
             return deny("token", "expired", "The token expired just now.", "Refresh it or log in again.")
+        ahead = max(0.0, case.skew or 0.0)
+        if standing.revoked is None and ahead > SKEW_SECONDS and case.now + ahead >= token.expires_at:
+            reason = f"The token has expired at the authority, whose clock is {ahead:.0f} s ahead."
+            return deny("token", "expired", reason, SET_THE_CLOCKS)
         match standing.revoked:
             case "session":
                 return deny("standing", "session", "The human took this session back.", LOGIN_AGAIN)

@@ -32,9 +32,9 @@ async def ask(authority: Authority, credentials: tuple[str, str], token: str, fa
             headers={"authorization": basic(*credentials)},
         )
     except AuthorityUnknown as unknown:
-        return Standing(known=False, detail=str(unknown))
+        return Standing(known=False, detail=str(unknown), lasting=unknown.lasting)
     if status in (401, 403):
-        return Standing(known=False, detail="it does not know this shop")
+        return Standing(known=False, detail="it does not know this shop", lasting=True)
     if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
         authority.forget()
         return Standing(known=False, detail="its answer makes no sense")

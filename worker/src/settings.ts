@@ -1,7 +1,7 @@
 /** What the shop is told from outside: its address, its authority, its rules. Read anew for each request. */
 
 import { money, type Money } from "./evidence";
-import { urlOf } from "./wire/url";
+import { LOOPBACK, urlOf } from "./wire/url";
 import type { StockRoom } from "./objects/stock";
 import type { UserLedger } from "./objects/user";
 
@@ -124,6 +124,10 @@ function issuer(given: string): string {
   const url = urlOf(value);
   if (value !== "" && (url === null || !/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "")) {
     throw new SettingsWrong("AUTHORITY must be an issuer's URL, such as https://your-name.authkit.app.");
+  }
+  if (url?.protocol === "http:" && !LOOPBACK.includes(url.hostname)) {
+    // RFC 8414 section 2. Whoever sits between could hand out keys of their own.
+    throw new SettingsWrong("AUTHORITY must be an https URL: plain http is for an authority on this very machine.");
   }
   return value;
 }

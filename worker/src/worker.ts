@@ -56,7 +56,7 @@ async function answer(request: Request, env: Env): Promise<Answer> {
 async function read(path: string, request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
   const routes: Record<string, () => Answer | Promise<Answer>> = {
     "/": () => welcome(settings),
-    "/health": () => health(env),
+    "/health": () => health(env, settings),
     "/audit": () => readAudit(request, env, settings, origin),
     [METADATA]: () => doorMetadata(settings),
     [`${METADATA}/mcp`]: () => doorMetadata(settings),

@@ -3,7 +3,7 @@
 
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { ledgerName } from "../src/objects/visit";
 import {
   ask,
@@ -105,4 +105,19 @@ test("without a consent of its own the session is what is counted by", async () 
   orderOf(await buy({ token: await authority.token({ ...own, sid: `session_${unique()}` }) }));
   const bought = (await audit(token)).filter((entry) => entry.user === claims.sub && entry.order_id !== null);
   expect(bought).toHaveLength(3);
+});
+
+test("while the authority is gone kept keys verify what it signed, for five minutes and no longer", async () => {
+  const claims = await without();
+  const token = await authority.token({ ...claims, email: "alice@example.com", exp: Date.now() / 1000 + 1000 });
+  expect((await call("getUserInfo", {}, { token })).status).toBe(200);
+  authority.down = true;
+  expect((await call("getUserInfo", {}, { token })).status).toBe(200);
+  const real = performance.now.bind(performance);
+  const began = Date.now() - real();
+  vi.spyOn(Date, "now").mockImplementation(() => began + real() + 301_000);
+  expect(refusal(await call("getUserInfo", {}, { token }))).toMatchObject({ status: 503, rule: "standing.unknown" });
+  authority.down = false;
+  expect((await call("getUserInfo", {}, { token })).status).toBe(200);
+  vi.mocked(Date.now).mockRestore();
 });

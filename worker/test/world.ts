@@ -19,6 +19,7 @@ interface Profile {
 /** One key for all tests of a file: the shop keeps what it has read for longer than a test lives. */
 let key: CryptoKey | null = null;
 let jwk: JWK = {};
+let published: JWK[] = [];
 
 /** The wire contract's authority, as far as a resource server sees it. */
 export class Authority {
@@ -30,17 +31,22 @@ export class Authority {
   answer: (() => Response | Promise<Response>) | null = null;
   /** Nobody listens any more. */
   down = false;
+  /** What a path answers instead of the truth. */
+  instead = new Map<string, () => Response | Promise<Response>>();
+  /** Seconds by which its clock is ahead of the shop's. */
+  ahead = 0;
 
-  /** A new key; the old one is gone. */
-  async rotate(): Promise<void> {
+  /** A new key; the old one is gone, unless it is `kept` published. */
+  async rotate(kept = false): Promise<void> {
     const pair = await generateKeyPair("ES256", { extractable: true });
     key = pair.privateKey;
     jwk = { ...(await exportJWK(pair.publicKey)), kid: `key-${unique()}`, use: "sig", alg: "ES256" };
+    published = kept ? [jwk, ...published] : [jwk];
   }
 
   /** A good access token of an agent's; `changes` replace claims, undefined removes one. */
   async token(changes: Record<string, unknown> = {}, header: Record<string, unknown> = {}): Promise<string> {
-    const time = Math.floor(Date.now() / 1000);
+    const time = Math.floor(Date.now() / 1000 + this.ahead);
     const claims = {
       iss: ISSUER,
       sub: "user_alice",
@@ -70,6 +76,12 @@ export class Authority {
     if (this.down) throw new TypeError("nobody listens");
     const { pathname } = new URL(request.url);
     this.asked.push(pathname);
+    const told = await (this.instead.get(pathname) ?? (() => this.truth(pathname, request)))();
+    const date = new Date(Date.now() + this.ahead * 1000).toUTCString();
+    return new Response(told.body, { status: told.status, headers: { date, ...Object.fromEntries(told.headers) } });
+  }
+
+  private truth(pathname: string, request: Request): Response | Promise<Response> {
     switch (pathname) {
       case "/.well-known/oauth-authorization-server":
         return Response.json({
@@ -78,7 +90,7 @@ export class Authority {
           introspection_endpoint: `${ISSUER}/introspect`,
         });
       case "/keys":
-        return Response.json({ keys: [jwk] });
+        return Response.json({ keys: published });
       case "/introspect":
         return this.answer === null ? this.introspect(request) : this.answer();
       default:
@@ -90,7 +102,9 @@ export class Authority {
     const expected = `Basic ${btoa("shop:a%20secret%3A%20of%20the%2Fshop")}`;
     if (request.headers.get("authorization") !== expected) return Response.json({}, { status: 401 });
     const token = String((await request.formData()).get("token"));
+    if (!token.includes(".")) return Response.json({ active: false });
     const claims = JSON.parse(atob(token.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/")));
+    if (claims.exp <= Date.now() / 1000 + this.ahead) return Response.json({ active: false });
     const names = [claims.jti, claims.sid, claims.act?.sub, claims.sub];
     const revoked = names.map((name) => this.revoked.get(name)).find((kind) => kind !== undefined);
     if (revoked !== undefined) return Response.json({ active: false, revoked });

@@ -2,20 +2,45 @@
 
 const MOST_BYTES = 256 * 1024;
 
-/** The authority could not be asked, or what answered is not the authority; the message is a few words. */
-export class AuthorityUnknown extends Error {}
+/** The authority could not be asked, or what answered is not the authority; the message is a few words. With a `mend`
+ * asking again will not help: it says what whoever runs the shop must do. */
+export class AuthorityUnknown extends Error {
+  constructor(
+    message: string,
+    readonly mend: string | null = null,
+  ) {
+    super(message);
+  }
+}
+
+/** How far an issuer's clock is from ours, in milliseconds, by the `Date` of its last answer. */
+const skews = new Map<string, number>();
+
+/** The authority's clock minus ours in seconds, as last heard in this isolate; null before its first answer. */
+export function skewOf(issuer: string): number | null {
+  const known = skews.get(issuer);
+  return known === undefined ? null : known / 1000;
+}
+
+function heard(issuer: string, headers: Headers): void {
+  // RFC 9111 section 5.1: an answer from a cache has an old date.
+  const told = Date.parse(headers.get("date") ?? "") + 1000 * Number(headers.get("age") ?? 0);
+  // `Date` is cut to whole seconds: half a second is the expected loss.
+  if (Number.isFinite(told)) skews.set(issuer, told + 500 - Date.now());
+}
 
 /**
- * One HTTP question; gives the response with its body read.
+ * One HTTP question to an issuer; gives the response with its body read.
  *
  * @param timeout milliseconds, from connection to last byte.
  * @throws AuthorityUnknown no answer in time, or too long a one.
  */
-export async function askBounded(url: string, init: RequestInit, timeout: number): Promise<Response> {
+export async function askBounded(issuer: string, url: string, init: RequestInit, timeout: number): Promise<Response> {
   try {
     const signal = AbortSignal.timeout(timeout);
     // An authority is where it says it is: a redirect is an answer, and the wrong one.
     const response = await fetch(url, { ...init, redirect: "manual", signal });
+    heard(issuer, response.headers);
     const parts: Uint8Array[] = [];
     let length = 0;
     for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {

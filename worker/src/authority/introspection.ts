@@ -2,12 +2,17 @@
  *
  * Nothing is kept. Revocation has to be instant, and a cache is a promise to be late. */
 
-import { unknown, type Standing, type TokenFacts } from "../policy/facts";
+import { NO_STANDING, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import type { Settings } from "../settings";
 import { askBounded, AuthorityUnknown, jsonObject, text } from "./asking";
 import { forget, metadataOf } from "./metadata";
 
 const REVOKED_KINDS = ["session", "agent", "user", "token"] as const;
+
+const WRONG_SECRETS =
+  "set INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET as the authority knows them: npx wrangler secret put NAME";
+const NO_USE =
+  "it has no introspection (RFC 7662): take both INTROSPECTION_ secrets out, npx wrangler secret delete NAME";
 
 /**
  * What the authority says of a token. Never throws for what the authority does: an answer that is not a clear yes or
@@ -16,36 +21,52 @@ const REVOKED_KINDS = ["session", "agent", "user", "token"] as const;
 export async function askStanding(token: string, facts: TokenFacts, settings: Settings): Promise<Standing> {
   if (settings.introspection === null) {
     const { username, name, roles } = facts;
-    return { known: true, active: true, revoked: null, username, name, roles, banned: false, detail: "" };
+    return { ...NO_STANDING, known: true, active: true, username, name, roles };
   }
-  let response: Response;
   try {
-    const { introspectionEndpoint } = await metadataOf(settings.authority, settings.authorityTimeout);
-    if (introspectionEndpoint === null) return unknown("its metadata has no introspection_endpoint");
-    const { id, secret } = settings.introspection;
-    const init = {
-      method: "POST",
-      headers: { authorization: basic(id, secret), accept: "application/json" },
-      body: new URLSearchParams({ token, token_type_hint: "access_token" }),
-    };
-    response = await askBounded(introspectionEndpoint, init, settings.authorityTimeout);
+    return judge(await introspect(token, settings.introspection, settings), facts);
   } catch (error) {
-    if (error instanceof AuthorityUnknown) return unknown(error.message);
+    if (error instanceof AuthorityUnknown) return unknown(error.message, error.mend !== null);
     throw error;
   }
-  if (response.status === 401 || response.status === 403) return unknown("it does not know this shop");
+}
+
+/**
+ * Ask about any text as a token; gives the response (RFC 7662 section 2.2).
+ *
+ * @throws AuthorityUnknown it cannot be asked, or its answer is none.
+ */
+export async function introspect(
+  token: string,
+  { id, secret }: { id: string; secret: string },
+  { authority, authorityTimeout }: Settings,
+): Promise<Record<string, unknown>> {
+  const { introspectionEndpoint } = await metadataOf(authority, authorityTimeout);
+  if (introspectionEndpoint === null) {
+    forget(authority);
+    throw new AuthorityUnknown("its metadata has no introspection_endpoint", NO_USE);
+  }
+  const init = {
+    method: "POST",
+    headers: { authorization: basic(id, secret), accept: "application/json" },
+    body: new URLSearchParams({ token, token_type_hint: "access_token" }),
+  };
+  const response = await askBounded(authority, introspectionEndpoint, init, authorityTimeout);
+  if (response.status === 401 || response.status === 403) {
+    throw new AuthorityUnknown("it does not know this shop", WRONG_SECRETS);
+  }
   const answer = response.status === 200 ? await jsonObject(response) : null;
   if (answer === null || typeof answer["active"] !== "boolean") {
-    forget(settings.authority);
-    return unknown("its answer makes no sense");
+    forget(authority);
+    throw new AuthorityUnknown("its answer makes no sense");
   }
-  return judge(answer, facts);
+  return answer;
 }
 
 /** An introspection response (RFC 7662 section 2.2) as standing. */
 export function judge(answer: Record<string, unknown>, facts: TokenFacts): Standing {
   const username = text(answer["username"]) ?? text(answer["email"]);
-  const base = { known: true, username, name: text(answer["name"]), banned: false, detail: "" };
+  const base = { ...NO_STANDING, known: true, username, name: text(answer["name"]) };
   if (answer["active"] !== true) {
     const revoked = REVOKED_KINDS.find((kind) => kind === answer["revoked"]) ?? null;
     return { ...base, active: false, revoked, name: null, roles: [] };

@@ -3,14 +3,18 @@
  * Kept in the isolate: values only, never a promise, since one request may not wait for another's I/O. */
 
 import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from "jose";
+import { short } from "../evidence";
 import { urlOf } from "../wire/url";
-import { askBounded, AuthorityUnknown, jsonObject } from "./asking";
+import { askBounded, AuthorityUnknown, jsonObject, text } from "./asking";
 
 /** Seconds that metadata and keys are believed before they are read again: a withdrawn key is not trusted longer. */
 const FRESH_SECONDS = 300;
 
 /** At most one look for an unknown `kid` in so many seconds, so that made-up ones do not flood the authority. */
 const REFETCH_SECONDS = 1;
+
+/** Milliseconds between two looks at whether another request has found the keys. */
+const POLL_MS = 20;
 
 /** What the shop needs of the authority's metadata. */
 export interface Metadata {
@@ -44,29 +48,42 @@ export async function metadataOf(issuer: string, timeout: number): Promise<Metad
  */
 export async function keysOf(issuer: string, timeout: number): Promise<JWTVerifyGetKey> {
   const { jwksUri } = await metadataOf(issuer, timeout);
-  const found = keys.get(jwksUri) ?? lookingAgain(jwksUri, timeout);
+  const found = keys.get(jwksUri) ?? lookingAgain(issuer, jwksUri, timeout);
   keys.set(jwksUri, found);
   return found;
 }
 
-function lookingAgain(jwksUri: string, timeout: number): JWTVerifyGetKey {
+function lookingAgain(issuer: string, jwksUri: string, timeout: number): JWTVerifyGetKey {
   const set = createRemoteJWKSet(new URL(jwksUri), {
     // Not jose's own second look, which may not come within a time of the first: a key may be new right then.
     cooldownDuration: Infinity,
     cacheMaxAge: FRESH_SECONDS * 1000,
     timeoutDuration: timeout,
-    [customFetch]: (url, init) => askBounded(url, { headers: init.headers }, timeout),
+    [customFetch]: (url, init) => askBounded(issuer, url, { headers: init.headers }, timeout),
   });
   let lookedAt = -Infinity;
+  let lookingUntil = -Infinity;
+  let failed: unknown = null;
+  const look = async () => {
+    lookingUntil = Date.now() + timeout;
+    failed = null;
+    await set.reload().catch((error: unknown) => void (failed = error));
+    lookedAt = Date.now();
+    lookingUntil = -Infinity;
+  };
   return async (header, token) => {
     try {
       return await set(header, token);
     } catch (error) {
-      const soon = Date.now() - lookedAt < REFETCH_SECONDS * 1000;
-      if (!(error instanceof errors.JWKSNoMatchingKey) || header.kid === undefined || soon) throw error;
-      lookedAt = Date.now();
-      await set.reload();
-      return set(header, token);
+      if (!(error instanceof errors.JWKSNoMatchingKey) || header.kid === undefined) throw error;
+      // Who comes while another request looks finds what that one has found; its promise is not ours to wait for.
+      if (Date.now() < lookingUntil) {
+        while (Date.now() < lookingUntil) await scheduler.wait(POLL_MS);
+      } else if (Date.now() - lookedAt >= REFETCH_SECONDS * 1000) await look();
+      return set(header, token).catch((again: unknown) => {
+        // Keys that could not be read are not known, which is not to say that there is no such key.
+        throw failed ?? again;
+      });
     }
   };
 }
@@ -77,25 +94,36 @@ export function forget(issuer: string): void {
 }
 
 async function readMetadata(issuer: string, timeout: number): Promise<Metadata> {
-  if (issuer === "") throw new AuthorityUnknown("this shop was told of none: AUTHORITY is not set");
+  if (issuer === "") {
+    const mend = "set AUTHORITY to the issuer: demo deploy --authority https://NAME.authkit.app";
+    throw new AuthorityUnknown("this shop was told of none: AUTHORITY is not set", mend);
+  }
+  let broken = false;
   for (const url of metadataUrls(issuer)) {
-    const response = await askBounded(url, { headers: { accept: "application/json" } }, timeout);
+    const response = await askBounded(issuer, url, { headers: { accept: "application/json" } }, timeout);
     const found = response.status === 200 ? await jsonObject(response) : null;
+    broken ||= response.status === 200 || response.status >= 500;
     if (found === null) continue;
-    if (found["issuer"] !== issuer) throw new AuthorityUnknown("its metadata names another issuer");
+    if (found["issuer"] !== issuer) {
+      const named = short(text(found["issuer"]) ?? "none", 200);
+      throw new AuthorityUnknown("its metadata names another issuer", `set AUTHORITY to the very issuer: ${named}`);
+    }
     const jwksUri = endpoint(issuer, found, "jwks_uri");
-    if (jwksUri === null) throw new AuthorityUnknown("its metadata has no jwks_uri");
+    if (jwksUri === null) throw new AuthorityUnknown("its metadata has no jwks_uri", OTHER_AUTHORITY);
     return { jwksUri, introspectionEndpoint: endpoint(issuer, found, "introspection_endpoint") };
   }
-  throw new AuthorityUnknown("it has no metadata");
+  if (broken) throw new AuthorityUnknown("its metadata cannot be read");
+  throw new AuthorityUnknown("it has no metadata", OTHER_AUTHORITY);
 }
+
+const OTHER_AUTHORITY = "set AUTHORITY to an issuer that publishes its metadata and keys (RFC 8414, RFC 7517)";
 
 function endpoint(issuer: string, metadata: Record<string, unknown>, name: string): string | null {
   const given = metadata[name];
   if (given === undefined) return null;
   const url = typeof given === "string" ? urlOf(given) : null;
   if (url === null || !(url.protocol === "https:" || (url.protocol === "http:" && issuer.startsWith("http:")))) {
-    throw new AuthorityUnknown(`its ${name} is unsafe`);
+    throw new AuthorityUnknown(`its ${name} is unsafe`, OTHER_AUTHORITY);
   }
   return url.href;
 }

@@ -1,5 +1,6 @@
 /** The gatehouse: gathers the facts of a request, has the policy decide, and puts the decision on record. */
 
+import { skewOf } from "../authority/asking";
 import { askStanding } from "../authority/introspection";
 import { now, short, type Decision, type LimitUse } from "../evidence";
 import { findReplay, spent } from "../ledger/orders";
@@ -37,8 +38,8 @@ export class Gatehouse {
 
   /** What the authority says of a token that passed the first gate; null for one that did not. */
   async standing(visit: Visit | Petition, scope: string | null, resource?: string): Promise<Standing | null> {
-    if (visit.authorityUnknown !== null) return unknown(visit.authorityUnknown);
-    const one = this.caseOf(visit.facts, { method: null, tool: null, scope }, resource);
+    if (visit.authorityUnknown !== null) return visit.authorityUnknown;
+    const one = this.caseOf(visit.facts, { method: null, tool: null, scope }, resource, visit.skew);
     if (checkToken(one) !== null || visit.token === null) return null;
     return askStanding(visit.token, visit.facts, this.settings);
   }
@@ -47,7 +48,8 @@ export class Gatehouse {
    * all passed and there is no message to pass on. */
   decide(visit: Visit, scope: string | null, asked: Standing | null): Admitted | { unreadable: Unacceptable } {
     const { call, facts } = visit;
-    const one = this.caseOf(facts, { method: call.method, tool: call.tool, scope });
+    const { resource } = this.settings;
+    const one = this.caseOf(facts, { method: call.method, tool: call.tool, scope }, resource, visit.skew);
     one.standing = this.withOurs(asked, facts, false);
     let ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
     let limits: LimitUse[] = [];
@@ -65,9 +67,9 @@ export class Gatehouse {
 
   /** The first four gates, for a route of the human's own. */
   async admitPetition(petition: Petition): Promise<{ one: Case; ruling: Ruling }> {
-    const { facts, scope, resource, own } = petition;
+    const { facts, scope, resource, own, skew } = petition;
     const asked = await this.standing(petition, scope, resource);
-    const one = this.caseOf(facts, { method: null, tool: null, scope }, resource);
+    const one = this.caseOf(facts, { method: null, tool: null, scope }, resource, skew);
     one.standing = this.withOurs(asked, facts, own);
     const ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
     const console = facts.agent === null && this.settings.consoleClients.includes(facts.client ?? "");
@@ -120,9 +122,15 @@ export class Gatehouse {
   }
 
   /** A request with nothing known of its standing yet. */
-  caseOf(token: TokenFacts, asked: Pick<Case, "method" | "tool" | "scope">, resource = this.settings.resource): Case {
+  caseOf(
+    token: TokenFacts,
+    asked: Pick<Case, "method" | "tool" | "scope">,
+    resource = this.settings.resource,
+    heardAtTheEdge: number | null = null,
+  ): Case {
     const { authority: issuer, allowlist, tokenTypes, leeway } = this.settings;
-    return { token, now: now(), rules: { resource, issuer, allowlist, tokenTypes, leeway }, ...asked, standing: null };
+    const rules = { resource, issuer, allowlist, tokenTypes, leeway };
+    return { token, now: now(), rules, ...asked, standing: null, skew: skewOf(issuer) ?? heardAtTheEdge };
   }
 
   /** Standing of which nothing counts but the name. */

@@ -1,7 +1,7 @@
 /** One request on its way from the Worker into a user's object: what the edge has read of it, as plain data. */
 
 import type { Door } from "../evidence";
-import type { TokenFacts } from "../policy/facts";
+import type { Standing, TokenFacts } from "../policy/facts";
 import type { Call, Unacceptable } from "../wire/message";
 
 export interface Visit {
@@ -19,7 +19,9 @@ export interface Visit {
   token: string | null;
   facts: TokenFacts;
   /** Why the authority's keys could not be read, or null. */
-  authorityUnknown: string | null;
+  authorityUnknown: Standing | null;
+  /** The authority's clock minus ours in seconds, as the edge has heard it; null where it has not. */
+  skew: number | null;
 }
 
 /** A request to a route of the human's: the audit trail, or taking authority back. */
@@ -32,7 +34,8 @@ export interface Petition {
   own: boolean;
   token: string | null;
   facts: TokenFacts;
-  authorityUnknown: string | null;
+  authorityUnknown: Standing | null;
+  skew: number | null;
 }
 
 /** The name of the object that holds the open door's orders, and the trail of what nobody can be named for. */

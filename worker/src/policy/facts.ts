@@ -60,11 +60,26 @@ export interface Standing {
   roles: string[];
   banned: boolean;
   detail: string;
+  /** Where it is not known: whether asking again will not help, since the shop's settings are wrong. */
+  lasting: boolean;
 }
 
+/** Standing of which nothing is known or taken back. */
+export const NO_STANDING: Standing = {
+  known: false,
+  active: false,
+  revoked: null,
+  username: null,
+  name: null,
+  roles: [],
+  banned: false,
+  detail: "",
+  lasting: false,
+};
+
 /** Standing that could not be learnt, and why, in a few words. */
-export function unknown(detail: string): Standing {
-  return { known: false, active: false, revoked: null, username: null, name: null, roles: [], banned: false, detail };
+export function unknown(detail: string, lasting = false): Standing {
+  return { ...NO_STANDING, detail, lasting };
 }
 
 /** What quota and money are counted by: the consent, or where an authority names none the session, or what a human

@@ -27,6 +27,8 @@ export interface Case {
   /** The scope that this request needs; null where it needs none of its own. */
   scope: string | null;
   standing: Standing | null;
+  /** The authority's clock minus ours in seconds, as last heard; null where it was never. It changes words only. */
+  skew: number | null;
 }
 
 /** How much of each limit was used before this call; `rate` counts this call already. */
@@ -50,13 +52,17 @@ export interface Ruling {
 }
 
 const LOGIN_AGAIN = "Log in again, then call again.";
+const SET_THE_CLOCKS = "Set the clocks (NTP), get a new token, then call again.";
+
+/** How far the authority's clock may be from ours before a refusal says so; `Date` is told in whole seconds. */
+const SKEW_SECONDS = 5;
 
 function deny(gate: string, rule: string, reason: string, remedy: string): Ruling {
   return { verdict: "deny", gate, rule: `${gate}.${rule}`, reason, remedy };
 }
 
 /** Gate 1: a token, of ours, for us, in time, and an access token (RFC 6750, RFC 8707, RFC 9068 section 4). */
-export function checkToken({ token, rules, now }: Case): Ruling | null {
+export function checkToken({ token, rules, now, skew }: Case): Ruling | null {
   if (token.fault === "missing") {
     const remedy = "Ask a human to log in and deputize this agent.";
     return deny("token", "missing", "No access token came with this call.", remedy);
@@ -72,6 +78,11 @@ export function checkToken({ token, rules, now }: Case): Ruling | null {
   }
   if (now >= token.expiresAt + rules.leeway) {
     const ago = `${Math.round(now - token.expiresAt)} s ago`;
+    const behind = Math.max(0, -(skew ?? 0));
+    if (behind > SKEW_SECONDS && now - behind < token.expiresAt) {
+      const reason = `The token expired ${ago} here: the authority's clock is ${Math.round(behind)} s behind.`;
+      return deny("token", "expired", reason, SET_THE_CLOCKS);
+    }
     return deny("token", "expired", `The token expired ${ago}.`, "Refresh it or log in again, then call again.");
   }
   if (token.notBefore !== null && now + rules.leeway < token.notBefore) {
@@ -87,15 +98,20 @@ export function checkToken({ token, rules, now }: Case): Ruling | null {
  *
  * The shop's own ban stops tools from being run. Listing them stays open: an agent must be able to find the one tool
  * that lifts the ban. */
-export function checkStanding({ token, standing, now, method, tool }: Case): Ruling | null {
+export function checkStanding({ token, standing, now, method, tool, skew }: Case): Ruling | null {
   if (standing === null || !standing.known) {
     const why = standing === null ? "not asked" : standing.detail;
-    const remedy = "Nothing was done. Try again in a moment.";
-    return deny("standing", "unknown", `The authority cannot be asked (${why}).`, remedy);
+    const remedy = standing?.lasting ? "Whoever runs this shop must mend its settings." : "Try again in a moment.";
+    return deny("standing", "unknown", `The authority cannot be asked (${why}).`, `Nothing was done. ${remedy}`);
   }
   if (!standing.active) {
     if (standing.revoked === null && now >= token.expiresAt) {
       return deny("token", "expired", "The token expired just now.", "Refresh it or log in again.");
+    }
+    const ahead = Math.max(0, skew ?? 0);
+    if (standing.revoked === null && ahead > SKEW_SECONDS && now + ahead >= token.expiresAt) {
+      const reason = `The token has expired at the authority, whose clock is ${Math.round(ahead)} s ahead.`;
+      return deny("token", "expired", reason, SET_THE_CLOCKS);
     }
     switch (standing.revoked) {
       case "session":

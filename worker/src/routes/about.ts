@@ -1,5 +1,6 @@
 /** What the shop says of itself: protected resource metadata (RFC 9728), health, and a page for whoever looks in. */
 
+import { fitOf } from "../authority/fitting";
 import { ADMIN_SCOPE, SCOPES } from "../catalog";
 import { SHOP } from "../objects/stock";
 import type { Env, Settings } from "../settings";
@@ -33,12 +34,14 @@ export function adminMetadata(settings: Settings): Answer {
   });
 }
 
-/** Name, version, which isolate and which data answered. There is no process to name. */
-export async function health(env: Env): Promise<Answer> {
+/** Name, version, which isolate and which data answered, and whether the authority fits. There is no process to name. */
+export async function health(env: Env, settings: Settings): Promise<Answer> {
   instance ??= crypto.randomUUID().slice(0, 12).replaceAll("-", "");
   const world = await env.STOCK.getByName(SHOP).world();
   const deployment = env.VERSION?.id || null;
-  return json(200, { name: "machine-identity-demo", version: VERSION, instance, world, pid: null, deployment });
+  const authority = await fitOf(settings);
+  const name = "machine-identity-demo";
+  return json(200, { name, version: VERSION, instance, world, pid: null, deployment, authority });
 }
 
 /** A few lines for a person who opens the address in a browser. */

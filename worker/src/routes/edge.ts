@@ -1,10 +1,10 @@
 /** What the edge itself reads of a request before it goes to a ledger: the token's signature, by kept keys. */
 
-import { AuthorityUnknown } from "../authority/asking";
+import { AuthorityUnknown, skewOf } from "../authority/asking";
 import { bearerOf, readToken } from "../authority/token";
 import { ledgerName } from "../objects/visit";
 import type { UserLedger } from "../objects/user";
-import { NO_FACTS, type TokenFacts } from "../policy/facts";
+import { NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import type { Env, Settings } from "../settings";
 import { rpcError, RETRY_SECONDS, type Answer } from "../wire/answer";
 import { INTERNAL_ERROR } from "../wire/message";
@@ -13,18 +13,20 @@ import { INTERNAL_ERROR } from "../wire/message";
 export interface Presented {
   token: string | null;
   facts: TokenFacts;
-  authorityUnknown: string | null;
+  authorityUnknown: Standing | null;
+  skew: number | null;
 }
 
 /** Read the request's token. Where the authority's keys cannot be had, that is said and the request cannot pass. */
 export async function presented(request: Request, settings: Settings): Promise<Presented> {
   const token = bearerOf(request.headers);
   try {
-    return { token, facts: await readToken(token, settings), authorityUnknown: null };
+    const facts = await readToken(token, settings);
+    return { token, facts, authorityUnknown: null, skew: skewOf(settings.authority) };
   } catch (error) {
     if (!(error instanceof AuthorityUnknown)) throw error;
     const facts: TokenFacts = { ...NO_FACTS, fault: "signature", detail: "The token's signature cannot be checked." };
-    return { token, facts, authorityUnknown: error.message };
+    return { token, facts, authorityUnknown: unknown(error.message, error.mend !== null), skew: null };
   }
 }
 

@@ -2,8 +2,7 @@
  * human's browser may have its own name point here (DNS rebinding; MCP 2026-07-28, transports, security). */
 
 import { plainError, type Answer } from "./answer";
-
-const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
+import { LOOPBACK } from "./url";
 
 /** Why a request is refused for its names, or null.
  *

@@ -1,0 +1,54 @@
+/** Whether this shop and its authority fit together, found out without anybody's token: for `/health`, from which
+ * `demo doctor` and `demo deploy` tell whoever runs the shop what to mend. */
+
+import type { Settings } from "../settings";
+import { askBounded, AuthorityUnknown, jsonObject } from "./asking";
+import { introspect } from "./introspection";
+import { metadataOf } from "./metadata";
+
+/** Milliseconds that a finding is kept: anybody may ask, and the authority is not to be flooded for it. */
+const KEPT_MS = 5000;
+
+/** No token, and so nobody's: an authority that knows this shop calls it inactive (RFC 7662 section 2.2). */
+const NO_TOKEN = "is-this-shop-known-to-you";
+
+export interface Fit {
+  issuer: string;
+  /** Whether the authority is asked about each token (RFC 7662); else a token is believed until it expires. */
+  introspection: boolean;
+  /** What does not fit, and what to do about it; both null where all does. */
+  problem: string | null;
+  mend: string | null;
+}
+
+let last: { about: string; at: number; found: Fit | null } | null = null;
+
+/** How the shop and its authority fit, at most a few seconds old; null where another request is finding out. */
+export async function fitOf(settings: Settings): Promise<Fit | null> {
+  const about = JSON.stringify([settings.authority, settings.introspection]);
+  if (last !== null && last.about === about && Date.now() - last.at < KEPT_MS) return last.found;
+  const mine = { about, at: Date.now(), found: last?.about === about ? last.found : null };
+  last = mine;
+  mine.found = await find(settings);
+  return mine.found;
+}
+
+async function find(settings: Settings): Promise<Fit> {
+  const { authority: issuer, introspection, authorityTimeout } = settings;
+  const fit = { issuer, introspection: introspection !== null, problem: null, mend: null };
+  try {
+    const { jwksUri } = await metadataOf(issuer, authorityTimeout);
+    const response = await askBounded(issuer, jwksUri, {}, authorityTimeout);
+    const keys = response.status === 200 ? await jsonObject(response) : null;
+    if (!Array.isArray(keys?.["keys"])) throw new AuthorityUnknown("its keys cannot be read");
+    if (introspection !== null) await introspect(NO_TOKEN, introspection, settings);
+    return fit;
+  } catch (error) {
+    if (!(error instanceof AuthorityUnknown)) throw error;
+    return {
+      ...fit,
+      problem: error.message,
+      mend: error.mend ?? "see whether AUTHORITY is right, and whether it answers",
+    };
+  }
+}

@@ -1,0 +1,231 @@
+/** The authority rotates its keys, vanishes, answers nonsense, or has another clock: what the shop says of it, what it
+ * goes on with, and that it lets the same token in once the trouble is over. */
+
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import type { Env } from "../src/settings";
+import worker from "../src/worker";
+import { ask, audit, buy, call, ISSUER, openAuthority, orderOf, refusal, somebody, type Authority } from "./world";
+
+const METADATA = "/.well-known/oauth-authorization-server";
+const OIDC = "/.well-known/openid-configuration";
+const KEPT_SECONDS = 300;
+
+let authority: Authority;
+let later = 0;
+
+/** So many seconds pass, for the shop and its authority alike. */
+function pass(seconds: number): void {
+  later += seconds;
+}
+
+beforeEach(async () => {
+  authority = await openAuthority();
+  const real = performance.now.bind(performance);
+  const began = Date.now() - real();
+  vi.spyOn(Date, "now").mockImplementation(() => began + real() + later * 1000);
+  pass(KEPT_SECONDS + 1); // What earlier tests had the shop read is old.
+});
+
+describe("keys", () => {
+  test("while the old key is published its tokens pass beside the new one's", async () => {
+    const claims = somebody();
+    const old = await authority.token(claims);
+    expect((await call("getUserInfo", {}, { token: old })).status).toBe(200);
+    await authority.rotate(true);
+    for (const token of [await authority.token(claims), old]) {
+      expect((await call("getUserInfo", {}, { token })).status).toBe(200);
+    }
+  });
+
+  test("of calls that come at once after the rotation each finds the new key, and one of them looks", async () => {
+    expect((await call("getUserInfo", {}, { token: await authority.token(somebody()) })).status).toBe(200);
+    await authority.rotate();
+    authority.asked = [];
+    const tokens = await Promise.all(Array.from({ length: 6 }, () => authority.token(somebody())));
+    const said = await Promise.all(tokens.map((token) => call("getUserInfo", {}, { token })));
+    expect(said.map((one) => one.status)).toEqual(Array(6).fill(200));
+    expect(authority.asked.filter((path) => path === "/keys")).toHaveLength(1);
+  });
+
+  test("a new key that cannot be read is not known, which is not to say no", async () => {
+    const claims = somebody();
+    expect((await call("getUserInfo", {}, { token: await authority.token(claims) })).status).toBe(200);
+    await authority.rotate(true);
+    const token = await authority.token(claims);
+    authority.instead.set("/keys", () => new Response("a moment", { status: 500 }));
+    for (const _ of ["at first", "and within the second in which nobody looks again"]) {
+      const said = await call("getUserInfo", {}, { token });
+      expect(refusal(said)).toMatchObject({ status: 503, rule: "standing.unknown" });
+    }
+    authority.instead.clear();
+    pass(2);
+    expect((await call("getUserInfo", {}, { token })).status).toBe(200);
+  });
+
+  test("made-up keys have the keys read once a second at most, and never the metadata", async () => {
+    expect((await call("getUserInfo", {}, { token: await authority.token(somebody()) })).status).toBe(200);
+    authority.asked = [];
+    for (let second = 0; second < 3; second++) {
+      pass(1);
+      for (let n = 0; n < 10; n++) {
+        const made = await authority.token(somebody(), { kid: `made up ${second} ${n}` });
+        expect(refusal(await call("getUserInfo", {}, { token: made })).rule).toBe("token.signature");
+      }
+    }
+    expect(authority.asked).toEqual(["/keys", "/keys", "/keys"]);
+  });
+
+  test(`a key that was withdrawn is read out of the set within ${KEPT_SECONDS} s`, async () => {
+    const claims = somebody();
+    const old = await authority.token(claims, {});
+    expect((await call("getUserInfo", {}, { token: old })).status).toBe(200);
+    await authority.rotate();
+    pass(KEPT_SECONDS + 1);
+    expect(refusal(await call("getUserInfo", {}, { token: old })).rule).toBe("token.signature");
+  });
+});
+
+describe("an authority in trouble", () => {
+  const html = () => new Response("<html>Welcome to the conference wifi</html>");
+  const AGAIN = "Nothing was done. Try again in a moment.";
+  const MEND = "Nothing was done. Whoever runs this shop must mend its settings.";
+  const metadata = (changes: object) => () =>
+    Response.json({
+      issuer: ISSUER,
+      jwks_uri: `${ISSUER}/keys`,
+      introspection_endpoint: `${ISSUER}/introspect`,
+      ...changes,
+    });
+
+  const cases: [string, string, () => Response | Promise<Response>, string][] = [
+    ["no connection", METADATA, () => Promise.reject(new TypeError("refused")), AGAIN],
+    ["its metadata cannot be read", METADATA, html, AGAIN],
+    ["its metadata cannot be read", METADATA, () => new Response("{", { status: 500 }), AGAIN],
+    ["its metadata cannot be read", METADATA, () => Response.json([1, 2]), AGAIN],
+    ["it has no metadata", METADATA, () => new Response(null, { status: 404 }), MEND],
+    ["it has no metadata", METADATA, () => Response.redirect("https://elsewhere.test/"), MEND],
+    ["its answer is too long", METADATA, () => new Response(`{"issuer": "${"x".repeat(300_000)}"}`), AGAIN],
+    ["its metadata names another issuer", METADATA, metadata({ issuer: `${ISSUER}/` }), MEND],
+    ["its metadata has no jwks_uri", METADATA, metadata({ jwks_uri: undefined }), MEND],
+    ["its jwks_uri is unsafe", METADATA, metadata({ jwks_uri: "http://authority.test/keys" }), MEND],
+    ["its introspection_endpoint is unsafe", METADATA, metadata({ introspection_endpoint: 7 }), MEND],
+    ["its metadata has no introspection_endpoint", METADATA, metadata({ introspection_endpoint: undefined }), MEND],
+    ["its keys cannot be read", "/keys", html, AGAIN],
+    ["its keys cannot be read", "/keys", () => Response.json({ keys: "none" }), AGAIN],
+    ["its answer is too long", "/keys", () => new Response("x".repeat(300_000)), AGAIN],
+    ["no connection", "/introspect", () => Promise.reject(new TypeError("refused")), AGAIN],
+    ["its answer makes no sense", "/introspect", html, AGAIN],
+    ["its answer makes no sense", "/introspect", () => Response.json({ active: "yes" }), AGAIN],
+    ["it does not know this shop", "/introspect", () => Response.json({}, { status: 401 }), MEND],
+  ];
+
+  test.each(cases)("is told by name: %s (%s), and on record", async (why, path, answer, remedy) => {
+    const claims = somebody();
+    const token = await authority.token({ ...claims, exp: Date.now() / 1000 + 2000 });
+    pass(KEPT_SECONDS + 1);
+    authority.instead.set(path, answer);
+    if (path === METADATA) authority.instead.set(OIDC, answer);
+    const said = await buy({ token });
+    const reason = `The authority cannot be asked (${why}).`;
+    expect(refusal(said)).toMatchObject({ status: 503, rule: "standing.unknown", reason, remedy });
+    expect(said.headers.get("retry-after")).toBe("2");
+    authority.instead.clear();
+    // The very same token, at once; and what was refused is in the trail.
+    expect(orderOf(await buy({ token })).replayed).toBe(false);
+    expect((await audit(token)).map((entry) => entry.audit_id)).toContain(said.headers.get("demo-audit-id"));
+  });
+});
+
+describe("another clock", () => {
+  test.each([30, 300, -30])(
+    "an authority whose clock is %i s off is no trouble while its tokens are young",
+    async (off) => {
+      authority.ahead = off;
+      expect((await call("getUserInfo", {}, { token: await authority.token(somebody()) })).status).toBe(200);
+    },
+  );
+
+  test("behind by as much as a token lives: expired on arrival, and the words say which clock", async () => {
+    authority.ahead = -302;
+    const said = await call("getUserInfo", {}, { token: await authority.token(somebody()) });
+    expect(refusal(said)).toMatchObject({ status: 401, rule: "token.expired" });
+    expect(refusal(said).reason).toMatch(
+      /^The token expired \d s ago here: the authority's clock is 30[123] s behind\.$/,
+    );
+    expect(refusal(said).remedy).toBe("Set the clocks (NTP), get a new token, then call again.");
+  });
+
+  test("a token that is old by both clocks has expired and nothing else", async () => {
+    authority.ahead = -30;
+    const token = await authority.token(somebody());
+    expect((await call("getUserInfo", {}, { token })).status).toBe(200);
+    pass(310);
+    expect(refusal(await call("getUserInfo", {}, { token })).reason).toMatch(/^The token expired \d+ s ago\.$/);
+  });
+
+  test("ahead: what has expired there and not here says so", async () => {
+    authority.ahead = 300;
+    const token = await authority.token(somebody());
+    expect((await call("getUserInfo", {}, { token })).status).toBe(200);
+    pass(301);
+    const said = await call("getUserInfo", {}, { token });
+    expect(refusal(said)).toMatchObject({ status: 401, rule: "token.expired" });
+    expect(refusal(said).reason).toMatch(/^The token has expired at the authority, whose clock is \d+ s ahead\.$/);
+  });
+
+  test("an answer out of a cache has an old date, and tells its age", async () => {
+    authority.instead.set("/introspect", () => {
+      const headers = { date: new Date(Date.now() - 290_000).toUTCString(), age: "290" };
+      return Response.json({ active: false }, { headers });
+    });
+    const token = await authority.token(somebody());
+    expect(refusal(await call("getUserInfo", {}, { token })).rule).toBe("standing.token");
+    pass(302);
+    expect(refusal(await call("getUserInfo", {}, { token })).reason).toMatch(/^The token expired \d+ s ago\.$/);
+  });
+});
+
+describe("whether shop and authority fit, at /health", () => {
+  async function fit(changes: { [name in keyof Env]?: string | undefined } = {}): Promise<any> {
+    pass(6); // A finding is kept for five seconds.
+    const response = await worker.fetch(
+      new Request("https://shop.test/health") as never,
+      { ...env, ...changes } as Env,
+    );
+    return ((await response.json()) as { authority: unknown }).authority;
+  }
+
+  test("they do", async () => {
+    expect(await fit()).toEqual({ issuer: ISSUER, introspection: true, problem: null, mend: null });
+    const none = { INTROSPECTION_CLIENT_ID: undefined, INTROSPECTION_CLIENT_SECRET: undefined };
+    expect(await fit(none)).toEqual({ issuer: ISSUER, introspection: false, problem: null, mend: null });
+  });
+
+  test.each<[{ [name in keyof Env]?: string }, string, string]>([
+    [{ AUTHORITY: "" }, "AUTHORITY is not set", "set AUTHORITY to the issuer"],
+    [{ AUTHORITY: `${ISSUER}/` }, "names another issuer", `set AUTHORITY to the very issuer: ${ISSUER}`],
+    [{ AUTHORITY: "https://authority.test/elsewhere" }, "it has no metadata", "set AUTHORITY to an issuer that"],
+    [{ INTROSPECTION_CLIENT_SECRET: "wrong" }, "does not know this shop", "npx wrangler secret put"],
+    [{ INTROSPECTION_CLIENT_ID: "other" }, "does not know this shop", "INTROSPECTION_CLIENT_ID"],
+  ])("%j is named with its mend", async (changes, problem, mend) => {
+    const found = await fit(changes);
+    expect(found.problem).toContain(problem);
+    expect(found.mend).toContain(mend);
+    expect(JSON.stringify(found)).not.toContain("wrong");
+  });
+
+  test("an authority that is down is found down, and found again", async () => {
+    authority.down = true;
+    expect(await fit()).toMatchObject({ problem: "no connection", mend: expect.stringContaining("AUTHORITY") });
+    authority.down = false;
+    expect(await fit()).toMatchObject({ problem: null });
+  });
+
+  test("whoever asks often does not flood the authority", async () => {
+    await fit();
+    authority.asked = [];
+    for (let n = 0; n < 20; n++) await ask("/health");
+    expect(authority.asked).toEqual([]);
+  });
+});
