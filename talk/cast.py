@@ -10,6 +10,7 @@ from demo import local
 from demo.errors import DemoError
 from demo.settings.client import ClientSettings
 from demo.settings.tools import ToolMap
+from demo.settings.workos import WorkOSSettings
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from demo.client.console import Console
     from demo.client.sample_human import SampleHuman
     from demo.client.store import TokenStore
+    from demo.client.workos import AgentIdentity, Tenant
+    from demo.client.workos.agent_pass import AgentPass
     from demo.deploy.here import WorkerHere
     from demo.evidence import Exchange
     from talk.house import House
@@ -45,6 +48,7 @@ class Cast:
         client: who the agent is at an authority where somebody has registered it.
         edge: where the shop may run as a Worker: "auto", "local" (never deployed), "off" (only described).
         worker: the Worker that `server` is, where it was started here.
+        workos: which WorkOS environment stands behind a server that is not the local one.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Cast:
         client: ClientSettings | None = None,
         edge: str = "auto",
         worker: WorkerHere | None = None,
+        workos: WorkOSSettings | None = None,
     ) -> None:
         self.server = server
         self.edge = edge
@@ -67,6 +72,10 @@ class Cast:
         self._port = port
         self._tools = tools or ToolMap()
         self._client = client or ClientSettings()
+        self._workos = workos or WorkOSSettings()
+        self._tenant: Tenant | None = None
+        self.passes: dict[str, tuple[AgentIdentity, AgentPass]] = {}
+        """What agents hold by WorkOS, by their blueprints' names: in memory alone, and gone with this process."""
         self._house: House | None = None
         self._survey: Survey | None = None
         self._ours: bool | None = True if is_local else None
@@ -195,6 +204,30 @@ class Cast:
             self._console = console
         return self._console
 
+    def tenant(self) -> Tenant:
+        """The WorkOS environment behind the server: the local server's own, else the account's of `[workos]`.
+
+        Raises:
+            NotHere: nothing says that WorkOS stands behind this server.
+            EnvironmentNotReady: there is no API key.
+        """
+        if self._tenant is None:
+            if not self.is_local and not self._workos.used:
+                # Another folder's local server keeps its key there, and the one in this folder is not for it.
+                why = "the server was not started from this state folder" if self.ours else "no [workos] in demo.toml"
+                raise NotHere("WorkOS is not asked here", why=why)
+            from demo import tenancy
+            from demo.client.workos import Tenant
+
+            # At the local server its own, whatever demo.toml says: a dry run asks nobody outside this machine.
+            environment = (
+                tenancy.of_local(self.server, self.state)
+                if self.is_local
+                else tenancy.of_account(self._workos, self.state, os.environ)
+            )
+            self._tenant = Tenant(environment)
+        return self._tenant
+
     def consent(self) -> str | None:
         """The consent behind the agent's stored token, as the token claims it; None without one."""
         from demo.client import claims
@@ -207,7 +240,8 @@ class Cast:
     def take_exchanges(self) -> list[Exchange]:
         """What the actors put on the wire since the last time this was asked, oldest first."""
         actors = [*self._agents.values(), *([self._console.agent] if self._console else [])]
-        taken = [exchange for agent in actors for exchange in agent.recorder.take()]
+        recorders = [actor.recorder for actor in actors] + ([self._tenant.recorder] if self._tenant else [])
+        taken = [exchange for recorder in recorders for exchange in recorder.take()]
         return sorted(taken, key=lambda exchange: exchange.started_at)
 
     def restart(self, waiting: local.Waiting) -> tuple[local.LocalServer, local.LocalServer]:

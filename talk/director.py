@@ -134,6 +134,7 @@ class Director:
                     client=self.settings.client,
                     edge=self.settings.edge,
                     worker=self._worker,
+                    workos=self.settings.workos,
                 )
                 self.run.settle(server=self.settings.server, world="")
             else:

@@ -126,21 +126,11 @@ def tenant_for(settings: Settings) -> Tenant:
     """
     import os
 
-    from demo.client.store import TokenStore
-    from demo.client.workos import Environment, Tenant
+    from demo import tenancy
+    from demo.client.workos import Tenant
 
-    told = settings.workos
-    if told.used:
-        store = TokenStore.open(settings.state, server=told.base_url)
-        environment = Environment.of_account(
-            os.environ,
-            store,
-            client_id=told.client_id or "",
-            organization_id=told.organization_id or "",
-            base_url=told.base_url,
-            key_variable=told.api_key_env,
-        )
-        return Tenant(environment)
+    if settings.workos.used:
+        return Tenant(tenancy.of_account(settings.workos, settings.state, os.environ))
     if settings.server is not None:
         raise UsageError(
             f"nothing says that WorkOS stands behind {settings.server}",
@@ -151,7 +141,7 @@ def tenant_for(settings: Settings) -> Tenant:
     server, note = local.ensure(settings.state, port=settings.port)
     if note:
         sys.stderr.write(f"{note}\n")
-    return Tenant(Environment.of_local(server.base_url, settings.state))
+    return Tenant(tenancy.of_local(server.base_url, settings.state))
 
 
 def _resource(settings: Settings) -> str:

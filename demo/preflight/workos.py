@@ -70,19 +70,11 @@ def _authority(settings: Settings, authority: AuthorityMetadata) -> Finding:
 
 
 def _environment(settings: Settings, environ: Mapping[str, str], named: str) -> list[Finding]:
-    from demo.client.store import TokenStore
-    from demo.client.workos import Environment, Tenant
+    from demo import tenancy
+    from demo.client.workos import Tenant
 
-    workos = settings.workos
     try:
-        environment = Environment.of_account(
-            environ,
-            TokenStore.open(settings.state, server=workos.base_url),
-            client_id=workos.client_id or "",
-            organization_id=workos.organization_id or "",
-            base_url=workos.base_url,
-            key_variable=workos.api_key_env,
-        )
+        environment = tenancy.of_account(settings.workos, settings.state, environ)
         return [_resource(tenant := Tenant(environment, timeout=SECONDS), named), _prepared(tenant)]
     except DemoError as error:
         return [Finding("bad", "WorkOS API", _told(error), error.do)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from demo.client.capabilities.survey import OURS
 from demo.errors import EnvironmentNotReady
 from demo.evidence import AuthorityMetadata, Challenge
 from demo.settings.client import ClientSettings
+from demo.settings.workos import WorkOSSettings
 from talk.cast import Cast, NotHere
 from tests.talk.foreign_servers import Authority, corner_shop, listening
 
@@ -62,6 +65,47 @@ def test_sample_humans_answer_at_the_bundled_server_wherever_it_was_started(base
     assert cast.agent().client_id == "demo-agent"
     with pytest.raises(NotHere):
         cast.restart(lambda *_: None)
+
+
+def test_workos_is_asked_at_the_local_server_by_the_key_in_its_folder(base_url: str, tmp_path: Path) -> None:
+    """Whatever demo.toml says of an account: a dry run asks nobody outside this machine."""
+    account = WorkOSSettings(authkit="https://name.authkit.app")
+    environment = Cast(base_url, tmp_path, is_local=True, port=0, workos=account).tenant().environment
+    assert (environment.base_url, environment.local, environment.client_id) == (base_url, True, "client_local")
+
+
+def test_workos_is_asked_elsewhere_where_demo_toml_names_an_account(
+    base_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = WorkOSSettings(authkit="https://name.authkit.app", client_id="client_1")
+    cast = Cast("https://shop.example/mcp", tmp_path, is_local=False, port=0, workos=account)
+    monkeypatch.delenv("WORKOS_API_KEY", raising=False)
+    with pytest.raises(EnvironmentNotReady, match="no WorkOS API key"):
+        cast.tenant()
+    monkeypatch.setenv("WORKOS_API_KEY", "sk_test_0123456789")
+    environment = cast.tenant().environment
+    assert (environment.base_url, environment.local, environment.client_id) == (
+        "https://api.workos.com",
+        False,
+        "client_1",
+    )
+
+
+def test_workos_is_not_asked_where_nothing_says_that_it_stands_behind_the_server(base_url: str, tmp_path: Path) -> None:
+    for server, why in ((base_url, "this state folder"), ("https://shop.example/mcp", "no [workos] in demo.toml")):
+        with pytest.raises(NotHere) as reason:
+            cast_at(server, tmp_path).tenant()
+        assert why in reason.value.why
+
+
+def test_the_sdk_is_not_loaded_before_workos_is_asked(base_url: str, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from talk.cast import Cast; from talk.playing import PLAYERS;"
+        f"Cast({base_url!r}, Path({str(tmp_path)!r}), is_local=True, port=0).tenant();"
+        "print('workos' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert told.stdout.strip() == "False"
 
 
 def test_sample_humans_do_not_answer_at_a_strangers(tmp_path: Path) -> None:
