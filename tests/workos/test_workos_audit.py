@@ -13,8 +13,9 @@ import pytest
 
 from demo.client import Agent
 from demo.client.workos import AuditLog, People, Tenant, WorkOSRefused
+from demo.client.workos.audit_export import OrderOnRecord, read_export
 from demo.client.workos.preparing import prepare
-from demo.errors import UsageError
+from demo.errors import ServerUnreachable, UsageError
 from demo.evidence import Decision
 from tests.workos.conftest import BUY, World, claim
 
@@ -72,6 +73,27 @@ def test_who_bought_at_the_open_door_is_nobody_on_record_too(world: World, log: 
     log.tell_order(decision)
     (row,) = exported(world, log)
     assert (row["actor_type"], row["actor_id"]) == ("anonymous", "anonymous")
+
+
+def test_what_is_on_record_is_read_back_by_the_link_alone(world: World, tenant: Tenant, log: AuditLog) -> None:
+    agent = world.agent()
+    bought = world.buy(agent).decision
+    nobody = Agent(world.base, store=agent.store).call("buyMcpShopItem", BUY, door="open", token="none").decision
+    assert bought is not None and nobody is not None
+    log.tell_order(bought)
+    log.tell_order(nobody)
+    link = log.export(world.clock() - 60, world.clock() + 60)
+    assert read_export(tenant, link) == (
+        OrderOnRecord(bought.audit_id, str(bought.order_id), "user_alice", bought.agent, bought.consent),
+        OrderOnRecord(nobody.audit_id, str(nobody.order_id), None, None, None),
+    )
+    read = tenant.recorder.exchanges[-1]
+    assert "events.csv" in read.url and link.rpartition("signature=")[2] not in read.url
+    assert not any(name == "authorization" for name, _ in read.request_headers), "the link is all that it takes"
+    with pytest.raises(ServerUnreachable):
+        read_export(tenant, link.replace("signature=", "signature=0"))
+    with pytest.raises(ServerUnreachable):
+        read_export(tenant, f"{world.base}/client.json")
 
 
 def test_what_was_no_order_is_not_told(log: AuditLog) -> None:

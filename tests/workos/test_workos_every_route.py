@@ -66,6 +66,7 @@ def walk(world: World, tenant: Tenant) -> list[Any]:
         lambda sdk: sdk.user_management.get_user("user_alice"),
         lambda sdk: sdk.user_management.list_sessions("user_alice"),
         lambda sdk: sdk.user_management.list_user_authorized_applications("user_alice"),
+        lambda sdk: sdk.organization_membership.list_organization_memberships(user_id="user_alice"),
         lambda sdk: sdk.user_management.list_authkit_oauth_resources(),
         lambda sdk: sdk.organizations.list_organizations(),
         lambda sdk: sdk.organizations.get_organization(organization),

@@ -8,6 +8,7 @@ import pytest
 
 from demo import local
 from demo.client.workos import Environment, People, Tenant, WorkOSRefused
+from demo.client.workos.preparing import role_permissions
 from demo.errors import EnvironmentNotReady, UsageError
 from tests.conftest import serving
 from tests.workos.conftest import World, claim
@@ -23,6 +24,19 @@ def test_the_accounts_are_users(tenant: Tenant) -> None:
     alice = people.find("alice@example.com")
     assert (alice.id, alice.name, alice.last_sign_in_at) == ("user_alice", "Alice Ito", None)
     assert people.get("user_alice") == alice
+
+
+def test_a_humans_role_is_that_of_their_membership(tenant: Tenant) -> None:
+    people = People(tenant)
+    roles = {person.id: people.role(person.id) for person in people.all()}
+    assert roles == {"user_alice": "customer", "user_grace": "admin", "user_mallory": "member"}
+    assert people.role("user_nobody") is None
+    granted = {role: role_permissions(tenant, role) for role in ("customer", "member")}
+    assert "demo:mode" in granted["customer"] - granted["member"]
+    assert "openid" not in granted["customer"], "it permits nothing"
+    with pytest.raises(WorkOSRefused) as refused:
+        tenant.ask("no", lambda sdk: sdk.organization_membership.list_organization_memberships())
+    assert refused.value.status == 422
 
 
 def test_a_login_is_a_session_with_the_sid_of_its_token(world: World, tenant: Tenant) -> None:

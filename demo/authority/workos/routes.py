@@ -18,6 +18,7 @@ from .audit_schemas import schema_routes
 from .authorized_applications import application_routes
 from .events import event_routes
 from .key_set import key_routes
+from .memberships import membership_routes
 from .oauth_resources import resource_routes
 from .organizations import organization_routes
 from .permissions import permission_routes
@@ -32,6 +33,7 @@ def workos_routes(authority: Authority) -> list[Route]:
     api = Api(authority, key)
     groups = (
         user_routes,
+        membership_routes,
         application_routes,
         resource_routes,
         organization_routes,

@@ -30,14 +30,16 @@ def user_routes(api: Api) -> list[Route]:
         elsewhere = {call.query.get("organization_id"), call.query.get("organization")} - {None, ORGANIZATION}
         with authority.store.transaction(write=False) as connection:
             found = [
-                _user(connection, account) for account in ACCOUNTS if not elsewhere and wanted in (None, account.email)
+                user_shown(connection, account)
+                for account in ACCOUNTS
+                if not elsewhere and wanted in (None, account.email)
             ]
         return page(found, call.query)
 
     def get_user(call: Call) -> dict[str, Any]:
         account = _known(call.path["id"])
         with authority.store.transaction(write=False) as connection:
-            return _user(connection, account)
+            return user_shown(connection, account)
 
     def list_sessions(call: Call) -> dict[str, Any]:
         account = _known(call.path["id"])
@@ -71,8 +73,8 @@ def _known(id: str) -> Account:
     return account
 
 
-def _user(connection: sqlite3.Connection, account: Account) -> dict[str, Any]:
-    """An account. Sample accounts are part of the program, which has no date: POSIX time 0 says so."""
+def user_shown(connection: sqlite3.Connection, account: Account) -> dict[str, Any]:
+    """An account as a user. Sample accounts are part of the program, which has no date: POSIX time 0 says so."""
     signed_in = connection.execute(
         "SELECT max(s.auth_time) AS at FROM authority_sessions s JOIN authority_consents c ON c.id = s.consent_id"
         " WHERE c.sub = ?",

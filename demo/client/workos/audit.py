@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 ORDER_PLACED = "shop.order.placed"
 TARGETS = ("order", "agent", "consent")
+ANONYMOUS = "anonymous"
+"""The actor of an order that nobody can be named for."""
+SESSION_CREATED = "session.created"
 EVENTS = (
-    "session.created",
+    SESSION_CREATED,
     "session.revoked",
     "agent.blueprint.created",
     "agent.instance.created",
@@ -117,7 +120,7 @@ def order_event(decision: Decision, *, where: str) -> AuditLogEvent:
     targets = [AuditLogEventTarget(id=decision.order_id, type="order")]
     targets += [AuditLogEventTarget(id=id, type=kind) for kind, id in named.items() if id is not None]
     # Whoever bought at the open door is nobody, and the record has to say so.
-    actor = AuditLogEventActor(id="anonymous", type="anonymous")
+    actor = AuditLogEventActor(id=ANONYMOUS, type=ANONYMOUS)
     if decision.user is not None:
         actor = AuditLogEventActor(id=decision.user, type="user", name=decision.username)
     facts = {

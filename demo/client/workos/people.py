@@ -91,6 +91,17 @@ class People:
         )
         return tuple(map(_grant, found))
 
+    def role(self, user_id: str) -> str | None:
+        """The slug of the human's role in the organization; None where they are no member of it."""
+        organization = self._tenant.organization_id
+        page = self._tenant.ask(
+            "WorkOS does not say what this user is in the organization",
+            lambda sdk: sdk.organization_membership.list_organization_memberships(
+                user_id=user_id, organization_id=organization
+            ),
+        )
+        return safe_text(page.data[0].role.slug, one_line=True) if page.data else None
+
     def take_back(self, user_id: str, client_id: str) -> None:
         """Take back all that the human granted to this software."""
         self._tenant.ask(

@@ -43,15 +43,26 @@ def prepare(tenant: Tenant, server: str) -> tuple[Prepared, ...]:
         WorkOSRefused, ServerUnreachable: as each says; what was made before stays.
     """
     done = [Prepared(f"resource {server}", _resource(tenant, server))]
+    made = ensure_permissions(tenant, SCOPES)
+    done += [Prepared(f"permission {slug}", slug in made) for slug in SCOPES]
+    return (*done, Prepared(f"audit log schema {ORDER_PLACED}", ensure_order_schema(tenant)))
+
+
+def ensure_permissions(tenant: Tenant, wanted: Mapping[str, str]) -> frozenset[str]:
+    """See that these permissions exist, each a slug with its name. Returns those that were made."""
     known = permissions(tenant)
-    for slug, name in SCOPES.items():
-        if slug not in known:
-            _make_permission(tenant, slug, name)
-        done.append(Prepared(f"permission {slug}", slug not in known))
-    made = ORDER_PLACED not in audit_actions(tenant)
-    if made:
+    missing = {slug: name for slug, name in wanted.items() if slug not in known}
+    for slug, name in missing.items():
+        _make_permission(tenant, slug, name)
+    return frozenset(missing)
+
+
+def ensure_order_schema(tenant: Tenant) -> bool:
+    """See that the audit log takes orders: whether its schema had to be made."""
+    missing = ORDER_PLACED not in audit_actions(tenant)
+    if missing:
         _make_schema(tenant)
-    return (*done, Prepared(f"audit log schema {ORDER_PLACED}", made))
+    return missing
 
 
 def resources(tenant: Tenant) -> tuple[str, ...]:
@@ -70,6 +81,14 @@ def permissions(tenant: Tenant) -> frozenset[str]:
         lambda sdk: sdk.authorization.list_permissions(limit=100),
     )
     return frozenset(one.slug for one in found)
+
+
+def role_permissions(tenant: Tenant, role: str) -> frozenset[str]:
+    """The slugs of the permissions that an environment's role grants."""
+    found = tenant.ask(
+        f"WorkOS does not say what the role {role} grants", lambda sdk: sdk.authorization.get_environment_role(role)
+    )
+    return frozenset(safe_text(one, one_line=True) for one in found.permissions)
 
 
 def audit_actions(tenant: Tenant) -> frozenset[str]:

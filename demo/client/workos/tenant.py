@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +16,7 @@ from demo.client.workos.refused import WorkOSRefused, not_workos
 from demo.errors import EnvironmentNotReady
 
 if TYPE_CHECKING:
+    import httpx2
     from workos import SyncPage, WorkOSClient
     from workos._types import Deserializable
 
@@ -43,6 +44,10 @@ class Tenant:
     def recorder(self) -> Recorder:
         """What was on the wire."""
         return self._connection.recorder
+
+    def http(self, work: Callable[[httpx2.AsyncClient], Awaitable[T]]) -> T:
+        """Do `work` on the same recorded wire, for what the SDK has no call for."""
+        return self._connection.http(work)
 
     @cached_property
     def sdk(self) -> WorkOSClient:
