@@ -34,6 +34,13 @@ def deploy(
     authority: Annotated[
         str | None, typer.Option(help="The issuer whose tokens it takes, e.g. https://NAME.authkit.app.")
     ] = None,
+    scopes_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="token|role",
+            help="What permits a tool: the token's scopes, or the human's role at WorkOS (so by default at AuthKit).",
+        ),
+    ] = None,
     worker: Annotated[Path | None, typer.Option(help="The Worker's folder; worker/ of a checkout by default.")] = None,
 ) -> int:
     """Put the shop online as a Cloudflare Worker: preview, yes or no, deploy, check, address and QR code.
@@ -46,8 +53,8 @@ def deploy(
 
     folder = (worker or tools.default_worker()).resolve()
     plan = blueprint.read(folder)
-    if authority is not None:
-        plan = plan.with_variables({blueprint.AUTHORITY: _issuer(authority)})
+    variables = _variables(authority, scopes_from)
+    plan = plan.with_variables(variables)
     console = console_for(settings)
     waiting = _waiting(settings)
     built = tools.install(folder, waiting)
@@ -67,7 +74,6 @@ def deploy(
         console.print("Nothing was deployed.", markup=False)
         return OK
     missing = _store_secrets(built, plan, waiting, asks=not yes and not settings.json)
-    variables = {blueprint.AUTHORITY: dict(plan.variables)[blueprint.AUTHORITY]} if authority is not None else {}
     online = wrangler.deploy(built, variables, waiting)
     record.remember(settings.state, record.Record(online.url, str(folder), variables))
     return _report(console, settings, {**told, "missing_secrets": missing}, online.url, online.version, waiting)
@@ -142,6 +148,25 @@ def _store_secrets(built: Tools, plan: Blueprint, waiting: Waiting, *, asks: boo
         if value:
             wrangler.put_secret(built, name, value, waiting)
     return [name for name, needed in plan.secrets if needed and not given[name] and name not in held]
+
+
+def _variables(authority: str | None, scopes_from: str | None) -> dict[str, str]:
+    """What the command line sets otherwise than the Worker's configuration."""
+    from demo.deploy.blueprint import AUTHORITY, SCOPES_FROM
+
+    if scopes_from not in (None, "token", "role"):
+        raise UsageError(f"--scopes-from is {scopes_from!r}", do="use token or role")
+    found = {} if authority is None else {AUTHORITY: _issuer(authority)}
+    # AuthKit grants an agent the scopes of the login and no others: what it may do is its human's role.
+    if scopes_from is None and authority is not None and _is_authkit(authority):
+        scopes_from = "role"
+    return found if scopes_from is None else {**found, SCOPES_FROM: scopes_from}
+
+
+def _is_authkit(issuer: str) -> bool:
+    from urllib.parse import urlsplit
+
+    return (urlsplit(issuer).hostname or "").endswith(".authkit.app")
 
 
 def _issuer(given: str) -> str:

@@ -12,7 +12,7 @@ from demo.settings import Settings
 if TYPE_CHECKING:
     from demo.client.capabilities import Survey
     from demo.client.workos import Tenant
-    from demo.evidence import AuthorityMetadata
+    from demo.evidence import AuthorityMetadata, ResourceMetadata
 
 SECONDS = 10.0
 _REGISTER = "demo workos prepare; or add it in the dashboard: Connect, Configuration, MCP resource indicators"
@@ -44,6 +44,7 @@ def examine_workos(settings: Settings, environ: Mapping[str, str], seen: Survey 
     named = resource.resource if resource is not None else seen.endpoint
     return [
         _authority(settings, authority),
+        *_scopes(resource, authority),
         *_environment(settings, environ, named),
         _token(settings, settings.server, named),
     ]
@@ -67,6 +68,18 @@ def _authority(settings: Settings, authority: AuthorityMetadata) -> Finding:
         return Finding("bad", "AuthKit", f"{authority.issuer} lets no client make itself known", fix)
     by = next((way for way, there in ways.items() if there), "the client named in demo.toml")
     return Finding("ok", "AuthKit", f"{authority.issuer}, clients by {by}")
+
+
+def _scopes(resource: ResourceMetadata | None, authority: AuthorityMetadata) -> list[Finding]:
+    """Whether the authority can grant anything that the shop asks for: AuthKit's own scopes are of the login alone."""
+    wanted = resource.scopes_supported if resource is not None else ()
+    granted = authority.scopes_supported
+    if not wanted or not granted:
+        return []
+    if not set(wanted) & set(granted):
+        detail = f"the shop asks for {wanted[0]}, and {authority.issuer} grants {', '.join(granted)} only"
+        return [Finding("bad", "scopes", detail, f"demo deploy --authority {authority.issuer} --scopes-from role")]
+    return [Finding("ok", "scopes", "the authority grants what the shop asks for")]
 
 
 def _environment(settings: Settings, environ: Mapping[str, str], named: str) -> list[Finding]:

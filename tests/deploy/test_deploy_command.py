@@ -49,11 +49,28 @@ def test_a_dry_run_tells_what_would_be_created_and_asks_no_account(yard: Yard) -
     assert told["secrets"] == [{"name": "NEEDED", "required": True}, {"name": "OPTIONAL", "required": False}]
 
 
-def test_the_shop_wants_no_secret_and_can_have_two(yard: Yard) -> None:
+def test_at_authkit_what_permits_a_tool_is_the_humans_role_and_the_key_for_it_is_needed(yard: Yard) -> None:
+    (yard.worker / ".dev.vars.example").unlink()
+
+    def told(*arguments: str) -> dict[str, object]:
+        done = yard.deploy("--dry-run", "--json", *arguments)
+        plan = json.loads(done.stdout)
+        needed = [secret["name"] for secret in plan["secrets"] if secret["required"]]
+        return {"from": plan["variables"].get("SCOPES_FROM"), "needed": needed}
+
+    assert told("--authority", "https://x.authkit.app") == {"from": "role", "needed": ["NEEDED", "WORKOS_API_KEY"]}
+    assert told("--authority", "https://x.authkit.app", "--scopes-from", "token")["from"] == "token"
+    assert told("--authority", "https://login.example") == {"from": None, "needed": ["NEEDED"]}
+    assert told("--authority", "https://login.example", "--scopes-from", "role")["from"] == "role"
+    wrong = yard.deploy("--dry-run", "--scopes-from", "roles")
+    assert wrong.returncode == 2 and "use token or role" in said(wrong)
+
+
+def test_the_shop_wants_no_secret_and_can_have_three(yard: Yard) -> None:
     from demo.deploy import blueprint
     from demo.deploy.tools import default_worker
 
-    optional = tuple((name, False) for name in blueprint.INTROSPECTION)
+    optional = tuple((name, False) for name in blueprint.OPTIONAL)
     assert blueprint.read(default_worker()).secrets == optional
     (yard.worker / ".dev.vars.example").unlink()
     assert blueprint.read(yard.worker).secrets == (("NEEDED", True), *optional)

@@ -59,11 +59,27 @@ def test_all_is_well_once_it_is_prepared(
     after = found(settings, environ)
     assert {name: finding.mark for name, finding in after.items()} == {
         "AuthKit": "ok",
+        "scopes": "ok",
         "audience": "ok",
         "WorkOS API": "ok",
         "token": "skip",
     }
     assert world.shop in after["audience"].detail
+
+
+def test_a_shop_that_asks_for_what_authkit_cannot_grant_is_told_to_go_by_roles(
+    settings: Settings, environ: dict[str, str]
+) -> None:
+    assert settings.server is not None
+    seen = survey(
+        Agent(settings.server, store=TokenStore.open(settings.state, server=settings.server)), revisions=False
+    )
+    assert seen.challenge is not None and seen.challenge.authority is not None
+    authkit = replace(seen.challenge.authority, scopes_supported=("email", "offline_access", "openid", "profile"))
+    told = examine_workos(settings, environ, replace(seen, challenge=replace(seen.challenge, authority=authkit)))
+    (scopes,) = [finding for finding in told if finding.name == "scopes"]
+    assert scopes.mark == "bad" and "asks for shop:read" in scopes.detail
+    assert scopes.fix.endswith("--scopes-from role")
 
 
 def test_a_server_that_authkit_does_not_know_is_named_with_the_mend(

@@ -23,5 +23,8 @@ export const TOOL_SCOPES: ReadonlyMap<string, string> = new Map(
   TOOLS.map((tool) => [tool.name, tool._meta["demo/scope"]]),
 );
 
+/** What AuthKit grants an agent, whatever it asks for: scopes that speak of the login alone. */
+export const LOGIN_SCOPES = ["openid", "profile", "email", "offline_access"];
+
 /** Every scope that means something at the protected door, for its metadata. */
 export const SCOPES = [...new Set([...TOOL_SCOPES.values(), AUDIT_SCOPE])];

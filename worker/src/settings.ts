@@ -23,6 +23,9 @@ export interface Env {
   RATE_SECONDS?: string;
   PURCHASES_PER_CONSENT?: string;
   STOCK_AT_FIRST?: string;
+  SCOPES_FROM?: string;
+  WORKOS_API?: string;
+  WORKOS_API_KEY?: string;
   INTROSPECTION_CLIENT_ID?: string;
   INTROSPECTION_CLIENT_SECRET?: string;
 }
@@ -40,6 +43,10 @@ export interface Settings {
   /** This resource server's credentials at the authority (RFC 7662), or null: then tokens are believed until they
    * expire, but for what was revoked here. */
   introspection: { id: string; secret: string } | null;
+  /** WorkOS's API and a key to it, to ask who a user is and what their role permits; or null. */
+  directory: { url: string; key: string } | null;
+  /** What decides which tools may be called: the token's scopes, or the permissions of the human's role. */
+  scopesFrom: "token" | "role";
   /** Email addresses or user ids in lower case. */
   allowlist: string[];
   tokenTypes: string[];
@@ -71,6 +78,14 @@ export function readSettings(env: Env, origin: string): Settings {
   if ((id === "") !== (secret === "")) {
     throw new SettingsWrong("Set both INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET, or neither.");
   }
+  const key = (env.WORKOS_API_KEY ?? "").trim();
+  const scopesFrom = (env.SCOPES_FROM ?? "").trim() || "token";
+  if (scopesFrom !== "token" && scopesFrom !== "role") throw new SettingsWrong("SCOPES_FROM must be token or role.");
+  if (scopesFrom === "role" && key === "") {
+    throw new SettingsWrong(
+      "SCOPES_FROM is role, so WORKOS_API_KEY must be set: npx wrangler secret put WORKOS_API_KEY.",
+    );
+  }
   const limit = (env.DEFAULT_SPENDING_LIMIT ?? "").trim();
   return {
     base,
@@ -78,6 +93,8 @@ export function readSettings(env: Env, origin: string): Settings {
     adminResource: `${base}/admin`,
     authority: issuer(env.AUTHORITY ?? ""),
     introspection: id === "" ? null : { id, secret },
+    directory: key === "" ? null : { url: directory(env.WORKOS_API ?? ""), key },
+    scopesFrom,
     allowlist: listed(env.ALLOWLIST ?? "").map((entry) => entry.toLowerCase()),
     tokenTypes: listed(env.TOKEN_TYPES || "at+jwt,application/at+jwt").map((entry) => entry.toLowerCase()),
     scopeClaims: listed(env.SCOPE_CLAIMS || "scope"),
@@ -117,6 +134,14 @@ function httpOrigin(name: string, given: string | undefined): string | null {
     throw new SettingsWrong(`${name} must be an origin, such as https://shop.example.com.`);
   }
   return url.origin;
+}
+
+function directory(given: string): string {
+  const origin = httpOrigin("WORKOS_API", given) ?? "https://api.workos.com";
+  if (origin.startsWith("http:") && !LOOPBACK.includes(new URL(origin).hostname)) {
+    throw new SettingsWrong("WORKOS_API must be an https URL: the key goes there.");
+  }
+  return origin;
 }
 
 function issuer(given: string): string {

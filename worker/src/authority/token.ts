@@ -103,6 +103,7 @@ export function facts(
     client: text(claims["client_id"]),
     session: text(claims["sid"]),
     consent: text(claims["consent_id"]),
+    organization: text(claims["org_id"]),
     tokenId: text(claims["jti"]),
     scopes: [...new Set(settings.scopeClaims.flatMap((name) => strings(claims[name])))],
     spendingLimit: spendingLimit(claims["authorization_details"], settings),

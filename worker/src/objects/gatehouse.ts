@@ -1,6 +1,7 @@
 /** The gatehouse: gathers the facts of a request, has the policy decide, and puts the decision on record. */
 
-import { skewOf } from "../authority/asking";
+import { AuthorityUnknown, skewOf } from "../authority/asking";
+import { personOf } from "../authority/directory";
 import { askStanding } from "../authority/introspection";
 import { now, short, type Decision, type LimitUse } from "../evidence";
 import { findReplay, spent } from "../ledger/orders";
@@ -41,7 +42,27 @@ export class Gatehouse {
     if (visit.authorityUnknown !== null) return visit.authorityUnknown;
     const one = this.caseOf(visit.facts, { method: null, tool: null, scope }, resource, visit.skew);
     if (checkToken(one) !== null || visit.token === null) return null;
-    return askStanding(visit.token, visit.facts, this.settings);
+    return this.withRole(await askStanding(visit.token, visit.facts, this.settings), visit.facts);
+  }
+
+  /** The same with what WorkOS says of the human, where this shop asks it. */
+  private async withRole(standing: Standing, { user, organization }: TokenFacts): Promise<Standing> {
+    const { directory, scopesFrom } = this.settings;
+    if (directory === null || !standing.active || user === null) return standing;
+    try {
+      const person = await personOf(user, organization, this.settings);
+      if (person === null) return { ...standing, active: false, revoked: "user" };
+      return {
+        ...standing,
+        username: standing.username ?? person.email,
+        name: standing.name ?? person.name,
+        roles: [...new Set([...standing.roles, ...person.roles])],
+        permissions: scopesFrom === "role" ? person.permissions : null,
+      };
+    } catch (error) {
+      if (error instanceof AuthorityUnknown) return unknown(error.message, error.mend !== null);
+      throw error;
+    }
   }
 
   /** All five gates of the protected door, in one transaction with the record of what they said. `unreadable` where
@@ -73,7 +94,9 @@ export class Gatehouse {
     one.standing = this.withOurs(asked, facts, own);
     const ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
     const console = facts.agent === null && this.settings.consoleClients.includes(facts.client ?? "");
-    if (ruling.verdict === "deny" || !own || console) return { one, ruling };
+    // Where roles decide, an agent's token permits what its human may do: then only the client tells them apart.
+    const human = own || this.settings.scopesFrom === "role";
+    if (ruling.verdict === "deny" || !human || console) return { one, ruling };
     // An agent that could lift its own revocation was never revoked.
     const reason = `${short(facts.client ?? "This client")} is not a human's own console.`;
     return {
@@ -116,9 +139,11 @@ export class Gatehouse {
   }
 
   /** What a refusal tells beside the decision; `resource` is the one whose metadata it names. */
-  told(resource: string, scope: string): { metadataUrl: string; scope: string; now: number } {
+  told(resource: string, scope: string) {
     const path = new URL(resource).pathname;
-    return { metadataUrl: `${this.settings.base}/.well-known/oauth-protected-resource${path}`, scope, now: now() };
+    const metadataUrl = `${this.settings.base}/.well-known/oauth-protected-resource${path}`;
+    // Where roles decide the authority knows no scope of ours, and an agent that asks for one is turned away there.
+    return { metadataUrl, scope, asks: this.settings.scopesFrom === "token" ? scope : null, now: now() };
   }
 
   /** A request with nothing known of its standing yet. */

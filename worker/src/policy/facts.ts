@@ -20,6 +20,8 @@ export interface TokenFacts {
   client: string | null;
   session: string | null;
   consent: string | null;
+  /** The organization in which the human granted this, where the authority says so (`org_id`). */
+  organization: string | null;
   tokenId: string | null;
   scopes: string[];
   /** The consent's (RFC 9396), or null where the human consented to none. */
@@ -42,6 +44,7 @@ export const NO_FACTS: TokenFacts = {
   client: null,
   session: null,
   consent: null,
+  organization: null,
   tokenId: null,
   scopes: [],
   spendingLimit: null,
@@ -58,6 +61,8 @@ export interface Standing {
   username: string | null;
   name: string | null;
   roles: string[];
+  /** What the human's role permits, where that decides and not the token's scopes; else null. */
+  permissions: string[] | null;
   banned: boolean;
   detail: string;
   /** Where it is not known: whether asking again will not help, since the shop's settings are wrong. */
@@ -72,6 +77,7 @@ export const NO_STANDING: Standing = {
   username: null,
   name: null,
   roles: [],
+  permissions: null,
   banned: false,
   detail: "",
   lasting: false,

@@ -140,8 +140,17 @@ export function checkAllowlist({ token, standing, rules }: Case): Ruling | null 
 }
 
 /** Gate 4: was this granted? RFC 6750 section 3.1, `insufficient_scope`. */
-export function checkScope({ token, tool, scope }: Case): Ruling | null {
-  if (scope === null || token.scopes.includes(scope)) return null;
+export function checkScope({ token, standing, tool, scope }: Case): Ruling | null {
+  const permitted = standing?.permissions ?? null;
+  if (scope === null || (permitted ?? token.scopes).includes(scope)) return null;
+  if (permitted !== null) {
+    const roles = (standing?.roles ?? []).map((role) => short(role)).join(", ");
+    const reason = roles
+      ? `The role ${roles} does not permit ${scope}, which ${tool ?? "this"} needs.`
+      : `This user has no role here that permits anything; ${tool ?? "this"} needs ${scope}.`;
+    // No consent gives what the human does not have: stepping up would ask in vain.
+    return deny("scope", "insufficient", reason, `Have an admin permit ${scope}, then call again.`);
+  }
   const held = token.scopes.filter((one) => one.includes(":")).sort();
   const holds = held.length === 0 ? "no scope of this shop" : held.length <= 2 ? held.join(", ") : "other scopes";
   const reason = `This agent holds ${holds}; ${tool ?? "this"} needs ${scope}.`;

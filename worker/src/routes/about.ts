@@ -1,7 +1,7 @@
 /** What the shop says of itself: protected resource metadata (RFC 9728), health, and a page for whoever looks in. */
 
 import { fitOf } from "../authority/fitting";
-import { ADMIN_SCOPE, SCOPES } from "../catalog";
+import { ADMIN_SCOPE, LOGIN_SCOPES, SCOPES } from "../catalog";
 import { SHOP } from "../objects/stock";
 import type { Env, Settings } from "../settings";
 import { json, type Answer } from "../wire/answer";
@@ -16,7 +16,7 @@ export function doorMetadata(settings: Settings): Answer {
   return json(200, {
     resource: settings.resource,
     authorization_servers: settings.authority === "" ? [] : [settings.authority],
-    scopes_supported: SCOPES,
+    scopes_supported: settings.scopesFrom === "token" ? SCOPES : LOGIN_SCOPES,
     bearer_methods_supported: ["header"],
     authorization_details_types_supported: ["shop_spending"],
     resource_name: "Conference T-shirt shop",
@@ -28,7 +28,7 @@ export function adminMetadata(settings: Settings): Answer {
   return json(200, {
     resource: settings.adminResource,
     authorization_servers: settings.authority === "" ? [] : [settings.authority],
-    scopes_supported: [ADMIN_SCOPE],
+    scopes_supported: settings.scopesFrom === "token" ? [ADMIN_SCOPE] : LOGIN_SCOPES,
     bearer_methods_supported: ["header"],
     resource_name: "Conference T-shirt shop: take authority back",
   });

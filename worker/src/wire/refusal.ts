@@ -18,26 +18,41 @@ export function statusOf({ gate, rule }: Decision): number {
 }
 
 /** The `WWW-Authenticate` value of a refusal; null where another token would not help. */
-export function challengeOf({ gate, rule, reason }: Decision, metadataUrl: string, scope: string): string | null {
-  const found = { resource_metadata: metadataUrl, scope };
+export function challengeOf({ gate, rule, reason }: Decision, metadataUrl: string, asks: string | null): string | null {
+  const scope = asks === null ? {} : { scope: asks };
+  const found = { resource_metadata: metadataUrl, ...scope };
   // RFC 6750 section 3.1: no error code for a request that brought no token.
   if (rule === "token.missing") return challenge(found);
   if ((gate === "token" || gate === "standing") && !NO_CHALLENGE.has(rule)) {
     return challenge({ error: "invalid_token", error_description: reason, ...found });
   }
   if (gate !== "scope") return null;
-  return challenge({ error: "insufficient_scope", error_description: reason, scope, resource_metadata: metadataUrl });
+  return challenge({
+    error: "insufficient_scope",
+    error_description: reason,
+    ...scope,
+    resource_metadata: metadataUrl,
+  });
 }
 
-/** The answer to a refused request; `scope` is what the request needs, told in the challenge and in the data. */
+/** The answer to a refused request. */
 export function refuse(
   decision: Decision,
-  context: { id: string | number | null; limits: LimitUse[]; metadataUrl: string; scope: string; now: number },
+  context: {
+    id: string | number | null;
+    limits: LimitUse[];
+    metadataUrl: string;
+    /** What the request needs. */
+    scope: string;
+    /** What the challenge has an agent ask its authority for; null: what the metadata names. */
+    asks: string | null;
+    now: number;
+  },
 ): Answer {
-  const { id, limits, metadataUrl, scope, now } = context;
+  const { id, limits, metadataUrl, scope, asks, now } = context;
   const status = statusOf(decision);
   const headers = [[AUDIT_HEADER, decision.audit_id]];
-  const challenged = challengeOf(decision, metadataUrl, scope);
+  const challenged = challengeOf(decision, metadataUrl, asks);
   if (challenged !== null) headers.push(["www-authenticate", challenged]);
   if (status === 429) {
     const resetsAt = limits.find((limit) => limit.name === "rate")?.resets_at ?? now;

@@ -1,0 +1,108 @@
+/** Who a human is and what their role permits, by WorkOS's word: the access tokens that AuthKit issues to an agent
+ * say neither, their scopes are OpenID Connect's own (workos.com/docs/authkit/connect/token-claims). */
+
+import type { Settings } from "../settings";
+import { askBounded, AuthorityUnknown, isObject, jsonObject, text } from "./asking";
+
+/** Seconds that a role is believed: what an admin changes holds here after that. What a human takes back is no role
+ * and is not kept. */
+export const ROLE_SECONDS = 30;
+const MOST_KEPT = 1000;
+
+/** A member of one or more organizations. */
+export interface Person {
+  email: string | null;
+  name: string | null;
+  roles: string[];
+  /** Of all their roles together. */
+  permissions: string[];
+}
+
+const kept = new Map<string, { person: Person | null; at: number }>();
+
+/**
+ * The person with this id, null where WorkOS knows none.
+ *
+ * @param organization the one that the token names (`org_id`); null for all that the person is an active member of.
+ * @throws AuthorityUnknown WorkOS cannot be asked, or does not know this shop.
+ */
+export async function personOf(user: string, organization: string | null, settings: Settings): Promise<Person | null> {
+  const about = JSON.stringify([settings.directory, user, organization]);
+  const known = kept.get(about);
+  if (known !== undefined && Date.now() - known.at < ROLE_SECONDS * 1000) return known.person;
+  const person = await readPerson(user, organization, settings);
+  kept.delete(about);
+  kept.set(about, { person, at: Date.now() });
+  for (const oldest of kept.keys()) {
+    if (kept.size <= MOST_KEPT) break;
+    kept.delete(oldest);
+  }
+  return person;
+}
+
+async function readPerson(user: string, organization: string | null, settings: Settings): Promise<Person | null> {
+  const id = encodeURIComponent(user);
+  const of = new URLSearchParams({ user_id: user, statuses: "active", limit: "100" });
+  if (organization !== null) of.set("organization_id", organization);
+  const [told, memberships] = await Promise.all([
+    ask(`user_management/users/${id}`, settings),
+    ask(`user_management/organization_memberships?${of}`, settings),
+  ]);
+  if (told === null) return null;
+  const held = memberships === null ? [] : rolesOf(memberships, user);
+  const permissions = await Promise.all(held.map((role) => permissionsOf(role, settings)));
+  const names = [text(told["first_name"]), text(told["last_name"])].filter((part) => part !== null);
+  return {
+    email: text(told["email"]),
+    name: names.join(" ") || null,
+    roles: [...new Set(held.map(({ slug }) => slug))],
+    permissions: [...new Set(permissions.flat())],
+  };
+}
+
+interface Held {
+  slug: string;
+  organization: string;
+}
+
+function rolesOf(memberships: Record<string, unknown>, user: string): Held[] {
+  const found: Held[] = [];
+  for (const one of Array.isArray(memberships["data"]) ? memberships["data"] : []) {
+    if (!isObject(one) || one["user_id"] !== user || one["status"] !== "active") continue;
+    const organization = text(one["organization_id"]);
+    for (const role of Array.isArray(one["roles"]) ? one["roles"] : [one["role"]]) {
+      const slug = isObject(role) ? text(role["slug"]) : null;
+      if (slug !== null && organization !== null) found.push({ slug, organization });
+    }
+  }
+  return found;
+}
+
+/** A role's permissions: the environment's role of this name, else the organization's own. */
+async function permissionsOf({ slug, organization }: Held, settings: Settings): Promise<string[]> {
+  const [role, whose] = [encodeURIComponent(slug), encodeURIComponent(organization)];
+  const told =
+    (await ask(`authorization/roles/${role}`, settings)) ??
+    (await ask(`authorization/organizations/${whose}/roles/${role}`, settings));
+  const listed: unknown[] = Array.isArray(told?.["permissions"]) ? told["permissions"] : [];
+  return listed.filter((one) => typeof one === "string");
+}
+
+/** One question to WorkOS's API; null where what is asked for is not there. */
+async function ask(path: string, settings: Settings): Promise<Record<string, unknown> | null> {
+  const { directory, authorityTimeout } = settings;
+  if (directory === null) throw new AuthorityUnknown("this shop has no key for WorkOS");
+  const headers = { authorization: `Bearer ${directory.key}`, accept: "application/json" };
+  const response = await askBounded(directory.url, `${directory.url}/${path}`, { headers }, authorityTimeout).catch(
+    (error: unknown) => {
+      throw error instanceof AuthorityUnknown ? new AuthorityUnknown(`WorkOS: ${error.message}`, error.mend) : error;
+    },
+  );
+  if (response.status === 404) return null;
+  if (response.status === 401 || response.status === 403) {
+    throw new AuthorityUnknown("WorkOS does not know this shop", "set its key: npx wrangler secret put WORKOS_API_KEY");
+  }
+  const answer = response.status === 200 ? await jsonObject(response) : null;
+  if (answer === null) throw new AuthorityUnknown(`WorkOS answers HTTP ${response.status}`);
+  return answer;
+}
