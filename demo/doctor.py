@@ -15,11 +15,12 @@ from demo.evidence import Capability
 from demo.settings import Settings
 
 if TYPE_CHECKING:
+    from demo.client.agent import Agent
     from demo.client.capabilities import Survey
 
 Mark = Literal["ok", "warn", "bad", "skip"]
 SKEW_SECONDS = 5.0
-"""More than this between our clock and the server's, and tokens look expired, or not yet valid."""
+"""More than this between two clocks, and tokens look expired, or not yet valid."""
 LOOK_SECONDS = 10.0
 """For each thing that is looked at in the server."""
 
@@ -60,8 +61,10 @@ def examine(settings: Settings) -> Examination:
     if base is None:
         findings += [Finding("skip", name, "the server was not reached") for name in ("clock", "authority")]
     else:
-        seen, skew = _look(base, settings.state)
-        findings += [*_wire(seen), _clock(skew)]
+        seen, agent = _look(base, settings.state)
+        authority = seen.authority.issuer if seen.authority is not None else None
+        clocks = (agent.skew, agent.recorder.skew(authority) if authority is not None else None)
+        findings += [*_wire(seen), _clock(*clocks)]
     from demo.preflight import further  # it needs this module's Finding
 
     return Examination((*findings, *further(settings, seen)), _supported(seen, settings))
@@ -122,14 +125,14 @@ def _server(settings: Settings) -> tuple[str | None, Finding]:
     return server.base_url, Finding("ok", "server", note or f"{server.base_url}, pid {server.pid}")
 
 
-def _look(base: str, state: Path) -> tuple[Survey, float | None]:
-    """One look at the server for all that is said of it, and how far its clock is from ours (seconds)."""
+def _look(base: str, state: Path) -> tuple[Survey, Agent]:
+    """One look at the server for all that is said of it, and who looked, who has heard the clocks."""
     from demo.client.agent import Agent
     from demo.client.capabilities import survey
     from demo.client.store import TokenStore
 
     agent = Agent(base, store=TokenStore.open(state, server=base), timeout=LOOK_SECONDS)
-    return survey(agent), agent.skew
+    return survey(agent), agent
 
 
 def _wire(seen: Survey) -> list[Finding]:
@@ -144,7 +147,8 @@ def _wire(seen: Survey) -> list[Finding]:
         return [door, Finding("skip", "authority", "no challenge to follow")]
     if seen.resource is not None and seen.resource.problem is not None:
         return [door, Finding("bad", "authority", seen.resource.problem, "do not log in there")]
-    return [door, Finding(*checking.authority(seen))]
+    fits = checking.fits(seen)
+    return [door, Finding(*checking.authority(seen)), *([] if fits is None else [Finding(*fits)])]
 
 
 def _supported(seen: Survey | None, settings: Settings) -> tuple[Capability, ...]:
@@ -156,9 +160,29 @@ def _supported(seen: Survey | None, settings: Settings) -> tuple[Capability, ...
     return table(seen, {verb: settings.tools.name(verb) for verb in VERBS})
 
 
-def _clock(skew: float | None) -> Finding:
-    if skew is None:
+def _clock(server: float | None, authority: float | None) -> Finding:
+    """Whose clock is wrong, as far as that can be told.
+
+    Args:
+        server, authority: their clocks minus ours in seconds, None where they told none.
+    """
+    told = {"the server": server, "the authority": authority}
+    heard = {who: skew for who, skew in told.items() if skew is not None}
+    if not heard:
         return Finding("skip", "clock", "no answer with a Date to compare with")
-    if abs(skew) > SKEW_SECONDS:
-        return Finding("bad", "clock", f"{abs(skew):.0f} s from the server's", "set this machine's clock (NTP)")
-    return Finding("ok", "clock", "agrees with the server's")
+    off = {who: skew for who, skew in heard.items() if abs(skew) > SKEW_SECONDS}
+    if not off:
+        return Finding("ok", "clock", f"agrees with {' and '.join(heard)}")
+    detail = ", ".join(f"{who}'s is {_said(skew)}" for who, skew in off.items())
+    # Two that agree with each other are right, for all that can be known here.
+    if len(heard) == 2 and len(off) == 1:
+        wrong = next(iter(off))
+        why = ": what it issues looks expired to others, or lives too long" if wrong == "the authority" else ""
+        return Finding("bad", "clock", f"{detail}{why}", f"set {wrong}'s clock (NTP)")
+    if len(off) == 2 and abs(heard["the server"] - heard["the authority"]) > SKEW_SECONDS:
+        return Finding("bad", "clock", f"{detail}: no two agree", "set all three clocks (NTP), this machine's first")
+    return Finding("bad", "clock", detail, "set this machine's clock (NTP)")
+
+
+def _said(skew: float) -> str:
+    return f"{abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}"

@@ -112,7 +112,7 @@ class Agent:
     @property
     def skew(self) -> float | None:
         """The server's clock minus ours in seconds, None before it has answered."""
-        return self.recorder.skew
+        return self.recorder.skew(self.server)
 
     def endpoint(self, door: Door = "protected") -> str:
         """The MCP URL of a door; a server given with a path of its own is its protected door."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
+Origin = tuple[str, str, int]
+"""Scheme, host, port."""
+
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -19,7 +22,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def origin(url: str) -> tuple[str, str, int] | None:
+def origin(url: str) -> Origin | None:
     """Scheme, host and port of an http or https URL (RFC 6454 section 4), None for anything else."""
     try:
         parts: SplitResult = urlsplit(url)

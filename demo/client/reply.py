@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from demo.client.fetch import is_html, joined, parse_object
+from demo.client.masking import mask_text
 from demo.client.origins import origin
 from demo.client.refusal import captive_portal, no_answer, not_mcp, unreachable, unreadable
 from demo.client.safe_text import safe_text
@@ -148,6 +149,9 @@ def _stranger(raw: Raw, text: str, kind: str) -> ServerUnreachable:
         return captive_portal(raw.url)
     if raw.status == 200:
         return not_mcp(raw.url, f"what came is no JSON-RPC response (content type {kind or 'not given'})")
+    told = (parse_object(text) or {}).get("error_description")  # RFC 6749 section 5.2: many say errors so
+    if isinstance(told, str) and told:
+        return not_mcp(raw.url, f"HTTP {raw.status}: {mask_text(told)}")
     return not_mcp(raw.url, f"HTTP {raw.status} and no JSON-RPC in it")
 
 

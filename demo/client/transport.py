@@ -128,7 +128,8 @@ class _Entry:
         self._status = response.status_code
         self._headers = tuple(response.headers.multi_items())
         if "date" in response.headers:
-            self._recorder.heard(response.headers["date"])
+            date, age = response.headers["date"], response.headers.get("age", "")
+            self._recorder.heard(str(self._request.url), date, age)
 
     def end(self, error: str | None = None, *, late: bool = False) -> None:
         """Record it, once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from demo.client.masking import mask_body, mask_header, mask_text, mask_url
+from demo.client.origins import Origin, origin
 from demo.client.safe_text import map_strings, safe_text
 from demo.evidence import Exchange
 
@@ -58,12 +60,12 @@ class Raw:
 class Recorder:
     """Every exchange of one agent, in the order in which they ended, secrets masked.
 
-    `skew` is the server's clock minus ours in seconds, from the last `Date` header (RFC 9110 section 6.6.1,
-    whole seconds), None before the first.
+    `skews` is each origin's clock minus ours in seconds, from its last `Date` header (RFC 9110 section 6.6.1, whole
+    seconds).
     """
 
     exchanges: list[Exchange] = field(default_factory=list)
-    skew: float | None = None
+    skews: dict[Origin, float] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set, repr=False)
     _collecting: list[list[Raw]] = field(default_factory=list, repr=False)
     _under_way: list[Callable[[], Raw]] = field(default_factory=list, repr=False)
@@ -119,14 +121,22 @@ class Recorder:
         self.exchanges.append(self.show(raw))
         del self.exchanges[:-KEPT]
 
-    def heard(self, date: str) -> None:
-        """Compare a `Date` header that has just arrived with our own clock."""
+    def heard(self, url: str, date: str, age: str = "") -> None:
+        """Compare a `Date` header that has just arrived from `url` with our own clock; `age` is the `Age` beside it."""
+        whose = origin(url)
         try:
-            told = parsedate_to_datetime(date).timestamp()
+            # RFC 9111 section 5.1: an answer out of a cache has an old date, and tells its age.
+            told = parsedate_to_datetime(date).timestamp() + float(age or 0)
         except (ValueError, TypeError, OverflowError):
             return
-        # `Date` is cut to whole seconds: half a second is the expected loss.
-        self.skew = told + 0.5 - time.time()
+        if whose is not None and math.isfinite(told):
+            # `Date` is cut to whole seconds: half a second is the expected loss.
+            self.skews[whose] = told + 0.5 - time.time()
+
+    def skew(self, url: str) -> float | None:
+        """The clock of the server at `url` minus ours in seconds, None before it has answered."""
+        whose = origin(url)
+        return None if whose is None else self.skews.get(whose)
 
     def show(self, raw: Raw) -> Exchange:
         """The exchange as evidence: masked, bounded, safe to print."""

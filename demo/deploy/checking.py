@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Final, Literal
 
+from demo.client.safe_text import safe_text
 from demo.deploy.tools import Waiting, _quietly
 from demo.errors import DemoError, ServerUnreachable
 
@@ -18,6 +20,13 @@ ONLINE_SECONDS: Final = 60.0
 
 Row = tuple[Literal["ok", "warn", "bad"], str, str, str]
 """(mark, name, detail, fix), as the checklist panel takes them."""
+
+
+_MENDS: Final = {
+    "500": "mend what it says in the Worker's variables and secrets, then deploy again",
+    "421": "name it as it names itself; if it is your Worker, set BASE_URL to this address, or leave it empty",
+}
+"""What helps against what the Worker says instead of MCP, by its HTTP status: its settings, or its name, are wrong."""
 
 
 def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float = ONLINE_SECONDS) -> Survey:
@@ -37,7 +46,7 @@ def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float =
         if seen.knock is not None and seen.knock.status in (200, 401):
             return seen
         if left <= 0:
-            if seen.knock is not None:
+            if seen.knock is not None or _refused(seen):
                 return seen
             raise ServerUnreachable(
                 f"{url} does not answer yet", why=seen.failure("endpoint"), do=f"in a while: demo doctor --server {url}"
@@ -49,19 +58,27 @@ def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float =
 def rows(seen: Survey) -> list[Row]:
     """What was seen of a deployed shop, one line each, with what mends it."""
     authorized = authority(seen, "deploy again with --authority https://NAME.authkit.app")
-    return [door(seen, "protected door"), _resource(seen), authorized, _open(seen)]
+    fit = fits(seen)
+    return [door(seen, "protected door"), _resource(seen), authorized, *([] if fit is None else [fit]), _open(seen)]
 
 
 def door(seen: Survey, name: str) -> Row:
     """Whether who comes without a token is refused as MCP wants it, and how fast; `name` is the row's."""
     if seen.knock is None:
-        named = "check --server: it takes the server's MCP URL, often ending in /mcp"
-        return ("bad", name, seen.failure("endpoint"), named if seen.absent("endpoint") else "check the network")
+        why = seen.failure("endpoint")
+        fix = "check --server: it takes the server's MCP URL, often ending in /mcp"
+        return ("bad", name, why, _refused(seen) or (fix if seen.absent("endpoint") else "check the network"))
     if seen.asks_for_token:
         exchanges = seen.knock.exchanges
         took = f", in {1000 * exchanges[-1].seconds:.0f} ms" if exchanges else ""
         return ("ok", name, f"401 without a token{took}", "")
     return ("bad", name, f"HTTP {seen.knock.status} without a token", "a protected MCP server answers 401: see its log")
+
+
+def _refused(seen: Survey) -> str:
+    """What helps where the Worker itself has answered that it cannot serve so; empty where it has not."""
+    told = re.search(r"HTTP (500|421): ", seen.failure("endpoint"))
+    return _MENDS[told[1]] if told and seen.absent("endpoint") else ""
 
 
 def authority(seen: Survey, fix: str | None = None) -> Row:
@@ -84,6 +101,23 @@ def authority(seen: Survey, fix: str | None = None) -> Row:
     else:
         return ("bad", "authority", f"{found.issuer} offers no login", fix or "see what it offers (RFC 8414)")
     return ("ok", "authority", f"{found.issuer}, {flow}", "")
+
+
+def fits(seen: Survey) -> Row | None:
+    """Whether the shop can ask its authority, as its `/health` says (worker/README.md); None where it says nothing."""
+    told = (seen.health or {}).get("authority")
+    if not isinstance(told, dict):
+        return None
+    issuer, problem, mend = (_line(told.get(name)) for name in ("issuer", "problem", "mend"))
+    if problem:
+        return ("bad", "trust", f"the shop cannot ask {issuer or 'any authority'}: {problem}", mend or "see its log")
+    if told.get("introspection") is not True:
+        return ("ok", "trust", "the shop has its keys, and believes a token until it expires", "")
+    return ("ok", "trust", "the shop has its keys, and asks about each token (RFC 7662)", "")
+
+
+def _line(told: object) -> str:
+    return safe_text(told, one_line=True) if isinstance(told, str) else ""
 
 
 def _resource(seen: Survey) -> Row:

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,8 +86,12 @@ def running(
             deadline = time.monotonic() + START_SECONDS
             while True:
                 left, ended = deadline - time.monotonic(), started.poll() is not None
-                if not ended and _answers(base_url, variables.get(blueprint.AUTHORITY, "")):
+                answers, refusal = (False, "") if ended else _heard(base_url, variables.get(blueprint.AUTHORITY, ""))
+                if answers:
                     break
+                if refusal:
+                    do = "mend the variable that it names; what it takes for a foreign name is BASE_URL's"
+                    raise EnvironmentNotReady("the Worker refuses its settings", why=refusal, do=do)
                 if left <= 0 or ended:
                     why = _last_words(log) or ("it ended" if left > 0 else f"no answer within {START_SECONDS:.0f} s")
                     raise EnvironmentNotReady("the Worker does not start", why=why, do=f"read {log}")
@@ -118,16 +123,22 @@ def _write_private(file: Path, text: str) -> None:
         opened.write(text)
 
 
-def _answers(base_url: str, authority: str) -> bool:
-    """Whether the Worker itself answers: its protected resource metadata (RFC 9728) is there, and names its authority.
-    Another's, which took the port a moment before, does not."""
+def _heard(base_url: str, authority: str) -> tuple[bool, str]:
+    """Whether the Worker itself answers: its protected resource metadata (RFC 9728) is there and names its authority,
+    which that of another who took the port a moment before does not. And if it answers with an error, in which words:
+    then its settings are wrong, and waiting is in vain."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{base_url}/.well-known/oauth-protected-resource/mcp", timeout=2) as answer:
             told = json.loads(answer.read(10_000)).get("authorization_servers")
-            return bool(told == ([authority] if authority else []))
+            return told == ([authority] if authority else []), ""
+    except urllib.error.HTTPError as error:
+        with error, contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            told = json.loads(error.read(10_000))
+            return False, str(told.get("error_description", "")) if isinstance(told, dict) else ""
     except (OSError, ValueError, AttributeError, http.client.HTTPException):
-        return False
+        pass
+    return False, ""
 
 
 def _last_words(log: Path) -> str:

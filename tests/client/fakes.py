@@ -64,6 +64,8 @@ class Fake:
         self.base = base
         self.on: dict[str, Reply | Script | list[Reply]] = {}
         self.requests: list[Request] = []
+        self.ahead = 0.0
+        """Seconds by which its clock, told in `Date`, is ahead of ours."""
         self._lock = threading.Lock()
 
     def answer(self, request: Request) -> Reply:
@@ -104,6 +106,9 @@ def faking() -> Iterator[Fake]:
                 self.wfile.write(content)
 
         do_GET = do_POST = do_DELETE = _serve
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(time.time() + fake.ahead)
 
         def log_message(self, format: str, *args: Any) -> None:
             return None

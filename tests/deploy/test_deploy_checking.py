@@ -91,3 +91,23 @@ def test_what_is_no_mcp_server_is_waited_for_and_then_told(tmp_path: Path) -> No
     with faking() as fake, pytest.raises(ServerUnreachable, match="does not answer yet") as told:
         checking.look(fake.base, tmp_path, seconds=0.5)
     assert told.value.why and "demo doctor" in told.value.do
+
+
+def test_a_worker_that_refuses_its_settings_is_told_in_its_words_with_the_mend(tmp_path: Path) -> None:
+    from tests.client.fakes import Reply, faking
+
+    with faking() as fake:
+        fake.on["/mcp"] = Reply(500, json={"error": "server_error", "error_description": "RATE_CALLS must be a number"})
+        seen = checking.look(fake.base, tmp_path, seconds=0.5)
+    found = checking.problem(checking.rows(seen))
+    assert isinstance(found, ServerUnreachable)
+    assert "RATE_CALLS must be a number" in found.what and "variables and secrets" in found.do
+
+
+def test_a_shop_that_cannot_ask_its_authority_is_not_well() -> None:
+    told = {"issuer": "https://auth.example", "problem": "it does not know this shop", "mend": "put the secret"}
+    found = checking.problem(checking.rows(replace(WELL, health={"authority": told})))
+    assert isinstance(found, ServerUnreachable)
+    assert "it does not know this shop" in found.what and found.do == "put the secret"
+    well = checking.rows(replace(WELL, health={"authority": {**told, "problem": None, "introspection": True}}))
+    assert [row[0] for row in well] == ["ok"] * 5
