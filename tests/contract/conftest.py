@@ -17,6 +17,7 @@ from demo import resources
 from demo.deploy import tools, workerd
 from demo.errors import EnvironmentNotReady
 from tests.contract.issuer import Issuer, serving
+from tests.contract.process import LocalShop, ShopProcess, WorkerShop
 from tests.contract.shop import Shop, opened
 
 HERE = Path(__file__).parent
@@ -74,3 +75,39 @@ def shop(request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytes
         opened("worker", worker.base_url, issuer) as remote,
     ):
         yield remote
+
+
+@pytest.fixture(scope="session")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
+    """An authority that tests stop, turn the clock of, and have answer nonsense; they leave it well."""
+    with serving(tmp_path_factory.mktemp("troubled")) as running:
+        yield running
+
+
+@pytest.fixture(params=["local", pytest.param("worker", marks=pytest.mark.worker)])
+def process(
+    request: pytest.FixtureRequest, troubled: Issuer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ShopProcess]:
+    """A shop as a process of its own, not yet started, with its authority elsewhere."""
+    state = tmp_path_factory.mktemp(f"{request.param}-process")
+    made: ShopProcess
+    if request.param == "local":
+        made = LocalShop(troubled, state)
+    else:
+        made = WorkerShop(troubled, state, request.getfixturevalue("installed"))
+    with made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=["local", pytest.param("worker", marks=pytest.mark.worker)])
+def apart(request: pytest.FixtureRequest, troubled: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop whose authority is another process' and may be in trouble. It lives as long as all tests."""
+    state = tmp_path_factory.mktemp(f"{request.param}-apart")
+    made: ShopProcess
+    if request.param == "local":
+        made = LocalShop(troubled, state)
+    else:
+        made = WorkerShop(troubled, state, request.getfixturevalue("installed"))
+    with made, opened(request.param, made.base, troubled) as shop:
+        made.start()
+        yield shop

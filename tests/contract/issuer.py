@@ -1,4 +1,5 @@
-"""The authority of both shops: the local one on a real socket, which can be silenced; and a hand that signs for it.
+"""The authority of both shops: the local one on a real socket, which can be silenced, stopped, or have another clock;
+and a hand that signs for it.
 
 What a shop asks of it goes over HTTP (metadata, keys, introspection), what a human takes back goes through its account
 API. Only the consent is not clicked for each test: sessions are opened by the authority's own function, so that a test
@@ -11,8 +12,9 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +32,42 @@ ALICE, GRACE, MALLORY = "alice@example.com", "grace@example.com", "mallory@examp
 EVERY_SCOPE = ("openid", "shop:read", "orders:read", "shop:buy", "user:read", "demo:mode", "audit:read")
 
 
-class Switch:
-    """ASGI wrapper: while `silent`, nobody gets an answer from the authority's endpoints but 503."""
+async def silent(scope: Any, receive: Any, send: Any) -> None:
+    """Answers 503, and nothing else."""
+    await send({"type": "http.response.start", "status": 503, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
-        self.silent = False
+
+class Switch:
+    """ASGI wrapper of the authority.
+
+    `instead` answers in its place, by the beginning of the path. `ahead` is how many seconds its clock is ahead, which
+    each of its answers tells in `Date`.
+    """
+
+    def __init__(self) -> None:
+        self.app: Any = None
+        self.instead: dict[str, Any] = {}
+        self.ahead = 0.0
         self.asked: list[str] = []
+
+    def clock(self) -> float:
+        """The time there, in POSIX seconds."""
+        return time.time() + self.ahead
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         if path.startswith("/oauth2/"):
             self.asked.append(path)
-            if self.silent:
-                await send({"type": "http.response.start", "status": 503, "headers": []})
-                await send({"type": "http.response.body", "body": b""})
-                return
-        await self.app(scope, receive, send)
+
+        async def dated(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(self.clock(), usegmt=True).encode()
+                message = {**message, "headers": [*message["headers"], (b"date", date)]}
+            await send(message)
+
+        app = next((app for begin, app in self.instead.items() if path.startswith(begin)), self.app)
+        await app(scope, receive, dated)
 
 
 @dataclass(frozen=True)
@@ -72,6 +93,8 @@ class Issuer:
     room: Authority
     state: Path
     http: httpx2.Client
+    start: Callable[[], None]
+    stop: Callable[[], None]
     _agents: int = field(default=0)
 
     def grant(
@@ -164,13 +187,35 @@ class Issuer:
         assert answer.status_code == 200, answer.text
 
     @contextlib.contextmanager
-    def silence(self) -> Iterator[None]:
-        """For as long as the block nobody can ask the authority anything."""
-        self.switch.silent = True
+    def answering(self, app: Any, *paths: str) -> Iterator[None]:
+        """For as long as the block `app` answers in the authority's place: all that begins with one of these paths."""
+        self.switch.instead = dict.fromkeys(paths or ("/oauth2/", "/.well-known/"), app)
         try:
             yield
         finally:
-            self.switch.silent = False
+            self.switch.instead = {}
+
+    def silence(self) -> contextlib.AbstractContextManager[None]:
+        """For as long as the block nobody can ask the authority anything."""
+        return self.answering(silent, "/oauth2/")
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """For as long as the block nobody listens there; then it is back at the same address, with its state."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextlib.contextmanager
+    def clock_ahead(self, seconds: float) -> Iterator[None]:
+        """For as long as the block its clock is so many seconds ahead, or behind where they are negative."""
+        self.switch.ahead = seconds
+        try:
+            yield
+        finally:
+            self.switch.ahead = 0.0
 
 
 def spending(amount: Any, resource: str, **changes: Any) -> dict[str, Any]:
@@ -182,30 +227,62 @@ def spending(amount: Any, resource: str, **changes: Any) -> dict[str, Any]:
 @contextlib.contextmanager
 def serving(state: Path) -> Iterator[Issuer]:
     """The local server, shop and authority, in a thread of this process."""
-    import uvicorn
-
     from demo.server import create_app
 
     database = state / "server.sqlite3"
-    with socket.socket() as sock, httpx2.Client(timeout=15, trust_env=False) as http:
-        sock.bind(("127.0.0.1", 0))
-        sock.listen(256)
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        app = create_app(url, database, instance="contract", more_resources=lambda: resources.read(state))
-        switch = Switch(app)
-        server = uvicorn.Server(uvicorn.Config(switch, log_level="error", access_log=False))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 15
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert server.started, "the server did not start"
-        known = resources.credentials(state)
-        assert known is not None
-        room = Authority(AuthorityConfig(url, database, resources=(f"{url}/mcp",), resource_server=known))
-        try:
-            yield Issuer(url, switch, room, state, http)
-        finally:
-            room.store.close()
-            server.should_exit = True
-            thread.join(timeout=10)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    switch = Switch()
+    running = contextlib.ExitStack()
+
+    def start() -> None:
+        switch.app = create_app(
+            url, database, instance="contract", clock=switch.clock, more_resources=lambda: resources.read(state)
+        )
+        running.enter_context(listening(switch, port, date_header=False))
+
+    start()
+    known = resources.credentials(state)
+    assert known is not None
+    room = Authority(AuthorityConfig(url, database, (f"{url}/mcp",), resource_server=known, clock=switch.clock))
+    try:
+        with httpx2.Client(timeout=15, trust_env=False) as http:
+            yield Issuer(url, switch, room, state, http, start, running.close)
+    finally:
+        room.store.close()
+        running.close()
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def listening(app: Any, port: int, *, date_header: bool = True) -> Iterator[None]:
+    """An ASGI application on a port of loopback, in a thread of this process; gone when the block ends."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_level="error",
+        access_log=False,
+        date_header=date_header,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 15
+    while not server.started and thread.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.started, "the server did not start"
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)

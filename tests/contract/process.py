@@ -1,0 +1,161 @@
+"""A shop as a process that can be killed, stopped and started again on the same data, with the same or other settings.
+
+Settings have the Worker's names (`worker/README.md`), so that a case can turn both shops in the same words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import httpx2
+
+from demo import resources
+from demo.deploy import tools, workerd
+from tests.conftest import ROOT
+from tests.contract.issuer import Issuer, free_port
+
+
+class ShopProcess(ABC):
+    """One shop, its port and its data. As a context manager it ends what runs."""
+
+    name: Literal["local", "worker"]
+
+    def __init__(self, issuer: Issuer, state: Path) -> None:
+        known = resources.credentials(issuer.state)
+        assert known is not None
+        self.issuer, self.state, self.credentials = issuer, state, known
+        self.port = free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        resources.add(issuer.state, f"{self.base}/mcp")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    @abstractmethod
+    def start(self, **settings: str) -> None:
+        """Start it, and wait until it answers."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it with SIGKILL, whatever it is doing."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it as a platform would."""
+
+
+SERVE = """
+import contextlib, json, pathlib, sys, uvicorn
+from starlette.applications import Starlette
+from demo.shop import ShopConfig, create_shop
+port, issuer, database, settings = sys.argv[1:]
+client, secret = json.loads(sys.stdin.readline())
+shop = create_shop(ShopConfig(base_url=f"http://127.0.0.1:{port}", database=pathlib.Path(database), issuer=issuer,
+    introspection=(client, secret), **json.loads(settings)))
+@contextlib.asynccontextmanager
+async def lifespan(app):
+    async with shop.lifespan():
+        yield
+uvicorn.run(Starlette(routes=shop.routes, lifespan=lifespan), host="127.0.0.1", port=int(port), log_level="critical")
+"""
+
+
+class LocalShop(ShopProcess):
+    """The local shop without the authority beside it."""
+
+    name = "local"
+    _running: subprocess.Popen[str] | None = None
+
+    def start(self, **settings: str) -> None:
+        numbers = {
+            "RATE_CALLS": "rate_calls",
+            "RATE_SECONDS": "rate_seconds",
+            "PURCHASES_PER_CONSENT": "purchases_per_consent",
+            "STOCK_AT_FIRST": "stock",
+        }
+        given: dict[str, object] = {numbers[name]: int(settings.pop(name)) for name in numbers if name in settings}
+        if "ALLOWLIST" in settings:
+            given["allowlist"] = settings.pop("ALLOWLIST").split(",")
+        id, secret = self.credentials
+        secrets = (settings.pop("INTROSPECTION_CLIENT_ID", id), settings.pop("INTROSPECTION_CLIENT_SECRET", secret))
+        issuer = settings.pop("AUTHORITY", self.issuer.url)
+        assert not settings, f"the local shop has no such setting: {settings}"
+        command = [sys.executable, "-c", SERVE, str(self.port), issuer, str(self.state / "shop.sqlite3")]
+        self._running = subprocess.Popen([*command, json.dumps(given)], stdin=subprocess.PIPE, text=True, cwd=ROOT)
+        assert self._running.stdin is not None
+        self._running.stdin.write(json.dumps(secrets) + "\n")
+        self._running.stdin.flush()
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(httpx2.HTTPError):
+                httpx2.get(f"{self.base}/.well-known/oauth-protected-resource/mcp", trust_env=False)
+                return
+            assert self._running.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, sign: signal.Signals) -> None:
+        if self._running is None:
+            return
+        self._running.send_signal(sign)
+        try:
+            self._running.wait(10)
+        except subprocess.TimeoutExpired:
+            self._running.kill()
+            self._running.wait(10)
+        assert self._running.stdin is not None
+        self._running.stdin.close()
+        self._running = None
+
+
+class WorkerShop(ShopProcess):
+    """The Worker under workerd, by wrangler."""
+
+    name = "worker"
+
+    def __init__(self, issuer: Issuer, state: Path, installed: tools.Tools) -> None:
+        super().__init__(issuer, state)
+        self._installed = installed
+        self._running = contextlib.ExitStack()
+        self._pid = 0
+
+    def start(self, **settings: str) -> None:
+        secrets = workerd.local_secrets(self.credentials)
+        for name in secrets:
+            secrets[name] = settings.pop(name, secrets[name])
+        worker = self._running.enter_context(
+            workerd.running(
+                self._installed,
+                port=self.port,
+                state=self.state,
+                variables={**workerd.local_variables(self.issuer.url), **settings},
+                secrets=secrets,
+            )
+        )
+        self._pid = worker.pid
+
+    def kill(self) -> None:
+        os.killpg(self._pid, signal.SIGKILL)  # wrangler, and workerd with it: the group is of our own making
+        self._running.close()
+
+    def stop(self) -> None:
+        self._running.close()

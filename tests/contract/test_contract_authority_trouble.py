@@ -1,0 +1,173 @@
+"""The authority is gone, hangs or answers nonsense; its secrets are wrong: refused by name and in time, on record, and
+over as soon as the trouble is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.contract.issuer import Issuer, silent
+from tests.contract.process import ShopProcess
+from tests.contract.shop import Shop, challenge_of, opened, order_of, refusal
+
+READ = "listMcpShopInventory"
+QUESTION_SECONDS = 3.0
+"""How long one question to the authority may take (docs/wire.md)."""
+AGAIN = "Nothing was done. Try again in a moment."
+MEND = "Nothing was done. Whoever runs this shop must mend its settings."
+
+App = Callable[[Any, Any, Any], Any]
+
+
+def telling(status: int, body: bytes, kind: bytes = b"application/json") -> App:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+async def hanging(scope: Any, receive: Any, send: Any) -> None:
+    """Takes the connection and the request, and says nothing until the other side goes."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def dripping(scope: Any, receive: Any, send: Any) -> None:
+    """Begins to answer, and goes on without end."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(100):
+        await send({"type": "http.response.body", "body": b" ", "more_body": True})
+        await asyncio.sleep(0.2)
+
+
+HTML = telling(200, b"<!doctype html><p>Welcome to the conference wifi", b"text/html")
+BROKEN = telling(500, b"<h1>500</h1>", b"text/html")
+GARBAGE = telling(200, b'{"active": tru')
+HUGE = telling(200, b"[" + b"1," * 200_000 + b"1]")
+OTHER = telling(200, json.dumps({"issuer": "https://other.example", "jwks_uri": "https://other.example/keys"}).encode())
+
+AT_FIRST: dict[str, tuple[App, str, str]] = {
+    "hangs": (hanging, "it did not answer in time", AGAIN),
+    "drips": (dripping, "it did not answer in time", AGAIN),
+    "a captive portal": (HTML, "its metadata cannot be read", AGAIN),
+    "an internal error": (BROKEN, "its metadata cannot be read", AGAIN),
+    "unavailable": (silent, "its metadata cannot be read", AGAIN),
+    "garbage": (GARBAGE, "its metadata cannot be read", AGAIN),
+    "without end": (HUGE, "its answer is too long", AGAIN),
+    "nothing there": (telling(404, b"{}"), "it has no metadata", MEND),
+    "another issuer": (OTHER, "its metadata names another issuer", MEND),
+}
+LATER: dict[str, tuple[App, str, str]] = {
+    "hangs": (hanging, "it did not answer in time", AGAIN),
+    "drips": (dripping, "it did not answer in time", AGAIN),
+    "a captive portal": (HTML, "its answer makes no sense", AGAIN),
+    "an internal error": (BROKEN, "its answer makes no sense", AGAIN),
+    "garbage": (GARBAGE, "its answer makes no sense", AGAIN),
+    "without end": (HUGE, "its answer is too long", AGAIN),
+    "no clear yes": (telling(200, b'{"active": "yes"}'), "its answer makes no sense", AGAIN),
+    "knows us no more": (telling(401, b"{}"), "it does not know this shop", MEND),
+}
+
+
+@contextmanager
+def in_time(questions: int = 1) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < questions * QUESTION_SECONDS + 2.5
+
+
+def is_refused(answer: httpx2.Response, why: str, remedy: str) -> str:
+    """That a call was refused since the authority is not known; gives the id of its entry in the trail."""
+    decision = refusal(answer)
+    assert (answer.status_code, decision["gate"], decision["rule"]) == (503, "standing", "standing.unknown")
+    assert (decision["reason"], decision["remedy"]) == (f"The authority cannot be asked ({why}).", remedy)
+    assert int(answer.headers["retry-after"]) >= 1
+    assert challenge_of(answer) is None, "another token would not help"
+    return str(decision["audit_id"])
+
+
+def test_an_authority_that_was_never_reached_is_named_and_then_the_same_token_passes(process: ShopProcess) -> None:
+    """One shop that has read nothing yet, through every trouble in turn: none of them leaves anything behind."""
+    told: list[str] = []
+    process.issuer.stop()
+    try:
+        process.start()
+        with opened(process.name, process.base, process.issuer) as shop:
+            token = shop.token()
+            with in_time():
+                told.append(is_refused(shop.buy(token=token, key="k"), "no connection", AGAIN))
+            process.issuer.start()
+            for app, why, remedy in AT_FIRST.values():
+                with process.issuer.answering(app), in_time():
+                    told.append(is_refused(shop.buy(token=token, key="k"), why, remedy))
+            order = order_of(shop.buy(token=token, key="k"))
+            assert order["replayed"] is False, "nothing was bought before"
+            reader = shop.token(shop.grant(scope=("audit:read",)))
+            assert set(told) <= {entry["audit_id"] for entry in shop.entries(reader, limit=1000)}
+    finally:
+        process.issuer.stop()
+        process.issuer.start()
+
+
+@pytest.mark.parametrize("trouble", list(LATER))
+def test_an_authority_that_gets_into_trouble_lets_nobody_in_and_loses_nothing(apart: Shop, trouble: str) -> None:
+    app, why, remedy = LATER[trouble]
+    token = apart.token()
+    first = order_of(apart.buy(token=token, key="k"))
+    with apart.issuer.answering(app), in_time():
+        audit_id = is_refused(apart.buy(token=token, key="k"), why, remedy)
+    again = order_of(apart.buy(token=token, key="k"))
+    assert (again["id"], again["replayed"]) == (first["id"], True)
+    assert audit_id in {entry["audit_id"] for entry in apart.entries(token, limit=1000)}
+
+
+def test_an_authority_that_is_stopped_and_started_again_knows_the_same_token(apart: Shop) -> None:
+    token = apart.token()
+    first = order_of(apart.buy(token=token, key="k"))
+    with apart.issuer.away(), in_time():
+        is_refused(apart.buy(token=token, key="k"), "no connection", AGAIN)
+        assert apart.call(READ, token=None).status_code == 401, "who has no token is told so by the shop alone"
+        assert apart.call(READ, token=None, path="/open/mcp").status_code == 200
+    again = order_of(apart.buy(token=token, key="k"))
+    assert (again["id"], again["replayed"]) == (first["id"], True)
+
+
+def test_keys_that_cannot_be_read_say_nothing_against_a_token(apart: Shop) -> None:
+    """A new key's token while the set cannot be read: not known, and not a forgery."""
+    assert apart.call(READ, token=apart.token()).status_code == 200
+    time.sleep(1.1)  # The shop looks for an unknown key once a second at most.
+    apart.issuer.room.keys.rotate()
+    token = apart.token()
+    with apart.issuer.answering(HTML, "/oauth2/jwks"), in_time():
+        is_refused(apart.call(READ, token=token), "its keys cannot be read", AGAIN)
+        is_refused(apart.call(READ, token=token), "its keys cannot be read", AGAIN)
+    time.sleep(1.1)
+    assert apart.call(READ, token=token).status_code == 200
+
+
+@pytest.mark.parametrize("wrong", [{"INTROSPECTION_CLIENT_SECRET": "wrong"}, {"INTROSPECTION_CLIENT_ID": "stranger"}])
+def test_credentials_that_the_authority_does_not_know_are_named_and_mended_by_a_restart(
+    process: ShopProcess, wrong: dict[str, str]
+) -> None:
+    process.start(**wrong)
+    with opened(process.name, process.base, process.issuer) as shop:
+        token = shop.token()
+        is_refused(shop.buy(token=token, key="k"), "it does not know this shop", MEND)
+        process.stop()
+        process.start()
+        assert order_of(shop.buy(token=token, key="k"))["replayed"] is False
+
+
+@pytest.fixture(autouse=True)
+def _left_well(troubled: Issuer) -> Iterator[None]:
+    yield
+    answer = troubled.http.get(f"{troubled.url}/.well-known/oauth-authorization-server")
+    assert answer.json()["issuer"] == troubled.url

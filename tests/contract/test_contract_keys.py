@@ -1,0 +1,88 @@
+"""The authority's keys are rotated in mid-talk: tokens of both keys pass, garbage cannot make the shop hammer it, and
+what a withdrawn key signed is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.client.agent import Agent
+from demo.client.sample_human import SampleHuman
+from demo.client.store import TokenStore
+from tests.contract.shop import Shop, at_once, refusal
+
+READ = "listMcpShopInventory"
+JWKS = "/oauth2/jwks"
+LOOK_SECONDS = 1.0
+"""At most one look for an unknown key in this time (docs/wire.md)."""
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_looked_just_now(apart: Shop) -> Iterator[None]:
+    assert apart.call(READ, token=apart.token()).status_code == 200
+    time.sleep(LOOK_SECONDS + 0.1)
+    yield
+    # The next tests' tokens are signed with the key that this one leaves.
+    time.sleep(LOOK_SECONDS + 0.1)
+    assert apart.call(READ, token=apart.token()).status_code == 200
+
+
+def test_after_a_rotation_the_new_keys_tokens_pass_and_the_old_ones_until_they_expire(apart: Shop) -> None:
+    old = apart.token()
+    assert apart.call(READ, token=old).status_code == 200
+    apart.issuer.room.keys.rotate()
+    new = apart.token()
+    for token in (new, old, new):
+        assert apart.call(READ, token=token).status_code == 200
+    expired = apart.issuer.token(apart.grant(), exp=int(time.time()) - 60)
+    assert refusal(apart.call(READ, token=expired))["rule"] == "token.expired"
+
+
+def test_calls_that_come_at_once_after_a_rotation_all_find_the_new_key(apart: Shop) -> None:
+    apart.issuer.room.keys.rotate()
+    tokens = [apart.token() for _ in range(6)]
+    apart.issuer.switch.asked.clear()
+    answers = at_once(6, lambda number: apart.call(READ, token=tokens[number]))
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert apart.issuer.switch.asked.count(JWKS) == 1
+
+
+def test_made_up_keys_cannot_make_the_shop_hammer_the_authority(apart: Shop) -> None:
+    from joserfc import jws
+    from joserfc.jwk import ECKey
+
+    stranger = ECKey.generate_key("P-256")
+    apart.issuer.switch.asked.clear()
+    began = time.monotonic()
+    for number in range(20):
+        header = {"alg": "ES256", "typ": "at+jwt", "kid": f"made up {number}"}
+        answer = apart.call(READ, token=jws.serialize_compact(header, b"{}", stranger))
+        assert (answer.status_code, refusal(answer)["rule"]) == (401, "token.signature")
+    assert set(apart.issuer.switch.asked) == {JWKS}
+    assert len(apart.issuer.switch.asked) <= 1 + (time.monotonic() - began) / LOOK_SECONDS
+
+
+def test_what_a_withdrawn_key_signed_is_refused_at_the_very_next_call(apart: Shop) -> None:
+    """At once where the authority is asked about each token; by the set of keys alone it takes up to five minutes."""
+    old = apart.token()
+    assert apart.call(READ, token=old).status_code == 200
+    apart.issuer.room.keys.rotate(withdraw=True)
+    assert refusal(apart.call(READ, token=old))["rule"] == "standing.token", "the shop still has the key itself"
+    assert apart.call(READ, token=apart.token()).status_code == 200
+    assert refusal(apart.call(READ, token=old))["rule"] == "token.signature", "now it has not"
+
+
+def test_an_agents_login_goes_on_over_a_rotation(apart: Shop, tmp_path: Path) -> None:
+    agent = Agent(apart.base, store=TokenStore.open(tmp_path, server=apart.base), client_id=None)
+    login = agent.start_login(("openid", "shop:read", "offline_access"))
+    SampleHuman("alice@example.com").decide(login.code.verification_uri, login.code.user_code, True)
+    first = agent.finish_login(login)
+    assert agent.call(READ, {}).status == 200
+    apart.issuer.room.keys.rotate()
+    assert agent.call(READ, {}).status == 200
+    renewed = agent.refresh()
+    assert renewed.access_token.split(".")[0] != first.access_token.split(".")[0], "another kid"
+    assert agent.call(READ, {}).status == 200
