@@ -1,4 +1,4 @@
-"""The talk played at the Worker while that is deployed anew, and killed, between two beats: it goes on as if nothing were.
+"""The talk played at the Worker while that is deployed anew, and killed, between two beats: it just goes on.
 
 For the Worker only: that the local server may go at any instant is held by `tests/journeys/test_killed_in_mid_beat.py`.
 """

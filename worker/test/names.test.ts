@@ -36,6 +36,7 @@ test.each([
   { BASE_URL: "shop.test" },
   { BASE_URL: "https://shop.test/mcp" },
   { AUTHORITY: "not a url" },
+  { AUTHORITY: "http://authority.test" },
   { RATE_CALLS: "0" },
   { RATE_CALLS: "ten" },
   { PURCHASES_PER_CONSENT: "-1" },
