@@ -46,8 +46,10 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The command's speed; then the Worker's objects under workerd, which wants Node and what `make worker` installs.
 bench: $(VENV)/dev.stamp
 	$(BIN)/python bench/first_paint.py
+	$(BIN)/python -m bench.durable_objects
 
 picture: $(VENV)/run.stamp
 	$(BIN)/python bench/picture.py
