@@ -308,6 +308,54 @@ class SessionView:
 
 
 @dataclass(frozen=True)
+class UserView:
+    """A human as WorkOS knows them, with the sessions and consents that stand there."""
+
+    id: str
+    email: str
+    name: str
+    signed_in_at: float | None
+    """When they last signed in; None where they never did."""
+    sessions: tuple[tuple[str, str], ...]
+    """(id, what acts in it by the human's own console; empty where no agent does)"""
+    consents: tuple[tuple[str, str, tuple[str, ...]], ...]
+    """(id, software, scopes)"""
+    asked: str
+    """Whose API answered, by URL."""
+    against: str
+    """What it was held against, e.g. "the list at her own console"."""
+    differences: tuple[str, ...] = ()
+    """What the two do not agree on; empty where they agree."""
+
+
+@dataclass(frozen=True)
+class LoggedOrder:
+    """An order told to an audit log, and what the log has of it.
+
+    `on_record` is how often the log has it as it was told, None where that could not be read back.
+    """
+
+    at: float
+    order: str
+    user: str | None
+    agent: str | None
+    consent: str | None
+    on_record: int | None
+
+
+@dataclass(frozen=True)
+class PermissionView:
+    """One permission at each place that it must pass: wished by the agent, in the blueprint's ceiling, in the human's
+    role, and in the token that was minted."""
+
+    slug: str
+    wished: bool
+    ceiling: bool
+    role: bool
+    held: bool
+
+
+@dataclass(frozen=True)
 class Tool:
     """A tool as the server lists it; `scope` is what the shop's `_meta` says it needs, None where it does not say."""
 
@@ -342,7 +390,7 @@ class Link:
 
 @dataclass(frozen=True)
 class BeatHeader:
-    """The top of the screen while a beat plays."""
+    """The top of the screen while a beat plays. `of` is 0 for a beat that is in no running order."""
 
     id: str
     title: str

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from demo.panels._audit import audit as audit
+    from demo.panels._audit_log import audit_log as audit_log
     from demo.panels._browser import browser as browser
     from demo.panels._capabilities import capabilities as capabilities
     from demo.panels._chain import chain as chain
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
     from demo.panels._notes import notes as notes
     from demo.panels._order import order as order
     from demo.panels._page import Page as Page
+    from demo.panels._permissions import permissions as permissions
     from demo.panels._revocation import revocation as revocation
     from demo.panels._sessions import sessions as sessions
     from demo.panels._statement import statement as statement
     from demo.panels._token import token as token
     from demo.panels._tools import tools as tools
+    from demo.panels._user import user as user
     from demo.panels._values import safe as safe
     from demo.panels._values import shorten as shorten
 
@@ -43,6 +46,7 @@ _HOMES = {"Page": "_page", "safe": "_values", "shorten": "_values"}
 __all__ = [
     "Page",
     "audit",
+    "audit_log",
     "browser",
     "capabilities",
     "chain",
@@ -59,6 +63,7 @@ __all__ = [
     "link",
     "notes",
     "order",
+    "permissions",
     "revocation",
     "safe",
     "sessions",
@@ -66,6 +71,7 @@ __all__ = [
     "statement",
     "token",
     "tools",
+    "user",
 ]
 
 

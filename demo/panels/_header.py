@@ -12,9 +12,8 @@ def header(beat: BeatHeader) -> Page:
     """The beat's header: two rows, the second one a line filled as far as the talk has come."""
 
     def draw(canvas: Canvas) -> None:
-        minutes = f"{beat.minutes:g} min"
-        aside = f"{beat.speaker} {canvas.glyphs.dot} {minutes}" if beat.speaker else minutes
-        number = f"{beat.number}/{beat.of}"
+        number, minutes = (f"{beat.number}/{beat.of}", f"{beat.minutes:g} min") if beat.of else ("+", "")
+        aside = f" {canvas.glyphs.dot} ".join(filter(None, (beat.speaker, minutes)))
         if canvas.narrow:
             canvas.line((number, "quiet"), " ", (canvas.short(beat.title, canvas.room - len(number) - 1), "strong"))
             canvas.line((canvas.short(aside, canvas.room), "quiet"))

@@ -29,13 +29,16 @@ from demo.evidence import (
     Exchange,
     LimitUse,
     Link,
+    LoggedOrder,
     Money,
     Order,
+    PermissionView,
     ResourceMetadata,
     Revocation,
     SessionView,
     TokenView,
     Tool,
+    UserView,
 )
 
 NOW = 1_800_000_000.0
@@ -191,6 +194,22 @@ SESSIONS = (
     SessionView("session_01C", "consent_01C", "", "demo-console", "Control room", ("audit:read", "sessions:manage"),
                 NOW - 10, None),
 )  # fmt: skip
+USER = UserView(
+    "user_01ALICE", "alice@example.com", "Alice Ito", NOW - 192,
+    (("session_01C", ""), ("session_01B", "Shirt Agent")),
+    (("consent_01B", "Shirt Agent", ("openid", "shop:read", "shop:buy", "offline_access")),),
+    BASE, "the human's own console",
+)  # fmt: skip
+LOGGED = (
+    LoggedOrder(NOW - 300, "order_007", None, None, None, 1),
+    LoggedOrder(NOW, "order_01A", "alice@example.com", "agent_7k3vqm5h2n4xwz6b", "consent_5j2tqzr8w4nxk7ma", 1),
+)
+SEEN = (("session.created", 4), ("session.revoked", 1))
+PERMISSIONS = (
+    PermissionView("shop:buy", True, True, True, True),
+    PermissionView("shop:refund", True, True, False, False),
+    PermissionView("demo:mode", True, False, True, False),
+)
 TOOLS = (
     Tool("listMcpShopInventory", "What the shop sells, with prices and stock.", (), "shop:read"),
     Tool("buyMcpShopItem", "Buy the conference T-shirt.", ("company", "mailingAddress", "tshirtSize"), "shop:buy"),
@@ -210,6 +229,16 @@ NOTES = "# Failure\n\nSay **nothing** for two seconds.\n\n- point at the 401\n- 
 
 ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "header": lambda: panels.header(BEAT),
+    "header-encore": lambda: panels.header(replace(BEAT, number=0, of=0, speaker="Encore", minutes=0)),
+    "user": lambda: panels.user(USER, NOW),
+    "user-disagrees": lambda: panels.user(replace(USER, differences=("the sessions", "the consents")), NOW),
+    "audit-log": lambda: panels.audit_log(LOGGED, SEEN, BASE),
+    "audit-log-missing": lambda: panels.audit_log((replace(LOGGED[0], on_record=0), LOGGED[1]), SEEN, BASE),
+    "audit-log-not-read": lambda: panels.audit_log((replace(LOGGED[1], on_record=None),), (), BASE),
+    "permissions": lambda: panels.permissions(PERMISSIONS, blueprint="Shirt Agent", role="customer"),
+    "permissions-beyond": lambda: panels.permissions(
+        (PERMISSIONS[0], replace(PERMISSIONS[1], held=True)), blueprint="Shirt Agent", role="customer"
+    ),
     "exchange": lambda: panels.exchange(EXCHANGE),
     "challenge": lambda: panels.challenge(CHALLENGE),
     "challenge-bad-token": lambda: panels.challenge(BAD_TOKEN),
@@ -305,6 +334,18 @@ def _worst(name: str, text: str) -> dict[str, Callable[[], RenderableType]]:
         "audit": lambda: panels.audit((given,) * 200),
         "revocation": lambda: panels.revocation(Revocation("agent", text, given, given, 1e9)),
         "sessions": lambda: panels.sessions((view,) * 60, NOW),
+        "user": lambda: panels.user(
+            UserView(
+                text, text, text, NOW, ((text, text),) * 60, ((text, text, scopes),) * 60, text, text, (text,) * 9
+            ),
+            NOW,
+        ),
+        "audit-log": lambda: panels.audit_log(
+            (LoggedOrder(NOW, text, text or None, text, text, 0),) * 60, ((text, 10**9),) * 60, text
+        ),
+        "permissions": lambda: panels.permissions(
+            (PermissionView(text, True, False, True, True),) * 60, blueprint=text, role=text
+        ),
         "tools": lambda: panels.tools((Tool(text, text, (text, text), text or None),) * 60),
         "link": lambda: panels.link(Link(text, text, text, live=False)),
         "statement": lambda: panels.statement(text, text),
@@ -320,6 +361,9 @@ def _worst(name: str, text: str) -> dict[str, Callable[[], RenderableType]]:
 WORST = {name: draw for label, text in WORST_TEXTS.items() for name, draw in _worst(label, text).items()}
 WORST |= {
     "audit-nothing": lambda: panels.audit(()),
+    "user-nothing": lambda: panels.user(UserView("", "", "", None, (), (), "", ""), NOW),
+    "audit-log-nothing": lambda: panels.audit_log((), (), ""),
+    "permissions-nothing": lambda: panels.permissions((), blueprint="", role=""),
     "sessions-nothing": lambda: panels.sessions((), NOW),
     "limits-nothing": lambda: panels.limits((), NOW),
     "tools-nothing": lambda: panels.tools(()),

@@ -1,0 +1,74 @@
+"""A human as WorkOS knows them, held against what their own console lists."""
+
+from __future__ import annotations
+
+from demo.evidence import UserView
+from demo.panels._page import Canvas, Page
+from demo.panels._values import many, span
+
+
+def user(given: UserView, now: float) -> Page:
+    """Who the human is, which sessions and consents stand, and whether both lists say the same.
+
+    Args:
+        now: POSIX seconds.
+    """
+
+    def draw(canvas: Canvas) -> None:
+        who = canvas.short(given.email or given.id or "somebody", canvas.room // 2)
+        agree = "two lists disagree" if given.differences else "both lists agree"
+        counts = f"{many(len(given.sessions), 'session')}, {many(len(given.consents), 'consent')}"
+        canvas.title("refused" if given.differences else "allowed", f"{who}: {counts}, {agree}")
+        canvas.field("user", f"{given.id}, {given.name}" if given.name else given.id)
+        signed_in = "never" if given.signed_in_at is None else f"{span(now - given.signed_in_at)} ago"
+        canvas.field("signed in", signed_in)
+        canvas.gap()
+        _sessions(given, canvas)
+        _consents(given, canvas)
+        canvas.gap()
+        canvas.field("asked", f"WorkOS's SDK, {given.asked}", "quiet")
+        canvas.field("against", given.against, "quiet", prose=True)
+        if given.differences:
+            canvas.field("differ in", ", ".join(given.differences), "strong refused", prose=True)
+
+    return Page(draw)
+
+
+def _sessions(given: UserView, canvas: Canvas) -> None:
+    for number, (id, through) in enumerate(given.sessions[:_ROWS]):
+        who = f"through {through}" if through else "the human's own"
+        width = 22
+        if canvas.narrow:
+            canvas.field("sessions" if number == 0 else "", who)
+            continue
+        canvas.field("sessions" if number == 0 else "", f"{canvas.cell(who, width)}  {_rest(id, width, canvas)}")
+    _left_out(len(given.sessions), canvas)
+    if not given.sessions:
+        canvas.field("sessions", "none")
+
+
+def _consents(given: UserView, canvas: Canvas) -> None:
+    for number, (id, software, scopes) in enumerate(given.consents[:_ROWS]):
+        label = "consents" if number == 0 else ""
+        width = 22
+        if canvas.narrow:
+            canvas.field(label, software or id)
+            continue
+        canvas.field(label, f"{canvas.cell(software or 'unnamed', width)}  {_rest(id, width, canvas)}")
+        canvas.list("", scopes, at_most=1, empty="no scopes")
+    _left_out(len(given.consents), canvas)
+    if not given.consents:
+        canvas.field("consents", "none: nobody was deputized")
+
+
+_ROWS = 2
+"""Of each list; the rest is counted."""
+
+
+def _left_out(count: int, canvas: Canvas) -> None:
+    if count > _ROWS:
+        canvas.field("", f"{canvas.glyphs.ellipsis} {count - _ROWS} more", "quiet")
+
+
+def _rest(id: str, width: int, canvas: Canvas) -> str:
+    return canvas.short(id, canvas.room - canvas.label - width - 2)
