@@ -101,11 +101,11 @@ class Director:
         """Draw the title, see to the world, play the beat. The first beat begins the run.
 
         Args:
-            afresh: play it from its beginning, also where an interruption left it half played.
+            afresh: play it from its beginning, also where an interruption left it half played. An encore always is.
         """
         if self.run.id is None:
             self.run.begin(plan=self.plan.id, talk=self._folder, server=self.settings.server or "", world="")
-        if afresh:
+        if afresh or self.plan.encore(planned.beat.id) is not None:
             self._abandon(planned)
         runner = Runner(self.run, self.plan, _NO_CAST, self.stage, strict=self.strict)
         self.stage.header(runner.header(planned))
@@ -115,7 +115,8 @@ class Director:
         elif self._cast is None and self.settings.local:
             # Words only: nobody waits for a server, but the next beat will be glad of one.
             local.begin(self.settings.state, port=self.settings.port)
-        result = runner.play(planned, headed=True)
+        # An encore is no place in the plan: the run goes on from where it stood.
+        result = runner.play(planned, headed=True, moves_cursor=self.plan.encore(planned.beat.id) is None)
         if self._cast is not None and (notice := self._cast.store.notice):
             self.stage.note(notice)
             self._cast.store.notice = None

@@ -12,6 +12,8 @@ from talk.lines import Where
 from talk.reading import SLUG, Problem, Source, nearest
 from talk.step import TITLE_LONGEST
 
+ENCORE = "Encore"
+"""What stands in the place of a section's title."""
 _SLACK_MINUTES = 0.001
 """Sums of halves and tenths are compared with this much room for floating point."""
 
@@ -36,17 +38,26 @@ class Section:
 
 @dataclass(frozen=True)
 class Plan:
-    """One running order. `beats` are in the order in which they are played, through all `sections`."""
+    """One running order. `beats` are in the order in which they are played, through all `sections`.
+
+    `encores` are beats beside it, for when somebody asks: they take none of the minutes, and the cursor of a run
+    never stands on one.
+    """
 
     id: str
     title: str
     minutes: float
     sections: tuple[Section, ...]
     beats: tuple[PlannedBeat, ...]
+    encores: tuple[PlannedBeat, ...] = ()
 
     def find(self, beat_id: str) -> PlannedBeat | None:
         """The place of this beat in the plan, or None."""
         return next((planned for planned in self.beats if planned.beat.id == beat_id), None)
+
+    def encore(self, beat_id: str) -> PlannedBeat | None:
+        """The encore that this beat is, or None."""
+        return next((planned for planned in self.encores if planned.beat.id == beat_id), None)
 
     def position(self, beat_id: str) -> int:
         """The beat's index in `beats`, from 0.
@@ -73,7 +84,7 @@ def read_plan(path: Path, shown: str, text: str, beats: Mapping[str, Beat], prob
     if source.table is None:
         return None
     table = source.table
-    source.known((), table, ("title", "minutes", "sections"))
+    source.known((), table, ("title", "minutes", "encores", "sections"))
     title = source.text((), table, "title", TITLE_LONGEST)
     minutes = source.minutes((), table)
     sections: list[Section] = []
@@ -92,7 +103,33 @@ def read_plan(path: Path, shown: str, text: str, beats: Mapping[str, Beat], prob
     _check_sum(source, (), "the plan", "its sections", minutes, [section.minutes for section in sections])
     _check_order(source, places, beats)
     planned = tuple(place for place in places.values() if place is not None)
-    return Plan(path.stem, title, minutes, tuple(sections), planned)
+    encores = _encores(source, {one.beat.id for one in planned}, beats, whole=None not in places.values())
+    return Plan(path.stem, title, minutes, tuple(sections), planned, encores)
+
+
+def _encores(source: Source, inside: set[str], beats: Mapping[str, Beat], *, whole: bool) -> tuple[PlannedBeat, ...]:
+    """The beats named in `encores`: each once, none that is `inside` the plan, their needs inside it.
+
+    Args:
+        whole: whether every place of the plan could be read: else what an encore seems to miss may be told already.
+    """
+    found: dict[str, PlannedBeat] = {}
+    for beat_id in source.texts((), source.table or {}, "encores"):
+        where: Where = ("encores",)
+        if beat_id not in beats:
+            do = f"write some of: {', '.join(beats)}{nearest(beat_id, beats)}"
+            source.wrong(where, f"unknown beat '{beat_id}'", do)
+        elif beat_id in inside:
+            source.wrong(where, f"the encore '{beat_id}' is in this plan already", "take it out of one of the two")
+        elif beat_id in found:
+            source.wrong(where, f"the encore '{beat_id}' is named twice", "leave one of them out")
+        else:
+            found[beat_id] = PlannedBeat(beats[beat_id], 0.0, "", ENCORE)
+        for need in beats[beat_id].needs if beat_id in beats and whole else ():
+            if need in beats and need not in inside and need != beat_id:
+                what = f"the encore '{beat_id}' needs '{need}', which is not in this plan"
+                source.wrong(where, what, f"put {need} into the plan, or take {beat_id} out of encores")
+    return tuple(found.values())
 
 
 def _place(

@@ -32,6 +32,8 @@ class Runner:
     def header(self, planned: PlannedBeat) -> BeatHeader:
         """The top of the screen for this beat: cheap, so that it is drawn before anything heavy is imported."""
         beat = planned.beat
+        if self.plan.find(beat.id) is None:
+            return BeatHeader(beat.id, beat.title, 0, 0, planned.section, 0.0, beat.topics)
         number = 1 + self.plan.position(beat.id)
         return BeatHeader(
             beat.id, beat.title, number, len(self.plan.beats), planned.speaker, planned.minutes, beat.topics

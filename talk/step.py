@@ -27,6 +27,8 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "tool": "listMcpShopInventory",
         "live": True,
         "restart": False,
+        "revoke": False,
+        "wishes": (),
     }
 )
 """What an option is where a beat does not say; one without a default is then absent. `spending` in cents, 0: none."""

@@ -59,7 +59,7 @@ def check_everything(settings: Settings) -> int:
             stage = MeasuringStage(console_for(replace(settings, json=True)), sizes)
             here_settings = replace(settings, state=state, server=None, port=0)
             director = Director(run, talk, here_settings, stage, plan=plan, strict=True)
-            for planned in director.plan.beats:
+            for planned in (*director.plan.beats, *director.plan.encores):
                 result = director.play(planned)
                 red.extend(f"{plan} / {result.id} / {step.id}" for step in result.steps if not step.ok)
             overflows.extend(f"{plan}: {why}" for why in stage.overflows)

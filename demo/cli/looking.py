@@ -51,7 +51,11 @@ def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
                 }
                 for one in shown.beats
             ]
-            say_json({"schema": 1, "plan": shown.id, "minutes": shown.minutes, "beats": beats})
+            encores = [
+                {"id": one.beat.id, "title": one.beat.title, "topics": list(one.beat.topics)} for one in shown.encores
+            ]
+            told = {"schema": 1, "plan": shown.id, "minutes": shown.minutes, "beats": beats, "encores": encores}
+            say_json(told)
             return OK
         console = console_for(settings)
         console.print(f"{shown.title} · {shown.minutes:g} min", style="bold", markup=False)
@@ -62,6 +66,11 @@ def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
                 console.print(f"\n{section}", style="dim", markup=False)
             mark = ">" if one.beat.id == cursor else " "
             line = f"{mark} {one.beat.id:<20} {one.minutes:>4g} min  {one.speaker:<11} {one.beat.title}"
+            console.print(line[: console.width], markup=False, no_wrap=True)
+        if shown.encores:
+            console.print("\nEncores, beside the plan: demo goto ID", style="dim", markup=False)
+        for one in shown.encores:
+            line = f"  {one.beat.id:<20} {'':>8}  {'':<11} {one.beat.title}"
             console.print(line[: console.width], markup=False, no_wrap=True)
     return OK
 

@@ -100,13 +100,13 @@ def run(
 
             if not from_:
                 # What is asked for is looked at first: a slip of the pen must not cost the run under way.
-                _slice(talk_of(None, talk).plan(plan or DEFAULT_PLAN), None, to)
+                _slice(talk_of(None, talk).plan(plan or DEFAULT_PLAN), None, to, encores=ci)
                 start_afresh(settings, opened)
             here = shop.enter_context(_worker_beside(settings, stage)) if worker else None
             settings = settings if here is None else replace(settings, server=here.base_url)
             loaded = talk_of(opened if from_ else None, talk)
             director = Director(opened, loaded, settings, stage, plan=plan, strict=ci, worker=here)
-            beats = _slice(director.plan, from_, to)
+            beats = _slice(director.plan, from_, to, encores=ci)
             started = time.monotonic()
             with hushed(stage.person):
                 results = _play_all(director, beats, stop_at_failure=not ci)
@@ -217,16 +217,19 @@ def _beat(director: Director, beat: str) -> PlannedBeat:
 
 
 def _planned(plan: Plan, beat: str) -> PlannedBeat:
-    planned = plan.find(beat)
+    planned = plan.find(beat) or plan.encore(beat)
     if planned is None:
         raise UsageError(f"beat {beat!r} is not in the plan {plan.id!r}", do="see the plan with: demo list")
     return planned
 
 
-def _slice(plan: Plan, first: str | None, last: str | None) -> list[PlannedBeat]:
-    beats = list(plan.beats)
-    start = plan.position(_planned(plan, first).beat.id) if first else 0
-    end = plan.position(_planned(plan, last).beat.id) if last else len(beats) - 1
+def _slice(plan: Plan, first: str | None, last: str | None, *, encores: bool) -> list[PlannedBeat]:
+    """The beats from `first` to `last`. The encores come after the plan, and are played where one of them is named,
+    or all of them with `encores`, as in the dry run."""
+    beats = [*plan.beats, *plan.encores]
+    start = beats.index(_planned(plan, first)) if first else 0
+    whole = len(beats) if encores or start >= len(plan.beats) else len(plan.beats)
+    end = beats.index(_planned(plan, last)) if last else whole - 1
     if end < start:
         raise UsageError(f"--to {last} comes before --from {first}", do="see the order with: demo list")
     return beats[start : end + 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from talk.playing import calls, edge, identity, login, oversight, words
+from talk.playing import agent_identity, calls, edge, identity, login, oversight, words, workos
 from talk.playing.scene import Played, Player, Scene
 
 __all__ = ["PLAYERS", "Played", "Scene"]
@@ -25,4 +25,8 @@ PLAYERS: Mapping[str, Player] = {
     "reinstate": oversight.reinstate,
     "restart": oversight.restart,
     "worker": edge.worker,
+    "user": workos.user,
+    "audit-log": workos.audit_log,
+    "blueprint": agent_identity.blueprint,
+    "validate": agent_identity.validate,
 }

@@ -122,6 +122,34 @@ def test_at_the_end_it_says_so(demo: Command, tmp_path: Path) -> None:
     assert status(demo) == ("code", True)
 
 
+def test_after_an_encore_the_talk_goes_on_where_it_was(demo: Command) -> None:
+    listed = json.loads(fine(demo("list", "--json")))
+    assert [encore["id"] for encore in listed["encores"]] == ["agent-identity"]
+    assert "agent-identity" not in [beat["id"] for beat in listed["beats"]]
+    assert "Encores" in fine(demo("list")) and "act.sub" in fine(demo("notes", "agent-identity"))
+    fine(demo("goto", "agent-identity"))
+    assert demo("again").returncode == 2, "the talk has not begun"
+    first = json.loads(fine(demo("next", "--json")))["beats"][0]["id"]
+    assert first == listed["beats"][0]["id"]
+    shown = fine(demo("goto", "agent-identity"))
+    assert "session_revoked" in shown and "act.sub is the delegating human" in shown
+    assert status(demo) == (first, True)
+    assert "agent-identity" not in fine(demo("next", "--json"))
+    assert status(demo) == (listed["beats"][1]["id"], True)
+    fine(demo("again"))
+    assert status(demo) == (listed["beats"][1]["id"], True)
+
+
+def test_a_row_of_beats_holds_an_encore_only_where_one_is_named(demo: Command) -> None:
+    def played(*given: str) -> list[str]:
+        return [beat["id"] for beat in json.loads(fine(demo("run", "--json", "-", "--pace", "none", *given)))["beats"]]
+
+    assert played("--from", "agent-identity") == ["agent-identity"]
+    assert played("--from", "code", "--to", "agent-identity") == ["code", "agent-identity"]
+    assert played("--from", "code") == ["code"]
+    assert demo("run", "--from", "agent-identity", "--to", "code").returncode == 2
+
+
 def test_the_dry_run_writes_what_was_promised(demo: Command, tmp_path: Path) -> None:
     told_at, junit_at = tmp_path / "talk.json", tmp_path / "talk.xml"
     fine(demo("run", "--ci", "--to", "challenge", "--json", str(told_at), "--junit", str(junit_at)))
@@ -140,7 +168,8 @@ def test_the_bundled_server_named_by_its_url_plays_all_but_its_restart(demo: Com
     told = json.loads(fine(demo("run", "--ci", "--server", base_url, "--json", "-")))
     beats = {beat["id"]: beat for beat in told["beats"]}
     assert told["server"] == base_url
-    for played in ("authless", "failure", "challenge", "login", "buy", "audit", "revoke"):
+    assert [step["id"] for step in beats["audit"]["steps"] if "skipped" not in step] == ["trail"], "WorkOS is not asked"
+    for played in ("authless", "failure", "challenge", "login", "buy", "revoke"):
         assert beats[played]["skipped"] is None
         assert all(step["decision"] for step in beats[played]["steps"] if step["do"] == "call")
     assert "this state folder" in beats["where-agents-run"]["skipped"]

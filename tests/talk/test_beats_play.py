@@ -97,6 +97,14 @@ def test_a_beat_that_uses_the_agents_token_needs_the_beat_that_grants_it(beat: B
 
 
 @pytest.mark.parametrize("name", PLANS)
+def test_an_encore_plays_before_the_talk_as_well_as_after_it(name: str) -> None:
+    """It uses nothing that a beat of the plan grants or takes back, unless it says so in its needs."""
+    for encore in talk().plan(name).encores:
+        assert not encore.beat.needs
+        assert not [step.id for step in encore.beat.steps if uses_the_agents_token(step)]
+
+
+@pytest.mark.parametrize("name", PLANS)
 def test_nothing_uses_the_agents_token_after_its_session_was_ended(name: str) -> None:
     ended = False
     for planned in talk().plan(name).beats:

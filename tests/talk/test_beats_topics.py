@@ -73,7 +73,12 @@ def test_every_topic_has_a_beat_in_every_plan(topic: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_no_beat_is_left_out_of_a_plan(name: str) -> None:
-    assert {one.beat.id for one in plan(name).beats} == set(talk().beats)
+    assert {one.beat.id for one in (*plan(name).beats, *plan(name).encores)} == set(talk().beats)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_agents_own_identity_is_an_encore_of_every_plan(name: str) -> None:
+    assert [one.beat.id for one in plan(name).encores] == ["agent-identity"]
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -122,6 +127,10 @@ def test_every_title_and_closing_sentence_fits_whole_on_the_screen(name: str, wi
         header = BeatHeader(beat.id, beat.title, number, len(loaded.beats), one.speaker, one.minutes, beat.topics)
         assert beat.title in drawn(panels.header(header), width)
         assert len(drawn(panels.closing(beat.say), width).rstrip().splitlines()) <= 2
+    for one in loaded.encores:
+        header = BeatHeader(one.beat.id, one.beat.title, 0, 0, one.section, 0.0, one.beat.topics)
+        assert one.beat.title in drawn(panels.header(header), width)
+        assert len(drawn(panels.closing(one.beat.say), width).rstrip().splitlines()) <= 2
 
 
 def drawn(renderable: Any, width: int) -> str:

@@ -75,8 +75,20 @@ id = "buy"
 minutes = 2
 speaker = "Ada"
 """
-FILES = {"beats/buy.md": BUY, "beats/ask.md": ASK, "plans/short.toml": PLAN}
-BUY_MD, ASK_MD, SHORT_TOML = FILES
+SPARE = """\
++++
+title = "It waits"
+say = "It waited."
+
+[[steps]]
+id = "say"
+do = "say"
+text = "Later."
++++
+"""
+NEEDY = SPARE.replace("+++\n", '+++\nneeds = ["spare"]\n', 1)
+BUY_MD, ASK_MD, SHORT_TOML = "beats/buy.md", "beats/ask.md", "plans/short.toml"
+FILES = {BUY_MD: BUY, ASK_MD: ASK, SHORT_TOML: PLAN, "beats/spare.md": SPARE, "beats/needy.md": NEEDY}
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -95,7 +107,7 @@ def refusal(folder: Path) -> UsageError:
 
 
 def test_the_talk_that_the_others_spoil_is_itself_in_order(tmp_path: Path) -> None:
-    assert set(load_talk(write(tmp_path / "mine", FILES)).beats) == {"ask", "buy"}
+    assert set(load_talk(write(tmp_path / "mine", FILES)).beats) == {"ask", "buy", "spare", "needy"}
 
 
 CASES = {
@@ -300,6 +312,41 @@ CASES = {
         '{ id = "buy", minutes = 1, speaker = "Ada" }',
         "8: the beat 'buy' needs 'ask', which does not come before it",
         "put ask somewhere before buy",
+    ),
+    "an encore that is no beat": (
+        SHORT_TOML,
+        "minutes = 3",
+        'minutes = 3\nencores = ["byu"]',
+        "3: unknown beat 'byu'",
+        "did you mean buy?",
+    ),
+    "an encore that is in the plan already": (
+        SHORT_TOML,
+        "minutes = 3",
+        'minutes = 3\nencores = ["buy"]',
+        "3: the encore 'buy' is in this plan already",
+        "take it out of one of the two",
+    ),
+    "encores that are no list": (
+        SHORT_TOML,
+        "minutes = 3",
+        'minutes = 3\nencores = "buy"',
+        "3: 'encores' is not a list of texts",
+        "write encores = [",
+    ),
+    "an encore twice": (
+        SHORT_TOML,
+        "minutes = 3",
+        'minutes = 3\nencores = ["spare", "spare"]',
+        "3: the encore 'spare' is named twice",
+        "leave one of them out",
+    ),
+    "an encore whose need is not in the plan": (
+        SHORT_TOML,
+        "minutes = 3",
+        'minutes = 3\nencores = ["needy"]',
+        "3: the encore 'needy' needs 'spare', which is not in this plan",
+        "put spare into the plan",
     ),
     "a section whose beats do not add up": (
         SHORT_TOML,

@@ -113,6 +113,17 @@ def test_somebody_elses_talk_loads_from_its_own_folder(folder: Path) -> None:
     )
 
 
+def test_an_encore_is_beside_the_plan_and_takes_none_of_its_minutes(folder: Path) -> None:
+    (folder / "beats" / "more.md").write_text(BYE.replace("And again", "One more"), encoding="utf-8")
+    plan_file = folder / "plans" / "short.toml"
+    plan_file.write_text(PLAN.replace("minutes = 2\n", 'minutes = 2\nencores = ["more"]\n', 1), encoding="utf-8")
+    _, plan = short(folder)
+    assert [one.beat.id for one in plan.beats] == ["hello", "bye"]
+    assert [(one.beat.title, one.minutes) for one in plan.encores] == [("One more", 0.0)]
+    assert plan.find("more") is None and plan.encore("more") == plan.encores[0]
+    assert plan.encore("hello") is None
+
+
 def test_the_bundled_talk_has_no_folder_of_its_own() -> None:
     assert load_talk().folder is None
 
