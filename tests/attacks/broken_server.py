@@ -176,6 +176,75 @@ def lists_no_sessions() -> None:
     account.delegated_sessions = lambda connection, sub: []
 
 
+def workos_lists_no_sessions() -> None:
+    """WorkOS's API knows the human and none of their sessions."""
+    from demo.authority.workos import users
+
+    users.sessions = lambda *_: []  # type: ignore[assignment]
+
+
+def workos_keeps_a_consent_that_was_taken_back() -> None:
+    """What the human ended is an authorized application all the same."""
+    from demo.authority.workos import authorized_applications
+
+    honest = authorized_applications.sessions
+    authorized_applications.sessions = lambda *given: [replace(one, ended_at=None) for one in honest(*given)]
+
+
+def workos_forgets_audit_events() -> None:
+    """It takes each event, and exports the first only."""
+    from demo.authority.workos import audit_exports
+
+    honest = audit_exports.audit_events
+    audit_exports.audit_events = lambda *given: honest(*given)[:1]
+
+
+def workos_keeps_audit_events_twice() -> None:
+    """It does not look at the idempotency key."""
+    from demo.authority.workos import api
+
+    honest = api._read
+
+    async def broken(request: Any) -> Any:
+        return replace(await honest(request), idempotency_key=None)
+
+    api._read = broken
+
+
+def workos_names_somebody_for_an_anonymous_order() -> None:
+    from demo.authority.workos import audit_exports
+
+    honest = audit_exports.audit_events
+    alice = {"id": "user_alice", "type": "user"}
+    audit_exports.audit_events = lambda *given: [event | {"actor": alice} for event in honest(*given)]
+
+
+def workos_permits_beyond_the_ceiling() -> None:
+    """The agent gets all that its human may, whatever its blueprint says."""
+    from demo.authority.accounts import account_by_sub
+    from demo.authority.workos.agents import tokens
+    from demo.authority.workos.permissions import granted_to
+
+    def broken(blueprint: dict[str, Any], sub: str | None) -> list[str]:
+        account = account_by_sub(sub or "")
+        return sorted(granted_to(account)) if account is not None else list(blueprint["permissions"])
+
+    tokens.permitted = broken
+
+
+def workos_permits_beyond_the_role() -> None:
+    """The agent gets all of its blueprint, also what its human may not."""
+    from demo.authority.workos.agents import tokens
+
+    tokens.permitted = lambda blueprint, sub: list(blueprint["permissions"])
+
+
+def workos_holds_a_revoked_agent_session_valid() -> None:
+    from demo.authority.workos.agents import tokens
+
+    tokens.check_live = lambda authority, connection, session: session
+
+
 BREAKAGES: dict[str, Callable[[], None]] = {
     breakage.__name__: breakage
     for breakage in (
@@ -196,6 +265,14 @@ BREAKAGES: dict[str, Callable[[], None]] = {
         lets_a_rival_use_the_consent,
         hides_the_limit_on_the_consent_page,
         lists_no_sessions,
+        workos_lists_no_sessions,
+        workos_keeps_a_consent_that_was_taken_back,
+        workos_forgets_audit_events,
+        workos_keeps_audit_events_twice,
+        workos_names_somebody_for_an_anonymous_order,
+        workos_permits_beyond_the_ceiling,
+        workos_permits_beyond_the_role,
+        workos_holds_a_revoked_agent_session_valid,
     )
 }
 
