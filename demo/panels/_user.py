@@ -16,7 +16,7 @@ def user(given: UserView, now: float) -> Page:
 
     def draw(canvas: Canvas) -> None:
         who = canvas.short(given.email or given.id or "somebody", canvas.room // 2)
-        agree = "two lists disagree" if given.differences else "both lists agree"
+        agree = "they disagree" if given.differences else "both agree"
         counts = f"{many(len(given.sessions), 'session')}, {many(len(given.consents), 'consent')}"
         canvas.title("refused" if given.differences else "allowed", f"{who}: {counts}, {agree}")
         canvas.field("user", f"{given.id}, {given.name}" if given.name else given.id)

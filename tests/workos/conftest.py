@@ -56,13 +56,13 @@ class World:
         """
         document = f"{self.base}/client.json" if client_id is None else None
         agent = Agent(self.base, store=MemoryStore(), client_id=client_id, metadata_url=document)
-        _log_in(agent, human, AGENT_SCOPES, resource, Money(6000) if resource is None else None)
+        log_in(agent, human, AGENT_SCOPES, resource, Money(6000) if resource is None else None)
         return agent
 
     def console(self, human: str = "alice@example.com") -> StoredToken:
         """The token of a human's own console: no agent is in it."""
         agent = Agent(self.base, store=MemoryStore(), client_id="demo-console")
-        return _log_in(agent, human, ("openid", "sessions:manage", "offline_access"), f"{self.base}/account", None)
+        return log_in(agent, human, ("openid", "sessions:manage", "offline_access"), f"{self.base}/account", None)
 
     def buy(self, agent: Agent) -> CallOutcome:
         outcome = agent.call("buyMcpShopItem", BUY)
@@ -77,7 +77,7 @@ def claim(agent: Agent, name: str) -> str:
     return found
 
 
-def _log_in(
+def log_in(
     agent: Agent, human: str, scopes: tuple[str, ...], resource: str | None, spending: Money | None
 ) -> StoredToken:
     login = agent.start_login(scopes, resources=None if resource is None else (resource,), spending=spending)
