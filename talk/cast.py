@@ -212,7 +212,8 @@ class Cast:
             EnvironmentNotReady: there is no API key.
         """
         if self._tenant is None:
-            if not self.is_local and not self._workos.used:
+            issuer = self.server if self.is_local else self.worker.issuer if self.worker is not None else None
+            if issuer is None and not self._workos.used:
                 # Another folder's local server keeps its key there, and the one in this folder is not for it.
                 why = "the server was not started from this state folder" if self.ours else "no [workos] in demo.toml"
                 raise NotHere("WorkOS is not asked here", why=why)
@@ -221,8 +222,8 @@ class Cast:
 
             # At the local server its own, whatever demo.toml says: a dry run asks nobody outside this machine.
             environment = (
-                tenancy.of_local(self.server, self.state)
-                if self.is_local
+                tenancy.of_local(issuer, self.state)
+                if issuer is not None
                 else tenancy.of_account(self._workos, self.state, os.environ)
             )
             self._tenant = Tenant(environment)

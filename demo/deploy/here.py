@@ -41,6 +41,7 @@ class WorkerHere:
         variables: Mapping[str, str] | None = None,
         waiting: Waiting = _quietly,
     ) -> None:
+        self.issuer = issuer
         self._state = state
         self._worker = worker or tools.default_worker()
         self._variables = workerd.local_variables(issuer) | dict(variables or {})
