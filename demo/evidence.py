@@ -302,7 +302,8 @@ class SessionView:
     client: str
     client_name: str
     scopes: tuple[str, ...]
-    created_at: float
+    created_at: float | None
+    """POSIX seconds; None where the authority does not tell."""
     revoked_at: float | None
     spending_limit: Money | None = None
 

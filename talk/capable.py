@@ -39,13 +39,13 @@ def why_not(step: Step, house: House, past: Past) -> str | None:
 
 
 def _tools(step: Step, house: House, _: Past) -> str | None:
-    return _console(step) or house.no_door(step.options["door"])
+    return _console(step, house) or house.no_door(step.options["door"])
 
 
 def _call(step: Step, house: House, past: Past) -> str | None:
     options = step.options
     door, verb, nobody = options["door"], options["tool"], options["who"] == "nobody"
-    why = _console(step) or house.no_door(door) or _rule(step, house)
+    why = _console(step, house) or house.no_door(door) or _rule(step, house)
     if why is None and door == "protected" and not nobody:
         why = _no_token(house)
     if why is not None:
@@ -88,16 +88,20 @@ def _login(step: Step, house: House, past: Past) -> str | None:
 
 
 def _whoami(step: Step, house: House, _: Past) -> str | None:
-    return _console(step) or house.no_door("protected") or _no_token(house)
+    return _console(step, house) or house.no_door("protected") or _no_token(house)
 
 
 def _audit(_: Step, house: House, __: Past) -> str | None:
+    if (why := house.no_console()) is None:
+        return None
     answer = house.seen.audit
     how = f"GET /audit answered {answer.status}" if answer is not None else house.seen.failure("audit")
-    return f"the human's console reads the audit trail of the bundled shop only; here {how}"
+    return f"{why}; here {how}"
 
 
 def _sessions(_: Step, house: House, __: Past) -> str | None:
+    if house.no_console() is None:
+        return None
     authority = _authority(house)
     named = authority if isinstance(authority, str) else f"{authority.issuer} is another"
     return f"a list of what a human granted is in no standard; only the bundled authority has one ({named})"
@@ -106,6 +110,8 @@ def _sessions(_: Step, house: House, __: Past) -> str | None:
 def _revoke(step: Step, house: House, _: Past) -> str | None:
     if (why := house.no_door("protected") or _no_token(house)) is not None:
         return why
+    if house.no_console() is None:
+        return house.no_tool(step.options["tool"], {}, "protected", stored=True)
     if step.options["what"] not in ("session", "token"):
         return (
             f"taking back all that a human gave an {step.options['what']} is in no standard; RFC 7009 revokes a token"
@@ -118,7 +124,9 @@ def _revoke(step: Step, house: House, _: Past) -> str | None:
     return house.no_tool(step.options["tool"], {}, "protected", stored=True)
 
 
-def _reinstate(_: Step, __: House, ___: Past) -> str | None:
+def _reinstate(_: Step, house: House, __: Past) -> str | None:
+    if house.no_console() is None:
+        return _no_token(house)
     return "giving standing back is in no standard; only the bundled authority does it"
 
 
@@ -146,14 +154,14 @@ _LOOKS: Mapping[str, Callable[[Step, House, Past], str | None]] = {
 }
 
 
-def _console(step: Step) -> str | None:
-    if step.options.get("who") == "console":
-        return "the human's console speaks to the bundled authority only"
-    return None
+def _console(step: Step, house: House) -> str | None:
+    return house.no_console() if step.options.get("who") == "console" else None
 
 
 def _rule(step: Step, house: House) -> str | None:
     rule = step.expect.get("rule")
+    if rule == "scope.insufficient" and house.by_role:
+        return "no scope can be missing here: what an agent may do is what its human's role permits"
     if rule is None or rule in STANDARD or house.seen.tells_decisions:
         return None
     return f"the rule {rule} is the shop's own, and this server does not say what its gates decide (no demo/decision)"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from demo.client.store import TokenStore
     from demo.client.workos import AgentIdentity, Tenant
     from demo.client.workos.agent_pass import AgentPass
+    from demo.client.workos.hosted_console import HostedConsole
     from demo.deploy.here import WorkerHere
     from demo.evidence import Exchange
     from talk.house import House
@@ -104,8 +105,10 @@ class Cast:
             from demo.client.origins import is_loopback, origin
 
             where = origin(self.server)
-            # Only a server on this machine can be the bundled one; no other is asked just to find that out.
-            self._ours = where is not None and is_loopback(where[1]) and self._seen().ours
+            # Only a server on this machine can be the bundled one, unless [workos] says that WorkOS stands behind
+            # it; no other is asked just to find that out.
+            here = where is not None and is_loopback(where[1]) and not self._workos.used
+            self._ours = here and self._seen().ours
         return self._ours
 
     @property
@@ -126,7 +129,7 @@ class Cast:
         if self._house is None:
             from talk.house import House
 
-            self._house = House(self._seen(), self.agent(), self._tools)
+            self._house = House(self._seen(), self.agent(), self._tools, no_console=self._no_console)
         return self._house
 
     @property
@@ -192,8 +195,11 @@ class Cast:
 
     def console(self) -> Console:
         """The human's own console, signed in."""
+        if self._console is None and not self.ours:
+            if (why := self._no_console()) is not None:
+                raise NotHere("this server cannot do this step", why=why)
+            self._console = self.hosted_console()
         if self._console is None:
-            self._only_ours("the human's console speaks to the bundled authority only")
             from demo.client.console import Console
 
             # Two servers where the shop is a Worker beside the bundled authority; the bundled shop is its own.
@@ -203,6 +209,30 @@ class Cast:
                 console.sign_in(self.human())
             self._console = console
         return self._console
+
+    def hosted_console(self) -> HostedConsole:
+        """The human's own console where AuthKit is the authority, signed in or not.
+
+        Raises:
+            NotHere: `[workos]` names no console.
+            EnvironmentNotReady: there is no API key.
+        """
+        told = self._workos
+        if told.authkit is None or told.console is None:
+            raise NotHere("there is no console of the human's here", why="no workos.console in demo.toml")
+        from demo.client.oauth.identity import ClientIdentity
+        from demo.client.workos.hosted_console import HostedConsole
+
+        client = ClientIdentity(told.console, issuer=told.authkit)
+        return HostedConsole(self.server, store=self.store, authority=told.authkit, client=client, tenant=self.tenant())
+
+    def _no_console(self) -> str | None:
+        """Why the human has no console at this server, or None."""
+        if self._workos.authkit is None or self._workos.console is None:
+            return "the human's console speaks to the bundled authority only"
+        if self._console is None and not self.hosted_console().signed_in():
+            return "the human has not signed in at their own console: demo login --console"
+        return None
 
     def tenant(self) -> Tenant:
         """The WorkOS environment behind the server: the local server's own, else the account's of `[workos]`.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from demo.settings.tools import VERBS, ToolMap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from demo.client.agent import Agent
     from demo.client.capabilities import Survey
@@ -24,10 +24,19 @@ class House:
         seen: the look.
         agent: the talk's agent there.
         names: what its tools are called.
+        no_console: says why the human has no console there, or None.
     """
 
-    def __init__(self, seen: Survey, agent: Agent, names: ToolMap) -> None:
+    def __init__(
+        self,
+        seen: Survey,
+        agent: Agent,
+        names: ToolMap,
+        *,
+        no_console: Callable[[], str | None] = lambda: "the human's console speaks to the bundled authority only",
+    ) -> None:
         self.seen, self.agent, self.names = seen, agent, names
+        self.no_console = no_console
         self._listed: dict[str, tuple[Tool, ...] | None] = {}
 
     @property
@@ -108,6 +117,14 @@ class House:
         if asked or authority is None or self.seen.tells_decisions:
             return asked or tuple(wished)
         return wanted(self.seen.challenge, authority)
+
+    @property
+    def by_role(self) -> bool:
+        """Whether its agents may do what a human's role permits, as at AuthKit: it asks for none of its tools' scopes."""
+        resource, listed = self.seen.resource, self.seen.tools
+        wanted = {tool.scope for tool in listed.tools if tool.scope} if listed is not None else set()
+        asked = resource.scopes_supported if resource is not None else ()
+        return bool(wanted and asked) and not wanted & set(asked)
 
     def takes_key(self, verb: str, door: str, *, stored: bool) -> bool:
         """Whether its tool knows an idempotency key; where the tools cannot be seen, it is not counted on."""

@@ -58,6 +58,7 @@ class LoggingIn:
         approve: what the sample human says.
         ask: whether the stage's person is asked at all.
         spending: the limit to ask for (RFC 9396), None for none.
+        resources: what the token is for (RFC 8707); the server by default.
         shown: whether the panel is drawn.
     """
 
@@ -71,6 +72,7 @@ class LoggingIn:
         approve: bool = True,
         ask: bool = True,
         spending: Money | None = None,
+        resources: tuple[str, ...] | None = None,
         shown: bool = True,
     ) -> None:
         self._agent = agent
@@ -80,6 +82,7 @@ class LoggingIn:
         self._approve = approve
         self._ask = ask
         self._spending = spending
+        self._resources = resources
         self._shown = shown
 
     def way(self, flow: Flow | None = None) -> LoginWay:
@@ -108,7 +111,7 @@ class LoggingIn:
 
     def _by_device(self, scopes: tuple[str, ...]) -> Granted:
         """The device flow (RFC 8628)."""
-        pending = self._agent.start_login(scopes, spending=self._spending)
+        pending = self._agent.start_login(scopes, resources=self._resources, spending=self._spending)
         if self._shown:
             self._stage.show("device", panels.device(pending.code, time.time(), self._held()))
         if self._human is None and not self._stage.person:
@@ -124,7 +127,7 @@ class LoggingIn:
 
     def _by_browser(self, scopes: tuple[str, ...]) -> Granted:
         """The browser flow: authorization code with PKCE and a loopback redirect (RFC 8252)."""
-        pending = self._agent.start_browser_login(scopes, spending=self._spending)
+        pending = self._agent.start_browser_login(scopes, resources=self._resources, spending=self._spending)
         try:
             if self._shown:
                 now = time.time()

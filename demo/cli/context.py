@@ -60,6 +60,7 @@ def cast_for(settings: Settings) -> Cast:
             port=settings.port,
             tools=settings.tools,
             client=settings.client,
+            workos=settings.workos,
         )
     from demo import local
 

@@ -53,7 +53,10 @@ def deploy(
 
     folder = (worker or tools.default_worker()).resolve()
     plan = blueprint.read(folder)
-    variables = _variables(authority, scopes_from)
+    # What an earlier deployment was given stands until something else is said: without it nobody would be let in.
+    last = record.recall(settings.state)
+    kept = last.variables if last is not None and last.worker == str(folder) else {}
+    variables = kept | _variables(authority, scopes_from)
     plan = plan.with_variables(variables)
     console = console_for(settings)
     waiting = _waiting(settings)

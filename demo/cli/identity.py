@@ -14,6 +14,7 @@ from demo.errors import OK, UsageError
 
 if TYPE_CHECKING:
     from demo.evidence import Money
+    from demo.settings import Settings
 
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "demo:mode", "offline_access")
 
@@ -32,6 +33,9 @@ def login(
     spend: Annotated[str | None, typer.Option("--spend", help="A spending limit to ask for, as 60.00.")] = None,
     account: Annotated[str, typer.Option(help="The sample human, when no person decides.")] = "alice@example.com",
     deny: Annotated[bool, typer.Option("--deny", help="Without a terminal: let the sample human deny.")] = False,
+    console: Annotated[
+        bool, typer.Option("--console", help="Sign in yourself, at your own console: to see and take back.")
+    ] = False,
 ) -> int:
     """Ask a human for authority; without a terminal the sample human answers."""
     if device and browser:
@@ -43,18 +47,27 @@ def login(
     from talk.logging_in import LoggingIn
     from talk.stage import Stage
 
-    agent = cast.agent()
+    hosted = cast.hosted_console() if console and not cast.ours else None
+    if console and hosted is None:
+        cast.console()  # at the bundled authority the sample human signs in at once
+        return _signed_in(settings)
+    agent = hosted.agent if hosted is not None else cast.agent()
     asked = LoggingIn(
         cast,
         agent,
         Stage(console_for(settings), person=interactive() and not settings.json, plain=settings.plain),
         account=account,
         approve=not deny,
-        spending=_money(spend if spend is not None else "60.00" if cast.ours or agent.limits_spending() else "0"),
+        resources=None if hosted is None else (hosted.resource,),
+        spending=None
+        if hosted is not None
+        else _money(spend if spend is not None else "60.00" if cast.ours or agent.limits_spending() else "0"),
     )
     kind: Literal["device", "browser"] | None = "device" if device else "browser" if browser else None
     way = asked.way(kind)
     stored = asked.by(way.kind, tuple(scope) if scope else SCOPES if cast.ours else agent.wanted_scopes()).token
+    if hosted is not None:
+        return _signed_in(settings)
     view = agent.view(stored)
     if settings.json:
         say_json(
@@ -70,6 +83,15 @@ def login(
     else:
         console_for(settings).print(panels.token(view, time.time()))
     _say_notice(cast.store.notice)
+    return OK
+
+
+def _signed_in(settings: Settings) -> int:
+    """The human is in at their own console."""
+    if settings.json:
+        say_json({"schema": 1, "granted": True, "console": True})
+    elif not settings.quiet:
+        console_for(settings).print("Signed in at your own console: demo audit, demo revoke.", markup=False)
     return OK
 
 

@@ -27,7 +27,8 @@ def register(app: typer.Typer) -> None:
 def prepare(
     context: typer.Context,
     resource: Annotated[
-        str | None, typer.Option(help="The server as its RFC 9728 metadata names it; asked of it by default.")
+        str | None,
+        typer.Option(help="The server as its RFC 9728 metadata names it; it and its admin route are asked by default."),
     ] = None,
 ) -> int:
     """Make what the talk needs and is not there yet: the server as a resource, permissions, the audit log's schema."""
@@ -35,7 +36,7 @@ def prepare(
     tenant = tenant_for(settings)
     from demo.client.workos.preparing import prepare as make
 
-    done = make(tenant, resource or _resource(settings))
+    done = make(tenant, *((resource,) if resource is not None else _resources(settings)))
     if settings.json:
         say_json({"schema": 1, "prepared": [one.__dict__ for one in done]})
         return OK
@@ -144,9 +145,10 @@ def tenant_for(settings: Settings) -> Tenant:
     return Tenant(tenancy.of_local(server.base_url, settings.state))
 
 
-def _resource(settings: Settings) -> str:
-    """The server's own name for itself (RFC 9728 `resource`)."""
+def _resources(settings: Settings) -> tuple[str, ...]:
+    """The server's own name for itself (RFC 9728 `resource`), and its admin route's, where it has one."""
     from demo.client.agent import Agent
+    from demo.client.console import admin_resource
     from demo.client.store import MemoryStore
 
     base = settings.server
@@ -154,7 +156,8 @@ def _resource(settings: Settings) -> str:
         from demo import local
 
         base = local.ensure(settings.state, port=settings.port)[0].base_url
-    finder = Agent(base, store=MemoryStore()).authorizer.finder
+    agent = Agent(base, store=MemoryStore())
+    finder = agent.authorizer.finder
     # A shop that trusts no authority yet says what it is called all the same.
     with contextlib.suppress(AuthorityRefused):
         finder.ask()
@@ -162,4 +165,5 @@ def _resource(settings: Settings) -> str:
     if found is None or found.problem is not None:
         why = (found and found.problem) or ""
         raise UsageError("the server does not say what it is called", why=why, do="name it with --resource URL")
-    return found.resource
+    admin = admin_resource(agent)
+    return (found.resource,) if admin is None else (found.resource, admin)

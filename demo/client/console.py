@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urlsplit
 
 from demo.client.agent import Agent
 from demo.client.bounded import TICK
 from demo.client.challenge import read_challenge
 from demo.client.fetch import Answer, fetch
+from demo.client.oauth.identity import ClientIdentity
 from demo.client.reading import read_decision
 from demo.client.refusal import OAuthRefused
 from demo.client.safe_text import safe_data
@@ -38,11 +39,21 @@ class Console:
         store: where its token is kept, in the slot "console".
         authority: the issuer of the shop's authority, which offers the account API of docs/wire.md; by default the
             shop's own server is it.
+        client: which client the console is at that authority.
         timeout: seconds for one method.
     """
 
-    def __init__(self, server: str, *, store: TokenStore, authority: str | None = None, timeout: float = 15.0) -> None:
-        self.agent = Agent(server, store=store, slot="console", client_id=CLIENT, name="Control room", timeout=timeout)
+    def __init__(
+        self,
+        server: str,
+        *,
+        store: TokenStore,
+        authority: str | None = None,
+        client: ClientIdentity | None = None,
+        timeout: float = 15.0,
+    ) -> None:
+        identity = client or ClientIdentity(CLIENT)
+        self.agent = Agent(server, store=store, slot="console", identity=identity, name="Control room", timeout=timeout)
         self.shop = "{0.scheme}://{0.netloc}".format(urlsplit(self.agent.endpoint()))
         self.authority = (authority or self.shop).rstrip("/")
         self._tokens: dict[str, StoredToken] = {}
@@ -86,10 +97,8 @@ class Console:
         Raises:
             AuthorityRefused: there is no such one, or it is not this human's.
         """
-        target = {"kind": kind, "id": id}
-        self._account_call("POST", "/account/revoke", target)
-        if (shop := self._admin) is not None:
-            self._call(shop, "POST", f"{shop}/revoke", target)
+        self._account_call("POST", "/account/revoke", {"kind": kind, "id": id})
+        self._at_shop("revoke", kind, id)
 
     def reinstate(self, kind: str, id: str) -> bool:
         """Give an agent's or a user's standing back; whether it had been taken.
@@ -97,11 +106,9 @@ class Console:
         Raises:
             as `revoke`.
         """
-        target = {"kind": kind, "id": id}
-        answers = [self._account_call("POST", "/account/reinstate", target)]
-        if (shop := self._admin) is not None:
-            answers.append(self._call(shop, "POST", f"{shop}/reinstate", target))
-        return any((answer.json or {}).get("lifted") is True for answer in answers)
+        answer = self._account_call("POST", "/account/reinstate", {"kind": kind, "id": id})
+        lifted = self._at_shop("reinstate", kind, id)
+        return lifted or (answer.json or {}).get("lifted") is True
 
     def audit(self, after: str | None = None, limit: int = 200) -> tuple[Decision, ...]:
         """The audit trail, oldest first.
@@ -120,20 +127,24 @@ class Console:
         return tuple(decision for decision in found if decision is not None)
 
     @cached_property
-    def _admin(self) -> str | None:
+    def admin(self) -> str | None:
         """The resource identifier of the shop's own admin route, if it has one (RFC 9728); the bundled shop has none,
         since it asks its authority at each call."""
         if self.shop == self.authority:
             return None
-        url = f"{self.shop}/.well-known/oauth-protected-resource/admin"
-        answer = self.agent.http(lambda http: fetch(http, "GET", url, server=self.shop))
-        told = (answer.json or {}).get("resource") if answer.status == 200 else None
-        return told if told == f"{self.shop}/admin" else None
+        return admin_resource(self.agent)
+
+    def _at_shop(self, what: Literal["revoke", "reinstate"], kind: str, id: str) -> bool:
+        """The same at the shop's own admin route, where it has one: whether anything was lifted there."""
+        if (shop := self.admin) is None:
+            return False
+        answer = self._call(shop, "POST", f"{shop}/{what}", {"kind": kind, "id": id})
+        return (answer.json or {}).get("lifted") is True
 
     def _resources(self) -> tuple[str, ...]:
         """What it speaks to beside the shop's tools; each wants a token of its own (RFC 8707 section 2.2)."""
         account = f"{self.authority}/account"
-        return (account,) if self._admin is None else (account, self._admin)
+        return (account,) if self.admin is None else (account, self.admin)
 
     def _token_for(self, resource: str) -> StoredToken:
         held = self._tokens.get(resource)
@@ -167,6 +178,15 @@ class Console:
                 do="sign in again: demo reset, or name what exists",
             )
         return answer
+
+
+def admin_resource(agent: Agent) -> str | None:
+    """The resource identifier of the admin route of the agent's shop, None where it publishes none."""
+    shop = "{0.scheme}://{0.netloc}".format(urlsplit(agent.endpoint()))
+    url = f"{shop}/.well-known/oauth-protected-resource/admin"
+    answer = agent.http(lambda http: fetch(http, "GET", url, server=shop))
+    told = (answer.json or {}).get("resource") if answer.status == 200 else None
+    return told if told == f"{shop}/admin" else None
 
 
 def _listed(value: Any) -> list[Any]:

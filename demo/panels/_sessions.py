@@ -40,7 +40,8 @@ def _session(session: SessionView, now: float, canvas: Canvas) -> None:
     revoked = session.revoked_at is not None
     state = "refused" if revoked else "allowed"
     mark = canvas.glyphs.refused if revoked else canvas.glyphs.allowed
-    since = f"revoked {_ago(session.revoked_at, now)}" if revoked else f"granted {_ago(session.created_at, now)}"
+    granted = "stands" if session.created_at is None else f"granted {_ago(session.created_at, now)}"
+    since = f"revoked {_ago(session.revoked_at, now)}" if revoked else granted
     name = session.client_name or session.client
     if canvas.narrow:
         canvas.line((mark, f"strong {state}"), " ", (canvas.short(name, canvas.room - 2), "strong"))

@@ -47,6 +47,7 @@ def examine_workos(settings: Settings, environ: Mapping[str, str], seen: Survey 
         *_scopes(resource, authority),
         *_environment(settings, environ, named),
         _token(settings, settings.server, named),
+        _console(settings, settings.server),
     ]
 
 
@@ -136,6 +137,18 @@ def _token(settings: Settings, server: str, named: str) -> Finding:
     shown = ", ".join(audiences) or "nobody"
     fix = f"{_REGISTER}; then demo logout, demo login"
     return Finding("bad", "token", f"its audience is {shown}; {named} refuses it", fix)
+
+
+def _console(settings: Settings, server: str) -> Finding:
+    """Whether the human can read the trail and take authority back at the shop itself."""
+    from demo.client.store import TokenStore
+
+    if settings.workos.console is None:
+        detail = "none: the trail is not read, and nothing is taken back at the shop itself"
+        return Finding("skip", "console", detail, "name its Connect application in workos.console")
+    if TokenStore.open(settings.state, server=server).get("console") is None:
+        return Finding("warn", "console", "the human has not signed in at it", "demo login --console")
+    return Finding("ok", "console", f"signed in, as {settings.workos.console}")
 
 
 def _told(error: DemoError) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from demo.errors import UsageError
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_KEYS = ("authkit", "client_id", "organization_id", "api_key_env", "base_url")
+_KEYS = ("authkit", "client_id", "organization_id", "console", "api_key_env", "base_url")
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class WorkOSSettings:
         authkit: the AuthKit domain as an issuer, e.g. `https://NAME.authkit.app`; None where WorkOS is not used.
         client_id: the environment's client id.
         organization_id: in which audit events are told and agents act; None for the only one there is.
+        console: the client id of the human's own console, a Connect application; None where there is none.
         api_key_env: the name of the environment variable that holds the API key, never the key itself.
         base_url: of WorkOS's API.
     """
@@ -28,6 +29,7 @@ class WorkOSSettings:
     authkit: str | None = None
     client_id: str | None = None
     organization_id: str | None = None
+    console: str | None = None
     api_key_env: str = "WORKOS_API_KEY"
     base_url: str = "https://api.workos.com"
 

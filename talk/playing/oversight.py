@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from demo import panels
 from demo.errors import AuthorityRefused
 from demo.evidence import Chain, Comparison, Decision, Revocation
-from talk.cast import HUMAN
+from talk.playing.login import person_of
 from talk.playing.scene import Played, Scene, observe, untold
 from talk.script import Step
 
 if TYPE_CHECKING:
+    from demo.client.agent import Agent
     from demo.client.outcome import CallOutcome
 
 TRAIL = 1000
@@ -23,7 +24,8 @@ def audit(_: Step, scene: Scene) -> Played:
     """The trail as the human reads it, held against every decision that this run has seen."""
     trail = _trail(scene)
     seen = [Decision.from_dict(dict(decision)) for result in scene.seen() for decision in result.decisions]
-    ours = [decision for decision in seen if decision.username in (None, HUMAN)]
+    me = _reader(scene)
+    ours = [decision for decision in seen if decision.user in (None, me)]
     written = {entry.audit_id: entry for entry in trail}
     missing = [one for one in ours if (two := written.get(one.audit_id)) is None or _said(one) != _said(two)]
     mine = {decision.audit_id for decision in ours}
@@ -32,7 +34,7 @@ def audit(_: Step, scene: Scene) -> Played:
     observed: dict[str, Any] = {
         "complete": bool(ours) and not missing,
         "missing": len(missing),
-        "traced": bool(orders) and all(entry.user and entry.agent and entry.consent for entry in orders),
+        "traced": bool(orders) and all(_leads_back(entry, scene) for entry in orders),
         "nobody": any(entry.door == "open" and entry.user is None for entry in shown),
         "refusals": any(entry.verdict == "deny" for entry in shown),
     }
@@ -42,16 +44,34 @@ def audit(_: Step, scene: Scene) -> Played:
     return played
 
 
+def _reader(scene: Scene) -> str | None:
+    """The human whose console reads, by the id in its token."""
+    from demo.client import claims
+
+    jwt = claims.take_apart(scene.cast.console().agent.token().access_token)
+    subject = jwt.claims.get("sub") if jwt is not None else None
+    return subject if isinstance(subject, str) else None
+
+
+def _leads_back(entry: Decision, scene: Scene) -> bool:
+    """Whether an order names its human, its agent and its consent. AuthKit names no agent but the client, and its
+    session is the consent: then these are what an order leads back to."""
+    if scene.cast.house is None:
+        return bool(entry.user and entry.agent and entry.consent)
+    return bool(entry.user and (entry.agent or entry.client) and (entry.consent or entry.session))
+
+
 def _traced(entry: Decision, scene: Scene) -> Chain:
     """An order's chain as the audit trail and the authority's list of sessions tell it; no token is asked."""
-    session = next((one for one in scene.cast.console().sessions() if one.consent == entry.consent), None)
+    consent = entry.consent or entry.session or ""
+    session = next((one for one in scene.cast.console().sessions() if one.consent == consent), None)
     return Chain(
         human=entry.username or entry.user or "",
         human_id=entry.user or "",
-        agent=entry.agent or "",
+        agent=entry.agent or entry.client or "",
         client=session.client_name if session else entry.client or "",
         session=entry.session or "",
-        consent=entry.consent or "",
+        consent=consent,
         action=f"placed {entry.order_id}",
         token_id=entry.token_id or "",
         scopes=session.scopes if session else (),
@@ -66,24 +86,27 @@ def sessions(_: Step, scene: Scene) -> Played:
     """The sessions that the human's consents opened."""
     console = scene.cast.console()
     listed = console.sessions()
-    info = console.agent.userinfo(console.agent.token())
+    strange, token = scene.cast.house is not None, console.agent.token()
+    info = person_of(console.agent, token) if strange else console.agent.userinfo(token)
     observed: dict[str, Any] = {
-        "human": str(info.get("email", "")),
         "live": sum(1 for session in listed if session.revoked_at is None),
         "agents": len({session.agent for session in listed}),
     }
-    return Played(observed, {"sessions": lambda: panels.sessions(listed, time.time())})
+    if info is not None:
+        observed["human"] = str(info.get("email", ""))
+    untold = {"human": "the human here is not the talk's sample human"} if strange else {}
+    return Played(observed, {"sessions": lambda: panels.sessions(listed, time.time())}, untold=untold)
 
 
 def revoke(step: Step, scene: Scene) -> Played:
     """Call, revoke, call again."""
-    if scene.cast.house is not None:
+    house, what = scene.cast.house, step.options["what"]
+    if house is not None and (what == "token" or house.no_console() is not None):
         return _given_back(step, scene)
     agent, console = scene.cast.agent(), scene.cast.console()
-    what, tool = step.options["what"], step.options["tool"]
+    tool = scene.cast.tools.name(step.options["tool"])
     before = _called(scene, tool)
-    chain = agent.chain(agent.token())
-    target = {"session": chain.session, "agent": chain.agent, "user": chain.human_id, "token": chain.token_id}[what]
+    target = _target(agent, what)
     if what == "token":
         agent.revoke(agent.token())
     else:
@@ -93,6 +116,19 @@ def revoke(step: Step, scene: Scene) -> Played:
     after = agent.call(tool, {}, refresh=False)
     seconds = time.monotonic() - revoked_at
     return _revoked(what, target, before, after, seconds)
+
+
+def _target(agent: Agent, what: str) -> str:
+    """Whose authority is meant, by the id in the agent's token."""
+    chain = agent.chain(agent.token())
+    # At AuthKit the consent is the session, and the client stands for the agent.
+    names = {
+        "session": chain.session or chain.consent,
+        "agent": chain.agent or agent.client_id or "",
+        "user": chain.human_id,
+        "token": chain.token_id,
+    }
+    return names[what]
 
 
 def _given_back(step: Step, scene: Scene) -> Played:
@@ -144,10 +180,9 @@ def _revoked(what: Any, target: str, before: CallOutcome, after: CallOutcome, se
 def reinstate(step: Step, scene: Scene) -> Played:
     """Give standing back, and call again."""
     agent, console = scene.cast.agent(), scene.cast.console()
-    chain = agent.chain(agent.token())
     what = step.options["what"]
-    console.reinstate(what, {"agent": chain.agent, "user": chain.human_id}[what])
-    outcome = agent.call(step.options["tool"], {})
+    console.reinstate(what, _target(agent, what))
+    outcome = agent.call(scene.cast.tools.name(step.options["tool"]), {})
     seen = observe(outcome)
     played = Played(
         {name: seen[name] for name in ("status", "verdict", "gate", "rule") if name in seen},

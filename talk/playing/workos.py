@@ -72,8 +72,10 @@ def _by_token(people: People, scene: Scene) -> Played:
         "human": person.email,
         "sessions": len(sessions),
         "consents": len(consents),
-        "consents_agree": any(one.client_id == claimed.claim("client_id") for one in consents),
     }
+    # A consent is listed for as long as the shop lets the agent in by it, and no longer.
+    listed = any(one.client_id == claimed.claim("client_id") for one in consents)
+    observed["consents_agree"] = listed is (agent.tools(token=held).status == 200)
     untold = {
         "human": "the human here is not the talk's sample human",
         "sessions_agree": "the human has no console here that lists sessions",

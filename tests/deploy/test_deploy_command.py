@@ -151,6 +151,8 @@ def test_with_a_yes_it_is_deployed_checked_and_shown(yard: Yard, base_url: str) 
     kept = record.recall(yard.state)
     assert kept is not None
     assert (kept.url, kept.variables) == (base_url, {"AUTHORITY": "https://shop.authkit.example"})
+    again = json.loads(yard.deploy("--dry-run", "--json").stdout)
+    assert again["variables"]["AUTHORITY"] == "https://shop.authkit.example", "a later one leaves it as it was set"
 
 
 def test_a_needed_secret_that_nobody_gave_is_named_and_one_that_is_there_is_not(yard: Yard, base_url: str) -> None:

@@ -21,6 +21,7 @@ SCOPES: Mapping[str, str] = {
     "user:read": "Read one's profile at the shop",
     "demo:mode": "Switch the demo's mode for oneself",
     "audit:read": "Read the audit trail of what was done for one",
+    "sessions:manage": "Take an agent's authority back, and give it again",
 }
 """The shop's scopes (docs/wire.md) as permissions."""
 
@@ -33,16 +34,16 @@ class Prepared:
     made: bool
 
 
-def prepare(tenant: Tenant, server: str) -> tuple[Prepared, ...]:
+def prepare(tenant: Tenant, *servers: str) -> tuple[Prepared, ...]:
     """See that the environment has all that the talk needs.
 
     Args:
-        server: the MCP server's URL, exactly as its RFC 9728 metadata names it in `resource`.
+        servers: the MCP server's URL, exactly as its RFC 9728 metadata names it in `resource`; and its admin route's.
 
     Raises:
         WorkOSRefused, ServerUnreachable: as each says; what was made before stays.
     """
-    done = [Prepared(f"resource {server}", _resource(tenant, server))]
+    done = [Prepared(f"resource {server}", _resource(tenant, server)) for server in servers]
     made = ensure_permissions(tenant, SCOPES)
     done += [Prepared(f"permission {slug}", slug in made) for slug in SCOPES]
     return (*done, Prepared(f"audit log schema {ORDER_PLACED}", ensure_order_schema(tenant)))

@@ -1,0 +1,106 @@
+"""The human's console where AuthKit is the authority: consents are ended at WorkOS, agents refused at the shop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from demo.client import claims
+from demo.client.console import Console
+from demo.client.oauth.identity import ClientIdentity
+from demo.client.refusal import not_logged_in
+from demo.client.tokens import StoredToken
+from demo.client.workos.people import People
+from demo.client.workos.tenant import Tenant
+from demo.errors import AuthorityRefused, UsageError
+from demo.evidence import SessionView
+
+if TYPE_CHECKING:
+    from demo.client.store import TokenStore
+
+
+class HostedConsole(Console):
+    """The human in control at a shop whose authority is AuthKit.
+
+    Its one token is for the shop's admin route (`BASE/admin`), from a login of the human's own (`demo login
+    --console`). Suspending and reinstating are the shop's alone, at once; ending a session ends the consent at WorkOS
+    as well, so that nothing is renewed.
+
+    Args:
+        server, store, timeout: as `Console`.
+        authority: the AuthKit domain.
+        client: the console's Connect application, which the shop has among its console clients.
+        tenant: the WorkOS environment in which consents are listed and ended.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        store: TokenStore,
+        authority: str,
+        client: ClientIdentity,
+        tenant: Tenant,
+        timeout: float = 15.0,
+    ) -> None:
+        super().__init__(server, store=store, authority=authority, client=client, timeout=timeout)
+        self._people = People(tenant)
+
+    @property
+    def resource(self) -> str:
+        """What a login of this console is for (RFC 8707).
+
+        Raises:
+            UsageError: the shop has no admin route.
+        """
+        if self.admin is None:
+            raise UsageError(
+                f"{self.shop} has no admin route for a human's console",
+                why="it publishes no metadata for one (RFC 9728)",
+                do="deploy the shop of this project: demo deploy",
+            )
+        return self.admin
+
+    def signed_in(self) -> bool:
+        """Whether there is a token that the authority still renews, or that has not ended yet."""
+        try:
+            return bool(self.agent.token().access_token)
+        except AuthorityRefused:
+            return False
+
+    def sessions(self) -> tuple[SessionView, ...]:
+        """The consents that stand, as WorkOS lists them: at AuthKit a token's `sid` is its consent. When each was given
+        is not told."""
+        return tuple(
+            SessionView(one.consent, one.consent, one.client_id, one.client_id, one.name, one.scopes, None, None)
+            for one in self._people.grants(self._human())
+        )
+
+    def revoke(self, kind: str, id: str) -> None:
+        """Take a session's, an agent's or a user's authority back.
+
+        Raises:
+            AuthorityRefused: the shop or WorkOS refuses.
+        """
+        self._at_shop("revoke", kind, id)
+        if kind != "session":
+            return
+        human = self._human()
+        grant = next((one for one in self._people.grants(human) if one.consent == id), None)
+        if grant is not None:
+            self._people.take_back(human, grant.client_id)
+        else:
+            self._people.revoke(id)
+
+    def reinstate(self, kind: str, id: str) -> bool:
+        """Give an agent's or a user's standing at the shop back; whether it had been taken."""
+        return self._at_shop("reinstate", kind, id)
+
+    def _human(self) -> str:
+        jwt = claims.take_apart(self.agent.token().access_token)
+        human = jwt.claims.get("sub") if jwt is not None else None
+        if not isinstance(human, str):
+            raise not_logged_in(self.agent.name)
+        return human
+
+    def _token_for(self, resource: str) -> StoredToken:
+        return self.agent.token()

@@ -1,0 +1,106 @@
+"""The talk as with an account: the Worker goes by roles, a person decides in a browser of hers, WorkOS is asked by its
+SDK, and the human's console has a client of its own. `[workos]` says so, and the local authority stands in for AuthKit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo import resources
+from demo.client.sample_human import SampleHuman
+from demo.client.workos import People
+from demo.client.workos.environment import LOCAL_FILE
+from demo.deploy import workerd
+from demo.deploy.tools import Tools
+from demo.settings import Settings
+from demo.settings.workos import WorkOSSettings
+from talk.cast import Cast
+from talk.director import Director
+from talk.run import BeatResult, Run
+from talk.script import load_talk
+from tests.contract.issuer import ALICE, MALLORY, Issuer
+from tests.contract.test_contract_talk_goes_on import WithAlice
+
+pytestmark = pytest.mark.worker
+
+
+@pytest.fixture
+def profile(troubled: Issuer, installed: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """What demo.toml and the environment say, with a Worker that runs."""
+    key = json.loads((troubled.state / LOCAL_FILE).read_text("utf-8"))["api_key"]
+    monkeypatch.setenv("WORKOS_API_KEY", key)
+    port = workerd.a_port()
+    for path in ("mcp", "admin"):
+        resources.add(troubled.state, f"http://127.0.0.1:{port}/{path}")
+    variables = {"SCOPES_FROM": "role", "WORKOS_API": troubled.url, "ALLOWLIST": f"{ALICE},{MALLORY}"}
+    with workerd.running(
+        installed,
+        port=port,
+        state=tmp_path / "worker",
+        variables=workerd.local_variables(troubled.url) | variables,
+        secrets={"WORKOS_API_KEY": key},
+    ) as worker:
+        workos = WorkOSSettings(
+            authkit=troubled.url,
+            base_url=troubled.url,
+            console="demo-console",
+            client_id="client_local",
+            organization_id="org_conference_shop",
+        )
+        yield Settings(server=f"{worker.base_url}/mcp", state=tmp_path / "state", port=0, edge="off", workos=workos)
+
+
+def signed_in(cast: Cast) -> None:
+    """As `demo login --console` does, with Alice at her browser."""
+    console = cast.hosted_console()
+    login = console.agent.start_login(("openid", "offline_access"), resources=(console.resource,))
+    SampleHuman(ALICE).decide(login.code.verification_uri, login.code.user_code, True)
+    console.agent.finish_login(login, timeout=30.0)
+
+
+def played(settings: Settings, *, console: bool) -> tuple[list[BeatResult], Cast]:
+    settings.state.mkdir()
+    with Run.open(settings.state) as run, run.performing():
+        director = Director(run, load_talk(None), settings, WithAlice(), strict=True)
+        assert not director.cast().ours
+        if console:
+            signed_in(director.cast())
+        return [director.play(planned) for planned in director.plan.beats], director.cast()
+
+
+def test_with_a_console_the_human_reads_the_trail_and_takes_authority_back(profile: Settings) -> None:
+    beats, cast = played(profile, console=True)
+    steps = {f"{beat.id}/{step.id}": step for beat in beats for step in beat.steps}
+    red = {name: (step.error or step.failed, step.observed) for name, step in steps.items() if not step.ok}
+    assert not red, json.dumps(red, default=str, indent=1)
+    told = (
+        "audit/trail",
+        "audit/told",
+        "revoke/granted",
+        "revoke/suspend",
+        "revoke/reinstate",
+        "revoke/end",
+        "buy/first",
+    )
+    assert {name: steps[name].skipped for name in told} == dict.fromkeys(told)
+    assert steps["audit/trail"].observed["missing"] == 0
+    assert steps["revoke/suspend"].observed["rule"] == "standing.agent"
+    assert steps["revoke/end"].observed["rule"] == "standing.session"
+    held = cast.agent().stored()
+    assert held is not None
+    assert held.client_id not in [one.client_id for one in People(cast.tenant()).grants("user_alice")], (
+        "ended there, too"
+    )
+
+
+def test_without_one_what_needs_it_is_skipped_and_says_how_to_sign_in(profile: Settings) -> None:
+    beats, _ = played(profile, console=False)
+    steps = {f"{beat.id}/{step.id}": step for beat in beats for step in beat.steps}
+    red = {name: (step.error or step.failed, step.observed) for name, step in steps.items() if not step.ok}
+    # Handed back at the authority, and the shop, which asks nobody about a token, believes it still: that must show.
+    assert set(red) == {"revoke/end", "future/gone"}, json.dumps(red, default=str, indent=1)
+    assert "demo login --console" in (steps["audit/trail"].skipped or "")
