@@ -7,21 +7,16 @@ raises `AuthorityUnknown`; the gates then refuse.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-import anyio
-import httpx2
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 
-from demo import __version__
+from demo.shop.asking import Asking, AuthorityUnknown
 
 FRESH_SECONDS: Final = 300.0
 """How long metadata and keys are believed before they are read again: a withdrawn key is not trusted longer."""
@@ -29,22 +24,8 @@ FRESH_SECONDS: Final = 300.0
 REFETCH_SECONDS: Final = 1.0
 """At most one look for an unknown `kid` in this time, so that made-up ones do not flood the authority."""
 
-MOST_BYTES: Final = 256 * 1024
-"""An answer of the authority longer than this is not one."""
-
 VerificationKey = ECKey | RSAKey
-
-
-class AuthorityUnknown(Exception):
-    """The authority could not be asked, or what answered is not the authority; the message is a few words.
-
-    Args:
-        lasting: asking again will not help: the shop's settings and the authority do not fit together.
-    """
-
-    def __init__(self, why: str, *, lasting: bool = False) -> None:
-        super().__init__(why)
-        self.lasting = lasting
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,68 +36,17 @@ class Metadata:
     introspection_endpoint: str
 
 
-class Authority:
-    """One issuer, asked over HTTP, each question bounded by `timeout` seconds.
-
-    An async context manager: the connection pool lives as long as it is entered. `skew` is the authority's clock minus
-    `clock` in seconds, by the `Date` of its last answer; None before the first.
-    """
+class Authority(Asking):
+    """One issuer, found by its URL alone; what is read of it is kept for a while, and nothing of a failure."""
 
     def __init__(self, issuer: str, *, timeout: float, clock: Callable[[], float] = time.time) -> None:
-        self.issuer = issuer
-        self.skew: float | None = None
-        self._timeout = timeout
-        self._clock = clock
-        self._client: httpx2.AsyncClient | None = None
+        super().__init__(issuer, timeout=timeout, clock=clock)
         self._metadata: tuple[Metadata, float] | None = None
         self._keys: tuple[dict[str, VerificationKey], float] | None = None
         self._looked_at = float("-inf")
         self._look_failed: AuthorityUnknown | None = None
-        self._looking = asyncio.Lock()
         self._failed: tuple[AuthorityUnknown, float] | None = None
         self._asking = asyncio.Lock()
-
-    async def __aenter__(self) -> Authority:
-        # No redirects: an authority is where it says it is. A proxy of the environment is not for loopback.
-        self._client = httpx2.AsyncClient(
-            timeout=self._timeout,
-            follow_redirects=False,
-            trust_env=not _is_loopback(self.issuer),
-            headers={"user-agent": f"machine-identity-demo-shop/{__version__}", "accept": "application/json"},
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
-
-    async def ask(self, method: str, url: str, **options: Any) -> tuple[int, Any]:
-        """One HTTP question whose answer is JSON; gives status and the parsed body (None when it is not JSON).
-
-        Raises:
-            AuthorityUnknown: no answer in time, or too long a one.
-        """
-        if self._client is None:
-            raise AuthorityUnknown("the shop is not running")
-        body = b""
-        try:
-            # The client's own timeouts are per read; this one bounds an answer that comes drop by drop.
-            with anyio.fail_after(self._timeout):
-                async with self._client.stream(method, url, **options) as response:
-                    self._heard(response.headers)
-                    async for chunk in response.aiter_bytes():
-                        body += chunk
-                        if len(body) > MOST_BYTES:
-                            raise AuthorityUnknown("its answer is too long")
-        except (TimeoutError, httpx2.TimeoutException):
-            raise AuthorityUnknown("it did not answer in time") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL):
-            raise AuthorityUnknown("no connection") from None
-        try:
-            return response.status_code, json.loads(body)
-        except (ValueError, RecursionError):
-            return response.status_code, None
 
     async def metadata(self) -> Metadata:
         """The authority's metadata, read once and again when it is old.
@@ -127,14 +57,7 @@ class Authority:
         wanted_at = time.monotonic()
         async with self._asking:
             if self._metadata is None or time.monotonic() - self._metadata[1] > FRESH_SECONDS:
-                # Whoever waited here while another asked in vain has its answer: in line, each would wait longer.
-                if self._failed is not None and self._failed[1] >= wanted_at:
-                    raise self._failed[0].with_traceback(None)
-                try:
-                    self._metadata = (await self._read_metadata(), time.monotonic())
-                except AuthorityUnknown as unknown:
-                    self._failed = (unknown, time.monotonic())
-                    raise
+                self._metadata = (await self._once(self._read_metadata(), wanted_at), time.monotonic())
             return self._metadata[0]
 
     async def key(self, kid: str | None) -> VerificationKey | None:
@@ -156,15 +79,6 @@ class Authority:
         """Read everything anew next time: what was cached led nowhere."""
         self._metadata = None
         self._keys = None
-
-    def _heard(self, headers: Mapping[str, str]) -> None:
-        try:
-            date = parsedate_to_datetime(headers.get("date", "")).timestamp()
-            age = float(headers.get("age") or 0)  # RFC 9111 section 5.1: an answer from a cache has an old date
-        except (ValueError, TypeError, OverflowError):
-            return
-        # `Date` is cut to whole seconds: half a second is the expected loss.
-        self.skew = date + age + 0.5 - self._clock()
 
     async def _read_metadata(self) -> Metadata:
         found, broken = None, False
@@ -191,36 +105,46 @@ class Authority:
         return url
 
     async def _look_again(self, kid: str) -> dict[str, VerificationKey]:
-        # In line: who comes while another looks finds what that one has found.
-        async with self._looking:
-            keys = await self._read_keys()
-            if kid in keys:
-                return keys
-            if time.monotonic() - self._looked_at > REFETCH_SECONDS:
-                self._look_failed = None
-                try:
-                    keys = await self._read_keys(again=True)
-                except AuthorityUnknown as unknown:
-                    self._look_failed = unknown
-                self._looked_at = time.monotonic()
-            if self._look_failed is not None:
-                raise self._look_failed.with_traceback(None)
-            return keys
+        keys = await self._read_keys()  # who came while another looked finds what that one has found
+        if kid not in keys and time.monotonic() - self._looked_at > REFETCH_SECONDS:
+            self._look_failed = None
+            try:
+                keys = await self._read_keys(again=True)
+            except AuthorityUnknown as unknown:
+                self._look_failed = unknown
+            self._looked_at = time.monotonic()
+        if kid not in keys and self._look_failed is not None:
+            raise self._look_failed.with_traceback(None)
+        return keys
 
     async def _read_keys(self, *, again: bool = False) -> dict[str, VerificationKey]:
-        before = self._keys
+        before, wanted_at = self._keys, time.monotonic()
         metadata = await self.metadata()
         async with self._asking:
             stale = self._keys is None or time.monotonic() - self._keys[1] > FRESH_SECONDS
             # Whoever waited here while another read them need not read them again.
             if stale or (again and self._keys is before):
-                status, found = await self.ask("GET", metadata.jwks_uri)
-                listed = found.get("keys") if isinstance(found, dict) else None
-                if status != 200 or not isinstance(listed, list):
-                    raise AuthorityUnknown("its keys cannot be read")
-                self._keys = (_usable(listed), time.monotonic())
+                self._keys = (await self._once(self._fetch_keys(metadata.jwks_uri), wanted_at), time.monotonic())
             assert self._keys is not None
             return self._keys[0]
+
+    async def _fetch_keys(self, uri: str) -> dict[str, VerificationKey]:
+        status, found = await self.ask("GET", uri)
+        listed = found.get("keys") if isinstance(found, dict) else None
+        if status != 200 or not isinstance(listed, list):
+            raise AuthorityUnknown("its keys cannot be read")
+        return _usable(listed)
+
+    async def _once(self, asking: Coroutine[Any, Any, T], wanted_at: float) -> T:
+        """Ask, unless another has asked in vain since `wanted_at`: in line, each who waits would wait longer."""
+        if self._failed is not None and self._failed[1] >= wanted_at:
+            asking.close()
+            raise self._failed[0].with_traceback(None)
+        try:
+            return await asking
+        except AuthorityUnknown as unknown:
+            self._failed = (unknown, time.monotonic())
+            raise
 
 
 def metadata_urls(issuer: str) -> tuple[str, str]:
@@ -249,13 +173,3 @@ def _usable(listed: list[Any]) -> dict[str, VerificationKey]:
         if isinstance(key, ECKey | RSAKey) and key.kid is not None:
             keys[key.kid] = key
     return keys
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -16,10 +16,11 @@ import anyio
 
 from demo.evidence import Decision, LimitUse
 from demo.shop import bearer, jsonrpc, ledger, policy, refusal, standing, trail
+from demo.shop.asking import AuthorityUnknown
 from demo.shop.catalog import BUY, DEFAULT_SCOPE
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
-from demo.shop.discovery import Authority, AuthorityUnknown
+from demo.shop.discovery import Authority
 from demo.shop.jsonrpc import Call
 from demo.shop.policy import Case, Ruling, Standing, TokenFacts, Usage
 from demo.shop.rates import Rates

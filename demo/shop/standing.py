@@ -9,7 +9,8 @@ import base64
 from typing import Any
 from urllib.parse import quote
 
-from demo.shop.discovery import Authority, AuthorityUnknown
+from demo.shop.asking import AuthorityUnknown
+from demo.shop.discovery import Authority
 from demo.shop.policy import Standing, TokenFacts
 
 REVOKED_KINDS = ("session", "agent", "user", "token")

@@ -1,0 +1,108 @@
+"""Asking the authority over HTTP: bounded in time and bytes, no redirects, JSON or nothing; and what its clock says."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import anyio
+import httpx2
+
+from demo import __version__
+
+MOST_BYTES: Final = 256 * 1024
+"""An answer of the authority longer than this is not one."""
+
+
+class AuthorityUnknown(Exception):
+    """The authority could not be asked, or what answered is not the authority; the message is a few words.
+
+    Args:
+        lasting: asking again will not help: the shop's settings and the authority do not fit together.
+    """
+
+    def __init__(self, why: str, *, lasting: bool = False) -> None:
+        super().__init__(why)
+        self.lasting = lasting
+
+
+class Asking:
+    """The way to one issuer, each question bounded by `timeout` seconds.
+
+    An async context manager: the connection pool lives as long as it is entered. `skew` is the authority's clock minus
+    `clock` in seconds, by the `Date` of its last answer; None before the first.
+    """
+
+    def __init__(self, issuer: str, *, timeout: float, clock: Callable[[], float]) -> None:
+        self.issuer = issuer
+        self.skew: float | None = None
+        self._timeout = timeout
+        self._clock = clock
+        self._client: httpx2.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        # No redirects: an authority is where it says it is. A proxy of the environment is not for loopback.
+        self._client = httpx2.AsyncClient(
+            timeout=self._timeout,
+            follow_redirects=False,
+            trust_env=not _is_loopback(self.issuer),
+            headers={"user-agent": f"machine-identity-demo-shop/{__version__}", "accept": "application/json"},
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def ask(self, method: str, url: str, **options: Any) -> tuple[int, Any]:
+        """One HTTP question whose answer is JSON; gives status and the parsed body (None when it is not JSON).
+
+        Raises:
+            AuthorityUnknown: no answer in time, or too long a one.
+        """
+        if self._client is None:
+            raise AuthorityUnknown("the shop is not running")
+        body = b""
+        try:
+            # The client's own timeouts are per read; this one bounds an answer that comes drop by drop.
+            with anyio.fail_after(self._timeout):
+                async with self._client.stream(method, url, **options) as response:
+                    self._heard(response.headers)
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        if len(body) > MOST_BYTES:
+                            raise AuthorityUnknown("its answer is too long")
+        except (TimeoutError, httpx2.TimeoutException):
+            raise AuthorityUnknown("it did not answer in time") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL):
+            raise AuthorityUnknown("no connection") from None
+        try:
+            return response.status_code, json.loads(body)
+        except (ValueError, RecursionError):
+            return response.status_code, None
+
+    def _heard(self, headers: Mapping[str, str]) -> None:
+        try:
+            date = parsedate_to_datetime(headers.get("date", "")).timestamp()
+            age = float(headers.get("age") or 0)  # RFC 9111 section 5.1: an answer from a cache has an old date
+        except (ValueError, TypeError, OverflowError):
+            return
+        if math.isfinite(age):
+            # `Date` is cut to whole seconds: half a second is the expected loss.
+            self.skew = date + age + 0.5 - self._clock()
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
