@@ -120,7 +120,7 @@ class House:
 
     @property
     def by_role(self) -> bool:
-        """Whether its agents may do what a human's role permits, as at AuthKit: it asks for none of its tools' scopes."""
+        """Whether a human's role says what its agents may do, as at AuthKit: it asks for no scope of its tools."""
         resource, listed = self.seen.resource, self.seen.tools
         wanted = {tool.scope for tool in listed.tools if tool.scope} if listed is not None else set()
         asked = resource.scopes_supported if resource is not None else ()
