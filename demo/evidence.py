@@ -306,6 +306,8 @@ class SessionView:
     """POSIX seconds; None where the authority does not tell."""
     revoked_at: float | None
     spending_limit: Money | None = None
+    expires_at: float | None = None
+    """When it ends by itself; None where that was not told."""
 
 
 @dataclass(frozen=True)

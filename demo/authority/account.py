@@ -15,7 +15,7 @@ from starlette.routing import Route
 from .accounts import Account, account_by_sub
 from .authority import Authority
 from .bearer import NO_STORE, BearerRefused, authenticate
-from .sessions import Session, delegated_sessions, find_session
+from .sessions import Session, delegated_sessions, find_session, lasts_until
 from .standing import Kind, reinstate_standing, revoke_session, revoke_standing, standing
 
 SCOPE = "sessions:manage"
@@ -100,6 +100,7 @@ def _describe(authority: Authority, connection: sqlite3.Connection, session: Ses
         "client_name": session.client_id if client is None else client.name,
         "scopes": list(session.scope),
         "created_at": session.created_at,
+        "expires_at": lasts_until(connection, session, access_token_seconds=authority.config.access_token_seconds),
         "revoked_at": None if revoked is None else revoked.at,
         "revoked_by_kind": None if revoked is None else revoked.kind,
         "spending_limit": session.spending_limit,

@@ -114,6 +114,18 @@ def find_session(connection: sqlite3.Connection, session_id: str) -> Session | N
     return None if row is None else _read(row)
 
 
+def lasts_until(connection: sqlite3.Connection, session: Session, *, access_token_seconds: float) -> float:
+    """When a session ends by itself: with its last refresh token, in POSIX seconds.
+
+    Args:
+        access_token_seconds: what one is worth that has no refresh token: as much as its one access token.
+    """
+    found = connection.execute(
+        "SELECT max(expires_at) AS at FROM authority_refresh_tokens WHERE session_id = ?", (session.id,)
+    ).fetchone()["at"]
+    return session.created_at + access_token_seconds if found is None else float(found)
+
+
 def delegated_sessions(connection: sqlite3.Connection, sub: str) -> tuple[Session, ...]:
     """The sessions in which an agent acts or acted for this human, oldest first."""
     rows = connection.execute(

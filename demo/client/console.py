@@ -205,4 +205,5 @@ def _session(entry: dict[str, Any]) -> SessionView:
         created_at=number(entry.get("created_at")) or 0.0,
         revoked_at=number(entry.get("revoked_at")),
         spending_limit=money(entry.get("spending_limit")),
+        expires_at=number(entry.get("expires_at")),
     )

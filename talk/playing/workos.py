@@ -42,7 +42,10 @@ def _by_console(people: People, scene: Scene) -> Played:
     claimed = console.agent.view(token)
     person = people.find(str(console.agent.userinfo(token).get("email", "")))
     sessions, consents, listed = people.sessions(person.id), people.grants(person.id), console.sessions()
-    live, gone = ([one for one in listed if (one.revoked_at is None) is stands] for stands in (True, False))
+    gone = {one.id for one in listed if one.revoked_at is not None}
+    # One that has ended by itself was not taken back: the console lists it on, WorkOS does not.
+    now = time.time()
+    live = [one for one in listed if one.id not in gone and (one.expires_at is None or now < one.expires_at)]
     there = {one.id for one in sessions}
     # The console lists what agents hold; its own session, in which no agent acts, WorkOS knows as well.
     wanted = {one.id for one in live} | {claimed.claim("sid")}
@@ -50,7 +53,7 @@ def _by_console(people: People, scene: Scene) -> Played:
         "human": person.email,
         "same_user": person.id == claimed.claim("sub"),
         "sessions": len(sessions),
-        "sessions_agree": wanted <= there and not there & {one.id for one in gone},
+        "sessions_agree": wanted <= there and not there & gone,
         "consents": len(consents),
         "consents_agree": {one.consent for one in consents} == {one.consent for one in live},
     }

@@ -104,6 +104,7 @@ def test_a_human_sees_the_sessions_of_agents_and_not_those_of_the_console(house,
                 "client_name": "Shirt Agent",
                 "scopes": ["openid", "shop:buy"],
                 "created_at": house.clock.now,
+                "expires_at": house.clock.now + 300,  # no refresh token was asked for
                 "revoked_at": None,
                 "revoked_by_kind": None,
                 "spending_limit": {"amount": 4200, "currency": "USD"},

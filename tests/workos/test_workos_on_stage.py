@@ -4,6 +4,7 @@ is gone, a human who signed in too long ago. What they do at the local server th
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +16,7 @@ from demo.client import Agent, MemoryStore
 from demo.client.workos import AgentIdentity, Tenant
 from demo.client.workos.preparing import audit_actions
 from demo.errors import AuthorityRefused
+from demo.evidence import SessionView
 from demo.panels.fit import drawn
 from demo.settings.workos import WorkOSSettings
 from talk.cast import Cast, NotHere
@@ -89,6 +91,19 @@ def test_at_an_account_a_consent_that_was_ended_does_not_agree(
 def test_at_an_account_nobody_is_asked_about_before_an_agent_has_a_token(elsewhere: Cast) -> None:
     with pytest.raises(NotHere):
         played("user", scene_of(elsewhere))
+
+
+@pytest.mark.parametrize(("ended_ago", "agree"), [(1.0, True), (-60.0, False)])
+def test_a_session_that_ended_by_itself_is_no_disagreement(
+    world: World, here: Cast, monkeypatch: pytest.MonkeyPatch, ended_ago: float, agree: bool
+) -> None:
+    """The human's console lists it on, since nobody took it back; one that has not ended must be at WorkOS, too."""
+    old = SessionView("session_0", "consent_0", "agent_0", "c", "C", (), 0.0, None, expires_at=time.time() - ended_ago)
+    console = here.console()
+    honest = console.sessions
+    monkeypatch.setattr(console, "sessions", lambda: (old, *honest()))
+    told = played("user", scene_of(here))
+    assert (told.observed["sessions_agree"], told.observed["consents_agree"]) == (agree, agree)
 
 
 def test_at_an_account_orders_are_told_and_not_said_to_have_been_read_back(

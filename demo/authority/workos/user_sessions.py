@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..authority import Authority
-from ..sessions import Session, find_session
+from ..sessions import Session, find_session, lasts_until
 from ..standing import standing
 from .shapes import ORGANIZATION, stamp
 
@@ -58,11 +58,7 @@ def find(authority: Authority, connection: sqlite3.Connection, session_id: str) 
     session = find_session(connection, session_id)
     if session is None:
         return None
-    lasts = connection.execute(
-        "SELECT max(expires_at) AS at FROM authority_refresh_tokens WHERE session_id = ?", (session_id,)
-    ).fetchone()["at"]
-    # Without a refresh token a session is worth as much as its one access token.
-    expires_at = session.created_at + authority.config.access_token_seconds if lasts is None else float(lasts)
+    expires_at = lasts_until(connection, session, access_token_seconds=authority.config.access_token_seconds)
     revoked = standing(connection, session)
     return UserSession(session, expires_at, None if revoked is None else revoked.at, authority.now())
 
