@@ -5,6 +5,7 @@ at the same number of calls in flight, so that a busy moment of the machine hits
 
 - calls spread over N users, each with an object of their own, against as many to one user's one object;
 - a first call to an object that is not there yet, against a call to one that is; and the memory that both take;
+- a call to an object that was put away because it was idle, against a call to one that is awake;
 - what asks the one stock room (an inventory), and what writes in it (a purchase), against what stays in its own object.
 
 Run it with `make bench`, or `python -m bench.durable_objects --help`.
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import issuer, report
-from bench.figures import Growth, Kind, Made, Outcome, Size, side
+from bench.figures import Growth, Kind, Made, Outcome, Size, Woken, side
 from bench.load import MOST_LOST, Call, Loop, Refused, Round, tool_call
 from bench.memory import resident
 from demo.deploy import tools, workerd
@@ -36,8 +37,14 @@ MOST_USERS: Final = 10_000
 """Each has a database file of its own on this machine."""
 SHOPPERS: Final = 100
 """Users among whom the kinds of calls are compared: purchases of one consent would wait for each other."""
-BLOCK: Final = 8
+BLOCK: Final = 4
 """Calls of a block, for each that is in flight: long enough to fill the loop, short enough to share a busy moment."""
+LEAST: Final = 6
+"""Rounds of each comparison, whatever the hour."""
+FOR_KINDS: Final = 0.15
+"""Of the time: kept for the kinds of calls, however long the users take."""
+IDLE: Final = 13.0
+"""Seconds: an object that is idle for ten is put away (*Lifecycle of a Durable Object*)."""
 PLENTY: Final = 1_000_000_000
 """Of stock, calls and cents: no limit may be what is measured."""
 OWN: Final = "getUserInfo"
@@ -102,12 +109,26 @@ class Bench:
         many: list[Round] = []
         one: list[Round] = []
         called = 0
-        # Whatever the hour, every user is called once and both sides were run.
-        while time.monotonic() < until or called < len(users):
-            many.append(self.run(list(itertools.islice(spread, block))))
-            one.append(self.run(control))
+        # Whatever the hour, every user is called once.
+        while time.monotonic() < until or called < len(users) or len(many) < LEAST:
+            blocks = [(many, list(itertools.islice(spread, block))), (one, control)]
+            # Whoever goes second finds the machine as the first has left it: so they take turns at that, too.
+            for rounds, calls in blocks if len(many) % 2 == 0 else reversed(blocks):
+                rounds.append(self.run(calls))
             called += block
         self.outcome.sizes.append(Size(len(users), side(many), side(one)))
+
+    def wake(self, users: list[str]) -> None:
+        """Calls to objects that were left alone for `IDLE` seconds, against as many to one that was not."""
+        calls = [self.call(user) for user in users]
+        control = [self.call("control")]
+        self.run(calls)
+        until = time.monotonic() + IDLE
+        while time.monotonic() < until:
+            self.run(control)
+            time.sleep(0.5)
+        awake = self.run(control * len(calls))
+        self.outcome.woken = Woken(IDLE, side([self.run(calls)]), side([awake]))
 
     def shop(self, users: list[str], until: float) -> None:
         """The kinds of calls, block by block until that moment."""
@@ -116,9 +137,9 @@ class Bench:
             tool: itertools.cycle([self.call(user, tool) for user in users]) for tool in (OWN, INVENTORY, PURCHASE)
         }
         rounds: dict[str, list[Round]] = {tool: [] for tool in kinds}
-        while time.monotonic() < until or not rounds[OWN]:
-            for tool, calls in kinds.items():
-                rounds[tool].append(self.run(list(itertools.islice(calls, block))))
+        while time.monotonic() < until or len(rounds[OWN]) < LEAST:
+            for tool in kinds if len(rounds[OWN]) % 2 == 0 else reversed(kinds):
+                rounds[tool].append(self.run(list(itertools.islice(kinds[tool], block))))
         self.outcome.kinds += [Kind(tool, side(done)) for tool, done in rounds.items()]
 
 
@@ -155,24 +176,26 @@ def measure(bench: Bench, sizes: tuple[int, ...], seconds: float) -> Outcome:
         Refused: a call was refused, or too many were lost.
     """
     end = time.monotonic() + seconds
+    sizes_end = end - FOR_KINDS * seconds - min(IDLE, FOR_KINDS * seconds)
     users = [f"u{index}" for index in range(max(sizes))]
     bench.run([bench.call("control")])  # Alone, so that the keys are read before the crowd comes.
     bench.run([bench.call("control")] * BLOCK * bench.loop.in_flight)
     made = 0
     # The more users, the more time: each must be called several times for quantiles of its own.
-    shares = [*(2**step for step in range(len(sizes))), 2]
+    shares = [2**step for step in range(len(sizes))]
     for step, size in enumerate(sizes):
-        left = end - time.monotonic()
+        left = sizes_end - time.monotonic()
         if left < bench.seconds_for(2 * (size - made) + 2 * size):
             bench.outcome.missing.append(f"{size} users")
             continue
         bench.make(users[made:size], size)
         made = size
-        left = end - time.monotonic()
+        left = max(0.0, sizes_end - time.monotonic())
         bench.compare(users[:size], time.monotonic() + left * shares[step] / sum(shares[step:]))
+    bench.wake(users[: min(SHOPPERS, made)])
     bench.shop(users[: min(SHOPPERS, made)], end)
     if bench.outcome.lost > MOST_LOST * bench.calls:
-        raise Refused(f"wrangler's proxy lost {bench.outcome.lost} of {bench.calls} calls; this machine is too busy")
+        raise Refused(f"{bench.outcome.lost} calls were lost and {bench.calls} answered; this machine is too busy")
     return bench.outcome
 
 

@@ -105,6 +105,15 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Woken:
+    """Objects that nobody called for `idle` seconds, against one that was called all the time."""
+
+    idle: float
+    woken: Side
+    awake: Side
+
+
+@dataclass(frozen=True)
 class Kind:
     """One kind of call among the same users."""
 
@@ -120,5 +129,6 @@ class Outcome:
     lost: int = 0
     made: list[Made] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
+    woken: Woken | None = None
     kinds: list[Kind] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)

@@ -52,7 +52,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Round:
-    """What a piece of load came to: its samples, how many calls the proxy lost, and how long all took, in seconds."""
+    """What a piece of load came to: its samples, how many calls were lost (by the proxy, or because `PATIENCE` was over
+    before an answer came), and how long all took, in seconds."""
 
     samples: tuple[Sample, ...]
     lost: int
@@ -95,7 +96,7 @@ class Loop:
         """Send these calls, in their order, as soon as there is room for each.
 
         Raises:
-            Refused: a call was answered with anything but a tool's result.
+            Refused: a call was answered with anything but a tool's result, or there is no server.
         """
         started = time.perf_counter()
         answered = tuple(self._pool.map(self._send, calls))
@@ -117,6 +118,9 @@ class Loop:
             connection.request("POST", "/mcp", call.body, {**call.headers, "cf-connecting-ip": address})
             answer = connection.getresponse()
             text = answer.read()
+        except TimeoutError:
+            connection.close()
+            return None
         except (OSError, http.client.HTTPException) as error:
             raise Refused(f"no answer: {error!r}") from error
         seconds = time.perf_counter() - started

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,7 @@ import pytest
 
 from bench import memory, report
 from bench.durable_objects import main
-from bench.figures import Growth, Kind, Made, Outcome, Size, quantile, side
+from bench.figures import Growth, Kind, Made, Outcome, Size, Woken, quantile, side
 from bench.load import PROXY_LOST, Loop, Refused, Round, Sample, tool_call
 
 
@@ -67,23 +68,31 @@ def test_the_report_names_what_time_did_not_allow_and_what_was_lost() -> None:
         lost=3,
         made=[Made(1, slow, one, None)],
         sizes=[Size(1, slow, one)],
+        woken=Woken(13.0, slow, one),
         kinds=[Kind("getUserInfo", one), Kind("buyMcpShopItem", slow)],
         missing=["1000 users"],
     )
     said = "\n".join(report.lines(outcome))
     assert "time did not allow: 1000 users" in said
-    assert "3 calls were lost" in said
+    assert "3 calls are in no figure" in said
     assert "2.00  1.50" in said, "both ratios, p50 and p99"
+    assert "idle for 13 s and so was put away, to one that was not: p50 2.00, p99 1.50" in said
     assert "cannot be read on this system" in said
 
 
 @contextmanager
-def answering(status: int, body: bytes) -> Iterator[int]:
+def answering(status: int, body: bytes, *, silent_at_first: bool = False) -> Iterator[int]:
+    silences = [1.0] if silent_at_first else []
+
     class Answers(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
+            if silences:
+                time.sleep(silences.pop())
+                self.close_connection = True
+                return
             self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -110,6 +119,15 @@ def test_a_refusal_is_never_timed_as_if_it_were_the_work(status: int, body: byte
         with pytest.raises(Refused, match=str(status)):
             loop.run([tool_call("a", "token", "getUserInfo")])
         loop.close()
+
+
+def test_a_call_without_an_answer_is_counted_and_the_next_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.load.PATIENCE", 0.3)
+    with answering(200, b'{"result":{"isError":false}}', silent_at_first=True) as port:
+        loop = Loop("127.0.0.1", port, 1)
+        done = loop.run([tool_call("a", "token", "getUserInfo"), tool_call("b", "token", "getUserInfo")])
+        loop.close()
+    assert ([sample.user for sample in done.samples], done.lost) == (["b"], 1)
 
 
 def test_what_wranglers_proxy_lost_is_counted_and_not_timed() -> None:

@@ -16,4 +16,5 @@ def test_every_user_is_served_and_every_kind_of_call_is_measured(installed: tool
     assert [(size.users, size.many.users, size.one.users) for size in outcome.sizes] == [(1, 1, 1), (5, 5, 1)]
     assert [made.new.users for made in outcome.made] == [1, 4]
     assert [kind.tool for kind in outcome.kinds] == [OWN, INVENTORY, PURCHASE]
+    assert outcome.woken is not None and outcome.woken.woken.users == 5
     assert outcome.missing == []
