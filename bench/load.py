@@ -6,6 +6,7 @@ what it measures, since both share one machine.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -108,19 +109,32 @@ class Loop:
         self._pool.shutdown(cancel_futures=True)
 
     def _send(self, call: Call) -> Sample | None:
-        connection: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)
-        if connection is None:
-            connection = self._kept.connection = self._connect()
         # The guard in front counts by address (`FRONT`), and all of this load has one: it is told of many.
         address = f"10.0.{next(self._count) // FRONT_LIMIT % 256}.1"
+        headers = {**call.headers, "cf-connecting-ip": address}
+        kept: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)
+        if kept is not None:
+            # A connection that nobody used for some seconds may have been closed on the other side just now.
+            with contextlib.suppress(ConnectionError):
+                return self._ask(kept, call, headers)
+            kept.close()
+        self._kept.connection = self._connect()
+        try:
+            return self._ask(self._kept.connection, call, headers)
+        except ConnectionError as error:
+            raise Refused(f"no answer: {error!r}") from error
+
+    def _ask(self, connection: http.client.HTTPConnection, call: Call, headers: dict[str, str]) -> Sample | None:
         started = time.perf_counter()
         try:
-            connection.request("POST", "/mcp", call.body, {**call.headers, "cf-connecting-ip": address})
+            connection.request("POST", "/mcp", call.body, headers)
             answer = connection.getresponse()
             text = answer.read()
         except TimeoutError:
             connection.close()
             return None
+        except ConnectionError:  # Beside the system's own, the end of a connection before its answer.
+            raise
         except (OSError, http.client.HTTPException) as error:
             raise Refused(f"no answer: {error!r}") from error
         seconds = time.perf_counter() - started

@@ -81,7 +81,7 @@ def test_the_report_names_what_time_did_not_allow_and_what_was_lost() -> None:
 
 
 @contextmanager
-def answering(status: int, body: bytes, *, silent_at_first: bool = False) -> Iterator[int]:
+def answering(status: int, body: bytes, *, silent_at_first: bool = False, keep: bool = True) -> Iterator[int]:
     silences = [1.0] if silent_at_first else []
 
     class Answers(BaseHTTPRequestHandler):
@@ -97,6 +97,7 @@ def answering(status: int, body: bytes, *, silent_at_first: bool = False) -> Ite
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            self.close_connection = not keep  # Without a word: whoever kept it finds out when it is used.
 
         def log_message(self, *_: object) -> None:
             return
@@ -128,6 +129,23 @@ def test_a_call_without_an_answer_is_counted_and_the_next_one_is_made(monkeypatc
         done = loop.run([tool_call("a", "token", "getUserInfo"), tool_call("b", "token", "getUserInfo")])
         loop.close()
     assert ([sample.user for sample in done.samples], done.lost) == (["b"], 1)
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_is_made_anew() -> None:
+    with answering(200, b'{"result":{"isError":false}}', keep=False) as port:
+        loop = Loop("127.0.0.1", port, 1)
+        done = loop.run([tool_call("a", "token", "getUserInfo")] * 3)
+        loop.close()
+    assert (len(done.samples), done.lost) == (3, 0)
+
+
+def test_where_there_is_no_server_nothing_is_measured() -> None:
+    with answering(200, b"") as port:
+        pass
+    loop = Loop("127.0.0.1", port, 1)
+    with pytest.raises(Refused, match="no answer"):
+        loop.run([tool_call("a", "token", "getUserInfo")])
+    loop.close()
 
 
 def test_what_wranglers_proxy_lost_is_counted_and_not_timed() -> None:
