@@ -229,3 +229,23 @@ describe("whether shop and authority fit, at /health", () => {
     expect(authority.asked).toEqual([]);
   });
 });
+
+test("an authority that takes the shop's credentials in the body only is asked so, and found out once", async () => {
+  const asked: string[] = [];
+  const truth = authority.fetch.bind(authority);
+  vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+    const request = new Request(input, init);
+    if (!request.url.endsWith("/introspect")) return truth(request);
+    const form = new URLSearchParams(await request.text());
+    const inBody = form.get("client_id") === "shop" && form.get("client_secret") === "a secret: of the/shop";
+    asked.push(inBody ? "body" : "header");
+    if (!inBody) return Response.json({}, { status: 401 });
+    const headers = { authorization: `Basic ${btoa("shop:a%20secret%3A%20of%20the%2Fshop")}` };
+    return truth(new Request(request.url, { method: "POST", headers, body: form }));
+  });
+  for (const _ of [1, 2]) {
+    const token = await authority.token(somebody());
+    expect((await call("listMcpShopInventory", {}, { token })).status).toBe(200);
+  }
+  expect(asked).toEqual(["header", "body", "body"]);
+});

@@ -31,6 +31,20 @@ export async function askStanding(token: string, facts: TokenFacts, settings: Se
   }
 }
 
+const BASIC = "client_secret_basic";
+const POST = "client_secret_post";
+
+/** By which method an authority that does not tell its methods has known this shop. */
+const taken = new Map<string, string>();
+
+/** How to say who this shop is (RFC 6749 section 2.3.1), the likeliest first. WorkOS shows the credentials in the body, and
+ * its metadata does not say. */
+function methodsFor(authority: string, told: string[] | null): string[] {
+  const known = [BASIC, POST].filter((method) => told === null || told.includes(method));
+  const last = taken.get(authority);
+  return last === undefined || told !== null ? known : [last, ...known.filter((method) => method !== last)];
+}
+
 /**
  * Ask about any text as a token; gives the response (RFC 7662 section 2.2).
  *
@@ -41,18 +55,28 @@ export async function introspect(
   { id, secret }: { id: string; secret: string },
   { authority, authorityTimeout }: Settings,
 ): Promise<Record<string, unknown>> {
-  const { introspectionEndpoint } = await metadataOf(authority, authorityTimeout);
+  const { introspectionEndpoint, introspectionMethods } = await metadataOf(authority, authorityTimeout);
   if (introspectionEndpoint === null) {
     forget(authority);
     throw new AuthorityUnknown("its metadata has no introspection_endpoint", NO_USE);
   }
-  const init = {
-    method: "POST",
-    headers: { authorization: basic(id, secret), accept: "application/json" },
-    body: new URLSearchParams({ token, token_type_hint: "access_token" }),
-  };
-  const response = await askBounded(authority, introspectionEndpoint, init, authorityTimeout);
-  if (response.status === 401 || response.status === 403) {
+  let response: Response | null = null;
+  for (const method of methodsFor(authority, introspectionMethods)) {
+    const body = new URLSearchParams({ token, token_type_hint: "access_token" });
+    const headers: Record<string, string> = { accept: "application/json" };
+    if (method === BASIC) headers["authorization"] = basic(id, secret);
+    else
+      for (const [name, value] of [
+        ["client_id", id],
+        ["client_secret", secret],
+      ] as const)
+        body.set(name, value);
+    response = await askBounded(authority, introspectionEndpoint, { method: "POST", headers, body }, authorityTimeout);
+    if (response.status === 401 || response.status === 403) continue;
+    taken.set(authority, method);
+    break;
+  }
+  if (response === null || response.status === 401 || response.status === 403) {
     throw new AuthorityUnknown("it does not know this shop", WRONG_SECRETS);
   }
   const answer = response.status === 200 ? await jsonObject(response) : null;

@@ -21,6 +21,8 @@ export interface Metadata {
   jwksUri: string;
   /** Null where the authority offers none. */
   introspectionEndpoint: string | null;
+  /** How a shop may say there who it is (RFC 8414 section 2); null where the authority does not tell. */
+  introspectionMethods: string[] | null;
 }
 
 const known = new Map<string, { metadata: Metadata; at: number }>();
@@ -110,13 +112,22 @@ async function readMetadata(issuer: string, timeout: number): Promise<Metadata> 
     }
     const jwksUri = endpoint(issuer, found, "jwks_uri");
     if (jwksUri === null) throw new AuthorityUnknown("its metadata has no jwks_uri", OTHER_AUTHORITY);
-    return { jwksUri, introspectionEndpoint: endpoint(issuer, found, "introspection_endpoint") };
+    return {
+      jwksUri,
+      introspectionEndpoint: endpoint(issuer, found, "introspection_endpoint"),
+      introspectionMethods: methods(found),
+    };
   }
   if (broken) throw new AuthorityUnknown("its metadata cannot be read");
   throw new AuthorityUnknown("it has no metadata", OTHER_AUTHORITY);
 }
 
 const OTHER_AUTHORITY = "set AUTHORITY to an issuer that publishes its metadata and keys (RFC 8414, RFC 7517)";
+
+function methods(metadata: Record<string, unknown>): string[] | null {
+  const listed = metadata["introspection_endpoint_auth_methods_supported"];
+  return Array.isArray(listed) ? listed.filter((one) => typeof one === "string") : null;
+}
 
 function endpoint(issuer: string, metadata: Record<string, unknown>, name: string): string | null {
   const given = metadata[name];
