@@ -149,7 +149,7 @@ def test_the_codes_own_end_ends_the_wait_without_an_answer(shop: Shop, tmp_path:
     with pytest.raises(OAuthRefused) as refused:
         agent.finish_login(agent.start_login(["shop:read"]))
     assert refused.value.oauth_error == "expired_token"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15, "the interval alone is 30 s"
 
 
 def test_the_callers_patience_ends_the_wait_as_a_timeout(shop: Shop, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_giving_up_ends_it_at_once_even_while_a_poll_hangs(shop: Shop, tmp_path:
     with pytest.raises(OAuthRefused) as refused:
         agent.finish_login(login, give_up=lambda: time.monotonic() - started > 0.5)
     assert refused.value.oauth_error == "given_up"
-    assert time.monotonic() - started < 1.2
+    assert time.monotonic() - started < 2.5, "the poll itself takes 3 s"
 
 
 def test_a_web_page_in_place_of_the_authority_is_named_as_such(shop: Shop, tmp_path: Path) -> None:

@@ -267,12 +267,12 @@ def test_a_keyring_that_never_answers_holds_nobody_up_twice(
     backend: InMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     TokenStore.open(tmp_path, server=SERVER).put("agent", token())
-    monkeypatch.setattr(store_module, "KEYRING_SECONDS", 0.2)
+    monkeypatch.setattr(store_module, "KEYRING_SECONDS", 0.5)
     backend.slow = 5
     store = TokenStore.open(tmp_path, server=SERVER)
     started = time.monotonic()
     assert [store.get("agent") for _ in range(5)] == [None] * 5
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 2, "each of five would have waited its half second"
     assert store.notice is not None and "did not answer" in store.notice
 
 
