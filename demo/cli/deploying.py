@@ -42,6 +42,9 @@ def deploy(
         ),
     ] = None,
     worker: Annotated[Path | None, typer.Option(help="The Worker's folder; worker/ of a checkout by default.")] = None,
+    button: Annotated[
+        bool, typer.Option("--button", help="Print the README's Deploy button for this repository, and do nothing.")
+    ] = False,
 ) -> int:
     """Put the shop online as a Cloudflare Worker: preview, yes or no, deploy, check, address and QR code.
 
@@ -52,6 +55,8 @@ def deploy(
     from demo.deploy import blueprint, record, tools, wrangler
 
     folder = (worker or tools.default_worker()).resolve()
+    if button:
+        return _say_button(settings, folder)
     plan = blueprint.read(folder)
     # What an earlier deployment was given stands until something else is said: without it nobody would be let in.
     last = record.recall(settings.state)
@@ -80,6 +85,17 @@ def deploy(
     online = wrangler.deploy(built, variables, waiting)
     record.remember(settings.state, record.Record(online.url, str(folder), variables))
     return _report(console, settings, {**told, "missing_secrets": missing}, online.url, online.version, waiting)
+
+
+def _say_button(settings: Settings, folder: Path) -> int:
+    from demo.deploy.button import markdown
+
+    line = markdown(folder)
+    if settings.json:
+        say_json({"schema": 1, "button": line})
+    else:
+        console_for(settings).print(line, markup=False, soft_wrap=True)
+    return OK
 
 
 def _report(
