@@ -79,7 +79,7 @@ class Cast:
         """What agents hold by WorkOS, by their blueprints' names: in memory alone, and gone with this process."""
         self._house: House | None = None
         self._survey: Survey | None = None
-        self._ours: bool | None = True if is_local else None
+        self._ours: bool | None = True if is_local or worker is not None else None
         self._agents: dict[str, Agent] = {}
         self._console: Console | None = None
         self._store: TokenStore | None = None
@@ -116,6 +116,8 @@ class Cast:
         """Whether this is the shop as a Worker beside the bundled authority, which is another server then."""
         from demo.client.origins import origin
 
+        if self.worker is not None:
+            return True
         if self.is_local or not self.ours:
             return False
         trusted = self._seen().authority
@@ -203,12 +205,18 @@ class Cast:
             from demo.client.console import Console
 
             # Two servers where the shop is a Worker beside the bundled authority; the bundled shop is its own.
-            trusted = self._seen().authority if self.beside else None
-            console = Console(self.server, store=self.store, authority=trusted.issuer if trusted else None)
+            console = Console(self.server, store=self.store, authority=self._issuer_beside())
             if not console.signed_in():
                 console.sign_in(self.human())
             self._console = console
         return self._console
+
+    def _issuer_beside(self) -> str | None:
+        """The bundled authority where it is another server than the shop; None where it is the same."""
+        if self.worker is not None:
+            return self.worker.issuer
+        trusted = self._seen().authority if self.beside else None
+        return trusted.issuer if trusted is not None else None
 
     def hosted_console(self) -> HostedConsole:
         """The human's own console where AuthKit is the authority, signed in or not.
@@ -230,8 +238,11 @@ class Cast:
         """Why the human has no console at this server, or None."""
         if self._workos.authkit is None or self._workos.console is None:
             return "the human's console speaks to the bundled authority only"
-        if self._console is None and not self.hosted_console().signed_in():
-            return "the human has not signed in at their own console: demo login --console"
+        try:
+            if self._console is None and not self.hosted_console().signed_in():
+                return "the human has not signed in at their own console: demo login --console"
+        except DemoError as error:
+            return f"{error.what}: {error.why}" if error.why else error.what
         return None
 
     def tenant(self) -> Tenant:
@@ -247,6 +258,8 @@ class Cast:
                 # Another folder's local server keeps its key there, and the one in this folder is not for it.
                 why = "the server was not started from this state folder" if self.ours else "no [workos] in demo.toml"
                 raise NotHere("WorkOS is not asked here", why=why)
+            if issuer is None:
+                self._is_authkits()
             from demo import tenancy
             from demo.client.workos import Tenant
 
@@ -258,6 +271,15 @@ class Cast:
             )
             self._tenant = Tenant(environment)
         return self._tenant
+
+    def _is_authkits(self) -> None:
+        """Raise where the server trusts another authority than `[workos]` names: WorkOS is neither told nor asked of
+        what goes on at a stranger's."""
+        trusted = self._seen().authority
+        told = trusted.issuer.rstrip("/") if trusted is not None and trusted.problem is None else None
+        if told != self._workos.authkit:
+            who = f"this server trusts {told}" if told else "nothing says whom this server trusts"
+            raise NotHere("WorkOS is not asked here", why=f"{who}, and workos.authkit is {self._workos.authkit}")
 
     def consent(self) -> str | None:
         """The consent behind the agent's stored token, as the token claims it; None without one."""

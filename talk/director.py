@@ -126,21 +126,27 @@ class Director:
         """The actors at the run's server, which is started when it is the local one and does not run."""
         if self._cast is None:
             if self.settings.server is not None:
-                self._cast = Cast(
-                    self.settings.server,
-                    self.settings.state,
-                    is_local=False,
-                    port=self.settings.port,
-                    tools=self.settings.tools,
-                    client=self.settings.client,
-                    edge=self.settings.edge,
-                    worker=self._worker,
-                    workos=self.settings.workos,
-                )
+                self._cast = self._named_cast(self.settings.server)
                 self.run.settle(server=self.settings.server, world="")
             else:
                 self._cast = self._local_cast()
         return self._cast
+
+    def _named_cast(self, server: str) -> Cast:
+        state, port, edge = self.settings.state, self.settings.port, self.settings.edge
+        if self._worker is not None:
+            # The talk's own shop, whatever demo.toml says of others: what it lacks is red, not skipped.
+            return Cast(server, state, is_local=False, port=port, edge=edge, worker=self._worker)
+        return Cast(
+            server,
+            state,
+            is_local=False,
+            port=port,
+            tools=self.settings.tools,
+            client=self.settings.client,
+            edge=edge,
+            workos=self.settings.workos,
+        )
 
     def _local_cast(self) -> Cast:
         state, port = self.settings.state, self.settings.port

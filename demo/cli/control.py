@@ -77,7 +77,8 @@ def revoke(
         held = cast.agent().stored()
         if held is None:
             raise AuthorityRefused("there is no token to give back", do="get one with: demo login")
-        cast.agent().revoke(held)
+        if (unconfirmed := cast.agent().revoke(held)) is not None:
+            raise AuthorityRefused("the authority did not confirm the revocation", why=unconfirmed, do="demo doctor")
         target = "The stored token"
     else:
         target = id_ or _target(cast, kind)
@@ -109,8 +110,9 @@ def _target(cast: Cast, kind: str) -> str:
     held = agent.stored()
     if held is None:
         raise AuthorityRefused(f"which {kind}? there is no stored token to read it from", do="name it with --id ID")
-    chain = agent.chain(held)
-    return {"session": chain.session, "agent": chain.agent, "user": chain.human_id}[kind]
+    from talk.playing.oversight import target_of
+
+    return target_of(agent, kind)
 
 
 def _said(settings: Settings, kind: str, target: str, done: str, instead: str = "") -> int:

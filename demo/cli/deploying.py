@@ -60,8 +60,8 @@ def deploy(
     plan = blueprint.read(folder)
     # What an earlier deployment was given stands until something else is said: without it nobody would be let in.
     last = record.recall(settings.state)
-    kept = last.variables if last is not None and last.worker == str(folder) else {}
-    variables = kept | _variables(authority, scopes_from)
+    kept = last.variables if last is not None and last.worker == str(folder) and authority is None else {}
+    variables = kept | _variables(authority, scopes_from, settings.workos.organization_id)
     plan = plan.with_variables(variables)
     console = console_for(settings)
     waiting = _waiting(settings)
@@ -127,9 +127,13 @@ def _preview(console: Console, settings: Settings, plan: Blueprint, bundled: str
     console.print("This would be created", style="bold", markup=False)
     for what, which in [*plan.rows(), ("code", bundled)]:
         console.print(f"  {what:<16}{which}", markup=False, soft_wrap=True)
-    from demo.deploy.blueprint import AUTHORITY
+    from demo.deploy.blueprint import AUTHORITY, ORGANIZATION, SCOPES_FROM
 
-    if not dict(plan.variables).get(AUTHORITY, "set"):
+    told = dict(plan.variables)
+    if told.get(SCOPES_FROM) == "role" and not told.get(ORGANIZATION):
+        note = "ORGANIZATION is empty, and the shop refuses that: set it in wrangler.jsonc, or workos.organization_id"
+        console.print(note, style="bold", markup=False, soft_wrap=True)
+    if not told.get(AUTHORITY, "set"):
         note = "AUTHORITY is empty, so its protected door lets nobody in: --authority https://NAME.authkit.app"
         console.print(note, style="bold", markup=False, soft_wrap=True)
 
@@ -169,9 +173,9 @@ def _store_secrets(built: Tools, plan: Blueprint, waiting: Waiting, *, asks: boo
     return [name for name, needed in plan.secrets if needed and not given[name] and name not in held]
 
 
-def _variables(authority: str | None, scopes_from: str | None) -> dict[str, str]:
-    """What the command line sets otherwise than the Worker's configuration."""
-    from demo.deploy.blueprint import AUTHORITY, SCOPES_FROM
+def _variables(authority: str | None, scopes_from: str | None, organization: str | None) -> dict[str, str]:
+    """What the command line, and `[workos]`, set otherwise than the Worker's configuration."""
+    from demo.deploy.blueprint import AUTHORITY, ORGANIZATION, SCOPES_FROM
 
     if scopes_from not in (None, "token", "role"):
         raise UsageError(f"--scopes-from is {scopes_from!r}", do="use token or role")
@@ -179,7 +183,11 @@ def _variables(authority: str | None, scopes_from: str | None) -> dict[str, str]
     # AuthKit grants an agent the scopes of the login and no others: what it may do is its human's role.
     if scopes_from is None and authority is not None and _is_authkit(authority):
         scopes_from = "role"
-    return found if scopes_from is None else {**found, SCOPES_FROM: scopes_from}
+    if scopes_from is not None:
+        found[SCOPES_FROM] = scopes_from
+    if scopes_from == "role" and organization is not None:
+        found[ORGANIZATION] = organization
+    return found
 
 
 def _is_authkit(issuer: str) -> bool:

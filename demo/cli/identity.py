@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "demo:mode", "offline_access")
 
 
+SAMPLE = "alice@example.com"
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     for command in (login, whoami, token, logout):
@@ -31,7 +34,7 @@ def login(
     browser: Annotated[bool, typer.Option("--browser", help="Code flow with PKCE, in this machine's browser.")] = False,
     scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope to ask for; may be repeated.")] = None,
     spend: Annotated[str | None, typer.Option("--spend", help="A spending limit to ask for, as 60.00.")] = None,
-    account: Annotated[str, typer.Option(help="The sample human, when no person decides.")] = "alice@example.com",
+    account: Annotated[str, typer.Option(help="The sample human, when no person decides.")] = SAMPLE,
     deny: Annotated[bool, typer.Option("--deny", help="Without a terminal: let the sample human deny.")] = False,
     console: Annotated[
         bool, typer.Option("--console", help="Sign in yourself, at your own console: to see and take back.")
@@ -47,6 +50,12 @@ def login(
     from talk.logging_in import LoggingIn
     from talk.stage import Stage
 
+    if console and (deny or scope or spend is not None or account != SAMPLE):
+        raise UsageError(
+            "--console takes no --deny, --scope, --spend or --account",
+            why="it is your own console that signs in, and it asks for what a console needs",
+            do="leave them out",
+        )
     hosted = cast.hosted_console() if console and not cast.ours else None
     if console and hosted is None:
         cast.console()  # at the bundled authority the sample human signs in at once

@@ -121,7 +121,7 @@ class Console:
             AuthorityRefused: the token does not open it.
         """
         query = urlencode({"limit": limit} | ({"after": after} if after else {}))
-        answer = self._request(self.agent.token(), "GET", f"{self.shop}/audit?{query}", None)
+        answer = self._request(self._reading(), "GET", f"{self.shop}/audit?{query}", None)
         entries = (answer.json or {}).get("entries")
         found = (read_decision(entry) for entry in _listed(entries))
         return tuple(decision for decision in found if decision is not None)
@@ -140,6 +140,10 @@ class Console:
             return False
         answer = self._call(shop, "POST", f"{shop}/{what}", {"kind": kind, "id": id})
         return (answer.json or {}).get("lifted") is True
+
+    def _reading(self) -> StoredToken:
+        """The token that opens the audit trail."""
+        return self.agent.token()
 
     def _resources(self) -> tuple[str, ...]:
         """What it speaks to beside the shop's tools; each wants a token of its own (RFC 8707 section 2.2)."""
@@ -181,11 +185,20 @@ class Console:
 
 
 def admin_resource(agent: Agent) -> str | None:
-    """The resource identifier of the admin route of the agent's shop, None where it publishes none."""
+    """The resource identifier of the admin route of the agent's shop, None where it publishes none.
+
+    Raises:
+        ServerUnreachable: it does not answer, or neither yes nor no.
+    """
     shop = "{0.scheme}://{0.netloc}".format(urlsplit(agent.endpoint()))
     url = f"{shop}/.well-known/oauth-protected-resource/admin"
     answer = agent.http(lambda http: fetch(http, "GET", url, server=shop))
-    told = (answer.json or {}).get("resource") if answer.status == 200 else None
+    if answer.status in (404, 405, 410):
+        return None
+    if answer.status != 200:
+        # Not to know is no "there is none": a revocation that did nothing must not pass for one.
+        raise ServerUnreachable(f"{url} answers HTTP {answer.status}", do="try again in a moment, or demo doctor")
+    told = (answer.json or {}).get("resource")
     return told if told == f"{shop}/admin" else None
 
 

@@ -18,9 +18,10 @@ INTROSPECTION: Final = ("INTROSPECTION_CLIENT_ID", "INTROSPECTION_CLIENT_SECRET"
 """The secrets with which the Worker asks its authority about a token (RFC 7662)."""
 SCOPES_FROM: Final = "SCOPES_FROM"
 """The variable that says what decides which tools may be called: `token`, its scopes; `role`, the human's at WorkOS."""
+ORGANIZATION: Final = "ORGANIZATION"
+"""The variable that names the organization whose members' roles count."""
 WORKOS_KEY: Final = "WORKOS_API_KEY"
 """The secret with which the Worker asks WorkOS who a user is and what their role permits."""
-OPTIONAL: Final = (*INTROSPECTION, WORKOS_KEY)
 
 _NAMED: Final = {
     "kv_namespaces": ("KV namespace", "binding"),
@@ -39,7 +40,7 @@ class Blueprint:
 
     `objects` are (binding, class, storage) of its Durable Objects, `bindings` (kind, name) of whatever else it is bound
     to. `secrets` are the names of values that stand in no file: those of `secrets.required` in its configuration, and
-    with False those it can do without: those of `.dev.vars.example`, or `OPTIONAL` where there is no such file.
+    with False those it can do without: those of `.dev.vars.example`, or `INTROSPECTION` where there is no such file.
     The shop has none because the deploy button wants a value for each line in it.
     """
 
@@ -53,8 +54,10 @@ class Blueprint:
     def with_variables(self, changed: dict[str, str]) -> Blueprint:
         """The same with some variables set otherwise, and with the secrets that they make needed."""
         variables = {**dict(self.variables), **changed}
-        by_role = variables.get(SCOPES_FROM) == "role"
-        secrets = tuple((name, needed or (by_role and name == WORKOS_KEY)) for name, needed in self.secrets)
+        secrets = tuple((name, needed) for name, needed in self.secrets if name != WORKOS_KEY)
+        if variables.get(SCOPES_FROM) == "role":
+            # Only then: a key that somebody has in the environment for other uses is not uploaded for nothing.
+            secrets = (*secrets, (WORKOS_KEY, True))
         return replace(self, variables=tuple(variables.items()), secrets=secrets)
 
     def rows(self) -> list[tuple[str, str]]:
@@ -102,7 +105,7 @@ def read(worker: Path) -> Blueprint:
 def _offered(example: Path) -> tuple[str, ...]:
     """The names in a file of example secrets; where there is no such file, those that the shop can do without."""
     if not example.is_file():
-        return OPTIONAL
+        return INTROSPECTION
     return tuple(re.findall(r"^([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", example.read_text("utf-8"), re.MULTILINE))
 
 

@@ -47,6 +47,7 @@ class WorkerHere:
         self._variables = workerd.local_variables(issuer) | dict(variables or {})
         self._waiting = waiting
         self._running = ExitStack()
+        self._alone = ExitStack()
         self._now: workerd.Worker | None = None
 
     @property
@@ -60,47 +61,65 @@ class WorkerHere:
         return self._started.pid
 
     def __enter__(self) -> Self:
+        import filelock
+
+        home = self._state / local.WORKER
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            # Two of them must not write to the same objects, nor tidy each other's files away.
+            self._alone.enter_context(filelock.FileLock(home / "lock").acquire(timeout=0.5))
+        except filelock.Timeout as error:
+            raise EnvironmentNotReady(
+                "a Worker of this state runs already", do="use it, or end it where it was started (Ctrl-C)"
+            ) from error
+        try:
+            port = workerd.a_port(_last_port(home))
+            try:
+                self._start(port)
+            except EnvironmentNotReady:
+                # Between the look and the start something else may have taken it: then once more, elsewhere.
+                if (other := workerd.a_port(port)) == port:
+                    raise
+                self._start(port := other)
+            (home / "port").write_text(str(port), "utf-8")
+        except BaseException:
+            self._alone.close()
+            raise
+        return self
+
+    def _start(self, port: int) -> None:
         built = tools.find(self._worker)
         credentials = resources.credentials(self._state)
         if credentials is None:
             raise EnvironmentNotReady("the local server has not run yet", do="begin with: demo next")
-        home = self._state / local.WORKER
-        port = workerd.a_port(_last_port(home))
-        try:
-            self._now = self._start(built, credentials, home, port)
-        except EnvironmentNotReady:
-            # Between the look and the start something else may have taken it: then once more, elsewhere.
-            if (other := workerd.a_port(port)) == port:
-                raise
-            port = other
-            self._now = self._start(built, credentials, home, port)
-        (home / "port").write_text(str(port), "utf-8")
-        return self
-
-    def _start(self, built: tools.Tools, credentials: tuple[str, str], home: Path, port: int) -> workerd.Worker:
         for path in ("mcp", "admin"):
             resources.add(self._state, f"http://127.0.0.1:{port}/{path}")
-        return self._running.enter_context(
-            workerd.running(
-                built,
-                port=port,
-                state=home,
-                variables=self._variables,
-                secrets=workerd.local_secrets(credentials),
-                waiting=self._waiting,
-            )
+        running = workerd.running(
+            built,
+            port=port,
+            state=self._state / local.WORKER,
+            variables=self._variables,
+            secrets=workerd.local_secrets(credentials),
+            waiting=self._waiting,
         )
+        self._now = self._running.enter_context(running)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+        self._alone.close()
+
+    def _end(self) -> None:
         self._now = None
         self._running.close()
 
     def restart(self) -> None:
-        """End its process, and start another on the same objects and at the same port."""
-        self.__exit__(None, None, None)
-        self.__enter__()
+        """End its process, and start another on the same objects and at the same port: at no other, since whoever was
+        granted authority here goes on sending it there."""
+        port = int(self.base_url.rpartition(":")[2])
+        self._end()
+        self._start(port)
 
     def look(self) -> local.LocalServer:
         """What answers there now: its process, and which instance and which data it says it is.

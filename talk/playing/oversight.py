@@ -106,7 +106,7 @@ def revoke(step: Step, scene: Scene) -> Played:
     agent, console = scene.cast.agent(), scene.cast.console()
     tool = scene.cast.tools.name(step.options["tool"])
     before = _called(scene, tool)
-    target = _target(agent, what)
+    target = target_of(agent, what)
     if what == "token":
         agent.revoke(agent.token())
     else:
@@ -118,7 +118,7 @@ def revoke(step: Step, scene: Scene) -> Played:
     return _revoked(what, target, before, after, seconds)
 
 
-def _target(agent: Agent, what: str) -> str:
+def target_of(agent: Agent, what: str) -> str:
     """Whose authority is meant, by the id in the agent's token."""
     chain = agent.chain(agent.token())
     # At AuthKit the consent is the session, and the client stands for the agent.
@@ -181,7 +181,7 @@ def reinstate(step: Step, scene: Scene) -> Played:
     """Give standing back, and call again."""
     agent, console = scene.cast.agent(), scene.cast.console()
     what = step.options["what"]
-    console.reinstate(what, _target(agent, what))
+    console.reinstate(what, target_of(agent, what))
     outcome = agent.call(scene.cast.tools.name(step.options["tool"]), {})
     seen = observe(outcome)
     played = Played(

@@ -36,7 +36,8 @@ class ShopProcess(ABC):
         self.issuer, self.state, self.credentials = issuer, state, known
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
-        resources.add(issuer.state, f"{self.base}/mcp")
+        for path in ("mcp", "admin"):
+            resources.add(issuer.state, f"{self.base}/{path}")
 
     def __enter__(self) -> Self:
         return self

@@ -4,11 +4,14 @@ SDK, and the human's console has a client of its own. `[workos]` says so, and th
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
 from demo import resources
 from demo.client.sample_human import SampleHuman
@@ -18,14 +21,33 @@ from demo.deploy import workerd
 from demo.deploy.tools import Tools
 from demo.settings import Settings
 from demo.settings.workos import WorkOSSettings
+from talk.browsing import Browsing
 from talk.cast import Cast
+from talk.deciding import Decider
 from talk.director import Director
 from talk.run import BeatResult, Run
 from talk.script import load_talk
+from talk.stage import Stage
 from tests.contract.issuer import ALICE, MALLORY, Issuer
-from tests.contract.test_contract_talk_goes_on import WithAlice
+
+if TYPE_CHECKING:
+    from demo.client.oauth.browser import BrowserLogin
+    from demo.evidence import DeviceCode
 
 pytestmark = pytest.mark.worker
+
+
+class WithAlice(Stage):
+    """A stage with a person at a browser of hers: where AuthKit is the authority nobody else answers."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(file=io.StringIO(), width=100, color_system=None), person=True)
+
+    def decider(self, code: DeviceCode, human: object, *, approve: bool, ask: bool, shown: bool = True) -> Decider:
+        return Decider(self, code, SampleHuman(ALICE), approve=approve, ask=False, shown=shown)
+
+    def browsing(self, login: BrowserLogin, human: object, *, approve: bool, ask: bool) -> Browsing:
+        return Browsing(self, login, SampleHuman(ALICE), approve=approve, ask=False)
 
 
 @pytest.fixture
@@ -36,7 +58,12 @@ def profile(troubled: Issuer, installed: Tools, tmp_path: Path, monkeypatch: pyt
     port = workerd.a_port()
     for path in ("mcp", "admin"):
         resources.add(troubled.state, f"http://127.0.0.1:{port}/{path}")
-    variables = {"SCOPES_FROM": "role", "WORKOS_API": troubled.url, "ALLOWLIST": f"{ALICE},{MALLORY}"}
+    variables = {
+        "SCOPES_FROM": "role",
+        "ORGANIZATION": "org_conference_shop",
+        "WORKOS_API": troubled.url,
+        "ALLOWLIST": f"{ALICE},{MALLORY}",
+    }
     with workerd.running(
         installed,
         port=port,

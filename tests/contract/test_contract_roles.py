@@ -32,6 +32,7 @@ def edge(issuer: Issuer, installed: Tools, tmp_path_factory: pytest.TempPathFact
     resources.add(issuer.state, f"{base}/mcp")
     variables = {
         "SCOPES_FROM": "role",
+        "ORGANIZATION": "org_conference_shop",
         "WORKOS_API": issuer.url,
         "DEFAULT_SPENDING_LIMIT": "6000",
         "ALLOWLIST": f"{ALICE},{MALLORY}",

@@ -5,19 +5,14 @@ For the Worker only: that the local server may go at any instant is held by `tes
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
-from demo.client.sample_human import SampleHuman
 from demo.deploy import tools
 from demo.settings import Settings
-from talk.browsing import Browsing
-from talk.deciding import Decider
 from talk.director import Director
 from talk.run import Run
 from talk.script import load_talk
@@ -25,24 +20,7 @@ from talk.stage import Stage
 from tests.contract.issuer import ALICE, GRACE, Issuer
 from tests.contract.process import WorkerShop
 
-if TYPE_CHECKING:
-    from demo.client.oauth.browser import BrowserLogin
-    from demo.evidence import DeviceCode
-
 pytestmark = pytest.mark.worker
-
-
-class WithAlice(Stage):
-    """A stage with a person at a browser of hers: at an authority that is not the talk's own nobody else answers."""
-
-    def __init__(self) -> None:
-        super().__init__(Console(file=io.StringIO(), width=100, color_system=None), person=True)
-
-    def decider(self, code: DeviceCode, human: object, *, approve: bool, ask: bool, shown: bool = True) -> Decider:
-        return Decider(self, code, SampleHuman(ALICE), approve=approve, ask=False, shown=shown)
-
-    def browsing(self, login: BrowserLogin, human: object, *, approve: bool, ask: bool) -> Browsing:
-        return Browsing(self, login, SampleHuman(ALICE), approve=approve, ask=False)
 
 
 def test_the_talk_goes_on_over_deployments_and_a_kill(troubled: Issuer, tmp_path: Path, installed: tools.Tools) -> None:
@@ -69,7 +47,9 @@ def test_the_talk_goes_on_over_deployments_and_a_kill(troubled: Issuer, tmp_path
         (tmp_path / "state").mkdir()
         played: dict[str, object] = {}
         with Run.open(settings.state) as run, run.performing():
-            director = Director(run, load_talk(None), settings, WithAlice(), strict=True)
+            director = Director(
+                run, load_talk(None), settings, Stage(Console(quiet=True), pace="none", person=False), strict=True
+            )
             for planned in director.plan.beats:
                 before.pop(planned.beat.id, lambda: None)()
                 result = director.play(planned)

@@ -66,11 +66,11 @@ def test_at_authkit_what_permits_a_tool_is_the_humans_role_and_the_key_for_it_is
     assert wrong.returncode == 2 and "use token or role" in said(wrong)
 
 
-def test_the_shop_wants_no_secret_and_can_have_three(yard: Yard) -> None:
+def test_the_shop_wants_no_secret_and_can_have_two(yard: Yard) -> None:
     from demo.deploy import blueprint
     from demo.deploy.tools import default_worker
 
-    optional = tuple((name, False) for name in blueprint.OPTIONAL)
+    optional = tuple((name, False) for name in blueprint.INTROSPECTION)
     assert blueprint.read(default_worker()).secrets == optional
     (yard.worker / ".dev.vars.example").unlink()
     assert blueprint.read(yard.worker).secrets == (("NEEDED", True), *optional)
@@ -153,6 +153,8 @@ def test_with_a_yes_it_is_deployed_checked_and_shown(yard: Yard, base_url: str) 
     assert (kept.url, kept.variables) == (base_url, {"AUTHORITY": "https://shop.authkit.example"})
     again = json.loads(yard.deploy("--dry-run", "--json").stdout)
     assert again["variables"]["AUTHORITY"] == "https://shop.authkit.example", "a later one leaves it as it was set"
+    other = json.loads(yard.deploy("--dry-run", "--json", "--authority", "https://login.example").stdout)
+    assert other["variables"].get("SCOPES_FROM") is None, "and another authority takes nothing over"
 
 
 def test_a_needed_secret_that_nobody_gave_is_named_and_one_that_is_there_is_not(yard: Yard, base_url: str) -> None:

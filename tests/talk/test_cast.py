@@ -77,8 +77,8 @@ def test_workos_is_asked_at_the_local_server_by_the_key_in_its_folder(base_url: 
 def test_workos_is_asked_elsewhere_where_demo_toml_names_an_account(
     base_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    account = WorkOSSettings(authkit="https://name.authkit.app", client_id="client_1")
-    cast = Cast("https://shop.example/mcp", tmp_path, is_local=False, port=0, workos=account)
+    account = WorkOSSettings(authkit=base_url, client_id="client_1")
+    cast = Cast(f"{base_url}/mcp", tmp_path, is_local=False, port=0, workos=account)
     monkeypatch.delenv("WORKOS_API_KEY", raising=False)
     with pytest.raises(EnvironmentNotReady, match="no WorkOS API key"):
         cast.tenant()

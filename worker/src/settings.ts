@@ -24,6 +24,7 @@ export interface Env {
   PURCHASES_PER_CONSENT?: string;
   STOCK_AT_FIRST?: string;
   SCOPES_FROM?: string;
+  ORGANIZATION?: string;
   WORKOS_API?: string;
   WORKOS_API_KEY?: string;
   INTROSPECTION_CLIENT_ID?: string;
@@ -45,6 +46,8 @@ export interface Settings {
   introspection: { id: string; secret: string } | null;
   /** WorkOS's API and a key to it, to ask who a user is and what their role permits; or null. */
   directory: { url: string; key: string } | null;
+  /** The organization whose members' roles count; null where none does. */
+  organization: string | null;
   /** What decides which tools may be called: the token's scopes, or the permissions of the human's role. */
   scopesFrom: "token" | "role";
   /** Email addresses or user ids in lower case. */
@@ -86,6 +89,13 @@ export function readSettings(env: Env, origin: string): Settings {
       "SCOPES_FROM is role, so WORKOS_API_KEY must be set: npx wrangler secret put WORKOS_API_KEY.",
     );
   }
+  const organization = (env.ORGANIZATION ?? "").trim() || null;
+  if (scopesFrom === "role" && organization === null) {
+    // Whoever may make an organization of their own is its admin: a role counts in one organization only.
+    throw new SettingsWrong(
+      "SCOPES_FROM is role, so ORGANIZATION must name the one whose roles count, such as org_...",
+    );
+  }
   const limit = (env.DEFAULT_SPENDING_LIMIT ?? "").trim();
   return {
     base,
@@ -94,6 +104,7 @@ export function readSettings(env: Env, origin: string): Settings {
     authority: issuer(env.AUTHORITY ?? ""),
     introspection: id === "" ? null : { id, secret },
     directory: key === "" ? null : { url: directory(env.WORKOS_API ?? ""), key },
+    organization,
     scopesFrom,
     allowlist: listed(env.ALLOWLIST ?? "").map((entry) => entry.toLowerCase()),
     tokenTypes: listed(env.TOKEN_TYPES || "at+jwt,application/at+jwt").map((entry) => entry.toLowerCase()),

@@ -4,6 +4,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test, vi } from "vitest";
 import { ROLE_SECONDS } from "../src/authority/directory";
+import { fitOf } from "../src/authority/fitting";
 import { ledgerName } from "../src/objects/visit";
 import { doorMetadata } from "../src/routes/about";
 import { readSettings, SettingsWrong } from "../src/settings";
@@ -35,6 +36,7 @@ class WorkOS {
   /** By organization and slug. */
   custom = new Map<string, string[]>();
   answer: (() => Response) | null = null;
+  verified = true;
 
   fetch(request: Request): Response {
     const { pathname, searchParams } = new URL(request.url);
@@ -58,7 +60,8 @@ class WorkOS {
       });
     }
     if (!this.members.has(id!)) return new Response(null, { status: 404 });
-    return Response.json({ id, email: "alice@example.com", first_name: "Alice", last_name: "Ito" });
+    const name = { first_name: "Alice", last_name: "Ito" };
+    return Response.json({ id, email: "alice@example.com", email_verified: this.verified, ...name });
   }
 }
 
@@ -88,7 +91,7 @@ async function member(role: string | null = "customer", changes: Record<string, 
   const organization = `org_${tail}`;
   if (role !== null) workos.members.set(user, { role, organization });
   await runInDurableObject(env.USERS.getByName(ledgerName(ISSUER, user)), (ledger) => {
-    Object.assign(ledger, { env: { ...env, ...AUTHKIT, ...changes } });
+    Object.assign(ledger, { env: { ...env, ...AUTHKIT, ORGANIZATION: organization, ...changes } });
   });
   const claims = {
     sub: user,
@@ -148,11 +151,38 @@ test("who is a member of another organization, or no active one, may do nothing"
   workos.members.set(elsewhere.user, { role: "customer", organization: "org_another" });
   const pending = await member();
   workos.members.set(pending.user, { role: "customer", organization: pending.organization, status: "pending" });
-  for (const { token } of [elsewhere, pending]) {
+  // Granted in an organization that is not the shop's, where she may be anything that she likes.
+  const own = await member("admin");
+  workos.roles.set("admin", [...CUSTOMER, "audit:read", "sessions:manage"]);
+  own.token = await authority.token({ ...own.claims, org_id: "org_of_her_own" });
+  for (const { token } of [elsewhere, pending, own]) {
     expect(refusal(await call("listMcpShopInventory", {}, { token }))).toMatchObject({
       reason: "This user has no role here that permits anything; listMcpShopInventory needs shop:read.",
     });
   }
+});
+
+test("a token that names no organization goes by the role in the shop's", async () => {
+  const { claims } = await member();
+  expect((await buy({ token: await authority.token({ ...claims, org_id: undefined }) })).status).toBe(200);
+  const elsewhere = await member();
+  workos.members.set(elsewhere.user, { role: "customer", organization: "org_another" });
+  const token = await authority.token({ ...elsewhere.claims, org_id: undefined });
+  expect(refusal(await buy({ token }))).toMatchObject({ rule: "scope.insufficient" });
+});
+
+test("an address that nobody has shown to be theirs is on no allowlist", async () => {
+  const { token } = await member();
+  workos.verified = false;
+  expect(refusal(await buy({ token }))).toMatchObject({ rule: "allowlist.user" });
+});
+
+test("whether WorkOS knows the shop's key is found out without anybody's token", async () => {
+  const settings = told();
+  expect(await fitOf(settings)).toMatchObject({ problem: null });
+  const wrong = await fitOf({ ...settings, directory: { ...settings.directory!, key: "sk_another" } });
+  expect(wrong).toMatchObject({ problem: "WorkOS does not know this shop" });
+  expect(wrong!.mend).toContain("WORKOS_API_KEY");
 });
 
 test("a user whom WorkOS does not know has no standing", async () => {
@@ -203,10 +233,17 @@ test("an agent does not read its human's trail, nor take anything back: a consol
   const revoked = await ask("/admin/revoke", { method: "POST", headers: { authorization: `Bearer ${own}` }, body });
   expect(revoked.status).toBe(200);
   expect(refusal(await buy({ token }))).toMatchObject({ rule: "standing.session" });
+  const agent = await authority.token({ ...claims, aud: `${BASE}/admin`, sid: "another" });
+  expect((await ask("/audit", { headers: { authorization: `Bearer ${agent}` } })).status, "by no audience").toBe(403);
+  const all = { method: "POST", headers: { authorization: `Bearer ${own}` } };
+  await ask("/admin/revoke", { ...all, body: JSON.stringify({ kind: "user", id: claims.sub }) });
+  const console2 = await authority.token({ ...claims, client_id: "client_console", sid: "another" });
+  const read = await ask("/audit", { headers: { authorization: `Bearer ${console2}` } });
+  expect(read.status, "what stops a human's agents does not stop the human").toBe(200);
 });
 
 const told = (changes: Record<string, string> = {}) =>
-  readSettings({ ...env, WORKOS_API_KEY: KEY, SCOPES_FROM: "role", ...changes }, BASE);
+  readSettings({ ...env, WORKOS_API_KEY: KEY, SCOPES_FROM: "role", ORGANIZATION: "org_1", ...changes }, BASE);
 
 test("the metadata names the scopes that such an authority can grant", () => {
   expect(doorMetadata(told()).body).toContain('"scopes_supported":["openid","profile","email","offline_access"]');
@@ -214,6 +251,7 @@ test("the metadata names the scopes that such an authority can grant", () => {
 
 test.each([
   [{ SCOPES_FROM: "role", WORKOS_API_KEY: "" }, "WORKOS_API_KEY must be set"],
+  [{ ORGANIZATION: "" }, "ORGANIZATION must name"],
   [{ SCOPES_FROM: "roles" }, "SCOPES_FROM must be token or role"],
   [{ WORKOS_API: "http://workos.example" }, "WORKOS_API must be an https URL"],
 ])("settings that cannot be meant are told by name: %o", (changes, why) => {

@@ -85,7 +85,7 @@ def user_shown(connection: sqlite3.Connection, account: Account) -> dict[str, An
         "object": "user",
         "id": account.sub,
         "email": account.email,
-        "email_verified": False,
+        "email_verified": True,
         "first_name": first,
         "last_name": last or None,
         "name": account.name,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from demo.client import claims
 from demo.client.console import Console
 from demo.client.oauth.identity import ClientIdentity
-from demo.client.refusal import not_logged_in
 from demo.client.tokens import StoredToken
 from demo.client.workos.people import People
 from demo.client.workos.tenant import Tenant
@@ -44,14 +43,19 @@ class HostedConsole(Console):
     ) -> None:
         super().__init__(server, store=store, authority=authority, client=client, timeout=timeout)
         self._people = People(tenant)
+        self._verified: tuple[str, str] | None = None
 
-    @property
+    @cached_property
     def resource(self) -> str:
         """What a login of this console is for (RFC 8707).
 
         Raises:
+            AuthorityRefused: the shop trusts another authority than AuthKit: nobody signs in there as this console.
             UsageError: the shop has no admin route.
         """
+        trusted = self.agent.authority().issuer
+        if trusted.rstrip("/") != self.authority:
+            raise _another(trusted, self.authority)
         if self.admin is None:
             raise UsageError(
                 f"{self.shop} has no admin route for a human's console",
@@ -61,10 +65,10 @@ class HostedConsole(Console):
         return self.admin
 
     def signed_in(self) -> bool:
-        """Whether there is a token that the authority still renews, or that has not ended yet."""
+        """Whether there is a token of AuthKit's that it still renews, or that has not ended yet."""
         try:
-            return bool(self.agent.token().access_token)
-        except AuthorityRefused:
+            return bool(self._token_for(self.resource).access_token)
+        except (AuthorityRefused, UsageError):
             return False
 
     def sessions(self) -> tuple[SessionView, ...]:
@@ -81,10 +85,10 @@ class HostedConsole(Console):
         Raises:
             AuthorityRefused: the shop or WorkOS refuses.
         """
+        human = self._human()
         self._at_shop("revoke", kind, id)
         if kind != "session":
             return
-        human = self._human()
         grant = next((one for one in self._people.grants(human) if one.consent == id), None)
         if grant is not None:
             self._people.take_back(human, grant.client_id)
@@ -93,14 +97,36 @@ class HostedConsole(Console):
 
     def reinstate(self, kind: str, id: str) -> bool:
         """Give an agent's or a user's standing at the shop back; whether it had been taken."""
+        self._human()  # where nobody is signed in, or there is no admin route, that is said
         return self._at_shop("reinstate", kind, id)
 
     def _human(self) -> str:
-        jwt = claims.take_apart(self.agent.token().access_token)
-        human = jwt.claims.get("sub") if jwt is not None else None
-        if not isinstance(human, str):
-            raise not_logged_in(self.agent.name)
-        return human
+        """Whose console it is, by a token that AuthKit's own keys verify: what is ended at WorkOS is this human's."""
+        token = self._token_for(self.resource)
+        if self._verified is None or self._verified[0] != token.access_token:
+            seen = self.agent.view(token)
+            human = seen.claim("sub")
+            if human is None or seen.signature is None or seen.problems:
+                why = "; ".join(seen.problems) or "its signature is not verified"
+                raise AuthorityRefused(
+                    "the console's token does not hold", why=why, do="sign in again: demo login --console"
+                )
+            self._verified = (token.access_token, human)
+        return self._verified[1]
+
+    def _reading(self) -> StoredToken:
+        return self._token_for(self.resource)
 
     def _token_for(self, resource: str) -> StoredToken:
-        return self.agent.token()
+        token = self.agent.token()
+        if token.issuer.rstrip("/") != self.authority:
+            raise _another(token.issuer, self.authority)
+        return token
+
+
+def _another(issuer: str, authkit: str) -> AuthorityRefused:
+    return AuthorityRefused(
+        "the human's console signs in at AuthKit only",
+        why=f"this server's authority is {issuer}, and workos.authkit is {authkit}",
+        do="deploy the shop with that authority (demo deploy --authority), or mend workos.authkit",
+    )

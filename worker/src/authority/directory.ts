@@ -23,11 +23,13 @@ const kept = new Map<string, { person: Person | null; at: number }>();
 /**
  * The person with this id, null where WorkOS knows none.
  *
- * @param organization the one that the token names (`org_id`); null for all that the person is an active member of.
+ * Roles count as far as they are held in the shop's organization, and not where the token was granted in another.
+ *
+ * @param organization the one that the token names (`org_id`), or null.
  * @throws AuthorityUnknown WorkOS cannot be asked, or does not know this shop.
  */
 export async function personOf(user: string, organization: string | null, settings: Settings): Promise<Person | null> {
-  const about = JSON.stringify([settings.directory, user, organization]);
+  const about = JSON.stringify([settings.directory, settings.organization, user, organization]);
   const known = kept.get(about);
   if (known !== undefined && Date.now() - known.at < ROLE_SECONDS * 1000) return known.person;
   const person = await readPerson(user, organization, settings);
@@ -42,18 +44,20 @@ export async function personOf(user: string, organization: string | null, settin
 
 async function readPerson(user: string, organization: string | null, settings: Settings): Promise<Person | null> {
   const id = encodeURIComponent(user);
-  const of = new URLSearchParams({ user_id: user, statuses: "active", limit: "100" });
-  if (organization !== null) of.set("organization_id", organization);
+  const ours = settings.organization;
+  const counts = ours !== null && (organization === null || organization === ours);
+  const of = new URLSearchParams({ user_id: user, organization_id: ours ?? "", statuses: "active", limit: "100" });
   const [told, memberships] = await Promise.all([
     ask(`user_management/users/${id}`, settings),
-    ask(`user_management/organization_memberships?${of}`, settings),
+    counts ? ask(`user_management/organization_memberships?${of}`, settings) : null,
   ]);
   if (told === null) return null;
-  const held = memberships === null ? [] : rolesOf(memberships, user);
+  const held = memberships === null || ours === null ? [] : rolesOf(memberships, user, ours);
   const permissions = await Promise.all(held.map((role) => permissionsOf(role, settings)));
   const names = [text(told["first_name"]), text(told["last_name"])].filter((part) => part !== null);
   return {
-    email: text(told["email"]),
+    // One that nobody has shown to be theirs opens nothing: an allowlist goes by it.
+    email: told["email_verified"] === true ? text(told["email"]) : null,
     name: names.join(" ") || null,
     roles: [...new Set(held.map(({ slug }) => slug))],
     permissions: [...new Set(permissions.flat())],
@@ -65,14 +69,14 @@ interface Held {
   organization: string;
 }
 
-function rolesOf(memberships: Record<string, unknown>, user: string): Held[] {
+function rolesOf(memberships: Record<string, unknown>, user: string, organization: string): Held[] {
   const found: Held[] = [];
   for (const one of Array.isArray(memberships["data"]) ? memberships["data"] : []) {
     if (!isObject(one) || one["user_id"] !== user || one["status"] !== "active") continue;
-    const organization = text(one["organization_id"]);
+    if (one["organization_id"] !== organization) continue;
     for (const role of Array.isArray(one["roles"]) ? one["roles"] : [one["role"]]) {
       const slug = isObject(role) ? text(role["slug"]) : null;
-      if (slug !== null && organization !== null) found.push({ slug, organization });
+      if (slug !== null) found.push({ slug, organization });
     }
   }
   return found;

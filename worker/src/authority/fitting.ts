@@ -3,6 +3,7 @@
 
 import type { Settings } from "../settings";
 import { askBounded, AuthorityUnknown, jsonObject } from "./asking";
+import { personOf } from "./directory";
 import { introspect } from "./introspection";
 import { metadataOf } from "./metadata";
 
@@ -11,6 +12,9 @@ const KEPT_MS = 5000;
 
 /** No token, and so nobody's: an authority that knows this shop calls it inactive (RFC 7662 section 2.2). */
 const NO_TOKEN = "is-this-shop-known-to-you";
+
+/** No user's id: WorkOS, if it knows this shop's key, knows no such user. */
+const NOBODY = "user_is_this_shop_known_to_you";
 
 export interface Fit {
   issuer: string;
@@ -25,7 +29,7 @@ let last: { about: string; at: number; found: Fit | null } | null = null;
 
 /** How the shop and its authority fit, at most a few seconds old; null where another request is finding out. */
 export async function fitOf(settings: Settings): Promise<Fit | null> {
-  const about = JSON.stringify([settings.authority, settings.introspection]);
+  const about = JSON.stringify([settings.authority, settings.introspection, settings.directory]);
   if (last !== null && last.about === about && Date.now() - last.at < KEPT_MS) return last.found;
   const mine = { about, at: Date.now(), found: last?.about === about ? last.found : null };
   last = mine;
@@ -42,6 +46,7 @@ async function find(settings: Settings): Promise<Fit> {
     const keys = response.status === 200 ? await jsonObject(response) : null;
     if (!Array.isArray(keys?.["keys"])) throw new AuthorityUnknown("its keys cannot be read");
     if (introspection !== null) await introspect(NO_TOKEN, introspection, settings);
+    if (settings.directory !== null) await personOf(NOBODY, null, settings);
     return fit;
   } catch (error) {
     if (!(error instanceof AuthorityUnknown)) throw error;

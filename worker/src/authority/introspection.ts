@@ -12,7 +12,7 @@ const REVOKED_KINDS = ["session", "agent", "user", "token"] as const;
 const WRONG_SECRETS =
   "set INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET as the authority knows them: npx wrangler secret put NAME";
 const NO_USE =
-  "it has no introspection (RFC 7662): take both INTROSPECTION_ secrets out, npx wrangler secret delete NAME";
+  "it has no introspection (RFC 7662) for this shop: take both INTROSPECTION_ secrets out, npx wrangler secret delete NAME";
 
 /**
  * What the authority says of a token. Never throws for what the authority does: an answer that is not a clear yes or
@@ -60,8 +60,10 @@ export async function introspect(
     forget(authority);
     throw new AuthorityUnknown("its metadata has no introspection_endpoint", NO_USE);
   }
+  const methods = methodsFor(authority, introspectionMethods);
+  if (methods.length === 0) throw new AuthorityUnknown("it takes this shop's credentials in no way known here", NO_USE);
   let response: Response | null = null;
-  for (const method of methodsFor(authority, introspectionMethods)) {
+  for (const method of methods) {
     const body = new URLSearchParams({ token, token_type_hint: "access_token" });
     const headers: Record<string, string> = { accept: "application/json" };
     if (method === BASIC) headers["authorization"] = basic(id, secret);

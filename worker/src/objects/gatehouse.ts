@@ -91,9 +91,9 @@ export class Gatehouse {
     const { facts, scope, resource, own, skew } = petition;
     const asked = await this.standing(petition, scope, resource);
     const one = this.caseOf(facts, { method: null, tool: null, scope }, resource, skew);
-    one.standing = this.withOurs(asked, facts, own);
-    const ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
     const console = facts.agent === null && this.settings.consoleClients.includes(facts.client ?? "");
+    one.standing = this.withOurs(asked, facts, own || console);
+    const ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
     // Where roles decide, an agent's token permits what its human may do: then only the client tells them apart.
     const human = own || this.settings.scopesFrom === "role";
     if (ruling.verdict === "deny" || !human || console) return { one, ruling };
