@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from demo import local
-from demo.errors import DemoError
+from demo.errors import DemoError, ServerUnreachable
 from demo.settings.client import ClientSettings
 from demo.settings.tools import ToolMap
 from demo.settings.workos import WorkOSSettings
@@ -151,9 +151,12 @@ class Cast:
             from demo.client.capabilities import survey
 
             # By an agent of its own: what it sees is no step of the talk.
-            self._survey = survey(
-                Agent(self.server, store=self.store, timeout=LOOK_SECONDS), revisions=False, keys=False
-            )
+            seen = survey(Agent(self.server, store=self.store, timeout=LOOK_SECONDS), revisions=False, keys=False)
+            if seen.knock is None and not seen.absent("endpoint"):
+                raise ServerUnreachable(
+                    f"{self.server} cannot be reached", why=seen.failure("endpoint"), do="see to it, or name another"
+                )
+            self._survey = seen
         return self._survey
 
     def agent(self, who: str = "agent") -> Agent:
@@ -257,6 +260,7 @@ class Cast:
             if issuer is None and not self._workos.used:
                 # Another folder's local server keeps its key there, and the one in this folder is not for it.
                 why = "the server was not started from this state folder" if self.ours else "no [workos] in demo.toml"
+                why = "only demo run --worker knows the state folder of its authority" if self.beside else why
                 raise NotHere("WorkOS is not asked here", why=why)
             if issuer is None:
                 self._is_authkits()

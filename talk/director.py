@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from demo import local
 from demo.errors import AuthorityRefused, ExpectationFailed, UsageError
 from talk.cast import Cast
-from talk.run import BeatResult, Run
+from talk.run import OWN_WORKER, BeatResult, Run
 from talk.runner import Runner
 from talk.script import Plan, PlannedBeat, Talk
 from talk.stage import AsideStage, Stage
@@ -59,10 +59,16 @@ class Director:
                 f"the run under way is at {about['server']}",
                 do=f"go on there: demo next --server {about['server']}. Or begin again: demo reset",
             )
-        if about is not None and about["world"] and not settings.local:
+        if about is not None and about["world"] and not settings.local and worker is None:
             raise UsageError(
-                "the run under way is at the local server",
+                f"the run under way is at the {'Worker' if run.at_own_worker else 'local server'} of this machine",
                 do="go on without --server. Or begin again: demo reset, then demo next --server URL",
+            )
+        named = about is not None and about["server"] and not about["world"] and settings.server is not None
+        if about is not None and named and _base(about["server"]) != _base(settings.server or ""):
+            raise UsageError(
+                f"the run under way is at {about['server']}",
+                do=f"go on there: demo next --server {about['server']}. Or begin again: demo reset",
             )
         self.plan: Plan = talk.plan(about["plan"] if about is not None else plan or DEFAULT_PLAN)
         self._folder = folder
@@ -104,7 +110,8 @@ class Director:
             afresh: play it from its beginning, also where an interruption left it half played. An encore always is.
         """
         if self.run.id is None:
-            self.run.begin(plan=self.plan.id, talk=self._folder, server=self.settings.server or "", world="")
+            world = OWN_WORKER if self._worker is not None else ""
+            self.run.begin(plan=self.plan.id, talk=self._folder, server=self.settings.server or "", world=world)
         if afresh or self.plan.encore(planned.beat.id) is not None:
             self._abandon(planned)
         runner = Runner(self.run, self.plan, _NO_CAST, self.stage, strict=self.strict)
@@ -127,7 +134,7 @@ class Director:
         if self._cast is None:
             if self.settings.server is not None:
                 self._cast = self._named_cast(self.settings.server)
-                self.run.settle(server=self.settings.server, world="")
+                self.run.settle(server=self.settings.server, world=OWN_WORKER if self._worker is not None else "")
             else:
                 self._cast = self._local_cast()
         return self._cast
@@ -234,6 +241,11 @@ def _grants(step: object) -> bool:
 
 def _logs_in(planned: PlannedBeat) -> bool:
     return any(_grants(step) for step in planned.beat.steps)
+
+
+def _base(server: str) -> str:
+    """A server's URL without what names the same one in other words."""
+    return server.rstrip("/").removesuffix("/mcp")
 
 
 _NO_CAST = Cast("", Path(), is_local=False, port=0)

@@ -35,6 +35,10 @@ _HERE = f"(world = '' OR world = {_WORLD})"
 """What was played in the server's present data, or before any server was known: words need none."""
 
 
+OWN_WORKER = "worker"
+"""What stands in the place of a world where the run's server is a Worker that is started for it each time."""
+
+
 @dataclass(frozen=True)
 class StepResult:
     """What one step did. `observed` holds what `expect` may speak of; `failed` the expectations that did not hold."""
@@ -177,6 +181,11 @@ class Run:
         """plan, talk, server, world, started_at of the run; None when none has begun."""
         row = self._db.execute("SELECT plan, talk, server, world, started_at FROM run").fetchone()
         return dict(zip(("plan", "talk", "server", "world", "started_at"), row, strict=True)) if row else None
+
+    @property
+    def at_own_worker(self) -> bool:
+        """Whether its server is the Worker that is started for it each time."""
+        return (self.about() or {}).get("world") == OWN_WORKER
 
     def settle(self, *, server: str, world: str) -> None:
         """Note that the run goes on at this server with this data."""

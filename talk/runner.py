@@ -158,7 +158,8 @@ class Runner:
 
         if self.cast.ours:
             own = step.do != "restart" or self.cast.worker is not None
-            return None if own else "the server was not started by this command, nor from this state folder"
+            other = "only demo run --worker can start its own Worker again"
+            return None if own else other if self.cast.beside else "the server was not started from this state folder"
         house = self.cast.house
         assert house is not None
         granted = any(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo.settings import Settings, from_environment
@@ -68,3 +68,15 @@ def cast_for(settings: Settings) -> Cast:
     if note:
         sys.stderr.write(f"{note}\n")
     return Cast(server.base_url, settings.state, is_local=True, port=settings.port)
+
+
+def waiting_aloud(settings: Settings) -> Callable[[str, float], None]:
+    """Says on stderr what is awaited, once for each thing."""
+    said: set[str] = set()
+
+    def waiting(what: str, left: float) -> None:
+        if what not in said and not settings.quiet:
+            said.add(what)
+            sys.stderr.write(f"waiting for {what} ({left:.0f} s at most)\n")
+
+    return waiting

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from demo.cli.context import console_for, say_json, settings_of
+from demo.cli.context import console_for, say_json, settings_of, waiting_aloud
 from demo.errors import OK, AuthorityRefused, UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def deploy(
     variables = kept | _variables(authority, scopes_from, settings.workos.organization_id)
     plan = plan.with_variables(variables)
     console = console_for(settings)
-    waiting = _waiting(settings)
+    waiting = waiting_aloud(settings)
     built = tools.install(folder, waiting)
     bundled = wrangler.bundle(built, waiting)
     _preview(console, settings, plan, f"{bundled.size / 1024:.0f} KiB in {', '.join(bundled.files)}")
@@ -212,15 +212,3 @@ def _issuer(given: str) -> str:
             do="name your AuthKit domain: --authority https://NAME.authkit.app",
         )
     return given
-
-
-def _waiting(settings: Settings) -> Waiting:
-    """Says on stderr what is awaited, once for each thing."""
-    said: set[str] = set()
-
-    def waiting(what: str, left: float) -> None:
-        if what not in said and not settings.quiet:
-            said.add(what)
-            sys.stderr.write(f"waiting for {what} ({left:.0f} s at most)\n")
-
-    return waiting

@@ -94,7 +94,7 @@ def status(context: typer.Context) -> int:
         planned = plan.find(cursor.beat) if cursor.beat else None
         elapsed = time.time() - about["started_at"]
         at = plan.position(planned.beat.id) if planned else -1
-        due = 60 * sum(one.minutes for one in plan.beats[: at + int(cursor.done)])
+        due = 60 * sum(one.minutes for one in plan.beats[: at + int(cursor.done)]) if planned else 0.0
         told = {
             "schema": 1,
             "run": opened.id,
@@ -106,7 +106,7 @@ def status(context: typer.Context) -> int:
             "elapsed_seconds": round(elapsed, 1),
             "planned_seconds": due,
             "server": about["server"] or None,
-            "server_running": found is not None if settings.local else None,
+            "server_running": found is not None if settings.local and not opened.at_own_worker else None,
         }
         if settings.json:
             say_json(told)
@@ -120,7 +120,11 @@ def status(context: typer.Context) -> int:
         pace = f"{abs(late):.0f} s {'behind' if late > 0 else 'ahead of'} the plan"
         console.print(f"{elapsed / 60:.1f} of {plan.minutes:g} minutes gone, {pace} ({plan.id})", markup=False)
         where = about["server"] or "not started yet"
-        console.print(f"server: {where}{'' if found or not settings.local else ' (not running)'}", markup=False)
+        if opened.at_own_worker:
+            how = " (the Worker on this machine, started for each command)"
+        else:
+            how = "" if found or not settings.local else " (not running)"
+        console.print(f"server: {where}{how}", markup=False)
     return OK
 
 

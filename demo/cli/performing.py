@@ -98,6 +98,9 @@ def run(
         with Run.open(state) as opened, opened.performing(), contextlib.ExitStack() as shop:
             from talk.director import DEFAULT_PLAN, Director
 
+            worker = worker or bool(from_ and settings.local and opened.at_own_worker)
+            if worker:
+                _find_worker()
             if not from_:
                 # What is asked for is looked at first: a slip of the pen must not cost the run under way.
                 _slice(talk_of(None, talk).plan(plan or DEFAULT_PLAN), None, to, encores=ci)
@@ -142,8 +145,16 @@ def start_afresh(settings: Settings, opened: Run) -> None:
         TokenStore.open(settings.state, server=str(server)).clear()
     if settings.local:
         local.stop(settings.state)
+        _end_leftover_worker(settings.state)
         local.forget(settings.state)
     opened.clear()
+
+
+def _end_leftover_worker(state: Path) -> None:
+    from demo import local
+    from demo.deploy.workerd import end_leftover
+
+    end_leftover(state / local.WORKER)
 
 
 def check(context: typer.Context) -> int:
@@ -151,6 +162,13 @@ def check(context: typer.Context) -> int:
     from demo.cli.checking import check_everything
 
     return check_everything(settings_of(context))
+
+
+def _find_worker() -> None:
+    """See that there is a Worker and what runs it, before anything is done for its sake."""
+    from demo.deploy import tools
+
+    tools.find(tools.default_worker())
 
 
 def _worker_beside(settings: Settings, stage: Stage) -> WorkerHere:
@@ -171,10 +189,16 @@ def _directing(context: typer.Context, plan: str | None = None, talk: Path | Non
     from talk.keys import hushed
     from talk.run import Run
 
-    with Run.open(settings.state) as opened, opened.performing():
+    with Run.open(settings.state) as opened, opened.performing(), contextlib.ExitStack() as shop:
         stage = _stage(settings, "stage", person=True)
+        here = None
+        if settings.local and opened.at_own_worker:
+            from dataclasses import replace
+
+            here = shop.enter_context(_worker_beside(settings, stage))
+            settings = replace(settings, server=here.base_url)
         with hushed(stage.person):
-            yield Director(opened, talk_of(opened, talk), settings, stage, plan=plan)
+            yield Director(opened, talk_of(opened, talk), settings, stage, plan=plan, worker=here)
 
 
 def _stage(settings: Settings, pace: Pace, *, person: bool) -> Stage:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from dataclasses import replace
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from demo.cli.context import cast_for, console_for, say_json, settings_of
-from demo.errors import ENVIRONMENT, OK
+from demo.cli.context import cast_for, console_for, say_json, settings_of, waiting_aloud
+from demo.errors import ENVIRONMENT, OK, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 REPORT_ROWS = 1000
 """More rows than `demo doctor` ever has to tell of a server."""
 
+LOOPBACK = "127.0.0.1"
 _METADATA = "/.well-known/oauth-authorization-server"
 
 
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="The address to listen on; loopback by default.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The address to listen on; loopback by default.")] = LOOPBACK,
     port: Annotated[int | None, typer.Option(help="The port to listen on.", min=0, max=65535)] = None,
     stdio: Annotated[
         bool, typer.Option("--stdio", help="Bridge stdin and stdout to the chosen server, for an MCP host.")
@@ -42,11 +42,13 @@ def serve(
         typer.Option(help="Another shop's URL that the authority may issue tokens for, until demo reset. Repeatable."),
     ] = None,
     worker: Annotated[
-        bool, typer.Option("--worker", help="The shop as a Worker, under workerd here, beside the local server.")
+        bool, typer.Option("--worker", help="The shop as a Worker, under workerd here; --port is its authority's.")
     ] = False,
 ) -> int:
     """Run the local server in the foreground, until Ctrl-C; or with --stdio be an MCP server for one host."""
     settings = settings_of(context)
+    if worker and (stdio or host != LOOPBACK):
+        raise UsageError("--worker with --stdio or --host", why="a Worker here is on loopback", do="leave them out")
     if stdio:
         from demo.bridge.stdio import serve as bridge
         from demo.cli.connecting import login_command
@@ -78,10 +80,11 @@ def _serve_worker(settings: Settings, console: Console) -> int:
     from demo import local
     from demo.deploy.here import WorkerHere
 
-    authority, note = local.ensure(settings.state, port=settings.port)
+    waiting = waiting_aloud(settings)
+    authority, note = local.ensure(settings.state, port=settings.port, waiting=waiting)
     if note:
         sys.stderr.write(f"{note}\n")
-    with WorkerHere(settings.state, authority.base_url) as here:
+    with WorkerHere(settings.state, authority.base_url, waiting=waiting) as here:
         if settings.json:
             say_json({"schema": 1, "server": here.base_url, "pid": here.pid, "authority": authority.base_url})
         for what, url in (("shop", f"{here.base_url}/mcp"), ("open door", f"{here.base_url}/open/mcp")):
@@ -89,10 +92,14 @@ def _serve_worker(settings: Settings, console: Console) -> int:
         console.print(f"{'authority':<10} {authority.base_url}{_METADATA}", markup=False, soft_wrap=True)
         console.print(f"In another terminal: demo --server {here.base_url} next", markup=False, soft_wrap=True)
         console.print("Ctrl-C stops it.", markup=False)
-        with contextlib.suppress(KeyboardInterrupt):
+        try:
             while local.find(settings.state) is not None:
-                here.look()  # a Worker that has died is no server to wait beside
+                if local.health(here.base_url) is None and local.find(settings.state) is not None:
+                    here.look()  # raises, with where to read why: a Worker that has died is no server to wait beside
                 time.sleep(2.0)
+        except KeyboardInterrupt:
+            return OK
+        console.print("The local server was stopped, and the Worker ends with it.", markup=False)
     return OK
 
 
@@ -100,8 +107,10 @@ def stop(context: typer.Context) -> int:
     """Stop the local server; nothing it knows is lost."""
     settings = settings_of(context)
     from demo import local
+    from demo.deploy.workerd import end_leftover
 
     stopped = local.stop(settings.state)
+    end_leftover(settings.state / local.WORKER)
     if settings.json:
         say_json({"schema": 1, "stopped": stopped.base_url if stopped else None})
     elif not settings.quiet:

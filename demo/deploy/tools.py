@@ -43,16 +43,19 @@ class Tools:
     def environment(self, **more: str) -> dict[str, str]:
         """What wrangler runs in: ours, asking nothing and reporting to nobody.
 
-        CI=1 makes it answer its own questions with no, so that it never waits for a key that nobody will press.
+        CI=1 makes it answer its own questions by their defaults, so that it never waits for a key that nobody presses.
         """
         quiet = {"WRANGLER_SEND_METRICS": "false", "CI": "1", "NO_COLOR": "1", "FORCE_COLOR": "0"}
+        quiet["CLOUDFLARE_CF_FETCH_ENABLED"] = "false"  # else `wrangler dev` asks the network where it is
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
         return {**kept, **quiet, "PATH": f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}", **more}
 
 
 def default_worker() -> Path:
-    """Where a checkout has the Worker: beside the package."""
-    return Path(__file__).parent.parent.parent / "worker"
+    """Where a checkout has the Worker: beside the package, or for a package by itself in the present folder."""
+    beside = Path(__file__).parent.parent.parent / "worker"
+    here = Path.cwd() / "worker"
+    return here if not (beside / "package-lock.json").is_file() and (here / "package-lock.json").is_file() else beside
 
 
 def find(worker: Path) -> Tools:
@@ -104,7 +107,9 @@ def _wanted(worker: Path) -> str:
         return hashlib.sha256((worker / "package-lock.json").read_bytes()).hexdigest()
     except OSError as error:
         raise EnvironmentNotReady(
-            f"there is no Worker in {worker}", why="it has no package-lock.json", do="name its folder with --worker DIR"
+            f"there is no Worker in {worker}",
+            why="it has no package-lock.json",
+            do="stand in a checkout of the repository",
         ) from error
 
 

@@ -79,7 +79,7 @@ def running(
         *(part for name, value in variables.items() for part in ("--var", f"{name}:{value}")),
     )
     log, base_url = state / "worker.log", f"http://127.0.0.1:{port}"
-    _end_leftover(state)
+    end_leftover(state)
     try:
         with process.running(command, folder=tools.worker, environment=tools.environment(), log=log) as started:
             (state / "pid").write_text(str(started.pid), "utf-8")
@@ -105,7 +105,7 @@ def running(
         (state / "pid").unlink(missing_ok=True)
 
 
-def _end_leftover(state: Path) -> None:
+def end_leftover(state: Path) -> None:
     """End the Worker that a killed demo left behind: two of them must not write to the same objects.
 
     Its pid may be somebody else's by now, so what runs under it is looked at: only on Linux can that be told here.

@@ -28,7 +28,7 @@ def chain(given: Chain) -> Page:
             "may spend", f"up to {given.spending_limit}" if given.spending_limit else "nothing: no limit granted"
         )
         canvas.gap()
-        canvas.field("read from", given.source, "quiet", prose=True, at_most=2)
+        canvas.field("read from", given.source, "quiet", prose=True, at_most=3)
         canvas.field("read by", given.convention, "quiet", prose=True, at_most=2)
 
     return Page(draw)

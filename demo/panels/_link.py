@@ -27,7 +27,7 @@ def _words(given: Link, canvas: Canvas, coded: bool) -> None:
     address(given.url, canvas)
     if given.note:
         canvas.gap()
-        canvas.prose(given.note, at_most=4)
+        canvas.prose(given.note, at_most=7)
     if not coded:
         canvas.gap()
         canvas.prose("There is no room for its QR code here: type the address.", "quiet")
