@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
@@ -34,9 +37,11 @@ def test_the_talk_is_played_at_the_worker_and_leaves_none_running(demo: Command)
     assert finished.returncode == 0, finished.stderr
     assert "0 not as expected, 0 skipped" in finished.stdout
     assert not (demo.state / "worker" / "pid").exists()
-    again = demo("next")
-    assert again.returncode == 2
-    assert "demo reset" in again.stderr, "its server is gone, and that is said"
+    on = demo("next")
+    assert on.returncode == 0, on.stderr
+    assert "3/20" in on.stdout, "the run goes on, at a Worker that is started for it"
+    assert "the Worker on this machine" in demo("status").stdout
+    assert not (demo.state / "worker" / "pid").exists()
 
 
 @pytest.mark.skipif(WORKER != ROOT / "worker", reason="the Worker of this tree is the one that commands find")
@@ -52,8 +57,31 @@ def test_served_in_one_terminal_it_is_played_step_by_step_in_another(demo: Comma
             played = demo("--server", found[1], "goto", beat)
             assert played.returncode == 0, played.stdout + played.stderr
         assert "Bought: Conference T-shirt" in played.stdout
+        beside = demo("run", "--worker", "--from", "opening", "--to", "opening")
+        assert beside.returncode == 3 and "runs already" in beside.stderr, "two would write to the same objects"
         serving.send_signal(signal.SIGINT)
         assert serving.wait(20) == 0, serving.communicate()[1]
     finally:
         serving.kill()
         serving.wait(10)
+
+
+@pytest.mark.skipif(WORKER != ROOT / "worker", reason="the Worker of this tree is the one that commands find")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="only there can be told whose a process id is")
+@pytest.mark.usefixtures("installed")
+def test_what_a_killed_one_left_running_is_ended_by_stop(demo: Command) -> None:
+    serving = demo.start("serve", "--worker")
+    try:
+        assert serving.stdout is not None
+        for _ in range(5):
+            serving.stdout.readline()
+        left = int((demo.state / "worker" / "pid").read_text("utf-8"))
+    finally:
+        serving.kill()
+        serving.wait(10)
+    os.kill(left, 0)
+    assert demo("stop").returncode == 0
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{left}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{left}").exists()

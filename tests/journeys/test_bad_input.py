@@ -132,6 +132,9 @@ def test_nobody_listening_is_named_as_such(demo: Command) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     complains(demo("tools", "--server", f"http://127.0.0.1:{port}"), 5, "cannot be reached")
+    # Not "this server has no such thing, skipped": nobody knows what it has.
+    complains(demo("goto", "mcp", "--server", f"http://127.0.0.1:{port}"), 5, "cannot be reached")
+    complains(demo("goto", "mcp", "--server", f"http://127.0.0.1:{port + 1}"), 2, "the run under way is at")
 
 
 def test_a_server_that_hangs_is_given_up(demo: Command) -> None:
