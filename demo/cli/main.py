@@ -16,7 +16,7 @@ _OWN = {"run": {"--json"}, "serve": {"--port"}, "next": set(), "check": set()}
 """Options that a command has under a global option's name: `demo run --json FILE`, `demo serve --port N`."""
 
 
-_LEFT = dict.fromkeys(("next", "again", "back", "goto"), "; nothing is lost: demo next goes on from here")
+_LEFT = dict.fromkeys(("next", "again", "back", "goto", "run"), "; nothing is lost: demo next goes on from here")
 """What may be said of an interrupted command beside that it was."""
 
 
@@ -77,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _show(error, plain=plain)
         code = error.exit_code
     except (KeyboardInterrupt, EOFError):
-        sys.stderr.write(f"\ninterrupted{_LEFT.get(_command(given), '')}\n")
+        # A dry run has a world of its own, which is gone with it.
+        left = "" if "--ci" in given else _LEFT.get(_command(given), "")
+        sys.stderr.write(f"\ninterrupted{left}\n")
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone (`demo list | head`): leave without a word.
