@@ -108,7 +108,11 @@ class Cast:
             # Only a server on this machine can be the bundled one, unless [workos] says that WorkOS stands behind
             # it; no other is asked just to find that out.
             here = where is not None and is_loopback(where[1]) and not self._workos.used
-            self._ours = here and self._seen().ours
+            try:
+                self._ours = here and self._seen().ours
+            except ServerUnreachable:
+                # Whoever calls it will be told that it is not there; until it is, it is nobody's.
+                return False
         return self._ours
 
     @property

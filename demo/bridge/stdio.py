@@ -40,9 +40,11 @@ def serve(agent: Agent, *, login: str, quiet: bool = False, seconds: float = SEC
             sys.stderr.write(f"demo: {safe_text(' '.join(line.split()))}\n")
             sys.stderr.flush()
 
-    # What the SDK has to say of a host's or a server's mistakes comes with tracebacks: not for a host's log.
-    logging.getLogger("mcp").addHandler(logging.NullHandler())
-    logging.getLogger("mcp").propagate = False
+    # What the SDK has to say of a host's or a server's mistakes comes with tracebacks, and so does what asyncio says of
+    # tasks that a signal has cut short: not for a host's log.
+    for name in ("mcp", "asyncio"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
+        logging.getLogger(name).propagate = False
     try:
         anyio.run(_serve, Upstream(agent, seconds=seconds), login, log)
     except BaseExceptionGroup as group:
