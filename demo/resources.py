@@ -16,7 +16,8 @@ from demo.authority.resource_identifiers import objection
 from demo.errors import EnvironmentNotReady, UsageError
 
 FILE: Final = "server.resources"
-MOST: Final = 20
+MOST: Final = 100
+"""Each port that a Worker on this machine had to move to adds two."""
 RESOURCE_SERVER: Final = "shop"
 """The client id of the shops of this machine at the authority."""
 
