@@ -124,8 +124,10 @@ class Cast:
             return True
         if self.is_local or not self.ours:
             return False
-        trusted = self._seen().authority
-        return trusted is not None and trusted.problem is None and origin(trusted.issuer) != origin(self.server)
+        trusted, about = self._seen().authority, self._seen().health or {}
+        # A Worker has no process to name (`/health`); the bundled server names its own.
+        elsewhere = trusted is not None and trusted.problem is None and origin(trusted.issuer) != origin(self.server)
+        return elsewhere and "deployment" in about and about.get("pid") is None
 
     @property
     def house(self) -> House | None:

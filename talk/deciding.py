@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import webbrowser
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -41,7 +42,7 @@ class Answer:
     error: BaseException | None = None
 
 
-class Answering:
+class Answering(ABC):
     """Has one login answered while the agent waits for it: by a person's keys, or by the sample human.
 
     Use as a context manager around the waiting; give `tick` and `failed` to the agent. Where the sample human could
@@ -88,18 +89,21 @@ class Answering:
         """Whether the sample human could not answer, so that waiting on is pointless."""
         return self.answer.error is not None
 
+    @abstractmethod
     def _begin(self, asked: bool) -> None:
         """Say how to answer; `asked` is whether a person at the terminal can."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _awaited(self, state: str) -> str:
-        raise NotImplementedError
+        """What is awaited, in words; `state` as the agent tells it."""
 
+    @abstractmethod
     def _read_keys(self, keys: Keys) -> None:
-        raise NotImplementedError
+        """Act on what was typed since the last time."""
 
+    @abstractmethod
     def _decide(self, human: Human, approve: bool) -> None:
-        raise NotImplementedError
+        """Have the sample human answer."""
 
     def _or_here(self) -> str:
         return f" · Enter approve as {self.human.account} · d deny" if self.human else ""
