@@ -59,6 +59,7 @@ lock: $(VENV)/dev.stamp
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --group build --group dev $(LOCK) -o requirements/dev.txt
+	$(BIN)/uv pip compile --group peers $(LOCK) -o requirements/peers.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate --quiet --upgrade

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import serving
-from tests.peers.installed import Peers, install
+from tests.peers.installed import Peers, PythonPeers, install, install_python
 from tests.peers.person import Person
 
 HERE = Path(__file__).parent
@@ -25,8 +25,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def peers(request: pytest.FixtureRequest) -> Peers:
-    """The installed peers."""
+    """The installed peers from npm."""
     return install(request.config.cache.mkdir("peers"))  # type: ignore[union-attr]  # the cache plugin is always there
+
+
+@pytest.fixture(scope="session")
+def python_peers(request: pytest.FixtureRequest) -> PythonPeers:
+    """The installed peers from PyPI."""
+    cache = request.config.cache.mkdir("peers-python")  # type: ignore[union-attr]  # as above
+    return install_python(cache)
 
 
 @pytest.fixture(scope="module")

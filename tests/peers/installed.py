@@ -1,4 +1,4 @@
-"""The peers, installed once for a lock file into the cache of pytest (40 s), and a Node that is new enough for them."""
+"""The peers, installed once for each lock file into the cache of pytest (a minute), and a Node new enough for them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +15,7 @@ from typing import NoReturn
 import pytest
 
 HERE = Path(__file__).parent
+PYTHON_LOCK = HERE.parents[1] / "requirements" / "peers.txt"
 SECONDS = 300
 REQUIRED = os.environ.get("DEMO_REQUIRE_NODE") == "1"
 """Read here: no setting of whoever runs the tests is left in the environment of a test."""
@@ -34,6 +36,43 @@ class Peers:
         """The command of a package's program."""
         programs = json.loads((self.folder / "node_modules" / package / "package.json").read_text("utf-8"))["bin"]
         return [self.node, str(self.folder / "node_modules" / package / programs[name]), *arguments]
+
+
+@dataclass(frozen=True)
+class PythonPeers:
+    """The peers from PyPI, in a virtual environment of their own; `python` is its interpreter."""
+
+    python: str
+
+    def script(self, name: str, *arguments: str) -> list[str]:
+        """The command of one of this folder's scripts, such as `servers/fastmcp_shop.py`, which finds the packages."""
+        return [self.python, str(HERE / name), *arguments]
+
+
+def install_python(cache: Path) -> PythonPeers:
+    """Install what `requirements/peers.txt` says into one virtual environment, unless that has been done.
+
+    Skips the test where there is no registry; fails instead with `DEMO_REQUIRE_NODE=1` in the environment, as in CI.
+    """
+    import filelock
+
+    cache.mkdir(parents=True, exist_ok=True)
+    lock = f"# Python {platform.python_version()}\n{PYTHON_LOCK.read_text('utf-8')}"
+    stamp, environment = cache / "installed.txt", cache / "environment"
+    python = environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    with filelock.FileLock(cache / "install.lock", timeout=SECONDS + 60):
+        if not stamp.exists() or stamp.read_text("utf-8") != lock or not python.exists():
+            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+            # The whole environment again: what an older lock file had brought must not stay.
+            for command in (
+                [sys.executable, "-m", "venv", "--clear", str(environment)],
+                [*pip, "--only-binary", ":all:", "-r", str(PYTHON_LOCK)],
+            ):
+                ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+                if ran.returncode != 0:
+                    _cannot(f"{' '.join(command[1:4])} did not work: {(ran.stderr or ran.stdout).strip()[-300:]}")
+            stamp.write_text(lock, "utf-8")
+    return PythonPeers(str(python))
 
 
 def install(cache: Path) -> Peers:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
+
+from tests.peers.installed import PYTHON_LOCK, PythonPeers
 
 HERE = Path(__file__).parent
 
@@ -21,3 +24,25 @@ def test_every_version_is_exact_and_every_package_has_its_hash() -> None:
 
 def test_no_address_stands_in_the_lock_file() -> None:
     assert not re.search(r"https?:", (HERE / "package-lock.json").read_text("utf-8"))
+
+
+def test_every_python_package_is_exact_and_has_its_hashes_and_no_address_stands_beside_it() -> None:
+    lock = PYTHON_LOCK.read_text("utf-8")
+    packages = [entry for entry in re.split(r"\n(?=\S)", lock.strip()) if not entry.startswith("#")]
+    assert len(packages) > 40
+    for package in packages:
+        assert re.match(r"[a-z0-9-]+(\[[a-z0-9,-]+\])?==[0-9][^\s]*", package), package
+        assert "--hash=sha256:" in package, package
+    assert not re.search(r"https?:|--(extra-)?index-url|--find-links", lock)
+
+
+def test_the_environment_has_what_the_lock_file_says(python_peers: PythonPeers) -> None:
+    """All of the peers from PyPI are in one environment, and none of it is broken."""
+    check = subprocess.run([python_peers.python, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    assert check.returncode == 0, check.stdout
+    names = ("fastmcp", "mcp", "openai-agents", "pydantic-ai-slim")
+    asked = f"import importlib.metadata as m; print(*map(m.version, {names!r}))"
+    ran = subprocess.run([python_peers.python, "-c", asked], capture_output=True, text=True, check=True)
+    lock = PYTHON_LOCK.read_text("utf-8")
+    for name, version in zip(names, ran.stdout.split(), strict=True):
+        assert re.search(rf"^{name}(\[\S+\])?=={re.escape(version)}\b", lock, re.MULTILINE)
