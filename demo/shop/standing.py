@@ -29,7 +29,8 @@ async def ask(authority: Authority, credentials: tuple[str, str], token: str, fa
         status, answer = await authority.ask(
             "POST",
             metadata.introspection_endpoint,
-            data={"token": token, "token_type_hint": "access_token"},
+            # The form names the client beside the header: MCP's Python SDK looks it up by that.
+            data={"token": token, "token_type_hint": "access_token", "client_id": credentials[0]},
             headers={"authorization": basic(*credentials)},
         )
     except AuthorityUnknown as unknown:

@@ -8,7 +8,7 @@ import secrets
 import time
 from dataclasses import asdict, dataclass, field, fields
 from typing import Literal, Self
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
 METHODS: tuple[AuthMethod, ...] = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
@@ -55,11 +55,14 @@ class ClientIdentity:
         Args:
             audience: the authority's issuer, for a client assertion (RFC 7523 section 3).
         """
-        if self.method == "client_secret_basic" and self.secret is not None:
-            # Both halves are form-encoded first (RFC 6749 section 2.3.1).
-            pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret)}"
-            return form, f"Basic {base64.b64encode(pair.encode()).decode()}"
         named = [*form, ("client_id", self.client_id)]
+        if self.method == "client_secret_basic" and self.secret is not None:
+            # Both halves are form-encoded first (RFC 6749 section 2.3.1); a space as %20, which those read too that
+            # decode percent-encoding only. The form names the client all the same: the authenticator of MCP's Python
+            # SDK looks it up by that before it reads the header, and an identifier alone is no second authentication
+            # (RFC 6749 section 2.3).
+            pair = f"{quote(self.client_id, safe='')}:{quote(self.secret, safe='')}"
+            return named, f"Basic {base64.b64encode(pair.encode()).decode()}"
         if self.method == "client_secret_post" and self.secret is not None:
             return [*named, ("client_secret", self.secret)], None
         if self.method == "private_key_jwt" and self.private_key is not None:

@@ -185,7 +185,8 @@ def _method(authority: AuthorityMetadata) -> AuthMethod:
     offered = authority.token_endpoint_auth_methods_supported
     if not offered or "none" in offered:
         return "none"
-    return "client_secret_post" if "client_secret_basic" not in offered else "client_secret_basic"
+    # The form holds both halves as they are; implementations differ in how they decode a Basic header.
+    return "client_secret_post" if "client_secret_post" in offered else "client_secret_basic"
 
 
 def _read_registration(

@@ -228,7 +228,7 @@ def test_a_machine_presents_its_own_credentials(authority: Authority) -> None:
     import base64
 
     pair = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
-    assert pair == "robot:s3cret+%26+more", "both halves are form-encoded (RFC 6749 section 2.3.1)"
+    assert pair == "robot:s3cret%20%26%20more", "both halves are form-encoded (RFC 6749 section 2.3.1)"
 
 
 def test_the_browser_flow_answers_a_scripted_authority(authority: Authority) -> None:

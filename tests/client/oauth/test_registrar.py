@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from demo.client import Agent, ClientIdentity, OAuthRefused
+from demo.client.oauth.machine import TokenRequest
 from tests.client.fakes import Reply, agent_at, faking, oauth, store_in
 from tests.client.oauth.conftest import Authority, log_in
 
@@ -77,9 +80,56 @@ def test_a_secret_that_was_given_is_used_as_registered_and_never_shown(
     if method == "client_secret_post":
         assert request.form["client_secret"] == ["s3cret-0123456789"]
     else:
-        assert request.headers["authorization"].startswith("Basic ") and "client_secret" not in request.form
-        assert "client_id" not in request.form, "the client authenticates in one way only (RFC 6749 section 2.3)"
+        assert request.headers["authorization"].startswith("Basic ")
+        assert "client_secret" not in request.form, "the secret goes one way only (RFC 6749 section 2.3)"
     assert "s3cret-0123456789" not in repr(agent.recorder.exchanges)
+
+
+@pytest.mark.parametrize(
+    ("offered", "used"),
+    [
+        (["client_secret_basic", "client_secret_post"], "client_secret_post"),
+        (["client_secret_basic", "private_key_jwt"], "client_secret_basic"),
+        (["none", "client_secret_post"], "none"),
+    ],
+)
+def test_a_client_registers_for_the_method_that_is_read_alike_everywhere(
+    agent: Agent, authority: Authority, offered: list[str], used: str
+) -> None:
+    authority.shop.authority["token_endpoint_auth_methods_supported"] = offered
+    authority.registration = {"client_secret": "s3cret-0123456789"}
+    agent.start_login(("shop:read",))
+    assert authority.registered[0]["token_endpoint_auth_method"] == used
+
+
+def test_the_form_names_the_client_at_every_endpoint_also_where_the_secret_goes_in_the_header(
+    authority: Authority, tmp_path: Path
+) -> None:
+    # The authenticator of MCP's Python SDK (mcp.server.auth.middleware.client_auth) looks the client up by the form.
+    base = authority.base
+    authority.shop.authority |= {
+        "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "introspection_endpoint": f"{base}/introspect",
+        "revocation_endpoint": f"{base}/revoke",
+    }
+    authority.shop.fake.on["/introspect"] = Reply(json={"active": True})
+    authority.shop.fake.on["/revoke"] = Reply(200)
+    identity = ClientIdentity("robot", secret="a secret: 100%", method="client_secret_basic", issuer=base)
+    agent = agent_at(base, tmp_path, client_id=None, identity=identity)
+    login = agent.start_login(("shop:read",))
+    agent.finish_login(login, timeout=10)
+    log_in(agent)
+    agent.view(agent.refresh())
+    agent.logout()
+    agent.login_as_machine(TokenRequest())
+    asked = {
+        path: authority.shop.fake.to(path) for path in ("/device_authorization", "/token", "/introspect", "/revoke")
+    }
+    assert [len(requests) for requests in asked.values()] == [1, 4, 1, 1]
+    for request in (one for requests in asked.values() for one in requests):
+        pair = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
+        assert [unquote(half) for half in pair.split(":")] == ["robot", "a secret: 100%"]
+        assert request.form["client_id"] == ["robot"] and "client_secret" not in request.form
 
 
 def test_a_confidential_client_renews_after_a_restart(agent: Agent, authority: Authority, tmp_path: Path) -> None:

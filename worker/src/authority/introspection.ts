@@ -64,15 +64,11 @@ export async function introspect(
   if (methods.length === 0) throw new AuthorityUnknown("it takes this shop's credentials in no way known here", NO_USE);
   let response: Response | null = null;
   for (const method of methods) {
-    const body = new URLSearchParams({ token, token_type_hint: "access_token" });
+    // The form names the client beside the header, too: MCP's Python SDK looks it up by that.
+    const body = new URLSearchParams({ token, token_type_hint: "access_token", client_id: id });
     const headers: Record<string, string> = { accept: "application/json" };
     if (method === BASIC) headers["authorization"] = basic(id, secret);
-    else
-      for (const [name, value] of [
-        ["client_id", id],
-        ["client_secret", secret],
-      ] as const)
-        body.set(name, value);
+    else body.set("client_secret", secret);
     response = await askBounded(authority, introspectionEndpoint, { method: "POST", headers, body }, authorityTimeout);
     if (response.status === 401 || response.status === 403) continue;
     taken.set(authority, method);
