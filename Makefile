@@ -24,7 +24,8 @@ dry-run: $(VENV)/run.stamp
 conformance: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.conformance.run --json artifacts/conformance.json
 
-# Strangers' MCP clients at the protected door, and through the bridge; needs npm, too.
+# MCP hosts that others wrote, at the protected door and through the bridge, and our agent at MCP servers and authorization
+# servers that others wrote: real parts from npm and PyPI, pinned; needs npm, too.
 peers: $(VENV)/dev.stamp
 	DEMO_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/peers -m peers -n 2
 

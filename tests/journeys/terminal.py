@@ -62,6 +62,12 @@ class Terminal:
             assert not (gone or late), f"{pattern!r} never came. The screen:\n{self.screen}"
         return found
 
+    def read_for(self, seconds: float) -> None:
+        """Read what is written meanwhile."""
+        deadline = time.monotonic() + seconds
+        while self._read(deadline):
+            pass
+
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 

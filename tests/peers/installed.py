@@ -99,10 +99,12 @@ def install(cache: Path) -> Peers:
             if ran.returncode != 0:
                 _cannot(f"npm ci did not work: {ran.stderr.strip()[-300:]}")
             stamp.write_text(lock, "utf-8")
-        for script in HERE.glob("*.mjs"):
+        for script in HERE.rglob("*.mjs"):
             # As a whole or not at all: another worker may be reading it.
-            shutil.copy(script, cache / f"{script.name}.new")
-            (cache / f"{script.name}.new").replace(cache / script.name)
+            copy = cache / script.relative_to(HERE)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(script, f"{copy}.new")
+            Path(f"{copy}.new").replace(copy)
     return Peers(cache, _node(cache))
 
 

@@ -1,0 +1,42 @@
+"""A person at the pages of somebody else's authorization server: a browser without script."""
+
+from __future__ import annotations
+
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+
+from demo.client.sample_human import _Page
+
+PAGES = 12
+"""Pages that one login may take."""
+
+
+def visit(url: str, *, fill: dict[str, str] | None = None, press: str = "") -> httpx2.Response:
+    """Open a page, submit each form as it stands, and follow each redirect, until a page has no form.
+
+    Args:
+        url: where the browser was sent.
+        fill: what to write into the fields of these names, where a page has them.
+        press: the value of the button to press, where a form has more than one.
+
+    Returns:
+        The last page: the one of the client's own listener, where all went well.
+    """
+    with httpx2.Client(timeout=20, trust_env=False) as browser:
+        answer = browser.get(url)
+        for _ in range(PAGES):
+            if answer.has_redirect_location:
+                answer = browser.get(urljoin(str(answer.url), answer.headers["location"]))
+                continue
+            page = _Page(answer.text)
+            if answer.status_code != 200 or not page.forms:
+                return answer
+            form = next((one for one in page.forms if press in {value for _, value in one.buttons}), page.forms[0])
+            button = next((one for one in form.buttons if one[1] == press), next(iter(form.buttons), ("", "")))
+            fields = dict([*form.fields, button] if button[0] else form.fields)
+            fields |= {name: value for name, value in (fill or {}).items() if name in fields}
+            where = urljoin(str(answer.url), form.action)
+            origin = {"origin": "{0.scheme}://{0.netloc}".format(urlsplit(where))}
+            answer = browser.post(where, data=fields, headers=origin)
+    raise AssertionError(f"no end after {PAGES} pages: {answer.url}")
