@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,12 +11,19 @@ from urllib.parse import urlsplit
 from demo.client import discovery
 from demo.client.connection import Connection
 from demo.client.outcome import ToolsOutcome
-from demo.client.refusal import OAuthRefused
+from demo.client.refusal import OAuthRefused, overloaded
 from demo.client.tokens import StoredToken
+from demo.errors import ServerUnreachable
 from demo.evidence import AuthorityMetadata, Challenge
 
 if TYPE_CHECKING:
     import httpx2
+
+NAMED = 50
+"""Authorization servers that one resource may name; further ones are not looked at."""
+
+AUTHORITIES = 5
+"""How many of them are asked at most."""
 
 
 class AuthorityFinder:
@@ -24,11 +32,15 @@ class AuthorityFinder:
     Args:
         connection: to the server.
         knock: asks the server for something without a token, for its challenge.
+        known_at: whether the agent is a client of the authorization server with this issuer already.
     """
 
-    def __init__(self, connection: Connection, knock: Callable[[], ToolsOutcome]) -> None:
+    def __init__(
+        self, connection: Connection, knock: Callable[[], ToolsOutcome], known_at: Callable[[str], bool]
+    ) -> None:
         self._connection = connection
         self._knock = knock
+        self._known_at = known_at
         self._known: AuthorityMetadata | None = None
         self._by_issuer: dict[str, AuthorityMetadata] = {}
         self.resource = connection.endpoint()
@@ -50,10 +62,14 @@ class AuthorityFinder:
             resource = await discovery.find_resource(http, url, challenge.get("resource_metadata"))
             parts = urlsplit(url)
             # Without RFC 9728 metadata the 2025-03-26 revision had the server's own origin be the authority.
-            issuer = f"{parts.scheme}://{parts.netloc}"
+            issuers: tuple[str, ...] = (f"{parts.scheme}://{parts.netloc}",)
             if resource is not None and resource.authorization_servers:
-                issuer = resource.authorization_servers[0]
-            authority = await discovery.find_authority(http, issuer, server=url)
+                # The client chooses (RFC 9728 section 7.6): one that knows it already, then as the server has them.
+                issuers = tuple(dict.fromkeys(resource.authorization_servers))
+                if len(issuers) > 1:
+                    known_first = sorted(issuers[:NAMED], key=lambda issuer: not self._known_at(issuer))
+                    issuers = tuple(known_first[:AUTHORITIES])
+            authority = await discovery.find_usable(http, issuers, server=url)
             return replace(challenge, resource=resource, authority=authority)
 
         found = self._connection.http(follow)
@@ -65,7 +81,7 @@ class AuthorityFinder:
         if found.resource is None or found.resource.problem is None:
             if found.authority is not None and found.authority.problem is None:
                 self._known = found.authority
-            elif found.resource is None and found.authority is None:
+            elif found.resource is None and found.authority is None and (found.scheme or found.status == 401):
                 self._known = discovery.fallback_authority(url)
         return found
 
@@ -134,12 +150,30 @@ class AuthorityFinder:
             as `find`.
         """
         knocked = self._knock()
-        if knocked.status != 401 and knocked.challenge is None:
+        url, status = self._connection.endpoint(), knocked.status or 0
+        if status == 429 or status >= 500:
+            raise overloaded(url, status, knocked.text, knocked.retry_after)
+        if knocked.challenge is not None or status == 401:
+            # Some refuse without a word (RFC 9110 section 15.5.2 demands one): the well-known places may still tell.
+            return self.settled(self.follow(knocked.challenge or Challenge(401, "", ())))
+        # Others let everybody list their tools, and ask for a login when one is called: a server that publishes who
+        # may grant access to it (RFC 9728 section 3) wants one, whatever it answers here.
+        with suppress(ServerUnreachable):
+            followed = self.follow(Challenge(status, "", ()))
+            if self._known is not None:
+                return self.settled(followed)
+        self.challenge = None  # there was none
+        if status == 200:
             raise OAuthRefused(
-                f"{self._connection.endpoint()} asks for no authority",
+                f"{url} asks for no authorization",
                 oauth_error="unsupported",
-                why=f"it answered HTTP {knocked.status} without a challenge (RFC 6750 section 3)",
+                why="it lists its tools to everybody, and no authorization server is named in its metadata (RFC 9728)",
                 do="call its tools without a token: demo call TOOL",
             )
-        # Some refuse without a word (RFC 9110 section 15.5.2 demands one): the well-known places may still tell.
-        return self.settled(self.follow(knocked.challenge or Challenge(401, "", ())))
+        raise OAuthRefused(
+            f"{url} refuses, and does not say how to get access",
+            oauth_error="unsupported",
+            why=f"{knocked.text}; no WWW-Authenticate with it (RFC 6750 section 3), and its well-known places name no "
+            "authorization server (RFC 9728)",
+            do="ask whoever runs it who may call it and from where, or check --server",
+        )

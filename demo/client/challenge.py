@@ -16,6 +16,9 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _SKIP = re.compile(r"[ \t,]*")
 _SPACE = re.compile(r"[ \t]+")
 _LOOSE = re.compile(r"[^\s,]*")
+_ABSENT = ("", "null", "undefined", "None")
+"""What programs write in the place of a value that they do not have."""
+
 _UNREADABLE = re.compile(r"[^,]*")
 
 
@@ -97,6 +100,8 @@ def read_challenge(status: int, header_lines: Iterable[str]) -> Challenge | None
         status=status,
         scheme=safe_text(chosen.scheme, one_line=True),
         parameters=tuple(
-            (safe_text(name, one_line=True), safe_text(value, one_line=True)) for name, value in chosen.parameters
+            (safe_text(name, one_line=True), safe_text(value, one_line=True))
+            for name, value in chosen.parameters
+            if value not in _ABSENT
         ),
     )

@@ -13,7 +13,7 @@ from demo.client.oauth import token_endpoint
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.identity import ClientIdentity
 from demo.client.origins import is_loopback, origin
-from demo.client.refusal import NoConnection, OAuthRefused, TimedOut
+from demo.client.refusal import OAuthRefused
 from demo.client.safe_text import safe_text
 from demo.client.tokens import StoredToken, duration, read_token_response, spending_details
 from demo.errors import ServerUnreachable
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import httpx2
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+STRANGE = 3
+"""Answers without an OAuth error code that are taken for a passing fault of the network."""
+
 _SLOWEST = 60.0
 """Seconds up to which polls back off from a server that does not answer."""
 
@@ -146,7 +149,7 @@ async def wait(
 
     Raises:
         OAuthRefused: denied, expired, given up, or anything else the authority refuses.
-        ServerUnreachable: what answers is not the authority.
+        ServerUnreachable: the time is over, and what answered last was not the authorization server.
     """
     import anyio
 
@@ -156,10 +159,11 @@ async def wait(
     expires = time.monotonic() + login.code.expires_at - time.time()
     until = min(expires, time.monotonic() + seconds)
     outcome: StoredToken | None = None
+    trouble: ServerUnreachable | None = None
 
     async def poll() -> None:
-        nonlocal state, outcome
-        interval = login.code.interval
+        nonlocal state, outcome, trouble
+        interval, strange = login.code.interval, 0
         while True:
             await anyio.sleep(interval)
             try:
@@ -173,8 +177,10 @@ async def wait(
                         identity=login.identity,
                         key=login.key,
                     )
-            except (TimedOut, NoConnection, TimeoutError):
-                # Exponential backoff, "such as doubling the polling interval on each such connection timeout".
+            except (ServerUnreachable, TimeoutError) as error:
+                trouble = error if isinstance(error, ServerUnreachable) else None
+                # Exponential backoff, "such as doubling the polling interval on each such connection timeout"; a web
+                # page or a redirect in the answer's place is a network's, and may be gone at the next poll.
                 interval, state = _backed_off(interval), "no_answer"
                 continue
             if answer.granted and answer.json is not None:
@@ -195,8 +201,10 @@ async def wait(
             elif answer.oauth_error == "slow_down":
                 # "the interval MUST be increased by 5 seconds for this and all subsequent requests"
                 interval, state = interval + 5, "slow_down"
-            elif answer.status == 429 or answer.status >= 500:
-                interval, state = _backed_off(interval), "no_answer"
+            elif answer.status == 429 or answer.status >= 500 or (not answer.oauth_error and strange < STRANGE):
+                # Only an error code of section 3.5 or of RFC 6749 section 5.2 is the authorization server's own word.
+                strange += answer.status < 500 and answer.status != 429
+                interval, state = max(_backed_off(interval), min(answer.retry_after or 0, _SLOWEST)), "no_answer"
             else:
                 raise _ended(answer)
 
@@ -208,6 +216,8 @@ async def wait(
             if give_up is not None and give_up():
                 raise OAuthRefused("the login was given up", oauth_error="given_up", do="demo login")
             if left <= 0:
+                if trouble is not None and state == "no_answer":
+                    raise trouble
                 if expires <= time.monotonic():
                     raise _expired()
                 raise OAuthRefused(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from demo.client.fetch import Answer, fetch
+from demo.client.fetch import Answer, fetch, joined
 from demo.client.origins import origin, refused_url
-from demo.client.refusal import overloaded, unreadable
+from demo.client.refusal import no_answer, overloaded, unreadable
 from demo.client.safe_text import safe_text
 from demo.errors import ServerUnreachable
 from demo.evidence import AuthorityMetadata, ResourceMetadata
 
 if TYPE_CHECKING:
     import httpx2
+
+Metadata = TypeVar("Metadata", ResourceMetadata, AuthorityMetadata)
 
 RESOURCE_PATH = "/.well-known/oauth-protected-resource"
 AUTHORITY_PATH = "/.well-known/oauth-authorization-server"
@@ -23,15 +26,16 @@ OIDC_PATH = "/.well-known/openid-configuration"
 def resource_urls(server: str, hinted: str | None) -> tuple[str, ...]:
     """Where the resource's metadata may be, in the order of MCP 2026-07-28 (authorization, section 4.1).
 
-    The `resource_metadata` of the challenge where there is one; else the well-known path with the server's
-    path inserted behind it, then at the root (RFC 9728 section 3.1).
+    The `resource_metadata` of the challenge where there is one, a relative one as seen from the server; then the
+    well-known path with the server's path inserted behind it, then at the root (RFC 9728 section 3.1).
     """
-    if hinted:
-        return (hinted,)
     parts = urlsplit(server)
     base = f"{parts.scheme}://{parts.netloc}"
     path = parts.path.rstrip("/")
-    return (f"{base}{RESOURCE_PATH}{path}", f"{base}{RESOURCE_PATH}") if path else (f"{base}{RESOURCE_PATH}",)
+    # A URL is due (RFC 9728 section 5.1); what has characters that none has is not made one.
+    places = [joined(server, hinted) if hinted.isascii() and hinted.isprintable() else hinted] if hinted else []
+    places += [f"{base}{RESOURCE_PATH}{path}", f"{base}{RESOURCE_PATH}"]
+    return tuple(dict.fromkeys(places))
 
 
 def authority_urls(issuer: str) -> tuple[str, ...]:
@@ -69,15 +73,19 @@ def resource_problem(told: str, server: str) -> str | None:
 
 
 async def find_resource(client: httpx2.AsyncClient, server: str, hinted: str | None) -> ResourceMetadata | None:
-    """The server's protected resource metadata, None where it publishes none.
+    """The server's protected resource metadata, None where each place says that there is none.
+
+    A document for another resource is passed over; it is what comes back, with its `problem`, where no place is right.
 
     Raises:
-        ServerUnreachable: a place named by the server itself cannot be fetched, or none answers.
+        ServerUnreachable: no place has the right one, and one could not be fetched or read.
     """
-    answer = await _first(client, resource_urls(server, hinted), server)
-    if answer is None or answer.json is None:
-        return None
-    given = answer.json
+    return await _first(
+        client, resource_urls(server, hinted), server, lambda answer, given: _resource(answer, given, server)
+    )
+
+
+def _resource(answer: Answer, given: dict[str, Any], server: str) -> ResourceMetadata:
     resource = _text(given, "resource") or ""
     authorities = _texts(given, "authorization_servers")
     problem = resource_problem(resource, server)
@@ -95,17 +103,48 @@ async def find_resource(client: httpx2.AsyncClient, server: str, hinted: str | N
     )
 
 
-async def find_authority(client: httpx2.AsyncClient, issuer: str, *, server: str) -> AuthorityMetadata | None:
-    """The metadata of `issuer`, None where it publishes none.
+async def find_usable(client: httpx2.AsyncClient, issuers: Sequence[str], *, server: str) -> AuthorityMetadata | None:
+    """The metadata of the first of these issuers that can be used (RFC 9728 section 7.6), as `find_authority`.
 
     Raises:
-        ServerUnreachable: no place of it answers.
+        ServerUnreachable: none can, and one does not answer.
+    """
+    import anyio
+
+    wrong: AuthorityMetadata | None = None
+    failure: ServerUnreachable | None = None
+    # One that never answers must leave time for the others.
+    seconds = (client.timeout.read or 0) / len(issuers) if len(issuers) > 1 else None
+    for issuer in issuers:
+        try:
+            with anyio.move_on_after(seconds) as share:
+                found = await find_authority(client, issuer, server=server)
+                if found is not None and found.problem is None:
+                    return found
+                wrong = wrong or found
+        except ServerUnreachable as error:
+            failure = failure or error
+        if share.cancelled_caught:
+            failure = failure or no_answer(issuer, seconds or 0)
+    if wrong is None and failure is not None:
+        raise failure
+    return wrong
+
+
+async def find_authority(client: httpx2.AsyncClient, issuer: str, *, server: str) -> AuthorityMetadata | None:
+    """The metadata of `issuer`, None where each place says that there is none.
+
+    A document of another issuer is passed over; it is what comes back, with its `problem`, where no place is right.
+
+    Raises:
+        ServerUnreachable: no place has the right one, and one could not be fetched or read.
     """
     # What is no URL has no well-known places; asking for it says so.
-    answer = await _first(client, (issuer,) if origin(issuer) is None else authority_urls(issuer), server)
-    if answer is None or answer.json is None:
-        return None
-    given = answer.json
+    places = (issuer,) if origin(issuer) is None else authority_urls(issuer)
+    return await _first(client, places, server, lambda answer, given: _authority(answer, given, issuer, server))
+
+
+def _authority(answer: Answer, given: dict[str, Any], issuer: str, server: str) -> AuthorityMetadata:
     told = _text(given, "issuer") or ""
     token_endpoint = _text(given, "token_endpoint") or ""
     problem = None
@@ -163,7 +202,14 @@ def fallback_authority(server: str) -> AuthorityMetadata:
     )
 
 
-async def _first(client: httpx2.AsyncClient, urls: tuple[str, ...], server: str) -> Answer | None:
+async def _first(
+    client: httpx2.AsyncClient,
+    urls: tuple[str, ...],
+    server: str,
+    read: Callable[[Answer, dict[str, Any]], Metadata],
+) -> Metadata | None:
+    """The first document without a problem; else the first one with; None where each place says that there is none."""
+    wrong: Metadata | None = None
     unreached: ServerUnreachable | None = None
     trouble: ServerUnreachable | None = None
     for url in urls:
@@ -173,17 +219,18 @@ async def _first(client: httpx2.AsyncClient, urls: tuple[str, ...], server: str)
             unreached = unreached or error
             continue
         if answer.status == 200 and answer.json is not None:
-            return answer
-        if answer.status == 200:
+            found = read(answer, answer.json)
+            if found.problem is None:
+                return found
+            wrong = wrong or found
+        elif answer.status == 200:
             why = "metadata is due there, and it is no JSON object (RFC 8414 section 3)"
             trouble = trouble or unreadable(answer.url, why)
-        elif answer.status >= 500:
-            trouble = trouble or overloaded(answer.url, answer.status, answer.oauth_why)
-        else:
-            unreached = None  # it does answer, and says that there is none
-    if (failure := trouble or unreached) is not None:
+        elif answer.status == 429 or answer.status >= 500:
+            trouble = trouble or overloaded(answer.url, answer.status, answer.oauth_why, answer.retry_after)
+    if wrong is None and (failure := trouble or unreached) is not None:
         raise failure
-    return None
+    return wrong
 
 
 def _text(given: dict[str, Any], name: str) -> str | None:

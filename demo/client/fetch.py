@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin
 
@@ -20,10 +24,19 @@ if TYPE_CHECKING:
 REDIRECTS = 3
 """Redirects that one request follows, all within its origin."""
 
+WORDS = 200
+"""Characters of a server's own words that are repeated at most."""
+
+_TITLE = re.compile(r"<title[^>]*>([^<]{1,1000})", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer: `json` is the parsed object, None where the body was no JSON object."""
+    """An HTTP answer: `json` is the parsed object, None where the body was no JSON object.
+
+    A member that is null is left out of `json`: the OAuth documents know no value of that kind, and many servers write
+    what they do not have so (RFC 7591 section 2 and RFC 8414 section 2 omit it).
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -44,9 +57,57 @@ class Answer:
 
     @property
     def oauth_why(self) -> str:
-        """`error_description`, or what else can be said."""
-        told = (self.json or {}).get("error_description")
-        return safe_text(mask_text(told), one_line=True) if isinstance(told, str) and told else f"HTTP {self.status}"
+        """What it says in its own words, or the status where it says nothing."""
+        return own_words(self.text, self.json) or f"HTTP {self.status}"
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which to come again, None where it does not say (RFC 9110 section 10.2.3)."""
+        return retry_seconds(self.headers.get("retry-after", ""), self.headers.get("date", ""), time.time())
+
+
+def own_words(text: str, json: Mapping[str, Any] | None) -> str:
+    """What an answer that is no success says, in the server's own words: one safe line, empty where it says nothing.
+
+    Args:
+        text: its body.
+        json: the body as a JSON object, None where it is none.
+    """
+    told: Any = None
+    if json is not None:
+        error = json.get("error")
+        # RFC 6749 section 5.2, RFC 9457 section 3.1, JSON-RPC 2.0 section 5.1, and what many others write.
+        named = (json.get("error_description"), json.get("detail"), json.get("title"), json.get("message"))
+        nested = error.get("message") if isinstance(error, dict) else None
+        told = next((one for one in (*named, nested) if isinstance(one, str) and one.strip()), None)
+    elif is_html("", text):
+        title = _TITLE.search(text)
+        told = html.unescape(title[1]) if title else None
+    elif not text.lstrip().startswith(("{", "[")):
+        told = text
+    if not isinstance(told, str):
+        return ""
+    line = safe_text(mask_text(" ".join(told.split())), one_line=True)
+    return line if len(line) <= WORDS else f"{line[: WORDS - 3]}..."
+
+
+def retry_seconds(told: str, date: str, received_at: float) -> float | None:
+    """`Retry-After` in seconds, also where it is a date (RFC 9110 section 10.2.3); None where it says nothing usable.
+
+    Args:
+        told: the header's value.
+        date: the answer's `Date`, by whose clock a date is meant.
+        received_at: POSIX seconds by our clock, for an answer without `Date`.
+    """
+    told = told.strip()
+    if told.isdecimal() and len(told) < 10:
+        return float(told)
+    try:
+        ends = parsedate_to_datetime(told).timestamp() if told else None
+        begins = parsedate_to_datetime(date).timestamp() if date else received_at
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return None if ends is None else max(0.0, ends - begins)
 
 
 def parse_object(text: str | bytes) -> dict[str, Any] | None:
@@ -128,6 +189,9 @@ async def fetch(
         raise unreachable(url, f"it redirects without end (more than {REDIRECTS} times)")
     # JSON is UTF-8 (RFC 8259 section 8.1), whatever charset a header claims.
     text = response.content.decode("utf-8", errors="replace")
-    if is_html(response.headers.get("content-type", ""), text) and response.status_code < 400:
+    found = parse_object(text)
+    # The body says what it is: some send their JSON as text/html.
+    if found is None and is_html(response.headers.get("content-type", ""), text) and response.status_code < 400:
         raise captive_portal(target)
-    return Answer(response.status_code, response.headers, text, parse_object(text), target)
+    given = None if found is None else {name: value for name, value in found.items() if value is not None}
+    return Answer(response.status_code, response.headers, text, given, target)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from demo.client.challenge import read_challenge
+from demo.client.fetch import own_words, parse_object, retry_seconds
 from demo.client.mirrored import listed, misdeclared
 from demo.client.reading import mapping, read_decision, read_limits, read_order, read_tools
 from demo.client.refusal import not_mcp
@@ -52,7 +52,7 @@ class ToolsOutcome:
 
     `left_out` names tools that must not be used, each with the reason (`demo.client.mirrored`). `more` is True where
     the server named further pages than are read. `schemas` are the tools' input schemas as the server sent them, by
-    name: for a program to work with, not to show.
+    name: for a program to work with, not to show. `text` is what a refusal says, `retry_after` in seconds.
     """
 
     status: int | None
@@ -63,6 +63,8 @@ class ToolsOutcome:
     left_out: dict[str, str] = field(default_factory=dict)
     more: bool = False
     schemas: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    text: str = ""
+    retry_after: float | None = None
 
 
 def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recorder: Recorder) -> CallOutcome:
@@ -118,6 +120,8 @@ def tools_outcome(pages: Sequence[Reply], exchanges: tuple[Exchange, ...], recor
         left_out={safe_text(name, one_line=True): recorder.masked(reason) for name, reason in left_out.items()},
         more=isinstance((last.result or {}).get("nextCursor"), str),
         schemas={tool["name"]: mapping(tool.get("inputSchema")) for page in usable for tool in page},
+        text=recorder.masked(_refusal(last)) if last.result is None else "",
+        retry_after=_retry_after(last.raw),
     )
 
 
@@ -140,8 +144,13 @@ def _content(result: dict[str, Any]) -> str:
 
 
 def _refusal(reply: Reply) -> str:
+    """The server's own words; of a gate in front of it, which speaks HTTP only, with the status."""
     message = (reply.error or {}).get("message")
-    return message if isinstance(message, str) and message else f"HTTP {reply.raw.status}"
+    if isinstance(message, str) and message:
+        return message
+    body = (reply.raw.response_body or b"").decode("utf-8", errors="replace")
+    words = own_words(body, parse_object(body))
+    return f"HTTP {reply.raw.status}: {words}" if words else f"HTTP {reply.raw.status}"
 
 
 def _challenge(raw: Raw, recorder: Recorder) -> Challenge | None:
@@ -149,15 +158,4 @@ def _challenge(raw: Raw, recorder: Recorder) -> Challenge | None:
 
 
 def _retry_after(raw: Raw) -> float | None:
-    """`Retry-After` in seconds, also where it is a date (RFC 9110 section 10.2.3)."""
-    told = raw.header("retry-after").strip()
-    if told.isdecimal() and len(told) < 10:
-        return float(told)
-    try:
-        ends = parsedate_to_datetime(told).timestamp() if told else None
-        begins = parsedate_to_datetime(raw.header("date")).timestamp() if raw.header("date") else None
-    except (ValueError, TypeError, OverflowError):
-        return None
-    if ends is None:
-        return None
-    return max(0.0, ends - (begins if begins is not None else raw.started_at + raw.seconds))
+    return retry_seconds(raw.header("retry-after"), raw.header("date"), raw.started_at + raw.seconds)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from demo.client.safe_text import safe_text
 from demo.errors import AuthorityRefused, ServerUnreachable
 
@@ -88,10 +90,15 @@ def unreadable(url: str, why: str) -> Unreadable:
     )
 
 
-def overloaded(url: str, status: int, why: str) -> ServerUnreachable:
-    """It answers that it cannot answer now (HTTP 429 or 5xx), which refuses nothing."""
+def overloaded(url: str, status: int, why: str, retry_after: float | None = None) -> ServerUnreachable:
+    """It answers that it cannot answer now (HTTP 429 or 5xx), which refuses nothing.
+
+    Args:
+        why: its own words.
+        retry_after: seconds that it wants to be left alone, None where it does not say.
+    """
     return ServerUnreachable(
         f"{safe_text(url, one_line=True)} cannot answer now",
-        why=why if why == f"HTTP {status}" else f"HTTP {status}: {why}",
-        do="try again in a moment",
+        why=why if not why or why == f"HTTP {status}" else f"HTTP {status}: {why}",
+        do="try again in a moment" if retry_after is None else f"try again in {math.ceil(retry_after)} s",
     )

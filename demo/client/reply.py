@@ -102,10 +102,8 @@ def _text(raw: Raw) -> str:
 
 
 def _gate(raw: Raw) -> Reply | None:
-    """The refusal of a gate; a web page is none, unless it says when to come again."""
-    page = is_html(raw.header("content-type"), _text(raw))
-    waits = raw.status in (429, 503) and raw.header("retry-after") != ""
-    return Reply(raw, None, None) if raw.status in GATES and (waits or not page) else None
+    """The refusal of a gate, whatever its body: what it asks for is in its headers (RFC 9110 section 11.6.1)."""
+    return Reply(raw, None, None) if raw.status in GATES else None
 
 
 def _events(text: str) -> Iterator[tuple[str, dict[str, Any]]]:

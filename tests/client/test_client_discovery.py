@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.client import Agent, OAuthRefused
+from demo.client import Agent, ClientIdentity, OAuthRefused
 from demo.client.discovery import authority_urls, resource_problem, resource_urls, same_identifier
 from demo.client.origins import is_loopback, origin, refused_url
 from demo.errors import AUTHORITY, UNREACHABLE, ServerUnreachable
 from demo.evidence import Challenge
-from tests.client.fakes import Reply, Shop, agent_at, faking
+from tests.client.fakes import Reply, Request, Script, Shop, agent_at, faking
 
 RESOURCE = "/.well-known/oauth-protected-resource"
 AUTHORITY_PATH = "/.well-known/oauth-authorization-server"
@@ -211,10 +211,172 @@ def test_an_authority_in_trouble_is_told_as_one(shop: Shop, agent: Agent) -> Non
         agent.authority()
 
 
-def test_a_server_that_asks_for_no_authority_is_told_as_one(shop: Shop, agent: Agent) -> None:
-    shop.fake.on["/mcp"] = Reply(403)
-    with pytest.raises(OAuthRefused, match="asks for no authority"):
+def lists(request: Request) -> Reply:
+    """The answer of a server that lists its tools to everybody."""
+    result = {"tools": [], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+    return Reply(json={"jsonrpc": "2.0", "id": request.json["id"], "result": result})
+
+
+def unpublished(shop: Shop) -> None:
+    """Nothing stands at the well-known places."""
+    for place in (RESOURCE, f"{RESOURCE}/mcp", AUTHORITY_PATH, "/.well-known/openid-configuration"):
+        shop.fake.on[place] = Reply(404)
+
+
+def test_only_a_server_that_answers_200_asks_for_no_authorization(shop: Shop, agent: Agent) -> None:
+    unpublished(shop)
+    shop.fake.on["/mcp"] = lists
+    with pytest.raises(OAuthRefused, match="asks for no authorization"):
         agent.authority()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"detail": "only from the office"}', "only from the office"),
+        (b"<html><head><title>403 Forbidden</title></head></html>", "403 Forbidden"),
+        (b"", "HTTP 403"),
+    ],
+)
+def test_a_403_without_a_challenge_is_a_refusal_in_its_own_words(
+    shop: Shop, agent: Agent, body: bytes, words: str
+) -> None:
+    unpublished(shop)
+    shop.fake.on["/mcp"] = Reply(403, body=body)
+    with pytest.raises(OAuthRefused, match="does not say how to get access") as refused:
+        agent.authority()
+    assert words in refused.value.why
+    assert not shop.fake.to("/register"), "no endpoints are guessed for who did not ask for a login"
+
+
+@pytest.mark.parametrize("answer", [lists, Reply(403)])
+def test_who_publishes_an_authorization_server_wants_a_login_whatever_a_list_answers(
+    shop: Shop, agent: Agent, answer: Reply | Script
+) -> None:
+    shop.fake.on["/mcp"] = answer
+    assert agent.authority().issuer == shop.fake.base
+    assert agent.start_login(["shop:read"]).resource == f"{shop.fake.base}/mcp"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "do"),
+    [
+        (Reply(503, json={"error": {"message": "back after the deploy"}}), "back after the deploy", "in a moment"),
+        (
+            Reply(503, body=b"<html><title>503 Maintenance</title>", headers=(("retry-after", "90"),)),
+            "503 Main",
+            "90 s",
+        ),
+        (Reply(503, body=b"no workers left\x1b[2J"), "no workers left", "in a moment"),
+        (Reply(429, headers=(("retry-after", "7"),)), "HTTP 429", "7 s"),
+        (Reply(429, json={"error": "slow_down", "error_description": "ten a minute"}), "ten a minute", "in a moment"),
+    ],
+)
+def test_a_server_in_trouble_is_unreachable_and_says_why_and_when(
+    shop: Shop, agent: Agent, answer: Reply, words: str, do: str
+) -> None:
+    shop.fake.on["/mcp"] = answer
+    with pytest.raises(ServerUnreachable, match="cannot answer now") as refused:
+        agent.authority()
+    assert words in refused.value.why and do in refused.value.do
+    assert "\x1b" not in refused.value.why
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+def test_a_challenge_is_in_the_header_whatever_the_body(shop: Shop, agent: Agent, kind: str) -> None:
+    refused = shop.fake.on["/mcp"]
+    assert isinstance(refused, Reply)
+    page = b"<html><head><title>401 Authorization Required</title></head><body>nginx</body></html>"
+    shop.fake.on["/mcp"] = Reply(401, body=page, headers=(*refused.headers, ("content-type", kind)))
+    assert agent.authority().issuer == shop.fake.base
+    assert agent.call("x", {}, token="none").status == 401
+
+
+@pytest.mark.parametrize(
+    "hint",
+    ["{base}/gone", "/gone", "gone", "http://127.0.0.1:9/closed", "https://example.com:0/", "null", "{base}/other"],
+)
+def test_a_hint_that_leads_nowhere_does_not_hide_the_well_known_places(shop: Shop, agent: Agent, hint: str) -> None:
+    with faking() as other:
+        shop.resource["authorization_servers"] = [other.base]
+        shop.fake.on["/other"] = Reply(json={"resource": "https://bank.example/mcp"})
+        other.on[AUTHORITY_PATH] = Reply(json={"issuer": other.base, "token_endpoint": f"{other.base}/token"})
+        found = agent.discover(challenge(resource_metadata=hint.format(base=shop.fake.base)))
+        assert found.authority is not None and found.authority.issuer == other.base
+        assert shop.fake.to(f"{RESOURCE}/mcp") and not shop.fake.to(AUTHORITY_PATH)
+
+
+def test_a_relative_hint_is_followed_as_seen_from_the_server(shop: Shop, agent: Agent) -> None:
+    shop.fake.on["/elsewhere"] = lambda _: Reply(json=shop.resource)
+    agent.discover(challenge(resource_metadata="/elsewhere"))
+    assert fetched(shop)[0] == "/elsewhere"
+    assert not shop.fake.to(f"{RESOURCE}/mcp")
+
+
+@pytest.mark.parametrize("answer", [Reply(503), Reply(429), Reply(body=b"<html>")])
+def test_the_endpoints_of_2025_03_26_are_guessed_only_where_all_places_say_there_are_none(
+    shop: Shop, agent: Agent, answer: Reply
+) -> None:
+    unpublished(shop)
+    shop.fake.on[f"{RESOURCE}/mcp"] = answer
+    with pytest.raises(ServerUnreachable):
+        agent.authority()
+
+
+@pytest.mark.parametrize("wrong", [{}, {"issuer": "https://mallory.example", "resource": "https://mallory.example/"}])
+def test_a_document_for_somebody_else_is_passed_over(shop: Shop, agent: Agent, wrong: dict[str, str]) -> None:
+    shop.fake.on[f"{RESOURCE}/mcp"] = shop.fake.on[AUTHORITY_PATH] = Reply(json=wrong)
+    shop.fake.on[RESOURCE] = lambda _: Reply(json=shop.resource)
+    shop.fake.on["/.well-known/openid-configuration"] = lambda _: Reply(json=shop.authority)
+    found = agent.discover(challenge())
+    assert found.resource is not None and (found.resource.problem, found.resource.url) == (
+        None,
+        f"{shop.fake.base}{RESOURCE}",
+    )
+    assert found.authority is not None and found.authority.url.endswith("openid-configuration")
+
+
+@pytest.mark.parametrize("first", ["none", "gone", "broken", "silent", "another's", "no URL"])
+def test_the_first_authorization_server_that_can_be_used_is_used(shop: Shop, agent: Agent, first: str) -> None:
+    with faking() as other:
+        answers = {
+            "none": Reply(404),
+            "broken": Reply(503),
+            "silent": Reply(wait=5.0),
+            "another's": Reply(json={"issuer": "https://mallory.example"}),
+        }
+        for place in (AUTHORITY_PATH, "/.well-known/openid-configuration"):
+            other.on[place] = answers.get(first, Reply(404))
+        named = {"gone": "http://127.0.0.1:9", "no URL": "javascript:alert(1)"}.get(first, other.base)
+        shop.resource["authorization_servers"] = [named, shop.fake.base]
+        assert agent.authority().issuer == shop.fake.base
+
+
+def test_the_authorization_server_that_knows_the_agent_goes_first(shop: Shop, tmp_path: Path) -> None:
+    shop.resource["authorization_servers"] = ["https://first.example", shop.fake.base]
+    identity = ClientIdentity("by-hand", issuer=f"{shop.fake.base}/")
+    agent = agent_at(shop.fake.base, tmp_path, client_id=None, identity=identity)
+    assert agent.start_login(["shop:read"]).identity.client_id == "by-hand"
+    assert not [one for one in agent.recorder.exchanges if "first.example" in one.url]
+
+
+@pytest.mark.parametrize("place", [f"{RESOURCE}/mcp", AUTHORITY_PATH])
+def test_json_that_is_sent_as_a_web_page_is_read(shop: Shop, agent: Agent, place: str) -> None:
+    told = shop.resource if place == f"{RESOURCE}/mcp" else shop.authority
+    shop.fake.on[place] = Reply(json=told, headers=(("content-type", "text/html; charset=utf-8"),))
+    assert agent.authority().issuer == shop.fake.base
+
+
+def test_what_is_null_is_absent(shop: Shop, agent: Agent) -> None:
+    nothing = dict.fromkeys(["scopes_supported", "resource_name", "dpop_signing_alg_values_supported"])
+    shop.resource |= nothing
+    names = ["jwks_uri", "revocation_endpoint", "grant_types_supported", "token_endpoint_auth_methods_supported"]
+    shop.authority |= dict.fromkeys(names)
+    shop.fake.on["/mcp"] = Reply(401, headers=(("www-authenticate", 'Bearer scope="null", resource_metadata=null'),))
+    assert agent.authority().grant_types_supported == ("authorization_code", "implicit")
+    assert agent.wanted_scopes() == ()
+    shop.device |= {"interval": None, "verification_uri_complete": None}
+    assert agent.start_login([]).code.interval == 5.0
 
 
 def test_a_401_without_a_challenge_still_leads_to_the_well_known_places(shop: Shop, agent: Agent) -> None:
@@ -259,7 +421,11 @@ def test_places_are_in_the_order_of_the_standards() -> None:
         "https://a.example/.well-known/oauth-protected-resource/x/mcp",
         "https://a.example/.well-known/oauth-protected-resource",
     )
-    assert resource_urls("https://a.example/mcp", "https://b.example/m") == ("https://b.example/m",)
+    assert resource_urls("https://a.example/mcp", "https://b.example/m") == (
+        "https://b.example/m",
+        "https://a.example/.well-known/oauth-protected-resource/mcp",
+        "https://a.example/.well-known/oauth-protected-resource",
+    )
     assert authority_urls("https://a.example/") == (
         "https://a.example/.well-known/oauth-authorization-server",
         "https://a.example/.well-known/openid-configuration",

@@ -12,6 +12,7 @@ from demo.client.authority import AuthorityFinder
 from demo.client.bounded import OnWait
 from demo.client.connection import Connection
 from demo.client.device import DeviceLogin
+from demo.client.discovery import same_identifier
 from demo.client.oauth import browser
 from demo.client.oauth import scopes as scope_rules
 from demo.client.oauth.browser import BrowserLogin
@@ -73,8 +74,12 @@ class Authorizer:
         self._name = name
         self._redirect_port = redirect_port
         self.wallet = Wallet(connection, store, slot, name)
-        self.finder = AuthorityFinder(connection, knock)
+        self.finder = AuthorityFinder(connection, knock, self._known_at)
         self.registrar = Registrar(connection, store, slot=slot, name=name, known=identity, metadata_url=metadata_url)
+
+    def _known_at(self, issuer: str) -> bool:
+        held = self.wallet.stored()
+        return self.registrar.known_at(issuer) or (held is not None and same_identifier(held.issuer, issuer))
 
     def authority(self) -> AuthorityMetadata:
         """The server's authority: the one of the stored token, else found by asking without one.

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from demo.client.connection import Connection
 from demo.client.device import GRANT as DEVICE_GRANT
+from demo.client.discovery import same_identifier
 from demo.client.fetch import fetch
 from demo.client.oauth.identity import METHODS, AuthMethod, ClientIdentity
 from demo.client.oauth.scopes import union
@@ -92,7 +93,15 @@ class Registrar:
     def pre_registered(self, authority: AuthorityMetadata) -> ClientIdentity | None:
         """Who the agent is at an authority where somebody has registered it, None elsewhere."""
         known = self._known
-        return known if known is not None and known.issuer in (None, authority.issuer) else None
+        if known is None or known.issuer is None or same_identifier(known.issuer, authority.issuer):
+            return known
+        return None
+
+    def known_at(self, issuer: str) -> bool:
+        """Whether the agent is a client of the authorization server with this issuer already."""
+        if self._known is not None and self._known.issuer is not None:
+            return same_identifier(self._known.issuer, issuer)
+        return any(self._shelf.at(issuer).kept(f"client {self._slot} {flow}") is not None for flow in GRANTS)
 
     def forget(self, issuer: str, flow: Flow) -> bool:
         """Forget a registration that the authority no longer knows; whether there was one."""

@@ -53,6 +53,11 @@ async def ask(
 def refused(answer: Answer, what: str, do: str) -> OAuthRefused | ServerUnreachable:
     """An OAuth error answer as an error for a person; a server's own trouble is no refusal."""
     if answer.status == 429 or answer.status >= 500:
-        return overloaded(answer.url, answer.status, answer.oauth_why)
-    code = answer.oauth_error or f"http_{answer.status}"
-    return OAuthRefused(what, oauth_error=code, why=f"{code}: {answer.oauth_why}", do=do)
+        return overloaded(answer.url, answer.status, answer.oauth_why, answer.retry_after)
+    code, words = answer.oauth_error, answer.oauth_why
+    if not code:
+        http = f"HTTP {answer.status}"
+        return OAuthRefused(
+            what, oauth_error=f"http_{answer.status}", why=http if words == http else f"{http}: {words}", do=do
+        )
+    return OAuthRefused(what, oauth_error=code, why=f"{code}: {words}", do=do)
