@@ -114,6 +114,7 @@ def create_app(
     database.parent.mkdir(parents=True, exist_ok=True)
     world, introspection_secret = _settle_world(database)
     introspection = (resources.RESOURCE_SERVER, introspection_secret)
+    aliases = tuple(sorted(origins_of(base_url) - {base_url}))
     authority = create_authority(
         AuthorityConfig(
             issuer=base_url,
@@ -122,10 +123,18 @@ def create_app(
             resource_server=introspection,
             clock=clock,
             more_resources=more_resources,
+            aliases=aliases,
         )
     )
     shop = create_shop(
-        ShopConfig(base_url=base_url, database=database, issuer=base_url, introspection=introspection, clock=clock)
+        ShopConfig(
+            base_url=base_url,
+            database=database,
+            issuer=base_url,
+            introspection=introspection,
+            clock=clock,
+            aliases=aliases,
+        )
     )
 
     async def health(_: Request) -> JSONResponse:

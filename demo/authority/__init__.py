@@ -29,7 +29,11 @@ class AuthorityConfig:
             introspection at once, and a resource server that cannot introspect is not wrong for long.
         device_code_seconds: life of a device code and its user code (RFC 8628 section 3.2).
         poll_interval: seconds between two polls of a device (RFC 8628 section 3.5).
+        suggested_limit: minor units of `authorization_details.CURRENCY` that the consent page fills in where an agent
+            asks to buy and names no limit, as every client must that does not know RFC 9396.
         clock: POSIX seconds; every expiry is measured by it.
+        aliases: other origins under which the issuer's server answers, such as `http://localhost:PORT` for
+            `http://127.0.0.1:PORT`. A resource may be named by them; the issuer has one name.
     """
 
     issuer: str
@@ -39,8 +43,10 @@ class AuthorityConfig:
     access_token_seconds: int = 300
     device_code_seconds: int = 600
     poll_interval: int = 1
+    suggested_limit: int = 5000
     clock: Callable[[], float] = time.time
     more_resources: Callable[[], tuple[str, ...]] = tuple
+    aliases: tuple[str, ...] = ()
 
 
 def create_authority(config: AuthorityConfig) -> list[BaseRoute]:

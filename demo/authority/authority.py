@@ -53,6 +53,11 @@ class Authority:
         """What tokens may be asked for now (RFC 8707)."""
         return tuple(dict.fromkeys((*self.config.resources, *self.config.more_resources())))
 
+    def canonical(self, resource: str) -> str:
+        """The resource by the issuer's own origin, where it is named by another of the same server."""
+        alias = next((one for one in self.config.aliases if resource.startswith(f"{one}/")), None)
+        return resource if alias is None else self.issuer + resource.removeprefix(alias)
+
     @property
     def account_resource(self) -> str:
         """The audience of the account API."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from .authority import Authority
@@ -31,7 +32,8 @@ def spending_details(authority: Authority, asked: str | None) -> tuple[dict[str,
         raise InvalidAuthorizationDetailsError("authorization_details is not JSON") from error
     if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
         raise InvalidAuthorizationDetailsError("authorization_details is an array with one object")
-    detail: dict[str, Any] = details[0]
+    # Null is absent, as in client metadata: so a client writes RFC 9396's optional fields that it leaves out.
+    detail: dict[str, Any] = {name: value for name, value in details[0].items() if value is not None}
     if detail.get("type") != SHOP_SPENDING:
         raise InvalidAuthorizationDetailsError(f"the only type is {SHOP_SPENDING}")
     if set(detail) != {"type", "actions", "locations", "limit"}:
@@ -39,10 +41,19 @@ def spending_details(authority: Authority, asked: str | None) -> tuple[dict[str,
     if detail["actions"] != ["buy"]:
         raise InvalidAuthorizationDetailsError("actions is one: buy")
     shops = [resource for resource in served_resources(authority) if resource != authority.account_resource]
+    named = detail["locations"]
+    if isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
+        detail["locations"] = [authority.canonical(named[0])]
     if detail["locations"] not in [[shop] for shop in shops]:
         raise InvalidAuthorizationDetailsError(f"locations is one of: {', '.join(shops)}")
     _check_limit(detail["limit"])
     return (detail,)
+
+
+def spending_up_to(amount: int, shops: Sequence[str]) -> dict[str, Any]:
+    """The detail of a limit that the human wrote: `amount` minor units, at the `shops` that the request is for."""
+    limit = {"amount": amount, "currency": CURRENCY}
+    return {"type": SHOP_SPENDING, "actions": ["buy"], "locations": list(shops), "limit": limit}
 
 
 def _check_limit(limit: object) -> None:

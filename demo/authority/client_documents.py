@@ -67,7 +67,7 @@ def described(client_id: str, document: Document) -> ClientMetadata:
     given = document.content
     if given.get("client_id") != client_id:
         raise DocumentRefused("its client_id is not the URL that it was fetched from")
-    if "client_secret" in given or "client_secret_expires_at" in given:
+    if any(given.get(name) is not None for name in ("client_secret", "client_secret_expires_at")):
         raise DocumentRefused("it has a client secret, which is none where everybody reads it")
     try:
         return read_metadata(given, auth_methods=("none",), default_auth_method="none")

@@ -62,7 +62,8 @@ class ClientMetadata:
 def read_metadata(
     given: dict[str, Any], *, auth_methods: Sequence[str] = AUTH_METHODS, default_auth_method: str
 ) -> ClientMetadata:
-    """The metadata in a JSON object; what we do not know in it is ignored (RFC 7591 section 2).
+    """The metadata in a JSON object; what we do not know in it is ignored (RFC 7591 section 2), and null is absent: so
+    clients write what they leave out whose language has optional fields.
 
     Args:
         given: the parsed JSON.
@@ -128,7 +129,9 @@ def _redirect_uris(given: dict[str, Any], *, needed: bool) -> tuple[str, ...]:
 
 
 def _text(given: dict[str, Any], name: str, default: str) -> str:
-    value = given.get(name, default)
+    value = given.get(name)
+    if value is None:
+        return default
     if not isinstance(value, str):
         raise InvalidClientMetadata(f"{name} is a string")
     return value

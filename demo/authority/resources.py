@@ -24,9 +24,16 @@ def requested_resources(authority: Authority, asked: Sequence[str]) -> tuple[str
     """
     served = served_resources(authority)
     for resource in asked:
-        if resource not in served:
+        if authority.canonical(resource) not in served:
             raise InvalidTargetError(f"no such resource here; there are: {', '.join(served)}")
     return tuple(dict.fromkeys(asked))
+
+
+def shops_of(authority: Authority, resources: Sequence[str]) -> tuple[str, ...]:
+    """Those of the resources that were asked for at which something is bought: all but the account API. The first shop
+    there is where none was asked for."""
+    asked = resources or served_resources(authority)[:1]
+    return tuple(one for one in map(authority.canonical, asked) if one != authority.account_resource)
 
 
 def audience(authority: Authority, session: Session, asked: str | None) -> str:
@@ -38,7 +45,7 @@ def audience(authority: Authority, session: Session, asked: str | None) -> str:
     if asked is None:
         return session.resources[0] if session.resources else session.client_id
     granted = (*session.resources, authority.userinfo_resource)
-    if asked not in granted:
+    if authority.canonical(asked) not in [authority.canonical(one) for one in granted]:
         raise InvalidTargetError(f"this resource was not granted; granted are: {', '.join(granted)}")
     return asked
 

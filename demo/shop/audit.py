@@ -38,7 +38,7 @@ async def _read(house: Gatehouse, request: Request) -> Response:
     if ruling.verdict == "deny":
         decision = house.decision(case, ruling, Call())
         await house.record(decision)
-        return _response(house.refuse(case, decision, None))
+        return _response(house.refuse(case, decision, None, host=request.headers.get("host", "")))
     try:
         limit = int(request.query_params.get("limit", DEFAULT_LIMIT))
         if not 1 <= limit <= MOST:

@@ -119,7 +119,7 @@ def spending_limit(details: Any, *, resource: str, currency: str) -> Money | Non
         if not isinstance(detail, dict) or detail.get("type") != "shop_spending":
             continue
         limit = detail.get("limit")
-        locations = detail.get("locations", [resource])
+        locations = [resource] if detail.get("locations") is None else detail["locations"]
         actions = detail.get("actions")
         if not isinstance(limit, dict) or not isinstance(locations, list) or not isinstance(actions, list):
             return None

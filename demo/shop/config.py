@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from demo.evidence import Money
 
@@ -20,6 +21,8 @@ class ShopConfig:
     Args:
         base_url: the origin that the shop is reached at, without a trailing slash; the protected resource is
             `base_url` + "/mcp" (RFC 8707, RFC 9728).
+        aliases: other origins that it answers at, such as `http://localhost:PORT` for `http://127.0.0.1:PORT`. A client
+            that calls by one of them is told of the resource by that name: RFC 9728 section 3.3 has it compare them.
         database: the SQLite file; it may be shared with other rooms, the shop's tables are prefixed `shop_`.
         issuer: the authority that the shop trusts; everything else about it is discovered (RFC 8414).
         introspection: client id and secret of this resource server at the authority (RFC 7662 section 2.1).
@@ -47,6 +50,7 @@ class ShopConfig:
     leeway_seconds: int = 1
     authority_timeout: float = 3.0
     clock: Callable[[], float] = time.time
+    aliases: tuple[str, ...] = ()
 
     @property
     def resource(self) -> str:
@@ -54,6 +58,14 @@ class ShopConfig:
         return f"{self.base_url}/mcp"
 
     @property
-    def metadata_url(self) -> str:
-        """Where the protected resource metadata stands (RFC 9728 section 3.1)."""
-        return f"{self.base_url}/.well-known/oauth-protected-resource/mcp"
+    def resource_aliases(self) -> frozenset[str]:
+        """The same door by the other names, which an audience may give as well."""
+        return frozenset(f"{origin}/mcp" for origin in self.aliases)
+
+    def origin(self, host: str) -> str:
+        """The origin that a request with this `Host` came by: an alias, or else the shop's own."""
+        return next((one for one in self.aliases if urlsplit(one).netloc == host), self.base_url)
+
+    def metadata_url(self, host: str) -> str:
+        """Where the protected resource metadata stands (RFC 9728 section 3.1), for who came by this `Host`."""
+        return f"{self.origin(host)}/.well-known/oauth-protected-resource/mcp"

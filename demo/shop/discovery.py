@@ -163,10 +163,13 @@ def _usable(listed: list[Any]) -> dict[str, VerificationKey]:
     have been signed by whoever reads the JWKS."""
     keys: dict[str, VerificationKey] = {}
     for entry in listed:
-        if not isinstance(entry, dict) or entry.get("kty") not in ("EC", "RSA") or entry.get("use", "sig") != "sig":
+        if not isinstance(entry, dict) or entry.get("kty") not in ("EC", "RSA"):
+            continue
+        members = {name: value for name, value in entry.items() if value is not None}  # null is absent
+        if members.get("use", "sig") != "sig":
             continue
         try:
-            key = JWKRegistry.import_key(entry)
+            key = JWKRegistry.import_key(members)
             key.ensure_kid()
         except (JoseError, ValueError, TypeError, KeyError):
             continue  # RFC 7517 section 5: a key that cannot be used is ignored, the others are not.

@@ -93,7 +93,8 @@ class ProtectedDoor:
             decision = house.decision(case, ruling, call)
             await house.record(decision)
             if ruling.verdict == "deny":
-                await respond(send, house.refuse(case, decision, call.id, limits))
+                host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+                await respond(send, house.refuse(case, decision, call.id, limits, host=host))
                 return
             admission = Admission("protected", call, decision, case.token, case.standing or Standing(False), house)
             await pass_on(self._inner, scope, receive, send, call, admission)

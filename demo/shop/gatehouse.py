@@ -38,7 +38,9 @@ class Gatehouse:
         self._authority = authority
         self._rates = Rates(database, calls=config.rate_calls, seconds=config.rate_seconds, clock=config.clock)
         allowlist = frozenset(username.lower() for username in config.allowlist)
-        self._rules = policy.Rules(config.resource, config.issuer, allowlist, config.leeway_seconds)
+        self._rules = policy.Rules(
+            config.resource, config.issuer, allowlist, config.leeway_seconds, config.resource_aliases
+        )
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def open_case(self, token: str | None, *, method: str | None, tool: str | None, scope: str | None) -> Case:
@@ -144,14 +146,14 @@ class Gatehouse:
         )
 
     def refuse(
-        self, case: Case, decision: Decision, call_id: str | int | None, limits: tuple[LimitUse, ...] = ()
+        self, case: Case, decision: Decision, call_id: str | int | None, limits: tuple[LimitUse, ...] = (), *, host: str
     ) -> refusal.Answer:
-        """The answer that a refused request gets."""
+        """The answer that a refused request gets which came by this `Host`."""
         return refusal.refuse(
             decision,
             call_id=call_id,
             limits=limits,
-            metadata_url=self.config.metadata_url,
+            metadata_url=self.config.metadata_url(host),
             scope=case.scope or DEFAULT_SCOPE,
             now=self.config.clock(),
         )

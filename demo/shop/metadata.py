@@ -14,10 +14,10 @@ from demo.shop.config import ShopConfig
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 
-def document(config: ShopConfig) -> dict[str, Any]:
-    """The metadata document of the protected door (RFC 9728 section 2)."""
+def document(config: ShopConfig, host: str) -> dict[str, Any]:
+    """The metadata document of the protected door (RFC 9728 section 2), for who came by this `Host`."""
     return {
-        "resource": config.resource,
+        "resource": f"{config.origin(host)}/mcp",
         "authorization_servers": [config.issuer],
         "scopes_supported": list(SCOPES),
         "bearer_methods_supported": ["header"],
@@ -30,7 +30,8 @@ def routes(config: ShopConfig) -> list[BaseRoute]:
     """The document with the resource's path in its own (RFC 9728 section 3.1), and without, for agents that look
     at the root only."""
 
-    async def metadata(_: Request) -> JSONResponse:
-        return JSONResponse(document(config), headers={"cache-control": "no-store"})
+    async def metadata(request: Request) -> JSONResponse:
+        told = document(config, request.headers.get("host", ""))
+        return JSONResponse(told, headers={"cache-control": "no-store"})
 
     return [Route(path, metadata, methods=["GET"]) for path in (f"{WELL_KNOWN}/mcp", WELL_KNOWN)]

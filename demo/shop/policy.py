@@ -90,6 +90,8 @@ class Rules:
     allowlist: frozenset[str]
     """Usernames in lower case."""
     leeway: float = 1.0
+    aliases: frozenset[str] = frozenset()
+    """Other names of the same resource."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def check_token(case: Case) -> Ruling | None:
         return deny("token", token.fault, token.detail, LOGIN_AGAIN)
     if token.issuer != rules.issuer:
         return deny("token", "issuer", "The token's issuer is not the authority of this shop.", LOGIN_AGAIN)
-    if rules.resource not in token.audience:
+    if not {rules.resource, *rules.aliases} & set(token.audience):
         meant = f"for {short(token.audience[0])}, not for this shop" if token.audience else "for nobody in particular"
         return deny("token", "audience", f"The token is {meant}.", "Get one for this shop (`resource`, RFC 8707).")
     if case.now >= token.expires_at + rules.leeway:

@@ -228,3 +228,10 @@ def test_the_local_server_publishes_our_own_document_and_it_is_the_shipped_one_b
         verify=False,
     )
     assert asked.status_code == 200  # the authority fetched it from the server that it is part of
+
+
+@pytest.mark.parametrize("name", ["scope", "client_secret", "client_secret_expires_at", "token_endpoint_auth_method"])
+def test_null_in_a_document_is_absent(house, host, name):
+    host.changes = {name: None}
+    token = house.exchange(house.code(client_id=host.url), client_id=host.url)
+    assert token.status_code == 200

@@ -239,3 +239,29 @@ def test_parameters_in_the_url_do_not_count(house):
         data={"client_id": "demo-agent"},
     )
     assert answer.json()["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("name", ["identifier", "privileges", "datatypes"])
+def test_null_in_authorization_details_is_absent(house, name):
+    """The common fields of RFC 9396 section 2.2 that a client leaves out."""
+    detail = json.loads(house.spending())[0] | {name: None}
+    token = house.login(authorization_details=json.dumps([detail]))
+    assert token["authorization_details"] == json.loads(house.spending())
+
+
+@pytest.mark.parametrize("aliases", [("http://localhost:7",), ("http://localhost:7", "http://[::1]:7")])
+def test_a_resource_may_be_asked_for_by_another_name_of_the_same_server(make_house, read_claims, aliases):
+    with make_house(aliases=aliases) as house:
+        by_name = f"{aliases[-1]}/mcp"
+        detail = json.loads(house.spending())[0] | {"locations": [by_name]}
+        token = house.login(resource=by_name, authorization_details=json.dumps([detail]))
+        found = read_claims(token["access_token"])
+        # The audience as it was asked for, so that the client knows it again; the details by the shop's own name.
+        assert found["aud"] == by_name and found["authorization_details"] == json.loads(house.spending())
+        again = house.refresh(token["refresh_token"], resource=house.shop).json()
+        assert read_claims(again["access_token"])["aud"] == house.shop
+        account = {"resource": f"{aliases[-1]}/account"}
+        console = house.login(client_id="demo-console", scope="openid sessions:manage", **account)
+        headers = {"Authorization": f"Bearer {console['access_token']}"}
+        assert house.http.get("/account/sessions", headers=headers).status_code == 200
+        assert house.ask(resource="http://localhost:8/mcp").json()["error"] == "invalid_target"

@@ -232,3 +232,33 @@ def test_a_form_source_is_what_a_browser_compares_with():
     assert form_source("https://app.example:8443/cb?a=1") == "https://app.example:8443"
     assert form_source("http://[::1]:9/cb") == "http:"
     assert form_source("com.example.app:/cb") == "com.example.app:"
+
+
+OPTIONAL = (
+    "client_name", "grant_types", "response_types", "token_endpoint_auth_method", "application_type", "scope",
+    "client_secret", "client_secret_expires_at", "contacts", "jwks", "software_statement",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_null_in_client_metadata_is_absent(house, name):
+    """So a client writes it whose language has optional fields (RFC 7591 section 2 knows no null)."""
+    body = {"redirect_uris": ["http://127.0.0.1/callback"]}
+    plain, with_null = (house.http.post("/oauth2/register", json=body | more) for more in ({}, {name: None}))
+    assert (plain.status_code, with_null.status_code) == (201, 201), with_null.text
+    own = {"client_id", "client_id_issued_at", "client_secret"}
+    without_own = [{key: value for key, value in one.json().items() if key not in own} for one in (plain, with_null)]
+    assert without_own[0] == without_own[1]
+    assert with_null.json()["token_endpoint_auth_method"] == "client_secret_basic"
+
+
+def test_every_optional_field_null_at_once_registers_and_logs_in(house):
+    nulls = dict.fromkeys(OPTIONAL)
+    body = nulls | {"redirect_uris": ["http://127.0.0.1/callback"], "token_endpoint_auth_method": "none"}
+    client_id = house.http.post("/oauth2/register", json=body).json()["client_id"]
+    assert house.exchange(house.code(client_id=client_id), client_id=client_id).status_code == 200
+
+
+def test_a_redirect_uri_that_is_needed_and_null_is_missing(house):
+    answer = house.http.post("/oauth2/register", json={"redirect_uris": None})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_redirect_uri")

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import Agent, OAuthRefused, Secret
+from demo.client import Agent, OAuthRefused, SampleHuman, Secret
+from demo.client.console import Console
+from demo.client.store import MemoryStore
 from demo.evidence import Money
 from tests.client.fakes import SHIRT, agent_at, log_in
 from tests.conftest import ROOT, serving
@@ -167,3 +169,19 @@ def test_importing_the_agent_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, cwd=ROOT)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_shop_by_any_of_its_names_lets_an_agent_log_in_buy_and_be_revoked(base_url: str, host: str) -> None:
+    server = base_url.replace("127.0.0.1", host)
+    agent = Agent(server, store=MemoryStore())
+    log_in(agent, spending=Money(6000))
+    token = agent.token()
+    assert agent.view(token).problems == ()
+    assert agent.call("buyMcpShopItem", SHIRT).status == 200
+    console = Console(server, store=MemoryStore())
+    console.sign_in(SampleHuman("alice@example.com"))
+    (session,) = [one for one in console.sessions() if one.agent]
+    console.revoke("session", session.id)
+    assert agent.call(TOOL, {}).status == 401
+    assert any(entry.order_id for entry in console.audit())

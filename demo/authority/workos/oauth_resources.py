@@ -34,7 +34,7 @@ def resource_routes(api: Api) -> list[Route]:
         return page([*own, *(_shown(row) for row in rows)], call.query)
 
     def create(call: Call) -> dict[str, Any]:
-        uri, default = call.body.get("uri"), call.body.get("default", False)
+        uri, default = call.body.get("uri"), call.body.get("default") or False
         if not isinstance(uri, str):
             raise unprocessable("uri", "uri is a URL")
         if (why := objection(uri)) is not None:

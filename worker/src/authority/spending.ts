@@ -10,11 +10,12 @@ import { isObject } from "./asking";
  * leaving the others to stand for more than the human may have meant. An authority that knows no such details (the
  * claim is not there) leaves the shop's own default, if it has one. */
 export function spendingLimit(details: unknown, settings: Settings): Money | null {
-  if (details === undefined) return settings.defaultSpendingLimit;
+  if (details === undefined || details === null) return settings.defaultSpendingLimit;
   const limits: number[] = [];
   for (const detail of Array.isArray(details) ? details : []) {
     if (!isObject(detail) || detail["type"] !== "shop_spending") continue;
-    const { limit, actions, locations = [settings.resource] } = detail;
+    const { limit, actions } = detail;
+    const locations = detail["locations"] ?? [settings.resource];
     if (!isObject(limit) || !Array.isArray(locations) || !Array.isArray(actions)) return null;
     if (!locations.includes(settings.resource) || !actions.includes("buy")) continue;
     const { amount, currency } = limit;
