@@ -67,16 +67,18 @@ def find_code(connection: sqlite3.Connection, code: str) -> AuthorizationCode | 
     return None if row is None else _read(connection, row)
 
 
-def unused_code(
-    connection: sqlite3.Connection, *, client_id: str, redirect_uri: str, code_challenge: str, now: float
-) -> AuthorizationCode | None:
-    """The code given for this very request and not used yet, or None. A challenge is of one request (RFC 7636)."""
-    row = connection.execute(
-        "SELECT * FROM authority_authorization_codes WHERE client_id = ? AND redirect_uri = ? AND code_challenge = ?"
-        " AND redeemed_at IS NULL AND expires_at > ?",
+def unused_session(
+    connection: sqlite3.Connection, *, sub: str, client_id: str, redirect_uri: str, code_challenge: str, now: float
+) -> Session | None:
+    """The session that this human's yes to this very request opened, while its code is not used; or None. A challenge
+    is of one request (RFC 7636)."""
+    rows = connection.execute(
+        "SELECT session_id FROM authority_authorization_codes WHERE client_id = ? AND redirect_uri = ?"
+        " AND code_challenge = ? AND redeemed_at IS NULL AND expires_at > ?",
         (client_id, redirect_uri, code_challenge, now),
-    ).fetchone()
-    return None if row is None else _read(connection, row)
+    ).fetchall()
+    found = (find_session(connection, row["session_id"]) for row in rows)
+    return next((one for one in found if one is not None and one.sub == sub and one.revoked_at is None), None)
 
 
 def use_up(connection: sqlite3.Connection, code: AuthorizationCode, now: float) -> None:

@@ -38,6 +38,12 @@ class Session:
         """The limit the human set, as `{"amount", "currency"}`, or None."""
         return next((detail["limit"] for detail in self.authorization_details), None)
 
+    def grants(
+        self, scope: tuple[str, ...], resources: tuple[str, ...], authorization_details: tuple[dict[str, Any], ...]
+    ) -> bool:
+        """Whether it grants exactly this, so that a consent to it can be a repetition of the one that opened it."""
+        return (self.scope, self.resources, self.authorization_details) == (scope, resources, authorization_details)
+
 
 SELECT = """
 SELECT s.id, s.consent_id, c.sub, c.client_id, s.agent_id, c.scope, c.resources, c.authorization_details,

@@ -33,7 +33,7 @@ class ConsentPage:
     account: str
     scopes: tuple[str, ...]
     limit: str | None
-    """The spending limit as text, e.g. "60.00 USD"; None where the page named none."""
+    """The amount in the field for the spending limit, e.g. "60.00 USD"; None where the page has none."""
 
 
 @dataclass
@@ -82,6 +82,9 @@ class _Page(HTMLParser):
         if "data-show" in given:
             if "data-scope" in given:
                 self.shown.append((given["data-show"], safe_text(given["data-scope"], one_line=True)))
+            elif tag == "input":  # it has no words between tags: what stands in it is what it shows
+                filled_in = f"{given.get('value', '')} {given.get('data-unit', '')}"
+                self.shown.append((given["data-show"], safe_text(filled_in.strip(), one_line=True)))
             else:
                 self._open.append((tag, []))
                 self.shown.append((given["data-show"], ""))

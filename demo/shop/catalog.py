@@ -31,9 +31,23 @@ TOOL_SCOPES: Final[dict[str, str]] = {
 AUDIT_SCOPE: Final = "audit:read"
 
 DEFAULT_SCOPE: Final = "shop:read"
-"""What a challenge asks for when the request names no tool: the least that is of use here."""
+"""What a request needs that names no tool: the least that is of use here."""
+
+SHOPPER_SCOPES: Final = ("shop:read", "orders:read", "shop:buy")
+"""What it takes to shop here, from looking to the order."""
 
 SCOPES: Final = tuple(dict.fromkeys([*TOOL_SCOPES.values(), AUDIT_SCOPE]))
 """Every scope that means something at this resource, for its metadata."""
+
+
+def scope_to_log_in_for(needed: str | None) -> str:
+    """The `scope` of a 401 challenge: what a shopper needs, and what this request needs beside it.
+
+    Clients ask their authorization server for just what the first challenge names (MCP 2026-07-28, authorization, scope
+    selection), and many never step up afterwards: from a challenge for `shop:read` alone they could never buy. The
+    human can narrow it. The audit trail is no shopper's, so that its challenge asks for nothing else.
+    """
+    return AUDIT_SCOPE if needed == AUDIT_SCOPE else " ".join(dict.fromkeys((*SHOPPER_SCOPES, needed or DEFAULT_SCOPE)))
+
 
 ADMIN_ROLE: Final = "admin"

@@ -9,6 +9,7 @@ from typing import Final
 
 from demo.evidence import Decision, LimitUse
 from demo.shop import jsonrpc
+from demo.shop.catalog import scope_to_log_in_for
 
 AUDIT_HEADER: Final = b"demo-audit-id"
 REALM: Final = "shop"
@@ -40,13 +41,18 @@ def status_of(decision: Decision) -> int:
 
 
 def challenge_of(decision: Decision, *, metadata_url: str, scope: str) -> str | None:
-    """The `WWW-Authenticate` value of a refusal; None where another token would not help."""
+    """The `WWW-Authenticate` value of a refusal; None where another token would not help.
+
+    A token that was not enough has to grow by what the request needs, `scope`; one that does not hold is to be replaced
+    by one for all that its agent is likely to need.
+    """
+    login = scope_to_log_in_for(scope)
     if decision.rule == "token.missing":
         # RFC 6750 section 3.1: no error code for a request that brought no token.
-        return _challenge(resource_metadata=metadata_url, scope=scope)
+        return _challenge(resource_metadata=metadata_url, scope=login)
     if decision.gate in ("token", "standing") and decision.rule not in NO_CHALLENGE:
         return _challenge(
-            error="invalid_token", error_description=decision.reason, resource_metadata=metadata_url, scope=scope
+            error="invalid_token", error_description=decision.reason, resource_metadata=metadata_url, scope=login
         )
     if decision.gate == "scope":
         return _challenge(
@@ -67,7 +73,7 @@ def refuse(
     """The answer to a refused request.
 
     Args:
-        scope: what the request needs, told in the challenge and in the error's data.
+        scope: what the request needs, told in the error's data, and in the challenge with what goes with it.
         now: POSIX seconds, for `Retry-After`.
     """
     headers = [(AUDIT_HEADER, decision.audit_id.encode())]

@@ -65,13 +65,15 @@ class Forms(HTMLParser):
                 {"action": given.get("action"), "method": given.get("method"), "fields": {}, "buttons": []}
             )
         elif tag == "input" and self.forms:
-            self.forms[-1]["fields"][given["name"]] = given.get("value") or ""
+            if given.get("type") != "checkbox" or "checked" in given:
+                self.forms[-1]["fields"][given["name"]] = given.get("value") or ""
         elif tag == "button" and given.get("name"):
             self.forms[-1]["buttons"].append((given["name"], given["value"])) if self.forms else None
         elif tag == "script":
             self.scripts += 1
         if "data-show" in given:
-            self.shown.setdefault(str(given["data-show"]), []).append(given.get("data-scope") or "")
+            filled_in = f"{given.get('value')} {given.get('data-unit')}" if tag == "input" else ""
+            self.shown.setdefault(str(given["data-show"]), []).append(given.get("data-scope") or filled_in)
             self._show = (str(given["data-show"]), tag)
 
     def handle_data(self, data: str) -> None:
@@ -85,6 +87,11 @@ class Forms(HTMLParser):
             for form in self.forms
             if form["action"] == action and (button is None or button in [name for name, _ in form["buttons"]])
         )
+
+
+def filled(form: dict[str, Any], values: dict[str, str | None]) -> dict[str, str]:
+    """A form's fields with `values` in them; None leaves a field out."""
+    return {name: value for name, value in {**form["fields"], **values}.items() if value is not None}
 
 
 class Browser:
@@ -103,11 +110,11 @@ class Browser:
     def forms(self) -> Forms:
         return Forms(self.page.text)
 
-    def submit(self, action: str, **values: str) -> httpx2.Response:
-        """Submit the page's form with this action, with `values` typed in or clicked."""
+    def submit(self, action: str, **values: str | None) -> httpx2.Response:
+        """Submit the page's form with this action, with `values` typed in or clicked; None leaves a field out."""
         form = self.forms.form(action)
         assert form["method"] == "post"
-        self.page = self.http.post(action, data={**form["fields"], **values})
+        self.page = self.http.post(action, data=filled(form, values))
         return self.page
 
     def consent(self, user_code: str, account: str = "alice@example.com") -> httpx2.Response:
@@ -150,8 +157,8 @@ class Walk:
         assert self.left is not None, self.page.text
         return dict(parse_qsl(urlsplit(self.left).query))
 
-    def submit(self, action: str, **values: str) -> Walk:
-        self._go(self.http.post(action, data={**self.forms.form(action)["fields"], **values}))
+    def submit(self, action: str, **values: str | None) -> Walk:
+        self._go(self.http.post(action, data=filled(self.forms.form(action), values)))
         return self
 
     def sign_in(self, account: str = "alice@example.com") -> Walk:

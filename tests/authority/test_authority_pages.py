@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -32,17 +33,139 @@ def test_the_consent_page_says_who_asks_for_what_in_whose_name(house):
         "Does your terminal show this code?",
         "Did you start this?",
         house.shop,
-        "Spend up to",
+        "It may spend up to",
     ):
         assert text in page.text
+    assert shown["asked"] == ["60.00 USD"]
     assert browser.forms.form("/device/consent")["buttons"] == [("decision", "approve"), ("decision", "deny")]
 
 
-def test_a_page_without_a_limit_shows_none(house):
+@pytest.mark.parametrize("scope", ["openid shop:read", "audit:read"])
+def test_an_agent_that_does_not_ask_to_buy_gets_no_field_for_money(house, scope):
     browser = house.browser()
-    browser.consent(house.ask().json()["user_code"])
+    browser.consent(house.ask(scope=scope).json()["user_code"])
     assert "limit" not in browser.forms.shown
-    assert "No spending limit was named" in browser.page.text
+    assert "limit" not in browser.forms.form("/device/consent")["fields"]
+
+
+def test_where_no_amount_was_named_a_sensible_one_is_filled_in_and_granted_as_it_stands(house, read_claims):
+    asked = house.ask().json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    assert browser.forms.shown["limit"] == ["50.00 USD"] and "asked" not in browser.forms.shown
+    browser.submit("/device/consent", decision="approve")
+    token = house.redeem(asked["device_code"]).json()
+    granted = read_claims(token["access_token"])["authorization_details"]
+    assert granted == token["authorization_details"] == json.loads(house.spending(5000))
+    again = house.refresh(token["refresh_token"]).json()
+    assert again["authorization_details"] == granted == read_claims(again["access_token"])["authorization_details"]
+
+
+@pytest.mark.parametrize("flow", ["device", "browser"])
+@pytest.mark.parametrize(
+    ("typed", "amount"),
+    [
+        ("25", 2500),
+        ("25.5", 2550),
+        (" 25,50 ", 2550),
+        ("$25.00", 2500),
+        ("25 usd", 2500),
+        ("0.01", 1),
+        ("60", 6000),
+    ],
+)
+def test_the_human_lowers_the_limit_and_narrows_the_scopes(house, read_claims, flow, typed, amount):
+    granting = {"limit": typed, "decision": "approve", "may:orders:read": None, "may:offline_access": None}
+    if flow == "device":
+        asked = house.ask(authorization_details=house.spending(6000)).json()
+        browser = house.browser()
+        browser.consent(asked["user_code"])
+        browser.submit("/device/consent", **granting)
+        token = house.redeem(asked["device_code"]).json()
+    else:
+        walk = house.authorize(authorization_details=house.spending(6000)).sign_in()
+        token = house.exchange(walk.submit("/device/consent", **granting).told["code"]).json()
+    found = read_claims(token["access_token"])
+    assert token["scope"] == found["scope"] == "openid shop:read shop:buy" and "refresh_token" not in token
+    assert token["authorization_details"] == found["authorization_details"] == json.loads(house.spending(amount))
+
+
+@pytest.mark.parametrize("asked_for", [None, 6000])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "  ",
+        "much",
+        "-5",
+        "0",
+        "0.00",
+        "1,000",
+        "1e3",
+        "12.345",
+        "5\u0660",
+        "9" * 12,
+        "1000000.01",
+        "<b>5</b>",
+        "5 EUR",
+    ],
+)
+def test_an_amount_that_cannot_be_granted_loses_nothing(house, typed, asked_for):
+    details = house.spending(asked_for) if asked_for else None
+    asked = house.ask(authorization_details=details).json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    page = browser.submit("/device/consent", limit=typed, decision="approve", **{"may:orders:read": None})
+    assert page.status_code == 400 and 'role="alert"' in page.text and 'aria-invalid="true"' in page.text
+    fields = browser.forms.form("/device/consent")["fields"]
+    assert fields["limit"] == typed
+    assert "may:shop:buy" in fields and "may:orders:read" not in fields
+    assert waiting(house, asked)
+    assert browser.submit("/device/consent", limit="30", decision="approve").status_code == 200
+    token = house.redeem(asked["device_code"]).json()
+    assert token["authorization_details"] == json.loads(house.spending(3000))
+    assert "orders:read" not in token["scope"].split()
+
+
+def test_more_than_was_asked_for_cannot_be_granted(house):
+    asked = house.ask(authorization_details=house.spending(6000)).json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    page = browser.submit("/device/consent", limit="60.01", decision="approve")
+    assert page.status_code == 400 and "60.00 USD is what it asks for" in page.text
+    assert waiting(house, asked)
+
+
+def test_a_form_without_the_amount_that_it_had_or_with_nothing_ticked_grants_nothing(house):
+    asked = house.ask(authorization_details=house.spending(6000)).json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    nothing = {name: None for name in browser.forms.form("/device/consent")["fields"] if name.startswith("may:")}
+    page = browser.submit("/device/consent", decision="approve", **nothing)
+    assert page.status_code == 400 and "Nothing is ticked" in page.text
+    browser.get("/device/consent", user_code=asked["user_code"])
+    assert browser.submit("/device/consent", decision="approve", limit=None).status_code == 400
+    assert waiting(house, asked)
+
+
+def test_who_may_not_buy_gets_no_limit_whatever_stands_in_the_field(house, read_claims):
+    asked = house.ask(authorization_details=house.spending(6000)).json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    browser.submit("/device/consent", decision="approve", limit="much", **{"may:shop:buy": None})
+    token = house.redeem(asked["device_code"]).json()
+    assert "shop:buy" not in token["scope"].split() and "authorization_details" not in token
+    assert "authorization_details" not in read_claims(token["access_token"])
+
+
+def test_a_box_that_was_not_on_the_page_grants_nothing(house):
+    asked = house.ask(scope="openid shop:read").json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    forged = {"may:shop:buy": "yes", "may:sessions:manage": "yes", "limit": "500"}
+    browser.submit("/device/consent", decision="approve", **forged)
+    token = house.redeem(asked["device_code"]).json()
+    assert token["scope"] == "openid shop:read" and "authorization_details" not in token
 
 
 def test_scopes_the_human_or_the_client_may_not_have_are_listed_as_left_out_and_are_not_granted(house):

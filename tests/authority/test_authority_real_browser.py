@@ -68,11 +68,41 @@ def test_everything_can_be_reached_and_seen_by_keyboard(house, chromium):
     page.keyboard.press("Enter")
     page.wait_for_url("**/device/consent*")
     reached = []
-    for _ in range(3):
+    for _ in range(9):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.innerText"))
+        reached.append(page.evaluate("document.activeElement.innerText || document.activeElement.name"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    assert reached == ["Not you? Switch account", "Approve", "Deny"]
+    boxes = [f"may:{scope}" for scope in EVERYTHING.split()]
+    assert reached == ["Not you? Switch account", "limit", *boxes, "Approve", "Deny"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+def test_a_human_sees_the_amount_first_corrects_it_and_unticks_a_box(house, chromium, read_claims, width, height):
+    asked = house.ask(authorization_details=house.spending()).json()
+    page = chromium.new_context(viewport={"width": width, "height": height}, java_script_enabled=False).new_page()
+    page.set_default_timeout(10_000)
+    page.goto(asked["verification_uri_complete"])
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Alice Ito").click()
+    amount = page.get_by_label("It may spend up to")
+    assert amount.input_value() == "60.00"
+    box, first = amount.bounding_box(), page.get_by_role("checkbox").first.bounding_box()
+    # On the first screen, above every box, and larger than any other text but the code.
+    assert box["y"] + box["height"] <= height and box["y"] < first["y"]
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    amount.fill("a few dollars")
+    page.get_by_label("See your orders").uncheck()
+    page.get_by_role("button", name="Approve").click()
+    playwright.expect(amount).to_be_focused()
+    assert amount.input_value() == "a few dollars" and page.get_by_role("alert").is_visible()
+    playwright.expect(page.get_by_label("See your orders")).not_to_be_checked()
+    amount.fill("30")
+    amount.press("Tab")
+    page.get_by_role("button", name="Approve").click()
+    assert page.get_by_role("heading", name="Approved").is_visible()
+    claims = read_claims(house.redeem(asked["device_code"]).json()["access_token"])
+    assert claims["scope"] == "openid shop:read shop:buy offline_access"
+    assert claims["authorization_details"][0]["limit"] == {"amount": 3000, "currency": "USD"}
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def told(url: str) -> dict[str, str]:
 
 def test_a_sample_human_approves_and_says_where_the_authority_sent_them(base_url: str) -> None:
     seen, url = SampleHuman(ALICE).authorize(link(base_url), True)
-    assert (seen.client_name, seen.account, seen.user_code, seen.limit) == ("Shirt Agent", ALICE, "", None)
+    assert (seen.client_name, seen.account, seen.user_code, seen.limit) == ("Shirt Agent", ALICE, "", "50.00 USD")
     assert seen.scopes == ("openid", "shop:buy")
     assert url.startswith(f"{CALLBACK}?") and told(url)["code"] and told(url)["iss"] == base_url
 

@@ -12,6 +12,7 @@ from tests.contract.issuer import GRACE, MALLORY, spending
 from tests.contract.shop import Shop, at_once, challenge_of, limits_of, refusal, structured
 
 READ = "listMcpShopInventory"
+SHOPPER = "shop:read orders:read shop:buy"
 LOGIN = "Log in again, then call again."
 
 
@@ -37,7 +38,8 @@ def test_the_metadata_says_where_authority_comes_from(shop: Shop) -> None:
 def test_without_a_token_the_challenge_names_the_way_and_no_error(shop: Shop) -> None:
     answer = shop.call(READ, token=None)
     assert answer.status_code == 401
-    assert challenge_of(answer) == {"realm": "shop", "resource_metadata": metadata_url(shop), "scope": "shop:read"}
+    # What a shopper needs, so that a client which never steps up can buy after its first login.
+    assert challenge_of(answer) == {"realm": "shop", "resource_metadata": metadata_url(shop), "scope": SHOPPER}
     decision = refusal(answer)
     assert (decision["gate"], decision["rule"]) == ("token", "token.missing")
     assert decision["reason"] == "No access token came with this call."
@@ -46,10 +48,19 @@ def test_without_a_token_the_challenge_names_the_way_and_no_error(shop: Shop) ->
     assert (decision["user"], decision["agent"], decision["tool"]) == (None, None, READ)
 
 
-def test_the_challenge_asks_for_what_the_call_needs(shop: Shop) -> None:
-    answer = shop.buy(token=None)
-    assert (challenge_of(answer) or {})["scope"] == "shop:buy"
-    assert answer.json()["error"]["data"]["scope"] == "shop:buy"
+@pytest.mark.parametrize(
+    ("tool", "needed", "asked"),
+    [
+        ("buyMcpShopItem", "shop:buy", "shop:read orders:read shop:buy"),
+        ("getUserInfo", "user:read", "shop:read orders:read shop:buy user:read"),
+    ],
+)
+def test_the_challenge_asks_for_what_the_call_needs_beside_what_a_shopper_needs(
+    shop: Shop, tool: str, needed: str, asked: str
+) -> None:
+    answer = shop.call(tool, token=None)
+    assert (challenge_of(answer) or {})["scope"] == asked
+    assert answer.json()["error"]["data"]["scope"] == needed
 
 
 @pytest.mark.parametrize("scheme", ["Basic abc", "Bearer", "bearer", "DPoP x.y.z"])
@@ -128,7 +139,7 @@ def test_a_token_that_is_none_for_here_is_refused_and_told_why(shop: Shop, which
         "error": "invalid_token",
         "error_description": reason,
         "resource_metadata": metadata_url(shop),
-        "scope": "shop:read",
+        "scope": SHOPPER,
     }
 
 

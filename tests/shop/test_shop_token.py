@@ -27,7 +27,7 @@ def refused(world: Any, said: Any, token: str | None, rule: str, status: int = 4
         challenge = answer.headers["www-authenticate"]
         assert challenge.startswith('Bearer realm="shop", error="invalid_token", error_description="')
         assert f'resource_metadata="{world.base}/.well-known/oauth-protected-resource/mcp"' in challenge
-        assert 'scope="shop:read"' in challenge
+        assert 'scope="shop:read orders:read shop:buy"' in challenge
     return decision
 
 
@@ -42,7 +42,7 @@ def test_a_call_without_a_token_is_challenged_without_an_error_code(world: Any, 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == (
         f'Bearer realm="shop", resource_metadata="{world.base}/.well-known/oauth-protected-resource/mcp", '
-        'scope="shop:buy"'
+        'scope="shop:read orders:read shop:buy"'
     )
     body = answer.json()
     assert body["id"] == 7

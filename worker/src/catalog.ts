@@ -13,8 +13,11 @@ export const AUDIT_SCOPE = "audit:read";
 export const ADMIN_SCOPE = "sessions:manage";
 export const ADMIN_ROLE = "admin";
 
-/** What a challenge asks for when the request names no tool: the least that is of use here. */
+/** What a request needs that names no tool: the least that is of use here. */
 export const DEFAULT_SCOPE = "shop:read";
+
+/** What it takes to shop here, from looking to the order. */
+export const SHOPPER_SCOPES = ["shop:read", "orders:read", "shop:buy"];
 
 /** The tools as `tools/list` gives them: word for word those of the local shop, of which the file is a copy. */
 export const TOOLS = listed;
@@ -25,6 +28,13 @@ export const TOOL_SCOPES: ReadonlyMap<string, string> = new Map(
 
 /** What AuthKit grants an agent, whatever it asks for: scopes that speak of the login alone. */
 export const LOGIN_SCOPES = ["openid", "profile", "email", "offline_access"];
+
+/** The scope of a 401 challenge: what a shopper needs, and what this request needs beside it. Clients ask for just what
+ * the first challenge names, and many never step up afterwards. The human's own routes ask for nothing else. */
+export function scopeToLogInFor(needed: string): string {
+  const own = needed === AUDIT_SCOPE || needed === ADMIN_SCOPE;
+  return own ? needed : [...new Set([...SHOPPER_SCOPES, needed])].join(" ");
+}
 
 /** Every scope that means something at the protected door, for its metadata. */
 export const SCOPES = [...new Set([...TOOL_SCOPES.values(), AUDIT_SCOPE])];

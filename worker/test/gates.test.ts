@@ -15,9 +15,11 @@ test("without a token it is told how to get one, and no error code", async () =>
   const said = await call("listMcpShopInventory");
   expect(refusal(said)).toMatchObject({ status: 401, rule: "token.missing", tool: "listMcpShopInventory", user: null });
   expect(said.headers.get("www-authenticate")).toBe(
-    `Bearer realm="shop", resource_metadata="${METADATA}", scope="shop:read"`,
+    `Bearer realm="shop", resource_metadata="${METADATA}", scope="shop:read orders:read shop:buy"`,
   );
-  expect((await buy()).headers.get("www-authenticate")).toContain('scope="shop:buy"');
+  expect((await call("getUserInfo")).headers.get("www-authenticate")).toContain(
+    'scope="shop:read orders:read shop:buy user:read"',
+  );
 });
 
 const second = () => Math.floor(Date.now() / 1000);

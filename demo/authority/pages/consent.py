@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from ..accounts import Account
+from ..authorization_details import CURRENCY, spending_up_to
 from ..clients import Client
+from ..resources import shops_of
 from ..scopes import SCOPES, ordered
 from ..sessions import agent_of
 from ..standing import standing_of
 from .question import Question, carried, question_of
 from .rendering import page
+from .terms import BUY, TICK, Terms, answered, as_text, filled_in
 from .visit import PageRefused, Visit, onward
 
 
@@ -21,9 +24,14 @@ from .visit import PageRefused, Visit, onward
 class Offer:
     """What an approval would grant, and what not. With an `obstacle` there is nothing to approve."""
 
-    granted: tuple[str, ...]
+    scope: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]
     """(scope, why)"""
+    asked: int | None
+    """The spending limit that the request names, in minor units: the most that can be granted. None where it names
+    none, as requests of clients do that do not know RFC 9396: then the human sets it."""
+    shops: tuple[str, ...]
+    """Where money could be spent; empty where the agent asks for no place at which anything is sold, or not to buy."""
     obstacle: str | None
 
 
@@ -33,11 +41,16 @@ def consent(visit: Visit) -> Response:
 
 
 def decide(visit: Visit) -> Response:
-    """Approve or deny, once; the outcome page, or the way back to the client."""
+    """Approve or deny, once; the outcome page, or the way back to the client.
+
+    What is granted is what the form says, and so what the human saw last. A form that cannot be granted as it stands
+    comes again as it was filled in.
+    """
     account, question = _asked(visit)
     decision = visit.fields.get("decision")
     if decision not in ("approve", "deny"):
         return _page(visit, account, question, status=400)
+    terms = None
     with visit.authority.store.transaction() as connection:
         # Read again under the write lock: of two windows that decide at once, one is the first.
         again = question_of(visit)
@@ -45,11 +58,15 @@ def decide(visit: Visit) -> Response:
         if again is None or over is not None:
             return over or onward("/device")
         if decision == "deny":
-            return again.denied(connection)
-        offer = _offer(connection, account, again)
+            return again.denied(connection, account)
+        offer = _offer(visit, connection, account, again)
         if offer.obstacle is None:
-            return again.approved(connection, account, offer.granted)
-    return _page(visit, account, question, status=409)
+            terms = answered(visit.fields, offer.scope, asked=offer.asked, spends=bool(offer.shops))
+            if terms.good:
+                # RFC 9396 section 7: what is granted, which the token and its response carry.
+                details = () if terms.amount is None else (spending_up_to(terms.amount, offer.shops),)
+                return again.approved(connection, account, terms.ticked, details)
+    return _page(visit, account, question, terms, status=409 if terms is None else 400)
 
 
 def _asked(visit: Visit) -> tuple[Account, Question]:
@@ -70,12 +87,14 @@ def _asked(visit: Visit) -> tuple[Account, Question]:
     return account, question
 
 
-def _offer(connection: sqlite3.Connection, account: Account, question: Question) -> Offer:
+def _offer(visit: Visit, connection: sqlite3.Connection, account: Account, question: Question) -> Offer:
     client = question.client
-    granted = ordered(set(question.scope) & client.scopes & account.grantable)
-    left_out = tuple((name, _why_left_out(name, client)) for name in question.scope if name not in granted)
+    scope = ordered(set(question.scope) & client.scopes & account.grantable)
+    left_out = tuple((name, _why_left_out(name, client)) for name in question.scope if name not in scope)
+    named = next(iter(question.details), None)
+    shops = tuple(named["locations"]) if named is not None else shops_of(visit.authority, question.resources)
     obstacle = None
-    if not granted:
+    if not scope:
         obstacle = "Nothing of what it asks for can be granted by you."
     elif client.delegated:
         agent = agent_of(connection, account.sub, client.client_id)
@@ -83,7 +102,8 @@ def _offer(connection: sqlite3.Connection, account: Account, question: Question)
             obstacle = "You took this agent's authority back. Reinstate the agent first, if you want it to act again."
         elif standing_of(connection, "user", account.sub):
             obstacle = "All that acts for you was stopped. Reinstate yourself first, if agents are to act again."
-    return Offer(granted, left_out, obstacle)
+    asked = None if named is None else int(named["limit"]["amount"])
+    return Offer(scope, left_out, asked, shops if BUY in scope else (), obstacle)
 
 
 def _why_left_out(scope: str, client: Client) -> str:
@@ -92,11 +112,14 @@ def _why_left_out(scope: str, client: Client) -> str:
     return "It registered no way to stay signed in" if scope == "offline_access" else "For your own console alone"
 
 
-def _page(visit: Visit, account: Account, question: Question, *, status: int = 200) -> Response:
+def _page(
+    visit: Visit, account: Account, question: Question, terms: Terms | None = None, *, status: int = 200
+) -> Response:
     authority = visit.authority
     with authority.store.transaction(write=False) as connection:
-        offer = _offer(connection, account, question)
-    limit = next((detail["limit"] for detail in question.details), None)
+        offer = _offer(visit, connection, account, question)
+    if terms is None:
+        terms = filled_in(offer.scope, authority.config.suggested_limit if offer.asked is None else offer.asked)
     return page(
         "consent.html",
         status,
@@ -107,6 +130,10 @@ def _page(visit: Visit, account: Account, question: Question, *, status: int = 2
         account=account,
         offer=offer,
         words=SCOPES,
-        limit=None if limit is None else f"{limit['amount'] / 100:.2f} {limit['currency']}",
+        terms=terms,
+        tick=TICK,
+        limit=terms.typed if offer.shops else None,
+        currency=CURRENCY,
+        asked=None if offer.asked is None else f"{as_text(offer.asked)} {CURRENCY}",
         minutes=max(1, round(authority.config.access_token_seconds / 60)),
     )

@@ -52,22 +52,28 @@ class DeviceQuestion:
         """The outcome page of a request that is decided or over."""
         return settled(self.client, self.request)
 
-    def approved(self, connection: sqlite3.Connection, account: Account, granted: tuple[str, ...]) -> Response:
+    def approved(
+        self,
+        connection: sqlite3.Connection,
+        account: Account,
+        scope: tuple[str, ...],
+        details: tuple[dict[str, Any], ...],
+    ) -> Response:
         """The session opens now; the device gets its tokens when it polls next."""
         session_id = open_session(
             connection,
             account=account,
             client=self.client,
-            scope=granted,
+            scope=scope,
             resources=self.resources,
-            authorization_details=self.details,
+            authorization_details=details,
             auth_time=self.visit.browser.signed_in_at,
             now=self.visit.authority.now(),
         )
         decide(connection, self.request, "approved", session_id)
         return outcome(self.client, "approved")
 
-    def denied(self, connection: sqlite3.Connection) -> Response:
+    def denied(self, connection: sqlite3.Connection, account: Account) -> Response:
         """The device hears it when it polls next."""
         decide(connection, self.request, "denied", None)
         return outcome(self.client, "denied")

@@ -49,10 +49,16 @@ class Question(Protocol):
     def settled(self) -> Response | None:
         """The page to show when nothing is left to decide, or None."""
 
-    def approved(self, connection: sqlite3.Connection, account: Account, granted: tuple[str, ...]) -> Response:
-        """Write the yes down and open its session; what the browser gets."""
+    def approved(
+        self,
+        connection: sqlite3.Connection,
+        account: Account,
+        scope: tuple[str, ...],
+        details: tuple[dict[str, Any], ...],
+    ) -> Response:
+        """Write the yes down, to this scope within these details, and open its session; what the browser gets."""
 
-    def denied(self, connection: sqlite3.Connection) -> Response:
+    def denied(self, connection: sqlite3.Connection, account: Account) -> Response:
         """Write the no down; what the browser gets."""
 
 

@@ -15,10 +15,11 @@ from starlette.responses import Response
 
 from ..accounts import Account
 from ..authorization_code import AuthorizationCodeGrant
-from ..authorization_codes import unused_code
+from ..authorization_codes import unused_session
 from ..clients import Client
 from ..requests import FormRequest, FormUnreadable, parse_fields
-from ..sessions import find_session, open_session
+from ..sessions import Session, find_session, open_session
+from ..standing import revoke_session
 from .rendering import message
 from .visit import PageRefused, Visit
 
@@ -74,39 +75,58 @@ class RedirectQuestion:
     def settled(self) -> None:
         """None: it can be answered as long as it can be asked."""
 
-    def approved(self, connection: sqlite3.Connection, account: Account, granted: tuple[str, ...]) -> Response:
+    def approved(
+        self,
+        connection: sqlite3.Connection,
+        account: Account,
+        scope: tuple[str, ...],
+        details: tuple[dict[str, Any], ...],
+    ) -> Response:
         """The session opens now, and the browser takes a code to the client.
 
         A yes that comes twice (a double click, a reload) opens no second session: the same one gets a new code, and
-        the old code is void.
+        the old code is void. A yes to anything else ends what the last one opened: what the human saw last is granted.
         """
         authority, request = self.visit.authority, self.grant.request
-        unused = unused_code(
-            connection,
-            client_id=self.client.client_id,
-            redirect_uri=self.redirect_uri,
-            code_challenge=request.form["code_challenge"],
-            now=authority.now(),
-        )
-        if unused is not None and (unused.session.sub, unused.session.scope) == (account.sub, granted):
-            request.session = unused.session
+        unused = self._unused(connection, account)
+        if unused is not None and unused.grants(scope, self.resources, details):
+            request.session = unused
         else:
+            self._end(connection, unused)
             session_id = open_session(
                 connection,
                 account=account,
                 client=self.client,
-                scope=granted,
+                scope=scope,
                 resources=self.resources,
-                authorization_details=self.details,
+                authorization_details=details,
                 auth_time=self.visit.browser.signed_in_at,
                 now=authority.now(),
             )
             request.session = find_session(connection, session_id)
         return self._answer(account)
 
-    def denied(self, connection: sqlite3.Connection) -> Response:
-        """The browser takes `access_denied` to the client (RFC 6749 section 4.1.2.1)."""
+    def denied(self, connection: sqlite3.Connection, account: Account) -> Response:
+        """The browser takes `access_denied` to the client (RFC 6749 section 4.1.2.1); a yes before it is void."""
+        self._end(connection, self._unused(connection, account))
         return self._answer(None)
+
+    def _unused(self, connection: sqlite3.Connection, account: Account) -> Session | None:
+        """What the same human's yes to this very request opened, while its code is not used."""
+        return unused_session(
+            connection,
+            sub=account.sub,
+            client_id=self.client.client_id,
+            redirect_uri=self.redirect_uri,
+            code_challenge=self.grant.request.form["code_challenge"],
+            now=self.visit.authority.now(),
+        )
+
+    def _end(self, connection: sqlite3.Connection, session: Session | None) -> None:
+        """Revoke a session that nobody has a token of yet; its code is refused from now on."""
+        if session is not None:
+            now = self.visit.authority.now()
+            revoke_session(connection, session.id, kind="session", by=session.sub, now=now)
 
     def _answer(self, account: Account | None) -> Response:
         response: Response = self.visit.server.create_authorization_response(

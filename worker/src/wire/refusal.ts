@@ -1,5 +1,6 @@
 /** A refusal on the wire: HTTP status, challenge (RFC 6750 section 3, RFC 9728 section 5.1) and JSON-RPC error. */
 
+import { scopeToLogInFor } from "../catalog";
 import type { Decision, LimitUse } from "../evidence";
 import { RETRY_SECONDS, rpcError, type Answer } from "./answer";
 import { REFUSED, TOO_MANY } from "./message";
@@ -20,7 +21,9 @@ export function statusOf({ gate, rule }: Decision): number {
 /** The `WWW-Authenticate` value of a refusal; null where another token would not help. */
 export function challengeOf({ gate, rule, reason }: Decision, metadataUrl: string, asks: string | null): string | null {
   const scope = asks === null ? {} : { scope: asks };
-  const found = { resource_metadata: metadataUrl, ...scope };
+  // A token that does not hold is to be replaced by one for all that its agent is likely to need.
+  const login = asks === null ? {} : { scope: scopeToLogInFor(asks) };
+  const found = { resource_metadata: metadataUrl, ...login };
   // RFC 6750 section 3.1: no error code for a request that brought no token.
   if (rule === "token.missing") return challenge(found);
   if ((gate === "token" || gate === "standing") && !NO_CHALLENGE.has(rule)) {
