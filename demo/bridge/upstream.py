@@ -10,14 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from demo.client.asking import HEADER_MISMATCH, PAGES
+from demo.client.bounded import unwrap
 from demo.client.connection import Connection
 from demo.client.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN, OLDER, Conversation, NoStream, Requests
-from demo.client.mcp_session import NOT_UNDERSTOOD, refuses_revision
+from demo.client.mcp_session import not_understood, refuses_revision
 from demo.client.outcome import CallOutcome, call_outcome, expired
 from demo.client.refusal import no_answer
 from demo.client.reply import Reply, Stranger, final
 from demo.client.safe_text import map_strings
-from demo.client.wire import BODY_IN_MEMORY, Recorder, connect
+from demo.client.wire import BODY_IN_MEMORY, Recorder, connect, on_behalf_of
 from demo.errors import AuthorityRefused, DemoError, ServerUnreachable
 
 if TYPE_CHECKING:
@@ -146,23 +147,32 @@ class Upstream:
             return await self._by_events(token, asked)
         if self._mode is not None:
             return await self._attempt(self._mode, token, asked.send, asked.tool)
+        answer: Answer | None = None
         try:
             answer = await self._attempt(MODERN, token, asked.send, asked.tool)
             if not refuses_revision(answer.reply):
                 if answer.result is not None:
                     self._mode = MODERN
                 return answer
-            return await self._attempt(OLDER, token, asked.send, asked.tool)
         except Stranger as stranger:
-            if stranger.status not in NOT_UNDERSTOOD:
+            if not not_understood(stranger.status):
                 raise
-            if stranger.status == 400 and self._mode is None:
-                with suppress(Stranger):
-                    return await self._attempt(OLDER, token, asked.send, asked.tool)
-            try:
-                return await self._by_events(token, asked)
-            except NoStream:
-                raise stranger from None
+            answer, refused = None, stranger
+        try:
+            older = await self._attempt(HANDSHAKE, token, asked.send, asked.tool)
+        except Stranger as stranger:
+            if answer is not None:
+                return answer
+            if not not_understood(stranger.status):
+                raise
+        else:
+            if older.result is not None:
+                self._mode = HANDSHAKE
+            return older
+        try:
+            return await self._by_events(token, asked)
+        except NoStream:
+            raise refused from None
 
     async def _by_events(self, token: StoredToken, asked: _Asked) -> Answer:
         """The HTTP+SSE transport of 2024-11-05, for a server that takes no POST at its URL; it tells no progress."""
@@ -178,24 +188,36 @@ class Upstream:
 
     async def _attempt(self, mode: str, token: StoredToken, work: Work, tool: str | None = None) -> Answer:
         import anyio.lowlevel
+        from mcp.shared.exceptions import MCPError
 
         recorder = Recorder()
         recorder.guard(*token.secrets)
+        cause, trouble = object(), None
         with recorder.collect() as raws:
             try:
                 with anyio.CancelScope() as scope:
                     async with _session(self.url, recorder, token, mode, self._seconds) as client:
                         if mode == OLDER:
                             self._mode = MODERN if client.protocol_version == MODERN else HANDSHAKE
-                        await _twice_where_headers_lack(client, work, tool)
+                        try:
+                            with on_behalf_of(cause):
+                                await work(client)
+                        except MCPError as error:
+                            if error.error.code != HEADER_MISMATCH:
+                                raise
+                            await _look_up(client, tool)
+                            cause = object()
+                            with on_behalf_of(cause):
+                                await work(client)
                         scope.deadline = anyio.current_time() + GOODBYE
             except ServerUnreachable:
                 raise
-            except Exception:
+            except Exception as error:
                 # The SDK makes one vague error of a refused handshake, of HTTP 401, 403 and 429, and of an answer
                 # that it cannot read. What it was stands in the record.
+                trouble = unwrap(error)
                 await anyio.lowlevel.checkpoint()
-            return _read(final(raws, self.url, self._seconds), recorder, token)
+            return _read(final(raws, cause, self.url, self._seconds, trouble), recorder, token)
 
 
 @dataclass(frozen=True)
@@ -226,9 +248,10 @@ async def _session(
     from mcp_types import Implementation
 
     from demo import __version__
+    from demo.client.mcp_http import McpHttp
     from demo.client.oauth.presenting import presented
 
-    async with connect(recorder, seconds=seconds) as http:
+    async with connect(recorder, seconds=seconds, kind=McpHttp) as http:
         http.timeout = httpx2.Timeout(seconds, connect=CONNECTING)
         http.auth = presented(token)
         client = Client(
@@ -240,18 +263,6 @@ async def _session(
         )
         async with client:
             yield client
-
-
-async def _twice_where_headers_lack(client: Client, work: Work, tool: str | None) -> None:
-    """MCP 2026-07-28: a server may want arguments in headers that only its tool list names, on whichever page."""
-    from mcp.shared.exceptions import MCPError
-
-    try:
-        await work(client)
-    except MCPError as error:
-        if error.error.code == HEADER_MISMATCH:
-            await _look_up(client, tool)
-            await work(client)
 
 
 async def _look_up(client: Client, tool: str | None) -> None:

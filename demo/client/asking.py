@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from demo.client.connection import Connection
@@ -10,7 +11,7 @@ from demo.client.elicitation import ROUNDS, Answerer, next_round
 from demo.client.mirrored import mirroring
 from demo.client.refusal import no_answer
 from demo.client.reply import Reply, Stranger, asked, final, request_of
-from demo.client.wire import Raw
+from demo.client.wire import Raw, on_behalf_of
 
 if TYPE_CHECKING:
     from mcp.client import Client
@@ -42,19 +43,23 @@ class Record:
         """Every exchange that has ended, in this order."""
         self.late = False
         """Whether the last answer was not waited for any longer."""
+        self.cause: object = object()
+        """The request that was sent last: its exchanges are recorded with this cause (`on_behalf_of`)."""
+        self.trouble: BaseException | None = None
+        """What the SDK ran into with it, None where nothing is known."""
 
     def raws(self) -> list[Raw]:
         """The exchanges since the last answer was taken, those under way too."""
         return [*self.whole[self._begun :], *self._recorder.under_way()]
 
     def final(self, raws: list[Raw]) -> Reply:
-        """The answer in `raws`.
+        """The answer in `raws` to the request that was sent last.
 
         Raises:
-            ServerUnreachable: they hold none.
+            as `demo.client.reply.final`.
         """
         try:
-            return final(raws, self._url, self._seconds)
+            return final(raws, self.cause, self._url, self._seconds, self.trouble)
         except Stranger:
             if self.late:  # what came is no answer because it was cut short
                 raise no_answer(self._url, self._seconds) from None
@@ -63,6 +68,15 @@ class Record:
     def taken(self) -> None:
         """The answer has been taken; what follows belongs to the next."""
         self._begun = len(self.whole)
+        self.next()
+
+    def next(self) -> None:
+        """A request is about to be sent: nothing that is on record is its answer."""
+        self.cause, self.trouble, self.late = object(), None, False
+
+    def session_is_gone(self, raws: list[Raw]) -> bool:
+        """Whether the server has ended the session that the last request came in (`session_is_gone`)."""
+        return session_is_gone(raws, self.cause)
 
 
 class Asker:
@@ -103,7 +117,7 @@ class Asker:
         for _ in range(ROUNDS + 1):
             await self._send(wanted, kind)
             raws = self._record.raws()
-            if session_is_gone(raws):
+            if self._record.session_is_gone(raws):
                 return
             reply = self._record.final(raws)
             if reply.error_code == HEADER_MISMATCH and name is not None and name not in self._seen and not looked:
@@ -127,11 +141,16 @@ class Asker:
         with anyio.move_on_after(self._connection.timeout) as clock:
             if self._answerer is not None:
                 self._answerer.clock = clock
-            with contextlib.suppress(Exception):  # see Conversation: read from the record
-                await self._client.session.send_request(wanted, kind)
+            self._record.next()
+            try:
+                with on_behalf_of(self._record.cause):
+                    await self._client.session.send_request(wanted, kind)
+            except Exception as error:  # see Conversation: what it was is read from the record
+                self._record.trouble = error
             for _ in range(SETTLING):
                 await anyio.lowlevel.checkpoint()
-                if not any(asked(raw) for raw in self._connection.recorder.under_way()):
+                under_way = self._connection.recorder.under_way()
+                if not any(raw.cause is self._record.cause and asked(raw) for raw in under_way):
                     break
                 await anyio.sleep(0.005)
         self._record.late = clock.cancelled_caught
@@ -152,10 +171,10 @@ class Asker:
                     return
 
 
-def session_is_gone(raws: list[Raw]) -> bool:
-    """Whether the server has ended the session that the last request came in, and so has not carried it out.
+def session_is_gone(raws: Sequence[Raw], cause: object) -> bool:
+    """Whether the server has ended the session that this request came in, and so has not carried it out.
 
     MCP 2025-11-25, Transports, "Session Management": it answers HTTP 404, and the client begins a new session.
     """
-    raw = request_of(raws)
+    raw = request_of(raws, cause)
     return raw is not None and raw.status == 404 and any(key.lower() == SESSION for key, _ in raw.request_headers)

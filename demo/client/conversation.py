@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from demo.client.asking import Asker, Record, session_is_gone
+from demo.client.asking import Asker, Record
+from demo.client.bounded import unwrap
 from demo.client.connection import Connection
 from demo.client.elicitation import ANSWERING, Answerer, Elicit
 from demo.client.reply import Reply
@@ -130,7 +131,7 @@ class Conversation:
                     while request is not None and not gone:
                         await asker.ask(request)
                         raws = self._record.raws()
-                        gone = may_end and session_is_gone(raws)
+                        gone = may_end and self._record.session_is_gone(raws)
                         if not gone:
                             request = self._take(requests, raws)
                     over = True
@@ -138,11 +139,13 @@ class Conversation:
                     scope.deadline = anyio.current_time() + GOODBYE
             except ServerUnreachable:
                 raise
-            except Exception:
+            except Exception as error:
                 # The SDK makes one vague error of a refused handshake, of HTTP 401, 403 and 429, and of an answer
                 # that it cannot read. What it was stands in the record.
+                self._record.trouble = self._record.trouble or unwrap(error)
                 over = over and bool(self.answered or gone)
         if gone:
+            self._record.next()  # what the old session answered is no answer to what is sent in the new one
             self._mode = HANDSHAKE if self._mode == OLDER else self._mode  # what has sessions wants the handshake
             return request, True
         if not over or not self.answered:
@@ -167,13 +170,16 @@ class Conversation:
         from mcp.types import Implementation
 
         from demo import __version__
+        from demo.client.mcp_http import McpHttp
 
         seconds = self._connection.timeout + (ANSWERING if self._answerer else 0.0)
         async with AsyncExitStack() as stack:
             if channel is not None:
                 transport = channel.transport(seconds)
             else:
-                http = await stack.enter_async_context(connect(self._connection.recorder, seconds=seconds))
+                http = await stack.enter_async_context(
+                    connect(self._connection.recorder, seconds=seconds, kind=McpHttp)
+                )
                 if self._auth is not None:
                     http.auth = self._auth
                 transport = streamable_http_client(self._url, http_client=http, max_sse_event_size=BODY_IN_MEMORY)

@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urljoin
 
 from demo.client.masking import mask_text
 from demo.client.origins import origin, refused_url
-from demo.client.refusal import captive_portal, no_answer, unreachable
+from demo.client.refusal import no_answer, unreachable, web_page
 from demo.client.safe_text import safe_text
 from demo.errors import ServerUnreachable
 
@@ -157,6 +157,8 @@ async def fetch(
     """
     import httpx2
 
+    from demo.client.transport import NotSent
+
     sent = {"accept": "application/json", **(headers or {})}
     content = None if form is None else urlencode(form)  # keeps repeated names (RFC 8707 section 2)
     if form is not None:
@@ -173,6 +175,8 @@ async def fetch(
             response = await client.request(method, target, headers=sent, content=content, json=body, auth=auth)
         except httpx2.TimeoutException:
             raise no_answer(target, client.timeout.read or 0) from None
+        except NotSent as unsent:
+            raise unsent.fault from None
         except (httpx2.RequestError, httpx2.InvalidURL) as error:
             raise unreachable(target, str(error) or type(error).__name__) from None
         if not response.has_redirect_location:
@@ -192,6 +196,6 @@ async def fetch(
     found = parse_object(text)
     # The body says what it is: some send their JSON as text/html.
     if found is None and is_html(response.headers.get("content-type", ""), text) and response.status_code < 400:
-        raise captive_portal(target)
+        raise web_page(target, response.status_code)
     given = None if found is None else {name: value for name, value in found.items() if value is not None}
     return Answer(response.status_code, response.headers, text, given, target)

@@ -12,24 +12,23 @@ from demo.client.conversation import (
     GOODBYE,
     HANDSHAKE,
     MODERN,
-    OLDER,
     Answered,
     Conversation,
     NoStream,
     Script,
 )
 from demo.client.elicitation import ANSWERING, Elicit
-from demo.client.reply import Reply, Stranger
+from demo.client.reply import GATES, Reply, Stranger
 
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["NOT_UNDERSTOOD", "Answered", "Script", "Speaker", "refuses_revision"]
+__all__ = ["Answered", "Script", "Speaker", "not_understood", "refuses_revision"]
 
 METHOD_NOT_FOUND, INVALID_PARAMS = -32601, -32602
 UNSUPPORTED_PROTOCOL_VERSION = -32022
-NOT_UNDERSTOOD = (400, 404, 405, 406, 415)
-"""HTTP statuses of a server that did not make sense of a request, and so did not carry it out."""
+_UNDERSTOOD = (407, 408)
+"""HTTP statuses below 500, beside those of gates, that say nothing of the request: a proxy's, and one of bad luck."""
 
 
 class Speaker:
@@ -75,16 +74,17 @@ class Speaker:
         if not isinstance(told, Stranger):
             if not refuses_revision(told[-1].reply):
                 return told
-        elif told.status not in NOT_UNDERSTOOD:
+        elif not not_understood(told.status):
             raise told
-        if not isinstance(told, Stranger) or told.status == 400:
-            older = await self._told(OLDER, url, auth, script)
-            if not isinstance(older, Stranger):
-                return older
-            if older.status not in NOT_UNDERSTOOD:
-                raise older
+        # MCP 2026-07-28, Versioning, "Compatibility matrix": what a server of the newest revision would not have said
+        # leads to `initialize`, and where that is no message of its either, to the transport of 2024-11-05.
+        older = await self._told(HANDSHAKE, url, auth, script)
+        if not isinstance(older, Stranger):
+            return older
         if not isinstance(told, Stranger):
             return told
+        if not not_understood(older.status):
+            raise older
         try:
             return await self._attempt(EVENTS, url, auth, script)
         except NoStream:
@@ -107,7 +107,7 @@ class Speaker:
         )
         answered = await held.hold(script)
         if answered[-1].reply.result is not None:
-            self._modes[url] = HANDSHAKE if mode == OLDER and held.revision != MODERN else mode
+            self._modes[url] = mode
         return answered
 
 
@@ -119,7 +119,16 @@ def refuses_revision(reply: Reply) -> bool:
     code = reply.error_code
     if code in (UNSUPPORTED_PROTOCOL_VERSION, METHOD_NOT_FOUND):
         return True
-    return code is not None and code not in (INVALID_PARAMS, HEADER_MISMATCH) and reply.raw.status in NOT_UNDERSTOOD
+    return code is not None and code not in (INVALID_PARAMS, HEADER_MISMATCH) and not_understood(reply.raw.status)
+
+
+def not_understood(status: int | None) -> bool:
+    """Whether this HTTP status is that of a server that made no sense of a request, and so did not carry it out.
+
+    Any of 4xx, save what a gate says (`GATES`): servers of earlier revisions answer what comes without a session with
+    400, 404, 405, 406, 415 or 422.
+    """
+    return status is not None and 400 <= status < 500 and status not in (*GATES, *_UNDERSTOOD)
 
 
 def _load() -> None:

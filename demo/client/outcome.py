@@ -74,10 +74,11 @@ def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recor
     data = mapping((reply.error or {}).get("data"))
     structured = result.get("structuredContent")
     structured = recorder.clean(structured) if isinstance(structured, dict) else None
-    refused = reply.result is None or result.get("isError") is True
     # A 2026-07-28 server may ask for input in place of a result; this agent has nobody to ask in mid-call.
     waiting = result.get("resultType") == "input_required"
-    text = _content(result) if reply.result is not None else _refusal(reply)
+    odd = "" if reply.result is None or waiting else _no_call_result(result)
+    refused = reply.result is None or result.get("isError") is True or bool(odd)
+    text = odd or _content(result) if reply.result is not None else _refusal(reply)
     return CallOutcome(
         tool=tool,
         status=reply.raw.status,
@@ -107,6 +108,8 @@ def tools_outcome(pages: Sequence[Reply], exchanges: tuple[Exchange, ...], recor
         ServerUnreachable: it speaks MCP and lists no tools.
     """
     last = pages[-1]
+    if last.result is not None and not isinstance(last.result.get("tools"), list):
+        raise not_mcp(last.raw.url, "it answers tools/list with something that is no list of tools")
     if last.raw.status == 200 and last.result is None:
         raise not_mcp(last.raw.url, f"it lists no tools: {recorder.masked(_refusal(last))}")
     left_out = {name: reason for page in pages if _is_modern(page) for name, reason in misdeclared(page.result).items()}
@@ -123,6 +126,20 @@ def tools_outcome(pages: Sequence[Reply], exchanges: tuple[Exchange, ...], recor
         text=recorder.masked(_refusal(last)) if last.result is None else "",
         retry_after=_retry_after(last.raw),
     )
+
+
+def _no_call_result(result: dict[str, Any]) -> str:
+    """Why this is no result of `tools/call`, so that nobody knows what was done; empty where it is one.
+
+    It has `content` in every revision (MCP, Server Features, Tools, `CallToolResult`); `structuredContent` alone is
+    let pass. A result of another type than those of MCP 2026-07-28 is an error there.
+    """
+    kind = result.get("resultType", "complete")
+    if kind != "complete":
+        return f"The server answered with a result of an unknown type ({safe_text(str(kind), one_line=True)[:40]})."
+    if not isinstance(result.get("content"), list) and not isinstance(result.get("structuredContent"), dict):
+        return "The server answered with something that is no tool's result: it has no content."
+    return ""
 
 
 def _is_modern(reply: Reply) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from demo.client.masking import mask_text
 from demo.client.safe_text import safe_text
 from demo.errors import AuthorityRefused, ServerUnreachable
 
@@ -45,12 +46,25 @@ def not_logged_in(name: str) -> OAuthRefused:
     )
 
 
-def captive_portal(url: str) -> ServerUnreachable:
-    """HTML came where JSON was due."""
+def web_page(url: str, status: int) -> ServerUnreachable:
+    """A web page came where JSON was due, and no JSON is in it.
+
+    A captive portal answers in the server's place as if all were well, or with 511 (RFC 6585 section 6); a page with
+    any other error status is the server's own, or a proxy's in front of it.
+    """
+    what = f"{safe_text(url, one_line=True)} answered with a web page where JSON was due"
+    if status < 400 or status == 511:
+        return ServerUnreachable(
+            what,
+            why="a captive portal or a proxy of this network may answer in the server's place, or this is not its URL",
+            do="open a web page in a browser to sign in to the network, or check --server",
+        )
+    if status >= 500:
+        return ServerUnreachable(
+            what, why=f"HTTP {status}: the server, or a proxy in front of it, is in trouble", do="try again in a moment"
+        )
     return ServerUnreachable(
-        f"{safe_text(url, one_line=True)} answered with a web page where JSON was due",
-        why="a captive portal or a proxy of this network may answer in the server's place, or this is not its URL",
-        do="open a web page in a browser to sign in to the network, or check --server",
+        what, why=f"HTTP {status}: there is no MCP server at this URL", do="check --server: it takes the MCP URL"
     )
 
 
@@ -78,6 +92,16 @@ def unreachable(url: str, why: str) -> NoConnection:
         f"{safe_text(url, one_line=True)} cannot be reached",
         why=safe_text(why, one_line=True),
         do="demo doctor, or check --server and the network",
+    )
+
+
+def unsent(url: str, trouble: BaseException | None) -> NoConnection:
+    """The request was never sent: the session ended before."""
+    told = mask_text(str(trouble)) if trouble is not None else ""
+    return NoConnection(
+        f"{safe_text(url, one_line=True)} was not asked",
+        why=safe_text(f"the session ended before the request was sent{': ' if told else ''}{told}", one_line=True),
+        do="try again; if it stays so, check --server",
     )
 
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+import ssl
 import threading
 import time
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
-from demo.client.masking import mask_url
+from demo.client.masking import mask_text, mask_url
 from demo.client.origins import is_loopback
-from demo.client.wire import BODY_IN_MEMORY, Raw, Recorder
+from demo.client.safe_text import safe_text
+from demo.client.wire import BODY_IN_MEMORY, Raw, Recorder, current_cause
+from demo.errors import DemoError, EnvironmentNotReady
 
 _KNOWN_CODINGS = ("gzip", "x-gzip", "deflate")
 """Content codings (RFC 9110 section 8.4.1) that are undone although none is asked for."""
@@ -24,6 +28,25 @@ _KNOWN_CODINGS = ("gzip", "x-gzip", "deflate")
 
 class AnswerTooLong(httpx2.TransportError):
     """The answer is longer than anything this protocol has a use for."""
+
+
+class NotSent(httpx2.TransportError):
+    """Something on this machine keeps the request from leaving it; `fault` says what."""
+
+    def __init__(self, fault: DemoError) -> None:
+        super().__init__(f"{fault.what}: {fault.why}")
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy, and the variable or setting that names it."""
+
+    url: str
+    named_by: str
+
+    def __str__(self) -> str:
+        return f"the proxy {safe_text(mask_url(self.url), one_line=True)} of {self.named_by}"
 
 
 class RecordingTransport(httpx2.AsyncBaseTransport):
@@ -35,7 +58,7 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._ways: dict[tuple[bool, str | None], httpx2.AsyncHTTPTransport] = {}
+        self._ways: dict[tuple[bool, Proxy | None], httpx2.AsyncHTTPTransport] = {}
         self._resolved: set[str] = set()
         self._entries: list[_Entry] = []
 
@@ -43,18 +66,30 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         """Send one request; the answer's body is recorded while the caller reads it."""
         entry = _Entry(self._recorder, request, await request.aread())
         self._entries = [*(one for one in self._entries if not one.ended), entry]
+        proxy: Proxy | None = None
         try:
             proxy = _proxy_for(request.url)
             if proxy is None and not is_loopback(request.url.host):
                 await self._resolve(request.url.host)
             response = await self._way(request.url.scheme == "https", proxy).handle_async_request(request)
-        except httpx2.TransportError as error:
-            entry.end(error=str(error) or type(error).__name__, late=isinstance(error, httpx2.TimeoutException))
-            raise
-        except BaseException:
+        except asyncio.CancelledError:
             entry.end(error="given up before an answer came", late=True)
             raise
+        except Exception as error:
+            failure = _explained(error, proxy)
+            fault = failure.fault if isinstance(failure, NotSent) else None
+            late = isinstance(failure, httpx2.TimeoutException)
+            entry.end(error=str(failure) or type(failure).__name__, late=late, fault=fault)
+            raise failure from None
+        except BaseException:
+            entry.end(error="interrupted")
+            raise
         entry.answered(response)
+        if response.status_code == 407 and proxy is not None:  # RFC 9110 section 15.5.8: it is the proxy's own
+            fault = _unusable(proxy, "it asks for authentication (HTTP 407)")
+            entry.end(error=fault.why, fault=fault)
+            await response.aclose()
+            raise NotSent(fault)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         encoding = response.headers.get("content-encoding", "").strip().lower()
         headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
@@ -72,14 +107,16 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         for entry in self._entries:
             entry.end()
 
-    def _way(self, tls: bool, proxy: str | None) -> httpx2.AsyncHTTPTransport:
+    def _way(self, tls: bool, proxy: Proxy | None) -> httpx2.AsyncHTTPTransport:
         # Reading the machine's certificates takes tens of milliseconds: only where there is TLS.
         key = (tls, proxy)
         if key not in self._ways:
+            verify = _certificates() if tls or (proxy is not None and proxy.url.startswith("https:")) else False
             try:
-                self._ways[key] = httpx2.AsyncHTTPTransport(verify=tls or proxy is not None, proxy=proxy)
-            except (ImportError, ValueError) as error:  # a scheme that it does not know, or needs a package for
-                raise httpx2.ProxyError(f"this environment's proxy {mask_url(str(proxy))}: {error}") from None
+                self._ways[key] = httpx2.AsyncHTTPTransport(verify=verify, proxy=proxy.url if proxy else None)
+            except (ImportError, ValueError, httpx2.InvalidURL) as error:
+                # A scheme that the HTTP library does not know, or needs a package for, or no URL at all.
+                raise NotSent(_unusable(proxy, str(error))) from None
         return self._ways[key]
 
     async def _resolve(self, host: str) -> None:
@@ -117,6 +154,8 @@ class _Entry:
         self._sent = body or None
         self._status: int | None = None
         self._headers: tuple[tuple[str, str], ...] = ()
+        self._cause = current_cause()
+        self._fault: DemoError | None = None
         self._at = time.time()
         self._from = time.perf_counter()
         self.ended = False
@@ -131,11 +170,12 @@ class _Entry:
             date, age = response.headers["date"], response.headers.get("age", "")
             self._recorder.heard(str(self._request.url), date, age)
 
-    def end(self, error: str | None = None, *, late: bool = False) -> None:
+    def end(self, error: str | None = None, *, late: bool = False, fault: DemoError | None = None) -> None:
         """Record it, once."""
         if self.ended:
             return
         self.ended = True
+        self._fault = fault
         self._recorder.end(self.so_far)
         self._recorder.add(replace(self.so_far(), error=error, late=late, under_way=False))
 
@@ -152,6 +192,8 @@ class _Entry:
             started_at=self._at,
             seconds=time.perf_counter() - self._from,
             under_way=True,
+            cause=self._cause,
+            fault=self._fault,
         )
 
 
@@ -187,8 +229,11 @@ class _Body(httpx2.AsyncByteStream):
         except GeneratorExit:
             self._entry.end()  # the reader has what it wanted, e.g. the last event of a stream
             raise
-        except BaseException:
+        except asyncio.CancelledError:
             self._entry.end(error="given up before the answer was complete", late=True)
+            raise
+        except BaseException as error:
+            self._entry.end(error=str(error) or type(error).__name__)
             raise
         self._entry.end()
 
@@ -200,9 +245,84 @@ class _Body(httpx2.AsyncByteStream):
             self._entry.end()
 
 
-def _proxy_for(url: httpx2.URL) -> str | None:
+def _proxy_for(url: httpx2.URL) -> Proxy | None:
     """The proxy that the environment or the system names for `url`; never one for this machine itself."""
-    if is_loopback(url.host) or proxy_bypass(url.host):
+    # With the port: NO_PROXY may name one (`example.com:8443`).
+    if is_loopback(url.host) or proxy_bypass(url.host) or proxy_bypass(url.netloc.decode("ascii")):
         return None
     proxies = getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
+    scheme = url.scheme if proxies.get(url.scheme) else "all"
+    if not (told := proxies.get(scheme)):
+        return None
+    variables = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
+    named = next((name for name in variables if os.environ.get(name)), "this system's settings")
+    # Without a scheme it means an HTTP proxy, as curl and browsers read it.
+    return Proxy(told if "://" in told else f"http://{told}", named)
+
+
+def _explained(error: Exception, proxy: Proxy | None) -> httpx2.TransportError:
+    """What kept a request from being answered, as one kind of error that says where the fault is."""
+    if isinstance(error, NotSent):
+        return error
+    if proxy is not None and isinstance(error, httpx2.ProxyError | httpx2.ConnectError | httpx2.ConnectTimeout):
+        why = str(error) or ("no answer" if isinstance(error, httpx2.TimeoutException) else type(error).__name__)
+        if "CERTIFICATE_VERIFY_FAILED" not in why:
+            return NotSent(_unusable(proxy, why))
+    if "CERTIFICATE_VERIFY_FAILED" in str(error) and (variable := _own_certificates()) is not None:
+        return NotSent(
+            EnvironmentNotReady(
+                "the server's certificate cannot be verified",
+                why=f"{error}; this machine's own certificates are replaced by {variable} ({os.environ[variable]})",
+                do=f"unset {variable}, or name certificates there that this server's was signed by",
+            )
+        )
+    if isinstance(error, httpx2.LocalProtocolError):
+        # What h11 says repeats the value, which may be a secret.
+        return NotSent(
+            EnvironmentNotReady(
+                "the request cannot be sent",
+                why=mask_text(str(error)).partition(" b'")[0] + ": a header's value has characters that HTTP forbids",
+                do="look at the token and at the values of arguments that the tool wants in headers (demo tools)",
+            )
+        )
+    if isinstance(error, httpx2.TransportError):
+        return error
+    return NotSent(
+        EnvironmentNotReady(
+            "the request cannot be sent", why=f"{type(error).__name__}: {mask_text(str(error))}", do="demo doctor"
+        )
+    )
+
+
+def _unusable(proxy: Proxy | None, why: str) -> EnvironmentNotReady:
+    named = proxy.named_by if proxy is not None else "the proxy's variable"
+    return EnvironmentNotReady(
+        f"{proxy} cannot be used",
+        why=safe_text(mask_text(why), one_line=True),
+        do=f"correct or unset {named}, or add the server's host to NO_PROXY",
+    )
+
+
+def _own_certificates() -> str | None:
+    """The variable by which this environment names its own certificates (OpenSSL, `SSL_CTX_load_verify_locations`)."""
+    return next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), None)
+
+
+def _certificates() -> ssl.SSLContext:
+    """The certificates that servers are held against: this machine's, or those that a variable names.
+
+    Raises:
+        NotSent: the variable names what is not there, or what is none.
+    """
+    variable = _own_certificates()
+    told = os.environ[variable] if variable else ""
+    try:
+        if variable == "SSL_CERT_DIR" and not any(map(os.path.isdir, told.split(os.pathsep))):
+            raise NotADirectoryError(f"there is no folder {told}")
+        return httpx2.create_ssl_context()
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        why = str(error) if variable is None else f"{variable} is {told}: {getattr(error, 'strerror', None) or error}"
+        do = "see to this machine's certificates" if variable is None else f"unset {variable}, or correct it"
+        raise NotSent(
+            EnvironmentNotReady("this machine's certificates cannot be read", why=safe_text(why, one_line=True), do=do)
+        ) from None

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from demo.client.masking import mask_body, mask_header, mask_text, mask_url
 from demo.client.origins import Origin, origin
 from demo.client.safe_text import map_strings, safe_text
+from demo.errors import DemoError
 from demo.evidence import Exchange
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ class Raw:
     """Whether it ended because somebody's time was over."""
     under_way: bool = False
     """Whether it has not ended: the rest is as it stands."""
+    cause: object | None = field(default=None, repr=False)
+    """The request on whose behalf it was made (`on_behalf_of`), None for what a session does by itself."""
+    fault: DemoError | None = field(default=None, repr=False)
+    """What on this machine kept it from being sent, None where nothing did."""
 
     def headers(self, name: str) -> tuple[str, ...]:
         """Every response header called `name` (lower case)."""
@@ -54,6 +60,28 @@ class Raw:
     def header(self, name: str) -> str:
         """The first of them, or the empty string."""
         return next(iter(self.headers(name)), "")
+
+
+_cause: ContextVar[object | None] = ContextVar("cause", default=None)
+
+
+@contextmanager
+def on_behalf_of(cause: object) -> Iterator[None]:
+    """While it lasts, each exchange made here, or in a task begun here, is recorded with this `cause`.
+
+    The MCP SDK sends each message in the context of the task that gave it the message, so that this tells the exchange
+    of one request from the handshake's, from a look-up's, and from those of requests that are under way beside it.
+    """
+    token = _cause.set(cause)
+    try:
+        yield
+    finally:
+        _cause.reset(token)
+
+
+def current_cause() -> object | None:
+    """The cause that an exchange made now is recorded with."""
+    return _cause.get()
 
 
 @dataclass

@@ -174,7 +174,7 @@ def test_a_refusal_of_another_shape_is_an_outcome_all_the_same(serve: Serve, age
     fake = serve(lambda _: http(403, "Forbidden by the gateway", kind="text/plain"))
     outcome = agent(fake.url).call("buyMcpShopItem", {}, token="none")
     assert (outcome.status, outcome.is_error, outcome.decision, outcome.challenge) == (403, True, None, None)
-    assert outcome.text == "HTTP 403"
+    assert outcome.text == "HTTP 403: Forbidden by the gateway"
 
 
 @pytest.mark.parametrize(

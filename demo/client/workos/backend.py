@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from demo.client.connection import Connection
 from demo.client.fetch import parse_object
-from demo.client.refusal import captive_portal, no_answer, unreachable
+from demo.client.refusal import no_answer, unreachable, web_page
 from demo.client.workos.refused import not_workos
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RecordedBackend:
             if answer.status_code >= 300:
                 raise not_workos(url, f"it answers HTTP {answer.status_code}")
             if parse_object(answer.text) is None:
-                raise captive_portal(url)
+                raise web_page(url, answer.status_code)
         return HTTPResponse(answer.status_code, answer.headers, answer.content, method, url)
 
     def close(self) -> None:
