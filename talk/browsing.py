@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from talk.deciding import Answering, Human, open_browser
-from talk.keys import Keys, interactive
+from talk.keys import Key, interactive
 
 if TYPE_CHECKING:
     from demo.client.oauth.browser import BrowserLogin
@@ -27,7 +27,7 @@ class Browsing(Answering):
     """
 
     def __init__(self, stage: Stage, login: BrowserLogin, human: Human | None, *, approve: bool, ask: bool) -> None:
-        super().__init__(stage, human, approve=approve, ask=ask)
+        super().__init__(stage, login.url, human, approve=approve, ask=ask)
         self.login = login
         self._line = ""
         self._came: list[str] = []
@@ -50,14 +50,20 @@ class Browsing(Answering):
         told = {"not_ours": "that was another address"}.get(state, state)
         return f"the browser to come back ({told})"
 
-    def _read_keys(self, keys: Keys) -> None:
-        while (key := keys.pressed(0.0, as_typed=True)) is not None:
-            if key == "\n":
-                self._enter()
-            elif not self._line and key in ("d", "D") and self.human is not None:
-                self._start(False)
-            elif len(self._line) < LONGEST:
-                self._line += key
+    def _take(self, key: Key) -> bool:
+        if key.kind == "paste":
+            *whole, self._line = (self._line + key.text).split("\n")
+            self._came += [line.strip() for line in whole if line.strip()]
+            self._line = self._line[:LONGEST]
+        elif key.goes_on:
+            self._enter()
+        elif not key.text:
+            return False
+        elif not self._line and key.text in "dD" and self.human is not None:
+            self._start(False)
+        else:
+            self._line = (self._line + key.text)[:LONGEST]
+        return True
 
     def _enter(self) -> None:
         line, self._line = self._line.strip(), ""

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 import webbrowser
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from demo.errors import AuthorityRefused
+from demo.client.origins import is_loopback, origin
+from demo.errors import AuthorityRefused, ServerUnreachable
 from demo.evidence import DeviceCode
-from talk.keys import Keys, listening
+from talk.keys import Key, Keys, listening
 
 if TYPE_CHECKING:
     from talk.stage import Stage
 
 LONGEST_ANSWER = 15.0
 """Seconds for which the sample human, once begun, is let finish."""
+LOOK_SECONDS = 1.0
+"""How often the wait looks whether the authorization server still runs; it is gone when it is missing twice."""
 
 
 class Human(Protocol):
@@ -46,25 +51,34 @@ class Answering(ABC):
     """Has one login answered while the agent waits for it: by a person's keys, or by the sample human.
 
     Use as a context manager around the waiting; give `tick` and `failed` to the agent. Where the sample human could
-    not answer, what stopped it is raised in the place of the agent's refusal.
+    not answer, what stopped it is raised in the place of the agent's refusal; so is that the authorization server has
+    stopped, which neither polling (RFC 8628, 3.5: a lost connection is retried) nor a browser that never comes would
+    tell.
 
     Args:
+        url: a page of the authorization server.
         human: the sample human, None at another authority than the bundled one.
         approve: what the sample human decides where nobody is asked.
         ask: whether a person at the terminal is asked.
     """
 
-    def __init__(self, stage: Stage, human: Human | None, *, approve: bool, ask: bool) -> None:
-        self.stage, self.human, self.approve = stage, human, approve
+    def __init__(self, stage: Stage, url: str, human: Human | None, *, approve: bool, ask: bool) -> None:
+        self.stage, self.url, self.human, self.approve = stage, url, human, approve
         self.answer = Answer()
         self._thread: threading.Thread | None = None
         self._keys: Keys | None = None
         self._listening = listening() if ask else None
+        self._acted = False
+        self._answers_at: float | None = None
+        self._looks_at = 0.0
+        self._missed = 0
 
     def __enter__(self) -> Self:
         if self._listening is not None:
             self._keys = self._listening.__enter__()
         self._begin(self._keys is not None)
+        if self._keys is not None and self.human is not None and self.stage.patience is not None:
+            self._answers_at = time.monotonic() + self.stage.patience
         return self
 
     def __exit__(
@@ -74,16 +88,22 @@ class Answering(ABC):
             self._listening.__exit__(None, None, None)
         if self._thread is not None:
             self._thread.join(timeout=LONGEST_ANSWER)
+        self.stage.clear_status()
         if self.answer.error is not None and isinstance(failure, AuthorityRefused):
             raise self.answer.error from failure
 
     def tick(self, left: float, state: str) -> None:
         """Called while the agent waits, several times a second: say what is awaited, act when somebody has chosen."""
-        self.stage.waiting(self._awaited(state), left)
+        self._look()
         if self._keys is None:
+            self.stage.waiting(self._awaited(state), left)
             self._start(self.approve)
-        else:
-            self._read_keys(self._keys)
+            return
+        for key in self._keys.pressed():
+            self._acted = self._take(key) or self._acted
+        self._answer_unasked()
+        if self._answers_at is None or self._thread is not None:
+            self.stage.waiting(self._awaited(state), left)
 
     def failed(self) -> bool:
         """Whether the sample human could not answer, so that waiting on is pointless."""
@@ -98,12 +118,48 @@ class Answering(ABC):
         """What is awaited, in words; `state` as the agent tells it."""
 
     @abstractmethod
-    def _read_keys(self, keys: Keys) -> None:
-        """Act on what was typed since the last time."""
+    def _take(self, key: Key) -> bool:
+        """Act on a key; gives whether it was one that means something here."""
 
     @abstractmethod
     def _decide(self, human: Human, approve: bool) -> None:
         """Have the sample human answer."""
+
+    def _answer_unasked(self) -> None:
+        """At a pace at which nobody may be at the keyboard, the sample human answers in the end; whoever acts is obeyed
+        instead."""
+        if self._acted:
+            self._answers_at = None
+        if self._answers_at is None or self._thread is not None or self.human is None:
+            return
+        left = self._answers_at - time.monotonic()
+        if left > 0:
+            self.stage.status(f"if nobody decides, {self.human.account} answers in {left:.0f} s")
+            return
+        self._answers_at = None
+        self.stage.note(f"Nobody is at the keyboard: the sample human {self.human.account} answers.")
+        self._start(self.approve)
+
+    def _look(self) -> None:
+        """See, now and then, whether an authorization server on this machine still runs."""
+        now = time.monotonic()
+        where = origin(self.url)
+        if now < self._looks_at or where is None or not is_loopback(where[1]):
+            return
+        self._looks_at = now + LOOK_SECONDS
+        try:
+            socket.create_connection((where[1].strip("[]"), where[2]), timeout=LOOK_SECONDS).close()
+            self._missed = 0
+        except ConnectionRefusedError:  # anything else may pass, and is left to the polling
+            self._missed += 1
+        except OSError:
+            return
+        if self._missed > 1 and self.answer.error is None:
+            self.answer.error = ServerUnreachable(
+                f"the authorization server at {where[1]}:{where[2]} has stopped",
+                why="nothing listens there any more, so that nobody can decide",
+                do="keep one running in another terminal: demo serve",
+            )
 
     def _or_here(self) -> str:
         return f" · Enter approve as {self.human.account} · d deny" if self.human else ""
@@ -132,7 +188,7 @@ class Decider(Answering):
     def __init__(
         self, stage: Stage, code: DeviceCode, human: Human | None, *, approve: bool, ask: bool, shown: bool
     ) -> None:
-        super().__init__(stage, human, approve=approve, ask=ask)
+        super().__init__(stage, code.verification_uri, human, approve=approve, ask=ask)
         self.code, self.shown = code, shown
 
     def _begin(self, asked: bool) -> None:
@@ -144,14 +200,16 @@ class Decider(Answering):
     def _awaited(self, state: str) -> str:
         return f"the human's decision ({state})"
 
-    def _read_keys(self, keys: Keys) -> None:
-        key = keys.pressed(0.0)
-        if key == "\n":
+    def _take(self, key: Key) -> bool:
+        if key.goes_on:
             self._start(True)
-        elif key == "d":
+        elif key.kind == "text" and key.text in "dD":
             self._start(False)
-        elif key == "b":
+        elif key.kind == "text" and key.text in "bB":
             open_browser(self._page)
+        else:
+            return False
+        return True
 
     @property
     def _page(self) -> str:

@@ -1,46 +1,221 @@
-"""Single keys from the presenter's terminal, without ever blocking: what was pressed, or nothing."""
+"""Keys from the presenter's terminal, without ever blocking: each escape sequence is one key, a paste is no key at all.
+
+The sequences are read by their grammar (ECMA-48, 5.4 and 8.3; xterm's "Control Sequences"), not from a list of known
+ones. blessed 1.52 and prompt_toolkit 3.0.53 were tried instead: a sequence that is not in their list (a mouse report,
+an answer of the terminal) comes out of both in pieces, and its letters would then answer a consent.
+"""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
+import re
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+ESCAPE = "\x1b"
+_C1 = {"\x9b": "[", "\x8f": "O", "\x9d": "]", "\x90": "P", "\x98": "X", "\x9e": "^", "\x9f": "_"}
+"""Introducers of one character (ECMA-48, 5.3), and the letter that follows ESC in their form of two."""
+_STRINGS = "]PX^_"
+_STRING_END = re.compile(r"[\x07\x18\x1a\x9c]|\x1b\\|\x1b(?=[^\\])")
+_PARAMETERS = re.compile(r"[0-?]*[ -/]*")
+_PASTE, _PASTE_END = "200~", "\x1b[201~"
+_BOUND: dict[str, Literal["enter", "forward"]] = {
+    "[6~": "forward",  # PageDown: what a clicker sends
+    "[C": "forward",  # Right
+    "OC": "forward",  # Right, in application mode
+    "OM": "enter",  # Enter of the keypad, in application mode
+}
+SPLIT_SECONDS = 0.25
+"""A lone ESC with nothing behind it for so long is the Escape key, and what comes then is a key of its own."""
+_PASTED = 3
+"""So many characters that arrive at once, not all the same, were not typed."""
+_CHUNK, _LONGEST = 4096, 64 * 1024
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key.
+
+    `kind`: "text" types the one character of `text`; "enter"; "forward" is PageDown or Right; "paste" is many
+    characters at once, in `text` with newlines as `"\\n"`; "other" is any key that means nothing here.
+    """
+
+    kind: Literal["text", "enter", "forward", "paste", "other"]
+    text: str = ""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is Enter, or what a clicker sends for it."""
+        return self.kind in ("enter", "forward")
+
+
+class KeyDecoder:
+    """Makes keys of a terminal's bytes, which may arrive in any pieces."""
+
+    def __init__(self) -> None:
+        # A byte that is no UTF-8 is kept apart: it may be an introducer of one byte, of a terminal with 8-bit controls.
+        self._bytes = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._held = ""
+        self._since = 0.0
+
+    def feed(self, data: bytes, now: float) -> list[Key]:
+        """The keys that are complete with `data`, read at `now` (monotonic seconds); data may be empty."""
+        text = re.sub(r"[\udc80-\udc9f]", lambda found: chr(ord(found[0]) - 0xDC00), self._bytes.decode(data))
+        keys: list[Key] = []
+        if self._held and now - self._since > SPLIT_SECONDS and not _continued(self._held, text):
+            if (pasted := _pasted(self._held)) is not None:
+                keys.append(pasted)
+            self._held = ""
+        if text:
+            text, self._held, self._since = self._held + text, "", now
+        at = 0
+        while at < len(text):
+            if text[at] != ESCAPE and text[at] not in _C1:
+                keys.append(_plain(text[at]))
+                at += 1
+            elif (end := _end(text, at)) is None:
+                self._held = text[at:]
+                break
+            else:
+                keys.append(_pasted(text[at:end]) or Key(_BOUND.get(_name(text[at:end]), "other")))
+                at = end
+        return _together(keys)
+
+
+def _plain(character: str) -> Key:
+    if character in "\r\n":
+        return Key("enter")
+    return Key("text", character) if character.isprintable() else Key("other")
+
+
+def _name(sequence: str) -> str:
+    """The sequence without its introducer's ESC: `"[C"`, in whichever form it came."""
+    return _C1[sequence[0]] + sequence[1:] if sequence[0] in _C1 else sequence[1:]
+
+
+def _end(text: str, at: int) -> int | None:
+    """Where the sequence that begins at `at` ends; None where its end has not come yet."""
+    if text[at] == ESCAPE:
+        if at + 1 == len(text):
+            return None
+        kind, start = text[at + 1], at + 2
+        if kind == ESCAPE:
+            return at + 1
+    else:
+        kind, start = _C1[text[at]], at + 1
+    if kind == "[":
+        return _end_of_control(text, start)
+    if kind == "O":  # SS3: one character, in some terminals with a modifier before it
+        while start < len(text) and text[start] in "0123456789;":
+            start += 1
+        return None if start == len(text) else start + ("@" <= text[start] <= "~")
+    if kind in _STRINGS:  # what a terminal answers: up to ST or BEL
+        found = _STRING_END.search(text, start)
+        return found.end() if found and found[0] != ESCAPE else found.start() if found else None
+    return start  # Alt with a key
+
+
+def _end_of_control(text: str, start: int) -> int | None:
+    """The end of a control sequence (CSI) whose parameters begin at `start`."""
+    if text[start : start + 1] == "M":  # a mouse report as X10 wrote it: three characters more, any at all
+        return start + 4 if len(text) >= start + 4 else None
+    if text[start : start + 1] == "[":  # a function key of the Linux console: one character more
+        return start + 2 if len(text) >= start + 2 else None
+    found = _PARAMETERS.match(text, start)
+    end = found.end() if found else start
+    if text[start : end + 1] == _PASTE:
+        closed = text.find(_PASTE_END, end)
+        return None if closed < 0 and len(text) - end < _LONGEST else closed + len(_PASTE_END) if closed > 0 else end
+    # Anything but a final character breaks the sequence off, and is a key of its own (Enter, above all).
+    return None if end == len(text) else end + ("@" <= text[end] <= "~")
+
+
+def _continued(held: str, text: str) -> bool:
+    """Whether a sequence left open is gone on with, however late: what was not bound must do nothing at any speed."""
+    if held == ESCAPE:
+        return text[:1] in ("[", "O", "")
+    return _name(held)[:1] in ("[", "O") and not _name(held).startswith(("[M", f"[{_PASTE}"))
+
+
+def _pasted(sequence: str) -> Key | None:
+    """The paste that a terminal marked as one (bracketed paste), where the sequence is one."""
+    if not _name(sequence).startswith(f"[{_PASTE}"):
+        return None
+    text = sequence.partition(_PASTE)[2].removesuffix(_PASTE_END)
+    return Key("paste", re.sub(r"\r\n?", "\n", text))
+
+
+def _together(keys: list[Key]) -> list[Key]:
+    """The keys, with what a terminal pasted without saying so as the paste that it is."""
+    typed = [key.text for key in keys if key.kind == "text"]
+    if len(typed) < _PASTED or len(set(typed)) == 1:
+        return keys
+    made: list[Key] = []
+    for key in keys:
+        if key.kind not in ("text", "enter"):
+            made.append(key)
+        elif made and made[-1].kind == "paste":
+            made[-1] = Key("paste", made[-1].text + (key.text or "\n"))
+        else:
+            made.append(Key("paste", key.text or "\n"))
+    return made
 
 
 class Keys:
     """Reads keys from a terminal that `listening` has put into cbreak mode."""
 
-    def pressed(self, seconds: float = 0.0, *, as_typed: bool = False) -> str | None:
-        """The key pressed within `seconds`, `"\\n"` for Enter; None when there was none.
+    def __init__(self) -> None:
+        self._decoder = KeyDecoder()
 
-        Args:
-            as_typed: in the case it was typed in; else in lower case.
+    def pressed(self, seconds: float = 0.0) -> list[Key]:
+        """The keys pressed within `seconds`: it returns with the first of them and with what came at once with it.
+
+        Raises:
+            EOFError: the terminal has gone.
+            KeyboardInterrupt: Ctrl-C, where the platform gives it as a key.
         """
         if sys.platform == "win32":  # pragma: no cover  # the same contract by the platform's own call
-            import msvcrt
-            import time
+            return _windows_keys(seconds)
+        import select
 
-            deadline = time.monotonic() + seconds
-            while not msvcrt.kbhit():
-                if time.monotonic() >= deadline:
-                    return None
-                time.sleep(0.02)
-            key = msvcrt.getwch()
-        else:
-            import select
-
-            if not select.select([sys.stdin], [], [], seconds)[0]:
-                return None
-            raw = os.read(sys.stdin.fileno(), 1)
-            if raw == b"":  # end of file: the terminal has gone
+        data = b""
+        while len(data) < _LONGEST and select.select([sys.stdin], [], [], 0.0 if data else seconds)[0]:
+            try:
+                read = os.read(sys.stdin.fileno(), _CHUNK)
+            except OSError as error:  # Linux says EIO of a terminal that was closed
+                raise EOFError from error
+            if read == b"":
                 raise EOFError
-            key = raw.decode("ascii", "replace")  # one byte of a longer sign is a key that means nothing
-        if key == "\x03":
+            data += read
+        return self._decoder.feed(data, time.monotonic())
+
+
+def _windows_keys(seconds: float) -> list[Key]:  # pragma: no cover
+    import msvcrt
+
+    console: Any = msvcrt
+    deadline = time.monotonic() + seconds
+    while not console.kbhit():
+        if time.monotonic() >= deadline:
+            return []
+        time.sleep(0.02)
+    keys: list[Key] = []
+    while console.kbhit() and len(keys) < _LONGEST:
+        character = console.getwch()
+        if character == "\x03":
             raise KeyboardInterrupt
-        if key in "\r\n":
-            return "\n"
-        return key if as_typed else key.lower()
+        if character in "\x00\xe0" and console.kbhit():  # a function key: a code follows
+            keys.append(Key("forward" if console.getwch() in "QM" else "other"))
+        else:
+            keys.append(_plain(character))
+    return _together(keys)
 
 
 @contextlib.contextmanager
@@ -50,17 +225,11 @@ def listening() -> Iterator[Keys]:
         yield Keys()
         return
     import termios
-    import tty
 
-    descriptor = sys.stdin.fileno()
-    before = termios.tcgetattr(descriptor)
-    try:
-        tty.setcbreak(descriptor)
+    with _mode(termios.ICANON | termios.ECHO, leave=termios.TCSADRAIN):
         # A key struck before the question was on the screen is no answer to it.
-        termios.tcflush(descriptor, termios.TCIFLUSH)
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
         yield Keys()
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 @contextlib.contextmanager
@@ -71,20 +240,56 @@ def hushed(wanted: bool) -> Iterator[None]:
         return
     import termios
 
+    with _mode(termios.ECHO, leave=termios.TCSAFLUSH):
+        yield
+
+
+@contextlib.contextmanager
+def _mode(off: int, *, leave: int) -> Iterator[None]:
+    """Switch local modes of the terminal off, and on again at the end; what stops the program comes between (Ctrl-Z,
+    `fg`), the shell has set its own mode then, and ours is set again at SIGCONT.
+
+    Args:
+        off: flags of `c_lflag` (termios(3)).
+        leave: when the mode of before is set: TCSADRAIN, or TCSAFLUSH, which throws away what was typed.
+    """
+    import termios
+
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
-    quiet = list(before)
-    quiet[3] &= ~termios.ECHO
+    ours = [*before[:6], list(before[6])]
+    ours[0] &= ~termios.IXON  # Ctrl-S would freeze the picture, and the talk with it
+    ours[3] &= ~off
+    ours[6][termios.VQUIT] = bytes([os.fpathconf(descriptor, "PC_VDISABLE")])  # Ctrl-\ would leave the mode as it is
+    ours[6][termios.VMIN], ours[6][termios.VTIME] = 1, 0
+
+    def again(*_: object) -> None:
+        if foreground(descriptor):  # else the kernel would stop us for it (SIGTTOU)
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, ours)
+
+    main = threading.current_thread() is threading.main_thread()  # no other may set a handler
+    old = signal.signal(signal.SIGCONT, again) if main else None
     try:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, quiet)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, ours)
         yield
     finally:
-        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
+        if main:
+            signal.signal(signal.SIGCONT, old or signal.SIG_DFL)
+        with contextlib.suppress(termios.error):  # the terminal has gone, and its mode with it
+            termios.tcsetattr(descriptor, leave, before)
+
+
+def foreground(descriptor: int) -> bool:
+    """Whether this process may speak to the terminal; one in the background that does is stopped (SIGTTOU, SIGTTIN)."""
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except (OSError, AttributeError):  # not our controlling terminal, or no job control: nobody would stop us
+        return True
 
 
 def interactive() -> bool:
     """Whether a person can see the screen and press keys."""
     try:
-        return sys.stdin.isatty() and sys.stdout.isatty()
+        return sys.stdin.isatty() and sys.stdout.isatty() and foreground(sys.stdin.fileno())
     except ValueError:  # closed
         return False

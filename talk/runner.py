@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from demo.errors import DemoError
+from demo.errors import DemoError, ServerUnreachable
 from demo.evidence import BeatHeader
 from talk.beat import PURCHASE
 from talk.cast import Cast, NotHere
@@ -14,9 +14,6 @@ from talk.run import BeatResult, Run, StepResult
 from talk.script import Plan, PlannedBeat, Step
 from talk.stage import Stage
 from talk.steps import KINDS, base_key, holds
-
-if TYPE_CHECKING:
-    pass
 
 
 class Runner:
@@ -100,6 +97,8 @@ class Runner:
                 # The login was skipped, or refused, at a server that is not ours: what builds on it is not played.
                 return self._skip(beat, step, play, f"{error.what}: {error.why}")
             if not self.strict:
+                if isinstance(error, ServerUnreachable) and (self.cast.is_local or self.cast.worker is not None):
+                    error.do = "go on from here: demo next starts the server again"
                 raise
             # The dry run goes on to the end, so that one report names everything that changed.
             result = StepResult(

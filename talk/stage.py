@@ -22,6 +22,8 @@ BRISK_SECONDS = 1.5
 _HEADER_ROWS = 2
 _WHOLE = ("device", "browser", "link")
 """Panels to act on at once: cut shorter, they would lose their QR code or address."""
+UNATTENDED_SECONDS = 8.0
+"""How long a person has to answer a consent at a pace that waits for nobody, before the sample human does."""
 READING_SECONDS = 90.0
 """How long a full screen waits for Enter before it goes on by itself."""
 
@@ -34,6 +36,7 @@ class Stage:
         plain: no colour, nothing drawn over.
         quiet: no panels; notes about the performance itself are still shown.
         wire: every HTTP exchange of a step is drawn, too.
+        patience: seconds after which the sample human answers in the place of a person who does nothing; None: never.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Stage:
         plain: bool = False,
         quiet: bool = False,
         wire: bool = False,
+        patience: float | None = None,
     ) -> None:
         self.console = console
         self.pace = pace
@@ -52,6 +56,7 @@ class Stage:
         self.plain = plain
         self.quiet = quiet
         self.wire = wire
+        self.patience = patience
         self._rows = 0
         self._header: BeatHeader | None = None
         self._status = ""
@@ -72,7 +77,7 @@ class Stage:
             return
         from demo.panels.fit import measure
 
-        self._clear_status()
+        self.clear_status()
         if self.person and name not in _WHOLE and hasattr(renderable, "within"):
             # Room for the header above it, and below it for the sentence to say aloud and the prompt.
             renderable = renderable.within(max(10, self.console.height - 6))
@@ -85,38 +90,44 @@ class Stage:
 
     def closing(self, sentence: str) -> None:
         """The one sentence to say aloud."""
-        self._clear_status()
+        self.clear_status()
         if not self.quiet:
             self._draw(panels.closing(sentence))
 
     def note(self, text: str) -> None:
         """A line about the performance itself, never evidence."""
-        self._clear_status()
+        self.clear_status()
         self.console.print(text, style="dim", highlight=False, markup=False)
         self._rows += 1 + len(text) // max(1, self.console.width)
 
     def waiting(self, what: str, left: float) -> None:
         """Say what is awaited, and for how long at most, on one line that is drawn over."""
-        self._say(f"waiting for {what} ({left:.0f} s at most)")
+        self.status(f"waiting for {what} ({left:.0f} s at most)")
 
     def working(self, on: str) -> None:
         """Say what is being done, until something is drawn."""
         if self.console.is_terminal:
-            self._say(f"{on} ...")
+            self.status(f"{on} ...")
 
-    def _say(self, text: str) -> None:
+    def status(self, text: str) -> None:
+        """A line that is drawn over by the next one, and gone before anything else is drawn."""
         if text == self._status:
             return
         fresh, self._status = not self._status, text
         if self.console.is_terminal and not self.plain:
-            self.console.file.write(f"\r\x1b[2K{text[: self.console.width - 1]}")
+            from demo.panels.theme import glyphs
+
+            encoding = self.console.encoding
+            ellipsis = glyphs(encoding).ellipsis
+            shown = panels.shorten(panels.safe(text, encoding), self.console.width - 1, ellipsis=ellipsis)
+            self.console.file.write(f"\r\x1b[2K{shown}")
             self.console.file.flush()
         elif fresh and not self.quiet:
             self.console.print(text, highlight=False, markup=False)
 
     def pause(self, text: str = "Enter for the next beat") -> None:
         """Between two beats: wait as the pace says."""
-        self._clear_status()
+        self.clear_status()
         if self.pace == "stage" and self.person:
             self._await_enter(text)
         elif self.pace == "brisk":
@@ -157,10 +168,10 @@ class Stage:
         deadline = time.monotonic() + READING_SECONDS
         with listening() as keys:
             while (left := deadline - time.monotonic()) > 0:
-                self._say(f"{text} (goes on by itself in {left:.0f} s)")
-                if keys.pressed(0.25) in ("\n", " "):
+                self.status(f"{text} (goes on by itself in {left:.0f} s)")
+                if any(key.goes_on or key.text == " " for key in keys.pressed(0.25)):
                     break
-        self._clear_status()
+        self.clear_status()
 
     def _breathe(self, seconds: float) -> None:
         if self.console.is_terminal:
@@ -169,11 +180,12 @@ class Stage:
     def _draw(self, renderable: RenderableType) -> None:
         from demo.panels.fit import measure
 
-        self._clear_status()
+        self.clear_status()
         self._rows += measure(renderable, self.console.width, self.console.height)[1]
         self.console.print(renderable)
 
-    def _clear_status(self) -> None:
+    def clear_status(self) -> None:
+        """Take the status line away, so that what comes next begins a line of its own."""
         if self._status and self.console.is_terminal and not self.plain:
             self.console.file.write("\r\x1b[2K")
             self.console.file.flush()
@@ -217,11 +229,11 @@ class AsideStage(Stage):
         super().__init__(front.console, pace="none", person=False, plain=front.plain, quiet=front.quiet)
         self._front = front
 
-    def _say(self, text: str) -> None:
-        self._front._say(text)  # one screen has one status line
+    def status(self, text: str) -> None:
+        self._front.status(text)  # one screen has one status line
 
-    def _clear_status(self) -> None:
-        self._front._clear_status()
+    def clear_status(self) -> None:
+        self._front.clear_status()
 
     def header(self, header: BeatHeader) -> None:
         return None

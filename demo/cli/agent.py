@@ -112,15 +112,18 @@ def _call(
     if patience is None:
         # The bundled shop's limits are what is to be seen; elsewhere they are in the way.
         patience = 0.0 if cast.ours else ELSEWHERE
-    outcome = agent.call(
-        tool,
-        arguments,
-        door=door,
-        token=_token(agent, open_),
-        obtain=_asking(cast, stage) if step_up and not open_ else None,
-        patience=patience,
-        on_wait=lambda left, why: stage.waiting(f"the server to be free ({why})", left),
-    )
+    try:
+        outcome = agent.call(
+            tool,
+            arguments,
+            door=door,
+            token=_token(agent, open_),
+            obtain=_asking(cast, stage) if step_up and not open_ else None,
+            patience=patience,
+            on_wait=lambda left, why: stage.waiting(f"the server to be free ({why})", left),
+        )
+    finally:
+        stage.clear_status()
     return _show(settings, outcome)
 
 

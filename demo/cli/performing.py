@@ -96,6 +96,7 @@ def run(
         from talk.run import Run
 
         with Run.open(state) as opened, opened.performing(), contextlib.ExitStack() as shop:
+            shop.callback(stage.clear_status)
             from talk.director import DEFAULT_PLAN, Director
 
             worker = worker or bool(from_ and settings.local and opened.at_own_worker)
@@ -191,6 +192,7 @@ def _directing(context: typer.Context, plan: str | None = None, talk: Path | Non
 
     with Run.open(settings.state) as opened, opened.performing(), contextlib.ExitStack() as shop:
         stage = _stage(settings, "stage", person=True)
+        shop.callback(stage.clear_status)
         here = None
         if settings.local and opened.at_own_worker:
             from dataclasses import replace
@@ -203,7 +205,7 @@ def _directing(context: typer.Context, plan: str | None = None, talk: Path | Non
 
 def _stage(settings: Settings, pace: Pace, *, person: bool) -> Stage:
     from talk.keys import interactive
-    from talk.stage import Stage
+    from talk.stage import UNATTENDED_SECONDS, Stage
 
     watched = person and interactive() and not settings.json
     return Stage(
@@ -213,6 +215,7 @@ def _stage(settings: Settings, pace: Pace, *, person: bool) -> Stage:
         plain=settings.plain,
         quiet=settings.quiet,
         wire=settings.wire,
+        patience=None if pace == "stage" else UNATTENDED_SECONDS,
     )
 
 

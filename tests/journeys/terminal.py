@@ -68,8 +68,13 @@ class Terminal:
         while self._read(deadline):
             pass
 
-    def type(self, keys: str) -> None:
-        os.write(self._master, keys.encode())
+    def type(self, keys: str | bytes) -> None:
+        os.write(self._master, keys.encode() if isinstance(keys, str) else keys)
+
+    def lines(self) -> list[str]:
+        """The lines as they stand at the end: what was drawn over is gone."""
+        text = re.sub(r"[^\n]*\r\x1b\[2K", "", self.written.decode("utf-8", "replace").replace("\r\n", "\n"))
+        return _ESCAPES.sub("", text).split("\n")
 
     def wait(self, timeout: float = 60.0) -> int:
         """Read to the end; the exit code."""
