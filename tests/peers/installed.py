@@ -32,6 +32,11 @@ class Peers:
         """The command of one of this folder's scripts, which finds the packages beside it."""
         return [self.node, str(self.folder / name), *arguments]
 
+    def on_loopback(self, program: str, *arguments: str) -> list[str]:
+        """The command of a server, by its path in this folder, which would listen on every interface by itself."""
+        preload = ["--import", (self.folder / "servers" / "loopback.mjs").as_uri()]
+        return [self.node, *preload, str(self.folder / program), *arguments]
+
     def program(self, package: str, name: str, *arguments: str) -> list[str]:
         """The command of a package's program."""
         programs = json.loads((self.folder / "node_modules" / package / "package.json").read_text("utf-8"))["bin"]

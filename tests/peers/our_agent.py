@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tests.journeys.terminal import Terminal
 from tests.peers.browser import OPENED, SECONDS, stand_in
@@ -35,6 +37,24 @@ def server(command: list[str], environment: Mapping[str, str]) -> Iterator[Serve
     """Start a server that says `{"ready": URL}` when it listens, and end it."""
     with running(command, environment) as process:
         yield Server(json.loads(process.line('"ready"'))["ready"], process)
+
+
+@contextmanager
+def listening(command: list[str], environment: Mapping[str, str], url: str) -> Iterator[Server]:
+    """Start a server that says nothing of ours, wait until its port answers, and end it."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None and parts.port is not None
+    with running(command, environment) as process:
+        deadline = time.monotonic() + SECONDS
+        while True:
+            assert process.process.poll() is None, f"exit {process.process.returncode}: {process.rest()}"
+            try:
+                socket.create_connection((parts.hostname, parts.port), timeout=5).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, f"nothing listens at {url}"
+                time.sleep(0.1)
+        yield Server(url, process)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,11 @@ class Running:
                 return line.strip()
         raise AssertionError(f"no line with {holding!r} in:\n{''.join(self.said)}")
 
+    def rest(self, seconds: float = 5.0) -> str:
+        """All that it has written, when it has ended."""
+        self.end(seconds)
+        return "".join(self.said)
+
     def end(self, seconds: float = 40.0) -> int:
         """Wait for its end. Returns the exit code; `said` is complete."""
         code = self.process.wait(timeout=seconds)
