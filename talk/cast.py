@@ -195,6 +195,7 @@ class Cast:
             identity=identity,
             metadata_url=told.metadata_url,
             redirect_port=told.redirect_port,
+            resource=told.resource,
         )
 
     def human(self, account: str = HUMAN) -> SampleHuman:

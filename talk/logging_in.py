@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from demo import panels
+from demo.client.refusal import GrantNotAllowed
 from demo.evidence import Money
 
 if TYPE_CHECKING:
@@ -25,13 +26,14 @@ LOGIN_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Granted:
-    """What a login ended with.
+    """What a login ended with, and by which flow.
 
     `matches`: what the consent page said that the sample human read is what the token grants (`consent_matches`). True
     where a person read it, who compared them.
     """
 
     token: StoredToken
+    way: LoginWay
     matches: bool = True
 
 
@@ -95,21 +97,33 @@ class LoggingIn:
         from demo.client.oauth.authorizer import LoginWay
 
         if flow is not None:
-            return LoginWay(flow, f"--{flow} was given")
+            return LoginWay(flow, f"--{flow} was given", named=True)
         way = self._agent.login_way()
         self._stage.note(f"{way.kind} flow: {way.why}")
         return way
 
-    def by(self, flow: Flow, scopes: tuple[str, ...]) -> Granted:
-        """Log in, and keep the token.
+    def by(self, way: LoginWay, scopes: tuple[str, ...]) -> Granted:
+        """Log in, and keep the token; by the code flow where the device flow turns out not to be for this client.
 
         Raises:
             AuthorityRefused: the human said no, nobody answered, or the authority refuses.
             ServerUnreachable: the authority does not answer.
         """
-        return self._by_device(scopes) if flow == "device" else self._by_browser(scopes)
+        if way.kind == "browser":
+            return self._by_browser(scopes, way)
+        try:
+            return self._by_device(scopes, way)
+        except GrantNotAllowed as refused:
+            other = self._agent.login_instead(refused)
+            if other is None:
+                raise
+            if way.named:
+                refused.do = "demo login --browser"
+                raise
+        self._stage.note(f"{other.kind} flow: {other.why}")
+        return self._by_browser(scopes, other)
 
-    def _by_device(self, scopes: tuple[str, ...]) -> Granted:
+    def _by_device(self, scopes: tuple[str, ...], way: LoginWay) -> Granted:
         """The device flow (RFC 8628)."""
         pending = self._agent.start_login(scopes, resources=self._resources, spending=self._spending)
         if self._shown:
@@ -123,9 +137,9 @@ class LoggingIn:
             token = self._agent.finish_login(
                 pending, on_wait=decider.tick, give_up=decider.failed, timeout=LOGIN_SECONDS
             )
-        return self._granted(token, decider.answer.page, pending.code.user_code)
+        return self._granted(token, way, decider.answer.page, pending.code.user_code)
 
-    def _by_browser(self, scopes: tuple[str, ...]) -> Granted:
+    def _by_browser(self, scopes: tuple[str, ...], way: LoginWay) -> Granted:
         """The browser flow: authorization code with PKCE and a loopback redirect (RFC 8252)."""
         pending = self._agent.start_browser_login(scopes, resources=self._resources, spending=self._spending)
         try:
@@ -142,14 +156,15 @@ class LoggingIn:
                     pasted=browsing.pasted,
                     timeout=LOGIN_SECONDS,
                 )
-            return self._granted(token, browsing.answer.page, "")
+            return self._granted(token, way, browsing.answer.page, "")
         finally:
             pending.close()
 
-    def _granted(self, token: StoredToken, page: Any, code: str) -> Granted:
+    def _granted(self, token: StoredToken, way: LoginWay, page: Any, code: str) -> Granted:
         if page is None:
-            return Granted(token)
-        return Granted(token, consent_matches(page, token, name=self._agent.name, code=code, account=self._account))
+            return Granted(token, way)
+        matches = consent_matches(page, token, name=self._agent.name, code=code, account=self._account)
+        return Granted(token, way, matches)
 
     def _held(self) -> tuple[str, ...]:
         """The scopes that the agent has at this moment."""

@@ -140,7 +140,7 @@ def _asking(cast: Cast, stage: Stage) -> Obtain:
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
         more = [scope for scope in scopes if held is None or scope not in held.scope]
         stage.note(f"The server asks for more: {' '.join(more) or 'a login'}. The human is asked.")
-        return logins.by(logins.way().kind, scopes).token
+        return logins.by(logins.way(), scopes).token
 
     return obtain
 

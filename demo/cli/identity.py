@@ -74,7 +74,8 @@ def login(
     )
     kind: Literal["device", "browser"] | None = "device" if device else "browser" if browser else None
     way = asked.way(kind)
-    stored = asked.by(way.kind, tuple(scope) if scope else SCOPES if cast.ours else agent.wanted_scopes()).token
+    granted = asked.by(way, tuple(scope) if scope else SCOPES if cast.ours else agent.wanted_scopes())
+    stored, way = granted.token, granted.way
     if hosted is not None:
         return _signed_in(settings)
     view = agent.view(stored)

@@ -17,6 +17,7 @@ from demo.client.oauth.authorizer import Authorizer, LoginWay
 from demo.client.oauth.identity import ClientIdentity
 from demo.client.outcome import CallOutcome, ToolsOutcome
 from demo.client.proof import Proof
+from demo.client.refusal import GrantNotAllowed
 from demo.client.store import Store
 from demo.client.tokens import SPENDING, StoredToken
 from demo.client.wallet import MARGIN
@@ -44,6 +45,8 @@ class Agent:
         identity: the same with a secret, or for one issuer only; it goes before `client_id`.
         metadata_url: where our client ID metadata document is hosted, None where it is not.
         redirect_port: the loopback port that is pre-registered; None for any.
+        resource: what its tokens are asked for (RFC 8707); None for what the server's metadata names, "none" for an
+            authorization server that refuses the parameter.
         name: its name as a person should read it.
         timeout: seconds for one method, all of its exchanges together; for each call of a burst.
         elicit: answers what a server asks in mid-call (`ElicitationRequest`); None where there is nobody to ask.
@@ -62,6 +65,7 @@ class Agent:
         identity: ClientIdentity | None = None,
         metadata_url: str | None = None,
         redirect_port: int | None = None,
+        resource: str | None = None,
         name: str = "Shirt Agent",
         timeout: float = 15.0,
         elicit: Elicit | None = None,
@@ -83,6 +87,7 @@ class Agent:
             identity=identity,
             metadata_url=metadata_url,
             redirect_port=redirect_port,
+            resource=resource,
         )
         speaker = Speaker(self._connection, elicit=elicit, handshake=handshake)
         self._caller = Caller(self._connection, speaker, self.authorizer)
@@ -202,6 +207,10 @@ class Agent:
         """
         return self.authorizer.way()
 
+    def login_instead(self, refused: GrantNotAllowed) -> LoginWay | None:
+        """Another flow where the device flow is refused to this client (`Authorizer.instead`)."""
+        return self.authorizer.instead(refused)
+
     def start_login(
         self, scopes: Sequence[str], *, resources: Sequence[str] | None = None, spending: Money | None = None
     ) -> DeviceLogin:
@@ -285,10 +294,16 @@ class Agent:
         return self.authorizer.revoke(token)
 
     def logout(self) -> str | None:
-        """Revoke the stored token at the authority and forget it: None when it confirmed, else why it did not."""
+        """Revoke the stored token at the authority: None when it confirmed, else why it did not.
+
+        The token is forgotten here, and what the agent has registered there, too.
+        """
         token = self.stored()
         why = "there was no token" if token is None else self.revoke(token)
         self.authorizer.wallet.forget()
+        if token is not None:
+            self.authorizer.registrar.forget_at(token.issuer)
+        self.authorizer.registrar.forget_all()
         return why
 
     # Proof

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from demo.client.bounded import TICK, OnWait
 from demo.client.fetch import Answer
-from demo.client.oauth import token_endpoint
+from demo.client.oauth import browser, token_endpoint
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.identity import ClientIdentity
 from demo.client.origins import is_loopback, origin
@@ -57,7 +57,9 @@ def require(authority: AuthorityMetadata) -> str:
             f"the authority {authority.issuer} offers no device login",
             oauth_error="unsupported",
             why=f"its metadata names no device_authorization_endpoint (RFC 8628 section 4); it offers {offered}",
-            do="demo login --browser, if it offers authorization_code; or another --server",
+            do="demo login --browser"
+            if browser.problem(authority) is None
+            else f"ask whoever runs {authority.issuer} how a client logs in there, or name another --server",
         )
     return endpoint
 
@@ -98,7 +100,10 @@ async def ask(
     received = time.time()
     if not answer.granted or answer.json is None:
         raise token_endpoint.refused(
-            answer, f"the authority refuses a device code to {identity.client_id}", "check the scopes asked for"
+            answer,
+            f"{authority.issuer} refuses a device code to {identity.client_id}",
+            "ask whoever runs it what this client may ask for",
+            identity,
         )
     given = answer.json
     device_code, user_code, uri = (given.get(key) for key in ("device_code", "user_code", "verification_uri"))
@@ -206,7 +211,7 @@ async def wait(
                 strange += answer.status < 500 and answer.status != 429
                 interval, state = max(_backed_off(interval), min(answer.retry_after or 0, _SLOWEST)), "no_answer"
             else:
-                raise _ended(answer)
+                raise _ended(login, answer)
 
     async def watch() -> None:
         while True:
@@ -214,7 +219,9 @@ async def wait(
             if on_wait is not None:
                 on_wait(max(0.0, left), state)
             if give_up is not None and give_up():
-                raise OAuthRefused("the login was given up", oauth_error="given_up", do="demo login")
+                raise OAuthRefused(
+                    "the login was given up", oauth_error="given_up", do="log in again when you are ready"
+                )
             if left <= 0:
                 if trouble is not None and state == "no_answer":
                     raise trouble
@@ -224,13 +231,13 @@ async def wait(
                     f"nobody approved the login within {seconds:g} s",
                     oauth_error="timeout",
                     why="the consent page is still waiting for a decision",
-                    do="demo login, and approve it on the page it names",
+                    do="log in again, and approve it on the page that is named",
                 )
             await anyio.sleep(min(TICK, max(left, 0.01)))
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
         tasks.start_soon(poll)
+        tasks.start_soon(watch)
     assert outcome is not None  # the group ends with a token or raises
     return outcome
 
@@ -245,17 +252,22 @@ def _form(login: DeviceLogin) -> list[tuple[str, str]]:
     return [*form, ("resource", login.resource)] if login.resource else form
 
 
-def _ended(answer: Answer) -> OAuthRefused | ServerUnreachable:
+def _ended(login: DeviceLogin, answer: Answer) -> OAuthRefused | ServerUnreachable:
     if answer.oauth_error == "access_denied":
         return OAuthRefused(
             "the human said no",
             oauth_error="access_denied",
             why="the request was denied on the consent page (RFC 8628 section 3.5)",
-            do="demo login, and approve it",
+            do="if that was a slip: log in again, and approve",
         )
     if answer.oauth_error == "expired_token":
         return _expired()
-    return token_endpoint.refused(answer, "the authority ends the login", "demo login")
+    return token_endpoint.refused(
+        answer,
+        f"{login.issuer} ends the login",
+        "log in once more; if it stays so, ask whoever runs it",
+        login.identity,
+    )
 
 
 def _expired() -> OAuthRefused:
@@ -263,7 +275,7 @@ def _expired() -> OAuthRefused:
         "the code has expired",
         oauth_error="expired_token",
         why="nobody approved it in time (RFC 8628 section 3.5)",
-        do="demo login, for a new code",
+        do="log in again, for a new code",
     )
 
 

@@ -57,7 +57,7 @@ async def refresh(
         key=ProofKey.from_json(token.dpop_key) if token.dpop_key else None,
     )
     if not answer.granted or answer.json is None:
-        raise refused(answer, "the authority does not renew this login", "demo login")
+        raise refused(answer, f"{token.issuer} does not renew this login", "demo login")
     return read_token_response(answer.json, received_at=time.time(), asked=token, resource=target)
 
 

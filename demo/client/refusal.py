@@ -24,6 +24,10 @@ class OAuthRefused(AuthorityRefused):
         self.oauth_error = oauth_error
 
 
+class GrantNotAllowed(OAuthRefused):
+    """This client may not use this grant at this authorization server; another flow may be open to it."""
+
+
 class TimedOut(ServerUnreachable):
     """The time is over and there is no complete answer."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from demo.client import grants
 from demo.client.connection import Connection
-from demo.client.refusal import not_logged_in
+from demo.client.refusal import OAuthRefused, not_logged_in
 from demo.client.store import Store
 from demo.client.tokens import StoredToken
 
@@ -21,9 +22,13 @@ class Wallet:
     Args:
         connection: to the server; refreshes go over it, and its recorder learns which texts are secrets.
         owner: whose token it is, for messages.
+        unknown_at: told the issuer that does not know the client any more.
     """
 
-    def __init__(self, connection: Connection, store: Store, slot: str, owner: str) -> None:
+    def __init__(
+        self, connection: Connection, store: Store, slot: str, owner: str, unknown_at: Callable[[str], None]
+    ) -> None:
+        self._unknown_at = unknown_at
         self._connection = connection
         self._store = store
         self._slot = slot
@@ -91,15 +96,20 @@ class Wallet:
     def _renew(
         self, token: StoredToken, *, keep: bool, resource: str | None = None, requested_expires_in: int | None = None
     ) -> StoredToken:
-        fresh = self._connection.http(
-            lambda http: grants.refresh(
-                http,
-                token,
-                server=self._connection.endpoint(),
-                resource=resource,
-                requested_expires_in=requested_expires_in,
+        try:
+            fresh = self._connection.http(
+                lambda http: grants.refresh(
+                    http,
+                    token,
+                    server=self._connection.endpoint(),
+                    resource=resource,
+                    requested_expires_in=requested_expires_in,
+                )
             )
-        )
+        except OAuthRefused as error:
+            if error.oauth_error == "invalid_client":
+                self._unknown_at(token.issuer)
+            raise
         self._put(fresh if keep else replace(token, refresh_token=fresh.refresh_token))
         self._guard(fresh)
         return fresh

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from demo.errors import EnvironmentNotReady, UsageError
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_KEYS = ("id", "secret_env", "metadata_url", "redirect_port", "issuer")
+_KEYS = ("id", "secret_env", "metadata_url", "redirect_port", "issuer", "resource")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class ClientSettings:
         redirect_port: the loopback port of the redirect URI, where the authority wants the registered one exactly;
             None for any free one (RFC 8252 section 7.3).
         issuer: the authority at which `id` is known; it is shown to no other. None for whichever the server trusts.
+        resource: what tokens are asked for (RFC 8707), a URI; "none" for an authorization server that refuses the
+            parameter. None for what the server's own metadata names.
     """
 
     id: str | None = None
@@ -32,6 +34,7 @@ class ClientSettings:
     metadata_url: str | None = None
     redirect_port: int | None = None
     issuer: str | None = None
+    resource: str | None = None
 
     def secret(self, environ: Mapping[str, str]) -> str | None:
         """The client's secret, None for a public client.
@@ -68,7 +71,7 @@ def read_client(table: Any, where: str) -> ClientSettings:
             raise UsageError(f"{where}.secret: not here", why=why, do='write secret_env = "NAME_OF_A_VARIABLE"')
         if key not in _KEYS:
             raise UsageError(f"{where}: unknown key {key!r}", do=f"use some of: {', '.join(_KEYS)}")
-    for key in ("id", "secret_env", "metadata_url", "issuer"):
+    for key in ("id", "secret_env", "metadata_url", "issuer", "resource"):
         if key in table and (not isinstance(table[key], str) or not table[key].strip()):
             raise UsageError(f"{where}.{key} is {table[key]!r}", why="it must be text", do=f"change or remove {key}")
     port = table.get("redirect_port")
@@ -85,7 +88,18 @@ def read_client(table: Any, where: str) -> ClientSettings:
     for key, needs_path in (("metadata_url", True), ("issuer", False)):
         if key in table:
             _url(table[key], f"{where}.{key}", needs_path=needs_path)
+    if (resource := table.get("resource", "none")) != "none" and not _absolute(resource):
+        why = 'it must be an absolute URI without a fragment (RFC 8707 section 2), or "none"'
+        raise UsageError(f"{where}.resource is {resource!r}", why=why, do="write the whole URI")
     return ClientSettings(**table)
+
+
+def _absolute(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return False
+    return bool(parts.scheme and (parts.netloc or parts.path)) and "#" not in uri and not any(map(str.isspace, uri))
 
 
 def _url(value: str, where: str, *, needs_path: bool) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 def login(step: Step, scene: Scene) -> Played:
     """Ask the human for authority, and let whoever answers decide on the authority's pages."""
+    from demo.client.oauth.authorizer import LoginWay  # not before it is needed
+
     agent, house = scene.cast.agent(step.options["who"]), scene.cast.house
     if house is not None and not (step.options["ask"] and scene.stage.person):
         # Whether a person is here to say yes or no: at a stranger's authority nobody else can.
@@ -39,7 +41,7 @@ def login(step: Step, scene: Scene) -> Played:
             ask=step.options["ask"],
             spending=_spending(step, scene),
             shown="device" in step.show,
-        ).by("device" if house is None else agent.login_way().kind, asked)
+        ).by(LoginWay("device", "it is the talk's") if house is None else agent.login_way(), asked)
     except AuthorityRefused as refused:
         error = getattr(refused, "oauth_error", None)
         if error is None:

@@ -53,6 +53,19 @@ def test_a_table_in_a_profile_alone_counts_in_that_profile_alone(tmp_path: Path)
     assert settled(tmp_path, text, "other").client.issuer == "https://authority.example"
 
 
+@pytest.mark.parametrize("resource", ["none", "api://5f0c", "https://shop.example/mcp", "urn:example:shop"])
+def test_what_tokens_are_asked_for_can_be_set_by_profile(tmp_path: Path, resource: str) -> None:
+    text = f'[profiles.other.client]\nresource = "{resource}"\n'
+    assert settled(tmp_path, text).client.resource is None
+    assert settled(tmp_path, text, "other").client.resource == resource
+
+
+@pytest.mark.parametrize("resource", ["shop", "https://shop.example/#x", "https://a b/", "/mcp", "None", ""])
+def test_what_is_no_resource_is_refused(tmp_path: Path, resource: str) -> None:
+    with pytest.raises(UsageError, match=r"client\.resource is"):
+        settled(tmp_path, f'[client]\nresource = "{resource}"\n')
+
+
 def test_a_secret_is_read_from_the_variable_that_is_named(tmp_path: Path) -> None:
     client = settled(tmp_path, '[client]\nid = "a"\nsecret_env = "SHOP_SECRET"\n').client
     assert client.secret({"SHOP_SECRET": "s3cret"}) == "s3cret"

@@ -57,10 +57,13 @@ def corner_shop(names: bool = False) -> MCPServer:
 class Authority:
     """A stranger's authorization server: what it offers is set by the test.
 
+    With `devices_refused` the device flow is offered and given to no client.
+
     Tokens are opaque. A human approves at `/approve?code=USER_CODE`; the code flow approves at once.
     """
 
     device: bool = True
+    devices_refused: bool = False
     code: bool = False
     revocation: bool = False
     obeys_revocation: bool = True
@@ -109,6 +112,8 @@ class Authority:
 
         async def begin(request: Request) -> Response:
             form = await request.form()
+            if self.devices_refused:
+                return JSONResponse({"error": "unauthorized_client"}, 400)
             self.asked_scopes.append(str(form.get("scope", "")))
             if set(str(form.get("scope", "")).split()) - {"items", "purchase"}:
                 return JSONResponse({"error": "invalid_scope"}, 400)

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from demo.client.refusal import GrantNotAllowed
 from demo.settings import Settings
 from demo.settings.tools import ServersTool, ToolMap
 from talk.browsing import Browsing
+from talk.cast import Cast
 from talk.deciding import Decider
 from talk.director import Director
+from talk.logging_in import LoggingIn
 from talk.run import BeatResult, Run, StepResult
 from talk.script import load_talk
 from talk.stage import Stage
@@ -181,6 +184,28 @@ def test_behind_oauth_with_a_login_in_the_browser_only(tmp_path: Path) -> None:
     assert "asks to act for you, in the browser" in stage.written.getvalue()
     assert found["buy/first"].observed["verdict"] == "allow"
     assert "no revocation_endpoint (RFC 7009)" in (found["revoke/end"].skipped or "")
+
+
+def test_a_device_flow_that_is_not_for_this_client_gives_way_to_the_code_flow(tmp_path: Path) -> None:
+    authority = Authority(code=True, devices_refused=True)
+    stage = WithSomebody()
+    with listening(corner_shop(), authority) as url:
+        found = steps(played(url, tmp_path, stage=stage, only=("login", "buy")))
+    assert found["login/granted"].observed["granted"] is True
+    assert found["buy/first"].observed["verdict"] == "allow"
+    assert "browser flow: the device flow (RFC 8628) is not for this client" in stage.written.getvalue()
+    assert len(authority.registered) == 2
+
+
+def test_a_device_flow_that_somebody_asked_for_is_not_replaced_by_another(tmp_path: Path) -> None:
+    authority = Authority(code=True, devices_refused=True)
+    with listening(corner_shop(), authority) as url:
+        cast = Cast(url, tmp_path, is_local=False, port=0)
+        logins = LoggingIn(cast, cast.agent(), WithSomebody(), account="")
+        with pytest.raises(GrantNotAllowed) as refused:
+            logins.by(logins.way("device"), ("items",))
+    assert refused.value.do == "demo login --browser"
+    assert len(authority.registered) == 1
 
 
 def test_without_a_person_there_is_nobody_to_decide(guarded: str, tmp_path: Path) -> None:

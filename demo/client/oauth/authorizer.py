@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from demo.client.oauth.dpop import ALGORITHM, ProofKey
 from demo.client.oauth.identity import ClientIdentity
 from demo.client.oauth.registrar import Flow, Registrar
 from demo.client.outcome import ToolsOutcome
-from demo.client.refusal import OAuthRefused, no_answer
+from demo.client.refusal import GrantNotAllowed, OAuthRefused, no_answer
 from demo.client.store import Store
 from demo.client.tokens import StoredToken
 from demo.client.wallet import Wallet
@@ -32,16 +33,17 @@ if TYPE_CHECKING:
     from demo.client.oauth.loopback import Listener
     from demo.client.oauth.machine import TokenRequest
 
-UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
-"""Error codes with which an authority no longer knows a client, or not for this grant (RFC 6749 section 5.2)."""
+NO_RESOURCE = "none"
+"""In the place of a resource: that none is named."""
 
 
 @dataclass(frozen=True)
 class LoginWay:
-    """Which flow to log in by, and why: one sentence."""
+    """Which flow to log in by, and why: one sentence; `named` where a person chose it, who wants no other."""
 
     kind: Literal["device", "browser"]
     why: str
+    named: bool = False
 
 
 class Authorizer:
@@ -56,6 +58,8 @@ class Authorizer:
         identity: who it is where it is pre-registered, None to find out.
         metadata_url: where our client ID metadata document is hosted, None where it is not.
         redirect_port: the loopback port that is pre-registered; None for any.
+        resource: what tokens are asked for (RFC 8707) in the place of what the server's metadata names; `NO_RESOURCE`
+            for an authorization server that refuses the parameter.
     """
 
     def __init__(
@@ -69,11 +73,13 @@ class Authorizer:
         identity: ClientIdentity | None = None,
         metadata_url: str | None = None,
         redirect_port: int | None = None,
+        resource: str | None = None,
     ) -> None:
         self._connection = connection
+        self._resource = resource
         self._name = name
         self._redirect_port = redirect_port
-        self.wallet = Wallet(connection, store, slot, name)
+        self.wallet = Wallet(connection, store, slot, name, lambda issuer: self.registrar.forget_at(issuer))
         self.finder = AuthorityFinder(connection, knock, self._known_at)
         self.registrar = Registrar(connection, store, slot=slot, name=name, known=identity, metadata_url=metadata_url)
 
@@ -107,9 +113,13 @@ class Authorizer:
             ServerUnreachable: as `authority`.
         """
         authority = self._asked_afresh()
+        why = browser.problem(authority)
         if authority.device_authorization_endpoint is not None:
+            refused = self.registrar.refused_grant(authority, "device")
+            if refused is not None and why is None:
+                return LoginWay("browser", f"the device flow (RFC 8628) is not for this client: {refused}")
             return LoginWay("device", "the authority offers the device flow (RFC 8628): no browser is needed here")
-        if (why := browser.problem(authority)) is None:
+        if why is None:
             return LoginWay(
                 "browser", "the authority offers no device flow (RFC 8628), but authorization code with PKCE (RFC 7636)"
             )
@@ -119,6 +129,16 @@ class Authorizer:
             why=f"it offers no device flow (RFC 8628), and {why}",
             do="ask whoever runs it, or name another --server",
         )
+
+    def instead(self, refused: GrantNotAllowed) -> LoginWay | None:
+        """The code flow in the place of one that was refused to this client, where the authorization server offers it.
+
+        Raises:
+            AuthorityRefused, ServerUnreachable: as `authority`.
+        """
+        if browser.problem(self._asked_afresh()) is not None:
+            return None
+        return LoginWay("browser", f"the device flow (RFC 8628) is not for this client: {refused.why}")
 
     # The device flow
 
@@ -155,7 +175,8 @@ class Authorizer:
             )
 
         device.require(authority)  # before anything is registered there
-        login = self._as_client(authority, "device", ask, self._registrable(scopes))
+        with self._proving(authority.issuer, "device"):
+            login = self._as_client(authority, "device", ask, self._registrable(scopes))
         self._connection.recorder.guard(login.device_code)
         return login
 
@@ -183,7 +204,9 @@ class Authorizer:
             async with connect(self._connection.recorder, seconds=self._connection.timeout) as http:
                 return await device.wait(http, login, on_wait=on_wait, give_up=give_up, seconds=timeout)
 
-        token = bounded.run(poll, None, lambda: no_answer(login.token_endpoint, timeout))
+        with self._proving(login.issuer, "device"):
+            token = bounded.run(poll, None, lambda: no_answer(login.token_endpoint, timeout))
+        self.registrar.learn_grant(login.issuer, "device", None)
         self.wallet.keep(token)
         return token
 
@@ -249,17 +272,15 @@ class Authorizer:
         """
         ended = (False, "The login was given up", "Nothing was granted. You can close this page.")
         try:
-            code = browser.wait(login, on_wait=on_wait, give_up=give_up, pasted=pasted, seconds=timeout)
-            self._connection.recorder.guard(code)
-            token = self._connection.http(lambda http: browser.exchange(http, login, code))
+            with self._proving(login.issuer, "browser"):
+                code = browser.wait(login, on_wait=on_wait, give_up=give_up, pasted=pasted, seconds=timeout)
+                self._connection.recorder.guard(code)
+                token = self._connection.http(lambda http: browser.exchange(http, login, code))
             self.wallet.keep(token)
             ended = (True, f"{self._name} may act for you", "You can close this page and go back to the terminal.")
             return token
         except DemoError as error:
             ended = (False, _sentence(error.what), f"{_sentence(error.why or 'nothing was granted')}.")
-            if isinstance(error, OAuthRefused) and error.oauth_error in (*UNKNOWN_CLIENT, "timeout"):
-                # An authority that no longer knows a client shows a page, and never sends the browser back.
-                self.registrar.forget(login.issuer, "browser")
             raise
         finally:
             if login.listener is not None:
@@ -276,7 +297,7 @@ class Authorizer:
         """Where the registration says: not every authority lets the port vary, as RFC 8252 section 7.3 wants."""
         from demo.client.oauth.loopback import HOST, Listener  # an HTTP server, which only a browser's login needs
 
-        own = self.registrar.pre_registered(authority)
+        own = self.registrar.pre_registered(authority.issuer)
         if own is not None and own.redirect_uri is not None:
             where = urlsplit(own.redirect_uri)
             return Listener(where.port or 0, host=where.hostname or HOST, path=where.path or "/")
@@ -304,19 +325,21 @@ class Authorizer:
         from demo.client.oauth import machine
 
         authority = self._asked_afresh()
-        identity = self.registrar.identify(authority, "device")
-        token = self._connection.http(
-            lambda http: machine.ask(
-                http,
-                authority,
-                request,
-                server=self._connection.endpoint(),
-                identity=identity,
-                resource=self.finder.resource,
-                scopes=scopes,
-                key=self._key(authority),
+        identity = self.registrar.identify(authority, "machine", scopes=tuple(scopes), grants=(machine.grant(request),))
+        resources = self._resources(None)
+        with self._proving(authority.issuer, "machine"):
+            token = self._connection.http(
+                lambda http: machine.ask(
+                    http,
+                    authority,
+                    request,
+                    server=self._connection.endpoint(),
+                    identity=identity,
+                    resource=resources[0] if resources else None,
+                    scopes=scopes,
+                    key=self._key(authority),
+                )
             )
-        )
         self.wallet.keep(token)
         return token
 
@@ -341,13 +364,32 @@ class Authorizer:
         ask: Callable[[ClientIdentity], DeviceLogin],
         scopes: tuple[str, ...],
     ) -> DeviceLogin:
-        """Ask as the client that we are there; where it has forgotten a registration, as one registered anew, once."""
+        """Ask as the client that we are there; where it has forgotten a registration, as one registered again, once."""
+        kept = self.registrar.registered(authority, flow)
+        identity = self.registrar.identify(authority, flow, scopes=scopes)
         try:
-            return ask(self.registrar.identify(authority, flow, scopes=scopes))
+            return ask(identity)
         except OAuthRefused as error:
-            if error.oauth_error not in UNKNOWN_CLIENT or not self.registrar.forget(authority.issuer, flow):
+            if error.oauth_error != "invalid_client" or identity != kept:
                 raise
+        self.registrar.forget(authority.issuer, flow)
         return ask(self.registrar.identify(authority, flow, scopes=scopes))
+
+    @contextmanager
+    def _proving(self, issuer: str, flow: Flow) -> Iterator[None]:
+        """See a login through: what ends it without a token makes the registration doubtful, and it is forgotten.
+
+        An authorization server that no longer knows a client shows the human a page of its own, and may answer nothing
+        at all to the client. The human's own no says nothing against the client.
+        """
+        try:
+            yield
+        except BaseException as error:
+            if not isinstance(error, OAuthRefused) or error.oauth_error != "access_denied":
+                self.registrar.forget(issuer, flow)
+            if isinstance(error, GrantNotAllowed) and flow == "device" and not self.registrar.pre_registered(issuer):
+                self.registrar.learn_grant(issuer, flow, error.why)
+            raise
 
     def _registrable(self, scopes: Sequence[str]) -> tuple[str, ...]:
         """What a registration names: what is asked for now, and all that the resource knows, for a later step-up."""
@@ -355,7 +397,12 @@ class Authorizer:
         return scope_rules.union(scopes, resource.scopes_supported if resource is not None else ())
 
     def _resources(self, named: Sequence[str] | None) -> tuple[str, ...]:
-        return (self.finder.resource,) if named is None else tuple(named)
+        """What a token is asked for (RFC 8707): as the caller has it, the settings, else the server's metadata."""
+        if named is not None:
+            return tuple(named)
+        if self._resource == NO_RESOURCE:
+            return ()
+        return (self._resource or self.finder.resource,)
 
     def _key(self, authority: AuthorityMetadata) -> ProofKey | None:
         """A key where both sides take part in DPoP (RFC 9449): a bound token is of no use to a thief."""

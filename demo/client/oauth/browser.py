@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from demo.client.bounded import TICK, OnWait
+from demo.client.fetch import own_words
 from demo.client.oauth import token_endpoint
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.identity import ClientIdentity
-from demo.client.refusal import OAuthRefused
+from demo.client.refusal import GrantNotAllowed, OAuthRefused
 from demo.client.safe_text import safe_text
 from demo.client.tokens import StoredToken, read_token_response, spending_details
 from demo.evidence import AuthorityMetadata, AuthorizationRequest, Money
@@ -85,7 +86,9 @@ def require(authority: AuthorityMetadata) -> None:
             f"no login in the browser at {authority.issuer}",
             oauth_error="unsupported",
             why=why,
-            do="demo login --device, if it offers that; or another --server",
+            do="demo login --device"
+            if authority.device_authorization_endpoint is not None
+            else f"ask whoever runs {authority.issuer} how a client logs in there, or name another --server",
         )
 
 
@@ -181,9 +184,7 @@ def read_redirect(login: BrowserLogin, url: str) -> str:
     if told is not None and told != login.issuer:
         raise _mixed_up(f"it comes from {safe_text(told, one_line=True)}, not from {login.issuer}")
     if "error" in given:
-        raise _ended(
-            safe_text(given["error"], one_line=True), safe_text(given.get("error_description", ""), one_line=True)
-        )
+        raise _ended(login, safe_text(given["error"], one_line=True), own_words("", given))
     if not given.get("code"):
         raise _not_ours("there is neither a code nor an error in it")
     return given["code"]
@@ -214,7 +215,12 @@ async def exchange(client: httpx2.AsyncClient, login: BrowserLogin, code: str) -
         key=login.key,
     )
     if not answer.granted or answer.json is None:
-        raise token_endpoint.refused(answer, "the authority gives no token for the code", "demo login, once more")
+        raise token_endpoint.refused(
+            answer,
+            f"{login.issuer} gives no token for the code",
+            "log in once more: a code is good for one exchange, and for a short time",
+            login.identity,
+        )
     return read_token_response(
         answer.json,
         received_at=time.time(),
@@ -252,7 +258,7 @@ def wait(
         if on_wait is not None:
             on_wait(left, state)
         if give_up is not None and give_up():
-            raise OAuthRefused("the login was given up", oauth_error="given_up", do="demo login")
+            raise OAuthRefused("the login was given up", oauth_error="given_up", do="log in again when you are ready")
         if login.listener is not None and login.listener.found is not None:
             return read_redirect(login, login.listener.found)
         if pasted is not None and (line := pasted()) is not None:
@@ -264,8 +270,9 @@ def wait(
     raise OAuthRefused(
         f"nobody finished the login within {seconds:g} s",
         oauth_error="timeout",
-        why="the browser has not come back",
-        do="demo login, and decide on the page it opens",
+        why="the browser has not come back; if its page showed an error, the authorization server may have forgotten "
+        "this client, which registers again next time",
+        do="log in again, and decide on the page that opens",
     )
 
 
@@ -278,7 +285,7 @@ def _not_ours(why: str) -> NotOurs:
         "this is not the address that the login ends at",
         oauth_error="unsupported",
         why=why,
-        do="copy the whole address from the browser, or start again: demo login",
+        do="copy the whole address from the browser, or start again",
     )
 
 
@@ -291,17 +298,18 @@ def _mixed_up(why: str) -> OAuthRefused:
     )
 
 
-def _ended(error: str, description: str) -> OAuthRefused:
+def _ended(login: BrowserLogin, error: str, description: str) -> OAuthRefused:
     if error == "access_denied":
         return OAuthRefused(
             "the human said no",
             oauth_error=error,
             why=description or "the request was denied on the consent page (RFC 6749 section 4.1.2.1)",
-            do="demo login, and approve it",
+            do="if that was a slip: log in again, and approve",
         )
-    return OAuthRefused(
-        "the authority ends the login",
+    kind = GrantNotAllowed if error in token_endpoint.NOT_BY_THIS_GRANT else OAuthRefused
+    return kind(
+        f"{login.issuer} ends the login",
         oauth_error=error,
         why=f"{error}: {description or 'no reason given'}",
-        do="demo login",
+        do=token_endpoint.advice(error, login.identity, "log in once more; if it stays so, ask whoever runs it"),
     )

@@ -34,6 +34,7 @@ class ClientIdentity:
         issuer: the only authority that this identity is shown to; None for an identifier that is no secret anywhere.
         redirect_uri: the redirect URI that was registered, port and all; None where any loopback port will do.
         scopes: what it was registered to ask for; empty where nothing was said.
+        grants: the grant types it was registered for; empty where nothing was said.
         secret_until: when the secret ends, POSIX seconds; None for never (RFC 7591 section 3.2.1).
         source: where it comes from.
     """
@@ -47,6 +48,7 @@ class ClientIdentity:
     redirect_uri: str | None = None
     scopes: tuple[str, ...] = ()
     secret_until: float | None = None
+    grants: tuple[str, ...] = ()
     source: Source = "pre-registered"
 
     def authenticate(self, form: list[tuple[str, str]], *, audience: str) -> tuple[list[tuple[str, str]], str | None]:
@@ -88,7 +90,8 @@ class ClientIdentity:
         given = json.loads(text)
         try:
             known = {f.name: given[f.name] for f in fields(cls) if f.name in given}
-            found = cls(**known | {"scopes": tuple(known.get("scopes") or ())})
+            lists = {name: tuple(known.get(name) or ()) for name in ("scopes", "grants")}
+            found = cls(**known | lists)
         except TypeError as error:
             raise ValueError(f"not a client identity: {error}") from None
         if not isinstance(found.client_id, str) or not found.client_id or found.method not in METHODS:

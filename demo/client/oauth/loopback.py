@@ -42,7 +42,7 @@ class Listener:
             raise EnvironmentNotReady(
                 f"port {port} of this machine is taken, and the authority sends the browser back to that one",
                 why=error.strerror or str(error),
-                do="end what listens there, or use the device flow: demo login --device",
+                do="end what listens there, and log in again",
             ) from None
         self._server.listener = self
         self.path = path

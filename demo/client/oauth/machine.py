@@ -55,6 +55,11 @@ class TokenRequest:
     idp: IdentityProvider | None = None
 
 
+def grant(request: TokenRequest) -> str:
+    """The grant type with which a token is asked for."""
+    return CLIENT_CREDENTIALS if request.assertion is None and request.idp is None else JWT_BEARER
+
+
 async def ask(
     client: httpx2.AsyncClient,
     authority: AuthorityMetadata,
@@ -62,11 +67,11 @@ async def ask(
     *,
     server: str,
     identity: ClientIdentity,
-    resource: str,
+    resource: str | None,
     scopes: Sequence[str],
     key: ProofKey | None,
 ) -> StoredToken:
-    """A token for `resource` (RFC 8707).
+    """A token for `resource` (RFC 8707), None for what the authorization server takes as its own default.
 
     Raises:
         OAuthRefused: the authority, or the identity provider's, refuses.
@@ -80,7 +85,8 @@ async def ask(
         if assertion is None
         else [("grant_type", JWT_BEARER), ("assertion", assertion)]
     )
-    form.append(("resource", resource))
+    if resource is not None:
+        form.append(("resource", resource))
     if scopes:
         form.append(("scope", " ".join(scopes)))
     answer = await token_endpoint.ask(
@@ -88,7 +94,7 @@ async def ask(
     )
     if not answer.granted or answer.json is None:
         raise token_endpoint.refused(
-            answer, f"the authority gives {identity.client_id} no token", "check its credentials there"
+            answer, f"{authority.issuer} gives {identity.client_id} no token", "check its credentials there", identity
         )
     return read_token_response(
         answer.json,
@@ -106,7 +112,7 @@ async def _exchange(
     client: httpx2.AsyncClient,
     idp: IdentityProvider,
     audience: str,
-    resource: str,
+    resource: str | None,
     scopes: Sequence[str],
     *,
     server: str,
@@ -118,8 +124,9 @@ async def _exchange(
         ("subject_token", idp.id_token),
         ("subject_token_type", ID_TOKEN),
         ("audience", audience),
-        ("resource", resource),
     ]
+    if resource is not None:
+        form.append(("resource", resource))
     if scopes:
         form.append(("scope", " ".join(scopes)))
     answer = await token_endpoint.ask(

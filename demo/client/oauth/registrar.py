@@ -14,18 +14,23 @@ from demo.client.oauth.identity import METHODS, AuthMethod, ClientIdentity
 from demo.client.oauth.scopes import union
 from demo.client.oauth.token_endpoint import refused
 from demo.client.origins import is_loopback, origin
-from demo.client.refusal import OAuthRefused
+from demo.client.refusal import GrantNotAllowed, OAuthRefused
 from demo.client.safe_text import safe_text
 from demo.client.store import Store
 from demo.client.tokens import number
 from demo.evidence import AuthorityMetadata
 
-Flow = Literal["device", "browser"]
+Flow = Literal["device", "browser", "machine"]
 GRANTS: dict[Flow, tuple[str, ...]] = {
     "device": (DEVICE_GRANT, "refresh_token"),
     "browser": ("authorization_code", "refresh_token"),
+    "machine": ("client_credentials",),
 }
-"""What each flow must have been registered for: an authority refuses a client the grants it did not name (RFC 7591)."""
+"""What each flow registers for, its own first: an authorization server refuses a client other grants (RFC 7591)."""
+
+NOT_BY = "not by"
+ISSUERS = "issuers of"
+"""Beginnings of slots of the store: why a flow is of no use at an issuer; where the agent is registered."""
 
 
 class Registrar:
@@ -66,34 +71,40 @@ class Registrar:
         *,
         redirect_uri: str | None = None,
         scopes: tuple[str, ...] = (),
+        grants: tuple[str, ...] | None = None,
     ) -> ClientIdentity:
         """The identity for a flow at an authority; registered now where it has none yet.
 
         Args:
             redirect_uri: for a registration, where the browser will come back to.
             scopes: what it will ask for; some authorities refuse a client what it was not registered with.
+            grants: the grant types to register for; those of the flow by default.
 
         Raises:
+            GrantNotAllowed: it is registered there, and not for this flow's grant.
             OAuthRefused: there is no way to become a client there, or it refuses the registration.
             ServerUnreachable: it does not answer.
         """
-        if (known := self.pre_registered(authority)) is not None:
+        if (known := self.pre_registered(authority.issuer)) is not None:
             self._connection.recorder.guard(*known.secrets())
             return _as_understood(known, authority)
-        if authority.client_id_metadata_documents and self._usable_document():
+        grants = grants or GRANTS[flow]
+        # Our document names no secret, and a client without one has no credentials of its own to get a token by.
+        if flow != "machine" and authority.client_id_metadata_documents and self._usable_document():
             return ClientIdentity(self._metadata_url or "", source="client ID metadata document")
         registered = self.registered(authority, flow)
-        if registered is not None and (not registered.scopes or set(scopes) <= set(registered.scopes)):
+        fits = registered is not None and (not registered.scopes or set(scopes) <= set(registered.scopes))
+        if registered is not None and fits and set(grants[:1]) <= set(registered.grants or grants):
             return registered
         if authority.registration_endpoint is None:
             raise self._no_way(authority)
         held = registered.scopes if registered is not None else ()
-        return self._register(authority, flow, redirect_uri, union(held, scopes))
+        return self._register(authority, flow, redirect_uri, union(held, scopes), grants)
 
-    def pre_registered(self, authority: AuthorityMetadata) -> ClientIdentity | None:
+    def pre_registered(self, issuer: str) -> ClientIdentity | None:
         """Who the agent is at an authority where somebody has registered it, None elsewhere."""
         known = self._known
-        if known is None or known.issuer is None or same_identifier(known.issuer, authority.issuer):
+        if known is None or known.issuer is None or same_identifier(known.issuer, issuer):
             return known
         return None
 
@@ -104,12 +115,47 @@ class Registrar:
         return any(self._shelf.at(issuer).kept(f"client {self._slot} {flow}") is not None for flow in GRANTS)
 
     def forget(self, issuer: str, flow: Flow) -> bool:
-        """Forget a registration that the authority no longer knows; whether there was one."""
+        """Forget a registration that the authority may no longer know; whether there was one."""
         shelf = self._shelf.at(issuer)
         slot = f"client {self._slot} {flow}"
         there = shelf.kept(slot) is not None
         shelf.delete(slot)
         return there
+
+    def forget_at(self, issuer: str) -> None:
+        """Forget every registration at an authorization server, and what was learned of it."""
+        for flow in GRANTS:
+            self.forget(issuer, flow)
+        self.learn_grant(issuer, "device", None)
+
+    def forget_all(self) -> None:
+        """The same wherever the agent registered for this server."""
+        for issuer in self._issuers():
+            self.forget_at(issuer)
+        self._shelf.delete(f"{ISSUERS} {self._slot}")
+
+    def refused_grant(self, authority: AuthorityMetadata, flow: Flow) -> str | None:
+        """Why the agent's registration at an authorization server cannot use a flow there, None as far as is known."""
+        if self.pre_registered(authority.issuer) is not None:
+            return None
+        return self._shelf.at(authority.issuer).kept(f"{NOT_BY} {flow} {self._slot}")
+
+    def learn_grant(self, issuer: str, flow: Flow, why_not: str | None) -> None:
+        """Keep why an authorization server refuses a flow to what the agent registers there; None where it does not."""
+        shelf, slot = self._shelf.at(issuer), f"{NOT_BY} {flow} {self._slot}"
+        if why_not is None:
+            shelf.delete(slot)
+        else:
+            shelf.keep(slot, why_not)
+            self._note(issuer)
+
+    def _issuers(self) -> tuple[str, ...]:
+        return tuple((self._shelf.kept(f"{ISSUERS} {self._slot}") or "").split())
+
+    def _note(self, issuer: str) -> None:
+        """Keep, under the server's own name, where something of the agent's is kept."""
+        if issuer not in (known := self._issuers()):
+            self._shelf.keep(f"{ISSUERS} {self._slot}", " ".join((*known, issuer)))
 
     def _usable_document(self) -> bool:
         where = origin(self._metadata_url or "")
@@ -134,16 +180,22 @@ class Registrar:
         return found
 
     def _register(
-        self, authority: AuthorityMetadata, flow: Flow, redirect_uri: str | None, scopes: tuple[str, ...]
+        self,
+        authority: AuthorityMetadata,
+        flow: Flow,
+        redirect_uri: str | None,
+        scopes: tuple[str, ...],
+        grants: tuple[str, ...],
     ) -> ClientIdentity:
         endpoint = authority.registration_endpoint
         assert endpoint is not None
         asked: dict[str, Any] = {
             "client_name": self._name,
             "application_type": "native",
-            "grant_types": list(GRANTS[flow]),
+            "grant_types": list(grants),
             "response_types": ["code"] if flow == "browser" else [],
-            "token_endpoint_auth_method": _method(authority),
+            # Whose own credentials are the grant needs some (RFC 6749 section 4.4).
+            "token_endpoint_auth_method": _method(authority, confidential="client_credentials" in grants),
         }
         if redirect_uri is not None:
             asked["redirect_uris"] = [redirect_uri]
@@ -153,16 +205,29 @@ class Registrar:
             lambda http: fetch(http, "POST", endpoint, server=self._connection.endpoint(), body=asked)
         )
         if answer.status not in (200, 201) or answer.json is None:
-            raise refused(
+            error = refused(
                 answer,
-                f"the authority {authority.issuer} does not register this client",
+                f"{authority.issuer} does not register this client",
                 "register it by hand there, and name it in demo.toml: [client] id = ...",
             )
-        identity = _read_registration(
-            answer.json, authority.issuer, asked["token_endpoint_auth_method"], redirect_uri, scopes
-        )
+            if flow == "device" and isinstance(error, OAuthRefused) and answer.status not in (401, 403):
+                # Many servers refuse a registration that names a grant type they do not give to everybody.
+                raise GrantNotAllowed(error.what, oauth_error=error.oauth_error, why=error.why, do=error.do)
+            raise error
+        identity = _read_registration(answer.json, authority, redirect_uri, scopes)
+        given = answer.json.get("grant_types")
+        if isinstance(given, list) and given and grants[0] not in given:
+            # What the client may do is what the answer says (RFC 7591 section 3.2.1).
+            raise GrantNotAllowed(
+                f"{authority.issuer} registers this client without the grant type {grants[0]}",
+                oauth_error="unauthorized_client",
+                why="its registration names others: " + safe_text(", ".join(map(str, given)), one_line=True),
+                do="register it by hand there, and name it in demo.toml: [client] id = ...",
+            )
+        identity = replace(identity, grants=grants)
         self._connection.recorder.guard(*identity.secrets())
         self._shelf.at(authority.issuer).keep(f"client {self._slot} {flow}", identity.to_json())
+        self._note(authority.issuer)
         return identity
 
     def _no_way(self, authority: AuthorityMetadata) -> OAuthRefused:
@@ -189,20 +254,34 @@ def _as_understood(known: ClientIdentity, authority: AuthorityMetadata) -> Clien
     return replace(known, method=other) if other in offered else known
 
 
-def _method(authority: AuthorityMetadata) -> AuthMethod:
-    """What a native client asks for: no secret where that is possible (RFC 8252 section 8.4)."""
+def _method(authority: AuthorityMetadata, *, confidential: bool) -> AuthMethod:
+    """What a native client asks for: no secret where that is possible (RFC 8252 section 8.4).
+
+    Args:
+        confidential: whether it needs a secret.
+    """
     offered = authority.token_endpoint_auth_methods_supported
-    if not offered or "none" in offered:
+    if not confidential and (not offered or "none" in offered):
         return "none"
     # The form holds both halves as they are; implementations differ in how they decode a Basic header.
     return "client_secret_post" if "client_secret_post" in offered else "client_secret_basic"
 
 
 def _read_registration(
-    given: dict[str, Any], issuer: str, asked: AuthMethod, redirect_uri: str | None, scopes: tuple[str, ...]
+    given: dict[str, Any],
+    authority: AuthorityMetadata,
+    redirect_uri: str | None,
+    scopes: tuple[str, ...],
 ) -> ClientIdentity:
     client_id, secret = given.get("client_id"), given.get("client_secret")
-    method = given.get("token_endpoint_auth_method", asked)
+    method = given.get("token_endpoint_auth_method")
+    if method is None and secret:
+        # The default of a client with a secret (RFC 7591 section 2), unless only the other way is offered.
+        offered = authority.token_endpoint_auth_methods_supported
+        only_post = "client_secret_post" in offered and "client_secret_basic" not in offered
+        method = "client_secret_post" if only_post else "client_secret_basic"
+    elif method is None:
+        method = "none"
     if not isinstance(client_id, str) or not client_id:
         raise _unusable("it names no client_id (RFC 7591 section 3.2.1)")
     if method not in METHODS or method == "private_key_jwt":
@@ -215,7 +294,7 @@ def _read_registration(
         client_id,
         secret=secret if method != "none" else None,
         method=cast(AuthMethod, method),
-        issuer=issuer,
+        issuer=authority.issuer,
         redirect_uri=redirect_uri,
         scopes=scopes,
         secret_until=until or None,  # 0 means never (RFC 7591 section 3.2.1)

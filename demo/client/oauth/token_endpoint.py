@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 from demo.client.fetch import Answer, fetch
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.identity import ClientIdentity
-from demo.client.refusal import OAuthRefused, overloaded
+from demo.client.refusal import GrantNotAllowed, OAuthRefused, overloaded
 from demo.errors import ServerUnreachable
 
 if TYPE_CHECKING:
     import httpx2
+
+
+NOT_BY_THIS_GRANT = ("unauthorized_client", "unsupported_grant_type")
+"""Error codes that refuse the grant type, not the client or the human (RFC 6749 section 5.2)."""
 
 
 async def ask(
@@ -50,8 +54,34 @@ async def ask(
     return answer
 
 
-def refused(answer: Answer, what: str, do: str) -> OAuthRefused | ServerUnreachable:
-    """An OAuth error answer as an error for a person; a server's own trouble is no refusal."""
+def advice(code: str, identity: ClientIdentity | None, otherwise: str) -> str:
+    """What helps against an error code (RFC 6749 sections 4.1.2.1 and 5.2, RFC 8707 section 2).
+
+    Args:
+        identity: as whom it was asked, where that is known.
+        otherwise: what helps where the code says nothing in particular.
+    """
+    by_hand = identity is not None and identity.source == "pre-registered"
+    if code == "invalid_target":
+        return 'name the resource that it takes in demo.toml: [client] resource = "URI", or "none" to name none'
+    if code == "invalid_scope":
+        return "ask for scopes that it has: demo login --scope NAME"
+    if code in ("invalid_client", "unauthorized_client") and by_hand:
+        return "check [client] id, secret_env and issuer in demo.toml, and what the client may do there"
+    if code == "invalid_client" and identity is not None:
+        return "log in again: the agent registers again then"
+    return otherwise
+
+
+def refused(
+    answer: Answer, what: str, do: str, identity: ClientIdentity | None = None
+) -> OAuthRefused | ServerUnreachable:
+    """An OAuth error answer as an error for a person; a server's own trouble is no refusal.
+
+    Args:
+        what, do: as in `DemoError`; `do` where the code says nothing better (`advice`).
+        identity: as whom it was asked.
+    """
     if answer.status == 429 or answer.status >= 500:
         return overloaded(answer.url, answer.status, answer.oauth_why, answer.retry_after)
     code, words = answer.oauth_error, answer.oauth_why
@@ -60,4 +90,6 @@ def refused(answer: Answer, what: str, do: str) -> OAuthRefused | ServerUnreacha
         return OAuthRefused(
             what, oauth_error=f"http_{answer.status}", why=http if words == http else f"{http}: {words}", do=do
         )
-    return OAuthRefused(what, oauth_error=code, why=f"{code}: {words}", do=do)
+    why = f"{code}: {words}" if words != f"HTTP {answer.status}" else f"{code} (HTTP {answer.status})"
+    kind = GrantNotAllowed if code in NOT_BY_THIS_GRANT else OAuthRefused
+    return kind(what, oauth_error=code, why=why, do=advice(code, identity, do))
