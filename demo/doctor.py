@@ -143,12 +143,12 @@ def _wire(seen: Survey) -> list[Finding]:
         door = Finding("warn", "challenge", "it lists its tools to anybody: no auth", fix)
     else:
         door = Finding(*checking.door(seen, "challenge"))
+    own = [Finding(*row) for row in checking.own_word(seen)]
     if seen.knock is None or not (seen.asks_for_token or seen.knock.challenge):
-        return [door, Finding("skip", "authority", "no challenge to follow")]
+        return [door, Finding("skip", "authority", "no challenge to follow"), *own]
     if seen.resource is not None and seen.resource.problem is not None:
-        return [door, Finding("bad", "authority", seen.resource.problem, "do not log in there")]
-    fits = checking.fits(seen)
-    return [door, Finding(*checking.authority(seen)), *([] if fits is None else [Finding(*fits)])]
+        return [door, Finding("bad", "authority", seen.resource.problem, "do not log in there"), *own]
+    return [door, Finding(*checking.authority(seen)), *own]
 
 
 def _supported(seen: Survey | None, settings: Settings) -> tuple[Capability, ...]:

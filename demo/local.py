@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -218,12 +220,22 @@ def _held(state: Path) -> bool:
         return False
 
 
-def health(base_url: str, timeout: float = 2.0) -> dict[str, object] | None:
-    """What a server says of itself at `/health` within `timeout` seconds, None where it does not."""
+def health(base_url: str, timeout: float = 2.0, credentials: tuple[str, str] | None = None) -> dict[str, object] | None:
+    """What a server says of itself at `/health` within `timeout` seconds, None where it does not.
+
+    Args:
+        credentials: a shop's client id and secret at its authorization server (HTTP Basic): a Worker tells nobody else
+            which data it has.
+    """
     # urllib, not the agent's HTTP client: this runs before the first paint of every command.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{base_url}/health", timeout=timeout) as answer:
+        request = urllib.request.Request(f"{base_url}/health")
+        if credentials is not None:
+            # Each part form-encoded first (RFC 6749 section 2.3.1).
+            pair = ":".join(urllib.parse.quote(part, safe="") for part in credentials)
+            request.add_header("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
+        with opener.open(request, timeout=timeout) as answer:
             about = json.loads(answer.read(10_000))
     except (OSError, ValueError, http.client.HTTPException):
         return None

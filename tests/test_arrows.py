@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
-    "demo/client": {"demo.client", "demo.evidence", "demo.errors", "demo"},
-    "demo/shop": {"demo.shop", "demo.evidence", "demo.errors", "demo"},
+    "demo/client": {"demo.client", "demo.access_tokens", "demo.evidence", "demo.errors", "demo"},
+    "demo/shop": {"demo.shop", "demo.access_tokens", "demo.evidence", "demo.errors", "demo"},
     "demo/authority": {"demo.authority", "demo.evidence", "demo.errors", "demo"},
     "demo/bridge": {"demo.bridge", "demo.client", "demo.errors", "demo"},
     "demo/panels": {"demo.panels", "demo.evidence", "demo.errors"},

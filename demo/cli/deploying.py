@@ -127,10 +127,10 @@ def _preview(console: Console, settings: Settings, plan: Blueprint, bundled: str
     console.print("This would be created", style="bold", markup=False)
     for what, which in [*plan.rows(), ("code", bundled)]:
         console.print(f"  {what:<16}{which}", markup=False, soft_wrap=True)
-    from demo.deploy.blueprint import AUTHORITY, ORGANIZATION, SCOPES_FROM
+    from demo.deploy.blueprint import AUTHORITY, ORGANIZATION, by_role
 
     told = dict(plan.variables)
-    if told.get(SCOPES_FROM) == "role" and not told.get(ORGANIZATION):
+    if by_role(told) and not told.get(ORGANIZATION):
         note = "ORGANIZATION is empty, and the shop refuses that: set it in wrangler.jsonc, or workos.organization_id"
         console.print(note, style="bold", markup=False, soft_wrap=True)
     if not told.get(AUTHORITY, "set"):
@@ -175,25 +175,19 @@ def _store_secrets(built: Tools, plan: Blueprint, waiting: Waiting, *, asks: boo
 
 def _variables(authority: str | None, scopes_from: str | None, organization: str | None) -> dict[str, str]:
     """What the command line, and `[workos]`, set otherwise than the Worker's configuration."""
-    from demo.deploy.blueprint import AUTHORITY, ORGANIZATION, SCOPES_FROM
+    from demo.deploy.blueprint import AUTHORITY, ORGANIZATION, SCOPES_FROM, is_authkit
 
     if scopes_from not in (None, "token", "role"):
         raise UsageError(f"--scopes-from is {scopes_from!r}", do="use token or role")
     found = {} if authority is None else {AUTHORITY: _issuer(authority)}
     # AuthKit grants an agent the scopes of the login and no others: what it may do is its human's role.
-    if scopes_from is None and authority is not None and _is_authkit(authority):
+    if scopes_from is None and authority is not None and is_authkit(authority):
         scopes_from = "role"
     if scopes_from is not None:
         found[SCOPES_FROM] = scopes_from
     if scopes_from == "role" and organization is not None:
         found[ORGANIZATION] = organization
     return found
-
-
-def _is_authkit(issuer: str) -> bool:
-    from urllib.parse import urlsplit
-
-    return (urlsplit(issuer).hostname or "").endswith(".authkit.app")
 
 
 def _issuer(given: str) -> str:

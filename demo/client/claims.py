@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from demo import access_tokens
 from demo.client.convention import parties
 from demo.client.fetch import parse_object
 from demo.client.masking import MASK, mask_token
@@ -165,11 +166,23 @@ def _check(jwt: Jwt, issuer: str, audience: str | None, now: float, problems: li
         fail("exp", f"expired {now - ends:.0f} s ago")
     if begins is not None and now < begins - LEEWAY:
         fail("nbf", f"not valid for another {begins - now:.0f} s")
-    kind = str(jwt.header.get("typ", "")).lower().removeprefix("application/")
-    if kind != "at+jwt" and not parties(claims).convention.startswith("WorkOS"):
-        shown = _line(_shown(jwt.header.get("typ", "absent")))
-        problems.append(f"typ is {shown}, an access token's is at+jwt (RFC 9068 section 4)")
+    kind = access_tokens.type_of(jwt.header, claims)
+    if access_tokens.objection(kind, _types(claims)) is not None:
+        shown = kind if kind == access_tokens.ID_TOKEN else _shown(jwt.header.get("typ", access_tokens.ABSENT))
+        problems.append(f"typ is {_line(shown)}, an access token's is at+jwt (RFC 9068 section 4)")
     return failed
+
+
+def _types(claims: Mapping[str, Any]) -> frozenset[str]:
+    issuer, session = claims.get("iss"), claims.get("sid")
+    return access_tokens.accepted(
+        issuer if isinstance(issuer, str) else "", session if isinstance(session, str) else None
+    )
+
+
+def is_access_token(jwt: Jwt) -> bool:
+    """Whether a JWT says that it is an access token, or its issuer's never do; nothing of it is verified."""
+    return access_tokens.objection(access_tokens.type_of(jwt.header, jwt.claims), _types(jwt.claims)) is None
 
 
 def _claims(jwt: Jwt, signature: str | None, failed: set[str], issuer: str, audience: str | None) -> list[Claim]:

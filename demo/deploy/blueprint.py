@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from demo.deploy.jsonc import parse
 from demo.errors import EnvironmentNotReady
 
 FILE: Final = "wrangler.jsonc"
 EXAMPLE: Final = ".dev.vars.example"
+"""The secrets that the deploy button asks for: each line that is no comment."""
 AUTHORITY: Final = "AUTHORITY"
 """The variable that names the issuer whose tokens the Worker takes (RFC 8414)."""
 INTROSPECTION: Final = ("INTROSPECTION_CLIENT_ID", "INTROSPECTION_CLIENT_SECRET")
@@ -40,8 +43,8 @@ class Blueprint:
 
     `objects` are (binding, class, storage) of its Durable Objects, `bindings` (kind, name) of whatever else it is bound
     to. `secrets` are the names of values that stand in no file: those of `secrets.required` in its configuration, and
-    with False those it can do without: those of `.dev.vars.example`, or `INTROSPECTION` where there is no such file.
-    The shop has none because the deploy button wants a value for each line in it.
+    with False those it can do without: those of `.dev.vars.example`, commented out there or not, or `INTROSPECTION`
+    where there is no such file. `WORKOS_KEY` is one of them only where the variables make it needed.
     """
 
     name: str
@@ -55,7 +58,7 @@ class Blueprint:
         """The same with some variables set otherwise, and with the secrets that they make needed."""
         variables = {**dict(self.variables), **changed}
         secrets = tuple((name, needed) for name, needed in self.secrets if name != WORKOS_KEY)
-        if variables.get(SCOPES_FROM) == "role":
+        if by_role(variables):
             # Only then: a key that somebody has in the environment for other uses is not uploaded for nothing.
             secrets = (*secrets, (WORKOS_KEY, True))
         return replace(self, variables=tuple(variables.items()), secrets=secrets)
@@ -102,11 +105,29 @@ def read(worker: Path) -> Blueprint:
         raise EnvironmentNotReady(f"{file} is no configuration of a Worker", why=str(error), do="mend it") from error
 
 
+def by_role(variables: Mapping[str, str]) -> bool:
+    """Whether with these variables the human's role at WorkOS decides what is permitted, as the Worker reads them.
+
+    Where nothing is said it does at AuthKit, which grants no scope of a shop.
+    """
+    return (variables.get(SCOPES_FROM) or ("role" if is_authkit(variables.get(AUTHORITY, "")) else "token")) == "role"
+
+
+def is_authkit(issuer: str) -> bool:
+    """Whether an issuer is AuthKit, by its host."""
+    try:
+        return (urlsplit(issuer).hostname or "").endswith(".authkit.app")
+    except ValueError:
+        return False
+
+
 def _offered(example: Path) -> tuple[str, ...]:
-    """The names in a file of example secrets; where there is no such file, those that the shop can do without."""
+    """The names in a file of example secrets, those that are commented out as well: the deploy button wants a value for
+    each of the others, `demo deploy` for none. Where there is no such file, those that the shop can do without."""
     if not example.is_file():
         return INTROSPECTION
-    return tuple(re.findall(r"^([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", example.read_text("utf-8"), re.MULTILINE))
+    names = re.findall(r"^(?:#[ \t]*)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", example.read_text("utf-8"), re.MULTILINE)
+    return tuple(name for name in dict.fromkeys(names) if name != WORKOS_KEY)
 
 
 def _blueprint(config: dict[str, Any], offered: tuple[str, ...]) -> Blueprint:

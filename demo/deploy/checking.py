@@ -58,8 +58,22 @@ def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float =
 def rows(seen: Survey) -> list[Row]:
     """What was seen of a deployed shop, one line each, with what mends it."""
     authorized = authority(seen, "deploy again with --authority https://NAME.authkit.app")
+    return [door(seen, "protected door"), _resource(seen), authorized, *own_word(seen), _open(seen)]
+
+
+def own_word(seen: Survey) -> list[Row]:
+    """What the shop says of its own settings at `/health` (worker/README.md): whether it can ask its authorization
+    server, and what weakens it. Empty where it says nothing. A shop whose settings are wrong says so at its door."""
     fit = fits(seen)
-    return [door(seen, "protected door"), _resource(seen), authorized, *([] if fit is None else [fit]), _open(seen)]
+    return [*([] if fit is None else [fit]), *weakened(seen)]
+
+
+def weakened(seen: Survey) -> list[Row]:
+    """What of the shop's settings makes a check weaker than it is by itself."""
+    told = (seen.health or {}).get("weakened")
+    listed = [_line(one) for one in told] if isinstance(told, list) else []
+    fix = "take it out as soon as your logins get a token for the shop itself (RFC 8707)"
+    return [("warn", "weakened", one, fix) for one in listed if one]
 
 
 def door(seen: Survey, name: str) -> Row:

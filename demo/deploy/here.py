@@ -127,7 +127,7 @@ class WorkerHere:
         Raises:
             EnvironmentNotReady: nothing answers.
         """
-        about = local.health(self.base_url, timeout=10.0)
+        about = local.health(self.base_url, timeout=10.0, credentials=resources.credentials(self._state))
         if about is None:
             raise EnvironmentNotReady("the Worker does not answer", do=f"read {self._state / local.WORKER}/worker.log")
         return local.LocalServer(self.base_url, self.pid, str(about.get("instance")), str(about.get("world")))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.routing import Route
 
-from demo.shop import Shop, ShopConfig, audit, ledger, metadata, tools
+from demo.shop import Shop, ShopConfig, audit, doors, ledger, metadata, tools
 from demo.shop.database import Database
 from demo.shop.discovery import Authority
 from demo.shop.gate import App, OpenDoor, ProtectedDoor
@@ -29,7 +29,7 @@ def build(config: ShopConfig) -> Shop:
     """
     database = Database(config.database)
     with database.transaction() as connection:
-        ledger.restock(connection, config.stock)
+        ledger.restock(connection, config.stock, config.open_stock)
     authority = Authority(config.issuer, timeout=config.authority_timeout, clock=config.clock)
     gatehouse = Gatehouse(config, database, authority)
     _leave_logging_to_the_application()
@@ -51,6 +51,7 @@ def build(config: ShopConfig) -> Shop:
         Route("/open/mcp", endpoint=opened),
         *metadata.routes(config),
         *audit.routes(gatehouse),
+        *doors.routes(gatehouse),
     ]
     return Shop(config, routes, lifespan)
 

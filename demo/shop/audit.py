@@ -26,7 +26,7 @@ def routes(house: Gatehouse) -> list[BaseRoute]:
         try:
             return await _read(house, request)
         except sqlite3.Error:
-            return _response(refusal.unwritable(None))
+            return refusal.response(refusal.unwritable(None))
 
     return [Route("/audit", audit, methods=["GET"])]
 
@@ -38,7 +38,7 @@ async def _read(house: Gatehouse, request: Request) -> Response:
     if ruling.verdict == "deny":
         decision = house.decision(case, ruling, Call())
         await house.record(decision)
-        return _response(house.refuse(case, decision, None, host=request.headers.get("host", "")))
+        return refusal.response(house.refuse(case, decision, None, host=request.headers.get("host", "")))
     try:
         limit = int(request.query_params.get("limit", DEFAULT_LIMIT))
         if not 1 <= limit <= MOST:
@@ -60,9 +60,3 @@ async def _read(house: Gatehouse, request: Request) -> Response:
 
 def _invalid(description: str) -> Response:
     return JSONResponse({"error": "invalid_request", "error_description": description}, status_code=400)
-
-
-def _response(answer: refusal.Answer) -> Response:
-    response = Response(answer.body, status_code=answer.status)
-    response.raw_headers[:] = list(answer.headers)
-    return response

@@ -14,6 +14,7 @@ from typing import Any, Final
 from joserfc import jws
 from joserfc.errors import JoseError
 
+from demo.access_tokens import type_of
 from demo.evidence import Money
 from demo.shop.discovery import Authority
 from demo.shop.policy import Fault, TokenFacts
@@ -92,7 +93,7 @@ def facts(header: dict[str, Any], claims: dict[str, Any], *, resource: str, curr
         return _fault("malformed", "The token lacks a claim that an access token must have.")
     scope = claims.get("scope")
     return TokenFacts(
-        type=_text(header.get("typ")) or "",
+        type=type_of(header, claims),
         issuer=str(claims["iss"]),
         audience=tuple(audiences or ()),
         expires_at=float(claims["exp"]),
@@ -102,6 +103,7 @@ def facts(header: dict[str, Any], claims: dict[str, Any], *, resource: str, curr
         client=_text(claims.get("client_id")),
         session=_text(claims.get("sid")),
         consent=_text(claims.get("consent_id")),
+        organization=_text(claims.get("org_id")),
         token_id=_text(claims.get("jti")),
         scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
         spending_limit=spending_limit(claims.get("authorization_details"), resource=resource, currency=currency),

@@ -29,6 +29,8 @@ TOOL_SCOPES: Final[dict[str, str]] = {
 }
 
 AUDIT_SCOPE: Final = "audit:read"
+MANAGE_SCOPE: Final = "sessions:manage"
+"""Of the human's own routes; no tool needs it."""
 
 DEFAULT_SCOPE: Final = "shop:read"
 """What a request needs that names no tool: the least that is of use here."""
@@ -45,9 +47,11 @@ def scope_to_log_in_for(needed: str | None) -> str:
 
     Clients ask their authorization server for just what the first challenge names (MCP 2026-07-28, authorization, scope
     selection), and many never step up afterwards: from a challenge for `shop:read` alone they could never buy. The
-    human can narrow it. The audit trail is no shopper's, so that its challenge asks for nothing else.
+    human can narrow it. What is no shopper's has a challenge that asks for nothing else.
     """
-    return AUDIT_SCOPE if needed == AUDIT_SCOPE else " ".join(dict.fromkeys((*SHOPPER_SCOPES, needed or DEFAULT_SCOPE)))
+    if needed in (AUDIT_SCOPE, MANAGE_SCOPE):
+        return needed
+    return " ".join(dict.fromkeys((*SHOPPER_SCOPES, needed or DEFAULT_SCOPE)))
 
 
 ADMIN_ROLE: Final = "admin"

@@ -26,11 +26,18 @@ class ShopConfig:
         database: the SQLite file; it may be shared with other rooms, the shop's tables are prefixed `shop_`.
         issuer: the authority that the shop trusts; everything else about it is discovered (RFC 8414).
         introspection: client id and secret of this resource server at the authority (RFC 7662 section 2.1).
-        allowlist: usernames (email addresses, compared without case) that may use the protected door.
+        allowlist: who may use the protected door, compared without case: email addresses, user ids, `@DOMAIN`,
+            `role:SLUG`, and `members` of `organization`.
+        organization: the id of the organization (`org_id` of a token) that is the shop's; None where there is none.
+        token_types: the `typ` of an access token, `absent` for one without; empty: what the issuer is known for.
         rate_calls, rate_seconds: so many tool calls in so many seconds per agent.
         purchases_per_consent: so many orders per consent of a human.
         price: of the one item.
         stock: how many of it there are when the ledger is new.
+        open_door: whether there is a door without auth.
+        open_rate_calls: so many tool calls there in `rate_seconds` from one address.
+        open_stock: how many the open door has of its own when the ledger is new.
+        console_clients: which clients are a human's own console.
         leeway_seconds: how far the authority's clock and ours may differ when a token's times are checked.
             Seconds, not minutes: tokens live five minutes here.
         authority_timeout: seconds for one question to the authority, from connection to the last byte.
@@ -42,11 +49,17 @@ class ShopConfig:
     issuer: str
     introspection: tuple[str, str] = field(repr=False)
     allowlist: tuple[str, ...] = ("alice@example.com", "grace@example.com")
+    organization: str | None = None
+    token_types: tuple[str, ...] = ()
     rate_calls: int = 10
     rate_seconds: int = 10
     purchases_per_consent: int = 2
     price: Money = SHIRT_PRICE
     stock: int = 100
+    open_door: bool = True
+    open_rate_calls: int = 30
+    open_stock: int = 100
+    console_clients: tuple[str, ...] = ("demo-console",)
     leeway_seconds: int = 1
     authority_timeout: float = 3.0
     clock: Callable[[], float] = time.time
@@ -60,12 +73,16 @@ class ShopConfig:
     @property
     def resource_aliases(self) -> frozenset[str]:
         """The same door by the other names, which an audience may give as well."""
-        return frozenset(f"{origin}/mcp" for origin in self.aliases)
+        return self.named("mcp")
+
+    def named(self, path: str) -> frozenset[str]:
+        """The resource at this path by the shop's other names."""
+        return frozenset(f"{origin}/{path}" for origin in self.aliases)
 
     def origin(self, host: str) -> str:
         """The origin that a request with this `Host` came by: an alias, or else the shop's own."""
         return next((one for one in self.aliases if urlsplit(one).netloc == host), self.base_url)
 
-    def metadata_url(self, host: str) -> str:
-        """Where the protected resource metadata stands (RFC 9728 section 3.1), for who came by this `Host`."""
-        return f"{self.origin(host)}/.well-known/oauth-protected-resource/mcp"
+    def metadata_url(self, host: str, path: str = "mcp") -> str:
+        """Where a resource's metadata stands (RFC 9728 section 3.1), for who came by this `Host`."""
+        return f"{self.origin(host)}/.well-known/oauth-protected-resource/{path}"

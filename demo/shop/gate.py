@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from demo.evidence import Decision, LimitUse
-from demo.shop import bearer, jsonrpc, policy, refusal, trail
+from demo.shop import bearer, jsonrpc, refusal
 from demo.shop.catalog import TOOL_SCOPES
 from demo.shop.gatehouse import Gatehouse, limits_of
 from demo.shop.jsonrpc import Call
@@ -101,7 +101,7 @@ class ProtectedDoor:
 
 
 class OpenDoor:
-    """The ASGI wrapper of `/open/mcp`: asks nothing, and so can record nothing but that somebody was there."""
+    """The ASGI wrapper of `/open/mcp`: asks nobody who they are, and can record nothing but that somebody was there."""
 
     def __init__(self, gatehouse: Gatehouse, inner: App) -> None:
         self._gatehouse = gatehouse
@@ -115,19 +115,13 @@ class OpenDoor:
             body = await jsonrpc.read_body(scope["headers"], receive)
             if scope["method"] == "POST":
                 call = jsonrpc.parse(body)
-            decision = Decision(
-                audit_id=trail.new_audit_id(),
-                at=house.config.clock(),
-                verdict="allow",
-                gate="door",
-                rule="open.anonymous",
-                reason="The open door asks nobody who they are.",
-                door="open",
-                tool=None if call.tool is None else policy.short(call.tool, 60),
-                arguments=call.digest,
-            )
-            if call.is_tool_call:
-                await house.record(decision)
+            decision, limits = await house.pass_open(call, (scope.get("client") or ("nowhere",))[0])
+            if decision.verdict == "deny":
+                now = house.config.clock()
+                # No token would change it, so there is no challenge.
+                refused = refusal.refuse(decision, call_id=call.id, limits=limits, metadata_url="", scope="", now=now)
+                await respond(send, refused)
+                return
             admission = Admission("open", call, decision, TokenFacts(), Standing(False), house)
             await pass_on(self._inner, scope, receive, send, call, admission)
         except jsonrpc.Unacceptable as unacceptable:

@@ -14,6 +14,7 @@ from typing import Final
 
 import anyio
 
+from demo import access_tokens
 from demo.evidence import Decision, LimitUse
 from demo.shop import bearer, jsonrpc, ledger, policy, refusal, standing, trail
 from demo.shop.asking import AuthorityUnknown
@@ -37,14 +38,30 @@ class Gatehouse:
         self.database = database
         self._authority = authority
         self._rates = Rates(database, calls=config.rate_calls, seconds=config.rate_seconds, clock=config.clock)
+        self._open_rates = Rates(
+            database, calls=config.open_rate_calls, seconds=config.rate_seconds, clock=config.clock
+        )
         allowlist = frozenset(username.lower() for username in config.allowlist)
+        types = frozenset(map(access_tokens.normal, config.token_types))
         self._rules = policy.Rules(
-            config.resource, config.issuer, allowlist, config.leeway_seconds, config.resource_aliases
+            config.resource,
+            config.issuer,
+            allowlist,
+            config.leeway_seconds,
+            config.resource_aliases,
+            types,
+            config.organization,
         )
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
-    async def open_case(self, token: str | None, *, method: str | None, tool: str | None, scope: str | None) -> Case:
-        """Read the token. Where the authority's keys cannot be had, the case says so and cannot pass."""
+    async def open_case(
+        self, token: str | None, *, method: str | None, tool: str | None, scope: str | None, path: str = "mcp"
+    ) -> Case:
+        """Read the token. Where the authority's keys cannot be had, the case says so and cannot pass.
+
+        Args:
+            path: of the resource that the token must be for, the protected door by default.
+        """
         standing_unknown = None
         try:
             facts = await bearer.read(
@@ -54,7 +71,8 @@ class Gatehouse:
             facts = TokenFacts(fault="signature", detail="The token's signature cannot be checked.")
             standing_unknown = Standing(known=False, detail=str(unknown), lasting=unknown.lasting)
         skew = self._authority.skew
-        return Case(facts, self.config.clock(), self._rules, method, tool, scope, standing_unknown, skew)
+        rules = replace(self._rules, resource=f"{self.config.base_url}/{path}", aliases=self.config.named(path))
+        return Case(facts, self.config.clock(), rules, method, tool, scope, standing_unknown, skew)
 
     async def admit(self, case: Case, token: str | None) -> tuple[Case, Ruling]:
         """Gates 1 to 4; the authority is only asked about a token that passed the first."""
@@ -89,6 +107,38 @@ class Gatehouse:
             price=self.config.price,
             replay=replay,
         )
+
+    async def pass_open(self, call: Call, address: str) -> tuple[Decision, tuple[LimitUse, ...]]:
+        """The open door asks nobody, and only counts: whether it is open, and how often one address calls.
+
+        Args:
+            address: where the request came from, which is all that tells two callers apart here.
+        """
+        now, key = self.config.clock(), f"open:{address}"
+        limits: tuple[LimitUse, ...] = ()
+        ruling: Ruling | None = None
+        if not self.config.open_door or await self.database.read(ledger.is_closed):
+            ruling = policy.closed(self.config.resource)
+        elif call.is_tool_call and not await self.database.run(self._open_rates.hit, key):
+            limits = (await self.database.run(self._open_rates.use, key),)
+            ruling = policy.too_often(limits[0], now)
+        reason = "The open door asks nobody who they are."
+        ruling = ruling or Ruling("allow", "door", "open.anonymous", reason)
+        decision = Decision(
+            audit_id=trail.new_audit_id(),
+            at=now,
+            verdict=ruling.verdict,
+            gate=ruling.gate,
+            rule=ruling.rule,
+            reason=ruling.reason,
+            remedy=ruling.remedy,
+            door="open",
+            tool=None if call.tool is None else policy.short(call.tool, 60),
+            arguments=call.digest,
+        )
+        if call.is_tool_call:
+            await self.record(decision)
+        return decision, limits
 
     async def record(self, decision: Decision) -> None:
         """Commit a decision to the audit trail.
@@ -146,14 +196,21 @@ class Gatehouse:
         )
 
     def refuse(
-        self, case: Case, decision: Decision, call_id: str | int | None, limits: tuple[LimitUse, ...] = (), *, host: str
+        self,
+        case: Case,
+        decision: Decision,
+        call_id: str | int | None,
+        limits: tuple[LimitUse, ...] = (),
+        *,
+        host: str,
+        path: str = "mcp",
     ) -> refusal.Answer:
-        """The answer that a refused request gets which came by this `Host`."""
+        """The answer that a refused request gets which came by this `Host`, for the resource at this path."""
         return refusal.refuse(
             decision,
             call_id=call_id,
             limits=limits,
-            metadata_url=self.config.metadata_url(host),
+            metadata_url=self.config.metadata_url(host, path),
             scope=case.scope or DEFAULT_SCOPE,
             now=self.config.clock(),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from demo.evidence import Money, Order
 from demo.shop.catalog import ITEM_ID, ITEM_NAME
@@ -54,6 +54,11 @@ class Purchase:
     spending_limit: Money | None = None
     """What the human consented to. With a quota set, None means that no money may be spent at all."""
 
+    @property
+    def door(self) -> Literal["open", "protected"]:
+        """Through which door it came."""
+        return "open" if self.account == OPEN_ACCOUNT else "protected"
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -63,15 +68,38 @@ class Spent:
     amount: int
 
 
-def restock(connection: sqlite3.Connection, stock: int) -> None:
-    """Give a new ledger its stock; one that has it keeps what is left."""
-    connection.execute("INSERT OR IGNORE INTO shop_stock (item, left) VALUES (?, ?)", (ITEM_ID, stock))
+def restock(connection: sqlite3.Connection, stock: int, open_stock: int = 0) -> None:
+    """Give a new ledger its stock, each door its own; one that has it keeps what is left."""
+    for door, count in (("protected", stock), ("open", open_stock)):
+        connection.execute("INSERT OR IGNORE INTO shop_stock (item, left) VALUES (?, ?)", (_shelf(door), count))
 
 
-def stock_left(connection: sqlite3.Connection) -> int:
-    """How many of the item are left."""
-    row = connection.execute("SELECT left FROM shop_stock WHERE item = ?", (ITEM_ID,)).fetchone()
+def stock_left(connection: sqlite3.Connection, door: str = "protected") -> int:
+    """How many of the item are left at a door: each has its own, or nobody could sell the shop out to everybody."""
+    row = connection.execute("SELECT left FROM shop_stock WHERE item = ?", (_shelf(door),)).fetchone()
     return int(row["left"])
+
+
+def set_door(
+    connection: sqlite3.Connection, door: str, *, stock: int | None = None, opened: bool | None = None
+) -> dict[str, Any]:
+    """Restock a door, close it or open it again; what is None stays. Gives the door as it is then."""
+    if stock is not None:
+        connection.execute("UPDATE shop_stock SET left = ? WHERE item = ?", (stock, _shelf(door)))
+    if opened is False:
+        connection.execute("INSERT OR IGNORE INTO shop_closed VALUES (?)", (door,))
+    elif opened:
+        connection.execute("DELETE FROM shop_closed WHERE door = ?", (door,))
+    return {"door": door, "open": not is_closed(connection, door), "stock": stock_left(connection, door)}
+
+
+def is_closed(connection: sqlite3.Connection, door: str = "open") -> bool:
+    """Whether an admin has closed a door."""
+    return connection.execute("SELECT 1 FROM shop_closed WHERE door = ?", (door,)).fetchone() is not None
+
+
+def _shelf(door: str) -> str:
+    return ITEM_ID if door == "protected" else f"{ITEM_ID} at the {door} door"
 
 
 def spent(connection: sqlite3.Connection, account: str) -> Spent:
@@ -109,14 +137,14 @@ def place(connection: sqlite3.Connection, wanted: Purchase) -> Order:
         return _receipt(connection, wanted, order_id, replayed=True)
     _guard(connection, wanted)
     order_id = f"order_{secrets.token_hex(6)}"
-    connection.execute("UPDATE shop_stock SET left = left - 1 WHERE item = ?", (ITEM_ID,))
+    connection.execute("UPDATE shop_stock SET left = left - 1 WHERE item = ?", (_shelf(wanted.door),))
     connection.execute(
         "INSERT INTO shop_orders (id, at, door, account, user, agent, client, consent, item, size, company, address,"
         " amount, currency, audit_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             order_id,
             wanted.at,
-            "open" if wanted.account == OPEN_ACCOUNT else "protected",
+            wanted.door,
             wanted.account,
             wanted.user,
             wanted.agent,
@@ -148,7 +176,7 @@ def _guard(connection: sqlite3.Connection, wanted: Purchase) -> None:
             raise PurchaseRefused("consent")
         if used.amount + wanted.price.amount > wanted.spending_limit.amount:
             raise PurchaseRefused("spending")
-    if stock_left(connection) < 1:
+    if stock_left(connection, wanted.door) < 1:
         raise PurchaseRefused("sold_out")
 
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from demo.shop.catalog import SCOPES
+from demo.shop.catalog import MANAGE_SCOPE, SCOPES
 from demo.shop.config import ShopConfig
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -26,12 +26,28 @@ def document(config: ShopConfig, host: str) -> dict[str, Any]:
     }
 
 
+def account_document(config: ShopConfig, host: str) -> dict[str, Any]:
+    """The metadata document of the human's own routes, for who came by this `Host`."""
+    return {
+        "resource": f"{config.origin(host)}/account",
+        "authorization_servers": [config.issuer],
+        "scopes_supported": [MANAGE_SCOPE],
+        "bearer_methods_supported": ["header"],
+        "resource_name": "Conference T-shirt shop: the human in control",
+    }
+
+
 def routes(config: ShopConfig) -> list[BaseRoute]:
-    """The document with the resource's path in its own (RFC 9728 section 3.1), and without, for agents that look
-    at the root only."""
+    """The documents with the resource's path in their own (RFC 9728 section 3.1), and the door's without, for agents
+    that look at the root only."""
 
     async def metadata(request: Request) -> JSONResponse:
         told = document(config, request.headers.get("host", ""))
         return JSONResponse(told, headers={"cache-control": "no-store"})
 
-    return [Route(path, metadata, methods=["GET"]) for path in (f"{WELL_KNOWN}/mcp", WELL_KNOWN)]
+    async def account(request: Request) -> JSONResponse:
+        told = account_document(config, request.headers.get("host", ""))
+        return JSONResponse(told, headers={"cache-control": "no-store"})
+
+    doors = [Route(path, metadata, methods=["GET"]) for path in (f"{WELL_KNOWN}/mcp", WELL_KNOWN)]
+    return [*doors, Route(f"{WELL_KNOWN}/account", account, methods=["GET"])]

@@ -7,17 +7,16 @@ A gate is a function from a `Case` to the verdict that it speaks, or None when i
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from demo import access_tokens
 from demo.evidence import LimitUse, Money, Verdict
 from demo.shop.catalog import BUY, PRETTY_PLEASE
 
 Fault = Literal["missing", "malformed", "signature"]
 """Why nothing that a token claims may be believed."""
-
-ACCESS_TOKEN_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
-"""RFC 9068 section 4: both spellings, without case."""
 
 LOGIN_AGAIN: Final = "Log in again, then call again."
 
@@ -37,6 +36,7 @@ class TokenFacts:
     fault: Fault | None = None
     detail: str = ""
     type: str = ""
+    """As `demo.access_tokens.type_of` gives it."""
     issuer: str = ""
     audience: tuple[str, ...] = ()
     expires_at: float = 0.0
@@ -46,6 +46,8 @@ class TokenFacts:
     client: str | None = None
     session: str | None = None
     consent: str | None = None
+    organization: str | None = None
+    """In which the human granted this, where the authorization server says so (`org_id`)."""
     token_id: str | None = None
     scopes: frozenset[str] = frozenset()
     spending_limit: Money | None = None
@@ -88,10 +90,14 @@ class Rules:
     resource: str
     issuer: str
     allowlist: frozenset[str]
-    """Usernames in lower case."""
+    """In lower case: email addresses, user ids, `@DOMAIN`, `role:SLUG`, `members`."""
     leeway: float = 1.0
     aliases: frozenset[str] = frozenset()
     """Other names of the same resource."""
+    token_types: frozenset[str] = frozenset()
+    """The types of an access token; empty: those of the issuer's profile (`demo.access_tokens.accepted`)."""
+    organization: str | None = None
+    """Whose members `members` lets in; None where none is named."""
 
 
 @dataclass(frozen=True)
@@ -164,8 +170,9 @@ def check_token(case: Case) -> Ruling | None:
         return deny("token", "expired", f"The token expired {ago}.", "Refresh it or log in again, then call again.")
     if token.not_before is not None and case.now + rules.leeway < token.not_before:
         return deny("token", "expired", "The token is not valid yet.", "Set the clock, or wait, then call again.")
-    if token.type.lower() not in ACCESS_TOKEN_TYPES:
-        return deny("token", "type", f"A token of type {short(token.type)!r} is no access token.", LOGIN_AGAIN)
+    types = rules.token_types or access_tokens.accepted(token.issuer, token.session)
+    if (why := access_tokens.objection(short(token.type), types)) is not None:
+        return deny("token", "type", why, "Present the access token that came with it (RFC 6749 section 5.1).")
     return None
 
 
@@ -204,12 +211,32 @@ def check_standing(case: Case) -> Ruling | None:
 
 
 def check_allowlist(case: Case) -> Ruling | None:
-    """Gate 3: is this human welcome here at all?"""
+    """Gate 3: is this human welcome here at all? By email address or the address's domain, by the authorization
+    server's own id of the user, by a role, or as a member of the shop's organization."""
+    token, rules = case.token, case.rules
     username = case.standing.username if case.standing else None
-    if username is None or username.lower() not in case.rules.allowlist:
-        who = short(username) if username else "A user without a name"
-        return deny("allowlist", "user", f"{who} is not on this shop's allowlist.", "Ask the shop to be let in.")
-    return None
+    # A name that somebody chose must not read as one of the entries that stand for many.
+    names = [name for name in (username, token.user) if name and not _GROUP.match(name)]
+    if (domain := _domain_of(username)) is not None:
+        names.append(domain)
+    # What a token says of another organization opens nothing here: anybody may be the admin of one of their own.
+    if rules.organization is None or token.organization in (None, rules.organization):
+        names += [f"role:{role}" for role in (case.standing.roles if case.standing else ())]
+    if rules.organization is not None and token.organization == rules.organization:
+        names.append("members")
+    if any(name.lower() in rules.allowlist for name in names):
+        return None
+    who = short(username) if username else "A user without a name"
+    return deny("allowlist", "user", f"{who} is not on this shop's allowlist.", "Ask the shop to be let in.")
+
+
+_GROUP: Final = re.compile(r"@|role:|members$", re.IGNORECASE)
+
+
+def _domain_of(address: str | None) -> str | None:
+    """`@` and the domain of an email address; None where it is none, or has more than one `@` to read it by."""
+    parts = (address or "").split("@")
+    return f"@{parts[1]}" if len(parts) == 2 and all(parts) else None
 
 
 def check_scope(case: Case) -> Ruling | None:
@@ -229,11 +256,19 @@ def check_scope(case: Case) -> Ruling | None:
 
 def check_rate(case: Case, usage: Usage) -> Ruling | None:
     """Gate 5, first limit: how often an agent may call."""
-    if usage.rate_ok:
-        return None
-    rate = usage.rate
-    wait = max(1, math.ceil((rate.resets_at or case.now) - case.now))
+    return None if usage.rate_ok else too_often(usage.rate, case.now)
+
+
+def too_often(rate: LimitUse, now: float) -> Ruling:
+    """The refusal of a call that is one too many, at either door."""
+    wait = max(1, math.ceil((rate.resets_at or now) - now))
     return deny("limits", "rate", f"{rate.limit} calls in {rate.window:.0f} s are used up.", f"Wait {wait} s.")
+
+
+def closed(resource: str) -> Ruling:
+    """The open door's own refusal, where it is switched off; `resource` is the door that is left."""
+    remedy = f"Log in, and call {resource} instead."
+    return Ruling("deny", "door", "open.closed", "The open door is switched off.", remedy)
 
 
 def check_quota(case: Case, usage: Usage) -> Ruling | None:

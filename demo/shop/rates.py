@@ -1,4 +1,6 @@
-"""How often an agent calls: `limits`' fixed window over a storage in the shop's own file.
+"""How often an agent, or an address at the open door, calls: `limits`' moving window over a storage in the shop's own
+file, so that no stretch of its length holds more calls than the limit. A fixed window lets twice as many through around
+the moment at which the next one begins.
 
 The counters of `limits`' own storages live in memory or in a server beside; these survive a restart and read
 the time from the shop's clock.
@@ -10,15 +12,15 @@ import sqlite3
 from collections.abc import Callable
 
 from limits import RateLimitItemPerSecond
-from limits.storage import Storage
-from limits.strategies import FixedWindowRateLimiter
+from limits.storage import MovingWindowSupport, Storage
+from limits.strategies import MovingWindowRateLimiter
 
 from demo.evidence import LimitUse
 from demo.shop.database import Database
 
 
-class LedgerStorage(Storage):
-    """A `limits` storage on SQLite; a window begins with its first call and ends `expiry` seconds later."""
+class LedgerStorage(Storage, MovingWindowSupport):
+    """A `limits` storage on SQLite: when each call was made that still counts."""
 
     STORAGE_SCHEME = None
 
@@ -32,27 +34,38 @@ class LedgerStorage(Storage):
         """What `limits` may wrap; nothing is wrapped here."""
         return sqlite3.Error
 
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count, and say how many there are now in the window."""
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count, if that is still within the limit. What is not counts for nothing, so that whoever goes on trying is
+        let in as soon as whoever waits."""
         now = self._clock()
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM shop_rates WHERE expires_at <= ?", (now,))
-            row = connection.execute(
-                "INSERT INTO shop_rates (key, used, expires_at) VALUES (?, ?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET used = used + excluded.used RETURNING used",
-                (key, amount, now + expiry),
+            connection.execute("DELETE FROM shop_calls WHERE at <= ?", (now - expiry,))
+            used = connection.execute("SELECT count(*) FROM shop_calls WHERE key = ?", (key,)).fetchone()[0]
+            if used + amount > limit:
+                return False
+            connection.executemany("INSERT INTO shop_calls (key, at) VALUES (?, ?)", [(key, now)] * amount)
+        return True
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        """When the oldest call was made that still counts, now where there is none; and how many there are."""
+        now = self._clock()
+        with self._database.reading() as connection:
+            oldest, used = connection.execute(
+                "SELECT min(at), count(*) FROM shop_calls WHERE key = ? AND at > ?", (key, now - expiry)
             ).fetchone()
-        return int(row["used"])
+        return now if oldest is None else float(oldest), int(used)
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """A fixed window's; there is none here."""
+        raise NotImplementedError
 
     def get(self, key: str) -> int:
-        """How many there are in the window; 0 when it is over."""
-        row = self._row(key)
-        return int(row["used"]) if row else 0
+        """A fixed window's; there is none here."""
+        raise NotImplementedError
 
     def get_expiry(self, key: str) -> float:
-        """When the window ends, in POSIX seconds; now when there is none."""
-        row = self._row(key)
-        return float(row["expires_at"]) if row else self._clock()
+        """A fixed window's; there is none here."""
+        raise NotImplementedError
 
     def check(self) -> bool:
         """Whether the file answers."""
@@ -60,36 +73,29 @@ class LedgerStorage(Storage):
             return connection.execute("SELECT 1").fetchone() is not None
 
     def reset(self) -> int | None:
-        """Forget every counter; how many there were."""
+        """Forget every counter; how many calls there were."""
         with self._database.transaction() as connection:
-            return connection.execute("DELETE FROM shop_rates").rowcount
+            return connection.execute("DELETE FROM shop_calls").rowcount
 
     def clear(self, key: str) -> None:
         """Forget one counter."""
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM shop_rates WHERE key = ?", (key,))
-
-    def _row(self, key: str) -> sqlite3.Row | None:
-        with self._database.reading() as connection:
-            row: sqlite3.Row | None = connection.execute(
-                "SELECT used, expires_at FROM shop_rates WHERE key = ? AND expires_at > ?", (key, self._clock())
-            ).fetchone()
-        return row
+            connection.execute("DELETE FROM shop_calls WHERE key = ?", (key,))
 
 
 class Rates:
-    """The shop's one rate limit: so many calls in so many seconds for each caller."""
+    """A rate limit of the shop: so many calls in so many seconds for each caller; all have the same seconds."""
 
     def __init__(self, database: Database, *, calls: int, seconds: int, clock: Callable[[], float]) -> None:
-        self._limiter = FixedWindowRateLimiter(LedgerStorage(database, clock))
+        self._limiter = MovingWindowRateLimiter(LedgerStorage(database, clock))
         self._item = RateLimitItemPerSecond(calls, seconds)
 
     def hit(self, caller: str) -> bool:
-        """Count a call; whether it is still within the limit."""
+        """Count a call, if it is still within the limit; whether it is."""
         return self._limiter.hit(self._item, caller)
 
     def use(self, caller: str) -> LimitUse:
-        """How much of the limit is used, without counting. Calls that were refused for it do not show."""
+        """How much of the limit is used, without counting; `resets_at` is when the oldest call counts no more."""
         reset_time, remaining = self._limiter.get_window_stats(self._item, caller)
         used = self._item.amount - remaining
         seconds = float(self._item.get_expiry())

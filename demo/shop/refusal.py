@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from starlette.responses import Response
+
 from demo.evidence import Decision, LimitUse
 from demo.shop import jsonrpc
 from demo.shop.catalog import scope_to_log_in_for
@@ -118,6 +120,13 @@ def answer(status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()
         (b"cache-control", b"no-store"),
     )
     return Answer(status, (*fixed, *headers), body)
+
+
+def response(answered: Answer) -> Response:
+    """The same as Starlette's routes give it."""
+    found = Response(answered.body, status_code=answered.status)
+    found.raw_headers[:] = list(answered.headers)
+    return found
 
 
 def _challenge(**parameters: str) -> str:

@@ -44,6 +44,10 @@ REFUSALS: Final[dict[ledger.Fault, str]] = {
 }
 
 
+WITHHELD: Final = "(not shown at the open door)"
+"""What stands in the place of an address at the open door: whoever asks there may be anybody."""
+
+
 def register(server: ShopServer, config: ShopConfig, database: Database) -> None:
     """Give a server the seven tools."""
 
@@ -54,9 +58,9 @@ def register(server: ShopServer, config: ShopConfig, database: Database) -> None
     writing = ToolAnnotations(read_only_hint=False, open_world_hint=False)
 
     @server.tool(name=catalog.LIST_INVENTORY, annotations=reading, meta=scope_of(catalog.LIST_INVENTORY))
-    async def list_inventory() -> Inventory:
+    async def list_inventory(ctx: Ctx) -> Inventory:
         """List what the shop sells: sizes, price, and how many are left."""
-        stock = await database.read(ledger.stock_left)
+        stock = await database.read(ledger.stock_left, admission_of(ctx).door)
         return Inventory(
             items=[
                 Item(
@@ -97,8 +101,14 @@ def register(server: ShopServer, config: ShopConfig, database: Database) -> None
     @server.tool(name=catalog.LIST_ORDERS, annotations=reading, meta=scope_of(catalog.LIST_ORDERS))
     async def list_orders(ctx: Ctx) -> Orders:
         """List the orders placed for the calling user, with the addresses they go to."""
-        found = await database.read(ledger.orders, user=admission_of(ctx).token.user)
-        return Orders(orders=[ListedOrder(**_order(order), mailingAddress=address) for order, address in found])
+        admission = admission_of(ctx)
+        found = await database.read(ledger.orders, user=admission.token.user)
+        shown = admission.door == "protected"
+        return Orders(
+            orders=[
+                ListedOrder(**_order(order), mailingAddress=address if shown else WITHHELD) for order, address in found
+            ]
+        )
 
     @server.tool(name=catalog.USER_INFO, annotations=reading, meta=scope_of(catalog.USER_INFO))
     async def user_info(ctx: Ctx) -> UserInfo:

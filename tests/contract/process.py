@@ -86,10 +86,17 @@ class LocalShop(ShopProcess):
             "RATE_SECONDS": "rate_seconds",
             "PURCHASES_PER_CONSENT": "purchases_per_consent",
             "STOCK_AT_FIRST": "stock",
+            "OPEN_RATE_CALLS": "open_rate_calls",
+            "OPEN_STOCK_AT_FIRST": "open_stock",
         }
         given: dict[str, object] = {numbers[name]: int(settings.pop(name)) for name in numbers if name in settings}
-        if "ALLOWLIST" in settings:
-            given["allowlist"] = settings.pop("ALLOWLIST").split(",")
+        for name in ("ALLOWLIST", "TOKEN_TYPES"):
+            if name in settings:
+                given[name.lower()] = [entry.strip() for entry in settings.pop(name).split(",")]
+        if "ORGANIZATION" in settings:
+            given["organization"] = settings.pop("ORGANIZATION")
+        if "OPEN_DOOR" in settings:
+            given["open_door"] = settings.pop("OPEN_DOOR") == "on"
         id, secret = self.credentials
         secrets = (settings.pop("INTROSPECTION_CLIENT_ID", id), settings.pop("INTROSPECTION_CLIENT_SECRET", secret))
         issuer = settings.pop("AUTHORITY", self.issuer.url)

@@ -98,7 +98,7 @@ def test_at_the_open_door_anybody_buys_and_nobody_can_say_who(shop: Shop) -> Non
     assert [decision[name] for name in ("user", "username", "agent", "client", "consent")] == [None] * 5
     assert decision["order_id"] == order["id"]
     listed = structured(shop.call("listMcpShopOrders", **OPEN))["orders"]
-    assert next(one for one in listed if one["id"] == order["id"])["mailingAddress"] == "221B Baker Street"
+    assert {one["mailingAddress"] for one in listed} == {"(not shown at the open door)"}
     assert {one["user"] for one in listed} == {None}
     mine = structured(shop.call("listMcpShopOrders", token=shop.token()))["orders"]
     assert order["id"] not in {one["id"] for one in mine}
@@ -111,9 +111,7 @@ def test_at_the_open_door_a_key_is_everybodys(shop: Shop) -> None:
     assert order_of(shop.buy(token=shop.token(), key=key))["id"] != first["id"]
 
 
-def test_at_the_open_door_there_is_no_rate_and_no_user(shop: Shop) -> None:
-    for _ in range(12):
-        assert shop.call("listMcpShopInventory", **OPEN).status_code == 200
+def test_at_the_open_door_there_is_no_user(shop: Shop) -> None:
     assert structured(shop.call("getUserInfo", token=shop.token(), path="/open/mcp")) == {
         "user": None,
         "username": "anonymous",

@@ -16,12 +16,12 @@ def structured(answer: Any) -> dict[str, Any]:
     return content
 
 
-def test_anybody_buys_without_end_and_everybody_reads_the_addresses(world: Any) -> None:
+def test_anybody_buys_and_everybody_reads_the_orders_but_not_the_addresses(world: Any) -> None:
     for number in range(12):
         order = structured(world.buy(**OPEN, mailingAddress=f"{number} Main St"))["order"]
         assert [order[name] for name in ("user", "agent", "consent", "balance", "spendingLimit")] == [None] * 5
     orders = structured(world.call("listMcpShopOrders", **OPEN))["orders"]
-    assert [order["mailingAddress"] for order in orders] == [f"{number} Main St" for number in range(12)]
+    assert [order["mailingAddress"] for order in orders] == ["(not shown at the open door)"] * 12
     assert structured(world.call("listMcpShopInventory", **OPEN))["items"][0]["stock"] == 88
 
 
@@ -72,13 +72,25 @@ def test_a_key_works_here_too(world: Any) -> None:
     assert structured(world.buy(token=world.token(), key="k"))["order"]["id"] != first["id"]
 
 
-def test_the_stock_runs_out_here_for_everybody(open_world: Any) -> None:
-    world = open_world(stock=1)
+def test_the_stock_runs_out_here_and_nowhere_else(open_world: Any) -> None:
+    world = open_world(stock=2, open_stock=1)
     structured(world.buy(**OPEN))
-    for options in (OPEN, {"token": world.token()}):
-        result = world.buy(**options).json()["result"]
-        assert result["isError"] is True
-        assert "sold out" in result["content"][0]["text"]
+    result = world.buy(**OPEN).json()["result"]
+    assert result["isError"] is True
+    assert "sold out" in result["content"][0]["text"]
+    token = world.token()
+    assert structured(world.call("listMcpShopInventory", token=token))["items"][0]["stock"] == 2
+    structured(world.buy(token=token))
+    assert structured(world.call("listMcpShopInventory", **OPEN))["items"][0]["stock"] == 0
+
+
+def test_it_can_be_switched_off_and_then_sells_and_lists_nothing(open_world: Any) -> None:
+    world = open_world(open_door=False)
+    for answer in (world.buy(**OPEN), world.call("listMcpShopOrders", **OPEN)):
+        decision = answer.json()["error"]["data"]["decision"]
+        assert (answer.status_code, decision["gate"], decision["rule"]) == (403, "door", "open.closed")
+        assert "www-authenticate" not in answer.headers
+    assert world.call("listMcpShopInventory", token=world.token()).status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b'[{"jsonrpc":"2.0","id":1,"method":"tools/list"}]'])

@@ -1,6 +1,7 @@
 /** What the shop is told from outside: its address, its authority, its rules. Read anew for each request. */
 
 import { money, type Money } from "./evidence";
+import { isAuthKit, normal } from "./policy/token_type";
 import { LOOPBACK, urlOf } from "./wire/url";
 import type { StockRoom } from "./objects/stock";
 import type { UserLedger } from "./objects/user";
@@ -16,6 +17,11 @@ export interface Env {
   BASE_URL?: string;
   ALLOWLIST?: string;
   TOKEN_TYPES?: string;
+  EXTRA_AUDIENCES?: string;
+  OPEN_DOOR?: string;
+  OPEN_RATE_CALLS?: string;
+  OPEN_STOCK_AT_FIRST?: string;
+  REPOSITORY?: string;
   SCOPE_CLAIMS?: string;
   CONSOLE_CLIENTS?: string;
   DEFAULT_SPENDING_LIMIT?: string;
@@ -46,13 +52,16 @@ export interface Settings {
   introspection: { id: string; secret: string } | null;
   /** WorkOS's API and a key to it, to ask who a user is and what their role permits; or null. */
   directory: { url: string; key: string } | null;
-  /** The organization whose members' roles count; null where none does. */
+  /** The organization whose members' roles count, and whom `members` on the allowlist lets in; null where none does. */
   organization: string | null;
   /** What decides which tools may be called: the token's scopes, or the permissions of the human's role. */
   scopesFrom: "token" | "role";
-  /** Email addresses or user ids in lower case. */
+  /** In lower case: email addresses, user ids, `@DOMAIN`, `role:SLUG`, `members`. */
   allowlist: string[];
-  tokenTypes: string[];
+  /** The types of an access token, `absent` for one without; null: what the issuer is known for. */
+  tokenTypes: string[] | null;
+  /** Audiences beside the resource that a token for the protected door may have: a weakening, none by default. */
+  extraAudiences: string[];
   scopeClaims: string[];
   consoleClients: string[];
   defaultSpendingLimit: Money | null;
@@ -61,64 +70,133 @@ export interface Settings {
   purchasesPerConsent: number;
   price: Money;
   stockAtFirst: number;
+  /** The door without auth: whether it is there, how many calls one address has in `rateSeconds`, what it sells. */
+  open: { on: boolean; calls: number; stockAtFirst: number };
+  /** Where the code is, for the page at `/`. */
+  repository: string;
   /** How far the authority's clock and ours may differ when a token's times are checked. */
   leeway: number;
   /** Milliseconds for one question to the authority, from connection to last byte. */
   authorityTimeout: number;
 }
 
-/** A variable that cannot be meant; the message names it. */
+/** Variables that cannot be meant, or that are missing; the message names each. */
 export class SettingsWrong extends Error {}
+
+/** Calls of a limit, at most: the time of each is kept for as long as its window. */
+const MOST_CALLS = 100_000;
+
+/** Tool calls that one address may make at the open door in `RATE_SECONDS`. */
+const OPEN_CALLS = 30;
+
+/** The code of this talk's first edition; `REPOSITORY` names another. */
+const FIRST_EDITION = "https://github.com/workos/mcp-shop-cloudflare";
 
 /**
  * The settings for a request that came to `origin`.
  *
- * @throws SettingsWrong a variable does not hold what it must.
+ * @throws SettingsWrong variables are missing, or do not hold what they must; all of them are told at once.
  */
 export function readSettings(env: Env, origin: string): Settings {
-  const base = httpOrigin("BASE_URL", env.BASE_URL) ?? origin;
+  const wrong: string[] = [];
+  const told = <T>(read: () => T, otherwise: T): T => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof SettingsWrong)) throw error;
+      wrong.push(error.message);
+      return otherwise;
+    }
+  };
+  const number = (name: NumberName, otherwise: number, least = 1, most = 1_000_000_000) =>
+    told(() => count(name, env[name], otherwise, least, most), otherwise);
+  const base = told(() => baseOf(env.BASE_URL, origin), origin);
   const [id, secret] = [env.INTROSPECTION_CLIENT_ID ?? "", env.INTROSPECTION_CLIENT_SECRET ?? ""];
   if ((id === "") !== (secret === "")) {
-    throw new SettingsWrong("Set both INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET, or neither.");
+    wrong.push("Set both INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET, or neither.");
   }
+  const authority = told(() => issuer(env.AUTHORITY ?? ""), "");
   const key = (env.WORKOS_API_KEY ?? "").trim();
-  const scopesFrom = (env.SCOPES_FROM ?? "").trim() || "token";
-  if (scopesFrom !== "token" && scopesFrom !== "role") throw new SettingsWrong("SCOPES_FROM must be token or role.");
+  const scopesFrom = (env.SCOPES_FROM ?? "").trim() || (isAuthKit(authority) ? "role" : "token");
+  if (scopesFrom !== "token" && scopesFrom !== "role") wrong.push("SCOPES_FROM must be token or role.");
+  const why = env.SCOPES_FROM ? "SCOPES_FROM is role" : "AUTHORITY is AuthKit, which grants no scope of a shop";
   if (scopesFrom === "role" && key === "") {
-    throw new SettingsWrong(
-      "SCOPES_FROM is role, so WORKOS_API_KEY must be set: npx wrangler secret put WORKOS_API_KEY.",
-    );
+    wrong.push(`${why}, so WORKOS_API_KEY must be set: npx wrangler secret put WORKOS_API_KEY.`);
   }
   const organization = (env.ORGANIZATION ?? "").trim() || null;
   if (scopesFrom === "role" && organization === null) {
     // Whoever may make an organization of their own is its admin: a role counts in one organization only.
-    throw new SettingsWrong(
-      "SCOPES_FROM is role, so ORGANIZATION must name the one whose roles count, such as org_...",
-    );
+    wrong.push(`${why}, so ORGANIZATION must name the one whose roles count, such as org_...`);
   }
+  const allowlist = listed(env.ALLOWLIST ?? "").map((entry) => entry.toLowerCase());
+  if (allowlist.includes("members") && organization === null) {
+    wrong.push("ALLOWLIST has members, so ORGANIZATION must name whose, such as org_...");
+  }
+  const open = (env.OPEN_DOOR ?? "").trim().toLowerCase() || "on";
+  if (open !== "on" && open !== "off") wrong.push("OPEN_DOOR must be on or off.");
   const limit = (env.DEFAULT_SPENDING_LIMIT ?? "").trim();
-  return {
+  const types = listed(env.TOKEN_TYPES ?? "").map(normal);
+  const settings: Settings = {
     base,
     resource: `${base}/mcp`,
     adminResource: `${base}/admin`,
-    authority: issuer(env.AUTHORITY ?? ""),
+    authority,
     introspection: id === "" ? null : { id, secret },
-    directory: key === "" ? null : { url: directory(env.WORKOS_API ?? ""), key },
+    directory: key === "" ? null : { url: told(() => directory(env.WORKOS_API ?? ""), ""), key },
     organization,
-    scopesFrom,
-    allowlist: listed(env.ALLOWLIST ?? "").map((entry) => entry.toLowerCase()),
-    tokenTypes: listed(env.TOKEN_TYPES || "at+jwt,application/at+jwt").map((entry) => entry.toLowerCase()),
+    scopesFrom: scopesFrom === "role" ? "role" : "token",
+    allowlist,
+    tokenTypes: types.length === 0 ? null : types,
+    extraAudiences: listed(env.EXTRA_AUDIENCES ?? ""),
     scopeClaims: listed(env.SCOPE_CLAIMS || "scope"),
     consoleClients: listed(env.CONSOLE_CLIENTS ?? ""),
-    defaultSpendingLimit: limit === "" ? null : money(count("DEFAULT_SPENDING_LIMIT", limit, 0, 0)),
-    rateCalls: count("RATE_CALLS", env.RATE_CALLS, 10),
-    rateSeconds: count("RATE_SECONDS", env.RATE_SECONDS, 10),
-    purchasesPerConsent: count("PURCHASES_PER_CONSENT", env.PURCHASES_PER_CONSENT, 2, 0),
+    defaultSpendingLimit: limit === "" ? null : money(number("DEFAULT_SPENDING_LIMIT", 0, 0)),
+    // A window keeps the time of each of its calls.
+    rateCalls: number("RATE_CALLS", 10, 1, MOST_CALLS),
+    rateSeconds: number("RATE_SECONDS", 10),
+    purchasesPerConsent: number("PURCHASES_PER_CONSENT", 2, 0),
     price: money(2500),
-    stockAtFirst: count("STOCK_AT_FIRST", env.STOCK_AT_FIRST, 100, 0),
+    stockAtFirst: number("STOCK_AT_FIRST", 100, 0),
+    open: {
+      on: open === "on",
+      calls: number("OPEN_RATE_CALLS", OPEN_CALLS, 1, MOST_CALLS),
+      stockAtFirst: number("OPEN_STOCK_AT_FIRST", 100, 0),
+    },
+    repository: told(() => page("REPOSITORY", env.REPOSITORY), null) ?? FIRST_EDITION,
     leeway: 1,
     authorityTimeout: 3000,
   };
+  if (wrong.length > 0) throw new SettingsWrong(wrong.join(" "));
+  return settings;
+}
+
+type NumberName =
+  | "DEFAULT_SPENDING_LIMIT"
+  | "RATE_CALLS"
+  | "RATE_SECONDS"
+  | "PURCHASES_PER_CONSENT"
+  | "STOCK_AT_FIRST"
+  | "OPEN_RATE_CALLS"
+  | "OPEN_STOCK_AT_FIRST";
+
+/** The origin that the shop is published under. On loopback it is the one that was asked, in whichever spelling: the
+ * name that a client was given is the one that its token is for (RFC 9728 section 3.3). */
+function baseOf(given: string | undefined, origin: string): string {
+  const base = httpOrigin("BASE_URL", given);
+  if (base === null || origin === "") return base ?? origin;
+  const [named, asked] = [new URL(base), new URL(origin)];
+  const same = named.protocol === asked.protocol && named.port === asked.port;
+  return same && LOOPBACK.includes(named.hostname) && LOOPBACK.includes(asked.hostname) ? origin : base;
+}
+
+/** An address that a page may link to, or null where none is named. */
+function page(name: string, given: string | undefined): string | null {
+  if (given === undefined || given.trim() === "") return null;
+  const url = urlOf(given.trim());
+  if (url === null || url.protocol !== "https:") {
+    throw new SettingsWrong(`${name} must be an https URL, such as https://github.com/you/talk.`);
+  }
+  return url.href;
 }
 
 function listed(value: string): string[] {
@@ -128,12 +206,15 @@ function listed(value: string): string[] {
     .filter((entry) => entry !== "");
 }
 
-function count(name: string, given: string | undefined, otherwise: number, least = 1): number {
+function count(name: string, given: string | undefined, otherwise: number, least: number, most: number): number {
   if (given === undefined || given.trim() === "") return otherwise;
   // Digits and nothing else: 60.00 may be meant for money, and would be 60 cents.
   const value = /^\d+$/.test(given.trim()) ? Number(given) : Number.NaN;
-  if (!Number.isSafeInteger(value) || value < least || value > 1_000_000_000) {
+  if (!Number.isSafeInteger(value) || value < least) {
     throw new SettingsWrong(`${name} must be a whole number from ${least}.`);
+  }
+  if (value > most) {
+    throw new SettingsWrong(`${name} must be at most ${most}.`);
   }
   return value;
 }

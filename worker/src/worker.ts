@@ -1,11 +1,11 @@
 /** The shop on Cloudflare Workers: which request goes where. */
 
 import { readSettings, SettingsWrong, type Env, type Settings } from "./settings";
-import { administer } from "./routes/admin";
-import { adminMetadata, doorMetadata, health, welcome } from "./routes/about";
+import { administer, setDoor } from "./routes/admin";
+import { adminMetadata, doorMetadata, health, unsettled, unsettledWelcome, welcome } from "./routes/about";
 import { readAudit } from "./routes/audit";
 import { enter } from "./routes/door";
-import { unreachable } from "./routes/edge";
+import { addressOf, unreachable } from "./routes/edge";
 import { plainError, rpcError, toResponse, type Answer } from "./wire/answer";
 import { TOO_MANY } from "./wire/message";
 import { refuseForeign } from "./wire/origin";
@@ -23,7 +23,7 @@ export default {
     try {
       return toResponse(await answer(request, env));
     } catch (error) {
-      if (error instanceof SettingsWrong) return toResponse(plainError(500, "server_error", error.message));
+      if (error instanceof SettingsWrong) return toResponse(notSetUp(request, env, error.message));
       console.error("no answer from a ledger", error);
       return toResponse(unreachable());
     }
@@ -35,10 +35,8 @@ async function answer(request: Request, env: Env): Promise<Answer> {
   const settings = readSettings(env, origin);
   const foreign = refuseForeign(request, env.BASE_URL ? settings.base : null);
   if (foreign !== null) return foreign;
-  if (pathname === "/mcp" || pathname === "/open/mcp" || pathname === "/audit" || pathname.startsWith("/admin/")) {
-    const flooded = await refuseFlood(request, env);
-    if (flooded !== null) return flooded;
-  }
+  const flooded = await refuseFlood(request, env);
+  if (flooded !== null) return flooded;
   switch (pathname) {
     case "/mcp":
       return enter("protected", request, env, settings, origin);
@@ -48,6 +46,9 @@ async function answer(request: Request, env: Env): Promise<Answer> {
     case "/admin/reinstate":
       if (request.method !== "POST") return otherMethod("POST");
       return administer(pathname === "/admin/revoke" ? "revoke" : "reinstate", request, env, settings, origin);
+    case "/admin/door":
+      if (request.method !== "POST") return otherMethod("POST");
+      return setDoor(request, env, settings, origin);
     default:
       return read(pathname, request, env, settings, origin);
   }
@@ -56,7 +57,7 @@ async function answer(request: Request, env: Env): Promise<Answer> {
 async function read(path: string, request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
   const routes: Record<string, () => Answer | Promise<Answer>> = {
     "/": () => welcome(settings),
-    "/health": () => health(env, settings),
+    "/health": () => health(request, env, settings),
     "/audit": () => readAudit(request, env, settings, origin),
     [METADATA]: () => doorMetadata(settings),
     [`${METADATA}/mcp`]: () => doorMetadata(settings),
@@ -69,6 +70,14 @@ async function read(path: string, request: Request, env: Env, settings: Settings
   return request.method === "HEAD" ? { ...found, body: null } : found;
 }
 
+/** Where the settings are wrong nothing is served, and the pages for whoever runs the shop say which and why. */
+function notSetUp(request: Request, env: Env, problem: string): Answer {
+  const { pathname } = new URL(request.url);
+  if (pathname === "/") return unsettledWelcome(problem);
+  if (pathname === "/health") return unsettled(env, problem);
+  return plainError(500, "server_error", problem);
+}
+
 function otherMethod(allowed: string): Answer {
   return plainError(405, "invalid_request", `this path takes ${allowed}`, [["allow", allowed]]);
 }
@@ -76,7 +85,7 @@ function otherMethod(allowed: string): Answer {
 /** The coarse guard: so many requests from one address, counted in each of the platform's locations by itself. */
 async function refuseFlood(request: Request, env: Env): Promise<Answer | null> {
   if (env.FRONT === undefined) return null;
-  const { success } = await env.FRONT.limit({ key: request.headers.get("cf-connecting-ip") ?? "nowhere" });
+  const { success } = await env.FRONT.limit({ key: addressOf(request) });
   if (success) return null;
   const message = `Too many requests from this address. Wait ${FRONT_SECONDS} s.`;
   return rpcError(429, null, { code: TOO_MANY, message }, [["retry-after", String(FRONT_SECONDS)]]);

@@ -1,7 +1,10 @@
 /** What MCP asks of any server, at both doors and at the revisions that clients speak; and the doors' own manners. */
 
+import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { TOOLS } from "../src/catalog";
+import type { Env } from "../src/settings";
+import worker from "../src/worker";
 import {
   ask,
   BASE,
@@ -162,7 +165,7 @@ test("at the protected door a stranger is not even told what is wrong with the b
   expect((await ask("/mcp", { method: "POST", body: "{" })).status).toBe(401);
 });
 
-test("at the open door anybody buys without end, and everybody reads the addresses", async () => {
+test("at the open door anybody buys, and everybody reads the orders but not the addresses", async () => {
   const open = { path: "/open/mcp" };
   const order = orderOf(await buy(open, { idempotencyKey: "open", mailingAddress: "7 Elm St" }));
   expect([order.user, order.agent, order.consent, order.balance, order.spendingLimit]).toEqual([
@@ -179,7 +182,7 @@ test("at the open door anybody buys without end, and everybody reads the address
   });
   const { orders } = (await call("listMcpShopOrders", {}, open)).body.result.structuredContent;
   expect(orders).toHaveLength(13);
-  expect(orders[0].mailingAddress).toBe("7 Elm St");
+  expect(orders[0].mailingAddress).toBe("(not shown at the open door)");
   expect(errorOf(await call("setDemoMode", { mode: "banned" }, open))).toContain("nobody to ban");
   const token = await authority.token(somebody());
   const info = (await call("getUserInfo", {}, { ...open, token })).body.result.structuredContent;
@@ -210,10 +213,39 @@ test("metadata names the authority, by RFC 9728", async () => {
   expect(body).toMatchObject({ resource: `${BASE}/admin`, scopes_supported: ["sessions:manage"] });
 });
 
-test("health names the data, and paths that are none are none", async () => {
-  const { body } = await ask("/health");
-  expect(body).toMatchObject({ name: "machine-identity-demo", pid: null });
-  expect((await ask("/health")).body.world).toBe(body.world);
+test("health names the data to who runs the shop, and wakes nobody's object for anybody else", async () => {
+  const asked: string[] = [];
+  const getByName = env.STOCK.getByName.bind(env.STOCK);
+  const STOCK = { getByName: (name: string) => (asked.push(name), getByName(name)) } as typeof env.STOCK;
+  const health = async (authorization: string | null, changes: Partial<Env> = {}) => {
+    const headers: Record<string, string> = authorization === null ? {} : { authorization };
+    const request = new Request(`${BASE}/health`, { headers });
+    const response = await worker.fetch(request as never, { ...env, STOCK, ...changes });
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  };
+  const own = `Basic ${btoa("shop:a%20secret%3A%20of%20the%2Fshop")}`;
+  const strange = [null, "Basic", `Basic ${btoa("shop:guess")}`, `Bearer ${await authority.token()}`];
+  for (const authorization of strange) {
+    expect((await health(authorization)).body).toMatchObject({ name: "machine-identity-demo", pid: null, world: null });
+  }
+  expect(asked).toEqual([]);
+  const { world } = (await health(own)).body;
+  expect([typeof world, asked]).toEqual(["string", ["shop"]]);
+  expect((await health(own)).body["world"]).toBe(world);
+  const none = { INTROSPECTION_CLIENT_ID: undefined, INTROSPECTION_CLIENT_SECRET: undefined } as never;
+  expect((await health("Basic Og==", none)).body["world"], "no credentials are nobody's").toBeNull();
+});
+
+test.each(["/health", "/", "/.well-known/oauth-protected-resource", "/nothing"])(
+  "a flood from one address is stopped in front of %s as well",
+  async (path) => {
+    const FRONT = { limit: async () => ({ success: false }) };
+    const response = await worker.fetch(new Request(`${BASE}${path}`) as never, { ...env, FRONT });
+    expect(response.status).toBe(429);
+  },
+);
+
+test("paths that are none are none", async () => {
   expect((await ask("/nothing")).status).toBe(404);
   expect((await ask("/audit", { method: "POST" })).headers.get("allow")).toBe("GET, HEAD");
   expect((await ask("/constructor")).status).toBe(404);

@@ -34,9 +34,8 @@ def rows(seen: Survey) -> list[Capability]:
             Capability("RFC 9068", "access tokens that can be read", None, "", none),
             Capability("RFC 8707", "a token bound to this server", None, "", f"not told by metadata; {none}"),
         ]
-    typ = str(parsed.header.get("typ", "absent")) if parsed else ""
-    says = f"typ {typ}" if parsed else "opaque"
-    readable = typ.lower().removeprefix("application/") == "at+jwt"
+    says = f"typ {parsed.header.get('typ', 'absent')}" if parsed else "opaque"
+    readable = parsed is not None and claims.is_access_token(parsed)
     audience = parsed.claims.get("aud") if parsed else None
     audiences = audience if isinstance(audience, list) else [audience]
     resource = seen.resource.resource if seen.resource else seen.endpoint

@@ -72,6 +72,12 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** The email address among claims, or null. One that is said not to be verified opens nothing (OpenID Connect Core 1.0
+ * section 5.1, `email_verified`): an allowlist goes by it. */
+export function address(claims: Record<string, unknown>): string | null {
+  return claims["email_verified"] === false ? null : text(claims["email"]);
+}
+
 /** A string with something in it, or null. */
 export function text(value: unknown): string | null {
   return typeof value === "string" && value !== "" ? value : null;

@@ -14,6 +14,8 @@ export interface Person {
   email: string | null;
   name: string | null;
   roles: string[];
+  /** Whether they are an active member of the shop's organization, and the token was granted in no other. */
+  member: boolean;
   /** Of all their roles together. */
   permissions: string[];
 }
@@ -52,7 +54,8 @@ async function readPerson(user: string, organization: string | null, settings: S
     counts ? ask(`user_management/organization_memberships?${of}`, settings) : null,
   ]);
   if (told === null) return null;
-  const held = memberships === null || ours === null ? [] : rolesOf(memberships, user, ours);
+  const active = memberships === null || ours === null ? [] : activeIn(memberships, user, ours);
+  const held = ours === null ? [] : active.flatMap((one) => rolesOf(one, ours));
   const permissions = await Promise.all(held.map((role) => permissionsOf(role, settings)));
   const names = [text(told["first_name"]), text(told["last_name"])].filter((part) => part !== null);
   return {
@@ -60,6 +63,7 @@ async function readPerson(user: string, organization: string | null, settings: S
     email: told["email_verified"] === true ? text(told["email"]) : null,
     name: names.join(" ") || null,
     roles: [...new Set(held.map(({ slug }) => slug))],
+    member: active.length > 0,
     permissions: [...new Set(permissions.flat())],
   };
 }
@@ -69,17 +73,18 @@ interface Held {
   organization: string;
 }
 
-function rolesOf(memberships: Record<string, unknown>, user: string, organization: string): Held[] {
-  const found: Held[] = [];
-  for (const one of Array.isArray(memberships["data"]) ? memberships["data"] : []) {
-    if (!isObject(one) || one["user_id"] !== user || one["status"] !== "active") continue;
-    if (one["organization_id"] !== organization) continue;
-    for (const role of Array.isArray(one["roles"]) ? one["roles"] : [one["role"]]) {
-      const slug = isObject(role) ? text(role["slug"]) : null;
-      if (slug !== null) found.push({ slug, organization });
-    }
-  }
-  return found;
+/** A user's active memberships of an organization, among those that WorkOS has told. */
+function activeIn(told: Record<string, unknown>, user: string, organization: string): Record<string, unknown>[] {
+  const listed: unknown[] = Array.isArray(told["data"]) ? told["data"] : [];
+  return listed
+    .filter((one) => isObject(one))
+    .filter((one) => one["user_id"] === user && one["status"] === "active" && one["organization_id"] === organization);
+}
+
+function rolesOf(membership: Record<string, unknown>, organization: string): Held[] {
+  const roles: unknown[] = Array.isArray(membership["roles"]) ? membership["roles"] : [membership["role"]];
+  const slugs = roles.map((role) => (isObject(role) ? text(role["slug"]) : null));
+  return slugs.flatMap((slug) => (slug === null ? [] : [{ slug, organization }]));
 }
 
 /** A role's permissions: the environment's role of this name, else the organization's own. */

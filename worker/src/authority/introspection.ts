@@ -4,7 +4,7 @@
 
 import { NO_STANDING, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import type { Settings } from "../settings";
-import { askBounded, AuthorityUnknown, jsonObject, text } from "./asking";
+import { address, askBounded, AuthorityUnknown, jsonObject, text } from "./asking";
 import { forget, metadataOf } from "./metadata";
 
 const REVOKED_KINDS = ["session", "agent", "user", "token"] as const;
@@ -87,7 +87,7 @@ export async function introspect(
 
 /** An introspection response (RFC 7662 section 2.2) as standing. */
 export function judge(answer: Record<string, unknown>, facts: TokenFacts): Standing {
-  const username = text(answer["username"]) ?? text(answer["email"]);
+  const username = text(answer["username"]) ?? address(answer);
   const base = { ...NO_STANDING, known: true, username, name: text(answer["name"]) };
   if (answer["active"] !== true) {
     const revoked = REVOKED_KINDS.find((kind) => kind === answer["revoked"]) ?? null;

@@ -2,8 +2,9 @@
 
 import { compactVerify, decodeProtectedHeader, errors } from "jose";
 import { NO_FACTS, type TokenFacts } from "../policy/facts";
+import { typeOf } from "../policy/token_type";
 import type { Settings } from "../settings";
-import { AuthorityUnknown, isObject, text } from "./asking";
+import { address, AuthorityUnknown, isObject, text } from "./asking";
 import { keysOf } from "./metadata";
 import { spendingLimit } from "./spending";
 
@@ -90,13 +91,13 @@ export function facts(
   }
   return {
     ...NO_FACTS,
-    type: text(header["typ"]) ?? "",
+    type: typeOf(header, claims),
     issuer,
     audience,
     expiresAt: exp,
     notBefore: nbf ?? null,
     user,
-    username: text(claims["username"]) ?? text(claims["email"]),
+    username: text(claims["username"]) ?? address(claims),
     name: text(claims["name"]),
     roles: [...strings(claims["roles"]), ...strings(claims["role"])],
     agent: isObject(act) ? text(act["sub"]) : null,

@@ -8,7 +8,7 @@ import { ITEM_NAME } from "../catalog";
 import { money, type Door, type Money, type Order } from "../evidence";
 import { first } from "./schema";
 
-export type Fault = "quota" | "spending" | "consent" | "key_reused";
+export type Fault = "quota" | "spending" | "consent" | "key_reused" | "sold_out";
 
 /** The order was not placed, and nothing was taken from quota, balance or stock. */
 export class PurchaseRefused extends Error {

@@ -1,4 +1,5 @@
-/** How often a caller calls: a fixed window that begins with its first call. */
+/** How often a caller calls: a sliding window, so that no stretch of its length holds more calls than the limit. A window
+ * that begins anew at its end would let twice as many through around that moment. */
 
 import type { LimitUse } from "../evidence";
 import { first } from "./schema";
@@ -9,21 +10,33 @@ export interface Rate {
   seconds: number;
 }
 
-/** Count a call at `now`; whether it is still within the limit. */
+/** Count a call at `now`, if it is still within the limit; whether it is. One that is not counts for nothing, so that
+ * whoever goes on trying is let in as soon as whoever waits. */
 export function hit(sql: SqlStorage, caller: string, rate: Rate, now: number): boolean {
+  const times = within(sql, caller, rate, now);
   sql.exec("DELETE FROM rates WHERE expires_at <= ?", now);
+  if (times.length >= rate.calls) return false;
   sql.exec(
-    "INSERT INTO rates (key, used, expires_at) VALUES (?, 1, ?) ON CONFLICT (key) DO UPDATE SET used = used + 1",
+    `INSERT INTO rates (key, times, expires_at) VALUES (?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET times = excluded.times, expires_at = excluded.expires_at`,
     caller,
+    new Float64Array([...times, now]).buffer,
     now + rate.seconds,
   );
-  return Number(first(sql, "SELECT used FROM rates WHERE key = ?", caller)?.["used"]) <= rate.calls;
+  return true;
 }
 
-/** How much of the limit is used, without counting. Calls that were refused for it do not show. */
+/** How much of the limit is used, without counting; `resets_at` is when the oldest of the calls counts no more. */
 export function use(sql: SqlStorage, caller: string, rate: Rate, now: number): LimitUse {
-  const row = first(sql, "SELECT used, expires_at FROM rates WHERE key = ? AND expires_at > ?", caller, now);
-  const used = row === null ? 0 : Math.min(Number(row["used"]), rate.calls);
-  const resetsAt = row === null ? null : Number(row["expires_at"]);
+  const times = within(sql, caller, rate, now);
+  const used = Math.min(times.length, rate.calls);
+  const resetsAt = times[0] === undefined ? null : times[0] + rate.seconds;
   return { name: "rate", used, limit: rate.calls, unit: "calls", window: rate.seconds, resets_at: resetsAt };
+}
+
+/** When the calls were made that still count, oldest first. */
+function within(sql: SqlStorage, caller: string, rate: Rate, now: number): number[] {
+  const kept = first(sql, "SELECT times FROM rates WHERE key = ?", caller)?.["times"];
+  if (!(kept instanceof ArrayBuffer)) return [];
+  return [...new Float64Array(kept)].filter((at) => at > now - rate.seconds).slice(-rate.calls);
 }

@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS audit (
 CREATE TABLE IF NOT EXISTS revocations (
   kind TEXT NOT NULL, id TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, id));
 CREATE TABLE IF NOT EXISTS bans (user TEXT PRIMARY KEY, at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS rates (key TEXT PRIMARY KEY, used INTEGER NOT NULL, expires_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS rates (key TEXT PRIMARY KEY, times BLOB NOT NULL, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 `;
 
@@ -26,6 +26,9 @@ export class LedgerFailed extends Error {}
 
 /** The tables, made where they are not there yet. */
 export function prepare(sql: SqlStorage): void {
+  // Counters of an earlier version, of seconds ago: nothing of them is worth being carried over.
+  const rates = sql.exec("SELECT name FROM pragma_table_info('rates')").toArray();
+  if (rates.some(({ name }) => name === "used")) sql.exec("DROP TABLE rates");
   sql.exec(SCHEMA);
 }
 

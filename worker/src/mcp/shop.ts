@@ -1,6 +1,7 @@
 /** Buying, from the order that is written down to the stock that is there for it. */
 
 import { amend } from "../ledger/trail";
+import { openStock, setOpenStock } from "../ledger/counter";
 import { begin, pending, place, placed, PurchaseRefused, withdraw, type Purchase } from "../ledger/orders";
 import { ban, isBanned, liftBan } from "../ledger/standing";
 import { LedgerFailed } from "../ledger/schema";
@@ -33,9 +34,30 @@ export class Shop {
     }
   }
 
-  /** How many shirts are left. */
-  async stockLeft(): Promise<number> {
-    return this.stock.left();
+  /** How many shirts are left at a door: each has its own, or whoever is nobody could sell the shop out to everybody.
+   *
+   * @param openAtFirst what the open door begins with. */
+  async stockLeft(door: Door, openAtFirst: number): Promise<number> {
+    return door === "open" ? openStock(this.storage.sql, openAtFirst) : this.stock.left();
+  }
+
+  /**
+   * Buy at the open door, from its own stock, or find the order that the key stands for.
+   *
+   * @throws PurchaseRefused a guard says no; nothing was taken.
+   */
+  buyOpen(wanted: Purchase, openAtFirst: number): { order: Order; decision: Decision | null } {
+    const { sql } = this.storage;
+    return this.write(() => {
+      const order = begin(sql, wanted);
+      if (!order.replayed) {
+        const left = openStock(sql, openAtFirst);
+        if (left < 1) throw new PurchaseRefused("sold_out");
+        setOpenStock(sql, left - 1);
+      }
+      place(sql, order.id);
+      return { order, decision: amend(sql, wanted.auditId, { order_id: order.id }) };
+    });
   }
 
   /**
@@ -63,7 +85,7 @@ export class Shop {
     return this.write(() => amend(this.storage.sql, decision.audit_id, changes)) ?? decision;
   }
 
-  /** Placed orders with their addresses: the human's own, or those of the open door. */
+  /** Placed orders with their addresses: the human's own, or those of the open door, for the shop's eyes alone. */
   async orders(door: Door): Promise<ReturnType<typeof placed>> {
     await this.settle().catch((error: unknown) => console.error("an order is not settled yet", error));
     return placed(this.storage.sql, door);

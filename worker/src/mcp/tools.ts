@@ -28,6 +28,7 @@ type Tool = (admission: Admission, given: Record<string, unknown>) => Promise<Re
 
 const REFUSALS: Record<Fault, string> = {
   key_reused: "This idempotencyKey already stands for an order with other arguments. Nothing was bought.",
+  sold_out: "The shirt is sold out. Nothing was bought or charged.",
   quota: "The purchases of this consent are used up. Nothing was bought.",
   spending: "The human's spending limit does not allow this. Nothing was bought.",
   consent: "The human consented to no spending limit. Nothing was bought.",
@@ -36,23 +37,26 @@ const REFUSALS: Record<Fault, string> = {
 /** The account of everybody who comes through the open door: nobody can tell one from another. */
 const OPEN_ACCOUNT = "open";
 
-async function inventory({ shop, settings }: Admission) {
-  const stock = await shop.stockLeft();
+/** What stands in the place of an address at the open door: whoever asks there may be anybody. */
+const WITHHELD = "(not shown at the open door)";
+
+async function inventory({ shop, settings, visit }: Admission) {
+  const stock = await shop.stockLeft(visit.door, settings.open.stockAtFirst);
   return { items: [{ id: ITEM_ID, name: ITEM_NAME, sizes: SIZES, price: settings.price, stock }] };
 }
 
 async function buy(admission: Admission, given: Record<string, unknown>) {
-  const { shop, admitted } = admission;
+  const { shop, admitted, settings, visit } = admission;
   const wanted = await purchaseOf(admission, given);
   try {
-    const bought = await shop.buy(wanted);
-    if ("soldOut" in bought) throw new ToolError("The shirt is sold out. Nothing was bought or charged.");
+    const bought = visit.door === "open" ? shop.buyOpen(wanted, settings.open.stockAtFirst) : await shop.buy(wanted);
+    if ("soldOut" in bought) throw new ToolError(REFUSALS.sold_out);
     admitted.decision = bought.decision ?? admitted.decision;
     return { order: bought.order };
   } catch (error) {
     if (!(error instanceof PurchaseRefused)) throw error;
     const reason = REFUSALS[error.fault];
-    if (error.fault !== "key_reused") {
+    if (error.fault !== "key_reused" && error.fault !== "sold_out") {
       // The gate let it through and the ledger's guard did not: the record must not go on saying that it was allowed.
       const denied = { verdict: "deny", gate: "limits", rule: `limits.${error.fault}`, reason } as const;
       admitted.decision = shop.amend(admitted.decision, { ...denied, remedy: "Ask the human for a new consent." });
@@ -87,7 +91,9 @@ async function purchaseOf({ settings, visit, admitted }: Admission, given: Recor
 }
 
 async function orders({ shop, visit }: Admission) {
-  return { orders: await shop.orders(visit.door) };
+  const found = await shop.orders(visit.door);
+  if (visit.door === "protected") return { orders: found };
+  return { orders: found.map((order) => ({ ...order, mailingAddress: WITHHELD })) };
 }
 
 async function userInfo({ shop, visit, admitted }: Admission) {

@@ -4,12 +4,24 @@ import { AuthorityUnknown, skewOf } from "../authority/asking";
 import { personOf } from "../authority/directory";
 import { askStanding } from "../authority/introspection";
 import { now, short, type Decision, type LimitUse } from "../evidence";
+import { isClosed } from "../ledger/counter";
 import { findReplay, spent } from "../ledger/orders";
 import { hit, use } from "../ledger/rates";
 import { revokedKind, isBanned } from "../ledger/standing";
 import { newAuditId, record } from "../ledger/trail";
 import { accountOf, callerOf, NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
-import { admit, checkStanding, checkToken, withinLimits, type Case, type Ruling, type Usage } from "../policy/gates";
+import {
+  admit,
+  checkRate,
+  checkStanding,
+  checkToken,
+  closed,
+  withinLimits,
+  type Case,
+  type Ruling,
+  type Usage,
+} from "../policy/gates";
+import { AUTHKIT } from "../policy/token_type";
 import type { Env, Settings } from "../settings";
 import { idempotencyKey, type Call, type Unacceptable } from "../wire/message";
 import { ledgerName, type Petition, type Visit } from "./visit";
@@ -48,6 +60,7 @@ export class Gatehouse {
   /** The same with what WorkOS says of the human, where this shop asks it. */
   private async withRole(standing: Standing, { user, organization }: TokenFacts): Promise<Standing> {
     const { directory, scopesFrom } = this.settings;
+    const organizationNamed = this.settings.organization !== null;
     if (directory === null || !standing.active || user === null) return standing;
     try {
       const person = await personOf(user, organization, this.settings);
@@ -56,7 +69,9 @@ export class Gatehouse {
         ...standing,
         username: standing.username ?? person.email,
         name: standing.name ?? person.name,
-        roles: [...new Set([...standing.roles, ...person.roles])],
+        // Where an organization is named, a role counts in that one alone: a token may speak of another.
+        roles: organizationNamed ? person.roles : [...new Set([...standing.roles, ...person.roles])],
+        member: person.member,
         permissions: scopesFrom === "role" ? person.permissions : null,
       };
     } catch (error) {
@@ -105,14 +120,24 @@ export class Gatehouse {
     };
   }
 
-  /** The open door asks nobody; only what a tool does is on record. */
-  letIn(call: Call): Admitted {
-    const reason = "The open door asks nobody who they are.";
-    const ruling: Ruling = { verdict: "allow", gate: "door", rule: "open.anonymous", reason, remedy: null };
+  /** The open door asks nobody, and only counts: whether it is open, and how often one address calls. What a tool does,
+   * and what was refused it, is on record. */
+  letIn({ call, address }: Visit): Admitted {
     const one = this.caseOf(NO_FACTS, { method: call.method, tool: call.tool, scope: null });
+    const calling = call.method === "tools/call";
+    const { open, resource } = this.settings;
+    const rate = { calls: open.calls, seconds: this.settings.rateSeconds };
+    let limits: LimitUse[] = [];
+    let ruling: Ruling | null = open.on && !isClosed(this.sql) ? null : closed(resource);
+    if (ruling === null && calling && !hit(this.sql, `open:${address}`, rate, one.now)) {
+      limits = [use(this.sql, `open:${address}`, rate, one.now)];
+      ruling = checkRate(one, { rateOk: false, rate: limits[0]! });
+    }
+    const reason = "The open door asks nobody who they are.";
+    ruling ??= { verdict: "allow", gate: "door", rule: "open.anonymous", reason, remedy: null };
     const decision: Decision = { ...this.decision(one, ruling, call), door: "open" };
-    if (call.method === "tools/call") record(this.sql, decision, MOST_ENTRIES);
-    return { decision, limits: [], standing: null };
+    if (calling) record(this.sql, decision, MOST_ENTRIES);
+    return { decision, limits, standing: null };
   }
 
   /** Put a ruling on record, with who, through whom, what, when and by which token. */
@@ -146,6 +171,11 @@ export class Gatehouse {
     return { metadataUrl, scope, asks: this.settings.scopesFrom === "token" ? scope : null, now: now() };
   }
 
+  /** What a refusal at the open door tells beside the decision: no token would change it. */
+  unchallenged() {
+    return { metadataUrl: "", scope: "", asks: null, now: now() };
+  }
+
   /** A request with nothing known of its standing yet. */
   caseOf(
     token: TokenFacts,
@@ -153,8 +183,12 @@ export class Gatehouse {
     resource = this.settings.resource,
     heardAtTheEdge: number | null = null,
   ): Case {
-    const { authority: issuer, allowlist, tokenTypes, leeway } = this.settings;
-    const rules = { resource, issuer, allowlist, tokenTypes, leeway };
+    const { authority: issuer, allowlist, organization, tokenTypes, leeway } = this.settings;
+    // A weakening of the shop's own door and of no other: what takes authority back is opened by its own audience alone.
+    const extra = resource === this.settings.resource ? this.settings.extraAudiences : [];
+    const audiences = [resource, ...extra];
+    const types = tokenTypes ?? (this.settings.scopesFrom === "role" ? AUTHKIT : null);
+    const rules = { audiences, issuer, allowlist, organization, tokenTypes: types, leeway };
     return { token, now: now(), rules, ...asked, standing: null, skew: skewOf(issuer) ?? heardAtTheEdge };
   }
 

@@ -1,4 +1,4 @@
-/** The one object that all of the shop shares: how many shirts are left, and whose ledgers there are. */
+/** The one object that all of the protected door shares: how many shirts are left, and whose ledgers there are. */
 
 import { DurableObject } from "cloudflare:workers";
 import { hex } from "../ledger/orders";
@@ -31,6 +31,11 @@ export class StockRoom extends DurableObject<Env> {
   /** How many are left. */
   left(): number {
     return Number(first(this.sql, "SELECT left FROM stock")?.["left"]);
+  }
+
+  /** Set how many there are, whatever was left. */
+  restock(stock: number): void {
+    this.sql.exec("UPDATE stock SET left = ?", stock);
   }
 
   /** Take one for an order; whether there was one. The same order asked again takes nothing more. */

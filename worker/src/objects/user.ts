@@ -9,10 +9,11 @@ import { AUDIT_HEADER, refuse } from "../wire/refusal";
 import { postOnly, rpcError, unacceptable, unwritable, type Answer } from "../wire/answer";
 import { INTERNAL_ERROR, NO_CALL, Unreadable } from "../wire/message";
 import { ADMIN_ROLE, BUY, DEFAULT_SCOPE, TOOL_SCOPES } from "../catalog";
-import { now, type Decision, type LimitUse } from "../evidence";
+import { now, type Decision, type Door, type LimitUse } from "../evidence";
 import { answerMcp } from "../mcp/server";
 import { Shop } from "../mcp/shop";
 import { prepare, LedgerFailed } from "../ledger/schema";
+import { isClosed, openStock, setClosed, setOpenStock } from "../ledger/counter";
 import { entries, type Query } from "../ledger/trail";
 import { reinstate, revoke } from "../ledger/standing";
 import { NO_FACTS, type Kind } from "../policy/facts";
@@ -26,6 +27,19 @@ export interface Petitioner {
   user: string;
   username: string | null;
   admin: boolean;
+}
+
+/** What an admin changes at a door; `open` at the open door only. */
+export interface DoorChange {
+  stock?: number;
+  open?: boolean;
+}
+
+/** A door as it is then. */
+export interface DoorState {
+  door: Door;
+  open: boolean;
+  stock: number;
 }
 
 /** What a petition comes to: the refusal to send, or who may go on. */
@@ -98,6 +112,24 @@ export class UserLedger extends DurableObject<Env> {
     });
   }
 
+  /** Restock the open door, close it or open it again; for the object of whoever is nobody. What is undefined stays. */
+  setOpenDoor(change: DoorChange, origin: string): DoorState {
+    const { open } = this.house(origin).settings;
+    const { sql } = this.ctx.storage;
+    return this.shop.write(() => {
+      if (change.stock !== undefined) setOpenStock(sql, change.stock);
+      if (change.open !== undefined) setClosed(sql, !change.open);
+      return { door: "open", open: open.on && !isClosed(sql), stock: openStock(sql, open.stockAtFirst) };
+    });
+  }
+
+  /** Put on record, in the admin's own trail, what they did to a door. */
+  noteDoor({ door, open, stock }: DoorState, by: Petitioner, origin: string): void {
+    const how = open ? `${stock} in stock` : `closed, ${stock} in stock`;
+    this.shop.write(() => this.note(by, origin, `${by.username ?? by.user} set the ${door} door: ${how}.`));
+    this.house(origin).makeKnown(by.user);
+  }
+
   private note(by: Petitioner, origin: string, reason: string): void {
     const house = this.house(origin);
     const token = { ...NO_FACTS, user: by.user };
@@ -129,7 +161,9 @@ export class UserLedger extends DurableObject<Env> {
 
   private async passOpen(house: Gatehouse, visit: Visit): Promise<Answer> {
     if (visit.fault !== null) return unacceptable(visit.fault);
-    const admitted = this.shop.write(() => house.letIn(visit.call));
+    const admitted = this.shop.write(() => house.letIn(visit));
+    const { decision, limits } = admitted;
+    if (decision.verdict === "deny") return refuse(decision, { ...house.unchallenged(), id: visit.call.id, limits });
     return this.passOn(house, visit, admitted);
   }
 

@@ -8,6 +8,8 @@ export interface Visit {
   /** The origin that the request came to. */
   origin: string;
   door: Door;
+  /** The address that the request came from, which is all that tells two callers of the open door apart. */
+  address: string;
   /** The HTTP method. */
   method: string;
   /** The headers that the MCP server reads. */

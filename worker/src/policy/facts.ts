@@ -6,6 +6,7 @@ import type { Money } from "../evidence";
 export interface TokenFacts {
   fault: "missing" | "malformed" | "signature" | null;
   detail: string;
+  /** As `typeOf` gives it. */
   type: string;
   issuer: string;
   audience: string[];
@@ -61,6 +62,8 @@ export interface Standing {
   username: string | null;
   name: string | null;
   roles: string[];
+  /** Whether the human is an active member of the shop's organization, where WorkOS is asked; else null. */
+  member: boolean | null;
   /** What the human's role permits, where that decides and not the token's scopes; else null. */
   permissions: string[] | null;
   banned: boolean;
@@ -77,6 +80,7 @@ export const NO_STANDING: Standing = {
   username: null,
   name: null,
   roles: [],
+  member: null,
   permissions: null,
   banned: false,
   detail: "",

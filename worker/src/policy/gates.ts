@@ -5,14 +5,19 @@
 import { BUY, PRETTY_PLEASE } from "../catalog";
 import { say, short, type LimitUse, type Money, type Verdict } from "../evidence";
 import type { Standing, TokenFacts } from "./facts";
+import { accepted, objection } from "./token_type";
 
 /** The shop's own settings, as far as deciding needs them. */
 export interface Rules {
-  /** What the token's audience must name (RFC 8707). */
-  resource: string;
+  /** Of which the token's audience must name one (RFC 8707): the resource, and what the settings add to it. */
+  audiences: string[];
   issuer: string;
+  /** In lower case: email addresses, user ids, `@DOMAIN`, `role:SLUG`, `members`. */
   allowlist: string[];
-  tokenTypes: string[];
+  /** Whose members `members` lets in; null where none is named. */
+  organization: string | null;
+  /** The types of an access token; null: those of the issuer's profile. */
+  tokenTypes: string[] | null;
   /** Seconds. */
   leeway: number;
 }
@@ -71,7 +76,7 @@ export function checkToken({ token, rules, now, skew }: Case): Ruling | null {
   if (token.issuer !== rules.issuer) {
     return deny("token", "issuer", "The token's issuer is not the authority of this shop.", LOGIN_AGAIN);
   }
-  if (!token.audience.includes(rules.resource)) {
+  if (!token.audience.some((one) => rules.audiences.includes(one))) {
     const meant = token.audience[0];
     const whom = meant === undefined ? "for nobody in particular" : `for ${short(meant)}, not for this shop`;
     return deny("token", "audience", `The token is ${whom}.`, "Get one for this shop (`resource`, RFC 8707).");
@@ -88,8 +93,9 @@ export function checkToken({ token, rules, now, skew }: Case): Ruling | null {
   if (token.notBefore !== null && now + rules.leeway < token.notBefore) {
     return deny("token", "expired", "The token is not valid yet.", "Set the clock, or wait, then call again.");
   }
-  if (!rules.tokenTypes.includes(token.type.toLowerCase())) {
-    return deny("token", "type", `A token of type '${short(token.type)}' is no access token.`, LOGIN_AGAIN);
+  const why = objection(token.type, rules.tokenTypes ?? accepted(token.issuer, token.session));
+  if (why !== null) {
+    return deny("token", "type", why, "Present the access token that came with it (RFC 6749 section 5.1).");
   }
   return null;
 }
@@ -130,13 +136,30 @@ export function checkStanding({ token, standing, now, method, tool, skew }: Case
   return null;
 }
 
-/** Gate 3: is this human welcome here at all? By email address, or by the authority's own id of the user. */
+/** Gate 3: is this human welcome here at all? By email address or the address's domain, by the authorization server's
+ * own id of the user, by a role, or as a member of the shop's organization. */
 export function checkAllowlist({ token, standing, rules }: Case): Ruling | null {
+  const { allowlist, organization } = rules;
   const username = standing?.username ?? null;
-  const names = [username, token.user].flatMap((name) => (name === null ? [] : [name.toLowerCase()]));
-  if (names.some((name) => rules.allowlist.includes(name))) return null;
+  // A name that somebody chose must not read as one of the entries that stand for many.
+  const names = [username, token.user].filter((name) => name !== null && !GROUP.test(name));
+  names.push(domainOf(username));
+  // What a token says of another organization opens nothing here: anybody may be the admin of one of their own.
+  const here = organization === null || token.organization === null || token.organization === organization;
+  if (here) names.push(...(standing?.roles ?? []).map((role) => `role:${role}`));
+  const member = standing?.member ?? (organization !== null && token.organization === organization);
+  if (member && here) names.push("members");
+  if (names.some((name) => name !== null && allowlist.includes(name.toLowerCase()))) return null;
   const who = username !== null ? short(username) : "A user without a name";
   return deny("allowlist", "user", `${who} is not on this shop's allowlist.`, "Ask the shop to be let in.");
+}
+
+const GROUP = /^(@|role:|members$)/i;
+
+/** `@` and the domain of an email address; null where it is none, or has more than one `@` to read it by. */
+function domainOf(address: string | null): string | null {
+  const parts = (address ?? "").split("@");
+  return parts.length === 2 && parts[0] !== "" && parts[1] !== "" ? `@${parts[1]}` : null;
 }
 
 /** Gate 4: was this granted? RFC 6750 section 3.1, `insufficient_scope`. */
@@ -158,10 +181,16 @@ export function checkScope({ token, standing, tool, scope }: Case): Ruling | nul
 }
 
 /** Gate 5, first limit: how often an agent may call. */
-export function checkRate({ now }: Case, { rateOk, rate }: Usage): Ruling | null {
+export function checkRate({ now }: Case, { rateOk, rate }: Pick<Usage, "rateOk" | "rate">): Ruling | null {
   if (rateOk) return null;
   const wait = Math.max(1, Math.ceil((rate.resets_at ?? now) - now));
   return deny("limits", "rate", `${rate.limit} calls in ${rate.window ?? 0} s are used up.`, `Wait ${wait} s.`);
+}
+
+/** The open door's own refusal, where it is switched off; `resource` is the door that is left. */
+export function closed(resource: string): Ruling {
+  const remedy = `Log in, and call ${resource} instead.`;
+  return { verdict: "deny", gate: "door", rule: "open.closed", reason: "The open door is switched off.", remedy };
 }
 
 /** Gate 5, second limit: how many purchases one consent is good for. */

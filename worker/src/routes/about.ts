@@ -1,7 +1,9 @@
 /** What the shop says of itself: protected resource metadata (RFC 9728), health, and a page for whoever looks in. */
 
 import { fitOf } from "../authority/fitting";
+import { basic } from "../authority/introspection";
 import { ADMIN_SCOPE, LOGIN_SCOPES, SCOPES } from "../catalog";
+import { short } from "../evidence";
 import { SHOP } from "../objects/stock";
 import type { Env, Settings } from "../settings";
 import { json, type Answer } from "../wire/answer";
@@ -34,22 +36,60 @@ export function adminMetadata(settings: Settings): Answer {
   });
 }
 
-/** Name, version, which isolate and which data answered, and whether the authority fits. There is no process to name. */
-export async function health(env: Env, settings: Settings): Promise<Answer> {
+const TALK = "A shop for software agents, from the talk Agents, Access & the Future of Machine Identity.";
+
+/** What an answer of `/health` says whatever the settings are. There is no process to name. */
+function about(env: Env) {
   instance ??= crypto.randomUUID().slice(0, 12).replaceAll("-", "");
-  const world = await env.STOCK.getByName(SHOP).world();
-  const deployment = env.VERSION?.id || null;
+  return { name: "machine-identity-demo", version: VERSION, instance, pid: null, deployment: env.VERSION?.id || null };
+}
+
+/** Name, version, which isolate answered, whether the authorization server fits, and what the settings weaken. Which
+ * data it has is said to who has the shop's own credentials: to find it out wakes the object that all of it shares, and
+ * anybody may ask. */
+export async function health(request: Request, env: Env, settings: Settings): Promise<Answer> {
+  const world = (await isOperator(request, settings)) ? await env.STOCK.getByName(SHOP).world() : null;
   const authority = await fitOf(settings);
-  const name = "machine-identity-demo";
-  return json(200, { name, version: VERSION, instance, world, pid: null, deployment, authority });
+  return json(200, { ...about(env), world, settings: null, weakened: weakened(settings), authority });
+}
+
+/** The same where the settings are wrong: which ones, and what to do. */
+export function unsettled(env: Env, problem: string): Answer {
+  const mend = "set it in wrangler.jsonc or with npx wrangler secret put NAME, then deploy again";
+  return json(200, { ...about(env), world: null, settings: { problem, mend }, weakened: [], authority: null });
+}
+
+/** What of the settings makes a check weaker than it is by itself, in words. */
+function weakened({ extraAudiences }: Settings): string[] {
+  if (extraAudiences.length === 0) return [];
+  const whose = extraAudiences.map((one) => short(one, 80)).join(", ");
+  return [`EXTRA_AUDIENCES: tokens that were issued for ${whose}, and not for this shop, are taken as well`];
+}
+
+/** Whether this is asked with the credentials that the shop has at its authorization server (HTTP Basic): whoever runs it
+ * has them. */
+async function isOperator(request: Request, { introspection }: Settings): Promise<boolean> {
+  const given = request.headers.get("authorization");
+  if (introspection === null || given === null) return false;
+  const digest = (text: string) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  const wanted = digest(basic(introspection.id, introspection.secret));
+  return crypto.subtle.timingSafeEqual(await digest(given), await wanted);
 }
 
 /** A few lines for a person who opens the address in a browser. */
 export function welcome(settings: Settings): Answer {
   const body =
-    "A shop for software agents, from the talk Agents, Access & the Future of Machine Identity.\n\n" +
+    `${TALK}\n\n` +
     `MCP, with the authority of a human:  ${settings.resource}\n` +
-    `MCP, for anybody at all:             ${settings.base}/open/mcp\n` +
-    `Who grants that authority:           ${settings.authority || "nobody yet: set AUTHORITY"}\n`;
-  return { status: 200, headers: [["content-type", "text/plain; charset=utf-8"]], body };
+    `MCP, for anybody at all:             ${settings.open.on ? `${settings.base}/open/mcp` : "switched off"}\n` +
+    `Who grants that authority:           ${settings.authority || "nobody yet: set AUTHORITY"}\n` +
+    `The code:                            ${settings.repository}\n`;
+  return { status: 200, headers: TEXT, body };
 }
+
+/** The same where the settings are wrong. */
+export function unsettledWelcome(problem: string): Answer {
+  return { status: 200, headers: TEXT, body: `${TALK}\n\nIt is not set up yet. ${problem}\n` };
+}
+
+const TEXT = [["content-type", "text/plain; charset=utf-8"]];

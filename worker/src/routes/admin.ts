@@ -1,4 +1,5 @@
-/** `POST /admin/revoke` and `/admin/reinstate`: the human takes authority back at this shop, and gives it again.
+/** `POST /admin/revoke` and `/admin/reinstate`: the human takes authority back at this shop, and gives it again. And `POST
+ * /admin/door`: an admin restocks a door, or switches the open one off and on.
  *
  * The shape is the local account API's (`docs/wire.md`). The token is another than the agent's: its audience is
  * `BASE/admin`, its scope `sessions:manage`, its client a console of the settings, and it names no agent. */
@@ -9,9 +10,14 @@ import type { Kind } from "../policy/facts";
 import type { Env, Settings } from "../settings";
 import { json, plainError, unacceptable, type Answer } from "../wire/answer";
 import { readBody, Unreadable } from "../wire/message";
+import type { DoorState } from "../objects/user";
+import { SHOP } from "../objects/stock";
 import { ledgerOf, presented } from "./edge";
 
 const MOST_BYTES = 16 * 1024;
+
+/** Shirts that a door may be given at once. */
+const MOST_STOCK = 1_000_000;
 const LONGEST = 300;
 
 interface Target {
@@ -49,15 +55,42 @@ export async function administer(
   return json(200, { kind, id, revoked_at: null, lifted: await ledger.reinstate(kind, id, heard, origin) });
 }
 
-async function targetOf(request: Request): Promise<Target | Answer> {
-  let given: unknown;
-  try {
-    given = JSON.parse(new TextDecoder().decode(await readBody(request, MOST_BYTES)));
-  } catch (error) {
-    if (error instanceof Unreadable) return unacceptable(error.why);
-    return plainError(400, "invalid_request", "the body is not JSON");
+/** Answer an admin who restocks a door or switches the open one. */
+export async function setDoor(request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
+  const known = await presented(request, settings);
+  const petition = { origin, resource: settings.adminResource, scope: ADMIN_SCOPE, own: true, ...known };
+  const own = ledgerOf(known.facts.user, env, settings);
+  const heard = await own.hear(petition);
+  if ("refused" in heard) return heard.refused;
+  if (!heard.admin) return plainError(403, "access_denied", "only an admin of this shop may set its doors");
+  const given = await bodyOf(request);
+  if ("status" in given) return given;
+  const { door, stock, open } = given.body;
+  const counted = Number.isSafeInteger(stock) && (stock as number) >= 0 && (stock as number) <= MOST_STOCK;
+  const wanted = (stock === undefined || counted) && (open === undefined || typeof open === "boolean");
+  if ((door !== "open" && door !== "protected") || !wanted || (stock === undefined && open === undefined)) {
+    const shape = `{"door": "open" or "protected", "stock": 0 to ${MOST_STOCK}, "open": true or false}`;
+    return plainError(400, "invalid_request", `the body is ${shape}, with stock or open or both`);
   }
-  const { kind, id, user = null } = isObject(given) ? given : {};
+  if (door === "protected" && open !== undefined) {
+    return plainError(400, "invalid_request", "the protected door cannot be switched; its gates decide");
+  }
+  let state: DoorState;
+  if (door === "open") {
+    const change = { ...(counted && { stock: stock as number }), ...(typeof open === "boolean" && { open }) };
+    state = await ledgerOf(null, env, settings).setOpenDoor(change, origin);
+  } else {
+    await env.STOCK.getByName(SHOP).restock(stock as number);
+    state = { door, open: true, stock: stock as number };
+  }
+  await own.noteDoor(state, heard, origin);
+  return json(200, state);
+}
+
+async function targetOf(request: Request): Promise<Target | Answer> {
+  const given = await bodyOf(request);
+  if ("status" in given) return given;
+  const { kind, id, user = null } = given.body;
   if (!isName(id) || !(user === null || isName(user))) {
     return plainError(400, "invalid_request", 'the body is {"kind": ..., "id": ...}');
   }
@@ -65,6 +98,17 @@ async function targetOf(request: Request): Promise<Target | Answer> {
     return plainError(400, "invalid_request", "kind is session, agent or user");
   }
   return { kind, id, user };
+}
+
+/** The JSON object in a request's body; empty where it is another value. */
+async function bodyOf(request: Request): Promise<{ body: Record<string, unknown> } | Answer> {
+  try {
+    const given: unknown = JSON.parse(new TextDecoder().decode(await readBody(request, MOST_BYTES)));
+    return { body: isObject(given) ? given : {} };
+  } catch (error) {
+    if (error instanceof Unreadable) return unacceptable(error.why);
+    return plainError(400, "invalid_request", "the body is not JSON");
+  }
 }
 
 function isName(value: unknown): value is string {

@@ -3,7 +3,7 @@
 import { AUDIT_SCOPE } from "../catalog";
 import { merged, type Query } from "../ledger/trail";
 import { SHOP } from "../objects/stock";
-import { NOBODY } from "../objects/visit";
+import { ledgerName, NOBODY } from "../objects/visit";
 import type { Env, Settings } from "../settings";
 import { json, plainError, type Answer } from "../wire/answer";
 import { ledgerOf, presented } from "./edge";
@@ -32,7 +32,9 @@ export async function readAudit(request: Request, env: Env, settings: Settings, 
   }
   const query: Query = { reader: heard.user, everybody: heard.admin, after: asked.get("after") || null, limit };
   const nobody = env.USERS.getByName(NOBODY);
-  const { ledgers, left } = heard.admin ? await everyLedger(env) : { ledgers: [own], left: 0 };
+  const { ledgers, left } = heard.admin
+    ? await everyLedger(env, ledgerName(settings.authority, heard.user))
+    : { ledgers: [own], left: 0 };
   const trails = await Promise.all([nobody, ...ledgers].map((ledger) => ledger.read(query)));
   if (query.after !== null && !trails.some((trail) => trail.found)) {
     const why = "after names no entry of this audit trail; leave it out to begin anew.";
@@ -45,7 +47,9 @@ export async function readAudit(request: Request, env: Env, settings: Settings, 
   return json(200, left > 0 ? { entries, ledgers_not_read: left } : { entries });
 }
 
-async function everyLedger(env: Env) {
+/** The newest ledgers, and the admin's own, which may be too young for the shop to know of it. */
+async function everyLedger(env: Env, own: string) {
   const { names, total } = await env.STOCK.getByName(SHOP).ledgers(MOST_LEDGERS);
-  return { ledgers: names.map((name) => env.USERS.getByName(name)), left: total - names.length };
+  const read = [...new Set([own, ...names])];
+  return { ledgers: read.map((name) => env.USERS.getByName(name)), left: total - names.length };
 }

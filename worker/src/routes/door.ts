@@ -5,7 +5,7 @@ import { NO_FACTS } from "../policy/facts";
 import type { Env, Settings } from "../settings";
 import { unacceptable, type Answer } from "../wire/answer";
 import { NO_CALL, parse, readBody, Unreadable, type Call, type Unacceptable } from "../wire/message";
-import { ledgerOf, presented } from "./edge";
+import { addressOf, ledgerOf, presented } from "./edge";
 
 /** The headers that an MCP server reads, beside those that tell it where it is. */
 const PASSED = /^(accept|mcp-.*|last-event-id)$/;
@@ -36,7 +36,7 @@ export async function enter(
     throw error;
   }
   const headers = [...request.headers].filter(([name]) => PASSED.test(name)) as [string, string][];
-  const common = { origin, door, method: request.method, headers, call, fault };
+  const common = { origin, door, address: addressOf(request), method: request.method, headers, call, fault };
   if (door === "open") {
     const visit = { ...common, token: null, facts: NO_FACTS, authorityUnknown: null, skew: null };
     return ledgerOf(null, env, settings).enter(visit);

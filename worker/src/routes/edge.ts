@@ -30,6 +30,11 @@ export async function presented(request: Request, settings: Settings): Promise<P
   }
 }
 
+/** Where a request came from, as the platform has seen it. */
+export function addressOf(request: Request): string {
+  return request.headers.get("cf-connecting-ip") ?? "nowhere";
+}
+
 /** The object that holds this user's ledger; with null nobody's. */
 export function ledgerOf(user: string | null, env: Env, settings: Settings): DurableObjectStub<UserLedger> {
   return env.USERS.getByName(ledgerName(settings.authority, user));

@@ -1,0 +1,78 @@
+"""Is this JWT an access token? One policy for whoever reads one: the agent and the shop here, and the Worker.
+
+The Worker has the same policy in `worker/src/policy/token_type.ts`; both are held to the cases of
+`worker/test/token_types.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+ABSENT: Final = "absent"
+"""A header without `typ`, which RFC 7515 section 4.1.9 leaves to the application."""
+ID_TOKEN: Final = "ID token"
+"""No type that a header could name (a media type has no space): what its own claims tell for an ID token."""
+
+RFC_9068: Final = frozenset({"at+jwt"})
+"""RFC 9068 section 2.1, where an access token says that it is one."""
+AUTHKIT: Final = RFC_9068 | {ABSENT}
+"""AuthKit's access tokens have a header of `alg` and `kid` alone: the one printed at
+workos.com/docs/reference/workos-connect/token, "Access token"."""
+
+_AUTHKIT_HOSTS: Final = ("authkit.app", "workos.com")
+_AUTHKIT_CONSENT: Final = "app_consent_"
+"""What `sid` begins with in AuthKit's access tokens (the same page, "Decoded access token"), at a custom domain too."""
+_LOGIN_CLAIMS: Final = ("nonce", "at_hash", "c_hash")
+"""Claims of ID tokens alone (OpenID Connect Core 1.0 sections 2, 3.1.3.6 and 3.3.2.11). AuthKit requires a `nonce` of
+each login (workos.com/docs/reference/workos-connect/authorize), so its ID tokens have one."""
+
+
+def type_of(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
+    """What a JWT is, by its header and where that says nothing by its claims.
+
+    Returns:
+        the `typ` in lower case and without `application/` (RFC 7515 section 4.1.9), `ABSENT`, or `ID_TOKEN`.
+    """
+    if "typ" not in header:
+        return ID_TOKEN if any(name in claims for name in _LOGIN_CLAIMS) else ABSENT
+    told = header["typ"]
+    return normal(told) if isinstance(told, str) else json.dumps(told)
+
+
+def normal(typ: str) -> str:
+    """A type as it is compared: media types have no case, and `application/` may be left out."""
+    return typ.strip().lower().removeprefix("application/")
+
+
+def accepted(issuer: str, session: str | None) -> frozenset[str]:
+    """The types of an issuer's access tokens, where nothing else is configured.
+
+    Args:
+        issuer: who issued the token (`iss`).
+        session: the token's `sid`.
+    """
+    try:
+        host = urlsplit(issuer).hostname or ""
+    except ValueError:
+        host = ""
+    known = any(host == one or host.endswith(f".{one}") for one in _AUTHKIT_HOSTS)
+    return AUTHKIT if known or (session or "").startswith(_AUTHKIT_CONSENT) else RFC_9068
+
+
+def objection(kind: str, types: frozenset[str]) -> str | None:
+    """Why a token of this kind opens nothing where these types are accepted; None where it is an access token.
+
+    Args:
+        kind: as `type_of` gave it; it may hold what an attacker wrote.
+        types: what is accepted, each as `normal` gives it.
+    """
+    if kind in types:
+        return None
+    if kind == ID_TOKEN:
+        return "This is an ID token: it says who logged in, and opens nothing."
+    if kind == ABSENT:
+        return "The token does not say that it is an access token: it has no `typ` (RFC 9068 section 2.1)."
+    return f"A token of type {kind!r} is no access token."
