@@ -72,15 +72,19 @@ async def redeem(client: httpx2.AsyncClient, token: StoredToken, *, server: str,
     return answer.status, answer.oauth_error
 
 
-async def revoke(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> int:
-    """Have the authority revoke the login (RFC 7009 section 2.1): the HTTP status, 200 where it confirmed."""
+async def revoke(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> str | None:
+    """Have the authority revoke the login (RFC 7009 section 2.1): None where it confirmed, else what it answered."""
     hint = "access_token" if token.refresh_token is None else "refresh_token"
     form = [
         ("token", token.refresh_token or token.access_token),
         ("token_type_hint", hint),
     ]
     answer = await ask(client, endpoint, form, server=server, issuer=token.issuer, identity=token.client)
-    return answer.status
+    if answer.status == 200:
+        return None
+    code = f"{answer.oauth_error}: " if answer.oauth_error else ""
+    said = f" ({code}{answer.oauth_why})" if answer.json is not None else ""
+    return f"its revocation endpoint answered HTTP {answer.status}{said}"
 
 
 async def userinfo(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> dict[str, Any]:

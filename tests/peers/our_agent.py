@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from tests.journeys.terminal import Terminal
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
     from tests.conftest import Command
 
-Visit = Callable[[str], "httpx2.Response"]
+MORE = "goes on by itself in 90 s"
+"""The end of the first line with which a screen that has more asks for Enter."""
+
+
+class Visit(Protocol):
+    """What a person does with a page: opens it, and fills in what is named; the last page is returned."""
+
+    def __call__(self, url: str, /, **fill: str) -> httpx2.Response: ...
 
 
 @dataclass(frozen=True)
@@ -74,32 +82,47 @@ class OurAgent:
     visit: Visit
 
     def log_in(self, *options: str) -> str:
-        """`demo login` in a terminal, a person at the pages that it opens. Returns the screen, when it went well."""
-        (self.folder / OPENED).unlink(missing_ok=True)
-        terminal = Terminal(
-            self.demo, "--server", self.url, "login", *options, width=100, browser=str(stand_in(self.folder))
-        )
+        """`demo login` in a terminal, a person at the page that it shows. Returns the screen, when it went well."""
+        return self.in_a_terminal("login", *options)
+
+    def in_a_terminal(self, *arguments: str, code: int = 0) -> str:
+        """A command in a terminal, with a person in front of it. Returns the screen, when it ended with this exit code.
+
+        The person opens what the browser is to open, enters a device code where one is shown, and goes on with Enter.
+        """
+        opened = self.folder / OPENED
+        opened.unlink(missing_ok=True)
+        browser = str(stand_in(self.folder))
+        terminal = Terminal(self.demo, "--server", self.url, *arguments, width=100, height=40, browser=browser)
+        met: set[str] = set()
+        turned = 0
         try:
-            self.meet_the_browser(terminal)
-            code = terminal.wait()
-            assert code == 0, f"exit {code}\n{terminal.screen}"
+            deadline = time.monotonic() + SECONDS
+            while terminal.process.poll() is None:
+                assert time.monotonic() < deadline, f"no end after {SECONDS:.0f} s:\n{terminal.screen}"
+                terminal.read_for(0.1)
+                if opened.exists():
+                    url = opened.read_text("utf-8").strip()
+                    opened.unlink()
+                    self._visited(url)
+                for shown in re.finditer(
+                    r"\b([A-Z]{4}-[A-Z]{4})\b.*?(http://\S+/device)\b", terminal.screen, re.DOTALL
+                ):
+                    if shown[1] not in met:
+                        met.add(shown[1])
+                        self._visited(shown[2], user_code=shown[1])
+                if (pages := terminal.screen.count(MORE)) > turned:
+                    turned = pages
+                    terminal.type("\n")
+            ended = terminal.wait()
+            assert ended == code, f"exit {ended}\n{terminal.screen}"
+            assert "Traceback" not in terminal.screen
             return terminal.screen
         finally:
             terminal.close()
 
-    def meet_the_browser(self, terminal: Terminal) -> None:
-        """Wait for the page that a command in a terminal opens, and do there what the person does."""
-        deadline = time.monotonic() + SECONDS
-        opened = self.folder / OPENED
-        while not opened.exists():
-            over = terminal.process.poll() is not None or time.monotonic() > deadline
-            if over:
-                terminal.wait(2)
-            assert not over, f"no browser was opened:\n{terminal.screen}"
-            terminal.read_for(0.1)
-        url = opened.read_text("utf-8").strip()
-        opened.unlink()
-        last = self.visit(url)
+    def _visited(self, url: str, **fill: str) -> None:
+        last = self.visit(url, **fill)
         assert last.status_code == 200, f"{last.url} answered {last.status_code}: {last.text[:500]}"
 
     def says(self, *arguments: str, code: int = 0) -> dict[str, Any]:

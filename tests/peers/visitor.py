@@ -12,13 +12,12 @@ PAGES = 12
 """Pages that one login may take."""
 
 
-def visit(url: str, *, fill: dict[str, str] | None = None, press: str = "") -> httpx2.Response:
+def visit(url: str, /, **fill: str) -> httpx2.Response:
     """Open a page, submit each form as it stands, and follow each redirect, until a page has no form.
 
     Args:
         url: where the browser was sent.
         fill: what to write into the fields of these names, where a page has them.
-        press: the value of the button to press, where a form has more than one.
 
     Returns:
         The last page: the one of the client's own listener, where all went well.
@@ -32,10 +31,10 @@ def visit(url: str, *, fill: dict[str, str] | None = None, press: str = "") -> h
             page = _Page(answer.text)
             if answer.status_code != 200 or not page.forms:
                 return answer
-            form = next((one for one in page.forms if press in {value for _, value in one.buttons}), page.forms[0])
-            button = next((one for one in form.buttons if one[1] == press), next(iter(form.buttons), ("", "")))
+            form = page.forms[0]
+            button = next(iter(form.buttons), ("", ""))
             fields = dict([*form.fields, button] if button[0] else form.fields)
-            fields |= {name: value for name, value in (fill or {}).items() if name in fields}
+            fields |= {name: value for name, value in fill.items() if name in fields}
             where = urljoin(str(answer.url), form.action)
             origin = {"origin": "{0.scheme}://{0.netloc}".format(urlsplit(where))}
             answer = browser.post(where, data=fields, headers=origin)

@@ -352,8 +352,7 @@ class Authorizer:
             if endpoint is None:
                 return "the authority offers no revocation endpoint (RFC 7009)"
             server = self._connection.endpoint()
-            status = self._connection.http(lambda http: grants.revoke(http, token, endpoint, server=server))
-            return None if status == 200 else f"its revocation endpoint answered HTTP {status}"
+            return self._connection.http(lambda http: grants.revoke(http, token, endpoint, server=server))
         except (OAuthRefused, ServerUnreachable) as error:
             return error.what
 

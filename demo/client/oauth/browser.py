@@ -16,6 +16,7 @@ from demo.client.fetch import own_words
 from demo.client.oauth import token_endpoint
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.identity import ClientIdentity
+from demo.client.oauth.scopes import OFFLINE
 from demo.client.refusal import GrantNotAllowed, OAuthRefused
 from demo.client.safe_text import safe_text
 from demo.client.tokens import StoredToken, read_token_response, spending_details
@@ -128,8 +129,9 @@ def begin(
     query += [("resource", resource) for resource in resources]
     if spending is not None and resources:
         query.append(("authorization_details", spending_details(spending, resources[0])))
-    if "offline_access" in scopes and "openid" in scopes:
-        # OpenID Connect gives a refresh token only to who asks for consent (Core section 11).
+    if OFFLINE in scopes:
+        # OpenID Connect Core section 11: without this prompt a provider ignores the scope. Providers keep to that also
+        # where `openid` is not among the scopes, as the scopes of an MCP server seldom have it.
         query.append(("prompt", "consent"))
     parts = urlsplit(authority.authorization_endpoint or "")
     joined = "&".join(filter(None, (parts.query, urlencode(query))))

@@ -39,6 +39,24 @@ def test_the_request_carries_what_protects_it(agent: Agent, authority: Authority
     assert asked(again.url)["code_challenge"] != query["code_challenge"]
 
 
+@pytest.mark.parametrize(
+    ("scopes", "prompt"),
+    [
+        (("shop:read", "offline_access"), ["consent"]),
+        (("openid", "offline_access"), ["consent"]),
+        (("openid", "shop:read"), None),
+        ((), None),
+    ],
+)
+def test_who_wants_a_refresh_token_asks_for_consent(
+    agent: Agent, scopes: tuple[str, ...], prompt: list[str] | None
+) -> None:
+    """OpenID Connect Core section 11: `offline_access` is ignored without it."""
+    login = agent.start_browser_login(scopes)
+    login.close()
+    assert asked(login.url).get("prompt") == prompt
+
+
 def test_the_code_is_exchanged_with_verifier_redirect_and_resource(agent: Agent, authority: Authority) -> None:
     login = agent.start_browser_login(("shop:read",))
     threading.Thread(target=come_back, args=(answered(login.url),), daemon=True).start()

@@ -74,10 +74,14 @@ def test_a_logout_says_why_it_is_not_confirmed_and_forgets_all_the_same(
     assert "no revocation endpoint (RFC 7009)" in (agent.logout() or "")
     assert agent.stored() is None
     authority.shop.authority["revocation_endpoint"] = f"{authority.base}/revoke"
-    authority.shop.fake.on["/revoke"] = [Reply(503), Reply(200)]
+    unsupported = {"error": "unsupported_token_type", "error_description": "Structured tokens cannot be revoked"}
+    authority.shop.fake.on["/revoke"] = [Reply(503), Reply(400, unsupported), Reply(200)]
     again = agent_at(authority.base, tmp_path, client_id=None)
     log_in(again)
     assert "HTTP 503" in (again.logout() or "")
+    log_in(again)
+    # RFC 7009 section 2.2.1: the answer names what could not be revoked.
+    assert "HTTP 400 (unsupported_token_type: Structured tokens cannot be revoked)" in (again.logout() or "")
     log_in(again)
     assert again.logout() is None
     form = authority.shop.fake.to("/revoke")[-1].form
