@@ -67,6 +67,8 @@ class Cast:
     ) -> None:
         self.server = server
         self.edge = edge
+        self.repository: str | None = None
+        """Where the code of this talk is, for the closing link; None: where the beat itself says."""
         self.worker = worker
         self.state = state
         self.is_local = is_local

@@ -137,6 +137,7 @@ class Director:
                 self.run.settle(server=self.settings.server, world=OWN_WORKER if self._worker is not None else "")
             else:
                 self._cast = self._local_cast()
+            self._cast.repository = self.settings.repository
         return self._cast
 
     def _named_cast(self, server: str) -> Cast:

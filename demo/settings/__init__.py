@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ class Settings:
 
     `server` is None for the local server, which is started when needed. `width` is in columns, None for the
     terminal's own. `state` is the folder that keeps the run, the local server's data and, without a keyring, tokens.
+    `repository` is the https address of your own code, for the closing link; None for the talk's first edition.
     `edge` says where a beat may run the shop as a Worker: "auto", "local" (never deployed), "off" (only described).
     `tools`, `client` and `workos` are tables of demo.toml: what a server calls the shop's verbs, who the agent is
     there, and which WorkOS environment stands behind it.
@@ -38,6 +40,7 @@ class Settings:
     debug: bool = False
     port: int = 7327
     edge: str = "auto"
+    repository: str | None = None
     tools: ToolMap = field(default_factory=ToolMap)
     client: ClientSettings = field(default_factory=ClientSettings)
     workos: WorkOSSettings = field(default_factory=WorkOSSettings)
@@ -60,6 +63,7 @@ _TYPES: Mapping[str, type] = {
     "debug": bool,
     "port": int,
     "edge": str,
+    "repository": str,
 }
 _TABLES = ("tools", "client", "workos")
 """What stands in demo.toml alone, as a table; neither a flag nor a variable can hold it."""
@@ -177,10 +181,17 @@ RANGES: Mapping[str, tuple[int, int]] = {"width": (20, 400), "port": (0, 65535)}
 """What a number may be; port 0 is any free one."""
 
 
+_PAGE = re.compile(r"(?=.{1,200}$)https://[A-Za-z0-9.-]+(?::\d+)?(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/?#-]*)?")
+"""An address that a QR code and a terminal can show as it is: no user, nothing unprintable."""
+
+
 def _within(name: str, value: Any, where: str) -> Any:
     if name in CHOICES and value not in CHOICES[name]:
         why = f"it must be one of: {', '.join(CHOICES[name])}"
         raise UsageError(f"{where} is {value!r}", why=why, do=f"change or remove {where}")
+    if name == "repository" and not _PAGE.fullmatch(value):
+        why = "it must be an https URL, of at most 200 characters so that its QR code can be scanned"
+        raise UsageError(f"{where} is {value!r}", why=why, do="write it as https://github.com/YOU/TALK")
     least, most = RANGES.get(name, (0, 0))
     if name in RANGES and not least <= value <= most:
         why = f"it must be from {least} to {most}"

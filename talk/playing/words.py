@@ -13,8 +13,11 @@ def say(step: Step, _: Scene) -> Played:
     return Played(panels={"statement": lambda: panels.statement(step.options["text"], step.options.get("title"))})
 
 
-def link(step: Step, _: Scene) -> Played:
-    """Something to take home."""
+def link(step: Step, scene: Scene) -> Played:
+    """Something to take home. The step called `repository` is the talk's own code: a setting names another's."""
     options = step.options
+    if step.id == "repository" and (home := scene.cast.repository) is not None:
+        shown = Link(options["title"], home, "Scan it, read it, break it.")
+        return Played(panels={"link": lambda: panels.link(shown)})
     shown = Link(options["title"], options["url"], options.get("note", ""), options.get("live", True))
     return Played(panels={"link": lambda: panels.link(shown)})
