@@ -47,6 +47,8 @@ class Authority(Asking):
         self._look_failed: AuthorityUnknown | None = None
         self._failed: tuple[AuthorityUnknown, float] | None = None
         self._asking = asyncio.Lock()
+        self.secret_in_form = False
+        """Whether it has taken the shop's credentials in the form, last."""
 
     async def metadata(self) -> Metadata:
         """The authority's metadata, read once and again when it is old.

@@ -26,13 +26,21 @@ async def ask(authority: Authority, credentials: tuple[str, str], token: str, fa
     """
     try:
         metadata = await authority.metadata()
-        status, answer = await authority.ask(
-            "POST",
-            metadata.introspection_endpoint,
-            # The form names the client beside the header: MCP's Python SDK looks it up by that.
-            data={"token": token, "token_type_hint": "access_token", "client_id": credentials[0]},
-            headers={"authorization": basic(*credentials)},
-        )
+        status, answer = 401, None
+        # RFC 6749 section 2.3.1: in the header, or where that is not taken in the form, as WorkOS shows it
+        # (workos.com/docs/reference/workos-connect/introspection); what was taken last comes first.
+        for in_form in (authority.secret_in_form, not authority.secret_in_form):
+            # The form names the client beside the header, too: MCP's Python SDK looks it up by that.
+            form = {"token": token, "token_type_hint": "access_token", "client_id": credentials[0]}
+            status, answer = await authority.ask(
+                "POST",
+                metadata.introspection_endpoint,
+                data=form | ({"client_secret": credentials[1]} if in_form else {}),
+                headers={} if in_form else {"authorization": basic(*credentials)},
+            )
+            if status not in (401, 403):
+                authority.secret_in_form = in_form
+                break
     except AuthorityUnknown as unknown:
         return Standing(known=False, detail=str(unknown), lasting=unknown.lasting)
     if status in (401, 403):
@@ -50,7 +58,7 @@ def judge(answer: dict[str, Any], facts: TokenFacts) -> Standing:
         return Standing(
             known=True,
             revoked=revoked if revoked in REVOKED_KINDS else None,
-            username=_text(answer.get("username")),
+            username=_username(answer),
         )
     for claim, expected in (("sub", facts.user), ("jti", facts.token_id)):
         if answer.get(claim) is not None and answer[claim] != expected:
@@ -59,10 +67,16 @@ def judge(answer: dict[str, Any], facts: TokenFacts) -> Standing:
     return Standing(
         known=True,
         active=True,
-        username=_text(answer.get("username")),
+        username=_username(answer),
         name=_text(answer.get("name")),
         roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
     )
+
+
+def _username(answer: dict[str, Any]) -> str | None:
+    """Who the human is. An address that is said not to be verified opens nothing (OpenID Connect Core 1.0, 5.1)."""
+    email = None if answer.get("email_verified") is False else _text(answer.get("email"))
+    return _text(answer.get("username")) or email
 
 
 def basic(client_id: str, secret: str) -> str:

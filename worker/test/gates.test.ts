@@ -41,7 +41,7 @@ describe("a token that is not what it must be", () => {
     expect(refusal(said)).toMatchObject({ status: 401, rule, gate: "token" });
     const challenge = said.headers.get("www-authenticate");
     expect(challenge).toContain('error="invalid_token"');
-    expect(challenge).toContain('scope="user:read"');
+    expect(challenge).toContain('shop:buy user:read"');
     expect(authority.asked).not.toContain("/introspect");
   });
 

@@ -66,6 +66,51 @@ test("a setting that cannot be meant is an answer, and names itself", async () =
   expect([status, body.error_description]).toEqual([500, "RATE_CALLS must be a whole number from 1."]);
 });
 
+test.each<[string, Partial<Env>, string[]]>([
+  [
+    "AuthKit and nothing else",
+    { AUTHORITY: "https://name.authkit.app" },
+    ["WORKOS_API_KEY must be set", "ORGANIZATION"],
+  ],
+  ["one of two secrets", { INTROSPECTION_CLIENT_ID: "" }, ["Set both INTROSPECTION_CLIENT_ID"]],
+  ["several at once", { RATE_CALLS: "ten", OPEN_DOOR: "ajar" }, ["RATE_CALLS must be", "OPEN_DOOR must be on or off"]],
+  ["members of nothing", { ALLOWLIST: "members" }, ["ORGANIZATION must name"]],
+  ["a limit that no window could keep", { OPEN_RATE_CALLS: "100001" }, ["OPEN_RATE_CALLS must be at most 100000"]],
+  ["a page that is none", { REPOSITORY: "javascript:alert(1)" }, ["REPOSITORY must be an https URL"]],
+])("settings that are missing or wrong are said at / and /health: %s", async (_, changes, words) => {
+  const get = async (path: string) => {
+    const response = await worker.fetch(new Request(`https://shop.test${path}`) as never, { ...env, ...changes });
+    return { status: response.status, text: await response.text() };
+  };
+  const [page, about] = [await get("/"), await get("/health")];
+  expect([page.status, about.status]).toEqual([200, 200]);
+  const { settings, authority, world } = JSON.parse(about.text);
+  expect([authority, world]).toEqual([null, null]);
+  for (const word of words) {
+    expect(page.text).toContain(word);
+    expect(settings.problem).toContain(word);
+  }
+  expect((await get("/.well-known/oauth-protected-resource/mcp")).status, "nothing is served").toBe(500);
+});
+
+test("at AuthKit nothing need be said of roles, and with what it needs the shop is set up", () => {
+  const needed = { AUTHORITY: "https://name.authkit.app", WORKOS_API_KEY: "sk_1", ORGANIZATION: "org_1" };
+  expect(readSettings({ ...bare, ...needed }, "https://shop.test").scopesFrom).toBe("role");
+  expect(readSettings({ ...bare, ...needed, SCOPES_FROM: "token" }, "https://shop.test").scopesFrom).toBe("token");
+  expect(readSettings(bare, "https://shop.test").scopesFrom).toBe("token");
+});
+
+test.each([
+  ["http://127.0.0.1:8787", "http://localhost:8787", "http://localhost:8787"],
+  ["http://localhost:8787", "http://[::1]:8787", "http://[::1]:8787"],
+  ["http://127.0.0.1:8787", "http://localhost:9999", "http://127.0.0.1:8787"],
+  ["https://shop.test", "https://shop.test", "https://shop.test"],
+  ["https://shop.test", "http://localhost:8787", "https://shop.test"],
+  ["", "http://localhost:8787", "http://localhost:8787"],
+])("with BASE_URL %j a client that asks %s is told of %s", (named, asked, told) => {
+  expect(readSettings({ ...bare, BASE_URL: named }, asked).resource).toBe(`${told}/mcp`);
+});
+
 test("a shop that was told of no authority lets nobody in, and says why", async () => {
   const token = await (await openAuthority()).token();
   const said = await post("/mcp", { AUTHORITY: "" }, token);
