@@ -93,6 +93,8 @@ class AuthorityMetadata:
     dpop_signing_alg_values_supported: tuple[str, ...] = ()
     authorization_details_types_supported: tuple[str, ...] = ()
     """Kinds of finer limits that it knows (RFC 9396 section 10); what it does not know it must refuse."""
+    protected_resources: tuple[str, ...] = ()
+    """Resources that its tokens may be for (RFC 9728 section 4)."""
     iss_in_response: bool = False
     """`authorization_response_iss_parameter_supported` (RFC 9207 section 3)."""
     client_id_metadata_documents: bool = False
@@ -114,6 +116,8 @@ class Challenge:
     parameters: tuple[tuple[str, str], ...]
     resource: ResourceMetadata | None = None
     authority: AuthorityMetadata | None = None
+    anonymous: bool = False
+    """Whether the request that was refused carried no token: some answer even that with `invalid_token`."""
 
     def get(self, name: str) -> str | None:
         """The parameter called `name`, or None."""

@@ -93,7 +93,8 @@ def published(base_url: str) -> list[str]:
     """The resources that the authority's metadata names (RFC 9728 section 4)."""
     with urllib.request.urlopen(f"{base_url}/.well-known/oauth-authorization-server", timeout=5) as answer:
         named: list[str] = json.load(answer)["protected_resources"]
-    return named
+    # Its own userinfo endpoint is one, too, and is no further one.
+    return [one for one in named if not one.endswith("/oauth2/userinfo")]
 
 
 def test_a_reset_forgets_it(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def metadata(authority: Authority) -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
         "authorization_details_types_supported": [SHOP_SPENDING],  # RFC 9396 section 10
-        "protected_resources": list(served_resources(authority)),  # RFC 9728 section 4
+        # RFC 9728 section 4; its own userinfo endpoint is one, whose tokens are asked for by `resource`.
+        "protected_resources": [*served_resources(authority), authority.userinfo_resource],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "name", "email"],

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from demo.cli.context import cast_for, console_for, say_json, settings_of
-from demo.errors import AUTHORITY, EXPECTATION, OK, UsageError
+from demo.cli.context import cast_for, console_for, say_json, say_notice, settings_of
+from demo.errors import AUTHORITY, EXPECTATION, OK, UNREACHABLE, DemoError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from demo.client.next_step import Refused
     from demo.client.oauth.attempts import Obtain
     from demo.client.outcome import CallOutcome
     from demo.client.tokens import StoredToken
@@ -44,13 +45,20 @@ def tools(context: typer.Context, open_: OpenOption = False) -> int:
         for exchange in outcome.exchanges:
             console.print(panels.exchange(exchange))
     if outcome.status != 200:
+        from demo.client.next_step import refused, unavailable
+
+        why = refused(outcome)
         if settings.json:
-            say_json({"schema": 1, "status": outcome.status, "tools": []})
+            told = why.to_dict() if why is not None else None
+            say_json({"schema": 1, "status": outcome.status, "tools": [], "refused": told})
         elif outcome.decision is not None:
             console.print(panels.decision(outcome.decision))
-        elif outcome.challenge is not None:
-            console.print(panels.challenge(outcome.challenge))
-        return AUTHORITY
+        else:
+            if outcome.challenge is not None:
+                console.print(panels.challenge(outcome.challenge))
+            if why is not None:
+                _say_refused(console, why)
+        return UNREACHABLE if unavailable(outcome.status) else AUTHORITY
     if settings.json:
         listed = [
             {"name": one.name, "description": one.description, "arguments": list(one.arguments), "scope": one.scope}
@@ -60,8 +68,8 @@ def tools(context: typer.Context, open_: OpenOption = False) -> int:
         say_json(said | {"left_out": outcome.left_out, "more": outcome.more})
         return OK
     console.print(panels.tools(outcome.tools))
-    for name, why in outcome.left_out.items():
-        console.print(f"Left out: {name}: {why}", markup=False, highlight=False)
+    for name, reason in outcome.left_out.items():
+        console.print(f"Left out: {name}: {reason}", markup=False, highlight=False)
     if outcome.more:
         console.print("The server's list goes on; it was not read to its end.", markup=False, highlight=False)
     return OK
@@ -124,7 +132,7 @@ def _call(
         )
     finally:
         stage.clear_status()
-    return _show(settings, outcome)
+    return _show(settings, outcome, stepped_up=step_up)
 
 
 def _asking(cast: Cast, stage: Stage) -> Obtain:
@@ -140,7 +148,10 @@ def _asking(cast: Cast, stage: Stage) -> Obtain:
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
         more = [scope for scope in scopes if held is None or scope not in held.scope]
         stage.note(f"The server asks for more: {' '.join(more) or 'a login'}. The human is asked.")
-        return logins.by(logins.way(), scopes).token
+        try:
+            return logins.by(logins.way(), scopes).token
+        finally:
+            say_notice(cast)
 
     return obtain
 
@@ -171,11 +182,15 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
     return given
 
 
-def _show(settings: Settings, outcome: CallOutcome) -> int:
+def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
     from demo import panels
+    from demo.client.next_step import refused, unavailable
 
-    refused = outcome.decision is not None and outcome.decision.verdict == "deny"
-    code = AUTHORITY if refused or outcome.status in (401, 403) else EXPECTATION if outcome.is_error else OK
+    why = refused(outcome, stepped_up=stepped_up)
+    denied = outcome.decision is not None and outcome.decision.verdict == "deny"
+    code = AUTHORITY if denied or outcome.status in (401, 403) else EXPECTATION if outcome.is_error else OK
+    if not denied and unavailable(outcome.status):
+        code = UNREACHABLE
     if settings.json:
         say_json(
             {
@@ -186,6 +201,7 @@ def _show(settings: Settings, outcome: CallOutcome) -> int:
                 "decision": outcome.decision.to_dict() if outcome.decision else None,
                 "result": outcome.structured,
                 "text": outcome.text,
+                "refused": why.to_dict() if why is not None else None,
             }
         )
         return code
@@ -195,18 +211,26 @@ def _show(settings: Settings, outcome: CallOutcome) -> int:
             console.print(panels.exchange(exchange))
     if outcome.order is not None:
         console.print(panels.order(outcome.order))
-    elif outcome.decision is not None and (refused or not outcome.text):
+    elif outcome.decision is not None and (denied or not outcome.text):
         console.print(panels.decision(outcome.decision))
-    if outcome.order is None and not refused:
+    elif why is not None:
+        _say_refused(console, why)
+        return code
+    if outcome.order is None and not denied:
         if outcome.structured:
             console.print(json.dumps(outcome.structured, indent=2, ensure_ascii=False), markup=False, highlight=False)
         else:
             _quote(console, outcome.text)
         if outcome.is_error and "Unknown tool" in outcome.text:
             console.print("The server's tools: demo tools", markup=False, highlight=False)
-    elif refused and settings.quiet is False and outcome.decision is None:
-        _quote(console, outcome.text)
     return code
+
+
+def _say_refused(console: Console, why: Refused) -> None:
+    """A refusal by a server that says nothing in the shop's own form."""
+    from demo import panels
+
+    console.print(panels.failure(DemoError(f"Refused: {why.error}", why=why.description, do=why.do)))
 
 
 def _quote(console: Console, text: str) -> None:

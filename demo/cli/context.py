@@ -70,6 +70,13 @@ def cast_for(settings: Settings) -> Cast:
     return Cast(server.base_url, settings.state, is_local=True, port=settings.port)
 
 
+def say_notice(cast: Cast) -> None:
+    """Say on stderr where tokens are kept where there is no keyring; once for a state folder."""
+    if (notice := cast.store.notice) is not None:
+        cast.store.notice = None
+        sys.stderr.write(f"{notice}\n")
+
+
 def waiting_aloud(settings: Settings) -> Callable[[str, float], None]:
     """Says on stderr what is awaited, once for each thing."""
     said: set[str] = set()

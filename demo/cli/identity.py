@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from demo.cli.context import cast_for, console_for, say_json, settings_of
+from demo.cli.context import cast_for, console_for, say_json, say_notice, settings_of
 from demo.errors import OK, UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +74,11 @@ def login(
     )
     kind: Literal["device", "browser"] | None = "device" if device else "browser" if browser else None
     way = asked.way(kind)
-    granted = asked.by(way, tuple(scope) if scope else SCOPES if cast.ours else agent.wanted_scopes())
+    try:
+        granted = asked.by(way, tuple(scope) if scope else SCOPES if cast.ours else agent.wanted_scopes())
+    finally:
+        # Also where the login fails: who the agent is there is kept before anybody is asked.
+        say_notice(cast)
     stored, way = granted.token, granted.way
     if hosted is not None:
         return _signed_in(settings)
@@ -92,7 +96,6 @@ def login(
         )
     else:
         console_for(settings).print(panels.token(view, time.time()))
-    _say_notice(cast.store.notice)
     return OK
 
 
@@ -180,8 +183,3 @@ def _money(text: str | None) -> Money | None:
     if written is None:
         raise UsageError(f"--spend is {text!r}", do="write an amount in USD, such as 60.00; or 0 for none")
     return Money(int(written[1]) * 100 + int(written[2] or 0))
-
-
-def _say_notice(notice: str | None) -> None:
-    if notice:
-        sys.stderr.write(f"{notice}\n")

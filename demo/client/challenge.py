@@ -85,12 +85,13 @@ def _end(pattern: re.Pattern[str], value: str, at: int) -> int:
     return match.end() if match else at
 
 
-def read_challenge(status: int, header_lines: Iterable[str]) -> Challenge | None:
+def read_challenge(status: int, header_lines: Iterable[str], *, anonymous: bool = False) -> Challenge | None:
     """The challenge that an OAuth client answers to: the first `Bearer` or `DPoP` one, else the first of all.
 
     Args:
         status: of the answer that carried it.
         header_lines: each `WWW-Authenticate` line.
+        anonymous: whether the request that it answers carried no token.
     """
     parsed = parse_challenges(", ".join(header_lines))
     if not parsed:
@@ -98,6 +99,7 @@ def read_challenge(status: int, header_lines: Iterable[str]) -> Challenge | None
     chosen = next((one for one in parsed if one.scheme.lower() in ("bearer", "dpop")), parsed[0])
     return Challenge(
         status=status,
+        anonymous=anonymous,
         scheme=safe_text(chosen.scheme, one_line=True),
         parameters=tuple(
             (safe_text(name, one_line=True), safe_text(value, one_line=True))

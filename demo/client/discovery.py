@@ -176,6 +176,7 @@ def _authority(answer: Answer, given: dict[str, Any], issuer: str, server: str) 
         token_endpoint_auth_methods_supported=_texts(given, "token_endpoint_auth_methods_supported"),
         dpop_signing_alg_values_supported=_texts(given, "dpop_signing_alg_values_supported"),
         authorization_details_types_supported=_texts(given, "authorization_details_types_supported"),
+        protected_resources=_texts(given, "protected_resources"),
         iss_in_response=given.get("authorization_response_iss_parameter_supported") is True,
         client_id_metadata_documents=given.get("client_id_metadata_document_supported") is True,
         problem=problem,

@@ -78,7 +78,8 @@ def _introspected(connection: Connection, authority: AuthorityMetadata, token: S
 
 def _userinfo(connection: Connection, authority: AuthorityMetadata, token: StoredToken) -> dict[str, Any] | None:
     endpoint = authority.userinfo_endpoint
-    if endpoint is None:
+    # It answers only for that scope (OpenID Connect Core section 5.3); elsewhere it would be asked in vain.
+    if endpoint is None or "openid" not in token.scope:
         return None
     try:
         return connection.http(lambda http: grants.userinfo(http, token, endpoint, server=connection.endpoint()))

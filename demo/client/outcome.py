@@ -171,7 +171,8 @@ def _refusal(reply: Reply) -> str:
 
 
 def _challenge(raw: Raw, recorder: Recorder) -> Challenge | None:
-    return read_challenge(raw.status or 0, map(recorder.masked, raw.headers("www-authenticate")))
+    anonymous = not any(name.lower() == "authorization" for name, _ in raw.request_headers)
+    return read_challenge(raw.status or 0, map(recorder.masked, raw.headers("www-authenticate")), anonymous=anonymous)
 
 
 def _retry_after(raw: Raw) -> float | None:

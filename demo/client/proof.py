@@ -107,18 +107,23 @@ class Proof:
     def userinfo(self, token: StoredToken) -> dict[str, Any]:
         """Who the human is, by the authority's word (OpenID Connect Core section 5.3).
 
-        A token made for the shop does not open it where audiences are kept apart; then one made for it is asked for.
+        A token made for the shop does not open it where audiences are kept apart. One made for it is asked for only
+        where the authorization server names the endpoint among the resources that its tokens may be for (RFC 9728
+        section 4): a refresh token is worth more than a name, and one that is tried in vain may end the whole grant.
 
         Raises:
-            AuthorityRefused: the authority has no such endpoint, or does not say.
+            AuthorityRefused: the authority has no such endpoint, `openid` was not granted, or it does not say.
             ServerUnreachable: it does not answer.
         """
-        endpoint = _endpoint(self._authorizer.finder.of(token))
+        authority = self._authorizer.finder.of(token)
+        endpoint = _endpoint(authority, token)
         try:
             return self._userinfo(token, endpoint)
         except OAuthRefused:
             held = self._authorizer.wallet.stored()
             if held is None or held.refresh_token is None or held.access_token != token.access_token:
+                raise
+            if endpoint not in authority.protected_resources or self._authorizer.wallet.refuses(held, endpoint):
                 raise
         return self._userinfo(self._authorizer.wallet.refresh(resource=endpoint, keep=False), endpoint)
 
@@ -146,12 +151,19 @@ class Proof:
         return answer.json if answer.status == 200 else None, f"{uri} answered HTTP {answer.status} and no keys"
 
 
-def _endpoint(authority: AuthorityMetadata) -> str:
+def _endpoint(authority: AuthorityMetadata, token: StoredToken) -> str:
     if authority.userinfo_endpoint is None:
         raise OAuthRefused(
             "the authority has no userinfo endpoint",
             oauth_error="unsupported",
             why="it is an OAuth authority without OpenID Connect",
             do="read the token instead: demo token",
+        )
+    if "openid" not in token.scope:
+        raise OAuthRefused(
+            "the token does not open the userinfo endpoint",
+            oauth_error="unsupported",
+            why="it was granted without the scope openid (OpenID Connect Core section 5.3)",
+            do="demo login --scope openid, with the scopes that it has",
         )
     return authority.userinfo_endpoint

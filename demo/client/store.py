@@ -103,9 +103,10 @@ class TokenStore:
     keyring; it is set once for a state folder, ever, and None otherwise (also where the file was asked for).
     """
 
-    def __init__(self, state_dir: Path, server: str, use_keyring: bool) -> None:
+    def __init__(self, state_dir: Path, server: str, use_keyring: bool, notices: list[str] | None = None) -> None:
         self.server = server
-        self.notice: str | None = None
+        # Shared with the same store for other servers: what is kept first may belong to an authorization server.
+        self._notices: list[str] = [] if notices is None else notices
         self._state = state_dir
         self._file = SecretFile(state_dir / "secrets", "tokens.json")
         self._use_keyring = use_keyring
@@ -125,7 +126,16 @@ class TokenStore:
 
     def at(self, server: str) -> Self:
         """The same store for another server, or for an authority: what belongs to one is never found under another."""
-        return type(self)(self._state, server.rstrip("/"), self._use_keyring)
+        return type(self)(self._state, server.rstrip("/"), self._use_keyring, self._notices)
+
+    @property
+    def notice(self) -> str | None:
+        """One sentence to say aloud, None where there is nothing to say (any more)."""
+        return self._notices[0] if self._notices else None
+
+    @notice.setter
+    def notice(self, text: str | None) -> None:
+        self._notices[:] = [] if text is None else [text]
 
     def get(self, slot: str) -> StoredToken | None:
         """The token in `slot`, None where there is none (or none that can be read)."""

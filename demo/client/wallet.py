@@ -93,6 +93,13 @@ class Wallet:
                 return token
             return self._renew(token, keep=keep, resource=resource, requested_expires_in=requested_expires_in)
 
+    def refuses(self, token: StoredToken, resource: str) -> bool:
+        """Whether the authorization server of a token has refused to renew it for another resource."""
+        return self._store.at(token.issuer).kept(self._refused(resource)) is not None
+
+    def _refused(self, resource: str) -> str:
+        return f"refused {self._slot} {resource}"
+
     def _renew(
         self, token: StoredToken, *, keep: bool, resource: str | None = None, requested_expires_in: int | None = None
     ) -> StoredToken:
@@ -109,6 +116,8 @@ class Wallet:
         except OAuthRefused as error:
             if error.oauth_error == "invalid_client":
                 self._unknown_at(token.issuer)
+            if error.oauth_error == "invalid_target" and resource is not None:
+                self._store.at(token.issuer).keep(self._refused(resource), "invalid_target")
             raise
         self._put(fresh if keep else replace(token, refresh_token=fresh.refresh_token))
         self._guard(fresh)

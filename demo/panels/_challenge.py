@@ -19,6 +19,9 @@ MEANINGS: dict[str, tuple[str, str, str]] = {
 }
 """Parameter to its meaning, and the standard and section that define it."""
 
+NONE_SENT = {"error": "its word for a missing token: none was sent"}
+"""What a parameter means where the server speaks of a token and none was sent."""
+
 ERRORS = {
     "invalid_token": "Refused: this token is not good here",
     "insufficient_scope": "Refused: this takes more than was granted",
@@ -32,6 +35,8 @@ def challenge(given: Challenge) -> Page:
 
     def draw(canvas: Canvas) -> None:
         error = given.get("error")
+        if given.anonymous and error == "invalid_token":
+            error = None  # no token was sent that could be invalid: RFC 6750 section 3.1 wants no code then
         answer = ERRORS.get(
             error or "", f"Refused: {error}" if error else "Refused: no token, and told where to get one"
         )
@@ -44,7 +49,8 @@ def challenge(given: Challenge) -> Page:
         room = len(given.parameters) if canvas.narrow else max(1, (canvas.left - tail) // 2)
         kept = given.parameters if len(given.parameters) <= room else given.parameters[: max(1, room - 1)]
         for name, value in kept:
-            _parameter(name, value, canvas)
+            meaning = NONE_SENT.get(name) if given.anonymous and given.get("error") == "invalid_token" else None
+            _parameter(name, value, canvas, meaning)
         if len(kept) < len(given.parameters):
             canvas.line(
                 (f"{canvas.glyphs.ellipsis} {many(len(given.parameters) - len(kept), 'more parameter')}", "quiet")
@@ -55,8 +61,9 @@ def challenge(given: Challenge) -> Page:
     return Page(draw)
 
 
-def _parameter(name: str, value: str, canvas: Canvas) -> None:
+def _parameter(name: str, value: str, canvas: Canvas, told: str | None) -> None:
     meaning, standard, number = MEANINGS.get(name, ("this server's own extension", "", ""))
+    meaning = told or meaning
     section = f"{standard} {canvas.glyphs.section}{number}" if standard else ""
     width, source, shown = 19, 16, value or "(empty)"
     if canvas.narrow:

@@ -68,8 +68,13 @@ def _by_token(people: People, scene: Scene) -> Played:
     held = agent.stored()
     if held is None:
         raise NotHere("WorkOS is not asked about the human", why="no agent holds a token that names one")
-    claimed, told = agent.view(held), person_of(agent, held)
-    person = people.get(claimed.claim("sub") or "")
+    claimed = agent.view(held)
+    human = claimed.claim("sub")
+    if not human:
+        why = "the agent's token is opaque, and nobody tells who is in it (RFC 7662)"
+        raise NotHere("WorkOS is not asked about the human", why=why)
+    told = person_of(agent, held)
+    person = people.get(human)
     sessions, consents = people.sessions(person.id), people.grants(person.id)
     observed: dict[str, Any] = {
         "human": person.email,

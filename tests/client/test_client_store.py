@@ -109,6 +109,15 @@ def test_without_a_keyring_tokens_go_to_a_private_file_and_it_is_said_once(no_ke
     assert later.get("agent") == token()
 
 
+def test_what_is_kept_of_an_authorization_server_first_is_said_too(no_keyring: None, tmp_path: Path) -> None:
+    store = TokenStore.open(tmp_path, server=SERVER)
+    store.at("https://login.example").keep("client agent browser", "who the agent is there")
+    store.put("agent", token())
+    assert store.notice is not None and "tokens.json" in store.notice
+    store.notice = None
+    assert store.at("https://login.example").notice is None
+
+
 def test_where_the_file_is_asked_for_nothing_is_said(tmp_path: Path) -> None:
     store = TokenStore.open(tmp_path, server=SERVER)  # the tests' environment says DEMO_KEYRING=0
     store.put("agent", token())

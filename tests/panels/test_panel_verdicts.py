@@ -116,6 +116,15 @@ def test_a_metadata_problem_is_told_before_anything_else(evidence: dict[str, Any
     assert "✗ Do not follow it: it speaks for http://evil.example/mcp" in lines[2]
 
 
+def test_a_token_that_was_never_sent_is_not_called_bad(evidence: dict[str, Any]) -> None:
+    # The SDKs answer a missing token with error="invalid_token", which RFC 6750 section 3.1 keeps for one that came.
+    refusal = replace(evidence["CHALLENGE"], parameters=(("error", "invalid_token"),))
+    lines = drawn(panels.challenge(replace(refusal, anonymous=True)), 80)
+    assert "no token" in lines[0] and not any("not good here" in line for line in lines)
+    assert any("none was sent" in line for line in lines)
+    assert "not good here" in drawn(panels.challenge(refusal), 80)[0]
+
+
 def test_a_revocation_that_did_not_work_is_a_refusal_of_the_panel(evidence: dict[str, Any]) -> None:
     call = evidence["decision"]()
     lines = drawn(panels.revocation(Revocation("agent", "agent_01", call, call, 0.1)), 80)

@@ -16,6 +16,7 @@ from rich.console import Console
 from demo.client.refusal import GrantNotAllowed
 from demo.settings import Settings
 from demo.settings.tools import ServersTool, ToolMap
+from demo.settings.workos import WorkOSSettings
 from talk.browsing import Browsing
 from talk.cast import Cast
 from talk.deciding import Decider
@@ -24,6 +25,7 @@ from talk.logging_in import LoggingIn
 from talk.run import BeatResult, Run, StepResult
 from talk.script import load_talk
 from talk.stage import Stage
+from tests.client.fakes import faking
 from tests.talk.foreign_servers import Authority, corner_shop, listening
 
 if TYPE_CHECKING:
@@ -89,9 +91,10 @@ def played(
     stage: Stage | None = None,
     tools: ToolMap = NAMES,
     only: tuple[str, ...] = (),
+    workos: WorkOSSettings | None = None,
 ) -> dict[str, BeatResult]:
     """The plan played at a server, or some of its beats: the results by beat."""
-    settings = Settings(server=url, state=state, port=0, tools=tools)
+    settings = Settings(server=url, state=state, port=0, tools=tools, workos=workos or WorkOSSettings())
     with Run.open(state) as run, run.performing():
         director = Director(run, load_talk(None), settings, stage or WithSomebody(), plan=plan, strict=True)
         every = (*director.plan.beats, *director.plan.encores)
@@ -309,3 +312,18 @@ def test_a_mapping_is_for_a_strangers_server_only(base_url: str, tmp_path: Path)
     beats = played(base_url, tmp_path, stage=stage, tools=NAMES, only=("authless", "login", "buy"))
     assert not red(beats)
     assert not any(beat.skipped for beat in beats.values())
+
+
+def test_workos_is_asked_nothing_about_a_human_whom_no_token_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority()
+    monkeypatch.setenv("WORKOS_API_KEY", "sk_test_not_a_real_one")
+    with faking() as workos, listening(corner_shop(), authority) as url:
+        told = WorkOSSettings(authkit=authority.issuer, client_id="client_x", base_url=workos.base)
+        found = steps(played(url, tmp_path, only=("login",), plan=PLANS[1], workos=told))
+        found |= steps(played(url, tmp_path, only=("who-manages-identity",), plan=PLANS[1], workos=told))
+        assert workos.requests == []
+    assert found["login/granted"].observed["granted"] is True
+    (skipped,) = {step.skipped for name, step in found.items() if name.endswith("/user")}
+    assert "opaque" in (skipped or "")

@@ -8,7 +8,7 @@ from demo.client.oauth import scopes
 from demo.client.oauth.authorizer import Authorizer
 from demo.client.refusal import OAuthRefused
 from demo.client.tokens import StoredToken
-from demo.evidence import Challenge
+from demo.evidence import AuthorityMetadata, Challenge
 
 LOGINS = 3
 """Times that one request may send somebody to a human; a server that is never content must not make it more."""
@@ -72,13 +72,24 @@ class Attempts:
 
     def _too_little(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
         held = used.scope if used is not None else ()
-        wanted = scopes.union(held, scopes.scopes_of(challenge))
+        named, authority = scopes.scopes_of(challenge), None
+        if not named:
+            # A challenge need not name them (RFC 6750 section 3.1); then all that the resource knows is what there is.
+            authority, named = self._follow(challenge)
+        wanted = scopes.union(held, named)
         if set(wanted) == set(held):
             return None  # it has every scope that the server names: asking the human again would change nothing
-        authority = self._authorizer.finder.settled(self._authorizer.finder.follow(challenge))
+        if authority is None:
+            authority, _ = self._follow(challenge)
         if used is not None and used.refresh_token is not None and scopes.OFFLINE in authority.scopes_supported:
             wanted = scopes.union(wanted, (scopes.OFFLINE,))  # not every authority repeats it in `scope`
         return self._login(wanted)
+
+    def _follow(self, challenge: Challenge) -> tuple[AuthorityMetadata, tuple[str, ...]]:
+        """The authorization server that a challenge leads to, and the scopes that the resource's metadata lists."""
+        followed = self._authorizer.finder.follow(challenge)
+        listed = followed.resource.scopes_supported if followed.resource is not None else ()
+        return self._authorizer.finder.settled(followed), listed
 
     def _login(self, wanted: tuple[str, ...]) -> StoredToken | None:
         if self._logins == LOGINS:

@@ -135,6 +135,7 @@ def test_whatever_asks_with_a_bound_token_proves_the_key(bound: Authority, agent
 
     bound.shop.authority["userinfo_endpoint"] = f"{bound.base}/userinfo"
     bound.shop.fake.on["/userinfo"] = Reply(json={"sub": "user-7"})
+    bound.shop.polls(granted(token_type="DPoP", scope="openid"))
     token = log_in(agent)
     assert agent.userinfo(token) == {"sub": "user-7"}
     agent.call("x", {}, token=token)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo.client import Agent, OAuthRefused
-from tests.client.fakes import Reply, agent_at, oauth
+from tests.client.fakes import Reply, agent_at, granted, oauth
 from tests.client.oauth.conftest import Authority, log_in
 
 
@@ -49,6 +49,7 @@ def test_an_inactive_token_is_told_as_one(asked: Authority, agent: Agent) -> Non
 def test_where_introspection_is_not_for_us_userinfo_tells_who(asked: Authority, agent: Agent, answer: Reply) -> None:
     asked.shop.fake.on["/introspect"] = answer
     asked.shop.fake.on["/userinfo"] = Reply(json={"sub": "user-7", "email": "alice@example.com"})
+    asked.shop.polls(granted(scope="openid shop:read"))
     view = agent.view(log_in(agent))
     assert view.told_by == f"userinfo, {asked.base}/userinfo"
     assert view.active is None, "userinfo does not say whether it stands"
