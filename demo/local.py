@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo import resources
+from demo import outage, resources
 from demo.errors import EnvironmentNotReady
 
 WORKER = "worker"
@@ -165,6 +165,7 @@ def forget(state: Path) -> None:
                 "server.pid",
                 "workos.json",
                 resources.FILE,
+                outage.FILE,
             ):
                 (state / name).unlink(missing_ok=True)
             shutil.rmtree(state / WORKER, ignore_errors=True)

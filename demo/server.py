@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from demo import __version__, resources
+from demo import __version__, outage, resources
 from demo.errors import EnvironmentNotReady
 
 if TYPE_CHECKING:
@@ -219,7 +219,11 @@ def serve(
         )
         serving = Serving(base_url, os.getpid(), instance, _settle_world(state / "server.sqlite3")[0])
         config = uvicorn.Config(
-            guard, log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
+            outage.Drilled(guard, state),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+            server_header=False,
         )
         server = uvicorn.Server(config)
         _write(ready, serving)

@@ -117,7 +117,7 @@ def _repeated(source: Source, where: Where, step: Step, beat: str, bought: Mappi
         do = f"leave same_as out, or call {PURCHASE}, whose idempotency key it repeats"
         source.wrong((*where, "same_as"), f"same_as on a call of '{step.options['tool']}'", do)
     if step.options["args"]:
-        do = "leave args out: a repeated purchase takes its arguments from the first"
+        do = "leave args out: a repeated purchase takes its arguments from the first, but for those that `but` changes"
         source.wrong((*where, "args"), "args beside same_as", do)
     if name not in bought:
         do = f"write one of: {', '.join(bought)}{nearest(name, bought)}" if bought else f"call {PURCHASE} before it"

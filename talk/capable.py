@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from talk.beat import PURCHASE
 from talk.house import IDEMPOTENCY, House
 from talk.script import Step
+from talk.steps import SAMPLES
 
 if TYPE_CHECKING:
     from demo.evidence import AuthorityMetadata
@@ -31,8 +32,7 @@ def why_not(step: Step, house: House, past: Past) -> str | None:
 
     Only what is not there is a reason. What is there and does not do what the step expects is for the step to find.
     """
-    who = step.options.get("who")
-    if who == "mallory":
+    if step.options.get("who") in SAMPLES:
         return "it is played by a sample human of the bundled authority"
     look = _LOOKS.get(step.do)
     return look(step, house, past) if look is not None else None
@@ -134,6 +134,10 @@ def _rival(_: Step, house: House, __: Past) -> str | None:
     return house.no_door("protected") or "the rival agent is registered at the bundled authority only"
 
 
+def _outage(_: Step, __: House, ___: Past) -> str | None:
+    return "only the authorization server of this state folder can be put out of order from here"
+
+
 def _restart(_: Step, __: House, ___: Past) -> str | None:
     return "only the server of this state folder can be restarted from here"
 
@@ -150,6 +154,8 @@ _LOOKS: Mapping[str, Callable[[Step, House, Past], str | None]] = {
     "revoke": _revoke,
     "reinstate": _reinstate,
     "rival": _rival,
+    "reuse": _rival,
+    "outage": _outage,
     "restart": _restart,
 }
 

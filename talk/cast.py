@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from demo.client.console import Console
     from demo.client.sample_human import SampleHuman
     from demo.client.store import TokenStore
+    from demo.client.tokens import StoredToken
     from demo.client.workos import AgentIdentity, Tenant
     from demo.client.workos.agent_pass import AgentPass
     from demo.client.workos.hosted_console import HostedConsole
@@ -79,6 +80,8 @@ class Cast:
         self._tenant: Tenant | None = None
         self.passes: dict[str, tuple[AgentIdentity, AgentPass]] = {}
         """What agents hold by WorkOS, by their blueprints' names: in memory alone, and gone with this process."""
+        self.spent: dict[str, tuple[StoredToken, float]] = {}
+        """Refresh tokens that were used, by slot, with when: the `reuse` step uses one again. In memory alone, too."""
         self._house: House | None = None
         self._survey: Survey | None = None
         self._ours: bool | None = True if is_local or worker is not None else None
@@ -323,6 +326,20 @@ class Cast:
         local.stop(self.state, waiting=waiting)
         after, _ = local.ensure(self.state, port=self._port, waiting=waiting)
         return before, after
+
+    def only_beside_its_authorization_server(self) -> None:
+        """Raise where the authorization server is not the one of this state folder: no other can be put out of order.
+
+        Raises:
+            NotHere: it is another.
+        """
+        why = None
+        if not self.is_local and self.worker is None:
+            why = "its authorization server was not started from this state folder"
+        elif self.worker is not None and not self.worker.introspects:
+            why = "this Worker asks its authorization server about no token"
+        if why is not None:
+            raise NotHere("this server cannot do this step", why=why)
 
     def _only_ours(self, why: str) -> None:
         if not self.ours:

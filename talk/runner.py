@@ -156,7 +156,7 @@ class Runner:
         from talk.capable import Past, why_not
 
         if self.cast.ours:
-            own = step.do != "restart" or self.cast.worker is not None
+            own = step.do not in ("restart", "outage") or self.cast.worker is not None
             other = "only demo run --worker can start its own Worker again"
             return None if own else other if self.cast.beside else "the server was not started from this state folder"
         house = self.cast.house

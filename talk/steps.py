@@ -12,8 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 DOORS = ("protected", "open")
-WHO = ("agent", "nobody", "console", "mallory")
-"""Who calls: the talk's agent, nobody (no token), the human's console, the agent of a human not on the allowlist."""
+SAMPLES = ("twin", "mallory", "grace")
+"""Who acts by the word of a sample human alone: a second session of the talk's agent (same human, same software, so the
+same agent), the agent of a human who is not on the allowlist, and that of another human who is."""
+WHO = ("agent", "nobody", "console", *SAMPLES)
+"""Who calls: the talk's agent, nobody (no token), the human's console, or one of `SAMPLES`."""
 TOKENS = ("stored", "other-audience", "expired", "forged")
 """Which token goes along: the stored one, one issued for another resource, one issued and left to
 expire, the stored one with a claim that nobody signed."""
@@ -48,11 +51,22 @@ _CALL_OBSERVES: Mapping[str, type] = {
     "audited": bool,
     "order": bool,
     "replayed": bool,
+    "same_order": bool,
+    "price": int,
     "balance": int,
+    "rate_left": int,
+    "purchases_left": int,
+    "money_left": int,
     "count": int,
     "mode": str,
+    "remedy": str,
+    "challenged": bool,
+    "names_error": bool,
     "resource_metadata": bool,
+    "differs": list,
 }
+"""`differs` lists the parts of the decision, and of the order, that say something else than the token and the call did
+(`talk.playing.holding`); prices and what is left of a limit are in cents, calls or purchases."""
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
@@ -69,12 +83,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "List a door's tools.",
             {"door": str, "who": str},
             choices={"door": DOORS, "who": WHO},
-            observes={"status": int, "count": int, "names": list},
+            observes={"status": int, "count": int, "names": list, "scopes": list, "revision": str},
             shows=("tools", "exchange"),
         ),
         "call": Kind(
-            "Call a tool. `same_as` names an earlier purchase step whose idempotency key and arguments it reuses.",
-            {"tool": str, "args": dict, "door": str, "who": str, "token": str, "same_as": str},
+            "Call a tool. `same_as` names an earlier purchase step whose idempotency key and arguments it reuses, "
+            "`but` the arguments in which it departs from it.",
+            {"tool": str, "args": dict, "door": str, "who": str, "token": str, "same_as": str, "but": dict},
             ("tool",),
             {"door": DOORS, "who": WHO, "token": TOKENS},
             _CALL_OBSERVES,
@@ -110,6 +125,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "consent_matches": bool,
                 "verified": bool,
                 "delegated": bool,
+                "replaced": bool,
             },
             ("device", "token", "chain", "scopes"),
         ),
@@ -123,21 +139,33 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 "delegated": bool,
                 "agrees": bool,
                 "short_lived": bool,
+                "lifetime": int,
+                "listed": bool,
                 "scopes": list,
                 "problems": int,
             },
             shows=("token", "chain"),
         ),
         "burst": Kind(
-            "Call one tool again and again until it is refused, wait as long as the refusal says, and call once more.",
-            {"tool": str, "at_most": int},
+            "Call one tool again and again until it is refused, wait as long as the refusal says, and call once more. "
+            "At the refusal `shares` (who has the same limit) and `spares` (who has another one) call, too.",
+            {"tool": str, "at_most": int, "shares": str, "spares": str},
             ("tool",),
+            {"shares": SAMPLES, "spares": SAMPLES},
             observes={
                 "status": int,
                 "gate": str,
                 "rule": str,
                 "allowed": int,
                 "limit": int,
+                "window": int,
+                "wait": int,
+                "rate_left": int,
+                "purchases_left": int,
+                "money_left": int,
+                "shared": bool,
+                "spared": bool,
+                "differs": list,
                 "retry_after": bool,
                 "recovered": bool,
             },
@@ -146,7 +174,16 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "audit": Kind(
             "Read the audit trail as the human, and compare it with every decision this run has seen.",
             {},
-            observes={"complete": bool, "missing": int, "traced": bool, "nobody": bool, "refusals": bool},
+            observes={
+                "complete": bool,
+                "missing": int,
+                "others": int,
+                "hidden": int,
+                "digests": bool,
+                "traced": bool,
+                "nobody": bool,
+                "refusals": bool,
+            },
             shows=("audit", "chain"),
         ),
         "sessions": Kind(
@@ -157,10 +194,21 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "revoke": Kind(
             "Call, take authority back as the human, and call again at once.",
-            {"what": str, "tool": str},
+            {"what": str, "tool": str, "who": str},
             ("what", "tool"),
-            {"what": ("session", "agent", "user", "token")},
-            {"before": str, "after": str, "status": int, "gate": str, "rule": str, "error": str},
+            {"what": ("session", "agent", "user", "token"), "who": ("agent", *SAMPLES)},
+            {
+                "before": str,
+                "after": str,
+                "status": int,
+                "gate": str,
+                "rule": str,
+                "error": str,
+                "same_token": bool,
+                "unexpired": bool,
+                "final": bool,
+                "differs": list,
+            },
             ("revocation", "decision"),
         ),
         "reinstate": Kind(
@@ -176,6 +224,28 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             {},
             observes={"status": int, "error": str, "unharmed": bool},
             shows=("exchange",),
+        ),
+        "reuse": Kind(
+            "A refresh token is used a second time, past the grace for a lost answer: its session has to end.",
+            {"who": str, "tool": str},
+            choices={"who": ("agent", *SAMPLES)},
+            observes={"status": int, "error": str, "ended": bool, "gate": str, "rule": str},
+            shows=("exchange",),
+        ),
+        "outage": Kind(
+            "Call while the authorization server of this state folder gives the shop no answer, and once more after.",
+            {"tool": str},
+            observes={
+                "status": int,
+                "verdict": str,
+                "gate": str,
+                "rule": str,
+                "challenged": bool,
+                "differs": list,
+                "retry_after": bool,
+                "recovered": bool,
+            },
+            shows=("decision", "exchange"),
         ),
         "worker": Kind(
             "The shop as a Worker: deployed again where `demo deploy` did so before, else under workerd on this "

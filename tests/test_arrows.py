@@ -29,6 +29,7 @@ MAY_IMPORT = {
         "demo.panels",
         "demo.deploy",
         "demo.local",
+        "demo.outage",
         "demo.tenancy",
         "demo.evidence",
         "demo.errors",

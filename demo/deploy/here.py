@@ -56,6 +56,11 @@ class WorkerHere:
         return self._started.base_url
 
     @property
+    def introspects(self) -> bool:
+        """Whether it asks its authorization server about each token (RFC 7662), as a client of its own."""
+        return self._variables.get("INTROSPECTION_CLIENT_ID") != ""
+
+    @property
     def pid(self) -> int:
         """Of the process that keeps it running now."""
         return self._started.pid

@@ -54,11 +54,22 @@ def login(step: Step, scene: Scene) -> Played:
         # The new consent replaces the old one: what is not needed any more is given back (RFC 7009). At a stranger's
         # authority that might end the whole grant, and the new token with it (section 2.1).
         agent.revoke(before)
+        replaced = _is_gone(agent, before)
     played = _granted(agent, granted, asked, scene, limited=_spending(step, scene) is not None)
+    if before is not None and house is None:
+        played.observed["replaced"] = replaced
+    elif before is not None:
+        played.untold["replaced"] = "what becomes of an earlier consent is its authorization server's choice"
     if before is not None:
         more = _more(before.scope, played.observed["scopes"])
         played.panels["scopes"] = lambda: panels.comparison(more)
     return played
+
+
+def _is_gone(agent: Agent, token: StoredToken) -> bool:
+    """Whether neither half of a login that was given back is taken any more."""
+    renewed = token.refresh_token is not None and agent.redeem(token, client_id=token.client_id)[0] == 200
+    return not renewed and agent.call("listMcpShopInventory", {}, token=token).status == 401
 
 
 def _more(before: Sequence[str], after: Sequence[str]) -> Comparison:
@@ -93,13 +104,16 @@ def _granted(agent: Agent, granted: Granted, asked: tuple[str, ...], scene: Scen
         "consent_matches": granted.matches and view.claim("client_id") == agent.client_id,
     }
     played = Played(observed, {"token": lambda: panels.token(view, time.time())})
-    person = agent.userinfo(token) if scene.cast.house is None else None
+    ours = scene.cast.house is None
+    person = agent.userinfo(token) if ours and tells_human(token) else None
     if person is not None:
         observed["human"] = username(person)
+    elif ours:
+        played.untold = {"human": NO_NAME}
     else:
         played.untold = _untold(view, asked, limited=limited)
     if view.kind == "jwt":
-        chain = agent.chain(token, seen=view, person=person)
+        chain = agent.chain(token, seen=view, person=person or ({} if ours else None))
         played.panels["chain"] = lambda: panels.chain(chain)
     else:
         # Who is in it cannot be seen: what can be known of it, and what not, is shown instead of a chain.
@@ -131,6 +145,18 @@ def unreadable(view: TokenView) -> dict[str, str]:
     if view.claim("client_id") is None:
         missing["consent_matches"] = "its tokens name no client (no client_id claim, RFC 9068)"
     return missing
+
+
+NO_NAME = "the consent has no openid, or no offline_access to ask with later: the human's name is nobody's to tell"
+
+
+def tells_human(token: StoredToken) -> bool:
+    """Whether the bundled authorization server may be asked who the human is.
+
+    It tells where `openid` was granted (OpenID Connect Core section 5.3), to a token made for its userinfo endpoint,
+    which a refresh gets (RFC 8707 section 2.2).
+    """
+    return "openid" in token.scope and token.refresh_token is not None
 
 
 def person_of(agent: Agent, token: StoredToken) -> dict[str, Any] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.errors import AuthorityRefused
 from demo.evidence import Chain, Comparison, Decision, Revocation
+from talk.playing.holding import differences
 from talk.playing.login import person_of
 from talk.playing.scene import Played, Scene, observe, untold
 from talk.script import Step
@@ -15,7 +17,10 @@ from talk.script import Step
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.outcome import CallOutcome
+    from demo.evidence import SessionView
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{16}")
+"""What stands for a call's arguments: an address must not be read in the trail."""
 TRAIL = 1000
 """Entries of the audit trail that are read: the latest, and so all that a run has made."""
 
@@ -27,18 +32,25 @@ def audit(_: Step, scene: Scene) -> Played:
     me = _reader(scene)
     ours = [decision for decision in seen if decision.user in (None, me)]
     written = {entry.audit_id: entry for entry in trail}
+    others = {decision.audit_id for decision in seen} - {decision.audit_id for decision in ours}
     missing = [one for one in ours if (two := written.get(one.audit_id)) is None or _said(one) != _said(two)]
     mine = {decision.audit_id for decision in ours}
     orders = [entry for entry in trail if entry.audit_id in mine and entry.order_id and entry.door == "protected"]
     shown = tuple(entry for entry in trail if entry.audit_id in mine)
+    listed = scene.cast.console().sessions() if orders and scene.cast.house is None else ()
     observed: dict[str, Any] = {
         "complete": bool(ours) and not missing,
         "missing": len(missing),
-        "traced": bool(orders) and all(_leads_back(entry, scene) for entry in orders),
+        "others": sum(1 for entry in trail if entry.user not in (None, me)),
+        "hidden": len(others - written.keys()),
+        "digests": all(_DIGEST.fullmatch(entry.arguments or "") for entry in shown if entry.tool is not None),
+        "traced": bool(orders) and all(_leads_back(entry, scene, listed) for entry in orders),
         "nobody": any(entry.door == "open" and entry.user is None for entry in shown),
         "refusals": any(entry.verdict == "deny" for entry in shown),
     }
     played = Played(observed, {"audit": lambda: panels.audit(shown)})
+    if scene.cast.house is not None:
+        played.untold["hidden"] = "no sample human of another name signs in at this server's authorization server"
     if orders:
         played.panels["chain"] = lambda: panels.chain(_traced(orders[-1], scene))
     return played
@@ -53,11 +65,16 @@ def _reader(scene: Scene) -> str | None:
     return subject if isinstance(subject, str) else None
 
 
-def _leads_back(entry: Decision, scene: Scene) -> bool:
-    """Whether an order names its human, its agent and its consent. AuthKit names no agent but the client, and its
-    session is the consent: then these are what an order leads back to."""
+def _leads_back(entry: Decision, scene: Scene, listed: tuple[SessionView, ...]) -> bool:
+    """Whether an order leads back to its human, its agent and a consent given before it, as the authorization server
+    lists them. AuthKit names no agent but the client, and its session is the consent: these are then what it leads to.
+    """
     if scene.cast.house is None:
-        return bool(entry.user and entry.agent and entry.consent)
+        return bool(entry.user) and any(
+            (one.id, one.consent, one.agent, one.client) == (entry.session, entry.consent, entry.agent, entry.client)
+            and (one.created_at or 0.0) <= entry.at
+            for one in listed
+        )
     return bool(entry.user and (entry.agent or entry.client) and (entry.consent or entry.session))
 
 
@@ -103,9 +120,9 @@ def revoke(step: Step, scene: Scene) -> Played:
     house, what = scene.cast.house, step.options["what"]
     if house is not None and (what == "token" or house.no_console() is not None):
         return _given_back(step, scene)
-    agent, console = scene.cast.agent(), scene.cast.console()
+    agent, console = scene.cast.agent(step.options["who"]), scene.cast.console()
     tool = scene.cast.tools.name(step.options["tool"])
-    before = _called(scene, tool)
+    before = _called(scene, agent, tool)
     target = target_of(agent, what)
     if what == "token":
         agent.revoke(agent.token())
@@ -115,7 +132,33 @@ def revoke(step: Step, scene: Scene) -> Played:
     # The very token of before, not a refreshed one: its JWT has not expired, and must be refused all the same.
     after = agent.call(tool, {}, refresh=False)
     seconds = time.monotonic() - revoked_at
-    return _revoked(what, target, before, after, seconds)
+    played = _revoked(what, target, before, after, seconds)
+    held = agent.stored()
+    played.observed["unexpired"] = held is not None and held.expires_at > time.time()
+    if after.decision is not None:
+        played.observed["differs"] = differences(
+            after, sent=held, door="protected", arguments={}, ours=scene.cast.ours, skew=agent.skew or 0.0
+        )
+    if what in ("session", "token") and scene.cast.house is None:
+        played.observed["final"] = _is_final(scene, agent, str(what), target)
+    elif scene.cast.house is not None:
+        played.untold["final"] = "a session that was ended is reinstated in no standard, and so it is not tried"
+    return played
+
+
+def _is_final(scene: Scene, agent: Agent, what: str, target: str) -> bool:
+    """Whether what was ended stays ended: it is neither reinstated nor renewed."""
+    try:
+        if what == "session":
+            scene.cast.console().reinstate(what, target)
+            return False
+    except AuthorityRefused:
+        pass
+    try:
+        agent.refresh()
+    except AuthorityRefused:
+        return True
+    return False
 
 
 def target_of(agent: Agent, what: str) -> str:
@@ -136,7 +179,7 @@ def _given_back(step: Step, scene: Scene) -> Played:
     agent = scene.cast.agent()
     tool = scene.cast.tools.name(step.options["tool"])
     held = agent.token()
-    before = _called(scene, tool)
+    before = _called(scene, agent, tool)
     if (why := agent.revoke(held)) is not None:
         raise AuthorityRefused("the authority did not confirm the revocation", why=why, do="demo doctor")
     revoked_at = time.monotonic()
@@ -145,6 +188,8 @@ def _given_back(step: Step, scene: Scene) -> Played:
     seen = [observe(before), observe(after)]
     tells = scene.cast.house is not None and scene.cast.house.seen.tells_decisions
     played.untold = untold(before, seen[0], tells=tells) | untold(after, seen[1], tells=tells)
+    played.observed |= {"unexpired": held.expires_at > time.time(), "same_token": True}
+    played.untold["final"] = "the token was handed back; that it cannot be renewed is not tried"
     for name, one in zip(("before", "after"), seen, strict=True):
         if "verdict" in one:
             played.observed[name] = one["verdict"]
@@ -168,6 +213,8 @@ def _revoked(what: Any, target: str, before: CallOutcome, after: CallOutcome, se
     for name, decision in (("before", before.decision), ("after", after.decision)):
         if decision is not None:
             observed[name] = decision.verdict
+    if before.decision is not None and after.decision is not None and before.decision.token_id is not None:
+        observed["same_token"] = before.decision.token_id == after.decision.token_id
     shown = Revocation(what, target, before.decision, after.decision, seconds)
     played = Played(observed, status=after.status, decision=after.decision)
     played.decisions = [one for one in (before.decision, after.decision) if one is not None]
@@ -232,8 +279,8 @@ def _remembered(scene: Scene) -> tuple[list[str], tuple[Any, ...]]:
     return [entry.order_id for entry in _trail(scene) if entry.order_id], console.sessions()
 
 
-def _called(scene: Scene, tool: str) -> Any:
-    return scene.patiently(lambda: scene.cast.agent().call(tool, {}))[-1]
+def _called(scene: Scene, agent: Agent, tool: str) -> Any:
+    return scene.patiently(lambda: agent.call(tool, {}))[-1]
 
 
 def _trail(scene: Scene) -> tuple[Decision, ...]:

@@ -74,6 +74,8 @@ class Played:
 Player = Callable[[Step, Scene], Played]
 
 
+LEFT: Mapping[str, str] = {"rate": "rate_left", "purchases": "purchases_left", "spending": "money_left"}
+"""What is left of each limit, as `expect` calls it; money in cents."""
 SAYS_NOT = "this server does not say what its gates decided (no demo/decision in its answer)"
 
 
@@ -89,13 +91,21 @@ def untold(outcome: CallOutcome, observed: dict[str, Any], *, tells: bool) -> di
         return {}
     missing: dict[str, str] = {}
     if outcome.decision is None:
-        missing = dict.fromkeys(("gate", "rule", "attributed", "audited"), SAYS_NOT)
+        missing = dict.fromkeys(("gate", "rule", "attributed", "audited", "differs", "remedy"), SAYS_NOT)
         if outcome.status in (401, 403, 429):
             observed["verdict"] = "deny"
         elif outcome.allowed:
             observed["verdict"] = "allow"
     if outcome.challenge is not None and outcome.challenge.get("resource_metadata") is None:
         missing["resource_metadata"] = "its challenge names no resource_metadata (RFC 9728 section 5.1)"
+    missing |= {
+        name: "it does not say how much of its limits is left" for name in LEFT.values() if name not in observed
+    }
+    # RFC 6750 section 3.1 has no error code where no token came, as a recommendation only.
+    missing["names_error"] = "whether a challenge names an error where no token came is each server's choice"
+    if outcome.status != 401:  # there a challenge is a must (RFC 9110 section 15.5.2)
+        missing["challenged"] = "whether it challenges where another token would help is its own choice"
+    missing["price"] = "what it sells has a price of its own"
     if outcome.allowed:
         # An `order` or a `mode` of another form is that server's own, and no broken one of the shop's.
         for name, told in (("count", "items"), ("mode", "mode"), ("order", "order"), ("replayed", "order")):
@@ -116,13 +126,18 @@ def observe(outcome: CallOutcome) -> dict[str, Any]:
         seen["attributed"] = decision.user is not None
         header = outcome.exchanges[-1].header("Demo-Audit-Id") if outcome.exchanges else None
         seen["audited"] = header is not None and header == decision.audit_id
+        seen["remedy"] = decision.remedy or ""
+    if outcome.status is not None and outcome.status >= 400:
+        seen["challenged"] = outcome.challenge is not None
     if (challenge := outcome.challenge) is not None:
         seen["resource_metadata"] = challenge.get("resource_metadata") is not None
+        seen["names_error"] = challenge.get("error") is not None
         seen |= {name: value for name in ("error", "scope") if (value := challenge.get(name)) is not None}
     if (order := outcome.order) is not None:
-        seen["replayed"] = order.replayed
+        seen |= {"replayed": order.replayed, "price": order.price.amount}
         if order.balance is not None:
             seen["balance"] = order.balance.amount
+    seen |= {LEFT[limit.name]: limit.left for limit in outcome.limits}
     return seen | _observe_answer(outcome.structured or {})
 
 

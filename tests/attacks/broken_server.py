@@ -6,17 +6,25 @@ Production code has no switch for any of this; the breakage is done here, from o
 from __future__ import annotations
 
 import base64
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
+from inspect import isfunction
 from types import SimpleNamespace
 from typing import Any
 
+from authlib.oauth2.rfc6749 import OAuth2Error
+
 import demo.server
-from demo.evidence import Money
-from demo.shop import bearer, ledger, policy, standing, trail
+from demo.evidence import Decision, Money
+from demo.shop import bearer, ledger, policy, refusal, standing, trail
+from demo.shop.gatehouse import Gatehouse
+from demo.shop.rates import Rates
 
 
 def _without_token_rule(rule: str) -> Callable[[policy.Case], policy.Ruling | None]:
@@ -245,35 +253,389 @@ def workos_holds_a_revoked_agent_session_valid() -> None:
     tokens.check_live = lambda authority, connection, session: session
 
 
-BREAKAGES: dict[str, Callable[[], None]] = {
-    breakage.__name__: breakage
-    for breakage in (
-        accepts_no_token,
-        accepts_wrong_audience,
-        accepts_forged_claims,
-        accepts_expired_token,
-        accepts_revoked_session,
-        accepts_missing_scope,
-        accepts_banned_user,
-        accepts_anybody,
-        no_rate_limit,
-        no_quota,
-        no_spending_limit,
-        buys_twice,
-        writes_no_audit_entry,
-        writes_another_consent,
-        lets_a_rival_use_the_consent,
-        hides_the_limit_on_the_consent_page,
-        lists_no_sessions,
-        workos_lists_no_sessions,
-        workos_keeps_a_consent_that_was_taken_back,
-        workos_forgets_audit_events,
-        workos_keeps_audit_events_twice,
-        workos_names_somebody_for_an_anonymous_order,
-        workos_permits_beyond_the_ceiling,
-        workos_permits_beyond_the_role,
-        workos_holds_a_revoked_agent_session_valid,
+def dates_decisions_an_hour_early() -> None:
+    _changes_decisions(lambda decision: {"at": decision.at - 3600})
+
+
+def names_another_agent() -> None:
+    _changes_decisions(lambda decision: {"agent": decision.agent and "agent_0"})
+
+
+def names_another_session() -> None:
+    _changes_decisions(lambda decision: {"session": decision.session and "session_0"})
+
+
+def names_another_token() -> None:
+    _changes_decisions(lambda decision: {"token_id": decision.token_id and "token_0"})
+
+
+def names_another_human() -> None:
+    _changes_decisions(lambda decision: {"user": decision.user and "user_grace"})
+
+
+def names_another_tool() -> None:
+    _changes_decisions(lambda decision: {"tool": decision.tool and "listMcpShopInventory"})
+
+
+def puts_the_address_on_record() -> None:
+    """The arguments themselves stand in the trail, and not their digest."""
+    from demo.shop.jsonrpc import Call
+
+    Call.digest = property(lambda call: str(call.arguments) if call.is_tool_call else None)  # type: ignore[assignment]
+
+
+def forgets_what_would_help() -> None:
+    honest = policy.deny
+    policy.deny = lambda gate, rule, reason, remedy: replace(honest(gate, rule, reason, remedy), remedy=None)
+
+
+def _changes_decisions(change: Callable[[Decision], dict[str, Any]]) -> None:
+    honest = Gatehouse.decision
+    Gatehouse.decision = lambda *given: replace(  # type: ignore[method-assign]
+        honest(*given), **change(honest(*given))
     )
+
+
+def writes_orders_under_another_consent() -> None:
+    honest = ledger.place
+    ledger.place = lambda connection, wanted: honest(
+        connection, replace(wanted, consent=wanted.consent and "consent_0")
+    )
+
+
+def writes_orders_for_another_agent() -> None:
+    honest = ledger.place
+    ledger.place = lambda connection, wanted: honest(connection, replace(wanted, agent=wanted.agent and "agent_0"))
+
+
+def sends_another_size() -> None:
+    honest = ledger.place
+    ledger.place = lambda connection, wanted: honest(connection, replace(wanted, size="S"))
+
+
+def charges_another_price() -> None:
+    honest = ledger.place
+    ledger.place = lambda connection, wanted: honest(connection, replace(wanted, price=Money(2400)))
+
+
+def counts_money_and_does_not_enforce_it() -> None:
+    policy.check_spending = lambda case, usage: None
+    honest = ledger._guard
+
+    def broken(connection: Any, wanted: ledger.Purchase) -> None:
+        try:
+            honest(connection, wanted)
+        except ledger.PurchaseRefused as refused:
+            if refused.fault != "spending":
+                raise
+
+    ledger._guard = broken
+
+
+def lets_a_banned_user_buy() -> None:
+    _lifts_the_ban_for("buyMcpShopItem")
+
+
+def lets_a_banned_user_see_orders() -> None:
+    _lifts_the_ban_for("listMcpShopOrders")
+
+
+def lets_a_banned_user_lift_the_ban() -> None:
+    _lifts_the_ban_for("setDemoMode")
+
+
+def _lifts_the_ban_for(tool: str) -> None:
+    honest = policy.check_standing
+
+    def broken(case: policy.Case) -> policy.Ruling | None:
+        ruling = honest(case)
+        return None if ruling is not None and ruling.rule == "standing.banned" and case.tool == tool else ruling
+
+    policy.check_standing = broken
+
+
+def keeps_out_who_says_please() -> None:
+    ledger.lift_ban = lambda connection, user: True
+
+
+def challenges_a_banned_user() -> None:
+    refusal.NO_CHALLENGE = frozenset({"standing.unknown"})  # type: ignore[misc]
+
+
+def counts_the_rate_for_each_session() -> None:
+    policy.TokenFacts.caller = property(lambda token: f"session:{token.session}")  # type: ignore[assignment]
+
+
+def counts_one_rate_for_everybody() -> None:
+    honest = Rates.hit
+    Rates.hit = lambda self, caller: honest(self, "everybody")  # type: ignore[method-assign]
+    honest_use = Rates.use
+    Rates.use = lambda self, caller: honest_use(self, "everybody")  # type: ignore[method-assign]
+
+
+def says_to_wait_a_minute() -> None:
+    honest = refusal.refuse
+
+    def broken(decision: Decision, **given: Any) -> refusal.Answer:
+        answer = honest(decision, **given)
+        headers = tuple((name, b"60" if name == b"retry-after" else value) for name, value in answer.headers)
+        return replace(answer, headers=headers)
+
+    refusal.refuse = broken  # type: ignore[assignment]
+
+
+def tells_of_limits_that_nobody_has_used() -> None:
+    from demo.shop import gate
+
+    honest = gate.limits_of
+    gate.limits_of = lambda usage: tuple(replace(limit, used=0) for limit in honest(usage))
+
+
+def waves_through_when_nobody_answers() -> None:
+    """The authorization server cannot be asked, and the shop goes by the token alone."""
+    _waves_through(lambda said: "no connection" in said.detail or "in time" in said.detail)
+
+
+def waves_through_when_the_answer_is_an_error() -> None:
+    _waves_through(lambda said: "makes no sense" in said.detail)
+
+
+def _waves_through(when: Callable[[policy.Standing], bool]) -> None:
+    honest = standing.ask
+
+    async def broken(*given: Any) -> policy.Standing:
+        said = await honest(*given)
+        trusting = replace(said, known=True, active=True, username="alice@example.com")
+        return trusting if not said.known and when(said) else said
+
+    standing.ask = broken  # type: ignore[assignment]
+
+
+def remembers_standing_for_a_while() -> None:
+    """It asks about each token once, and believes that from then on."""
+    honest, known = standing.ask, dict[str, policy.Standing]()
+
+    async def broken(authority: Any, credentials: Any, token: str, facts: policy.TokenFacts) -> policy.Standing:
+        if token not in known:
+            known[token] = await honest(authority, credentials, token, facts)
+        return known[token]
+
+    standing.ask = broken
+
+
+def shows_everybodys_trail() -> None:
+    honest = trail.entries
+    trail.entries = lambda connection, **given: honest(connection, **given | {"everybody": True})
+
+
+def takes_a_key_for_other_arguments() -> None:
+    honest = ledger.find_replay
+    wanted_arguments: list[str] = []
+
+    def find(connection: Any, caller: str, key: str | None) -> tuple[str, str] | None:
+        found = honest(connection, caller, key)
+        return None if found is None else (found[0], wanted_arguments[-1] if wanted_arguments else found[1])
+
+    honest_place = ledger.place
+
+    def place(connection: Any, wanted: ledger.Purchase) -> Any:
+        wanted_arguments.append(wanted.arguments)
+        return honest_place(connection, wanted)
+
+    ledger.find_replay, ledger.place = find, place
+
+
+def buys_twice_and_says_that_it_did_not() -> None:
+    honest = ledger.place
+    first: list[Any] = []
+
+    def broken(connection: Any, wanted: ledger.Purchase) -> Any:
+        order = honest(connection, replace(wanted, key=None))
+        first.append(order)
+        return order if wanted.key is None or len(first) == 1 else replace(first[0], id=order.id, replayed=True)
+
+    ledger.place = broken
+
+
+def leaves_the_order_out_of_the_decision() -> None:
+    trail.amend = lambda connection, decision, /, **changes: decision
+
+
+def lists_a_scope_that_is_not_asked_for() -> None:
+    """Whoever may read may buy; the list of tools says otherwise."""
+    from demo.shop import gate
+
+    gate.TOOL_SCOPES = {**gate.TOOL_SCOPES, "buyMcpShopItem": "shop:read"}  # type: ignore[misc]
+
+
+def lists_no_scope_of_what_spends_money() -> None:
+    from demo.shop import catalog
+
+    catalog.TOOL_SCOPES["buyMcpShopItem"] = "shop:read"
+
+
+def names_an_error_where_no_token_came() -> None:
+    honest = refusal.challenge_of
+
+    def broken(decision: Decision, **given: str) -> str | None:
+        rule = "token.malformed" if decision.rule == "token.missing" else decision.rule
+        return honest(replace(decision, rule=rule), **given)
+
+    refusal.challenge_of = broken  # type: ignore[assignment]
+
+
+def answers_without_the_audit_id() -> None:
+    refusal.AUDIT_HEADER = b"x-audit"  # type: ignore[misc]
+
+
+def knows_the_anonymous() -> None:
+    """The open door, where nobody is asked, names somebody."""
+    from demo.shop import gate
+
+    honest = gate.Decision
+    gate.Decision = lambda **given: honest(**given, user="user_alice")  # type: ignore[misc, assignment]
+
+
+def takes_a_refresh_token_twice() -> None:
+    from demo.authority import refresh
+
+    refresh.GRACE_SECONDS = 1e9  # type: ignore[misc]
+
+
+def renews_what_was_revoked() -> None:
+    from demo.authority import refresh
+
+    refresh.standing = lambda connection, session: None
+
+
+def does_not_know_suspended_agents() -> None:
+    from demo.authority import introspection
+
+    honest = introspection.standing
+
+    def broken(connection: Any, session: Any) -> Any:
+        said = honest(connection, session)
+        return None if said is not None and said.kind == "agent" else said
+
+    introspection.standing = broken
+
+
+def suspends_for_good() -> None:
+    from demo.authority import account
+
+    account.reinstate_standing = lambda connection, kind, id: True
+
+
+def keeps_a_login_that_was_handed_back() -> None:
+    from demo.authority.revocation import RevocationEndpoint
+
+    RevocationEndpoint.revoke_token = lambda self, token, request: None  # type: ignore[method-assign]
+
+
+def keeps_the_refresh_token_of_what_was_handed_back() -> None:
+    """The access token is refused, and a new one is had at once."""
+    from demo.authority import refresh
+
+    honest = refresh.standing
+
+    def broken(connection: Any, session: Any) -> Any:
+        said = honest(connection, session)
+        return None if said is not None and said.kind == "token" else said
+
+    refresh.standing = broken
+
+
+def issues_tokens_of_an_hour() -> None:
+    from demo import authority
+
+    honest = authority.AuthorityConfig
+    authority.AuthorityConfig = partial(honest, access_token_seconds=3600)  # type: ignore[misc, assignment]
+
+
+def signs_another_agents_name() -> None:
+    from demo.authority import token
+
+    honest = token.sign_access_token
+
+    def broken(authority: Any, session: Any, **given: Any) -> str:
+        return honest(authority, replace(session, agent_id=session.agent_id and "agent_0"), **given)
+
+    token.sign_access_token = broken
+
+
+def grants_what_the_human_may_not() -> None:
+    from demo.authority import accounts
+
+    for account in accounts.ACCOUNTS:
+        object.__setattr__(account, "grantable", accounts.EVERYTHING)
+
+
+def tells_of_another_human() -> None:
+    from demo.authority import userinfo
+    from demo.authority.accounts import ACCOUNTS
+
+    honest = userinfo.authenticate
+
+    def broken(*given: Any, **more: Any) -> Any:
+        honest(*given, **more)
+        return ACCOUNTS[1]
+
+    userinfo.authenticate = broken
+
+
+def says_expired_where_the_human_said_no() -> None:
+    from demo.authority.device import DeviceCodeGrant
+
+    honest = DeviceCodeGrant.validate_device_credential
+
+    def broken(self: Any, credential: Any) -> Any:
+        try:
+            return honest(self, credential)
+        except OAuth2Error as error:
+            error.error = "expired_token" if error.error == "access_denied" else error.error
+            raise
+
+    DeviceCodeGrant.validate_device_credential = broken  # type: ignore[method-assign]
+
+
+def lists_everybodys_sessions() -> None:
+    from demo.authority import account
+    from demo.authority.accounts import ACCOUNTS
+
+    honest = account.delegated_sessions
+    account.delegated_sessions = lambda connection, sub: tuple(
+        session for one in ACCOUNTS for session in honest(connection, one.sub)
+    )
+
+
+def forgets_its_trail_when_it_is_restarted() -> None:
+    honest = demo.server.create_app
+
+    def broken(base_url: str, database: Any, **given: Any) -> Any:
+        app = honest(base_url, database, **given)
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("DELETE FROM shop_audit")
+        return app
+
+    demo.server.create_app = broken
+
+
+def forgets_its_orders_when_it_is_restarted() -> None:
+    honest = demo.server.create_app
+
+    def broken(base_url: str, database: Any, **given: Any) -> Any:
+        app = honest(base_url, database, **given)
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("DELETE FROM shop_orders")
+        return app
+
+    demo.server.create_app = broken
+
+
+BREAKAGES: dict[str, Callable[[], None]] = {
+    name: breakage
+    for name, breakage in list(globals().items())
+    if isfunction(breakage) and breakage.__module__ == __name__ and not name.startswith("_")
 }
 
 if __name__ == "__main__":

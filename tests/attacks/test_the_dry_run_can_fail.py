@@ -1,4 +1,7 @@
-"""The dry run goes red, at the right beat, whenever the shop or the authority stops enforcing one rule."""
+"""The dry run goes red, at the right beat, whenever the shop or the authorization server breaks one rule of the talk.
+
+Of each breakage only its beat is played, with the beats that this one builds on.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ EXPECTED = {
     "accepts_expired_token": "not-just-any-token/too-late",
     "accepts_revoked_session": "revoke/suspend",
     "accepts_missing_scope": "scopes/too-much",
-    "accepts_banned_user": "banned/out",
+    "accepts_banned_user": "banned/no-shirt",
     "accepts_anybody": "limits/not-on-the-list",
     "no_rate_limit": "limits/too-fast",
     "no_quota": "limits/third",
@@ -25,7 +28,7 @@ EXPECTED = {
     "buys_twice": "buy/again",
     "accepts_forged_claims": "not-just-any-token/forged",
     "writes_no_audit_entry": "who-manages-identity/record",
-    "writes_another_consent": "audit/trail",
+    "writes_another_consent": "buy/first",
     "lets_a_rival_use_the_consent": "not-just-any-token/stolen",
     "hides_the_limit_on_the_consent_page": "login/granted",
     "lists_no_sessions": "who-manages-identity/user",
@@ -37,12 +40,74 @@ EXPECTED = {
     "workos_permits_beyond_the_ceiling": "agent-identity/pass",
     "workos_permits_beyond_the_role": "agent-identity/pass",
     "workos_holds_a_revoked_agent_session_valid": "agent-identity/ended",
+    # Who authorized what, when, through which agent.
+    "dates_decisions_an_hour_early": "failure/refused",
+    "names_another_agent": "who-manages-identity/not-hers",
+    "names_another_session": "who-manages-identity/not-hers",
+    "names_another_token": "who-manages-identity/not-hers",
+    "names_another_human": "who-manages-identity/not-hers",
+    "names_another_tool": "failure/refused",
+    "puts_the_address_on_record": "audit/trail",
+    "answers_without_the_audit_id": "failure/refused",
+    "shows_everybodys_trail": "who-manages-identity/record",
+    "leaves_the_order_out_of_the_decision": "authless/purchase",
+    "knows_the_anonymous": "authless/inventory",
+    # What is sold, to whom, for how much.
+    "writes_orders_under_another_consent": "buy/first",
+    "writes_orders_for_another_agent": "buy/first",
+    "sends_another_size": "authless/purchase",
+    "charges_another_price": "authless/purchase",
+    "takes_a_key_for_other_arguments": "buy/not-the-same",
+    "buys_twice_and_says_that_it_did_not": "buy/again",
+    # Limits, and what is said of them.
+    "counts_money_and_does_not_enforce_it": "buy/too-dear",
+    "counts_the_rate_for_each_session": "limits/too-fast",
+    "counts_one_rate_for_everybody": "limits/too-fast",
+    "says_to_wait_a_minute": "limits/too-fast",
+    "tells_of_limits_that_nobody_has_used": "buy/first",
+    "lets_a_banned_user_buy": "banned/no-shirt",
+    "lets_a_banned_user_see_orders": "banned/no-orders",
+    "lets_a_banned_user_lift_the_ban": "banned/no-way-around",
+    "keeps_out_who_says_please": "banned/in",
+    "challenges_a_banned_user": "banned/out",
+    "forgets_what_would_help": "banned/out",
+    # What a refusal says, and which scope a tool needs.
+    "names_an_error_where_no_token_came": "failure/refused",
+    "lists_a_scope_that_is_not_asked_for": "not-just-any-token/too-little",
+    "lists_no_scope_of_what_spends_money": "mcp/tools",
+    # Whether what was granted still stands.
+    "waves_through_when_nobody_answers": "revoke/nobody-to-ask",
+    "waves_through_when_the_answer_is_an_error": "revoke/nobody-to-ask",
+    "remembers_standing_for_a_while": "revoke/suspend",
+    "does_not_know_suspended_agents": "revoke/suspend",
+    "suspends_for_good": "revoke/reinstate",
+    "renews_what_was_revoked": "revoke/end",
+    "takes_a_refresh_token_twice": "not-just-any-token/used-twice",
+    "keeps_a_login_that_was_handed_back": "scopes/step-up",
+    "keeps_the_refresh_token_of_what_was_handed_back": "scopes/step-up",
+    # What the authorization server issues and tells.
+    "says_expired_where_the_human_said_no": "login/declined",
+    "tells_of_another_human": "login/granted",
+    "issues_tokens_of_an_hour": "whoami/token",
+    "signs_another_agents_name": "whoami/token",
+    "grants_what_the_human_may_not": "limits/stranger",
+    "lists_everybodys_sessions": "who-manages-identity/user",
+    "forgets_its_trail_when_it_is_restarted": "where-agents-run/restart",
+    "forgets_its_orders_when_it_is_restarted": "where-agents-run/orders",
 }
-"""For each breakage the step, as "beat/step", that must be the first to go red."""
+"""For each breakage the step, as "beat/step", that must be the first to go red in its beat and those it builds on."""
+AFTER = {"workos_keeps_a_consent_that_was_taken_back": ("revoke",), "lists_no_sessions": ("login",)}
+"""What is played before the beat, where that is more than it builds on."""
 
 
-def first_red(monkeypatch: pytest.MonkeyPatch, breakage: str | None, *, plan: str = "problem-first") -> str | None:
-    """Play the dry run against a server broken in one way; the first red step as "beat/step", or None."""
+def first_red(
+    monkeypatch: pytest.MonkeyPatch, breakage: str | None, *, plan: str = "problem-first", only: tuple[str, ...] = ()
+) -> str | None:
+    """Play the dry run against a server broken in one way; the first red step as "beat/step", or None.
+
+    Args:
+        only: the beats to play, each after those that it builds on; all where none is named.
+    """
     from rich.console import Console
 
     from demo import local
@@ -72,9 +137,12 @@ def first_red(monkeypatch: pytest.MonkeyPatch, breakage: str | None, *, plan: st
         stage = Stage(Console(file=io.StringIO(), width=80))
         director = Director(run, talk, Settings(state=state, port=0), stage, plan=plan, strict=True)
         for planned in (*director.plan.beats, *director.plan.encores):
-            for step in director.play(planned).steps:
-                if not step.ok:
-                    return f"{planned.beat.id}/{step.id}"
+            if not only or planned.beat.id in only:
+                played = director.play(planned)
+                for beat in (*director.asides, played):
+                    for step in beat.steps:
+                        if not step.ok:
+                            return f"{beat.id}/{step.id}"
     return None
 
 
@@ -91,4 +159,5 @@ def test_an_honest_server_is_green(monkeypatch: pytest.MonkeyPatch, plan: str) -
 
 @pytest.mark.parametrize("breakage", sorted(EXPECTED))
 def test_a_broken_rule_turns_its_beat_red(monkeypatch: pytest.MonkeyPatch, breakage: str) -> None:
-    assert first_red(monkeypatch, breakage) == EXPECTED[breakage]
+    beat = EXPECTED[breakage].partition("/")[0]
+    assert first_red(monkeypatch, breakage, only=(*AFTER.get(breakage, ()), beat)) == EXPECTED[breakage]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import Any
 
 import pytest
@@ -133,3 +134,20 @@ def test_what_cannot_be_recorded_does_not_happen(world: Any, path: str, monkeypa
     monkeypatch.undo()
     orders = world.call("listMcpShopOrders", token=world.token(), path=path).json()["result"]["structuredContent"]
     assert orders == {"orders": []}
+
+
+def test_a_decision_is_dated_by_the_shops_clock_when_it_was_made(world: Any) -> None:
+    """At both doors and where a read of the trail is refused; an answer that arrives is no older than its decision."""
+    for call in (
+        lambda: world.call("getUserInfo", token=world.token()),
+        lambda: world.call("getUserInfo", token=None),
+        lambda: world.buy(token=world.token()),
+        lambda: world.call("listMcpShopInventory", token=None, path="/open/mcp"),
+        lambda: read(world, world.token(scope="shop:read")),
+    ):
+        before = time.time()
+        answer = call()
+        entry = next(
+            one for one in world.audit(world.token(**CONSOLE)) if one["audit_id"] == answer.headers["demo-audit-id"]
+        )
+        assert before <= entry["at"] <= time.time()

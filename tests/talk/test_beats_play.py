@@ -24,10 +24,13 @@ RULES = {
     "standing.agent",
     "standing.session",
     "standing.banned",
+    "standing.token",
+    "standing.unknown",
     "allowlist.user",
     "scope.insufficient",
     "limits.quota",
     "limits.rate",
+    "limits.spending",
 }
 
 
@@ -50,7 +53,7 @@ def test_every_step_that_speaks_expects_something_and_each_expectation_can_fail(
     assert step.expect
     for key, wanted in step.expect.items():
         kind = KINDS[step.do].observes[base_key(key)]
-        others: dict[type, list[object]] = {bool: [not wanted], str: ["other"], int: [0, 9999], list: [[]]}
+        others: dict[type, list[object]] = {bool: [not wanted], str: ["other"], int: [0, 9999], list: [[], ["other"]]}
         assert any(not holds(key, wanted, {base_key(key): other}) for other in others[kind]), key
         assert not holds(key, wanted, {}), "what the wire did not say holds nothing"
 
