@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.capabilities import Survey
     from demo.client.console import Console
+    from demo.client.memory import Memory
     from demo.client.sample_human import SampleHuman
     from demo.client.store import TokenStore
     from demo.client.tokens import StoredToken
@@ -86,6 +89,7 @@ class Cast:
         self._survey: Survey | None = None
         self._ours: bool | None = True if is_local or worker is not None else None
         self._agents: dict[str, Agent] = {}
+        self._beat: ExitStack | None = None
         self._console: Console | None = None
         self._store: TokenStore | None = None
 
@@ -107,6 +111,7 @@ class Cast:
             UsageError: the server's URL is none.
         """
         if self._ours is None:
+            from demo.client.capabilities import says_it_is_ours
             from demo.client.origins import is_loopback, origin
 
             where = origin(self.server)
@@ -114,7 +119,8 @@ class Cast:
             # it; no other is asked just to find that out.
             here = where is not None and is_loopback(where[1]) and not self._workos.used
             try:
-                self._ours = here and self._seen().ours
+                # One question for its name first: the look takes a dozen.
+                self._ours = here and says_it_is_ours(self._looking()) and self._seen().ours
             except ServerUnreachable:
                 # Whoever calls it will be told that it is not there; until it is, it is nobody's.
                 return False
@@ -158,17 +164,27 @@ class Cast:
     def _seen(self) -> Survey:
         """One look at the server, remembered: what kind of house it is."""
         if self._survey is None:
-            from demo.client.agent import Agent
             from demo.client.capabilities import survey
 
             # By an agent of its own: what it sees is no step of the talk.
-            seen = survey(Agent(self.server, store=self.store, timeout=LOOK_SECONDS), revisions=False, keys=False)
+            seen = survey(self._looking(), revisions=False, keys=False)
             if seen.knock is None and not seen.absent("endpoint"):
                 raise ServerUnreachable(
                     f"{self.server} cannot be reached", why=seen.failure("endpoint"), do="see to it, or name another"
                 )
             self._survey = seen
         return self._survey
+
+    def _looking(self) -> Agent:
+        from demo.client.agent import Agent
+
+        return Agent(self.server, store=self.store, timeout=LOOK_SECONDS, memory=self._memory)
+
+    @property
+    def _memory(self) -> Memory:
+        from demo.client.memory import Memory
+
+        return Memory(self.state)
 
     def agent(self, who: str = "agent") -> Agent:
         """The agent called `who`; nobody's agent is the same software without a token."""
@@ -177,14 +193,28 @@ class Cast:
             return self.console().agent
         if slot not in self._agents:
             self._agents[slot] = self._made(slot)
+            if self._beat is not None:
+                self._beat.enter_context(self._agents[slot].one_session())
         return self._agents[slot]
+
+    @contextmanager
+    def one_session(self) -> Iterator[None]:
+        """While it lasts each agent keeps its MCP session, at a server that has any: what a beat has done there with
+        one call is there for its next."""
+        with ExitStack() as self._beat:
+            for agent in self._agents.values():
+                self._beat.enter_context(agent.one_session())
+            try:
+                yield
+            finally:
+                self._beat = None
 
     def _made(self, slot: str) -> Agent:
         from demo.client.agent import Agent
 
         told = self._client
         if self.ours and told.id is None:
-            return Agent(self.server, store=self.store, slot=slot)
+            return Agent(self.server, store=self.store, slot=slot, memory=self._memory)
         identity = None
         if told.id is not None:
             from demo.client.oauth.identity import ClientIdentity
@@ -201,6 +231,7 @@ class Cast:
             metadata_url=told.metadata_url,
             redirect_port=told.redirect_port,
             resource=told.resource,
+            memory=self._memory,
         )
 
     def human(self, account: str = HUMAN) -> SampleHuman:

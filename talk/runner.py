@@ -59,9 +59,10 @@ class Runner:
                 )
         results: list[StepResult] = []
         started = time.monotonic()
-        for step in beat.steps:
-            result = done.get(step.id) or self._step(planned, step, play)
-            results.append(result)
+        with self.cast.one_session():
+            for step in beat.steps:
+                result = done.get(step.id) or self._step(planned, step, play)
+                results.append(result)
         skipped = next((result.skipped for result in results if result.skipped), None)
         ok = all(result.ok for result in results)
         self.run.end_beat(beat.id, play, ok=ok, moves_cursor=moves_cursor)

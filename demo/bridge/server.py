@@ -24,6 +24,12 @@ WATCHING = 1.0
 PROGRESS = 256
 """Progress notifications that are held for a host that reads slowly."""
 
+FLOW = 5.0
+"""Seconds for finding out by which flow a person can log in."""
+
+LoginCommand = Callable[[str | None], str]
+"""Makes the command by which a person logs in, of the option for its flow; None where that is not known."""
+
 NAME = "machine-identity-demo-bridge"
 _METHOD_NOT_FOUND = -32601
 _OURS = ("progress_token", "progressToken")
@@ -34,16 +40,17 @@ class Bridge:
 
     Args:
         upstream: the server behind.
-        login: the command by which a person gives authority, for refusals.
+        login: makes the command by which a person gives authority, for refusals.
         log: told in one line what a person should know.
     """
 
-    def __init__(self, upstream: Upstream, *, login: str, log: Callable[[str], None]) -> None:
+    def __init__(self, upstream: Upstream, *, login: LoginCommand, log: Callable[[str], None]) -> None:
         import anyio
         from mcp.server.subscriptions import InMemorySubscriptionBus
 
         self._upstream = upstream
         self._login = login
+        self._flow: str | None = None
         self._log = log
         self._bus = InMemorySubscriptionBus()
         self._older_host: ServerSession | None = None
@@ -81,6 +88,13 @@ class Bridge:
             if able is None or getattr(able, passage.ability) is not None:
                 server.add_request_handler(passage.method, passage.params, self._handler(passage))
         return server
+
+    async def login(self) -> str:
+        """The command by which a person gives authority, with the flow that exists at this server's authorization
+        server, as far as that can be told."""
+        if self._flow is None:
+            self._flow = await self._upstream.login_flow(FLOW)
+        return self._login(self._flow)
 
     async def settle(self, seconds: float) -> None:
         """Wait until nothing is under way, at most so many seconds."""
@@ -122,7 +136,7 @@ class Bridge:
             self._older_host = context.session
         answer = await self._ask(passage, context, params)
         if isinstance(answer, DemoError):
-            telling = of_error(answer, self._login)
+            telling = of_error(answer, await self.login() if isinstance(answer, AuthorityRefused) else "")
             if isinstance(answer, AuthorityRefused):
                 await self._miss_authority()
         else:
@@ -131,7 +145,7 @@ class Bridge:
                 return {"resultType": "complete", **answer.result}
             if not answer.refused:
                 return _their_error(passage, answer)
-            telling = of_refusal(answer, self._login, await self._granted())
+            telling = of_refusal(answer, await self.login(), await self._granted())
             if answer.outcome.status == 401:
                 await self._miss_authority()
         self._log(f"{passage.method}: {telling.text}")

@@ -6,7 +6,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
-from demo.bridge.server import Bridge
+from demo.bridge.server import Bridge, LoginCommand
 from demo.bridge.stdin import LONGEST, Lines
 from demo.bridge.upstream import SECONDS, Upstream
 from demo.client.bounded import unwrap
@@ -22,12 +22,12 @@ PARTING = 5.0
 """Seconds that requests may still take after stdin has ended."""
 
 
-def serve(agent: Agent, *, login: str, quiet: bool = False, seconds: float = SECONDS) -> None:
+def serve(agent: Agent, *, login: LoginCommand, quiet: bool = False, seconds: float = SECONDS) -> None:
     """Serve one host. stdout carries the protocol and nothing else; what a person should know goes to stderr.
 
     Args:
         agent: whose stored authority is used; nobody is asked for more.
-        login: the command by which a person gives it some.
+        login: makes the command by which a person gives it some, of the option for the flow (None: not known).
         quiet: nothing on stderr.
         seconds: the bound on one request.
 
@@ -53,7 +53,12 @@ def serve(agent: Agent, *, login: str, quiet: bool = False, seconds: float = SEC
             raise error from None
 
 
-async def _serve(upstream: Upstream, login: str, log: Any) -> None:
+async def _serve(upstream: Upstream, login: LoginCommand, log: Any) -> None:
+    async with upstream.connected():
+        await _serve_host(upstream, login, log)
+
+
+async def _serve_host(upstream: Upstream, login: LoginCommand, log: Any) -> None:
     import anyio
     from mcp.server import NotificationOptions
     from mcp.server.stdio import stdio_server
@@ -62,7 +67,7 @@ async def _serve(upstream: Upstream, login: str, log: Any) -> None:
     log(f"bridging stdin and stdout to {upstream.url}")
     introduction = await upstream.introduce(INTRODUCING)
     if introduction is None:
-        log(await _why(upstream, login))
+        log(await _why(upstream, bridge))
     server = bridge.server(introduction)
     options = server.create_initialization_options(NotificationOptions(tools_changed=True))
     lines = Lines(
@@ -79,8 +84,8 @@ async def _serve(upstream: Upstream, login: str, log: Any) -> None:
         beside.cancel_scope.cancel()
 
 
-async def _why(upstream: Upstream, login: str) -> str:
+async def _why(upstream: Upstream, bridge: Bridge) -> str:
     """Why the server does not say what it can do, as far as that is the agent's doing."""
     if await upstream.stored() is None:
-        return f"no authority yet: a person has to run: {login}"
+        return f"no authority yet: where the server wants some, a person has to run: {await bridge.login()}"
     return "the server does not say yet what it can do"

@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from demo.bridge.line import CONNECTING, Line
 from demo.client.asking import HEADER_MISMATCH, PAGES
 from demo.client.bounded import unwrap
-from demo.client.connection import Connection
-from demo.client.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN, OLDER, Conversation, NoStream, Requests
+from demo.client.claims import take_apart
+from demo.client.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN
 from demo.client.mcp_session import not_understood, refuses_revision
 from demo.client.outcome import CallOutcome, call_outcome, expired
-from demo.client.refusal import no_answer
+from demo.client.refusal import OAuthRefused, no_answer, not_logged_in
 from demo.client.reply import Reply, Stranger, final
 from demo.client.safe_text import map_strings
 from demo.client.wire import BODY_IN_MEMORY, Recorder, connect, on_behalf_of
 from demo.errors import AuthorityRefused, DemoError, ServerUnreachable
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
     from mcp.client import Client
     from mcp.shared.dispatcher import ProgressFnT
     from mcp_types import ServerCapabilities
@@ -34,9 +36,6 @@ Work = Callable[["Client"], Awaitable[object]]
 
 SECONDS = 120.0
 """Seconds for one request; a host that gives up earlier says so (`notifications/cancelled`)."""
-
-CONNECTING = 10.0
-"""Seconds for reaching the server at all."""
 
 WITHHELD = "[the agent's token, withheld]"
 _REFUSING = (401, 403, 429, 503)
@@ -68,20 +67,45 @@ class Introduction:
 class Upstream:
     """One server, asked with one agent's stored authority; many requests may be under way at a time.
 
+    A server of the revisions before 2026-07-28 has one session, which is begun with the first request and ended with
+    the host's connection; a new one is begun where the server ended it, or where another human has logged in.
+
     Args:
         agent: whose authority it is. Its token is looked up anew for each request, so that a login is seen at once.
+            Without one the server is asked without one: many want none.
         seconds: the bound on one request.
+
+    Use it within `connected`.
     """
 
     def __init__(self, agent: Agent, *, seconds: float = SECONDS) -> None:
+        import anyio
+
         self._agent = agent
         self._seconds = seconds
         self._mode: str | None = None
+        self._tasks: TaskGroup | None = None
+        self._line: Line | None = None
+        self._opening = anyio.Lock()
 
     @property
     def url(self) -> str:
         """The MCP URL."""
         return self._agent.endpoint()
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Upstream]:
+        """The time of one host's connection. At its end the session is ended, within a few seconds."""
+        import anyio
+
+        async with anyio.create_task_group() as self._tasks:
+            try:
+                yield self
+            finally:
+                with anyio.CancelScope(shield=True, deadline=anyio.current_time() + 2 * GOODBYE):
+                    if self._line is not None:
+                        await self._line.close()
+                self._tasks.cancel_scope.cancel()
 
     async def stored(self) -> StoredToken | None:
         """The agent's token as it lies there; None where there is none, or none that can be read."""
@@ -90,21 +114,28 @@ class Upstream:
         except DemoError:
             return None
 
+    async def login_flow(self, seconds: float) -> str | None:
+        """The option of `demo login` for the flow that this server's authorization server offers; None where it does
+        not say so within `seconds`."""
+        import anyio
+
+        with anyio.move_on_after(seconds):
+            try:
+                return f"--{(await _aside(self._agent.login_way)).kind}"
+            except DemoError:
+                return None
+        return None
+
     async def introduce(self, seconds: float) -> Introduction | None:
         """Ask the server what it can do; None where it does not say so within `seconds`, or not to this agent yet."""
         import anyio
 
-        found: list[Introduction] = []
-
-        async def look(client: Client) -> None:
-            found.append(Introduction(client.server_capabilities, client.instructions))
-
         with anyio.move_on_after(seconds):
             try:
-                await self._attempt(OLDER, await _aside(self._agent.token), look)
+                return await self._introduced(await self._token())
             except (AuthorityRefused, ServerUnreachable):
                 return None
-        return found[0] if found else None
+        return None
 
     async def ask(self, request: Any, result_type: Any, on_progress: ProgressFnT | None = None) -> Answer:
         """Send one request, once; one refused because its token has expired is sent again with a renewed one.
@@ -115,7 +146,8 @@ class Upstream:
             on_progress: asks the server for progress, and is told it.
 
         Raises:
-            AuthorityRefused: nothing is stored, or the authority does not renew it.
+            AuthorityRefused: the server wants a token and nothing is stored, or the authorization server does not
+                renew it.
             ServerUnreachable: no answer in time, or not an MCP server's.
         """
         import anyio
@@ -123,16 +155,32 @@ class Upstream:
         async def send(client: Client) -> None:
             await client.session.send_request(request, result_type, progress_callback=on_progress)
 
-        asked = _Asked(request, result_type, send)
+        asked = _Asked(request, send)
         with anyio.move_on_after(self._seconds):
-            held = await _aside(self._agent.token)
+            held = await self._token()
             answer = await self._negotiated(held, asked)
-            if expired(answer.outcome):
+            if held is None and answer.outcome.status == 401:
+                raise not_logged_in(self._agent.name)
+            if held is not None and expired(answer.outcome):
                 # By our clock it was good for longer. Nothing was carried out (RFC 6750 section 3.1).
                 fresh = await _aside(partial(self._renewed, held))
                 answer = answer if fresh is None else await self._negotiated(fresh, asked)
             return answer
         raise no_answer(self.url, self._seconds)
+
+    async def _token(self) -> StoredToken | None:
+        """The stored token, renewed when it is due; None where nothing is stored.
+
+        Raises:
+            AuthorityRefused: it cannot be renewed. Without it nothing is tried: the human gave authority, and took it
+                back or let it end.
+        """
+        try:
+            return await _aside(self._agent.token)
+        except OAuthRefused as refused:
+            if refused.oauth_error == "not_logged_in":
+                return None
+            raise
 
     def _renewed(self, held: StoredToken) -> StoredToken | None:
         """The token instead of one that was refused, None where it cannot be renewed: then the refusal stands."""
@@ -141,80 +189,127 @@ class Upstream:
         except AuthorityRefused:
             return None
 
-    async def _negotiated(self, token: StoredToken, asked: _Asked) -> Answer:
-        """The newest revision first; an older one only where the request was not understood, and so not carried out."""
-        if self._mode == EVENTS:
-            return await self._by_events(token, asked)
-        if self._mode is not None:
-            return await self._attempt(self._mode, token, asked.send, asked.tool)
-        answer: Answer | None = None
+    async def _introduced(self, token: StoredToken | None) -> Introduction | None:
+        from mcp_types import DiscoverResult
+        from pydantic import ValidationError
+
+        async def discover(client: Client) -> None:
+            await client.session.send_discover(MODERN)
+
         try:
-            answer = await self._attempt(MODERN, token, asked.send, asked.tool)
-            if not refuses_revision(answer.reply):
-                if answer.result is not None:
-                    self._mode = MODERN
+            answer = await self._attempt(token, _Asked(None, discover))
+            if answer.refused:
+                return None
+            told = DiscoverResult.model_validate(answer.result, by_name=False)
+            if MODERN in told.supported_versions:
+                self._mode = MODERN
+                return Introduction(told.capabilities, told.instructions)
+        except Stranger as stranger:
+            if not not_understood(stranger.status):
+                raise
+        except ValidationError:
+            pass  # an error, or something else than was asked for: a server of an earlier revision
+        line = await self._opened(token)
+        if isinstance(line, Line) and (client := line.client) is not None:
+            return Introduction(client.server_capabilities, client.instructions)
+        return None
+
+    async def _negotiated(self, token: StoredToken | None, asked: _Asked) -> Answer:
+        """The newest revision first; an older one only where the request was not understood, and so not carried out."""
+        if self._mode not in (None, MODERN):
+            return await self._in_session(token, asked)
+        answer, refused = None, None
+        try:
+            answer = await self._attempt(token, asked)
+            if self._mode == MODERN or not refuses_revision(answer.reply):
+                self._mode = MODERN if answer.result is not None else self._mode
                 return answer
         except Stranger as stranger:
             if not not_understood(stranger.status):
                 raise
-            answer, refused = None, stranger
+            refused = stranger
         try:
-            older = await self._attempt(HANDSHAKE, token, asked.send, asked.tool)
+            return await self._in_session(token, asked)
         except Stranger as stranger:
             if answer is not None:
                 return answer
-            if not not_understood(stranger.status):
+            if refused is None or not not_understood(stranger.status):
                 raise
-        else:
-            if older.result is not None:
-                self._mode = HANDSHAKE
-            return older
-        try:
-            return await self._by_events(token, asked)
-        except NoStream:
             raise refused from None
 
-    async def _by_events(self, token: StoredToken, asked: _Asked) -> Answer:
-        """The HTTP+SSE transport of 2024-11-05, for a server that takes no POST at its URL; it tells no progress."""
-        from demo.client.oauth.presenting import presented
+    async def _in_session(self, token: StoredToken | None, asked: _Asked) -> Answer:
+        """Ask in the session, and once more in a new one where the server had ended it."""
+        for last in (False, True):
+            line = await self._opened(token)
+            if isinstance(line, Answer):
+                return line
+            if (reply := await line.ask(token, asked.send, last=last)) is not None:
+                return _read(reply, line.recorder, token)
+            await self._let_go(line)
+        raise AssertionError("the last session's answer is an answer")
 
-        connection = Connection(self.url, self._seconds)
-        connection.recorder.guard(*token.secrets)
-        way = Conversation(connection, self.url, presented(token), mode=EVENTS, mirroring=set(), elicit=None)
-        answered = await way.hold(asked.script)
-        if answered[-1].reply.result is not None:
-            self._mode = EVENTS
-        return _read(answered[-1].reply, connection.recorder, token)
+    async def _opened(self, token: StoredToken | None) -> Line | Answer:
+        """The session, begun where there is none, or none of this login; the refusal of a gate where there is one.
 
-    async def _attempt(self, mode: str, token: StoredToken, work: Work, tool: str | None = None) -> Answer:
+        Raises:
+            ServerUnreachable: there is none to be had; `Stranger` where nothing here speaks MCP.
+        """
+        assert self._tasks is not None, "an Upstream is used within connected()"
+        async with self._opening:
+            line = self._line
+            if line is not None and line.stands and _login(line.token) == _login(token):
+                return line
+            if line is not None:
+                await self._let_go(line)
+            for mode in (HANDSHAKE, EVENTS) if self._mode in (None, MODERN) else (self._mode,):
+                line = Line(self.url, mode, token, self._seconds)
+                try:
+                    refused = await line.open(self._tasks)
+                except Stranger as stranger:
+                    if mode == EVENTS or not not_understood(stranger.status):
+                        raise
+                    continue
+                if refused is not None:
+                    return _read(refused, line.recorder, token)
+                self._mode, self._line = mode, line
+                return line
+        raise AssertionError("the last mode that is tried answers or raises")
+
+    async def _let_go(self, line: Line) -> None:
+        if self._line is line:
+            self._line = None
+        await line.close()
+
+    async def _attempt(self, token: StoredToken | None, asked: _Asked) -> Answer:
+        """Ask in the newest revision, which has no sessions."""
         import anyio.lowlevel
         from mcp.shared.exceptions import MCPError
 
         recorder = Recorder()
-        recorder.guard(*token.secrets)
+        if token is not None:
+            recorder.guard(*token.secrets)
         cause, trouble = object(), None
         with recorder.collect() as raws:
             try:
                 with anyio.CancelScope() as scope:
-                    async with _session(self.url, recorder, token, mode, self._seconds) as client:
-                        if mode == OLDER:
-                            self._mode = MODERN if client.protocol_version == MODERN else HANDSHAKE
+                    async with _stateless(self.url, recorder, token, self._seconds) as client:
                         try:
                             with on_behalf_of(cause):
-                                await work(client)
+                                await asked.send(client)
                         except MCPError as error:
                             if error.error.code != HEADER_MISMATCH:
                                 raise
-                            await _look_up(client, tool)
+                            # A server may want arguments in headers that only its tool list names, on whichever page.
+                            await _look_up(client, asked.tool)
                             cause = object()
                             with on_behalf_of(cause):
-                                await work(client)
+                                await asked.send(client)
                         scope.deadline = anyio.current_time() + GOODBYE
             except ServerUnreachable:
                 raise
             except Exception as error:
-                # The SDK makes one vague error of a refused handshake, of HTTP 401, 403 and 429, and of an answer
-                # that it cannot read. What it was stands in the record.
+                # The SDK makes one vague error of HTTP 401, 403 and 429, and of an answer that it cannot read. What it
+                # was stands in the record.
                 trouble = unwrap(error)
                 await anyio.lowlevel.checkpoint()
             return _read(final(raws, cause, self.url, self._seconds, trouble), recorder, token)
@@ -222,26 +317,22 @@ class Upstream:
 
 @dataclass(frozen=True)
 class _Asked:
-    """One request of the host: as the SDK sends it, and as a conversation of its own."""
+    """One request of the host, and how the SDK sends it; None for one of our own."""
 
     request: Any
-    result_type: Any
     send: Work
 
     @property
     def tool(self) -> str | None:
         """The tool that is called, None where it is no call."""
-        return self.request.params.name if self.request.method == "tools/call" else None
-
-    def script(self) -> Requests:
-        """The conversation: this one request."""
-        yield self.request, self.result_type
+        if self.request is None or self.request.method != "tools/call":
+            return None
+        name: str = self.request.params.name
+        return name
 
 
 @asynccontextmanager
-async def _session(
-    url: str, recorder: Recorder, token: StoredToken, mode: str, seconds: float
-) -> AsyncIterator[Client]:
+async def _stateless(url: str, recorder: Recorder, token: StoredToken | None, seconds: float) -> AsyncIterator[Client]:
     import httpx2
     from mcp.client import Client
     from mcp.client.streamable_http import streamable_http_client
@@ -253,10 +344,11 @@ async def _session(
 
     async with connect(recorder, seconds=seconds, kind=McpHttp) as http:
         http.timeout = httpx2.Timeout(seconds, connect=CONNECTING)
-        http.auth = presented(token)
+        if token is not None:
+            http.auth = presented(token)
         client = Client(
             streamable_http_client(url, http_client=http, max_sse_event_size=BODY_IN_MEMORY),
-            mode=mode,
+            mode=MODERN,
             client_info=Implementation(name="machine-identity-demo-bridge", version=__version__),
             cache=None,
             read_timeout_seconds=seconds,
@@ -276,12 +368,23 @@ async def _look_up(client: Client, tool: str | None) -> None:
                 return
 
 
-def _read(reply: Reply, recorder: Recorder, token: StoredToken) -> Answer:
+def _read(reply: Reply, recorder: Recorder, token: StoredToken | None) -> Answer:
     result, error = reply.result, reply.error
+    secrets = token.secrets if token is not None else ()
     # A server that repeats a secret must not hand it to the host: the human deputized the agent, and nobody else.
-    if _repeats(reply.raw.response_body or b"", token.secrets):
-        result, error = (map_strings(part, lambda text: _without(text, token.secrets)) for part in (result, error))
+    if _repeats(reply.raw.response_body or b"", secrets):
+        result, error = (map_strings(part, lambda text: _without(text, secrets)) for part in (result, error))
     return Answer(reply, result, error, call_outcome("", reply, (), recorder))
+
+
+def _login(token: StoredToken | None) -> tuple[object, ...]:
+    """What stays the same as long as a login is renewed, as far as it can be read: a session is not handed on from one
+    human's login to another's."""
+    if token is None:
+        return ()
+    jwt = take_apart(token.access_token)
+    said = jwt.claims if jwt is not None else {}
+    return token.issuer, token.client_id, said.get("sub"), said.get("sid")
 
 
 def _repeats(body: bytes, secrets: tuple[str, ...]) -> bool:

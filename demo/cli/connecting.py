@@ -53,9 +53,14 @@ def connect(
     return OK
 
 
-def login_command(settings: Settings) -> str:
-    """The command by which a person gives the agent authority at the chosen server, whatever folder they stand in."""
-    return shlex.join(["demo", "login", "--device", *_options(settings)])
+def login_command(settings: Settings, flow: str | None = None) -> str:
+    """The command by which a person gives the agent authority at the chosen server, whatever folder they stand in.
+
+    Args:
+        flow: the option of the flow that its authorization server offers; None where that is not known, and
+            `demo login` finds it out.
+    """
+    return shlex.join(["demo", "login", *([flow] if flow else []), *_options(settings)])
 
 
 def bridge_command(settings: Settings) -> tuple[str, ...]:

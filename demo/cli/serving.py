@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,7 +55,7 @@ def serve(
         from demo.cli.connecting import login_command
 
         settings = settings if port is None else replace(settings, port=port)
-        bridge(cast_for(settings).agent(), login=login_command(settings), quiet=settings.quiet)
+        bridge(cast_for(settings).agent(), login=partial(login_command, settings), quiet=settings.quiet)
         return OK
     from demo import resources, server
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from demo.client import grants
@@ -12,6 +13,7 @@ from demo.client.connection import Connection, Door
 from demo.client.device import DeviceLogin
 from demo.client.elicitation import Elicit
 from demo.client.mcp_session import Speaker
+from demo.client.memory import Memory
 from demo.client.oauth.attempts import Obtain
 from demo.client.oauth.authorizer import Authorizer, LoginWay
 from demo.client.oauth.identity import ClientIdentity
@@ -51,6 +53,7 @@ class Agent:
         timeout: seconds for one method, all of its exchanges together; for each call of a burst.
         elicit: answers what a server asks in mid-call (`ElicitationRequest`); None where there is nobody to ask.
         handshake: begin with `initialize`, as the revisions before 2026-07-28 do, instead of finding out.
+        memory: where what is learned of the server's revision is kept for other processes; None for nowhere.
 
     Whatever the wire said is in `recorder`, secrets masked. 401, 403 and 429 are outcomes, not exceptions.
     """
@@ -70,6 +73,7 @@ class Agent:
         timeout: float = 15.0,
         elicit: Elicit | None = None,
         handshake: bool = False,
+        memory: Memory | None = None,
     ) -> None:
         self.store = store
         self.slot = slot
@@ -89,8 +93,8 @@ class Agent:
             redirect_port=redirect_port,
             resource=resource,
         )
-        speaker = Speaker(self._connection, elicit=elicit, handshake=handshake)
-        self._caller = Caller(self._connection, speaker, self.authorizer)
+        self._speaker = Speaker(self._connection, elicit=elicit, handshake=handshake, memory=memory)
+        self._caller = Caller(self._connection, self._speaker, self.authorizer)
         self._proof = Proof(self._connection, self.authorizer, name)
 
     @property
@@ -152,6 +156,10 @@ class Agent:
             patience=patience,
             on_wait=on_wait,
         )
+
+    def one_session(self) -> AbstractContextManager[None]:
+        """While it lasts, a server that keeps state in the session sees one of it (`Speaker.one_session`)."""
+        return self._speaker.one_session()
 
     def burst(self, tool: str, arguments: dict[str, Any], *, at_most: int) -> tuple[CallOutcome, ...]:
         """Call a tool again and again in one session, until the first refusal (`Caller.burst`)."""

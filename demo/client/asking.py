@@ -10,11 +10,11 @@ from demo.client.connection import Connection
 from demo.client.elicitation import ROUNDS, Answerer, next_round
 from demo.client.mirrored import mirroring
 from demo.client.refusal import no_answer
-from demo.client.reply import Reply, Stranger, asked, final, request_of
+from demo.client.reply import Reply, Stranger, asked, final, request_of, understood
 from demo.client.wire import Raw, on_behalf_of
 
 if TYPE_CHECKING:
-    from mcp.client import Client
+    from mcp.client.session import ClientSession
 
 PAGES = 20
 """Pages of `tools/list` in which a tool's headers are looked up."""
@@ -47,6 +47,8 @@ class Record:
         """The request that was sent last: its exchanges are recorded with this cause (`on_behalf_of`)."""
         self.trouble: BaseException | None = None
         """What the SDK ran into with it, None where nothing is known."""
+        self.resumed = False
+        """Whether the session was begun in an earlier conversation."""
 
     def raws(self) -> list[Raw]:
         """The exchanges since the last answer was taken, those under way too."""
@@ -76,14 +78,14 @@ class Record:
 
     def session_is_gone(self, raws: list[Raw]) -> bool:
         """Whether the server has ended the session that the last request came in (`session_is_gone`)."""
-        return session_is_gone(raws, self.cause)
+        return session_is_gone(raws, self.cause, resumed=self.resumed)
 
 
 class Asker:
     """Asks requests in one session.
 
     Args:
-        client: the SDK's, in its session.
+        session: the SDK's.
         connection: the way to the server.
         record: where the answers are read.
         mirrored: names of tools with arguments in headers; what is learned on the way is added.
@@ -92,13 +94,13 @@ class Asker:
 
     def __init__(
         self,
-        client: Client,
+        session: ClientSession,
         connection: Connection,
         record: Record,
         mirrored: set[str],
         answerer: Answerer | None,
     ) -> None:
-        self._client = client
+        self._session = session
         self._connection = connection
         self._record = record
         self._mirrored = mirrored
@@ -144,7 +146,7 @@ class Asker:
             self._record.next()
             try:
                 with on_behalf_of(self._record.cause):
-                    await self._client.session.send_request(wanted, kind)
+                    await self._session.send_request(wanted, kind)
             except Exception as error:  # see Conversation: what it was is read from the record
                 self._record.trouble = error
             for _ in range(SETTLING):
@@ -158,11 +160,12 @@ class Asker:
     async def _look_up(self, name: str) -> None:
         """Have the SDK see the tool in the server's list, so that it puts arguments into headers."""
         import anyio
+        from mcp.types import PaginatedRequestParams
 
         cursor: str | None = None
         with anyio.move_on_after(self._connection.timeout), contextlib.suppress(Exception):
             for _ in range(PAGES):
-                page = await self._client.list_tools(cursor=cursor, cache_mode="bypass")
+                page = await self._session.list_tools(params=PaginatedRequestParams(cursor=cursor))
                 cursor = page.next_cursor
                 if any(tool.name == name for tool in page.tools):
                     self._seen.add(name)
@@ -171,10 +174,18 @@ class Asker:
                     return
 
 
-def session_is_gone(raws: Sequence[Raw], cause: object) -> bool:
+def session_is_gone(raws: Sequence[Raw], cause: object, *, resumed: bool = False) -> bool:
     """Whether the server has ended the session that this request came in, and so has not carried it out.
 
-    MCP 2025-11-25, Transports, "Session Management": it answers HTTP 404, and the client begins a new session.
+    MCP 2025-11-25, Transports, "Session Management": it answers HTTP 404, and the client begins a new session. Servers
+    that have been restarted since answer 400 as well, as the examples of the TypeScript SDK do.
+
+    Args:
+        raws: what is on record.
+        cause: the request (`on_behalf_of`).
+        resumed: whether the session has answered before, so that 400 cannot mean that it was never right.
     """
     raw = request_of(raws, cause)
-    return raw is not None and raw.status == 404 and any(key.lower() == SESSION for key, _ in raw.request_headers)
+    if raw is None or all(key.lower() != SESSION for key, _ in raw.request_headers):
+        return False
+    return raw.status == 404 or (resumed and raw.status == 400 and not understood(raw))

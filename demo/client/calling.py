@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -117,7 +118,9 @@ class Caller:
                     return
 
         def once(bearer: StoredToken | Secret | None) -> ToolsOutcome:
-            listed = self._speaker.converse(self._connection.endpoint(door), _presented(bearer), pages)
+            listed = self._speaker.converse(
+                self._connection.endpoint(door), _presented(bearer), pages, whose=_whose(bearer)
+            )
             exchanges = self._connection.show(raw for page in listed for raw in page.raws)
             return tools_outcome([page.reply for page in listed], exchanges, self._connection.recorder)
 
@@ -135,7 +138,9 @@ class Caller:
                 if not self._outcome(tool, Answered(reply, ())).allowed:
                     return
 
-        answered = self._speaker.converse(self._connection.endpoint(door), _presented(bearer), calls, at_most=at_most)
+        answered = self._speaker.converse(
+            self._connection.endpoint(door), _presented(bearer), calls, at_most=at_most, whose=_whose(bearer)
+        )
         return tuple(self._outcome(tool, one) for one in answered)
 
     def _outcome(self, tool: str, answered: Answered) -> CallOutcome:
@@ -162,6 +167,14 @@ class Caller:
             raise ValueError("a raw token goes in a Secret, so that it is not shown by accident")
         held = None if refresh else self._authorizer.wallet.stored()
         return held or self._authorizer.wallet.token()
+
+
+def _whose(bearer: StoredToken | Secret | None) -> str:
+    """Tells who presents one token from who presents another, or none, without being one."""
+    if bearer is None:
+        return ""
+    token = bearer.value if isinstance(bearer, Secret) else bearer.access_token
+    return hashlib.sha256(token.encode("utf-8", errors="surrogatepass")).hexdigest()
 
 
 def _presented(bearer: StoredToken | Secret | None) -> httpx2.Auth | None:

@@ -38,16 +38,19 @@ class Connection:
                 f"{safe_text(server, one_line=True)!r} is not a server's URL",
                 do="give one that starts with https://, or on this machine http://",
             )
-        self.server = server.rstrip("/")
+        self.server = server.partition("#")[0]
         self.timeout = timeout
         self.recorder = Recorder()
 
     def endpoint(self, door: Door = "protected") -> str:
-        """The MCP URL of a door; a server given with a path of its own is its protected door."""
+        """The MCP URL of a door; a server given with a path of its own, be it "/", is its protected door as it stands.
+
+        A path is the server's business (RFC 3986 section 3.3): "/mcp" and "/mcp/" need not be the same.
+        """
         parts = urlsplit(self.server)
         if door == "open":
             return f"{parts.scheme}://{parts.netloc}/open/mcp"
-        return self.server if parts.path else f"{self.server}/mcp"
+        return self.server if parts.path or parts.query else f"{self.server}/mcp"
 
     def http(self, work: Callable[[httpx2.AsyncClient], Awaitable[T]]) -> T:
         """Do `work` with an HTTP client that the recorder listens to, within the timeout."""

@@ -12,25 +12,23 @@ from demo.client.asking import Asker, Record
 from demo.client.bounded import unwrap
 from demo.client.connection import Connection
 from demo.client.elicitation import ANSWERING, Answerer, Elicit
-from demo.client.reply import Reply
+from demo.client.reply import Reply, asked
 from demo.client.safe_text import safe_text
 from demo.client.wire import BODY_IN_MEMORY, Raw, connect
 from demo.errors import ServerUnreachable
 
 if TYPE_CHECKING:
     import httpx2
-    from mcp.client import Client
+    from mcp.client.session import ClientSession
 
+    from demo.client.held import Held
     from demo.client.sse import EventChannel
 
 MODERN = "2026-07-28"
 """Stateless, so that one call is one POST."""
 
-OLDER = "auto"
-"""The SDK's own negotiation: `server/discover`, then the `initialize` handshake of earlier revisions."""
-
 HANDSHAKE = "legacy"
-"""Straight to `initialize`, for a server that is known to want it."""
+"""The `initialize` handshake of the revisions before it."""
 
 EVENTS = "sse"
 """The HTTP+SSE transport of 2024-11-05, for a server that takes no POST at its URL."""
@@ -68,11 +66,13 @@ class Conversation:
         connection: the way to the server.
         url: the MCP endpoint.
         auth: what puts authority on each request, None for none.
-        mode: `MODERN`, `OLDER`, `HANDSHAKE` or `EVENTS`.
+        mode: `MODERN`, `HANDSHAKE` or `EVENTS`.
         mirroring: names of tools with arguments in headers; what is learned on the way is added.
         elicit: answers what the server asks in mid-call.
+        held: the session to go on in, of `HANDSHAKE`; None for a new one.
+        keep: whether its session is left standing for the next, and not ended.
 
-    After `hold`, `revision` is the one that was spoken, None where none was agreed on.
+    After `hold`, `held` is the session that stands, None where none does.
     """
 
     def __init__(
@@ -84,6 +84,8 @@ class Conversation:
         mode: str,
         mirroring: set[str],
         elicit: Elicit | None,
+        held: Held | None = None,
+        keep: bool = False,
     ) -> None:
         self._connection = connection
         self._url = url
@@ -93,7 +95,8 @@ class Conversation:
         self._answerer = None if elicit is None else Answerer(elicit, connection.recorder.masked)
         self._record = Record(connection, url)
         self.answered: list[Answered] = []
-        self.revision: str | None = None
+        self.held = held
+        self._keep = keep
 
     async def hold(self, script: Script) -> list[Answered]:
         """Hold the conversation to its end, or to where the server ends it.
@@ -125,9 +128,9 @@ class Conversation:
             if channel is not None:
                 channel.over, scope.deadline = scope.cancel, anyio.current_time() + FIRST_EVENT
             try:
-                async with self._client(channel) as client:
+                async with self._opened(channel) as session:
                     opened, scope.deadline = True, math.inf
-                    asker = Asker(client, self._connection, self._record, self._mirroring, self._answerer)
+                    asker = Asker(session, self._connection, self._record, self._mirroring, self._answerer)
                     while request is not None and not gone:
                         await asker.ask(request)
                         raws = self._record.raws()
@@ -135,7 +138,6 @@ class Conversation:
                         if not gone:
                             request = self._take(requests, raws)
                     over = True
-                    self.revision = client.protocol_version
                     scope.deadline = anyio.current_time() + GOODBYE
             except ServerUnreachable:
                 raise
@@ -146,7 +148,7 @@ class Conversation:
                 over = over and bool(self.answered or gone)
         if gone:
             self._record.next()  # what the old session answered is no answer to what is sent in the new one
-            self._mode = HANDSHAKE if self._mode == OLDER else self._mode  # what has sessions wants the handshake
+            self.held = None
             return request, True
         if not over or not self.answered:
             if channel is not None and channel.problem is not None:
@@ -164,7 +166,7 @@ class Conversation:
         return None, False
 
     @asynccontextmanager
-    async def _client(self, channel: EventChannel | None) -> AsyncIterator[Client]:
+    async def _opened(self, channel: EventChannel | None) -> AsyncIterator[ClientSession]:
         from mcp.client import Client
         from mcp.client.streamable_http import streamable_http_client
         from mcp.types import Implementation
@@ -182,16 +184,53 @@ class Conversation:
                 )
                 if self._auth is not None:
                     http.auth = self._auth
-                transport = streamable_http_client(self._url, http_client=http, max_sse_event_size=BODY_IN_MEMORY)
-            client = Client(
-                transport,
-                mode=HANDSHAKE if channel is not None else self._mode,
-                client_info=Implementation(name="machine-identity-demo", version=__version__),
-                cache=None,
-                read_timeout_seconds=seconds,
-                elicitation_callback=self._answerer,
-            )
-            yield await stack.enter_async_context(client)
+                transport = streamable_http_client(
+                    self._url, http_client=http, max_sse_event_size=BODY_IN_MEMORY, terminate_on_close=not self._keep
+                )
+            about = Implementation(name="machine-identity-demo", version=__version__)
+            self._record.resumed = self.held is not None
+            if self.held is not None:
+                from demo.client.held import resumed
+
+                http.headers.update(self.held.headers)
+                read, write = await stack.enter_async_context(transport)
+                session = resumed(
+                    self.held,
+                    read,
+                    write,
+                    client_info=about,
+                    read_timeout_seconds=seconds,
+                    elicitation_callback=self._answerer,
+                )
+                await stack.enter_async_context(session)
+            else:
+                client = Client(
+                    transport,
+                    mode=HANDSHAKE if channel is not None else self._mode,
+                    client_info=about,
+                    cache=None,
+                    read_timeout_seconds=seconds,
+                    elicitation_callback=self._answerer,
+                )
+                session = (await stack.enter_async_context(client)).session
+            try:
+                yield session
+            finally:
+                if self._keep and self._mode == HANDSHAKE:
+                    self.held = self._standing(session)
+
+    def _standing(self, session: ClientSession) -> Held | None:
+        """The session as the next conversation can go on in it; None where the server gave it no name."""
+        from demo.client.held import SESSION, Held
+
+        asked_here = [(raw, message) for raw in self._record.whole if (message := asked(raw)) is not None]
+        begun = [raw for raw, message in asked_here if message["method"] == "initialize"]
+        name = self.held.id if self.held is not None else begun[-1].header(SESSION) if begun else ""
+        if not name or session.initialize_result is None:
+            return None
+        used = [message["id"] for _, message in asked_here if isinstance(message["id"], int)]
+        next_id = max([*used, self.held.next_id - 1 if self.held is not None else 0]) + 1
+        return Held(name, session.initialize_result, next_id)
 
     def _channel(self) -> EventChannel | None:
         if self._mode != EVENTS:

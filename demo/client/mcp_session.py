@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from demo.client.asking import HEADER_MISMATCH
@@ -18,13 +20,18 @@ from demo.client.conversation import (
     Script,
 )
 from demo.client.elicitation import ANSWERING, Elicit
+from demo.client.memory import Memory
 from demo.client.reply import GATES, Reply, Stranger
+from demo.client.wire import connect
 
 if TYPE_CHECKING:
     import httpx2
 
+    from demo.client.held import Held
+
 __all__ = ["Answered", "Script", "Speaker", "not_understood", "refuses_revision"]
 
+MODES = (MODERN, HANDSHAKE, EVENTS)
 METHOD_NOT_FOUND, INVALID_PARAMS = -32601, -32602
 UNSUPPORTED_PROTOCOL_VERSION = -32022
 _UNDERSTOOD = (407, 408)
@@ -38,16 +45,57 @@ class Speaker:
         connection: the way to the server.
         elicit: answers what a server asks in mid-call; without it the server is told that nobody does.
         handshake: begin with `initialize` instead of finding out, for a server that answers newer requests wrongly.
+        memory: where what was learned is kept for other processes, None for nowhere.
     """
 
-    def __init__(self, connection: Connection, *, elicit: Elicit | None = None, handshake: bool = False) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        elicit: Elicit | None = None,
+        handshake: bool = False,
+        memory: Memory | None = None,
+    ) -> None:
         self._connection = connection
         self._elicit = elicit
         self._handshake = handshake
+        self._memory = memory
         self._modes: dict[str, str] = {}
         self._mirroring: dict[str, set[str]] = {}
+        self._keeping = False
+        self._held: dict[tuple[str, str], tuple[Held, httpx2.Auth | None]] = {}
 
-    def converse(self, url: str, auth: httpx2.Auth | None, script: Script, *, at_most: int = 1) -> list[Answered]:
+    @contextmanager
+    def one_session(self) -> Iterator[None]:
+        """While it lasts, conversations of one authority with one endpoint are held in one session, where there are
+        any: before 2026-07-28, over HTTP. At the end the sessions are ended, within `GOODBYE` each.
+        """
+        if self._keeping:
+            yield
+            return
+        self._keeping = True
+        try:
+            yield
+        finally:
+            self._keeping = False
+            held, self._held = self._held, {}
+            for (url, _), (session, auth) in held.items():
+                self._part(url, session, auth)
+
+    def _part(self, url: str, session: Held, auth: httpx2.Auth | None) -> None:
+        async def part() -> None:
+            async with connect(self._connection.recorder, seconds=GOODBYE) as http:
+                if auth is not None:
+                    http.auth = auth
+                await http.delete(url, headers=session.headers)
+
+        # The server may not let clients end a session (405), and one that is gone already needs no end.
+        with suppress(Exception):
+            self._connection.bounded(url, part, GOODBYE)
+
+    def converse(
+        self, url: str, auth: httpx2.Auth | None, script: Script, *, at_most: int = 1, whose: str = ""
+    ) -> list[Answered]:
         """Send requests in one session, as `script` has them.
 
         The newest revision is tried first. Only where the answer says that the request was not understood, and
@@ -56,6 +104,7 @@ class Speaker:
         Args:
             auth: what puts authority on each request, None for none.
             at_most: requests that may be sent; the timeout is for each.
+            whose: tells one authority from another. A session that was begun with one is not gone on in with another.
 
         Raises:
             ServerUnreachable: nothing answered, or no MCP server.
@@ -63,14 +112,21 @@ class Speaker:
         """
         _load()
         seconds = self._connection.timeout * at_most + GOODBYE + (ANSWERING if self._elicit else 0.0)
-        return self._connection.bounded(url, lambda: self._converse(url, auth, script), seconds)
+        return self._connection.bounded(url, lambda: self._converse(url, auth, script, whose), seconds)
 
-    async def _converse(self, url: str, auth: httpx2.Auth | None, script: Script) -> list[Answered]:
-        if url in self._modes:
-            return await self._attempt(self._modes[url], url, auth, script)
+    async def _converse(self, url: str, auth: httpx2.Auth | None, script: Script, whose: str) -> list[Answered]:
         if self._handshake:
-            return await self._attempt(HANDSHAKE, url, auth, script)
-        told = await self._told(MODERN, url, auth, script)
+            return await self._attempt(HANDSHAKE, url, auth, script, whose)
+        known = self._known(url)
+        if known not in (None, MODERN):
+            told = await self._told(known, url, auth, script, whose)
+            if not isinstance(told, Stranger):
+                return told
+            # It is spoken to otherwise by now, and has not carried the request out: it is found out again.
+            self._learn(url, None)
+            if not not_understood(told.status):
+                raise told
+        told = await self._told(MODERN, url, auth, script, whose)
         if not isinstance(told, Stranger):
             if not refuses_revision(told[-1].reply):
                 return told
@@ -78,7 +134,7 @@ class Speaker:
             raise told
         # MCP 2026-07-28, Versioning, "Compatibility matrix": what a server of the newest revision would not have said
         # leads to `initialize`, and where that is no message of its either, to the transport of 2024-11-05.
-        older = await self._told(HANDSHAKE, url, auth, script)
+        older = await self._told(HANDSHAKE, url, auth, script, whose)
         if not isinstance(older, Stranger):
             return older
         if not isinstance(told, Stranger):
@@ -86,29 +142,57 @@ class Speaker:
         if not not_understood(older.status):
             raise older
         try:
-            return await self._attempt(EVENTS, url, auth, script)
+            return await self._attempt(EVENTS, url, auth, script, whose)
         except NoStream:
             raise told from None
 
-    async def _told(self, mode: str, url: str, auth: httpx2.Auth | None, script: Script) -> list[Answered] | Stranger:
+    async def _told(
+        self, mode: str, url: str, auth: httpx2.Auth | None, script: Script, whose: str
+    ) -> list[Answered] | Stranger:
         try:
-            return await self._attempt(mode, url, auth, script)
+            return await self._attempt(mode, url, auth, script, whose)
+        except NoStream as none:
+            return Stranger(none, 405)
         except Stranger as stranger:
             return stranger
 
-    async def _attempt(self, mode: str, url: str, auth: httpx2.Auth | None, script: Script) -> list[Answered]:
-        held = Conversation(
+    async def _attempt(
+        self, mode: str, url: str, auth: httpx2.Auth | None, script: Script, whose: str
+    ) -> list[Answered]:
+        standing, _ = self._held.pop((url, whose), (None, None))
+        keep = self._keeping and mode == HANDSHAKE
+        conversation = Conversation(
             self._connection,
             url,
             auth,
             mode=mode,
             mirroring=self._mirroring.setdefault(url, set()),
             elicit=self._elicit,
+            held=standing,
+            keep=keep,
         )
-        answered = await held.hold(script)
+        try:
+            answered = await conversation.hold(script)
+        finally:
+            if keep and conversation.held is not None:
+                self._held[url, whose] = conversation.held, auth
         if answered[-1].reply.result is not None:
-            self._modes[url] = mode
+            self._learn(url, mode)
         return answered
+
+    def _known(self, url: str) -> str | None:
+        if url not in self._modes and self._memory is not None and (mode := self._memory.spoken(url)) in MODES:
+            self._modes[url] = mode
+        return self._modes.get(url)
+
+    def _learn(self, url: str, mode: str | None) -> None:
+        if mode is None:
+            self._modes.pop(url, None)
+        else:
+            self._modes[url] = mode
+        if self._memory is not None:
+            # The newest revision is tried first in any case.
+            self._memory.learn(url, None if mode == MODERN else mode)
 
 
 def refuses_revision(reply: Reply) -> bool:

@@ -90,6 +90,15 @@ def request_of(raws: Sequence[Raw], cause: object) -> Raw | None:
     return max((raw for raw in raws if raw.cause is cause and asked(raw)), key=lambda raw: raw.started_at, default=None)
 
 
+def understood(raw: Raw) -> bool:
+    """Whether an error in an answer is about what was asked, as bad arguments are, so that the request was read.
+
+    JSON-RPC 2.0 section 5.1, and MCP's own for a header that does not fit (2026-07-28).
+    """
+    error = (parse_object(_text(raw)) or {}).get("error")
+    return isinstance(error, dict) and error.get("code") in (-32601, -32602, -32020)
+
+
 def _never_sent(raws: Sequence[Raw], url: str, seconds: float, trouble: BaseException | None) -> Reply:
     """Why a request never left: a gate refused what goes before it (a handshake, a stream), or that failed.
 

@@ -117,7 +117,7 @@ def test_a_newest_host_reaches_an_older_server(tmp_path: Path, stream: str) -> N
             return await host.list_tools(), await host.call_tool("add", {"a": 20, "b": 22})
 
         listed, added = hosted(url, tmp_path / "state", "2026-07-28", work)
-    assert [tool.name for tool in listed.tools] == ["add", "fail"]
+    assert [tool.name for tool in listed.tools] == ["add", "visits", "fail"]
     assert added.structured_content == {"result": 42}
 
 

@@ -47,9 +47,13 @@ def ask(tmp_path: Path) -> Iterator[Callable[[Callable[[Request], Sent]], tuple[
                 identity,
             ),
         )
-        upstream = Upstream(Agent(fake.url, store=store), seconds=20)
         request = CallToolRequest(params=CallToolRequestParams(name="shirt", arguments={"size": "M"}))
-        return anyio.run(upstream.ask, request, CallToolResult), fake
+
+        async def ask() -> Answer:
+            async with Upstream(Agent(fake.url, store=store), seconds=20).connected() as upstream:
+                return await upstream.ask(request, CallToolResult)
+
+        return anyio.run(ask), fake
 
     yield call
     for fake in fakes:

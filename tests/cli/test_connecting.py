@@ -114,7 +114,7 @@ def test_the_bridge_that_is_printed_starts(demo: Command) -> None:
 def test_a_person_is_told_where_it_goes_and_how_authority_is_given(demo: Command) -> None:
     said = demo("connect", "codex", "--stdio", "--server", SERVER).stdout
     assert "~/.codex/config.toml" in said
-    assert f"demo login --device --server {SERVER}" in said
+    assert f"demo login --server {SERVER}" in said
 
 
 def test_the_local_server_is_named_by_url_for_hosts_and_started_by_the_bridge(demo: Command) -> None:
@@ -149,7 +149,7 @@ def test_a_login_command_names_what_is_not_the_default(tmp_path: Path) -> None:
     from demo.cli.connecting import login_command
     from demo.settings import default_state
 
-    assert login_command(Settings(state=default_state())) == "demo login --device"
+    assert login_command(Settings(state=default_state())) == "demo login"
     elsewhere = login_command(Settings(server=SERVER, state=tmp_path / "a folder"))
-    assert elsewhere == f"demo login --device --server {SERVER} --state '{tmp_path}/a folder'"
+    assert elsewhere == f"demo login --server {SERVER} --state '{tmp_path}/a folder'"
     assert sys.executable not in elsewhere

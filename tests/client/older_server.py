@@ -7,10 +7,12 @@ With `stream` it answers in event streams and keeps sessions, as those servers d
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.responses import JSONResponse
@@ -25,6 +27,17 @@ server = MCPServer("older", log_level="ERROR")
 def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b
+
+
+seen: Counter[str] = Counter()
+
+
+@server.tool()
+def visits(context: Context[Any, Any]) -> str:
+    """How often this was called in this session."""
+    session = (context.headers or {}).get("mcp-session-id", "")
+    seen[session] += 1
+    return str(seen[session])
 
 
 @server.tool()

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 
 from demo.bridge.upstream import Upstream
+from demo.client.bounded import run
 from demo.errors import ServerUnreachable
 from tests.bridge.hosts import keep_token
 from tests.client.bytes_fake import Answer, BytesFake, Request, error, http, result, told, words
@@ -112,7 +112,12 @@ OTHERS: dict[str, dict[str, Any]] = {
 def bridged(url: str, folder: Path) -> Any:
     keep_token(url, folder)
     request = CallToolRequest(params=CallToolRequestParams(name="buy", arguments={}))
-    return anyio.run(Upstream(agent_at(url, folder, timeout=2.0), seconds=5).ask, request, CallToolResult)
+
+    async def ask() -> Any:
+        async with Upstream(agent_at(url, folder, timeout=2.0), seconds=5).connected() as upstream:
+            return await upstream.ask(request, CallToolResult)
+
+    return run(ask, 30.0, TimeoutError)
 
 
 def called(url: str, folder: Path) -> Any:

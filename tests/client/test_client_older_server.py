@@ -55,6 +55,7 @@ def test_its_tools_are_listed(agent: Agent) -> None:
     listed = agent.tools(token="none")
     assert [(tool.name, tool.arguments, tool.scope) for tool in listed.tools] == [
         ("add", ("a", "b"), None),
+        ("visits", (), None),
         ("fail", (), None),
     ]
     assert "tools" in (listed.exchanges[-1].response_body or "")

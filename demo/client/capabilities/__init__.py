@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from demo.client.capabilities import authority, door, shop, token
-from demo.client.capabilities.survey import Survey, survey
+from demo.client.capabilities.survey import Survey, says_it_is_ours, survey
 from demo.evidence import Capability
 
-__all__ = ["Survey", "survey", "table"]
+__all__ = ["Survey", "says_it_is_ours", "survey", "table"]
 
 
 def table(seen: Survey, verbs: Mapping[str, str]) -> tuple[Capability, ...]:

@@ -12,7 +12,7 @@ from demo.client.capabilities.revisions import Asked, ask_revisions
 from demo.client.fetch import Answer, fetch
 from demo.client.origins import is_loopback, origin
 from demo.client.refusal import NoConnection, TimedOut
-from demo.errors import DemoError
+from demo.errors import DemoError, ServerUnreachable
 from demo.evidence import AuthorityMetadata, Challenge, Exchange, ResourceMetadata
 
 if TYPE_CHECKING:
@@ -122,6 +122,23 @@ def _is_ours(health: dict[str, Any] | None) -> bool:
     return (health or {}).get("name") == OURS
 
 
+def says_it_is_ours(agent: Agent) -> bool:
+    """Whether the agent's server calls itself a shop of this make at `/health`: one GET, and no more is looked at.
+
+    Raises:
+        ServerUnreachable: nothing answers.
+    """
+    looking = _Looking(agent)
+    health = looking.fetch("health", f"{_base(agent)}/health")
+    if health is None and not looking.failures[-1].answered:
+        raise ServerUnreachable(f"{agent.server} cannot be reached", why=looking.failures[-1].why, do="check --server")
+    return _is_ours(_found(health))
+
+
+def _base(agent: Agent) -> str:
+    return "{0.scheme}://{0.netloc}".format(urlsplit(agent.endpoint()))
+
+
 def _told(answer: ToolsOutcome) -> list[str]:
     header = any(exchange.header("Demo-Audit-Id") for exchange in answer.exchanges)
     return [name for name, there in (("Demo-Audit-Id", header), ("decision", answer.decision is not None)) if there]
@@ -151,7 +168,7 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
     listed = looking.at("tools", lambda: agent.tools(token=token)) if token is not None else None
     found = knock.challenge or Challenge(knock.status or 0, "", ())
     challenge = looking.at("metadata", lambda: agent.discover(found)) or found
-    base = "{0.scheme}://{0.netloc}".format(urlsplit(agent.endpoint()))
+    base = _base(agent)
     health = looking.fetch("health", f"{base}/health")
     audit = looking.fetch("audit", f"{base}/audit?limit=1")
     authority = challenge.authority
