@@ -35,15 +35,19 @@ async function connected(work) {
   return connected(work);
 }
 
-const first = await connected(async (client, transport) => ({
+const called = (client, name, args = {}) =>
+  client.callTool({ name, arguments: args }).then((result) => result.structuredContent);
+const found = await connected(async (client, transport) => ({
   tools: (await client.listTools()).tools.map((tool) => tool.name),
-  inventory: (await client.callTool({ name: 'listMcpShopInventory', arguments: {} })).structuredContent,
+  inventory: await called(client, 'listMcpShopInventory'),
+  bought: await called(client, 'buyMcpShopItem', { company: 'Acme', mailingAddress: '1 Main St', tshirtSize: 'M' }),
+  orders: await called(client, 'listMcpShopOrders'),
   protocol: client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion,
+  loginsToBuy: logins,
 }));
-if (!first.denied) {
+if (!found.denied) {
   // Another scope: the server asks for more, and a person says yes once more.
-  const called = (client) => client.callTool({ name: 'listMcpShopOrders', arguments: {} });
-  first.orders = (await connected(called)).structuredContent;
+  found.user = await connected((client) => called(client, 'getUserInfo'));
 }
-say({ ...first, logins });
+say({ ...found, logins });
 back.close();

@@ -34,17 +34,17 @@ def told(peer: Running) -> str:
 
 
 @ERAS
-def test_it_logs_in_by_itself_and_lists(
+def test_it_logs_in_by_itself_and_buys(
     peers: Peers, server: str, alice: Callable[[str], None], tmp_path: Path, era: str
 ) -> None:
     callback = f"http://127.0.0.1:{free_port()}/oauth/callback"
-    asked = ["--transport", "http", "--protocol-era", era, "--callback-url", callback, "--method", "tools/list"]
+    asked = ["--transport", "http", "--protocol-era", era, "--callback-url", callback, *BUY, *SHIRT]
     # Without a terminal it starts a login only where it may open a browser.
     with running(
         inspector(peers, f"{server}/mcp", *asked), world(tmp_path) | {"MCP_AUTO_OPEN_ENABLED": "true"}
     ) as peer:
         alice(opened(tmp_path))
-        assert '"buyMcpShopItem"' in told(peer)
+        assert '"user_alice"' in told(peer)
 
 
 @ERAS

@@ -19,20 +19,21 @@ from tests.peers.browser import SECONDS, free_port, opened, world
 from tests.peers.installed import Peers
 
 REMOTE = "mcp-remote"
+SHIRT = {"company": "Acme", "mailingAddress": "1 Main St", "tshirtSize": "M"}
 
 
-def test_after_a_login_in_the_browser_a_host_lists_and_calls_through_it(
+def test_after_a_login_in_the_browser_a_host_lists_and_buys_through_it(
     peers: Peers, server: str, alice: Callable[[str], None], tmp_path: Path
 ) -> None:
     command = peers.program(REMOTE, REMOTE, f"{server}/mcp", str(free_port()), "--transport", "http-only")
 
-    listed, inventory = hosted(command, world(tmp_path), tmp_path / "log", lambda: alice(opened(tmp_path)))
+    listed, bought = hosted(command, world(tmp_path), tmp_path / "log", lambda: alice(opened(tmp_path)))
     assert "buyMcpShopItem" in listed
-    assert not inventory.is_error
-    assert inventory.meta["demo/decision"]["user"] == "user_alice"
+    assert not bought.is_error
+    assert bought.structured_content["order"]["user"] == "user_alice"
 
 
-def test_after_a_device_login_a_host_lists_and_calls_through_it(peers: Peers, server: str, tmp_path: Path) -> None:
+def test_after_a_device_login_a_host_lists_and_buys_through_it(peers: Peers, server: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = peers.program(REMOTE, REMOTE, f"{server}/mcp", "--transport", "http-only", "--device-code")
 
@@ -47,15 +48,16 @@ def test_after_a_device_login_a_host_lists_and_calls_through_it(peers: Peers, se
             time.sleep(0.05)
         raise AssertionError(f"no code was shown: {said}")
 
-    listed, inventory = hosted(command, world(tmp_path), log, browse)
+    listed, bought = hosted(command, world(tmp_path), log, browse)
     assert "buyMcpShopItem" in listed
-    assert inventory.meta["demo/decision"]["user"] == "user_alice"
+    assert not bought.is_error
+    assert bought.structured_content["order"]["user"] == "user_alice"
 
 
 def hosted(
     command: list[str], environment: dict[str, str], log: Path, browse: Callable[[], None]
 ) -> tuple[set[str], Any]:
-    """List and call as a stdio host, while somebody browses."""
+    """List and buy as a stdio host, while somebody browses."""
     failures: list[BaseException] = []
 
     def watched() -> None:
@@ -69,7 +71,7 @@ def hosted(
         with anyio.fail_after(SECONDS):
             async with Client(stdio_client(parameters, errlog=errors), mode="legacy") as host:
                 listed = {tool.name for tool in (await host.list_tools()).tools}
-                return listed, await host.call_tool("listMcpShopInventory", {})
+                return listed, await host.call_tool("buyMcpShopItem", SHIRT)
 
     person = threading.Thread(target=watched, daemon=True)
     person.start()

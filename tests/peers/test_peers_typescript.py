@@ -18,22 +18,26 @@ from tests.peers.person import Person
 from tests.peers.running import running
 
 TOOLS = {"listMcpShopInventory", "buyMcpShopItem", "listMcpShopOrders", "getUserInfo"}
+SHOPPER = ("shop:read", "orders:read", "shop:buy")
 VERSIONS = pytest.mark.parametrize(("version", "revision"), [("v1", "2025-11-25"), ("v2", "2026-07-28")])
 
 
 @VERSIONS
-def test_after_a_login_in_the_browser_it_lists_and_calls_and_steps_up(
+def test_it_buys_after_one_login_of_its_own_and_steps_up_for_what_a_shopper_does_not_need(
     peers: Peers, server: str, alice: Callable[[str], None], version: str, revision: str
 ) -> None:
     with running(peers.script("http_client.mjs", version, f"{server}/mcp"), os.environ) as peer:
         alice(json.loads(peer.line('"open"'))["open"])
-        alice(json.loads(peer.line('"open"'))["open"])  # the orders are another scope
+        alice(json.loads(peer.line('"open"'))["open"])  # who the user is, is another scope
         found = json.loads(peer.line('"tools"'))
         assert peer.end() == 0, peer.said
     assert found["protocol"] == revision
     assert set(found["tools"]) >= TOOLS
     assert found["inventory"]["items"]
-    assert found["orders"]["orders"] == []
+    assert found["loginsToBuy"] == 1
+    assert found["bought"]["order"]["user"] == "user_alice"
+    assert found["bought"]["order"]["id"] in [order["id"] for order in found["orders"]["orders"]]
+    assert found["user"]["username"] == "alice@example.com"
     assert found["logins"] == 2
 
 
@@ -43,8 +47,9 @@ def test_the_consent_page_names_the_peer_as_it_calls_itself_and_a_denial_reaches
         assert json.loads(peer.line('"denied"'))["denied"] == "access_denied"
         assert peer.end() == 0, peer.said
     assert "A peer of the TypeScript SDK" in page.client_name
-    assert "shop:read" in page.scopes
-    assert "shop:buy" not in page.scopes  # it asks for what the refusal named, and no more
+    # It asks for what the refusal named, which is what a shopper needs, and no more.
+    assert {"shop:read", "orders:read", "shop:buy"} <= set(page.scopes) <= {*SHOPPER, "offline_access"}
+    assert page.limit == "50.00 USD"
 
 
 @VERSIONS
