@@ -1,4 +1,4 @@
-"""Our agent at servers in TypeScript that nobody here wrote: the SDK's OAuth example, and server-everything."""
+"""Our agent at servers in TypeScript that nobody here wrote: the SDK's example, server-everything, better-auth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.peers.browser import free_port
 from tests.peers.installed import Peers
-from tests.peers.our_agent import OurAgent, Server, listening
+from tests.peers.our_agent import OurAgent, Server, listening, server
 from tests.peers.visitor import visit
 
 if TYPE_CHECKING:
@@ -59,3 +59,18 @@ def test_server_everything_is_called_without_a_login(
         assert wrong["status"] == 200 and wrong["is_error"]
         refused = demo("--server", url, "login")
         assert refused.returncode == 4 and "Traceback" not in refused.stderr
+
+
+def test_a_login_with_a_bound_token_and_a_purchase_at_better_auth(demo: Command, tmp_path: Path, peers: Peers) -> None:
+    """Its MCP plugin is authorization server and guard at once: it publishes that it takes DPoP (RFC 9449)."""
+    with server(peers.script("servers/better_auth.mjs", str(free_port())), os.environ) as running:
+        agent = OurAgent(demo, running.url, tmp_path, visit)
+        assert agent.says("tools", code=4)["status"] == 401
+        agent.log_in()
+        who = agent.says("whoami")
+        assert who["verified"] is True and not who["problems"]
+        assert "jkt" in who["claims"]["cnf"]
+        bought = agent.says("call", "buyMcpShopItem", "company=Acme", "mailingAddress=1 Main St", "tshirtSize=M")
+        assert bought["result"]["order"]["user"] == who["claims"]["sub"]
+        assert agent.says("logout")["revoked_at_server"] is True
+        assert agent.says("tools", code=4)["status"] == 401

@@ -16,7 +16,7 @@ const said = (structuredContent) => ({
 });
 
 /** A server for one request, with the shop's three tools. */
-function tools(human) {
+export function tools(human) {
   const server = new McpServer({ name: 'A shop on the TypeScript SDK', version: '1.0.0' });
   server.registerTool('listMcpShopInventory', { description: 'List what the shop has.', inputSchema: {} }, async () =>
     said({ items: [{ name: 'T-shirt', price: '20.00 USD' }] }));
