@@ -128,7 +128,11 @@ def whoami(context: typer.Context) -> int:
         return OK
     from demo import panels
 
-    console_for(settings).print(panels.chain(agent.chain(stored, seen=view)))
+    # Who is in an opaque token only its issuer can say (RFC 7662): what it says is shown, and no chain is made of it.
+    opaque = view.kind == "opaque"
+    console_for(settings).print(
+        panels.token(view, time.time()) if opaque else panels.chain(agent.chain(stored, seen=view))
+    )
     return OK
 
 

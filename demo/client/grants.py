@@ -80,6 +80,11 @@ async def revoke(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, 
         ("token_type_hint", hint),
     ]
     answer = await ask(client, endpoint, form, server=server, issuer=token.issuer, identity=token.client)
+    if answer.oauth_error == "invalid_request" and token.client.method != "client_secret_post":
+        # MCP's Python SDK wants `client_secret` in this form whatever the client's method is. An empty parameter says
+        # no more than none does (RFC 6749 section 3.2), so that nothing is told twice.
+        form.append(("client_secret", ""))
+        answer = await ask(client, endpoint, form, server=server, issuer=token.issuer, identity=token.client)
     if answer.status == 200:
         return None
     code = f"{answer.oauth_error}: " if answer.oauth_error else ""
