@@ -54,12 +54,16 @@ def accepted(issuer: str, session: str | None) -> frozenset[str]:
         issuer: who issued the token (`iss`).
         session: the token's `sid`.
     """
+    return AUTHKIT if is_authkit(issuer) or (session or "").startswith(_AUTHKIT_CONSENT) else RFC_9068
+
+
+def is_authkit(issuer: str) -> bool:
+    """Whether an issuer is AuthKit or WorkOS itself, by its host; one at a custom domain is not known by it."""
     try:
         host = urlsplit(issuer).hostname or ""
     except ValueError:
-        host = ""
-    known = any(host == one or host.endswith(f".{one}") for one in _AUTHKIT_HOSTS)
-    return AUTHKIT if known or (session or "").startswith(_AUTHKIT_CONSENT) else RFC_9068
+        return False
+    return any(host == one or host.endswith(f".{one}") for one in _AUTHKIT_HOSTS)
 
 
 def objection(kind: str, types: frozenset[str]) -> str | None:

@@ -277,7 +277,9 @@ class Cast:
         from demo.client.oauth.identity import ClientIdentity
         from demo.client.workos.hosted_console import HostedConsole
 
-        client = ClientIdentity(told.console, issuer=told.authkit)
+        port = self._client.redirect_port
+        redirect_uri = None if port is None else f"http://127.0.0.1:{port}/callback"
+        client = ClientIdentity(told.console, issuer=told.authkit, redirect_uri=redirect_uri)
         return HostedConsole(self.server, store=self.store, authority=told.authkit, client=client, tenant=self.tenant())
 
     def _no_console(self) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from demo import access_tokens
 from demo.client import bounded, device, grants
 from demo.client.authority import AuthorityFinder
 from demo.client.bounded import OnWait
@@ -118,6 +119,10 @@ class Authorizer:
             refused = self.registrar.refused_grant(authority, "device")
             if refused is not None and why is None:
                 return LoginWay("browser", f"the device flow (RFC 8628) is not for this client: {refused}")
+            if why is None and access_tokens.is_authkit(authority.issuer):
+                # workos.com/docs/reference/workos-connect/cli-auth has no `resource`, and a token that was asked for
+                # without one is for the environment's client id, so that an MCP server must refuse it.
+                return LoginWay("browser", "AuthKit documents no `resource` (RFC 8707) for its device flow")
             return LoginWay("device", "the authority offers the device flow (RFC 8628): no browser is needed here")
         if why is None:
             return LoginWay(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
+from demo import access_tokens
 from demo.client.bounded import TICK, OnWait
 from demo.client.fetch import own_words
 from demo.client.oauth import token_endpoint
@@ -129,6 +130,10 @@ def begin(
     query += [("resource", resource) for resource in resources]
     if spending is not None and resources:
         query.append(("authorization_details", spending_details(spending, resources[0])))
+    if access_tokens.is_authkit(authority.issuer):
+        # Required there (workos.com/docs/reference/workos-connect/authorize). No ID token is read here, so that nothing
+        # of ours rests on it: what binds the answer to this request is PKCE, `state` and `iss`.
+        query.append(("nonce", secrets.token_urlsafe(24)))
     if OFFLINE in scopes:
         # OpenID Connect Core section 11: without this prompt a provider ignores the scope. Providers keep to that also
         # where `openid` is not among the scopes, as the scopes of an MCP server seldom have it.

@@ -7,12 +7,14 @@ import hashlib
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from demo.client import Agent, ClientIdentity, OAuthRefused, SampleHuman
+from demo.client.oauth.browser import begin
 from demo.errors import EnvironmentNotReady
 from tests.client.fakes import ALICE, Reply, agent_at, oauth
 from tests.client.oauth.conftest import Authority, answered, come_back, log_in
@@ -295,6 +297,33 @@ def test_the_way_is_the_device_flow_where_there_is_one(agent: Agent, authority: 
     authority.shop.authority.pop("authorization_endpoint")
     with pytest.raises(OAuthRefused, match="no way to log in"):
         agent_at(authority.base, Path("unused"), client_id=None).login_way()
+
+
+@pytest.mark.parametrize("issuer", ["https://name.authkit.app", "https://api.workos.com"])
+def test_at_authkit_the_way_is_the_browser_which_can_name_the_server(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, issuer: str
+) -> None:
+    """Its device flow documents no `resource` (RFC 8707), and its authorization endpoint wants a `nonce`."""
+    theirs = replace(agent.authority(), issuer=issuer)
+    monkeypatch.setattr(agent.authorizer, "_asked_afresh", lambda: theirs)
+    way = agent.login_way()
+    assert way.kind == "browser" and "resource" in way.why
+    without = replace(theirs, code_challenge_methods_supported=())
+    monkeypatch.setattr(agent.authorizer, "_asked_afresh", lambda: without)
+    assert agent.login_way().kind == "device", "there is no other"
+    login = begin(
+        theirs,
+        server="https://shop.example",
+        identity=ClientIdentity("client_1"),
+        name="Agent",
+        scopes=("openid",),
+        resources=("https://shop.example/mcp",),
+        spending=None,
+        redirect_uri="http://127.0.0.1:1/callback",
+        listener=None,
+    )
+    query = asked(login.url)
+    assert len(query["nonce"][0]) >= 16 and query["resource"] == ["https://shop.example/mcp"]
 
 
 def test_a_real_login_on_the_real_pages(server: str, tmp_path: Path) -> None:
