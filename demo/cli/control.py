@@ -1,4 +1,4 @@
-"""Commands of the human in control: audit, revoke, reinstate."""
+"""Commands of the human in control: audit, revoke, reinstate, door."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOLLOW_SECONDS = 3600.0
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (audit, revoke, reinstate):
+    for command in (audit, revoke, reinstate, door):
         app.command()(command)
 
 
@@ -103,6 +103,30 @@ def reinstate(
     other = "" if user else " The user's standing is another matter: demo reinstate --user."
     why = f"{kind} {target} was not revoked. A session that was ended stays ended: demo login.{other}"
     return _said(settings_of(context), kind, target, "reinstated", instead=why)
+
+
+def door(
+    context: typer.Context,
+    which: Annotated[Literal["open", "protected"], typer.Argument(help="The door.")],
+    stock: Annotated[int | None, typer.Option(min=0, max=1_000_000, help="How many shirts it has from now on.")] = None,
+    close: Annotated[bool, typer.Option("--close", help="Switch the open door off.")] = False,
+    reopen: Annotated[bool, typer.Option("--reopen", help="Switch the open door on again.")] = False,
+) -> int:
+    """Restock a door of the shop, or switch the open one off and on: for an admin, with the human's own console."""
+    if close and reopen:
+        raise UsageError("--close and --reopen together", do="choose one")
+    if which == "protected" and (close or reopen):
+        raise UsageError("the protected door cannot be switched", why="its gates decide", do="name the door open")
+    if stock is None and not (close or reopen):
+        raise UsageError("nothing to do", do="use --stock N, --close or --reopen")
+    settings = settings_of(context)
+    state = cast_for(settings).console().set_door(which, stock=stock, open=reopen if close or reopen else None)
+    if settings.json:
+        say_json({"schema": 1, **state})
+    elif not settings.quiet:
+        how = "" if state["open"] else ", and switched off"
+        console_for(settings).print(f"The {which} door has {state['stock']} in stock{how}.", markup=False)
+    return OK
 
 
 def _target(cast: Cast, kind: str) -> str:

@@ -126,6 +126,24 @@ class Console:
         found = (read_decision(entry) for entry in _listed(entries))
         return tuple(decision for decision in found if decision is not None)
 
+    def set_door(
+        self, door: Literal["open", "protected"], *, stock: int | None = None, open: bool | None = None
+    ) -> dict[str, Any]:
+        """Restock a door of the shop, or switch the open one; what is None stays. Gives the door as it is then.
+
+        Raises:
+            AuthorityRefused: the human is no admin of this shop, or nobody is signed in.
+            ServerUnreachable: the shop has no such route, or does not answer as it must.
+        """
+        own = self.admin or f"{self.shop}/account"
+        body = {"door": door, "stock": stock, "open": open}
+        wanted = {name: value for name, value in body.items() if value is not None}
+        told = self._call(own, "POST", f"{own}/door", wanted).json or {}
+        left, opened = told.get("stock"), told.get("open")
+        if not isinstance(left, int) or not isinstance(opened, bool):
+            raise ServerUnreachable(f"{own}/door does not say what it did", do="demo doctor")
+        return {"door": door, "open": opened, "stock": left}
+
     @cached_property
     def admin(self) -> str | None:
         """The resource identifier of the shop's own admin route, if it has one (RFC 9728); the bundled shop has none,
@@ -179,7 +197,9 @@ class Console:
                 f"{urlsplit(url).path} refuses",
                 oauth_error=answer.oauth_error or f"http_{answer.status}",
                 why=(told.get("error_description") if told else None) or answer.oauth_why,
-                do="sign in again: demo reset, or name what exists",
+                do="have an admin of this shop do it"
+                if answer.oauth_error == "access_denied"
+                else "sign in again: demo reset, or name what exists",
             )
         return answer
 

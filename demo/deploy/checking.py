@@ -147,6 +147,8 @@ def _open(seen: Survey) -> Row:
     opened = seen.open_door
     if opened is not None and opened.status == 200:
         return ("ok", "open door", f"{len(opened.tools)} tools for anybody", "")
+    if opened is not None and opened.status == 403:
+        return ("ok", "open door", "switched off; the beat about the authless shop is skipped there", "")
     return ("warn", "open door", "it does not answer", "the beat about the authless shop is skipped there")
 
 

@@ -101,3 +101,28 @@ def test_an_odd_account_api_breaks_nothing(answer: dict[str, Any], shop: Shop, t
     fake.on["/account/sessions"] = Reply(503)
     with pytest.raises(ServerUnreachable):
         human.sessions()
+
+
+def test_an_admin_restocks_the_open_door_and_switches_it(base_url: str, tmp_path: Path) -> None:
+    admin = console(base_url, tmp_path, GRACE)
+    before = admin.set_door("open", open=True)["stock"]
+    try:
+        assert admin.set_door("open", stock=7, open=False) == {"door": "open", "open": False, "stock": 7}
+        nobody = agent_at(base_url, tmp_path / "nobody")
+        refused = nobody.call(TOOL, {}, door="open", token="none")
+        assert (refused.status, refused.decision and refused.decision.rule) == (403, "open.closed")
+    finally:
+        assert admin.set_door("open", stock=before, open=True)["open"] is True
+    with pytest.raises(AuthorityRefused) as told:
+        console(base_url, tmp_path).set_door("open", stock=0)
+    assert "only an admin" in told.value.why
+
+
+@pytest.mark.parametrize("told", [{}, {"door": "open", "open": "yes", "stock": 1}, {"open": True}])
+def test_a_shop_that_does_not_say_what_it_did_is_not_believed(
+    base_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]
+) -> None:
+    human = console(base_url, tmp_path, GRACE)
+    monkeypatch.setattr(human, "_call", lambda *_: type("Told", (), {"json": told})())
+    with pytest.raises(ServerUnreachable, match="does not say"):
+        human.set_door("open", stock=1)
