@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from demo import local
-from demo.errors import DemoError
+from demo import local, private
+from demo.errors import DemoError, EnvironmentNotReady
 from demo.evidence import Capability
 from demo.settings import Settings
 
@@ -91,11 +91,13 @@ def _terminal(settings: Settings) -> Finding:
 
 def _state(settings: Settings) -> Finding:
     try:
-        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private.folder(settings.state)
         tempfile.TemporaryFile(dir=settings.state).close()
+    except EnvironmentNotReady as error:
+        return Finding("bad", "state folder", error.why, error.do)
     except OSError as error:
         return Finding("bad", "state folder", error.strerror or str(error), "choose another with --state DIR")
-    return Finding("ok", "state folder", "writable")
+    return Finding("ok", "state folder", "writable, for this user alone")
 
 
 def _port(settings: Settings) -> Finding:

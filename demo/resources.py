@@ -12,6 +12,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from demo import private
 from demo.authority.resource_identifiers import objection
 from demo.errors import EnvironmentNotReady, UsageError
 
@@ -46,11 +47,9 @@ def add(state: Path, url: str) -> None:
         return
     if len(known) == MOST:
         raise UsageError(f"there are {MOST} further resources already", do=f"take some out of {state / FILE}")
-    part = state / f"{FILE}.part"
     try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.write_text("".join(f"{one}\n" for one in (*known, url)), "utf-8")
-        part.replace(state / FILE)  # atomic: the authority reads the old list or the new one
+        private.folder(state)
+        private.write(state / FILE, "".join(f"{one}\n" for one in (*known, url)))
     except OSError as error:
         raise EnvironmentNotReady(
             f"{state / FILE} cannot be written", why=error.strerror or str(error), do="choose another --state DIR"

@@ -16,8 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from demo import private
 from demo.errors import EnvironmentNotReady
 
+FILE = "run.sqlite3"
+BUSY_SECONDS = 5.0
+"""How long to wait for another command that writes the run."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS run (
     id TEXT PRIMARY KEY, plan TEXT NOT NULL, talk TEXT, server TEXT, world TEXT, started_at REAL NOT NULL,
@@ -83,9 +87,7 @@ class Cursor:
 
 def _set_aside(file: Path) -> None:
     """Move a run of another version out of the way, to `run.before.sqlite3`: it cannot be carried on by this one."""
-    if not file.exists():
-        return
-    with contextlib.closing(sqlite3.connect(file, timeout=10)) as kept, contextlib.closing(_fresh()) as ours:
+    with contextlib.closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as kept, contextlib.closing(_fresh()) as ours:
         for (table,) in ours.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             columns = f"SELECT name FROM pragma_table_info('{table}')"
             there = kept.execute(columns).fetchall()
@@ -99,10 +101,73 @@ def _set_aside(file: Path) -> None:
         file.with_name(f"{file.name}{rest}").unlink(missing_ok=True)
 
 
+class _Damaged(sqlite3.DatabaseError):
+    """The file can be opened, and SQLite's own check of it finds what cannot be."""
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    private.database(file)
+    _set_aside(file)
+    private.database(file)
+    connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(_TABLES)
+        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise _Damaged(found)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def repair(state: Path) -> bool:
+    """Move a damaged run file aside, to `run.damaged.sqlite3`, so that a fresh one can be made.
+
+    Returns:
+        Whether there was one.
+    """
+    file = state / FILE
+    if not seen(file):
+        return False
+    try:
+        _connected(file).close()
+    except sqlite3.OperationalError:
+        return False  # held by another program, or a disk that fails: nothing that moving it aside would repair
+    except sqlite3.DatabaseError:
+        file.replace(file.with_name("run.damaged.sqlite3"))
+        for rest in ("-wal", "-shm"):
+            file.with_name(f"{file.name}{rest}").unlink(missing_ok=True)
+        return True
+    return False
+
+
+def _trouble(file: Path, error: Exception) -> EnvironmentNotReady:
+    """What is wrong with the run file, and what helps: the kinds are told apart by SQLite's own result codes
+    (sqlite.org/rescode.html)."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if isinstance(error, _Damaged) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        what, do = f"{file} is damaged", "begin a fresh run with: demo reset (the damaged file is kept beside it)"
+    elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        what, do = f"another program holds {file}", "end that program, or give this run a folder with --state DIR"
+    else:
+        what, do = f"the run cannot be kept in {file.parent}", "choose another folder with --state DIR, on a local disk"
+    return EnvironmentNotReady(what, why=str(error), do=do)
+
+
 def _fresh() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
     connection.executescript(_TABLES)
     return connection
+
+
+def seen(file: Path) -> bool:
+    """Whether a file is there. One in a folder that this user may not search is not there, for all that they can tell:
+    before Python 3.14 `Path.exists` raises instead."""
+    try:
+        return file.exists()
+    except OSError:
+        return False
 
 
 class Run:
@@ -118,21 +183,20 @@ class Run:
         """Open the state folder's run file, making it when missing.
 
         Raises:
-            EnvironmentNotReady: the folder cannot be written, or the file is not ours.
+            EnvironmentNotReady: the folder cannot be written, the file is not ours, another program holds it, or it is
+                damaged: on opening, or later while it is used.
         """
+        file = state / FILE
+        private.folder(state)
         try:
-            state.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _set_aside(state / "run.sqlite3")
-            connection = sqlite3.connect(state / "run.sqlite3", timeout=10, isolation_level=None)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.executescript(_TABLES)
-            (state / "run.sqlite3").chmod(0o600)
+            connection = _connected(file)
         except (OSError, sqlite3.Error) as error:
-            raise EnvironmentNotReady(
-                f"the run cannot be kept in {state}", why=str(error), do="choose another folder with --state DIR"
-            ) from error
+            raise _trouble(file, error) from error
         with contextlib.closing(connection):
-            yield cls(connection, state)
+            try:
+                yield cls(connection, state)
+            except sqlite3.Error as error:  # this process opens no other database
+                raise _trouble(file, error) from error
 
     @contextlib.contextmanager
     def performing(self) -> Iterator[None]:
@@ -144,12 +208,14 @@ class Run:
         import filelock
 
         try:
-            held = filelock.FileLock(self._state / "run.lock").acquire(timeout=0.2)
+            held = filelock.FileLock(self._state / "run.lock", mode=0o600).acquire(timeout=0.2)
         except filelock.Timeout as error:
             raise EnvironmentNotReady(
                 "another demo command is playing this run right now",
                 do="wait for it to end, or give this one a run of its own with --state DIR",
             ) from error
+        except OSError as error:
+            raise private.no_locks(self._state, error) from error
         with held:
             yield
 

@@ -9,15 +9,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
-    "demo/client": {"demo.client", "demo.access_tokens", "demo.evidence", "demo.errors", "demo"},
-    "demo/shop": {"demo.shop", "demo.access_tokens", "demo.evidence", "demo.errors", "demo"},
-    "demo/authority": {"demo.authority", "demo.evidence", "demo.errors", "demo"},
+    "demo/client": {"demo.client", "demo.private", "demo.access_tokens", "demo.evidence", "demo.errors", "demo"},
+    "demo/shop": {"demo.shop", "demo.private", "demo.access_tokens", "demo.evidence", "demo.errors", "demo"},
+    "demo/authority": {"demo.authority", "demo.private", "demo.evidence", "demo.errors", "demo"},
     "demo/bridge": {"demo.bridge", "demo.client", "demo.errors", "demo"},
     "demo/panels": {"demo.panels", "demo.evidence", "demo.errors"},
     "demo/deploy": {
         "demo.deploy",
         "demo.client",
         "demo.local",
+        "demo.private",
+        "demo.proving",
+        "demo.signals",
         "demo.resources",
         "demo.evidence",
         "demo.errors",
@@ -30,6 +33,7 @@ MAY_IMPORT = {
         "demo.deploy",
         "demo.local",
         "demo.outage",
+        "demo.private",
         "demo.tenancy",
         "demo.evidence",
         "demo.errors",

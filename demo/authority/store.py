@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from demo import private
+
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process's write before it gives up."""
 
@@ -73,9 +75,7 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600, exist_ok=True)
-        path.chmod(0o600)  # it holds the signing key, also where another room made the file first
+        private.database(path)  # it holds the signing key
         self._lock = threading.RLock()
         self._depth = 0
         self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def settle(context: typer.Context, flags: Mapping[str, Any]) -> None:
     """Settle the global options of this invocation."""
-    context.obj = from_environment(flags)
+    # `demo trust` is what makes a demo.toml count; before that, and for that, it does not.
+    context.obj = from_environment(flags, with_file=context.invoked_subcommand != "trust")
 
 
 def settings_of(context: typer.Context) -> Settings:

@@ -171,9 +171,9 @@ def talk_of(opened: Run | None, given: Path | None) -> Talk:
 @contextlib.contextmanager
 def _peeking(settings: Settings) -> Iterator[Run | None]:
     """The run, for reading; None when there is none, and then nothing is made."""
-    from talk.run import Run
+    from talk.run import FILE, Run, seen
 
-    if not (settings.state / "run.sqlite3").exists():
+    if not seen(settings.state / FILE):
         yield None
         return
     with Run.open(settings.state) as opened:

@@ -123,8 +123,9 @@ def run(
 def reset(context: typer.Context) -> int:
     """A fresh run: orders, tokens, consents and quotas are gone; the local server is stopped."""
     settings = settings_of(context)
-    from talk.run import Run
+    from talk.run import Run, repair
 
+    repair(settings.state)
     with Run.open(settings.state) as opened, opened.performing():
         start_afresh(settings, opened)
     if settings.json:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from demo import private
 from demo.errors import EnvironmentNotReady
 
 LOCK_SECONDS = 10.0
@@ -19,7 +20,7 @@ class SecretFile:
     """A JSON object on disk.
 
     Args:
-        folder: made with mode 0700 where missing; it must belong to this user.
+        folder: in the state folder; both are made with mode 0700 where missing, and must belong to this user.
         name: of the file in it.
     """
 
@@ -86,7 +87,8 @@ class SecretFile:
     def prepare(self) -> None:
         """Make the folder, for this user's eyes only."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private.folder(self.folder.parent)
+            self.folder.mkdir(mode=0o700, exist_ok=True)
             if self.folder.is_symlink():
                 raise _in_the_way(self.folder, "it is a link to somewhere else")
             if hasattr(os, "getuid"):

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from demo import private
 from demo.errors import EnvironmentNotReady
 
 FILE: Final = "deployed.json"
@@ -27,11 +28,9 @@ def remember(state: Path, record: Record) -> None:
     Raises:
         EnvironmentNotReady: the state folder cannot be written.
     """
-    part = state / f"{FILE}.part"
     try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.write_text(json.dumps(asdict(record)), "utf-8")
-        part.replace(state / FILE)
+        private.folder(state)
+        private.write(state / FILE, json.dumps(asdict(record)))
     except OSError as error:
         raise EnvironmentNotReady(
             f"{state / FILE} cannot be written", why=error.strerror or str(error), do="choose another --state DIR"

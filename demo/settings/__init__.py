@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from demo import private
 from demo.errors import UsageError
+from demo.settings import trust
 from demo.settings.client import ClientSettings, read_client
 from demo.settings.tools import ToolMap, read_tools
 from demo.settings.workos import WorkOSSettings, read_workos
 
 APP = "machine-identity-demo"
+FILE = "demo.toml"
+Trusted = Callable[[Path, bytes], bool]
+"""Whether a person trusts what a `demo.toml` sets: asked with the file and its content."""
 
 
 @dataclass(frozen=True)
@@ -70,28 +76,32 @@ _TABLES = ("tools", "client", "workos")
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
-def settle(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> Settings:
+def settle(
+    flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | None, *, trusted: Trusted | None = None
+) -> Settings:
     """Merge the layers.
 
     Args:
         flags: options given on the command line; None and False mean not given.
-        environ: the process environment; `DEMO_SERVER`, `DEMO_STATE` and so on count.
-        file: `demo.toml`, which need not exist. `[profiles.NAME]` tables are laid over its top level, and
-            `[profiles.NAME.tools]`, `.client` and `.workos` key by key over `[tools]`, `[client]` and `[workos]`.
+        environ: the process environment; `DEMO_SERVER`, `DEMO_STATE` and so on count. An empty one is not set: CI
+            systems set every variable that they were not given so.
+        file: `demo.toml`, which need not exist; None for no file at all. `[profiles.NAME]` tables are laid over its
+            top level, and `[profiles.NAME.tools]`, `.client` and `.workos` key by key over `[tools]`, `[client]` and
+            `[workos]`.
+        trusted: asked where the file sets more than harmless things (`demo.settings.trust`); None takes it as trusted.
 
     Raises:
-        UsageError: a value has the wrong type, the file is not TOML, or the profile is unknown.
+        UsageError: a value has the wrong type, the file is not TOML, the profile is unknown, or what the file sets
+            takes a trust that nobody gave.
     """
-    table = _read(file)
+    file = Path(os.devnull) if file is None else file
+    content = _content(file)
+    table = _parsed(file, content)
     profiles = table.pop("profiles", {})
     if not isinstance(profiles, dict):
         raise UsageError(f"{file.name}: profiles is no table", do="write each as [profiles.NAME]")
     given_flags = {name: value for name, value in flags.items() if value not in (None, False)}
-    from_env = {
-        name: _parse(name, environ[f"DEMO_{name.upper()}"], f"DEMO_{name.upper()}")
-        for name in _TYPES
-        if f"DEMO_{name.upper()}" in environ
-    }
+    from_env = _from_environment(environ)
     tables = {name: table.pop(name) for name in _TABLES if name in table}
     profile = given_flags.get("profile") or from_env.get("profile") or table.get("profile")
     if profile is not None:
@@ -105,6 +115,10 @@ def settle(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> 
         over = dict(profiles[profile])
         tables = _laid_over(tables, {name: over.pop(name) for name in _TABLES if name in over})
         table |= over
+    named = list(trust.wanting(table | tables)) if trusted is not None else []
+    if named and trusted is not None and not trusted(file, content):
+        options = f" --state {shlex.quote(str(flags['state']))}" if flags.get("state") else ""
+        raise trust.refusal(_state(flags, from_env), file, named, options)
     unknown = sorted(set(table) - set(_TYPES))
     if unknown:
         raise UsageError(
@@ -120,7 +134,28 @@ def settle(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path) -> 
         client=read_client(tables.get("client", {}), f"{file.name}: client"),
         workos=read_workos(tables.get("workos", {}), f"{file.name}: workos"),
     )
-    return replace(settings, state=Path(state).expanduser().resolve() if state else default_state())
+    return replace(settings, state=_resolved(state) if state else default_state())
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    given = {name: environ.get(f"DEMO_{name.upper()}", "") for name in _TYPES}
+    return {name: _parse(name, value, f"DEMO_{name.upper()}") for name, value in given.items() if value.strip()}
+
+
+def _state(flags: Mapping[str, Any], from_env: Mapping[str, Any]) -> Path:
+    """The state folder by everything but a file: what a person trusts is not kept where a file says."""
+    state = flags.get("state") or from_env.get("state")
+    return _resolved(state) if state else default_state()
+
+
+def _resolved(state: str | Path) -> Path:
+    try:
+        return Path(state).expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        # No such user, no home known, or the folder that the command stands in is gone.
+        raise UsageError(
+            f"the state folder {state} is nowhere", why=str(error), do="write it as a whole path, from / on"
+        ) from error
 
 
 def _laid_over(tables: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -137,28 +172,89 @@ def _laid_over(tables: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def default_state() -> Path:
-    """The platform's state folder for this program."""
+    """The platform's state folder for this program; `private.NO_HOME` where no home folder is known."""
     import platformdirs  # imported here: only an invocation without --state needs it
 
-    return Path(platformdirs.user_state_dir(APP, appauthor=False))
+    try:
+        found = Path(platformdirs.user_state_dir(APP, appauthor=False))
+    except (OSError, RuntimeError, KeyError):
+        return private.NO_HOME
+    return found if found.is_absolute() else private.NO_HOME
 
 
-def from_environment(flags: Mapping[str, Any]) -> Settings:
-    """`settle` for this process: its environment, and `demo.toml` in the folder it stands in."""
-    return settle(flags, os.environ, Path("demo.toml"))
+def from_environment(flags: Mapping[str, Any], *, with_file: bool = True) -> Settings:
+    """`settle` for this process: its environment and, with `with_file`, `demo.toml` in the folder it stands in, as far
+    as that is trusted."""
+
+    def trusted(file: Path, content: bytes) -> bool:
+        return trust.is_trusted(_state(flags, _from_environment(os.environ)), file, content)
+
+    return settle(flags, os.environ, Path(FILE) if with_file else None, trusted=trusted)
 
 
-def _read(file: Path) -> dict[str, Any]:
-    if not file.exists():
+def trust_file(state: Path, file: Path = Path(FILE)) -> list[str]:
+    """Trust a `demo.toml` with its present content, in every profile.
+
+    Args:
+        state: the state folder by flag, environment or default, never by the file itself.
+
+    Returns:
+        What it sets that takes trust.
+
+    Raises:
+        UsageError: there is no such file, or it is not TOML.
+        EnvironmentNotReady: that it is trusted cannot be remembered.
+    """
+    content = _content(file)
+    if not content:
+        raise UsageError(f"there is no {FILE} in this folder", do=f"go to the folder whose {FILE} you want to trust")
+    table = _parsed(file, content)
+    profiles = table.pop("profiles", {})
+    named = list(trust.wanting(table))
+    for name, profile in profiles.items() if isinstance(profiles, dict) else ():
+        if isinstance(profile, dict):
+            named += [f"profiles.{name}.{one}" for one in trust.wanting(profile)]
+    trust.trust(state, file, content)
+    return named
+
+
+def _content(file: Path) -> bytes:
+    """A file's bytes; none where there is no file, or where this user may not look."""
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except PermissionError as error:
+        if _may_look(file):
+            raise UsageError(f"{file.name} cannot be read", why=str(error), do="check its permissions") from error
+        return b""
+    except OSError as error:
+        raise UsageError(f"{file.name} cannot be read", why=str(error), do="check its permissions") from error
+
+
+def _may_look(file: Path) -> bool:
+    # In a folder that may not be searched (sudo -u other, from a home) nobody can tell whether the file is there.
+    try:
+        file.stat()
+    except OSError:
+        return False
+    return True
+
+
+def _parsed(file: Path, content: bytes) -> dict[str, Any]:
+    if not content:
         return {}
     import tomllib  # most invocations have no file to read
 
     try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file.name} is not valid TOML", why=str(error), do="mend the line it names") from error
-    except OSError as error:
-        raise UsageError(f"{file.name} cannot be read", why=str(error), do="check its permissions") from error
+        # Editors of Windows put a byte order mark in front, which TOML has no place for.
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file.name} is not UTF-8 text", why=str(error), do="save it as UTF-8") from error
+    except ValueError as error:  # TOMLDecodeError is one; a whole number of thousands of digits is another
+        raise UsageError(f"{file.name} is not valid TOML", why=str(error), do="fix the line it names") from error
+    except RecursionError as error:
+        raise UsageError(f"{file.name} is nested too deep", do="write it flatter") from error
 
 
 def _parse(name: str, value: Any, where: str) -> Any:

@@ -12,6 +12,8 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import anyio.to_thread
 
+from demo import private
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -45,11 +47,12 @@ class Database:
     """One connection, shared by the threads that `run` uses, a transaction at a time.
 
     Raises:
-        sqlite3.Error: the file cannot be opened, or is not a database.
+        OSError, sqlite3.Error: the file cannot be made or opened, or is not a database.
     """
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
+        private.database(path)
         self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             self._connection.row_factory = sqlite3.Row

@@ -17,12 +17,13 @@ buyMcpShopItem = { tool = "buy", arguments = { tshirtSize = "size", mailingAddre
 
 
 def in_folder(demo: Command, table: str, *line: str) -> subprocess.CompletedProcess[str]:
-    """`demo` where a demo.toml stands."""
+    """`demo` where a demo.toml stands that its person trusts."""
     folder = demo.state.parent
     (folder / "demo.toml").write_text(table)
     environment = demo.environment() | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "demo", *line]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, env=environment, cwd=folder)
+    command = [sys.executable, "-m", "demo"]
+    subprocess.run([*command, "trust", "--quiet"], timeout=90, env=environment, cwd=folder, check=True)
+    return subprocess.run([*command, *line], capture_output=True, text=True, timeout=90, env=environment, cwd=folder)
 
 
 def test_a_verb_and_its_arguments_go_out_in_the_servers_words(demo: Command) -> None:

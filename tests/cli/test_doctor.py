@@ -75,13 +75,15 @@ def test_a_server_that_is_silent_or_none_is_a_fault_with_its_mend(demo: Command)
 def test_tools_are_looked_for_under_the_servers_own_names(demo: Command) -> None:
     folder = demo.state.parent
     (folder / "demo.toml").write_text('[tools]\nbuyMcpShopItem = "buy"\n')
+    environment, command = demo.environment() | {"PYTHONPATH": str(ROOT)}, [sys.executable, "-m", "demo"]
+    subprocess.run([*command, "trust", "--quiet"], timeout=90, env=environment, cwd=folder, check=True)
     with listening(corner_shop()) as url:
         finished = subprocess.run(
-            [sys.executable, "-m", "demo", "doctor", "--server", url, "--json"],
+            [*command, "doctor", "--server", url, "--json"],
             capture_output=True,
             text=True,
             timeout=90,
-            env=demo.environment() | {"PYTHONPATH": str(ROOT)},
+            env=environment,
             cwd=folder,
         )
     rows = {row["what"]: row["supported"] for row in json.loads(finished.stdout)["capabilities"]}

@@ -1,0 +1,177 @@
+"""The state folder is this user's alone, whichever command makes it, and what only looks makes nothing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo import private
+from demo.errors import EnvironmentNotReady
+from demo.settings import default_state, settle
+from tests.conftest import ROOT, Command
+
+NOBODY = 12345
+"""A user without an entry in the list of users, and so without a home."""
+as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def as_nobody(code: str, *arguments: str, cwd: Path = Path("/")) -> subprocess.CompletedProcess[str]:
+    """Run Python as another user who has no home. What it imports was imported before, since that user may not look
+    into the folder where this Python is."""
+    script = (
+        "import contextlib, io, os, sys\nfrom demo.cli import main\n"
+        "for line in (['status'], ['reset'], ['goto', 'x'], ['trust']):\n"
+        "    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):\n"
+        "        with contextlib.redirect_stdout(io.StringIO()):\n"
+        "            main.main([*line, '--plain', '--state', os.devnull + '/x'])\n"
+        "import platformdirs, platformdirs.unix, pwd\n"
+        f"os.chdir({str(cwd)!r}); os.setgroups([]); os.setuid({NOBODY})\n{code}"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DEMO_", "XDG_", "HOME"))}
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        cwd="/",
+    )
+
+
+@pytest.mark.parametrize(
+    "line", [("login", "--device"), ("serve", "--port", "0"), ("reset",), ("next",), ("trust",), ("doctor",)]
+)
+def test_whichever_command_comes_first_the_folder_is_0700_and_the_files_0600(
+    demo: Command, line: tuple[str, ...]
+) -> None:
+    (demo.state.parent / "demo.toml").write_text("width = 80\n")
+    environment = demo.environment() | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", "import os, runpy; os.umask(0o022); runpy.run_module('demo', alter_sys=True)"]
+    with subprocess.Popen(
+        [*command, *line],
+        env=environment,
+        cwd=demo.state.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+    ) as process:
+        try:
+            process.wait(timeout=12 if line[0] == "login" else 30 if line[0] != "serve" else 8)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait(timeout=20)
+    assert mode(demo.state) == 0o700
+    files = [path for path in demo.state.rglob("*") if path.is_file()]
+    assert files, "it wrote nothing: the test would prove nothing"
+    assert {path.name: oct(mode(path)) for path in files if mode(path) != 0o600} == {}
+
+
+@pytest.mark.parametrize("line", [("status",), ("list",), ("notes",), ("stop",), ("connect", "claude")])
+def test_a_command_that_only_asks_makes_nothing(demo: Command, line: tuple[str, ...]) -> None:
+    asked = demo(*line, "--port", "7327")
+    assert asked.returncode == 0, asked.stderr
+    assert not demo.state.exists()
+
+
+def test_a_folder_of_ours_that_is_open_is_tightened(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    for name in ("run.sqlite3", "server.lock", "trusted.json"):
+        (state / name).touch()
+    state.chmod(0o755)
+    assert mode(private.folder(state)) == 0o700
+
+
+def test_a_folder_that_holds_other_things_is_refused_not_tightened(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "run.sqlite3").touch()
+    (home / "thesis.txt").touch()
+    home.chmod(0o755)
+    with pytest.raises(EnvironmentNotReady) as refused:
+        private.folder(home)
+    assert mode(home) == 0o755
+    assert "thesis.txt" in refused.value.why and "--state" in refused.value.do
+
+
+@as_root
+def test_another_users_folder_is_refused_and_nothing_in_it_is_believed(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    os.chown(state, NOBODY, NOBODY)
+    assert not private.is_ours(state)
+    with pytest.raises(EnvironmentNotReady, match="not this user's alone") as refused:
+        private.folder(state)
+    assert "another user" in refused.value.why
+
+
+def test_a_database_and_its_log_are_0600_from_the_first_byte(tmp_path: Path) -> None:
+    file = tmp_path / "a.sqlite3"
+    before = os.umask(0)
+    try:
+        private.database(file)
+        with sqlite3.connect(file) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("CREATE TABLE t (x)")
+            names = ("a.sqlite3", "a.sqlite3-wal", "a.sqlite3-shm")
+            assert [mode(tmp_path / name) for name in names] == [0o600] * 3
+    finally:
+        os.umask(before)
+        connection.close()
+
+
+def test_databases_that_were_open_are_closed(tmp_path: Path) -> None:
+    for name in ("a.sqlite3", "a.sqlite3-wal"):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o644)
+    private.database(tmp_path / "a.sqlite3")
+    assert [mode(tmp_path / name) for name in ("a.sqlite3", "a.sqlite3-wal")] == [0o600] * 2
+
+
+@as_root
+def test_where_no_home_is_known_the_state_is_asked_for_only_when_needed() -> None:
+    asked = as_nobody("main.main(['status', '--plain'])")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    needed = as_nobody("main.main(['trust', '--plain'])", cwd=ROOT)
+    assert needed.returncode == 2, "there is no demo.toml here"
+    made = as_nobody("main.main(['next', '--plain'])")
+    assert (made.returncode, "Traceback" in made.stderr) == (3, False)
+    assert "no home folder is known" in made.stderr and "--state" in made.stderr
+
+
+@as_root
+def test_what_may_not_be_looked_at_is_not_there(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "demo.toml").write_text('server = "http://x"\n')
+    (closed / "run.sqlite3").touch()
+    asked = as_nobody("main.main(['status', '--plain'])", cwd=closed)
+    assert (asked.returncode, asked.stderr) == (0, "")
+    elsewhere = as_nobody("main.main(['status', '--plain', '--state', sys.argv[1]])", str(closed))
+    assert (elsewhere.returncode, elsewhere.stderr) == (0, "")
+
+
+def test_a_home_that_is_nowhere_is_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import platformdirs
+
+    for broken in (RuntimeError("no home"), KeyError("uid"), "~/.local/state/x"):
+
+        def told(*_: object, answer: object = broken, **__: object) -> object:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(platformdirs, "user_state_dir", told)
+        assert default_state() == private.NO_HOME
+    with pytest.raises(EnvironmentNotReady, match="no home folder"):
+        private.folder(settle({}, {}, tmp_path / "demo.toml").state)
