@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -19,12 +20,16 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from demo import outage, resources
+from demo import __version__, outage, private, proving, resources
 from demo.errors import EnvironmentNotReady
 
 WORKER = "worker"
 """The folder in the state folder where the Worker that runs on this machine keeps its own."""
+READY, LOCK, LOG, STARTING = "server.json", "server.lock", "server.log", "server.pid"
+"""In the state folder: where the server is and its secret, what it holds while it lives, what it says, and the process
+that was started last."""
 START_SECONDS = 20.0
 STOP_SECONDS = 6.0
 Waiting = Callable[[str, float], None]
@@ -33,12 +38,14 @@ Waiting = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class LocalServer:
-    """A running local server. `world` names its data: it changes only when the data is reset."""
+    """A running local server. `world` names its data: it changes only when the data is reset; `version` is the
+    program's."""
 
     base_url: str
     pid: int
     instance: str
     world: str
+    version: str = ""
 
 
 def _quietly(_what: str, _left: float) -> None:
@@ -46,14 +53,32 @@ def _quietly(_what: str, _left: float) -> None:
 
 
 def find(state: Path) -> LocalServer | None:
-    """The running server of this state, or None. A stale ready file counts for nothing: only an answer does."""
-    try:
-        written = json.loads((state / "server.json").read_text("utf-8"))
-        server = LocalServer(**{name: written[name] for name in ("base_url", "pid", "instance", "world")})
-    except (OSError, ValueError, KeyError, TypeError):
+    """The running server of this state, or None. A stale ready file counts for nothing, nor does what answers at its
+    address: only a server that proves itself by the secret in that file, before anything else is sent to it."""
+    written = _ready(state)
+    if written is None or not written["secret"]:
         return None
-    about = health(server.base_url)
-    return server if about is not None and about.get("instance") == server.instance else None
+    base_url, instance, challenge = written["base_url"], written["instance"], secrets.token_hex(16)
+    about = health(base_url, challenge=challenge)
+    if about is None or not proving.proves(about.get("proof"), written["secret"], base_url, instance, challenge):
+        return None
+    return _server(written, str(about.get("version", "")))
+
+
+def _ready(state: Path) -> dict[str, Any] | None:
+    """What the server of this state has written of itself. Without a secret where an older version wrote it."""
+    if not private.is_ours(state):
+        return None  # whoever else may write there would have us believe anything
+    try:
+        written = json.loads((state / READY).read_text("utf-8"))
+        pid, texts = int(written["pid"]), {name: str(written[name]) for name in ("base_url", "instance", "world")}
+        return {**texts, "pid": pid, "started": written.get("started"), "secret": str(written.get("secret", ""))}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _server(written: dict[str, Any], version: str = "") -> LocalServer:
+    return LocalServer(written["base_url"], written["pid"], written["instance"], written["world"], version)
 
 
 def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[LocalServer, str | None]:
@@ -70,17 +95,24 @@ def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[Loca
     Raises:
         EnvironmentNotReady: it cannot be started; the reason is the server's own.
     """
+    private.folder(state)
+    note = None
     if (server := find(state)) is not None:
-        return server, None
-    process, moved, starts = None, False, 0
+        if server.version == __version__:
+            return server, None
+        stop(state, waiting=waiting)
+        note = _of_another_version(server.version)
+    elif (written := _ready(state)) is not None and not written["secret"] and _unresponsive(state) is not None:
+        stop(state, waiting=waiting)
+        note = _of_another_version("")
+    process, moved, starts = None, None, 0
     deadline = time.monotonic() + START_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         if (server := find(state)) is not None:
             if process is not None and server.pid != process.pid and process.poll() is None:
                 # Another command started one at the same moment. Ours must not wait for its turn and outlive it.
                 process.terminate()
-            note = f"port {port} is taken: the local server is at {server.base_url}"
-            return server, note if moved else None
+            return server, note if moved is None else f"{moved}: the local server is at {server.base_url}"
         # A server that is starting or stopping holds the state, and its port: nothing is started beside it.
         if (process is None or process.poll() is not None) and not _held(state):
             if starts == 2:
@@ -95,11 +127,17 @@ def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[Loca
         raise EnvironmentNotReady(
             "the local server of this state does not answer", do="stop it with: demo stop; then try again"
         )
+    why, do = _last_words(state)
     raise EnvironmentNotReady(
         "the local server did not start",
-        why=_last_words(state) or f"no answer within {START_SECONDS:.0f} s",
-        do="see what is in the way with: demo doctor",
+        why=why or f"no answer within {START_SECONDS:.0f} s",
+        do=do or f"read {state / LOG}",
     )
+
+
+def _of_another_version(version: str) -> str:
+    was = f"version {version}" if version else "an older version"
+    return f"the local server was of {was}, and this is {__version__}: it was started again, with its data"
 
 
 def begin(state: Path, *, port: int) -> None:
@@ -108,16 +146,26 @@ def begin(state: Path, *, port: int) -> None:
         _start(state, port)
 
 
-def _start(state: Path, port: int) -> tuple[subprocess.Popen[bytes], bool]:
-    """Start a server. Returns its process, and whether it must listen elsewhere than at the port meant or last used."""
+def _start(state: Path, port: int) -> tuple[subprocess.Popen[bytes], str | None]:
+    """Start a server. Returns its process, and a warning where it must listen elsewhere than at the port meant or last
+    used: what was granted there does not count at another address, and whoever listens there now is not ours."""
     _make(state)
-    last = _last_port(state)
-    chosen = next((one for one in (last or port, port) if one == 0 or _free(one)), None)
-    return _spawn(state, chosen or 0), chosen is None
+    wanted = _last_port(state) or port
+    if wanted == 0 or _free(wanted):
+        return _spawn(state, wanted), None
+    chosen = port if port != wanted and _free(port) else 0
+    return _spawn(state, chosen), f"port {wanted} is taken by another program"
 
 
 def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
-    """Stop the server of this state; None when none ran. Waits until it is gone (bounded), then insists."""
+    """Stop the server of this state; None when none ran. Waits until it is gone (bounded), then insists.
+
+    A process is ended only when it proves to be this state's server: it answers with the state's secret, or it holds
+    the state's lock; and in both cases the number that it wrote down is still that process's.
+
+    Raises:
+        EnvironmentNotReady: it does not end, or what holds the state does not prove to be its server.
+    """
     deadline = time.monotonic() + START_SECONDS
     while (server := find(state) or _unresponsive(state)) is None and (_held(state) or _starting(state)):
         # It has not said yet where it is: it is only starting.
@@ -126,22 +174,55 @@ def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
         waiting("the local server to start, so that it can be stopped", left)
         time.sleep(0.05)
     if server is None:
-        (state / "server.json").unlink(missing_ok=True)
+        if _held(state):
+            raise EnvironmentNotReady(
+                f"another program holds {state / LOCK}",
+                why="it does not prove to be the local server, so it is not ended",
+                do="end that program, or choose another folder with --state DIR",
+            )
+        _forget_ready(state)
         return None
+    mark = _mark(_ready(state), server.pid)
     for sign in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        if mark is None or not mark.lives:
+            if not _held(state):
+                break
+            raise EnvironmentNotReady(
+                f"the local server at {server.base_url} is not process {server.pid} of this machine",
+                why="it was started elsewhere, in a container perhaps, on the same folder",
+                do="stop it there",
+            )
         with contextlib.suppress(ProcessLookupError):
-            os.kill(server.pid, sign)
+            os.kill(mark.pid, sign)
         deadline = time.monotonic() + STOP_SECONDS
         while (left := deadline - time.monotonic()) > 0:
             if not _held(state):
-                (state / "server.json").unlink(missing_ok=True)
-                _reap(server.pid)
-                return server
+                break
             waiting("the local server to stop", left)
             time.sleep(0.05)
-    raise EnvironmentNotReady(
-        f"the local server (pid {server.pid}) does not stop", do="end that process, then try again"
-    )
+        if not _held(state):
+            break
+    else:
+        raise EnvironmentNotReady(
+            f"the local server (pid {server.pid}) does not stop", do="end that process, then try again"
+        )
+    _forget_ready(state)
+    _reap(server.pid)
+    return server
+
+
+def _forget_ready(state: Path) -> None:
+    with contextlib.suppress(OSError):
+        (state / READY).unlink(missing_ok=True)
+
+
+def _mark(written: dict[str, Any] | None, pid: int) -> proving.ProcessMark | None:
+    """The process that has written this; one of an older version said only its number, and is looked at instead."""
+    if written is None or written["pid"] != pid:
+        return None
+    if written["started"] is not None:
+        return proving.ProcessMark.read(written)
+    return proving.ProcessMark.of(pid) if "demo" in _command_line(pid) else None
 
 
 def forget(state: Path) -> None:
@@ -152,17 +233,17 @@ def forget(state: Path) -> None:
     """
     import filelock
 
-    if not state.exists():
+    if not private.is_ours(state):
         return
     try:
-        with filelock.FileLock(state / "server.lock").acquire(timeout=2):
+        with filelock.FileLock(state / LOCK, mode=0o600).acquire(timeout=2):
             for name in (
                 "server.sqlite3",
                 "server.sqlite3-wal",
                 "server.sqlite3-shm",
-                "server.json",
+                READY,
                 "server.port",
-                "server.pid",
+                STARTING,
                 "workos.json",
                 resources.FILE,
                 outage.FILE,
@@ -171,6 +252,8 @@ def forget(state: Path) -> None:
             shutil.rmtree(state / WORKER, ignore_errors=True)
     except filelock.Timeout as error:
         raise EnvironmentNotReady("a local server of this state still runs", do="stop it with: demo stop") from error
+    except OSError as error:
+        raise private.no_locks(state, error) from error
 
 
 def port_is_free(port: int) -> bool:
@@ -188,32 +271,30 @@ def _reap(pid: int) -> None:
 
 
 def _unresponsive(state: Path) -> LocalServer | None:
-    # It holds the lock and does not answer. Its pid may be somebody else's by now, so the process is looked at.
-    if not _held(state):
+    """The server that holds the lock and does not answer, where the process that wrote the ready file still lives."""
+    written = _ready(state)
+    if written is None or not _held(state):
         return None
-    try:
-        written = json.loads((state / "server.json").read_text("utf-8"))
-        server = LocalServer(**{name: written[name] for name in ("base_url", "pid", "instance", "world")})
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return server if "demo" in _command_line(server.pid) else None
+    mark = _mark(written, written["pid"])
+    return _server(written) if mark is not None and mark.lives else None
 
 
 def _command_line(pid: int) -> str:
     """The command line of a process, empty where it cannot be told."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", errors="replace").replace("\0", " ")
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        asked = ["ps", "-p", str(pid), "-o", "command="]
-        return subprocess.run(asked, capture_output=True, text=True, timeout=5, check=False).stdout
-    return ""
+    import psutil
+
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return ""
 
 
 def _held(state: Path) -> bool:
     import filelock  # imported here: the common path, an answering server, does not need it
 
     try:
-        with filelock.FileLock(state / "server.lock").acquire(timeout=0):
+        (state / LOCK).stat()  # a lock that was never made is held by nobody, and asking makes none
+        with filelock.FileLock(state / LOCK, mode=0o600).acquire(timeout=0):
             return False
     except filelock.Timeout:
         return True
@@ -221,17 +302,21 @@ def _held(state: Path) -> bool:
         return False
 
 
-def health(base_url: str, timeout: float = 2.0, credentials: tuple[str, str] | None = None) -> dict[str, object] | None:
+def health(
+    base_url: str, timeout: float = 2.0, credentials: tuple[str, str] | None = None, *, challenge: str = ""
+) -> dict[str, object] | None:
     """What a server says of itself at `/health` within `timeout` seconds, None where it does not.
 
     Args:
         credentials: a shop's client id and secret at its authorization server (HTTP Basic): a Worker tells nobody else
-            which data it has.
+            which data it has. For who has shown already that it is that Worker.
+        challenge: asks the local server for a proof, too; without one that holds, all that it says is a claim.
     """
     # urllib, not the agent's HTTP client: this runs before the first paint of every command.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        request = urllib.request.Request(f"{base_url}/health")
+        asked = f"?{proving.CHALLENGE}={challenge}" if challenge else ""
+        request = urllib.request.Request(f"{base_url}/health{asked}")
         if credentials is not None:
             # Each part form-encoded first (RFC 6749 section 2.3.1).
             pair = ":".join(urllib.parse.quote(part, safe="") for part in credentials)
@@ -255,7 +340,7 @@ def _free(port: int) -> bool:
 
 def _make(state: Path) -> None:
     try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private.folder(state)
         tempfile.TemporaryFile(dir=state).close()
     except OSError as error:
         raise EnvironmentNotReady(
@@ -268,7 +353,8 @@ def _make(state: Path) -> None:
 
 
 def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
-    with (state / "server.log").open("ab") as log:
+    private.database(state / LOG)  # 0600, as all that is kept here
+    with (state / LOG).open("ab") as log:
         log.truncate(0)
         process = subprocess.Popen(
             [sys.executable, "-m", "demo.server", "--state", str(state), "--port", str(port)],
@@ -278,23 +364,31 @@ def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
             start_new_session=True,  # Ctrl-C in the presenter's terminal is not meant for the server
             cwd=Path(__file__).parent.parent,
         )
-    (state / "server.pid").write_text(str(process.pid), "utf-8")
+    if (mark := proving.ProcessMark.of(process.pid)) is not None:
+        private.write(state / STARTING, json.dumps(mark.written()))
     return process
 
 
 def _starting(state: Path) -> bool:
     """Whether the process last started for this state still runs, perhaps before it holds the state."""
-    with contextlib.suppress(OSError, ValueError):
-        command = _command_line(int((state / "server.pid").read_text("utf-8")))
-        return "demo.server" in command and str(state) in command
-    return False
+    try:
+        mark = proving.ProcessMark.read(json.loads((state / STARTING).read_text("utf-8")))
+    except (OSError, ValueError):
+        return False
+    return mark is not None and mark.lives
 
 
-def _last_words(state: Path) -> str:
-    with contextlib.suppress(OSError):
-        lines = (state / "server.log").read_text("utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
-    return ""
+def _last_words(state: Path) -> tuple[str, str]:
+    """What the server that could not start said last: why, and what helps."""
+    from demo.server import FIX
+
+    try:
+        lines = (state / LOG).read_text("utf-8", errors="replace").strip().splitlines() or [""]
+    except OSError:
+        return "", ""
+    if len(lines) > 1 and lines[-1].startswith(FIX):
+        return lines[-2], lines[-1].removeprefix(FIX)
+    return lines[-1], ""
 
 
 def _last_port(state: Path) -> int | None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from demo import private
 from demo.errors import EnvironmentNotReady
 
 if TYPE_CHECKING:
@@ -35,10 +36,8 @@ def drill(state: Path, how: How, seconds: float = LONGEST_SECONDS) -> Iterator[N
     Raises:
         EnvironmentNotReady: the state folder cannot be written.
     """
-    part = state / f"{FILE}.part"
     try:
-        part.write_text(f"{how} {time.time() + seconds}", "utf-8")
-        part.replace(state / FILE)
+        private.write(state / FILE, f"{how} {time.time() + seconds}")
     except OSError as error:
         raise EnvironmentNotReady(
             f"{state / FILE} cannot be written", why=error.strerror or str(error), do="choose another --state DIR"

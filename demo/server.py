@@ -10,40 +10,47 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import socket
 import sqlite3
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from demo import __version__, outage, resources
+from demo import __version__, outage, private, proving, resources
 from demo.errors import EnvironmentNotReady
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.types import ASGIApp, Receive, Scope, Send
+    from uvicorn import Config, Server
 
 NAME = "machine-identity-demo"
 DEFAULT_PORT = 7327
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+FIX = "fix: "
+"""How the last line begins that a server leaves which cannot start: what helps."""
 IDLE_SECONDS = 3 * 3600.0
 """A server nobody has talked to for this long stops by itself."""
 
 
 @dataclass(frozen=True)
 class Serving:
-    """Where a local server is, as it writes it into its ready file. `world` changes only when the data is reset."""
+    """Where a local server is, as it writes it into its ready file (0600). `world` changes only when the data is reset;
+    `started` is its process's (`proving.ProcessMark`), and with `secret` it proves itself."""
 
     base_url: str
     pid: int
     instance: str
     world: str
+    started: float = 0.0
+    secret: str = field(default="", repr=False)
 
 
 class Guard:
@@ -91,6 +98,7 @@ def create_app(
     database: Path,
     *,
     instance: str = "",
+    secret: str = "",
     clock: Callable[[], float] = time.time,
     more_resources: Callable[[], tuple[str, ...]] = tuple,
 ) -> Guard:
@@ -100,6 +108,7 @@ def create_app(
         base_url: its origin without a trailing slash; also the authority's issuer.
         database: the SQLite file for everything it remembers; made when missing.
         instance: a name of this process for `/health`.
+        secret: with which it proves itself to whoever sends a challenge there; empty where it proves nothing.
         clock: POSIX seconds; tests move it.
         more_resources: what the authority issues tokens for beside this server's own, asked at each request.
     """
@@ -111,7 +120,6 @@ def create_app(
     from demo.authority import AuthorityConfig, create_authority
     from demo.shop import ShopConfig, create_shop
 
-    database.parent.mkdir(parents=True, exist_ok=True)
     world, introspection_secret = _settle_world(database)
     introspection = (resources.RESOURCE_SERVER, introspection_secret)
     aliases = tuple(sorted(origins_of(base_url) - {base_url}))
@@ -137,8 +145,11 @@ def create_app(
         )
     )
 
-    async def health(_: Request) -> JSONResponse:
+    async def health(request: Request) -> JSONResponse:
         about = {"name": NAME, "version": __version__, "instance": instance, "world": world, "pid": os.getpid()}
+        challenge = request.query_params.get(proving.CHALLENGE, "")
+        if secret and 0 < len(challenge) <= proving.LONGEST_CHALLENGE:
+            about["proof"] = proving.proof(secret, base_url, instance, challenge)
         return JSONResponse(about, headers={"Cache-Control": "no-store"})
 
     async def client_metadata(_: Request) -> JSONResponse:
@@ -163,15 +174,17 @@ def client_document(base_url: str) -> dict[str, object]:
 
 def _settle_world(database: Path) -> tuple[str, str]:
     """The name of this data, and the shop's secret at the authority's introspection endpoint; both made once."""
+    private.database(database)
     with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection, connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("CREATE TABLE IF NOT EXISTS world (id TEXT NOT NULL, secret TEXT NOT NULL)")
         connection.execute("BEGIN IMMEDIATE")
+        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(found)
         row = connection.execute("SELECT id, secret FROM world").fetchone()
         if row is None:
             row = (secrets.token_hex(8), secrets.token_urlsafe(32))
             connection.execute("INSERT INTO world VALUES (?, ?)", row)
-    database.chmod(0o600)
     return str(row[0]), str(row[1])
 
 
@@ -189,7 +202,7 @@ def serve(
     in `server.json` is known to be ours as long as the lock is held.
 
     Raises:
-        EnvironmentNotReady: the port is taken, or another server already serves this state.
+        EnvironmentNotReady: the port is taken, another server already serves this state, or its data cannot be used.
     """
     import filelock
     import uvicorn
@@ -198,26 +211,36 @@ def serve(
         raise EnvironmentNotReady(
             f"the local server does not listen on {host}",
             why="its authority speaks plain http, which an issuer may do on loopback only (RFC 8414 section 2)",
-            do="leave --host out; from another machine, come through a tunnel to this one's loopback",
+            do="leave --host out; from another machine, ssh -L PORT:127.0.0.1:PORT HERE (the same port twice)",
         )
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = filelock.FileLock(state / "server.lock")
+    private.folder(state)
+    lock = filelock.FileLock(state / "server.lock", mode=0o600)
     try:
         held = lock.acquire(timeout=0.5)  # not 0: a command that asks who holds it has it for a moment
     except filelock.Timeout as error:
         raise EnvironmentNotReady(
             "a local server already runs for this state", do="use it, or stop it with: demo stop"
         ) from error
+    except OSError as error:
+        raise private.no_locks(state, error) from error
     ready = state / "server.json"
     ready.unlink(missing_ok=True)  # one that a killed server left would have its pid taken for ours
     with held, _bind(host, port) as sock:
         shown = f"[{host}]" if ":" in host else host
         base_url = f"http://{shown}:{sock.getsockname()[1]}"
         instance = secrets.token_hex(6)
-        guard = create_app(
-            base_url, state / "server.sqlite3", instance=instance, more_resources=partial(resources.read, state)
-        )
-        serving = Serving(base_url, os.getpid(), instance, _settle_world(state / "server.sqlite3")[0])
+        secret = proving.new_secret()
+        database = state / "server.sqlite3"
+        try:
+            world, _ = _settle_world(database)
+            guard = create_app(
+                base_url, database, instance=instance, secret=secret, more_resources=partial(resources.read, state)
+            )
+        except (sqlite3.Error, OSError) as error:
+            raise _trouble(database, error) from error
+        ours = proving.ProcessMark.of(os.getpid())
+        started = ours.started if ours is not None else 0.0
+        serving = Serving(base_url, os.getpid(), instance, world, started, secret)
         config = uvicorn.Config(
             outage.Drilled(guard, state),
             log_level="warning",
@@ -225,10 +248,10 @@ def serve(
             timeout_graceful_shutdown=2,
             server_header=False,
         )
-        server = uvicorn.Server(config)
-        _write(ready, serving)
+        server = _server(config)
+        private.write(ready, json.dumps(serving.__dict__))
         # The port is part of the issuer's name: coming back at another one would make every token a stranger's.
-        (state / "server.port").write_text(str(sock.getsockname()[1]), "utf-8")
+        private.write(state / "server.port", str(sock.getsockname()[1]))
         threading.Thread(target=_watch, args=(guard, server, ready, serving, idle_seconds), daemon=True).start()
         if announce is not None:
             announce(serving)
@@ -255,10 +278,33 @@ def _bind(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _write(ready: Path, serving: Serving) -> None:
-    part = ready.with_suffix(".part")
-    part.write_text(json.dumps(serving.__dict__), "utf-8")
-    part.replace(ready)  # atomic: a reader sees the whole file or none
+def _trouble(database: Path, error: Exception) -> EnvironmentNotReady:
+    """What is wrong with the data, and what helps, by SQLite's result code (sqlite.org/rescode.html)."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        what, do = f"another program holds {database}", "end that program"
+    elif isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+        what, do = f"{database} is damaged", "demo reset makes a fresh one; what was bought and granted is lost"
+    else:
+        what, do = f"{database} cannot be used", "choose a folder on a disk of this machine with --state DIR"
+    return EnvironmentNotReady(what, why=str(error), do=do)
+
+
+def _server(config: Config) -> Server:
+    """uvicorn's server, which leaves a signal ignored that was: `nohup`, or a script that started us in the background
+    (POSIX, Shell Command Language 2.11), means that."""
+    import uvicorn
+
+    class Listening(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            ignored = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) is signal.SIG_IGN]
+            with super().capture_signals():
+                for one in ignored:
+                    signal.signal(one, signal.SIG_IGN)
+                yield
+
+    return Listening(config)
 
 
 def _watch(guard: Guard, server: object, ready: Path, serving: Serving, idle_seconds: float) -> None:
@@ -286,7 +332,8 @@ def main() -> None:
     try:
         serve(host=given.host, port=given.port, state=given.state, idle_seconds=given.idle_seconds)
     except EnvironmentNotReady as error:
-        sys.stderr.write(f"{error.what}: {error.why or error.do}\n")
+        # The last two lines are what `local.ensure` tells of it.
+        sys.stderr.write(f"{error.what}: {error.why}\n{FIX}{error.do}\n")
         raise SystemExit(error.exit_code) from error
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demo import local
+from demo import local, private
 from demo.errors import EnvironmentNotReady
 
 
@@ -162,3 +162,45 @@ def test_a_foreign_host_or_origin_is_refused_on_every_path(base_url: str, path: 
     assert request(base_url, path, {"Host": "rebound.example"}) == 421
     assert request(base_url, path, {"Origin": "http://evil.example"}) == 403
     assert request(base_url, path, {"Origin": base_url}) not in (403, 421)
+
+
+def test_a_server_of_another_version_is_started_again_with_its_data(state: Path) -> None:
+    old = (
+        "import sys, demo; demo.__version__ = '0.0.1'\n"
+        "from demo import server; sys.argv = ['demo.server', '--state', sys.argv[1], '--port', '0']; server.main()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", old, str(state)], cwd=Path(__file__).parent.parent)
+    try:
+        deadline = time.monotonic() + 30
+        while (before := local.find(state)) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert before is not None and before.version == "0.0.1"
+        after, note = local.ensure(state, port=0)
+        assert note is not None and "0.0.1" in note and "with its data" in note
+        assert (after.world, after.base_url) == (before.world, before.base_url)
+        assert after.version != before.version
+        assert local.ensure(state, port=0) == (after, None)
+    finally:
+        process.kill()
+        process.wait(timeout=5)
+
+
+def test_a_server_that_writes_no_secret_is_of_an_older_version(state: Path) -> None:
+    first, _ = local.ensure(state, port=0)
+    ready = state / "server.json"
+    told = json.loads(ready.read_text())
+    private.write(ready, json.dumps({name: told[name] for name in ("base_url", "pid", "instance", "world")}))
+    after, note = local.ensure(state, port=0)
+    assert note is not None and "older version" in note
+    assert (after.world, after.pid == first.pid) == (first.world, False)
+
+
+def test_damaged_data_is_named_with_what_makes_it_fresh(state: Path) -> None:
+    private.folder(state)
+    (state / "server.sqlite3").write_bytes(b"no database at all, and as long as a page of one " * 100)
+    with pytest.raises(EnvironmentNotReady) as refused:
+        local.ensure(state, port=0)
+    assert "server.sqlite3 is damaged" in refused.value.why
+    assert refused.value.do.startswith("demo reset")
+    local.forget(state)
+    assert local.ensure(state, port=0)[0].world

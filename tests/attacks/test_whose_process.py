@@ -1,0 +1,92 @@
+"""A number in a file may be another process's by now: none is ended that does not prove to be ours."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+import pytest
+
+from demo import local, private, proving
+from demo.deploy import workerd
+from demo.errors import EnvironmentNotReady
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the same user whose command line even says `demo.server`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(120)", "demo.server", "dev"], start_new_session=True
+    )
+    yield process
+    process.kill()
+    process.wait(timeout=5)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(local, "START_SECONDS", 0.5)
+    return private.folder(tmp_path / "state")
+
+
+def ready(state: Path, pid: int, **more: object) -> None:
+    told = {"base_url": "http://127.0.0.1:9", "pid": pid, "instance": "gone", "world": "w", "secret": "s"}
+    (state / "server.json").write_text(json.dumps(told | more))
+
+
+def test_a_number_that_was_given_away_is_not_ended_while_something_holds_the_lock(
+    state: Path, bystander: subprocess.Popen[bytes]
+) -> None:
+    mark = proving.ProcessMark.of(bystander.pid)
+    assert mark is not None
+    ready(state, bystander.pid, started=mark.started - 60)
+    with filelock.FileLock(state / "server.lock"):
+        with pytest.raises(EnvironmentNotReady, match="another program holds"):
+            local.stop(state)
+        assert bystander.poll() is None
+        ready(state, bystander.pid, started=mark.started)
+        with pytest.raises(EnvironmentNotReady):  # it ends, and the lock is this test's own
+            local.stop(state)
+    assert bystander.wait(timeout=10) != 0, "its own start time would be believed: the test bites"
+
+
+def test_the_process_that_was_started_last_is_not_waited_for_by_its_number_alone(
+    state: Path, bystander: subprocess.Popen[bytes]
+) -> None:
+    mark = proving.ProcessMark.of(bystander.pid)
+    assert mark is not None
+    for told, starting in (
+        ({"pid": bystander.pid, "started": mark.started - 60}, False),
+        (bystander.pid, False),
+        (mark.written(), True),
+    ):
+        (state / "server.pid").write_text(json.dumps(told))
+        assert local._starting(state) is starting
+    assert local.stop(state) is None
+    assert bystander.poll() is None
+
+
+def test_a_leftover_worker_is_ended_by_number_and_start(tmp_path: Path, bystander: subprocess.Popen[bytes]) -> None:
+    mark = proving.ProcessMark.of(bystander.pid)
+    assert mark is not None
+    for told in (str(bystander.pid), json.dumps({"pid": bystander.pid, "started": mark.started + 60}), "{}", "[1]"):
+        (tmp_path / "pid").write_text(told)
+        workerd.end_leftover(tmp_path)
+        assert bystander.poll() is None
+    (tmp_path / "pid").write_text(json.dumps(mark.written()))
+    workerd.end_leftover(tmp_path)
+    assert bystander.wait(timeout=10) != 0, "the right mark is believed: the test bites"
+
+
+def test_a_mark_is_of_one_process_and_not_of_its_successor(bystander: subprocess.Popen[bytes]) -> None:
+    mark = proving.ProcessMark.of(bystander.pid)
+    assert mark is not None and mark.lives
+    assert not proving.ProcessMark(mark.pid, mark.started + 1).lives
+    assert proving.ProcessMark.read(json.loads(json.dumps(mark.written()))) == mark
+    bystander.kill()
+    bystander.wait(timeout=5)
+    assert not mark.lives
