@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.errors import EXPECTATION, OK
+from demo.signals import undisturbed
 
 if TYPE_CHECKING:
     from demo.settings import Settings
@@ -30,12 +31,13 @@ def throwaway_world() -> Iterator[Path]:
     try:
         yield state
     finally:
-        if before is None:
-            os.environ.pop("DEMO_KEYRING", None)
-        else:
-            os.environ["DEMO_KEYRING"] = before
-        local.stop(state)
-        shutil.rmtree(state, ignore_errors=True)
+        with undisturbed():
+            if before is None:
+                os.environ.pop("DEMO_KEYRING", None)
+            else:
+                os.environ["DEMO_KEYRING"] = before
+            local.stop(state)
+            shutil.rmtree(state, ignore_errors=True)
 
 
 def check_everything(settings: Settings) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
 from demo.errors import INTERRUPTED, DemoError, UsageError
+from demo.signals import heed
 
 _FLAGS = frozenset({"--json", "--plain", "--quiet", "--wire", "--debug"})
 _VALUES = frozenset({"--server", "--profile", "--state", "--width", "--port"})
@@ -57,15 +57,13 @@ def hoist(arguments: Sequence[str]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; never returns, never shows a traceback unless asked for with --debug."""
     given = hoist(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given or os.environ.get("DEMO_DEBUG", "").lower() in ("1", "true", "yes", "on")
+    debug = "--debug" in given or os.environ.get("DEMO_DEBUG", "").strip().lower() in ("1", "true", "yes", "on")
     plain = "--plain" in given
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot draw a sign shows a question mark
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            # As an exception, so that whatever must be tidied up is: a dry run's server, the terminal's mode.
-            signal.signal(getattr(signal, name), _end)
+    # As an exception, so that whatever must be tidied up is: a dry run's server, the terminal's mode.
+    heed(_end, "SIGTERM", "SIGHUP")
     if not debug:
         # Ctrl-C may strike while a library cleans up; what it then leaves unsaid is not for the audience.
         sys.unraisablehook = lambda _: None

@@ -1,17 +1,20 @@
-"""Commands about the local server and the machine: serve, stop, doctor."""
+"""Commands about the local server and the machine: serve, stop, doctor, trust."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from demo.cli.context import cast_for, console_for, say_json, settings_of, waiting_aloud
 from demo.errors import ENVIRONMENT, OK, UsageError
+from demo.signals import undisturbed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,13 +30,15 @@ _METADATA = "/.well-known/oauth-authorization-server"
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (serve, stop, doctor):
+    for command in (serve, stop, doctor, trust):
         app.command()(command)
 
 
 def serve(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="The address to listen on; loopback by default.")] = LOOPBACK,
+    host: Annotated[
+        str, typer.Option(help="The loopback address to listen on: 127.0.0.1, ::1 or localhost.")
+    ] = LOOPBACK,
     port: Annotated[int | None, typer.Option(help="The port to listen on.", min=0, max=65535)] = None,
     stdio: Annotated[
         bool, typer.Option("--stdio", help="Bridge stdin and stdout to the chosen server, for an MCP host.")
@@ -82,10 +87,14 @@ def _serve_worker(settings: Settings, console: Console) -> int:
     from demo.deploy.here import WorkerHere
 
     waiting = waiting_aloud(settings)
+    ran_before = local.find(settings.state) is not None
     authority, note = local.ensure(settings.state, port=settings.port, waiting=waiting)
     if note:
         sys.stderr.write(f"{note}\n")
-    with WorkerHere(settings.state, authority.base_url, waiting=waiting) as here:
+    with contextlib.ExitStack() as down:
+        if not ran_before:
+            down.callback(_end_with_it, settings)
+        here = down.enter_context(WorkerHere(settings.state, authority.base_url, waiting=waiting))
         if settings.json:
             say_json({"schema": 1, "server": here.base_url, "pid": here.pid, "authority": authority.base_url})
         for what, url in (("shop", f"{here.base_url}/mcp"), ("open door", f"{here.base_url}/open/mcp")):
@@ -95,13 +104,21 @@ def _serve_worker(settings: Settings, console: Console) -> int:
         console.print("Ctrl-C stops it.", markup=False)
         try:
             while local.find(settings.state) is not None:
-                if local.health(here.base_url) is None and local.find(settings.state) is not None:
+                if not here.listens and local.find(settings.state) is not None:
                     here.look()  # raises, with where to read why: a Worker that has died is no server to wait beside
                 time.sleep(2.0)
         except KeyboardInterrupt:
             return OK
         console.print("The local server was stopped, and the Worker ends with it.", markup=False)
     return OK
+
+
+def _end_with_it(settings: Settings) -> None:
+    """Stop the local server that was started for the Worker's sake, however the command ends."""
+    from demo import local
+
+    with undisturbed():
+        local.stop(settings.state)
 
 
 def stop(context: typer.Context) -> int:
@@ -148,3 +165,19 @@ def doctor(context: typer.Context) -> int:
         rows = [(finding.mark, finding.name, finding.detail, finding.fix) for finding in findings]
         console.print(panels.checklist(rows))
     return ENVIRONMENT if bad else OK
+
+
+def trust(context: typer.Context) -> int:
+    """Trust the demo.toml of this folder, as it is now, to name servers and secrets; read it first."""
+    settings = settings_of(context)
+    from demo.settings import FILE, trust_file
+
+    named = trust_file(settings.state)
+    if settings.json:
+        say_json({"schema": 1, "trusted": str(Path(FILE).resolve()), "sets": named})
+    elif not settings.quiet:
+        console = console_for(settings)
+        console.print(f"Trusted until it changes: {Path(FILE).resolve()}", markup=False, soft_wrap=True)
+        for line in named:
+            console.print(f"  {line}", markup=False, soft_wrap=True)
+    return OK

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from demo import local, resources
+from demo import local, private, proving, resources
 from demo.deploy import tools, workerd
 from demo.deploy.tools import Waiting, _quietly
 from demo.errors import EnvironmentNotReady
@@ -69,7 +69,8 @@ class WorkerHere:
         import filelock
 
         home = self._state / local.WORKER
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private.folder(self._state)
+        home.mkdir(exist_ok=True, mode=0o700)
         try:
             # Two of them must not write to the same objects, nor tidy each other's files away.
             self._alone.enter_context(filelock.FileLock(home / "lock").acquire(timeout=0.5))
@@ -130,12 +131,18 @@ class WorkerHere:
         """What answers there now: its process, and which instance and which data it says it is.
 
         Raises:
-            EnvironmentNotReady: nothing answers.
+            EnvironmentNotReady: nothing answers, or another program where the Worker has ended.
         """
-        about = local.health(self.base_url, timeout=10.0, credentials=resources.credentials(self._state))
+        known = resources.credentials(self._state)
+        about = local.health(self.base_url, timeout=10.0, credentials=known) if self.listens else None
         if about is None:
             raise EnvironmentNotReady("the Worker does not answer", do=f"read {self._state / local.WORKER}/worker.log")
         return local.LocalServer(self.base_url, self.pid, str(about.get("instance")), str(about.get("world")))
+
+    @property
+    def listens(self) -> bool:
+        """Whether its own process is who listens at its address: whoever else does has what it says from elsewhere."""
+        return self._now is not None and proving.listens(self._now.pid, int(self._now.base_url.rpartition(":")[2]))
 
     @property
     def _started(self) -> workerd.Worker:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from demo.signals import undisturbed
+
 GENTLE_SECONDS: Final = 3.0
 """How long a program has to end by itself once it was asked to."""
 
@@ -97,11 +99,12 @@ def _started(
     try:
         yield process
     finally:
-        end(process)
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        with undisturbed():
+            end(process)
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -46,7 +46,9 @@ class Tools:
         CI=1 makes it answer its own questions by their defaults, so that it never waits for a key that nobody presses.
         """
         quiet = {"WRANGLER_SEND_METRICS": "false", "CI": "1", "NO_COLOR": "1", "FORCE_COLOR": "0"}
-        quiet["CLOUDFLARE_CF_FETCH_ENABLED"] = "false"  # else `wrangler dev` asks the network where it is
+        quiet["CLOUDFLARE_CF_FETCH_ENABLED"] = "false"  # else it asks the network where it is
+        # Else the Worker's own port serves its objects to read and to write (/cdn-cgi/explorer), whoever asks.
+        quiet["X_LOCAL_EXPLORER"] = "false"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
         return {**kept, **quiet, "PATH": f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}", **more}
 

@@ -1,4 +1,4 @@
-"""The Worker on this machine, under workerd, the runtime that Cloudflare itself runs: `wrangler dev`, offline.
+"""The Worker on this machine, under workerd, the runtime that Cloudflare itself runs: by wrangler, offline.
 
 Its authority is the local one, its Durable Objects are kept in a folder, and it listens on loopback alone.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import socket
 import time
 import urllib.error
@@ -19,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from demo import private, proving
 from demo.deploy import blueprint, process
 from demo.deploy.tools import Tools, Waiting, _quietly
 from demo.errors import EnvironmentNotReady
 
 START_SECONDS: Final = 60.0
+RUNNER: Final = Path(__file__).with_name("run_worker.mjs")
 DEFAULT_PORT: Final = 8787
 """Wrangler's own."""
 
@@ -69,25 +70,22 @@ def running(
     """
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     given = state / "worker.secrets"
-    _write_private(given, "".join(f"{name}={json.dumps(value)}\n" for name, value in (secrets or {}).items()))
+    private.write(given, "".join(f"{name}={json.dumps(value)}\n" for name, value in (secrets or {}).items()))
     # Wrangler takes such a file's values for variables and secrets alike; on the command line everybody would see them.
-    command = tools.command(
-        "dev",
-        *("--ip", "127.0.0.1", "--port", str(port), "--inspector-port", "0"),
-        *("--persist-to", str(state / "objects"), "--env-file", str(given), "--log-level", "warn"),
-        *("--show-interactive-dev-session", "false"),
-        *(part for name, value in variables.items() for part in ("--var", f"{name}:{value}")),
-    )
+    told = {"worker": str(tools.worker), "port": port, "variables": variables}
+    told |= {"secrets": str(given), "persist": str(state / "objects")}
+    command = [str(tools.node), str(RUNNER), json.dumps(told)]
     log, base_url = state / "worker.log", f"http://127.0.0.1:{port}"
     end_leftover(state)
     try:
         with process.running(command, folder=tools.worker, environment=tools.environment(), log=log) as started:
-            (state / "pid").write_text(str(started.pid), "utf-8")
+            if (mark := proving.ProcessMark.of(started.pid)) is not None:
+                private.write(state / "pid", json.dumps(mark.written()))
             deadline = time.monotonic() + START_SECONDS
             while True:
                 left, ended = deadline - time.monotonic(), started.poll() is not None
                 answers, refusal = (False, "") if ended else _heard(base_url, variables.get(blueprint.AUTHORITY, ""))
-                if answers:
+                if answers and proving.listens(started.pid, port):
                     break
                 if refusal:
                     do = "mend the variable that it names; what it takes for a foreign name is BASE_URL's"
@@ -108,19 +106,14 @@ def running(
 def end_leftover(state: Path) -> None:
     """End the Worker that a killed demo left behind: two of them must not write to the same objects.
 
-    Its pid may be somebody else's by now, so what runs under it is looked at: only on Linux can that be told here.
+    Its number may be another process's by now, so it is ended only where it was started when the file says.
     """
+    if not private.is_ours(state):
+        return
     with contextlib.suppress(OSError, ValueError):
-        pid = int((state / "pid").read_text("utf-8"))
-        command = Path(f"/proc/{pid}/cmdline").read_text("utf-8", errors="replace").split("\0")
-        if str(state / "objects") in command and "dev" in command:
-            process.end_group(pid)
-
-
-def _write_private(file: Path, text: str) -> None:
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        opened.write(text)
+        mark = proving.ProcessMark.read(json.loads((state / "pid").read_text("utf-8")))
+        if mark is not None and mark.lives:
+            process.end_group(mark.pid)
 
 
 def _heard(base_url: str, authority: str) -> tuple[bool, str]:

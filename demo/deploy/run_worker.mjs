@@ -1,0 +1,42 @@
+// Runs the Worker under workerd by wrangler's own API, without what `wrangler dev` always brings: an inspector, which
+// evaluates code for whoever reaches its port, and a registry of other Workers of this machine. The API is
+// `unstable_startWorker` (developers.cloudflare.com/workers/wrangler/api/#unstable_startworker); the lock file pins the
+// version that it is used with.
+//
+// One argument, JSON: {"worker": folder, "port": number, "variables": {...}, "secrets": file, "persist": folder}.
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { join } from "node:path";
+
+const given = JSON.parse(process.argv[2]);
+const { unstable_startWorker } = createRequire(join(given.worker, "package.json"))("wrangler");
+
+// A port that is taken is not told by the API: workerd is started again and again, in silence.
+await new Promise((free) => {
+  const probe = createServer();
+  probe.once("error", (error) => failed(`port ${given.port} cannot be listened on: ${error.code}`));
+  probe.listen(given.port, "127.0.0.1", () => probe.close(free));
+});
+
+const plain = Object.entries(given.variables).map(([name, value]) => [name, { type: "plain_text", value }]);
+const started = await unstable_startWorker({
+  config: join(given.worker, "wrangler.jsonc"),
+  envFiles: [given.secrets],
+  bindings: Object.fromEntries(plain),
+  dev: {
+    remote: false,
+    inspector: false,
+    server: { hostname: "127.0.0.1", port: given.port, secure: false },
+    persist: given.persist,
+    liveReload: false,
+    logLevel: "warn",
+    watch: false,
+  },
+});
+started.raw.on("error", (event) => failed(event.reason ?? event));
+await started.ready;
+
+function failed(why) {
+  console.error(`ERROR ${why?.stack ?? why}`);
+  process.exit(1);
+}
