@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -61,6 +62,7 @@ def test_served_in_one_terminal_it_is_played_step_by_step_in_another(demo: Comma
         assert beside.returncode == 3 and "runs already" in beside.stderr, "two would write to the same objects"
         serving.send_signal(signal.SIGINT)
         assert serving.wait(20) == 0, serving.communicate()[1]
+        assert not (demo.state / "server.json").exists(), "its authorization server ends with it"
     finally:
         serving.kill()
         serving.wait(10)
@@ -75,7 +77,7 @@ def test_what_a_killed_one_left_running_is_ended_by_stop(demo: Command) -> None:
         assert serving.stdout is not None
         for _ in range(5):
             serving.stdout.readline()
-        left = int((demo.state / "worker" / "pid").read_text("utf-8"))
+        left = json.loads((demo.state / "worker" / "pid").read_text("utf-8"))["pid"]
     finally:
         serving.kill()
         serving.wait(10)
