@@ -97,10 +97,12 @@ class AuthorityFinder:
         problem = (followed.resource and followed.resource.problem) or (
             followed.authority and followed.authority.problem
         )
+        named = ", ".join(followed.resource.authorization_servers) if followed.resource is not None else ""
+        nobody = f"no metadata (RFC 8414) is published by: {named}" if named else "its metadata names none (RFC 9728)"
         raise OAuthRefused(
-            "this server names no authority to log in at",
+            "this server names no authorization server to log in at",
             oauth_error="unsupported",
-            why=problem or "the authority that its RFC 9728 metadata names publishes no metadata of its own (RFC 8414)",
+            why=problem or nobody,
             do="ask whoever runs it, or check --server",
         )
 

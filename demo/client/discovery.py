@@ -104,14 +104,14 @@ def _resource(answer: Answer, given: dict[str, Any], server: str) -> ResourceMet
 
 
 async def find_usable(client: httpx2.AsyncClient, issuers: Sequence[str], *, server: str) -> AuthorityMetadata | None:
-    """The metadata of the first of these issuers that can be used (RFC 9728 section 7.6), as `find_authority`.
+    """The metadata of the first of these issuers at which a human can log in (RFC 9728 section 7.6), else of any.
 
     Raises:
         ServerUnreachable: none can, and one does not answer.
     """
     import anyio
 
-    wrong: AuthorityMetadata | None = None
+    other: AuthorityMetadata | None = None
     failure: ServerUnreachable | None = None
     # One that never answers must leave time for the others.
     seconds = (client.timeout.read or 0) / len(issuers) if len(issuers) > 1 else None
@@ -119,16 +119,22 @@ async def find_usable(client: httpx2.AsyncClient, issuers: Sequence[str], *, ser
         try:
             with anyio.move_on_after(seconds) as share:
                 found = await find_authority(client, issuer, server=server)
-                if found is not None and found.problem is None:
+                if found is not None and found.problem is None and _offers_a_login(found):
                     return found
-                wrong = wrong or found
+                if other is None or (other.problem is not None and found is not None and found.problem is None):
+                    other = found
         except ServerUnreachable as error:
             failure = failure or error
         if share.cancelled_caught:
             failure = failure or no_answer(issuer, seconds or 0)
-    if wrong is None and failure is not None:
+    if other is None and failure is not None:
         raise failure
-    return wrong
+    return other
+
+
+def _offers_a_login(found: AuthorityMetadata) -> bool:
+    ways = (found.device_authorization_endpoint, found.authorization_endpoint)
+    return bool(found.token_endpoint) and any(ways)
 
 
 async def find_authority(client: httpx2.AsyncClient, issuer: str, *, server: str) -> AuthorityMetadata | None:

@@ -15,7 +15,7 @@ from demo.client.discovery import authority_urls, resource_problem, resource_url
 from demo.client.origins import is_loopback, origin, refused_url
 from demo.errors import AUTHORITY, UNREACHABLE, ServerUnreachable
 from demo.evidence import Challenge
-from tests.client.fakes import Reply, Request, Script, Shop, agent_at, faking
+from tests.client.fakes import Fake, Reply, Request, Script, Shop, agent_at, faking
 
 RESOURCE = "/.well-known/oauth-protected-resource"
 AUTHORITY_PATH = "/.well-known/oauth-authorization-server"
@@ -102,7 +102,7 @@ def test_metadata_of_another_issuer_is_not_believed(shop: Shop, agent: Agent) ->
 
 def test_metadata_of_no_issuer_is_not_believed(shop: Shop, agent: Agent) -> None:
     del shop.authority["issuer"]
-    with pytest.raises(OAuthRefused, match="no authority"):
+    with pytest.raises(OAuthRefused, match="no authorization server"):
         agent.authority()
 
 
@@ -217,10 +217,15 @@ def lists(request: Request) -> Reply:
     return Reply(json={"jsonrpc": "2.0", "id": request.json["id"], "result": result})
 
 
-def unpublished(shop: Shop) -> None:
+def unpublished_at(fake: Fake) -> None:
     """Nothing stands at the well-known places."""
     for place in (RESOURCE, f"{RESOURCE}/mcp", AUTHORITY_PATH, "/.well-known/openid-configuration"):
-        shop.fake.on[place] = Reply(404)
+        fake.on[place] = Reply(404)
+
+
+def unpublished(shop: Shop) -> None:
+    """Nothing stands at those of the shop."""
+    unpublished_at(shop.fake)
 
 
 def test_only_a_server_that_answers_200_asks_for_no_authorization(shop: Shop, agent: Agent) -> None:
@@ -336,7 +341,7 @@ def test_a_document_for_somebody_else_is_passed_over(shop: Shop, agent: Agent, w
     assert found.authority is not None and found.authority.url.endswith("openid-configuration")
 
 
-@pytest.mark.parametrize("first", ["none", "gone", "broken", "silent", "another's", "no URL"])
+@pytest.mark.parametrize("first", ["none", "gone", "broken", "silent", "another's", "no URL", "no login"])
 def test_the_first_authorization_server_that_can_be_used_is_used(shop: Shop, agent: Agent, first: str) -> None:
     with faking() as other:
         answers = {
@@ -344,12 +349,28 @@ def test_the_first_authorization_server_that_can_be_used_is_used(shop: Shop, age
             "broken": Reply(503),
             "silent": Reply(wait=5.0),
             "another's": Reply(json={"issuer": "https://mallory.example"}),
+            "no login": Reply(json={"issuer": other.base, "token_endpoint": f"{other.base}/token"}),
         }
         for place in (AUTHORITY_PATH, "/.well-known/openid-configuration"):
             other.on[place] = answers.get(first, Reply(404))
         named = {"gone": "http://127.0.0.1:9", "no URL": "javascript:alert(1)"}.get(first, other.base)
         shop.resource["authorization_servers"] = [named, shop.fake.base]
         assert agent.authority().issuer == shop.fake.base
+
+
+@pytest.mark.parametrize("named", [[], ["{other}"], ["{other}", "{other}/a"]])
+def test_where_no_authorization_server_can_be_used_each_is_named(shop: Shop, agent: Agent, named: list[str]) -> None:
+    with faking() as other:
+        issuers = [one.format(other=other.base) for one in named]
+        shop.resource["authorization_servers"] = issuers
+        unpublished_at(other)
+        if not named:
+            unpublished_at(shop.fake)
+            shop.fake.on[f"{RESOURCE}/mcp"] = lambda _: Reply(json=shop.resource)
+        with pytest.raises(OAuthRefused, match="names no authorization server") as refused:
+            agent.authority()
+    assert all(issuer in refused.value.why for issuer in issuers)
+    assert named or "names none" in refused.value.why
 
 
 def test_the_authorization_server_that_knows_the_agent_goes_first(shop: Shop, tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ async def exchange(client: httpx2.AsyncClient, login: BrowserLogin, code: str) -
         received_at=time.time(),
         issuer=login.issuer,
         token_endpoint=login.token_endpoint,
-        identity=login.identity,
+        identity=answer.identity or login.identity,
         resource=login.resource,
         scope=login.request.scopes,
         dpop_key=login.key.to_json() if login.key else None,

@@ -6,7 +6,7 @@ import base64
 import json
 import secrets
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Literal, Self
 from urllib.parse import quote
 
@@ -35,6 +35,8 @@ class ClientIdentity:
         redirect_uri: the redirect URI that was registered, port and all; None where any loopback port will do.
         scopes: what it was registered to ask for; empty where nothing was said.
         grants: the grant types it was registered for; empty where nothing was said.
+        other_method: what to try where `method` is refused, since nobody said which it was registered for; None for
+            nothing.
         secret_until: when the secret ends, POSIX seconds; None for never (RFC 7591 section 3.2.1).
         source: where it comes from.
     """
@@ -49,6 +51,7 @@ class ClientIdentity:
     scopes: tuple[str, ...] = ()
     secret_until: float | None = None
     grants: tuple[str, ...] = ()
+    other_method: AuthMethod | None = None
     source: Source = "pre-registered"
 
     def authenticate(self, form: list[tuple[str, str]], *, audience: str) -> tuple[list[tuple[str, str]], str | None]:
@@ -71,6 +74,10 @@ class ClientIdentity:
             asserted = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", self._assertion(audience))]
             return [*named, *asserted], None
         return named, None
+
+    def otherwise(self) -> Self | None:
+        """The same client by its other method, None where it has none."""
+        return None if self.other_method is None else replace(self, method=self.other_method, other_method=None)
 
     def secrets(self) -> tuple[str, ...]:
         """What must not be shown."""

@@ -248,10 +248,13 @@ class Registrar:
 def _as_understood(known: ClientIdentity, authority: AuthorityMetadata) -> ClientIdentity:
     """The same client, its secret sent in the way that the authority takes it in."""
     offered = authority.token_endpoint_auth_methods_supported
-    if known.secret is None or not offered or known.method in offered:
+    if known.secret is None:
         return known
     other: AuthMethod = "client_secret_post" if known.method == "client_secret_basic" else "client_secret_basic"
-    return replace(known, method=other) if other in offered else known
+    if offered and known.method not in offered:
+        return replace(known, method=other) if other in offered else known
+    # Many hold a client to the one method that it was registered for, and the settings do not say which that was.
+    return replace(known, other_method=other) if not offered or other in offered else known
 
 
 def _method(authority: AuthorityMetadata, *, confidential: bool) -> AuthMethod:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from demo.client.fetch import Answer, fetch
@@ -30,7 +31,8 @@ async def ask(
 ) -> Answer:
     """Send a form as a client that the authority knows (RFC 6749 section 3.2).
 
-    A nonce that the authority wants in the proof is taken up, once (RFC 9449 section 8).
+    A nonce that the authority wants in the proof is taken up, once (RFC 9449 section 8). Where it refuses the client's
+    method and there is another, that is tried, and the answer says as whom it was given.
 
     Args:
         server: the MCP server on whose behalf it goes out.
@@ -41,6 +43,24 @@ async def ask(
     Raises:
         ServerUnreachable: as `fetch`.
     """
+    answer = await _ask(client, endpoint, form, server=server, issuer=issuer, identity=identity, key=key)
+    other = identity.otherwise()
+    if answer.oauth_error != "invalid_client" or other is None:
+        return answer
+    again = await _ask(client, endpoint, form, server=server, issuer=issuer, identity=other, key=key)
+    return answer if again.oauth_error == "invalid_client" else replace(again, identity=other)
+
+
+async def _ask(
+    client: httpx2.AsyncClient,
+    endpoint: str,
+    form: list[tuple[str, str]],
+    *,
+    server: str,
+    issuer: str,
+    identity: ClientIdentity,
+    key: ProofKey | None,
+) -> Answer:
     for attempt in range(2):
         signed, authorization = identity.authenticate(form, audience=issuer)
         headers = {} if authorization is None else {"authorization": authorization}

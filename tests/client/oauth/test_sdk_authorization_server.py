@@ -7,6 +7,7 @@ import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,19 @@ def test_the_agent_registers_logs_in_calls_renews_and_gives_back(guarded: str, t
     way = agent.login_way()
     assert way.kind == "browser"
     used_and_given_back(agent)
+
+
+def test_a_method_that_nobody_named_is_found_out_once(guarded: str, tmp_path: Path) -> None:
+    # [client] in demo.toml has an id and a secret; for which method that is, only the authorization server knows.
+    identity = replace(by_hand(guarded, "client_secret_post"), method="client_secret_basic")
+    agent = agent_at(f"{guarded}/mcp", tmp_path, client_id=None, identity=identity)
+    token = log_in(agent)
+    assert token.client.method == "client_secret_post"
+    agent.recorder.take()
+    agent.refresh()
+    (renewal,) = agent.recorder.take()
+    assert renewal.status == 200
+    assert agent.logout() is None
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
