@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from demo.bridge.line import CONNECTING, Line
 from demo.client.asking import HEADER_MISMATCH, PAGES
 from demo.client.bounded import unwrap
+from demo.client.calling import check_arguments
 from demo.client.claims import take_apart
 from demo.client.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN
 from demo.client.mcp_session import not_understood, refuses_revision
@@ -149,12 +150,15 @@ class Upstream:
             AuthorityRefused: the server wants a token and nothing is stored, or the authorization server does not
                 renew it.
             ServerUnreachable: no answer in time, or not an MCP server's.
+            UsageError: an argument cannot be sent.
         """
         import anyio
 
         async def send(client: Client) -> None:
             await client.session.send_request(request, result_type, progress_callback=on_progress)
 
+        if request.method == "tools/call":
+            check_arguments(request.params.name, request.params.arguments or {})
         asked = _Asked(request, send)
         with anyio.move_on_after(self._seconds):
             held = await self._token()

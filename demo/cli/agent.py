@@ -173,6 +173,12 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
         if name.endswith(":"):
             try:
                 given[name[:-1]] = json.loads(value)
+            except RecursionError:
+                raise UsageError(
+                    f"the argument {name[:-1]!r} cannot be sent",
+                    why="it is nested too deeply to be read as JSON",
+                    do="give JSON of ordinary depth",
+                ) from None
             except ValueError as error:
                 raise UsageError(
                     f"{value!r} is not JSON", why=str(error), do="write name:=JSON, or name=text"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 
 import httpx2
+
+from demo.errors import AuthorityRefused
+
+_PRESENTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 class BearerToken(httpx2.Auth):
@@ -12,9 +17,18 @@ class BearerToken(httpx2.Auth):
 
     Args:
         token: the access token.
+
+    Raises:
+        AuthorityRefused: no header can carry it.
     """
 
     def __init__(self, token: str) -> None:
+        if not _PRESENTABLE.fullmatch(token):
+            raise AuthorityRefused(
+                "the token cannot be presented",
+                why="it holds characters that no HTTP header can carry (RFC 9110 section 5.5)",
+                do="demo logout, then demo login; or give the token exactly as it was issued",
+            )
         self._token = token
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+import json
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from demo.client.bounded import OnWait
@@ -14,8 +15,9 @@ from demo.client.oauth.authorizer import Authorizer
 from demo.client.outcome import CallOutcome, ToolsOutcome, call_outcome, expired, tools_outcome
 from demo.client.patience import Patience
 from demo.client.reply import Reply
+from demo.client.safe_text import safe_text
 from demo.client.tokens import Secret, StoredToken
-from demo.errors import AuthorityRefused
+from demo.errors import AuthorityRefused, UsageError
 
 if TYPE_CHECKING:
     import httpx2
@@ -66,8 +68,11 @@ class Caller:
 
         Raises:
             AuthorityRefused: the stored token is wanted and there is none, or it cannot be renewed.
+            EnvironmentNotReady: something on this machine keeps the request from being sent.
             ServerUnreachable: no answer, or not an MCP server's.
+            UsageError: an argument cannot be sent.
         """
+        check_arguments(tool, arguments)
         patient = Patience(patience, on_wait)
 
         def once(held: StoredToken | Secret | None) -> CallOutcome:
@@ -92,6 +97,7 @@ class Caller:
         Raises:
             as `call`.
         """
+        check_arguments(tool, arguments)
         return self._calls(tool, arguments, "protected", self._bearer("stored", refresh=True), at_most=at_most)
 
     def tools(
@@ -167,6 +173,39 @@ class Caller:
             raise ValueError("a raw token goes in a Secret, so that it is not shown by accident")
         held = None if refresh else self._authorizer.wallet.stored()
         return held or self._authorizer.wallet.token()
+
+
+def check_arguments(tool: str, arguments: Mapping[str, Any]) -> None:
+    """See that a call can be sent at all, before anything is.
+
+    Raises:
+        UsageError: the name or an argument cannot be written as JSON (RFC 8259) as deep as the MCP SDK writes it.
+    """
+    from mcp.types import CallToolRequestParams
+
+    def written(name: str, given: dict[str, Any]) -> None:
+        json.dumps(given, allow_nan=False)  # the SDK would send null in the place of NaN
+        params = CallToolRequestParams(name=name, arguments=given).model_dump(by_alias=True, mode="json")
+        json.dumps(params, ensure_ascii=False).encode("utf-8")
+
+    for name, value in (("", None), *arguments.items()):
+        try:
+            written("" if name else tool, {name: value} if name else {})
+        except (ValueError, TypeError, RecursionError) as error:
+            what = f"the argument {name!r}" if name else f"the tool's name {tool!r}"
+            raise UsageError(
+                f"{safe_text(what, one_line=True)} cannot be sent",
+                why=_unsendable(error),
+                do="give JSON of ordinary depth, with text that is valid Unicode and numbers that are finite",
+            ) from None
+
+
+def _unsendable(error: Exception) -> str:
+    if isinstance(error, UnicodeError):
+        return "it holds half a character (a surrogate), or bytes that are not UTF-8"
+    if isinstance(error, RecursionError) or "depth" in str(error) or "Circular" in str(error):
+        return "it is nested too deeply to be written as JSON"
+    return safe_text(str(error), one_line=True)
 
 
 def _whose(bearer: StoredToken | Secret | None) -> str:

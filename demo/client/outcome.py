@@ -12,7 +12,7 @@ from demo.client.fetch import own_words, parse_object, retry_seconds
 from demo.client.mirrored import listed, misdeclared
 from demo.client.reading import mapping, read_decision, read_limits, read_order, read_tools
 from demo.client.refusal import not_mcp
-from demo.client.reply import Reply
+from demo.client.reply import GATES, Reply
 from demo.client.safe_text import safe_text
 from demo.client.wire import Raw, Recorder
 from demo.evidence import Challenge, Decision, Exchange, LimitUse, Order, Tool
@@ -110,7 +110,7 @@ def tools_outcome(pages: Sequence[Reply], exchanges: tuple[Exchange, ...], recor
     last = pages[-1]
     if last.result is not None and not isinstance(last.result.get("tools"), list):
         raise not_mcp(last.raw.url, "it answers tools/list with something that is no list of tools")
-    if last.raw.status == 200 and last.result is None:
+    if last.result is None and last.raw.status not in GATES:
         raise not_mcp(last.raw.url, f"it lists no tools: {recorder.masked(_refusal(last))}")
     left_out = {name: reason for page in pages if _is_modern(page) for name, reason in misdeclared(page.result).items()}
     usable = [listed(page.result, without=left_out) for page in pages]

@@ -186,7 +186,7 @@ def _gate(raw: Raw) -> Reply | None:
     return Reply(raw, None, None) if raw.status in GATES else None
 
 
-def _events(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def events(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The JSON objects in a stream of events, each with the event that carries it."""
     for event in _BETWEEN_EVENTS.split(text):
         lines = re.split(r"\r\n|\n|\r", event)
@@ -223,7 +223,7 @@ def _same_id(given: Any, wanted: Any) -> bool:
 def _message(text: str, kind: str, wanted: Any, status: int | None) -> dict[str, Any] | None:
     """The JSON-RPC response to `wanted` in the body of the answer to its POST: the body itself, or an event in it."""
     if "text/event-stream" in kind:
-        found = [message for _, message in _events(text)]
+        found = [message for _, message in events(text)]
     else:
         whole = parse_object(text)
         found = [] if whole is None else [whole]
@@ -240,7 +240,7 @@ def _streamed(raws: Sequence[Raw], wanted: Any) -> tuple[Raw, dict[str, Any]] | 
     """The event that answers `wanted` on the answer to a GET, which also carries what answers others."""
     for raw in raws:
         if raw.method == "GET" and "text/event-stream" in raw.header("content-type").lower():
-            for event, message in _events(_text(raw)):
+            for event, message in events(_text(raw)):
                 if _is_response(message) and _same_id(message.get("id"), wanted):
                     return replace(raw, response_body=f"{event}\n\n".encode()), message
     return None

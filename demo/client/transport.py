@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import ssl
 import threading
@@ -30,6 +31,9 @@ class AnswerTooLong(httpx2.TransportError):
     """The answer is longer than anything this protocol has a use for."""
 
 
+_CREDENTIALS = re.compile(r"//[^@]*@")
+
+
 class NotSent(httpx2.TransportError):
     """Something on this machine keeps the request from leaving it; `fault` says what."""
 
@@ -46,7 +50,9 @@ class Proxy:
     named_by: str
 
     def __str__(self) -> str:
-        return f"the proxy {safe_text(mask_url(self.url), one_line=True)} of {self.named_by}"
+        # A value that is no URL may hold a password all the same.
+        shown = _CREDENTIALS.sub("//[masked]@", mask_url(self.url))
+        return f"the proxy {safe_text(shown, one_line=True)} of {self.named_by}"
 
 
 class RecordingTransport(httpx2.AsyncBaseTransport):
@@ -114,8 +120,9 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
             verify = _certificates() if tls or (proxy is not None and proxy.url.startswith("https:")) else False
             try:
                 self._ways[key] = httpx2.AsyncHTTPTransport(verify=verify, proxy=proxy.url if proxy else None)
-            except (ImportError, ValueError, httpx2.InvalidURL) as error:
-                # A scheme that the HTTP library does not know, or needs a package for, or no URL at all.
+            except ImportError:
+                raise NotSent(_unusable(proxy, "SOCKS is not spoken here: that takes an HTTP proxy")) from None
+            except (ValueError, httpx2.InvalidURL) as error:  # a scheme that is not known, or no URL at all
                 raise NotSent(_unusable(proxy, str(error))) from None
         return self._ways[key]
 
@@ -248,7 +255,8 @@ class _Body(httpx2.AsyncByteStream):
 def _proxy_for(url: httpx2.URL) -> Proxy | None:
     """The proxy that the environment or the system names for `url`; never one for this machine itself."""
     # With the port: NO_PROXY may name one (`example.com:8443`).
-    if is_loopback(url.host) or proxy_bypass(url.host) or proxy_bypass(url.netloc.decode("ascii")):
+    port = url.port or (443 if url.scheme == "https" else 80)
+    if is_loopback(url.host) or proxy_bypass(url.host) or proxy_bypass(f"{url.host}:{port}"):
         return None
     proxies = getproxies()
     scheme = url.scheme if proxies.get(url.scheme) else "all"

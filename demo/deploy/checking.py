@@ -6,6 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Final, Literal
 
+from demo.client.next_step import refused, unavailable
 from demo.client.safe_text import safe_text
 from demo.deploy.tools import Waiting, _quietly
 from demo.errors import DemoError, ServerUnreachable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from demo.client.capabilities import Survey
+    from demo.client.outcome import ToolsOutcome
 
 ONLINE_SECONDS: Final = 60.0
 """How long a name that is new may take until it is known everywhere."""
@@ -81,12 +83,27 @@ def door(seen: Survey, name: str) -> Row:
     if seen.knock is None:
         why = seen.failure("endpoint")
         fix = "check --server: it takes the server's MCP URL, often ending in /mcp"
-        return ("bad", name, why, _refused(seen) or (fix if seen.absent("endpoint") else "check the network"))
+        elsewhere = fix if seen.absent("endpoint") else "check the network"
+        return ("bad", name, why, seen.fix("endpoint") or _refused(seen) or elsewhere)
     if seen.asks_for_token:
         exchanges = seen.knock.exchanges
         took = f", in {1000 * exchanges[-1].seconds:.0f} ms" if exchanges else ""
         return ("ok", name, f"401 without a token{took}", "")
-    return ("bad", name, f"HTTP {seen.knock.status} without a token", "a protected MCP server answers 401: see its log")
+    refusal = refused(seen.knock)
+    if refusal is not None and unavailable(seen.knock.status):
+        return ("bad", name, f"it cannot answer now: {_with_status(seen.knock)}", refusal.do)
+    return (
+        "bad",
+        name,
+        f"without a token: {_with_status(seen.knock)}",
+        "a protected MCP server answers 401: see its log",
+    )
+
+
+def _with_status(answer: ToolsOutcome) -> str:
+    """An answer's status, and the server's own words where it has any."""
+    status = f"HTTP {answer.status}"
+    return answer.text if answer.text.startswith(status) else f"{status}: {answer.text}" if answer.text else status
 
 
 def _refused(seen: Survey) -> str:

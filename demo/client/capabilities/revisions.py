@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from demo.client.fetch import parse_object
+from demo.client.reply import events
 from demo.client.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -46,12 +47,24 @@ class _Heard:
     @property
     def result(self) -> dict[str, Any]:
         """The JSON-RPC result, also where it came as an event; empty where there is none."""
-        for line in (self.text, *(line[5:] for line in self.text.splitlines() if line.startswith("data:"))):
-            message = parse_object(line)
-            if message is not None and isinstance(message.get("result"), dict):
-                found: dict[str, Any] = message["result"]
-                return found
-        return {}
+        found = (self.message or {}).get("result")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def message(self) -> dict[str, Any] | None:
+        """The first JSON-RPC response, None where there is none."""
+        return _response(self.text)
+
+
+def _response(text: str) -> dict[str, Any] | None:
+    """The first JSON-RPC response in a body, or in a stream of events.
+
+    A server that keeps events begins its stream with one that has an id and empty data (MCP 2025-11-25, Transports,
+    "Sending Messages to the Server"), and may send notifications first.
+    """
+    whole = parse_object(text)
+    messages = [whole] if whole is not None else [message for _, message in events(text)]
+    return next((one for one in messages if "result" in one or "error" in one), None)
 
 
 async def ask_revisions(http: httpx2.AsyncClient, url: str, auth: httpx2.Auth | None) -> tuple[Asked, ...]:
@@ -120,8 +133,7 @@ def _no_or_unknown(heard: _Heard) -> bool | None:
 
 
 def _said(heard: _Heard) -> str:
-    message = parse_object(heard.text) or {}
-    error = message.get("error")
+    error = (heard.message or parse_object(heard.text) or {}).get("error")
     told = error.get("message") if isinstance(error, dict) else error
     return str(told) if isinstance(told, str) else heard.headers.get("content-type", "")
 
@@ -130,6 +142,12 @@ def _asked(revision: str, what: str, supported: bool | None, request: str, heard
     status = heard.error or str(heard.status)
     response = f"{status}, {says}" if says else status
     return Asked(revision, what, supported, request, safe_text(response, one_line=True)[:200])
+
+
+def _heard_enough(method: str, text: str) -> bool:
+    if method == "POST":
+        return _response(text) is not None
+    return "\n\n" in text.replace("\r\n", "\n") and ("data:" in text or "event:" in text)
 
 
 async def _post(
@@ -147,18 +165,18 @@ async def _send(
     body: str | None,
     seconds: float = SECONDS,
 ) -> _Heard:
-    """One exchange within `seconds`. A stream is read up to the end of its first event."""
+    """One exchange within `seconds`. A stream of events is read up to what was asked for: the first response to a POST,
+    the first event that says anything to a GET."""
     import httpx2
 
     status, told, text = None, {}, ""
     try:
         async with asyncio.timeout(seconds), http.stream(method, url, headers=headers, content=body) as answer:
             status, told = answer.status_code, dict(answer.headers)
-            events = "text/event-stream" in told.get("content-type", "")
+            streams = "text/event-stream" in told.get("content-type", "")
             async for chunk in answer.aiter_bytes():
                 text = (text + chunk.decode("utf-8", errors="replace"))[:_ENOUGH]
-                first_ended = "\n\n" in text.replace("\r\n", "\n")
-                if len(text) == _ENOUGH or (events and first_ended and ("data:" in text or "event:" in text)):
+                if len(text) == _ENOUGH or (streams and _heard_enough(method, text)):
                     break
     except TimeoutError:
         error = "" if status is not None else f"no answer within {seconds:g} s"

@@ -12,7 +12,7 @@ from demo.client.capabilities.revisions import Asked, ask_revisions
 from demo.client.fetch import Answer, fetch
 from demo.client.origins import is_loopback, origin
 from demo.client.refusal import NoConnection, TimedOut
-from demo.errors import DemoError, ServerUnreachable
+from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
 from demo.evidence import AuthorityMetadata, Challenge, Exchange, ResourceMetadata
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Failure:
     what: str
     why: str
     answered: bool
+    do: str = ""
+    """What helps, where the fault is on this machine."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,10 @@ class Survey:
     def failure(self, what: str) -> str:
         """Why `what` was not seen; empty where it was."""
         return next((one.why for one in self.failures if one.what == what), "")
+
+    def fix(self, what: str) -> str:
+        """What helps where the fault is on this machine; empty where it is not."""
+        return next((one.do for one in self.failures if one.what == what), "")
 
     def absent(self, what: str) -> bool:
         """Whether something answered in the place of `what`, so that it is not there; False where nobody knows."""
@@ -228,7 +234,9 @@ class _Looking:
             return look()
         except DemoError as error:
             why = f"{error.what}: {error.why}" if error.why else error.what
-            self.failures.append(Failure(what, why, not isinstance(error, TimedOut | NoConnection)))
+            here = isinstance(error, EnvironmentNotReady)
+            answered = not here and not isinstance(error, TimedOut | NoConnection)
+            self.failures.append(Failure(what, why, answered, error.do if here else ""))
             return None
 
     def fetch(self, what: str, url: str) -> Answer | None:
