@@ -50,7 +50,8 @@ def take_apart(token: str) -> Jwt | None:
         return None
     if header is None or claims is None or not isinstance(header.get("alg"), str):
         return None
-    return Jwt(header, claims)
+    # A claim that is null is absent, as every other member of what is read here.
+    return Jwt(header, {name: value for name, value in claims.items() if value is not None})
 
 
 def verify_signature(token: str, jwks: Mapping[str, Any]) -> str:

@@ -55,7 +55,9 @@ def refused(seen: CallOutcome | ToolsOutcome, *, stepped_up: bool = False) -> Re
         return Refused(code, told, f"try again in {'a moment' if wait is None else f'{math.ceil(wait)} s'}")
     error = (challenge and challenge.get("error")) or code
     if status == 401 and challenge is not None and challenge.anonymous:
-        return Refused(error if error != "invalid_token" else "no token was sent", told, "demo login")
+        # Some call even a missing token invalid; RFC 6750 section 3.1 wants no code at all then.
+        error = "no_token" if error in ("invalid_token", code) else error
+        return Refused(error, told if told != "HTTP 401" else "the request carried no token (HTTP 401)", "demo login")
     if status == 401:
         return Refused(error, told, "demo login")
     if status == 403 and error == "insufficient_scope":

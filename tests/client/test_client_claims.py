@@ -57,6 +57,12 @@ def signed(
     return jws.serialize_compact(head, json.dumps(whole), key, algorithms=[head["alg"]])
 
 
+def test_a_claim_that_is_null_is_absent() -> None:
+    payload = base64.urlsafe_b64encode(json.dumps({"sub": "user_alice", "act": None, "scope": None}).encode())
+    found = take_apart(f"eyJhbGciOiJub25lIn0.{payload.decode().rstrip('=')}.")
+    assert found is not None and found.claims == {"sub": "user_alice"}
+
+
 def seen(token: str, keys: dict[str, Any] | None = None, **more: Any) -> TokenView:
     given: dict[str, Any] = {"issuer": ISSUER, "audience": SHOP, "jwks_url": JWKS_URL, "now": NOW}
     return view(token, jwks=jwks() if keys is None else keys, **(given | more))

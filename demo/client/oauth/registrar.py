@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from demo.client.connection import Connection
 from demo.client.device import GRANT as DEVICE_GRANT
 from demo.client.discovery import same_identifier
-from demo.client.fetch import fetch
+from demo.client.fetch import Answer, fetch
 from demo.client.oauth.identity import METHODS, AuthMethod, ClientIdentity
 from demo.client.oauth.scopes import union
 from demo.client.oauth.token_endpoint import refused
@@ -201,9 +201,12 @@ class Registrar:
             asked["redirect_uris"] = [redirect_uri]
         if scopes:
             asked["scope"] = " ".join(scopes)
-        answer = self._connection.http(
-            lambda http: fetch(http, "POST", endpoint, server=self._connection.endpoint(), body=asked)
-        )
+        answer = self._send(endpoint, asked)
+        if answer.status == 400 and scopes and "scope" in answer.oauth_why.lower():
+            # The resource may list more than its authorization server registers clients for; a registration that names
+            # none gets those of its default (RFC 7591 section 2), and what is asked for is decided at the login.
+            del asked["scope"]
+            scopes, answer = (), self._send(endpoint, asked)
         if answer.status not in (200, 201) or answer.json is None:
             error = refused(
                 answer,
@@ -229,6 +232,11 @@ class Registrar:
         self._shelf.at(authority.issuer).keep(f"client {self._slot} {flow}", identity.to_json())
         self._note(authority.issuer)
         return identity
+
+    def _send(self, endpoint: str, asked: dict[str, Any]) -> Answer:
+        return self._connection.http(
+            lambda http: fetch(http, "POST", endpoint, server=self._connection.endpoint(), body=asked)
+        )
 
     def _no_way(self, authority: AuthorityMetadata) -> OAuthRefused:
         documents = "no client ID metadata documents"
@@ -277,7 +285,7 @@ def _read_registration(
     scopes: tuple[str, ...],
 ) -> ClientIdentity:
     client_id, secret = given.get("client_id"), given.get("client_secret")
-    method = given.get("token_endpoint_auth_method")
+    method = given.get("token_endpoint_auth_method") or None
     if method is None and secret:
         # The default of a client with a secret (RFC 7591 section 2), unless only the other way is offered.
         offered = authority.token_endpoint_auth_methods_supported

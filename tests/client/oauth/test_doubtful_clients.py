@@ -175,6 +175,7 @@ def test_a_login_by_device_that_works_after_all_counts_again(
     ("offered", "given", "basic"),
     [
         (["none"], {"token_endpoint_auth_method": None}, None),
+        (["none"], {"token_endpoint_auth_method": ""}, None),
         (["none"], {"token_endpoint_auth_method": None, "client_secret": None}, None),
         (["none", "client_secret_basic"], {"token_endpoint_auth_method": None, "client_secret": SECRET}, True),
         (["client_secret_post"], {"token_endpoint_auth_method": None, "client_secret": SECRET}, False),
@@ -191,6 +192,20 @@ def test_null_in_a_registration_is_absent(
     (request,) = authority.shop.fake.to("/token")
     assert ("authorization" in request.headers) is (basic is True)
     assert ("client_secret" in request.form) is (basic is False)
+
+
+def test_scopes_that_nobody_is_registered_for_are_left_to_the_login(authority: Authority, agent: Agent) -> None:
+    register = authority._register
+    why = "Requested scopes are not valid: shop:admin"
+    authority.shop.resource["scopes_supported"] = ["shop:read", "shop:admin"]
+    authority.shop.fake.on["/register"] = lambda request: (
+        Reply(400, json={"error": "invalid_client_metadata", "error_description": why})
+        if "shop:admin" in request.json.get("scope", "")
+        else register(request)
+    )
+    for _ in range(2):
+        assert log_in(agent).client_id == "client-1"
+    assert "scope" not in authority.registered[0]
 
 
 def test_null_in_a_token_response_is_absent(authority: Authority, agent: Agent) -> None:
