@@ -109,11 +109,15 @@ class House:
 
     def scopes(self, wished: Sequence[str]) -> tuple[str, ...]:
         """What to ask its authority for: what is wished as far as it is known there, else what the server names."""
-        from demo.client.oauth.scopes import wanted
+        from demo.client.oauth.scopes import OFFLINE, union, wanted
 
         resource, authority = self.seen.resource, self.seen.authority
         known = (resource.scopes_supported if resource else ()) or (authority.scopes_supported if authority else ())
         asked = tuple(scope for scope in wished if scope in known)
+        if asked and OFFLINE in wished and authority is not None and OFFLINE in authority.scopes_supported:
+            # A refresh token is the authorization server's to give: a resource does not list the scope for it (MCP
+            # 2026-07-28, authorization: refresh tokens).
+            asked = union(asked, (OFFLINE,))
         if asked or authority is None or self.seen.tells_decisions:
             return asked or tuple(wished)
         return wanted(self.seen.challenge, authority)

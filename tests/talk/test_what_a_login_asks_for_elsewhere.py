@@ -1,0 +1,76 @@
+"""Which scopes the talk's login asks for at another server, and when there is nothing more to ask for."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from demo.settings.tools import ToolMap
+from talk.capable import Past, why_not
+from talk.house import House
+
+WISHED = ("openid", "shop:read", "shop:buy", "offline_access")
+
+
+def house(resource: tuple[str, ...], authority: tuple[str, ...], *, held: Any = None) -> House:
+    """A server whose resource and authorization server publish these scopes."""
+    seen = SimpleNamespace(
+        resource=SimpleNamespace(scopes_supported=resource),
+        authority=SimpleNamespace(
+            issuer="https://as.example",
+            scopes_supported=authority,
+            device_authorization_endpoint="https://as.example/device",
+        ),
+        challenge=SimpleNamespace(
+            get=lambda _: None, resource=SimpleNamespace(scopes_supported=resource), scope=resource
+        ),
+        tells_decisions=False,
+        asks_for_token=True,
+        failure=lambda _: None,
+    )
+    return House(seen, SimpleNamespace(stored=lambda: held), ToolMap())  # type: ignore[arg-type]  # what it looks at
+
+
+@pytest.mark.parametrize(
+    ("resource", "authority", "asked"),
+    [
+        # The resource lists its own scopes, and the authorization server says that it gives refresh tokens.
+        (
+            ("shop:read", "shop:buy"),
+            ("openid", "offline_access", "shop:read", "shop:buy"),
+            "shop:read shop:buy offline",
+        ),
+        # It gives none, or does not say so.
+        (("shop:read", "shop:buy"), ("openid", "shop:read"), "shop:read shop:buy"),
+        # The resource names nothing: what the authorization server knows.
+        ((), ("openid", "offline_access"), "openid offline"),
+        # Nothing of what is wished is known: all that the resource names.
+        (("mcp:tools",), ("openid", "offline_access"), "mcp:tools offline"),
+    ],
+)
+def test_a_refresh_token_is_asked_for_where_the_authorization_server_gives_them(
+    resource: tuple[str, ...], authority: tuple[str, ...], asked: str
+) -> None:
+    expected = asked.replace("offline", "offline_access").split()
+    assert house(resource, authority).scopes(WISHED) == tuple(expected)
+
+
+@pytest.mark.parametrize(
+    ("scope", "refresh_token", "more"),
+    [
+        (("shop:read", "shop:buy", "offline_access"), "r", False),
+        (("shop:read", "shop:buy"), "r", False),  # its answer does not repeat the scope, and it gave one
+        (("shop:read", "shop:buy"), None, True),
+        (("shop:read", "offline_access"), "r", True),
+    ],
+)
+def test_there_is_nothing_more_to_ask_for_once_all_of_it_is_held(
+    scope: tuple[str, ...], refresh_token: str | None, more: bool
+) -> None:
+    held = SimpleNamespace(scope=scope, refresh_token=refresh_token)
+    there = house(("shop:read", "shop:buy"), ("offline_access",), held=held)
+    asks = SimpleNamespace(do="login", options={"scopes": WISHED, "who": "agent"})
+    why = why_not(asks, there, Past(granted=True))  # type: ignore[arg-type]  # what it looks at
+    assert (why is None) is more, why
