@@ -85,15 +85,21 @@ class OurAgent:
         """`demo login` in a terminal, a person at the page that it shows. Returns the screen, when it went well."""
         return self.in_a_terminal("login", *options)
 
-    def in_a_terminal(self, *arguments: str, code: int = 0) -> str:
-        """A command in a terminal, with a person in front of it. Returns the screen, when it ended with this exit code.
+    def in_a_terminal(self, *arguments: str) -> str:
+        """A command in a terminal, with a person in front of it. Returns the screen, when it went well."""
+        code, screen = self.watched(*arguments)
+        assert code == 0, f"exit {code}\n{screen}"
+        return screen
+
+    def watched(self, *arguments: str, width: int = 100, height: int = 40) -> tuple[int, str]:
+        """A command in a terminal, with a person in front of it: its exit code and the screen.
 
         The person opens what the browser is to open, enters a device code where one is shown, and goes on with Enter.
         """
         opened = self.folder / OPENED
         opened.unlink(missing_ok=True)
         browser = str(stand_in(self.folder))
-        terminal = Terminal(self.demo, "--server", self.url, *arguments, width=100, height=40, browser=browser)
+        terminal = Terminal(self.demo, "--server", self.url, *arguments, width=width, height=height, browser=browser)
         met: set[str] = set()
         turned = 0
         try:
@@ -114,10 +120,9 @@ class OurAgent:
                 if (pages := terminal.screen.count(MORE)) > turned:
                     turned = pages
                     terminal.type("\n")
-            ended = terminal.wait()
-            assert ended == code, f"exit {ended}\n{terminal.screen}"
+            code = terminal.wait()
             assert "Traceback" not in terminal.screen
-            return terminal.screen
+            return code, terminal.screen
         finally:
             terminal.close()
 
