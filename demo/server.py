@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from demo import __version__, outage, private, proving, resources
+from demo import __version__, console_keys, outage, private, proving, resources
 from demo.errors import EnvironmentNotReady
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def create_app(
     from demo.shop import ShopConfig, create_shop
 
     world, introspection_secret = _settle_world(database)
+    console_key = console_keys.settle(database, base_url)
     introspection = (resources.RESOURCE_SERVER, introspection_secret)
     aliases = tuple(sorted(origins_of(base_url) - {base_url}))
     authority = create_authority(
@@ -132,6 +133,7 @@ def create_app(
             clock=clock,
             more_resources=more_resources,
             aliases=aliases,
+            console_key=console_key,
         )
     )
     shop = create_shop(

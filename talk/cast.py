@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from demo import local
-from demo.errors import DemoError, ServerUnreachable
+from demo.errors import AuthorityRefused, DemoError, ServerUnreachable
 from demo.settings.client import ClientSettings
 from demo.settings.tools import ToolMap
 from demo.settings.workos import WorkOSSettings
@@ -248,12 +248,22 @@ class Cast:
                 raise NotHere("this server cannot do this step", why=why)
             self._console = self.hosted_console()
         if self._console is None:
-            from demo.client.console import Console
+            from demo import console_keys
+            from demo.client.console import Console, console_identity
 
             # Two servers where the shop is a Worker beside the bundled authority; the bundled shop is its own.
-            console = Console(self.server, store=self.store, authority=self._issuer_beside())
-            if not console.signed_in():
-                console.sign_in(self.human())
+            identity = console_identity(console_keys.read((self.state / "server.sqlite3").absolute()))
+            console = Console(self.server, store=self.store, authority=self._issuer_beside(), client=identity)
+            try:
+                if not console.signed_in():
+                    console.sign_in(self.human())
+            except AuthorityRefused as refused:
+                if getattr(refused, "oauth_error", None) != "invalid_client":
+                    raise
+                raise NotHere(
+                    "the human's console is not known to this server",
+                    why="it proves itself by a key that lies in the server's own state folder, and this one is another",
+                ) from refused
             self._console = console
         return self._console
 

@@ -11,8 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from demo.client.console import Console
+    from demo.client.store import Store
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,11 +32,16 @@ def _no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+CONSOLE_KEYS: dict[str, tuple[str, str] | None] = {}
+"""The issuer and the private key of the human's console, by the base URL of each server of this process."""
+
+
 @contextlib.contextmanager
 def serving(database: Path, *, clock: Callable[[], float] = time.time) -> Iterator[str]:
     """The whole local server in a thread of this process, on a free port. Yields its base URL."""
     import uvicorn
 
+    from demo import console_keys
     from demo.server import create_app
 
     with socket.socket() as sock:
@@ -39,6 +49,7 @@ def serving(database: Path, *, clock: Callable[[], float] = time.time) -> Iterat
         sock.listen(128)
         base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         app = create_app(base_url, database, instance="test", clock=clock)
+        CONSOLE_KEYS[base_url.replace("127.0.0.1", "localhost")] = CONSOLE_KEYS[base_url] = console_keys.read(database)
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()
@@ -51,6 +62,13 @@ def serving(database: Path, *, clock: Callable[[], float] = time.time) -> Iterat
         finally:
             server.should_exit = True
             thread.join(timeout=10)
+
+
+def console_at(server: str, store: Store) -> Console:
+    """The human's own console at a server of `serving`, with the key that makes it that; another's it has not."""
+    from demo.client.console import Console, console_identity
+
+    return Console(server, store=store, client=console_identity(CONSOLE_KEYS.get(server)))
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ MAY_IMPORT = {
         "demo.client",
         "demo.panels",
         "demo.deploy",
+        "demo.console_keys",
         "demo.local",
         "demo.outage",
         "demo.private",

@@ -6,7 +6,7 @@ Importing this package costs nothing: Authlib, Starlette and SQLite are loaded b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ class AuthorityConfig:
         database: the SQLite file, made when missing; every table of the authority is prefixed `authority_`.
         resources: what tokens may be asked for (RFC 8707), compared as they stand.
         resource_server: client id and secret of the one that may introspect (RFC 7662).
+        console_key: the public JWK of the human's own console, which proves itself by the private one (RFC 7523);
+            without one there is no console.
         more_resources: asked at each request for resources beside those; none by default.
         access_token_seconds: life of an access token. Minutes: what has been revoked is refused through
             introspection at once, and a resource server that cannot introspect is not wrong for long.
@@ -47,6 +49,7 @@ class AuthorityConfig:
     clock: Callable[[], float] = time.time
     more_resources: Callable[[], tuple[str, ...]] = tuple
     aliases: tuple[str, ...] = ()
+    console_key: Mapping[str, str] | None = None
 
 
 def create_authority(config: AuthorityConfig) -> list[BaseRoute]:

@@ -1,4 +1,4 @@
-"""The account API: a human sees the sessions that agents hold for them, takes authority back, and lifts that again."""
+"""The account API: a human sees the sessions that their consents opened, takes authority back, and lifts that again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.routing import Route
 from .accounts import Account, account_by_sub
 from .authority import Authority
 from .bearer import NO_STORE, BearerRefused, authenticate
-from .sessions import Session, delegated_sessions, find_session, lasts_until
+from .sessions import Session, find_session, lasts_until, sessions_of
 from .standing import Kind, reinstate_standing, revoke_session, revoke_standing, standing
 
 SCOPE = "sessions:manage"
@@ -38,7 +38,7 @@ def account_routes(authority: Authority) -> list[Route]:
 
     def sessions(account: Account, _: bytes) -> dict[str, Any]:
         with authority.store.transaction(write=False) as connection:
-            found = delegated_sessions(connection, account.sub)
+            found = sessions_of(connection, account.sub)
             return {"sessions": [_describe(authority, connection, session) for session in found]}
 
     def revoke(account: Account, body: bytes) -> dict[str, Any]:

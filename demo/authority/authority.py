@@ -29,7 +29,7 @@ class Authority:
         self.issuer = config.issuer
         self.store = Store(config.database)
         self.keys = SigningKeys.load(self.store, config.clock)
-        self._known = known_clients(config.resource_server)
+        self._known = known_clients(config.resource_server, config.console_key)
 
     def now(self) -> float:
         """The time by this authority's clock, in POSIX seconds."""

@@ -10,7 +10,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from .accounts import Account, account_by_sub
 from .authorization_codes import AuthorizationCode, find_code, save_code, use_up
 from .authorization_details import spending_details
-from .client_metadata import AUTH_METHODS
+from .client_metadata import ENDPOINT_AUTH_METHODS
 from .clients import Client
 from .requests import FormRequest
 from .resources import requested_resources
@@ -38,7 +38,7 @@ class S256(CodeChallenge):  # type: ignore[misc]  # Authlib ships no types
 class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # type: ignore[misc]  # Authlib ships no types
     """Checks what a browser is sent with, gives the code, and redeems it once for the client that asked."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+    TOKEN_ENDPOINT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
 
     @classmethod
     def check_authorization_endpoint(cls, request: FormRequest) -> bool:
@@ -97,7 +97,7 @@ class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # ty
         # RFC 6749 section 3.3: an MCP client that was told of no scopes names none. The consent page shows these.
         request.payload.datalist.setdefault("scope", [" ".join(client.default_scope)])
         request.resources = requested_resources(authority, request.payload.datalist.get("resource", []))
-        request.details = spending_details(authority, given.get("authorization_details"))
+        request.details = spending_details(authority, client, given.get("authorization_details"))
 
     @property
     def asked_scope(self) -> tuple[str, ...]:

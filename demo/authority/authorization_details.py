@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .authority import Authority
+from .clients import Client
 from .errors import InvalidAuthorizationDetailsError
 from .resources import served_resources
 
@@ -17,8 +18,8 @@ HIGHEST_AMOUNT = 1_000_000_00
 """Minor units. A limit above it is a slip of the hand, not a limit."""
 
 
-def spending_details(authority: Authority, asked: str | None) -> tuple[dict[str, Any], ...]:
-    """The `authorization_details` of a request, checked; empty when there are none.
+def spending_details(authority: Authority, client: Client, asked: str | None) -> tuple[dict[str, Any], ...]:
+    """The `authorization_details` of a client's request, checked; empty when there are none.
 
     Raises:
         InvalidAuthorizationDetailsError: anything but one well-formed `shop_spending` object. What is not
@@ -26,6 +27,8 @@ def spending_details(authority: Authority, asked: str | None) -> tuple[dict[str,
     """
     if asked is None:
         return ()
+    if not client.delegated:
+        raise InvalidAuthorizationDetailsError("the human's own console spends nothing: log an agent in")
     try:
         details = json.loads(asked)
     except (ValueError, RecursionError) as error:

@@ -17,6 +17,10 @@ CODE = "authorization_code"
 GRANT_TYPES = (DEVICE_CODE_GRANT_TYPE, CODE, "refresh_token")
 """Every grant there is, in the order in which the metadata of the authority names them."""
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post")
+"""What a client may register."""
+PRIVATE_KEY_JWT = "private_key_jwt"
+ENDPOINT_AUTH_METHODS = (*AUTH_METHODS, PRIVATE_KEY_JWT)
+"""What the endpoints take: beside those, the method of the human's own console, which is registered beforehand."""
 MOST_REDIRECT_URIS = 10
 LONGEST_NAME = 60
 """Characters of a `client_name` that are shown. What is longer pushes the rest of a consent page away."""

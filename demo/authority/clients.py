@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
@@ -10,9 +11,9 @@ from urllib.parse import urlsplit
 from authlib.oauth2.rfc6749 import ClientMixin
 from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE
 
-from .client_metadata import CODE
+from .client_metadata import CODE, PRIVATE_KEY_JWT
 from .redirect_uris import is_one_of
-from .scopes import CONSOLE_ONLY, SCOPES, ordered
+from .scopes import CONSOLE, CONSOLE_ONLY, SCOPES, ordered
 from .store import digest
 
 LOOPBACK_CALLBACKS = ("http://127.0.0.1/callback", "http://localhost/callback")
@@ -35,6 +36,8 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib ships no types
     redirect_uris: tuple[str, ...] = ()
     auth_method: str = "none"
     secret_digest: str | None = field(default=None, repr=False)
+    public_key: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
+    """The JWK of a client that authenticates by `private_key_jwt`."""
     source: Literal["known", "registered", "document"] = "known"
     default_scope: tuple[str, ...] = DEFAULT_SCOPE
     """What an authorization request without `scope` asks for: what the client registered, else to look around."""
@@ -47,10 +50,9 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib ships no types
     @property
     def scopes(self) -> frozenset[str]:
         """What this client may be granted at all."""
-        withheld = CONSOLE_ONLY if self.delegated else frozenset()
-        if "refresh_token" not in self.grant_types:
-            withheld |= {"offline_access"}  # it would be a promise on the consent page that no token keeps
-        return frozenset(SCOPES) - withheld
+        allowed = frozenset(SCOPES) - CONSOLE_ONLY if self.delegated else CONSOLE
+        # Without the grant it would be a promise on the consent page that no token keeps.
+        return allowed if "refresh_token" in self.grant_types else allowed - {"offline_access"}
 
     def get_client_id(self) -> str:
         """The `client_id`."""
@@ -84,14 +86,22 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib ships no types
         return grant_type in self.grant_types
 
 
-def known_clients(resource_server: tuple[str, str]) -> dict[str, Client]:
-    """The clients registered beforehand, by id; `resource_server` is the id and secret of the one that introspects."""
+def known_clients(resource_server: tuple[str, str], console_key: Mapping[str, str] | None = None) -> dict[str, Client]:
+    """The clients registered beforehand, by id.
+
+    Args:
+        resource_server: id and secret of the one that introspects.
+        console_key: the public JWK of the human's own console; without one there is no console.
+    """
     client_id, secret = resource_server
     both_flows = (DEVICE_CODE_GRANT_TYPE, CODE, "refresh_token")
-    clients = (
+    clients = [
         Client("demo-agent", "Shirt Agent", True, both_flows, LOOPBACK_CALLBACKS),
         Client("demo-rival", "Rival Agent", True, both_flows, LOOPBACK_CALLBACKS),
-        Client("demo-console", "Control room", False),
         Client(client_id, "Shop", False, (), auth_method="client_secret_basic", secret_digest=digest(secret)),
-    )
+    ]
+    if console_key is not None:
+        clients.append(
+            Client("demo-console", "Control room", False, auth_method=PRIVATE_KEY_JWT, public_key=console_key)
+        )
     return {client.client_id: client for client in clients}

@@ -18,7 +18,7 @@ from authlib.oauth2.rfc8628 import DeviceCodeGrant as AuthlibDeviceCodeGrant
 
 from .accounts import Account, account_by_sub
 from .authorization_details import spending_details
-from .client_metadata import AUTH_METHODS
+from .client_metadata import ENDPOINT_AUTH_METHODS
 from .clients import Client
 from .device_requests import (
     DeviceRequest,
@@ -53,13 +53,20 @@ JITTER_SECONDS = 0.1
 class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: ignore[misc]  # Authlib ships no types
     """Answers a device with a pair of codes, once all it asks for is known to be possible."""
 
-    CLIENT_AUTH_METHODS = AUTH_METHODS
+    CLIENT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
 
     def __init__(self, server: OAuthServer) -> None:
         super().__init__(server)
         self.authority = server.authority
         self.EXPIRES_IN = server.authority.config.device_code_seconds
         self.INTERVAL = server.authority.config.poll_interval
+
+    def authenticate_client(self, request: FormRequest) -> Client:
+        """As Authlib, which asks twice; an assertion is good once (RFC 7523 section 3)."""
+        if request.auth_method is None:
+            super().authenticate_client(request)
+        client: Client = request.client
+        return client
 
     def create_endpoint_response(self, request: FormRequest) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """As Authlib, with RFC 8707 resources and RFC 9396 authorization details.
@@ -76,7 +83,7 @@ class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: 
         if not request.form.get("scope"):
             raise InvalidScopeError("name the scopes that are needed")
         request.resources = requested_resources(self.authority, request.payload.datalist.get("resource", []))
-        request.details = spending_details(self.authority, request.form.get("authorization_details"))
+        request.details = spending_details(self.authority, request.client, request.form.get("authorization_details"))
         for _ in range(5):
             try:
                 return self._answer(request)
@@ -120,7 +127,7 @@ class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: 
 class DeviceCodeGrant(IssuesTokens, AuthlibDeviceCodeGrant):  # type: ignore[misc]  # Authlib ships no types
     """Redeems a device code, once, for the client that asked for it."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+    TOKEN_ENDPOINT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
 
     def authenticate_token_endpoint_client(self) -> Client:
         """As Authlib, which sets the request's client only after the code was looked up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
@@ -12,11 +13,20 @@ from .accounts import account_by_sub
 from .clients import Client
 from .errors import BasicRequiredError
 from .requests import FormRequest
+from .resources import served_resources
 from .sessions import find_session
 from .standing import standing
 
 if TYPE_CHECKING:
     from .authority import Authority
+
+
+@dataclass(frozen=True)
+class Introspected:
+    """A token's claims, and whether a resource server asks, who is told of the human as well."""
+
+    claims: dict[str, Any]
+    for_resource_server: bool
 
 
 class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]  # Authlib ships no types
@@ -25,7 +35,7 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
     CLIENT_AUTH_METHODS = ("client_secret_basic",)
 
     def authenticate_endpoint_client(self, request: FormRequest) -> Client:
-        """The resource server.
+        """The resource server, or another client with a secret.
 
         Raises:
             BasicRequiredError: its credentials are missing or wrong.
@@ -46,15 +56,29 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
         """The claims of an access token of ours, or None."""
         return read_access_token(self.server.authority, token_string)
 
-    def check_permission(self, token: dict[str, Any], client: Client, request: FormRequest) -> bool:
-        """There is one resource server, and it authenticated itself."""
-        return True
+    def authenticate_token(self, request: FormRequest, client: Client) -> Introspected | None:
+        """The token, where it is any business of who asks; None is answered like a token that is none (section 2.2).
 
-    def create_introspection_payload(self, token: dict[str, Any] | None) -> dict[str, Any]:
-        """The claims and who is behind them; or `active: false` and, where known, what was taken back."""
+        A resource server asks about the tokens that are for it. Anybody can register a client with a secret, so that
+        such a client learns of its own tokens alone, and nothing of the human whom they are about.
+        """
+        claims = super().authenticate_token(request, client)
+        return None if claims is None else Introspected(claims, for_resource_server=_is_resource_server(self, client))
+
+    def check_permission(self, token: dict[str, Any], client: Client, request: FormRequest) -> bool:
+        """Whether the token is for this resource server, or this client's own."""
         authority: Authority = self.server.authority
-        if token is None:
+        if not _is_resource_server(self, client):
+            return bool(token["client_id"] == client.client_id)
+        audience = authority.canonical(str(token["aud"]))
+        return audience in served_resources(authority) and audience != authority.account_resource
+
+    def create_introspection_payload(self, introspected: Introspected | None) -> dict[str, Any]:
+        """The claims and, for a resource server, who is behind them; or `active: false` and what was taken back."""
+        authority: Authority = self.server.authority
+        if introspected is None:
             return {"active": False}
+        token = introspected.claims
         with authority.store.transaction(write=False) as connection:
             session = find_session(connection, str(token.get("sid")))
             revoked = None if session is None else standing(connection, session)
@@ -63,11 +87,11 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
         account = None if session is None else account_by_sub(session.sub)
         if account is None or authority.now() >= token["exp"]:
             return {"active": False}
-        return {
-            **token,
-            "active": True,
-            "token_type": "Bearer",
-            "username": account.email,
-            "name": account.name,
-            "roles": list(account.roles),
-        }
+        told = {**token, "active": True, "token_type": "Bearer"}
+        if introspected.for_resource_server:
+            told |= {"username": account.email, "name": account.name, "roles": list(account.roles)}
+        return told
+
+
+def _is_resource_server(endpoint: IntrospectionEndpoint, client: Client) -> bool:
+    return bool(client.client_id == endpoint.server.authority.config.resource_server[0])

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from .authority import Authority
 from .authorization_details import SHOP_SPENDING
-from .client_metadata import AUTH_METHODS, GRANT_TYPES
+from .client_metadata import ENDPOINT_AUTH_METHODS, GRANT_TYPES
 from .keys import ALGORITHM
 from .resources import served_resources
 from .scopes import SCOPES
@@ -36,8 +36,10 @@ def metadata(authority: Authority) -> dict[str, Any]:
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
         "client_id_metadata_document_supported": True,
-        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
-        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "token_endpoint_auth_methods_supported": list(ENDPOINT_AUTH_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": [ALGORITHM],  # RFC 8414 section 2, with private_key_jwt
+        "revocation_endpoint_auth_methods_supported": list(ENDPOINT_AUTH_METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": [ALGORITHM],
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
         "authorization_details_types_supported": [SHOP_SPENDING],  # RFC 9396 section 10
         # RFC 9728 section 4; its own userinfo endpoint is one, whose tokens are asked for by `resource`.

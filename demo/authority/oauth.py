@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from .authority import Authority
 from .authorization_code import S256, AuthorizationCodeGrant
+from .client_assertions import ClientAssertion
 from .client_documents import ClientDocuments
 from .clients import Client
 from .device import DeviceAuthorizationEndpoint, DeviceCodeGrant
@@ -44,6 +45,7 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships n
         self.documents = ClientDocuments(authority)
         for grant in GRANTS:
             self.register_grant(grant, [S256()] if grant is AuthorizationCodeGrant else None)
+        self.register_client_auth_method(ClientAssertion.CLIENT_AUTH_METHOD, ClientAssertion(authority))
         for endpoint in (DeviceAuthorizationEndpoint, RevocationEndpoint, IntrospectionEndpoint):
             self.register_endpoint(endpoint)
 

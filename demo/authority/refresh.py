@@ -6,7 +6,7 @@ from authlib.oauth2.rfc6749 import InvalidGrantError
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshTokenGrant
 
 from .accounts import Account, account_by_sub
-from .client_metadata import AUTH_METHODS
+from .client_metadata import ENDPOINT_AUTH_METHODS
 from .refresh_tokens import GRACE_SECONDS, RefreshToken, find_refresh_token, mark_used
 from .standing import revoke_session, standing
 from .token import IssuesTokens
@@ -15,7 +15,7 @@ from .token import IssuesTokens
 class RefreshTokenGrant(IssuesTokens, AuthlibRefreshTokenGrant):  # type: ignore[misc]  # Authlib ships no types
     """Each refresh token works once; the same client may repeat it for 10 s, anybody later ends the session."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+    TOKEN_ENDPOINT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
     INCLUDE_NEW_REFRESH_TOKEN = True
 
     def validate_token_request(self) -> None:

@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint as AuthlibRevocationEndpoint
 
 from .access_token import read_access_token
-from .client_metadata import AUTH_METHODS
+from .client_metadata import ENDPOINT_AUTH_METHODS
 from .clients import Client
 from .refresh_tokens import find_refresh_token
 from .requests import FormRequest
@@ -33,7 +33,7 @@ class TokenOfSession:
 class RevocationEndpoint(AuthlibRevocationEndpoint):  # type: ignore[misc]  # Authlib ships no types
     """Revokes the session of a refresh token or an access token, used and expired ones too."""
 
-    CLIENT_AUTH_METHODS = AUTH_METHODS
+    CLIENT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
 
     def check_params(self, request: FormRequest, client: Client) -> None:
         """Only `token` counts: a hint that we do not know is ignored (section 2.2), as we need none."""

@@ -20,6 +20,10 @@ SCOPES: dict[str, str] = {
 CONSOLE_ONLY = frozenset({"sessions:manage"})
 """What only the human's own console may hold: an agent that could lift its own revocation was never revoked."""
 
+CONSOLE = frozenset({"openid", "audit:read", "sessions:manage", "offline_access"})
+"""All that the console may hold: it looks and takes back. It never shops, so that nothing is bought without an agent
+that the human can revoke."""
+
 
 def ordered(names: Iterable[str]) -> tuple[str, ...]:
     """The known scopes among `names`, each once, in the order of `SCOPES`."""

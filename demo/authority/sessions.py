@@ -132,9 +132,7 @@ def lasts_until(connection: sqlite3.Connection, session: Session, *, access_toke
     return session.created_at + access_token_seconds if found is None else float(found)
 
 
-def delegated_sessions(connection: sqlite3.Connection, sub: str) -> tuple[Session, ...]:
-    """The sessions in which an agent acts or acted for this human, oldest first."""
-    rows = connection.execute(
-        f"{SELECT} WHERE c.sub = ? AND s.agent_id IS NOT NULL ORDER BY s.created_at, s.rowid", (sub,)
-    )
+def sessions_of(connection: sqlite3.Connection, sub: str) -> tuple[Session, ...]:
+    """The sessions that this human's consents opened, oldest first: those of agents and of the human's own console."""
+    rows = connection.execute(f"{SELECT} WHERE c.sub = ? ORDER BY s.created_at, s.rowid", (sub,))
     return tuple(_read(row) for row in rows)

@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS authority_clients (
     created_at REAL NOT NULL, fresh_until REAL);
 CREATE TABLE IF NOT EXISTS authority_browser_sessions (
     digest TEXT PRIMARY KEY, sub TEXT NOT NULL, signed_in_at REAL NOT NULL, expires_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS authority_assertions (name TEXT PRIMARY KEY, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS authority_wrong_codes (address TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS authority_wrong_codes_address ON authority_wrong_codes (address, at);
 """

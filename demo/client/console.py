@@ -28,6 +28,17 @@ SCOPES = ("openid", "audit:read", "sessions:manage", "offline_access")
 CLIENT = "demo-console"
 
 
+def console_identity(key: tuple[str, str] | None) -> ClientIdentity:
+    """The console at the bundled authorization server, which knows it by its key (RFC 7523 section 2.2).
+
+    Args:
+        key: the issuer that it is for, and the PEM; None where there is none, and then no console is let in.
+    """
+    if key is None:
+        return ClientIdentity(CLIENT)
+    return ClientIdentity(CLIENT, private_key=key[1], method="private_key_jwt", issuer=key[0])
+
+
 class Console:
     """The human in control at one server, with a token of the human's own: it acts for nobody, so it has no `act`.
 
@@ -39,7 +50,8 @@ class Console:
         store: where its token is kept, in the slot "console".
         authority: the issuer of the shop's authority, which offers the account API of docs/wire.md; by default the
             shop's own server is it.
-        client: which client the console is at that authority.
+        client: which client the console is at that authority, and what proves it: at the bundled one a key
+            (`console_identity`).
         timeout: seconds for one method.
     """
 
@@ -227,13 +239,14 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _session(entry: dict[str, Any]) -> SessionView:
+    # Null is absent: the console's own session names no agent.
     scopes = entry.get("scopes")
     return SessionView(
-        id=str(entry.get("id", "")),
-        consent=str(entry.get("consent", "")),
-        agent=str(entry.get("agent", "")),
-        client=str(entry.get("client", "")),
-        client_name=str(entry.get("client_name", "")),
+        id=str(entry.get("id") or ""),
+        consent=str(entry.get("consent") or ""),
+        agent=str(entry.get("agent") or ""),
+        client=str(entry.get("client") or ""),
+        client_name=str(entry.get("client_name") or ""),
         scopes=tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else (),
         created_at=number(entry.get("created_at")) or 0.0,
         revoked_at=number(entry.get("revoked_at")),

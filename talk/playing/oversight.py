@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
@@ -107,7 +108,7 @@ def sessions(_: Step, scene: Scene) -> Played:
     info = person_of(console.agent, token) if strange else console.agent.userinfo(token)
     observed: dict[str, Any] = {
         "live": sum(1 for session in listed if session.revoked_at is None),
-        "agents": len({session.agent for session in listed}),
+        "agents": len({session.agent for session in listed if session.agent}),
     }
     if info is not None:
         observed["human"] = str(info.get("email", ""))
@@ -276,7 +277,9 @@ def _signed(known: bool) -> str:
 
 def _remembered(scene: Scene) -> tuple[list[str], tuple[Any, ...]]:
     console = scene.cast.console()
-    return [entry.order_id for entry in _trail(scene) if entry.order_id], console.sessions()
+    # When one ends by itself moves on with each refresh, of the console's own as well.
+    sessions = tuple(replace(one, expires_at=None) for one in console.sessions())
+    return [entry.order_id for entry in _trail(scene) if entry.order_id], sessions
 
 
 def _called(scene: Scene, agent: Agent, tool: str) -> Any:

@@ -47,7 +47,6 @@ def _by_console(people: People, scene: Scene) -> Played:
     now = time.time()
     live = [one for one in listed if one.id not in gone and (one.expires_at is None or now < one.expires_at)]
     there = {one.id for one in sessions}
-    # The console lists what agents hold; its own session, in which no agent acts, WorkOS knows as well.
     wanted = {one.id for one in live} | {claimed.claim("sid")}
     observed: dict[str, Any] = {
         "human": person.email,
@@ -55,7 +54,7 @@ def _by_console(people: People, scene: Scene) -> Played:
         "sessions": len(sessions),
         "sessions_agree": wanted <= there and not there & gone,
         "consents": len(consents),
-        "consents_agree": {one.consent for one in consents} == {one.consent for one in live},
+        "consents_agree": {one.consent for one in consents} == {one.consent for one in live if one.agent},
     }
     through = {one.id: one.client_name or one.client for one in live}
     shown = _view(person, sessions, consents, scene, observed, "the human's own console", through)

@@ -181,7 +181,7 @@ def hides_the_limit_on_the_consent_page() -> None:
 def lists_no_sessions() -> None:
     from demo.authority import account
 
-    account.delegated_sessions = lambda connection, sub: []
+    account.sessions_of = lambda connection, sub: []
 
 
 def workos_lists_no_sessions() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,12 +20,17 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx2
 import pytest
 import uvicorn
+from joserfc import jwt
+from joserfc.jwk import ECKey
 from starlette.applications import Starlette
 
 from demo.authority import AuthorityConfig, create_authority
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 RESOURCE_SERVER = ("demo-shop", "introspection-secret")
+CONSOLE = "demo-console"
+CONSOLE_KEY = ECKey.generate_key("P-256")
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CALLBACK = "http://127.0.0.1:49152/callback"
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
@@ -168,6 +175,14 @@ class Walk:
         return self.submit("/device/consent", decision=decision)
 
 
+def assertion(base: str, *, key: ECKey = CONSOLE_KEY, **claims: Any) -> str:
+    """What the human's console proves itself with at the authorization server `base`; None leaves a claim out."""
+    now = int(time.time())
+    given = {"iss": CONSOLE, "sub": CONSOLE, "aud": base, "iat": now, "exp": now + 60, "jti": secrets.token_hex(8)}
+    kept = {name: value for name, value in {**given, **claims}.items() if value is not None}
+    return jwt.encode({"alg": "ES256"}, kept, key)
+
+
 @dataclass
 class House:
     """One running authority and how tests speak to it."""
@@ -200,16 +215,25 @@ class House:
     def ask(self, **values: Any) -> httpx2.Response:
         """A device authorization request; None leaves a field out."""
         given = {"client_id": "demo-agent", "scope": EVERYTHING, "resource": self.shop, **values}
+        given |= self.proof(given["client_id"])
         return self.http.post(
             "/oauth2/device_authorization", data={name: value for name, value in given.items() if value is not None}
         )
 
+    def proof(self, client_id: str | None) -> dict[str, str]:
+        """What a client sends that proves itself with a key, as the human's console does; nothing for another."""
+        if client_id != CONSOLE:
+            return {}
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion(self.base)}
+
     def redeem(self, device_code: str, client_id: str = "demo-agent", **values: str) -> httpx2.Response:
         data = {"grant_type": DEVICE_CODE, "device_code": device_code, "client_id": client_id, **values}
+        data |= self.proof(client_id)
         return self.http.post("/oauth2/token", data=data)
 
     def refresh(self, refresh_token: str, client_id: str = "demo-agent", **values: str) -> httpx2.Response:
         data = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": client_id, **values}
+        data |= self.proof(client_id)
         return self.http.post("/oauth2/token", data=data)
 
     def introspect(self, token: str) -> dict[str, Any]:
@@ -301,7 +325,7 @@ def serve(database: Path, clock: Callable[[], float], listener: socket.socket, *
         resources=(f"{base}/mcp", f"{base}/account"),
         resource_server=RESOURCE_SERVER,
         clock=clock,
-        **settings,
+        **{"console_key": CONSOLE_KEY.as_dict(private=False), **settings},
     )
     server = uvicorn.Server(
         uvicorn.Config(Starlette(routes=create_authority(config)), log_level="error", lifespan="off")

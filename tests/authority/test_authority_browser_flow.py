@@ -205,7 +205,6 @@ def test_another_clients_attempt_with_a_used_code_ends_nothing(house):
     [
         ({"client_id": "demo-rival"}, "invalid_grant"),
         ({"client_id": "stranger"}, "invalid_client"),
-        ({"client_id": "demo-console"}, "unauthorized_client"),
         ({"redirect_uri": "http://127.0.0.1:49153/callback"}, "invalid_grant"),
         ({"code_verifier": "w" * 43}, "invalid_grant"),
         ({"code_verifier": CHALLENGE}, "invalid_grant"),

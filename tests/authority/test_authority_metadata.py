@@ -25,7 +25,13 @@ def test_both_discovery_documents_name_this_issuer_and_only_endpoints_that_answe
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["authorization_response_iss_parameter_supported"] is True
     assert document["client_id_metadata_document_supported"] is True
-    assert document["token_endpoint_auth_methods_supported"] == ["none", "client_secret_basic", "client_secret_post"]
+    assert document["token_endpoint_auth_methods_supported"] == [
+        "none",
+        "client_secret_basic",
+        "client_secret_post",
+        "private_key_jwt",
+    ]
+    assert document["token_endpoint_auth_signing_alg_values_supported"] == ["ES256"]
     assert document["authorization_details_types_supported"] == ["shop_spending"]
     assert document["grant_types_supported"] == [
         "urn:ietf:params:oauth:grant-type:device_code",

@@ -8,7 +8,9 @@ import pytest
 
 
 def revoke(house, token, client_id="demo-agent", **more):
-    return house.http.post("/oauth2/revoke", data={"token": token, "client_id": client_id, **more})
+    return house.http.post(
+        "/oauth2/revoke", data={"token": token, "client_id": client_id, **house.proof(client_id), **more}
+    )
 
 
 def take_back(house, headers, kind, id, path="/account/revoke"):
@@ -90,11 +92,13 @@ def test_the_resource_servers_credentials_ask_for_no_tokens(house):
     assert answer.json()["error"] == "unauthorized_client"
 
 
-def test_a_human_sees_the_sessions_of_agents_and_not_those_of_the_console(house, read_claims):
+def test_a_human_sees_the_sessions_of_agents_and_of_the_console_and_nobody_elses(house, read_claims):
     token = house.login(scope="shop:buy openid", authorization_details=house.spending(4200))
     house.login("grace@example.com")
     found = read_claims(token["access_token"])
-    assert house.http.get("/account/sessions", headers=house.console()).json() == {
+    console = house.console()
+    own = read_claims(console["Authorization"].removeprefix("Bearer "))
+    assert house.http.get("/account/sessions", headers=console).json() == {
         "sessions": [
             {
                 "id": found["sid"],
@@ -108,7 +112,20 @@ def test_a_human_sees_the_sessions_of_agents_and_not_those_of_the_console(house,
                 "revoked_at": None,
                 "revoked_by_kind": None,
                 "spending_limit": {"amount": 4200, "currency": "USD"},
-            }
+            },
+            {
+                "id": own["sid"],
+                "consent": own["consent_id"],
+                "agent": None,
+                "client": "demo-console",
+                "client_name": "Control room",
+                "scopes": ["openid", "sessions:manage", "offline_access"],
+                "created_at": house.clock.now,
+                "expires_at": house.clock.now + 30 * 24 * 3600,
+                "revoked_at": None,
+                "revoked_by_kind": None,
+                "spending_limit": None,
+            },
         ]
     }
 
@@ -123,7 +140,8 @@ def test_a_session_taken_back_stops_at_once_and_for_good(house, read_claims):
     assert take_back(house, console, "session", sid, "/account/reinstate").status_code == 409
     assert house.introspect(token["access_token"])["active"] is False
     listed = house.http.get("/account/sessions", headers=console).json()["sessions"]
-    assert [(s["revoked_at"], s["revoked_by_kind"]) for s in listed] == [(house.clock.now, "session"), (None, None)]
+    agents = [(s["revoked_at"], s["revoked_by_kind"]) for s in listed if s["agent"]]
+    assert agents == [(house.clock.now, "session"), (None, None)]
 
 
 @pytest.mark.parametrize("kind", ["agent", "user"])

@@ -13,10 +13,10 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from demo.client import Agent, Console, SampleHuman, StoredToken, TokenStore
+from demo.client import Agent, SampleHuman, StoredToken, TokenStore
 from demo.evidence import Money
 from tests.bridge.hosts import REVISIONS, hosted
-from tests.conftest import serving
+from tests.conftest import console_at, serving
 
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "offline_access")
 SHIRT = {"company": "Acme", "mailingAddress": "1 Main St", "tshirtSize": "M"}
@@ -106,9 +106,9 @@ def test_after_a_revocation_the_host_is_told_by_which_gate_and_what_to_do(
     server: str, state: Path, revision: str
 ) -> None:
     log_in(server, state)
-    console = Console(server, store=TokenStore.open(state, server=server, use_keyring=False))
+    console = console_at(server, TokenStore.open(state, server=server, use_keyring=False))
     console.sign_in(SampleHuman("alice@example.com"))
-    session = max(console.sessions(), key=lambda one: one.created_at).id
+    session = max((one for one in console.sessions() if one.agent), key=lambda one: one.created_at).id
 
     async def work(host: Client) -> tuple[Any, Any, str]:
         before = await host.call_tool("listMcpShopInventory", {})

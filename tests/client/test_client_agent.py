@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from demo.client import Agent, OAuthRefused, SampleHuman, Secret
-from demo.client.console import Console
 from demo.client.store import MemoryStore
 from demo.evidence import Money
 from tests.client.fakes import SHIRT, agent_at, log_in
-from tests.conftest import ROOT, serving
+from tests.conftest import ROOT, console_at, serving
 
 TOOL = "listMcpShopInventory"
 
@@ -179,7 +178,7 @@ def test_the_shop_by_any_of_its_names_lets_an_agent_log_in_buy_and_be_revoked(ba
     token = agent.token()
     assert agent.view(token).problems == ()
     assert agent.call("buyMcpShopItem", SHIRT).status == 200
-    console = Console(server, store=MemoryStore())
+    console = console_at(server, MemoryStore())
     console.sign_in(SampleHuman("alice@example.com"))
     (session,) = [one for one in console.sessions() if one.agent]
     console.revoke("session", session.id)

@@ -9,6 +9,7 @@ import pytest
 from demo.client import Agent, Console, OAuthRefused, SampleHuman
 from demo.errors import AUTHORITY, ServerUnreachable
 from tests.client.fakes import ALICE, Reply, Shop, agent_at, granted, log_in, store_in
+from tests.conftest import console_at
 
 MALLORY = "mallory@example.org"
 TOOL = "listMcpShopInventory"
@@ -23,7 +24,7 @@ def agent(server: str, tmp_path: Path) -> Agent:
 
 
 def console(server: str, folder: Path, account: str) -> Console:
-    one = Console(server, store=store_in(folder / account, server))
+    one = console_at(server, store_in(folder / account, server))
     one.sign_in(SampleHuman(account))
     return one
 
@@ -32,7 +33,7 @@ def console(server: str, folder: Path, account: str) -> Console:
 def test_what_is_somebody_elses_is_refused_and_stays_as_it_was(
     kind: str, agent: Agent, server: str, tmp_path: Path
 ) -> None:
-    session = console(server, tmp_path, ALICE).sessions()[-1]
+    session = next(one for one in console(server, tmp_path, ALICE).sessions() if one.agent)
     theirs = {"session": session.id, "agent": session.agent, "user": "user_alice"}[kind]
     mallory = console(server, tmp_path, MALLORY)
     assert session.id not in [one.id for one in mallory.sessions()]
@@ -50,7 +51,7 @@ def test_what_is_somebody_elses_is_refused_and_stays_as_it_was(
 
 def test_a_session_once_revoked_is_not_given_back(agent: Agent, server: str, tmp_path: Path) -> None:
     human = console(server, tmp_path, ALICE)
-    session = human.sessions()[-1]
+    session = next(one for one in human.sessions() if one.agent)
     human.revoke("session", session.id)
     human.revoke("session", session.id)  # said twice, it is as true as once
     with pytest.raises(OAuthRefused):
@@ -62,7 +63,7 @@ def test_the_agents_own_token_opens_no_console(agent: Agent, server: str, tmp_pa
     token = agent.stored()
     assert token is not None
     store.put("console", token)
-    usurper = Console(server, store=store)
+    usurper = console_at(server, store)
     assert usurper.signed_in() is False
     with pytest.raises(OAuthRefused):
         usurper.sessions()

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.client import Agent, Console, Recorder, SampleHuman, Secret
+from demo.client import Agent, Recorder, SampleHuman, Secret
 from demo.client.masking import SECRET_FIELDS, mask_body, mask_header, mask_text, mask_url
 from demo.client.wire import Raw
 from demo.evidence import Money
 from tests.client.fakes import ALICE, SHIRT, Reply, Shop, agent_at, granted, log_in, store_in
+from tests.conftest import console_at
 
 JWT = "eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJ1c2VyX2FsaWNlIn0.c2lnbmF0dXJlLW9mLXRoaXM"
 
@@ -40,7 +41,7 @@ def test_a_login_a_purchase_refreshes_and_a_revocation_leave_no_secret_in_any_re
 ) -> None:
     store = store_in(tmp_path, base_url)
     agent = Agent(base_url, store=store)
-    console = Console(base_url, store=store)
+    console = console_at(base_url, store)
     login, first, human = log_in(agent, spending=Money(6000))
     controller = SampleHuman(ALICE)
     secrets = {login.device_code, first.access_token, first.refresh_token}
@@ -53,7 +54,7 @@ def test_a_login_a_purchase_refreshes_and_a_revocation_leave_no_secret_in_any_re
     rival = agent.redeem(short, client_id="demo-rival")
     assert rival[0] == 400
     console.sign_in(controller)
-    (session,) = console.sessions()
+    (session,) = [one for one in console.sessions() if one.agent]
     console.revoke("session", session.id)
     refused = agent.call("listMcpShopInventory", {}, token=Secret(second.access_token))
     assert refused.status == 401

@@ -8,12 +8,15 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
 
-from demo import resources
+from demo import console_keys, resources
+from demo.client.console import console_identity
+from demo.client.oauth import identity
+from demo.client.oauth.identity import ClientIdentity
 from demo.client.sample_human import SampleHuman
 from demo.client.workos import People
 from demo.client.workos.environment import LOCAL_FILE
@@ -79,6 +82,19 @@ def profile(troubled: Issuer, installed: Tools, tmp_path: Path, monkeypatch: pyt
             organization_id="org_conference_shop",
         )
         yield Settings(server=f"{worker.base_url}/mcp", state=tmp_path / "state", port=0, edge="off", workos=workos)
+
+
+@pytest.fixture(autouse=True)
+def _console_has_its_key(troubled: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in for AuthKit is the bundled authorization server, which takes a console by its key alone. At AuthKit it
+    is a public Connect application."""
+    honest = identity.ClientIdentity
+
+    def proven(client_id: str, **given: Any) -> ClientIdentity:
+        known = console_identity(console_keys.read(troubled.state / "server.sqlite3"))
+        return known if client_id == known.client_id else honest(client_id, **given)
+
+    monkeypatch.setattr(identity, "ClientIdentity", proven)
 
 
 def signed_in(cast: Cast) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from demo.client import Agent, CallOutcome, MemoryStore, SampleHuman, StoredToken
+from demo.client.console import console_identity
 from demo.client.workos import AgentIdentity, Environment, Tenant, WorkOSRefused
 from demo.client.workos.agent_pass import AgentPass
 from demo.evidence import Money
-from tests.conftest import serving
+from tests.conftest import CONSOLE_KEYS, serving
 
 AGENT_SCOPES = ("openid", "shop:read", "shop:buy", "orders:read", "audit:read", "offline_access")
 CEILING = ("shop:read", "shop:buy")
@@ -61,7 +62,7 @@ class World:
 
     def console(self, human: str = "alice@example.com") -> StoredToken:
         """The token of a human's own console: no agent is in it."""
-        agent = Agent(self.base, store=MemoryStore(), client_id="demo-console")
+        agent = Agent(self.base, store=MemoryStore(), identity=console_identity(CONSOLE_KEYS[self.base]))
         return log_in(agent, human, ("openid", "sessions:manage", "offline_access"), f"{self.base}/account", None)
 
     def buy(self, agent: Agent) -> CallOutcome:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.client.oauth.identity import ClientIdentity
+from demo.client.console import console_identity
 from demo.client.store import MemoryStore
 from demo.client.tokens import StoredToken
 from demo.client.workos import People, Tenant
@@ -15,13 +15,14 @@ from demo.client.workos.hosted_console import HostedConsole
 from demo.errors import AuthorityRefused, ServerUnreachable, UsageError
 from demo.settings.workos import WorkOSSettings
 from talk.cast import Cast, NotHere
+from tests.conftest import CONSOLE_KEYS
 from tests.workos.conftest import World, log_in
 
 AUTHKIT = "https://name.authkit.example"
 
 
 def console_at(world: World, tenant: Tenant, *, authority: str) -> HostedConsole:
-    client = ClientIdentity("demo-console", issuer=authority)
+    client = replace(console_identity(CONSOLE_KEYS[world.base]), issuer=authority)
     return HostedConsole(world.base, store=MemoryStore(), authority=authority, client=client, tenant=tenant)  # type: ignore[arg-type]
 
 

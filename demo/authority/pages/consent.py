@@ -109,6 +109,8 @@ def _offer(visit: Visit, connection: sqlite3.Connection, account: Account, quest
 def _why_left_out(scope: str, client: Client) -> str:
     if scope in client.scopes:
         return "Not yours to grant"
+    if not client.delegated:
+        return "For an agent, not for your own console"
     return "It registered no way to stay signed in" if scope == "offline_access" else "For your own console alone"
 
 
