@@ -33,6 +33,10 @@ class AuthorityConfig:
         poll_interval: seconds between two polls of a device (RFC 8628 section 3.5).
         suggested_limit: minor units of `authorization_details.CURRENCY` that the consent page fills in where an agent
             asks to buy and names no limit, as every client must that does not know RFC 9396.
+        event_receiver: the resource server that is told of each revocation before it is answered: its resource
+            identifier, and where it takes events (RFC 8935).
+        lease_seconds: how long a revocation waits at most for a resource server that does not acknowledge it. It has to
+            be longer than a resource server acts on an answer of introspection (docs/wire.md: 5 s).
         clock: POSIX seconds; every expiry is measured by it.
         aliases: other origins under which the issuer's server answers, such as `http://localhost:PORT` for
             `http://127.0.0.1:PORT`. A resource may be named by them; the issuer has one name.
@@ -50,6 +54,8 @@ class AuthorityConfig:
     more_resources: Callable[[], tuple[str, ...]] = tuple
     aliases: tuple[str, ...] = ()
     console_key: Mapping[str, str] | None = None
+    event_receiver: tuple[str, str] | None = None
+    lease_seconds: float = 6.0
 
 
 def create_authority(config: AuthorityConfig) -> list[BaseRoute]:

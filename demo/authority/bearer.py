@@ -49,7 +49,7 @@ def authenticate(authority: Authority, request: Request, *, audience: str, scope
     claims = read_access_token(authority, token.strip())
     if claims is None:
         raise BearerRefused(401, "invalid_token", "this is not an access token of this authority")
-    if authority.canonical(claims["aud"]) != audience:
+    if not isinstance(claims["aud"], str) or authority.canonical(claims["aud"]) != audience:
         raise BearerRefused(401, "invalid_token", f"this token is for another audience, not for {audience}")
     if authority.now() >= claims["exp"]:
         raise BearerRefused(401, "invalid_token", "this token has expired")

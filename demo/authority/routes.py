@@ -11,20 +11,29 @@ from .metadata import metadata_routes
 from .oauth import OAuthServer, oauth_routes
 from .pages import page_routes
 from .registration import registration_routes
+from .security_events import SecurityEvents
 from .userinfo import userinfo_routes
 from .workos.routes import workos_routes
+
+REVOKING = ("/oauth2/token", "/oauth2/revoke", "/account/revoke")
+"""Where something may be revoked; at the token endpoint by a code or refresh token that comes again."""
 
 
 def create_routes(config: AuthorityConfig) -> list[BaseRoute]:
     """Open the authority's state and make its routes; see `demo.authority.create_authority`."""
     authority = Authority(config)
     server = OAuthServer(authority)
-    return [
+    routes = [
         *metadata_routes(authority),
         *oauth_routes(server),
         *registration_routes(authority),
         *userinfo_routes(authority),
         *page_routes(server),
         *account_routes(authority),
-        *workos_routes(authority),
     ]
+    of_workos = workos_routes(authority)
+    events = SecurityEvents(authority)
+    changing = [one for one in of_workos if "GET" not in (one.methods or ())]
+    for route in [one for one in routes if one.path in REVOKING] + changing:
+        events.before_answering(route)
+    return [*routes, *of_workos]

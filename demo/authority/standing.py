@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from dataclasses import dataclass
 from typing import Literal
 
 from .sessions import Session
+from .store import new_id
 
 Kind = Literal["session", "agent", "user"]
 """What a human can take back."""
@@ -50,11 +52,13 @@ def revoke_session(
     now: float,
 ) -> float:
     """Revoke a session for good; when it was revoked first. `kind`: the human's word, the client's token, or reuse."""
-    connection.execute(
+    changed = connection.execute(
         "UPDATE authority_sessions SET revoked_at = ?, revoked_by_kind = ?, revoked_by = ?"
         " WHERE id = ? AND revoked_at IS NULL",
         (now, kind, by, session_id),
     )
+    if changed.rowcount:
+        _note(connection, "session", session_id)
     row = connection.execute("SELECT revoked_at FROM authority_sessions WHERE id = ?", (session_id,)).fetchone()
     return float(row["revoked_at"])
 
@@ -63,11 +67,13 @@ def revoke_standing(
     connection: sqlite3.Connection, kind: Literal["agent", "user"], id: str, *, by: str, now: float
 ) -> float:
     """Take back an agent's or a user's authority until it is reinstated; when it was taken back first."""
-    connection.execute(
+    changed = connection.execute(
         "INSERT INTO authority_standing (kind, id, revoked_at, revoked_by) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (kind, id) DO NOTHING",
         (kind, id, now, by),
     )
+    if changed.rowcount:
+        _note(connection, kind, id)
     revoked = standing_of(connection, kind, id)
     assert revoked is not None, "it was just inserted"
     return revoked.at
@@ -76,3 +82,12 @@ def revoke_standing(
 def reinstate_standing(connection: sqlite3.Connection, kind: Literal["agent", "user"], id: str) -> bool:
     """Lift an agent's or a user's revocation; whether there was one."""
     return connection.execute("DELETE FROM authority_standing WHERE kind = ? AND id = ?", (kind, id)).rowcount > 0
+
+
+def _note(connection: sqlite3.Connection, kind: Kind, id: str) -> None:
+    """Write down, in the transaction that revokes, what the resource server has to be told (`security_events`)."""
+    # By the clock that no setting of the time of day moves, and that goes on while a process is stopped.
+    connection.execute(
+        "INSERT INTO authority_events (jti, kind, id, at) VALUES (?, ?, ?, ?)",
+        (new_id("event"), kind, id, time.monotonic()),
+    )

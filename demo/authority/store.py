@@ -53,6 +53,8 @@ CREATE TABLE IF NOT EXISTS authority_clients (
 CREATE TABLE IF NOT EXISTS authority_browser_sessions (
     digest TEXT PRIMARY KEY, sub TEXT NOT NULL, signed_in_at REAL NOT NULL, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS authority_assertions (name TEXT PRIMARY KEY, expires_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS authority_events (
+    jti TEXT PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS authority_wrong_codes (address TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS authority_wrong_codes_address ON authority_wrong_codes (address, at);
 """

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.routing import Route
 
-from demo.shop import Shop, ShopConfig, audit, doors, ledger, metadata, tools
+from demo.shop import Shop, ShopConfig, audit, doors, events, ledger, metadata, tools
 from demo.shop.database import Database
 from demo.shop.discovery import Authority
 from demo.shop.gate import App, OpenDoor, ProtectedDoor
@@ -52,6 +52,7 @@ def build(config: ShopConfig) -> Shop:
         *metadata.routes(config),
         *audit.routes(gatehouse),
         *doors.routes(gatehouse),
+        *events.routes(config, database, authority),
     ]
     return Shop(config, routes, lifespan)
 

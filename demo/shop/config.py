@@ -41,6 +41,8 @@ class ShopConfig:
         leeway_seconds: how far the authority's clock and ours may differ when a token's times are checked.
             Seconds, not minutes: tokens live five minutes here.
         authority_timeout: seconds for one question to the authority, from connection to the last byte.
+        lease_seconds: how long an answer of the authorization server is acted on at most. It waits longer than that
+            before it answers a revocation that this shop does not acknowledge.
         clock: POSIX seconds; tests turn it.
     """
 
@@ -62,6 +64,7 @@ class ShopConfig:
     console_clients: tuple[str, ...] = ("demo-console",)
     leeway_seconds: int = 1
     authority_timeout: float = 3.0
+    lease_seconds: float = 5.0
     clock: Callable[[], float] = time.time
     aliases: tuple[str, ...] = ()
 

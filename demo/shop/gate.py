@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from demo.evidence import Decision, LimitUse
-from demo.shop import bearer, jsonrpc, refusal
+from demo.shop import bearer, events, jsonrpc, refusal
 from demo.shop.catalog import TOOL_SCOPES
 from demo.shop.gatehouse import Gatehouse, limits_of
 from demo.shop.jsonrpc import Call
-from demo.shop.policy import Standing, TokenFacts
+from demo.shop.policy import Case, Standing, TokenFacts
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,6 +23,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+TRIES: Final = 5
+"""How often a request asks again whose authority changes, or whose lease ends, while it is being served."""
+UNSETTLED: Final = "The authority behind this call could not be settled in time. Nothing was done; try again."
 ADMISSION: Final = "demo.shop.admission"
 """Where in the ASGI scope the tools find what was decided."""
 
@@ -39,6 +42,10 @@ class Admission:
     token: TokenFacts
     standing: Standing
     gatehouse: Gatehouse
+    case: Case | None = None
+    """What the gates knew; None at the open door, where nothing is known."""
+    bearer: str | None = field(default=None, repr=False)
+    """The token as it came, with which the authorization server can be asked again."""
 
     async def limits(self) -> tuple[LimitUse, ...]:
         """The caller's limits as they are now; none at the open door."""
@@ -91,12 +98,22 @@ class ProtectedDoor:
             elif ruling.gate == "scope":
                 limits = limits_of(await house.usage(case.token, rate_ok=True))
             decision = house.decision(case, ruling, call)
-            await house.record(decision)
+            for _ in range(TRIES):
+                try:
+                    await house.record(decision, case)
+                    break
+                except events.StandingChanged:
+                    case, again = await house.admit_again(case, token)
+                    ruling = again if again.verdict == "deny" else ruling
+                    decision = house.decision(case, ruling, call)
+            else:
+                raise jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, UNSETTLED)
             if ruling.verdict == "deny":
                 host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
                 await respond(send, house.refuse(case, decision, call.id, limits, host=host))
                 return
-            admission = Admission("protected", call, decision, case.token, case.standing or Standing(False), house)
+            standing = case.standing or Standing(False)
+            admission = Admission("protected", call, decision, case.token, standing, house, case, token)
             await pass_on(self._inner, scope, receive, send, call, admission)
 
 

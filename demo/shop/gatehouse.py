@@ -6,6 +6,7 @@ Both doors and the reader of the audit trail share one.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ import anyio
 
 from demo import access_tokens
 from demo.evidence import Decision, LimitUse
-from demo.shop import bearer, jsonrpc, ledger, policy, refusal, standing, trail
+from demo.shop import bearer, events, jsonrpc, ledger, policy, refusal, standing, trail
 from demo.shop.asking import AuthorityUnknown
 from demo.shop.catalog import BUY, DEFAULT_SCOPE
 from demo.shop.config import ShopConfig
@@ -80,12 +81,32 @@ class Gatehouse:
             return case, policy.check_standing(case) or policy.admit(case)
         ruling = policy.check_token(case)
         if ruling is None:
+            # Before the question, since what comes meanwhile makes the answer void.
+            reliance = await self.database.read(events.rely)
             asked = await standing.ask(self._authority, self.config.introspection, token or "", case.token)
             banned = await self.database.read(ledger.is_banned, case.token.user)
             asked = replace(asked, banned=banned)
-            case = replace(case, standing=asked, now=self.config.clock(), skew=self._authority.skew)
+            now, skew = self.config.clock(), self._authority.skew
+            case = replace(case, standing=asked, reliance=reliance, now=now, skew=skew)
             ruling = policy.admit(case)
         return case, ruling
+
+    async def admit_again(self, case: Case, token: str | None) -> tuple[Case, Ruling]:
+        """Gates 1 to 4 once more, where what was answered may not be acted on any more."""
+        return await self.admit(replace(case, standing=None, reliance=None), token)
+
+    def rely(self, connection: sqlite3.Connection, case: Case) -> None:
+        """See, in the transaction that acts, that what admitted this case may be acted on now.
+
+        Raises:
+            StandingChanged: ask again.
+        """
+        if case.reliance is not None:
+            events.check(connection, case.reliance, case.token, lease=self.config.lease_seconds)
+
+    def outlived(self, case: Case) -> bool:
+        """Whether more time has gone by since the authorization server was asked than its answer is good for."""
+        return case.reliance is not None and events.over(case.reliance, lease=self.config.lease_seconds)
 
     async def limit(self, case: Case, call: Call) -> tuple[Ruling, Usage]:
         """Gate 5, for a tool call: counts it, then asks."""
@@ -140,13 +161,20 @@ class Gatehouse:
             await self.record(decision)
         return decision, limits
 
-    async def record(self, decision: Decision) -> None:
-        """Commit a decision to the audit trail.
+    async def record(self, decision: Decision, case: Case | None = None) -> None:
+        """Commit a decision to the audit trail; of a `case` that was admitted, if that still holds.
 
         Raises:
+            StandingChanged: it does not; nothing is on record. Ask again.
             sqlite3.Error: it is not there; then nothing may be done or answered on its strength.
         """
-        await self.database.write(trail.record, decision)
+
+        def write(connection: sqlite3.Connection) -> None:
+            if case is not None and decision.verdict == "allow":
+                self.rely(connection, case)
+            trail.record(connection, decision)
+
+        await self.database.write(write)
 
     @asynccontextmanager
     async def turn(self, case: Case) -> AsyncIterator[None]:

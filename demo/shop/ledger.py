@@ -167,6 +167,14 @@ def place(connection: sqlite3.Connection, wanted: Purchase) -> Order:
     return _receipt(connection, wanted, order_id, replayed=False)
 
 
+def void(connection: sqlite3.Connection, order: Order) -> None:
+    """Undo an order that was just placed, as if it never was: it counts for no limit, and is in stock again."""
+    row = connection.execute("SELECT door FROM shop_orders WHERE id = ?", (order.id,)).fetchone()
+    connection.execute("DELETE FROM shop_keys WHERE order_id = ?", (order.id,))
+    connection.execute("DELETE FROM shop_orders WHERE id = ?", (order.id,))
+    connection.execute("UPDATE shop_stock SET left = left + 1 WHERE item = ?", (_shelf(row["door"]),))
+
+
 def _guard(connection: sqlite3.Connection, wanted: Purchase) -> None:
     used = spent(connection, wanted.account)
     if wanted.quota is not None:

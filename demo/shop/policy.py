@@ -84,6 +84,19 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Reliance:
+    """Since when an answer of the authorization server is relied on.
+
+    Args:
+        heard: the last security event that had come when it was asked.
+        asked_at: seconds by the clock that no setting of the time of day moves; it goes on while a process is stopped.
+    """
+
+    heard: int
+    asked_at: float
+
+
+@dataclass(frozen=True)
 class Rules:
     """The shop's own settings, as far as deciding needs them."""
 
@@ -115,6 +128,8 @@ class Case:
     standing: Standing | None = None
     skew: float | None = None
     """The authority's clock minus ours in seconds, as last heard; None where it was never. It changes words only."""
+    reliance: Reliance | None = None
+    """Since when `standing` is relied on; None where the authorization server was not asked."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
-from demo.evidence import Money, Order
-from demo.shop import catalog, ledger, trail
+from demo.evidence import Decision, Money, Order
+from demo.shop import catalog, events, ledger, trail
 from demo.shop.answers import (
     Address,
     Bought,
@@ -29,7 +29,7 @@ from demo.shop.answers import (
 )
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
-from demo.shop.gate import ADMISSION, Admission
+from demo.shop.gate import ADMISSION, TRIES, UNSETTLED, Admission
 from demo.shop.jsonrpc import digest
 from demo.shop.server import ShopServer
 
@@ -81,7 +81,7 @@ def register(server: ShopServer, config: ShopConfig, database: Database) -> None
         admission = admission_of(ctx)
         wanted = _purchase(admission, config, company, mailingAddress, tshirtSize, idempotencyKey)
         try:
-            order, admission.decision = await database.write(_place, wanted, admission)
+            order, admission.decision = await _placed(database, wanted, admission)
         except ledger.PurchaseRefused as refused:
             if refused.fault in ("quota", "spending", "consent"):
                 # The gate let it through and the ledger's guard did not (another process was faster): what is on
@@ -191,10 +191,52 @@ def _purchase(
     )
 
 
-def _place(connection: Any, wanted: ledger.Purchase, admission: Admission) -> tuple[Order, Any]:
-    """The order and its mark in the audit trail, in one transaction."""
+async def _placed(database: Database, wanted: ledger.Purchase, admission: Admission) -> tuple[Order, Decision]:
+    """The order, placed while what admitted it holds.
+
+    Raises:
+        ToolError: the authority behind it was revoked on the way; nothing was bought, and that is on record.
+        PurchaseRefused: as `ledger.place`.
+    """
+    house = admission.gatehouse
+    for _ in range(TRIES):
+        try:
+            order, decision = await database.write(_place, wanted, admission)
+            if admission.case is None or order.replayed or not house.outlived(admission.case):
+                return order, decision
+            # The process was stopped between the check and the end of its transaction, for so long that a revocation
+            # may have been answered meanwhile. Nobody was told of the order yet.
+            await database.write(_void, order, admission.decision)
+            raise events.StandingChanged
+        except events.StandingChanged:
+            assert admission.case is not None, "the open door relies on nothing"
+            admission.case, ruling = await house.admit_again(admission.case, admission.bearer)
+            if ruling.verdict == "deny":
+                admission.decision = await database.write(
+                    trail.amend,
+                    admission.decision,
+                    verdict="deny",
+                    gate=ruling.gate,
+                    rule=ruling.rule,
+                    reason=ruling.reason,
+                    remedy=ruling.remedy,
+                )
+                raise ToolError(f"{ruling.reason} Nothing was bought.") from None
+    raise ToolError(UNSETTLED)
+
+
+def _place(connection: Any, wanted: ledger.Purchase, admission: Admission) -> tuple[Order, Decision]:
+    """The order and its mark in the audit trail, in one transaction, in which also its authority is seen to stand."""
+    if admission.case is not None:
+        admission.gatehouse.rely(connection, admission.case)
     order = ledger.place(connection, wanted)
     return order, trail.amend(connection, admission.decision, order_id=order.id)
+
+
+def _void(connection: Any, order: Order, decision: Decision) -> None:
+    """The order undone, and its mark in the audit trail, in one transaction."""
+    ledger.void(connection, order)
+    trail.amend(connection, decision, order_id=None)
 
 
 def _price(money: Money) -> Price:

@@ -448,3 +448,15 @@ def test_text_stands_out_from_its_ground_in_both_schemes(house, scheme):
     for ink, ground in PAIRS:
         high, low = sorted((luminance(ink), luminance(ground)), reverse=True)
         assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, ground)  # WCAG 2.2 success criterion 1.4.3, level AA
+
+
+def test_a_limit_that_is_named_without_the_scope_to_buy_is_asked_about_and_granted(house):
+    """At an authorization server that knows no scopes of the shop's, it is all that speaks of buying (RFC 9396)."""
+    asked = house.ask(scope="openid", authorization_details=house.spending(6000)).json()
+    browser = house.browser()
+    browser.consent(asked["user_code"])
+    assert browser.forms.shown["limit"] == ["60.00 USD"]
+    assert browser.submit("/device/consent", decision="approve", limit="0").status_code == 400
+    browser.submit("/device/consent", decision="approve", limit="40")
+    token = house.redeem(asked["device_code"]).json()
+    assert token["authorization_details"] == json.loads(house.spending(4000))

@@ -86,8 +86,8 @@ def profile(troubled: Issuer, installed: Tools, tmp_path: Path, monkeypatch: pyt
 
 @pytest.fixture(autouse=True)
 def _console_has_its_key(troubled: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stand-in for AuthKit is the bundled authorization server, which takes a console by its key alone. At AuthKit it
-    is a public Connect application."""
+    """AuthKit's stand-in is the bundled authorization server, which takes a console by its key alone. At AuthKit it is
+    a public Connect application."""
     honest = identity.ClientIdentity
 
     def proven(client_id: str, **given: Any) -> ClientIdentity:

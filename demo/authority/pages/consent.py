@@ -103,7 +103,9 @@ def _offer(visit: Visit, connection: sqlite3.Connection, account: Account, quest
         elif standing_of(connection, "user", account.sub):
             obstacle = "All that acts for you was stopped. Reinstate yourself first, if agents are to act again."
     asked = None if named is None else int(named["limit"]["amount"])
-    return Offer(scope, left_out, asked, shops if BUY in scope else (), obstacle)
+    # Where an authorization server knows no scope of the shop's, the named limit is all that speaks of buying.
+    spends = BUY in scope or (named is not None and BUY not in question.scope)
+    return Offer(scope, left_out, asked, shops if spends else (), obstacle)
 
 
 def _why_left_out(scope: str, client: Client) -> str:

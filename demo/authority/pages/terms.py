@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..authorization_details import CURRENCY, HIGHEST_AMOUNT
 
 BUY = "shop:buy"
-"""The scope that money goes with: without it a limit is of no use, and none is granted."""
+"""The scope that money goes with: where it is on the page and unticked, no limit is granted."""
 TICK = "may:"
 """Before a scope's name, the name of its box."""
 _AMOUNT = re.compile(r"\$?\s*([0-9]{1,9})(?:[.,]([0-9]{1,2}))?\s*(?:\$|USD)?", re.IGNORECASE)
@@ -49,7 +49,7 @@ def as_text(amount: int) -> str:
 
 def filled_in(offered: tuple[str, ...], amount: int) -> Terms:
     """The form as it first stands: everything that is offered, up to `amount` minor units."""
-    return Terms(offered, as_text(amount), amount if BUY in offered else None)
+    return Terms(offered, as_text(amount), amount)
 
 
 def answered(fields: Mapping[str, str], offered: tuple[str, ...], *, asked: int | None, spends: bool) -> Terms:
@@ -64,7 +64,7 @@ def answered(fields: Mapping[str, str], offered: tuple[str, ...], *, asked: int 
     ticked, typed = tuple(name for name in offered if f"{TICK}{name}" in fields), fields.get("limit", "")
     if not ticked:
         return Terms(ticked, typed, None, scope_fault="Nothing is ticked. Tick what it may do, or deny.")
-    if BUY not in ticked or not spends:
+    if not spends or (BUY in offered and BUY not in ticked):
         return Terms(ticked, typed, None)
     read = read_amount(typed, asked)
     return Terms(ticked, typed, None, limit_fault=read) if isinstance(read, str) else Terms(ticked, typed, read)
@@ -81,7 +81,7 @@ def read_amount(typed: str, asked: int | None) -> int | str:
         return "Write an amount in dollars, such as 50 or 49.90."
     amount = int(found[1]) * 100 + int((found[2] or "0").ljust(2, "0"))
     if amount == 0:
-        return f"Write an amount above zero. If it may buy nothing, untick {BUY}."
+        return f"Write an amount above zero. If it may spend nothing, untick {BUY}, or deny."
     most = HIGHEST_AMOUNT if asked is None else asked
     if amount > most:
         said = "is the most that can be granted" if asked is None else "is what it asks for: grant that much, or less"

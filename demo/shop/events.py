@@ -1,0 +1,151 @@
+"""Security events: the authorization server pushes what was revoked (RFC 8417, RFC 8935), and the shop goes by that.
+
+Each request asks the authorization server whether its authority stands, and acts on the answer a moment later. An event
+makes void what was answered before it: what acts checks here, in the transaction in which it acts, whether an event
+about the same session, agent or user has come since it asked. And no answer is acted on for longer than a lease, so
+that the authorization server, which waits that long, need not wait for ever for a shop that does not answer.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from typing import Any, Final
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from demo.shop.asking import AuthorityUnknown
+from demo.shop.bearer import ALGORITHMS, MOST_CHARACTERS
+from demo.shop.config import ShopConfig
+from demo.shop.database import Database
+from demo.shop.discovery import Authority
+from demo.shop.policy import Reliance, TokenFacts
+
+PATH: Final = "/events"
+TYPE: Final = "secevent+jwt"
+SESSION_REVOKED: Final = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
+"""OpenID Continuous Access Evaluation Profile 1.0, section 3.1."""
+KEPT_SECONDS: Final = 3600.0
+"""An event makes void what was answered before it, for which nobody waits an hour."""
+
+
+class StandingChanged(Exception):
+    """What was answered before may not be acted on any more: ask again. The transaction must be rolled back."""
+
+
+def rely(connection: sqlite3.Connection) -> Reliance:
+    """To be called before the authorization server is asked."""
+    row = connection.execute("SELECT coalesce(max(seq), 0) AS seq FROM shop_revocations").fetchone()
+    return Reliance(int(row["seq"]), time.monotonic())
+
+
+def over(reliance: Reliance, *, lease: float) -> bool:
+    """Whether the lease of an answer is over."""
+    return time.monotonic() - reliance.asked_at > lease
+
+
+def check(connection: sqlite3.Connection, reliance: Reliance, token: TokenFacts, *, lease: float) -> None:
+    """See that an answer about this token may be acted on now, in the transaction that acts.
+
+    Raises:
+        StandingChanged: an event about the token's session, agent or user has come since, or the lease is over.
+    """
+    if over(reliance, lease=lease):
+        raise StandingChanged
+    found = connection.execute(
+        "SELECT 1 FROM shop_revocations WHERE seq > ? AND (kind, subject) IN (VALUES (?, ?), (?, ?), (?, ?))",
+        (reliance.heard, "session", token.session, "agent", token.agent, "user", token.user),
+    ).fetchone()
+    if found is not None:
+        raise StandingChanged
+
+
+class Unfit(Exception):
+    """An event that is none, or none for here; `err` is RFC 8935's code (section 2.4)."""
+
+    def __init__(self, err: str, description: str) -> None:
+        super().__init__(description)
+        self.err = err
+
+
+def routes(config: ShopConfig, database: Database, authority: Authority) -> list[BaseRoute]:
+    """`POST /events`. Who may push is said by the signature alone: it is the authorization server's own."""
+
+    async def receive(request: Request) -> Response:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != f"application/{TYPE}":
+            return _refused(Unfit("invalid_request", f"the body must be application/{TYPE}"))
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_CHARACTERS:
+                return _refused(Unfit("invalid_request", "the event is too long"))
+        try:
+            jti, kind, subject = await read(bytes(body), authority, issuer=config.issuer, audience=config.resource)
+        except AuthorityUnknown as unknown:
+            return JSONResponse({"err": "invalid_key", "description": f"the keys cannot be read: {unknown}"}, 503)
+        except Unfit as unfit:
+            return _refused(unfit)
+        await database.write(_keep, jti, kind, subject, config.clock())
+        return Response(status_code=202)  # RFC 8935 section 2.2: it is kept, and so it holds
+
+    return [Route(PATH, receive, methods=["POST"])]
+
+
+async def read(token: bytes, authority: Authority, *, issuer: str, audience: str) -> tuple[str, str, str]:
+    """The id of an event, and what was revoked: kind (session, agent, user) and id.
+
+    Raises:
+        Unfit: its signature, issuer, audience or content is not as it must be.
+        AuthorityUnknown: the keys cannot be read.
+    """
+    try:
+        header = jws.extract_compact(token).headers()
+    except (JoseError, ValueError, RecursionError):
+        raise Unfit("invalid_request", "the body is not a signed JWT") from None
+    kid = header.get("kid")
+    if str(header.get("typ", "")).lower().removeprefix("application/") != TYPE or header.get("alg") not in ALGORITHMS:
+        raise Unfit("invalid_request", f"the body is not a JWT of type {TYPE}, signed by {' or '.join(ALGORITHMS)}")
+    key = await authority.key(kid) if isinstance(kid, str) else None
+    if key is None:
+        raise Unfit("invalid_key", "it is not signed with a key of the authorization server")
+    try:
+        claims = json.loads(jws.deserialize_compact(token, key, algorithms=list(ALGORITHMS)).payload or b"")
+    except (JoseError, ValueError, RecursionError):
+        raise Unfit("invalid_key", "its signature does not fit") from None
+    if not isinstance(claims, dict) or claims.get("iss") != issuer:
+        raise Unfit("invalid_issuer", f"its issuer is not {issuer}")
+    named = claims.get("aud")
+    if audience not in (named if isinstance(named, list) else [named]):
+        raise Unfit("invalid_audience", f"it is not for {audience}")
+    about, jti = claims.get("events"), claims.get("jti")
+    if not isinstance(jti, str) or not jti or not isinstance(about, dict) or SESSION_REVOKED not in about:
+        raise Unfit("invalid_request", "it has no jti, or no event that this shop understands")
+    return jti, *_subject(claims.get("sub_id"))
+
+
+def _subject(given: Any) -> tuple[str, str]:
+    """What a complex subject names (OpenID Shared Signals Framework 1.0, section 3): the narrowest that is there."""
+    members = given if isinstance(given, dict) else {}
+    for name, kind, member in (("session", "session", "id"), ("application", "agent", "id"), ("user", "user", "sub")):
+        found = members.get(name)
+        if isinstance(found, dict) and isinstance(found.get(member), str) and found[member]:
+            return kind, found[member]
+    raise Unfit("invalid_request", "its sub_id names no session, application or user")
+
+
+def _keep(connection: sqlite3.Connection, jti: str, kind: str, subject: str, now: float) -> None:
+    connection.execute("DELETE FROM shop_revocations WHERE at < ?", (now - KEPT_SECONDS,))
+    connection.execute(
+        "INSERT INTO shop_revocations (jti, kind, subject, at) VALUES (?, ?, ?, ?) ON CONFLICT (jti) DO NOTHING",
+        (jti, kind, subject, now),
+    )
+
+
+def _refused(unfit: Unfit) -> Response:
+    return JSONResponse({"err": unfit.err, "description": str(unfit)}, 400)

@@ -1,0 +1,92 @@
+"""The authorization server and the shop as processes: `python -m tests.attacks.apart ROLE PORT DATABASE PEER [JSON]`.
+
+Two databases, and nothing between them but the wire. In the JSON: `gate` (a file; no purchase goes from its gates to
+its order before it exists), `held` (seconds that each order's transaction takes longer), `lease` (seconds, of the
+role's own), and what is weakened: `deaf` (the shop takes events and goes by none), `mute` (the authorization server
+tells nobody).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+
+from demo.authority import AuthorityConfig, create_authority
+from demo.evidence import Money
+from demo.shop import ShopConfig, create_shop, tools
+
+SECRET = ("shop", "a-secret")
+
+
+def authority(base: str, database: Path, shop: str, given: dict[str, Any]) -> Starlette:
+    config = AuthorityConfig(
+        issuer=base,
+        database=database,
+        resources=(f"{shop}/mcp", f"{base}/account"),
+        resource_server=SECRET,
+        event_receiver=None if given.get("mute") else (f"{shop}/mcp", f"{shop}/events"),
+        lease_seconds=given.get("lease", 6.0),
+    )
+    return Starlette(routes=create_authority(config))
+
+
+def shop(base: str, database: Path, issuer: str, given: dict[str, Any]) -> Starlette:
+    honest = tools._place
+
+    def slowly(connection: sqlite3.Connection, *rest: Any) -> Any:
+        # Inside the transaction, where no other purchase can help and SQLite itself has nothing to wait for.
+        result = honest(connection, *rest)
+        time.sleep(given.get("held", 0.0))
+        return result
+
+    tools._place = slowly  # type: ignore[assignment]
+    if given.get("deaf"):
+        from demo.shop import events
+
+        events.check = lambda *_, **__: None
+        events.over = lambda *_, **__: False
+    if gate := given.get("gate"):
+        placed = tools._placed
+
+        async def later(*rest: Any) -> Any:
+            with anyio.fail_after(60):
+                while not Path(gate).exists():
+                    await anyio.sleep(0.02)
+            return await placed(*rest)
+
+        tools._placed = later
+    config = ShopConfig(
+        base_url=base,
+        database=database,
+        issuer=issuer,
+        introspection=SECRET,
+        rate_calls=10**6,
+        purchases_per_consent=10**6,
+        stock=10**6,
+        price=Money(1),
+        lease_seconds=given.get("lease", 5.0),
+    )
+    made = create_shop(config)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> Any:
+        async with made.lifespan():
+            yield
+
+    return Starlette(routes=made.routes, lifespan=lifespan)
+
+
+if __name__ == "__main__":
+    role, port, file, peer, *more = sys.argv[1:]
+    make = {"authority": authority, "shop": shop}[role]
+    app = make(f"http://127.0.0.1:{port}", Path(file), peer, json.loads(more[0]) if more else {})
+    uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="error", timeout_graceful_shutdown=1)

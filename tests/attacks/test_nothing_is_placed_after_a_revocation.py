@@ -1,0 +1,377 @@
+"""After a revocation was answered nothing is placed by what was revoked, whoever is busy, stopped or killed meanwhile.
+
+To look and then to act is two things (CWE-367): the authority is asked about when a request comes in, and used a moment
+later. RFC 7009 section 2 has a revocation take place immediately; RFC 7662 section 4 warns of what an answer of
+introspection is worth later. How it is told: RFC 8935, OpenID CAEP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from demo.authority import AuthorityConfig
+from demo.authority.access_token import sign_access_token
+from demo.authority.accounts import account_by_sub
+from demo.authority.authority import Authority
+from demo.authority.authorization_details import spending_up_to
+from demo.authority.clients import Client
+from demo.authority.sessions import Session, find_session, open_session
+from demo.shop import events
+from tests.attacks.apart import SECRET
+from tests.conftest import ROOT
+
+HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+BUY = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {
+        "name": "buyMcpShopItem",
+        "arguments": {"company": "Acme", "mailingAddress": "1 Main St", "tshirtSize": "M"},
+    },
+}
+
+
+def a_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class World:
+    """An authorization server and a shop, each a process."""
+
+    folder: Path
+    given: dict[str, dict[str, Any]]
+    ports: dict[str, int] = field(default_factory=lambda: {"authority": a_port(), "shop": a_port()})
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def base(self, role: str) -> str:
+        return f"http://127.0.0.1:{self.ports[role]}"
+
+    def start(self, role: str) -> None:
+        peer = self.base("shop" if role == "authority" else "authority")
+        command = [sys.executable, "-m", "tests.attacks.apart", role, str(self.ports[role])]
+        command += [str(self.folder / f"{role}.db"), peer, json.dumps(self.given.get(role, {}))]
+        self.running[role] = subprocess.Popen(command, cwd=ROOT)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with socket.socket() as one:
+                if one.connect_ex(("127.0.0.1", self.ports[role])) == 0:
+                    return
+            assert self.running[role].poll() is None
+            time.sleep(0.05)
+        raise AssertionError(f"{role} did not start")
+
+    def signal(self, role: str, sign: signal.Signals) -> None:
+        os.kill(self.running[role].pid, sign)
+        if sign == signal.SIGKILL:
+            self.running[role].wait(10)
+
+    def stop(self) -> None:
+        for process in self.running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait(10)
+
+    def sessions(self, number: int) -> tuple[list[tuple[Session, str]], str]:
+        """So many agents of Alice's with a session and a token each, and the Authorization of her console."""
+        issuer = self.base("authority")
+        room = Authority(
+            AuthorityConfig(issuer, self.folder / "authority.db", (f"{self.base('shop')}/mcp",), resource_server=SECRET)
+        )
+        alice = account_by_sub("user_alice")
+        assert alice is not None
+        details = (spending_up_to(10_000_00, [f"{self.base('shop')}/mcp"]),)
+        made: list[tuple[Session, str]] = []
+        console = Client("the-console", "Control room", False)
+        agents = [Client(id, id, True) for id in ("demo-agent", "demo-rival", "client_of_nobody")[:number]]
+        for client in [*agents, console]:
+            audience = f"{self.base('shop')}/mcp" if client.delegated else f"{issuer}/account"
+            scope = ("shop:read", "shop:buy") if client.delegated else ("sessions:manage",)
+            with room.store.transaction() as connection:
+                opened = open_session(
+                    connection,
+                    account=alice,
+                    client=client,
+                    scope=scope,
+                    resources=(audience,),
+                    authorization_details=details if client.delegated else (),
+                    auth_time=time.time(),
+                    now=time.time(),
+                )
+                session = find_session(connection, opened)
+            assert session is not None
+            made.append((session, sign_access_token(room, session, audience=audience, scope=scope, seconds=300)))
+        room.store.close()
+        return made[:-1], f"Bearer {made[-1][1]}"
+
+    def orders(self, agent: str | None = None) -> int:
+        """How many are placed, by one agent or all, as anybody sees who reads the shop's file now."""
+        with contextlib.closing(sqlite3.connect(self.folder / "shop.db", timeout=10)) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM shop_orders WHERE ? IN (agent, '')", (agent or "",)
+            ).fetchone()
+        return int(row[0])
+
+    def on_record(self, verdict: str) -> int:
+        """How many decisions of this kind are on record."""
+        with contextlib.closing(sqlite3.connect(self.folder / "shop.db", timeout=10)) as connection:
+            rows = connection.execute("SELECT decision FROM shop_audit").fetchall()
+        return sum(json.loads(row[0])["verdict"] == verdict for row in rows)
+
+    def revoke(self, kind: str, session: Session, token: str, console: str, *, what: str = "revoke") -> None:
+        """Revoke (or reinstate), and return when that was answered."""
+        with httpx2.Client(base_url=self.base("authority"), verify=False, timeout=30) as http:
+            if kind == "token":
+                answer = http.post("/oauth2/revoke", data={"token": token, "client_id": session.client_id})
+            else:
+                id = {"session": session.id, "agent": session.agent_id, "user": session.sub}[kind]
+                headers = {"authorization": console}
+                answer = http.post(f"/account/{what}", json={"kind": kind, "id": id}, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+
+@contextlib.contextmanager
+def buying(world: World, tokens: list[str], *, each: int = 2) -> Iterator[None]:
+    """Agents that buy without pause, several requests of each at a time, until the block ends."""
+    over = threading.Event()
+
+    def buy(token: str) -> None:
+        headers = {**HEADERS, "authorization": f"Bearer {token}"}
+        with httpx2.Client(base_url=world.base("shop"), verify=False, timeout=30) as http:
+            while not over.is_set():
+                with contextlib.suppress(httpx2.HTTPError):
+                    http.post("/mcp", json=BUY, headers=headers)
+
+    threads = [threading.Thread(target=buy, args=(token,), daemon=True) for token in tokens for _ in range(each)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(40)
+        assert not any(thread.is_alive() for thread in threads)
+
+
+def until(what: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "that did not come"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    worlds: list[World] = []
+
+    def start(**given: dict[str, Any]) -> World:
+        folder = tmp_path / str(len(worlds))
+        folder.mkdir()
+        world = World(folder, given)
+        worlds.append(world)
+        world.start("authority")
+        world.start("shop")
+        return world
+
+    yield start
+    for world in worlds:
+        world.stop()
+
+
+def placed_afterwards(world: World, kind: str, gate: Path) -> tuple[int, int]:
+    """How many orders the revoked agent, and another, placed after the revocation was answered; a purchase of each had
+    passed every gate before it."""
+    gate.unlink(missing_ok=True)
+    ((mine, token), (other, another)), console = world.sessions(2)
+    # One at a time on one consent, as the shop has it.
+    on_their_way, denied = world.on_record("allow") + 2, world.on_record("deny")
+    with buying(world, [token, another]):
+        until(lambda: world.on_record("allow") >= on_their_way)
+        world.revoke(kind, mine, token, console)
+        before, others = world.orders(mine.agent_id), world.orders(other.agent_id)
+        gate.touch()
+        until(lambda: world.on_record("deny") > denied or world.orders(mine.agent_id) > before)
+        if kind != "user":
+            until(lambda: world.orders(other.agent_id) >= others + 2)
+    placed = world.orders(mine.agent_id) - before, world.orders(other.agent_id) - others
+    if kind in ("agent", "user"):
+        world.revoke(kind, mine, token, console, what="reinstate")
+    return placed
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A shop in which a purchase that passed every gate waits for its order until the test says so."""
+    folder = tmp_path_factory.mktemp("busy")
+    world = World(folder, {"shop": {"gate": str(folder / "gate"), "lease": 60.0}})
+    world.start("authority")
+    world.start("shop")
+    yield world
+    world.stop()
+
+
+@pytest.mark.parametrize("kind", ["session", "token", "agent", "user"])
+def test_what_passed_every_gate_before_a_revocation_is_not_placed_after_it(busy: World, kind: str) -> None:
+    mine, others = placed_afterwards(busy, kind, busy.folder / "gate")
+    assert mine == 0
+    assert others == 0 if kind == "user" else others >= 2
+    # What was stopped on its way to the order is on record as refused, and never as allowed with no order.
+    with contextlib.closing(sqlite3.connect(busy.folder / "shop.db", timeout=10)) as connection:
+        found = [json.loads(row[0]) for row in connection.execute("SELECT decision FROM shop_audit")]
+    assert not [one for one in found if one["verdict"] == "allow" and one["order_id"] is None]
+    assert [one for one in found if one["rule"] == f"standing.{'session' if kind == 'token' else kind}"]
+
+
+@pytest.mark.parametrize("weakened", [{"shop": {"deaf": True}}, {"authority": {"mute": True}}])
+def test_a_shop_that_goes_by_no_event_or_is_told_of_none_places_orders_afterwards(
+    tmp_path: Path, make: Callable[..., World], weakened: dict[str, dict[str, Any]]
+) -> None:
+    """What the tests above would see there."""
+    gate = tmp_path / "gate"
+    given = {"gate": str(gate), "lease": 60.0} | weakened.get("shop", {})
+    mine, _ = placed_afterwards(make(**{**weakened, "shop": given}), "agent", gate)
+    assert mine > 0
+
+
+@pytest.mark.parametrize("kind", ["session", "user"])
+def test_agents_that_buy_without_pause_place_nothing_more(make: Callable[..., World], kind: str) -> None:
+    world = make()
+    agents, console = world.sessions(3)
+    mine, token = agents[0]
+    with buying(world, [one for _, one in agents]):
+        until(lambda: all(world.orders(session.agent_id) >= 2 for session, _ in agents))
+        world.revoke(kind, mine, token, console)
+        before, by_others = world.orders(mine.agent_id), world.orders()
+        if kind == "user":
+            time.sleep(1.0)
+        else:
+            until(lambda: world.orders() >= by_others + 6)
+    assert world.orders(mine.agent_id) == before
+    assert kind != "user" or world.orders() == by_others
+
+
+LEASES: dict[str, dict[str, Any]] = {"shop": {"lease": 1.0}, "authority": {"lease": 1.6}}
+
+
+@pytest.mark.parametrize("held", [0.0, 0.3])
+def test_a_shop_that_is_stopped_and_goes_on_later_places_nothing(make: Callable[..., World], held: float) -> None:
+    """`held`: each transaction is that long, so that one is under way when the process is stopped."""
+    world = make(**{**LEASES, "shop": {**LEASES["shop"], "held": held}})
+    agents, console = world.sessions(3)
+    with buying(world, [token for _, token in agents]):
+        until(lambda: world.orders() >= 3)
+        world.signal("shop", signal.SIGSTOP)
+        world.revoke("user", *agents[0], console)  # answered all the same, when the lease is over
+        before = world.orders()
+        world.signal("shop", signal.SIGCONT)
+        time.sleep(1.0)
+    # One whose transaction ended, and whose buyer was not told yet, may be taken back.
+    assert world.orders() <= before
+
+
+def test_a_shop_that_is_killed_and_started_again_places_nothing(make: Callable[..., World]) -> None:
+    world = make(**LEASES)
+    agents, console = world.sessions(3)
+    with buying(world, [token for _, token in agents]):
+        until(lambda: world.orders() >= 3)
+        world.signal("shop", signal.SIGKILL)
+        world.revoke("user", *agents[0], console)
+        before = world.orders()
+        world.start("shop")
+        time.sleep(1.0)
+    assert world.orders() == before
+
+
+def test_an_authorization_server_that_is_stopped_or_killed_has_answered_nothing_and_the_shop_sells_nothing(
+    make: Callable[..., World],
+) -> None:
+    world = make(**LEASES)
+    agents, console = world.sessions(2)
+    with buying(world, [token for _, token in agents]):
+        until(lambda: world.orders() >= 3)
+        world.signal("authority", signal.SIGSTOP)
+        time.sleep(LEASES["shop"]["lease"] + 0.5)  # nobody is admitted on an answer from before any more
+        before = world.orders()
+        time.sleep(0.5)
+        assert world.orders() == before
+        world.signal("authority", signal.SIGKILL)
+        world.start("authority")
+        until(lambda: world.orders() > before)
+        world.revoke("user", *agents[0], console)
+        before = world.orders()
+        time.sleep(0.5)
+    assert world.orders() == before
+
+
+def claims_of(world: World, **changes: Any) -> dict[str, Any]:
+    told = {
+        "iss": world.base("authority"),
+        "aud": f"{world.base('shop')}/mcp",
+        "jti": "event_1",
+        "iat": int(time.time()),
+        "sub_id": {"format": "complex", "session": {"format": "opaque", "id": "session_1"}},
+        "events": {events.SESSION_REVOKED: {"event_timestamp": int(time.time())}},
+        **changes,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "typ", "err"),
+    [
+        ({}, "at+jwt", "invalid_request"),
+        ({}, "JWT", "invalid_request"),
+        ({"iss": "https://elsewhere.example"}, events.TYPE, "invalid_issuer"),
+        ({"aud": "https://elsewhere.example/mcp"}, events.TYPE, "invalid_audience"),
+        ({"aud": None}, events.TYPE, "invalid_audience"),
+        ({"events": {"https://elsewhere.example/event": {}}}, events.TYPE, "invalid_request"),
+        ({"sub_id": {"format": "email", "email": "alice@example.com"}}, events.TYPE, "invalid_request"),
+        ({"sub_id": None}, events.TYPE, "invalid_request"),
+        ({"jti": None}, events.TYPE, "invalid_request"),
+    ],
+)
+def test_an_event_that_is_none_or_none_for_this_shop_is_refused(
+    busy: World, changes: dict[str, Any], typ: str, err: str
+) -> None:
+    issuer = busy.base("authority")
+    room = Authority(AuthorityConfig(issuer, busy.folder / "authority.db", (), resource_server=SECRET))
+    token = room.keys.sign(claims_of(busy, **changes), typ=typ)
+    room.store.close()
+    answer = pushed(busy, token)
+    assert (answer.status_code, answer.json()["err"]) == (400, err)
+
+
+def test_an_event_that_somebody_else_signed_or_that_is_pushed_as_something_else_is_refused(busy: World) -> None:
+    from joserfc import jwt
+    from joserfc.jwk import ECKey
+
+    key = ECKey.generate_key("P-256", {"kid": "mine"})
+    forged = jwt.encode({"alg": "ES256", "typ": events.TYPE, "kid": "mine"}, claims_of(busy), key)
+    assert pushed(busy, forged).json()["err"] == "invalid_key"
+    assert pushed(busy, forged, kind="application/json").json()["err"] == "invalid_request"
+    assert pushed(busy, "x" * 100_000).status_code == 400
+
+
+def pushed(world: World, token: str, *, kind: str = f"application/{events.TYPE}") -> httpx2.Response:
+    with httpx2.Client(base_url=world.base("shop"), verify=False, timeout=20) as http:
+        return http.post("/events", content=token, headers={"content-type": kind})
