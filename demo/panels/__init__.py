@@ -36,12 +36,14 @@ if TYPE_CHECKING:
     from demo.panels._token import token as token
     from demo.panels._tools import tools as tools
     from demo.panels._user import user as user
+    from demo.panels._values import pad as pad
     from demo.panels._values import safe as safe
     from demo.panels._values import shorten as shorten
+    from demo.panels._values import wrap as wrap
 
 # The modules have a leading underscore because a submodule takes its own name in the package: `demo.panels.header`
 # must stay the function.
-_HOMES = {"Page": "_page", "safe": "_values", "shorten": "_values"}
+_HOMES = {"Page": "_page"} | dict.fromkeys(("pad", "safe", "shorten", "wrap"), "_values")
 
 __all__ = [
     "Page",
@@ -63,6 +65,7 @@ __all__ = [
     "link",
     "notes",
     "order",
+    "pad",
     "permissions",
     "revocation",
     "safe",
@@ -72,6 +75,7 @@ __all__ = [
     "token",
     "tools",
     "user",
+    "wrap",
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from demo.evidence import Chain
 from demo.panels._page import Canvas, Page
 from demo.panels._values import clock, pad
@@ -20,9 +22,10 @@ def chain(given: Chain) -> Page:
         else:
             _drawn(given, canvas)
         canvas.gap()
-        canvas.field("consent", given.consent or "none", "" if given.consent else "unverified")
-        canvas.field("session", given.session or "none", "" if given.session else "unverified")
-        canvas.field("token", given.token_id or "none")
+        _whole_ids(given, canvas)
+        canvas.field("consent", given.consent or "none", "" if given.consent else "unverified", whole=True)
+        canvas.field("session", given.session or "none", "" if given.session else "unverified", whole=True)
+        canvas.field("token", given.token_id or "none", whole=True)
         canvas.list("may", given.scopes)
         canvas.field(
             "may spend", f"up to {given.spending_limit}" if given.spending_limit else "nothing: no limit granted"
@@ -45,6 +48,24 @@ def _columns(given: Chain) -> list[tuple[str, str, str]]:
     return links
 
 
+def _whole_ids(given: Chain, canvas: Canvas) -> None:
+    """What had no room in the chain and is typed (`demo revoke --id`), once more and whole."""
+    room = canvas.room - 7 if canvas.narrow else _column(given, canvas)
+    for label, value in (("user", given.human_id), ("agent", given.agent), ("software", given.client)):
+        if cell_len(value) > room and canvas.typed(value):
+            canvas.field(label, value, whole=True)
+
+
+def _column(given: Chain, canvas: Canvas) -> int:
+    """Columns for each link of the chain."""
+    links = len(_columns(given))
+    return (canvas.room - len(_shaft(canvas)) * (links - 1)) // links
+
+
+def _shaft(canvas: Canvas) -> str:
+    return f"  {canvas.glyphs.shaft * 2}{canvas.glyphs.head}  "
+
+
 def _stacked(given: Chain, canvas: Canvas) -> None:
     for number, (heading, large, below) in enumerate(_columns(given)):
         if number:
@@ -56,8 +77,7 @@ def _stacked(given: Chain, canvas: Canvas) -> None:
 
 def _drawn(given: Chain, canvas: Canvas) -> None:
     links = _columns(given)
-    shaft = f"  {canvas.glyphs.shaft * 2}{canvas.glyphs.head}  "
-    width = (canvas.room - len(shaft) * (len(links) - 1)) // len(links)
+    shaft, width = _shaft(canvas), _column(given, canvas)
     cells = [
         canvas.wrapped(large, width, 2) if heading == "ACTION" else [canvas.short(large, width)]
         for heading, large, _ in links

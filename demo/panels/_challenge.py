@@ -68,11 +68,19 @@ def _parameter(name: str, value: str, canvas: Canvas, told: str | None) -> None:
     width, source, shown = 19, 16, value or "(empty)"
     if canvas.narrow:
         canvas.line((canvas.short(name, canvas.room), "strong"))
-        canvas.line(canvas.short(shown, canvas.room - 2), indent=4)
+        _value(name, shown, canvas)
         canvas.line((canvas.short(f"{meaning} {section}", canvas.room - 2), "quiet"), indent=4)
     else:
         about = canvas.cell(meaning, canvas.room - width - source)
         canvas.line((canvas.cell(name, width), "strong"), (about, "quiet"), (f"{section:>{source}}", "quiet"))
+        _value(name, shown, canvas)
+
+
+def _value(name: str, shown: str, canvas: Canvas) -> None:
+    if name == "scope":  # what is asked for next is typed: demo login --scope
+        for line in canvas.wrapped(shown, canvas.room - 2, 3):
+            canvas.line(line, indent=4)
+    else:
         canvas.line(canvas.short(shown, canvas.room - 2), indent=4)
 
 

@@ -6,10 +6,10 @@ from demo.panels._page import Canvas, Page
 
 
 def closing(sentence: str) -> Page:
-    """The sentence, behind a bar; at most two rows at the design size."""
+    """The sentence, behind a bar; two rows at the design size, three where its letters are wide."""
 
     def draw(canvas: Canvas) -> None:
-        for line in canvas.wrapped(sentence, canvas.room - 2, 4 if canvas.narrow else 2):
+        for line in canvas.wrapped(sentence, canvas.room - 2, 6 if canvas.narrow else 3):
             canvas.line((canvas.glyphs.bar, "quiet"), " ", (line, "strong"))
 
     return Page(draw)

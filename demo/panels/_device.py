@@ -76,7 +76,6 @@ def wishes(scopes: Sequence[str], held: Sequence[str], canvas: Canvas, *, at_mos
 
 def _code(user_code: str, canvas: Canvas) -> None:
     """The code in block letters, in two lines where it has a hyphen in the middle, and once as plain text."""
-    plain = canvas.short(user_code, canvas.room)
     blocks = canvas.glyphs.top != canvas.glyphs.bottom
     for lines in ([user_code], user_code.split("-")):
         size = bigtype.TALL if len(lines) == 1 else bigtype.SMALL
@@ -88,7 +87,7 @@ def _code(user_code: str, canvas: Canvas) -> None:
                     canvas.line((row, "strong"))
                 canvas.gap()
             break
-    canvas.line((plain, "strong"))
+    canvas.whole(user_code, "strong")
 
 
 def is_loopback(url: str) -> bool:

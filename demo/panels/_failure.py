@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from demo.errors import DemoError
 from demo.panels._page import Canvas, Page
+from demo.panels._values import pad
 
 
 def failure(error: DemoError) -> Page:
@@ -15,6 +18,16 @@ def failure(error: DemoError) -> Page:
         if error.why:
             canvas.field("why", error.why, prose=True, at_most=4)
         if error.do:
-            canvas.field("do this", error.do, "strong", prose=True, at_most=4)
+            # Whole, and a word that is wider than the screen from its edge on, where it can be copied: this is the
+            # command that helps.
+            label = canvas.label
+            for number, line in enumerate(canvas.wrapped(error.do, canvas.room - label, whole=True)):
+                beside = cell_len(line) <= canvas.room - label
+                if number == 0 or beside:
+                    canvas.line(
+                        (pad("do this" if number == 0 else "", label), "quiet"), (line if beside else "", "strong")
+                    )
+                if not beside:
+                    canvas.line((line, "strong"), indent=0)
 
     return Page(draw)

@@ -26,10 +26,12 @@ def order(given: Order) -> Page:
         if given.replayed:
             canvas.field("what", what)
         canvas.field("who", given.user or "nobody: no human stands behind this order", _unknown(given.user))
-        canvas.field("through", given.agent or "nobody: any program could have sent it", _unknown(given.agent))
-        canvas.field("consent", given.consent or "none: nobody was asked", _unknown(given.consent))
+        canvas.field(
+            "through", given.agent or "nobody: any program could have sent it", _unknown(given.agent), whole=True
+        )
+        canvas.field("consent", given.consent or "none: nobody was asked", _unknown(given.consent), whole=True)
         canvas.field("for", given.company or "no company given")
-        canvas.field("order", f"{given.id}, {clock(given.at)}")
+        canvas.field("order", f"{given.id}, {clock(given.at)}", whole=True)
         _balance(given, canvas)
 
     return Page(draw)

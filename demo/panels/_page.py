@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.measure import Measurement
 from rich.segment import Segment
 from rich.text import Text
 
 from demo.panels import theme
-from demo.panels._values import pad, safe, shorten, wrap
+from demo.panels._values import NO_BREAK, pad, safe, shorten, words, wrap
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -22,6 +22,9 @@ MARGIN = 2
 
 AROUND = 4
 """Rows of the screen that are not the panel's: the header above it, and the line that waits for the presenter."""
+
+LONGEST_TYPED = 160
+"""Characters: MCP allows the name of a tool 128, and an address is about as long. What is longer nobody types."""
 
 WIDEST = 140
 """A line wider than this is no longer read as one."""
@@ -70,10 +73,20 @@ class Canvas:
         """`short`, padded to exactly `width` columns: a cell of an aligned column."""
         return pad(self.short(value, width), width)
 
-    def wrapped(self, prose: str, width: int, at_most: int | None = None) -> list[str]:
-        """Prose made harmless and wrapped between words."""
-        words = (safe(word, self.encoding) for word in prose.split())
-        return wrap(" ".join(words), width, at_most=at_most, ellipsis=self.glyphs.ellipsis)
+    def typed(self, value: str) -> bool:
+        """Whether somebody can type the value; one that holds other signs is shortened like anything else."""
+        longest = LONGEST_TYPED if value.isascii() else self.room
+        return 0 < cell_len(value) <= longest and safe(value, self.encoding) == value
+
+    def pieces(self, value: str, width: int) -> list[str]:
+        """The value whole, in pieces of at most `width` columns, where it can be typed: of that nothing is cut."""
+        return chop_cells(value, max(1, width)) if self.typed(value) else [self.short(value, width)]
+
+    def wrapped(self, prose: str, width: int, at_most: int | None = None, *, whole: bool = False) -> list[str]:
+        """Prose made harmless and wrapped between words; with `whole` a line may be wider."""
+        # Made harmless part by part: what keeps two words on one line is a space that `safe` would make breakable.
+        harmless = (NO_BREAK.join(safe(part, self.encoding) for part in word.split(NO_BREAK)) for word in words(prose))
+        return wrap(" ".join(harmless), width, at_most=at_most, ellipsis=self.glyphs.ellipsis, whole=whole)
 
     def line(self, *parts: Part, indent: int = MARGIN) -> None:
         """One line of parts; the caller sees to it that they fit."""
@@ -106,18 +119,35 @@ class Canvas:
             self.line((mark * (number == 0) + line, f"strong {state}"), *tail, indent=MARGIN if number == 0 else hang)
         self.gap()
 
+    def whole(self, value: str, roles: str = "", *, indent: int = MARGIN) -> None:
+        """A value that somebody types, on lines of its own, never shortened."""
+        for piece in self.pieces(value, self.width - indent):
+            self.line((piece, roles), indent=indent)
+
     def prose(self, prose: str, roles: str = "", *, indent: int = MARGIN, at_most: int = 2) -> None:
         """A sentence or two, wrapped between words."""
         for line in self.wrapped(prose, self.width - indent - MARGIN, at_most):
             self.line((line, roles), indent=indent)
 
-    def field(self, label: str, value: str, roles: str = "", *, at_most: int = 1, prose: bool = False) -> None:
+    def field(
+        self,
+        label: str,
+        value: str,
+        roles: str = "",
+        *,
+        at_most: int = 1,
+        prose: bool = False,
+        whole: bool = False,
+    ) -> None:
         """A label and its value, aligned with the fields around it.
 
-        A value stays on one line and is shortened in the middle; `prose` wraps it over `at_most` lines.
+        A value stays on one line and is shortened in the middle; `prose` wraps it over `at_most` lines; what somebody
+        types is `whole`, and goes on below where it is wider than the screen.
         """
         room = self.room - self.label
-        shown = self.wrapped(value, room, at_most) if prose else [self.short(value, room)]
+        shown = self.pieces(value, room) if whole else [self.short(value, room)]
+        if prose:
+            shown = self.wrapped(value, room, at_most)
         for number, line in enumerate(shown or [""]):
             self.line((pad(label if number == 0 else "", self.label), "quiet"), (line, roles))
 

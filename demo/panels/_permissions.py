@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from demo.evidence import PermissionView
 from demo.panels._page import Canvas, Page, Part
 from demo.panels._values import many
@@ -48,11 +50,15 @@ def _row(one: PermissionView, canvas: Canvas) -> None:
     state = "allowed" if allowed else "refused" if one.held else "none"
     if canvas.narrow:
         words = "in the token" if one.held else "not in the ceiling" if not one.ceiling else "not in the role"
-        canvas.line((canvas.short(one.slug, canvas.room), "strong"))
+        canvas.whole(one.slug, "strong")
         canvas.line((words, state), indent=4)
         return
     name, cell = _columns(canvas)
-    parts: list[Part] = [(canvas.cell(one.slug, name), "strong" if one.held else "")]
+    slug, roles = one.slug, "strong" if one.held else ""
+    if cell_len(slug) > name and canvas.typed(slug):  # a scope is typed, and so stands whole
+        canvas.whole(slug, roles)
+        slug = ""
+    parts: list[Part] = [(canvas.cell(slug, name), roles)]
     parts += [part for there in (one.ceiling, one.role) for part in ("  ", canvas.cell("yes" if there else "no", cell))]
     parts += ["  ", (canvas.cell("holds it" if one.held else "not in it", cell), f"strong {state}")]
     canvas.line(*parts)

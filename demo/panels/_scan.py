@@ -33,7 +33,7 @@ def with_code(
     room = canvas.width - GAP - (len(code[0]) if code else 0) - 2 * MARGIN
     below = canvas.rows > 12 and room < cell_len(safe(shown, canvas.encoding))
     if code is not None and below and not canvas.narrow:
-        code = _code(scanned, canvas, canvas.rows - 1)
+        code = _code(scanned, canvas, canvas.rows - len(canvas.pieces(shown, canvas.width - MARGIN)))
     if code is None or room < LEAST:
         words(canvas, code is not None)
         canvas.gap()
@@ -50,7 +50,7 @@ def with_code(
         side.lines[:0] = [side.blank() for _ in range((len(code) - len(side.lines)) // 2)]
     canvas.beside(symbol, side, gap=GAP - MARGIN)
     if below:
-        canvas.line((canvas.short(shown, canvas.room), "strong"))
+        canvas.whole(shown, "strong")
 
 
 def address(shown: str, canvas: Canvas) -> None:
@@ -58,7 +58,7 @@ def address(shown: str, canvas: Canvas) -> None:
     if canvas.beside_code and cell_len(safe(shown, canvas.encoding)) > canvas.room:
         canvas.line(("the address is below", "quiet"))
     else:
-        canvas.line((canvas.short(shown, canvas.room), "strong"))
+        canvas.whole(shown, "strong")
 
 
 def _code(scanned: str, canvas: Canvas, rows: int) -> list[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.cells import cell_len
+from rich.text import Text
 
 from demo.evidence import SessionView
 from demo.panels._page import Canvas, Page
@@ -25,18 +26,21 @@ def sessions(given: tuple[SessionView, ...], now: float) -> Page:
         else:
             taken = f", {dead} taken back" if dead else ""
             canvas.title("allowed" if live else "refused", f"{many(live, 'session')} can act for you{taken}")
-        each = 2
-        room = len(given) if canvas.narrow else max(1, canvas.left // each)
-        kept = given if len(given) <= room else given[-max(1, (canvas.left - 1) // each) :]
-        if len(kept) < len(given):
-            canvas.line((f"{canvas.glyphs.ellipsis} {many(len(given) - len(kept), 'earlier session')}", "quiet"))
-        for session in kept:
-            _session(session, now, canvas)
+        drawn = [_session(session, now, canvas) for session in given]
+        kept = len(drawn)
+        while not canvas.narrow and kept > 1 and sum(map(len, drawn[-kept:])) + (kept < len(drawn)) > canvas.left:
+            kept -= 1
+        if kept < len(drawn):
+            canvas.line((f"{canvas.glyphs.ellipsis} {many(len(drawn) - kept, 'earlier session')}", "quiet"))
+        for rows in drawn[len(drawn) - kept :]:
+            canvas.lines.extend(rows)
 
     return Page(draw)
 
 
-def _session(session: SessionView, now: float, canvas: Canvas) -> None:
+def _session(session: SessionView, now: float, screen: Canvas) -> list[Text]:
+    """A session's lines. Its id, its agent's and the scopes are typed (`demo revoke --id`), and so stand whole."""
+    canvas = screen.apart(screen.width)
     revoked = session.revoked_at is not None
     state = "refused" if revoked else "allowed"
     mark = canvas.glyphs.refused if revoked else canvas.glyphs.allowed
@@ -46,17 +50,23 @@ def _session(session: SessionView, now: float, canvas: Canvas) -> None:
     if canvas.narrow:
         canvas.line((mark, f"strong {state}"), " ", (canvas.short(name, canvas.room - 2), "strong"))
         canvas.line((canvas.short(since, canvas.room - 2), "quiet"), indent=4)
-        canvas.line((canvas.short(session.id, canvas.room - 2), "quiet"), indent=4)
-        return
+        canvas.whole(session.id, "quiet", indent=4)
+        return canvas.lines
     width = 20
+    beside = cell_len(session.id) <= canvas.room - width - 32 or not canvas.typed(session.id)
     canvas.line(
         (mark, f"strong {state}"),
         " ",
         (canvas.cell(name, width), "strong"),
         "  ",
         canvas.cell(since, 28),
-        (canvas.short(session.id, canvas.room - width - 32), "quiet"),
+        (canvas.short(session.id, canvas.room - width - 32) if beside else "", "quiet"),
     )
+    if not beside:
+        canvas.whole(session.id, "quiet", indent=4)
+    apart = cell_len(session.agent) > width and canvas.typed(session.agent)
+    if apart:
+        canvas.whole(session.agent, "quiet", indent=4)
     up_to = canvas.short(f", up to {session.spending_limit}", canvas.room // 3) if session.spending_limit else ""
     scopes = list(session.scopes) or ["no scopes"]
     room = canvas.room - width - 4 - cell_len(up_to)
@@ -64,9 +74,9 @@ def _session(session: SessionView, now: float, canvas: Canvas) -> None:
     while cell_len(shown) > room and len(scopes) > 1:
         scopes.pop()
         shown = f"{' '.join(scopes)} +{len(session.scopes) - len(scopes)} more"
-    canvas.line(
-        (canvas.cell(session.agent, width), "quiet"), "  ", (canvas.short(shown, room) + up_to, "quiet"), indent=4
-    )
+    agent = "" if apart else session.agent
+    canvas.line((canvas.cell(agent, width), "quiet"), "  ", (canvas.short(shown, room) + up_to, "quiet"), indent=4)
+    return canvas.lines
 
 
 def _ago(at: float | None, now: float) -> str:

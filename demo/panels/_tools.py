@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+from rich.text import Text
+
 from demo.evidence import Tool
 from demo.panels._page import Canvas, Page
 from demo.panels._values import many
+
+_ABOUT = 24
+"""Columns that a description must have to stand beside its tool's name."""
 
 
 def tools(given: tuple[Tool, ...]) -> Page:
@@ -12,26 +18,38 @@ def tools(given: tuple[Tool, ...]) -> Page:
 
     def draw(canvas: Canvas) -> None:
         canvas.title("none", f"{many(len(given), 'tool')} that an agent can find here" if given else "No tools here")
-        room = max(1, canvas.left) if not canvas.narrow else len(given)
-        kept = given if len(given) <= room else given[: room - 1]
-        if canvas.narrow:
-            for tool in kept:
-                canvas.line((canvas.short(tool.name, canvas.room), "strong"))
-                canvas.line((canvas.short(tool.scope or "no scope told", canvas.room - 2), "quiet"), indent=4)
-        else:
-            name, scope = (24, 12) if not canvas.wide else (28, 16)
-            rest = canvas.room - name - scope - 4
-            for tool in kept:
-                takes = f"({', '.join(tool.arguments)})" if tool.arguments else ""
-                about = canvas.wrapped(tool.description or takes or "no description", rest, 1)
-                canvas.line(
-                    (canvas.cell(tool.name, name), "strong"),
-                    "  ",
-                    canvas.cell(tool.scope or "-", scope),
-                    "  ",
-                    ("".join(about), "quiet"),
-                )
-        if len(kept) < len(given):
-            canvas.line((f"{canvas.glyphs.ellipsis} {many(len(given) - len(kept), 'more tool')}", "quiet"))
+        rows = [_rows(tool, given, canvas) for tool in given]
+        kept, room = len(rows), canvas.left
+        while not canvas.narrow and kept > 1 and sum(map(len, rows[:kept])) + (kept < len(rows)) > room:
+            kept -= 1
+        for row in rows[:kept]:
+            canvas.lines.extend(row)
+        if kept < len(rows):
+            canvas.line((f"{canvas.glyphs.ellipsis} {many(len(rows) - kept, 'more tool')}", "quiet"))
 
     return Page(draw)
+
+
+def _rows(tool: Tool, given: tuple[Tool, ...], canvas: Canvas) -> list[Text]:
+    """A tool's line, or lines where its name or scope is too long for a column: both are typed, and so stand whole."""
+    apart = canvas.apart(canvas.width)
+    name = max(28 if canvas.wide else 24, *(cell_len(one.name) for one in given if canvas.typed(one.name)), 0)
+    scopes = [one.scope or "-" for one in given]
+    scope = max(16 if canvas.wide else 12, *(cell_len(one) for one in scopes if canvas.typed(one)), 0)
+    about = tool.description or (f"({', '.join(tool.arguments)})" if tool.arguments else "no description")
+    if canvas.narrow or canvas.room - name - scope - 4 < _ABOUT:
+        apart.whole(tool.name, "strong")
+        apart.whole(tool.scope or "no scope told", "quiet", indent=4)
+        if not canvas.narrow:
+            apart.prose(about, "quiet", indent=4, at_most=1)
+        return apart.lines
+    words = "".join(apart.wrapped(about, canvas.room - name - scope - 4, 1))
+    parts = (
+        (apart.cell(tool.name, name), "strong"),
+        "  ",
+        apart.cell(tool.scope or "-", scope),
+        "  ",
+        (words, "quiet"),
+    )
+    apart.line(*parts)
+    return apart.lines

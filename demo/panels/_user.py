@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from demo.evidence import UserView
 from demo.panels._page import Canvas, Page
 from demo.panels._values import many, span
@@ -36,12 +38,7 @@ def user(given: UserView, now: float) -> Page:
 
 def _sessions(given: UserView, canvas: Canvas) -> None:
     for number, (id, through) in enumerate(given.sessions[:_ROWS]):
-        who = f"through {through}" if through else "the human's own"
-        width = 22
-        if canvas.narrow:
-            canvas.field("sessions" if number == 0 else "", who)
-            continue
-        canvas.field("sessions" if number == 0 else "", f"{canvas.cell(who, width)}  {_rest(id, width, canvas)}")
+        _named("sessions" if number == 0 else "", f"through {through}" if through else "the human's own", id, canvas)
     _left_out(len(given.sessions), canvas)
     if not given.sessions:
         canvas.field("sessions", "none")
@@ -49,16 +46,23 @@ def _sessions(given: UserView, canvas: Canvas) -> None:
 
 def _consents(given: UserView, canvas: Canvas) -> None:
     for number, (id, software, scopes) in enumerate(given.consents[:_ROWS]):
-        label = "consents" if number == 0 else ""
-        width = 22
-        if canvas.narrow:
-            canvas.field(label, software or id)
-            continue
-        canvas.field(label, f"{canvas.cell(software or 'unnamed', width)}  {_rest(id, width, canvas)}")
-        canvas.list("", scopes, at_most=1, empty="no scopes")
+        _named("consents" if number == 0 else "", software or "unnamed", id, canvas)
+        if not canvas.narrow:
+            canvas.list("", scopes, at_most=1, empty="no scopes")
     _left_out(len(given.consents), canvas)
     if not given.consents:
         canvas.field("consents", "none: nobody was deputized")
+
+
+def _named(label: str, who: str, id: str, canvas: Canvas) -> None:
+    """What a session or consent is called, and its id, which is typed: beside it, or whole on a line of its own."""
+    width = 22
+    beside = canvas.room - canvas.label - width - 2
+    if beside > 0 and (cell_len(id) <= beside or not canvas.typed(id)):
+        canvas.field(label, f"{canvas.cell(who, width)}  {canvas.short(id, beside)}")
+        return
+    canvas.field(label, who)
+    canvas.field("", id, whole=True)
 
 
 _ROWS = 2
@@ -68,7 +72,3 @@ _ROWS = 2
 def _left_out(count: int, canvas: Canvas) -> None:
     if count > _ROWS:
         canvas.field("", f"{canvas.glyphs.ellipsis} {count - _ROWS} more", "quiet")
-
-
-def _rest(id: str, width: int, canvas: Canvas) -> str:
-    return canvas.short(id, canvas.room - canvas.label - width - 2)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 import unicodedata
 from collections.abc import Iterator
 
-from rich.cells import cell_len
+from rich.cells import cell_len, split_graphemes
 
 COMBINING_RUN = 3
 """More combining marks than this on one letter are an attack on the lines above and below, not a language."""
@@ -17,7 +18,8 @@ def safe(value: str, encoding: str = "utf-8") -> str:
     r"""The value with everything that a terminal might obey or hide written out, e.g. `\x1b`, `\u202e`.
 
     Control characters, bidirectional overrides, zero-width characters, lone surrogates, line separators and
-    characters that `encoding` has no bytes for are escaped; unusual spaces become a plain space.
+    characters that `encoding` has no bytes for are escaped; unusual spaces become a plain space. What joins the parts
+    of one emoji or of one word in its script is kept: without it they are something else.
     """
     if value.isascii() and value.isprintable():
         return value
@@ -30,17 +32,52 @@ def safe(value: str, encoding: str = "utf-8") -> str:
         return shown.encode("ascii", "backslashreplace").decode("ascii")
 
 
+_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f")
+"""The flag of a part of a country (Unicode TS 51, ED-14a); a tag anywhere else carries text that nobody sees."""
+
+
 def _harmless(value: str) -> Iterator[str]:
-    run = 0
-    for character in value:
+    run = flag = 0
+    turned = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in value if letter.isalpha())
+    for at, character in enumerate(value):
         category = unicodedata.category(character)
         run = run + 1 if category in ("Mn", "Me") else 0
+        if character == "\U0001f3f4" and (found := _FLAG.match(value, at)):
+            flag = found.end()
         if category == "Zs":
             yield " "
-        elif run > COMBINING_RUN or not character.isprintable():
+        elif run > COMBINING_RUN or not (character.isprintable() or at < flag or _kept(value, at, turned)):
             yield character.encode("unicode_escape").decode("ascii")
         else:
             yield character
+
+
+def _kept(value: str, at: int, turned: bool) -> bool:
+    """Whether an invisible character is part of what stands around it."""
+    character, before, after = value[at], value[at - 1 : at] if at else "", value[at + 1 : at + 2]
+    if character in "\u200e\u200f\u061c":  # marks of direction, which turn nothing that is not written so already
+        return turned
+    if character in "\u200c\u200d" and before and after:
+        part = value[max(0, at - 3) : at].rstrip(_DRESS)[-1:]
+        if character == "\u200d" and part and unicodedata.category(part) == "So":
+            return unicodedata.category(after) in ("So", "Sm")  # an emoji of several parts
+        # RFC 5892, A.1 and A.2, without the table of joining types.
+        return unicodedata.combining(before) == _VIRAMA or (_joins(before) and _joins(after))
+    # An emoji younger than this Python's Unicode tables.
+    return "\U0001f300" <= character <= "\U0001faff" and unicodedata.category(character) == "Cn"
+
+
+_DRESS = "\ufe0f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
+"""What may follow a part of an emoji: that it is one, and the tone of its skin."""
+_VIRAMA = 9
+"""The canonical combining class of what ends a consonant in the scripts of India."""
+
+
+def _joins(character: str) -> bool:
+    """Whether it is a letter or mark of a script in which letters take their shape from their neighbours."""
+    return ("\u0600" <= character <= "\u1cff" or "\ua840" <= character <= "\uabff") and unicodedata.category(
+        character
+    ) in ("Lo", "Lm", "Mn", "Mc")
 
 
 def shorten(value: str, width: int, *, ellipsis: str = "…", length: int | None = None) -> str:
@@ -56,54 +93,115 @@ def shorten(value: str, width: int, *, ellipsis: str = "…", length: int | None
         return ""
     if cell_len(value) <= width:
         return value
+    signs = _signs(value)
     told = f"{ellipsis}{len(value) if length is None else length}{ellipsis}"
     room = width - cell_len(told)
     if room < 2:
         return (
-            _head(value, width - cell_len(ellipsis)) + ellipsis if width > cell_len(ellipsis) else _head(value, width)
+            _head(signs, width - cell_len(ellipsis)) + ellipsis if width > cell_len(ellipsis) else _head(signs, width)
         )
-    head = _head(value, (room + 1) // 2)
-    return head + told + _head(value[::-1], room - cell_len(head))[::-1]
+    head = _head(signs, (room + 1) // 2)
+    tail = _head(signs[::-1], room - cell_len(head), backwards=True)
+    return head + told + tail
 
 
-def _head(value: str, width: int) -> str:
-    taken, used = [], 0
-    for character in value:
-        used += cell_len(character)
+def _signs(value: str) -> list[str]:
+    """What a reader takes for one sign each: a letter with its marks, an emoji with its parts."""
+    if value.isascii():
+        return list(value)
+    return [value[start:end] for start, end, _ in split_graphemes(value)[0]]
+
+
+def _head(signs: list[str], width: int, *, backwards: bool = False) -> str:
+    taken: list[str] = []
+    used = 0
+    for sign in signs:
+        used += cell_len(sign)
         if used > width:
             break
-        taken.append(character)
-    return "".join(taken)
+        taken.append(sign)
+    return "".join(taken[::-1] if backwards else taken)
 
 
-def wrap(prose: str, width: int, *, at_most: int | None = None, ellipsis: str = "…") -> list[str]:
-    """Prose in lines of at most `width` columns, broken between words only.
+NO_BREAK = "\u00a0"
+"""Keeps two words on one line; drawn as a space."""
+_SPACES = re.compile(r"[^\S\u00a0\u202f\u2007]+")
+_NO_START = frozenset("、。，．：；！？・ー々…‥％ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ.,:;!?%")
+"""Signs that begin no line (JIS X 4051), beside closing brackets."""
 
-    A word that is too long is shortened in the middle. Where `at_most` lines do not hold it all, the last one
-    ends by telling how many words were left out; a single line only marks that it goes on.
+
+def words(prose: str) -> list[str]:
+    """The words of prose; a no-break space joins two into one."""
+    return [re.sub("[\u202f\u2007]", NO_BREAK, word) for word in _SPACES.split(prose) if word]
+
+
+def _pieces(word: str) -> list[str]:
+    """A word where it may be broken without a space."""
+    if word.isascii():
+        return [word]
+    pieces: list[str] = []
+    before = ""
+    for sign in _signs(word):
+        if pieces and not may_break(before, sign):
+            pieces[-1] += sign
+        else:
+            pieces.append(sign)
+        before = sign
+    return pieces
+
+
+def may_break(before: str, after: str) -> bool:
+    """Whether a line may end between two signs of one word: between the wide ones of East Asia, and in the scripts of
+    South-East Asia, which write no spaces (Unicode Annex 14, classes ID and SA; without a dictionary between any two).
+    """
+    opens = unicodedata.category(before[-1]) in ("Ps", "Pi")
+    closes = unicodedata.category(after[0]) in ("Pe", "Pf") or after[0] in _NO_START
+    return (_unspaced(before) or _unspaced(after)) and not opens and not closes
+
+
+def _unspaced(sign: str) -> bool:
+    thai, burmese, khmer = ("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff")
+    return cell_len(sign) == 2 or any(first <= sign[0] <= last for first, last in (thai, burmese, khmer))
+
+
+def wrap(prose: str, width: int, *, at_most: int | None = None, ellipsis: str = "…", whole: bool = False) -> list[str]:
+    """Prose in lines of at most `width` columns, broken between words, or between signs where a script has no spaces.
+
+    A word that is too long is shortened in the middle, or stands on a line of its own, which is then wider, if it is to
+    stay `whole`. Where `at_most` lines do not hold it all, the last one ends by telling how many words were left out; a
+    single line only marks that it goes on.
     """
 
     def told(count: int) -> str:
-        return ellipsis if at_most == 1 else f"{ellipsis} {count} more word{'s' * (count != 1)}"
+        return ellipsis if at_most == 1 or not count else f"{ellipsis} {count} more word{'s' * (count != 1)}"
 
     width = max(1, width)
-    words = [shorten(word, width, ellipsis=ellipsis) for word in prose.split()]
-    lines: list[list[str]] = []
+    lines: list[list[tuple[str, str]]] = []
     used = 0
-    for word in words:
-        if lines and used + 1 + cell_len(word) <= width:
-            lines[-1].append(word)
-            used += 1 + cell_len(word)
-        else:
-            lines.append([word])
-            used = cell_len(word)
+    for word in words(prose):
+        for number, piece in enumerate(_pieces(word)):
+            glue = "" if number else " "
+            part = piece if whole else shorten(piece, width, ellipsis=ellipsis)
+            if lines and used + len(glue) + cell_len(part) <= width:
+                lines[-1].append((glue, part))
+                used += len(glue) + cell_len(part)
+            else:
+                lines.append([(glue, part)])
+                used = cell_len(part)
     if at_most is not None and len(lines) > at_most:
-        last, left = lines[at_most - 1], sum(len(line) for line in lines[at_most:])
-        while last and cell_len(" ".join(last)) + 1 + cell_len(told(left)) > width:
-            last.pop()
-            left += 1
-        lines = [*lines[: at_most - 1], [*last, *told(left).split(" ")]]
-    return [shorten(" ".join(line), width, ellipsis=ellipsis) for line in lines]
+        last, left = lines[at_most - 1], _words_in(lines[at_most:])
+        while last and cell_len(_joined(last)) + 1 + cell_len(told(left)) > width:
+            left += _words_in([[last.pop()]])
+        lines = [*lines[: at_most - 1], [*last, *((" ", part) for part in told(left).split(" "))]]
+    return [_joined(line) if whole else shorten(_joined(line), width, ellipsis=ellipsis) for line in lines]
+
+
+def _joined(line: list[tuple[str, str]]) -> str:
+    return "".join(glue + part for glue, part in line).removeprefix(" ").replace(NO_BREAK, " ")
+
+
+def _words_in(lines: list[list[tuple[str, str]]]) -> int:
+    return sum(glue == " " for line in lines for glue, _ in line)
 
 
 def pad(value: str, width: int) -> str:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.segment import Segment
 
-from demo.panels._values import shorten
+from demo.panels._values import may_break, shorten
 
 DESIGN_ROWS = 24
 """The design size is 80 columns by 24 rows."""
@@ -76,6 +76,8 @@ def _broken(lines: list[str], wide: list[str]) -> str | None:
             ):
                 return f"line {number} crops a value: {_quote(word)}"
             for rest in next_words:
+                if may_break(word[-1], rest[0]):
+                    continue
                 # An ellipsis is no rest of a word, though a longer line may be cropped right behind this one.
                 if any(map(str.isalnum, rest)) and any(other.startswith(word + rest) for other in whole):
                     return f"line {number} breaks a value in the middle: {_quote(word)} and {_quote(rest)}"

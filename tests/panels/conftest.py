@@ -352,7 +352,10 @@ def _worst(name: str, text: str) -> dict[str, Callable[[], RenderableType]]:
         "comparison": lambda: panels.comparison(Comparison(text, ((text, text, text),) * 60, text)),
         "closing": lambda: panels.closing(text),
         "notes": lambda: panels.notes(text).within(20),
-        "failure": lambda: panels.failure(DemoError(text, why=text, do=text)),
+        "failure": lambda: panels.failure(
+            # What to do is written by the program, and stands whole however long it is.
+            DemoError(text, why=text, do=text if len(text) < 30 else "")
+        ),
         "checklist": lambda: panels.checklist(rows),
     }
     return {f"{panel}-{name or 'empty'}": draw for panel, draw in made.items()}

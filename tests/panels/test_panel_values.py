@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +36,9 @@ def test_wrapped_prose_never_takes_more_than_given(value: str, width: int, at_mo
 
 @given(st.text(alphabet=st.characters()))
 def test_a_safe_value_is_printable_and_can_be_written(value: str) -> None:
-    assert safe(value).isprintable()
+    shown = safe(value)
+    assert all(unicodedata.category(sign) not in ("Cc", "Cs", "Zl", "Zp") for sign in shown)
+    assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u2060\ufeff")
     safe(value).encode("utf-8")
     safe(value, "ascii").encode("ascii")
 
@@ -103,3 +107,68 @@ def test_a_form_is_shown_field_by_field() -> None:
 
 def test_an_event_stream_shows_its_data() -> None:
     assert body_lines('event: message\ndata: {"a": 1}\n\n', "text/event-stream", 60) == ['{"a": 1}']
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "👨‍👩‍👧‍👦",
+        "👩🏽‍💻",
+        "❤️‍🔥",
+        "🏳️‍🌈",
+        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",  # England
+        "🇩🇪 1️⃣",
+        "\U0001fae8",  # younger than Python 3.11
+        "می‌خواهم",  # ZWNJ within a Persian word
+        "क्‍ष",  # ZWJ behind a virama
+        "e\u0301",
+        "שלום\u200f!",
+    ],
+)
+def test_what_belongs_together_is_drawn_whole(value: str) -> None:
+    assert safe(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "pay\u200dpal",
+        "a\u200db",
+        "👨\u200dx",
+        "\u200d👨",
+        "a\u200cb",
+        "x\U000e0041\U000e007f",
+        "\u200fabc",
+        "漢\u200c字",
+    ],
+)
+def test_a_joiner_that_joins_nothing_is_written_out(value: str) -> None:
+    assert safe(value) != value and "\\" in safe(value)
+
+
+def test_a_long_value_is_never_cut_within_a_sign() -> None:
+    family = "👨‍👩‍👧‍👦"
+    for width in range(1, 40):
+        shown = shorten(family * 30, width)
+        assert shown.replace(family, "").strip("…0123456789") == ""
+    assert "e" not in shorten("e\u0301" * 40, 9).replace("e\u0301", "")
+
+
+def test_prose_without_spaces_is_broken_between_its_signs_and_nothing_is_lost() -> None:
+    said = "だれが同意したのか、エージェントはあなたの代理であり、鍵ではなく名札を持つ。取り消しはいつでもできます。"
+    lines = wrap(said, 40)
+    assert "".join(lines) == said
+    assert all(cell_len(line) <= 40 for line in lines)
+    assert not any(line[0] in "、。" for line in lines[1:])
+    thai = "ตัวแทนได้รับอนุญาตจากมนุษย์แล้วจึงซื้อเสื้อได้ตามที่ตกลงกันไว้เท่านั้น"
+    assert "".join(wrap(thai, 30)) == thai
+    assert wrap("漢字と English の混在", 12) == ["漢字と", "English の混", "在"]
+
+
+def test_a_no_break_space_keeps_two_words_on_one_line() -> None:
+    assert wrap("Qui a dit oui\u00a0?", 14) == ["Qui a dit", "oui ?"]
+
+
+def test_what_is_to_stay_whole_stands_on_a_line_of_its_own() -> None:
+    command = "--server=https://a.long.name.example/with/a/path"
+    assert wrap(f"try: demo next {command}", 20, whole=True) == ["try: demo next", command]
