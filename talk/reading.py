@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,11 @@ from talk.lines import Lines, Where, error_line
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 """What an id looks like."""
 
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls, what ends a line, what turns the direction of other text (CVE-2021-42574), and lone surrogates."""
+_LARGEST = 2**63
+"""TOML's whole numbers have 64 bits, and what has more must be refused (TOML 1.0, Integer)."""
+_LONG_NUMBER = re.compile(r"[0-9_]{4300,}")
 _TYPE_NAMES = {str: "a text", int: "a whole number", bool: "true or false", list: "a list of texts", dict: "a table"}
 
 
@@ -33,6 +39,12 @@ def type_name(kind: type) -> str:
     return _TYPE_NAMES[kind]
 
 
+def _named(sign: str) -> str:
+    """A character that cannot be shown: its code point and what it is."""
+    kind = "a line break" if sign in "\n\r\x85\u2028\u2029" else "a tab" if sign == "\t" else "a control character"
+    return f"U+{ord(sign):04X}, {unicodedata.name(sign, kind)},"
+
+
 def fits(value: Any, kind: type) -> bool:
     """Whether a TOML value is of an option's type; true is no number, and a list holds texts only."""
     if kind is list:
@@ -44,6 +56,14 @@ def nearest(given: str, known: Iterable[str]) -> str:
     """A hint to append to a mend: ", did you mean call?" where something is close; else nothing."""
     close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def _too_large(value: Any, where: Where = ()) -> Where | None:
+    """Where the first whole number stands that has more than 64 bits."""
+    if isinstance(value, int):
+        return None if -_LARGEST <= value < _LARGEST else where
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for key, item in inside if (found := _too_large(item, (*where, key))) is not None), None)
 
 
 class Source:
@@ -61,11 +81,25 @@ class Source:
         self._problems = problems
         self.table: dict[str, Any] | None = None
         try:
-            self.table = tomllib.loads(text)
+            table = tomllib.loads(text)
             self._lines = Lines(text, offset)
         except tomllib.TOMLDecodeError as error:
             line = error_line(error, text, offset)
-            problems.append(Problem(shown, line, f"not TOML: {error}", "mend the syntax on this line"))
+            problems.append(Problem(shown, line, f"not TOML: {error}", "fix the syntax on this line"))
+        except ValueError:  # Python's own bound on the digits of a number
+            found = _LONG_NUMBER.search(text)
+            line = offset + 1 + text.count("\n", 0, found.start() if found else 0)
+            problems.append(
+                Problem(shown, line, "a number of thousands of digits", "write a number of 64 bits at most")
+            )
+        except RecursionError:
+            problems.append(Problem(shown, offset + 1, "it is nested too deep to be read", "write it flatter"))
+        else:
+            large = _too_large(table)
+            if large is None:
+                self.table = table
+            else:
+                self.wrong(large, f"'{large[-1]}' has a number beyond 64 bits", "write a smaller one")
 
     def line(self, where: Where) -> int:
         """The line that a path into the table stands on."""
@@ -94,8 +128,9 @@ class Source:
             self.wrong((*where, key), f"'{key}' is empty", f"write a {key} of 1 to {longest} characters")
         elif len(value) > longest:
             self.wrong((*where, key), f"'{key}' has {len(value)} characters", f"shorten it to {longest}")
-        elif not value.isprintable():  # it goes to a terminal, on one line
-            self.wrong((*where, key), f"'{key}' has a line break or a control character", "write it on one line")
+        elif found := _UNFIT.search(value):
+            what = f"'{key}' has {_named(found[0])} at character {found.start() + 1}"
+            self.wrong((*where, key), what, "take it out: the text goes to a terminal, on one line")
         return value if isinstance(value, str) else ""
 
     def minutes(self, where: Where, table: dict[str, Any]) -> float:

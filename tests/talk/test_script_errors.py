@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -269,7 +270,7 @@ CASES = {
         BUY_MD,
         "It buys",
         r"It \u001b[2Jbuys",
-        "2: 'title' has a line break or a control character",
+        "2: 'title' has U+001B, a control character, at character",
         "on one line",
     ),
     "a beat without steps": (
@@ -288,15 +289,15 @@ CASES = {
     ),
     "no front matter": (BUY_MD, "+++\ntitle", "title", "1: no front matter", "two lines of +++"),
     "front matter without an end": (BUY_MD, "+++\nNotes.", "Notes.", "1: the front matter has no end", "two lines of"),
-    "broken TOML in a beat": (BUY_MD, 'say = "It bought."', "say = It bought.", "3: not TOML", "mend the syntax"),
+    "broken TOML in a beat": (BUY_MD, 'say = "It bought."', "say = It bought.", "3: not TOML", "fix the syntax"),
     "a TOML table that is said twice": (
         BUY_MD,
         "balance = 3500",
         "replayed = false",
         "23: not TOML",
-        "mend the syntax",
+        "fix the syntax",
     ),
-    "broken TOML at the very end": (SHORT_TOML, 'speaker = "Ada"\n', "speaker", "18: not TOML", "mend the syntax"),
+    "broken TOML at the very end": (SHORT_TOML, 'speaker = "Ada"\n', "speaker", "18: not TOML", "fix the syntax"),
     "a plan with an unknown beat": (SHORT_TOML, '"buy"', '"by"', "16: unknown beat 'by'", "did you mean buy?"),
     "an unknown beat in an inline table": (SHORT_TOML, '"ask"', '"aks"', "8: unknown beat 'aks'", "did you mean ask?"),
     "a beat twice in a plan": (
@@ -473,3 +474,64 @@ def test_a_file_whose_name_cannot_be_typed_as_an_id_is_refused(old: str, new: st
     files = {new if name == old else name: text for name, text in FILES.items()}
     error = refusal(write(tmp_path / "mine", files))
     assert error.what == f"mine/{new}:1: {what}"
+
+
+@pytest.mark.parametrize(
+    ("escape", "what"),
+    [
+        ("\\u0007", "U+0007, a control character, at character 3"),
+        ("\\n", "U+000A, a line break, at character 3"),
+        ("\\t", "U+0009, a tab, at character 3"),
+        ("\\u0085", "U+0085, a line break, at character 3"),
+        ("\\u2028", "U+2028, LINE SEPARATOR, at character 3"),
+        ("\\u202e", "U+202E, RIGHT-TO-LEFT OVERRIDE, at character 3"),
+        ("\\u2066", "U+2066, LEFT-TO-RIGHT ISOLATE, at character 3"),
+    ],
+)
+@pytest.mark.parametrize("key", ["title", "say"])
+def test_a_sign_that_a_line_cannot_hold_is_named_with_its_place(
+    escape: str, what: str, key: str, tmp_path: Path
+) -> None:
+    text = re.sub(
+        rf'^{key} = ".*"$', f'{key} = "It{escape}buys"'.replace("\\", "\\\\"), BUY, count=1, flags=re.MULTILINE
+    )
+    error = refusal(write(tmp_path / "mine", FILES | {BUY_MD: text}))
+    assert f"'{key}' has {what}" in error.what
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Qui a dit oui\u00a0?",
+        "می\u200cخواهم",
+        "क्\u200dष",
+        "👨\u200d👩\u200d👧 buy",
+        "e\u0301té",
+        "שלום\u200f!",
+        "\u3000東京",
+    ],
+)
+def test_what_a_language_or_an_emoji_needs_is_a_title(title: str, tmp_path: Path) -> None:
+    talk = load_talk(write(tmp_path / "mine", FILES | {BUY_MD: BUY.replace('title = "It buys"', f'title = "{title}"')}))
+    assert talk.beat("buy").title == title
+
+
+@pytest.mark.parametrize(
+    ("number", "what"),
+    [
+        ("1" * 4301, "a number of thousands of digits"),
+        ("1" * 400, "'balance' has a number beyond 64 bits"),
+        ("0x" + "f" * 5000, "'balance' has a number beyond 64 bits"),
+        (str(2**63), "'balance' has a number beyond 64 bits"),
+    ],
+)
+def test_a_number_that_no_machine_holds_is_refused_with_its_line(number: str, what: str, tmp_path: Path) -> None:
+    text = BUY.replace("balance = 3500", f"balance = {number}")
+    line = next(at for at, one in enumerate(text.split("\n"), 1) if "balance = " in one)
+    error = refusal(write(tmp_path / "mine", FILES | {BUY_MD: text}))
+    assert error.what == f"mine/beats/buy.md:{line}: {what}"
+
+
+def test_what_is_nested_too_deep_is_refused_with_its_file(tmp_path: Path) -> None:
+    text = BUY.replace("balance = 3500", f"balance = {'[' * 5000}")
+    assert refusal(write(tmp_path / "mine", FILES | {BUY_MD: text})).what.startswith("mine/beats/buy.md:")
