@@ -112,8 +112,12 @@ class Director:
         if self.run.id is None:
             world = OWN_WORKER if self._worker is not None else ""
             self.run.begin(plan=self.plan.id, talk=self._folder, server=self.settings.server or "", world=world)
-        if afresh or self.plan.encore(planned.beat.id) is not None:
+        encore = self.plan.encore(planned.beat.id) is not None
+        if afresh or encore:
             self._abandon(planned)
+        if not encore:
+            # Before what it builds on is played aside: an interruption of that is gone on from here, too.
+            self.run.place(planned.beat.id, done=False)
         runner = Runner(self.run, self.plan, _NO_CAST, self.stage, strict=self.strict)
         self.stage.header(runner.header(planned))
         if planned.beat.needs or any(KINDS[step.do].speaks for step in planned.beat.steps):
@@ -123,7 +127,7 @@ class Director:
             # Words only: nobody waits for a server, but the next beat will be glad of one.
             local.begin(self.settings.state, port=self.settings.port)
         # An encore is no place in the plan: the run goes on from where it stood.
-        result = runner.play(planned, headed=True, moves_cursor=self.plan.encore(planned.beat.id) is None)
+        result = runner.play(planned, headed=True, moves_cursor=not encore)
         if self._cast is not None and (notice := self._cast.store.notice):
             self.stage.note(notice)
             self._cast.store.notice = None

@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS played (
     world TEXT NOT NULL, beat TEXT, play INTEGER, started_at REAL NOT NULL, ended_at REAL, ok INTEGER,
     PRIMARY KEY (beat, play));
 """
+_LOCK = "run.lock"
 _WORLD = "(SELECT world FROM run)"
 _HERE = f"(world = '' OR world = {_WORLD})"
 """What was played in the server's present data, or before any server was known: words need none."""
@@ -208,7 +209,7 @@ class Run:
         import filelock
 
         try:
-            held = filelock.FileLock(self._state / "run.lock", mode=0o600).acquire(timeout=0.2)
+            held = filelock.FileLock(self._state / _LOCK, mode=0o600).acquire(timeout=0.2)
         except filelock.Timeout as error:
             raise EnvironmentNotReady(
                 "another demo command is playing this run right now",
@@ -218,6 +219,21 @@ class Run:
             raise private.no_locks(self._state, error) from error
         with held:
             yield
+
+    def held(self) -> bool:
+        """Whether a command is playing this run at the moment."""
+        import filelock
+
+        lock = self._state / _LOCK
+        if not lock.exists():  # nobody has played yet, and whoever only looks makes nothing
+            return False
+        try:
+            with filelock.FileLock(lock, mode=0o600).acquire(timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+        except OSError:  # a folder of somebody else's: who plays there cannot be told
+            return False
 
     @property
     def id(self) -> str | None:
@@ -269,7 +285,7 @@ class Run:
         with self._transaction():
             self._db.execute("UPDATE run SET cursor = ?, cursor_done = ?", (beat, int(done)))
 
-    def start_beat(self, beat: str) -> int:
+    def start_beat(self, beat: str, *, moves_cursor: bool = True) -> int:
         """The cursor goes to this beat, not yet done. Returns the number of this play (1 for the first)."""
         with self._transaction():
             play = 1 + self._one("SELECT COALESCE(MAX(play), 0) FROM played WHERE beat = ?", beat)
@@ -277,7 +293,8 @@ class Run:
                 f"INSERT INTO played (world, beat, play, started_at) VALUES ({_WORLD}, ?, ?, ?)",
                 (beat, play, time.time()),
             )
-            self._db.execute("UPDATE run SET cursor = ?, cursor_done = 0", (beat,))
+            if moves_cursor:
+                self._db.execute("UPDATE run SET cursor = ?, cursor_done = 0", (beat,))
         return play
 
     def open_play(self, beat: str) -> int | None:
@@ -318,18 +335,18 @@ class Run:
     def results(self, beat: str, play: int) -> dict[str, StepResult]:
         """The results of one play of a beat, by step id."""
         rows = self._db.execute(
-            f"SELECT step, result FROM result WHERE beat = ? AND play = ? AND {_HERE} ORDER BY at", (beat, play)
+            f"SELECT step, result FROM result WHERE beat = ? AND play = ? AND {_HERE} ORDER BY rowid", (beat, play)
         )
         return {step: _read(result) for step, result in rows}
 
     def all_results(self) -> list[StepResult]:
         """Every step result of this run in the present data, oldest first."""
-        rows = self._db.execute(f"SELECT result FROM result WHERE {_HERE} ORDER BY at, rowid")
+        rows = self._db.execute(f"SELECT result FROM result WHERE {_HERE} ORDER BY rowid")
         return [_read(row[0]) for row in rows]
 
     def purchases(self, beats: Iterable[str]) -> list[StepResult]:
         """The results in these beats that placed or found an order, oldest first."""
-        rows = self._db.execute(f"SELECT beat, result FROM result WHERE {_HERE} ORDER BY at, rowid")
+        rows = self._db.execute(f"SELECT beat, result FROM result WHERE {_HERE} ORDER BY rowid")
         wanted = set(beats)
         found = [_read(result) for beat, result in rows if beat in wanted]
         return [result for result in found if (result.decision or {}).get("order_id")]

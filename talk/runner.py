@@ -48,7 +48,7 @@ class Runner:
             self.stage.header(self.header(planned))
         play = self.run.open_play(beat.id)
         if play is None:
-            play = self.run.start_beat(beat.id) if moves_cursor else self._aside(beat.id)
+            play = self.run.start_beat(beat.id, moves_cursor=moves_cursor)
             done: dict[str, StepResult] = {}
         else:
             done = self.run.results(beat.id, play)
@@ -68,12 +68,6 @@ class Runner:
         self.run.end_beat(beat.id, play, ok=ok, moves_cursor=moves_cursor)
         self.stage.closing(beat.say)
         return BeatResult(beat.id, beat.title, beat.topics, ok, time.monotonic() - started, tuple(results), skipped)
-
-    def _aside(self, beat: str) -> int:
-        cursor = self.run.cursor
-        play = self.run.start_beat(beat)
-        self.run.place(cursor.beat, done=cursor.done)
-        return play
 
     def _step(self, planned: PlannedBeat, step: Step, play: int) -> StepResult:
         from talk.playing import PLAYERS, Scene

@@ -53,7 +53,7 @@ class Stage:
         self.console = console
         self.pace = pace
         self.person = person
-        self.plain = plain
+        self.plain = plain or console.is_dumb_terminal  # Emacs' shell, say: it obeys no escape sequence
         self.quiet = quiet
         self.wire = wire
         self.patience = patience

@@ -26,6 +26,9 @@ ELSEWHERE = 60.0
 
 OpenOption = Annotated[bool, typer.Option("--open", help="At the door without auth, as anonymous.")]
 
+_ALL = 100_000
+"""Rows: a list that was asked for by itself is whole, and scrolls."""
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
@@ -67,7 +70,7 @@ def tools(context: typer.Context, open_: OpenOption = False) -> int:
         said = {"schema": 1, "status": outcome.status, "tools": listed}
         say_json(said | {"left_out": outcome.left_out, "more": outcome.more})
         return OK
-    console.print(panels.tools(outcome.tools))
+    console.print(panels.tools(outcome.tools).within(_ALL))
     for name, reason in outcome.left_out.items():
         console.print(f"Left out: {name}: {reason}", markup=False, highlight=False)
     if outcome.more:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from demo.errors import DemoError
 from demo.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -29,16 +32,40 @@ def settings_of(context: typer.Context) -> Settings:
     return found
 
 
-def console_for(settings: Settings) -> Console:
-    """A console for the panels: stdout, or nowhere when stdout belongs to JSON."""
+def appearance(arguments: Sequence[str]) -> Settings:
+    """How an invocation is drawn that may have failed before its settings were settled, or because of them.
+
+    Args:
+        arguments: the command line, its global options in front (`demo.cli.main.hoist`).
+    """
+    given: dict[str, Any] = {"plain": "--plain" in arguments}
+    for at, word in enumerate(arguments):
+        name, _, value = word.partition("=")
+        if name in ("--width", "--profile"):
+            value = value or "".join(arguments[at + 1 : at + 2])
+            given[name[2:]] = int(value) if name == "--width" and re.fullmatch("[0-9]{2,3}", value) else value
+    width = given.get("width")
+    if not (isinstance(width, int) and 20 <= width <= 400):
+        given.pop("width", None)
+    try:
+        return from_environment(given)
+    except DemoError:
+        plain = given["plain"] or os.environ.get("DEMO_PLAIN", "").lower() in ("1", "true", "yes", "on")
+        return Settings(plain=plain, width=given.get("width"))
+
+
+def console_for(settings: Settings, *, stderr: bool = False) -> Console:
+    """A console to draw on: stdout, which is nowhere when it belongs to JSON, or stderr."""
     from rich.console import Console
 
     return Console(
-        quiet=settings.json,
+        stderr=stderr,
+        quiet=settings.json and not stderr,
         width=settings.width,
         no_color=True if settings.plain else None,
         force_terminal=False if settings.plain else None,
         highlight=False,
+        emoji=False,  # a text that holds :100: means just that
         legacy_windows=False,
     )
 

@@ -19,6 +19,9 @@ Kind = Literal["agent", "session", "user", "token"]
 FOLLOW_SECONDS = 3600.0
 """How long `demo audit --follow` follows, so that a forgotten one stops by itself."""
 
+_ALL = 100_000
+"""Rows: a list that was asked for by itself is whole, and scrolls."""
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
@@ -45,7 +48,7 @@ def audit(
         elif settings.json:
             say_json({"schema": 1, "entries": [entry.to_dict() for entry in found]})
         else:
-            screen.print(panels.audit(found))
+            screen.print(panels.audit(found).within(_ALL))
 
     show(entries)
     deadline = time.monotonic() + FOLLOW_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,10 +14,16 @@ from demo.cli.context import console_for, say_json, settings_of
 from demo.errors import OK, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from demo.settings import Settings
     from talk.run import Run
-    from talk.script import Talk
+    from talk.script import Plan, PlannedBeat, Talk
 
+_MINUTES, _SPEAKER = 8, 20
+"""Columns that the minutes take in the plan, and a speaker's name at most."""
+_TITLE = 12
+"""Columns that a title must have to stand on the line of its beat."""
 PlanOption = Annotated[str | None, typer.Option("--plan", help="The running order: problem-first or context-first.")]
 TalkOption = Annotated[Path | None, typer.Option("--talk", help="Somebody else's talk: a folder of beats and plans.")]
 
@@ -59,20 +65,49 @@ def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
             return OK
         console = console_for(settings)
         console.print(f"{shown.title} · {shown.minutes:g} min", style="bold", markup=False)
-        section = None
+        section, row = None, _rows(console, shown)
         for one in shown.beats:
             if one.section != section:
                 section = one.section
                 console.print(f"\n{section}", style="dim", markup=False)
             mark = ">" if one.beat.id == cursor else " "
-            line = f"{mark} {one.beat.id:<20} {one.minutes:>4g} min  {one.speaker:<11} {one.beat.title}"
-            console.print(line[: console.width], markup=False, no_wrap=True)
+            row(one, mark, f"{one.minutes:g} min")
         if shown.encores:
             console.print("\nEncores, beside the plan: demo goto ID", style="dim", markup=False)
         for one in shown.encores:
-            line = f"  {one.beat.id:<20} {'':>8}  {'':<11} {one.beat.title}"
-            console.print(line[: console.width], markup=False, no_wrap=True)
+            row(one, " ", "")
     return OK
+
+
+def _rows(console: Console, shown: Plan) -> Callable[[PlannedBeat, str, str], None]:
+    """Prints one beat of the plan in aligned columns. An id is typed, and so stands whole; a title goes on below it;
+    what a narrow screen has no room for is left out."""
+    from rich.cells import cell_len
+
+    from demo.panels import pad, safe, shorten, wrap
+    from demo.panels.theme import glyphs
+
+    ellipsis = glyphs(console.encoding).ellipsis
+    both = [*shown.beats, *shown.encores]
+    speakers = {one.speaker: shorten(safe(one.speaker, console.encoding), _SPEAKER, ellipsis=ellipsis) for one in both}
+    ids, names = max(len(one.beat.id) for one in both), max(map(cell_len, speakers.values()))
+    room = console.width - ids - 3
+    timed = room - _MINUTES - 1 >= _TITLE
+    named = timed and names > 0 and room - _MINUTES - 1 - names - 2 >= _TITLE
+    room -= (_MINUTES + 1 if timed else 0) + (names + 2 if named else 0)
+
+    def row(one: PlannedBeat, mark: str, minutes: str) -> None:
+        line = f"{mark} {one.beat.id:<{ids}} "
+        line += f"{minutes:>{_MINUTES}} " if timed else ""
+        line += f" {pad(speakers[one.speaker], names)} " if named else ""
+        beside = room >= _TITLE
+        titles = wrap(safe(one.beat.title, console.encoding), room if beside else console.width - 4, ellipsis=ellipsis)
+        lines = [line + titles.pop(0)] if beside else [line.rstrip()]
+        indent = " " * (cell_len(line) if beside else 4)
+        for text in [*lines, *(indent + title for title in titles)]:
+            console.print(text, markup=False, soft_wrap=True)
+
+    return row
 
 
 def status(context: typer.Context) -> int:
@@ -92,7 +127,8 @@ def status(context: typer.Context) -> int:
         plan = talk_of(opened, None).plan(about["plan"])
         cursor = opened.cursor
         planned = plan.find(cursor.beat) if cursor.beat else None
-        elapsed = time.time() - about["started_at"]
+        playing = opened.held()
+        elapsed = max(0.0, time.time() - about["started_at"])  # a clock that was set back tells nothing
         at = plan.position(planned.beat.id) if planned else -1
         due = 60 * sum(one.minutes for one in plan.beats[: at + int(cursor.done)]) if planned else 0.0
         told = {
@@ -101,6 +137,7 @@ def status(context: typer.Context) -> int:
             "plan": plan.id,
             "beat": cursor.beat,
             "done": cursor.done,
+            "playing": playing,
             "number": at + 1,
             "of": len(plan.beats),
             "elapsed_seconds": round(elapsed, 1),
@@ -113,7 +150,9 @@ def status(context: typer.Context) -> int:
             return OK
         console = console_for(settings)
         place = f"beat {at + 1} of {len(plan.beats)}: {planned.beat.title}" if planned else "before the first beat"
-        if planned and not cursor.done:
+        if playing:
+            place += " (playing)"
+        elif planned and not cursor.done:
             place += " (interrupted: demo next goes on with it)"
         console.print(place, style="bold", markup=False)
         late = elapsed - due

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; never returns, never shows a traceback unless asked for with --debug."""
     given = hoist(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get("DEMO_DEBUG", "").strip().lower() in ("1", "true", "yes", "on")
-    plain = "--plain" in given
+    _drop_impossible_sizes()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot draw a sign shows a question mark
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except DemoError as error:
         if debug:
             raise
-        _show(error, plain=plain)
+        _show(error, given)
         code = error.exit_code
     except (KeyboardInterrupt, EOFError):
         # A dry run has a world of its own, which is gone with it.
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 why=str(error),
                 do="try again; if it stays, report it with what --debug shows",
             ),
-            plain=plain,
+            given,
         )
         code = DemoError.exit_code
     raise SystemExit(code)
@@ -108,6 +108,7 @@ def _run(arguments: list[str]) -> int:
 
     from demo.cli.app import app
 
+    _dress_help(arguments)
     try:
         result = app(args=arguments or ["--help"], prog_name="demo", standalone_mode=False)
     except typer.Abort as abort:
@@ -125,10 +126,30 @@ def _help_for(error: Exception) -> str:
     return f"see: {context.command_path} --help" if context is not None else "see: demo --help"
 
 
-def _show(error: DemoError, *, plain: bool) -> None:
-    from rich.console import Console
-
+def _show(error: DemoError, arguments: Sequence[str]) -> None:
     from demo import panels
+    from demo.cli.context import appearance, console_for
 
-    console = Console(stderr=True, no_color=plain or None, highlight=False)
-    console.print(panels.failure(error))
+    console_for(appearance(arguments), stderr=True).print(panels.failure(error), soft_wrap=True)
+
+
+def _drop_impossible_sizes() -> None:
+    """Leave COLUMNS and LINES out where nothing could be drawn in them: some CI systems and terminals set them to 0."""
+    for name, (least, most) in {"COLUMNS": (20, 1000), "LINES": (5, 1000)}.items():
+        value = os.environ.get(name)
+        if value is not None and not (value.isascii() and value.isdigit() and least <= int(value[:9]) <= most):
+            del os.environ[name]
+
+
+def _dress_help(arguments: Sequence[str]) -> None:
+    """Have Typer draw its help as everything else is drawn: --plain and --width count there, too."""
+    if arguments and not {"--help", "-h"} & set(arguments):
+        return
+    from typer import rich_utils
+
+    from demo.cli.context import appearance
+
+    settings = appearance(arguments)
+    rich_utils.MAX_WIDTH = settings.width or rich_utils.MAX_WIDTH
+    if settings.plain:
+        rich_utils.COLOR_SYSTEM, rich_utils.FORCE_TERMINAL = None, False
