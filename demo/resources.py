@@ -18,7 +18,7 @@ from demo.errors import EnvironmentNotReady, UsageError
 
 FILE: Final = "server.resources"
 MOST: Final = 100
-"""Each port that a Worker on this machine had to move to adds two."""
+"""Each port that a Worker on this machine had to move to adds four."""
 RESOURCE_SERVER: Final = "shop"
 """The client id of the shops of this machine at the authority."""
 

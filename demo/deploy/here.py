@@ -98,8 +98,10 @@ class WorkerHere:
         credentials = resources.credentials(self._state)
         if credentials is None:
             raise EnvironmentNotReady("the local server has not run yet", do="begin with: demo next")
-        for path in ("mcp", "admin"):
-            resources.add(self._state, f"http://127.0.0.1:{port}/{path}")
+        # By either name: a client asks for a token for the one that it was given (RFC 9728 section 3.3).
+        for host in ("127.0.0.1", "localhost"):
+            for path in ("mcp", "admin"):
+                resources.add(self._state, f"http://{host}:{port}/{path}")
         running = workerd.running(
             built,
             port=port,

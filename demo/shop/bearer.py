@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from joserfc import jws
@@ -38,12 +38,15 @@ def from_headers(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     return (match.group(1) or "") if match else None
 
 
-async def read(token: str | None, authority: Authority, *, resource: str, currency: str) -> TokenFacts:
+async def read(
+    token: str | None, authority: Authority, *, resource: str, currency: str, aliases: Collection[str] = ()
+) -> TokenFacts:
     """Verify a token's signature against the authority's keys and give what it says.
 
     Args:
         token: as `from_headers` gave it.
         resource: whose spending limit to look for, where the token limits one to certain locations.
+        aliases: other names of the same resource.
         currency: the only one that a spending limit counts in.
 
     Raises:
@@ -73,10 +76,17 @@ async def read(token: str | None, authority: Authority, *, resource: str, curren
         claims = None
     if not isinstance(claims, dict):
         return _fault("malformed", "The token's claims are not readable.")
-    return facts(header, claims, resource=resource, currency=currency)
+    return facts(header, claims, resource=resource, currency=currency, aliases=aliases)
 
 
-def facts(header: dict[str, Any], claims: dict[str, Any], *, resource: str, currency: str) -> TokenFacts:
+def facts(
+    header: dict[str, Any],
+    claims: dict[str, Any],
+    *,
+    resource: str,
+    currency: str,
+    aliases: Collection[str] = (),
+) -> TokenFacts:
     """Claims that a good signature stands behind, as facts; a required one that is missing or of a wrong kind
     (RFC 9068 section 2.2) makes the token malformed."""
     audience = claims.get("aud")
@@ -106,11 +116,13 @@ def facts(header: dict[str, Any], claims: dict[str, Any], *, resource: str, curr
         organization=_text(claims.get("org_id")),
         token_id=_text(claims.get("jti")),
         scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
-        spending_limit=spending_limit(claims.get("authorization_details"), resource=resource, currency=currency),
+        spending_limit=spending_limit(
+            claims.get("authorization_details"), resource=resource, currency=currency, aliases=aliases
+        ),
     )
 
 
-def spending_limit(details: Any, *, resource: str, currency: str) -> Money | None:
+def spending_limit(details: Any, *, resource: str, currency: str, aliases: Collection[str] = ()) -> Money | None:
     """The spending limit that a token's `authorization_details` grant here (RFC 9396), or None.
 
     Where several are granted the smallest holds; one that cannot be understood grants nothing at all, rather than
@@ -125,7 +137,7 @@ def spending_limit(details: Any, *, resource: str, currency: str) -> Money | Non
         actions = detail.get("actions")
         if not isinstance(limit, dict) or not isinstance(locations, list) or not isinstance(actions, list):
             return None
-        if resource not in locations or "buy" not in actions:
+        if not any(one in locations for one in (resource, *aliases)) or "buy" not in actions:
             continue
         amount = limit.get("amount")
         if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0 or limit.get("currency") != currency:

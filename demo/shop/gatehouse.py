@@ -66,7 +66,11 @@ class Gatehouse:
         standing_unknown = None
         try:
             facts = await bearer.read(
-                token, self._authority, resource=self.config.resource, currency=self.config.price.currency
+                token,
+                self._authority,
+                resource=self.config.resource,
+                currency=self.config.price.currency,
+                aliases=self.config.resource_aliases,
             )
         except AuthorityUnknown as unknown:
             facts = TokenFacts(fault="signature", detail="The token's signature cannot be checked.")

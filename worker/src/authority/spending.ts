@@ -2,6 +2,7 @@
 
 import { money, type Money } from "../evidence";
 import type { Settings } from "../settings";
+import { spellings } from "../wire/origin";
 import { isObject } from "./asking";
 
 /** The spending limit that a token grants here, or null.
@@ -17,7 +18,7 @@ export function spendingLimit(details: unknown, settings: Settings): Money | nul
     const { limit, actions } = detail;
     const locations = detail["locations"] ?? [settings.resource];
     if (!isObject(limit) || !Array.isArray(locations) || !Array.isArray(actions)) return null;
-    if (!locations.includes(settings.resource) || !actions.includes("buy")) continue;
+    if (!spellings(settings.resource).some((one) => locations.includes(one)) || !actions.includes("buy")) continue;
     const { amount, currency } = limit;
     if (typeof amount !== "number" || !Number.isSafeInteger(amount) || amount < 0) return null;
     if (currency !== settings.price.currency) return null;

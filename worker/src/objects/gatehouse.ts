@@ -23,6 +23,7 @@ import {
 } from "../policy/gates";
 import { AUTHKIT } from "../policy/token_type";
 import type { Env, Settings } from "../settings";
+import { spellings } from "../wire/origin";
 import { idempotencyKey, type Call, type Unacceptable } from "../wire/message";
 import { ledgerName, type Petition, type Visit } from "./visit";
 import { SHOP } from "./stock";
@@ -186,7 +187,7 @@ export class Gatehouse {
     const { authority: issuer, allowlist, organization, tokenTypes, leeway } = this.settings;
     // A weakening of the shop's own door and of no other: what takes authority back is opened by its own audience alone.
     const extra = resource === this.settings.resource ? this.settings.extraAudiences : [];
-    const audiences = [resource, ...extra];
+    const audiences = [...spellings(resource), ...extra];
     const types = tokenTypes ?? (this.settings.scopesFrom === "role" ? AUTHKIT : null);
     const rules = { audiences, issuer, allowlist, organization, tokenTypes: types, leeway };
     return { token, now: now(), rules, ...asked, standing: null, skew: skewOf(issuer) ?? heardAtTheEdge };

@@ -6,6 +6,7 @@ import { SHOP } from "../objects/stock";
 import { ledgerName, NOBODY } from "../objects/visit";
 import type { Env, Settings } from "../settings";
 import { json, plainError, type Answer } from "../wire/answer";
+import { spellings } from "../wire/origin";
 import { ledgerOf, presented } from "./edge";
 
 const DEFAULT_LIMIT = 200;
@@ -20,7 +21,7 @@ export async function readAudit(request: Request, env: Env, settings: Settings, 
   const known = await presented(request, settings);
   const own = ledgerOf(known.facts.user, env, settings);
   // A console that has a token for the human's own routes need not ask for another one to read what was done.
-  const console = known.facts.audience.includes(settings.adminResource);
+  const console = spellings(settings.adminResource).some((one) => known.facts.audience.includes(one));
   const resource = console ? settings.adminResource : settings.resource;
   const petition = { origin, resource, scope: AUDIT_SCOPE, own: false, ...known };
   const heard = await own.hear(petition);

@@ -25,6 +25,14 @@ function ownOf(asked: URL): string[] {
   return asked.protocol === "https:" || LOOPBACK.includes(asked.hostname) ? originsOf(asked) : [];
 }
 
+/** A resource identifier by every name that is this one's: on loopback each spelling of this machine's name is the same
+ * door. */
+export function spellings(resource: string): string[] {
+  const url = new URL(resource);
+  return originsOf(url).map((origin) => `${origin}${url.pathname}`);
+}
+
+/** The origins that are this one: itself, and on loopback the other spellings of this machine's name. */
 function originsOf(url: URL): string[] {
   if (!LOOPBACK.includes(url.hostname)) return [url.origin];
   return LOOPBACK.map((name) => `${url.protocol}//${name}${url.port === "" ? "" : `:${url.port}`}`);
