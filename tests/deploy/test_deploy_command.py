@@ -79,6 +79,48 @@ def test_the_shop_wants_no_secret_and_can_have_two(yard: Yard) -> None:
         assert f"secret {name} (optional)" in previewed
 
 
+def test_the_folder_that_a_button_copies_asks_for_what_the_shop_needs() -> None:
+    """The button asks for each line of `.dev.vars.example` that is no comment, and git must keep that file."""
+    from demo.deploy import blueprint
+    from demo.deploy.tools import default_worker
+
+    worker = default_worker()
+    lines = (worker / blueprint.EXAMPLE).read_text("utf-8").splitlines()
+    asked = [line.partition("=")[0] for line in lines if line.strip() and not line.startswith("#")]
+    assert asked == [blueprint.WORKOS_KEY]
+    assert all(line.rstrip() == f"{name}=" for name in asked for line in lines if line.startswith(name)), "no value"
+    ignored = subprocess.run(["git", "check-ignore", "-q", blueprint.EXAMPLE], cwd=worker, check=False)
+    assert ignored.returncode == 1, "git keeps it"
+    kept = subprocess.run(["git", "check-ignore", "-q", ".dev.vars"], cwd=worker, check=False)
+    assert kept.returncode == 0, "and not the file with the secrets themselves"
+    variables = dict(blueprint.read(worker).variables)
+    described = json.loads((worker / "package.json").read_text("utf-8"))["cloudflare"]["bindings"]
+    assert {blueprint.AUTHORITY, blueprint.ORGANIZATION, *asked} <= described.keys()
+    assert {"EXTRA_AUDIENCES", "OPEN_DOOR", "REPOSITORY"} <= variables.keys() & described.keys()
+    assert variables["EXTRA_AUDIENCES"] == "", "off by default"
+
+
+@pytest.mark.parametrize(
+    ("variables", "by_role"),
+    [
+        ({"AUTHORITY": "https://x.authkit.app"}, True),
+        ({"AUTHORITY": "https://x.authkit.app", "SCOPES_FROM": ""}, True),
+        ({"AUTHORITY": "https://x.authkit.app", "SCOPES_FROM": "token"}, False),
+        ({"AUTHORITY": "https://login.example", "SCOPES_FROM": "role"}, True),
+        ({"AUTHORITY": "https://x.authkit.app.evil.example"}, False),
+        ({"AUTHORITY": ""}, False),
+        ({}, False),
+    ],
+)
+def test_when_the_key_for_workos_is_needed(variables: dict[str, str], by_role: bool) -> None:
+    from demo.deploy import blueprint
+    from demo.deploy.tools import default_worker
+
+    secrets = dict(blueprint.read(default_worker()).with_variables(variables).secrets)
+    assert secrets.get(blueprint.WORKOS_KEY) is (True if by_role else None)
+    assert set(blueprint.INTROSPECTION) <= secrets.keys(), "offered, commented out as they are"
+
+
 def test_with_a_yes_a_secret_that_is_not_in_the_environment_is_not_asked_for(yard: Yard, base_url: str) -> None:
     (yard.worker / ".dev.vars.example").unlink()
     config = yard.worker / "wrangler.jsonc"

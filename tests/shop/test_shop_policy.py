@@ -201,6 +201,24 @@ def test_the_rate_keeps_the_shops_time_and_forgets_with_its_window(tmp_path: Pat
     database.close()
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(min_value=0, max_value=400), min_size=1, max_size=40))
+def test_no_stretch_of_a_windows_length_holds_more_calls_than_the_limit(gaps: list[int]) -> None:
+    """Tenths of a second between calls: wherever one looks, 3 in 10 s and no more; and nobody waits for nothing."""
+    now, admitted = 1000.0, []
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder) / "rates.sqlite3")
+        try:
+            rates = Rates(database, calls=3, seconds=10, clock=lambda: now)
+            for gap in gaps:
+                now = round(now + gap / 10, 1)
+                within = [at for at in admitted if at > now - 10.0]
+                assert rates.hit("agent") is (len(within) < 3)
+                admitted += [now] if len(within) < 3 else []
+        finally:
+            database.close()
+
+
 def test_a_file_that_another_writer_holds_is_waited_for(tmp_path: Path) -> None:
     import threading
 
