@@ -104,8 +104,9 @@ def _verdict(given: Decision, state: State, canvas: Canvas) -> None:
 
 def _path(given: Decision, canvas: Canvas) -> None:
     """The gates in the order of passing: which passed, which refused, which were not reached."""
-    if given.gate not in GATES:
-        told = "this door has no gates" if given.gate == "door" else f"a gate of its own: {given.gate}"
+    if given.gate not in GATES or given.door == "open":
+        # At the open door the limit of an address is all there is: nothing was passed before it.
+        told = "this door has no gates" if given.door == "open" else f"a gate of its own: {given.gate}"
         canvas.line((canvas.short(told, canvas.room), "quiet"))
         return
     stop, steps = GATES.index(given.gate), []

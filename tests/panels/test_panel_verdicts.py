@@ -168,6 +168,15 @@ def test_every_gate_before_the_one_that_refused_has_passed_and_none_after_was_re
             assert f"{'✓' if number < stop else '✗' if number == stop else '·'} {name}" in path
 
 
+@pytest.mark.parametrize(("gate", "rule"), [("limits", "limits.rate"), ("door", "open.closed")])
+def test_a_refusal_at_the_open_door_claims_no_gate_that_was_passed(
+    evidence: dict[str, Any], gate: str, rule: str
+) -> None:
+    refusal = replace(evidence["OPEN"], verdict="deny", gate=gate, rule=rule, remedy="Wait 3 s.")
+    shown = "\n".join(drawn(panels.decision(refusal), 80))
+    assert "this door has no gates" in shown and "passed" not in shown
+
+
 def test_an_opaque_token_says_who_was_asked_and_what_nobody_can_know(evidence: dict[str, Any]) -> None:
     alone = "\n".join(drawn(panels.token(evidence["OPAQUE"], evidence["NOW"]), 80))
     assert "no introspection and no userinfo answered" in alone
