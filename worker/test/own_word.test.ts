@@ -121,3 +121,29 @@ test("while the authority is gone kept keys verify what it signed, for five minu
   expect((await call("getUserInfo", {}, { token })).status).toBe(200);
   vi.mocked(Date.now).mockRestore();
 });
+
+test("an extra audience opens the protected door, no other, and only where it is set", async () => {
+  const claims = { ...(await without({ EXTRA_AUDIENCES: "client_environment, another" })), email: "alice@example.com" };
+  const by_device = { ...claims, aud: "client_environment" };
+  expect((await call("getUserInfo", {}, { token: await authority.token(by_device) })).status).toBe(200);
+  expect(
+    refusal(await call("getUserInfo", {}, { token: await authority.token({ ...claims, aud: "third" }) })),
+  ).toMatchObject({ rule: "token.audience" });
+  const own = { ...by_device, act: undefined, client_id: "demo-console", scope: "sessions:manage" };
+  const headers = { authorization: `Bearer ${await authority.token(own)}` };
+  const body = JSON.stringify({ kind: "user", id: claims.sub });
+  expect(refusal(await ask("/admin/revoke", { method: "POST", headers, body })).rule).toBe("token.audience");
+  const elsewhere = { ...(await without()), email: "alice@example.com", aud: "client_environment" };
+  expect(refusal(await call("getUserInfo", {}, { token: await authority.token(elsewhere) })).rule).toBe(
+    "token.audience",
+  );
+});
+
+test("an address that is said not to be verified lets nobody in", async () => {
+  const claims = { ...(await without()), email: "alice@example.com" };
+  const told = { ...claims, email_verified: false };
+  expect(refusal(await call("getUserInfo", {}, { token: await authority.token(told) })).rule).toBe("allowlist.user");
+  expect(
+    (await call("getUserInfo", {}, { token: await authority.token({ ...claims, email_verified: true }) })).status,
+  ).toBe(200);
+});
