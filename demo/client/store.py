@@ -21,6 +21,10 @@ KEYRING_SECONDS = 20.0
 REFRESH_SECONDS = 40.0
 """How long to wait for another process's refresh."""
 
+ISSUERS = "issuers of"
+NOT_BY = "not by"
+"""Beginnings of slots: at which authorization servers an agent is registered; why a flow is of no use to it at one."""
+
 _IN_KEYRING = "keyring"
 _said: set[Path] = set()  # folders for which this process has said its notice
 
@@ -191,10 +195,18 @@ class TokenStore:
         self._file.update(lambda content: self._slots(content).pop(slot, None) and None)
 
     def clear(self) -> None:
-        """Forget every token of this server."""
+        """Forget every token of this server, and who its agents are at the authorization servers noted with them."""
         slots = self._slots(self._file.read())
         if not slots:
             return
+        for noted in [slot for slot in slots if slot.startswith(ISSUERS)]:
+            agent = noted.removeprefix(ISSUERS).strip()
+            for issuer in (self.kept(noted) or "").split():
+                there = self.at(issuer)
+                for slot in [*there._slots(there._file.read())]:
+                    if slot.startswith(f"client {agent} ") or (slot.startswith(NOT_BY) and slot.endswith(f" {agent}")):
+                        there.delete(slot)
+        slots = self._slots(self._file.read())
         for slot in slots:
             self._forget(slot)
         self._file.update(lambda content: content.pop(self.server, None) and None)

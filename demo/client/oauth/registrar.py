@@ -16,7 +16,7 @@ from demo.client.oauth.token_endpoint import refused
 from demo.client.origins import is_loopback, origin
 from demo.client.refusal import GrantNotAllowed, OAuthRefused
 from demo.client.safe_text import safe_text
-from demo.client.store import Store
+from demo.client.store import ISSUERS, NOT_BY, Store
 from demo.client.tokens import number
 from demo.evidence import AuthorityMetadata
 
@@ -27,10 +27,6 @@ GRANTS: dict[Flow, tuple[str, ...]] = {
     "machine": ("client_credentials",),
 }
 """What each flow registers for, its own first: an authorization server refuses a client other grants (RFC 7591)."""
-
-NOT_BY = "not by"
-ISSUERS = "issuers of"
-"""Beginnings of slots of the store: why a flow is of no use at an issuer; where the agent is registered."""
 
 
 class Registrar:

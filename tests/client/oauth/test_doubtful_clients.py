@@ -13,7 +13,7 @@ from demo.client.device import GRANT as DEVICE_GRANT
 from demo.client.oauth.machine import TokenRequest
 from demo.client.refusal import GrantNotAllowed
 from demo.errors import DemoError
-from tests.client.fakes import Reply, Request, agent_at, granted, oauth
+from tests.client.fakes import Reply, Request, agent_at, granted, oauth, store_in
 from tests.client.oauth.conftest import Authority, answered, come_back, log_in
 
 SECRET = "s3cret-0123456789"
@@ -102,6 +102,19 @@ def test_a_logout_forgets_who_the_agent_was_there(
         agent.start_browser_login(("shop:read",)).close()
     agent_at(authority.base, tmp_path, client_id=None).logout()
     assert log_in(agent).client_id == "client-2"
+
+
+def test_a_reset_forgets_who_the_agent_was_there_and_nobody_elses(
+    authority: Authority, agent: Agent, tmp_path: Path
+) -> None:
+    agent.start_browser_login(("shop:read",)).close()
+    other = agent_at(authority.base, tmp_path, client_id=None, slot="rival")
+    other.start_browser_login(("shop:read",)).close()
+    elsewhere = store_in(tmp_path, "https://elsewhere.example/mcp")
+    elsewhere.keep("agent", "of another server")
+    store_in(tmp_path, authority.base).clear()
+    assert log_in(agent).client_id == "client-3"
+    assert elsewhere.kept("agent") == "of another server"
 
 
 def without_device(authority: Authority, how: str) -> None:
