@@ -97,13 +97,15 @@ class AuthorityFinder:
         problem = (followed.resource and followed.resource.problem) or (
             followed.authority and followed.authority.problem
         )
+        told = followed.resource.resource if followed.resource is not None else ""
+        itself = discovery.own_name(told, self._connection.endpoint()) if problem else None
         named = ", ".join(followed.resource.authorization_servers) if followed.resource is not None else ""
         nobody = f"no metadata (RFC 8414) is published by: {named}" if named else "its metadata names none (RFC 9728)"
         raise OAuthRefused(
             "this server names no authorization server to log in at",
             oauth_error="unsupported",
             why=problem or nobody,
-            do="ask whoever runs it, or check --server",
+            do=f"name it as it names itself: --server {itself}" if itself else "ask whoever runs it, or check --server",
         )
 
     def find(self, held: StoredToken | None) -> AuthorityMetadata:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from demo.client.fetch import Answer, fetch, joined
-from demo.client.origins import origin, refused_url
+from demo.client.origins import is_loopback, origin, refused_url
 from demo.client.refusal import no_answer, overloaded, unreadable
 from demo.client.safe_text import safe_text
 from demo.errors import ServerUnreachable
@@ -70,6 +70,24 @@ def resource_problem(told: str, server: str) -> str | None:
         if (urlsplit(server).path.rstrip("/") + "/").startswith(parent):
             return None
     return f"it is for {safe_text(told, one_line=True)}, not for {server} (RFC 9728 section 3.3)"
+
+
+def own_name(told: str, server: str) -> str | None:
+    """The URL by which a server on this machine calls itself, where it was asked by another name of this machine.
+
+    Args:
+        told: the `resource` of its metadata, such as `http://localhost:3000/mcp`.
+        server: what it was asked by, such as `http://127.0.0.1:3000/mcp`; the port and the path are the same.
+    """
+    there, here = origin(told), origin(server)
+    if there is None or here is None or not (is_loopback(there[1]) and is_loopback(here[1])):
+        return None
+    same = (there[0], there[2], urlsplit(told).path.rstrip("/")) == (
+        here[0],
+        here[2],
+        urlsplit(server).path.rstrip("/"),
+    )
+    return safe_text(told, one_line=True) if same and there != here else None
 
 
 async def find_resource(client: httpx2.AsyncClient, server: str, hinted: str | None) -> ResourceMetadata | None:

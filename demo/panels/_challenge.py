@@ -101,7 +101,7 @@ def _leads(given: Challenge, canvas: Canvas) -> None:
     if not steps:
         canvas.line(("not followed yet", "quiet"))
         return
-    width, note = (0, 0) if canvas.narrow else (15 if not canvas.wide else 19, 10)
+    width, note = (0, 0) if canvas.narrow else (16 if not canvas.wide else 19, 10)
     for label, value, section in steps:
         if canvas.narrow:
             canvas.line((f"{canvas.glyphs.arrow} {label}", "quiet"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -371,6 +372,28 @@ def test_where_no_authorization_server_can_be_used_each_is_named(shop: Shop, age
             agent.authority()
     assert all(issuer in refused.value.why for issuer in issuers)
     assert named or "names none" in refused.value.why
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "path", "advised"),
+    [
+        ("localhost", None, "/mcp", True),
+        ("[::1]", None, "/mcp/", True),
+        ("localhost", None, "/other", False),
+        ("localhost", 1, "/mcp", False),
+        ("shop.example", None, "/mcp", False),  # somebody else's name is no advice of ours
+    ],
+)
+def test_a_server_asked_by_another_name_of_this_machine_is_named_as_it_names_itself(
+    shop: Shop, agent: Agent, host: str, port: int | None, path: str, advised: bool
+) -> None:
+    """RFC 9728 section 3.3: `resource` has to be what was asked for, and `localhost` is not `127.0.0.1`."""
+    its = f"http://{host}:{port or urlsplit(shop.fake.base).port}{path}"
+    shop.resource["resource"] = its
+    with pytest.raises(OAuthRefused) as refused:
+        agent.authority()
+    assert its in refused.value.why
+    assert (f"--server {its}" in refused.value.do) is advised
 
 
 def test_the_authorization_server_that_knows_the_agent_goes_first(shop: Shop, tmp_path: Path) -> None:

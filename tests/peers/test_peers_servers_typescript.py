@@ -40,6 +40,9 @@ def test_a_login_then_the_tools_and_a_call_at_the_sdks_own_example(
     assert agent.says("whoami")["scopes"] == ["mcp:tools"]
     assert {"greet", "multi-greet"} <= {tool["name"] for tool in agent.says("tools")["tools"]}
     assert agent.says("call", "greet", "name=Alice")["text"] == "Hello, Alice!"
+    # Its event store begins each stream with an event that has no data (MCP 2025-11-25, resumability).
+    seen = {(one["standard"], one["what"]): one["supported"] for one in agent.says("doctor")["capabilities"]}
+    assert seen["MCP 2025-11-25", "initialize handshake"] is True
     agent.says("logout")
     assert agent.says("call", "greet", "name=Alice", code=4)["status"] == 401
 
