@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from demo.client.bounded import TICK, OnWait
-from demo.client.fetch import Answer
+from demo.client.fetch import Answer, own_words
 from demo.client.oauth import browser, token_endpoint
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.identity import ClientIdentity
@@ -254,10 +254,12 @@ def _form(login: DeviceLogin) -> list[tuple[str, str]]:
 
 def _ended(login: DeviceLogin, answer: Answer) -> OAuthRefused | ServerUnreachable:
     if answer.oauth_error == "access_denied":
+        # Some deny by a rule of their own, and say so.
+        words = own_words(answer.text, answer.json)
         return OAuthRefused(
             "the human said no",
             oauth_error="access_denied",
-            why="the request was denied on the consent page (RFC 8628 section 3.5)",
+            why=words or "the request was denied on the consent page (RFC 8628 section 3.5)",
             do="if that was a slip: log in again, and approve",
         )
     if answer.oauth_error == "expired_token":

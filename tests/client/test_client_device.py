@@ -176,6 +176,15 @@ def test_a_refusal_ends_the_login_in_oauths_own_words(shop: Shop, tmp_path: Path
     assert agent.stored() is None
 
 
+def test_a_denial_is_told_in_the_servers_own_words(shop: Shop, tmp_path: Path) -> None:
+    words = "agents are not admitted on Sundays\x1b[2J"
+    shop.polls(Reply(400, json={"error": "access_denied", "error_description": words}))
+    agent = agent_at(shop.fake.base, tmp_path)
+    with pytest.raises(OAuthRefused) as refused:
+        agent.finish_login(agent.start_login(["shop:read"]))
+    assert refused.value.why.startswith("agents are not admitted on Sundays") and "\x1b" not in refused.value.why
+
+
 def test_the_codes_own_end_ends_the_wait_without_an_answer(shop: Shop, tmp_path: Path) -> None:
     shop.device |= {"expires_in": 0.5, "interval": 30}
     agent = agent_at(shop.fake.base, tmp_path)
