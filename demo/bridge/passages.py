@@ -24,7 +24,8 @@ class Passage:
 
 
 def passages() -> tuple[Passage, ...]:
-    """All of them. Subscriptions, sampling and elicitation are not among them: they need a session that stays open."""
+    """All of them. Subscriptions, sampling and elicitation are not among them: what the server asks or tells on its own
+    is not passed on to the host."""
     import mcp_types as types
 
     page = types.PaginatedRequestParams

@@ -15,7 +15,7 @@ from demo.client.bounded import unwrap
 from demo.client.calling import check_arguments
 from demo.client.claims import take_apart
 from demo.client.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN
-from demo.client.mcp_session import not_understood, refuses_revision
+from demo.client.mcp_session import not_understood, refuses_revision, wants_the_newest
 from demo.client.outcome import CallOutcome, call_outcome, expired
 from demo.client.refusal import OAuthRefused, no_answer, not_logged_in
 from demo.client.reply import Reply, Stranger, final
@@ -225,6 +225,8 @@ class Upstream:
         answer, refused = None, None
         try:
             answer = await self._attempt(token, asked)
+            if wants_the_newest(answer.reply):
+                answer = await self._attempt(token, asked)
             if self._mode == MODERN or not refuses_revision(answer.reply):
                 self._mode = MODERN if answer.result is not None else self._mode
                 return answer

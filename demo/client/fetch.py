@@ -82,7 +82,7 @@ def own_words(text: str, json: Mapping[str, Any] | None) -> str:
         error = json.get("error")
         # RFC 6749 section 5.2, RFC 9457 section 3.1, JSON-RPC 2.0 section 5.1, and what many others write.
         named = (json.get("error_description"), json.get("detail"), json.get("title"), json.get("message"))
-        nested = error.get("message") if isinstance(error, dict) else None
+        nested = error.get("message") if isinstance(error, dict) else error
         told = next((one for one in (*named, nested) if isinstance(one, str) and one.strip()), None)
     elif is_html("", text):
         title = _TITLE.search(text)

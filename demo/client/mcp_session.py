@@ -127,6 +127,8 @@ class Speaker:
             if not not_understood(told.status):
                 raise told
         told = await self._told(MODERN, url, auth, script, whose)
+        if not isinstance(told, Stranger) and wants_the_newest(told[-1].reply):
+            told = await self._told(MODERN, url, auth, script, whose)
         if not isinstance(told, Stranger):
             if not refuses_revision(told[-1].reply):
                 return told
@@ -204,6 +206,14 @@ def refuses_revision(reply: Reply) -> bool:
     if code in (UNSUPPORTED_PROTOCOL_VERSION, METHOD_NOT_FOUND):
         return True
     return code is not None and code not in (INVALID_PARAMS, HEADER_MISMATCH) and not_understood(reply.raw.status)
+
+
+def wants_the_newest(reply: Reply) -> bool:
+    """Whether a refusal of the revision names that very one as supported, so that the request is sent once more in it
+    (MCP 2026-07-28, Versioning: `UnsupportedProtocolVersionError` lists what to choose from)."""
+    data = (reply.error or {}).get("data")
+    supported = data.get("supported") if isinstance(data, dict) else None
+    return reply.error_code == UNSUPPORTED_PROTOCOL_VERSION and isinstance(supported, list) and MODERN in supported
 
 
 def not_understood(status: int | None) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from urllib.parse import urlsplit
 
 from demo.client.masking import mask_text
+from demo.client.origins import is_loopback, origin
 from demo.client.safe_text import safe_text
 from demo.errors import AuthorityRefused, ServerUnreachable
 
@@ -83,10 +85,14 @@ def not_mcp(url: str, why: str) -> ServerUnreachable:
 
 def no_answer(url: str, seconds: float) -> TimedOut:
     """No complete answer in `seconds`."""
+    host = urlsplit(url).hostname if origin(url) is not None else None
+    # What does not listen on this machine cannot be the demo's own server.
+    own = "restart it, if it is the demo's own (demo stop, then demo next)"
+    stays = own if host is not None and is_loopback(host) else "check the network, and whether the server is up"
     return TimedOut(
         f"{safe_text(url, one_line=True)} did not answer within {seconds:g} s",
         why="the answer did not come in time, or not to its end",
-        do="try again; if it stays so, restart the server (demo stop, then demo next) or check the network",
+        do=f"try again; if it stays so, {stays}",
     )
 
 

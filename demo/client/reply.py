@@ -18,6 +18,8 @@ from demo.errors import DemoError, ServerUnreachable
 GATES = (401, 403, 429, 503)
 """What a gate in front of a server says, which speaks HTTP only."""
 
+_CUT = "its stream of events ended before the answer came"
+
 _BETWEEN_EVENTS = re.compile(r"\r\n\r\n|\n\n|\r\r")
 
 
@@ -78,8 +80,12 @@ def final(raws: Sequence[Raw], cause: object, url: str, seconds: float, trouble:
         raise no_answer(raw.url, seconds)
     if found is None and (failure := _failure(raw, seconds)) is not None:
         raise failure
-    if found is None and raw.status == 202 and any(one.method == "GET" for one in raws):
-        raise no_answer(raw.url, seconds)  # accepted, and its answer was to come on the stream
+    if found is None and raw.status == 202 and (streams := [one for one in raws if one.method == "GET"]):
+        # Accepted, and its answer was to come on the stream. Only one that still stands is waited for in vain.
+        waited = any(one.under_way or one.late for one in streams)
+        raise no_answer(raw.url, seconds) if waited else unreadable(raw.url, _CUT)
+    if found is None and raw.status == 200 and "text/event-stream" in kind and not list(_responses(text)):
+        raise unreadable(raw.url, _CUT)
     if found is None:
         raise Stranger(_stranger(raw, text, kind), raw.status)
     return Reply(raw, found.get("result"), found.get("error"))
@@ -201,6 +207,11 @@ def _is_response(message: dict[str, Any]) -> bool:
     return message.get("jsonrpc") == "2.0" and (
         (isinstance(result, dict) and error is None) or (isinstance(error, dict) and result is None)
     )
+
+
+def _responses(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON-RPC responses in a stream of events."""
+    return (message for _, message in events(text) if _is_response(message))
 
 
 def _answers(message: dict[str, Any], wanted: Any, status: int | None) -> bool:

@@ -196,6 +196,22 @@ def test_the_next_call_of_a_session_is_not_answered_by_the_one_before(serve: Ser
         agent_at(fake.url, tmp_path).burst("buy", {}, at_most=2)
 
 
+@WAYS
+def test_a_revision_that_is_refused_and_named_as_supported_is_tried_once_more(
+    way: Any, serve: Serve, tmp_path: Path
+) -> None:
+    refusal = {"code": -32022, "message": "Unsupported protocol version", "data": {"supported": ["2026-07-28"]}}
+
+    def answer(request: Request) -> Answer:
+        if len(fake.requests) == 1:
+            return told(400, {"jsonrpc": "2.0", "id": request.json["id"], "error": refusal})
+        return result(request, SOLD)
+
+    fake = serve(answer)
+    assert way(fake.url, tmp_path)
+    assert [one.json["method"] for one in fake.requests] == ["tools/call", "tools/call"]
+
+
 @pytest.mark.parametrize("given", [lambda id_: id_, str])
 def test_an_answer_with_the_calls_id_is_its_answer(given: Any, serve: Serve, tmp_path: Path) -> None:
     """Some servers give a number back as text; the SDK takes that, too."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -212,3 +214,30 @@ def test_where_the_stream(kind: str, serve: Serve, agent: Make, capfd: pytest.Ca
     assert "HTTP 405" in caught.value.why or "did not answer" in caught.value.what
     assert len(fake.asked("tools/call")) == 1
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_stream_that_ends_before_the_answer_is_not_called_late(serve: Serve, agent: Make) -> None:
+    """Only a deadline is late."""
+    events = Events()
+    ended = threading.Event()
+
+    def answer(request: Request) -> Answer:
+        if request.method == "GET":
+            return itertools.takewhile(lambda _: not ended.is_set(), events._events())
+        if request.path != "/sse" and request.json.get("method") == "tools/call":
+            ended.set()
+            return http(202)
+        return events(request)
+
+    fake = serve(answer)
+    with pytest.raises(ServerUnreachable) as caught:
+        agent(f"{fake.url}/sse", timeout=8.0).call("buy", {}, token="none")
+    assert "ended before the answer came" in caught.value.why
+
+
+def test_an_answer_that_is_a_stream_and_ends_without_one_is_not_called_late(serve: Serve, agent: Make) -> None:
+    fake = serve(lambda _: http(200, ": nothing today\n\n", kind="text/event-stream"))
+    with pytest.raises(ServerUnreachable) as caught:
+        agent(fake.url, timeout=8.0).call("buy", {}, token="none")
+    assert "ended before the answer came" in caught.value.why
+    assert len(fake.asked("tools/call")) == 1
