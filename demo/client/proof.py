@@ -52,7 +52,7 @@ class Proof:
             jwks=keys,
             jwks_url=authority.jwks_uri,
             no_keys=why,
-            expires_at=token.expires_at,
+            expires_at=token.expires_at if token.end_told else None,
             scopes=token.scope,
         )
         return opaque.ask(self._connection, authority, token, seen) if seen.kind == "opaque" else seen

@@ -58,6 +58,8 @@ class StoredToken:
     """What renews it, where that takes more than the client's name."""
     dpop_key: str | None = field(default=None, repr=False)
     """The private key that it is bound to (RFC 9449), None for a bearer token."""
+    end_told: bool = True
+    """Whether the token response told when it ends; else `expires_at` is a guess of ours, and shown to nobody."""
 
     def __str__(self) -> str:
         return f"{mask_token(self.access_token)} for {self.resource or 'no resource'}"
@@ -182,6 +184,7 @@ def read_token_response(
         raise _unusable(f"its token_type is {safe_text(str(kind), one_line=True)}, not Bearer")
     identity: ClientIdentity = asked.client if asked else known["identity"]
     lasts = duration(given.get("expires_in"))
+    told = lasts is not None
     scope = given.get("scope")
     refresh = given.get("refresh_token")
     if lasts is None:
@@ -199,6 +202,7 @@ def read_token_response(
         dpop_key=key if kind.lower() == "dpop" else None,
         resource=known.get("resource") or (asked.resource if asked else None),
         access_token=access,
+        end_told=told,
         refresh_token=refresh if isinstance(refresh, str) and refresh else (asked.refresh_token if asked else None),
         expires_at=received_at + lasts,
         scope=_scopes(scope) if isinstance(scope, str) else (asked.scope if asked else tuple(known.get("scope", ()))),

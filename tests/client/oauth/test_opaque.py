@@ -63,6 +63,17 @@ def test_where_nobody_tells_it_is_said_that_nobody_did(authority: Authority, age
     assert view.claim("exp") is not None, "the token response told it"
 
 
+@pytest.mark.parametrize("told", [300, None])
+def test_an_end_that_nobody_told_is_not_shown(
+    authority: Authority, agent: Agent, tmp_path: Path, told: int | None
+) -> None:
+    authority.shop.polls(granted(expires_in=told))
+    log_in(agent)
+    again = agent_at(authority.base, tmp_path, client_id=None)
+    view = again.view(again.token())
+    assert (view.claim("exp") is not None, view.expires_at is not None) == (told is not None, told is not None)
+
+
 def test_the_chain_of_an_opaque_token_is_not_made_up(authority: Authority, agent: Agent) -> None:
     with pytest.raises(OAuthRefused, match="says nothing about who"):
         agent.chain(log_in(agent))
