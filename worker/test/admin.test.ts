@@ -1,7 +1,9 @@
 /** The human in control: what is taken back at the shop itself holds at once, and only a human's console may do it. */
 
 import { abortAllDurableObjects } from "cloudflare:test";
-import { beforeEach, describe, expect, test } from "vitest";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { StockRoom } from "../src/objects/stock";
 import {
   ask,
   audit,
@@ -21,6 +23,10 @@ let authority: Authority;
 
 beforeEach(async () => {
   authority = await openAuthority();
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
 });
 
 type Claims = ReturnType<typeof somebody>;
@@ -55,6 +61,54 @@ describe.each(["session", "agent", "user"] as const)("a revoked %s", (kind) => {
     await abortAllDurableObjects();
     expect(refusal(await buy({ token: tokens[0]! })).rule).toBe(`standing.${kind}`);
   });
+});
+
+/** A purchase that has passed every gate, and waits for the stock until `go` is called. */
+function onItsWay(token: string) {
+  let go = () => {};
+  const open = new Promise<void>((resolve) => (go = resolve));
+  let there = () => {};
+  const waiting = new Promise<void>((resolve) => (there = resolve));
+  const honest = StockRoom.prototype.take;
+  vi.spyOn(StockRoom.prototype, "take").mockImplementationOnce(async function (this: StockRoom, id: string) {
+    there();
+    await open;
+    return honest.call(this, id);
+  } as unknown as typeof honest);
+  return { bought: buy({ token }), waiting, go: () => go() };
+}
+
+describe.each(["session", "agent", "user"] as const)("a %s revoked while a purchase is on its way", (kind) => {
+  test("places nothing after the answer, and the shirt is in stock again", async () => {
+    const claims = somebody();
+    // A stub of its own each time: one belongs to the object in whose context it was made.
+    const stock = () => env.STOCK.getByName("shop");
+    const [token, left] = [await authority.token(claims), await stock().left()];
+    const { bought, waiting, go } = onItsWay(token);
+    await waiting;
+    const id = { session: claims.sid, agent: claims.act.sub, user: claims.sub }[kind];
+    expect((await administer("revoke", await console_(claims), { kind, id })).status).toBe(200);
+    go();
+    const said = await bought;
+    expect(JSON.stringify(said.body)).toContain(`standing.${kind}`);
+    expect(JSON.stringify(said.body)).toContain("Nothing was bought.");
+    expect(await stock().left()).toBe(left);
+  });
+});
+
+test("a purchase on its way goes through when another agent is revoked", async () => {
+  const claims = somebody();
+  const { bought, waiting, go } = onItsWay(await authority.token(claims));
+  await waiting;
+  await administer("revoke", await console_(claims), { kind: "agent", id: `agent_${unique()}` });
+  go();
+  orderOf(await bought);
+});
+
+test("the console itself does not shop, whatever its token or its human's role would permit", async () => {
+  const claims = { ...somebody(), act: undefined, client_id: "demo-console" };
+  const said = await buy({ token: await authority.token(claims) });
+  expect(refusal(said)).toMatchObject({ status: 403, rule: "allowlist.client" });
 });
 
 test("a reinstated agent goes on where it was; a session stays dead", async () => {

@@ -3,14 +3,15 @@
 import { amend } from "../ledger/trail";
 import { openStock, setOpenStock } from "../ledger/counter";
 import { begin, pending, place, placed, PurchaseRefused, withdraw, type Purchase } from "../ledger/orders";
-import { ban, isBanned, liftBan } from "../ledger/standing";
+import { ban, isBanned, liftBan, revokedKind } from "../ledger/standing";
 import { LedgerFailed } from "../ledger/schema";
 import { now, type Decision, type Door, type Order } from "../evidence";
 import { SHOP } from "../objects/stock";
+import type { Kind, TokenFacts } from "../policy/facts";
 import type { Env } from "../settings";
 
 /** What came of a purchase. */
-export type Bought = { order: Order; decision: Decision | null } | { soldOut: true };
+export type Bought = { order: Order; decision: Decision | null } | { soldOut: true } | { revoked: Kind };
 
 /** One object's orders and bans, and the stock that it shares with all others. */
 export class Shop {
@@ -61,11 +62,12 @@ export class Shop {
   }
 
   /**
-   * Buy, or find the order that the key stands for.
+   * Buy, or find the order that the key stands for. While the stock is asked, the human may take back here what the
+   * token was granted: that is seen in the transaction that places the order, and nothing is placed after it.
    *
    * @throws PurchaseRefused a guard says no; nothing was taken.
    */
-  async buy(wanted: Purchase): Promise<Bought> {
+  async buy(wanted: Purchase, token: TokenFacts): Promise<Bought> {
     await this.settle();
     const order = this.write(() => begin(this.storage.sql, wanted));
     if (!order.replayed && !(await this.stock.take(order.id))) {
@@ -73,11 +75,17 @@ export class Shop {
       return { soldOut: true };
     }
     // Placed and on record at once: what is cut off in between would be an order that nobody authorized.
-    const decision = this.write(() => {
+    const bought = this.write((): Bought => {
+      const revoked = order.replayed ? null : revokedKind(this.storage.sql, token);
+      if (revoked !== null) {
+        withdraw(this.storage.sql, order.id);
+        return { revoked };
+      }
       place(this.storage.sql, order.id);
-      return amend(this.storage.sql, wanted.auditId, { order_id: order.id });
+      return { order, decision: amend(this.storage.sql, wanted.auditId, { order_id: order.id }) };
     });
-    return { order, decision };
+    if ("revoked" in bought) await this.stock.giveBack(order.id);
+    return bought;
   }
 
   /** Write down that a guard stopped, after all, what the gates had let through. */

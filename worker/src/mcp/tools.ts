@@ -6,6 +6,7 @@ import { PurchaseRefused, type Fault, type Purchase } from "../ledger/orders";
 import type { Admitted } from "../objects/gatehouse";
 import type { Visit } from "../objects/visit";
 import { accountOf, callerOf } from "../policy/facts";
+import { takenBack } from "../policy/gates";
 import type { Settings } from "../settings";
 import { digest } from "../wire/message";
 import { modeOf, wishOf } from "./arguments";
@@ -49,8 +50,14 @@ async function buy(admission: Admission, given: Record<string, unknown>) {
   const { shop, admitted, settings, visit } = admission;
   const wanted = await purchaseOf(admission, given);
   try {
-    const bought = visit.door === "open" ? shop.buyOpen(wanted, settings.open.stockAtFirst) : await shop.buy(wanted);
+    const bought =
+      visit.door === "open" ? shop.buyOpen(wanted, settings.open.stockAtFirst) : await shop.buy(wanted, visit.facts);
     if ("soldOut" in bought) throw new ToolError(REFUSALS.sold_out);
+    if ("revoked" in bought) {
+      const { verdict, gate, rule, reason, remedy } = takenBack(bought.revoked);
+      admitted.decision = shop.amend(admitted.decision, { verdict, gate, rule, reason, remedy });
+      throw new ToolError(`${reason} Nothing was bought.`);
+    }
     admitted.decision = bought.decision ?? admitted.decision;
     return { order: bought.order };
   } catch (error) {

@@ -89,6 +89,11 @@ export class Gatehouse {
     const one = this.caseOf(facts, { method: call.method, tool: call.tool, scope }, resource, visit.skew);
     one.standing = this.withOurs(asked, facts, false);
     let ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
+    if (ruling.verdict === "allow" && call.method === "tools/call" && this.isConsole(facts)) {
+      // It looks and takes back. What shops is an agent, which the human can revoke.
+      const reason = `${short(facts.client ?? "This client")} is the human's own console, which does not shop.`;
+      ruling = { verdict: "deny", gate: "allowlist", rule: "allowlist.client", reason, remedy: "Log an agent in." };
+    }
     let limits: LimitUse[] = [];
     if (ruling.verdict === "allow" && visit.fault !== null) return { unreadable: visit.fault };
     if (ruling.verdict === "allow" && call.method === "tools/call") {
@@ -107,7 +112,7 @@ export class Gatehouse {
     const { facts, scope, resource, own, skew } = petition;
     const asked = await this.standing(petition, scope, resource);
     const one = this.caseOf(facts, { method: null, tool: null, scope }, resource, skew);
-    const console = facts.agent === null && this.settings.consoleClients.includes(facts.client ?? "");
+    const console = this.isConsole(facts);
     one.standing = this.withOurs(asked, facts, own || console);
     const ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
     // Where roles decide, an agent's token permits what its human may do: then only the client tells them apart.
@@ -191,6 +196,11 @@ export class Gatehouse {
     const types = tokenTypes ?? (this.settings.scopesFrom === "role" ? AUTHKIT : null);
     const rules = { audiences, issuer, allowlist, organization, tokenTypes: types, leeway };
     return { token, now: now(), rules, ...asked, standing: null, skew: skewOf(issuer) ?? heardAtTheEdge };
+  }
+
+  /** Whether a token is the human's own console's. */
+  private isConsole({ agent, client }: TokenFacts): boolean {
+    return agent === null && this.settings.consoleClients.includes(client ?? "");
   }
 
   /** Standing of which nothing counts but the name. */

@@ -49,6 +49,15 @@ export class StockRoom extends DurableObject<Env> {
     });
   }
 
+  /** Give one back that was taken for an order which is not placed after all. Asked again it gives nothing more. */
+  giveBack(orderId: string): void {
+    this.ctx.storage.transactionSync(() => {
+      if (first(this.sql, "SELECT 1 FROM taken WHERE order_id = ?", orderId) === null) return;
+      this.sql.exec("UPDATE stock SET left = left + 1");
+      this.sql.exec("DELETE FROM taken WHERE order_id = ?", orderId);
+    });
+  }
+
   /** Remember that there is a ledger of this name. */
   register(name: string): void {
     this.sql.exec("INSERT OR IGNORE INTO ledgers (name) VALUES (?)", name);

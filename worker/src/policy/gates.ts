@@ -4,7 +4,7 @@
 
 import { BUY, PRETTY_PLEASE } from "../catalog";
 import { say, short, type LimitUse, type Money, type Verdict } from "../evidence";
-import type { Standing, TokenFacts } from "./facts";
+import type { Kind, Standing, TokenFacts } from "./facts";
 import { accepted, objection } from "./token_type";
 
 /** The shop's own settings, as far as deciding needs them. */
@@ -100,6 +100,20 @@ export function checkToken({ token, rules, now, skew }: Case): Ruling | null {
   return null;
 }
 
+/** What a refusal says of what was revoked; null where the authority does not tell. */
+export function takenBack(revoked: Kind | "token" | null): Ruling {
+  switch (revoked) {
+    case "session":
+      return deny("standing", "session", "The human took this session back.", LOGIN_AGAIN);
+    case "agent":
+      return deny("standing", "agent", "The human took this agent's authority back.", "Ask to have it reinstated.");
+    case "user":
+      return deny("standing", "user", "All of this user's agents were stopped.", "Have the user reinstated.");
+    default:
+      return deny("standing", "token", "The authority says that this token no longer holds.", LOGIN_AGAIN);
+  }
+}
+
 /** Gate 2: is what the human granted still granted? Not to know is to refuse.
  *
  * The shop's own ban stops tools from being run. Listing them stays open: an agent must be able to find the one tool
@@ -119,16 +133,7 @@ export function checkStanding({ token, standing, now, method, tool, skew }: Case
       const reason = `The token has expired at the authority, whose clock is ${Math.round(ahead)} s ahead.`;
       return deny("token", "expired", reason, SET_THE_CLOCKS);
     }
-    switch (standing.revoked) {
-      case "session":
-        return deny("standing", "session", "The human took this session back.", LOGIN_AGAIN);
-      case "agent":
-        return deny("standing", "agent", "The human took this agent's authority back.", "Ask to have it reinstated.");
-      case "user":
-        return deny("standing", "user", "All of this user's agents were stopped.", "Have the user reinstated.");
-      default:
-        return deny("standing", "token", "The authority says that this token no longer holds.", LOGIN_AGAIN);
-    }
+    return takenBack(standing.revoked);
   }
   if (standing.banned && method === "tools/call" && tool !== PRETTY_PLEASE) {
     return deny("standing", "banned", "This user is banned from the shop.", `Call ${PRETTY_PLEASE} and mean it.`);
