@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from talk.closing import PLACE
 from talk.lines import Where
 from talk.reading import SLUG, Problem, Source, nearest
 from talk.step import TITLE_LONGEST, Step, read_step
@@ -19,14 +20,18 @@ SAY_LONGEST = 100
 PURCHASE = "buyMcpShopItem"
 """The one tool whose calls carry an idempotency key, and so the only one that `same_as` may repeat."""
 
-_BEAT_KEYS = ("title", "topics", "say", "needs", "steps")
+SERVERS = ("bundled", "other")
+_BEAT_KEYS = ("title", "topics", "say", "instead", "rests_on", "server", "needs", "steps")
 
 
 @dataclass(frozen=True)
 class Beat:
     """One beat: what it is called, which topics it covers, what it plays, and what to say aloud at its end.
 
-    `needs` names the beats that must have been played before. `notes` are the speaker's, in Markdown.
+    `needs` names the beats that must have been played before. `notes` are the speaker's, in Markdown. What is said is
+    a claim: it rests on the steps named in `rests_on`, on every step where that is None, on none where it is empty;
+    where one of them was not seen, `instead` is said (`talk.closing`). `server` says for which server the beat is
+    written: of the "bundled" shop every name is known, of an "other" none is.
     """
 
     id: str
@@ -37,6 +42,9 @@ class Beat:
     steps: tuple[Step, ...]
     notes: str
     path: Path
+    instead: str = ""
+    rests_on: tuple[str, ...] | None = None
+    server: str = "bundled"
 
     def step(self, step_id: str) -> Step | None:
         """The step called `step_id`, or None."""
@@ -64,6 +72,9 @@ def read_beat(path: Path, shown: str, text: str, problems: list[Problem]) -> tup
         return None
     table = source.table
     source.known((), table, _BEAT_KEYS)
+    server = table.get("server", SERVERS[0])
+    if server not in SERVERS:
+        source.wrong(("server",), f"'server' is {server!r}", f"write one of: {', '.join(SERVERS)}")
     beat = Beat(
         id=path.stem,
         title=source.text((), table, "title", TITLE_LONGEST),
@@ -71,12 +82,17 @@ def read_beat(path: Path, shown: str, text: str, problems: list[Problem]) -> tup
         say=source.text((), table, "say", SAY_LONGEST),
         needs=source.texts((), table, "needs"),
         steps=tuple(
-            read_step(source, ("steps", n), entry) for n, entry in enumerate(source.tables((), table, "steps"))
+            read_step(source, ("steps", n), entry, bundled=server != "other")
+            for n, entry in enumerate(source.tables((), table, "steps"))
         ),
         notes="\n".join(lines[end + 1 :]).strip(),
         path=path,
+        instead=source.text((), table, "instead", SAY_LONGEST, required=False),
+        rests_on=source.texts((), table, "rests_on") if "rests_on" in table else None,
+        server="other" if server == "other" else "bundled",
     )
     _unique_ids(source, beat)
+    _check_closing(source, beat)
     return beat, source
 
 
@@ -124,6 +140,13 @@ def _repeated(source: Source, where: Where, step: Step, beat: str, bought: Mappi
         why = "it looks in this beat's earlier steps and in the beats that needs names"
         source.wrong((*where, "same_as"), f"same_as names no earlier purchase '{wanted}'", do, why)
         return step
+    for option in ("door", "who"):
+        here, there = step.options[option], bought[name].options[option]
+        # One that is no choice is told as that.
+        if here != there and {here, there} <= set(KINDS["call"].choices[option]):
+            what = f"{option} = '{here}' where '{wanted}' has '{there}'"
+            why = "an idempotency key is its caller's: another one's finds no order"
+            source.wrong((*where, "same_as"), what, f"write {option} = '{there}'", why)
     options = {**step.options, "same_as": name, "args": bought[name].options["args"]}
     return replace(step, options=MappingProxyType(options))
 
@@ -135,6 +158,29 @@ def _topics(source: Source, table: dict[str, Any]) -> tuple[str, ...]:
             do = f"write some of: {', '.join(TOPICS)}{nearest(topic, TOPICS)}"
             source.wrong(("topics",), f"unknown topic '{topic}'", do)
     return topics
+
+
+def _check_closing(source: Source, beat: Beat) -> None:
+    """Note where what is said rests on, or counts, what no step of the beat shows."""
+    steps = {step.id: step for step in beat.steps}
+    for step in beat.rests_on or ():
+        if step not in steps:
+            do = f"write some of: {', '.join(steps)}{nearest(step, steps)}"
+            source.wrong(("rests_on",), f"it rests on a step '{step}', which this beat has not", do)
+    for key, text in (("say", beat.say), ("instead", beat.instead)):
+        for found in PLACE.finditer(text):
+            name, observable = found[1], found[2]
+            kind = KINDS.get(steps[name].do) if name in steps else None
+            if name not in steps:
+                do = f"name one of: {', '.join(steps)}{nearest(name, steps)}"
+                source.wrong((key,), f"{found[0]} names a step that this beat has not", do)
+            elif kind is not None and kind.observes.get(observable) is not int:
+                numbers = [one for one, type_ in kind.observes.items() if type_ is int]
+                do = f"write one of: {', '.join(numbers) or 'nothing'}{nearest(observable, numbers)}"
+                source.wrong((key,), f"a '{steps[name].do}' step observes no number '{observable}'", do)
+        if (rest := PLACE.sub("", text)) and ("{" in rest or "}" in rest):
+            do = "write {step.observable}, or {step.observable:minutes}"
+            source.wrong((key,), f"'{key}' has a brace that names no number", do)
 
 
 def _unique_ids(source: Source, beat: Beat) -> None:

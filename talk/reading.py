@@ -101,6 +101,11 @@ class Source:
             else:
                 self.wrong(large, f"'{large[-1]}' has a number beyond 64 bits", "write a smaller one")
 
+    @property
+    def count(self) -> int:
+        """How many problems were noted so far, in this file and those before it."""
+        return len(self._problems)
+
     def line(self, where: Where) -> int:
         """The line that a path into the table stands on."""
         return self._lines.of(where)

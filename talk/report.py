@@ -33,6 +33,7 @@ def _beat(beat: BeatResult) -> dict[str, Any]:
         "skipped": beat.skipped,
         "seconds": round(beat.seconds, 3),
         "topics": list(beat.topics),
+        "said": beat.said or None,
         "steps": [_step(step) for step in beat.steps],
     }
 

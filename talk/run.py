@@ -76,6 +76,8 @@ class BeatResult:
     seconds: float
     steps: tuple[StepResult, ...]
     skipped: str | None = None
+    said: str = ""
+    """The sentence at its end; empty where none could be said."""
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from demo.errors import DemoError, ServerUnreachable
+from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
 from demo.evidence import BeatHeader
 from talk.beat import PURCHASE
 from talk.cast import Cast, NotHere
+from talk.closing import closing
 from talk.run import BeatResult, Run, StepResult
 from talk.script import Plan, PlannedBeat, Step
 from talk.stage import Stage
 from talk.steps import KINDS, base_key, holds
+
+if TYPE_CHECKING:
+    from demo.evidence import Exchange
+    from talk.house import House
 
 
 class Runner:
@@ -66,8 +71,10 @@ class Runner:
         skipped = next((result.skipped for result in results if result.skipped), None)
         ok = all(result.ok for result in results)
         self.run.end_beat(beat.id, play, ok=ok, moves_cursor=moves_cursor)
-        self.stage.closing(beat.say)
-        return BeatResult(beat.id, beat.title, beat.topics, ok, time.monotonic() - started, tuple(results), skipped)
+        if sentence := closing(beat, {result.id: result for result in results}):
+            self.stage.closing(sentence)
+        seconds = time.monotonic() - started
+        return BeatResult(beat.id, beat.title, beat.topics, ok, seconds, tuple(results), skipped, sentence)
 
     def _step(self, planned: PlannedBeat, step: Step, play: int) -> StepResult:
         from talk.playing import PLAYERS, Scene
@@ -78,12 +85,14 @@ class Runner:
             return self._skip(beat, step, play, why)
         # Said before the server is looked at, too: that takes its time where it hardly answers.
         self.stage.working(step.title or step.id)
-        if (why := self._incapable(beat, step)) is not None:
-            return self._skip(beat, step, play, why)
-        attempts = self.run.attempt(beat, step.id)
         scene = Scene(self.run.id or "", beat, self.cast, self.stage, self.run.all_results, self.strict)
-        started = time.monotonic()
+        started, attempts = time.monotonic(), None
+        speaks = KINDS[step.do].speaks and not self.cast.is_local
+        house = self.cast.house if speaks else None  # of a server that is not there nothing is red: it is told as that
         try:
+            if (why := self._incapable(beat, step, house)) is not None:
+                return self._skip(beat, step, play, why)
+            attempts = self.run.attempt(beat, step.id)
             played = PLAYERS[step.do](step, scene)
         except NotHere as reason:
             return self._skip(beat, step, play, f"{reason.what}: {reason.why}")
@@ -91,11 +100,13 @@ class Runner:
             if getattr(error, "oauth_error", None) == "not_logged_in" and not self.cast.ours:
                 # The login was skipped, or refused, at a server that is not ours: what builds on it is not played.
                 return self._skip(beat, step, play, f"{error.what}: {error.why}")
-            if not self.strict:
+            if not self._goes_on(error, self.run.attempt(beat, step.id) if attempts is None else attempts):
                 if isinstance(error, ServerUnreachable) and (self.cast.is_local or self.cast.worker is not None):
                     error.do = "go on from here: demo next starts the server again"
                 raise
-            # The dry run goes on to the end, so that one report names everything that changed.
+            why = f"{error.what}. {error.why}".strip()
+            if not self.strict:
+                self.stage.note(f"not as expected in {step.id}: {why}")
             result = StepResult(
                 step.id,
                 step.do,
@@ -103,11 +114,13 @@ class Runner:
                 time.monotonic() - started,
                 expected=dict(step.expect),
                 failed=tuple(step.expect) or ("played",),
-                error=f"{error.what}. {error.why}".strip(),
+                error=why,
             )
             self.run.record(beat, play, result)
             return result
         wanted = _allowing_for_repeats(step, played.observed, attempts, strict=self.strict)
+        if step.do == "burst" and self._other_consent(planned):
+            wanted = {key: value for key, value in wanted.items() if base_key(key) not in _OF_A_CONSENT}
         unchecked = {key: why for key in wanted if (why := played.untold.get(base_key(key))) is not None}
         wanted = {key: value for key, value in wanted.items() if key not in unchecked}
         failed = tuple(key for key, value in wanted.items() if not holds(key, value, played.observed))
@@ -126,8 +139,9 @@ class Runner:
         )
         # Written down before it is shown: what was done must not be done again because nobody saw it.
         self.run.record(beat, play, result)
-        self._show(step, played.panels)
-        self._show_wire()
+        exchanges = self.cast.take_exchanges()
+        self._show(step, played.panels, exchanges)
+        self._show_wire(exchanges)
         for why in dict.fromkeys(() if played.said else unchecked.values()):
             keys = ", ".join(key for key, reason in unchecked.items() if reason == why)
             self.stage.note(f"not checked in {step.id}: {keys} ({why})")
@@ -136,15 +150,29 @@ class Runner:
             self.stage.note(f"expected {key} = {wanted[key]!r}, saw {seen!r} (step {step.id})")
         return result
 
-    def _show_wire(self) -> None:
-        exchanges = self.cast.take_exchanges()
+    def _show_wire(self, exchanges: list[Exchange]) -> None:
         if self.stage.wire:
             from demo import panels
 
             for exchange in exchanges:
                 self.stage.show("exchange", panels.exchange(exchange))
 
-    def _incapable(self, beat: str, step: Step) -> str | None:
+    def _goes_on(self, error: DemoError, attempts: int) -> bool:
+        """Whether a step that failed is red and the beat goes on; else the error ends the command, and the next one
+        begins at this step.
+
+        The dry run always goes on, so that one report names everything that changed. So does a talk at another server
+        that refuses what it is asked: to ask again would be to stop there for good. One that did not answer may answer
+        the next time, and is given that one chance. What is wrong with this machine, or with the talk's own server,
+        is put right first.
+        """
+        if self.strict:
+            return True
+        if self.cast.ours or isinstance(error, EnvironmentNotReady):
+            return False
+        return attempts > 0 or not isinstance(error, ServerUnreachable)
+
+    def _incapable(self, beat: str, step: Step, house: House | None) -> str | None:
         """Why the server at hand cannot do this step; the bundled one can do every one, or the step is red."""
         if not KINDS[step.do].speaks or self.cast.is_local:
             return None
@@ -154,7 +182,6 @@ class Runner:
             own = step.do not in ("restart", "outage") or self.cast.worker is not None
             other = "only demo run --worker can start its own Worker again"
             return None if own else other if self.cast.beside else "the server was not started from this state folder"
-        house = self.cast.house
         assert house is not None
         granted = any(
             result.do == "login" and result.id != step.id and result.observed.get("granted") is True
@@ -170,17 +197,21 @@ class Runner:
         """
         if self.strict or step.do != "call" or step.options["tool"] != PURCHASE or step.options["door"] != "protected":
             return None
-        if "same_as" in step.options or step.options["who"] != "agent":
+        if "same_as" in step.options or step.options["who"] != "agent" or not self._other_consent(planned):
             return None
+        return "the purchases before it were made under an earlier consent; demo reset begins anew"
+
+    def _other_consent(self, planned: PlannedBeat) -> bool:
+        """Whether the purchases that this beat builds on were made under another consent than the present one."""
+        if self.strict:
+            return False
         bought = self.run.purchases([*planned.beat.needs, planned.beat.id])
         earlier = {(result.decision or {}).get("consent") for result in bought} - {None}
         builds_on_purchases = any(
             other.options.get("tool") == PURCHASE for need in planned.beat.needs for other in self._steps_of(need)
         )
         now = self.cast.consent()
-        if not builds_on_purchases or not earlier or now is None or earlier == {now}:
-            return None
-        return "the purchases before it were made under an earlier consent; demo reset begins anew"
+        return builds_on_purchases and bool(earlier) and now is not None and earlier != {now}
 
     def _steps_of(self, beat: str) -> tuple[Step, ...]:
         planned = self.plan.find(beat)
@@ -192,10 +223,20 @@ class Runner:
         self.run.record(beat, play, result)
         return result
 
-    def _show(self, step: Step, made: Mapping[str, Callable[[], Any]]) -> None:
+    def _show(self, step: Step, made: Mapping[str, Callable[[], Any]], exchanges: list[Exchange]) -> None:
         for name in step.show:
             if name in made:
                 self.stage.show(name, made[name]())
+        # Where a panel cannot be drawn, what was on the wire is shown; a login draws its own as it goes.
+        missing = [name for name in step.show if name not in made]
+        if missing and exchanges and step.do != "login" and "exchange" not in step.show:
+            from demo import panels
+
+            self.stage.show("exchange", made["exchange"]() if "exchange" in made else panels.exchange(exchanges[-1]))
+
+
+_OF_A_CONSENT = ("balance", "money_left", "purchases_left")
+"""What a new consent starts afresh."""
 
 
 def _allowing_for_repeats(step: Step, observed: Mapping[str, Any], attempts: int, *, strict: bool) -> Mapping[str, Any]:
@@ -209,7 +250,7 @@ def _allowing_for_repeats(step: Step, observed: Mapping[str, Any], attempts: int
         return wanted
     if observed.get("replayed") is True and "replayed" in wanted:
         wanted["replayed"] = True
-        wanted.pop("balance", None)
+        wanted = {key: value for key, value in wanted.items() if base_key(key) not in _OF_A_CONSENT}
     if step.do == "revoke" and observed.get("before") == "deny" == observed.get("after"):
         wanted.pop("before", None)
     return wanted

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from talk.consistency import check_names, check_sense
 from talk.lines import Where
 from talk.reading import SLUG, Source, fits, nearest, type_name
 from talk.steps import KINDS, Kind, base_key
@@ -49,8 +50,12 @@ class Step:
     line: int
 
 
-def read_step(source: Source, where: Where, table: dict[str, Any]) -> Step:
-    """Read one step; a step with problems comes back as far as it could be read."""
+def read_step(source: Source, where: Where, table: dict[str, Any], *, bundled: bool = True) -> Step:
+    """Read one step; a step with problems comes back as far as it could be read.
+
+    Args:
+        bundled: whether it is meant for the bundled shop, whose names it must then use.
+    """
     step_id = source.text(where, table, "id", TITLE_LONGEST)
     if step_id and not SLUG.fullmatch(step_id):
         source.wrong((*where, "id"), f"'{step_id}' cannot be an id", "write small letters, digits and hyphens")
@@ -62,12 +67,19 @@ def read_step(source: Source, where: Where, table: dict[str, Any]) -> Step:
             source.wrong((*where, "do"), f"unknown step kind '{do}'", mend)
         return Step(step_id, do, "", MappingProxyType({}), MappingProxyType({}), (), source.line(where))
     source.known(where, table, dict.fromkeys((*_STEP_KEYS, *kind.options)))
+    problems = source.count
+    title = source.text(where, table, "title", TITLE_LONGEST, required="title" in kind.required)
+    options, expect = _options(source, where, table, kind), _expect(source, where, table, do, kind)
+    if source.count == problems:  # of values of the wrong type there is nothing more to say
+        check_sense(source, where, table, options, expect)
+        if bundled:
+            check_names(source, where, options, expect, do)
     return Step(
         id=step_id,
         do=do,
-        title=source.text(where, table, "title", TITLE_LONGEST, required="title" in kind.required),
-        options=_options(source, where, table, kind),
-        expect=_expect(source, where, table, do, kind),
+        title=title,
+        options=options,
+        expect=expect,
         show=_show(source, where, table, do, kind),
         line=source.line(where),
     )

@@ -291,7 +291,7 @@ def _complain(results: list[BeatResult]) -> int:
                 raise ExpectationFailed(
                     f"beat {beat.id}, step {step.id}: not as expected",
                     why=failure(step),
-                    do="look at what the panel says; then demo again",
+                    do="go on with demo next, or play this beat again with demo again",
                 )
     return OK
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from talk.closing import written
 from talk.script import Beat, Plan, Talk, load_talk
 from talk.topics import TOPICS
 
@@ -126,11 +127,11 @@ def test_every_title_and_closing_sentence_fits_whole_on_the_screen(name: str, wi
         beat = one.beat
         header = BeatHeader(beat.id, beat.title, number, len(loaded.beats), one.speaker, one.minutes, beat.topics)
         assert beat.title in drawn(panels.header(header), width)
-        assert len(drawn(panels.closing(beat.say), width).rstrip().splitlines()) <= 2
+        assert len(drawn(panels.closing(written(beat)), width).rstrip().splitlines()) <= 2
     for one in loaded.encores:
         header = BeatHeader(one.beat.id, one.beat.title, 0, 0, one.section, 0.0, one.beat.topics)
         assert one.beat.title in drawn(panels.header(header), width)
-        assert len(drawn(panels.closing(one.beat.say), width).rstrip().splitlines()) <= 2
+        assert len(drawn(panels.closing(written(one.beat)), width).rstrip().splitlines()) <= 2
 
 
 def drawn(renderable: Any, width: int) -> str:
