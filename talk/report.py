@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import json
+import os
 import re
+import secrets
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from demo.errors import UsageError
 from talk.run import BeatResult, StepResult
 
 SCHEMA = 1
@@ -23,6 +32,98 @@ def as_json(plan: str, server: str, beats: Sequence[BeatResult], seconds: float)
         "seconds": round(seconds, 3),
         "beats": [_beat(beat) for beat in beats],
     }
+
+
+class Reports:
+    """Where a run's result is written, looked at before the first beat: a folder that is missing is made, and a place
+    that cannot be written is told while nothing was played for it.
+
+    Args:
+        json_file: for the JSON object; `-` for stdout, None for nowhere.
+        junit_file: for JUnit XML, likewise.
+        json_to_stdout: whether the JSON object goes to stdout whatever `json_file` is.
+
+    Raises:
+        UsageError: both go to stdout, or one cannot be written.
+    """
+
+    def __init__(self, json_file: Path | None, junit_file: Path | None, *, json_to_stdout: bool = False) -> None:
+        self._json = STDOUT if json_to_stdout else json_file
+        self._junit = junit_file
+        if self._json == STDOUT and self._junit == STDOUT:
+            raise UsageError("two reports go to stdout", why="a reader could not tell them apart", do="name a file")
+        for file in (self._json, self._junit):
+            if file is not None and file != STDOUT:
+                _see_that_it_can_be_written(file)
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether stdout is a report's, and nothing else may be said there."""
+        return STDOUT in (self._json, self._junit)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is any."""
+        return self._json is not None or self._junit is not None
+
+    def write(self, plan: str, server: str, beats: Sequence[BeatResult], seconds: float) -> list[str]:
+        """Write what was asked for, each for itself.
+
+        Returns:
+            A line for each that could not be written, with the reason.
+        """
+        problems = []
+        told = json.dumps(as_json(plan, server, beats, seconds), indent=2, ensure_ascii=False)
+        for file, text in ((self._json, told), (self._junit, as_junit(plan, beats, seconds))):
+            try:
+                if file == STDOUT:
+                    with contextlib.suppress(BrokenPipeError):  # its reader has gone
+                        sys.stdout.write(f"{text}\n")
+                        sys.stdout.flush()
+                elif file is not None:
+                    _replace(file, f"{text}\n")
+            except OSError as error:
+                problems.append(f"{file}: {error.strerror or error}")
+        return problems
+
+
+STDOUT = Path("-")
+
+
+def _see_that_it_can_be_written(file: Path) -> None:
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        if _is_plain(file):
+            file = file.resolve()
+            file.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=file.parent).close()
+        elif not os.access(file, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+    except (OSError, RuntimeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{file} cannot be written", why=why, do="name another file") from error
+
+
+def _is_plain(file: Path) -> bool:
+    """Whether it is a file, or will be one. A device or a pipe (`/dev/null`, `>(tee ...)`) is written to as it is, and
+    opened only then: its reader would take the end of a first look for the end."""
+    return file.is_file() or not file.exists()
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file whole: who reads it, or a full disk, sees the old one or the new one."""
+    if not _is_plain(file):
+        file.write_text(text, "utf-8")
+        return
+    file = file.resolve()  # a link goes on to lead where it led
+    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.write_text(text, "utf-8")
+        part.replace(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _beat(beat: BeatResult) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from demo.cli.streams import lead_nowhere
 from demo.errors import DemoError
 from demo.settings import Settings, from_environment
 
@@ -54,11 +55,23 @@ def appearance(arguments: Sequence[str]) -> Settings:
         return Settings(plain=plain, width=given.get("width"))
 
 
-def console_for(settings: Settings, *, stderr: bool = False) -> Console:
-    """A console to draw on: stdout, which is nowhere when it belongs to JSON, or stderr."""
+def console_for(settings: Settings, *, stderr: bool = False, goes_on: bool = False) -> Console:
+    """A console to draw on: stdout, which is nowhere when it belongs to JSON, or stderr.
+
+    Args:
+        stderr: whether it is stderr. Who reads that may go, which is no reason to end otherwise.
+        goes_on: whether the command plays on to its end where the reader of stdout goes (`| head`); else it ends there.
+    """
     from rich.console import Console
 
-    return Console(
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            lead_nowhere(self.file)
+            if not (goes_on or stderr):
+                raise BrokenPipeError
+
+    return Piped(
         stderr=stderr,
         quiet=settings.json and not stderr,
         width=settings.width,

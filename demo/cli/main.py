@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
+import errno
 import os
 import sys
 from collections.abc import Sequence
 
+from demo.cli.streams import aside, finish, lead_nowhere, settle_streams
 from demo.errors import INTERRUPTED, DemoError, UsageError
 from demo.signals import heed
 
@@ -59,9 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = hoist(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or os.environ.get("DEMO_DEBUG", "").strip().lower() in ("1", "true", "yes", "on")
     _drop_impossible_sizes()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot draw a sign shows a question mark
+    settle_streams()
     # As an exception, so that whatever must be tidied up is: a dry run's server, the terminal's mode.
     heed(_end, "SIGTERM", "SIGHUP")
     if not debug:
@@ -77,15 +76,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, EOFError):
         # A dry run has a world of its own, which is gone with it.
         left = "" if "--ci" in given else _LEFT.get(_command(given), "")
-        sys.stderr.write(f"\ninterrupted{left}\n")
+        aside(f"\ninterrupted{left}\n")
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone (`demo list | head`): leave without a word.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        lead_nowhere(sys.stdout)
         code = 0
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            full = error.filename or "the place that this command writes to"
+            _show(DemoError(f"there is no room left: {full}", why=error.strerror or "", do="free some"), given)
+            lead_nowhere(sys.stdout)
+            raise SystemExit(DemoError.exit_code) from None
         _show(
             DemoError(
                 f"something broke that should not have: {type(error).__name__}",
@@ -95,6 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             given,
         )
         code = DemoError.exit_code
+    if (trouble := finish()) is not None:
+        why = trouble.strerror or str(trouble)
+        _show(DemoError("what this command says cannot be written", why=why, do="see to stdout"), given)
+        code = code or DemoError.exit_code
     raise SystemExit(code)
 
 
@@ -111,6 +119,10 @@ def _run(arguments: list[str]) -> int:
     _dress_help(arguments)
     try:
         result = app(args=arguments or ["--help"], prog_name="demo", standalone_mode=False)
+    except SystemExit as left:
+        if isinstance(left.__context__, BrokenPipeError):  # Typer's answer to one is to exit with 1
+            raise left.__context__ from None
+        raise
     except typer.Abort as abort:
         raise KeyboardInterrupt from abort
     except TyperException as error:

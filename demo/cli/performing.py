@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
 from demo.cli.looking import PlanOption, TalkOption, talk_of
-from demo.errors import EXPECTATION, OK, ExpectationFailed, UsageError
+from demo.cli.streams import aside
+from demo.errors import ENVIRONMENT, EXPECTATION, OK, DemoError, ExpectationFailed, UsageError
 
 if TYPE_CHECKING:
     from demo.deploy.here import WorkerHere
@@ -71,7 +71,7 @@ def run(
     pace: Annotated[str | None, typer.Option("--pace", help="stage, brisk or none.")] = None,
     ci: Annotated[bool, typer.Option("--ci", help="The dry run: no prompt, no pause, everything asserted.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here; - for stdout.")] = None,
-    junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")] = None,
+    junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here; - for stdout.")] = None,
     talk: TalkOption = None,
     worker: Annotated[
         bool, typer.Option("--worker", help="At the shop as a Worker, under workerd on this machine; wants Node.")
@@ -83,15 +83,17 @@ def run(
         raise UsageError("--worker and --server together", do="leave one out: --worker starts the server by itself")
     if pace not in (None, "stage", "brisk", "none"):
         raise UsageError(f"--pace is {pace!r}", do="use stage, brisk or none")
+    from talk.report import Reports
+
+    reports = Reports(json_file, junit_file, json_to_stdout=settings.json)
     with _world_for(settings, ci) as state:
         from dataclasses import replace
 
-        to_stdout = settings.json or (json_file is not None and str(json_file) == "-")
-        settings = replace(settings, state=state, json=to_stdout)
+        settings = replace(settings, state=state, json=reports.to_stdout)
         if ci:
             settings = replace(settings, port=0)  # any free one: dry runs may go on side by side
         given: Pace = "none" if ci else pace or "stage"  # type: ignore[assignment]  # checked just above
-        stage = _stage(settings, given, person=not ci)
+        stage = _stage(settings, given, person=not ci, goes_on=ci or reports.wanted)
         from talk.keys import hushed
         from talk.run import Run
 
@@ -112,12 +114,19 @@ def run(
             director = Director(opened, loaded, settings, stage, plan=plan, strict=ci, worker=here)
             beats = _slice(director.plan, from_, to, encores=ci)
             started = time.monotonic()
-            with hushed(stage.person):
-                results = _play_all(director, beats, stop_at_failure=not ci)
+            results: list[BeatResult] = []
+            try:
+                with hushed(stage.person):
+                    _play_all(director, beats, results, stop_at_failure=not ci)
+            except DemoError as error:
+                # What was seen until then is reported all the same, and what stands in the way as the beat's failure.
+                played = [*director.asides, *results, _broken_off(beats[len(results)], error)]
+                reports.write(director.plan.id, director.server, played, time.monotonic() - started)
+                raise
             results = [*director.asides, *results]
             seconds = time.monotonic() - started
-            _write_reports(director, results, seconds, json_file, junit_file, to_stdout)
-            return _verdict(director, results, seconds)
+            unwritten = reports.write(director.plan.id, director.server, results, seconds)
+            return _verdict(director, results, seconds, unwritten, aside_only=reports.to_stdout)
 
 
 def reset(context: typer.Context) -> int:
@@ -204,13 +213,13 @@ def _directing(context: typer.Context, plan: str | None = None, talk: Path | Non
             yield Director(opened, talk_of(opened, talk), settings, stage, plan=plan, worker=here)
 
 
-def _stage(settings: Settings, pace: Pace, *, person: bool) -> Stage:
+def _stage(settings: Settings, pace: Pace, *, person: bool, goes_on: bool = False) -> Stage:
     from talk.keys import interactive
     from talk.stage import UNATTENDED_SECONDS, Stage
 
     watched = person and interactive() and not settings.json
     return Stage(
-        console_for(settings),
+        console_for(settings, goes_on=goes_on),
         pace=pace,
         person=watched,
         plain=settings.plain,
@@ -263,15 +272,25 @@ def _slice(plan: Plan, first: str | None, last: str | None, *, encores: bool) ->
     return beats[start : end + 1]
 
 
-def _play_all(director: Director, beats: list[PlannedBeat], *, stop_at_failure: bool) -> list[BeatResult]:
-    results: list[BeatResult] = []
+def _play_all(
+    director: Director, beats: list[PlannedBeat], results: list[BeatResult], *, stop_at_failure: bool
+) -> None:
+    """Play these beats; each result is added to `results` as it comes, since an error may end it midway."""
     for at, planned in enumerate(beats):
         if at:
             director.stage.pause()
         results.append(director.play(planned))
         if stop_at_failure and not results[-1].ok:
             break
-    return results
+
+
+def _broken_off(planned: PlannedBeat, error: DemoError) -> BeatResult:
+    """The result of a beat that could not be played to its end."""
+    from talk.run import BeatResult, StepResult
+
+    said = f"{error.what}: {error.why}" if error.why else error.what
+    step = StepResult(id="played", do="play", ok=False, seconds=0.0, error=said)
+    return BeatResult(planned.beat.id, planned.beat.title, tuple(planned.beat.topics), False, 0.0, (step,))
 
 
 def _told(context: typer.Context, director: Director, results: list[BeatResult]) -> int:
@@ -296,36 +315,16 @@ def _complain(results: list[BeatResult]) -> int:
     return OK
 
 
-def _write_reports(
-    director: Director,
-    results: list[BeatResult],
-    seconds: float,
-    json_file: Path | None,
-    junit_file: Path | None,
-    to_stdout: bool,
-) -> None:
-    from talk.report import as_json, as_junit
-
-    told: dict[str, Any] = as_json(director.plan.id, director.server, results, seconds)
-    try:
-        if to_stdout:
-            say_json(told)
-        elif json_file is not None:
-            import json
-
-            json_file.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        if junit_file is not None:
-            junit_file.write_text(as_junit(director.plan.id, results, seconds), "utf-8")
-    except OSError as error:
-        raise UsageError(f"{error.filename} cannot be written", why=error.strerror or "", do="name another") from error
-
-
-def _verdict(director: Director, results: list[BeatResult], seconds: float) -> int:
+def _verdict(
+    director: Director, results: list[BeatResult], seconds: float, unwritten: list[str], *, aside_only: bool
+) -> int:
+    """Say how it went, on stderr where stdout is a report's, and what could not be written. Returns the exit code: a
+    red beat counts for more than a report that is missing."""
     from talk.report import failure
 
     red = [(beat, step) for beat in results for step in beat.steps if not step.ok]
     for beat, step in red:
-        sys.stderr.write(f"red: {director.plan.id} / {beat.id} / {step.id}: {failure(step)}\n")
+        aside(f"red: {director.plan.id} / {beat.id} / {step.id}: {failure(step)}\n")
     steps = sum(len(beat.steps) for beat in results)
     skipped = sum(1 for beat in results if beat.skipped)
     left = sum(1 for beat in results for step in beat.steps if step.skipped)
@@ -333,5 +332,10 @@ def _verdict(director: Director, results: list[BeatResult], seconds: float) -> i
     counts = f"{len(results)} beats, {steps} steps, {len(red)} not as expected, {left} skipped in {skipped} beats"
     if unchecked:
         counts += f", {unchecked} expectations not checked"
-    director.stage.note(f"{counts}, {seconds:.1f} s")
-    return EXPECTATION if red else OK
+    if aside_only:
+        aside(f"{counts}, {seconds:.1f} s\n")
+    else:
+        director.stage.note(f"{counts}, {seconds:.1f} s")
+    for line in unwritten:
+        aside(f"not written: {line}\n")
+    return EXPECTATION if red else ENVIRONMENT if unwritten else OK
