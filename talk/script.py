@@ -88,7 +88,8 @@ def load_talk(folder: Path | None = None) -> Talk:
 
 
 def _files(root: Path, name: str, pattern: str) -> list[Path]:
-    found = sorted(path for path in (root / name).glob(pattern) if path.is_file())
+    # A Mac leaves ._one.md beside one.md on a disk that is not its own, and editors theirs.
+    found = sorted(path for path in (root / name).glob(pattern) if path.is_file() and not path.name.startswith("."))
     if not found:
         what = f"no {name} in {_shown(root / name, root)}"
         raise UsageError(what, do=f"put at least one {pattern} file there, or name another talk's folder")

@@ -84,8 +84,10 @@ def serve(
 def _serve_worker(settings: Settings, console: Console) -> int:
     """Run the Worker until Ctrl-C, or until its authority, the local server, is stopped or stops by itself."""
     from demo import local
+    from demo.deploy import tools
     from demo.deploy.here import WorkerHere
 
+    tools.find(tools.default_worker())  # before a server is started for its sake
     waiting = waiting_aloud(settings)
     ran_before = local.find(settings.state) is not None
     authority, note = local.ensure(settings.state, port=settings.port, waiting=waiting)

@@ -92,7 +92,7 @@ def read(worker: Path) -> Blueprint:
     """
     file = worker / FILE
     try:
-        return _blueprint(parse(file.read_text("utf-8")), _offered(worker / EXAMPLE))
+        return _blueprint(parse(file.read_text("utf-8-sig")), _offered(worker / EXAMPLE))
     except FileNotFoundError as error:
         raise EnvironmentNotReady(
             f"there is no Worker in {worker}",
@@ -126,7 +126,7 @@ def _offered(example: Path) -> tuple[str, ...]:
     each of the others, `demo deploy` for none. Where there is no such file, those that the shop can do without."""
     if not example.is_file():
         return INTROSPECTION
-    names = re.findall(r"^(?:#[ \t]*)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", example.read_text("utf-8"), re.MULTILINE)
+    names = re.findall(r"^(?:#[ \t]*)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", example.read_text("utf-8-sig"), re.MULTILINE)
     return tuple(name for name in dict.fromkeys(names) if name != WORKOS_KEY)
 
 

@@ -17,6 +17,7 @@ from demo.deploy import process
 from demo.errors import EnvironmentNotReady
 
 INSTALL_SECONDS: Final = 300.0
+RUN_SECONDS: Final = 60.0
 LEAST_NODE: Final = (20, 3)
 """What the pinned wrangler asks for (`engines` in its package.json)."""
 GET_NODE: Final = "install Node 22 (nodejs.org), which brings npm, then try again"
@@ -64,11 +65,12 @@ def find(worker: Path) -> Tools:
     """The tools as they are installed now; nothing is installed and no network is used.
 
     Raises:
-        EnvironmentNotReady: no Node, or what the lock file names is not installed.
+        EnvironmentNotReady: no Worker here, no Node, or what the lock file names is not installed.
     """
+    wanted = _wanted(worker)  # first: without a Worker nothing can be installed for it
     found = _node(_nodes(worker))
-    script = worker / "node_modules" / "wrangler" / "bin" / "wrangler.js"
-    if not script.is_file() or _stamp(worker) != _wanted(worker):
+    script = _script(worker)
+    if not script.is_file() or _stamp(worker) != wanted:
         raise EnvironmentNotReady(
             "wrangler is not installed for this Worker",
             why=f"{worker / 'node_modules'} is not what package-lock.json names",
@@ -83,13 +85,16 @@ def install(worker: Path, waiting: Waiting = _quietly) -> Tools:
     Raises:
         EnvironmentNotReady: no Node, no npm, or npm cannot install.
     """
-    if _stamp(worker) != _wanted(worker) or not (worker / "node_modules" / "wrangler").is_dir():
+    if _stamp(worker) != _wanted(worker) or not _script(worker).is_file():
         npm = shutil.which("npm")
         if npm is None:
             why = "wrangler comes from npm" if _nodes(worker) else "neither Node nor npm is on this machine"
             raise EnvironmentNotReady("npm was not found", why=why, do=GET_NODE)
         waiting("npm to install wrangler", INSTALL_SECONDS)
-        command = [npm, "ci", "--loglevel=error", "--no-audit", "--no-fund"]
+        # Named, since NODE_ENV=production and npm's own `omit` leave them out (docs.npmjs.com/cli/commands/npm-ci,
+        # `include`): wrangler is a development dependency, workerd's program an optional one.
+        included = ["--include=prod", "--include=dev", "--include=optional", "--include=peer"]
+        command = [npm, "ci", "--loglevel=error", "--no-audit", "--no-fund", *included]
         try:
             done = process.run(command, folder=worker, environment=os.environ, seconds=INSTALL_SECONDS)
         except process.TooSlow as error:
@@ -98,20 +103,48 @@ def install(worker: Path, waiting: Waiting = _quietly) -> Tools:
             ) from error
         if done.code != 0:
             raise EnvironmentNotReady(
-                "npm did not install wrangler", why=done.last_words(), do="mend what npm says, then try again"
+                "npm did not install wrangler", why=done.last_words(), do="fix what npm says, then try again"
             )
+        _see_that_it_runs(worker)
         (worker / "node_modules" / ".installed").write_text(_wanted(worker), "utf-8")
     return find(worker)
+
+
+def _script(worker: Path) -> Path:
+    return worker / "node_modules" / "wrangler" / "bin" / "wrangler.js"
+
+
+def _see_that_it_runs(worker: Path) -> None:
+    """Only what runs is marked as installed: wrangler, and workerd, which it looks for as it starts.
+
+    Raises:
+        EnvironmentNotReady: it does not run.
+    """
+    built = Tools(worker, _node(_nodes(worker)), _script(worker))
+    try:
+        # It loads workerd's place only to run it, so that is asked for by name.
+        command = [str(built.node), "-e", "require('wrangler/package.json'); require('workerd')"]
+        done = process.run(command, folder=worker, environment=built.environment(), seconds=RUN_SECONDS)
+        why = "" if done.code == 0 else done.last_words()
+    except process.TooSlow:
+        why = f"no end within {RUN_SECONDS:.0f} s"
+    if why or not _script(worker).is_file():
+        raise EnvironmentNotReady(
+            "npm ended well, and wrangler is not there to run",
+            why=why or f"there is no {_script(worker)}",
+            do="see what npm is told to leave out: npm config list (omit, os, cpu, ignore-scripts)",
+        )
 
 
 def _wanted(worker: Path) -> str:
     try:
         return hashlib.sha256((worker / "package-lock.json").read_bytes()).hexdigest()
     except OSError as error:
+        missing = "" if shutil.which("node") else "; and Node is missing, too"
         raise EnvironmentNotReady(
             f"there is no Worker in {worker}",
-            why="it has no package-lock.json",
-            do="stand in a checkout of the repository",
+            why=f"a package that is installed by itself does not bring one{missing}",
+            do="clone the talk's repository, and give the command from that folder" + (f"; {GET_NODE}" * bool(missing)),
         ) from error
 
 

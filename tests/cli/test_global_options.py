@@ -8,7 +8,7 @@ import pytest
 
 from demo.cli.main import hoist
 from demo.errors import UsageError
-from demo.settings import settle
+from demo.settings import _TYPES, settle
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,15 @@ def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> No
     environ = {"DEMO_SERVER": "http://environment", "DEMO_WIDTH": "90"}
     settings = settle({"server": "http://flag"}, environ, file)
     assert (settings.server, settings.width, settings.quiet) == ("http://flag", 90, True)
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_variable_is_not_set(tmp_path: Path, empty: str) -> None:
+    file = tmp_path / "demo.toml"
+    file.write_text("width = 100\njson = true\n")
+    environ = {f"DEMO_{name.upper()}": empty for name in _TYPES}
+    assert settle({}, environ, file) == settle({}, {}, file)
+    assert settle({}, environ, file).width == 100
 
 
 def test_a_profile_is_laid_over_the_file(tmp_path: Path) -> None:
