@@ -34,16 +34,17 @@ def type_of(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
     """What a JWT is, by its header and where that says nothing by its claims.
 
     Returns:
-        the `typ` in lower case and without `application/` (RFC 7515 section 4.1.9), `ABSENT`, or `ID_TOKEN`.
+        the `typ` as it is written, `ABSENT`, or `ID_TOKEN`.
     """
     if "typ" not in header:
         return ID_TOKEN if any(name in claims for name in _LOGIN_CLAIMS) else ABSENT
     told = header["typ"]
-    return normal(told) if isinstance(told, str) else json.dumps(told)
+    # What is no text, or reads like one of our own words, is shown as JSON and is no type that anybody accepts.
+    return told if isinstance(told, str) and normal(told) not in (ABSENT, normal(ID_TOKEN)) else json.dumps(told)
 
 
 def normal(typ: str) -> str:
-    """A type as it is compared: media types have no case, and `application/` may be left out."""
+    """A type as it is compared: media types have no case, and `application/` may be left out (RFC 7515, 4.1.9)."""
     return typ.strip().lower().removeprefix("application/")
 
 
@@ -73,10 +74,10 @@ def objection(kind: str, types: frozenset[str]) -> str | None:
         kind: as `type_of` gave it; it may hold what an attacker wrote.
         types: what is accepted, each as `normal` gives it.
     """
-    if kind in types:
-        return None
     if kind == ID_TOKEN:
         return "This is an ID token: it says who logged in, and opens nothing."
+    if normal(kind) in types:
+        return None
     if kind == ABSENT:
         return "The token does not say that it is an access token: it has no `typ` (RFC 9068 section 2.1)."
     return f"A token of type {kind!r} is no access token."

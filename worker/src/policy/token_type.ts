@@ -1,7 +1,6 @@
 /** Is this JWT an access token? The same policy as the agent's and the local shop's (`demo/access_tokens.py`), held to
  * the same cases (`test/token_types.json`). */
 
-import { isObject } from "../authority/asking";
 import { short } from "../evidence";
 import { urlOf } from "../wire/url";
 
@@ -25,18 +24,19 @@ const AUTHKIT_CONSENT = "app_consent_";
  * each login (workos.com/docs/reference/workos-connect/authorize), so its ID tokens have one. */
 const LOGIN_CLAIMS = ["nonce", "at_hash", "c_hash"];
 
-/** What a JWT is, by its header and where that says nothing by its claims: the `typ` in lower case and without
- * `application/`, `ABSENT`, or `ID_TOKEN`. */
+/** What a JWT is, by its header and where that says nothing by its claims: the `typ` as it is written, `ABSENT`, or
+ * `ID_TOKEN`. */
 export function typeOf(header: Record<string, unknown>, claims: Record<string, unknown>): string {
   if (!Object.hasOwn(header, "typ")) {
     return LOGIN_CLAIMS.some((name) => Object.hasOwn(claims, name)) ? ID_TOKEN : ABSENT;
   }
   const told = header["typ"];
-  if (typeof told === "string") return normal(told);
-  return isObject(told) || Array.isArray(told) ? "object" : String(told);
+  // What is no text, or reads like one of our own words, is shown as JSON and is no type that anybody accepts.
+  const plain = typeof told === "string" && ![ABSENT, normal(ID_TOKEN)].includes(normal(told));
+  return plain ? told : JSON.stringify(told);
 }
 
-/** A type as it is compared: media types have no case, and `application/` may be left out. */
+/** A type as it is compared: media types have no case, and `application/` may be left out (RFC 7515, 4.1.9). */
 export function normal(typ: string): string {
   return typ
     .trim()
@@ -59,7 +59,7 @@ export function accepted(issuer: string, session: string | null): string[] {
 
 /** Why a token of this kind opens nothing where these types are accepted; null where it is an access token. */
 export function objection(kind: string, types: string[]): string | null {
-  if (types.includes(kind)) return null;
+  if (kind !== ID_TOKEN && types.includes(normal(kind))) return null;
   if (kind === ID_TOKEN) return "This is an ID token: it says who logged in, and opens nothing.";
   if (kind === ABSENT) {
     return "The token does not say that it is an access token: it has no `typ` (RFC 9068 section 2.1).";
