@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from demo import access_tokens
@@ -21,12 +21,15 @@ from demo.client.oauth.scopes import OFFLINE
 from demo.client.refusal import GrantNotAllowed, OAuthRefused
 from demo.client.safe_text import safe_text
 from demo.client.tokens import StoredToken, read_token_response, spending_details
+from demo.errors import DemoError
 from demo.evidence import AuthorityMetadata, AuthorizationRequest, Money
 
 if TYPE_CHECKING:
     import httpx2
 
     from demo.client.oauth.loopback import Listener
+
+Refusal = TypeVar("Refusal", bound=DemoError)
 
 LASTS = 600.0
 """Seconds for which a login is waited for."""
@@ -50,6 +53,8 @@ class BrowserLogin:
     verifier: str = field(repr=False)
     key: ProofKey | None = field(default=None, repr=False)
     listener: Listener | None = field(default=None, repr=False)
+    device: bool = False
+    """Whether the authorization server offers the device flow, too."""
 
     @property
     def url(self) -> str:
@@ -161,6 +166,7 @@ def begin(
         verifier=verifier,
         key=key,
         listener=listener,
+        device=authority.device_authorization_endpoint is not None,
     )
 
 
@@ -222,12 +228,13 @@ async def exchange(client: httpx2.AsyncClient, login: BrowserLogin, code: str) -
         key=login.key,
     )
     if not answer.granted or answer.json is None:
-        raise token_endpoint.refused(
+        error = token_endpoint.refused(
             answer,
             f"{login.issuer} gives no token for the code",
             "log in once more: a code is good for one exchange, and for a short time",
             login.identity,
         )
+        raise _advised(login, error)
     return read_token_response(
         answer.json,
         received_at=time.time(),
@@ -314,9 +321,17 @@ def _ended(login: BrowserLogin, error: str, description: str) -> OAuthRefused:
             do="if that was a slip: log in again, and approve",
         )
     kind = GrantNotAllowed if error in token_endpoint.NOT_BY_THIS_GRANT else OAuthRefused
-    return kind(
+    ended = kind(
         f"{login.issuer} ends the login",
         oauth_error=error,
         why=f"{error}: {description or 'no reason given'}",
         do=token_endpoint.advice(error, login.identity, "log in once more; if it stays so, ask whoever runs it"),
     )
+    return _advised(login, ended)
+
+
+def _advised(login: BrowserLogin, error: Refusal) -> Refusal:
+    """The same error; where the code flow is not for this client, with the flow that is left."""
+    if isinstance(error, GrantNotAllowed) and login.device:
+        error.do = "demo login --device"
+    return error

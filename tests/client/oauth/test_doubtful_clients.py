@@ -287,6 +287,19 @@ def test_a_refused_resource_is_advised_on(authority: Authority, agent: Agent, fl
     assert flow == "browser" or "AADSTS901002" in refused.value.why
 
 
+@pytest.mark.parametrize("device", [True, False])
+@pytest.mark.parametrize("at", ["the browser", "the token endpoint"])
+def test_where_the_code_flow_is_not_for_this_client_the_flow_that_is_left_is_named(
+    authority: Authority, agent: Agent, device: bool, at: str
+) -> None:
+    if not device:
+        authority.shop.authority.pop("device_authorization_endpoint")
+    authority.shop.polls(oauth("unauthorized_client"))
+    with pytest.raises(GrantNotAllowed) as refused:
+        in_browser(agent, "unauthorized_client") if at == "the browser" else log_in(agent)
+    assert ("--device" in refused.value.do) is device
+
+
 def test_advice_about_a_client_that_was_registered_by_hand_is_about_the_settings(
     authority: Authority, tmp_path: Path
 ) -> None:
