@@ -82,17 +82,16 @@ class SecurityEvents:
         return self._authority.config.lease_seconds - max(0.0, age)
 
     def _pending(self) -> list[sqlite3.Row]:
-        with self._authority.store.transaction() as connection:
-            if self._receiver is None:
-                connection.execute("DELETE FROM authority_events")
+        with self._authority.store.transaction(write=False) as connection:
             rows = connection.execute("SELECT * FROM authority_events").fetchall()
-            over = [row for row in rows if self._left(row) <= 0]
-            connection.executemany("DELETE FROM authority_events WHERE jti = ?", [(row["jti"],) for row in over])
+        over = [row for row in rows if self._receiver is None or self._left(row) <= 0]
+        if over:
+            self._forget(*over)
         return [row for row in rows if row not in over]
 
-    def _forget(self, event: sqlite3.Row) -> None:
+    def _forget(self, *events: sqlite3.Row) -> None:
         with self._authority.store.transaction() as connection:
-            connection.execute("DELETE FROM authority_events WHERE jti = ?", (event["jti"],))
+            connection.executemany("DELETE FROM authority_events WHERE jti = ?", [(one["jti"],) for one in events])
 
     def _token(self, event: sqlite3.Row) -> str:
         assert self._receiver is not None
