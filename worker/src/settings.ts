@@ -119,14 +119,14 @@ export function readSettings(env: Env, origin: string): Settings {
   const key = (env.WORKOS_API_KEY ?? "").trim();
   const scopesFrom = (env.SCOPES_FROM ?? "").trim() || (isAuthKit(authority) ? "role" : "token");
   if (scopesFrom !== "token" && scopesFrom !== "role") wrong.push("SCOPES_FROM must be token or role.");
-  const why = env.SCOPES_FROM ? "SCOPES_FROM is role" : "AUTHORITY is AuthKit, which grants no scope of a shop";
+  const why = env.SCOPES_FROM ? "SCOPES_FROM is role" : "AUTHORITY is AuthKit";
   if (scopesFrom === "role" && key === "") {
-    wrong.push(`${why}, so WORKOS_API_KEY must be set: npx wrangler secret put WORKOS_API_KEY.`);
+    wrong.push(`WORKOS_API_KEY must be set, since ${why}: npx wrangler secret put WORKOS_API_KEY.`);
   }
   const organization = (env.ORGANIZATION ?? "").trim() || null;
   if (scopesFrom === "role" && organization === null) {
     // Whoever may make an organization of their own is its admin: a role counts in one organization only.
-    wrong.push(`${why}, so ORGANIZATION must name the one whose roles count, such as org_...`);
+    wrong.push(`ORGANIZATION must name the one whose roles count (org_...), since ${why}.`);
   }
   const allowlist = listed(env.ALLOWLIST ?? "").map((entry) => entry.toLowerCase());
   if (allowlist.includes("members") && organization === null) {
