@@ -54,6 +54,8 @@ class Line:
         self._seconds = seconds
         self._connection = Connection(url, seconds)
         self.recorder = self._connection.recorder
+        if token is not None:
+            self.recorder.guard(*token.secrets)
         self._channel: EventChannel | None = None
         self._end = anyio.Event()
         self._over = anyio.Event()

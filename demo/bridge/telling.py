@@ -88,4 +88,5 @@ def of_refusal(answer: Answer, login: str, granted: Collection[str]) -> Telling:
 
 def _capital(part: str) -> str:
     part = part.rstrip(".")
-    return part[:1].upper() + part[1:]
+    # A URL or a command stays as it is written.
+    return part if part.startswith(("http", "demo ")) else part[:1].upper() + part[1:]

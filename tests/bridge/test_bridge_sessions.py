@@ -13,6 +13,7 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 
+from demo.bridge.telling import of_error
 from demo.bridge.upstream import Answer, Upstream
 from demo.client import TokenStore
 from demo.client.bounded import run
@@ -246,3 +247,8 @@ def test_a_host_at_a_server_of_the_oldest_transport_has_one_stream(tmp_path: Pat
 
         assert TokenStore.open(tmp_path, server=url, use_keyring=False).get("agent") is None
         assert bridged(url, tmp_path, work) <= 2, "initialize, and its notification"
+
+
+def test_a_url_and_a_command_stay_as_they_are_written() -> None:
+    said = of_error(ServerUnreachable("http://one.example/mcp cannot be reached", why="no route", do="demo doctor"), "")
+    assert said.text == "http://one.example/mcp cannot be reached. No route. demo doctor."

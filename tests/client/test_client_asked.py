@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ BEFORE: dict[str, list[bytes]] = {
 """What comes on the stream before the answer (MCP 2025-11-25, Transports)."""
 
 
+def apart(*parts: bytes) -> Iterator[bytes]:
+    """Each part on its way before the next is sent, so that a reader may see one without the other."""
+    for part in parts:
+        yield part
+        time.sleep(0.2)
+
+
 def asked(url: str, folder: Path) -> dict[str, Asked]:
     agent = agent_at(url, folder)
     found = agent.http(lambda http_: ask_revisions(http_, agent.endpoint(), None))
@@ -45,7 +53,7 @@ def test_a_stream_is_read_to_its_first_answer(kind: str, serve: Serve, tmp_path:
         version = request.json["params"]["protocolVersion"]
         about = {"protocolVersion": version, "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}}
         message = json.dumps({"jsonrpc": "2.0", "id": request.json["id"], "result": about})
-        return iter([STREAM, *BEFORE[kind], f"id: 1_1\nevent: message\ndata: {message}\n\n".encode()])
+        return apart(STREAM, *BEFORE[kind], f"id: 1_1\nevent: message\ndata: {message}\n\n".encode())
 
     found = asked(serve(answer).url, tmp_path)
     assert (found["2025-11-25"].supported, found["2025-06-18"].supported) == (True, True)
