@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import secrets
@@ -16,6 +15,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from demo.errors import UsageError
+from demo.json_text import json_text
 from talk.run import BeatResult, StepResult
 
 SCHEMA = 1
@@ -73,7 +73,7 @@ class Reports:
             A line for each that could not be written, with the reason.
         """
         problems = []
-        told = json.dumps(as_json(plan, server, beats, seconds), indent=2, ensure_ascii=False)
+        told = json_text(as_json(plan, server, beats, seconds))
         for file, text in ((self._json, told), (self._junit, as_junit(plan, beats, seconds))):
             try:
                 if file == STDOUT:

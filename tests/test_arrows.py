@@ -32,6 +32,7 @@ MAY_IMPORT = {
         "demo.panels",
         "demo.deploy",
         "demo.console_keys",
+        "demo.json_text",
         "demo.local",
         "demo.outage",
         "demo.private",

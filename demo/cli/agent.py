@@ -209,7 +209,7 @@ def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
                 "is_error": outcome.is_error,
                 "decision": outcome.decision.to_dict() if outcome.decision else None,
                 "result": outcome.structured,
-                "text": outcome.text,
+                "text": outcome.said,
                 "refused": why.to_dict() if why is not None else None,
             }
         )
@@ -227,7 +227,9 @@ def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
         return code
     if outcome.order is None and not denied:
         if outcome.structured:
-            console.print(json.dumps(outcome.structured, indent=2, ensure_ascii=False), markup=False, highlight=False)
+            shown = json.dumps(outcome.structured, indent=2, ensure_ascii=False)
+            for line in shown.split("\n"):  # the data itself is for --json; on a screen it must be harmless
+                console.print(panels.safe(line, console.encoding), markup=False, highlight=False)
         else:
             _quote(console, outcome.text)
         if outcome.is_error and "Unknown tool" in outcome.text:

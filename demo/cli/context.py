@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.cli.streams import lead_nowhere
 from demo.errors import DemoError
+from demo.json_text import json_text
 from demo.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def console_for(settings: Settings, *, stderr: bool = False, goes_on: bool = Fal
 
 def say_json(value: Any, *, lines: bool = False) -> None:
     """One JSON value on stdout; with `lines` on one line, as one of many."""
-    sys.stdout.write(json.dumps(value, indent=None if lines else 2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_text(value, indent=None if lines else 2, encoding=sys.stdout.encoding or "utf-8") + "\n")
     sys.stdout.flush()  # whoever reads a pipe of a command that goes on should not have to wait for its end
 
 

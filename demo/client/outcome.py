@@ -24,7 +24,8 @@ class CallOutcome:
 
     `status` is the HTTP status of the final exchange. `decision` is what the shop's gates say, from the result's
     `_meta` or the refusal's `data`; None for a server that says nothing of the kind. `is_error` is True for a
-    refusal and for a tool's own error. `retry_after` is in seconds.
+    refusal and for a tool's own error. `retry_after` is in seconds. `structured`, `order` and `said` are the server's
+    data as it is, and are made harmless where they are drawn; `text` is what it said, fit for a screen.
     """
 
     tool: str
@@ -38,6 +39,7 @@ class CallOutcome:
     retry_after: float | None
     exchanges: tuple[Exchange, ...]
     order: Order | None
+    said: str = ""
 
     @property
     def allowed(self) -> bool:
@@ -73,7 +75,7 @@ def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recor
     meta = mapping(result.get("_meta"))
     data = mapping((reply.error or {}).get("data"))
     structured = result.get("structuredContent")
-    structured = recorder.clean(structured) if isinstance(structured, dict) else None
+    structured = recorder.data(structured) if isinstance(structured, dict) else None
     # A 2026-07-28 server may ask for input in place of a result; this agent has nobody to ask in mid-call.
     waiting = result.get("resultType") == "input_required"
     odd = "" if reply.result is None or waiting else _no_call_result(result)
@@ -87,6 +89,7 @@ def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recor
         limits=read_limits(meta.get("demo/limits") or data.get("limits")),
         structured=structured,
         text=recorder.masked("The tool asks for more input, which this agent does not give." if waiting else text),
+        said=recorder.data(text),
         challenge=_challenge(reply.raw, recorder),
         retry_after=_retry_after(reply.raw),
         exchanges=exchanges,

@@ -116,6 +116,11 @@ class Recorder:
         """A server's JSON value with `masked` applied to every string in it."""
         return map_strings(value, self.masked)
 
+    def data(self, value: Any) -> Any:
+        """A server's JSON value as it is, but for secrets that are known: for machines, and never for a screen."""
+        known = frozenset(self._known)
+        return map_strings(value, lambda text: mask_text(text, known))
+
     @contextmanager
     def collect(self) -> Iterator[list[Raw]]:
         """While it lasts, each exchange is added to the list as it was."""

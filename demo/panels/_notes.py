@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.segment import Segment
 
 from demo.panels._page import MARGIN
-from demo.panels._values import many, safe, shorten
+from demo.panels._values import many, safe, shorten, unbroken
 from demo.panels.theme import UNICODE, glyphs
 
 if TYPE_CHECKING:
@@ -60,10 +62,15 @@ class Notes:
 
 
 def _line(line: str, width: int, encoding: str) -> str:
-    """A line of the source made harmless, its longest words shortened before Markdown would break them."""
-    shown = safe(line.expandtabs(4), encoding)
-    indent = shown[: len(shown) - len(shown.lstrip())]
-    return indent + " ".join(shorten(word, width, ellipsis=glyphs(encoding).ellipsis) for word in shown.split())
+    """A line of the source made harmless, its spaces as they are; a word that could not be broken is shortened before
+    Markdown would break it."""
+
+    def fitting(found: re.Match[str]) -> str:
+        word = found[0]
+        breakable = max(map(cell_len, unbroken(word))) <= width
+        return word if breakable else shorten(word, width, ellipsis=glyphs(encoding).ellipsis)
+
+    return re.sub(r"\S+", fitting, safe(line.expandtabs(4), encoding))
 
 
 def _drawable(text: str, encoding: str) -> str:

@@ -135,8 +135,8 @@ def words(prose: str) -> list[str]:
     return [re.sub("[\u202f\u2007]", NO_BREAK, word) for word in _SPACES.split(prose) if word]
 
 
-def _pieces(word: str) -> list[str]:
-    """A word where it may be broken without a space."""
+def unbroken(word: str) -> list[str]:
+    """The pieces of a word between which it may be broken without a space."""
     if word.isascii():
         return [word]
     pieces: list[str] = []
@@ -179,7 +179,7 @@ def wrap(prose: str, width: int, *, at_most: int | None = None, ellipsis: str = 
     lines: list[list[tuple[str, str]]] = []
     used = 0
     for word in words(prose):
-        for number, piece in enumerate(_pieces(word)):
+        for number, piece in enumerate(unbroken(word)):
             glue = "" if number else " "
             part = piece if whole else shorten(piece, width, ellipsis=ellipsis)
             if lines and used + len(glue) + cell_len(part) <= width:

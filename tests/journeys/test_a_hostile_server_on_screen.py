@@ -156,7 +156,8 @@ def test_nothing_but_text_is_written_by(line: tuple[str, ...], servers: dict[str
     assert written.strip(), "a command that says nothing proves nothing"
     assert "Traceback" not in written and "should not have" not in written
     assert not _FORBIDDEN.findall(written), ascii(written)
-    if "--json" in line and finished.stdout:
+    # What a tool answered is data, and its JSON, which is harmless as written above, holds it to the character.
+    if "--json" in line and "call" not in line and finished.stdout:
         assert not _FORBIDDEN.findall("".join(_strings(json.loads(finished.stdout)))), ascii(written)
     if line == ("open", "call", "text"):  # what was sent is still to be seen, and no markup of ours is made of it
         assert "\u241b]0;owned\u2407" in written and "<U+202E>evil" in written
