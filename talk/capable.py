@@ -114,6 +114,8 @@ def _sessions(_: Step, house: House, __: Past) -> str | None:
 def _revoke(step: Step, house: House, _: Past) -> str | None:
     if (why := house.no_door("protected") or _no_token(house)) is not None:
         return why
+    if house.lent:
+        return "the stored login is only borrowed for this run: the next one needs it, too"
     if house.no_console() is None:
         return house.no_tool(step.options["tool"], {}, "protected", stored=True)
     if step.options["what"] not in ("session", "token"):

@@ -54,6 +54,7 @@ class Cast:
         edge: where the shop may run as a Worker: "auto", "local" (never deployed), "off" (only described).
         worker: the Worker that `server` is, where it was started here.
         workos: which WorkOS environment stands behind a server that is not the local one.
+        login: a login of the user's own that is used, and must be there afterwards; else tokens are kept in `state`.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Cast:
         edge: str = "auto",
         worker: WorkerHere | None = None,
         workos: WorkOSSettings | None = None,
+        login: TokenStore | None = None,
     ) -> None:
         self.server = server
         self.edge = edge
@@ -91,7 +93,8 @@ class Cast:
         self._agents: dict[str, Agent] = {}
         self._beat: ExitStack | None = None
         self._console: Console | None = None
-        self._store: TokenStore | None = None
+        self._store = login
+        self._lent = login is not None
 
     @property
     def store(self) -> TokenStore:
@@ -148,7 +151,7 @@ class Cast:
         if self._house is None:
             from talk.house import House
 
-            self._house = House(self._seen(), self.agent(), self._tools, no_console=self._no_console)
+            self._house = House(self._seen(), self.agent(), self._tools, no_console=self._no_console, lent=self._lent)
         return self._house
 
     @property

@@ -28,6 +28,7 @@ class Director:
     Args:
         strict: the dry run: a first performance from a clean start, in which nothing is mended.
         worker: the Worker that the settings' server is, where it was started for this run.
+        logins: the state folder with the login that is borrowed at a named server; else the run has its own.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Director:
         plan: str | None = None,
         strict: bool = False,
         worker: WorkerHere | None = None,
+        logins: Path | None = None,
     ) -> None:
         self.run, self.talk, self.settings, self.stage, self.strict = run, talk, settings, stage, strict
         about = run.about()
@@ -73,6 +75,7 @@ class Director:
         self.plan: Plan = talk.plan(about["plan"] if about is not None else plan or DEFAULT_PLAN)
         self._folder = folder
         self._worker = worker
+        self._logins = logins
         self._cast: Cast | None = None
         self.asides: list[BeatResult] = []
         """What was played aside for the sake of other beats."""
@@ -149,6 +152,11 @@ class Director:
         if self._worker is not None:
             # The talk's own shop, whatever demo.toml says of others: what it lacks is red, not skipped.
             return Cast(server, state, is_local=False, port=port, edge=edge, worker=self._worker)
+        login = None
+        if self._logins is not None:
+            from demo.client.store import TokenStore
+
+            login = TokenStore.open(self._logins, server=server)
         return Cast(
             server,
             state,
@@ -158,6 +166,7 @@ class Director:
             client=self.settings.client,
             edge=edge,
             workos=self.settings.workos,
+            login=login,
         )
 
     def _local_cast(self) -> Cast:

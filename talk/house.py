@@ -25,6 +25,7 @@ class House:
         agent: the talk's agent there.
         names: what its tools are called.
         no_console: says why the human has no console there, or None.
+        lent: whether the agent's login is the user's own, which has to outlive the talk.
     """
 
     def __init__(
@@ -34,9 +35,11 @@ class House:
         names: ToolMap,
         *,
         no_console: Callable[[], str | None] = lambda: "the human's console speaks to the bundled authority only",
+        lent: bool = False,
     ) -> None:
         self.seen, self.agent, self.names = seen, agent, names
         self.no_console = no_console
+        self.lent = lent
         self._listed: dict[str, tuple[Tool, ...] | None] = {}
 
     @property

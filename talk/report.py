@@ -17,18 +17,45 @@ from xml.etree import ElementTree
 from demo.errors import UsageError
 from demo.json_text import json_text
 from talk.run import BeatResult, StepResult
+from talk.steps import KINDS
 
 SCHEMA = 1
 _DECISION = ("verdict", "rule", "reason", "user", "agent", "tool", "audit_id")
 
 
-def as_json(plan: str, server: str, beats: Sequence[BeatResult], seconds: float) -> dict[str, Any]:
-    """The object that docs/cli.md promises for `demo run --ci --json`."""
-    return {
+def too_little(beats: Sequence[BeatResult], most: int | None) -> str | None:
+    """Why so much was skipped that the talk counts as not played; None where enough was.
+
+    Args:
+        most: how many steps may be skipped; by default half of those that speak to a server. A talk of which less was
+            played says nothing of the server, and must not pass for a good one.
+    """
+    speaking = [step for beat in beats for step in beat.steps if KINDS[step.do].speaks]
+    skipped = sum(1 for step in speaking if step.skipped)
+    if skipped <= (len(speaking) // 2 if most is None else most):
+        return None
+    limit = "more than half" if most is None else f"more than --max-skipped {most}"
+    return f"{skipped} of {len(speaking)} steps that speak to the server were skipped, {limit}"
+
+
+def as_json(
+    plan: str, server: str, beats: Sequence[BeatResult], seconds: float, *, too_little: str | None = None
+) -> dict[str, Any]:
+    """The object that docs/cli.md promises for `demo run --ci --json`.
+
+    Args:
+        too_little: why too much was skipped.
+    """
+    steps = [step for beat in beats for step in beat.steps]
+    skipped = sum(1 for step in steps if step.skipped)
+    told: dict[str, Any] = {"too_little": too_little} if too_little is not None else {}
+    return told | {
         "schema": SCHEMA,
         "plan": plan,
         "server": server,
-        "ok": all(beat.ok for beat in beats),
+        "ok": all(beat.ok for beat in beats) and too_little is None,
+        "played": len(steps) - skipped,
+        "skipped": skipped,
         "seconds": round(seconds, 3),
         "beats": [_beat(beat) for beat in beats],
     }
@@ -66,15 +93,26 @@ class Reports:
         """Whether there is any."""
         return self._json is not None or self._junit is not None
 
-    def write(self, plan: str, server: str, beats: Sequence[BeatResult], seconds: float) -> list[str]:
+    def write(
+        self,
+        plan: str,
+        server: str,
+        beats: Sequence[BeatResult],
+        seconds: float,
+        *,
+        too_little: str | None = None,
+    ) -> list[str]:
         """Write what was asked for, each for itself.
+
+        Args:
+            too_little: why too much was skipped, None where it was not.
 
         Returns:
             A line for each that could not be written, with the reason.
         """
         problems = []
-        told = json_text(as_json(plan, server, beats, seconds))
-        for file, text in ((self._json, told), (self._junit, as_junit(plan, beats, seconds))):
+        told = json_text(as_json(plan, server, beats, seconds, too_little=too_little))
+        for file, text in ((self._json, told), (self._junit, as_junit(plan, beats, seconds, too_little=too_little))):
             try:
                 if file == STDOUT:
                     with contextlib.suppress(BrokenPipeError):  # its reader has gone
@@ -157,16 +195,16 @@ def _decision(decision: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if decision is None else {name: decision.get(name) for name in _DECISION}
 
 
-def as_junit(plan: str, beats: Sequence[BeatResult], seconds: float) -> str:
-    """JUnit XML: a test suite a plan, a class a beat, a test case a step."""
+def as_junit(plan: str, beats: Sequence[BeatResult], seconds: float, *, too_little: str | None = None) -> str:
+    """JUnit XML: a test suite a plan, a class a beat, a test case a step; one more where too much was skipped."""
     steps = [(beat, step) for beat in beats for step in beat.steps]
     failures = sum(1 for _, step in steps if not step.ok)
     skipped = sum(1 for _, step in steps if step.skipped)
     suite = ElementTree.Element(
         "testsuite",
         name=f"demo {plan}",
-        tests=str(len(steps)),
-        failures=str(failures),
+        tests=str(len(steps) + (too_little is not None)),
+        failures=str(failures + (too_little is not None)),
         skipped=str(skipped),
         time=f"{seconds:.3f}",
     )
@@ -178,6 +216,9 @@ def as_junit(plan: str, beats: Sequence[BeatResult], seconds: float) -> str:
             ElementTree.SubElement(case, "skipped", message=_printable(step.skipped))
         elif not step.ok:
             ElementTree.SubElement(case, "failure", message=_printable(failure(step)))
+    if too_little is not None:
+        case = ElementTree.SubElement(suite, "testcase", classname=plan, name="max-skipped", time="0.000")
+        ElementTree.SubElement(case, "failure", message=_printable(too_little))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
 
 

@@ -72,6 +72,10 @@ def run(
     ci: Annotated[bool, typer.Option("--ci", help="The dry run: no prompt, no pause, everything asserted.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here; - for stdout.")] = None,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here; - for stdout.")] = None,
+    max_skipped: Annotated[
+        int | None,
+        typer.Option("--max-skipped", min=0, help="With --ci: exit 1 when more steps are skipped; half by default."),
+    ] = None,
     talk: TalkOption = None,
     worker: Annotated[
         bool, typer.Option("--worker", help="At the shop as a Worker, under workerd on this machine; wants Node.")
@@ -81,6 +85,10 @@ def run(
     settings = settings_of(context)
     if worker and not settings.local:
         raise UsageError("--worker and --server together", do="leave one out: --worker starts the server by itself")
+    if max_skipped is not None and not ci:
+        raise UsageError("--max-skipped without --ci", do="add --ci: only the dry run counts what was skipped")
+    # A dry run has a world of its own. At a server that somebody has a login at, it borrows that by its profile.
+    logins = settings.state if ci and settings.profile is not None and not settings.local else None
     if pace not in (None, "stage", "brisk", "none"):
         raise UsageError(f"--pace is {pace!r}", do="use stage, brisk or none")
     from talk.report import Reports
@@ -111,7 +119,7 @@ def run(
             here = shop.enter_context(_worker_beside(settings, stage)) if worker else None
             settings = settings if here is None else replace(settings, server=here.base_url)
             loaded = talk_of(opened if from_ else None, talk)
-            director = Director(opened, loaded, settings, stage, plan=plan, strict=ci, worker=here)
+            director = Director(opened, loaded, settings, stage, plan=plan, strict=ci, worker=here, logins=logins)
             beats = _slice(director.plan, from_, to, encores=ci)
             started = time.monotonic()
             results: list[BeatResult] = []
@@ -125,8 +133,11 @@ def run(
                 raise
             results = [*director.asides, *results]
             seconds = time.monotonic() - started
-            unwritten = reports.write(director.plan.id, director.server, results, seconds)
-            return _verdict(director, results, seconds, unwritten, aside_only=reports.to_stdout)
+            from talk.report import too_little
+
+            lacking = too_little(results, max_skipped) if ci else None
+            unwritten = reports.write(director.plan.id, director.server, results, seconds, too_little=lacking)
+            return _verdict(director, results, seconds, unwritten, lacking, aside_only=reports.to_stdout)
 
 
 def reset(context: typer.Context) -> int:
@@ -316,7 +327,13 @@ def _complain(results: list[BeatResult]) -> int:
 
 
 def _verdict(
-    director: Director, results: list[BeatResult], seconds: float, unwritten: list[str], *, aside_only: bool
+    director: Director,
+    results: list[BeatResult],
+    seconds: float,
+    unwritten: list[str],
+    lacking: str | None,
+    *,
+    aside_only: bool,
 ) -> int:
     """Say how it went, on stderr where stdout is a report's, and what could not be written. Returns the exit code: a
     red beat counts for more than a report that is missing."""
@@ -329,13 +346,17 @@ def _verdict(
     skipped = sum(1 for beat in results if beat.skipped)
     left = sum(1 for beat in results for step in beat.steps if step.skipped)
     unchecked = sum(len(step.unchecked) for beat in results for step in beat.steps)
-    counts = f"{len(results)} beats, {steps} steps, {len(red)} not as expected, {left} skipped in {skipped} beats"
+    counts = f"{len(results)} beats, {steps - left} of {steps} steps played, {len(red)} not as expected"
+    counts += f", {left} skipped in {skipped} beats"
     if unchecked:
         counts += f", {unchecked} expectations not checked"
     if aside_only:
         aside(f"{counts}, {seconds:.1f} s\n")
     else:
         director.stage.note(f"{counts}, {seconds:.1f} s")
+    if lacking is not None:
+        aside(f"red: {director.plan.id}: {lacking}\n")
+        aside("name a --profile with a login (demo --profile NAME login), or allow it with --max-skipped N\n")
     for line in unwritten:
         aside(f"not written: {line}\n")
-    return EXPECTATION if red else ENVIRONMENT if unwritten else OK
+    return EXPECTATION if red or lacking is not None else ENVIRONMENT if unwritten else OK

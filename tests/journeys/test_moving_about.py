@@ -179,7 +179,13 @@ def test_the_bundled_server_named_by_its_url_plays_all_but_its_restart(demo: Com
 
 def test_at_a_strangers_server_what_it_cannot_do_is_skipped_with_the_reason(demo: Command) -> None:
     with listening(corner_shop(), Authority()) as url:
-        told = json.loads(fine(demo("run", "--ci", "--server", url, "--json", "-")))
+        refused = demo("run", "--ci", "--server", url, "--json", "-")
+        told = json.loads(fine(demo("run", "--ci", "--server", url, "--json", "-", "--max-skipped", "90")))
+    lacking = json.loads(refused.stdout)
+    assert (refused.returncode, lacking["ok"], told["ok"]) == (1, False, True), "hardly anything was played"
+    assert lacking["skipped"] == told["skipped"] > told["played"] > 0
+    assert f"{told['skipped']} of" in lacking["too_little"]
+    assert "--max-skipped" in refused.stderr
     beats = {beat["id"]: beat for beat in told["beats"]}
     assert beats["failure"]["skipped"] is None
     assert beats["failure"]["steps"][0]["http_status"] == 401
