@@ -52,14 +52,24 @@ def _quietly(_what: str, _left: float) -> None:
     return None
 
 
-def find(state: Path) -> LocalServer | None:
+def stands_at(state: Path, base_url: str) -> bool:
+    """Whether it is this state's server that listens at this address, if anything does; bounded. Where nothing does,
+    whoever sends something there hears that by itself."""
+    port = urllib.parse.urlsplit(base_url).port or 0
+    if _free(port):
+        return True
+    server = find(state, timeout=10.0)
+    return server is not None and server.base_url == base_url
+
+
+def find(state: Path, timeout: float = 2.0) -> LocalServer | None:
     """The running server of this state, or None. A stale ready file counts for nothing, nor does what answers at its
     address: only a server that proves itself by the secret in that file, before anything else is sent to it."""
     written = _ready(state)
     if written is None or not written["secret"]:
         return None
     base_url, instance, challenge = written["base_url"], written["instance"], secrets.token_hex(16)
-    about = health(base_url, challenge=challenge)
+    about = health(base_url, timeout, challenge=challenge)
     if about is None or not proving.proves(about.get("proof"), written["secret"], base_url, instance, challenge):
         return None
     return _server(written, str(about.get("version", "")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -102,6 +103,10 @@ class Cast:
         if self._store is None:
             from demo.client.store import TokenStore
 
+            if self.is_local:
+                from demo.client.transport import must_prove
+
+                must_prove(self.server, partial(local.stands_at, self.state, self.server))
             self._store = TokenStore.open(self.state, server=self.server)
         return self._store
 

@@ -11,14 +11,14 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
 from demo.client.masking import mask_text, mask_url
-from demo.client.origins import is_loopback
+from demo.client.origins import Origin, is_loopback, origin
 from demo.client.safe_text import safe_text
 from demo.client.wire import BODY_IN_MEMORY, Raw, Recorder, current_cause
 from demo.errors import DemoError, EnvironmentNotReady
@@ -55,6 +55,47 @@ class Proxy:
         return f"the proxy {safe_text(shown, one_line=True)} of {self.named_by}"
 
 
+SILENT_SECONDS = 60.0
+"""After so long without an exchange, a server that has to prove itself is asked again."""
+
+
+@dataclass
+class _Proof:
+    proves: Callable[[], bool]
+    at: float
+
+
+_PROOFS: dict[Origin, _Proof] = {}
+
+
+def must_prove(url: str, proves: Callable[[], bool]) -> None:
+    """Have what listens at this origin prove itself, in this process, before it is sent anything after a silence: a
+    server that ended meanwhile may have left its port to another user's program.
+
+    Args:
+        url: of a server that has proved itself just now.
+        proves: asks it; false where something else listens there. Must be bounded.
+    """
+    where = origin(url)
+    if where is not None:
+        _PROOFS[where] = _Proof(proves, time.monotonic())
+
+
+async def _prove(url: httpx2.URL) -> None:
+    known = _PROOFS.get(origin(str(url)) or ("", "", 0)) if _PROOFS else None
+    if known is None:
+        return
+    if time.monotonic() - known.at > SILENT_SECONDS and not await asyncio.to_thread(known.proves):
+        raise NotSent(
+            EnvironmentNotReady(
+                f"what listens at port {url.port} is not the local server any more",
+                why="it does not prove itself, so nothing was sent to it",
+                do="give the command again: it finds the local server, or starts it",
+            )
+        )
+    known.at = time.monotonic()
+
+
 class RecordingTransport(httpx2.AsyncBaseTransport):
     """Sends through an ordinary transport (a proxy where the environment names one) and records.
 
@@ -74,6 +115,7 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         self._entries = [*(one for one in self._entries if not one.ended), entry]
         proxy: Proxy | None = None
         try:
+            await _prove(request.url)
             proxy = _proxy_for(request.url)
             if proxy is None and not is_loopback(request.url.host):
                 await self._resolve(request.url.host)

@@ -18,8 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from demo import local, proving
+from demo.client import transport
 from demo.client.store import TokenStore
 from demo.client.tokens import StoredToken
+from demo.errors import EnvironmentNotReady, ServerUnreachable
+from talk.cast import Cast
 from tests.conftest import Command
 
 
@@ -94,6 +97,24 @@ def test_no_token_goes_to_who_repeats_what_the_server_said(demo: Command) -> Non
     assert f"port {port_of(server)} is taken by another program" in asked.stderr
     assert moved is not None and moved.base_url != server.base_url
     local.stop(demo.state)
+
+
+def test_a_command_that_goes_on_asks_again_after_a_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a bridge does in an MCP host, whose local server ended by itself between two calls."""
+    monkeypatch.setattr(transport, "SILENT_SECONDS", 0.0)
+    state = tmp_path / "state"
+    server, _ = local.ensure(state, port=0)
+    cast = Cast(server.base_url, state, is_local=True, port=0)
+    assert cast.agent().tools(door="open", token="none").tools, "the true server proves itself, and is sent the call"
+    token = StoredToken("access-token-to-steal", None, time.time() + 600, (), server.base_url, "", "demo-agent")
+    cast.store.put("agent", token)
+    server, about = left_behind(state)
+    refused = pytest.raises(EnvironmentNotReady, match="not the local server any more")
+    with impostor(port_of(server), lambda _: about) as heard, refused:
+        cast.agent().tools()
+    assert [one for one in heard if not one.startswith("GET /health?")] == [] != heard
+    with pytest.raises(ServerUnreachable):  # where nothing listens, that is what is said
+        cast.agent().tools()
 
 
 @pytest.mark.parametrize("proof", ["none", "another secret", "another address", "not text"])
