@@ -61,7 +61,9 @@ def shop(request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytes
         return
     port = workerd.a_port()
     base = f"http://127.0.0.1:{port}"
-    resources.add(issuer.state, f"{base}/mcp")
+    for origin in (base, f"http://localhost:{port}"):
+        for path in ("mcp", "admin"):
+            resources.add(issuer.state, f"{origin}/{path}")
     known = resources.credentials(issuer.state)
     assert known is not None
     with (
