@@ -36,18 +36,15 @@ class Turn:
     screen: str
 
 
-def played(agent: OurAgent) -> list[Turn]:
-    """Play beat after beat, and once more than the plan has beats."""
-    turns = []
-    for _ in range(len(BEATS) + 1):
-        code, screen = agent.watched("next", width=80, height=24)
-        with Run.open(agent.demo.state) as run:
-            assert run.cursor.done, screen
-            beat = run.cursor.beat or ""
-            # A beat that was played aside before has its first play there.
-            last = next(found for play in range(9, 0, -1) if (found := run.results(beat, play)))
-            turns.append(Turn(code, beat, last, screen))
-    return turns
+def turn(agent: OurAgent, *command: str) -> Turn:
+    """One command that plays a beat to its end."""
+    code, screen = agent.watched(*command, width=80, height=24)
+    with Run.open(agent.demo.state) as run:
+        assert run.cursor.done, screen
+        beat = run.cursor.beat or ""
+        # A beat that was played aside before has its first play there.
+        steps = next(found for play in range(9, 0, -1) if (found := run.results(beat, play)))
+    return Turn(code, beat, steps, screen)
 
 
 @contextmanager
@@ -58,6 +55,7 @@ def started(name: str, peers: Peers, python_peers: PythonPeers) -> Iterator[Serv
         "fastmcp": lambda: python_peers.script("servers/fastmcp_shop.py"),
         "simple-auth": lambda: python_peers.script("servers/simple_auth.py"),
         "oidc-provider": lambda: peers.script("servers/oidc_provider.mjs", *ports, "600", "bearer"),
+        "no-refresh": lambda: peers.script("servers/oidc_provider.mjs", *ports, "600", "no-refresh"),
     }
     with server(commands[name](), os.environ) as running:
         yield running
@@ -84,17 +82,17 @@ def test_the_whole_talk_is_played_to_its_end(
 ) -> None:
     at_the_page = partial(visit, login="alice", password="any") if name == "oidc-provider" else visit
     with started(name, peers, python_peers) as running:
-        turns = played(OurAgent(demo, running.url, tmp_path, at_the_page))
-    *beats, after = turns
+        agent = OurAgent(demo, running.url, tmp_path, at_the_page)
+        *beats, after = [turn(agent, "next") for _ in range(len(BEATS) + 1)]
     # Each turn went on by one beat, and the one after the last plays nothing.
-    assert [turn.beat for turn in beats] == BEATS
+    assert [one.beat for one in beats] == BEATS
     assert (after.code, after.beat) == (0, BEATS[-1])
     # The exit code says whether the beat was as expected; what the server cannot do is skipped, with its reason.
-    failed = {turn.beat for turn in beats if not all(step.ok for step in turn.steps.values())}
-    assert failed == red, [turn.screen for turn in beats if turn.beat in failed ^ red]
-    assert {turn.beat for turn in beats if turn.code == 1} == red
-    assert {turn.code for turn in beats} <= {0, 1}
-    found = {f"{turn.beat}/{id}": step for turn in beats for id, step in turn.steps.items()}
+    failed = {one.beat for one in beats if not all(step.ok for step in one.steps.values())}
+    assert failed == red, [one.screen for one in beats if one.beat in failed ^ red]
+    assert {one.beat for one in beats if one.code == 1} == red
+    assert {one.code for one in beats} <= {0, 1}
+    found = {f"{one.beat}/{id}": step for one in beats for id, step in one.steps.items()}
     # What is there was really done.
     assert found["failure/refused"].http_status == 401
     assert found["challenge/follow"].observed["trusted"] is True
@@ -102,3 +100,16 @@ def test_the_whole_talk_is_played_to_its_end(
     assert found["buy/first"].observed["verdict"] == "allow"
     end = found["revoke/end"]
     assert (None if end.skipped else (end.observed["before"], end.observed["after"])) == revoked
+
+
+def test_a_revocation_that_is_always_refused_is_red_and_the_talk_goes_on(
+    demo: Command, tmp_path: Path, peers: Peers, python_peers: PythonPeers
+) -> None:
+    """Without a refresh token there is a JWT to revoke, and oidc-provider answers 400 to that (RFC 7009 2.2.1)."""
+    with started("no-refresh", peers, python_peers) as running:
+        agent = OurAgent(demo, running.url, tmp_path, partial(visit, login="alice", password="any"))
+        assert turn(agent, "goto", "login").steps["granted"].observed["granted"] is True
+        revoked, after = turn(agent, "goto", "revoke"), turn(agent, "next")
+    assert (revoked.code, revoked.beat) == (1, "revoke"), revoked.screen
+    assert "unsupported_token_type" in (revoked.steps["end"].error or "")
+    assert (after.code, after.beat) == (0, BEATS[BEATS.index("revoke") + 1])

@@ -21,6 +21,7 @@ from demo.client.tokens import number
 from demo.evidence import AuthorityMetadata
 
 Flow = Literal["device", "browser", "machine"]
+REFRESH = "refresh_token"
 GRANTS: dict[Flow, tuple[str, ...]] = {
     "device": (DEVICE_GRANT, "refresh_token"),
     "browser": ("authorization_code", "refresh_token"),
@@ -203,6 +204,15 @@ class Registrar:
             # none gets those of its default (RFC 7591 section 2), and what is asked for is decided at the login.
             del asked["scope"]
             scopes, answer = (), self._send(endpoint, asked)
+        if (
+            answer.status == 400
+            and REFRESH in grants[1:]
+            and REFRESH not in authority.grant_types_supported
+            and "grant" in answer.oauth_why.lower()
+        ):
+            # One that gives no refresh tokens may refuse a registration that names their grant type.
+            grants = tuple(grant for grant in grants if grant != REFRESH)
+            answer = self._send(endpoint, asked | {"grant_types": list(grants)})
         if answer.status not in (200, 201) or answer.json is None:
             error = refused(
                 answer,

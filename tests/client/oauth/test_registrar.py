@@ -10,7 +10,7 @@ import pytest
 
 from demo.client import Agent, ClientIdentity, OAuthRefused
 from demo.client.oauth.machine import TokenRequest
-from tests.client.fakes import Reply, agent_at, faking, oauth, store_in
+from tests.client.fakes import Reply, Request, agent_at, faking, oauth, store_in
 from tests.client.oauth.conftest import Authority, log_in
 
 DOCUMENT = "https://agent.example/client.json"
@@ -27,6 +27,31 @@ def test_a_native_client_registers_with_the_grants_that_its_flow_needs(agent: Ag
     assert device["grant_types"] == ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
     assert "redirect_uris" not in device
     assert browser["token_endpoint_auth_method"] == "none"
+
+
+@pytest.mark.parametrize("flow", ["browser", "device"])
+def test_a_server_without_refresh_tokens_registers_the_agent_all_the_same(
+    agent: Agent, authority: Authority, flow: str
+) -> None:
+    """npm's oidc-provider refuses a registration that names a grant type it does not have."""
+    device = "urn:ietf:params:oauth:grant-type:device_code"
+    authority.shop.authority["grant_types_supported"] = ["implicit", "authorization_code", device]
+    wanted: list[list[str]] = []
+
+    def register(request: Request) -> Reply:
+        wanted.append(request.json["grant_types"])
+        if "refresh_token" in wanted[-1]:
+            why = "grant_types can only contain 'implicit' or 'authorization_code'"
+            return Reply(400, {"error": "invalid_client_metadata", "error_description": why})
+        return Reply(201, {"client_id": "client-1", "token_endpoint_auth_method": "none", "grant_types": wanted[-1]})
+
+    authority.shop.fake.on["/register"] = register
+    if flow == "browser":
+        agent.start_browser_login(("shop:read",)).close()
+    else:
+        agent.start_login(("shop:read",))
+    first = "authorization_code" if flow == "browser" else device
+    assert wanted == [[first, "refresh_token"], [first]]
 
 
 def test_a_registration_names_the_scopes_that_will_be_asked_for(agent: Agent, authority: Authority) -> None:

@@ -1,6 +1,7 @@
-// `oidc_provider.mjs AUTHORIZATION_PORT SHOP_PORT SECONDS bearer|dpop`: npm's oidc-provider, a certified OpenID provider,
+// `oidc_provider.mjs AUTHORIZATION_PORT SHOP_PORT SECONDS bearer|dpop|no-refresh`: npm's oidc-provider, a certified OpenID provider,
 // with its own sign-in pages for development, in front of a shop. It registers clients, makes out access tokens for one
 // resource (RFC 8707) that live SECONDS, rotates refresh tokens, offers the device flow, revocation, and DPoP (RFC 9449).
+// Without refresh tokens it offers revocation all the same, and refuses it: its access tokens are JWTs.
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import Provider, { errors } from 'oidc-provider';
 import { open } from './shop.mjs';
@@ -12,7 +13,7 @@ const scopes = ['shop:read', 'shop:buy'];
 const dpop = kind === 'dpop';
 
 const provider = new Provider(issuer, {
-  scopes: ['openid', 'offline_access', ...scopes],
+  scopes: ['openid', ...(kind === 'no-refresh' ? [] : ['offline_access']), ...scopes],
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   features: {
     registration: { enabled: true },
