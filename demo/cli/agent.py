@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from demo.cli.context import cast_for, console_for, say_json, say_notice, settings_of
+from demo.cli.context import cast_for, console_for, repeated, say_json, say_notice, settings_of
 from demo.errors import AUTHORITY, EXPECTATION, OK, UNREACHABLE, DemoError, UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def tools(context: typer.Context, open_: OpenOption = False) -> int:
     if outcome.status != 200:
         from demo.client.next_step import refused, unavailable
 
-        why = refused(outcome)
+        why = _here(refused(outcome), settings)
         if settings.json:
             told = why.to_dict() if why is not None else None
             say_json({"schema": 1, "status": outcome.status, "tools": [], "refused": told})
@@ -195,7 +196,7 @@ def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
     from demo import panels
     from demo.client.next_step import refused, unavailable
 
-    why = refused(outcome, stepped_up=stepped_up)
+    why = _here(refused(outcome, stepped_up=stepped_up), settings)
     denied = outcome.decision is not None and outcome.decision.verdict == "deny"
     code = AUTHORITY if denied or outcome.status in (401, 403) else EXPECTATION if outcome.is_error else OK
     if not denied and unavailable(outcome.status):
@@ -235,6 +236,11 @@ def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
         if outcome.is_error and "Unknown tool" in outcome.text:
             console.print("The server's tools: demo tools", markup=False, highlight=False)
     return code
+
+
+def _here(why: Refused | None, settings: Settings) -> Refused | None:
+    """With a next step that means the server of this command line."""
+    return None if why is None else replace(why, do=repeated(why.do, settings))
 
 
 def _say_refused(console: Console, why: Refused) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from demo.cli.streams import lead_nowhere
 from demo.errors import DemoError
 from demo.json_text import json_text
-from demo.settings import Settings, from_environment
+from demo.settings import REPEATED, Settings, from_environment
 
 if TYPE_CHECKING:
     import typer
@@ -42,7 +43,9 @@ def appearance(arguments: Sequence[str]) -> Settings:
     given: dict[str, Any] = {"plain": "--plain" in arguments}
     for at, word in enumerate(arguments):
         name, _, value = word.partition("=")
-        if name in ("--width", "--profile"):
+        if word == "--":
+            break
+        if name == "--width" or name[2:] in REPEATED:
             value = value or "".join(arguments[at + 1 : at + 2])
             given[name[2:]] = int(value) if name == "--width" and re.fullmatch("[0-9]{2,3}", value) else value
     width = given.get("width")
@@ -52,7 +55,25 @@ def appearance(arguments: Sequence[str]) -> Settings:
         return from_environment(given)
     except DemoError:
         plain = given["plain"] or os.environ.get("DEMO_PLAIN", "").lower() in ("1", "true", "yes", "on")
-        return Settings(plain=plain, width=given.get("width"))
+        typed = tuple((name, given[name]) for name in REPEATED if given.get(name))
+        return Settings(plain=plain, width=given.get("width"), typed=typed)
+
+
+def repeated(advice: str, settings: Settings) -> str:
+    """An advice whose commands mean the server and the state that this command line named.
+
+    `demo login` after `demo --server URL tools` would log in at the local server. What came from the environment or
+    from demo.toml holds for the next command as well, and is not repeated.
+    """
+    options = [f"--{name} {shlex.quote(value)}" for name, value in settings.typed if f"--{name} " not in advice]
+    if not options or "demo " not in advice:
+        return advice
+    from demo.cli.app import app
+
+    names = (one.name or (one.callback.__name__ if one.callback else "") for one in app.registered_commands)
+    groups = (one.name or "" for one in app.registered_groups if isinstance(one.name, str))
+    known = "|".join(sorted({re.escape(name) for name in (*names, *groups) if name}, key=len, reverse=True))
+    return re.sub(rf"\bdemo (?=(?:{known})\b)", lambda _: f"demo {' '.join(options)} ", advice)
 
 
 def console_for(settings: Settings, *, stderr: bool = False, goes_on: bool = False) -> Console:

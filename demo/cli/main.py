@@ -140,9 +140,11 @@ def _help_for(error: Exception) -> str:
 
 def _show(error: DemoError, arguments: Sequence[str]) -> None:
     from demo import panels
-    from demo.cli.context import appearance, console_for
+    from demo.cli.context import appearance, console_for, repeated
 
-    console_for(appearance(arguments), stderr=True).print(panels.failure(error), soft_wrap=True)
+    settings = appearance(arguments)
+    error.do = repeated(error.do, settings)
+    console_for(settings, stderr=True).print(panels.failure(error), soft_wrap=True)
 
 
 def _drop_impossible_sizes() -> None:

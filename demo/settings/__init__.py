@@ -32,7 +32,8 @@ class Settings:
     `repository` is the https address of your own code, for the closing link; None for the talk's first edition.
     `edge` says where a beat may run the shop as a Worker: "auto", "local" (never deployed), "off" (only described).
     `tools`, `client` and `workos` are tables of demo.toml: what a server calls the shop's verbs, who the agent is
-    there, and which WorkOS environment stands behind it.
+    there, and which WorkOS environment stands behind it. `typed` are those of the command line's options that another
+    command must repeat to mean the same server and the same state.
     """
 
     server: str | None = None
@@ -50,6 +51,7 @@ class Settings:
     tools: ToolMap = field(default_factory=ToolMap)
     client: ClientSettings = field(default_factory=ClientSettings)
     workos: WorkOSSettings = field(default_factory=WorkOSSettings)
+    typed: tuple[tuple[str, str], ...] = ()
 
     @property
     def local(self) -> bool:
@@ -71,6 +73,8 @@ _TYPES: Mapping[str, type] = {
     "edge": str,
     "repository": str,
 }
+REPEATED = ("server", "profile", "state")
+"""Options that say which server and which state a command means."""
 _TABLES = ("tools", "client", "workos")
 """What stands in demo.toml alone, as a table; neither a flag nor a variable can hold it."""
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
@@ -133,6 +137,7 @@ def settle(
         tools=read_tools(tables.get("tools", {}), f"{file.name}: tools"),
         client=read_client(tables.get("client", {}), f"{file.name}: client"),
         workos=read_workos(tables.get("workos", {}), f"{file.name}: workos"),
+        typed=tuple((name, str(given_flags[name])) for name in REPEATED if name in given_flags),
     )
     return replace(settings, state=_resolved(state) if state else default_state())
 

@@ -36,6 +36,9 @@ def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> No
     environ = {"DEMO_SERVER": "http://environment", "DEMO_WIDTH": "90"}
     settings = settle({"server": "http://flag"}, environ, file)
     assert (settings.server, settings.width, settings.quiet) == ("http://flag", 90, True)
+    assert settings.typed == (("server", "http://flag"),)
+    # What the environment says holds for the next command, too: it need not be typed again.
+    assert settle({}, environ, file).typed == ()
 
 
 @pytest.mark.parametrize("empty", ["", "  "])

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from demo.cli.context import repeated
+from demo.settings import Settings
 from tests.client.fakes import Fake, Reply, Request, faking
 from tests.conftest import Command
 
@@ -26,8 +29,34 @@ def test_a_refused_call_says_error_description_and_next_step(demo: Command, fake
     assert told.returncode == shown.returncode == 4
     refused = json.loads(told.stdout)["refused"]
     assert (refused["error"], refused["description"]) == ("insufficient_scope", "this takes more")
-    assert "demo call buy --step-up" in refused["do"]
+    assert "call buy --step-up" in refused["do"]
     assert {"insufficient_scope", "this", "--step-up,"} <= set(re.split(r"\s+", shown.stdout))
+
+
+def test_the_command_that_helps_means_the_server_and_the_state_that_were_named(
+    demo: Command, fake: Fake, tmp_path: Path
+) -> None:
+    fake.on["/mcp"] = Reply(401, headers=(("www-authenticate", "Bearer"),))
+    server, state = f"{fake.base}/mcp", str(tmp_path / "a state")
+    for line in (["tools"], ["call", "buy"]):
+        told = json.loads(demo("--json", "--server", server, "--state", state, *line).stdout)["refused"]
+        assert told["do"] == f"demo --server {server} --state '{state}' login"
+    failed = demo("--server", server, "whoami")
+    assert f"demo --server {server} login" in re.sub(r"\s+", " ", failed.stderr), failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("advice", "wanted"),
+    [
+        ("demo logout, then demo login", "demo --server http://h/mcp logout, then demo --server http://h/mcp login"),
+        ("demo next goes on from here", "demo --server http://h/mcp next goes on from here"),
+        ("write it in demo.toml", "write it in demo.toml"),
+        ("the demo is over", "the demo is over"),
+        ("demo --server http://other/mcp login", "demo --server http://other/mcp login"),
+    ],
+)
+def test_only_commands_are_given_the_options(advice: str, wanted: str) -> None:
+    assert repeated(advice, Settings(typed=(("server", "http://h/mcp"),))) == wanted
 
 
 def test_a_list_that_is_refused_is_never_silent(demo: Command, fake: Fake) -> None:
