@@ -38,8 +38,12 @@ def whoami(step: Step, scene: Scene) -> Played:
         observed["agrees"] = info.get("sub") is not None and info.get("sub") == view.claim("sub")
     if (lifetime := _lifetime(token)) is not None:
         observed["lifetime"] = lifetime
+    no_console = ""
     if not strange and step.options["who"] == "agent":
-        observed["listed"] = _listed(token, view, scene)
+        try:
+            observed["listed"] = _listed(token, view, scene)
+        except NotHere as reason:
+            no_console = f"{reason.what}: {reason.why}"
     played = Played(observed, {"token": lambda: panels.token(view, time.time())})
     if view.kind == "jwt":
         person = info if info is not None or strange else {}  # what nobody can tell here is not asked for again
@@ -48,6 +52,8 @@ def whoami(step: Step, scene: Scene) -> Played:
         played.untold = _untold(view, info)
     elif info is None:
         played.untold = dict.fromkeys(("human", "agrees"), NO_NAME)
+    if no_console:
+        played.untold["listed"] = no_console
     return played
 
 

@@ -121,11 +121,12 @@ def revoke(step: Step, scene: Scene) -> Played:
     house, what = scene.cast.house, step.options["what"]
     if house is not None and (what == "token" or house.no_console() is not None):
         return _given_back(step, scene)
-    agent, console = scene.cast.agent(step.options["who"]), scene.cast.console()
+    agent = scene.cast.agent(step.options["who"])
+    console = scene.cast.console() if what != "token" else None
     tool = scene.cast.tools.name(step.options["tool"])
     before = _called(scene, agent, tool)
     target = target_of(agent, what)
-    if what == "token":
+    if console is None:
         agent.revoke(agent.token())
     else:
         console.revoke(what, target)
