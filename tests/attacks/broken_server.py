@@ -605,8 +605,8 @@ def lists_everybodys_sessions() -> None:
     from demo.authority import account
     from demo.authority.accounts import ACCOUNTS
 
-    honest = account.delegated_sessions
-    account.delegated_sessions = lambda connection, sub: tuple(
+    honest = account.sessions_of
+    account.sessions_of = lambda connection, sub: tuple(
         session for one in ACCOUNTS for session in honest(connection, one.sub)
     )
 

@@ -23,6 +23,7 @@ from tests.workos.conftest import World, claim
 
 def routes(folder: Path) -> list[tuple[str, Route]]:
     """Each route with its method, of an authority made for looking at only."""
+    folder.mkdir(exist_ok=True)
     config = AuthorityConfig(
         "http://127.0.0.1:1", folder / "a.sqlite3", ("http://127.0.0.1:1/mcp",), ("shop", "secret")
     )
