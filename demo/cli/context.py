@@ -65,7 +65,8 @@ def repeated(advice: str, settings: Settings) -> str:
     `demo login` after `demo --server URL tools` would log in at the local server. What came from the environment or
     from demo.toml holds for the next command as well, and is not repeated.
     """
-    options = [f"--{name} {shlex.quote(value)}" for name, value in settings.typed if f"--{name} " not in advice]
+    options = [f"--{name} {shlex.quote(value)}" for name, value in settings.typed]
+    options = [option for option in options if option not in advice]
     if not options or "demo " not in advice:
         return advice
     from demo.cli.app import app

@@ -49,6 +49,11 @@ def test_the_command_that_helps_means_the_server_and_the_state_that_were_named(
     ("advice", "wanted"),
     [
         ("demo logout, then demo login", "demo --server http://h/mcp logout, then demo --server http://h/mcp login"),
+        (
+            "demo doctor, or check --server and the network",
+            "demo --server http://h/mcp doctor, or check --server and the network",
+        ),
+        ("demo trust --server http://h/mcp", "demo trust --server http://h/mcp"),
         ("demo next goes on from here", "demo --server http://h/mcp next goes on from here"),
         ("write it in demo.toml", "write it in demo.toml"),
         ("the demo is over", "the demo is over"),
