@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from demo.bridge.server import Bridge, LoginCommand
@@ -13,13 +16,15 @@ from demo.client.bounded import unwrap
 from demo.client.safe_text import safe_text
 
 if TYPE_CHECKING:
+    from anyio import CancelScope
+
     from demo.client.agent import Agent
 
 INTRODUCING = 5.0
 """Seconds that the host waits for us to learn what the server can do; afterwards everything is offered."""
 
 PARTING = 5.0
-"""Seconds that requests may still take after stdin has ended."""
+"""Seconds that requests may still take after stdin has ended, and that parting may take after a signal."""
 
 
 def serve(agent: Agent, *, login: LoginCommand, quiet: bool = False, seconds: float = SECONDS) -> None:
@@ -32,6 +37,10 @@ def serve(agent: Agent, *, login: LoginCommand, quiet: bool = False, seconds: fl
         seconds: the bound on one request.
 
     Returns when stdin has ended, or when the host reads no more.
+
+    Raises:
+        KeyboardInterrupt: SIGINT came.
+        SystemExit: SIGTERM or SIGHUP came, with 128 and the signal's number.
     """
     import anyio
 
@@ -45,12 +54,49 @@ def serve(agent: Agent, *, login: LoginCommand, quiet: bool = False, seconds: fl
     for name in ("mcp", "asyncio"):
         logging.getLogger(name).addHandler(logging.NullHandler())
         logging.getLogger(name).propagate = False
+    heard: list[int] = []
+
+    async def until_a_signal() -> None:
+        # Heard by the event loop, as one event among others. A handler that raises does so inside whichever task runs:
+        # the task group around it is then left in an order that it does not stand, or not at all.
+        async with anyio.create_task_group() as around:
+            if _ending():
+                around.start_soon(_listen, heard, around.cancel_scope)
+            await _serve(Upstream(agent, seconds=seconds), login, log)
+            around.cancel_scope.cancel()
+
     try:
-        anyio.run(_serve, Upstream(agent, seconds=seconds), login, log)
+        anyio.run(until_a_signal)
     except BaseExceptionGroup as group:
         error = unwrap(group)
-        if not isinstance(error, BrokenPipeError):
+        if not isinstance(error, BrokenPipeError) and not heard:
             raise error from None
+    if heard:
+        raise KeyboardInterrupt if heard[0] == signal.SIGINT else SystemExit(128 + heard[0])
+
+
+def _ending() -> list[signal.Signals]:
+    """The signals to end by; those that were ignored when the process began stay so. None on Windows, where an event
+    loop hears of none: there the process's own handlers do as they did."""
+    if sys.platform == "win32":
+        return []
+    named = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    return [one for one in named if signal.getsignal(one) is not signal.SIG_IGN]
+
+
+async def _listen(heard: list[int], scope: CancelScope) -> None:
+    """Wait for a signal to end by; then take down what runs in `scope`, at most `PARTING` seconds long."""
+    import anyio
+
+    with anyio.open_signal_receiver(*_ending()) as signals:
+        async for number in signals:
+            heard.append(number)
+            # A write to a host that has stopped to read cannot be called off.
+            late = threading.Timer(PARTING, os._exit, (128 + number,))
+            late.daemon = True
+            late.start()
+            scope.cancel()
+            return
 
 
 async def _serve(upstream: Upstream, login: LoginCommand, log: Any) -> None:

@@ -73,8 +73,11 @@ def test_what_is_no_message_is_passed_over(bridge: subprocess.Popen[str]) -> Non
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
 def test_a_signal_ends_it_while_stdin_is_open(bridge: subprocess.Popen[str], sign: signal.Signals, code: int) -> None:
+    # Right after an answer, when all of its tasks are awake: whichever runs must not be torn out of its order.
     assert bridge.stdin is not None
     assert bridge.stdout is not None
     bridge.stdin.write(text(HELLO))
