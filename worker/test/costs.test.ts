@@ -1,5 +1,5 @@
 /** What a call costs in the units that Durable Objects are billed by: rows read and written, as the runtime itself
- * counts them, and bytes kept. `costs.json` holds the figures that `docs/scale.md` is worked out from: a change to a
+ * counts them, and bytes kept. `costs.json` holds the figures that `docs/scale.md` was computed from: a change to a
  * ledger that changes the bill is seen here. */
 
 import { runInDurableObject } from "cloudflare:test";
