@@ -2,17 +2,10 @@
 
 import { money, type Money } from "./evidence";
 import { isAuthKit, normal } from "./policy/token_type";
-import { LOOPBACK, urlOf } from "./wire/url";
-import type { StockRoom } from "./objects/stock";
-import type { UserLedger } from "./objects/user";
+import { LOOPBACK, urlOf } from "./wire/values";
 
-/** The bindings, variables and secrets of `wrangler.jsonc`, by name. */
-export interface Env {
-  USERS: DurableObjectNamespace<UserLedger>;
-  STOCK: DurableObjectNamespace<StockRoom>;
-  /** The rate-limit binding in front; where there is none nothing is asked. */
-  FRONT?: RateLimit;
-  VERSION?: WorkerVersionMetadata;
+/** The variables and secrets of `wrangler.jsonc`, by name. */
+export interface Variables {
   AUTHORITY?: string;
   BASE_URL?: string;
   ALLOWLIST?: string;
@@ -97,7 +90,7 @@ const FIRST_EDITION = "https://github.com/workos/mcp-shop-cloudflare";
  *
  * @throws SettingsWrong variables are missing, or do not hold what they must; all of them are told at once.
  */
-export function readSettings(env: Env, origin: string): Settings {
+export function readSettings(env: Variables, origin: string): Settings {
   const wrong: string[] = [];
   const told = <T>(read: () => T, otherwise: T): T => {
     try {

@@ -1,6 +1,7 @@
 /** The shop on Cloudflare Workers: which request goes where. */
 
-import { readSettings, SettingsWrong, type Env, type Settings } from "./settings";
+import type { Env } from "./env";
+import { readSettings, SettingsWrong, type Settings } from "./settings";
 import { administer, setDoor } from "./routes/admin";
 import { adminMetadata, doorMetadata, health, unsettled, unsettledWelcome, welcome } from "./routes/about";
 import { readAudit } from "./routes/audit";
@@ -10,8 +11,8 @@ import { plainError, rpcError, toResponse, type Answer } from "./wire/answer";
 import { TOO_MANY } from "./wire/message";
 import { refuseForeign } from "./wire/origin";
 
-export { StockRoom } from "./objects/stock";
-export { UserLedger } from "./objects/user";
+export { StockRoom } from "./ledger/stock";
+export { UserLedger } from "./user_ledger";
 
 const METADATA = "/.well-known/oauth-protected-resource";
 

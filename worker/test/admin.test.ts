@@ -3,7 +3,7 @@
 import { abortAllDurableObjects } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { StockRoom } from "../src/objects/stock";
+import { StockRoom } from "../src/ledger/stock";
 import {
   ask,
   audit,

@@ -3,7 +3,7 @@
 
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import type { Env } from "../src/settings";
+import type { Env } from "../src/env";
 import worker from "../src/worker";
 import { ask, audit, buy, call, ISSUER, openAuthority, orderOf, refusal, somebody, type Authority } from "./world";
 

@@ -7,8 +7,9 @@ import { env } from "cloudflare:workers";
 import { beforeEach, expect, test, vi } from "vitest";
 import type { Order } from "../src/evidence";
 import { begin, hex } from "../src/ledger/orders";
+import type { StockRoom } from "../src/ledger/stock";
 import { newAuditId, record } from "../src/ledger/trail";
-import { ledgerName } from "../src/objects/visit";
+import { ledgerName } from "../src/gatehouse/visit";
 import costs from "./costs.json";
 import { audit, buy, call, ISSUER, openAuthority, orderOf, post, somebody, type Authority, type Said } from "./world";
 
@@ -136,14 +137,16 @@ test("bytes that an order takes, with its idempotency key", async () => {
 });
 
 test("bytes that the stock room keeps of each order and of each ledger, for good", async () => {
-  const taken = await runInDurableObject(env.STOCK.getByName("shop"), (room, { storage: { sql } }) => {
+  const taken = await runInDurableObject(stock, (object, { storage: { sql } }) => {
+    const room = object as unknown as StockRoom;
     sql.exec("UPDATE stock SET left = ?", MANY);
     const before = sql.databaseSize;
     for (let index = 0; index < MANY; index++) room.take(`order_${hex(6)}`);
     return (sql.databaseSize - before) / MANY;
   });
   expectBytes(taken, costs.bytes.taken);
-  const ledgers = await runInDurableObject(env.STOCK.getByName("shop"), (room, { storage: { sql } }) => {
+  const ledgers = await runInDurableObject(stock, (object, { storage: { sql } }) => {
+    const room = object as unknown as StockRoom;
     const before = sql.databaseSize;
     for (let index = 0; index < MANY; index++) {
       room.register(ledgerName("https://your-name.authkit.app", `user_01K0A1B2C3D4E5F6G7H8J${10_000 + index}`));

@@ -1,4 +1,4 @@
-import type { Env as ShopEnv } from "../src/settings";
+import type { Env as ShopEnv } from "../src/env";
 
 declare global {
   namespace Cloudflare {

@@ -2,7 +2,8 @@
 
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
-import { readSettings, SettingsWrong, type Env } from "../src/settings";
+import type { Env } from "../src/env";
+import { readSettings, SettingsWrong } from "../src/settings";
 import { refuseForeign } from "../src/wire/origin";
 import worker from "../src/worker";
 import { openAuthority, refusal } from "./world";

@@ -3,7 +3,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { TOOLS } from "../src/catalog";
-import type { Env } from "../src/settings";
+import type { Env } from "../src/env";
 import worker from "../src/worker";
 import {
   ask,

@@ -3,9 +3,9 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test, vi } from "vitest";
-import { ROLE_SECONDS } from "../src/authority/directory";
-import { fitOf } from "../src/authority/fitting";
-import { ledgerName } from "../src/objects/visit";
+import { ROLE_SECONDS } from "../src/auth_server/directory";
+import { fitOf } from "../src/auth_server/fitting";
+import { ledgerName } from "../src/gatehouse/visit";
 import { doorMetadata } from "../src/routes/about";
 import { readSettings, SettingsWrong } from "../src/settings";
 import {

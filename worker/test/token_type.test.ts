@@ -2,7 +2,8 @@
 
 import { expect, test } from "vitest";
 import { accepted, objection, typeOf } from "../src/policy/token_type";
-import { readSettings, type Env } from "../src/settings";
+import type { Env } from "../src/env";
+import { readSettings } from "../src/settings";
 import cases from "./token_types.json";
 
 interface Case {

@@ -14,7 +14,7 @@ import {
 } from "@modelcontextprotocol/server";
 import { TOOLS } from "../catalog";
 import type { LimitUse } from "../evidence";
-import type { Visit } from "../objects/visit";
+import type { Visit } from "../gatehouse/visit";
 import { rpcError, type Answer } from "../wire/answer";
 import { METHOD_NOT_FOUND } from "../wire/message";
 import { BadArguments } from "./arguments";

@@ -1,14 +1,12 @@
 /** Buying, from the order that is written down to the stock that is there for it. */
 
 import { amend } from "../ledger/trail";
-import { openStock, setOpenStock } from "../ledger/counter";
 import { begin, pending, place, placed, PurchaseRefused, withdraw, type Purchase } from "../ledger/orders";
 import { ban, isBanned, liftBan, revokedKind } from "../ledger/standing";
 import { LedgerFailed } from "../ledger/schema";
 import { now, type Decision, type Door, type Order } from "../evidence";
-import { SHOP } from "../objects/stock";
+import { openStock, setOpenStock, SHOP, type StockBinding } from "../ledger/stock";
 import type { Kind, TokenFacts } from "../policy/facts";
-import type { Env } from "../settings";
 
 /** What came of a purchase. */
 export type Bought = { order: Order; decision: Decision | null } | { soldOut: true } | { revoked: Kind };
@@ -17,7 +15,7 @@ export type Bought = { order: Order; decision: Decision | null } | { soldOut: tr
 export class Shop {
   constructor(
     private readonly storage: DurableObjectStorage,
-    private readonly env: Env,
+    private readonly env: StockBinding,
   ) {}
 
   /**

@@ -3,8 +3,8 @@
 import { BUY, ITEM_ID, ITEM_NAME, PRETTY_PLEASE, SIZES } from "../catalog";
 import { now } from "../evidence";
 import { PurchaseRefused, type Fault, type Purchase } from "../ledger/orders";
-import type { Admitted } from "../objects/gatehouse";
-import type { Visit } from "../objects/visit";
+import type { Admitted } from "../gatehouse/gatehouse";
+import type { Visit } from "../gatehouse/visit";
 import { accountOf, callerOf } from "../policy/facts";
 import { takenBack } from "../policy/gates";
 import type { Settings } from "../settings";

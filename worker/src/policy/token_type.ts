@@ -2,7 +2,7 @@
  * the same cases (`test/token_types.json`). */
 
 import { short } from "../evidence";
-import { urlOf } from "../wire/url";
+import { urlOf } from "../wire/values";
 
 /** A header without `typ`, which RFC 7515 section 4.1.9 leaves to the application. */
 export const ABSENT = "absent";

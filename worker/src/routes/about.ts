@@ -1,11 +1,12 @@
 /** What the shop says of itself: protected resource metadata (RFC 9728), health, and a page for whoever looks in. */
 
-import { fitOf } from "../authority/fitting";
-import { basic } from "../authority/introspection";
+import { fitOf } from "../auth_server/fitting";
+import { basic } from "../auth_server/introspection";
 import { ADMIN_SCOPE, LOGIN_SCOPES, SCOPES } from "../catalog";
 import { short } from "../evidence";
-import { SHOP } from "../objects/stock";
-import type { Env, Settings } from "../settings";
+import { SHOP } from "../ledger/stock";
+import type { Env } from "../env";
+import type { Settings } from "../settings";
 import { json, type Answer } from "../wire/answer";
 
 const VERSION = "0.1.0";

@@ -4,14 +4,15 @@
  * The shape is the local account API's (`docs/wire.md`). The token is another than the agent's: its audience is
  * `BASE/admin`, its scope `sessions:manage`, its client a console of the settings, and it names no agent. */
 
-import { isObject } from "../authority/asking";
 import { ADMIN_SCOPE } from "../catalog";
 import type { Kind } from "../policy/facts";
-import type { Env, Settings } from "../settings";
+import type { Env } from "../env";
+import type { Settings } from "../settings";
 import { json, plainError, unacceptable, type Answer } from "../wire/answer";
 import { readBody, Unreadable } from "../wire/message";
-import type { DoorState } from "../objects/user";
-import { SHOP } from "../objects/stock";
+import { isObject } from "../wire/values";
+import type { DoorState } from "../user_ledger";
+import { SHOP } from "../ledger/stock";
 import { ledgerOf, presented } from "./edge";
 
 const MOST_BYTES = 16 * 1024;

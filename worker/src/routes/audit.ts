@@ -2,9 +2,10 @@
 
 import { AUDIT_SCOPE } from "../catalog";
 import { merged, type Query } from "../ledger/trail";
-import { SHOP } from "../objects/stock";
-import { ledgerName, NOBODY } from "../objects/visit";
-import type { Env, Settings } from "../settings";
+import { SHOP } from "../ledger/stock";
+import { ledgerName, NOBODY } from "../gatehouse/visit";
+import type { Env } from "../env";
+import type { Settings } from "../settings";
 import { json, plainError, type Answer } from "../wire/answer";
 import { spellings } from "../wire/origin";
 import { ledgerOf, presented } from "./edge";

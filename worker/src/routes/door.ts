@@ -2,7 +2,8 @@
 
 import type { Door } from "../evidence";
 import { NO_FACTS } from "../policy/facts";
-import type { Env, Settings } from "../settings";
+import type { Env } from "../env";
+import type { Settings } from "../settings";
 import { unacceptable, type Answer } from "../wire/answer";
 import { NO_CALL, parse, readBody, Unreadable, type Call, type Unacceptable } from "../wire/message";
 import { addressOf, ledgerOf, presented } from "./edge";

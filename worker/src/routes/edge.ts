@@ -1,11 +1,12 @@
 /** What the edge itself reads of a request before it goes to a ledger: the token's signature, by kept keys. */
 
-import { AuthorityUnknown, skewOf } from "../authority/asking";
-import { bearerOf, readToken } from "../authority/token";
-import { ledgerName } from "../objects/visit";
-import type { UserLedger } from "../objects/user";
+import { AuthorityUnknown, skewOf } from "../auth_server/asking";
+import { bearerOf, readToken } from "../auth_server/token";
+import { ledgerName } from "../gatehouse/visit";
+import type { UserLedger } from "../user_ledger";
 import { NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
-import type { Env, Settings } from "../settings";
+import type { Env } from "../env";
+import type { Settings } from "../settings";
 import { rpcError, RETRY_SECONDS, type Answer } from "../wire/answer";
 import { INTERNAL_ERROR } from "../wire/message";
 

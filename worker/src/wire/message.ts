@@ -1,6 +1,6 @@
 /** The JSON-RPC message in a request's body: read once, bounded, and passed on exactly as it was understood. */
 
-import { isObject } from "../authority/asking";
+import { isObject } from "./values";
 
 export const MOST_BYTES = 1024 * 1024;
 const BODY_SECONDS = 10;

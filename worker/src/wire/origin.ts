@@ -2,7 +2,7 @@
  * human's browser may have its own name point here (DNS rebinding; MCP 2026-07-28, transports, security). */
 
 import { plainError, type Answer } from "./answer";
-import { LOOPBACK } from "./url";
+import { LOOPBACK } from "./values";
 
 /** Why a request is refused for its names, or null.
  *

@@ -5,22 +5,21 @@
  * places at once. Whoever is nobody shares an object too. */
 
 import { DurableObject } from "cloudflare:workers";
-import { AUDIT_HEADER, refuse } from "../wire/refusal";
-import { postOnly, rpcError, unacceptable, unwritable, type Answer } from "../wire/answer";
-import { INTERNAL_ERROR, NO_CALL, Unreadable } from "../wire/message";
-import { ADMIN_ROLE, BUY, DEFAULT_SCOPE, TOOL_SCOPES } from "../catalog";
-import { now, type Decision, type Door, type LimitUse } from "../evidence";
-import { answerMcp } from "../mcp/server";
-import { Shop } from "../mcp/shop";
-import { prepare, LedgerFailed } from "../ledger/schema";
-import { isClosed, openStock, setClosed, setOpenStock } from "../ledger/counter";
-import { entries, type Query } from "../ledger/trail";
-import { reinstate, revoke } from "../ledger/standing";
-import { NO_FACTS, type Kind } from "../policy/facts";
-import { readSettings, type Env } from "../settings";
-import { Gatehouse, limitsOf, type Admitted } from "./gatehouse";
-import { Turns } from "./turns";
-import type { Petition, Visit } from "./visit";
+import { AUDIT_HEADER, refuse } from "./wire/refusal";
+import { postOnly, rpcError, unacceptable, unwritable, type Answer } from "./wire/answer";
+import { INTERNAL_ERROR, NO_CALL, Unreadable } from "./wire/message";
+import { ADMIN_ROLE, BUY, DEFAULT_SCOPE, TOOL_SCOPES } from "./catalog";
+import { now, type Decision, type Door, type LimitUse } from "./evidence";
+import { answerMcp } from "./mcp/server";
+import { Shop } from "./mcp/shop";
+import { prepare, LedgerFailed } from "./ledger/schema";
+import { isClosed, openStock, setClosed, setOpenStock, type StockBinding } from "./ledger/stock";
+import { entries, type Query } from "./ledger/trail";
+import { reinstate, revoke } from "./ledger/standing";
+import { NO_FACTS, type Kind } from "./policy/facts";
+import { readSettings, type Variables } from "./settings";
+import { Gatehouse, limitsOf, type Admitted } from "./gatehouse/gatehouse";
+import type { Petition, Visit } from "./gatehouse/visit";
 
 /** Who may go on with a petition. */
 export interface Petitioner {
@@ -45,11 +44,11 @@ export interface DoorState {
 /** What a petition comes to: the refusal to send, or who may go on. */
 export type Heard = { refused: Answer } | Petitioner;
 
-export class UserLedger extends DurableObject<Env> {
+export class UserLedger extends DurableObject<Variables & StockBinding> {
   private readonly turns = new Turns();
   private readonly shop: Shop;
 
-  constructor(state: DurableObjectState, env: Env) {
+  constructor(state: DurableObjectState, env: Variables & StockBinding) {
     super(state, env);
     prepare(state.storage.sql);
     this.shop = new Shop(state.storage, env);
@@ -176,5 +175,36 @@ export class UserLedger extends DurableObject<Env> {
         : postOnly();
     if (onRecord) answer.headers.push([AUDIT_HEADER, admitted.decision.audit_id]);
     return answer;
+  }
+}
+
+/** Milliseconds that one waits for those before it. */
+const TURN_MS = 15_000;
+
+/** A line to stand in; it lives as long as the object that holds it. */
+class Turns {
+  private last: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Run `work` once everybody before it has finished, however they did.
+   *
+   * @throws Unreadable they took too long; then `work` is never run.
+   */
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.last;
+    let late: ReturnType<typeof setTimeout> | null = null;
+    const mine = (async () => {
+      const tooLate = new Promise<"late">((resolve) => {
+        late = setTimeout(() => resolve("late"), TURN_MS);
+      });
+      const outcome = await Promise.race([before.then(() => "turn" as const), tooLate]);
+      clearTimeout(late);
+      if (outcome === "turn") return work();
+      const message = "Other purchases on this consent take long. Nothing was bought; try again.";
+      throw new Unreadable({ status: 503, code: INTERNAL_ERROR, message });
+    })();
+    // Whoever gave up waiting does not let those behind it pass the one that still works.
+    this.last = Promise.allSettled([before, mine]);
+    return mine;
   }
 }

@@ -4,8 +4,8 @@
 
 import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from "jose";
 import { short } from "../evidence";
-import { urlOf } from "../wire/url";
-import { askBounded, AuthorityUnknown, jsonObject, text } from "./asking";
+import { text, urlOf } from "../wire/values";
+import { askBounded, AuthorityUnknown, jsonObject } from "./asking";
 
 /** Seconds that metadata and keys are believed before they are read again: a withdrawn key is not trusted longer. */
 const FRESH_SECONDS = 300;

@@ -4,9 +4,11 @@ import { compactVerify, decodeProtectedHeader, errors } from "jose";
 import { NO_FACTS, type TokenFacts } from "../policy/facts";
 import { typeOf } from "../policy/token_type";
 import type { Settings } from "../settings";
-import { address, AuthorityUnknown, isObject, text } from "./asking";
+import { money, type Money } from "../evidence";
+import { spellings } from "../wire/origin";
+import { isObject, text } from "../wire/values";
+import { address, AuthorityUnknown } from "./asking";
 import { keysOf } from "./metadata";
-import { spendingLimit } from "./spending";
 
 /** Never `none`, never a symmetric one (RFC 8725 section 3.1). */
 const ALGORITHMS = ["ES256", "RS256"];
@@ -127,4 +129,26 @@ function isTime(value: unknown): value is number {
 
 function fault(kind: "missing" | "malformed" | "signature", detail: string): TokenFacts {
   return { ...NO_FACTS, fault: kind, detail };
+}
+
+/** The spending limit that `authorization_details` grant here (RFC 9396), or null.
+ *
+ * Where several are granted the smallest holds; one that cannot be understood grants nothing at all, rather than
+ * leaving the others to stand for more than the human may have meant. An authority that knows no such details (the
+ * claim is not there) leaves the shop's own default, if it has one. */
+export function spendingLimit(details: unknown, settings: Settings): Money | null {
+  if (details === undefined || details === null) return settings.defaultSpendingLimit;
+  const limits: number[] = [];
+  for (const detail of Array.isArray(details) ? details : []) {
+    if (!isObject(detail) || detail["type"] !== "shop_spending") continue;
+    const { limit, actions } = detail;
+    const locations = detail["locations"] ?? [settings.resource];
+    if (!isObject(limit) || !Array.isArray(locations) || !Array.isArray(actions)) return null;
+    if (!spellings(settings.resource).some((one) => locations.includes(one)) || !actions.includes("buy")) continue;
+    const { amount, currency } = limit;
+    if (typeof amount !== "number" || !Number.isSafeInteger(amount) || amount < 0) return null;
+    if (currency !== settings.price.currency) return null;
+    limits.push(amount);
+  }
+  return limits.length === 0 ? null : money(Math.min(...limits));
 }

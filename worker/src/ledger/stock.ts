@@ -1,9 +1,10 @@
-/** The one object that all of the protected door shares: how many shirts are left, and whose ledgers there are. */
+/** How many shirts are left. The protected door has one object that all of it shares, which also knows whose ledgers there
+ * are. The open door counts in the ledger of the anonymous callers, so that what is taken there is missing nowhere else. */
 
 import { DurableObject } from "cloudflare:workers";
-import { hex } from "../ledger/orders";
-import { first } from "../ledger/schema";
-import { readSettings, type Env } from "../settings";
+import { hex } from "./orders";
+import { first } from "./schema";
+import { readSettings, type Variables } from "../settings";
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS stock (one INTEGER PRIMARY KEY CHECK (one = 1), left INTEGER NOT NULL CHECK (left >= 0));
@@ -15,11 +16,16 @@ CREATE TABLE IF NOT EXISTS world (id TEXT NOT NULL);
 /** The name of the only instance. */
 export const SHOP = "shop";
 
+/** The binding by which this object is reached; `SHOP` is its name. */
+export interface StockBinding {
+  STOCK: DurableObjectNamespace<StockRoom>;
+}
+
 /** Every purchase of the shop passes here once, for as long as one SQLite transaction takes. */
-export class StockRoom extends DurableObject<Env> {
+export class StockRoom extends DurableObject<Variables> {
   private readonly sql: SqlStorage;
 
-  constructor(state: DurableObjectState, env: Env) {
+  constructor(state: DurableObjectState, env: Variables) {
     super(state, env);
     this.sql = state.storage.sql;
     this.sql.exec(SCHEMA);
@@ -74,4 +80,29 @@ export class StockRoom extends DurableObject<Env> {
   world(): string {
     return String(first(this.sql, "SELECT id FROM world")?.["id"]);
   }
+}
+
+const STOCK = "open_stock";
+const CLOSED = "open_closed";
+
+/** How many are left at the open door; `atFirst` until one was sold or an admin has restocked. */
+export function openStock(sql: SqlStorage, atFirst: number): number {
+  const kept = first(sql, "SELECT value FROM facts WHERE name = ?", STOCK);
+  return kept === null ? atFirst : Number(kept["value"]);
+}
+
+/** Set how many there are at the open door. */
+export function setOpenStock(sql: SqlStorage, left: number): void {
+  sql.exec("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", STOCK, String(left));
+}
+
+/** Whether an admin has closed the open door. */
+export function isClosed(sql: SqlStorage): boolean {
+  return first(sql, "SELECT 1 FROM facts WHERE name = ?", CLOSED) !== null;
+}
+
+/** Close the open door, or open it again. */
+export function setClosed(sql: SqlStorage, closed: boolean): void {
+  if (closed) sql.exec("INSERT OR REPLACE INTO facts (name, value) VALUES (?, '1')", CLOSED);
+  else sql.exec("DELETE FROM facts WHERE name = ?", CLOSED);
 }

@@ -2,7 +2,8 @@
  * say neither, their scopes are OpenID Connect's own (workos.com/docs/authkit/connect/token-claims). */
 
 import type { Settings } from "../settings";
-import { askBounded, AuthorityUnknown, isObject, jsonObject, text } from "./asking";
+import { isObject, text } from "../wire/values";
+import { askBounded, AuthorityUnknown, jsonObject } from "./asking";
 
 /** Seconds that a role is believed: what an admin changes holds here after that. What a human takes back is no role
  * and is not kept. */

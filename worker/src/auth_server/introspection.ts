@@ -4,7 +4,8 @@
 
 import { NO_STANDING, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import type { Settings } from "../settings";
-import { address, askBounded, AuthorityUnknown, jsonObject, text } from "./asking";
+import { text } from "../wire/values";
+import { address, askBounded, AuthorityUnknown, jsonObject } from "./asking";
 import { forget, metadataOf } from "./metadata";
 
 const REVOKED_KINDS = ["session", "agent", "user", "token"] as const;

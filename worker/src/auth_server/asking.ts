@@ -1,4 +1,6 @@
-/** Asking the authority over HTTP: bounded in time and bytes, no redirects, JSON or nothing. */
+/** Asking the authorization server over HTTP: bounded in time and bytes, no redirects, JSON or nothing. */
+
+import { isObject, text } from "../wire/values";
 
 const MOST_BYTES = 256 * 1024;
 
@@ -67,18 +69,8 @@ export async function jsonObject(response: Response): Promise<Record<string, unk
   }
 }
 
-/** Whether a value of unknown making is a JSON object. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** The email address among claims, or null. One that is said not to be verified opens nothing (OpenID Connect Core 1.0
  * section 5.1, `email_verified`): an allowlist goes by it. */
 export function address(claims: Record<string, unknown>): string | null {
   return claims["email_verified"] === false ? null : text(claims["email"]);
-}
-
-/** A string with something in it, or null. */
-export function text(value: unknown): string | null {
-  return typeof value === "string" && value !== "" ? value : null;
 }

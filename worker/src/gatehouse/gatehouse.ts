@@ -1,10 +1,9 @@
 /** The gatehouse: gathers the facts of a request, has the policy decide, and puts the decision on record. */
 
-import { AuthorityUnknown, skewOf } from "../authority/asking";
-import { personOf } from "../authority/directory";
-import { askStanding } from "../authority/introspection";
+import { AuthorityUnknown, skewOf } from "../auth_server/asking";
+import { personOf } from "../auth_server/directory";
+import { askStanding } from "../auth_server/introspection";
 import { now, short, type Decision, type LimitUse } from "../evidence";
-import { isClosed } from "../ledger/counter";
 import { findReplay, spent } from "../ledger/orders";
 import { hit, use } from "../ledger/rates";
 import { revokedKind, isBanned } from "../ledger/standing";
@@ -22,11 +21,11 @@ import {
   type Usage,
 } from "../policy/gates";
 import { AUTHKIT } from "../policy/token_type";
-import type { Env, Settings } from "../settings";
+import type { Settings } from "../settings";
 import { spellings } from "../wire/origin";
 import { idempotencyKey, type Call, type Unacceptable } from "../wire/message";
 import { ledgerName, type Petition, type Visit } from "./visit";
-import { SHOP } from "./stock";
+import { isClosed, SHOP, type StockBinding } from "../ledger/stock";
 
 /** Entries that a trail keeps: the newest. Nobody's can be filled by anybody, and so must end somewhere. */
 const MOST_ENTRIES = 100_000;
@@ -43,7 +42,7 @@ export class Gatehouse {
 
   constructor(
     private readonly storage: DurableObjectStorage,
-    private readonly env: Env,
+    private readonly env: StockBinding,
     readonly settings: Settings,
     private readonly context: DurableObjectState,
   ) {
