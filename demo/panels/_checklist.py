@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.text import Text
+
 from demo.panels._page import MARGIN, Canvas, Page
 from demo.panels._values import many
 from demo.panels.theme import State
@@ -12,6 +14,8 @@ Check = tuple[str, str, str, str | None]
 """(mark: ok, warn, bad or skip; name; detail; fix)"""
 
 STATES: dict[str, State] = {"ok": "allowed", "warn": "waiting", "bad": "refused", "skip": "none"}
+WEIGHT = {"skip": 0, "ok": 1, "warn": 2}
+"""The lightest are left out first; whatever is not named here goes last."""
 
 
 def checklist(rows: Sequence[Check]) -> Page:
@@ -26,30 +30,25 @@ def checklist(rows: Sequence[Check]) -> Page:
             canvas.title("waiting", f"Ready, with {many(warned, 'warning')}")
         else:
             canvas.title("allowed", f"Ready: {many(len(rows), 'check')}")
-        kept = list(rows)
+        # Each row is drawn once and measured: how high it is does not depend on the others.
+        kept = [(WEIGHT.get(row[0], 3), _check(row, canvas)) for row in rows]
         while (
             not canvas.narrow
-            and sum(_rows(row, canvas) for row in kept) + (len(kept) < len(rows)) > canvas.left
+            and sum(len(lines) for _, lines in kept) + (len(kept) < len(rows)) > canvas.left
             and len(kept) > 1
         ):
-            weight = {"skip": 0, "ok": 1, "warn": 2}
-            lightest = min(weight.get(row[0], 3) for row in kept)
-            kept.pop(max(index for index, row in enumerate(kept) if weight.get(row[0], 3) == lightest))
-        for row in kept:
-            _check(row, canvas)
+            lightest = min(weight for weight, _ in kept)
+            kept.pop(max(index for index, (weight, _) in enumerate(kept) if weight == lightest))
+        for _, lines in kept:
+            canvas.lines.extend(lines)
         if len(kept) < len(rows):
             canvas.line((f"{canvas.glyphs.ellipsis} {many(len(rows) - len(kept), 'more check')} not shown", "quiet"))
 
     return Page(draw)
 
 
-def _rows(row: Check, canvas: Canvas) -> int:
-    scratch = canvas.apart(canvas.width)
-    _check(row, scratch)
-    return len(scratch.lines)
-
-
-def _check(row: Check, canvas: Canvas) -> None:
+def _check(row: Check, screen: Canvas) -> list[Text]:
+    canvas = screen.apart(screen.width)
     given, name, detail, fix = row
     state = STATES.get(given, "refused")
     mark = canvas.glyphs.warning if given == "warn" else canvas.glyphs.mark(state)
@@ -64,3 +63,4 @@ def _check(row: Check, canvas: Canvas) -> None:
     arrow = f"{canvas.glyphs.arrow} "
     for number, line in enumerate(canvas.wrapped(fix or "", rest - len(arrow), 2)):
         canvas.line((arrow if number == 0 else " " * len(arrow), "quiet"), (line, "strong"), indent=indent)
+    return canvas.lines

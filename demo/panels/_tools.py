@@ -18,7 +18,10 @@ def tools(given: tuple[Tool, ...]) -> Page:
 
     def draw(canvas: Canvas) -> None:
         canvas.title("none", f"{many(len(given), 'tool')} that an agent can find here" if given else "No tools here")
-        rows = [_rows(tool, given, canvas) for tool in given]
+        name = max(28 if canvas.wide else 24, *(cell_len(one.name) for one in given if canvas.typed(one.name)), 0)
+        scopes = [one.scope or "-" for one in given]
+        scope = max(16 if canvas.wide else 12, *(cell_len(one) for one in scopes if canvas.typed(one)), 0)
+        rows = [_rows(tool, name, scope, canvas) for tool in given]
         kept, room = len(rows), canvas.left
         while not canvas.narrow and kept > 1 and sum(map(len, rows[:kept])) + (kept < len(rows)) > room:
             kept -= 1
@@ -30,12 +33,10 @@ def tools(given: tuple[Tool, ...]) -> Page:
     return Page(draw)
 
 
-def _rows(tool: Tool, given: tuple[Tool, ...], canvas: Canvas) -> list[Text]:
-    """A tool's line, or lines where its name or scope is too long for a column: both are typed, and so stand whole."""
+def _rows(tool: Tool, name: int, scope: int, canvas: Canvas) -> list[Text]:
+    """A tool's line, in columns of `name` and `scope`, or lines where its name or scope is too long for a column: both
+    are typed, and so stand whole."""
     apart = canvas.apart(canvas.width)
-    name = max(28 if canvas.wide else 24, *(cell_len(one.name) for one in given if canvas.typed(one.name)), 0)
-    scopes = [one.scope or "-" for one in given]
-    scope = max(16 if canvas.wide else 12, *(cell_len(one) for one in scopes if canvas.typed(one)), 0)
     about = tool.description or (f"({', '.join(tool.arguments)})" if tool.arguments else "no description")
     if canvas.narrow or canvas.room - name - scope - 4 < _ABOUT:
         apart.whole(tool.name, "strong")

@@ -154,14 +154,22 @@ def may_break(before: str, after: str) -> bool:
     """Whether a line may end between two signs of one word: between the wide ones of East Asia, and in the scripts of
     South-East Asia, which write no spaces (Unicode Annex 14, classes ID and SA; without a dictionary between any two).
     """
+    if not (_unspaced(before) or _unspaced(after)):
+        return False
     opens = unicodedata.category(before[-1]) in ("Ps", "Pi")
     closes = unicodedata.category(after[0]) in ("Pe", "Pf") or after[0] in _NO_START
-    return (_unspaced(before) or _unspaced(after)) and not opens and not closes
+    return not opens and not closes
+
+
+_SOUTH_EAST = (("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"))
+"""Thai and Lao, Burmese, Khmer."""
 
 
 def _unspaced(sign: str) -> bool:
-    thai, burmese, khmer = ("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff")
-    return cell_len(sign) == 2 or any(first <= sign[0] <= last for first, last in (thai, burmese, khmer))
+    # Almost all signs are below both; asked of each sign of a text, this is what wrapping costs.
+    if sign < "\u0e00":
+        return "\ufe0f" in sign and cell_len(sign) == 2
+    return cell_len(sign) == 2 or any(first <= sign[0] <= last for first, last in _SOUTH_EAST)
 
 
 def wrap(prose: str, width: int, *, at_most: int | None = None, ellipsis: str = "…", whole: bool = False) -> list[str]:
