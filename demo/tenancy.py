@@ -34,7 +34,7 @@ def of_account(told: WorkOSSettings, state: Path, environ: Mapping[str, str]) ->
     Raises:
         EnvironmentNotReady: there is no key in either.
     """
-    from demo.client.store import TokenStore
+    from demo.client.tokens.store import TokenStore
     from demo.client.workos import Environment
 
     return Environment.of_account(

@@ -197,7 +197,7 @@ def _special_token(step: Step, house: House) -> str | None:
     kind = step.options["token"]
     if kind == "stored":
         return None
-    from demo.client import claims
+    from demo.client.tokens import claims
 
     held = house.agent.stored()
     if kind == "forged":

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from demo import local
 from demo.errors import AuthorityRefused, DemoError, ServerUnreachable
+from demo.local_server import local
 from demo.settings.client import ClientSettings
 from demo.settings.tools import ToolMap
 from demo.settings.workos import WorkOSSettings
@@ -18,11 +18,11 @@ from demo.settings.workos import WorkOSSettings
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.capabilities import Survey
-    from demo.client.console import Console
-    from demo.client.memory import Memory
-    from demo.client.sample_human import SampleHuman
-    from demo.client.store import TokenStore
-    from demo.client.tokens import StoredToken
+    from demo.client.http.known_servers import Memory
+    from demo.client.human.console import Console
+    from demo.client.human.sample_human import SampleHuman
+    from demo.client.tokens.store import TokenStore
+    from demo.client.tokens.stored import StoredToken
     from demo.client.workos import AgentIdentity, Tenant
     from demo.client.workos.agent_pass import AgentPass
     from demo.client.workos.hosted_console import HostedConsole
@@ -101,10 +101,10 @@ class Cast:
     def store(self) -> TokenStore:
         """Where this server's tokens are kept."""
         if self._store is None:
-            from demo.client.store import TokenStore
+            from demo.client.tokens.store import TokenStore
 
             if self.is_local:
-                from demo.client.transport import must_prove
+                from demo.client.http.transport import must_prove
 
                 must_prove(self.server, partial(local.stands_at, self.state, self.server))
             self._store = TokenStore.open(self.state, server=self.server)
@@ -120,7 +120,7 @@ class Cast:
         """
         if self._ours is None:
             from demo.client.capabilities import says_it_is_ours
-            from demo.client.origins import is_loopback, origin
+            from demo.client.http.origins import is_loopback, origin
 
             where = origin(self.server)
             # Only a server on this machine can be the bundled one, unless [workos] says that WorkOS stands behind
@@ -137,7 +137,7 @@ class Cast:
     @property
     def beside(self) -> bool:
         """Whether this is the shop as a Worker beside the bundled authority, which is another server then."""
-        from demo.client.origins import origin
+        from demo.client.http.origins import origin
 
         if self.worker is not None:
             return True
@@ -190,7 +190,7 @@ class Cast:
 
     @property
     def _memory(self) -> Memory:
-        from demo.client.memory import Memory
+        from demo.client.http.known_servers import Memory
 
         return Memory(self.state)
 
@@ -225,7 +225,7 @@ class Cast:
             return Agent(self.server, store=self.store, slot=slot, memory=self._memory)
         identity = None
         if told.id is not None:
-            from demo.client.oauth.identity import ClientIdentity
+            from demo.client.tokens.identity import ClientIdentity
 
             secret = told.secret(os.environ)
             method: Literal["none", "client_secret_basic"] = "none" if secret is None else "client_secret_basic"
@@ -245,7 +245,7 @@ class Cast:
     def human(self, account: str = HUMAN) -> SampleHuman:
         """The sample human with this account, who decides by driving the authority's own pages."""
         self._only_ours("sample humans sign in at the bundled authority only")
-        from demo.client.sample_human import SampleHuman
+        from demo.client.human.sample_human import SampleHuman
 
         return SampleHuman(account)
 
@@ -256,8 +256,8 @@ class Cast:
                 raise NotHere("this server cannot do this step", why=why)
             self._console = self.hosted_console()
         if self._console is None:
-            from demo import console_keys
-            from demo.client.console import Console, console_identity
+            from demo.client.human.console import Console, console_identity
+            from demo.local_server import console_keys
 
             # Two servers where the shop is a Worker beside the bundled authority; the bundled shop is its own.
             identity = console_identity(console_keys.read((self.state / "server.sqlite3").absolute()))
@@ -292,7 +292,7 @@ class Cast:
         told = self._workos
         if told.authkit is None or told.console is None:
             raise NotHere("there is no console of the human's here", why="no workos.console in demo.toml")
-        from demo.client.oauth.identity import ClientIdentity
+        from demo.client.tokens.identity import ClientIdentity
         from demo.client.workos.hosted_console import HostedConsole
 
         port = self._client.redirect_port
@@ -350,7 +350,7 @@ class Cast:
 
     def consent(self) -> str | None:
         """The consent behind the agent's stored token, as the token claims it; None without one."""
-        from demo.client import claims
+        from demo.client.tokens import claims
 
         token = self.agent().stored()
         jwt = claims.take_apart(token.access_token) if token else None

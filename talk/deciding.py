@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from demo.client.origins import is_loopback, origin
+from demo.client.http.origins import is_loopback, origin
 from demo.errors import AuthorityRefused, ServerUnreachable
 from demo.evidence import DeviceCode
 from talk.keys import Key, Keys, listening
@@ -26,7 +26,7 @@ LOOK_SECONDS = 1.0
 
 
 class Human(Protocol):
-    """Somebody who can decide on the authority's own pages (`demo.client.sample_human.SampleHuman` is one)."""
+    """Somebody who can decide on the authority's own pages (`demo.client.human.sample_human.SampleHuman` is one)."""
 
     account: str
 

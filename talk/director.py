@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo import local
 from demo.errors import AuthorityRefused, ExpectationFailed, UsageError
+from demo.local_server import local
 from talk.cast import Cast
 from talk.run import OWN_WORKER, BeatResult, Run
 from talk.runner import Runner
@@ -154,7 +154,7 @@ class Director:
             return Cast(server, state, is_local=False, port=port, edge=edge, worker=self._worker)
         login = None
         if self._logins is not None:
-            from demo.client.store import TokenStore
+            from demo.client.tokens.store import TokenStore
 
             login = TokenStore.open(self._logins, server=server)
         return Cast(

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from demo import panels
-from demo.client.refusal import GrantNotAllowed
+from demo.client.http.errors import GrantNotAllowed
 from demo.evidence import Money
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.oauth.authorizer import LoginWay
-    from demo.client.tokens import StoredToken
+    from demo.client.tokens.stored import StoredToken
     from talk.cast import Cast
     from talk.stage import Stage
 
@@ -41,7 +41,7 @@ def consent_matches(page: Any, token: StoredToken, *, name: str, code: str, acco
     """Whether a consent page said what was then granted: to whom, by whom, which scopes, up to which amount.
 
     Args:
-        page: as `demo.client.sample_human.ConsentPage`.
+        page: as `demo.client.human.sample_human.ConsentPage`.
         name: the agent's name.
         code: the code on the terminal, empty in the browser flow.
         account: whose page it was.

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from demo.client.console import Console
-    from demo.client.store import Store
+    from demo.client.human.console import Console
+    from demo.client.tokens.store import Store
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,8 +41,8 @@ def serving(database: Path, *, clock: Callable[[], float] = time.time) -> Iterat
     """The whole local server in a thread of this process, on a free port. Yields its base URL."""
     import uvicorn
 
-    from demo import console_keys
-    from demo.server import create_app
+    from demo.local_server import console_keys
+    from demo.local_server.server import create_app
 
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -66,7 +66,7 @@ def serving(database: Path, *, clock: Callable[[], float] = time.time) -> Iterat
 
 def console_at(server: str, store: Store) -> Console:
     """The human's own console at a server of `serving`, with the key that makes it that; another's it has not."""
-    from demo.client.console import Console, console_identity
+    from demo.client.human.console import Console, console_identity
 
     return Console(server, store=store, client=console_identity(CONSOLE_KEYS.get(server)))
 
@@ -122,6 +122,6 @@ def demo(tmp_path: Path) -> Iterator[Command]:
     """The command, with a state folder that is cleaned up with its server."""
     command = Command(tmp_path / "state")
     yield command
-    from demo import local
+    from demo.local_server import local
 
     local.stop(command.state)

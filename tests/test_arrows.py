@@ -11,17 +11,32 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "demo/client": {"demo.client", "demo.private", "demo.access_tokens", "demo.evidence", "demo.errors", "demo"},
     "demo/shop": {"demo.shop", "demo.private", "demo.access_tokens", "demo.evidence", "demo.errors", "demo"},
-    "demo/authority": {"demo.authority", "demo.private", "demo.evidence", "demo.errors", "demo"},
+    "demo/workos_emulator": {
+        "demo.workos_emulator",
+        "demo.auth_server",
+        "demo.private",
+        "demo.evidence",
+        "demo.errors",
+        "demo",
+    },
+    "demo/auth_server": {
+        "demo.auth_server",
+        "demo.workos_emulator",
+        "demo.private",
+        "demo.evidence",
+        "demo.errors",
+        "demo",
+    },
     "demo/bridge": {"demo.bridge", "demo.client", "demo.errors", "demo"},
     "demo/panels": {"demo.panels", "demo.evidence", "demo.errors"},
     "demo/deploy": {
         "demo.deploy",
         "demo.client",
-        "demo.local",
+        "demo.local_server.local",
         "demo.private",
-        "demo.proving",
+        "demo.local_server.proving",
         "demo.signals",
-        "demo.resources",
+        "demo.local_server.resources",
         "demo.evidence",
         "demo.errors",
         "demo",
@@ -31,10 +46,10 @@ MAY_IMPORT = {
         "demo.client",
         "demo.panels",
         "demo.deploy",
-        "demo.console_keys",
+        "demo.local_server.console_keys",
         "demo.json_text",
-        "demo.local",
-        "demo.outage",
+        "demo.local_server.local",
+        "demo.local_server.outage",
         "demo.private",
         "demo.tenancy",
         "demo.evidence",
@@ -71,5 +86,5 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
 
 
 def test_an_arrow_against_the_rule_would_be_seen() -> None:
-    assert "demo.local" in imports(ROOT / "talk" / "cast.py")
-    assert "demo.shop.ShopConfig" in imports(ROOT / "demo" / "server.py")
+    assert "demo.local_server.local" in imports(ROOT / "talk" / "cast.py")
+    assert "demo.shop.ShopConfig" in imports(ROOT / "demo" / "local_server" / "server.py")

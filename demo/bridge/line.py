@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx2
 
-from demo.client.asking import session_is_gone
-from demo.client.bounded import unwrap
-from demo.client.connection import Connection
-from demo.client.conversation import EVENTS, FIRST_EVENT, GOODBYE, HANDSHAKE
-from demo.client.held import REVISION, SESSION
-from demo.client.mcp_http import McpHttp
+from demo.client.http.bounded import unwrap
+from demo.client.http.connection import Connection
+from demo.client.http.recorder import BODY_IN_MEMORY, Raw, connect, on_behalf_of
+from demo.client.mcp.asking import session_is_gone
+from demo.client.mcp.conversation import EVENTS, FIRST_EVENT, GOODBYE, HANDSHAKE
+from demo.client.mcp.held import REVISION, SESSION
+from demo.client.mcp.http import McpHttp
+from demo.client.mcp.reply import Reply, asked, final, request_of
 from demo.client.oauth.presenting import presented
-from demo.client.reply import Reply, asked, final, request_of
-from demo.client.wire import BODY_IN_MEMORY, Raw, connect, on_behalf_of
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
     from mcp.client import Client
 
-    from demo.client.sse import EventChannel
-    from demo.client.tokens import StoredToken
+    from demo.client.mcp.sse import EventChannel
+    from demo.client.tokens.stored import StoredToken
 
 CONNECTING = 10.0
 """Seconds for reaching the server at all."""
@@ -169,7 +169,7 @@ class Line:
 
         auth = _Current(self)
         if self._mode == EVENTS:
-            from demo.client.sse import EventChannel
+            from demo.client.mcp.sse import EventChannel
 
             self._channel = EventChannel(self._connection, self._url, auth)
             self._channel.over = scope.cancel

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from demo.bridge.passages import Passage, passages
 from demo.bridge.telling import UNREACHABLE, of_error, of_refusal
 from demo.bridge.upstream import Answer, Introduction, Upstream
-from demo.client.safe_text import safe_text
+from demo.client.http.sanitizing import safe_text
 from demo.errors import AuthorityRefused, DemoError
 
 if TYPE_CHECKING:

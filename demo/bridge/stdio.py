@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 from demo.bridge.server import Bridge, LoginCommand
 from demo.bridge.stdin import LONGEST, Lines
 from demo.bridge.upstream import SECONDS, Upstream
-from demo.client.bounded import unwrap
-from demo.client.safe_text import safe_text
+from demo.client.http.bounded import unwrap
+from demo.client.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
     from anyio import CancelScope

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from demo.bridge.upstream import Answer
-from demo.client.safe_text import safe_data
+from demo.client.http.sanitizing import safe_data
 from demo.errors import AuthorityRefused, DemoError
 
 REFUSED = -32003

@@ -10,17 +10,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from demo.bridge.line import CONNECTING, Line
-from demo.client.asking import HEADER_MISMATCH, PAGES
-from demo.client.bounded import unwrap
-from demo.client.calling import check_arguments
-from demo.client.claims import take_apart
-from demo.client.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN
-from demo.client.mcp_session import not_understood, refuses_revision, wants_the_newest
-from demo.client.outcome import CallOutcome, call_outcome, expired
-from demo.client.refusal import OAuthRefused, no_answer, not_logged_in
-from demo.client.reply import Reply, Stranger, final
-from demo.client.safe_text import map_strings
-from demo.client.wire import BODY_IN_MEMORY, Recorder, connect, on_behalf_of
+from demo.client.http.bounded import unwrap
+from demo.client.http.errors import OAuthRefused, no_answer, not_logged_in
+from demo.client.http.recorder import BODY_IN_MEMORY, Recorder, connect, on_behalf_of
+from demo.client.http.sanitizing import map_strings
+from demo.client.mcp.asking import HEADER_MISMATCH, PAGES
+from demo.client.mcp.calling import check_arguments
+from demo.client.mcp.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN
+from demo.client.mcp.mcp_session import not_understood, refuses_revision, wants_the_newest
+from demo.client.mcp.outcome import CallOutcome, call_outcome, expired
+from demo.client.mcp.reply import Reply, Stranger, final
+from demo.client.tokens.claims import take_apart
 from demo.errors import AuthorityRefused, DemoError, ServerUnreachable
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mcp_types import ServerCapabilities
 
     from demo.client.agent import Agent
-    from demo.client.tokens import StoredToken
+    from demo.client.tokens.stored import StoredToken
 
 T = TypeVar("T")
 Work = Callable[["Client"], Awaitable[object]]
@@ -345,7 +345,7 @@ async def _stateless(url: str, recorder: Recorder, token: StoredToken | None, se
     from mcp_types import Implementation
 
     from demo import __version__
-    from demo.client.mcp_http import McpHttp
+    from demo.client.mcp.http import McpHttp
     from demo.client.oauth.presenting import presented
 
     async with connect(recorder, seconds=seconds, kind=McpHttp) as http:

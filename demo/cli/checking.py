@@ -23,7 +23,7 @@ DESIGN_SIZE = (80, 24)
 @contextlib.contextmanager
 def throwaway_world() -> Iterator[Path]:
     """A state folder for one dry run. Its server is stopped and the folder removed, whatever happens."""
-    from demo import local
+    from demo.local_server import local
 
     state = Path(tempfile.mkdtemp(prefix="demo-dry-"))
     before = os.environ.get("DEMO_KEYRING")

@@ -89,11 +89,11 @@ def _options(settings: Settings) -> list[str]:
 
 
 def _endpoint(settings: Settings) -> str:
-    from demo.client.connection import Connection
+    from demo.client.http.connection import Connection
 
     server = settings.server
     if server is None:
-        from demo import local
+        from demo.local_server import local
 
         running = local.find(settings.state)
         if running is None and settings.port == 0:

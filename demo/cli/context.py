@@ -125,7 +125,7 @@ def cast_for(settings: Settings) -> Cast:
             client=settings.client,
             workos=settings.workos,
         )
-    from demo import local
+    from demo.local_server import local
 
     server, note = local.ensure(settings.state, port=settings.port)
     if note:

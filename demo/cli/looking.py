@@ -113,7 +113,7 @@ def _rows(console: Console, shown: Plan) -> Callable[[PlannedBeat, str, str], No
 def status(context: typer.Context) -> int:
     """Where we are: beat, time spent, whether the server runs."""
     settings = settings_of(context)
-    from demo import local
+    from demo.local_server import local
 
     with _peeking(settings) as opened:
         about = opened.about() if opened else None

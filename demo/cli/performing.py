@@ -157,8 +157,8 @@ def reset(context: typer.Context) -> int:
 
 def start_afresh(settings: Settings, opened: Run) -> None:
     """Forget the run and its tokens and, of the local server, everything that was granted and bought."""
-    from demo import local
-    from demo.client.store import TokenStore
+    from demo.client.tokens.store import TokenStore
+    from demo.local_server import local
 
     servers = {settings.server or (opened.about() or {}).get("server")}
     if settings.local and (running := local.find(settings.state)) is not None:
@@ -173,8 +173,8 @@ def start_afresh(settings: Settings, opened: Run) -> None:
 
 
 def _end_leftover_worker(state: Path) -> None:
-    from demo import local
     from demo.deploy.workerd import end_leftover
+    from demo.local_server import local
 
     end_leftover(state / local.WORKER)
 
@@ -195,8 +195,8 @@ def _find_worker() -> None:
 
 def _worker_beside(settings: Settings, stage: Stage) -> WorkerHere:
     """The shop as a Worker, to be started beside the local server, which is its authority."""
-    from demo import local
     from demo.deploy.here import WorkerHere
+    from demo.local_server import local
 
     server, note = local.ensure(settings.state, port=settings.port, waiting=stage.waiting)
     if note:

@@ -62,7 +62,7 @@ def serve(
         settings = settings if port is None else replace(settings, port=port)
         bridge(cast_for(settings).agent(), login=partial(login_command, settings), quiet=settings.quiet)
         return OK
-    from demo import resources, server
+    from demo.local_server import resources, server
 
     for url in resource or ():
         resources.add(settings.state, url)
@@ -83,9 +83,9 @@ def serve(
 
 def _serve_worker(settings: Settings, console: Console) -> int:
     """Run the Worker until Ctrl-C, or until its authority, the local server, is stopped or stops by itself."""
-    from demo import local
     from demo.deploy import tools
     from demo.deploy.here import WorkerHere
+    from demo.local_server import local
 
     tools.find(tools.default_worker())  # before a server is started for its sake
     waiting = waiting_aloud(settings)
@@ -117,7 +117,7 @@ def _serve_worker(settings: Settings, console: Console) -> int:
 
 def _end_with_it(settings: Settings) -> None:
     """Stop the local server that was started for the Worker's sake, however the command ends."""
-    from demo import local
+    from demo.local_server import local
 
     with undisturbed():
         local.stop(settings.state)
@@ -126,8 +126,8 @@ def _end_with_it(settings: Settings) -> None:
 def stop(context: typer.Context) -> int:
     """Stop the local server; nothing it knows is lost."""
     settings = settings_of(context)
-    from demo import local
     from demo.deploy.workerd import end_leftover
+    from demo.local_server import local
 
     stopped = local.stop(settings.state)
     end_leftover(settings.state / local.WORKER)
@@ -142,7 +142,7 @@ def stop(context: typer.Context) -> int:
 def doctor(context: typer.Context) -> int:
     """Preflight: Python, terminal, port, clock, keyring, server, authority; and what the server can do, by standard."""
     settings = settings_of(context)
-    from demo.doctor import examine
+    from demo.preflight.doctor import examine
 
     examined = examine(settings)
     findings, supported = examined.findings, examined.capabilities

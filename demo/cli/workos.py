@@ -54,7 +54,7 @@ def key(context: typer.Context) -> int:
         raise UsageError(
             "this is no WorkOS API key", why="they begin with sk_", do="copy it from the dashboard: API Keys"
         )
-    from demo.client.store import TokenStore
+    from demo.client.tokens.store import TokenStore
     from demo.client.workos.environment import keep_key
 
     store = TokenStore.open(settings.state, server=settings.workos.base_url)
@@ -137,7 +137,7 @@ def tenant_for(settings: Settings) -> Tenant:
             f"nothing says that WorkOS stands behind {settings.server}",
             do='add a [workos] table with authkit = "https://NAME.authkit.app" to demo.toml',
         )
-    from demo import local
+    from demo.local_server import local
 
     server, note = local.ensure(settings.state, port=settings.port)
     if note:
@@ -148,12 +148,12 @@ def tenant_for(settings: Settings) -> Tenant:
 def _resources(settings: Settings) -> tuple[str, ...]:
     """The server's own name for itself (RFC 9728 `resource`), and its admin route's, where it has one."""
     from demo.client.agent import Agent
-    from demo.client.console import admin_resource
-    from demo.client.store import MemoryStore
+    from demo.client.human.console import admin_resource
+    from demo.client.tokens.store import MemoryStore
 
     base = settings.server
     if base is None:
-        from demo import local
+        from demo.local_server import local
 
         base = local.ensure(settings.state, port=settings.port)[0].base_url
     agent = Agent(base, store=MemoryStore())

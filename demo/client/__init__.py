@@ -10,41 +10,41 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
-    from demo.client.console import Console
-    from demo.client.device import DeviceLogin
-    from demo.client.elicitation import ElicitationRequest
+    from demo.client.http.errors import OAuthRefused
+    from demo.client.http.recorder import Recorder
+    from demo.client.human.console import Console
+    from demo.client.human.sample_human import ConsentPage, SampleHuman
+    from demo.client.mcp.elicitation import ElicitationRequest
+    from demo.client.mcp.outcome import CallOutcome, ToolsOutcome
     from demo.client.oauth.authorizer import LoginWay
     from demo.client.oauth.browser import BrowserLogin
+    from demo.client.oauth.device import DeviceLogin
     from demo.client.oauth.flows import BrowserFlow, DeviceFlow, MachineFlow
-    from demo.client.oauth.identity import ClientIdentity
-    from demo.client.outcome import CallOutcome, ToolsOutcome
-    from demo.client.refusal import OAuthRefused
-    from demo.client.sample_human import ConsentPage, SampleHuman
-    from demo.client.store import MemoryStore, TokenStore
-    from demo.client.tokens import Secret, StoredToken
-    from demo.client.wire import Recorder
+    from demo.client.tokens.identity import ClientIdentity
+    from demo.client.tokens.store import MemoryStore, TokenStore
+    from demo.client.tokens.stored import Secret, StoredToken
 
 _HOMES = {
     "Agent": "agent",
     "BrowserFlow": "oauth.flows",
     "BrowserLogin": "oauth.browser",
-    "CallOutcome": "outcome",
-    "ClientIdentity": "oauth.identity",
-    "ConsentPage": "sample_human",
-    "Console": "console",
+    "CallOutcome": "mcp.outcome",
+    "ClientIdentity": "tokens.identity",
+    "ConsentPage": "human.sample_human",
+    "Console": "human.console",
     "DeviceFlow": "oauth.flows",
-    "DeviceLogin": "device",
-    "ElicitationRequest": "elicitation",
+    "DeviceLogin": "oauth.device",
+    "ElicitationRequest": "mcp.elicitation",
     "LoginWay": "oauth.authorizer",
     "MachineFlow": "oauth.flows",
-    "MemoryStore": "store",
-    "OAuthRefused": "refusal",
-    "Recorder": "wire",
-    "SampleHuman": "sample_human",
-    "Secret": "tokens",
-    "StoredToken": "tokens",
-    "TokenStore": "store",
-    "ToolsOutcome": "outcome",
+    "MemoryStore": "tokens.store",
+    "OAuthRefused": "http.errors",
+    "Recorder": "http.recorder",
+    "SampleHuman": "human.sample_human",
+    "Secret": "tokens.stored",
+    "StoredToken": "tokens.stored",
+    "TokenStore": "tokens.store",
+    "ToolsOutcome": "mcp.outcome",
 }
 
 __all__ = [

@@ -6,24 +6,24 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from demo.client import grants
-from demo.client.bounded import OnWait
-from demo.client.calling import Bearer, Caller
-from demo.client.connection import Connection, Door
-from demo.client.device import DeviceLogin
-from demo.client.elicitation import Elicit
-from demo.client.mcp_session import Speaker
-from demo.client.memory import Memory
+from demo.client.http.bounded import OnWait
+from demo.client.http.connection import Connection, Door
+from demo.client.http.errors import GrantNotAllowed
+from demo.client.http.known_servers import Memory
+from demo.client.http.recorder import Recorder
+from demo.client.mcp.calling import Bearer, Caller
+from demo.client.mcp.elicitation import Elicit
+from demo.client.mcp.mcp_session import Speaker
+from demo.client.mcp.outcome import CallOutcome, ToolsOutcome
+from demo.client.oauth import grants
 from demo.client.oauth.attempts import Obtain
 from demo.client.oauth.authorizer import Authorizer, LoginWay
-from demo.client.oauth.identity import ClientIdentity
-from demo.client.outcome import CallOutcome, ToolsOutcome
-from demo.client.proof import Proof
-from demo.client.refusal import GrantNotAllowed
-from demo.client.store import Store
-from demo.client.tokens import SPENDING, StoredToken
-from demo.client.wallet import MARGIN
-from demo.client.wire import Recorder
+from demo.client.oauth.device import DeviceLogin
+from demo.client.oauth.proof import Proof
+from demo.client.oauth.wallet import MARGIN
+from demo.client.tokens.identity import ClientIdentity
+from demo.client.tokens.store import Store
+from demo.client.tokens.stored import SPENDING, StoredToken
 from demo.evidence import AuthorityMetadata, Chain, Challenge, Money, TokenView
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Final, Literal
 
-from demo.client.next_step import refused, unavailable
-from demo.client.safe_text import safe_text
+from demo.client.http.sanitizing import safe_text
+from demo.client.oauth.next_step import refused, unavailable
 from demo.deploy.tools import Waiting, _quietly
 from demo.errors import DemoError, ServerUnreachable
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from demo.client.capabilities import Survey
-    from demo.client.outcome import ToolsOutcome
+    from demo.client.mcp.outcome import ToolsOutcome
 
 ONLINE_SECONDS: Final = 60.0
 """How long a name that is new may take until it is known everywhere."""
@@ -39,7 +39,7 @@ def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float =
     """
     from demo.client.agent import Agent
     from demo.client.capabilities import survey
-    from demo.client.store import TokenStore
+    from demo.client.tokens.store import TokenStore
 
     deadline = time.monotonic() + seconds
     while True:

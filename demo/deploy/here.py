@@ -9,10 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from demo import local, private, proving, resources
+from demo import private
 from demo.deploy import tools, workerd
 from demo.deploy.tools import Waiting, _quietly
 from demo.errors import EnvironmentNotReady
+from demo.local_server import local, proving, resources
 
 
 class WorkerHere:

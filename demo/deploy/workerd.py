@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demo import private, proving
+from demo import private
 from demo.deploy import blueprint, process
 from demo.deploy.tools import Tools, Waiting, _quietly
 from demo.errors import EnvironmentNotReady
+from demo.local_server import proving
 
 START_SECONDS: Final = 60.0
 RUNNER: Final = Path(__file__).with_name("run_worker.mjs")

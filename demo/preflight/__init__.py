@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from demo.client.capabilities import Survey
-    from demo.doctor import Finding
+    from demo.preflight.doctor import Finding
     from demo.settings import Settings
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from demo.doctor import Finding
 from demo.errors import DemoError
+from demo.preflight.doctor import Finding
 from demo.settings import Settings
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ def _prepared(tenant: Tenant) -> Finding:
 def _token(settings: Settings, server: str, named: str) -> Finding:
     """Whether the token held is for this server: one with another audience is refused there, and must be."""
     from demo.client.agent import Agent
-    from demo.client.claims import take_apart
-    from demo.client.store import TokenStore
+    from demo.client.tokens.claims import take_apart
+    from demo.client.tokens.store import TokenStore
 
     held = Agent(server, store=TokenStore.open(settings.state, server=server)).stored()
     jwt = None if held is None else take_apart(held.access_token)
@@ -141,7 +141,7 @@ def _token(settings: Settings, server: str, named: str) -> Finding:
 
 def _console(settings: Settings, server: str) -> Finding:
     """Whether the human can read the trail and take authority back at the shop itself."""
-    from demo.client.store import TokenStore
+    from demo.client.tokens.store import TokenStore
 
     if settings.workos.console is None:
         detail = "none: the trail is not read, and nothing is taken back at the shop itself"

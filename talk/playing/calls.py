@@ -23,9 +23,9 @@ from talk.script import Step
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
-    from demo.client.calling import Bearer
-    from demo.client.outcome import CallOutcome, ToolsOutcome
-    from demo.client.tokens import StoredToken
+    from demo.client.mcp.calling import Bearer
+    from demo.client.mcp.outcome import CallOutcome, ToolsOutcome
+    from demo.client.tokens.stored import StoredToken
 
 LONGEST_DEATH = 30.0
 """Seconds for which the room can wait for a token to expire."""
@@ -87,7 +87,7 @@ def _sent(agent: Agent, token: Bearer) -> StoredToken | None:
     """Which token went along with the last call; one that was renewed on the way is the stored one now."""
     if token == "stored":
         return agent.stored()
-    from demo.client.tokens import StoredToken
+    from demo.client.tokens.stored import StoredToken
 
     return token if isinstance(token, StoredToken) else None
 
@@ -222,7 +222,7 @@ def _until_refused(
 
 def outage(step: Step, scene: Scene) -> Played:
     """Call while the authorization server gives the shop no answer, in each of two ways; then once more."""
-    from demo.outage import drill
+    from demo.local_server.outage import drill
 
     scene.cast.only_beside_its_authorization_server()
     agent = scene.cast.agent()
@@ -288,7 +288,7 @@ def _forged(token: str) -> str:
 
 def _differs(agent: Agent, other: StoredToken, scene: Scene) -> None:
     """A stranger's authority may make out a token for the same audience whatever it is asked for (RFC 8707)."""
-    from demo.client import claims
+    from demo.client.tokens import claims
 
     jwt, home = claims.take_apart(other.access_token), agent.token().resource
     audience = jwt.claims.get("aud") if jwt else None

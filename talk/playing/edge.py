@@ -18,7 +18,7 @@ from talk.script import Step
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
-    from demo.client.outcome import CallOutcome
+    from demo.client.mcp.outcome import CallOutcome
     from demo.deploy.here import WorkerHere
     from demo.evidence import Order
 
@@ -91,7 +91,7 @@ def _the_server_itself(step: Step, scene: Scene) -> Played:
 def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[str, str]) -> Played:
     """Deploy again what `demo deploy` deployed from this state, and knock."""
     from demo.client.agent import Agent
-    from demo.client.store import TokenStore
+    from demo.client.tokens.store import TokenStore
     from demo.deploy import checking, tools, wrangler
 
     def deploy() -> str:
@@ -227,7 +227,7 @@ def _shown(order: Order | None, ids: list[str]) -> str:
 
 def _agent(scene: Scene, base: str) -> Agent:
     from demo.client.agent import Agent
-    from demo.client.store import TokenStore
+    from demo.client.tokens.store import TokenStore
 
     return Agent(base, store=TokenStore.open(scene.cast.state, server=base), slot="worker")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from demo.evidence import Decision, Order
 
 if TYPE_CHECKING:
-    from demo.client.outcome import CallOutcome
-    from demo.client.tokens import StoredToken
+    from demo.client.mcp.outcome import CallOutcome
+    from demo.client.tokens.stored import StoredToken
 
 CLOCK_SECONDS = 2.0
 """By how much a decision's date may miss the exchange that brought it, clocks that are known to differ aside."""
@@ -71,7 +71,7 @@ def _in_time(at: float, outcome: CallOutcome, skew: float) -> bool:
 
 
 def _claims(sent: StoredToken | None) -> dict[str, str]:
-    from demo.client import claims
+    from demo.client.tokens import claims
 
     jwt = claims.take_apart(sent.access_token) if sent is not None else None
     found: dict[str, str] = {}

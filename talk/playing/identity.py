@@ -13,7 +13,7 @@ from talk.playing.scene import Played, Scene
 from talk.script import Step
 
 if TYPE_CHECKING:
-    from demo.client.tokens import StoredToken
+    from demo.client.tokens.stored import StoredToken
     from demo.evidence import TokenView
 
 SHORT_LIVED_SECONDS = 15 * 60
@@ -59,7 +59,7 @@ def whoami(step: Step, scene: Scene) -> Played:
 
 def _lifetime(token: StoredToken) -> int | None:
     """For how many seconds it was issued, by its own claims."""
-    from demo.client import claims
+    from demo.client.tokens import claims
 
     jwt = claims.take_apart(token.access_token)
     begins, ends = (jwt.claims.get(name) if jwt is not None else None for name in ("iat", "exp"))

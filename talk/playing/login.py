@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from demo.client.agent import Agent
-    from demo.client.tokens import StoredToken
+    from demo.client.tokens.stored import StoredToken
     from demo.evidence import TokenView
 
 

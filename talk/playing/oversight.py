@@ -17,7 +17,7 @@ from talk.script import Step
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
-    from demo.client.outcome import CallOutcome
+    from demo.client.mcp.outcome import CallOutcome
     from demo.evidence import SessionView
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{16}")
@@ -59,7 +59,7 @@ def audit(_: Step, scene: Scene) -> Played:
 
 def _reader(scene: Scene) -> str | None:
     """The human whose console reads, by the id in its token."""
-    from demo.client import claims
+    from demo.client.tokens import claims
 
     jwt = claims.take_apart(scene.cast.console().agent.token().access_token)
     subject = jwt.claims.get("sub") if jwt is not None else None

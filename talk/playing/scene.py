@@ -16,7 +16,7 @@ from talk.stage import Stage
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from demo.client.outcome import CallOutcome
+    from demo.client.mcp.outcome import CallOutcome
 
 RETRY_SECONDS = 20.0
 """The longest that a step waits for a limit it did not ask for."""

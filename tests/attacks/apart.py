@@ -20,7 +20,7 @@ import anyio
 import uvicorn
 from starlette.applications import Starlette
 
-from demo.authority import AuthorityConfig, create_authority
+from demo.auth_server import AuthorityConfig, create_authority
 from demo.evidence import Money
 from demo.shop import ShopConfig, create_shop, tools
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
-import demo.server
+import demo.local_server.server
 from demo.evidence import Decision, Money
 from demo.shop import bearer, ledger, policy, refusal, standing, trail
 from demo.shop.gatehouse import Gatehouse
@@ -158,42 +158,42 @@ def writes_another_consent() -> None:
 
 
 def lets_a_rival_use_the_consent() -> None:
-    from demo.authority.refresh import RefreshTokenGrant
-    from demo.authority.refresh_tokens import find_refresh_token
+    from demo.auth_server.grants.refresh import RefreshTokenGrant
+    from demo.auth_server.state.refresh_tokens import find_refresh_token
 
     def broken(self: Any, refresh_token: str) -> Any:
         with self.server.authority.store.transaction() as connection:
             return find_refresh_token(connection, refresh_token)
 
     RefreshTokenGrant.authenticate_refresh_token = broken
-    import demo.authority.refresh_tokens as tokens
+    import demo.auth_server.state.refresh_tokens as tokens
 
     tokens.RefreshToken.check_client = lambda self, client: True  # type: ignore[method-assign]
 
 
 def hides_the_limit_on_the_consent_page() -> None:
     """The human is not told how much the agent may spend."""
-    consent: Any = import_module("demo.authority.pages.consent")  # the package has a function of that name
+    consent: Any = import_module("demo.auth_server.pages.consent")  # the package has a function of that name
     honest = consent.page
     consent.page = lambda template, status, **given: honest(template, status, **given | {"limit": None})
 
 
 def lists_no_sessions() -> None:
-    from demo.authority import account
+    from demo.auth_server.endpoints import account
 
     account.sessions_of = lambda connection, sub: []
 
 
 def workos_lists_no_sessions() -> None:
     """WorkOS's API knows the human and none of their sessions."""
-    from demo.authority.workos import users
+    from demo.workos_emulator import users
 
     users.sessions = lambda *_: []  # type: ignore[assignment]
 
 
 def workos_keeps_a_consent_that_was_taken_back() -> None:
     """What the human ended is an authorized application all the same."""
-    from demo.authority.workos import authorized_applications
+    from demo.workos_emulator import authorized_applications
 
     honest = authorized_applications.sessions
     authorized_applications.sessions = lambda *given: [replace(one, ended_at=None) for one in honest(*given)]
@@ -201,7 +201,7 @@ def workos_keeps_a_consent_that_was_taken_back() -> None:
 
 def workos_forgets_audit_events() -> None:
     """It takes each event, and exports the first only."""
-    from demo.authority.workos import audit_exports
+    from demo.workos_emulator import audit_exports
 
     honest = audit_exports.audit_events
     audit_exports.audit_events = lambda *given: honest(*given)[:1]
@@ -209,7 +209,7 @@ def workos_forgets_audit_events() -> None:
 
 def workos_keeps_audit_events_twice() -> None:
     """It does not look at the idempotency key."""
-    from demo.authority.workos import api
+    from demo.workos_emulator import api
 
     honest = api._read
 
@@ -220,7 +220,7 @@ def workos_keeps_audit_events_twice() -> None:
 
 
 def workos_names_somebody_for_an_anonymous_order() -> None:
-    from demo.authority.workos import audit_exports
+    from demo.workos_emulator import audit_exports
 
     honest = audit_exports.audit_events
     alice = {"id": "user_alice", "type": "user"}
@@ -229,9 +229,9 @@ def workos_names_somebody_for_an_anonymous_order() -> None:
 
 def workos_permits_beyond_the_ceiling() -> None:
     """The agent gets all that its human may, whatever its blueprint says."""
-    from demo.authority.accounts import account_by_sub
-    from demo.authority.workos.agents import tokens
-    from demo.authority.workos.permissions import granted_to
+    from demo.auth_server.state.accounts import account_by_sub
+    from demo.workos_emulator.agents import tokens
+    from demo.workos_emulator.permissions import granted_to
 
     def broken(blueprint: dict[str, Any], sub: str | None) -> list[str]:
         account = account_by_sub(sub or "")
@@ -242,13 +242,13 @@ def workos_permits_beyond_the_ceiling() -> None:
 
 def workos_permits_beyond_the_role() -> None:
     """The agent gets all of its blueprint, also what its human may not."""
-    from demo.authority.workos.agents import tokens
+    from demo.workos_emulator.agents import tokens
 
     tokens.permitted = lambda blueprint, sub: list(blueprint["permissions"])
 
 
 def workos_holds_a_revoked_agent_session_valid() -> None:
-    from demo.authority.workos.agents import tokens
+    from demo.workos_emulator.agents import tokens
 
     tokens.check_live = lambda authority, connection, session: session
 
@@ -500,19 +500,19 @@ def knows_the_anonymous() -> None:
 
 
 def takes_a_refresh_token_twice() -> None:
-    from demo.authority import refresh
+    from demo.auth_server.grants import refresh
 
     refresh.GRACE_SECONDS = 1e9  # type: ignore[misc]
 
 
 def renews_what_was_revoked() -> None:
-    from demo.authority import refresh
+    from demo.auth_server.grants import refresh
 
     refresh.standing = lambda connection, session: None
 
 
 def does_not_know_suspended_agents() -> None:
-    from demo.authority import introspection
+    from demo.auth_server.endpoints import introspection
 
     honest = introspection.standing
 
@@ -524,20 +524,20 @@ def does_not_know_suspended_agents() -> None:
 
 
 def suspends_for_good() -> None:
-    from demo.authority import account
+    from demo.auth_server.endpoints import account
 
     account.reinstate_standing = lambda connection, kind, id: True
 
 
 def keeps_a_login_that_was_handed_back() -> None:
-    from demo.authority.revocation import RevocationEndpoint
+    from demo.auth_server.endpoints.revocation import RevocationEndpoint
 
     RevocationEndpoint.revoke_token = lambda self, token, request: None  # type: ignore[method-assign]
 
 
 def keeps_the_refresh_token_of_what_was_handed_back() -> None:
     """The access token is refused, and a new one is had at once."""
-    from demo.authority import refresh
+    from demo.auth_server.grants import refresh
 
     honest = refresh.standing
 
@@ -556,7 +556,7 @@ def issues_tokens_of_an_hour() -> None:
 
 
 def signs_another_agents_name() -> None:
-    from demo.authority import token
+    from demo.auth_server.grants import token
 
     honest = token.sign_access_token
 
@@ -567,15 +567,15 @@ def signs_another_agents_name() -> None:
 
 
 def grants_what_the_human_may_not() -> None:
-    from demo.authority import accounts
+    from demo.auth_server.state import accounts
 
     for account in accounts.ACCOUNTS:
         object.__setattr__(account, "grantable", accounts.EVERYTHING)
 
 
 def tells_of_another_human() -> None:
-    from demo.authority import userinfo
-    from demo.authority.accounts import ACCOUNTS
+    from demo.auth_server.endpoints import userinfo
+    from demo.auth_server.state.accounts import ACCOUNTS
 
     honest = userinfo.authenticate
 
@@ -587,7 +587,7 @@ def tells_of_another_human() -> None:
 
 
 def says_expired_where_the_human_said_no() -> None:
-    from demo.authority.device import DeviceCodeGrant
+    from demo.auth_server.grants.device import DeviceCodeGrant
 
     honest = DeviceCodeGrant.validate_device_credential
 
@@ -602,8 +602,8 @@ def says_expired_where_the_human_said_no() -> None:
 
 
 def lists_everybodys_sessions() -> None:
-    from demo.authority import account
-    from demo.authority.accounts import ACCOUNTS
+    from demo.auth_server.endpoints import account
+    from demo.auth_server.state.accounts import ACCOUNTS
 
     honest = account.sessions_of
     account.sessions_of = lambda connection, sub: tuple(
@@ -612,7 +612,7 @@ def lists_everybodys_sessions() -> None:
 
 
 def forgets_its_trail_when_it_is_restarted() -> None:
-    honest = demo.server.create_app
+    honest = demo.local_server.server.create_app
 
     def broken(base_url: str, database: Any, **given: Any) -> Any:
         app = honest(base_url, database, **given)
@@ -620,11 +620,11 @@ def forgets_its_trail_when_it_is_restarted() -> None:
             connection.execute("DELETE FROM shop_audit")
         return app
 
-    demo.server.create_app = broken
+    demo.local_server.server.create_app = broken
 
 
 def forgets_its_orders_when_it_is_restarted() -> None:
-    honest = demo.server.create_app
+    honest = demo.local_server.server.create_app
 
     def broken(base_url: str, database: Any, **given: Any) -> Any:
         app = honest(base_url, database, **given)
@@ -632,7 +632,7 @@ def forgets_its_orders_when_it_is_restarted() -> None:
             connection.execute("DELETE FROM shop_orders")
         return app
 
-    demo.server.create_app = broken
+    demo.local_server.server.create_app = broken
 
 
 BREAKAGES: dict[str, Callable[[], None]] = {
@@ -643,4 +643,4 @@ BREAKAGES: dict[str, Callable[[], None]] = {
 
 if __name__ == "__main__":
     BREAKAGES[sys.argv.pop(1)]()
-    demo.server.main()
+    demo.local_server.server.main()

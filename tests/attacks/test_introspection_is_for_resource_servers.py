@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from demo.authority.introspection import IntrospectionEndpoint
-from tests.authority.conftest import CONSOLE, RESOURCE_SERVER, House, clock, house, make_house
+from demo.auth_server.endpoints.introspection import IntrospectionEndpoint
+from tests.unit.auth_server.conftest import CONSOLE, RESOURCE_SERVER, House, clock, house, make_house
 
 __all__ = ["clock", "house", "make_house"]
 

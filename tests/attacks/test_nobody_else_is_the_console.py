@@ -13,18 +13,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
-from demo.authority import clients
-from demo.authority.clients import Client
-from tests.authority.conftest import (
-    ASSERTION_TYPE,
-    CONSOLE,
-    House,
-    assertion,
-    claims,
-    clock,
-    house,
-    make_house,
-)
+from demo.auth_server.clients import client as clients
+from demo.auth_server.clients.client import Client
+from tests.unit.auth_server.conftest import ASSERTION_TYPE, CONSOLE, House, assertion, claims, clock, house, make_house
 
 __all__ = ["clock", "house", "make_house"]
 
@@ -130,6 +121,6 @@ def test_an_authorization_server_that_asks_the_console_for_no_key_lets_everybody
     def weakened(*given: Any) -> dict[str, Client]:
         return honest(*given) | {CONSOLE: Client(CONSOLE, "Control room", False)}
 
-    monkeypatch.setattr("demo.authority.authority.known_clients", weakened)
+    monkeypatch.setattr("demo.auth_server.context.known_clients", weakened)
     with make_house() as house:
         assert sent(house, None).status_code == 200

@@ -25,13 +25,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from demo.authority import AuthorityConfig
-from demo.authority.access_token import sign_access_token
-from demo.authority.accounts import account_by_sub
-from demo.authority.authority import Authority
-from demo.authority.authorization_details import spending_up_to
-from demo.authority.clients import Client
-from demo.authority.sessions import Session, find_session, open_session
+from demo.auth_server import AuthorityConfig
+from demo.auth_server.clients.client import Client
+from demo.auth_server.context import Authority
+from demo.auth_server.grants.access_token import sign_access_token
+from demo.auth_server.grants.authorization_details import spending_up_to
+from demo.auth_server.state.accounts import account_by_sub
+from demo.auth_server.state.sessions import Session, find_session, open_session
 from demo.shop import events
 from tests.attacks.apart import SECRET
 from tests.conftest import ROOT

@@ -110,8 +110,8 @@ def first_red(
     """
     from rich.console import Console
 
-    from demo import local
     from demo.cli.checking import throwaway_world
+    from demo.local_server import local
     from demo.settings import Settings
     from talk.director import Director
     from talk.run import Run

@@ -17,11 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from demo import local, proving
-from demo.client import transport
-from demo.client.store import TokenStore
-from demo.client.tokens import StoredToken
+from demo.client.http import transport
+from demo.client.tokens.store import TokenStore
+from demo.client.tokens.stored import StoredToken
 from demo.errors import EnvironmentNotReady, ServerUnreachable
+from demo.local_server import local, proving
 from talk.cast import Cast
 from tests.conftest import Command
 

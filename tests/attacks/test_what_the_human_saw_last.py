@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from demo.authority.sessions import Session
-from tests.authority.conftest import House, claims, clock, house, make_house
+from demo.auth_server.state.sessions import Session
+from tests.unit.auth_server.conftest import House, claims, clock, house, make_house
 
 __all__ = ["clock", "house", "make_house"]
 

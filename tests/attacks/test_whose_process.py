@@ -11,16 +11,18 @@ from pathlib import Path
 import filelock
 import pytest
 
-from demo import local, private, proving
+from demo import private
 from demo.deploy import workerd
 from demo.errors import EnvironmentNotReady
+from demo.local_server import local, proving
 
 
 @pytest.fixture
 def bystander() -> Iterator[subprocess.Popen[bytes]]:
-    """A process of the same user whose command line even says `demo.server`."""
+    """A process of the same user whose command line even says `demo.local_server.server`."""
     process = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(120)", "demo.server", "dev"], start_new_session=True
+        [sys.executable, "-c", "import time; time.sleep(120)", "demo.local_server.server", "dev"],
+        start_new_session=True,
     )
     yield process
     process.kill()

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from demo.client.sample_human import SampleHuman
+from demo.client.human.sample_human import SampleHuman
 from demo.errors import DemoError
 from tests.conformance.npm import Suite
 from tests.conformance.results import Job, Outcome, judge

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from demo.client import Agent, TokenStore
-from demo.client.oauth.identity import ClientIdentity
 from demo.client.oauth.machine import IdentityProvider, TokenRequest
-from demo.client.tokens import StoredToken
+from demo.client.tokens.identity import ClientIdentity
+from demo.client.tokens.stored import StoredToken
 
 Scenario = Callable[[str, dict[str, Any]], None]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.client import Agent, TokenStore
-from demo.client.elicitation import ElicitationRequest
+from demo.client.mcp.elicitation import ElicitationRequest
 
 Scenario = Callable[[str, dict[str, Any]], None]
 

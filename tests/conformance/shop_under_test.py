@@ -20,7 +20,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY, Tool
 from pydantic import Field
 
-import demo.server
+import demo.local_server.server
 import demo.shop
 from demo.shop import ShopConfig, tools
 from demo.shop.database import Database
@@ -99,9 +99,9 @@ def add_diagnostic_tools() -> None:
 
 def let_tokens_in_by_path() -> None:
     """See the module's docstring."""
-    honest = demo.server.Guard.__call__
+    honest = demo.local_server.server.Guard.__call__
 
-    async def guard(self: demo.server.Guard, scope: Any, receive: Any, send: Any) -> None:
+    async def guard(self: demo.local_server.server.Guard, scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         if path.startswith(WITH_TOKEN):
             token, _, rest = path.removeprefix(WITH_TOKEN).partition("/")
@@ -109,7 +109,7 @@ def let_tokens_in_by_path() -> None:
             scope = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode(), "headers": headers}
         await honest(self, scope, receive, send)
 
-    demo.server.Guard.__call__ = guard  # type: ignore[method-assign]
+    demo.local_server.server.Guard.__call__ = guard  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
@@ -117,4 +117,4 @@ if __name__ == "__main__":
     let_tokens_in_by_path()
     # One agent asks for everything here within seconds; the rate limit has tests of its own.
     demo.shop.ShopConfig = functools.partial(demo.shop.ShopConfig, rate_calls=1000)  # type: ignore[misc, assignment]
-    demo.server.main()
+    demo.local_server.server.main()

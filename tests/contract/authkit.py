@@ -18,7 +18,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from demo.authority.store import new_id
+from demo.auth_server.state.store import new_id
 from tests.contract.issuer import free_port, listening
 
 SCOPES = "openid profile email offline_access"

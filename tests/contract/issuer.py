@@ -20,13 +20,13 @@ from typing import Any
 
 import httpx2
 
-from demo import resources
-from demo.authority import AuthorityConfig
-from demo.authority.accounts import account_by_email
-from demo.authority.authority import Authority
-from demo.authority.clients import Client
-from demo.authority.sessions import Session, find_session, open_session
-from demo.authority.store import new_id
+from demo.auth_server import AuthorityConfig
+from demo.auth_server.clients.client import Client
+from demo.auth_server.context import Authority
+from demo.auth_server.state.accounts import account_by_email
+from demo.auth_server.state.sessions import Session, find_session, open_session
+from demo.auth_server.state.store import new_id
+from demo.local_server import resources
 
 ALICE, GRACE, MALLORY = "alice@example.com", "grace@example.com", "mallory@example.org"
 EVERY_SCOPE = ("openid", "shop:read", "orders:read", "shop:buy", "user:read", "demo:mode", "audit:read")
@@ -227,7 +227,7 @@ def spending(amount: Any, resource: str, **changes: Any) -> dict[str, Any]:
 @contextlib.contextmanager
 def serving(state: Path) -> Iterator[Issuer]:
     """The local server, shop and authority, in a thread of this process."""
-    from demo.server import create_app
+    from demo.local_server.server import create_app
 
     database = state / "server.sqlite3"
     port = free_port()

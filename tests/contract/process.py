@@ -19,8 +19,8 @@ from typing import Literal, Self
 
 import httpx2
 
-from demo import resources
 from demo.deploy import tools, workerd
+from demo.local_server import resources
 from tests.conftest import ROOT
 from tests.contract.issuer import Issuer, free_port
 

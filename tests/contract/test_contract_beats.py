@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from demo import local
 from demo.deploy import tools
 from demo.deploy.here import WorkerHere
+from demo.local_server import local
 from demo.settings import Settings
 from talk.director import Director
 from talk.run import Run

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from demo.client.agent import Agent
-from demo.client.sample_human import SampleHuman
-from demo.client.store import TokenStore
+from demo.client.human.sample_human import SampleHuman
+from demo.client.tokens.store import TokenStore
 from tests.contract.shop import Shop, challenge_of, order_of, refusal
 
 READ = "listMcpShopInventory"

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from demo import console_keys, resources
-from demo.client.console import console_identity
-from demo.client.oauth import identity
-from demo.client.oauth.identity import ClientIdentity
-from demo.client.sample_human import SampleHuman
+from demo.client.human.console import console_identity
+from demo.client.human.sample_human import SampleHuman
+from demo.client.tokens import identity
+from demo.client.tokens.identity import ClientIdentity
 from demo.client.workos import People
 from demo.client.workos.environment import LOCAL_FILE
 from demo.deploy import workerd
 from demo.deploy.tools import Tools
+from demo.local_server import console_keys, resources
 from demo.settings import Settings
 from demo.settings.workos import WorkOSSettings
 from talk.browsing import Browsing

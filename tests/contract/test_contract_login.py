@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from demo.client.agent import Agent
-from demo.client.claims import take_apart
-from demo.client.sample_human import SampleHuman
-from demo.client.store import TokenStore
+from demo.client.human.sample_human import SampleHuman
+from demo.client.tokens.claims import take_apart
+from demo.client.tokens.store import TokenStore
 from demo.evidence import Money
 from tests.contract.shop import SHIRT, Shop
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from demo import local
+from demo.local_server import local
 from tests.conftest import ROOT, Command
 from tests.contract.conftest import WORKER
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from demo.client.claims import view
+from demo.client.tokens.claims import view
 from demo.client.workos.environment import LOCAL_FILE
 from demo.deploy import workerd
 from demo.deploy.tools import Tools

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from demo import local
 from demo.deploy.here import WorkerHere
 from demo.deploy.tools import Tools
+from demo.local_server import local
 from demo.settings import Settings
 from talk.director import Director
 from talk.run import BeatResult, Run

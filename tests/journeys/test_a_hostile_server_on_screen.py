@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.client.fakes import Fake, Reply, Request, faking
 from tests.conftest import Command
 from tests.journeys.terminal import Terminal
+from tests.unit.client.fakes import Fake, Reply, Request, faking
 
 NASTY = (
     "\x1b]0;owned\x07\x1b[2J\x1b[31m\x9b2J\x90q\x9c\u202eevil\u2066\u200b\u061c\xad\U000e0041\r\x08\x00\x7f\u2028"

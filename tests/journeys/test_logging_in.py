@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from demo.client import SampleHuman
-from tests.client.fakes import ALICE, Fake, Reply, Shop, faking, granted
-from tests.client.oauth.conftest import Authority, answered, come_back
 from tests.journeys.terminal import Terminal
+from tests.unit.client.fakes import ALICE, Fake, Reply, Shop, faking, granted
+from tests.unit.client.oauth.conftest import Authority, answered, come_back
 
 if TYPE_CHECKING:
     from tests.conftest import Command

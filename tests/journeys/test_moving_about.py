@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.journeys.terminal import ROOT, Terminal
-from tests.talk.foreign_servers import Authority, corner_shop, listening
+from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
 
 if TYPE_CHECKING:
     import subprocess

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.conftest import Command
 from tests.journeys.terminal import Terminal
-from tests.talk.foreign_servers import Authority, corner_shop, listening
+from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
 
 BROWSER = """#!{python}
 import sys, urllib.request

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.bridge.hosts import environment
-from tests.bridge.test_bridge_host import log_in
 from tests.conftest import ROOT
 from tests.peers.browser import free_port, opened, world
 from tests.peers.installed import Peers
 from tests.peers.running import Running, running
+from tests.unit.bridge.hosts import environment
+from tests.unit.bridge.test_bridge_host import log_in
 
 INSPECTOR = "@modelcontextprotocol/inspector"
 BUY = ["--method", "tools/call", "--tool-name", "buyMcpShopItem", "--tool-arg"]

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.bridge.hosts import bridge_to
-from tests.bridge.test_bridge_host import log_in
 from tests.peers.installed import Peers
 from tests.peers.person import Person
 from tests.peers.running import running
+from tests.unit.bridge.hosts import bridge_to
+from tests.unit.bridge.test_bridge_host import log_in
 
 TOOLS = {"listMcpShopInventory", "buyMcpShopItem", "listMcpShopOrders", "getUserInfo"}
 SHOPPER = ("shop:read", "orders:read", "shop:buy")

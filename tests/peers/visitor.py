@@ -6,7 +6,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from demo.client.sample_human import _Page
+from demo.client.human.sample_human import _Page
 
 PAGES = 12
 """Pages that one login may take."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demo.client.capabilities.survey import Survey
-from demo.client.device import GRANT as DEVICE_GRANT
+from demo.client.oauth.device import GRANT as DEVICE_GRANT
 from demo.evidence import AuthorityMetadata, Capability
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demo.client.capabilities.survey import Survey
-from demo.client.safe_text import safe_text
+from demo.client.http.sanitizing import safe_text
 from demo.evidence import Capability
 
 Row = tuple[bool | None, str]

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from demo.client.fetch import parse_object
-from demo.client.reply import events
-from demo.client.safe_text import safe_text
+from demo.client.http.fetch import parse_object
+from demo.client.http.sanitizing import safe_text
+from demo.client.mcp.reply import events
 
 if TYPE_CHECKING:
     import httpx2

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from demo.client.capabilities.survey import Survey
-from demo.client.safe_text import safe_text
+from demo.client.http.sanitizing import safe_text
 from demo.evidence import Capability
 
 if TYPE_CHECKING:
-    from demo.client.outcome import ToolsOutcome
+    from demo.client.mcp.outcome import ToolsOutcome
 
 
 def rows(seen: Survey, verbs: Mapping[str, str]) -> list[Capability]:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from demo.client.capabilities.revisions import Asked, ask_revisions
-from demo.client.fetch import Answer, fetch
-from demo.client.origins import is_loopback, origin
-from demo.client.refusal import NoConnection, TimedOut
+from demo.client.http.errors import NoConnection, TimedOut
+from demo.client.http.fetch import Answer, fetch
+from demo.client.http.origins import is_loopback, origin
 from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
 from demo.evidence import AuthorityMetadata, Challenge, Exchange, ResourceMetadata
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
-    from demo.client.outcome import ToolsOutcome
-    from demo.client.tokens import StoredToken
+    from demo.client.mcp.outcome import ToolsOutcome
+    from demo.client.tokens.stored import StoredToken
 
 T = TypeVar("T")
 

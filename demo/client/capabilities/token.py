@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from demo.client import claims
 from demo.client.capabilities.survey import Survey
-from demo.client.safe_text import safe_text
+from demo.client.http.sanitizing import safe_text
+from demo.client.tokens import claims
 from demo.evidence import Capability
 
 Row = tuple[bool | None, str]

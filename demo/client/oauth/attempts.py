@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from demo.client.http.errors import OAuthRefused
 from demo.client.oauth import scopes
 from demo.client.oauth.authorizer import Authorizer
-from demo.client.refusal import OAuthRefused
-from demo.client.tokens import StoredToken
+from demo.client.tokens.stored import StoredToken
 from demo.evidence import AuthorityMetadata, Challenge
 
 LOGINS = 3

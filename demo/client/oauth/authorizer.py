@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from demo import access_tokens
-from demo.client import bounded, device, grants
-from demo.client.authority import AuthorityFinder
-from demo.client.bounded import OnWait
-from demo.client.connection import Connection
-from demo.client.device import DeviceLogin
-from demo.client.discovery import same_identifier
-from demo.client.oauth import browser
+from demo.client.http import bounded
+from demo.client.http.bounded import OnWait
+from demo.client.http.connection import Connection
+from demo.client.http.errors import GrantNotAllowed, OAuthRefused, no_answer
+from demo.client.http.recorder import connect
+from demo.client.mcp.outcome import ToolsOutcome
+from demo.client.oauth import browser, device, grants
 from demo.client.oauth import scopes as scope_rules
+from demo.client.oauth.authorization_server import AuthorityFinder
 from demo.client.oauth.browser import BrowserLogin
+from demo.client.oauth.device import DeviceLogin
+from demo.client.oauth.discovery import same_identifier
 from demo.client.oauth.dpop import ALGORITHM, ProofKey
-from demo.client.oauth.identity import ClientIdentity
 from demo.client.oauth.registrar import Flow, Registrar
-from demo.client.outcome import ToolsOutcome
-from demo.client.refusal import GrantNotAllowed, OAuthRefused, no_answer
-from demo.client.store import Store
-from demo.client.tokens import StoredToken
-from demo.client.wallet import Wallet
-from demo.client.wire import connect
+from demo.client.oauth.wallet import Wallet
+from demo.client.tokens.identity import ClientIdentity
+from demo.client.tokens.store import Store
+from demo.client.tokens.stored import StoredToken
 from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
 from demo.evidence import AuthorityMetadata, Money
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from demo import access_tokens
-from demo.client.bounded import TICK, OnWait
-from demo.client.fetch import own_words
+from demo.client.http.bounded import TICK, OnWait
+from demo.client.http.errors import GrantNotAllowed, OAuthRefused
+from demo.client.http.fetch import own_words
+from demo.client.http.sanitizing import safe_text
 from demo.client.oauth import token_endpoint
 from demo.client.oauth.dpop import ProofKey
-from demo.client.oauth.identity import ClientIdentity
 from demo.client.oauth.scopes import OFFLINE
-from demo.client.refusal import GrantNotAllowed, OAuthRefused
-from demo.client.safe_text import safe_text
-from demo.client.tokens import StoredToken, read_token_response, spending_details
+from demo.client.tokens.identity import ClientIdentity
+from demo.client.tokens.stored import StoredToken, read_token_response, spending_details
 from demo.errors import DemoError
 from demo.evidence import AuthorityMetadata, AuthorizationRequest, Money
 

@@ -18,15 +18,15 @@ from typing import Any
 import httpx2
 
 from demo.client.agent import Agent
-from demo.client.challenge import read_challenge
+from demo.client.http.origins import origin
 from demo.client.oauth.attempts import Attempts
-from demo.client.oauth.identity import ClientIdentity
+from demo.client.oauth.challenge import read_challenge
 from demo.client.oauth.machine import TokenRequest
 from demo.client.oauth.presenting import presented
 from demo.client.oauth.scopes import scopes_of, union
-from demo.client.origins import origin
-from demo.client.store import MemoryStore, Store
-from demo.client.tokens import StoredToken
+from demo.client.tokens.identity import ClientIdentity
+from demo.client.tokens.store import MemoryStore, Store
+from demo.client.tokens.stored import StoredToken
 from demo.evidence import Challenge, DeviceCode
 
 Work = Callable[[], Any]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from demo.client.oauth import token_endpoint
 from demo.client.oauth.dpop import ProofKey
-from demo.client.oauth.identity import ClientIdentity
-from demo.client.tokens import StoredToken, read_token_response
+from demo.client.tokens.identity import ClientIdentity
+from demo.client.tokens.stored import StoredToken, read_token_response
 from demo.evidence import AuthorityMetadata
 
 if TYPE_CHECKING:

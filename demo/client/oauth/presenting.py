@@ -6,9 +6,9 @@ from collections.abc import Generator
 
 import httpx2
 
-from demo.client.bearer import BearerToken
+from demo.client.oauth.bearer import BearerToken
 from demo.client.oauth.dpop import ProofKey
-from demo.client.tokens import StoredToken
+from demo.client.tokens.stored import StoredToken
 
 
 class DPoPToken(httpx2.Auth):

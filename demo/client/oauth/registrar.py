@@ -6,18 +6,18 @@ import time
 from dataclasses import replace
 from typing import Any, Literal, cast
 
-from demo.client.connection import Connection
-from demo.client.device import GRANT as DEVICE_GRANT
-from demo.client.discovery import same_identifier
-from demo.client.fetch import Answer, fetch
-from demo.client.oauth.identity import METHODS, AuthMethod, ClientIdentity
+from demo.client.http.connection import Connection
+from demo.client.http.errors import GrantNotAllowed, OAuthRefused
+from demo.client.http.fetch import Answer, fetch
+from demo.client.http.origins import is_loopback, origin
+from demo.client.http.sanitizing import safe_text
+from demo.client.oauth.device import GRANT as DEVICE_GRANT
+from demo.client.oauth.discovery import same_identifier
 from demo.client.oauth.scopes import union
 from demo.client.oauth.token_endpoint import refused
-from demo.client.origins import is_loopback, origin
-from demo.client.refusal import GrantNotAllowed, OAuthRefused
-from demo.client.safe_text import safe_text
-from demo.client.store import ISSUERS, NOT_BY, Store
-from demo.client.tokens import number
+from demo.client.tokens.identity import METHODS, AuthMethod, ClientIdentity
+from demo.client.tokens.store import ISSUERS, NOT_BY, Store
+from demo.client.tokens.stored import number
 from demo.evidence import AuthorityMetadata
 
 Flow = Literal["device", "browser", "machine"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from demo.client.fetch import Answer, fetch
+from demo.client.http.errors import GrantNotAllowed, OAuthRefused, overloaded
+from demo.client.http.fetch import Answer, fetch
 from demo.client.oauth.dpop import ProofKey
-from demo.client.oauth.identity import ClientIdentity
-from demo.client.refusal import GrantNotAllowed, OAuthRefused, overloaded
+from demo.client.tokens.identity import ClientIdentity
 from demo.errors import ServerUnreachable
 
 if TYPE_CHECKING:

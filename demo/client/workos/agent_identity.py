@@ -1,7 +1,7 @@
 """An identity of the agent's own: a blueprint as its ceiling, an instance for one human, sessions, tokens, the end.
 
-The token is WorkOS's: `sub` is the agent, `act.sub` the human (`demo.client.convention` reads it so). Keys alone do
-not see a revocation, so `validate` asks WorkOS each time.
+The token is WorkOS's: `sub` is the agent, `act.sub` the human (`demo.client.tokens.convention` reads it so). Keys alone
+do not see a revocation, so `validate` asks WorkOS each time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from demo.client.safe_text import safe_text
+from demo.client.http.sanitizing import safe_text
 from demo.client.workos.agent_pass import AgentPass, Validity, chain, view
 from demo.client.workos.refused import WorkOSRefused
 from demo.client.workos.tenant import Tenant

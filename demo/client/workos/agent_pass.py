@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo.client import claims
-from demo.client.convention import parties
-from demo.client.safe_text import safe_text
-from demo.client.tokens import number
+from demo.client.http.sanitizing import safe_text
+from demo.client.tokens import claims
+from demo.client.tokens.convention import parties
+from demo.client.tokens.stored import number
 from demo.client.workos.environment import Environment
 from demo.client.workos.refused import not_workos
 from demo.evidence import Chain, TokenView

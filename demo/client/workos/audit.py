@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from demo.client.safe_text import safe_text
+from demo.client.http.sanitizing import safe_text
 from demo.client.workos.tenant import Tenant
 from demo.errors import UsageError
 from demo.evidence import Decision

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from demo.client.fetch import fetch
-from demo.client.safe_text import safe_text
+from demo.client.http.fetch import fetch
+from demo.client.http.sanitizing import safe_text
 from demo.client.workos.audit import ANONYMOUS
 from demo.client.workos.refused import not_workos
 from demo.client.workos.tenant import Tenant
 
 if TYPE_CHECKING:
-    from demo.client.fetch import Answer
+    from demo.client.http.fetch import Answer
 
 _COLUMNS = {"actor_type", "actor_id", "targets", "metadata"}
 

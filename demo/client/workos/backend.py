@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from demo.client.connection import Connection
-from demo.client.fetch import parse_object
-from demo.client.refusal import no_answer, unreachable, web_page
+from demo.client.http.connection import Connection
+from demo.client.http.errors import no_answer, unreachable, web_page
+from demo.client.http.fetch import parse_object
 from demo.client.workos.refused import not_workos
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from demo.errors import EnvironmentNotReady
 
 if TYPE_CHECKING:
-    from demo.client.store import Store
+    from demo.client.tokens.store import Store
 
 API = "https://api.workos.com"
 KEY_VARIABLE = "WORKOS_API_KEY"

@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from demo.client.console import Console
-from demo.client.oauth.identity import ClientIdentity
-from demo.client.tokens import StoredToken
+from demo.client.human.console import Console
+from demo.client.tokens.identity import ClientIdentity
+from demo.client.tokens.stored import StoredToken
 from demo.client.workos.people import People
 from demo.client.workos.tenant import Tenant
 from demo.errors import AuthorityRefused, UsageError
 from demo.evidence import SessionView
 
 if TYPE_CHECKING:
-    from demo.client.store import TokenStore
+    from demo.client.tokens.store import TokenStore
 
 
 class HostedConsole(Console):

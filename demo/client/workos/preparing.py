@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from demo.client.safe_text import safe_text
+from demo.client.http.sanitizing import safe_text
 from demo.client.workos.audit import ORDER_PLACED, TARGETS
 from demo.client.workos.refused import WorkOSRefused
 from demo.client.workos.tenant import Tenant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.client.safe_text import safe_text
+from demo.client.http.sanitizing import safe_text
 from demo.errors import AuthorityRefused, ServerUnreachable
 
 _MENDS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from demo.client.safe_text import safe_text
+from demo.client.http.sanitizing import safe_text
 from demo.client.workos.tenant import Tenant
 
 if TYPE_CHECKING:

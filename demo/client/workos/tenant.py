@@ -7,10 +7,10 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from demo.client.connection import Connection
-from demo.client.refusal import overloaded
-from demo.client.safe_text import safe_text
-from demo.client.wire import Recorder
+from demo.client.http.connection import Connection
+from demo.client.http.errors import overloaded
+from demo.client.http.recorder import Recorder
+from demo.client.http.sanitizing import safe_text
 from demo.client.workos.environment import Environment
 from demo.client.workos.refused import WorkOSRefused, not_workos
 from demo.errors import EnvironmentNotReady

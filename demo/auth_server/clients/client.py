@@ -1,0 +1,107 @@
+"""Clients (RFC 6749 section 2): those registered beforehand, and what a client of any origin is asked."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from authlib.oauth2.rfc6749 import ClientMixin
+from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE
+
+from ..grants.scopes import CONSOLE, CONSOLE_ONLY, SCOPES, ordered
+from ..state.store import digest
+from .metadata import CODE, PRIVATE_KEY_JWT
+from .redirect_uris import is_one_of
+
+LOOPBACK_CALLBACKS = ("http://127.0.0.1/callback", "http://localhost/callback")
+"""Where a native agent listens, on whatever port it gets (RFC 8252 section 7.3)."""
+DEFAULT_SCOPE = ("openid", "shop:read")
+
+
+@dataclass(frozen=True)
+class Client(ClientMixin):  # type: ignore[misc]  # Authlib ships no types
+    """A piece of software. `delegated` is True where it acts *for* a human, so that its tokens name it in `act`.
+
+    `source` is how it became known: `known` to this authority beforehand, `registered` by itself (RFC 7591), or
+    described by a `document` at the URL that is its id. Of the latter two the name is their own claim.
+    """
+
+    client_id: str
+    name: str
+    delegated: bool
+    grant_types: tuple[str, ...] = (DEVICE_CODE_GRANT_TYPE, "refresh_token")
+    redirect_uris: tuple[str, ...] = ()
+    auth_method: str = "none"
+    secret_digest: str | None = field(default=None, repr=False)
+    public_key: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
+    """The JWK of a client that authenticates by `private_key_jwt`."""
+    source: Literal["known", "registered", "document"] = "known"
+    default_scope: tuple[str, ...] = DEFAULT_SCOPE
+    """What an authorization request without `scope` asks for: what the client registered, else to look around."""
+
+    @property
+    def host(self) -> str | None:
+        """The host that publishes this client's document, None for a client without one."""
+        return urlsplit(self.client_id).netloc if self.source == "document" else None
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What this client may be granted at all."""
+        allowed = frozenset(SCOPES) - CONSOLE_ONLY if self.delegated else CONSOLE
+        # Without the grant it would be a promise on the consent page that no token keeps.
+        return allowed if "refresh_token" in self.grant_types else allowed - {"offline_access"}
+
+    def get_client_id(self) -> str:
+        """The `client_id`."""
+        return self.client_id
+
+    def get_allowed_scope(self, scope: str) -> str:
+        """Those of the space-separated `scope` that this client may be granted."""
+        return " ".join(ordered(self.scopes & set(scope.split())))
+
+    def get_default_redirect_uri(self) -> None:
+        """None: a request names its redirect URI, since a loopback one is not whole without a port."""
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Whether `redirect_uri` is this client's."""
+        return is_one_of(redirect_uri, self.redirect_uris)
+
+    def check_response_type(self, response_type: str) -> bool:
+        """Whether this client may use `response_type`."""
+        return response_type == "code" and CODE in self.grant_types
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Whether `client_secret` is this client's; compared in constant time."""
+        return self.secret_digest is not None and hmac.compare_digest(self.secret_digest, digest(client_secret))
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Whether this client authenticates by `method`; one method, at every endpoint (RFC 7591 section 2)."""
+        return method == self.auth_method
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Whether this client may use `grant_type`."""
+        return grant_type in self.grant_types
+
+
+def known_clients(resource_server: tuple[str, str], console_key: Mapping[str, str] | None = None) -> dict[str, Client]:
+    """The clients registered beforehand, by id.
+
+    Args:
+        resource_server: id and secret of the one that introspects.
+        console_key: the public JWK of the human's own console; without one there is no console.
+    """
+    client_id, secret = resource_server
+    both_flows = (DEVICE_CODE_GRANT_TYPE, CODE, "refresh_token")
+    clients = [
+        Client("demo-agent", "Shirt Agent", True, both_flows, LOOPBACK_CALLBACKS),
+        Client("demo-rival", "Rival Agent", True, both_flows, LOOPBACK_CALLBACKS),
+        Client(client_id, "Shop", False, (), auth_method="client_secret_basic", secret_digest=digest(secret)),
+    ]
+    if console_key is not None:
+        clients.append(
+            Client("demo-console", "Control room", False, auth_method=PRIVATE_KEY_JWT, public_key=console_key)
+        )
+    return {client.client_id: client for client in clients}

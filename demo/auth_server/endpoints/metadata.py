@@ -1,0 +1,66 @@
+"""What the authority says of itself: server metadata (RFC 8414, OpenID Connect Discovery) and its keys (RFC 7517)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from ..clients.metadata import ENDPOINT_AUTH_METHODS, GRANT_TYPES
+from ..context import Authority
+from ..grants.authorization_details import SHOP_SPENDING
+from ..grants.resources import served_resources
+from ..grants.scopes import SCOPES
+from ..state.keys import ALGORITHM
+
+
+def metadata(authority: Authority) -> dict[str, Any]:
+    """The metadata document as it is now. It promises nothing that is not there."""
+    issuer = authority.issuer
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth2/authorize",
+        "token_endpoint": f"{issuer}/oauth2/token",
+        "device_authorization_endpoint": f"{issuer}/oauth2/device_authorization",
+        "registration_endpoint": f"{issuer}/oauth2/register",
+        "jwks_uri": f"{issuer}/oauth2/jwks",
+        "revocation_endpoint": f"{issuer}/oauth2/revoke",
+        "introspection_endpoint": f"{issuer}/oauth2/introspect",
+        "userinfo_endpoint": authority.userinfo_resource,
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(GRANT_TYPES),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
+        "client_id_metadata_document_supported": True,
+        "token_endpoint_auth_methods_supported": list(ENDPOINT_AUTH_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": [ALGORITHM],  # RFC 8414 section 2, with private_key_jwt
+        "revocation_endpoint_auth_methods_supported": list(ENDPOINT_AUTH_METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": [ALGORITHM],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "authorization_details_types_supported": [SHOP_SPENDING],  # RFC 9396 section 10
+        # RFC 9728 section 4; its own userinfo endpoint is one, whose tokens are asked for by `resource`.
+        "protected_resources": [*served_resources(authority), authority.userinfo_resource],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "name", "email"],
+    }
+
+
+def metadata_routes(authority: Authority) -> list[Route]:
+    """The two names of the metadata, and the keys."""
+
+    def describe(_: Request) -> JSONResponse:
+        return JSONResponse(metadata(authority))
+
+    async def jwks(_: Request) -> JSONResponse:
+        return JSONResponse(authority.keys.jwks(), media_type="application/jwk-set+json")
+
+    return [
+        Route("/.well-known/oauth-authorization-server", describe, methods=["GET"]),
+        Route("/.well-known/openid-configuration", describe, methods=["GET"]),
+        Route("/oauth2/jwks", jwks, methods=["GET"]),
+    ]

@@ -1,0 +1,86 @@
+"""The registration endpoint (RFC 7591): a client that nobody knows yet makes itself known."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from authlib.oauth2 import OAuth2Error
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ..clients.metadata import InvalidClientMetadata, read_metadata
+from ..clients.records import save_client
+from ..context import Authority
+from ..state.rates import Rate
+from ..state.store import digest, new_id
+from .requests import FormUnreadable, read_body, visitor
+
+LONGEST_BODY = 16 * 1024
+"""Bytes."""
+REGISTRATIONS_A_MINUTE = 30
+"""For one address."""
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+def registration_routes(authority: Authority) -> list[Route]:
+    """`POST /oauth2/register`, open to everybody: what a client may do is decided by a human, who sees that it is
+    unverified."""
+    rate = Rate("registration", REGISTRATIONS_A_MINUTE)
+
+    async def register(request: Request) -> Response:
+        if (wait := rate.hit(visitor(request))) is not None:
+            told = _error("temporarily_unavailable", f"too many registrations; wait {wait} seconds", 429)
+            told.headers["Retry-After"] = str(wait)
+            return told
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return _error("invalid_client_metadata", "the body must be application/json")
+        try:
+            body = await read_body(request, LONGEST_BODY)
+        except FormUnreadable as error:
+            return _error("invalid_client_metadata", str(error), 413)
+        return await run_in_threadpool(answer, body)
+
+    def answer(body: bytes) -> Response:
+        try:
+            registered = register_client(authority, body)
+        except OAuth2Error as error:
+            return _error(error.error, error.description, error.status_code)
+        return JSONResponse(registered, 201, NO_STORE)
+
+    return [Route("/oauth2/register", register, methods=["POST"])]
+
+
+def register_client(authority: Authority, body: bytes) -> dict[str, Any]:
+    """Register the client that a JSON body describes; the answer of section 3.2.1, with its secret where it has one.
+
+    Raises:
+        InvalidClientMetadata, InvalidRedirectUri: it cannot be registered as it is.
+        OAuth2Error: `temporarily_unavailable`, every place is taken by a client in use.
+    """
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidClientMetadata("the body is not JSON") from error
+    if not isinstance(given, dict):
+        raise InvalidClientMetadata("the body is a JSON object")
+    metadata = read_metadata(given, default_auth_method="client_secret_basic")
+    now, client_id = authority.now(), new_id("client")
+    told: dict[str, Any] = {"client_id": client_id, "client_id_issued_at": int(now), **metadata.to_dict()}
+    secret_digest = None
+    if metadata.auth_method != "none":
+        secret = secrets.token_urlsafe(32)
+        secret_digest = digest(secret)
+        told |= {"client_secret": secret, "client_secret_expires_at": 0}
+    with authority.store.transaction() as connection:
+        kept = save_client(connection, client_id, metadata, source="registered", secret_digest=secret_digest, now=now)
+    if not kept:
+        raise OAuth2Error("every place is taken", error="temporarily_unavailable", status_code=503)
+    return told
+
+
+def _error(error: str, description: str, status: int = 400) -> Response:
+    return JSONResponse({"error": error, "error_description": description}, status, NO_STORE)

@@ -1,0 +1,116 @@
+"""Form requests to the OAuth endpoints, read strictly, and as Authlib wants them (RFC 6749 sections 3.1 and 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Payload, OAuth2Request
+from starlette.requests import Request
+
+from ..state.sessions import Session
+
+LONGEST_BODY = 32 * 1024
+"""Bytes. The largest honest request, with a JWT and a few resources, is a tenth of it."""
+MOST_FIELDS = 64
+
+
+class FormUnreadable(ValueError):
+    """The body is not a form that we read; the message says why, in ASCII."""
+
+
+def visitor(request: Request) -> str:
+    """The network address that a request comes from, by which its rate is counted."""
+    return request.client.host if request.client else ""
+
+
+async def read_form(request: Request) -> dict[str, list[str]]:
+    """The fields of an `application/x-www-form-urlencoded` body, those without a value left out (section 3.1).
+
+    Raises:
+        FormUnreadable: another content type, too long, too many fields, or not UTF-8.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/x-www-form-urlencoded":
+        raise FormUnreadable("the body must be application/x-www-form-urlencoded")
+    return parse_fields(await read_body(request, LONGEST_BODY))
+
+
+async def read_body(request: Request, longest: int) -> bytes:
+    """The body, of at most `longest` bytes.
+
+    Raises:
+        FormUnreadable: it is longer.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > longest:
+            raise FormUnreadable(f"the body is longer than {longest} bytes")
+    return bytes(body)
+
+
+def parse_fields(text: bytes) -> dict[str, list[str]]:
+    """The fields of a form, or of a URL's query, those without a value left out.
+
+    Raises:
+        FormUnreadable: too many fields, or not UTF-8.
+    """
+    fields: dict[str, list[str]] = {}
+    try:
+        pairs = parse_qsl(text.decode(), encoding="utf-8", errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise FormUnreadable("the request is not a form of UTF-8 text with at most 64 fields") from error
+    for name, value in pairs:
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
+class FormPayload(OAuth2Payload):  # type: ignore[misc]  # Authlib ships no types
+    """The parameters of a request: from its body only, never from its URL (section 2.3.1)."""
+
+    def __init__(self, fields: dict[str, list[str]]) -> None:
+        self._fields = fields
+
+    @property
+    def data(self) -> dict[str, str]:
+        """Each parameter's first value."""
+        return {name: values[0] for name, values in self._fields.items()}
+
+    @property
+    def datalist(self) -> dict[str, list[str]]:
+        """Each parameter's values."""
+        return self._fields
+
+
+class FormRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no types
+    """A request as Authlib's endpoints and grants want it, with the session, resources and details it is about."""
+
+    def __init__(self, uri: str, fields: dict[str, list[str]], headers: Mapping[str, str]) -> None:
+        # Authlib refuses http, and lifts that for a whole process by an environment variable only. The issuer was
+        # checked at the start: https, or http on loopback, where there is no transport to secure.
+        super().__init__("POST", urlsplit(uri)._replace(scheme="https").geturl(), headers=headers)
+        self.uri = uri
+        self.payload = FormPayload(fields)
+        self.session: Session | None = None
+        self.resources: tuple[str, ...] = ()
+        self.details: tuple[dict[str, Any], ...] = ()
+        self.nonce: str | None = None
+
+    @property
+    def form(self) -> dict[str, str]:
+        """Each parameter's first value."""
+        data: dict[str, str] = self.payload.data
+        return data
+
+    def refuse_repeated(self, *, but: tuple[str, ...] = ()) -> None:
+        """Refuse a parameter that comes twice (section 3.2), other than those in `but`.
+
+        Raises:
+            InvalidRequestError: naming it, where it is a name that can be shown.
+        """
+        for name, values in self.payload.datalist.items():
+            if len(values) > 1 and name not in but:
+                shown = name if name.isidentifier() and name.isascii() else "a parameter"
+                raise InvalidRequestError(f"{shown} is given more than once")

@@ -1,0 +1,207 @@
+"""The device authorization endpoint and the device code grant (RFC 8628 sections 3.1 to 3.5)."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import (
+    AccessDeniedError,
+    InvalidGrantError,
+    InvalidScopeError,
+    OAuth2Error,
+    UnauthorizedClientError,
+)
+from authlib.oauth2.rfc8628 import DeviceAuthorizationEndpoint as AuthlibDeviceAuthorizationEndpoint
+from authlib.oauth2.rfc8628 import DeviceCodeGrant as AuthlibDeviceCodeGrant
+
+from ..clients.client import Client
+from ..clients.metadata import ENDPOINT_AUTH_METHODS
+from ..endpoints.requests import FormRequest
+from ..state.accounts import Account, account_by_sub
+from ..state.device_requests import DeviceRequest, find_request, new_user_code, poll, redeem, save_request
+from ..state.sessions import find_session
+from ..state.standing import standing
+from .authorization_details import spending_details
+from .resources import requested_resources
+from .scopes import ordered
+from .token import IssuesTokens
+
+if TYPE_CHECKING:
+    from ..endpoints.oauth import OAuthServer
+
+SLOW_DOWN_SECONDS = 5.0
+"""By how much the interval grows for good when a device polls too fast (section 3.5)."""
+WORDS = {
+    "authorization_pending": "the human has not decided yet",
+    "slow_down": "polled too fast: wait 5 seconds longer between polls from now on",
+    "access_denied": "the human said no",
+    "expired_token": "the device code has expired: ask for a new one",
+}
+JITTER_SECONDS = 0.1
+"""How much earlier than its interval a poll may arrive: the network delays one request more than the next."""
+
+
+class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: ignore[misc]  # Authlib ships no types
+    """Answers a device with a pair of codes, once all it asks for is known to be possible."""
+
+    CLIENT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
+
+    def __init__(self, server: OAuthServer) -> None:
+        super().__init__(server)
+        self.authority = server.authority
+        self.EXPIRES_IN = server.authority.config.device_code_seconds
+        self.INTERVAL = server.authority.config.poll_interval
+
+    def authenticate_client(self, request: FormRequest) -> Client:
+        """As Authlib, which asks twice; an assertion is good once (RFC 7523 section 3)."""
+        if request.auth_method is None:
+            super().authenticate_client(request)
+        client: Client = request.client
+        return client
+
+    def create_endpoint_response(self, request: FormRequest) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """As Authlib, with RFC 8707 resources and RFC 9396 authorization details.
+
+        Raises:
+            UnauthorizedClientError: the client did not register this grant.
+            InvalidScopeError, InvalidTargetError, InvalidAuthorizationDetailsError: each from its own RFC.
+        """
+        self.authenticate_client(request)
+        if not request.client.check_grant_type(DeviceCodeGrant.GRANT_TYPE):
+            raise UnauthorizedClientError("this client did not register the device code grant")
+        request.refuse_repeated(but=("resource",))
+        # RFC 6749 section 3.3 lets us choose between a default and an error: a default would be granted unasked.
+        if not request.form.get("scope"):
+            raise InvalidScopeError("name the scopes that are needed")
+        request.resources = requested_resources(self.authority, request.payload.datalist.get("resource", []))
+        request.details = spending_details(self.authority, request.client, request.form.get("authorization_details"))
+        for _ in range(5):
+            try:
+                return self._answer(request)
+            except sqlite3.IntegrityError:  # a user code that is taken: one in ten thousand millions, and then again
+                continue
+        return self._answer(request)
+
+    def _answer(self, request: FormRequest) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        status, answer, headers = super().create_endpoint_response(request)
+        with self.authority.store.transaction() as connection:
+            save_request(
+                connection,
+                device_code=answer["device_code"],
+                user_code=answer["user_code"],
+                client_id=request.client.client_id,
+                scope=ordered(request.form["scope"].split()),
+                resources=request.resources,
+                authorization_details=request.details,
+                now=self.authority.now(),
+                seconds=self.EXPIRES_IN,
+                interval=self.INTERVAL,
+            )
+        return status, answer, headers
+
+    def save_device_credential(self, client_id: str, scope: str, data: dict[str, Any]) -> None:
+        """Nothing: `_answer` saves, because Authlib does not hand the resources and the details on."""
+
+    def generate_user_code(self) -> str:
+        """A fresh user code."""
+        return new_user_code()
+
+    def generate_device_code(self) -> str:
+        """A fresh device code, 256 bits."""
+        return secrets.token_urlsafe(32)
+
+    def get_verification_uri(self) -> str:
+        """Where the human types the user code."""
+        return f"{self.authority.issuer}/device"
+
+
+class DeviceCodeGrant(IssuesTokens, AuthlibDeviceCodeGrant):  # type: ignore[misc]  # Authlib ships no types
+    """Redeems a device code, once, for the client that asked for it."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
+
+    def authenticate_token_endpoint_client(self) -> Client:
+        """As Authlib, which sets the request's client only after the code was looked up."""
+        self.request.client = super().authenticate_token_endpoint_client()
+        client: Client = self.request.client
+        return client
+
+    def query_device_credential(self, device_code: str) -> DeviceRequest:
+        """The request behind `device_code`.
+
+        Raises:
+            InvalidGrantError: unknown, another client's, or used (RFC 6749 section 5.2).
+        """
+        authority = self.server.authority
+        with authority.store.transaction() as connection:
+            found = find_request(connection, "device_code", device_code, authority.now())
+        if found is None:
+            raise InvalidGrantError("the device code is unknown")
+        if found.client_id != self.request.client.client_id:
+            raise InvalidGrantError("the device code belongs to another client")
+        if found.redeemed_at is not None:
+            raise InvalidGrantError("the device code was used before")
+        return found
+
+    def validate_token_request(self) -> None:
+        """As Authlib; then the session that the human's answer opened, which may have been taken back since."""
+        super().validate_token_request()
+        with self.server.authority.store.transaction() as connection:
+            session = find_session(connection, self.request.credential.session_id)
+            assert session is not None, "an approved request has a session"
+            revoked = standing(connection, session)
+        if revoked is not None:
+            raise AccessDeniedError(f"the authority of this {revoked.kind} was taken back")
+        self.check_token_wishes(session)
+
+    def validate_device_credential(self, credential: DeviceRequest) -> Account:
+        """As Authlib, which leaves its errors without a word for whoever reads the device's log.
+
+        Raises:
+            OAuth2Error: `authorization_pending`, `slow_down`, `access_denied` or `expired_token` (section 3.5).
+        """
+        try:
+            account: Account = super().validate_device_credential(credential)
+        except OAuth2Error as error:
+            error.description = WORDS.get(error.error, error.description)
+            raise
+        return account
+
+    def query_user_grant(self, user_code: str) -> tuple[Account | None, bool] | None:
+        """The human's answer, or None while there is none."""
+        authority = self.server.authority
+        with authority.store.transaction() as connection:
+            found = find_request(connection, "id", user_code, authority.now())
+            if found is None or found.decision is None:
+                return None
+            if found.decision == "denied" or found.session_id is None:
+                return None, False
+            session = find_session(connection, found.session_id)
+        assert session is not None, "the foreign key holds"
+        return account_by_sub(session.sub), True
+
+    def should_slow_down(self, credential: DeviceRequest) -> bool:
+        """Whether the device polled faster than its interval."""
+        with self.server.authority.store.transaction() as connection:
+            return poll(connection, credential, tolerance=JITTER_SECONDS, step=SLOW_DOWN_SECONDS)
+
+    def generate_token(
+        self,
+        user: Account | None = None,
+        scope: str | None = None,
+        grant_type: str | None = None,
+        expires_in: int | None = None,
+        include_refresh_token: bool = True,
+    ) -> dict[str, Any]:
+        """The token response, with the scopes that the human granted and not those the device asked for."""
+        assert self.request.session is not None, "validated before"
+        granted = " ".join(self.request.session.scope)
+        return super().generate_token(user, granted, grant_type, expires_in, include_refresh_token)
+
+    def save_token(self, token: dict[str, Any]) -> None:
+        """Save, and use the device code up, in one transaction."""
+        super().save_token(token)
+        with self.server.authority.store.transaction() as connection:
+            redeem(connection, self.request.credential)

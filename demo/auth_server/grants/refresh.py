@@ -1,0 +1,58 @@
+"""The refresh grant (RFC 6749 section 6) with rotation and reuse detection (RFC 9700 section 4.14)."""
+
+from __future__ import annotations
+
+from authlib.oauth2.rfc6749 import InvalidGrantError
+from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshTokenGrant
+
+from ..clients.metadata import ENDPOINT_AUTH_METHODS
+from ..state.accounts import Account, account_by_sub
+from ..state.refresh_tokens import GRACE_SECONDS, RefreshToken, find_refresh_token, mark_used
+from ..state.standing import revoke_session, standing
+from .token import IssuesTokens
+
+
+class RefreshTokenGrant(IssuesTokens, AuthlibRefreshTokenGrant):  # type: ignore[misc]  # Authlib ships no types
+    """Each refresh token works once; the same client may repeat it for 10 s, anybody later ends the session."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
+    INCLUDE_NEW_REFRESH_TOKEN = True
+
+    def validate_token_request(self) -> None:
+        """As Authlib, and then what is asked of the new token."""
+        super().validate_token_request()
+        self.check_token_wishes(self.request.refresh_token.session)
+
+    def authenticate_refresh_token(self, refresh_token: str) -> RefreshToken:
+        """The refresh token, when it may be used now by the client that sent it.
+
+        Raises:
+            InvalidGrantError: unknown, another client's (then nothing changes), expired, used before (then its
+                session is revoked), or without standing.
+        """
+        authority = self.server.authority
+        now = authority.now()
+        with authority.store.transaction() as connection:
+            token = find_refresh_token(connection, refresh_token)
+            if token is None or now >= token.expires_at:
+                raise InvalidGrantError("the refresh token is unknown or has expired; log in again")
+            # Before anything else is looked at, so that a stranger with a stolen token can learn and change nothing.
+            if token.client_id != self.request.client.client_id:
+                raise InvalidGrantError("the refresh token belongs to another client")
+            if token.used_at is not None and now - token.used_at > GRACE_SECONDS:
+                revoke_session(connection, token.session.id, kind="reuse", by=token.client_id, now=now)
+                raise InvalidGrantError("the refresh token was used before: its session is revoked; log in again")
+            revoked = standing(connection, token.session)
+            if revoked is not None:
+                mend = "log in again" if revoked.kind in ("session", "token") else "have it reinstated"
+                raise InvalidGrantError(f"the authority of this {revoked.kind} was taken back; {mend}")
+        return token
+
+    def authenticate_user(self, refresh_token: RefreshToken) -> Account | None:
+        """The human in whose name the session is."""
+        return account_by_sub(refresh_token.session.sub)
+
+    def revoke_old_credential(self, refresh_token: RefreshToken) -> None:
+        """Mark the refresh token as used, in the transaction that made its successor."""
+        with self.server.authority.store.transaction() as connection:
+            mark_used(connection, refresh_token, self.server.authority.now())

@@ -1,0 +1,38 @@
+"""Signing in: one of the sample accounts, without a password, and the page says so."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from ..state.accounts import ACCOUNTS, account_by_email
+from .browser import set_cookie, signed_in, signed_out
+from .question import carried
+from .rendering import page
+from .visit import Visit, onward
+
+
+def choose(visit: Visit) -> Response:
+    """The accounts to choose from."""
+    return page(
+        "sign_in.html",
+        csrf=visit.browser.csrf,
+        carried=carried(visit),
+        accounts=ACCOUNTS,
+        current=visit.browser.account,
+    )
+
+
+def sign_in(visit: Visit) -> Response:
+    """Sign in as `account`, or, with `switch`, sign out and choose again; then on to the question."""
+    question = carried(visit)
+    if "switch" in visit.fields:
+        browser = signed_out(visit.authority, visit.browser)
+        response = onward("/device/sign-in", **question)
+    else:
+        account = account_by_email(visit.fields.get("account", ""))
+        if account is None:
+            return choose(visit)
+        browser = signed_in(visit.authority, visit.browser, account)
+        response = onward("/device/consent", **question) if question else onward("/device")
+    set_cookie(visit.authority, response, browser)
+    return response

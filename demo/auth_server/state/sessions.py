@@ -1,0 +1,138 @@
+"""Consents and the sessions they open: what a human granted, to which software, and through which agent.
+
+A consent is a record and never changes; a session is alive until it is revoked. How the human was asked (a
+device code today) is not written here, so another grant opens sessions through the same door.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from ..clients.client import Client
+from .accounts import Account
+from .store import new_id
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session with the consent that opened it. `agent_id` is None for the human's own console."""
+
+    id: str
+    consent_id: str
+    sub: str
+    client_id: str
+    agent_id: str | None
+    scope: tuple[str, ...]
+    resources: tuple[str, ...]
+    authorization_details: tuple[dict[str, Any], ...]
+    auth_time: float
+    created_at: float
+    revoked_at: float | None
+    revoked_by_kind: str | None
+
+    @property
+    def spending_limit(self) -> dict[str, Any] | None:
+        """The limit the human set, as `{"amount", "currency"}`, or None."""
+        return next((detail["limit"] for detail in self.authorization_details), None)
+
+    def grants(
+        self, scope: tuple[str, ...], resources: tuple[str, ...], authorization_details: tuple[dict[str, Any], ...]
+    ) -> bool:
+        """Whether it grants exactly this, so that a consent to it can be a repetition of the one that opened it."""
+        return (self.scope, self.resources, self.authorization_details) == (scope, resources, authorization_details)
+
+
+SELECT = """
+SELECT s.id, s.consent_id, c.sub, c.client_id, s.agent_id, c.scope, c.resources, c.authorization_details,
+       s.auth_time, s.created_at, s.revoked_at, s.revoked_by_kind
+FROM authority_sessions s JOIN authority_consents c ON c.id = s.consent_id
+"""
+
+
+def _read(row: sqlite3.Row) -> Session:
+    given = dict(row)
+    given["scope"] = tuple(given["scope"].split())
+    given["resources"] = tuple(json.loads(given["resources"]))
+    given["authorization_details"] = tuple(json.loads(given["authorization_details"]))
+    return Session(**given)
+
+
+def open_session(
+    connection: sqlite3.Connection,
+    *,
+    account: Account,
+    client: Client,
+    scope: tuple[str, ...],
+    resources: tuple[str, ...],
+    authorization_details: tuple[dict[str, Any], ...],
+    auth_time: float,
+    now: float,
+) -> str:
+    """Write down a consent and open its session; the session's id."""
+    consent_id, session_id = new_id("consent"), new_id("session")
+    agent_id = _agent(connection, account.sub, client.client_id, now) if client.delegated else None
+    connection.execute(
+        "INSERT INTO authority_consents (id, sub, client_id, scope, resources, authorization_details, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            consent_id,
+            account.sub,
+            client.client_id,
+            " ".join(scope),
+            json.dumps(resources),
+            json.dumps(authorization_details),
+            now,
+        ),
+    )
+    connection.execute(
+        "INSERT INTO authority_sessions (id, consent_id, agent_id, auth_time, created_at) VALUES (?, ?, ?, ?, ?)",
+        (session_id, consent_id, agent_id, auth_time, now),
+    )
+    return session_id
+
+
+def _agent(connection: sqlite3.Connection, sub: str, client_id: str, now: float) -> str:
+    """The one agent that acts for this human by this software, made when it is the first time."""
+    connection.execute(
+        "INSERT INTO authority_agents (id, sub, client_id, created_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (sub, client_id) DO NOTHING",
+        (new_id("agent"), sub, client_id, now),
+    )
+    found = agent_of(connection, sub, client_id)
+    assert found is not None, "it was just inserted"
+    return found
+
+
+def agent_of(connection: sqlite3.Connection, sub: str, client_id: str) -> str | None:
+    """The id of the agent that acts for this human by this software, or None when there never was one."""
+    row = connection.execute(
+        "SELECT id FROM authority_agents WHERE sub = ? AND client_id = ?", (sub, client_id)
+    ).fetchone()
+    return None if row is None else str(row["id"])
+
+
+def find_session(connection: sqlite3.Connection, session_id: str) -> Session | None:
+    """The session with this id, or None."""
+    row = connection.execute(f"{SELECT} WHERE s.id = ?", (session_id,)).fetchone()
+    return None if row is None else _read(row)
+
+
+def lasts_until(connection: sqlite3.Connection, session: Session, *, access_token_seconds: float) -> float:
+    """When a session ends by itself: with its last refresh token, in POSIX seconds.
+
+    Args:
+        access_token_seconds: what one is worth that has no refresh token: as much as its one access token.
+    """
+    found = connection.execute(
+        "SELECT max(expires_at) AS at FROM authority_refresh_tokens WHERE session_id = ?", (session.id,)
+    ).fetchone()["at"]
+    return session.created_at + access_token_seconds if found is None else float(found)
+
+
+def sessions_of(connection: sqlite3.Connection, sub: str) -> tuple[Session, ...]:
+    """The sessions that this human's consents opened, oldest first: those of agents and of the human's own console."""
+    rows = connection.execute(f"{SELECT} WHERE c.sub = ? ORDER BY s.created_at, s.rowid", (sub,))
+    return tuple(_read(row) for row in rows)

@@ -1,0 +1,255 @@
+"""The human's own console: see what agents hold, take it back, give standing back, read the audit trail."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlencode, urlsplit
+
+from demo.client.agent import Agent
+from demo.client.http.bounded import TICK
+from demo.client.http.errors import OAuthRefused
+from demo.client.http.fetch import Answer, fetch
+from demo.client.http.sanitizing import safe_data
+from demo.client.mcp.reading import read_decision
+from demo.client.oauth.challenge import read_challenge
+from demo.client.tokens.identity import ClientIdentity
+from demo.client.tokens.store import TokenStore
+from demo.client.tokens.stored import StoredToken, money, number
+from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.evidence import Decision, SessionView
+
+if TYPE_CHECKING:
+    from demo.client.human.sample_human import SampleHuman
+
+SCOPES = ("openid", "audit:read", "sessions:manage", "offline_access")
+CLIENT = "demo-console"
+
+
+def console_identity(key: tuple[str, str] | None) -> ClientIdentity:
+    """The console at the bundled authorization server, which knows it by its key (RFC 7523 section 2.2).
+
+    Args:
+        key: the issuer that it is for, and the PEM; None where there is none, and then no console is let in.
+    """
+    if key is None:
+        return ClientIdentity(CLIENT)
+    return ClientIdentity(CLIENT, private_key=key[1], method="private_key_jwt", issuer=key[0])
+
+
+class Console:
+    """The human in control at one server, with a token of the human's own: it acts for nobody, so it has no `act`.
+
+    Authority is taken back where it was granted, and also at the shop, where that has an admin route of its own: a
+    shop that does not ask its authority at each call would go on believing a token until it expires.
+
+    Args:
+        server: a shop, by its base URL or its MCP endpoint.
+        store: where its token is kept, in the slot "console".
+        authority: the issuer of the shop's authority, which offers the account API of docs/wire.md; by default the
+            shop's own server is it.
+        client: which client the console is at that authority, and what proves it: at the bundled one a key
+            (`console_identity`).
+        timeout: seconds for one method.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        store: TokenStore,
+        authority: str | None = None,
+        client: ClientIdentity | None = None,
+        timeout: float = 15.0,
+    ) -> None:
+        identity = client or ClientIdentity(CLIENT)
+        self.agent = Agent(server, store=store, slot="console", identity=identity, name="Control room", timeout=timeout)
+        self.shop = "{0.scheme}://{0.netloc}".format(urlsplit(self.agent.endpoint()))
+        self.authority = (authority or self.shop).rstrip("/")
+        self._tokens: dict[str, StoredToken] = {}
+
+    def signed_in(self) -> bool:
+        """Whether there is a token that the authority still renews, or that has not ended yet."""
+        try:
+            self.agent.token()
+            return all(self._token_for(resource).access_token for resource in self._resources())
+        except AuthorityRefused:
+            return False
+
+    def sign_in(self, human: SampleHuman) -> StoredToken:
+        """Sign `human` in on the authority's pages.
+
+        Raises:
+            AuthorityRefused: the authority refuses.
+        """
+        self._tokens.clear()
+        login = self.agent.start_login(SCOPES, resources=(self.agent.endpoint(), *self._resources()))
+        human.decide(
+            login.code.verification_uri_complete or login.code.verification_uri, login.code.user_code, approve=True
+        )
+        # Decided already: the answer is there, and nobody need wait the interval out.
+        decided = replace(login, code=replace(login.code, interval=TICK))
+        return self.agent.finish_login(decided, timeout=30.0)
+
+    def sessions(self) -> tuple[SessionView, ...]:
+        """The sessions that the human's consents opened, oldest first.
+
+        Raises:
+            AuthorityRefused, ServerUnreachable: the account API does not open, or does not answer.
+        """
+        answer = self._account_call("GET", "/account/sessions", None)
+        listed = (answer.json or {}).get("sessions")
+        return tuple(_session(safe_data(entry)) for entry in _listed(listed) if isinstance(entry, dict))
+
+    def revoke(self, kind: str, id: str) -> None:
+        """Take a session's, an agent's or a user's authority back.
+
+        Raises:
+            AuthorityRefused: there is no such one, or it is not this human's.
+        """
+        self._account_call("POST", "/account/revoke", {"kind": kind, "id": id})
+        self._at_shop("revoke", kind, id)
+
+    def reinstate(self, kind: str, id: str) -> bool:
+        """Give an agent's or a user's standing back; whether it had been taken.
+
+        Raises:
+            as `revoke`.
+        """
+        answer = self._account_call("POST", "/account/reinstate", {"kind": kind, "id": id})
+        lifted = self._at_shop("reinstate", kind, id)
+        return lifted or (answer.json or {}).get("lifted") is True
+
+    def audit(self, after: str | None = None, limit: int = 200) -> tuple[Decision, ...]:
+        """The audit trail, oldest first.
+
+        Args:
+            after: only entries later than this one.
+            limit: how many at most.
+
+        Raises:
+            AuthorityRefused: the token does not open it.
+        """
+        query = urlencode({"limit": limit} | ({"after": after} if after else {}))
+        answer = self._request(self._reading(), "GET", f"{self.shop}/audit?{query}", None)
+        entries = (answer.json or {}).get("entries")
+        found = (read_decision(entry) for entry in _listed(entries))
+        return tuple(decision for decision in found if decision is not None)
+
+    def set_door(
+        self, door: Literal["open", "protected"], *, stock: int | None = None, open: bool | None = None
+    ) -> dict[str, Any]:
+        """Restock a door of the shop, or switch the open one; what is None stays. Gives the door as it is then.
+
+        Raises:
+            AuthorityRefused: the human is no admin of this shop, or nobody is signed in.
+            ServerUnreachable: the shop has no such route, or does not answer as it must.
+        """
+        own = self.admin or f"{self.shop}/account"
+        body = {"door": door, "stock": stock, "open": open}
+        wanted = {name: value for name, value in body.items() if value is not None}
+        told = self._call(own, "POST", f"{own}/door", wanted).json or {}
+        left, opened = told.get("stock"), told.get("open")
+        if not isinstance(left, int) or not isinstance(opened, bool):
+            raise ServerUnreachable(f"{own}/door does not say what it did", do="demo doctor")
+        return {"door": door, "open": opened, "stock": left}
+
+    @cached_property
+    def admin(self) -> str | None:
+        """The resource identifier of the shop's own admin route, if it has one (RFC 9728); the bundled shop has none,
+        since it asks its authority at each call."""
+        if self.shop == self.authority:
+            return None
+        return admin_resource(self.agent)
+
+    def _at_shop(self, what: Literal["revoke", "reinstate"], kind: str, id: str) -> bool:
+        """The same at the shop's own admin route, where it has one: whether anything was lifted there."""
+        if (shop := self.admin) is None:
+            return False
+        answer = self._call(shop, "POST", f"{shop}/{what}", {"kind": kind, "id": id})
+        return (answer.json or {}).get("lifted") is True
+
+    def _reading(self) -> StoredToken:
+        """The token that opens the audit trail."""
+        return self.agent.token()
+
+    def _resources(self) -> tuple[str, ...]:
+        """What it speaks to beside the shop's tools; each wants a token of its own (RFC 8707 section 2.2)."""
+        account = f"{self.authority}/account"
+        return (account,) if self.admin is None else (account, self.admin)
+
+    def _token_for(self, resource: str) -> StoredToken:
+        held = self._tokens.get(resource)
+        if held is None or held.expires_at - 5 < time.time():
+            held = self._tokens[resource] = self.agent.refresh(resource=resource, keep=False)
+        return held
+
+    def _account_call(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
+        return self._call(f"{self.authority}/account", method, f"{self.authority}{path}", body)
+
+    def _call(self, resource: str, method: str, url: str, body: dict[str, Any] | None) -> Answer:
+        return self._request(self._token_for(resource), method, url, body)
+
+    def _request(self, token: StoredToken, method: str, url: str, body: dict[str, Any] | None) -> Answer:
+        from demo.client.oauth.presenting import presented  # it loads the HTTP library
+
+        held = presented(token)
+        answer = self.agent.http(lambda http: fetch(http, method, url, server=self.shop, auth=held, body=body))
+        if answer.status == 404 and answer.json is None:
+            raise ServerUnreachable(f"{url} does not exist", do="this server has no such API")
+        if answer.status >= 500:
+            raise ServerUnreachable(
+                f"{url} answers HTTP {answer.status}", why=answer.oauth_why, do="try again in a moment, or demo doctor"
+            )
+        if answer.status != 200:
+            told = read_challenge(answer.status, (answer.headers.get("www-authenticate", ""),))
+            raise OAuthRefused(
+                f"{urlsplit(url).path} refuses",
+                oauth_error=answer.oauth_error or f"http_{answer.status}",
+                why=(told.get("error_description") if told else None) or answer.oauth_why,
+                do="have an admin of this shop do it"
+                if answer.oauth_error == "access_denied"
+                else "sign in again: demo reset, or name what exists",
+            )
+        return answer
+
+
+def admin_resource(agent: Agent) -> str | None:
+    """The resource identifier of the admin route of the agent's shop, None where it publishes none.
+
+    Raises:
+        ServerUnreachable: it does not answer, or neither yes nor no.
+    """
+    shop = "{0.scheme}://{0.netloc}".format(urlsplit(agent.endpoint()))
+    url = f"{shop}/.well-known/oauth-protected-resource/admin"
+    answer = agent.http(lambda http: fetch(http, "GET", url, server=shop))
+    if answer.status in (404, 405, 410):
+        return None
+    if answer.status != 200:
+        # Not to know is no "there is none": a revocation that did nothing must not pass for one.
+        raise ServerUnreachable(f"{url} answers HTTP {answer.status}", do="try again in a moment, or demo doctor")
+    told = (answer.json or {}).get("resource")
+    return told if told == f"{shop}/admin" else None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _session(entry: dict[str, Any]) -> SessionView:
+    # Null is absent: the console's own session names no agent.
+    scopes = entry.get("scopes")
+    return SessionView(
+        id=str(entry.get("id") or ""),
+        consent=str(entry.get("consent") or ""),
+        agent=str(entry.get("agent") or ""),
+        client=str(entry.get("client") or ""),
+        client_name=str(entry.get("client_name") or ""),
+        scopes=tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else (),
+        created_at=number(entry.get("created_at")) or 0.0,
+        revoked_at=number(entry.get("revoked_at")),
+        spending_limit=money(entry.get("spending_limit")),
+        expires_at=number(entry.get("expires_at")),
+    )

@@ -1,0 +1,182 @@
+"""What became of a call, read from the exchange on the wire and not from what a library made of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from demo.client.http.errors import not_mcp
+from demo.client.http.fetch import own_words, parse_object, retry_seconds
+from demo.client.http.recorder import Raw, Recorder
+from demo.client.http.sanitizing import safe_text
+from demo.client.mcp.mirrored import listed, misdeclared
+from demo.client.mcp.reading import mapping, read_decision, read_limits, read_order, read_tools
+from demo.client.mcp.reply import GATES, Reply
+from demo.client.oauth.challenge import read_challenge
+from demo.evidence import Challenge, Decision, Exchange, LimitUse, Order, Tool
+
+
+@dataclass(frozen=True)
+class CallOutcome:
+    """One tool call and its end.
+
+    `status` is the HTTP status of the final exchange. `decision` is what the shop's gates say, from the result's
+    `_meta` or the refusal's `data`; None for a server that says nothing of the kind. `is_error` is True for a
+    refusal and for a tool's own error. `retry_after` is in seconds. `structured`, `order` and `said` are the server's
+    data as it is, and are made harmless where they are drawn; `text` is what it said, fit for a screen.
+    """
+
+    tool: str
+    status: int | None
+    is_error: bool
+    decision: Decision | None
+    limits: tuple[LimitUse, ...]
+    structured: dict[str, Any] | None
+    text: str
+    challenge: Challenge | None
+    retry_after: float | None
+    exchanges: tuple[Exchange, ...]
+    order: Order | None
+    said: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call passed every gate and the tool did what it was asked."""
+        denied = self.decision is not None and self.decision.verdict == "deny"
+        return self.status == 200 and not self.is_error and not denied
+
+
+@dataclass(frozen=True)
+class ToolsOutcome:
+    """What a server lists, or its refusal to.
+
+    `left_out` names tools that must not be used, each with the reason (`.mirrored`). `more` is True where
+    the server named further pages than are read. `schemas` are the tools' input schemas as the server sent them, by
+    name: for a program to work with, not to show. `text` is what a refusal says, `retry_after` in seconds.
+    """
+
+    status: int | None
+    tools: tuple[Tool, ...]
+    challenge: Challenge | None
+    decision: Decision | None
+    exchanges: tuple[Exchange, ...]
+    left_out: dict[str, str] = field(default_factory=dict)
+    more: bool = False
+    schemas: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    text: str = ""
+    retry_after: float | None = None
+
+
+def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recorder: Recorder) -> CallOutcome:
+    """The outcome of a `tools/call`."""
+    result = reply.result or {}
+    meta = mapping(result.get("_meta"))
+    data = mapping((reply.error or {}).get("data"))
+    structured = result.get("structuredContent")
+    structured = recorder.data(structured) if isinstance(structured, dict) else None
+    # A 2026-07-28 server may ask for input in place of a result; this agent has nobody to ask in mid-call.
+    waiting = result.get("resultType") == "input_required"
+    odd = "" if reply.result is None or waiting else _no_call_result(result)
+    refused = reply.result is None or result.get("isError") is True or bool(odd)
+    text = odd or _content(result) if reply.result is not None else _refusal(reply)
+    return CallOutcome(
+        tool=tool,
+        status=reply.raw.status,
+        is_error=refused or waiting,
+        decision=read_decision(recorder.clean(meta.get("demo/decision") or data.get("decision"))),
+        limits=read_limits(meta.get("demo/limits") or data.get("limits")),
+        structured=structured,
+        text=recorder.masked("The tool asks for more input, which this agent does not give." if waiting else text),
+        said=recorder.data(text),
+        challenge=_challenge(reply.raw, recorder),
+        retry_after=_retry_after(reply.raw),
+        exchanges=exchanges,
+        order=None if refused else read_order((structured or {}).get("order")),
+    )
+
+
+def expired(outcome: CallOutcome) -> bool:
+    """Whether a call was refused because its token has expired; where a server does not say why, it may have."""
+    if outcome.status != 401:
+        return False
+    return outcome.decision is None or outcome.decision.rule == "token.expired"
+
+
+def tools_outcome(pages: Sequence[Reply], exchanges: tuple[Exchange, ...], recorder: Recorder) -> ToolsOutcome:
+    """The outcome of a walk through `tools/list`; the last page tells whether it was refused.
+
+    Raises:
+        ServerUnreachable: it speaks MCP and lists no tools.
+    """
+    last = pages[-1]
+    if last.result is not None and not isinstance(last.result.get("tools"), list):
+        raise not_mcp(last.raw.url, "it answers tools/list with something that is no list of tools")
+    if last.result is None and last.raw.status not in GATES:
+        raise not_mcp(last.raw.url, f"it lists no tools: {recorder.masked(_refusal(last))}")
+    left_out = {name: reason for page in pages if _is_modern(page) for name, reason in misdeclared(page.result).items()}
+    usable = [listed(page.result, without=left_out) for page in pages]
+    return ToolsOutcome(
+        status=last.raw.status,
+        tools=tuple(tool for page in usable for tool in read_tools(recorder.clean({"tools": page}))),
+        challenge=_challenge(last.raw, recorder),
+        decision=read_decision(recorder.clean(mapping((last.error or {}).get("data")).get("decision"))),
+        exchanges=exchanges,
+        left_out={safe_text(name, one_line=True): recorder.masked(reason) for name, reason in left_out.items()},
+        more=isinstance((last.result or {}).get("nextCursor"), str),
+        schemas={tool["name"]: mapping(tool.get("inputSchema")) for page in usable for tool in page},
+        text=recorder.masked(_refusal(last)) if last.result is None else "",
+        retry_after=_retry_after(last.raw),
+    )
+
+
+def _no_call_result(result: dict[str, Any]) -> str:
+    """Why this is no result of `tools/call`, so that nobody knows what was done; empty where it is one.
+
+    It has `content` in every revision (MCP, Server Features, Tools, `CallToolResult`); `structuredContent` alone is
+    let pass. A result of another type than those of MCP 2026-07-28 is an error there.
+    """
+    kind = result.get("resultType", "complete")
+    if kind != "complete":
+        return f"The server answered with a result of an unknown type ({safe_text(str(kind), one_line=True)[:40]})."
+    if not isinstance(result.get("content"), list) and not isinstance(result.get("structuredContent"), dict):
+        return "The server answered with something that is no tool's result: it has no content."
+    return ""
+
+
+def _is_modern(reply: Reply) -> bool:
+    """Whether it was asked in a revision that knows arguments in headers."""
+    spoken = {value for name, value in reply.raw.request_headers if name.lower() == "mcp-protocol-version"}
+    return "2026-07-28" in spoken
+
+
+def _content(result: dict[str, Any]) -> str:
+    blocks = result.get("content")
+    texts = [
+        block["text"]
+        for block in (blocks if isinstance(blocks, list) else ())
+        if isinstance(block, dict) and isinstance(block.get("text"), str)
+    ]
+    if not texts and isinstance(result.get("structuredContent"), dict):
+        return json.dumps(result["structuredContent"], ensure_ascii=False)
+    return "\n".join(texts)
+
+
+def _refusal(reply: Reply) -> str:
+    """The server's own words; of a gate in front of it, which speaks HTTP only, with the status."""
+    message = (reply.error or {}).get("message")
+    if isinstance(message, str) and message:
+        return message
+    body = (reply.raw.response_body or b"").decode("utf-8", errors="replace")
+    words = own_words(body, parse_object(body))
+    return f"HTTP {reply.raw.status}: {words}" if words else f"HTTP {reply.raw.status}"
+
+
+def _challenge(raw: Raw, recorder: Recorder) -> Challenge | None:
+    anonymous = not any(name.lower() == "authorization" for name, _ in raw.request_headers)
+    return read_challenge(raw.status or 0, map(recorder.masked, raw.headers("www-authenticate")), anonymous=anonymous)
+
+
+def _retry_after(raw: Raw) -> float | None:
+    return retry_seconds(raw.header("retry-after"), raw.header("date"), raw.started_at + raw.seconds)

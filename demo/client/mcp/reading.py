@@ -1,0 +1,101 @@
+"""What a shop tells in its answers, read into evidence; what is malformed is left out, never guessed."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, cast
+
+from demo.client.http.sanitizing import safe_data, safe_text
+from demo.client.tokens.stored import money, number
+from demo.evidence import Decision, LimitUse, Order, Tool
+
+
+def read_decision(given: Any) -> Decision | None:
+    """A `Decision` as the shop sends it, None where it is none or is malformed."""
+    if not isinstance(given, dict):
+        return None
+    shown = safe_data(given)
+    optional = {f.name for f in fields(Decision)} - {"audit_id", "at", "verdict", "gate", "rule", "reason", "door"}
+    shaped = (
+        all(isinstance(shown.get(name), str) for name in ("audit_id", "gate", "rule", "reason"))
+        and shown.get("verdict") in ("allow", "deny")
+        and number(shown.get("at")) is not None
+        and shown.get("door", "protected") in ("open", "protected")
+        and all(shown.get(name) is None or isinstance(shown[name], str) for name in optional)
+    )
+    return Decision.from_dict(shown) if shaped else None
+
+
+def read_limits(given: Any) -> tuple[LimitUse, ...]:
+    """The limits as the shop sends them; malformed ones are left out."""
+    found: list[LimitUse] = []
+    for item in given if isinstance(given, list) else ():
+        use = mapping(safe_data(item))
+        counts = [use.get(key) for key in ("used", "limit")]
+        if use.get("name") in ("rate", "purchases", "spending") and all(type(count) is int for count in counts):
+            found.append(
+                LimitUse(
+                    name=use["name"],
+                    used=use["used"],
+                    limit=use["limit"],
+                    unit=str(use.get("unit", "")),
+                    window=number(use.get("window")),
+                    resets_at=number(use.get("resets_at")),
+                )
+            )
+    return tuple(found)
+
+
+def read_order(given: Any) -> Order | None:
+    """An order as the shop tells it (`docs/wire.md`), None where it is none."""
+    order = mapping(given)
+    price, at = money(order.get("price")), number(order.get("at"))
+    if price is None or not isinstance(order.get("id"), str):
+        return None
+
+    def text(name: str) -> str:
+        return str(order.get(name) or "")
+
+    def maybe(name: str) -> str | None:
+        return order[name] if isinstance(order.get(name), str) else None
+
+    return Order(
+        id=text("id"),
+        item=text("item"),
+        size=text("size"),
+        company=text("company"),
+        price=price,
+        at=at or 0.0,
+        user=maybe("user"),
+        agent=maybe("agent"),
+        consent=maybe("consent"),
+        replayed=order.get("replayed") is True,
+        balance=money(order.get("balance")),
+        spending_limit=money(order.get("spendingLimit")),
+    )
+
+
+def read_tools(result: dict[str, Any] | None) -> tuple[Tool, ...]:
+    """The tools of one page of `tools/list`."""
+    listed = (result or {}).get("tools")
+    found: list[Tool] = []
+    for item in listed if isinstance(listed, list) else ():
+        tool = mapping(safe_data(item))
+        if not isinstance(tool.get("name"), str):
+            continue
+        scope = mapping(tool.get("_meta")).get("demo/scope")
+        description = tool.get("description")
+        found.append(
+            Tool(
+                name=safe_text(tool["name"], one_line=True),
+                description=description if isinstance(description, str) else "",
+                arguments=tuple(mapping(mapping(tool.get("inputSchema")).get("properties"))),
+                scope=scope if isinstance(scope, str) else None,
+            )
+        )
+    return tuple(found)
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """`value` where it is a JSON object, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -1,0 +1,91 @@
+"""What can be known of an opaque token: its issuer alone can read it, and is asked (RFC 7662, OpenID Connect)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from demo.client.http.connection import Connection
+from demo.client.http.errors import OAuthRefused
+from demo.client.http.sanitizing import safe_data, safe_text
+from demo.client.oauth import grants, token_endpoint
+from demo.client.tokens.claim_meanings import meaning
+from demo.client.tokens.stored import StoredToken, number
+from demo.errors import ServerUnreachable
+from demo.evidence import AuthorityMetadata, Claim, TokenView
+
+MOST = 30
+"""Claims that are taken over from an answer."""
+
+
+def ask(connection: Connection, authority: AuthorityMetadata, token: StoredToken, seen: TokenView) -> TokenView:
+    """A view of an opaque token with what its authority says of it now.
+
+    Args:
+        seen: what the token response told.
+    """
+    told = _introspected(connection, authority, token)
+    where = authority.introspection_endpoint
+    active = told.get("active") if told is not None else None
+    if told is None and (told := _userinfo(connection, authority, token)) is not None:
+        where = authority.userinfo_endpoint
+    if told is None:
+        return seen
+    kind = "introspection" if where == authority.introspection_endpoint else "userinfo"
+    asked = f"{kind}, {where}"
+    fresh = [
+        Claim(safe_text(name, one_line=True), _shown(value), meaning(name), True, asked)
+        for name, value in list(told.items())[:MOST]
+        if name != "active"
+    ]
+    names = {claim.name for claim in fresh}
+    problems = seen.problems
+    if active is False:
+        problems = (*problems, "its authority says that it is not active (RFC 7662 section 2.2)")
+    scope, ends = told.get("scope"), number(told.get("exp"))
+    return replace(
+        seen,
+        claims=(*fresh, *(claim for claim in seen.claims if claim.name not in names)),
+        problems=problems,
+        told_by=asked,
+        active=active if isinstance(active, bool) else None,
+        scopes=tuple(safe_text(scope, one_line=True).split()) if isinstance(scope, str) else seen.scopes,
+        expires_at=ends if ends is not None else seen.expires_at,
+    )
+
+
+def _introspected(connection: Connection, authority: AuthorityMetadata, token: StoredToken) -> dict[str, Any] | None:
+    """RFC 7662 section 2; None where it is not offered, or not to this client."""
+    endpoint = authority.introspection_endpoint
+    if endpoint is None:
+        return None
+    form = [("token", token.access_token), ("token_type_hint", "access_token")]
+    try:
+        answer = connection.http(
+            lambda http: token_endpoint.ask(
+                http, endpoint, form, server=connection.endpoint(), issuer=token.issuer, identity=token.client
+            )
+        )
+    except ServerUnreachable:
+        return None
+    if answer.status != 200 or answer.json is None or not isinstance(answer.json.get("active"), bool):
+        return None
+    found: dict[str, Any] = safe_data(answer.json)
+    return found
+
+
+def _userinfo(connection: Connection, authority: AuthorityMetadata, token: StoredToken) -> dict[str, Any] | None:
+    endpoint = authority.userinfo_endpoint
+    # It answers only for that scope (OpenID Connect Core section 5.3); elsewhere it would be asked in vain.
+    if endpoint is None or "openid" not in token.scope:
+        return None
+    try:
+        return connection.http(lambda http: grants.userinfo(http, token, endpoint, server=connection.endpoint()))
+    except (OAuthRefused, ServerUnreachable):
+        return None
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return safe_text(text, one_line=True)[:200]

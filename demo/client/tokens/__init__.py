@@ -1,0 +1,1 @@
+"""Tokens: as they are stored, in the keyring or a file; who the client is; what the claims say."""

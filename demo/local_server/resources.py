@@ -1,0 +1,70 @@
+"""Further resources of the local authority (RFC 8707): other shops, such as the Worker on this machine, for which it
+may issue tokens as for its own.
+
+They stand in one file of the state folder, a URL a line, because whoever may write there owns the authority anyway.
+Without the file there are none. The authority reads it at each request, so that none needs a restart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from demo import private
+from demo.auth_server.grants.resource_identifiers import objection
+from demo.errors import EnvironmentNotReady, UsageError
+
+FILE: Final = "server.resources"
+MOST: Final = 100
+"""Each port that a Worker on this machine had to move to adds four."""
+RESOURCE_SERVER: Final = "shop"
+"""The client id of the shops of this machine at the authority."""
+
+
+def read(state: Path) -> tuple[str, ...]:
+    """The further resources of this state, in the order in which they were added; lines that are none count for
+    nothing, since whatever stands there must not widen what the authority issues tokens for."""
+    try:
+        lines = (state / FILE).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ()
+    return tuple(dict.fromkeys(line for line in lines if objection(line) is None))[:MOST]
+
+
+def add(state: Path, url: str) -> None:
+    """Have the authority of this state issue tokens for `url` from now on; adding it twice changes nothing.
+
+    Raises:
+        UsageError: it cannot be a resource, or there are too many.
+        EnvironmentNotReady: the file cannot be written.
+    """
+    if (why := objection(url)) is not None:
+        raise UsageError(f"{url!r} cannot be a resource", why=why, do="give the MCP endpoint's URL, https://HOST/mcp")
+    known = read(state)
+    if url in known:
+        return
+    if len(known) == MOST:
+        raise UsageError(f"there are {MOST} further resources already", do=f"take some out of {state / FILE}")
+    try:
+        private.folder(state)
+        private.write(state / FILE, "".join(f"{one}\n" for one in (*known, url)))
+    except OSError as error:
+        raise EnvironmentNotReady(
+            f"{state / FILE} cannot be written", why=error.strerror or str(error), do="choose another --state DIR"
+        ) from error
+
+
+def credentials(state: Path) -> tuple[str, str] | None:
+    """Client id and secret with which a resource server of this machine asks the local authority about a token
+    (RFC 7662 section 2.1); None before its first start."""
+    file = state / "server.sqlite3"
+    if not file.is_file():
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+            row = connection.execute("SELECT secret FROM world").fetchone()
+    except sqlite3.Error:
+        return None
+    return (RESOURCE_SERVER, str(row[0])) if row else None

@@ -1,0 +1,345 @@
+"""The local server: the shop's two doors and the authority as one ASGI app, and the process that serves it.
+
+The only place that knows both rooms. It hands each the other's public address, never the other's objects.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from demo import __version__, private
+from demo.errors import EnvironmentNotReady
+from demo.local_server import console_keys, outage, proving, resources
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp, Receive, Scope, Send
+    from uvicorn import Config, Server
+
+NAME = "machine-identity-demo"
+DEFAULT_PORT = 7327
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+FIX = "fix: "
+"""How the last line begins that a server leaves which cannot start: what helps."""
+IDLE_SECONDS = 3 * 3600.0
+"""A server nobody has talked to for this long stops by itself."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where a local server is, as it writes it into its ready file (0600). `world` changes only when the data is reset;
+    `started` is its process's (`proving.ProcessMark`), and with `secret` it proves itself."""
+
+    base_url: str
+    pid: int
+    instance: str
+    world: str
+    started: float = 0.0
+    secret: str = field(default="", repr=False)
+
+
+class Guard:
+    """ASGI wrapper: refuses a foreign `Host` (421) or `Origin` (403) on every path (DNS rebinding, MCP 2026-07-28
+    transports, security), and remembers when somebody last called."""
+
+    def __init__(self, app: ASGIApp, origins: frozenset[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self.app = app
+        self.origins = origins
+        self.hosts = frozenset(urlsplit(origin).netloc for origin in origins)
+        self.clock = clock
+        self.last_call = clock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        self.last_call = self.clock()
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        host, origin = headers.get(b"host", ""), headers.get(b"origin")
+        if host not in self.hosts:
+            await _refuse(scope, receive, send, 421, f"this server is not {host or 'nameless'}")
+        elif origin is not None and origin not in self.origins:
+            await _refuse(scope, receive, send, 403, f"requests from pages of {origin} are not served")
+        else:
+            await self.app(scope, receive, send)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: str) -> None:
+    from starlette.responses import JSONResponse
+
+    await JSONResponse({"error": "invalid_request", "error_description": why}, status)(scope, receive, send)
+
+
+def origins_of(base_url: str) -> frozenset[str]:
+    """The origins under which a server at `base_url` may be called: its own, and on loopback the other spellings."""
+    parts = urlsplit(base_url)
+    if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        return frozenset({base_url})
+    return frozenset(f"http://{name}:{parts.port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+
+
+def create_app(
+    base_url: str,
+    database: Path,
+    *,
+    instance: str = "",
+    secret: str = "",
+    clock: Callable[[], float] = time.time,
+    more_resources: Callable[[], tuple[str, ...]] = tuple,
+) -> Guard:
+    """The whole local server as one ASGI app.
+
+    Args:
+        base_url: its origin without a trailing slash; also the authority's issuer.
+        database: the SQLite file for everything it remembers; made when missing.
+        instance: a name of this process for `/health`.
+        secret: with which it proves itself to whoever sends a challenge there; empty where it proves nothing.
+        clock: POSIX seconds; tests move it.
+        more_resources: what the authority issues tokens for beside this server's own, asked at each request.
+    """
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    from demo.auth_server import AuthorityConfig, create_authority
+    from demo.shop import ShopConfig, create_shop
+
+    world, introspection_secret = _settle_world(database)
+    console_key = console_keys.settle(database, base_url)
+    introspection = (resources.RESOURCE_SERVER, introspection_secret)
+    aliases = tuple(sorted(origins_of(base_url) - {base_url}))
+    authority = create_authority(
+        AuthorityConfig(
+            issuer=base_url,
+            database=database,
+            resources=(f"{base_url}/mcp", f"{base_url}/account"),
+            resource_server=introspection,
+            clock=clock,
+            more_resources=more_resources,
+            aliases=aliases,
+            console_key=console_key,
+            event_receiver=(f"{base_url}/mcp", f"{base_url}/events"),
+        )
+    )
+    shop = create_shop(
+        ShopConfig(
+            base_url=base_url,
+            database=database,
+            issuer=base_url,
+            introspection=introspection,
+            clock=clock,
+            aliases=aliases,
+        )
+    )
+
+    async def health(request: Request) -> JSONResponse:
+        about = {"name": NAME, "version": __version__, "instance": instance, "world": world, "pid": os.getpid()}
+        challenge = request.query_params.get(proving.CHALLENGE, "")
+        if secret and 0 < len(challenge) <= proving.LONGEST_CHALLENGE:
+            about["proof"] = proving.proof(secret, base_url, instance, challenge)
+        return JSONResponse(about, headers={"Cache-Control": "no-store"})
+
+    async def client_metadata(_: Request) -> JSONResponse:
+        return JSONResponse(client_document(base_url), headers={"Cache-Control": "max-age=300"})
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with shop.lifespan():
+            yield
+
+    ours = [Route("/health", health), Route("/client.json", client_metadata)]
+    app = Starlette(routes=[*ours, *authority, *shop.routes], lifespan=lifespan)
+    return Guard(app, origins_of(base_url))
+
+
+def client_document(base_url: str) -> dict[str, object]:
+    """The bundled agent's client ID metadata document (MCP 2026-07-28) under this server's name: the shipped
+    `demo/client_metadata.json`, which anybody may host elsewhere, with its own URL as `client_id`."""
+    shipped: dict[str, object] = json.loads((Path(__file__).parent.parent / "client_metadata.json").read_text("utf-8"))
+    return shipped | {"client_id": f"{base_url}/client.json"}
+
+
+def _settle_world(database: Path) -> tuple[str, str]:
+    """The name of this data, and the shop's secret at the authority's introspection endpoint; both made once."""
+    private.database(database)
+    with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection, connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE IF NOT EXISTS world (id TEXT NOT NULL, secret TEXT NOT NULL)")
+        connection.execute("BEGIN IMMEDIATE")
+        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(found)
+        row = connection.execute("SELECT id, secret FROM world").fetchone()
+        if row is None:
+            row = (secrets.token_hex(8), secrets.token_urlsafe(32))
+            connection.execute("INSERT INTO world VALUES (?, ?)", row)
+    return str(row[0]), str(row[1])
+
+
+def serve(
+    *,
+    host: str,
+    port: int,
+    state: Path,
+    idle_seconds: float = IDLE_SECONDS,
+    announce: Callable[[Serving], None] | None = None,
+) -> None:
+    """Serve until a signal, or until nobody has called for `idle_seconds`. Blocks.
+
+    Holds `server.lock` in the state folder while it lives, so that there is one server for one state, and a pid found
+    in `server.json` is known to be ours as long as the lock is held.
+
+    Raises:
+        EnvironmentNotReady: the port is taken, another server already serves this state, or its data cannot be used.
+    """
+    import filelock
+    import uvicorn
+
+    if host not in _LOOPBACK:
+        raise EnvironmentNotReady(
+            f"the local server does not listen on {host}",
+            why="its authority speaks plain http, which an issuer may do on loopback only (RFC 8414 section 2)",
+            do="leave --host out; from another machine, ssh -L PORT:127.0.0.1:PORT HERE (the same port twice)",
+        )
+    private.folder(state)
+    lock = filelock.FileLock(state / "server.lock", mode=0o600)
+    try:
+        held = lock.acquire(timeout=0.5)  # not 0: a command that asks who holds it has it for a moment
+    except filelock.Timeout as error:
+        raise EnvironmentNotReady(
+            "a local server already runs for this state", do="use it, or stop it with: demo stop"
+        ) from error
+    except OSError as error:
+        raise private.no_locks(state, error) from error
+    ready = state / "server.json"
+    ready.unlink(missing_ok=True)  # one that a killed server left would have its pid taken for ours
+    with held, _bind(host, port) as sock:
+        shown = f"[{host}]" if ":" in host else host
+        base_url = f"http://{shown}:{sock.getsockname()[1]}"
+        instance = secrets.token_hex(6)
+        secret = proving.new_secret()
+        database = state / "server.sqlite3"
+        try:
+            world, _ = _settle_world(database)
+            guard = create_app(
+                base_url, database, instance=instance, secret=secret, more_resources=partial(resources.read, state)
+            )
+        except (sqlite3.Error, OSError) as error:
+            raise _trouble(database, error) from error
+        ours = proving.ProcessMark.of(os.getpid())
+        started = ours.started if ours is not None else 0.0
+        serving = Serving(base_url, os.getpid(), instance, world, started, secret)
+        config = uvicorn.Config(
+            outage.Drilled(guard, state),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+            server_header=False,
+        )
+        server = _server(config)
+        private.write(ready, json.dumps(serving.__dict__))
+        # The port is part of the issuer's name: coming back at another one would make every token a stranger's.
+        private.write(state / "server.port", str(sock.getsockname()[1]))
+        threading.Thread(target=_watch, args=(guard, server, ready, serving, idle_seconds), daemon=True).start()
+        if announce is not None:
+            announce(serving)
+        try:
+            server.run(sockets=[sock])
+        finally:
+            if _read(ready) == serving:
+                ready.unlink(missing_ok=True)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named so that asyncio sees TCP and turns Nagle off: without it a small POST takes 40 ms more.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(128)
+    except OSError as error:
+        sock.close()
+        raise EnvironmentNotReady(
+            f"{host}:{port} cannot be listened on", why=error.strerror or str(error), do="choose another with --port"
+        ) from error
+    return sock
+
+
+def _trouble(database: Path, error: Exception) -> EnvironmentNotReady:
+    """What is wrong with the data, and what helps, by SQLite's result code (sqlite.org/rescode.html)."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        what, do = f"another program holds {database}", "end that program"
+    elif isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+        what, do = f"{database} is damaged", "demo reset makes a fresh one; what was bought and granted is lost"
+    else:
+        what, do = f"{database} cannot be used", "choose a folder on a disk of this machine with --state DIR"
+    return EnvironmentNotReady(what, why=str(error), do=do)
+
+
+def _server(config: Config) -> Server:
+    """uvicorn's server, which leaves a signal ignored that was: `nohup`, or a script that started us in the background
+    (POSIX, Shell Command Language 2.11), means that."""
+    import uvicorn
+
+    class Listening(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            ignored = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) is signal.SIG_IGN]
+            with super().capture_signals():
+                for one in ignored:
+                    signal.signal(one, signal.SIG_IGN)
+                yield
+
+    return Listening(config)
+
+
+def _watch(guard: Guard, server: object, ready: Path, serving: Serving, idle_seconds: float) -> None:
+    """Stop when nobody has called for long, or when the state is not ours any more: its folder was emptied."""
+    while guard.clock() - guard.last_call < idle_seconds and _read(ready) == serving:
+        time.sleep(min(2.0, idle_seconds))
+    server.should_exit = True  # type: ignore[attr-defined]  # uvicorn.Server, not imported at module level
+
+
+def _read(ready: Path) -> Serving | None:
+    try:
+        return Serving(**json.loads(ready.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def main() -> None:
+    """`python -m demo.local_server.server`: what `demo next` starts in the background."""
+    parser = argparse.ArgumentParser(prog="demo.local_server.server", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--idle-seconds", type=float, default=IDLE_SECONDS)
+    given = parser.parse_args()
+    try:
+        serve(host=given.host, port=given.port, state=given.state, idle_seconds=given.idle_seconds)
+    except EnvironmentNotReady as error:
+        # The last two lines are what `local.ensure` tells of it.
+        sys.stderr.write(f"{error.what}: {error.why}\n{FIX}{error.do}\n")
+        raise SystemExit(error.exit_code) from error
+
+
+if __name__ == "__main__":
+    main()

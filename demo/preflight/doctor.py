@@ -1,0 +1,191 @@
+"""Preflight: what this machine and the chosen server are like, one finding each, with the fix."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from demo import private
+from demo.errors import DemoError, EnvironmentNotReady
+from demo.evidence import Capability
+from demo.local_server import local
+from demo.settings import Settings
+
+if TYPE_CHECKING:
+    from demo.client.agent import Agent
+    from demo.client.capabilities import Survey
+
+Mark = Literal["ok", "warn", "bad", "skip"]
+SKEW_SECONDS = 5.0
+"""More than this between two clocks, and tokens look expired, or not yet valid."""
+LOOK_SECONDS = 10.0
+"""For each thing that is looked at in the server."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the preflight; `fix` is empty where nothing needs one."""
+
+    mark: Mark
+    name: str
+    detail: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found: the lines of the preflight, and what the server supports, by standard (empty: none was seen)."""
+
+    findings: tuple[Finding, ...]
+    capabilities: tuple[Capability, ...]
+
+
+def examine(settings: Settings) -> Examination:
+    """Look at everything the talk stands on, each thing once. Starts the local server when that is the one to drive.
+
+    Nothing is changed at the server.
+
+    Raises:
+        UsageError: the server's URL is none.
+    """
+    findings = [_python(), _terminal(settings), _state(settings)]
+    if settings.local:
+        findings.append(_port(settings))
+    findings.append(_keyring())
+    base, finding = _server(settings)
+    findings.append(finding)
+    seen = None
+    if base is None:
+        findings += [Finding("skip", name, "the server was not reached") for name in ("clock", "authority")]
+    else:
+        seen, agent = _look(base, settings.state)
+        authority = seen.authority.issuer if seen.authority is not None else None
+        clocks = (agent.skew, agent.recorder.skew(authority) if authority is not None else None)
+        findings += [*_wire(seen), _clock(*clocks)]
+    from demo.preflight import further  # it needs this module's Finding
+
+    return Examination((*findings, *further(settings, seen)), _supported(seen, settings))
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("ok", "Python", version)
+
+
+def _terminal(settings: Settings) -> Finding:
+    width, height = shutil.get_terminal_size()
+    width = settings.width or width
+    detail = f"{width}x{height}"
+    if not sys.stdout.isatty():
+        return Finding("skip", "terminal", "stdout is not a terminal: no prompts, no colour")
+    if width < 80 or height < 24:
+        return Finding("warn", "terminal", detail, "make it 80x24 or larger: the panels are drawn for that")
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    if encoding != "utf8":
+        return Finding("warn", "terminal", f"{detail}, {encoding or 'no encoding'}", "use a UTF-8 locale, for QR codes")
+    return Finding("ok", "terminal", detail)
+
+
+def _state(settings: Settings) -> Finding:
+    try:
+        private.folder(settings.state)
+        tempfile.TemporaryFile(dir=settings.state).close()
+    except EnvironmentNotReady as error:
+        return Finding("bad", "state folder", error.why, error.do)
+    except OSError as error:
+        return Finding("bad", "state folder", error.strerror or str(error), "choose another with --state DIR")
+    return Finding("ok", "state folder", "writable, for this user alone")
+
+
+def _port(settings: Settings) -> Finding:
+    if (running := local.find(settings.state)) is not None:
+        return Finding("ok", "port", f"our own server listens at {running.base_url}")
+    if local.port_is_free(settings.port):
+        return Finding("ok", "port", f"{settings.port} is free")
+    return Finding("warn", "port", f"{settings.port} is taken by something else", "a free one is used; or --port N")
+
+
+def _keyring() -> Finding:
+    from demo.client.tokens.store import keyring_name
+
+    name = keyring_name()
+    if name is None:
+        return Finding("warn", "keyring", "none here", "tokens go to a 0600 file in the state folder; fine for a demo")
+    return Finding("ok", "keyring", name)
+
+
+def _server(settings: Settings) -> tuple[str | None, Finding]:
+    if settings.server is not None:
+        return settings.server, Finding("skip", "server", f"{settings.server}, as named; see what follows")
+    try:
+        server, note = local.ensure(settings.state, port=settings.port)
+    except DemoError as error:
+        return None, Finding("bad", "server", f"{error.what}: {error.why}", error.do)
+    return server.base_url, Finding("ok", "server", note or f"{server.base_url}, pid {server.pid}")
+
+
+def _look(base: str, state: Path) -> tuple[Survey, Agent]:
+    """One look at the server for all that is said of it, and who looked, who has heard the clocks."""
+    from demo.client.agent import Agent
+    from demo.client.capabilities import survey
+    from demo.client.tokens.store import TokenStore
+
+    agent = Agent(base, store=TokenStore.open(state, server=base), timeout=LOOK_SECONDS)
+    return survey(agent), agent
+
+
+def _wire(seen: Survey) -> list[Finding]:
+    from demo.deploy import checking
+
+    if seen.asks_for_token is False:
+        fix = "nothing, if that is meant: beats that need authority are skipped there"
+        door = Finding("warn", "challenge", "it lists its tools to anybody: no auth", fix)
+    else:
+        door = Finding(*checking.door(seen, "challenge"))
+    own = [Finding(*row) for row in checking.own_word(seen)]
+    if seen.knock is None or not (seen.asks_for_token or seen.knock.challenge):
+        return [door, Finding("skip", "authority", "no challenge to follow"), *own]
+    if seen.resource is not None and seen.resource.problem is not None:
+        return [door, Finding("bad", "authority", seen.resource.problem, "do not log in there"), *own]
+    return [door, Finding(*checking.authority(seen)), *own]
+
+
+def _supported(seen: Survey | None, settings: Settings) -> tuple[Capability, ...]:
+    if seen is None:
+        return ()
+    from demo.client.capabilities import table
+    from demo.settings.tools import VERBS
+
+    return table(seen, {verb: settings.tools.name(verb) for verb in VERBS})
+
+
+def _clock(server: float | None, authority: float | None) -> Finding:
+    """Whose clock is wrong, as far as that can be told.
+
+    Args:
+        server, authority: their clocks minus ours in seconds, None where they told none.
+    """
+    told = {"the server": server, "the authority": authority}
+    heard = {who: skew for who, skew in told.items() if skew is not None}
+    if not heard:
+        return Finding("skip", "clock", "no answer with a Date to compare with")
+    off = {who: skew for who, skew in heard.items() if abs(skew) > SKEW_SECONDS}
+    if not off:
+        return Finding("ok", "clock", f"agrees with {' and '.join(heard)}")
+    detail = ", ".join(f"{who}'s is {_said(skew)}" for who, skew in off.items())
+    # Two that agree with each other are right, for all that can be known here.
+    if len(heard) == 2 and len(off) == 1:
+        wrong = next(iter(off))
+        why = ": what it issues looks expired to others, or lives too long" if wrong == "the authority" else ""
+        return Finding("bad", "clock", f"{detail}{why}", f"set {wrong}'s clock (NTP)")
+    if len(off) == 2 and abs(heard["the server"] - heard["the authority"]) > SKEW_SECONDS:
+        return Finding("bad", "clock", f"{detail}: no two agree", "set all three clocks (NTP), this machine's first")
+    return Finding("bad", "clock", detail, "set this machine's clock (NTP)")
+
+
+def _said(skew: float) -> str:
+    return f"{abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}"

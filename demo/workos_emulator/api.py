@@ -1,0 +1,85 @@
+"""How a request to WorkOS's API is let in and answered: the key, the JSON body, the status, the refusal."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from demo.auth_server.context import Authority
+from demo.auth_server.endpoints.requests import FormUnreadable, read_body
+
+from .refused import Refused, unauthorized
+
+LONGEST_BODY = 64 * 1024
+"""Bytes."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request whose key was right: the ids in its path, its query, its JSON object."""
+
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: dict[str, Any]
+    idempotency_key: str | None
+
+
+Answer = Callable[[Call], dict[str, Any] | None]
+"""Takes a call and gives the JSON of the answer, None for one without content. Raises `Refused`."""
+
+
+class Api:
+    """The API of one authority, opened by one key."""
+
+    def __init__(self, authority: Authority, key: str) -> None:
+        self.authority = authority
+        self._key = key.encode()
+
+    def route(self, method: str, path: str, answer: Answer, *, status: int = 200) -> Route:
+        """A route that only the API key opens."""
+
+        async def endpoint(request: Request) -> Response:
+            request_id = f"req_{secrets.token_hex(8)}"
+            try:
+                self._check_key(request)
+                call = await _read(request)
+                told = await run_in_threadpool(answer, call)
+            except Refused as refused:
+                return _respond(refused.body(), refused.status, request_id)
+            return _respond(told, status if told is not None else 204, request_id)
+
+        return Route(path, endpoint, methods=[method])
+
+    def _check_key(self, request: Request) -> None:
+        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        right = hmac.compare_digest(given.strip().encode(), self._key)
+        if kind.lower() != "bearer" or not right:
+            raise unauthorized()
+
+
+async def _read(request: Request) -> Call:
+    try:
+        body = await read_body(request, LONGEST_BODY)
+    except FormUnreadable as error:
+        raise Refused(413, "request_too_large", str(error)) from error
+    try:
+        parsed = json.loads(body) if body else {}
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "invalid_request_body", "Problems parsing JSON") from error
+    if not isinstance(parsed, dict):
+        raise Refused(400, "invalid_request_body", "The body is a JSON object")
+    return Call(request.path_params, request.query_params, parsed, request.headers.get("idempotency-key"))
+
+
+def _respond(told: dict[str, Any] | None, status: int, request_id: str) -> Response:
+    headers = {"X-Request-ID": request_id, "Cache-Control": "no-store"}
+    return Response(status_code=status, headers=headers) if told is None else JSONResponse(told, status, headers)

@@ -1,0 +1,132 @@
+"""The bridge as a process: stdout is the protocol's alone, and it ends when it should."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.unit.bridge.hosts import Slow, environment, keep_token, slow_server
+
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "a host", "version": "1"},
+    },
+}
+READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+LIST = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[Slow]:
+    with slow_server() as seen:
+        yield seen
+
+
+@pytest.fixture
+def bridge(slow: Slow, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    keep_token(slow.url, tmp_path / "state")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo", "serve", "--stdio", "--server", slow.url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(tmp_path / "state"),
+        cwd=ROOT,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def text(*messages: object) -> str:
+    return "".join(json.dumps(message) + "\n" for message in messages)
+
+
+def test_requests_from_a_pipe_are_answered_before_the_end_of_stdin_is_the_end(bridge: subprocess.Popen[str]) -> None:
+    out, err = bridge.communicate(text(HELLO, READY, LIST), timeout=50)
+    first, second = map(json.loads, out.splitlines())
+    assert first["result"]["protocolVersion"] == "2025-06-18"
+    assert {tool["name"] for tool in second["result"]["tools"]} == {"climb", "wait", "repeat"}
+    assert "bridging stdin and stdout" in err
+    assert bridge.returncode == 0
+
+
+def test_what_is_no_message_is_passed_over(bridge: subprocess.Popen[str]) -> None:
+    out, err = bridge.communicate("not json\n[]\n" + text(HELLO, READY, LIST), timeout=50)
+    assert [json.loads(line)["id"] for line in out.splitlines()] == [1, 2]
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
+def test_a_signal_ends_it_while_stdin_is_open(bridge: subprocess.Popen[str], sign: signal.Signals, code: int) -> None:
+    # Right after an answer, when all of its tasks are awake: whichever runs must not be torn out of its order.
+    assert bridge.stdin is not None
+    assert bridge.stdout is not None
+    bridge.stdin.write(text(HELLO))
+    bridge.stdin.flush()
+    assert json.loads(bridge.stdout.readline())["id"] == 1
+    bridge.send_signal(sign)
+    assert bridge.wait(timeout=20) == code
+    assert bridge.stderr is not None
+    assert "Traceback" not in bridge.stderr.read()
+
+
+def test_it_ends_when_a_call_is_still_under_way(bridge: subprocess.Popen[str], slow: Slow) -> None:
+    slow.begun.clear()
+    call = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "wait", "arguments": {}}}
+    begun = time.monotonic()
+    out, _ = bridge.communicate(text(HELLO, READY, call), timeout=50)
+    assert slow.begun.is_set()
+    assert time.monotonic() - begun < 50  # the call itself would take a minute
+    assert json.loads(out.splitlines()[-1])["error"]["message"] == "Connection closed"
+    assert bridge.returncode == 0
+
+
+def test_it_ends_without_a_word_when_the_host_has_gone(bridge: subprocess.Popen[str]) -> None:
+    assert bridge.stdin is not None
+    assert bridge.stdout is not None
+    bridge.stdout.close()
+    bridge.stdin.write(text(HELLO))
+    bridge.stdin.flush()
+    assert bridge.wait(timeout=30) == 0
+    assert bridge.stderr is not None
+    assert "Traceback" not in bridge.stderr.read()
+
+
+def test_an_idle_bridge_uses_no_time(bridge: subprocess.Popen[str]) -> None:
+    import os
+
+    assert bridge.stdin is not None
+    assert bridge.stdout is not None
+    bridge.stdin.write(text(HELLO, READY))
+    bridge.stdin.flush()
+    bridge.stdout.readline()
+
+    def spent() -> float:
+        fields = Path(f"/proc/{bridge.pid}/stat").read_text("utf-8").rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    if not Path("/proc").exists():
+        pytest.skip("the time that a process has used is read from /proc")
+    time.sleep(0.3)
+    before = spent()
+    time.sleep(1.5)
+    assert spent() - before < 0.1

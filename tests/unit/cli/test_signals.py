@@ -1,0 +1,90 @@
+"""Signals: a second one while a temporary world is taken down, and those that were ignored from the start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from demo.local_server import local
+from tests.conftest import ROOT, Command
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="only POSIX has these signals")
+
+
+def worlds(folder: Path) -> list[Path]:
+    return list(folder.glob("demo-dry-*"))
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_a_second_signal_leaves_no_temporary_world(demo: Command, tmp_path: Path, second: signal.Signals) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    running = demo.start("run", "--ci", TMPDIR=str(temporary))
+    deadline = time.monotonic() + 60
+    while not [one for one in worlds(temporary) if (one / "server.json").exists()] and time.monotonic() < deadline:
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    for _ in range(8):
+        time.sleep(0.1)
+        if running.poll() is None:
+            running.send_signal(second)
+    assert running.wait(30) != 0
+    assert worlds(temporary) == []
+    left = [
+        one.pid for one in psutil.process_iter(["cmdline"]) if str(temporary) in " ".join(one.info["cmdline"] or ())
+    ]
+    assert left == []
+
+
+@pytest.mark.parametrize("ignored", ["SIGHUP", "SIGINT", "SIGTERM"])
+def test_a_signal_that_was_ignored_stays_ignored(demo: Command, ignored: str) -> None:
+    """As by `nohup demo serve &`, and a script's `demo serve &`."""
+    ignoring = f"import runpy, signal; signal.signal(signal.{ignored}, signal.SIG_IGN)"
+    start = f"{ignoring}; runpy.run_module('demo', alter_sys=True)"
+    serving = subprocess.Popen(
+        [sys.executable, "-c", start, "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=demo.environment(),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        assert serving.stdout is not None
+        for _ in range(4):
+            assert serving.stdout.readline()
+        time.sleep(0.5)
+        serving.send_signal(getattr(signal, ignored))
+        with pytest.raises(subprocess.TimeoutExpired):
+            serving.wait(1.5)
+        assert local.find(demo.state) is not None, "it serves on"
+        other = signal.SIGTERM if ignored != "SIGTERM" else signal.SIGINT
+        serving.send_signal(other)
+        serving.wait(20)
+    finally:
+        serving.kill()
+        serving.wait(10)
+    assert not (demo.state / "server.json").exists(), "the other one ends it in good order"
+
+
+def test_an_ignored_signal_is_ignored_again_after_a_world_was_taken_down() -> None:
+    from demo.signals import undisturbed
+
+    before = signal.getsignal(signal.SIGHUP)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with undisturbed():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -1,0 +1,81 @@
+"""Wrangler is installed whole whatever npm was told to leave out, and marked as installed when it runs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo.deploy import tools
+from demo.errors import EnvironmentNotReady
+from tests.conftest import ROOT, Command
+from tests.unit.deploy.conftest import Yard, program
+
+NODE = """case "$1" in
+--version) echo v22.1.0;;
+-e) test -e node_modules/workerd || { echo "Error: no workerd"; exit 1; };;
+esac"""
+WRANGLER = "mkdir -p node_modules/wrangler/bin; touch node_modules/wrangler/bin/wrangler.js"
+
+
+@pytest.fixture
+def stamp(bare: Yard, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """On a machine with a stand-in for Node. Where it is said that wrangler is installed."""
+    program(bare.path / "node", f"#!{shutil.which('sh')}\n{NODE}\n")
+    monkeypatch.setenv("PATH", f"{bare.path}:/usr/bin:/bin")
+    return bare.worker / "node_modules" / ".installed"
+
+
+def npm(bare: Yard, line: str) -> None:
+    program(bare.path / "npm", f'#!{shutil.which("sh")}\necho "$@" > asked\n{line}\n')
+
+
+def test_what_npm_may_be_told_to_leave_out_is_asked_for_by_name(bare: Yard, stamp: Path) -> None:
+    npm(bare, f"{WRANGLER}; mkdir -p node_modules/workerd")
+    tools.install(bare.worker)
+    assert stamp.exists()
+    assert {"--include=dev", "--include=optional"} <= set((bare.worker / "asked").read_text().split())
+
+
+@pytest.mark.parametrize(
+    "line", ["true", WRANGLER, "mkdir -p node_modules/workerd"], ids=["nothing", "no workerd", "no wrangler"]
+)
+def test_what_does_not_run_is_not_installed(bare: Yard, stamp: Path, line: str) -> None:
+    npm(bare, line)
+    for _ in range(2):
+        with pytest.raises(EnvironmentNotReady) as refused:
+            tools.install(bare.worker)
+        assert not stamp.exists()
+        assert "npm config list" in refused.value.do and "demo" not in refused.value.do
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="this machine has no Node")
+def test_a_package_by_itself_says_once_what_is_missing(demo: Command, tmp_path: Path) -> None:
+    """As from PyPI: no checkout around it. What is advised is none of the commands that say it."""
+    source, there = tmp_path / "source", tmp_path / "site"
+    source.mkdir()
+    for name in ("demo", "talk", "pyproject.toml", "README.md", "LICENSE"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, source / name)
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*install, "--target", str(there), str(source)], check=True, timeout=120, capture_output=True)
+    assert (there / "demo" / "deploy" / "run_worker.mjs").exists(), "what runs the Worker is part of the package"
+    (tmp_path / "empty").mkdir()
+    for line in (("run", "--worker"), ("serve", "--worker"), ("deploy", "--dry-run")):
+        done = subprocess.run(
+            [sys.executable, "-m", "demo", *line],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=demo.environment() | {"PYTHONPATH": str(there)},
+            cwd=tmp_path / "empty",
+            stdin=subprocess.DEVNULL,
+        )
+        said = " ".join(done.stderr.split())
+        assert done.returncode == 3, said
+        assert "there is no Worker" in said and "the repository" in said.replace(
+            "the talk's repository", "the repository"
+        )
+        assert "--dry-run installs" not in said

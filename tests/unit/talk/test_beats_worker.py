@@ -1,0 +1,194 @@
+"""The beats in which the shop runs as a Worker: whichever of the three it was, the panel says so and no more."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from demo.client.mcp.outcome import CallOutcome
+from demo.deploy import record, tools
+from demo.errors import EnvironmentNotReady
+from demo.evidence import Exchange, Money, Order
+from talk.cast import Cast
+from talk.playing import PLAYERS, Scene, edge
+from talk.script import Step, load_talk
+from talk.stage import Stage
+
+BEATS = ("deploy", "where-agents-run")
+
+
+def step_of(beat: str) -> Step:
+    (found,) = [step for step in load_talk().beats[beat].steps if step.do == "worker"]
+    return found
+
+
+def played(beat: str, state: Path, *, edge: str = "auto", strict: bool = False) -> Any:
+    cast = Cast("http://127.0.0.1:1", state, is_local=True, port=0, edge=edge)
+    return PLAYERS["worker"](step_of(beat), Scene("run", beat, cast, Stage(Console(quiet=True)), list, strict))
+
+
+def drawn(panel: Any) -> str:
+    console = Console(width=120, height=40, color_system=None)
+    with console.capture() as captured:
+        console.print(panel)
+    return " ".join(captured.get().split())
+
+
+def is_described(beat: str, given: Any, why: str) -> None:
+    from demo.panels.fit import overflow
+
+    step = step_of(beat)
+    assert given.observed == {"where": "nowhere"}
+    assert set(given.untold) == set(step.expect), "nothing of it is checked"
+    assert all(why in told for told in given.untold.values())
+    panel = given.panels["link"]()
+    assert "(not live: described, not done)" in drawn(panel)
+    assert "Live on Cloudflare" not in drawn(panel)
+    assert overflow(panel, 80, 21) is None
+    assert set(given.panels) == {"link"}
+
+
+@pytest.fixture
+def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def looked(*_: object, **__: object) -> None:
+        raise AssertionError("nothing of Node is looked for here")
+
+    monkeypatch.setattr(tools, "find", looked)
+    monkeypatch.setattr(tools, "install", looked)
+
+
+@pytest.mark.parametrize("beat", BEATS)
+@pytest.mark.usefixtures("nothing_starts")
+def test_a_dry_run_only_describes_and_looks_for_no_node(beat: str, tmp_path: Path) -> None:
+    record.remember(tmp_path, record.Record("https://shop.example", str(tmp_path), {}))
+    is_described(beat, played(beat, tmp_path, strict=True), "the dry run")
+
+
+@pytest.mark.parametrize("beat", BEATS)
+@pytest.mark.usefixtures("nothing_starts")
+def test_switched_off_it_only_describes(beat: str, tmp_path: Path) -> None:
+    is_described(beat, played(beat, tmp_path, edge="off"), "switched off")
+
+
+@pytest.mark.parametrize("beat", BEATS)
+def test_where_the_worker_cannot_be_started_it_describes_and_says_why(
+    beat: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(_: Path) -> None:
+        raise EnvironmentNotReady("Node was not found", why="wrangler is a program for Node")
+
+    monkeypatch.setattr(tools, "find", find)
+    is_described(beat, played(beat, tmp_path), "Node was not found")
+
+
+def test_what_was_deployed_once_is_described_where_nobody_is_logged_in_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from demo.deploy import wrangler
+
+    record.remember(tmp_path, record.Record("https://shop.example", str(tmp_path), {}))
+    monkeypatch.setattr(tools, "find", lambda _: None)
+    monkeypatch.setattr(wrangler, "account", lambda *_: None)
+    is_described("deploy", played("deploy", tmp_path), "nobody is logged in at Cloudflare")
+
+
+def test_the_setting_takes_three_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    from demo.errors import UsageError
+    from demo.settings import from_environment
+
+    for word in ("auto", "local", "off"):
+        monkeypatch.setenv("DEMO_EDGE", word)
+        assert from_environment({}).edge == word
+    monkeypatch.setenv("DEMO_EDGE", "moon")
+    with pytest.raises(UsageError):
+        from_environment({})
+
+
+@pytest.mark.parametrize(
+    ("server", "tells", "headers", "where"),
+    [
+        ("https://shop.example", True, (("CF-Ray", "8f-LIS"),), "cloudflare"),
+        ("https://shop.example", True, (("Server", "cloudflare?"),), "nowhere"),
+        ("https://shop.example", False, (("CF-Ray", "8f-LIS"),), "nowhere"),
+        ("http://127.0.0.1:1", True, (("CF-Ray", "8f-LIS"),), "nowhere"),
+    ],
+)
+@pytest.mark.parametrize("beat", BEATS)
+def test_the_talks_own_server_is_called_live_on_cloudflare_only_by_its_answers(
+    beat: str, server: str, tells: bool, headers: tuple[tuple[str, str], ...], where: str
+) -> None:
+    step = step_of(beat)
+    exchange = Exchange("POST", f"{server}/mcp", (), None, 401, headers, None, 0.0, 0.0)
+    refused = CallOutcome("", 401, True, None, (), None, "", None, None, (exchange,), None)
+    agent = SimpleNamespace(call=lambda *_, **__: refused, endpoint=lambda: f"{server}/mcp")
+    house = SimpleNamespace(seen=SimpleNamespace(tells_decisions=tells))
+    cast: Any = SimpleNamespace(
+        ours=False, beside=False, worker=None, edge="auto", house=house, server=server, agent=lambda: agent
+    )
+    given = PLAYERS["worker"](step, Scene("run", beat, cast, Stage(Console(quiet=True)), list))
+    assert given.observed["where"] == where
+    assert ("Live on Cloudflare" in drawn(given.panels["link"]())) is (where == "cloudflare")
+    if where == "cloudflare":
+        assert given.observed["refused"] == 401
+        assert {"order", "attributed"} <= set(given.untold), "nothing was bought there"
+
+
+def answered(status: int, *, order: bool = False) -> CallOutcome:
+    bought = Order("order_1", "shirt", "M", "ACME", Money(2500), 0.0, "user_alice", "agent_1", "consent_1")
+    return CallOutcome(
+        tool="x",
+        status=status,
+        is_error=status != 200,
+        decision=None,
+        limits=(),
+        structured=None,
+        text="",
+        challenge=None,
+        retry_after=None,
+        exchanges=(),
+        order=bought if order else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("refused", "bought", "says"),
+    [
+        (answered(401), answered(200, order=True), "HTTP 401, without a token. It bought a shirt, deputized."),
+        (answered(200), answered(403), "Let in, without a token. HTTP 403, deputized."),
+    ],
+)
+def test_the_panel_says_how_the_calls_ended(
+    refused: CallOutcome, bought: CallOutcome, says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = SimpleNamespace(base_url="http://127.0.0.1:2", pid=1)
+    answers = iter((refused,))
+    monkeypatch.setattr(edge, "_running", lambda _: contextlib.nullcontext(here))
+    monkeypatch.setattr(edge, "_buy", lambda *_: bought)
+    agent = SimpleNamespace(call=lambda *_, **__: next(answers), endpoint=lambda: "http://127.0.0.1:2/mcp")
+    monkeypatch.setattr(edge, "_agent", lambda *_: agent)
+    given = played("deploy", tmp_path)
+    words = " ".join(re.sub("[█▀▄]+", " ", drawn(given.panels["link"]())).split())
+    assert says in words
+    assert given.observed["order"] is (bought.order is not None)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_order_that_the_restart_has_lost_is_seen_and_said(
+    kept: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lists = iter((["order_1"], ["order_1"] if kept else []))
+    here = SimpleNamespace(base_url="http://127.0.0.1:2", pid=1)
+    here.restart = lambda: setattr(here, "pid", here.pid + 1)
+    monkeypatch.setattr(edge, "_running", lambda _: contextlib.nullcontext(here))
+    monkeypatch.setattr(edge, "_buy", lambda *_: answered(200, order=True))
+    monkeypatch.setattr(edge, "_agent", lambda *_: SimpleNamespace())
+    monkeypatch.setattr(edge, "_order_ids", lambda *_: next(lists))
+    given = played("where-agents-run", tmp_path)
+    assert given.observed["kept"] is kept
+    assert ("outlives" in drawn(given.panels["comparison"]())) is kept
