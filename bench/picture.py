@@ -28,7 +28,7 @@ def main() -> None:
     from talk.director import Director
     from talk.run import Run
     from talk.script import load_talk
-    from talk.stage import Stage
+    from talk.stage.screen import Stage
 
     kept: list[object] = []
 

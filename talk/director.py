@@ -12,7 +12,7 @@ from talk.cast import Cast
 from talk.run import OWN_WORKER, BeatResult, Run
 from talk.runner import Runner
 from talk.script import Plan, PlannedBeat, Talk
-from talk.stage import AsideStage, Stage
+from talk.stage.screen import AsideStage, Stage
 from talk.steps import KINDS
 
 if TYPE_CHECKING:

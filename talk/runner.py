@@ -13,7 +13,7 @@ from talk.cast import Cast, NotHere
 from talk.closing import closing
 from talk.run import BeatResult, Run, StepResult
 from talk.script import Plan, PlannedBeat, Step
-from talk.stage import Stage
+from talk.stage.screen import Stage
 from talk.steps import KINDS, base_key, holds
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from demo.client.tokens.stored import StoredToken
     from demo.settings import Settings
     from talk.cast import Cast
-    from talk.stage import Stage
+    from talk.stage.screen import Stage
 
 ELSEWHERE = 60.0
 """Seconds for which a stranger's busy server is waited for, all tries together."""
@@ -113,8 +113,8 @@ def _call(
     patience: float | None = None,
 ) -> int:
     """Call a tool by the shop's word for it, or by the server's own where demo.toml's [tools] has none."""
-    from talk.keys import interactive
-    from talk.stage import Stage
+    from talk.stage.keys import interactive
+    from talk.stage.screen import Stage
 
     cast = cast_for(settings)
     agent = cast.agent()
@@ -141,13 +141,12 @@ def _call(
 
 def _asking(cast: Cast, stage: Stage) -> Obtain:
     """A login for one thing more, by whichever flow the authority offers."""
-    from talk.cast import HUMAN
-    from talk.logging_in import LoggingIn
+    from talk.stage.login import LoggingIn
 
     agent = cast.agent()
     held = agent.stored()
     spending = held.spending_limit if held is not None else None
-    logins = LoggingIn(cast, agent, stage, account=HUMAN, spending=spending)
+    logins = LoggingIn(agent, stage, human=cast.human() if cast.ours else None, spending=spending)
 
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
         more = [scope for scope in scopes if held is None or scope not in held.scope]

@@ -46,7 +46,7 @@ def check_everything(settings: Settings) -> int:
     from talk.director import Director
     from talk.run import Run
     from talk.script import load_talk
-    from talk.stage import MeasuringStage
+    from talk.stage.screen import MeasuringStage
 
     console = console_for(settings)
     # A terminal narrower or lower than the design is for `demo doctor` to speak of.

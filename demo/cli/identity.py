@@ -46,9 +46,9 @@ def login(
     settings = settings_of(context)
     cast = cast_for(settings)
     from demo import panels
-    from talk.keys import interactive
-    from talk.logging_in import LoggingIn
-    from talk.stage import Stage
+    from talk.stage.keys import interactive
+    from talk.stage.login import LoggingIn
+    from talk.stage.screen import Stage
 
     if console and (deny or scope or spend is not None or account != SAMPLE):
         raise UsageError(
@@ -62,10 +62,9 @@ def login(
         return _signed_in(settings)
     agent = hosted.agent if hosted is not None else cast.agent()
     asked = LoggingIn(
-        cast,
         agent,
         Stage(console_for(settings), person=interactive() and not settings.json, plain=settings.plain),
-        account=account,
+        human=cast.human(account) if cast.ours else None,
         approve=not deny,
         resources=None if hosted is None else (hosted.resource,),
         spending=None

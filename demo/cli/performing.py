@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from talk.director import Director
     from talk.run import BeatResult, Run
     from talk.script import Plan, PlannedBeat
-    from talk.stage import Pace, Stage
+    from talk.stage.screen import Pace, Stage
 
 BeatArgument = Annotated[str, typer.Argument(help="A beat's id; demo list shows them.", show_default=False)]
 
@@ -102,8 +102,8 @@ def run(
             settings = replace(settings, port=0)  # any free one: dry runs may go on side by side
         given: Pace = "none" if ci else pace or "stage"  # type: ignore[assignment]  # checked just above
         stage = _stage(settings, given, person=not ci, goes_on=ci or reports.wanted)
-        from talk.keys import hushed
         from talk.run import Run
+        from talk.stage.keys import hushed
 
         with Run.open(state) as opened, opened.performing(), contextlib.ExitStack() as shop:
             shop.callback(stage.clear_status)
@@ -208,8 +208,8 @@ def _worker_beside(settings: Settings, stage: Stage) -> WorkerHere:
 def _directing(context: typer.Context, plan: str | None = None, talk: Path | None = None) -> Iterator[Director]:
     settings = settings_of(context)
     from talk.director import Director
-    from talk.keys import hushed
     from talk.run import Run
+    from talk.stage.keys import hushed
 
     with Run.open(settings.state) as opened, opened.performing(), contextlib.ExitStack() as shop:
         stage = _stage(settings, "stage", person=True)
@@ -225,8 +225,8 @@ def _directing(context: typer.Context, plan: str | None = None, talk: Path | Non
 
 
 def _stage(settings: Settings, pace: Pace, *, person: bool, goes_on: bool = False) -> Stage:
-    from talk.keys import interactive
-    from talk.stage import UNATTENDED_SECONDS, Stage
+    from talk.stage.keys import interactive
+    from talk.stage.screen import UNATTENDED_SECONDS, Stage
 
     watched = person and interactive() and not settings.json
     return Stage(

@@ -9,9 +9,9 @@ from demo import panels
 from demo.errors import AuthorityRefused, ServerUnreachable
 from demo.evidence import Comparison, Money
 from talk.cast import NotHere
-from talk.logging_in import Granted, LoggingIn
 from talk.playing.scene import Played, Scene
 from talk.script import Step
+from talk.stage.login import Granted, LoggingIn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,10 +33,9 @@ def login(step: Step, scene: Scene) -> Played:
     before = agent.stored()
     try:
         granted = LoggingIn(
-            scene.cast,
             agent,
             scene.stage,
-            account=step.options["account"],
+            human=scene.cast.human(step.options["account"]) if house is None else None,
             approve=step.options["decide"] == "approve",
             ask=step.options["ask"],
             spending=_spending(step, scene),

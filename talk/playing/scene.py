@@ -11,7 +11,7 @@ from demo.evidence import Decision
 from talk.cast import Cast
 from talk.run import StepResult
 from talk.script import Step
-from talk.stage import Stage
+from talk.stage.screen import Stage
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

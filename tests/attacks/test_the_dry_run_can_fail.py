@@ -116,7 +116,7 @@ def first_red(
     from talk.director import Director
     from talk.run import Run
     from talk.script import load_talk
-    from talk.stage import Stage
+    from talk.stage.screen import Stage
 
     if breakage is not None:
 

@@ -24,18 +24,15 @@ from demo.deploy.tools import Tools
 from demo.local_server import console_keys, resources
 from demo.settings import Settings
 from demo.settings.workos import WorkOSSettings
-from talk.browsing import Browsing
 from talk.cast import Cast
-from talk.deciding import Decider
 from talk.director import Director
 from talk.run import BeatResult, Run
 from talk.script import load_talk
-from talk.stage import Stage
+from talk.stage.screen import Stage
 from tests.contract.issuer import ALICE, MALLORY, Issuer
 
 if TYPE_CHECKING:
-    from demo.client.oauth.browser import BrowserLogin
-    from demo.evidence import DeviceCode
+    from talk.stage.prompts import Human
 
 pytestmark = pytest.mark.worker
 
@@ -46,11 +43,8 @@ class WithAlice(Stage):
     def __init__(self) -> None:
         super().__init__(Console(file=io.StringIO(), width=100, color_system=None), person=True)
 
-    def decider(self, code: DeviceCode, human: object, *, approve: bool, ask: bool, shown: bool = True) -> Decider:
-        return Decider(self, code, SampleHuman(ALICE), approve=approve, ask=False, shown=shown)
-
-    def browsing(self, login: BrowserLogin, human: object, *, approve: bool, ask: bool) -> Browsing:
-        return Browsing(self, login, SampleHuman(ALICE), approve=approve, ask=False)
+    def answered_by(self, human: Human | None, *, ask: bool) -> tuple[Human | None, bool]:
+        return SampleHuman(ALICE), False
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from demo.settings import Settings
 from talk.director import Director
 from talk.run import BeatResult, Run
 from talk.script import load_talk
-from talk.stage import Stage
+from talk.stage.screen import Stage
 
 pytestmark = pytest.mark.worker
 

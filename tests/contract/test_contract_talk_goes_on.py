@@ -16,7 +16,7 @@ from demo.settings import Settings
 from talk.director import Director
 from talk.run import Run
 from talk.script import load_talk
-from talk.stage import Stage
+from talk.stage.screen import Stage
 from tests.contract.issuer import ALICE, GRACE, Issuer
 from tests.contract.process import WorkerShop
 

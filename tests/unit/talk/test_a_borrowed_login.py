@@ -13,7 +13,7 @@ from talk.director import Director
 from talk.report import as_json, as_junit, too_little
 from talk.run import BeatResult, Run, StepResult
 from talk.script import load_talk
-from talk.stage import AsideStage
+from talk.stage.screen import AsideStage
 from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
 from tests.unit.talk.test_talk_at_a_strangers_server import NAMES, WithSomebody, played, red, steps
 

@@ -18,7 +18,7 @@ from demo.evidence import Exchange, Money, Order
 from talk.cast import Cast
 from talk.playing import PLAYERS, Scene, edge
 from talk.script import Step, load_talk
-from talk.stage import Stage
+from talk.stage.screen import Stage
 
 BEATS = ("deploy", "where-agents-run")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from talk.keys import SPLIT_SECONDS, Key, KeyDecoder
+from talk.stage.keys import SPLIT_SECONDS, Key, KeyDecoder
 
 OTHER = Key("other")
 FORWARD = Key("forward")

@@ -8,7 +8,7 @@ import pytest
 
 from demo.client import StoredToken
 from demo.client.human.sample_human import ConsentPage
-from talk.logging_in import consent_matches
+from talk.stage.login import consent_matches
 
 PAGE = ConsentPage("Shirt Agent", "BCDF-GHJK", "alice@example.com", ("shop:read", "shop:buy"), "60.00 USD")
 LIMIT = {"type": "shop_spending", "limit": {"amount": 6000, "currency": "USD"}}

@@ -17,20 +17,17 @@ from demo.client.http.errors import GrantNotAllowed
 from demo.settings import Settings
 from demo.settings.tools import ServersTool, ToolMap
 from demo.settings.workos import WorkOSSettings
-from talk.browsing import Browsing
 from talk.cast import Cast
-from talk.deciding import Decider
 from talk.director import Director
-from talk.logging_in import LoggingIn
 from talk.run import BeatResult, Run, StepResult
 from talk.script import load_talk
-from talk.stage import Stage
+from talk.stage.login import LoggingIn
+from talk.stage.screen import Stage
 from tests.unit.client.fakes import faking
 from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
 
 if TYPE_CHECKING:
-    from demo.client.oauth.browser import BrowserLogin
-    from demo.evidence import DeviceCode
+    from talk.stage.prompts import Human
 
 PLANS = ("problem-first", "context-first")
 NAMES = ToolMap(
@@ -76,11 +73,8 @@ class WithSomebody(Stage):
     def show(self, name: str, renderable: object) -> None:
         self.console.print(renderable)
 
-    def decider(self, code: DeviceCode, human: object, *, approve: bool, ask: bool, shown: bool = True) -> Decider:
-        return Decider(self, code, Approving(), approve=approve, ask=False, shown=shown)
-
-    def browsing(self, login: BrowserLogin, human: object, *, approve: bool, ask: bool) -> Browsing:
-        return Browsing(self, login, Approving(), approve=approve, ask=False)
+    def answered_by(self, human: Human | None, *, ask: bool) -> tuple[Human | None, bool]:
+        return Approving(), False
 
 
 def played(
@@ -206,7 +200,7 @@ def test_a_device_flow_that_somebody_asked_for_is_not_replaced_by_another(tmp_pa
     authority = Authority(code=True, devices_refused=True)
     with listening(corner_shop(), authority) as url:
         cast = Cast(url, tmp_path, is_local=False, port=0)
-        logins = LoggingIn(cast, cast.agent(), WithSomebody(), account="")
+        logins = LoggingIn(cast.agent(), WithSomebody(), human=None)
         with pytest.raises(GrantNotAllowed) as refused:
             logins.by(logins.way("device"), ("items",))
     assert refused.value.do == "demo login --browser"

@@ -23,7 +23,7 @@ from talk.cast import Cast, NotHere
 from talk.playing import PLAYERS, Played, Scene
 from talk.run import StepResult
 from talk.script import Step
-from talk.stage import Stage
+from talk.stage.screen import Stage
 from talk.step import DEFAULTS
 from talk.steps import KINDS
 from tests.unit.workos.conftest import BUY, World, log_in

@@ -1,4 +1,4 @@
-"""Where a talk is played: what to draw on, how fast, and who answers when the human is asked."""
+"""The screen of a talk: what is drawn, how fast, and when it waits for the presenter."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from demo import panels
 from demo.evidence import BeatHeader
-from talk.keys import listening
+from talk.stage.keys import listening
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from demo.client.oauth.browser import BrowserLogin
-    from demo.evidence import DeviceCode
-    from talk.browsing import Browsing
-    from talk.deciding import Decider, Human
+    from talk.stage.prompts import Human
 
 Pace = Literal["stage", "brisk", "none"]
 BRISK_SECONDS = 1.5
@@ -133,23 +130,14 @@ class Stage:
         elif self.pace == "brisk":
             self._breathe(BRISK_SECONDS)
 
-    def decider(
-        self, code: DeviceCode, human: Human | None, *, approve: bool, ask: bool, shown: bool = True
-    ) -> Decider:
-        """Who answers the consent: the person in front of the terminal when `ask` and there is one, else `human`.
+    def answered_by(self, human: Human | None, *, ask: bool) -> tuple[Human | None, bool]:
+        """Who answers a login: the sample human, if there is one, and whether the person at the terminal is asked.
 
-        `shown` says whether the code and where to enter it are on the screen; else they are put there.
-        Without a `human` (at another authority than the bundled one) only somebody in a browser can answer.
+        Args:
+            human: the sample human; None at another server, where only somebody in a browser can answer.
+            ask: whether a person is to be asked, if one is there.
         """
-        from talk.deciding import Decider
-
-        return Decider(self, code, human, approve=approve, ask=ask and self.person, shown=shown and not self.quiet)
-
-    def browsing(self, login: BrowserLogin, human: Human | None, *, approve: bool, ask: bool) -> Browsing:
-        """Who answers a login in the browser: as `decider`."""
-        from talk.browsing import Browsing
-
-        return Browsing(self, login, human, approve=approve, ask=ask and self.person)
+        return human, ask and self.person
 
     def _turn_page(self, *, whole: bool) -> None:
         """Go on to an empty screen, with the beat's header where the next panel leaves room for it."""

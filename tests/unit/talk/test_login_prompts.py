@@ -11,8 +11,8 @@ from rich.console import Console
 
 from demo.errors import AuthorityRefused, DemoError
 from demo.evidence import AuthorizationRequest, DeviceCode
-from talk.deciding import Answering
-from talk.stage import Stage
+from talk.stage.prompts import BrowserPrompt, DevicePrompt, LoginPrompt
+from talk.stage.screen import Stage
 
 ACCOUNT = "alice@example.com"
 CODE = DeviceCode("BCDF-GHJK", "http://127.0.0.1:9/device", None, time.time() + 60, 1.0, "An agent", ())
@@ -42,35 +42,35 @@ class Login:
 
 
 @pytest.fixture(params=["device", "browser"])
-def answering(request: pytest.FixtureRequest) -> Answering:
+def prompt(request: pytest.FixtureRequest) -> LoginPrompt:
     stage = Stage(Console(file=io.StringIO()))
     if request.param == "device":
-        return stage.decider(CODE, Helpless(), approve=True, ask=True)
+        return DevicePrompt(stage, CODE, Helpless(), approve=True, ask=False, shown=True)
     login: Any = Login()
-    return stage.browsing(login, Helpless(), approve=True, ask=True)
+    return BrowserPrompt(stage, login, Helpless(), approve=True, ask=False)
 
 
-def given_up(answering: Answering) -> None:
+def given_up(prompt: LoginPrompt) -> None:
     deadline = time.monotonic() + 10
-    while not answering.failed() and time.monotonic() < deadline:
-        answering.tick(deadline - time.monotonic(), "pending")
+    while not prompt.failed() and time.monotonic() < deadline:
+        prompt.tick(deadline - time.monotonic(), "pending")
         time.sleep(0.01)
-    assert answering.failed()
+    assert prompt.failed()
 
 
-def test_what_stopped_the_sample_human_is_raised_instead_of_the_login_that_was_given_up(answering: Answering) -> None:
-    with pytest.raises(Stopped, match="no page") as told, answering:
-        given_up(answering)
+def test_what_stopped_the_sample_human_is_raised_instead_of_the_login_that_was_given_up(prompt: LoginPrompt) -> None:
+    with pytest.raises(Stopped, match="no page") as told, prompt:
+        given_up(prompt)
         raise AuthorityRefused("the login was given up")
     assert isinstance(told.value.__cause__, AuthorityRefused)
 
 
-def test_what_has_nothing_to_do_with_the_answer_is_left_as_it_is(answering: Answering) -> None:
-    with pytest.raises(KeyboardInterrupt), answering:
-        given_up(answering)
+def test_what_has_nothing_to_do_with_the_answer_is_left_as_it_is(prompt: LoginPrompt) -> None:
+    with pytest.raises(KeyboardInterrupt), prompt:
+        given_up(prompt)
         raise KeyboardInterrupt
 
 
-def test_a_login_that_was_granted_all_the_same_stands(answering: Answering) -> None:
-    with answering:
-        given_up(answering)
+def test_a_login_that_was_granted_all_the_same_stands(prompt: LoginPrompt) -> None:
+    with prompt:
+        given_up(prompt)

@@ -1,8 +1,9 @@
-"""Who answers when an agent asks for authority: a person at the terminal or in a browser, or the sample human."""
+"""Who answers an agent's login: a person at the terminal or in a browser, or the sample human."""
 
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 import webbrowser
@@ -14,13 +15,16 @@ from typing import TYPE_CHECKING, Protocol, Self
 from demo.client.http.origins import is_loopback, origin
 from demo.errors import AuthorityRefused, ServerUnreachable
 from demo.evidence import DeviceCode
-from talk.keys import Key, Keys, listening
+from talk.stage.keys import Key, Keys, interactive, listening
 
 if TYPE_CHECKING:
-    from talk.stage import Stage
+    from demo.client.oauth.browser import BrowserLogin
+    from talk.stage.screen import Stage
 
 LONGEST_ANSWER = 15.0
 """Seconds for which the sample human, once begun, is let finish."""
+LONGEST_PASTE = 16 * 1024
+"""Characters of a pasted address that are kept."""
 LOOK_SECONDS = 1.0
 """How often the wait looks whether the authorization server still runs; it is gone when it is missing twice."""
 
@@ -47,7 +51,7 @@ class Answer:
     error: BaseException | None = None
 
 
-class Answering(ABC):
+class LoginPrompt(ABC):
     """Has one login answered while the agent waits for it: by a person's keys, or by the sample human.
 
     Use as a context manager around the waiting; give `tick` and `failed` to the agent. Where the sample human could
@@ -177,7 +181,7 @@ class Answering(ABC):
             self.answer.error = error
 
 
-class Decider(Answering):
+class DevicePrompt(LoginPrompt):
     """Answers one device authorization.
 
     Args:
@@ -217,6 +221,71 @@ class Decider(Answering):
 
     def _decide(self, human: Human, approve: bool) -> None:
         self.answer.page = human.decide(self._page, self.code.user_code, approve)
+
+
+class BrowserPrompt(LoginPrompt):
+    """Answers one authorization request: by the browser of this machine, by a pasted address, or by the sample human.
+
+    Give `pasted` to the agent, too.
+
+    Args:
+        login: the login under way.
+    """
+
+    def __init__(self, stage: Stage, login: BrowserLogin, human: Human | None, *, approve: bool, ask: bool) -> None:
+        super().__init__(stage, login.url, human, approve=approve, ask=ask)
+        self.login = login
+        self._line = ""
+        self._came: list[str] = []
+
+    def pasted(self) -> str | None:
+        """A line that somebody has given, once."""
+        return self._came.pop(0) if self._came else None
+
+    def _begin(self, asked: bool) -> None:
+        if asked:
+            self.stage.note(f"Opening the browser. If none opens, open this anywhere: {self.login.url}")
+            self.stage.note(f"Browser elsewhere? Paste the address it ends at, then Enter{self._or_here()}")
+            open_browser(self.login.url)
+        elif self.human is None and not interactive():
+            sys.stderr.write(f"Open {self.login.url}\nand give the address that the browser ends at, on stdin.\n")
+            # Nobody waits for its end: a line may never come.
+            threading.Thread(target=self._read, daemon=True).start()
+
+    def _awaited(self, state: str) -> str:
+        told = {"not_ours": "that was another address"}.get(state, state)
+        return f"the browser to come back ({told})"
+
+    def _take(self, key: Key) -> bool:
+        if key.kind == "paste":
+            *whole, self._line = (self._line + key.text).split("\n")
+            self._came += [line.strip() for line in whole if line.strip()]
+            self._line = self._line[:LONGEST_PASTE]
+        elif key.goes_on:
+            self._enter()
+        elif not key.text:
+            return False
+        elif not self._line and key.text in "dD" and self.human is not None:
+            self._start(False)
+        else:
+            self._line = (self._line + key.text)[:LONGEST_PASTE]
+        return True
+
+    def _enter(self) -> None:
+        line, self._line = self._line.strip(), ""
+        if line:
+            self._came.append(line)
+        else:
+            self._start(True)
+
+    def _decide(self, human: Human, approve: bool) -> None:
+        self.answer.page, redirect = human.authorize(self.login.url, approve)
+        self._came.append(redirect)
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            if line.strip():
+                self._came.append(line)
 
 
 def open_browser(url: str) -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from demo import panels
 from demo.client.http.errors import GrantNotAllowed
 from demo.evidence import Money
+from talk.stage.prompts import BrowserPrompt, DevicePrompt
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.oauth.authorizer import LoginWay
     from demo.client.tokens.stored import StoredToken
-    from talk.cast import Cast
-    from talk.stage import Stage
+    from talk.stage.prompts import Human, LoginPrompt
+    from talk.stage.screen import Stage
 
 Flow = Literal["device", "browser"]
 
@@ -56,7 +57,7 @@ class LoggingIn:
 
     Args:
         stage: where the code, or the page to open, is shown; its person is asked, if it has one.
-        account: the sample human who answers at the bundled authority when no person does.
+        human: the sample human who answers where no person does; None at another server, which knows none.
         approve: what the sample human says.
         ask: whether the stage's person is asked at all.
         spending: the limit to ask for (RFC 9396), None for none.
@@ -66,11 +67,10 @@ class LoggingIn:
 
     def __init__(
         self,
-        cast: Cast,
         agent: Agent,
         stage: Stage,
         *,
-        account: str,
+        human: Human | None,
         approve: bool = True,
         ask: bool = True,
         spending: Money | None = None,
@@ -79,8 +79,7 @@ class LoggingIn:
     ) -> None:
         self._agent = agent
         self._stage = stage
-        self._account = account
-        self._human = cast.human(account) if cast.ours else None
+        self._human = human
         self._approve = approve
         self._ask = ask
         self._spending = spending
@@ -130,14 +129,12 @@ class LoggingIn:
             self._stage.show("device", panels.device(pending.code, time.time(), self._held()))
         if self._human is None and not self._stage.person:
             sys.stderr.write(f"open {pending.code.verification_uri} and enter {pending.code.user_code}\n")
-        decider = self._stage.decider(
-            pending.code, self._human, approve=self._approve, ask=self._ask, shown=self._shown
-        )
-        with decider:
-            token = self._agent.finish_login(
-                pending, on_wait=decider.tick, give_up=decider.failed, timeout=LOGIN_SECONDS
-            )
-        return self._granted(token, way, decider.answer.page, pending.code.user_code)
+        human, ask = self._stage.answered_by(self._human, ask=self._ask)
+        shown = self._shown and not self._stage.quiet
+        prompt = DevicePrompt(self._stage, pending.code, human, approve=self._approve, ask=ask, shown=shown)
+        with prompt:
+            token = self._agent.finish_login(pending, on_wait=prompt.tick, give_up=prompt.failed, timeout=LOGIN_SECONDS)
+        return self._granted(token, way, prompt, pending.code.user_code)
 
     def _by_browser(self, scopes: tuple[str, ...], way: LoginWay) -> Granted:
         """The browser flow: authorization code with PKCE and a loopback redirect (RFC 8252)."""
@@ -147,23 +144,25 @@ class LoggingIn:
                 now = time.time()
                 asked = replace(pending.request, expires_at=min(pending.request.expires_at, now + LOGIN_SECONDS))
                 self._stage.show("browser", panels.browser(asked, now, self._held()))
-            browsing = self._stage.browsing(pending, self._human, approve=self._approve, ask=self._ask)
-            with browsing:
+            human, ask = self._stage.answered_by(self._human, ask=self._ask)
+            prompt = BrowserPrompt(self._stage, pending, human, approve=self._approve, ask=ask)
+            with prompt:
                 token = self._agent.finish_browser_login(
                     pending,
-                    on_wait=browsing.tick,
-                    give_up=browsing.failed,
-                    pasted=browsing.pasted,
+                    on_wait=prompt.tick,
+                    give_up=prompt.failed,
+                    pasted=prompt.pasted,
                     timeout=LOGIN_SECONDS,
                 )
-            return self._granted(token, way, browsing.answer.page, "")
+            return self._granted(token, way, prompt, "")
         finally:
             pending.close()
 
-    def _granted(self, token: StoredToken, way: LoginWay, page: Any, code: str) -> Granted:
-        if page is None:
+    def _granted(self, token: StoredToken, way: LoginWay, prompt: LoginPrompt, code: str) -> Granted:
+        page, human = prompt.answer.page, prompt.human
+        if page is None or human is None:
             return Granted(token, way)
-        matches = consent_matches(page, token, name=self._agent.name, code=code, account=self._account)
+        matches = consent_matches(page, token, name=self._agent.name, code=code, account=human.account)
         return Granted(token, way, matches)
 
     def _held(self) -> tuple[str, ...]:
