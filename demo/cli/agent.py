@@ -1,4 +1,4 @@
-"""Commands of the agent, a la carte: tools, call, orders."""
+"""Commands by which the agent uses a server: tools, call, orders."""
 
 from __future__ import annotations
 
@@ -25,20 +25,14 @@ if TYPE_CHECKING:
 ELSEWHERE = 60.0
 """Seconds for which a stranger's busy server is waited for, all tries together."""
 
-OpenOption = Annotated[bool, typer.Option("--open", help="At the door without auth, as anonymous.")]
+OpenOption = Annotated[bool, typer.Option("--open", help="Use the door without auth, as anonymous.")]
 
 _ALL = 100_000
 """Rows: a list that was asked for by itself is whole, and scrolls."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    for command in (tools, call, orders):
-        app.command()(command)
-
-
 def tools(context: typer.Context, open_: OpenOption = False) -> int:
-    """The tools that the server offers."""
+    """List the tools that the server offers."""
     settings = settings_of(context)
     agent = cast_for(settings).agent()
     outcome = agent.tools(door="open" if open_ else "protected", token=_token(agent, open_))
@@ -81,25 +75,35 @@ def tools(context: typer.Context, open_: OpenOption = False) -> int:
 
 def call(
     context: typer.Context,
-    tool: Annotated[str, typer.Argument(help="The tool's name; demo tools lists them.", show_default=False)],
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="[K=V]...", help="Its arguments.")] = None,
+    tool: Annotated[str, typer.Argument(help="The tool's name; see: demo tools.", show_default=False)],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[K=V]...", help="Its arguments; NAME:=JSON for what is not text.")
+    ] = None,
     open_: OpenOption = False,
     step_up: Annotated[
-        bool, typer.Option("--step-up", help="Where the server wants more authority, ask the human, and call again.")
+        bool,
+        typer.Option(
+            "--step-up", help="Where the server asks for more scopes, ask the human for consent, and call again."
+        ),
     ] = False,
     patience: Annotated[
         float | None,
-        typer.Option(help="Seconds to wait for a busy server (429, 503); 0 here, 60 elsewhere.", min=0, max=600),
+        typer.Option(
+            metavar="SECONDS",
+            help="Wait for a busy server (429, 503); 0 at the bundled one, 60 elsewhere.",
+            min=0,
+            max=600,
+        ),
     ] = None,
 ) -> int:
-    """Call a tool as the agent, and show what was decided."""
+    """Call a tool as the agent, and show the decision."""
     settings = settings_of(context)
     given = _arguments(arguments or [])
     return _call(settings, tool, given, open_, step_up=step_up, patience=patience)
 
 
 def orders(context: typer.Context, open_: OpenOption = False) -> int:
-    """The orders made in the human's name; at the open door everybody's, addresses and all."""
+    """List the human's orders; at the open door everybody's, with their addresses."""
     return _call(settings_of(context), "listMcpShopOrders", {}, open_)
 
 

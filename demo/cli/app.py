@@ -1,21 +1,59 @@
-"""The command line as Typer sees it: the global options, and every command by its name."""
+"""The command line as Typer sees it: the global options, and the commands, each imported when it is asked for."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from demo import __version__
-from demo.cli import agent, connecting, control, deploying, identity, looking, performing, serving, workos
+from demo.cli.commands import COMMANDS
 from demo.cli.context import settle
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name, as Typer makes them of their functions."""
+
+    def __getitem__(self, name: str) -> Any:
+        entry = COMMANDS[name]
+        module, _, attribute = entry.where.partition(":")
+        made = getattr(importlib.import_module(module), attribute)
+        if not isinstance(made, typer.Typer):
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(name)(made)
+            made = alone
+        command: Any = typer.main.get_command(made)
+        command.rich_help_panel = entry.heading
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Loading(TyperGroup):
+    """A group whose commands are imported one by one, as they are asked for."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands: Any = _Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names, without loading any."""
+        return list(self.commands)
+
 
 app = typer.Typer(
     name="demo",
+    cls=_Loading,
     help="Play a talk on machine identity for real: every panel is evidence from the wire.",
-    epilog="Start with: demo next (a beat at a time) or demo run (all of them). Preflight: demo doctor.",
-    add_completion=False,
+    epilog="Start with: demo next (one beat at a time) or demo run (all of them). Check this machine: demo doctor.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -30,17 +68,25 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     context: typer.Context,
-    server: Annotated[str | None, typer.Option(help="The server to drive; the local one by default.")] = None,
-    profile: Annotated[str | None, typer.Option(help="A profile of demo.toml.")] = None,
-    state: Annotated[Path | None, typer.Option(help="The folder that keeps the run and the local data.")] = None,
-    port: Annotated[int | None, typer.Option(help="The local server's port.", min=1, max=65535)] = None,
-    json: Annotated[bool, typer.Option("--json", help="Machine output on stdout, nothing else there.")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="No colour, no live display.")] = False,
-    width: Annotated[int | None, typer.Option(help="Columns to draw in.", min=20, max=400)] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Only what is needed.")] = False,
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Drive this server; without it, the local one.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Use this profile of demo.toml.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the run and the local server's data in this folder.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="N", help="Start the local server at this port.", min=1, max=65535)
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Use no colour and no live display.")] = False,
+    width: Annotated[int | None, typer.Option(metavar="N", help="Draw in so many columns.", min=20, max=400)] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only what is needed.")] = False,
     wire: Annotated[bool, typer.Option("--wire", help="Show every HTTP exchange.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something breaks.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Settle the options that hold for every command."""
     del version
@@ -59,7 +105,3 @@ def options(
             "debug": debug,
         },
     )
-
-
-for room in (performing, looking, serving, deploying, connecting, identity, agent, control, workos):
-    room.register(app)

@@ -9,13 +9,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import typer
+
+from demo.cli.context import console_for, say_json, settings_of
 from demo.errors import EXPECTATION, OK
 from demo.signals import undisturbed
-
-if TYPE_CHECKING:
-    from demo.settings import Settings
 
 DESIGN_SIZE = (80, 24)
 
@@ -40,14 +39,14 @@ def throwaway_world() -> Iterator[Path]:
             shutil.rmtree(state, ignore_errors=True)
 
 
-def check_everything(settings: Settings) -> int:
-    """Play both plans for real, draw to nowhere at 80x24 and at the present size, and name what overflows."""
-    from demo.cli.context import console_for, say_json
+def check(context: typer.Context) -> int:
+    """Play both plans without showing them, and name each panel that does not fit 80x24 or this terminal."""
     from talk.director import Director
     from talk.run import Run
     from talk.script import load_talk
     from talk.stage.screen import MeasuringStage
 
+    settings = settings_of(context)
     console = console_for(settings)
     # A terminal narrower or lower than the design is for `demo doctor` to speak of.
     here = (max(console.width, DESIGN_SIZE[0]), max(console.height, DESIGN_SIZE[1]))

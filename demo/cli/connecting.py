@@ -10,31 +10,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
+from demo.cli.hosts import HOSTS, Host, Target
 from demo.errors import OK, EnvironmentNotReady, UsageError
 
 if TYPE_CHECKING:
     from demo.settings import Settings
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(connect)
-
-
 def connect(
     context: typer.Context,
-    host: Annotated[str, typer.Argument(help="claude, cursor, vscode, inspector or codex.", show_default=False)],
+    host: Annotated[
+        Host,
+        typer.Argument(metavar="HOST", show_choices=False, help=f"One of: {', '.join(HOSTS)}.", show_default=False),
+    ],
     stdio: Annotated[
-        bool, typer.Option("--stdio", help="By demo serve --stdio, with this machine's stored authority.")
+        bool,
+        typer.Option("--stdio", help="Connect by demo serve --stdio, with the token that is stored on this machine."),
     ] = False,
-    name: Annotated[str | None, typer.Option(help="What the host calls the server.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="Give the server this name in the host.", show_default=False)] = None,
 ) -> int:
-    """Print the configuration that lets an MCP host reach the chosen server; no file is changed."""
+    """Print the configuration that connects an MCP host to the chosen server; change no file."""
     settings = settings_of(context)
-    from demo.cli.hosts import HOSTS, Target
-
-    if host not in HOSTS:
-        raise UsageError(f"{host!r} is not a host that is known here", do=f"use one of: {', '.join(HOSTS)}")
     url = _endpoint(settings)
     chosen = HOSTS[host](Target(_name(name, settings, url), url, bridge_command(settings) if stdio else None))
     if settings.json:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from demo.cli.commands import COMMANDS
 from demo.cli.streams import lead_nowhere
 from demo.errors import DemoError
 from demo.json_text import json_text
@@ -69,11 +70,7 @@ def repeated(advice: str, settings: Settings) -> str:
     options = [option for option in options if option not in advice]
     if not options or "demo " not in advice:
         return advice
-    from demo.cli.app import app
-
-    names = (one.name or (one.callback.__name__ if one.callback else "") for one in app.registered_commands)
-    groups = (one.name or "" for one in app.registered_groups if isinstance(one.name, str))
-    known = "|".join(sorted({re.escape(name) for name in (*names, *groups) if name}, key=len, reverse=True))
+    known = "|".join(sorted(map(re.escape, COMMANDS), key=len, reverse=True))
     return re.sub(rf"\bdemo (?=(?:{known})\b)", lambda _: f"demo {' '.join(options)} ", advice)
 
 

@@ -23,17 +23,11 @@ _ALL = 100_000
 """Rows: a list that was asked for by itself is whole, and scrolls."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    for command in (audit, revoke, reinstate, door):
-        app.command()(command)
-
-
 def audit(
     context: typer.Context,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on showing new entries, for an hour at most.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait for new entries and show them, for one hour.")] = False,
 ) -> int:
-    """The audit trail: who authorized what, when, through which agent."""
+    """Show the audit log: who authorized what, when, through which agent."""
     settings = settings_of(context)
     console = cast_for(settings).console()
     from demo import panels
@@ -63,13 +57,15 @@ def audit(
 
 def revoke(
     context: typer.Context,
-    agent: Annotated[bool, typer.Option("--agent", help="Everything this agent may do for the human.")] = False,
-    session: Annotated[bool, typer.Option("--session", help="What one consent granted (the default).")] = False,
-    user: Annotated[bool, typer.Option("--user", help="Everything any agent may do for the human.")] = False,
-    token: Annotated[bool, typer.Option("--token", help="The agent gives its token back (RFC 7009).")] = False,
-    id_: Annotated[str | None, typer.Option("--id", help="Another than the stored token's.")] = None,
+    agent: Annotated[bool, typer.Option("--agent", help="Revoke every grant of the human to this agent.")] = False,
+    session: Annotated[bool, typer.Option("--session", help="Revoke what one consent granted (the default).")] = False,
+    user: Annotated[bool, typer.Option("--user", help="Revoke every grant of the human to any agent.")] = False,
+    token: Annotated[bool, typer.Option("--token", help="Let the agent revoke its own token (RFC 7009).")] = False,
+    id_: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="Name another one than the stored token's.")
+    ] = None,
 ) -> int:
-    """Take authority back, now: the very next call is refused."""
+    """Revoke what an agent was granted; the next call is refused."""
     settings = settings_of(context)
     chosen = [name for name, on in (("agent", agent), ("session", session), ("user", user), ("token", token)) if on]
     if len(chosen) > 1:
@@ -91,11 +87,13 @@ def revoke(
 
 def reinstate(
     context: typer.Context,
-    agent: Annotated[bool, typer.Option("--agent", help="The agent (the default).")] = False,
-    user: Annotated[bool, typer.Option("--user", help="The human's standing.")] = False,
-    id_: Annotated[str | None, typer.Option("--id", help="Another than the stored token's.")] = None,
+    agent: Annotated[bool, typer.Option("--agent", help="Reinstate the agent (the default).")] = False,
+    user: Annotated[bool, typer.Option("--user", help="Reinstate the human.")] = False,
+    id_: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="Name another one than the stored token's.")
+    ] = None,
 ) -> int:
-    """Give standing back to an agent or a user; a revoked session stays dead, log in again."""
+    """Reinstate a revoked agent or user; a revoked session stays revoked: log in again."""
     if agent and user:
         raise UsageError("--agent and --user together", do="choose one")
     kind = "user" if user else "agent"
@@ -110,12 +108,14 @@ def reinstate(
 
 def door(
     context: typer.Context,
-    which: Annotated[Literal["open", "protected"], typer.Argument(help="The door.")],
-    stock: Annotated[int | None, typer.Option(min=0, max=1_000_000, help="How many shirts it has from now on.")] = None,
-    close: Annotated[bool, typer.Option("--close", help="Switch the open door off.")] = False,
-    reopen: Annotated[bool, typer.Option("--reopen", help="Switch the open door on again.")] = False,
+    which: Annotated[Literal["open", "protected"], typer.Argument(help="Which door.")],
+    stock: Annotated[
+        int | None, typer.Option(min=0, max=1_000_000, metavar="N", help="Set how many shirts it has in stock.")
+    ] = None,
+    close: Annotated[bool, typer.Option("--close", help="Close the open door.")] = False,
+    reopen: Annotated[bool, typer.Option("--reopen", help="Open it again.")] = False,
 ) -> int:
-    """Restock a door of the shop, or switch the open one off and on: for an admin, with the human's own console."""
+    """Restock a door of the shop, or close and reopen the open one; only an admin may."""
     if close and reopen:
         raise UsageError("--close and --reopen together", do="choose one")
     if which == "protected" and (close or reopen):

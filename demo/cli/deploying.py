@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,33 +20,29 @@ if TYPE_CHECKING:
     from demo.settings import Settings
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(deploy)
-
-
 def deploy(
     context: typer.Context,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Bundle it, and deploy nothing. Needs no account.")
+        bool, typer.Option("--dry-run", help="Bundle it, and deploy nothing; needs no account.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Deploy without asking; for scripts.")] = False,
     authority: Annotated[
-        str | None, typer.Option(help="The issuer whose tokens it takes, e.g. https://NAME.authkit.app.")
+        str | None, typer.Option(metavar="URL", help="Accept tokens of this issuer, e.g. https://NAME.authkit.app.")
     ] = None,
     scopes_from: Annotated[
-        str | None,
+        Literal["token", "role"] | None,
         typer.Option(
-            metavar="token|role",
-            help="What permits a tool: the token's scopes, or the human's role at WorkOS (so by default at AuthKit).",
+            help="Permit a tool by the token's scopes, or by the human's role at WorkOS; role by default at AuthKit."
         ),
     ] = None,
-    worker: Annotated[Path | None, typer.Option(help="The Worker's folder; worker/ of a checkout by default.")] = None,
+    worker: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Deploy the Worker in this folder; the bundled one by default.")
+    ] = None,
     button: Annotated[
-        bool, typer.Option("--button", help="Print the README's Deploy button for this repository, and do nothing.")
+        bool, typer.Option("--button", help="Print a Deploy button for a README, for this repository; deploy nothing.")
     ] = False,
 ) -> int:
-    """Put the shop online as a Cloudflare Worker: preview, yes or no, deploy, check, address and QR code.
+    """Deploy the shop to Cloudflare Workers: preview, confirm, deploy, check, show the address.
 
     Secrets that it wants are taken from environment variables of the same names, or asked for; they go to
     `wrangler secret` and nowhere else.
@@ -177,8 +173,6 @@ def _variables(authority: str | None, scopes_from: str | None, organization: str
     """What the command line, and `[workos]`, set otherwise than the Worker's configuration."""
     from demo.deploy.blueprint import AUTHORITY, ORGANIZATION, SCOPES_FROM, is_authkit
 
-    if scopes_from not in (None, "token", "role"):
-        raise UsageError(f"--scopes-from is {scopes_from!r}", do="use token or role")
     found = {} if authority is None else {AUTHORITY: _issuer(authority)}
     # AuthKit grants an agent the scopes of the login and no others: what it may do is its human's role.
     if scopes_from is None and authority is not None and is_authkit(authority):

@@ -95,7 +95,8 @@ def codex(target: Target) -> Configuration:
     return Configuration("~/.codex/config.toml", "toml", content, command)
 
 
-HOSTS: Mapping[str, Callable[[Target], Configuration]] = {
+Host = Literal["claude", "cursor", "vscode", "inspector", "codex"]
+HOSTS: Mapping[Host, Callable[[Target], Configuration]] = {
     "claude": claude,
     "cursor": cursor,
     "vscode": vscode,

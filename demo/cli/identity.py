@@ -1,4 +1,4 @@
-"""Commands about identity, a la carte: login, whoami, token, logout."""
+"""Commands about the agent's identity: login, whoami, token, logout."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "demo:mode", "offlin
 SAMPLE = "alice@example.com"
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    for command in (login, whoami, token, logout):
-        app.command()(command)
-
-
 def login(
     context: typer.Context,
-    device: Annotated[bool, typer.Option("--device", help="The device flow (RFC 8628): no browser here.")] = False,
-    browser: Annotated[bool, typer.Option("--browser", help="Code flow with PKCE, in this machine's browser.")] = False,
-    scope: Annotated[list[str] | None, typer.Option("--scope", help="A scope to ask for; may be repeated.")] = None,
-    spend: Annotated[str | None, typer.Option("--spend", help="A spending limit to ask for, as 60.00.")] = None,
-    account: Annotated[str, typer.Option(help="The sample human, when no person decides.")] = SAMPLE,
-    deny: Annotated[bool, typer.Option("--deny", help="Without a terminal: let the sample human deny.")] = False,
+    device: Annotated[bool, typer.Option("--device", help="Use the device flow (RFC 8628): no browser here.")] = False,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Use the authorization code flow with PKCE, in this machine's browser.")
+    ] = False,
+    scope: Annotated[list[str] | None, typer.Option("--scope", help="Ask for this scope; may be repeated.")] = None,
+    spend: Annotated[
+        str | None, typer.Option("--spend", metavar="USD", help="Ask for this spending limit, e.g. 60.00; 0 for none.")
+    ] = None,
+    account: Annotated[
+        str, typer.Option(metavar="EMAIL", help="Let this sample human decide, where no person does.")
+    ] = SAMPLE,
+    deny: Annotated[bool, typer.Option("--deny", help="Let the sample human deny, where no person decides.")] = False,
     console: Annotated[
-        bool, typer.Option("--console", help="Sign in yourself, at your own console: to see and take back.")
+        bool,
+        typer.Option("--console", help="Sign in yourself, at your own console: to read the audit log and to revoke."),
     ] = False,
 ) -> int:
-    """Ask a human for authority; without a terminal the sample human answers."""
+    """Log in: ask a human for consent. Without a terminal the sample human decides."""
     if device and browser:
         raise UsageError("--device and --browser exclude each other", do="name one, or none: demo login then picks")
     settings = settings_of(context)
@@ -108,7 +109,7 @@ def _signed_in(settings: Settings) -> int:
 
 
 def whoami(context: typer.Context) -> int:
-    """The human, the agent, the session and the scopes, read from the token itself and checked."""
+    """Show the human, the agent, the session and the scopes, from the token itself, verified."""
     settings = settings_of(context)
     agent = cast_for(settings).agent()
     stored = agent.token()
@@ -139,7 +140,7 @@ def token(
     context: typer.Context,
     show: Annotated[bool, typer.Option("--show", help="Print the whole access token: it is a secret.")] = False,
 ) -> int:
-    """The stored access token, explained; printed whole only with --show."""
+    """Explain the stored access token; print it whole only with --show."""
     settings = settings_of(context)
     agent = cast_for(settings).agent()
     stored = agent.token()
@@ -160,7 +161,7 @@ def token(
 
 
 def logout(context: typer.Context) -> int:
-    """Give the authority back: revoke the token at the server (RFC 7009), then forget it."""
+    """Revoke the stored token at the authorization server (RFC 7009), and forget it."""
     settings = settings_of(context)
     agent = cast_for(settings).agent()
     had = agent.stored() is not None

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
-from demo.errors import OK, UsageError
+from demo.cli.talks import PlanOption, TalkOption, complete_beat, peeking, talk_of
+from demo.errors import OK
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from demo.settings import Settings
-    from talk.run import Run
-    from talk.script import Plan, PlannedBeat, Talk
+    from talk.script import Plan, PlannedBeat
 
 _MINUTES, _SPEAKER = 8, 20
 """Columns that the minutes take in the plan, and a speaker's name at most."""
 _TITLE = 12
 """Columns that a title must have to stand on the line of its beat."""
-PlanOption = Annotated[str | None, typer.Option("--plan", help="The running order: problem-first or context-first.")]
-TalkOption = Annotated[Path | None, typer.Option("--talk", help="Somebody else's talk: a folder of beats and plans.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    for command in (list_, status, notes):
-        app.command(command.__name__.rstrip("_"))(command)
 
 
 def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = None) -> int:
-    """The plan: every beat with its minutes, who speaks, and where we are."""
+    """Show the plan: each beat with its minutes, who speaks, and which one is current."""
     settings = settings_of(context)
-    with _peeking(settings) as opened:
+    with peeking(settings) as opened:
         about = opened.about() if opened else None
         talked = talk_of(opened, talk)
         from talk.director import DEFAULT_PLAN
@@ -111,11 +100,11 @@ def _rows(console: Console, shown: Plan) -> Callable[[PlannedBeat, str, str], No
 
 
 def status(context: typer.Context) -> int:
-    """Where we are: beat, time spent, whether the server runs."""
+    """Show the current beat, the time spent, and whether the server runs."""
     settings = settings_of(context)
     from demo.local_server import local
 
-    with _peeking(settings) as opened:
+    with peeking(settings) as opened:
         about = opened.about() if opened else None
         found = local.find(settings.state)
         if opened is None or about is None:
@@ -167,10 +156,15 @@ def status(context: typer.Context) -> int:
     return OK
 
 
-def notes(context: typer.Context, beat: Annotated[str | None, typer.Argument(help="A beat's id.")] = None) -> int:
-    """Speaker notes of the current beat, or of another."""
+def notes(
+    context: typer.Context,
+    beat: Annotated[
+        str | None, typer.Argument(metavar="[BEAT]", help="A beat's id; see: demo list.", autocompletion=complete_beat)
+    ] = None,
+) -> int:
+    """Show the speaker notes of the current beat, or of another."""
     settings = settings_of(context)
-    with _peeking(settings) as opened:
+    with peeking(settings) as opened:
         talk = talk_of(opened, None)
         wanted = beat or (opened.cursor.beat if opened else None)
         about = opened.about() if opened else None
@@ -189,32 +183,3 @@ def notes(context: typer.Context, beat: Annotated[str | None, typer.Argument(hel
         console.print(shown.title, style="bold", markup=False)
         console.print(panels.notes(shown.notes))
     return OK
-
-
-def talk_of(opened: Run | None, given: Path | None) -> Talk:
-    """The talk given on the command line, else the one of the run under way, else the bundled one."""
-    from talk.script import load_talk
-
-    about = opened.about() if opened else None
-    folder = given.resolve() if given else Path(about["talk"]) if about and about["talk"] else None
-    try:
-        return load_talk(folder)
-    except UsageError as error:
-        if given is None and folder is not None and not folder.is_dir():
-            raise UsageError(
-                f"the talk of the run under way is gone: {folder}",
-                do="bring the folder back, or begin anew with: demo reset",
-            ) from error
-        raise
-
-
-@contextlib.contextmanager
-def _peeking(settings: Settings) -> Iterator[Run | None]:
-    """The run, for reading; None when there is none, and then nothing is made."""
-    from talk.run import FILE, Run, seen
-
-    if not seen(settings.state / FILE):
-        yield None
-        return
-    with Run.open(settings.state) as opened:
-        yield opened

@@ -7,22 +7,14 @@ import os
 import sys
 from collections.abc import Sequence
 
+from demo.cli.commands import COMMANDS
 from demo.cli.streams import aside, finish, lead_nowhere, settle_streams
 from demo.errors import INTERRUPTED, DemoError, UsageError
 from demo.signals import heed
 
 _FLAGS = frozenset({"--json", "--plain", "--quiet", "--wire", "--debug"})
 _VALUES = frozenset({"--server", "--profile", "--state", "--width", "--port"})
-_OWN = {"run": {"--json"}, "serve": {"--port"}, "next": set(), "check": set()}
-"""Options that a command has under a global option's name: `demo run --json FILE`, `demo serve --port N`."""
-
-
-_LEFT = dict.fromkeys(("next", "again", "back", "goto", "run"), "; nothing is lost: demo next goes on from here")
-"""What may be said of an interrupted command beside that it was."""
-
-
-def _command(arguments: Sequence[str]) -> str:
-    return next((word for word in arguments if word in _LEFT), "")
+_RESUMES = "; nothing is lost: demo next goes on from here"
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:
@@ -32,7 +24,7 @@ def hoist(arguments: Sequence[str]) -> list[str]:
     """
     front: list[str] = []
     rest: list[str] = []
-    own: set[str] = set()
+    own: frozenset[str] = frozenset()
     at = 0
     while at < len(arguments):
         word = arguments[at]
@@ -49,7 +41,7 @@ def hoist(arguments: Sequence[str]) -> list[str]:
                 front.append(arguments[at])
         else:
             if not word.startswith("-") and not [one for one in rest if not one.startswith("-")]:
-                own = _OWN.get(word, set())
+                own = COMMANDS[word].own if word in COMMANDS else frozenset()
             rest.append(word)
         at += 1
     return front + rest
@@ -67,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Ctrl-C may strike while a library cleans up; what it then leaves unsaid is not for the audience.
         sys.unraisablehook = lambda _: None
     try:
-        code = _run(given)
+        code = run(given)
     except DemoError as error:
         if debug:
             raise
@@ -75,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = error.exit_code
     except (KeyboardInterrupt, EOFError):
         # A dry run has a world of its own, which is gone with it.
-        left = "" if "--ci" in given else _LEFT.get(_command(given), "")
+        command = next((word for word in given if word in COMMANDS), "")
+        left = _RESUMES if command and COMMANDS[command].resumes and "--ci" not in given else ""
         aside(f"\ninterrupted{left}\n")
         code = INTERRUPTED
     except BrokenPipeError:
@@ -110,7 +103,16 @@ def _end(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _run(arguments: list[str]) -> int:
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line, its global options in front (`hoist`), without the care of `main` for signals and streams.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        DemoError: it failed, or is no command line.
+        KeyboardInterrupt: it was interrupted.
+    """
     import typer
     from typer.exceptions import TyperException
 
@@ -118,7 +120,7 @@ def _run(arguments: list[str]) -> int:
 
     _dress_help(arguments)
     try:
-        result = app(args=arguments or ["--help"], prog_name="demo", standalone_mode=False)
+        result = app(args=list(arguments) or ["--help"], prog_name="demo", standalone_mode=False)
     except SystemExit as left:
         if isinstance(left.__context__, BrokenPipeError):  # Typer's answer to one is to exit with 1
             raise left.__context__ from None
@@ -127,6 +129,7 @@ def _run(arguments: list[str]) -> int:
         raise KeyboardInterrupt from abort
     except TyperException as error:
         said = error.format_message() if hasattr(error, "format_message") else str(error)
+        said = said.replace(": Value error, ", ": ")  # what pydantic puts before the words of a choice
         raise UsageError(said.rstrip("."), do=_help_for(error)) from error
     if result == INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
         raise KeyboardInterrupt
@@ -157,7 +160,7 @@ def _drop_impossible_sizes() -> None:
 
 def _dress_help(arguments: Sequence[str]) -> None:
     """Have Typer draw its help as everything else is drawn: --plain and --width count there, too."""
-    if arguments and not {"--help", "-h"} & set(arguments):
+    if (arguments and not {"--help", "-h"} & set(arguments)) or "_DEMO_COMPLETE" in os.environ:
         return
     from typer import rich_utils
 

@@ -1,4 +1,4 @@
-"""Commands that play the talk: next, again, back, goto, run, reset, check."""
+"""Commands that play the talk: next, again, back, goto, run, reset."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
-from demo.cli.looking import PlanOption, TalkOption, talk_of
 from demo.cli.streams import aside
+from demo.cli.talks import PlanOption, TalkOption, complete_beat, talk_of
 from demo.errors import ENVIRONMENT, EXPECTATION, OK, DemoError, ExpectationFailed, UsageError
 
 if TYPE_CHECKING:
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from talk.director import Director
     from talk.run import BeatResult, Run
     from talk.script import Plan, PlannedBeat
-    from talk.stage.screen import Pace, Stage
+    from talk.stage.screen import Stage
 
-BeatArgument = Annotated[str, typer.Argument(help="A beat's id; demo list shows them.", show_default=False)]
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    for command in (next_, again, back, goto, run, reset, check):
-        app.command(command.__name__.rstrip("_"))(command)
+BeatArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="BEAT", help="A beat's id; see: demo list.", show_default=False, autocompletion=complete_beat
+    ),
+]
+Pace = Literal["stage", "brisk", "none"]
 
 
 def next_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = None) -> int:
-    """Play the next beat; the first call begins a run."""
+    """Play the next beat; the first one starts a run."""
     with _directing(context, plan, talk) as director:
         planned = director.upcoming()
         if planned is None:
@@ -43,13 +43,13 @@ def next_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
 
 
 def again(context: typer.Context) -> int:
-    """Play the current beat again; what was bought is not bought twice."""
+    """Play the current beat again; nothing is bought twice."""
     with _directing(context) as director:
         return _told(context, director, [director.play(_current(director), afresh=True)])
 
 
 def back(context: typer.Context) -> int:
-    """Step back: play the beat before the current one."""
+    """Play the beat before the current one."""
     with _directing(context) as director:
         at = director.plan.position(_current(director).beat.id)
         if at == 0:
@@ -58,7 +58,7 @@ def back(context: typer.Context) -> int:
 
 
 def goto(context: typer.Context, beat: BeatArgument) -> int:
-    """Jump to a beat and play it; what it builds on is played aside first."""
+    """Play this beat; what it needs and was skipped is played first, without panels."""
     with _directing(context) as director:
         return _told(context, director, [director.play(_beat(director, beat), afresh=True)])
 
@@ -66,22 +66,34 @@ def goto(context: typer.Context, beat: BeatArgument) -> int:
 def run(
     context: typer.Context,
     plan: PlanOption = None,
-    from_: Annotated[str | None, typer.Option("--from", help="The first beat to play.")] = None,
-    to: Annotated[str | None, typer.Option("--to", help="The last beat to play.")] = None,
-    pace: Annotated[str | None, typer.Option("--pace", help="stage, brisk or none.")] = None,
-    ci: Annotated[bool, typer.Option("--ci", help="The dry run: no prompt, no pause, everything asserted.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result here; - for stdout.")] = None,
-    junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here; - for stdout.")] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="BEAT", help="Start at this beat, in the run under way.", autocompletion=complete_beat
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="BEAT", help="Stop after this beat.", autocompletion=complete_beat),
+    ] = None,
+    pace: Annotated[Pace | None, typer.Option("--pace", help="Wait between beats, or not; stage by default.")] = None,
+    ci: Annotated[bool, typer.Option("--ci", help="Do a dry run: no prompt, no pause, everything asserted.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - for stdout.")
+    ] = None,
+    junit_file: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write the result as JUnit XML; - for stdout.")
+    ] = None,
     max_skipped: Annotated[
         int | None,
         typer.Option("--max-skipped", min=0, help="With --ci: exit 1 when more steps are skipped; half by default."),
     ] = None,
     talk: TalkOption = None,
     worker: Annotated[
-        bool, typer.Option("--worker", help="At the shop as a Worker, under workerd on this machine; wants Node.")
+        bool, typer.Option("--worker", help="Run the shop as a Worker, under workerd on this machine; needs Node.")
     ] = False,
 ) -> int:
-    """Play beats in a row, from a fresh run; with --ci as a dry run in a world of its own."""
+    """Play beats in a row, in a fresh run; with --ci as a dry run with a server of its own."""
     settings = settings_of(context)
     if worker and not settings.local:
         raise UsageError("--worker and --server together", do="leave one out: --worker starts the server by itself")
@@ -89,8 +101,6 @@ def run(
         raise UsageError("--max-skipped without --ci", do="add --ci: only the dry run counts what was skipped")
     # A dry run has a world of its own. At a server that somebody has a login at, it borrows that by its profile.
     logins = settings.state if ci and settings.profile is not None and not settings.local else None
-    if pace not in (None, "stage", "brisk", "none"):
-        raise UsageError(f"--pace is {pace!r}", do="use stage, brisk or none")
     from talk.report import Reports
 
     reports = Reports(json_file, junit_file, json_to_stdout=settings.json)
@@ -100,7 +110,7 @@ def run(
         settings = replace(settings, state=state, json=reports.to_stdout)
         if ci:
             settings = replace(settings, port=0)  # any free one: dry runs may go on side by side
-        given: Pace = "none" if ci else pace or "stage"  # type: ignore[assignment]  # checked just above
+        given: Pace = "none" if ci else pace or "stage"
         stage = _stage(settings, given, person=not ci, goes_on=ci or reports.wanted)
         from talk.run import Run
         from talk.stage.keys import hushed
@@ -141,7 +151,7 @@ def run(
 
 
 def reset(context: typer.Context) -> int:
-    """A fresh run: orders, tokens, consents and quotas are gone; the local server is stopped."""
+    """Forget the run, its orders, tokens, consents and quotas, and stop the local server."""
     settings = settings_of(context)
     from talk.run import Run, repair
 
@@ -177,13 +187,6 @@ def _end_leftover_worker(state: Path) -> None:
     from demo.local_server import local
 
     end_leftover(state / local.WORKER)
-
-
-def check(context: typer.Context) -> int:
-    """Play both plans to nowhere and see whether every panel fits 80x24 and this terminal."""
-    from demo.cli.checking import check_everything
-
-    return check_everything(settings_of(context))
 
 
 def _find_worker() -> None:

@@ -28,30 +28,30 @@ LOOPBACK = "127.0.0.1"
 _METADATA = "/.well-known/oauth-authorization-server"
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    for command in (serve, stop, doctor, trust):
-        app.command()(command)
-
-
 def serve(
     context: typer.Context,
     host: Annotated[
-        str, typer.Option(help="The loopback address to listen on: 127.0.0.1, ::1 or localhost.")
+        str, typer.Option(metavar="127.0.0.1|::1|localhost", help="Listen on this loopback address.")
     ] = LOOPBACK,
-    port: Annotated[int | None, typer.Option(help="The port to listen on.", min=0, max=65535)] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="N", help="Listen on this port; 0 for any free one.", min=0, max=65535)
+    ] = None,
     stdio: Annotated[
-        bool, typer.Option("--stdio", help="Bridge stdin and stdout to the chosen server, for an MCP host.")
+        bool, typer.Option("--stdio", help="Be an MCP server on stdin and stdout that forwards to the chosen server.")
     ] = False,
     resource: Annotated[
         list[str] | None,
-        typer.Option(help="Another shop's URL that the authority may issue tokens for, until demo reset. Repeatable."),
+        typer.Option(
+            metavar="URL",
+            help="Issue tokens for this other shop, too, until demo reset; may be repeated.",
+        ),
     ] = None,
     worker: Annotated[
-        bool, typer.Option("--worker", help="The shop as a Worker, under workerd here; --port is its authority's.")
+        bool,
+        typer.Option("--worker", help="Run the shop as a Worker, under workerd; --port is the authorization server's."),
     ] = False,
 ) -> int:
-    """Run the local server in the foreground, until Ctrl-C; or with --stdio be an MCP server for one host."""
+    """Run the local server in the foreground; or, with --stdio, an MCP server for one MCP host."""
     settings = settings_of(context)
     if worker and (stdio or host != LOOPBACK):
         raise UsageError("--worker with --stdio or --host", why="a Worker here is on loopback", do="leave them out")
@@ -124,7 +124,7 @@ def _end_with_it(settings: Settings) -> None:
 
 
 def stop(context: typer.Context) -> int:
-    """Stop the local server; nothing it knows is lost."""
+    """Stop the local server; its data is kept."""
     settings = settings_of(context)
     from demo.deploy.workerd import end_leftover
     from demo.local_server import local
@@ -140,7 +140,7 @@ def stop(context: typer.Context) -> int:
 
 
 def doctor(context: typer.Context) -> int:
-    """Preflight: Python, terminal, port, clock, keyring, server, authority; and what the server can do, by standard."""
+    """Check this machine, the server and its authorization server, and say how to fix what is wrong."""
     settings = settings_of(context)
     from demo.preflight.doctor import examine
 
@@ -170,7 +170,7 @@ def doctor(context: typer.Context) -> int:
 
 
 def trust(context: typer.Context) -> int:
-    """Trust the demo.toml of this folder, as it is now, to name servers and secrets; read it first."""
+    """Trust the demo.toml of this folder to name servers and secrets, until it changes; read it first."""
     settings = settings_of(context)
     from demo.settings import FILE, trust_file
 

@@ -1,4 +1,4 @@
-"""Commands about the WorkOS environment behind a server: prepare it, keep its key, see and take back grants."""
+"""Commands about the WorkOS environment behind a server: prepare it, keep its key, list and revoke grants."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from demo.client.workos import Tenant
     from demo.settings import Settings
 
-workos = typer.Typer(help="The WorkOS environment behind the server.", no_args_is_help=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add `demo workos ...`."""
-    app.add_typer(workos, name="workos")
+workos = typer.Typer(
+    name="workos",
+    help="Prepare and look into the WorkOS environment behind the server.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
 @workos.command()
@@ -28,10 +28,13 @@ def prepare(
     context: typer.Context,
     resource: Annotated[
         str | None,
-        typer.Option(help="The server as its RFC 9728 metadata names it; it and its admin route are asked by default."),
+        typer.Option(
+            metavar="URL",
+            help="Name the server as its RFC 9728 metadata does; by default it and its admin route are asked.",
+        ),
     ] = None,
 ) -> int:
-    """Make what the talk needs and is not there yet: the server as a resource, permissions, the audit log's schema."""
+    """Make what is missing at WorkOS: the server as a resource, permissions, the audit log's schema."""
     settings = settings_of(context)
     tenant = tenant_for(settings)
     from demo.client.workos.preparing import prepare as make
@@ -47,7 +50,7 @@ def prepare(
 
 @workos.command()
 def key(context: typer.Context) -> int:
-    """Keep the API key in the keyring: typed in unseen, or read from stdin."""
+    """Store the API key in the keyring: type it unseen, or pipe it to stdin."""
     settings = settings_of(context)
     given = typer.prompt("API key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
     if not given.strip().startswith("sk_"):
@@ -66,9 +69,9 @@ def key(context: typer.Context) -> int:
 @workos.command()
 def events(
     context: typer.Context,
-    hours: Annotated[float, typer.Option(help="How far to look back.", min=0.01, max=720)] = 1.0,
+    hours: Annotated[float, typer.Option(help="Look so many hours back.", min=0.01, max=720)] = 1.0,
 ) -> int:
-    """What WorkOS saw happen: sessions and agents, oldest first."""
+    """List what WorkOS saw happen to sessions and agents, oldest first."""
     import time
 
     settings = settings_of(context)
@@ -91,12 +94,12 @@ def events(
 @workos.command()
 def grants(
     context: typer.Context,
-    email: Annotated[str, typer.Argument(help="Whose.")],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The human.")],
     take_back: Annotated[
-        str | None, typer.Option("--take-back", metavar="CLIENT", help="End all that this client was granted.")
+        str | None, typer.Option("--take-back", metavar="CLIENT", help="Revoke what this client was granted.")
     ] = None,
 ) -> int:
-    """Which software acts for a human by which consent; with --take-back the end of it."""
+    """List which software acts for a human, by which consent; with --take-back, revoke it."""
     settings = settings_of(context)
     from demo.client.workos import People
 

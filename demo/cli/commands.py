@@ -1,0 +1,69 @@
+"""Every command of `demo`, under the heading that it has in the help. Adding a command is a function and a line here.
+
+A command's module is imported when that command is asked for, so that `demo next` does not wait for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+TALK: Final = "The talk"
+AGENT: Final = "The agent"
+HUMAN: Final = "The human in control"
+SERVERS: Final = "Servers"
+SETUP: Final = "Setup"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One command.
+
+    Args:
+        heading: what it stands under in `demo --help`.
+        where: `module:function`, or `module:app` where it has commands of its own.
+        own: global options whose name it has for an option of its own: `demo run --json FILE`.
+        resumes: whether `demo next` goes on where an interrupted one stopped.
+    """
+
+    heading: str
+    where: str
+    own: frozenset[str] = frozenset()
+    resumes: bool = False
+
+
+COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
+    {
+        "next": Entry(TALK, "demo.cli.performing:next_", resumes=True),
+        "again": Entry(TALK, "demo.cli.performing:again", resumes=True),
+        "back": Entry(TALK, "demo.cli.performing:back", resumes=True),
+        "goto": Entry(TALK, "demo.cli.performing:goto", resumes=True),
+        "run": Entry(TALK, "demo.cli.performing:run", own=frozenset({"--json"}), resumes=True),
+        "list": Entry(TALK, "demo.cli.looking:list_"),
+        "status": Entry(TALK, "demo.cli.looking:status"),
+        "notes": Entry(TALK, "demo.cli.looking:notes"),
+        "reset": Entry(TALK, "demo.cli.performing:reset"),
+        "check": Entry(TALK, "demo.cli.checking:check"),
+        "login": Entry(AGENT, "demo.cli.identity:login"),
+        "whoami": Entry(AGENT, "demo.cli.identity:whoami"),
+        "token": Entry(AGENT, "demo.cli.identity:token"),
+        "logout": Entry(AGENT, "demo.cli.identity:logout"),
+        "tools": Entry(AGENT, "demo.cli.agent:tools"),
+        "call": Entry(AGENT, "demo.cli.agent:call"),
+        "orders": Entry(AGENT, "demo.cli.agent:orders"),
+        "connect": Entry(AGENT, "demo.cli.connecting:connect"),
+        "audit": Entry(HUMAN, "demo.cli.control:audit"),
+        "revoke": Entry(HUMAN, "demo.cli.control:revoke"),
+        "reinstate": Entry(HUMAN, "demo.cli.control:reinstate"),
+        "door": Entry(HUMAN, "demo.cli.control:door"),
+        "serve": Entry(SERVERS, "demo.cli.serving:serve", own=frozenset({"--port"})),
+        "stop": Entry(SERVERS, "demo.cli.serving:stop"),
+        "deploy": Entry(SERVERS, "demo.cli.deploying:deploy"),
+        "workos": Entry(SERVERS, "demo.cli.workos:workos"),
+        "doctor": Entry(SETUP, "demo.cli.serving:doctor"),
+        "trust": Entry(SETUP, "demo.cli.serving:trust"),
+    }
+)
+"""By name, in the order in which the help lists them."""
