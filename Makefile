@@ -1,78 +1,107 @@
-# Two commands: `make talk` sets up and plays the whole talk, `make test` sets up and passes the tests.
-# Each needs Python 3.11 or newer and make, nothing else.
+# Two commands: `make talk` sets up and plays the whole talk, `make test` sets up and passes the tests. Each needs
+# Python 3.11 or newer and make, nothing else. `make help` lists the rest.
 
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
+DOCS := .venv-docs/bin
+# A state of its own: a run under way, which `demo next` plays in the usual one, is left as it is.
+TALK := --state artifacts/talk
 
-.PHONY: talk test dry-run conformance peers worker contract lint bench picture lock clean
+.DEFAULT_GOAL := help
+.PHONY: help talk test dry-run conformance peers worker contract lint format reference docs bench picture lock clean
 
-talk: $(VENV)/run.stamp
-	$(BIN)/demo run --pace brisk
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-13s %s\n' "$$name" "$$what"; done
 
-test: $(VENV)/dev.stamp
+talk: $(VENV)/run.stamp ## set up, and play the whole talk briskly, beside any run under way
+	$(BIN)/demo $(TALK) run --pace brisk
+	@$(BIN)/demo $(TALK) --quiet stop
+
+test: $(VENV)/dev.stamp ## set up, and pass the tests
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
-# The whole talk, both plans, everything asserted; then every panel held against the screen's size.
-dry-run: $(VENV)/run.stamp
+# Both plans, everything asserted; then every panel held against the screen's size.
+dry-run: $(VENV)/run.stamp ## play both plans as CI does, and check that every panel fits
 	$(BIN)/demo run --ci --plan problem-first
 	$(BIN)/demo run --ci --plan context-first
 	$(BIN)/demo check
 
-# The MCP conformance suite against the agent and the shop; needs npm, too. Every scenario's own words are kept.
-conformance: $(VENV)/dev.stamp
+# Every scenario's own words are kept.
+conformance: $(VENV)/dev.stamp ## MCP's conformance suite against the agent and the shop; needs npm
 	$(BIN)/python -m tests.conformance.run --json artifacts/conformance.json
 
-# MCP hosts that others wrote, at the protected door and through the bridge, and our agent at MCP servers and authorization
-# servers that others wrote: real parts from npm and PyPI, pinned; needs npm, too.
-peers: $(VENV)/dev.stamp
+# MCP hosts that others wrote, at the protected door and through the bridge, and our agent at MCP servers and
+# authorization servers that others wrote: real parts from npm and PyPI, pinned.
+peers: $(VENV)/dev.stamp ## MCP hosts and servers that others wrote; needs npm
 	DEMO_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/peers -m peers -n 2
 
-# The shop for Cloudflare Workers: form, types, a bundle, and its tests in workerd; needs npm, and no account.
-worker:
+worker: ## the shop for Cloudflare Workers: format, types, bundle, tests in workerd; needs npm, no account
 	cd worker && npm ci --loglevel=error && npm run -s format:check && npm run -s typecheck
 	cd worker && CI=1 WRANGLER_SEND_METRICS=false npm run -s bundle && CI=1 WRANGLER_SEND_METRICS=false npm test
 
 # Both shops, the local one and the Worker under workerd, held to one contract; what `demo deploy` would upload; and the
 # whole talk at the Worker.
-contract: $(VENV)/dev.stamp
+contract: $(VENV)/dev.stamp ## both shops held to one contract, and the talk at the Worker; needs npm
 	DEMO_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/contract -m worker
 	$(BIN)/demo deploy --dry-run
 	$(BIN)/demo run --ci --worker --plan problem-first
 	$(BIN)/demo run --ci --worker --plan context-first
 
-lint: $(VENV)/dev.stamp
+lint: $(VENV)/dev.stamp ## lint, format, types, and dependencies, checked
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/deptry demo talk
+
+format: $(VENV)/dev.stamp ## format, and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# A test fails when docs/reference/ is not what the commands say.
+reference: $(VENV)/dev.stamp ## write the reference of the commands from the commands
+	$(BIN)/python -m tools.reference
+
+docs: .venv-docs/docs.stamp ## the documentation site, in artifacts/site
+	$(DOCS)/sphinx-build --quiet --fail-on-warning --builder html docs artifacts/site
 
 # The command's speed; then the Worker's objects under workerd, which wants Node and what `make worker` installs.
-bench: $(VENV)/dev.stamp
+bench: $(VENV)/dev.stamp ## measure: the command's speed, code lines, the Worker's objects
+	$(BIN)/python bench/code_lines.py
 	$(BIN)/python bench/first_paint.py
 	$(BIN)/python -m bench.durable_objects
 
-picture: $(VENV)/run.stamp
+picture: $(VENV)/run.stamp ## make the README's picture
 	$(BIN)/python bench/picture.py
 
 # Pins with hashes and no address, for every platform at once.
-lock: $(VENV)/dev.stamp
+lock: $(VENV)/dev.stamp ## renew every pinned version
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --group build --group dev $(LOCK) -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --group build --group docs $(LOCK) -o requirements/docs.txt
 	$(BIN)/uv pip compile --group peers $(LOCK) -o requirements/peers.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate --quiet --upgrade
 
-$(VENV)/bin/python:
+clean: ## remove what was installed and built
+	rm -rf $(VENV) .venv-docs build dist artifacts *.egg-info
+
+$(VENV)/bin/python .venv-docs/bin/python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found. Install one, or say: make PYTHON=/path/to/python"; exit 3; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(patsubst %/bin/python,%,$@)
 
 $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	$(INSTALL)
 
-clean:
-	rm -rf $(VENV) build dist artifacts *.egg-info
+.venv-docs/docs.stamp: requirements/docs.txt pyproject.toml | .venv-docs/bin/python
+	$(INSTALL)
+
+define INSTALL
+$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(basename $(@F)).txt
+$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+@touch $@
+endef

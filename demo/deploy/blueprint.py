@@ -96,13 +96,13 @@ def read(worker: Path) -> Blueprint:
     except FileNotFoundError as error:
         raise EnvironmentNotReady(
             f"there is no Worker in {worker}",
-            why=f"{file} does not exist: the package has the demo, a checkout has the Worker, too",
-            do="stand in a checkout of the repository, or name its folder with --worker DIR",
+            why=f"{file} does not exist",
+            do="name the folder of a Worker with --worker DIR",
         ) from error
     except OSError as error:
         raise EnvironmentNotReady(f"{file} cannot be read", why=error.strerror or str(error)) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EnvironmentNotReady(f"{file} is no configuration of a Worker", why=str(error), do="mend it") from error
+        raise EnvironmentNotReady(f"{file} is no configuration of a Worker", why=str(error), do="fix it") from error
 
 
 def by_role(variables: Mapping[str, str]) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,9 @@ from demo.errors import EnvironmentNotReady
 
 INSTALL_SECONDS: Final = 300.0
 RUN_SECONDS: Final = 60.0
+LOCK: Final = "package-lock.json"
+PACKAGED: Final = Path(__file__).with_name("worker")
+"""The Worker that an installed package carries; a checkout has it beside the package."""
 LEAST_NODE: Final = (20, 3)
 """What the pinned wrangler asks for (`engines` in its package.json)."""
 GET_NODE: Final = "install Node 22 (nodejs.org), which brings npm, then try again"
@@ -55,10 +60,46 @@ class Tools:
 
 
 def default_worker() -> Path:
-    """Where a checkout has the Worker: beside the package, or for a package by itself in the present folder."""
-    beside = Path(__file__).parent.parent.parent / "worker"
-    here = Path.cwd() / "worker"
-    return here if not (beside / "package-lock.json").is_file() and (here / "package-lock.json").is_file() else beside
+    """The Worker's folder: in a checkout the one beside the package, for an installed package `worker/` of the present
+    folder, and without either the package's own, copied to where npm may write.
+
+    Raises:
+        EnvironmentNotReady: the copy cannot be made.
+    """
+    root = Path(__file__).parent.parent.parent
+    for folder in (root / "worker", Path.cwd() / "worker"):
+        if (folder / LOCK).is_file():
+            return folder
+    return _copied(PACKAGED) if (PACKAGED / LOCK).is_file() else root / "worker"
+
+
+def _copied(packaged: Path) -> Path:
+    """A copy of the installed package's Worker in the user's data folder: npm installs into it, and a site-packages
+    may be another user's. Its name tells the content, so that an upgrade brings a new one and changes none."""
+    import platformdirs
+
+    digest = hashlib.sha256()
+    for file in sorted(file for file in packaged.rglob("*") if file.is_file()):
+        digest.update(f"{file.relative_to(packaged).as_posix()}\0".encode() + file.read_bytes())
+    home = Path(platformdirs.user_data_dir("machine-identity-demo", appauthor=False))
+    copy = home / f"worker-{digest.hexdigest()[:12]}"
+    if (copy / LOCK).is_file():
+        return copy
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home) as made:
+            shutil.copytree(packaged, Path(made) / "worker")
+            with contextlib.suppress(FileExistsError):
+                (Path(made) / "worker").rename(copy)  # whole or not at all; another command may have been first
+    except OSError as error:
+        if (copy / LOCK).is_file():
+            return copy
+        raise EnvironmentNotReady(
+            f"the Worker cannot be copied to {copy}",
+            why=error.strerror or str(error),
+            do="make that folder writable, or set XDG_DATA_HOME",
+        ) from error
+    return copy
 
 
 def find(worker: Path) -> Tools:
@@ -138,13 +179,13 @@ def _see_that_it_runs(worker: Path) -> None:
 
 def _wanted(worker: Path) -> str:
     try:
-        return hashlib.sha256((worker / "package-lock.json").read_bytes()).hexdigest()
+        return hashlib.sha256((worker / LOCK).read_bytes()).hexdigest()
     except OSError as error:
         missing = "" if shutil.which("node") else "; and Node is missing, too"
         raise EnvironmentNotReady(
             f"there is no Worker in {worker}",
-            why=f"a package that is installed by itself does not bring one{missing}",
-            do="clone the talk's repository, and give the command from that folder" + (f"; {GET_NODE}" * bool(missing)),
+            why=f"that folder has no {LOCK}{missing}",
+            do="name the Worker's folder: --worker DIR" + (f"; {GET_NODE}" * bool(missing)),
         ) from error
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from demo.deploy import tools
 from demo.errors import EnvironmentNotReady
-from tests.conftest import ROOT, Command
 from tests.unit.deploy.conftest import Yard, program
 
 NODE = """case "$1" in
@@ -50,32 +47,3 @@ def test_what_does_not_run_is_not_installed(bare: Yard, stamp: Path, line: str) 
             tools.install(bare.worker)
         assert not stamp.exists()
         assert "npm config list" in refused.value.do and "demo" not in refused.value.do
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="this machine has no Node")
-def test_a_package_by_itself_says_once_what_is_missing(demo: Command, tmp_path: Path) -> None:
-    """As from PyPI: no checkout around it. What is advised is none of the commands that say it."""
-    source, there = tmp_path / "source", tmp_path / "site"
-    source.mkdir()
-    for name in ("demo", "talk", "pyproject.toml", "README.md", "LICENSE"):
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, source / name)
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*install, "--target", str(there), str(source)], check=True, timeout=120, capture_output=True)
-    assert (there / "demo" / "deploy" / "run_worker.mjs").exists(), "what runs the Worker is part of the package"
-    (tmp_path / "empty").mkdir()
-    for line in (("run", "--worker"), ("serve", "--worker"), ("deploy", "--dry-run")):
-        done = subprocess.run(
-            [sys.executable, "-m", "demo", *line],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=demo.environment() | {"PYTHONPATH": str(there)},
-            cwd=tmp_path / "empty",
-            stdin=subprocess.DEVNULL,
-        )
-        said = " ".join(done.stderr.split())
-        assert done.returncode == 3, said
-        assert "there is no Worker" in said and "the repository" in said.replace(
-            "the talk's repository", "the repository"
-        )
-        assert "--dry-run installs" not in said
