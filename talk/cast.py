@@ -120,7 +120,8 @@ class Cast:
         """
         if self._ours is None:
             from demo.client.capabilities import says_it_is_ours
-            from demo.client.http.origins import is_loopback, origin
+            from demo.client.http.origins import origin
+            from demo.net import is_loopback
 
             where = origin(self.server)
             # Only a server on this machine can be the bundled one, unless [workos] says that WorkOS stands behind

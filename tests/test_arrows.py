@@ -9,14 +9,31 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
-    "demo/client": {"demo.client", "demo.private", "demo.access_tokens", "demo.evidence", "demo.errors", "demo"},
-    "demo/shop": {"demo.shop", "demo.private", "demo.access_tokens", "demo.evidence", "demo.errors", "demo"},
+    "demo/client": {
+        "demo.client",
+        "demo.private",
+        "demo.access_tokens",
+        "demo.evidence",
+        "demo.errors",
+        "demo.net",
+        "demo",
+    },
+    "demo/shop": {
+        "demo.shop",
+        "demo.private",
+        "demo.access_tokens",
+        "demo.evidence",
+        "demo.errors",
+        "demo.net",
+        "demo",
+    },
     "demo/workos_emulator": {
         "demo.workos_emulator",
         "demo.auth_server",
         "demo.private",
         "demo.evidence",
         "demo.errors",
+        "demo.net",
         "demo",
     },
     "demo/auth_server": {
@@ -25,10 +42,11 @@ MAY_IMPORT = {
         "demo.private",
         "demo.evidence",
         "demo.errors",
+        "demo.net",
         "demo",
     },
-    "demo/bridge": {"demo.bridge", "demo.client", "demo.errors", "demo"},
-    "demo/panels": {"demo.panels", "demo.evidence", "demo.errors"},
+    "demo/bridge": {"demo.bridge", "demo.client", "demo.errors", "demo.net", "demo"},
+    "demo/panels": {"demo.panels", "demo.evidence", "demo.errors", "demo.net"},
     "demo/deploy": {
         "demo.deploy",
         "demo.client",
@@ -39,6 +57,7 @@ MAY_IMPORT = {
         "demo.local_server.resources",
         "demo.evidence",
         "demo.errors",
+        "demo.net",
         "demo",
     },
     "talk": {
@@ -54,6 +73,7 @@ MAY_IMPORT = {
         "demo.tenancy",
         "demo.evidence",
         "demo.errors",
+        "demo.net",
         "demo.settings",
     },
 }

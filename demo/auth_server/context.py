@@ -5,10 +5,10 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from demo.auth_server import AuthorityConfig
+from demo.net import is_loopback
 
 from .clients.client import Client, known_clients
 from .clients.records import find_client
-from .clients.redirect_uris import LOOPBACK_HOSTS
 from .state.keys import SigningKeys
 from .state.store import Store
 
@@ -22,7 +22,7 @@ class Authority:
 
     def __init__(self, config: AuthorityConfig) -> None:
         origin = urlsplit(config.issuer)
-        if origin.scheme != "https" and not (origin.scheme == "http" and origin.hostname in LOOPBACK_HOSTS):
+        if origin.scheme != "https" and not (origin.scheme == "http" and is_loopback(origin.hostname or "")):
             raise ValueError(f"an issuer is https, or http on loopback (RFC 8414 section 2): {config.issuer}")
         if config.issuer.endswith("/"):
             raise ValueError(f"an issuer has no trailing slash here: {config.issuer}")

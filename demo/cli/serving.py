@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from demo import net
 from demo.cli.context import cast_for, console_for, say_json, settings_of, waiting_aloud
 from demo.errors import ENVIRONMENT, OK, UsageError
 from demo.signals import undisturbed
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 REPORT_ROWS = 1000
 """More rows than `demo doctor` ever has to tell of a server."""
 
-LOOPBACK = "127.0.0.1"
 _METADATA = "/.well-known/oauth-authorization-server"
 
 
@@ -32,7 +32,7 @@ def serve(
     context: typer.Context,
     host: Annotated[
         str, typer.Option(metavar="127.0.0.1|::1|localhost", help="Listen on this loopback address.")
-    ] = LOOPBACK,
+    ] = net.LOOPBACK,
     port: Annotated[
         int | None, typer.Option(metavar="N", help="Listen on this port; 0 for any free one.", min=0, max=65535)
     ] = None,
@@ -53,7 +53,7 @@ def serve(
 ) -> int:
     """Run the local server in the foreground; or, with --stdio, an MCP server for one MCP host."""
     settings = settings_of(context)
-    if worker and (stdio or host != LOOPBACK):
+    if worker and (stdio or host != net.LOOPBACK):
         raise UsageError("--worker with --stdio or --host", why="a Worker here is on loopback", do="leave them out")
     if stdio:
         from demo.bridge.stdio import serve as bridge

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demo import private
+from demo import net, private
 from demo.deploy import blueprint, process
 from demo.deploy.tools import Tools, Waiting, _quietly
 from demo.errors import EnvironmentNotReady
@@ -40,12 +39,7 @@ class Worker:
 
 def a_port(wanted: int = DEFAULT_PORT) -> int:
     """The port to listen on: the one wanted, or a free one where something else has it."""
-    for port in (wanted, 0):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise EnvironmentNotReady("there is no free port on this machine's loopback")
+    return wanted if net.is_free(wanted) else net.free_port()
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo import __version__, private
+from demo import __version__, net, private
 from demo.errors import EnvironmentNotReady
 from demo.local_server import outage, proving, resources
 
@@ -57,7 +56,7 @@ def stands_at(state: Path, base_url: str) -> bool:
     """Whether it is this state's server that listens at this address, if anything does; bounded. Where nothing does,
     whoever sends something there hears that by itself."""
     port = urllib.parse.urlsplit(base_url).port or 0
-    if _free(port):
+    if net.is_free(port):
         return True
     server = find(state, timeout=10.0)
     return server is not None and server.base_url == base_url
@@ -162,9 +161,9 @@ def _start(state: Path, port: int) -> tuple[subprocess.Popen[bytes], str | None]
     used: what was granted there does not count at another address, and whoever listens there now is not ours."""
     _make(state)
     wanted = _last_port(state) or port
-    if wanted == 0 or _free(wanted):
+    if wanted == 0 or net.is_free(wanted):
         return _spawn(state, wanted), None
-    chosen = port if port != wanted and _free(port) else 0
+    chosen = port if port != wanted and net.is_free(port) else 0
     return _spawn(state, chosen), f"port {wanted} is taken by another program"
 
 
@@ -267,11 +266,6 @@ def forget(state: Path) -> None:
         raise private.no_locks(state, error) from error
 
 
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this loopback port now."""
-    return _free(port)
-
-
 def _reap(pid: int) -> None:
     # Only matters to a process that started the server itself: its ended child must not linger as a zombie.
     with contextlib.suppress(OSError, AttributeError):
@@ -337,16 +331,6 @@ def health(
     except (OSError, ValueError, http.client.HTTPException):
         return None
     return about if isinstance(about, dict) else None
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            return False
-        return True
 
 
 def _make(state: Path) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from demo import __version__, private
+from demo import __version__, net, private
 from demo.errors import EnvironmentNotReady
 from demo.local_server import console_keys, outage, proving, resources
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 NAME = "machine-identity-demo"
 DEFAULT_PORT = 7327
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FIX = "fix: "
 """How the last line begins that a server leaves which cannot start: what helps."""
 IDLE_SECONDS = 3 * 3600.0
@@ -89,9 +88,9 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: 
 def origins_of(base_url: str) -> frozenset[str]:
     """The origins under which a server at `base_url` may be called: its own, and on loopback the other spellings."""
     parts = urlsplit(base_url)
-    if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+    if parts.netloc.removesuffix(f":{parts.port}") not in net.LOOPBACK_NAMES:
         return frozenset({base_url})
-    return frozenset(f"http://{name}:{parts.port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+    return frozenset(f"http://{name}:{parts.port}" for name in net.LOOPBACK_NAMES)
 
 
 def create_app(
@@ -211,7 +210,8 @@ def serve(
     import filelock
     import uvicorn
 
-    if host not in _LOOPBACK:
+    shown = f"[{host}]" if ":" in host else host
+    if shown not in net.LOOPBACK_NAMES:
         raise EnvironmentNotReady(
             f"the local server does not listen on {host}",
             why="its authority speaks plain http, which an issuer may do on loopback only (RFC 8414 section 2)",
@@ -230,7 +230,6 @@ def serve(
     ready = state / "server.json"
     ready.unlink(missing_ok=True)  # one that a killed server left would have its pid taken for ours
     with held, _bind(host, port) as sock:
-        shown = f"[{host}]" if ":" in host else host
         base_url = f"http://{shown}:{sock.getsockname()[1]}"
         instance = secrets.token_hex(6)
         secret = proving.new_secret()
@@ -267,19 +266,12 @@ def serve(
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named so that asyncio sees TCP and turns Nagle off: without it a small POST takes 40 ms more.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-        sock.listen(128)
+        return net.listening(host, port)
     except OSError as error:
-        sock.close()
         raise EnvironmentNotReady(
             f"{host}:{port} cannot be listened on", why=error.strerror or str(error), do="choose another with --port"
         ) from error
-    return sock
 
 
 def _trouble(database: Path, error: Exception) -> EnvironmentNotReady:
@@ -328,7 +320,7 @@ def _read(ready: Path) -> Serving | None:
 def main() -> None:
     """`python -m demo.local_server.server`: what `demo next` starts in the background."""
     parser = argparse.ArgumentParser(prog="demo.local_server.server", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default=net.LOOPBACK)
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--idle-seconds", type=float, default=IDLE_SECONDS)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from demo.evidence import DeviceCode
+from demo.net import is_loopback_url
 from demo.panels import _bigtype as bigtype
 from demo.panels._page import Canvas, Page
 from demo.panels._scan import address, with_code
@@ -47,7 +46,7 @@ def _words(given: DeviceCode, now: float, held: Sequence[str], canvas: Canvas, c
     wishes(given.scopes, held, canvas, at_most=3)
     if given.spending_limit:
         canvas.field("spend", f"up to {given.spending_limit}")
-    if coded and is_loopback(given.verification_uri_complete or given.verification_uri):
+    if coded and is_loopback_url(given.verification_uri_complete or given.verification_uri):
         canvas.line((canvas.short("QR: works on this machine only", canvas.room), "quiet"))
     elif not coded:
         canvas.line((canvas.short("no room for a QR code here", canvas.room), "quiet"))
@@ -88,12 +87,3 @@ def _code(user_code: str, canvas: Canvas) -> None:
                 canvas.gap()
             break
     canvas.whole(user_code, "strong")
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL's host means this machine only, so that a phone cannot open it."""
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from demo import private
+from demo import net, private
 from demo.errors import DemoError, EnvironmentNotReady
 from demo.evidence import Capability
 from demo.local_server import local
@@ -104,7 +104,7 @@ def _state(settings: Settings) -> Finding:
 def _port(settings: Settings) -> Finding:
     if (running := local.find(settings.state)) is not None:
         return Finding("ok", "port", f"our own server listens at {running.base_url}")
-    if local.port_is_free(settings.port):
+    if net.is_free(settings.port):
         return Finding("ok", "port", f"{settings.port} is free")
     return Finding("warn", "port", f"{settings.port} is taken by something else", "a free one is used; or --port N")
 

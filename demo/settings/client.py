@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from demo.errors import EnvironmentNotReady, UsageError
+from demo.net import is_loopback
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("id", "secret_env", "metadata_url", "redirect_port", "issuer", "resource")
@@ -108,19 +109,10 @@ def _url(value: str, where: str, *, needs_path: bool) -> None:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         parts, host = urlsplit(""), ""
-    secure = parts.scheme == "https" or (parts.scheme == "http" and _here(host))
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     if not host or not secure or parts.fragment or "@" in parts.netloc:
         why = "it must be an https URL (http on this machine only) without credentials or fragment"
         raise UsageError(f"{where} is {value!r}", why=why, do="write the whole URL")
     if needs_path and parts.path in ("", "/"):
         why = "a client's identifier that is a URL has a path (client ID metadata documents)"
         raise UsageError(f"{where} is {value!r}", why=why, do="write the document's own URL")
-
-
-def _here(host: str) -> bool:
-    from ipaddress import ip_address  # only where a URL is configured
-
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from demo.errors import UsageError
+from demo.net import is_loopback
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("authkit", "client_id", "organization_id", "console", "api_key_env", "base_url")
@@ -76,8 +77,7 @@ def _check_origin(value: str, where: str) -> None:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         parts, host = urlsplit(""), ""
-    here = host in ("localhost", "127.0.0.1", "::1")
-    secure = parts.scheme == "https" or (parts.scheme == "http" and here)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     if not host or not secure or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
         why = "it must be an https origin (http on this machine only), without path or credentials"
         raise UsageError(f"{where} is {value!r}", why=why, do="write it as https://NAME.authkit.app")

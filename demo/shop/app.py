@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.routing import Route
 
+from demo.net import LOOPBACK_NAMES
 from demo.shop import Shop, ShopConfig, audit, doors, events, ledger, metadata, tools
 from demo.shop.database import Database
 from demo.shop.discovery import Authority
@@ -17,8 +18,6 @@ from demo.shop.gate import App, OpenDoor, ProtectedDoor
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import MOST_BYTES
 from demo.shop.server import ShopServer
-
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 def build(config: ShopConfig) -> Shop:
@@ -74,8 +73,8 @@ def _mcp_server(config: ShopConfig, database: Database) -> ShopServer:
 
 def _mcp_app(server: ShopServer, path: str, config: ShopConfig) -> App:
     host = urlsplit(config.base_url).netloc
-    names = [*(f"{name}:*" for name in LOOPBACK), *LOOPBACK, host]
-    origins = [*(f"http://{name}:*" for name in LOOPBACK), *(f"http://{name}" for name in LOOPBACK), config.base_url]
+    names = [*(f"{name}:*" for name in LOOPBACK_NAMES), *LOOPBACK_NAMES, host]
+    origins = [*(f"http://{name}" for name in names[:-1]), config.base_url]
     return server.streamable_http_app(
         streamable_http_path=path,
         stateless_http=True,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import math
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 import anyio
 import httpx2
 
 from demo import __version__
+from demo.net import is_loopback_url
 
 MOST_BYTES: Final = 256 * 1024
 """An answer of the authority longer than this is not one."""
@@ -50,7 +49,7 @@ class Asking:
         self._client = httpx2.AsyncClient(
             timeout=self._timeout,
             follow_redirects=False,
-            trust_env=not _is_loopback(self.issuer),
+            trust_env=not is_loopback_url(self.issuer),
             headers={"user-agent": f"machine-identity-demo-shop/{__version__}", "accept": "application/json"},
         )
         return self
@@ -96,13 +95,3 @@ class Asking:
         if math.isfinite(age):
             # `Date` is cut to whole seconds: half a second is the expected loss.
             self.skew = date + age + 0.5 - self._clock()
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

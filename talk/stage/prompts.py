@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from demo.client.http.origins import is_loopback, origin
+from demo.client.http.origins import origin
 from demo.errors import AuthorityRefused, ServerUnreachable
 from demo.evidence import DeviceCode
+from demo.net import is_loopback
 from talk.stage.keys import Key, Keys, interactive, listening
 
 if TYPE_CHECKING:

@@ -32,6 +32,7 @@ from demo.auth_server.grants.access_token import sign_access_token
 from demo.auth_server.grants.authorization_details import spending_up_to
 from demo.auth_server.state.accounts import account_by_sub
 from demo.auth_server.state.sessions import Session, find_session, open_session
+from demo.net import free_port
 from demo.shop import events
 from tests.attacks.apart import SECRET
 from tests.conftest import ROOT
@@ -48,18 +49,13 @@ BUY = {
 }
 
 
-def a_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 @dataclass
 class World:
     """An authorization server and a shop, each a process."""
 
     folder: Path
     given: dict[str, dict[str, Any]]
-    ports: dict[str, int] = field(default_factory=lambda: {"authority": a_port(), "shop": a_port()})
+    ports: dict[str, int] = field(default_factory=lambda: {"authority": free_port(), "shop": free_port()})
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def base(self, role: str) -> str:

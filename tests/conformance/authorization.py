@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import time
 import urllib.request
@@ -18,6 +17,7 @@ from typing import Final
 
 from demo.client.human.sample_human import SampleHuman
 from demo.errors import DemoError
+from demo.net import free_port
 from tests.conformance.npm import Suite
 from tests.conformance.results import Job, Outcome, judge
 from tests.conformance.running import SCENARIO_SECONDS, Runs
@@ -52,7 +52,7 @@ def _verdicts(folder: Path, job: Job) -> list[Path]:
 
 def _run(runs: Runs, suite: Suite, revision: str, base_url: str, folder: Path, environment: Mapping[str, str]) -> str:
     """Gives in words how it ended badly, or the empty string."""
-    port = _free_port()
+    port = free_port()
     client_id = register(base_url, f"http://127.0.0.1:{port}/callback")
     asked = ["--url", base_url, "--client-id", client_id, "--resource", f"{base_url}/mcp", "--port", str(port)]
     command = suite.command("authorization", *asked, "--spec-version", revision, "--output-dir", str(folder))
@@ -97,12 +97,6 @@ def register(base_url: str, redirect_uri: str) -> str:
     )
     with _opener.open(request, timeout=HTTP_SECONDS) as answer:
         return str(json.load(answer)["client_id"])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -19,7 +19,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from demo.auth_server.state.store import new_id
-from tests.contract.issuer import free_port, listening
+from demo.net import free_port
+from tests.contract.issuer import listening
 
 SCOPES = "openid profile email offline_access"
 """What an agent is granted whatever it asks for: workos.com/docs/reference/workos-connect/authorize, `scope`."""

@@ -9,7 +9,6 @@ can have as many agents, consents and odd tokens as it likes. `test_contract_log
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from demo.auth_server.state.accounts import account_by_email
 from demo.auth_server.state.sessions import Session, find_session, open_session
 from demo.auth_server.state.store import new_id
 from demo.local_server import resources
+from demo.net import free_port
 
 ALICE, GRACE, MALLORY = "alice@example.com", "grace@example.com", "mallory@example.org"
 EVERY_SCOPE = ("openid", "shop:read", "orders:read", "shop:buy", "user:read", "demo:mode", "audit:read")
@@ -251,13 +251,6 @@ def serving(state: Path) -> Iterator[Issuer]:
     finally:
         room.store.close()
         running.close()
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

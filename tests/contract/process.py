@@ -21,8 +21,9 @@ import httpx2
 
 from demo.deploy import tools, workerd
 from demo.local_server import resources
+from demo.net import free_port
 from tests.conftest import ROOT
-from tests.contract.issuer import Issuer, free_port
+from tests.contract.issuer import Issuer
 
 
 class ShopProcess(ABC):

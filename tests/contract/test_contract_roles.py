@@ -18,9 +18,10 @@ from demo.client.tokens.claims import view
 from demo.client.workos.environment import LOCAL_FILE
 from demo.deploy import workerd
 from demo.deploy.tools import Tools
+from demo.net import free_port
 from tests.conftest import Command
 from tests.contract.authkit import ENVIRONMENT, FIRST_PARTY, SCOPES, AuthKit, authkit
-from tests.contract.issuer import ALICE, Issuer, free_port
+from tests.contract.issuer import ALICE, Issuer
 from tests.contract.process import LocalShop
 from tests.contract.shop import Shop, challenge_of, opened, order_of, refusal
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import stat
 import sys
 import time
@@ -43,9 +42,3 @@ def world(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in desktop}
     own = {"HOME": str(folder), "MCP_REMOTE_CONFIG_DIR": str(folder / "remote"), "BROWSER": str(program)}
     return kept | own | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

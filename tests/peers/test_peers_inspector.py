@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from demo.net import free_port
 from tests.conftest import ROOT
-from tests.peers.browser import free_port, opened, world
+from tests.peers.browser import opened, world
 from tests.peers.installed import Peers
 from tests.peers.running import Running, running
 from tests.unit.bridge.hosts import environment

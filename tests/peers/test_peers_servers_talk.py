@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from demo.net import free_port
 from talk.run import Run, StepResult
 from talk.script import load_talk
-from tests.peers.browser import free_port
 from tests.peers.installed import Peers, PythonPeers
 from tests.peers.our_agent import OurAgent, Server, server
 from tests.peers.visitor import visit

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 
-from .redirect_uris import LOOPBACK_HOSTS
+from demo.net import is_loopback
 
 if TYPE_CHECKING:
     import httpx2
@@ -139,7 +139,7 @@ class Fetcher:
             raise DocumentRefused("this client ID is no URL") from error
         if any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
             raise DocumentRefused("a client ID has no . or .. in its path")
-        if parts.scheme == "http" and not (self.loopback and host in LOOPBACK_HOSTS):
+        if parts.scheme == "http" and not (self.loopback and is_loopback(host)):
             raise DocumentRefused("a client ID of this kind is https, or http on the loopback that we share")
 
     async def _get(self, url: str) -> Document:

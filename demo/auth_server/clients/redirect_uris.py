@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 LONGEST = 512
 """Characters."""
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 EDITOR_SCHEMES = frozenset({"cursor", "vscode", "vscode-insiders"})
 """Private-use schemes without a period that MCP clients in use really register."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from ..clients.redirect_uris import LOOPBACK_HOSTS
+from demo.net import is_loopback
 
 LONGEST: Final = 512
 """Characters."""
@@ -24,6 +24,6 @@ def objection(url: str) -> str | None:
         return "it is no absolute http or https URL"
     if "@" in parts.netloc or any(sign in url for sign in "#?*"):
         return "it has a user, a query, a fragment or a wildcard"
-    if parts.scheme == "http" and host not in LOOPBACK_HOSTS:
+    if parts.scheme == "http" and not is_loopback(host):
         return "it is plain http, which only this machine's own loopback may be"
     return None

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from demo.client.capabilities.revisions import Asked, ask_revisions
 from demo.client.http.errors import NoConnection, TimedOut
 from demo.client.http.fetch import Answer, fetch
-from demo.client.http.origins import is_loopback, origin
+from demo.client.http.origins import origin
 from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
 from demo.evidence import AuthorityMetadata, Challenge, Exchange, ResourceMetadata
+from demo.net import is_loopback
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent

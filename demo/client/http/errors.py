@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from urllib.parse import urlsplit
 
-from demo.client.http.origins import is_loopback, origin
+from demo.client.http.origins import origin
 from demo.client.http.redaction import mask_text
 from demo.client.http.sanitizing import safe_text
 from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.net import is_loopback
 
 
 class OAuthRefused(AuthorityRefused):

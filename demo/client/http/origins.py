@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import SplitResult, urlsplit
+
+from demo.net import is_loopback
 
 Origin = tuple[str, str, int]
 """Scheme, host, port."""
 
 _PORTS = {"http": 80, "https": 443}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` names this machine (RFC 8252 section 7.3, RFC 6761 section 6.3)."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def origin(url: str) -> Origin | None:

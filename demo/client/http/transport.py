@@ -17,11 +17,12 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
-from demo.client.http.origins import Origin, is_loopback, origin
+from demo.client.http.origins import Origin, origin
 from demo.client.http.recorder import BODY_IN_MEMORY, Raw, Recorder, current_cause
 from demo.client.http.redaction import mask_text, mask_url
 from demo.client.http.sanitizing import safe_text
 from demo.errors import DemoError, EnvironmentNotReady
+from demo.net import is_loopback
 
 _KNOWN_CODINGS = ("gzip", "x-gzip", "deflate")
 """Content codings (RFC 9110 section 8.4.1) that are undone although none is asked for."""

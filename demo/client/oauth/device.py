@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from demo.client.http.bounded import TICK, OnWait
 from demo.client.http.errors import OAuthRefused
 from demo.client.http.fetch import Answer, own_words
-from demo.client.http.origins import is_loopback, origin
+from demo.client.http.origins import origin
 from demo.client.http.sanitizing import safe_text
 from demo.client.oauth import browser, token_endpoint
 from demo.client.oauth.dpop import ProofKey
@@ -18,6 +18,7 @@ from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.stored import StoredToken, duration, read_token_response, spending_details
 from demo.errors import ServerUnreachable
 from demo.evidence import AuthorityMetadata, DeviceCode, Money
+from demo.net import is_loopback
 
 if TYPE_CHECKING:
     import httpx2

@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 from demo.client.http.errors import no_answer, overloaded, unreadable
 from demo.client.http.fetch import Answer, fetch, joined
-from demo.client.http.origins import is_loopback, origin, refused_url
+from demo.client.http.origins import origin, refused_url
 from demo.client.http.sanitizing import safe_text
 from demo.errors import ServerUnreachable
 from demo.evidence import AuthorityMetadata, ResourceMetadata
+from demo.net import is_loopback
 
 if TYPE_CHECKING:
     import httpx2

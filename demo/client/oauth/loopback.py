@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 import time
@@ -11,8 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from demo.errors import EnvironmentNotReady
+from demo.net import LOOPBACK, listening
 
-HOST = "127.0.0.1"
+HOST = LOOPBACK
 PATH = "/callback"
 HOLD = 20.0
 """Seconds for which the browser's page waits to hear how the login ended."""
@@ -100,9 +100,13 @@ class Listener:
 class _Server(ThreadingHTTPServer):
     listener: Listener
     daemon_threads = True
-    # A port whose last connection has only just ended is ours again (on Windows this would share a port in use).
-    allow_reuse_address = os.name != "nt"
     busy = 0
+
+    def server_bind(self) -> None:
+        """Take the port for us alone, and ask no name server for the name of this machine."""
+        self.socket.close()
+        self.socket = listening(HOST, self.server_address[1])
+        self.server_address = self.server_name, self.server_port = self.socket.getsockname()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A browser that went away is nobody's fault; the terminal is a stage."""

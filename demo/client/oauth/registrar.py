@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from demo.client.http.connection import Connection
 from demo.client.http.errors import GrantNotAllowed, OAuthRefused
 from demo.client.http.fetch import Answer, fetch
-from demo.client.http.origins import is_loopback, origin
+from demo.client.http.origins import origin
 from demo.client.http.sanitizing import safe_text
 from demo.client.oauth.device import GRANT as DEVICE_GRANT
 from demo.client.oauth.discovery import same_identifier
@@ -19,6 +19,7 @@ from demo.client.tokens.identity import METHODS, AuthMethod, ClientIdentity
 from demo.client.tokens.store import ISSUERS, NOT_BY, Store
 from demo.client.tokens.stored import number
 from demo.evidence import AuthorityMetadata
+from demo.net import is_loopback
 
 Flow = Literal["device", "browser", "machine"]
 REFRESH = "refresh_token"

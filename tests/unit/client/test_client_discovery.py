@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.client import Agent, ClientIdentity, OAuthRefused
-from demo.client.http.origins import is_loopback, origin, refused_url
+from demo.client.http.origins import origin, refused_url
 from demo.client.oauth.discovery import authority_urls, resource_problem, resource_urls, same_identifier
 from demo.errors import AUTHORITY, UNREACHABLE, ServerUnreachable
 from demo.evidence import Challenge
+from demo.net import is_loopback
 from tests.unit.client.fakes import Fake, Reply, Request, Script, Shop, agent_at, faking
 
 RESOURCE = "/.well-known/oauth-protected-resource"

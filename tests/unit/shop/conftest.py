@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -29,18 +28,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from demo.net import free_port
 from demo.shop import ShopConfig, create_shop
 
 RESOURCE_SERVER = ("shop", "a secret: of the/shop")
 MODERN = {"mcp-protocol-version": "2026-07-28", "accept": "application/json, text/event-stream"}
 ALL_SCOPES = "openid shop:read orders:read shop:buy user:read demo:mode audit:read"
-
-
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
