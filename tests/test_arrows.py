@@ -1,110 +1,156 @@
-"""The rooms know of each other only what docs/architecture says: arrows go one way."""
+"""Rooms import each other only as `docs/architecture.md` allows. This test reads the page: the page is the rule."""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
-MAY_IMPORT = {
-    "demo/client": {
-        "demo.client",
-        "demo.private",
-        "demo.access_tokens",
-        "demo.evidence",
-        "demo.errors",
-        "demo.net",
-        "demo",
-    },
-    "demo/shop": {
-        "demo.shop",
-        "demo.private",
-        "demo.access_tokens",
-        "demo.evidence",
-        "demo.errors",
-        "demo.net",
-        "demo",
-    },
-    "demo/workos_emulator": {
-        "demo.workos_emulator",
-        "demo.auth_server",
-        "demo.private",
-        "demo.evidence",
-        "demo.errors",
-        "demo.net",
-        "demo",
-    },
-    "demo/auth_server": {
-        "demo.auth_server",
-        "demo.workos_emulator",
-        "demo.private",
-        "demo.evidence",
-        "demo.errors",
-        "demo.net",
-        "demo",
-    },
-    "demo/bridge": {"demo.bridge", "demo.client", "demo.errors", "demo.net", "demo"},
-    "demo/panels": {"demo.panels", "demo.evidence", "demo.errors", "demo.net"},
-    "demo/deploy": {
-        "demo.deploy",
-        "demo.client",
-        "demo.local_server.local",
-        "demo.private",
-        "demo.local_server.proving",
-        "demo.signals",
-        "demo.local_server.resources",
-        "demo.evidence",
-        "demo.errors",
-        "demo.net",
-        "demo",
-    },
-    "talk": {
-        "talk",
-        "demo.client",
-        "demo.panels",
-        "demo.deploy",
-        "demo.local_server.console_keys",
-        "demo.json_text",
-        "demo.local_server.local",
-        "demo.local_server.outage",
-        "demo.private",
-        "demo.tenancy",
-        "demo.evidence",
-        "demo.errors",
-        "demo.net",
-        "demo.settings",
-    },
-}
+PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+EVERY = "every room"
+"""The row that holds for all."""
 
 
-def imports(file: Path) -> set[str]:
-    """Every module of the project that `file` imports anywhere, relative imports resolved."""
-    package = file.relative_to(ROOT).with_suffix("").parts[:-1]
+def modules() -> dict[str, Path]:
+    """Every module of the product by name; a package is its `__init__`."""
+    found = {}
+    for file in (*(ROOT / "demo").rglob("*.py"), *(ROOT / "talk").rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+MODULES = modules()
+
+
+def for_types_only(tree: ast.AST) -> set[ast.AST]:
+    """Everything under `if TYPE_CHECKING:`, which no running program imports."""
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    return {inner for block in blocks for line in block.body for inner in ast.walk(line)}
+
+
+def imported(name: str) -> set[str]:
+    """Every module of the product that one imports, at its top or inside a function; relative imports resolved."""
+    file = MODULES[name]
+    package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
+    tree = ast.parse(file.read_text("utf-8"))
+    skipped = for_types_only(tree)
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
+            named = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = list(package[: len(package) - node.level + 1]) if node.level else []
-            module = ".".join(base + ([node.module] if node.module else []))
-            found |= {f"{module}.{name.name}" for name in node.names}
-    return {name for name in found if name.split(".")[0] in ("demo", "talk")}
+            base = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            named = [f"{source}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for one in named:
+            while one and one not in MODULES:
+                one = one.rpartition(".")[0]  # a name that a module has, not a module
+            found |= {one} - {"", name}
+    return found
 
 
-@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
-def test_a_room_imports_only_what_it_may(room: str) -> None:
-    files = sorted((ROOT / room).rglob("*.py"))
-    assert files, f"{room} has no modules: the test would prove nothing"
-    for file in files:
-        for name in imports(file):
-            allowed = any(
-                name == module or (module != "demo" and name.startswith(f"{module}.")) for module in MAY_IMPORT[room]
-            )
-            assert allowed or name == "demo.__version__", f"{file.relative_to(ROOT)} imports {name}"
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table under a heading of the page, without its head."""
+    under = PAGE.partition(f"{heading}\n")[2]
+    lines = re.search(r"(?:^\|.*\n)+", under, re.MULTILINE)
+    assert lines is not None, f"no table under {heading}"
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[0].splitlines()]
+    return rows[2:]
+
+
+def names(cell: str) -> list[str]:
+    """What stands in backquotes."""
+    return re.findall(r"`([\w.]+)`", cell)
+
+
+ROWS = table("## Rooms and arrows")
+ROOMS = [names(row[0])[0] for row in ROWS if EVERY not in row[0]]
+"""From the top down."""
+FOR_ALL = {name for row in ROWS if EVERY in row[0] for name in names(row[2])}
+MAY_IMPORT = {names(row[0])[0]: FOR_ALL | set(names(row[2])) for row in ROWS if EVERY not in row[0]}
+EXCEPTIONS = (
+    {(names(row[0])[0], names(row[1])[0]) for row in table("### Known exceptions")}
+    if "### Known exceptions" in PAGE
+    else set()
+)
+CIRCLES_WITHIN = tuple(names((re.findall(r"^Circles of modules within: (.*)$", PAGE, re.MULTILINE) or [""])[0]))
+
+
+def room(module: str) -> str:
+    """The room that a module belongs to: the longest name that fits."""
+    fitting = [name for name in ROOMS if module == name or (name != "demo" and module.startswith(f"{name}."))]
+    assert fitting, f"{module} is in no room of docs/architecture.md"
+    return max(fitting, key=len)
+
+
+def circles(arrows: dict[str, set[str]]) -> Iterator[list[str]]:
+    """Every group of modules each of which can be reached from each other (Tarjan's components of more than one)."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+
+    def visit(one: str) -> Iterator[list[str]]:
+        number[one] = lowest[one] = len(number)
+        stack.append(one)
+        for other in sorted(arrows[one]):
+            if other not in number:
+                yield from visit(other)
+                lowest[one] = min(lowest[one], lowest[other])
+            elif other in stack:
+                lowest[one] = min(lowest[one], number[other])
+        if lowest[one] == number[one]:
+            group = stack[stack.index(one) :]
+            del stack[stack.index(one) :]
+            if len(group) > 1:
+                yield sorted(group)
+
+    for one in sorted(arrows):
+        if one not in number:
+            yield from visit(one)
+
+
+def test_every_module_is_in_a_room() -> None:
+    assert {room(module) for module in MODULES} <= set(ROOMS)
+
+
+def test_every_room_is_there() -> None:
+    assert set(ROOMS) - {room(module) for module in MODULES} == set(), "rooms of the page that have no module"
+
+
+def test_a_room_imports_only_what_the_page_allows() -> None:
+    wrong = []
+    for module in MODULES:
+        mine = room(module)
+        for other in imported(module):
+            theirs = room(other)
+            if theirs != mine and theirs not in MAY_IMPORT[mine] and (mine, theirs) not in EXCEPTIONS:
+                wrong.append(f"{module} imports {other}: {mine} may not import {theirs}")
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_a_room_stands_above_what_it_may_import() -> None:
+    place = {name: at for at, name in enumerate(ROOMS)}
+    up = [(name, other) for name in ROOMS for other in MAY_IMPORT[name] - FOR_ALL if place[other] <= place[name]]
+    assert not up, "arrows of the page that go up"
+
+
+def test_there_is_no_circle() -> None:
+    def known(one: str) -> bool:
+        return any(one == name or one.startswith(f"{name}.") for name in CIRCLES_WITHIN)
+
+    arrows = {module: imported(module) for module in MODULES}
+    found = [group for group in circles(arrows) if not all(map(known, group))]
+    assert not found, "\n".join(" <-> ".join(group) for group in found)
 
 
 def test_an_arrow_against_the_rule_would_be_seen() -> None:
-    assert "demo.local_server.local" in imports(ROOT / "talk" / "cast.py")
-    assert "demo.shop.ShopConfig" in imports(ROOT / "demo" / "local_server" / "server.py")
+    assert "demo.local_server.local" in imported("talk.cast"), "one inside a function, too"
+    assert list(circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == [["a", "b", "c"]]
+    assert "demo.shop" not in MAY_IMPORT["demo.client.http"]
