@@ -75,7 +75,7 @@ def _burst(step: Step, house: House, _: Past) -> str | None:
 
 
 def _login(step: Step, house: House, past: Past) -> str | None:
-    from demo.client.oauth.scopes import OFFLINE
+    from demo.client.oauth.challenge import OFFLINE
 
     if (why := house.no_door("protected")) is not None:
         return why

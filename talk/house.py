@@ -112,7 +112,7 @@ class House:
 
     def scopes(self, wished: Sequence[str]) -> tuple[str, ...]:
         """What to ask its authority for: what is wished as far as it is known there, else what the server names."""
-        from demo.client.oauth.scopes import OFFLINE, union, wanted
+        from demo.client.oauth.challenge import OFFLINE, scopes_wanted, union
 
         resource, authority = self.seen.resource, self.seen.authority
         known = (resource.scopes_supported if resource else ()) or (authority.scopes_supported if authority else ())
@@ -123,7 +123,7 @@ class House:
             asked = union(asked, (OFFLINE,))
         if asked or authority is None or self.seen.tells_decisions:
             return asked or tuple(wished)
-        return wanted(self.seen.challenge, authority)
+        return scopes_wanted(self.seen.challenge, authority)
 
     @property
     def by_role(self) -> bool:

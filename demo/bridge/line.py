@@ -18,7 +18,7 @@ from demo.client.mcp.conversation import EVENTS, FIRST_EVENT, GOODBYE, HANDSHAKE
 from demo.client.mcp.held import REVISION, SESSION
 from demo.client.mcp.http import McpHttp
 from demo.client.mcp.reply import Reply, asked, final, request_of
-from demo.client.oauth.presenting import presented
+from demo.client.oauth.token_auth import presented
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus

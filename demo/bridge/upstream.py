@@ -189,7 +189,7 @@ class Upstream:
     def _renewed(self, held: StoredToken) -> StoredToken | None:
         """The token instead of one that was refused, None where it cannot be renewed: then the refusal stands."""
         try:
-            return self._agent.authorizer.wallet.refresh(instead_of=held.access_token)
+            return self._agent.authorizer.credentials.refresh(instead_of=held.access_token)
         except AuthorityRefused:
             return None
 
@@ -346,7 +346,7 @@ async def _stateless(url: str, recorder: Recorder, token: StoredToken | None, se
 
     from demo import __version__
     from demo.client.mcp.http import McpHttp
-    from demo.client.oauth.presenting import presented
+    from demo.client.oauth.token_auth import presented
 
     async with connect(recorder, seconds=seconds, kind=McpHttp) as http:
         http.timeout = httpx2.Timeout(seconds, connect=CONNECTING)

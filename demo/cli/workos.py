@@ -160,7 +160,7 @@ def _resources(settings: Settings) -> tuple[str, ...]:
 
         base = local.ensure(settings.state, port=settings.port)[0].base_url
     agent = Agent(base, store=MemoryStore())
-    finder = agent.authorizer.finder
+    finder = agent.authorizer.discovery
     # A shop that trusts no authority yet says what it is called all the same.
     with contextlib.suppress(AuthorityRefused):
         finder.ask()

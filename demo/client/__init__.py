@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from demo.client.oauth.authorizer import LoginWay
     from demo.client.oauth.browser import BrowserLogin
     from demo.client.oauth.device import DeviceLogin
-    from demo.client.oauth.flows import BrowserFlow, DeviceFlow, MachineFlow
+    from demo.client.oauth.httpx_auth import BrowserFlow, DeviceFlow, MachineFlow
     from demo.client.tokens.identity import ClientIdentity
     from demo.client.tokens.store import MemoryStore, TokenStore
     from demo.client.tokens.stored import Secret, StoredToken
 
 _HOMES = {
     "Agent": "agent",
-    "BrowserFlow": "oauth.flows",
+    "BrowserFlow": "oauth.httpx_auth",
     "BrowserLogin": "oauth.browser",
     "CallOutcome": "mcp.outcome",
     "ClientIdentity": "tokens.identity",
     "ConsentPage": "human.sample_human",
     "Console": "human.console",
-    "DeviceFlow": "oauth.flows",
+    "DeviceFlow": "oauth.httpx_auth",
     "DeviceLogin": "oauth.device",
     "ElicitationRequest": "mcp.elicitation",
     "LoginWay": "oauth.authorizer",
-    "MachineFlow": "oauth.flows",
+    "MachineFlow": "oauth.httpx_auth",
     "MemoryStore": "tokens.store",
     "OAuthRefused": "http.errors",
     "Recorder": "http.recorder",

@@ -15,12 +15,11 @@ from demo.client.mcp.calling import Bearer, Caller
 from demo.client.mcp.elicitation import Elicit
 from demo.client.mcp.mcp_session import Speaker
 from demo.client.mcp.outcome import CallOutcome, ToolsOutcome
-from demo.client.oauth import grants
-from demo.client.oauth.attempts import Obtain
 from demo.client.oauth.authorizer import Authorizer, LoginWay
+from demo.client.oauth.credentials import MARGIN, redeem
 from demo.client.oauth.device import DeviceLogin
-from demo.client.oauth.proof import Proof
-from demo.client.oauth.wallet import MARGIN
+from demo.client.oauth.inspection import Proof
+from demo.client.oauth.step_up import Obtain
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import Store
 from demo.client.tokens.stored import SPENDING, StoredToken
@@ -87,7 +86,7 @@ class Agent:
             store,
             slot=slot,
             name=name,
-            knock=lambda: self.tools(token="none"),
+            ask=lambda: self.tools(token="none"),
             identity=identity,
             metadata_url=metadata_url,
             redirect_port=redirect_port,
@@ -179,7 +178,7 @@ class Agent:
         Raises:
             ServerUnreachable: a place that the server itself names cannot be fetched.
         """
-        return self.authorizer.finder.follow(challenge)
+        return self.authorizer.discovery.follow(challenge)
 
     def authority(self) -> AuthorityMetadata:
         """The server's authority: the one of the stored token, else found by asking without one.
@@ -262,7 +261,7 @@ class Agent:
 
     def stored(self) -> StoredToken | None:
         """The stored token as it is, expired or not; None when nothing is stored."""
-        return self.authorizer.wallet.stored()
+        return self.authorizer.credentials.stored()
 
     def token(self, margin: float = MARGIN) -> StoredToken:
         """The stored token, renewed first when it ends within `margin` seconds.
@@ -271,7 +270,7 @@ class Agent:
             AuthorityRefused: nothing is stored, or the authority does not renew it.
             ServerUnreachable: the authority does not answer.
         """
-        return self.authorizer.wallet.token(margin)
+        return self.authorizer.credentials.token(margin)
 
     def refresh(
         self, *, resource: str | None = None, requested_expires_in: int | None = None, keep: bool = True
@@ -286,13 +285,13 @@ class Agent:
         Raises:
             as `token`.
         """
-        return self.authorizer.wallet.refresh(resource=resource, requested_expires_in=requested_expires_in, keep=keep)
+        return self.authorizer.credentials.refresh(
+            resource=resource, requested_expires_in=requested_expires_in, keep=keep
+        )
 
     def redeem(self, refresh_token_of: StoredToken, *, client_id: str) -> tuple[int, str]:
         """Try a refresh token as another client: (HTTP status, OAuth error code; empty where it worked)."""
-        return self.http(
-            lambda http: grants.redeem(http, refresh_token_of, server=self.endpoint(), client_id=client_id)
-        )
+        return self.http(lambda http: redeem(http, refresh_token_of, server=self.endpoint(), client_id=client_id))
 
     def revoke(self, token: StoredToken) -> str | None:
         """Have the authority revoke a token's login (RFC 7009): None when it did, else why it did not.
@@ -308,7 +307,7 @@ class Agent:
         """
         token = self.stored()
         why = "there was no token" if token is None else self.revoke(token)
-        self.authorizer.wallet.forget()
+        self.authorizer.credentials.forget()
         if token is not None:
             self.authorizer.registrar.forget_at(token.issuer)
         self.authorizer.registrar.forget_all()

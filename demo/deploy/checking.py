@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final, Literal
 
 from demo.client.http.sanitizing import safe_text
-from demo.client.oauth.next_step import refused, unavailable
+from demo.client.mcp.refusal import refused, unavailable
 from demo.deploy.tools import Waiting, _quietly
 from demo.errors import DemoError, ServerUnreachable
 

@@ -185,7 +185,7 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
     jwks = looking.fetch("jwks", uri) if uri and keys else None
     asked: tuple[Asked, ...] = ()
     if revisions:
-        from demo.client.oauth.presenting import presented  # it loads the HTTP library
+        from demo.client.oauth.token_auth import presented  # it loads the HTTP library
 
         shut = knock.status != 200 and token is None and door is not None and door.status == 200
         url = agent.endpoint("open" if shut else "protected")

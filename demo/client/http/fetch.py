@@ -21,8 +21,6 @@ from demo.errors import ServerUnreachable
 if TYPE_CHECKING:
     import httpx2
 
-    from demo.client.tokens.identity import ClientIdentity
-
 REDIRECTS = 3
 """Redirects that one request follows, all within its origin."""
 
@@ -45,8 +43,6 @@ class Answer:
     text: str
     json: dict[str, Any] | None
     url: str
-    identity: ClientIdentity | None = None
-    """As whom it was given, where that is another than asked (`token_endpoint.ask`)."""
 
     @property
     def granted(self) -> bool:

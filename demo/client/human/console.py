@@ -193,7 +193,7 @@ class Console:
         return self._request(self._token_for(resource), method, url, body)
 
     def _request(self, token: StoredToken, method: str, url: str, body: dict[str, Any] | None) -> Answer:
-        from demo.client.oauth.presenting import presented  # it loads the HTTP library
+        from demo.client.oauth.token_auth import presented  # it loads the HTTP library
 
         held = presented(token)
         answer = self.agent.http(lambda http: fetch(http, method, url, server=self.shop, auth=held, body=body))

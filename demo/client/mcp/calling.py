@@ -14,8 +14,8 @@ from demo.client.mcp.mcp_session import Answered, Speaker
 from demo.client.mcp.outcome import CallOutcome, ToolsOutcome, call_outcome, expired, tools_outcome
 from demo.client.mcp.patience import Patience
 from demo.client.mcp.reply import Reply
-from demo.client.oauth.attempts import Attempts, Obtain
 from demo.client.oauth.authorizer import Authorizer
+from demo.client.oauth.step_up import Obtain, StepUp
 from demo.client.tokens.stored import Secret, StoredToken
 from demo.errors import AuthorityRefused, UsageError
 
@@ -85,7 +85,7 @@ class Caller:
         if token == "stored" and refresh and isinstance(bearer, StoredToken) and expired(outcome):
             # By our clock it was good for longer: the clock has been set since. Not carried out, so tried again.
             try:
-                fresh = self._authorizer.wallet.refresh(instead_of=bearer.access_token)
+                fresh = self._authorizer.credentials.refresh(instead_of=bearer.access_token)
             except AuthorityRefused:
                 return outcome
             outcome = once(fresh)
@@ -153,7 +153,7 @@ class Caller:
         return call_outcome(tool, answered.reply, self._connection.show(answered.raws), self._connection.recorder)
 
     def _insist(self, once: Callable[[StoredToken | None], Seen], obtain: Obtain) -> Seen:
-        attempts = Attempts(self._authorizer, obtain)
+        attempts = StepUp(self._authorizer, obtain)
         held = attempts.held()
         outcome = once(held)
         while (held := attempts.after(outcome.status, outcome.challenge, held)) is not None:
@@ -171,8 +171,8 @@ class Caller:
             return None
         if token != "stored":
             raise ValueError("a raw token goes in a Secret, so that it is not shown by accident")
-        held = None if refresh else self._authorizer.wallet.stored()
-        return held or self._authorizer.wallet.token()
+        held = None if refresh else self._authorizer.credentials.stored()
+        return held or self._authorizer.credentials.token()
 
 
 def check_arguments(tool: str, arguments: Mapping[str, Any]) -> None:
@@ -219,7 +219,6 @@ def _whose(bearer: StoredToken | Secret | None) -> str:
 def _presented(bearer: StoredToken | Secret | None) -> httpx2.Auth | None:
     if bearer is None:
         return None
-    from demo.client.oauth.bearer import BearerToken
-    from demo.client.oauth.presenting import presented
+    from demo.client.oauth.token_auth import BearerToken, presented
 
     return BearerToken(bearer.value) if isinstance(bearer, Secret) else presented(bearer)

@@ -14,16 +14,15 @@ from demo.client.http.bounded import OnWait
 from demo.client.http.connection import Connection
 from demo.client.http.errors import GrantNotAllowed, OAuthRefused, no_answer
 from demo.client.http.recorder import connect
-from demo.client.mcp.outcome import ToolsOutcome
-from demo.client.oauth import browser, device, grants
-from demo.client.oauth import scopes as scope_rules
-from demo.client.oauth.authorization_server import AuthorityFinder
+from demo.client.oauth import browser, credentials, device
 from demo.client.oauth.browser import BrowserLogin
+from demo.client.oauth.challenge import scopes_wanted, union
+from demo.client.oauth.credentials import Credentials
 from demo.client.oauth.device import DeviceLogin
-from demo.client.oauth.discovery import same_identifier
+from demo.client.oauth.discovery import Anonymous, Discovery
 from demo.client.oauth.dpop import ALGORITHM, ProofKey
+from demo.client.oauth.metadata import same_identifier
 from demo.client.oauth.registrar import Flow, Registrar
-from demo.client.oauth.wallet import Wallet
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import Store
 from demo.client.tokens.stored import StoredToken
@@ -55,7 +54,7 @@ class Authorizer:
         store: where tokens and registrations are kept.
         slot: under which name.
         name: the agent's name, for the human.
-        knock: asks the server for something without a token, for its challenge.
+        ask: asks the server for something without a token, for its challenge; None to go by its well-known places.
         identity: who it is where it is pre-registered, None to find out.
         metadata_url: where our client ID metadata document is hosted, None where it is not.
         redirect_port: the loopback port that is pre-registered; None for any.
@@ -70,7 +69,7 @@ class Authorizer:
         *,
         slot: str,
         name: str,
-        knock: Callable[[], ToolsOutcome],
+        ask: Callable[[], Anonymous] | None,
         identity: ClientIdentity | None = None,
         metadata_url: str | None = None,
         redirect_port: int | None = None,
@@ -80,12 +79,12 @@ class Authorizer:
         self._resource = resource
         self._name = name
         self._redirect_port = redirect_port
-        self.wallet = Wallet(connection, store, slot, name, lambda issuer: self.registrar.forget_at(issuer))
-        self.finder = AuthorityFinder(connection, knock, self._known_at)
+        self.credentials = Credentials(connection, store, slot, name, lambda issuer: self.registrar.forget_at(issuer))
+        self.discovery = Discovery(connection, ask, self._known_at)
         self.registrar = Registrar(connection, store, slot=slot, name=name, known=identity, metadata_url=metadata_url)
 
     def _known_at(self, issuer: str) -> bool:
-        held = self.wallet.stored()
+        held = self.credentials.stored()
         return self.registrar.known_at(issuer) or (held is not None and same_identifier(held.issuer, issuer))
 
     def authority(self) -> AuthorityMetadata:
@@ -95,7 +94,7 @@ class Authorizer:
             AuthorityRefused: there is none, or its metadata must not be trusted.
             ServerUnreachable: the server or the authority does not answer.
         """
-        return self.finder.find(self.wallet.stored())
+        return self.discovery.find(self.credentials.stored())
 
     def wanted(self) -> tuple[str, ...]:
         """The scopes that a first login asks for here: as the server's challenge and metadata have them.
@@ -104,7 +103,7 @@ class Authorizer:
             AuthorityRefused, ServerUnreachable: as `authority`.
         """
         authority = self._asked_afresh()
-        return scope_rules.wanted(self.finder.challenge, authority)
+        return scopes_wanted(self.discovery.challenge, authority)
 
     def way(self) -> LoginWay:
         """Which flow this authority's metadata offers.
@@ -212,7 +211,7 @@ class Authorizer:
         with self._proving(login.issuer, "device"):
             token = bounded.run(poll, None, lambda: no_answer(login.token_endpoint, timeout))
         self.registrar.learn_grant(login.issuer, "device", None)
-        self.wallet.keep(token)
+        self.credentials.keep(token)
         return token
 
     # The browser flow
@@ -281,7 +280,7 @@ class Authorizer:
                 code = browser.wait(login, on_wait=on_wait, give_up=give_up, pasted=pasted, seconds=timeout)
                 self._connection.recorder.guard(code)
                 token = self._connection.http(lambda http: browser.exchange(http, login, code))
-            self.wallet.keep(token)
+            self.credentials.keep(token)
             ended = (True, f"{self._name} may act for you", "You can close this page and go back to the terminal.")
             return token
         except DemoError as error:
@@ -294,9 +293,9 @@ class Authorizer:
 
     def _asked_afresh(self) -> AuthorityMetadata:
         """A login goes by what the server says today, not by the token of yesterday."""
-        if self.finder.challenge is None:
-            return self.finder.ask()
-        return self.finder.settled(self.finder.challenge)
+        if self.discovery.challenge is None:
+            return self.discovery.ask()
+        return self.discovery.settled(self.discovery.challenge)
 
     def _listen(self, authority: AuthorityMetadata) -> Listener:
         """Where the registration says: not every authority lets the port vary, as RFC 8252 section 7.3 wants."""
@@ -345,7 +344,7 @@ class Authorizer:
                     key=self._key(authority),
                 )
             )
-        self.wallet.keep(token)
+        self.credentials.keep(token)
         return token
 
     # Giving it back
@@ -353,11 +352,11 @@ class Authorizer:
     def revoke(self, token: StoredToken) -> str | None:
         """Have the authority revoke a token's login (RFC 7009): None when it confirmed, else why it did not."""
         try:
-            endpoint = self.finder.of(token).revocation_endpoint
+            endpoint = self.discovery.of(token).revocation_endpoint
             if endpoint is None:
                 return "the authority offers no revocation endpoint (RFC 7009)"
             server = self._connection.endpoint()
-            return self._connection.http(lambda http: grants.revoke(http, token, endpoint, server=server))
+            return self._connection.http(lambda http: credentials.revoke(http, token, endpoint, server=server))
         except (OAuthRefused, ServerUnreachable) as error:
             return error.what
 
@@ -397,8 +396,8 @@ class Authorizer:
 
     def _registrable(self, scopes: Sequence[str]) -> tuple[str, ...]:
         """What a registration names: what is asked for now, and all that the resource knows, for a later step-up."""
-        resource = self.finder.challenge.resource if self.finder.challenge is not None else None
-        return scope_rules.union(scopes, resource.scopes_supported if resource is not None else ())
+        resource = self.discovery.challenge.resource if self.discovery.challenge is not None else None
+        return union(scopes, resource.scopes_supported if resource is not None else ())
 
     def _resources(self, named: Sequence[str] | None) -> tuple[str, ...]:
         """What a token is asked for (RFC 8707): as the caller has it, the settings, else the server's metadata."""
@@ -406,11 +405,11 @@ class Authorizer:
             return tuple(named)
         if self._resource == NO_RESOURCE:
             return ()
-        return (self._resource or self.finder.resource,)
+        return (self._resource or self.discovery.resource,)
 
     def _key(self, authority: AuthorityMetadata) -> ProofKey | None:
         """A key where both sides take part in DPoP (RFC 9449): a bound token is of no use to a thief."""
-        if self.finder.dpop and ALGORITHM in authority.dpop_signing_alg_values_supported:
+        if self.discovery.dpop and ALGORITHM in authority.dpop_signing_alg_values_supported:
             return ProofKey.generate()
         return None
 

@@ -17,8 +17,8 @@ from demo.client.http.errors import GrantNotAllowed, OAuthRefused
 from demo.client.http.fetch import own_words
 from demo.client.http.sanitizing import safe_text
 from demo.client.oauth import token_endpoint
+from demo.client.oauth.challenge import OFFLINE
 from demo.client.oauth.dpop import ProofKey
-from demo.client.oauth.scopes import OFFLINE
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.stored import StoredToken, read_token_response, spending_details
 from demo.errors import DemoError
@@ -240,7 +240,7 @@ async def exchange(client: httpx2.AsyncClient, login: BrowserLogin, code: str) -
         received_at=time.time(),
         issuer=login.issuer,
         token_endpoint=login.token_endpoint,
-        identity=answer.identity or login.identity,
+        identity=answer.identity,
         resource=login.resource,
         scope=login.request.scopes,
         dpop_key=login.key.to_json() if login.key else None,

@@ -1,4 +1,4 @@
-"""`WWW-Authenticate` read as RFC 9110 section 11.6.1 writes it: several challenges, quotes, token68."""
+"""A challenge: `WWW-Authenticate` read as RFC 9110 section 11.6.1 writes it, and the scopes that it asks for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from demo.client.http.sanitizing import safe_text
-from demo.evidence import Challenge
+from demo.evidence import AuthorityMetadata, Challenge
+
+OFFLINE = "offline_access"
+"""The scope that asks for a refresh token (OpenID Connect Core section 11)."""
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*(?=[ \t]*(?:,|$))")
@@ -107,3 +110,29 @@ def read_challenge(status: int, header_lines: Iterable[str], *, anonymous: bool 
             if value not in _ABSENT
         ),
     )
+
+
+def scopes_wanted(challenge: Challenge | None, authority: AuthorityMetadata) -> tuple[str, ...]:
+    """What a first login asks for: the challenge's scopes, else all that the resource names, else none at all.
+
+    `offline_access` (a refresh token) is added where the authority lists it, and only there.
+
+    Args:
+        challenge: the server's, with the resource's metadata filled in where it is published.
+    """
+    named = scopes_of(challenge)
+    if not named and challenge is not None and challenge.resource is not None:
+        named = challenge.resource.scopes_supported
+    if OFFLINE in authority.scopes_supported and named:
+        named = union(named, (OFFLINE,))
+    return named
+
+
+def scopes_of(challenge: Challenge | None) -> tuple[str, ...]:
+    """The `scope` parameter of a challenge (RFC 6750 section 3)."""
+    return tuple((challenge.get("scope") or "").split()) if challenge is not None else ()
+
+
+def union(held: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
+    """Both, each once, in the order in which they came."""
+    return tuple(dict.fromkeys((*held, *more)))

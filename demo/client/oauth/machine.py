@@ -101,7 +101,7 @@ async def ask(
         received_at=time.time(),
         issuer=authority.issuer,
         token_endpoint=authority.token_endpoint,
-        identity=answer.identity or identity,
+        identity=answer.identity,
         resource=resource,
         scope=tuple(scopes),
         dpop_key=key.to_json() if key else None,

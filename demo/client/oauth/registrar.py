@@ -11,9 +11,9 @@ from demo.client.http.errors import GrantNotAllowed, OAuthRefused
 from demo.client.http.fetch import Answer, fetch
 from demo.client.http.origins import origin
 from demo.client.http.sanitizing import safe_text
+from demo.client.oauth.challenge import union
 from demo.client.oauth.device import GRANT as DEVICE_GRANT
-from demo.client.oauth.discovery import same_identifier
-from demo.client.oauth.scopes import union
+from demo.client.oauth.metadata import same_identifier
 from demo.client.oauth.token_endpoint import refused
 from demo.client.tokens.identity import METHODS, AuthMethod, ClientIdentity
 from demo.client.tokens.store import ISSUERS, NOT_BY, Store

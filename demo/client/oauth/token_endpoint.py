@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from demo.client.http.errors import GrantNotAllowed, OAuthRefused, overloaded
@@ -19,6 +19,13 @@ NOT_BY_THIS_GRANT = ("unauthorized_client", "unsupported_grant_type")
 """Error codes that refuse the grant type, not the client or the human (RFC 6749 section 5.2)."""
 
 
+@dataclass(frozen=True)
+class ClientAnswer(Answer):
+    """An answer, and as whom it was given: the client by the method that was taken."""
+
+    identity: ClientIdentity
+
+
 async def ask(
     client: httpx2.AsyncClient,
     endpoint: str,
@@ -28,7 +35,7 @@ async def ask(
     issuer: str,
     identity: ClientIdentity,
     key: ProofKey | None = None,
-) -> Answer:
+) -> ClientAnswer:
     """Send a form as a client that the authority knows (RFC 6749 section 3.2).
 
     A nonce that the authority wants in the proof is taken up, once (RFC 9449 section 8). Where it refuses the client's
@@ -48,7 +55,7 @@ async def ask(
     if answer.oauth_error != "invalid_client" or other is None:
         return answer
     again = await _ask(client, endpoint, form, server=server, issuer=issuer, identity=other, key=key)
-    return answer if again.oauth_error == "invalid_client" else replace(again, identity=other)
+    return answer if again.oauth_error == "invalid_client" else again
 
 
 async def _ask(
@@ -60,7 +67,7 @@ async def _ask(
     issuer: str,
     identity: ClientIdentity,
     key: ProofKey | None,
-) -> Answer:
+) -> ClientAnswer:
     for attempt in range(2):
         signed, authorization = identity.authenticate(form, audience=issuer)
         headers = {} if authorization is None else {"authorization": authorization}
@@ -71,7 +78,7 @@ async def _ask(
             break
         if attempt or answer.oauth_error != "use_dpop_nonce":
             break
-    return answer
+    return ClientAnswer(**vars(answer), identity=identity)
 
 
 def advice(code: str, identity: ClientIdentity | None, otherwise: str) -> str:

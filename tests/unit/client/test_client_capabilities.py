@@ -157,7 +157,7 @@ def test_a_token_is_bound_to_the_server_where_its_audience_says_so(
     agent = agent_at(base_url, tmp_path)
     log_in(agent)
     if elsewhere:
-        agent.authorizer.wallet.keep(agent.refresh(resource=f"{base_url}/oauth2/userinfo", keep=False))
+        agent.authorizer.credentials.keep(agent.refresh(resource=f"{base_url}/oauth2/userinfo", keep=False))
     _, rows = looked_at(base_url, tmp_path)
     assert rows["RFC 8707", "a token bound to this server"].supported is not elsewhere
     assert rows["RFC 9068", "access tokens that can be read"].supported is True

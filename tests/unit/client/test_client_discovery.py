@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from demo.client import Agent, ClientIdentity, OAuthRefused
 from demo.client.http.origins import origin, refused_url
-from demo.client.oauth.discovery import authority_urls, resource_problem, resource_urls, same_identifier
+from demo.client.oauth.metadata import authority_urls, resource_problem, resource_urls, same_identifier
 from demo.errors import AUTHORITY, UNREACHABLE, ServerUnreachable
 from demo.evidence import Challenge
 from demo.net import is_loopback

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from demo.client import Agent
-from demo.client.oauth.attempts import Obtain
-from demo.client.oauth.next_step import refused
+from demo.client.mcp.refusal import refused
+from demo.client.oauth.step_up import Obtain
 from tests.unit.client.fakes import Reply, Request, Script, Shop, agent_at, granted
 
 

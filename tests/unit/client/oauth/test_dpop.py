@@ -14,7 +14,7 @@ from joserfc import jwk, jwt
 
 from demo.client import Agent
 from demo.client.oauth.dpop import ProofKey
-from demo.client.oauth.presenting import DPoPToken
+from demo.client.oauth.token_auth import DPoPToken
 from tests.unit.client.fakes import Reply, Request, agent_at, granted, oauth
 from tests.unit.client.oauth.conftest import Authority, log_in
 

@@ -124,16 +124,16 @@ def test_a_renewal_under_way_does_not_undo_a_login_or_a_logout(
 ) -> None:
     token = log_in(agent)
     for after in ("login", "logout"):
-        agent.authorizer.wallet.keep(token)
+        agent.authorizer.credentials.keep(token)
         other = agent_at(authority.base, tmp_path, client_id=None)
         authority.shop.fake.on["/token"] = replace(granted(access_token="renewed-0123456789"), wait=1.0)
         renewing = threading.Thread(target=other.refresh, daemon=True)
         renewing.start()
         time.sleep(0.4)
         if after == "login":
-            agent.authorizer.wallet.keep(replace(token, access_token="fresh-login-0123", scope=("more",)))
+            agent.authorizer.credentials.keep(replace(token, access_token="fresh-login-0123", scope=("more",)))
         else:
-            agent.authorizer.wallet.forget()
+            agent.authorizer.credentials.forget()
         renewing.join(10)
         held = agent.stored()
         assert (held.access_token if held else None) == ("fresh-login-0123" if after == "login" else None)

@@ -17,13 +17,13 @@ from typing import Any
 
 import httpx2
 
-from demo.client.agent import Agent
+from demo.client.http.connection import Connection
 from demo.client.http.origins import origin
-from demo.client.oauth.attempts import Attempts
-from demo.client.oauth.challenge import read_challenge
+from demo.client.oauth.authorizer import Authorizer
+from demo.client.oauth.challenge import read_challenge, scopes_of, union
 from demo.client.oauth.machine import TokenRequest
-from demo.client.oauth.presenting import presented
-from demo.client.oauth.scopes import scopes_of, union
+from demo.client.oauth.step_up import StepUp
+from demo.client.oauth.token_auth import presented
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import MemoryStore, Store
 from demo.client.tokens.stored import StoredToken
@@ -64,16 +64,17 @@ class OAuthFlow(httpx2.Auth, ABC):
         timeout: float = 15.0,
         login_timeout: float = 600.0,
     ) -> None:
-        self.agent = Agent(
-            server,
+        self.connection = Connection(server, timeout)
+        self.authorizer = Authorizer(
+            self.connection,
             # What belongs to one server is kept, and found, under its name alone.
-            store=(store if store is not None else MemoryStore()).at(server),
-            client_id=None,
+            (store if store is not None else MemoryStore()).at(server),
+            slot="agent",
+            name=name,
+            ask=None,  # a login follows a refusal, and goes by the challenge in it
             identity=client,
             metadata_url=metadata_url,
             redirect_port=redirect_port,
-            name=name,
-            timeout=timeout,
         )
         self._scopes = tuple(scopes)
         self._login_timeout = login_timeout
@@ -113,10 +114,10 @@ class OAuthFlow(httpx2.Auth, ABC):
 
     def _steps(self, request: httpx2.Request, given_up: threading.Event) -> Generator[httpx2.Request | Work, Any, None]:
         """Requests to send, and work to do between them; each is answered with its response or its result."""
-        if origin(str(request.url)) != origin(self.agent.server):
+        if origin(str(request.url)) != origin(self.connection.server):
             yield request
             return
-        attempts = Attempts(self.agent.authorizer, lambda scopes: self.login(union(scopes, self._scopes), given_up))
+        attempts = StepUp(self.authorizer, lambda scopes: self.login(union(scopes, self._scopes), given_up))
         held: StoredToken | None = yield attempts.held
         while True:
             response = yield from _sent(request, held)
@@ -128,11 +129,11 @@ class OAuthFlow(httpx2.Auth, ABC):
                 return
 
     def _answer(
-        self, attempts: Attempts, status: int, challenge: Challenge | None, used: StoredToken | None
+        self, attempts: StepUp, status: int, challenge: Challenge | None, used: StoredToken | None
     ) -> StoredToken | None:
         with self._one_at_a_time:
             # Several requests may have been refused at once: one of them asks the human, the others take what came.
-            now = self.agent.stored()
+            now = self.authorizer.credentials.stored()
             newer = now is not None and now.access_token != (used.access_token if used else None)
             if newer and now and (status == 401 or set(scopes_of(challenge)) <= set(now.scope)):
                 return now
@@ -153,9 +154,9 @@ class DeviceFlow(OAuthFlow):
 
     def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
         """Get a code, show it, and poll until the human has decided."""
-        login = self.agent.start_login(scopes)
+        login = self.authorizer.start_device(scopes, resources=None, spending=None)
         self._show(login.code)
-        return self.agent.finish_login(login, give_up=given_up.is_set, timeout=self._login_timeout)
+        return self.authorizer.finish_device(login, on_wait=None, give_up=given_up.is_set, timeout=self._login_timeout)
 
 
 class BrowserFlow(OAuthFlow):
@@ -172,14 +173,16 @@ class BrowserFlow(OAuthFlow):
 
     def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
         """Open the consent page, and wait for the browser to come back."""
-        login = self.agent.start_browser_login(scopes)
+        login = self.authorizer.start_browser(scopes, resources=None, spending=None)
         try:
             if self._open(login.url) is False:
                 sys.stderr.write(f"Open this in a browser of this machine: {login.url}\n")
         except BaseException:
             login.close()
             raise
-        return self.agent.finish_browser_login(login, give_up=given_up.is_set, timeout=self._login_timeout)
+        return self.authorizer.finish_browser(
+            login, on_wait=None, give_up=given_up.is_set, pasted=None, timeout=self._login_timeout
+        )
 
 
 class MachineFlow(OAuthFlow):
@@ -196,7 +199,7 @@ class MachineFlow(OAuthFlow):
 
     def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
         """Present the credentials."""
-        return self.agent.login_as_machine(self._request, scopes)
+        return self.authorizer.by_machine(self._request, scopes)
 
 
 def _sent(

@@ -109,7 +109,7 @@ def test_a_scope_that_is_there_already_is_not_asked_for_again(agent: Agent, auth
 def test_an_expired_token_after_a_restart_is_renewed_and_nobody_is_asked(server: str, tmp_path: Path) -> None:
     agent = agent_at(server, tmp_path)
     _, token, _ = log_in(agent)
-    agent.authorizer.wallet.keep(replace(token, expires_at=0.0))
+    agent.authorizer.credentials.keep(replace(token, expires_at=0.0))
     again = agent_at(server, tmp_path)
     human = Human(again)
     assert again.call("listMcpShopInventory", {}, obtain=human).allowed

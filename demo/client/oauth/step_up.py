@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from demo.client.http.errors import OAuthRefused
-from demo.client.oauth import scopes
 from demo.client.oauth.authorizer import Authorizer
+from demo.client.oauth.challenge import OFFLINE, scopes_of, scopes_wanted, union
 from demo.client.tokens.stored import StoredToken
 from demo.evidence import AuthorityMetadata, Challenge
 
@@ -17,7 +17,7 @@ Obtain = Callable[[tuple[str, ...]], StoredToken]
 """Gets a token for these scopes, from a human or otherwise; none means whatever the authority grants by default."""
 
 
-class Attempts:
+class StepUp:
     """Answers refusals of one request.
 
     Args:
@@ -33,10 +33,10 @@ class Attempts:
 
     def held(self) -> StoredToken | None:
         """The stored token to begin with, renewed when it is due; None where there is none that is of any use."""
-        if self._authorizer.wallet.stored() is None:
+        if self._authorizer.credentials.stored() is None:
             return None
         try:
-            return self._authorizer.wallet.token()
+            return self._authorizer.credentials.token()
         except OAuthRefused:
             return None  # it cannot be renewed: the server's own challenge says how to begin afresh
 
@@ -60,36 +60,36 @@ class Attempts:
 
     def _unknown(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
         # Asked anew each time: a server may have moved to another authority, and then nothing of the old one counts.
-        followed = self._authorizer.finder.follow(challenge)
-        authority = self._authorizer.finder.settled(followed)
+        followed = self._authorizer.discovery.follow(challenge)
+        authority = self._authorizer.discovery.settled(followed)
         if used is not None and not self._renewed and used.issuer == authority.issuer:
             self._renewed = True
             try:
-                return self._authorizer.wallet.refresh(instead_of=used.access_token)
+                return self._authorizer.credentials.refresh(instead_of=used.access_token)
             except OAuthRefused:
                 pass  # nothing to renew with: a login it is
-        return self._login(scopes.wanted(followed, authority))
+        return self._login(scopes_wanted(followed, authority))
 
     def _too_little(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
         held = used.scope if used is not None else ()
-        named, authority = scopes.scopes_of(challenge), None
+        named, authority = scopes_of(challenge), None
         if not named:
             # A challenge need not name them (RFC 6750 section 3.1); then all that the resource knows is what there is.
             authority, named = self._follow(challenge)
-        wanted = scopes.union(held, named)
+        wanted = union(held, named)
         if set(wanted) == set(held):
             return None  # it has every scope that the server names: asking the human again would change nothing
         if authority is None:
             authority, _ = self._follow(challenge)
-        if used is not None and used.refresh_token is not None and scopes.OFFLINE in authority.scopes_supported:
-            wanted = scopes.union(wanted, (scopes.OFFLINE,))  # not every authority repeats it in `scope`
+        if used is not None and used.refresh_token is not None and OFFLINE in authority.scopes_supported:
+            wanted = union(wanted, (OFFLINE,))  # not every authority repeats it in `scope`
         return self._login(wanted)
 
     def _follow(self, challenge: Challenge) -> tuple[AuthorityMetadata, tuple[str, ...]]:
         """The authorization server that a challenge leads to, and the scopes that the resource's metadata lists."""
-        followed = self._authorizer.finder.follow(challenge)
+        followed = self._authorizer.discovery.follow(challenge)
         listed = followed.resource.scopes_supported if followed.resource is not None else ()
-        return self._authorizer.finder.settled(followed), listed
+        return self._authorizer.discovery.settled(followed), listed
 
     def _login(self, wanted: tuple[str, ...]) -> StoredToken | None:
         if self._logins == LOGINS:

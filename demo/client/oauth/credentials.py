@@ -5,18 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from demo.client.http.connection import Connection
 from demo.client.http.errors import OAuthRefused, not_logged_in
-from demo.client.oauth import grants
+from demo.client.http.fetch import fetch
+from demo.client.oauth.dpop import ProofKey
+from demo.client.oauth.token_endpoint import ask, refused
 from demo.client.tokens.store import Store
-from demo.client.tokens.stored import StoredToken
+from demo.client.tokens.stored import StoredToken, read_token_response
+
+if TYPE_CHECKING:
+    import httpx2
 
 MARGIN = 5.0
 """Seconds before its expiry from which a stored access token is renewed rather than used."""
 
 
-class Wallet:
+class Credentials:
     """The token in one slot of a store.
 
     Args:
@@ -105,7 +111,7 @@ class Wallet:
     ) -> StoredToken:
         try:
             fresh = self._connection.http(
-                lambda http: grants.refresh(
+                lambda http: refresh(
                     http,
                     token,
                     server=self._connection.endpoint(),
@@ -135,3 +141,79 @@ class Wallet:
 
     def _guard(self, token: StoredToken) -> None:
         self._connection.recorder.guard(*token.secrets)
+
+
+async def refresh(
+    client: httpx2.AsyncClient,
+    token: StoredToken,
+    *,
+    server: str,
+    resource: str | None = None,
+    requested_expires_in: int | None = None,
+) -> StoredToken:
+    """A fresh access token, and the refresh token that replaces the one just used (RFC 6749 section 6).
+
+    Args:
+        resource: another resource of those granted (RFC 8707 section 2.2); None for the one the token is for.
+        requested_expires_in: a shorter life, in seconds, where the authority knows this parameter.
+
+    Raises:
+        OAuthRefused: there is nothing to refresh with, or the authority refuses.
+        ServerUnreachable: it does not answer.
+    """
+    if token.refresh_token is None:
+        raise OAuthRefused(
+            "the token cannot be refreshed",
+            oauth_error="not_logged_in",
+            why="no refresh token came with it: offline_access was not granted",
+            do="demo login",
+        )
+    target = resource or token.resource
+    form = [("grant_type", "refresh_token"), ("refresh_token", token.refresh_token)]
+    if target:
+        form.append(("resource", target))
+    if requested_expires_in is not None:
+        form.append(("requested_expires_in", str(requested_expires_in)))
+    answer = await ask(
+        client,
+        token.token_endpoint,
+        form,
+        server=server,
+        issuer=token.issuer,
+        identity=token.client,
+        key=ProofKey.from_json(token.dpop_key) if token.dpop_key else None,
+    )
+    if not answer.granted or answer.json is None:
+        raise refused(answer, f"{token.issuer} does not renew this login", "demo login")
+    return read_token_response(answer.json, received_at=time.time(), asked=token, resource=target)
+
+
+async def redeem(client: httpx2.AsyncClient, token: StoredToken, *, server: str, client_id: str) -> tuple[int, str]:
+    """Try another client's refresh token as `client_id`: (HTTP status, OAuth error code, empty where there is none)."""
+    form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token.refresh_token or ""),
+        ("client_id", client_id),
+    ]
+    answer = await fetch(client, "POST", token.token_endpoint, server=server, form=form)
+    return answer.status, answer.oauth_error
+
+
+async def revoke(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> str | None:
+    """Have the authority revoke the login (RFC 7009 section 2.1): None where it confirmed, else what it answered."""
+    hint = "access_token" if token.refresh_token is None else "refresh_token"
+    form = [
+        ("token", token.refresh_token or token.access_token),
+        ("token_type_hint", hint),
+    ]
+    answer = await ask(client, endpoint, form, server=server, issuer=token.issuer, identity=token.client)
+    if answer.oauth_error == "invalid_request" and token.client.method != "client_secret_post":
+        # MCP's Python SDK wants `client_secret` in this form whatever the client's method is. An empty parameter says
+        # no more than none does (RFC 6749 section 3.2), so that nothing is told twice.
+        form.append(("client_secret", ""))
+        answer = await ask(client, endpoint, form, server=server, issuer=token.issuer, identity=token.client)
+    if answer.status == 200:
+        return None
+    code = f"{answer.oauth_error}: " if answer.oauth_error else ""
+    said = f" ({code}{answer.oauth_why})" if answer.json is not None else ""
+    return f"its revocation endpoint answered HTTP {answer.status}{said}"

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from demo.client.http.connection import Connection
 from demo.client.http.errors import OAuthRefused
+from demo.client.http.fetch import fetch
 from demo.client.http.sanitizing import safe_data, safe_text
-from demo.client.oauth import grants, token_endpoint
+from demo.client.oauth import token_endpoint
 from demo.client.tokens.claim_meanings import meaning
 from demo.client.tokens.stored import StoredToken, number
 from demo.errors import ServerUnreachable
 from demo.evidence import AuthorityMetadata, Claim, TokenView
+
+if TYPE_CHECKING:
+    import httpx2
 
 MOST = 30
 """Claims that are taken over from an answer."""
@@ -55,6 +59,23 @@ def ask(connection: Connection, authority: AuthorityMetadata, token: StoredToken
     )
 
 
+async def userinfo(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> dict[str, Any]:
+    """Who the human is (OpenID Connect Core section 5.3).
+
+    Raises:
+        OAuthRefused: the token does not open it.
+    """
+    from demo.client.oauth.token_auth import presented  # it loads the HTTP library
+
+    answer = await fetch(client, "GET", endpoint, server=server, auth=presented(token))
+    if not answer.granted or answer.json is None:
+        raise token_endpoint.refused(
+            answer, "the authority does not say who the human is", "log in with the scope openid"
+        )
+    found: dict[str, Any] = safe_data(answer.json)
+    return found
+
+
 def _introspected(connection: Connection, authority: AuthorityMetadata, token: StoredToken) -> dict[str, Any] | None:
     """RFC 7662 section 2; None where it is not offered, or not to this client."""
     endpoint = authority.introspection_endpoint
@@ -81,7 +102,7 @@ def _userinfo(connection: Connection, authority: AuthorityMetadata, token: Store
     if endpoint is None or "openid" not in token.scope:
         return None
     try:
-        return connection.http(lambda http: grants.userinfo(http, token, endpoint, server=connection.endpoint()))
+        return connection.http(lambda http: userinfo(http, token, endpoint, server=connection.endpoint()))
     except (OAuthRefused, ServerUnreachable):
         return None
 

@@ -9,7 +9,7 @@ from demo.client.http.connection import Connection
 from demo.client.http.errors import OAuthRefused
 from demo.client.http.fetch import fetch
 from demo.client.http.sanitizing import safe_text
-from demo.client.oauth import grants, opaque
+from demo.client.oauth import introspection
 from demo.client.oauth.authorizer import Authorizer
 from demo.client.tokens import claims
 from demo.client.tokens.convention import parties
@@ -44,7 +44,7 @@ class Proof:
             AuthorityRefused: the authority that issued it cannot be found.
             ServerUnreachable: it does not answer.
         """
-        authority = self._authorizer.finder.of(token)
+        authority = self._authorizer.discovery.of(token)
         keys, why = self._keys(authority, token)
         seen = claims.view(
             token.access_token,
@@ -56,7 +56,7 @@ class Proof:
             expires_at=token.expires_at if token.end_told else None,
             scopes=token.scope,
         )
-        return opaque.ask(self._connection, authority, token, seen) if seen.kind == "opaque" else seen
+        return introspection.ask(self._connection, authority, token, seen) if seen.kind == "opaque" else seen
 
     def chain(
         self,
@@ -116,17 +116,17 @@ class Proof:
             AuthorityRefused: the authority has no such endpoint, `openid` was not granted, or it does not say.
             ServerUnreachable: it does not answer.
         """
-        authority = self._authorizer.finder.of(token)
+        authority = self._authorizer.discovery.of(token)
         endpoint = _endpoint(authority, token)
         try:
             return self._userinfo(token, endpoint)
         except OAuthRefused:
-            held = self._authorizer.wallet.stored()
+            held = self._authorizer.credentials.stored()
             if held is None or held.refresh_token is None or held.access_token != token.access_token:
                 raise
-            if endpoint not in authority.protected_resources or self._authorizer.wallet.refuses(held, endpoint):
+            if endpoint not in authority.protected_resources or self._authorizer.credentials.refuses(held, endpoint):
                 raise
-        return self._userinfo(self._authorizer.wallet.refresh(resource=endpoint, keep=False), endpoint)
+        return self._userinfo(self._authorizer.credentials.refresh(resource=endpoint, keep=False), endpoint)
 
     def identify(self, token: StoredToken) -> dict[str, Any]:
         """`userinfo` where the authority gives it, else what the token itself says of the human (`sub` alone)."""
@@ -138,7 +138,7 @@ class Proof:
 
     def _userinfo(self, token: StoredToken, endpoint: str) -> dict[str, Any]:
         server = self._connection.endpoint()
-        return self._connection.http(lambda http: grants.userinfo(http, token, endpoint, server=server))
+        return self._connection.http(lambda http: introspection.userinfo(http, token, endpoint, server=server))
 
     def _keys(self, authority: AuthorityMetadata, token: StoredToken) -> tuple[dict[str, Any] | None, str | None]:
         """The authority's keys, or why there are none; none are asked for where the token is no JWT."""
