@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from demo.client.human.sample_human import SampleHuman
     from demo.client.tokens.store import TokenStore
     from demo.client.tokens.stored import StoredToken
-    from demo.client.workos import AgentIdentity, Tenant
-    from demo.client.workos.agent_pass import AgentPass
+    from demo.client.workos.agents import AgentIdentity, AgentPass
     from demo.client.workos.hosted_console import HostedConsole
+    from demo.client.workos.tenant import Tenant
     from demo.deploy.here import WorkerHere
     from demo.evidence import Exchange
     from talk.house import House
@@ -328,14 +328,14 @@ class Cast:
                 raise NotHere("WorkOS is not asked here", why=why)
             if issuer is None:
                 self._is_authkits()
-            from demo import tenancy
-            from demo.client.workos import Tenant
+            from demo.client.workos.environment import Environment
+            from demo.client.workos.tenant import Tenant
 
             # At the local server its own, whatever demo.toml says: a dry run asks nobody outside this machine.
             environment = (
-                tenancy.of_local(issuer, self.state)
+                Environment.of_local(issuer, self.state)
                 if issuer is not None
-                else tenancy.of_account(self._workos, self.state, os.environ)
+                else Environment.of_account(self._workos, self.state, os.environ)
             )
             self._tenant = Tenant(environment)
         return self._tenant

@@ -12,7 +12,7 @@ from demo.cli.context import console_for, say_json, settings_of
 from demo.errors import OK, AuthorityRefused, UsageError
 
 if TYPE_CHECKING:
-    from demo.client.workos import Tenant
+    from demo.client.workos.tenant import Tenant
     from demo.settings import Settings
 
 workos = typer.Typer(
@@ -75,7 +75,7 @@ def events(
     import time
 
     settings = settings_of(context)
-    from demo.client.workos import AuditLog
+    from demo.client.workos.audit import AuditLog
 
     found = AuditLog(tenant_for(settings), where="").happenings(since=time.time() - 3600 * hours)
     if settings.json:
@@ -101,7 +101,7 @@ def grants(
 ) -> int:
     """List which software acts for a human, by which consent; with --take-back, revoke it."""
     settings = settings_of(context)
-    from demo.client.workos import People
+    from demo.client.workos.people import People
 
     people = People(tenant_for(settings))
     user = people.find(email).id
@@ -130,11 +130,11 @@ def tenant_for(settings: Settings) -> Tenant:
     """
     import os
 
-    from demo import tenancy
-    from demo.client.workos import Tenant
+    from demo.client.workos.environment import Environment
+    from demo.client.workos.tenant import Tenant
 
     if settings.workos.used:
-        return Tenant(tenancy.of_account(settings.workos, settings.state, os.environ))
+        return Tenant(Environment.of_account(settings.workos, settings.state, os.environ))
     if settings.server is not None:
         raise UsageError(
             f"nothing says that WorkOS stands behind {settings.server}",
@@ -145,7 +145,7 @@ def tenant_for(settings: Settings) -> Tenant:
     server, note = local.ensure(settings.state, port=settings.port)
     if note:
         sys.stderr.write(f"{note}\n")
-    return Tenant(tenancy.of_local(server.base_url, settings.state))
+    return Tenant(Environment.of_local(server.base_url, settings.state))
 
 
 def _resources(settings: Settings) -> tuple[str, ...]:

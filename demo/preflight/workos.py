@@ -11,7 +11,7 @@ from demo.settings import Settings
 
 if TYPE_CHECKING:
     from demo.client.capabilities import Survey
-    from demo.client.workos import Tenant
+    from demo.client.workos.tenant import Tenant
     from demo.evidence import AuthorityMetadata, ResourceMetadata
 
 SECONDS = 10.0
@@ -84,11 +84,11 @@ def _scopes(resource: ResourceMetadata | None, authority: AuthorityMetadata) -> 
 
 
 def _environment(settings: Settings, environ: Mapping[str, str], named: str) -> list[Finding]:
-    from demo import tenancy
-    from demo.client.workos import Tenant
+    from demo.client.workos.environment import Environment
+    from demo.client.workos.tenant import Tenant
 
     try:
-        environment = tenancy.of_account(settings.workos, settings.state, environ)
+        environment = Environment.of_account(settings.workos, settings.state, environ)
         return [_resource(tenant := Tenant(environment, timeout=SECONDS), named), _prepared(tenant)]
     except DemoError as error:
         return [Finding("bad", "WorkOS API", _told(error), error.do)]

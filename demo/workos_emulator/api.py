@@ -1,4 +1,4 @@
-"""How a request to WorkOS's API is let in and answered: the key, the JSON body, the status, the refusal."""
+"""How a request to WorkOS's API is authenticated and answered: the key, the JSON body, the status, the refusal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,49 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.auth_server.context import Authority
-from demo.auth_server.endpoints.requests import FormUnreadable, read_body
-
-from .refused import Refused, unauthorized
+from demo.auth_server.administration import Authority, FormUnreadable, read_body
 
 LONGEST_BODY = 64 * 1024
 """Bytes."""
+
+
+class Refused(Exception):
+    """A request that is not followed.
+
+    Args:
+        status: 400 malformed, 401 no or a wrong API key, 403 not allowed, 404 unknown, 409 a conflict, 413 too
+            long, 422 understood and still not possible.
+        code: what programs tell it by.
+        message: what people read.
+        errors: `{"field", "code"}` each, where there are any.
+    """
+
+    def __init__(self, status: int, code: str, message: str, errors: list[dict[str, str]] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.errors = errors
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body."""
+        told: dict[str, Any] = {"message": self.message, "code": self.code}
+        return told if self.errors is None else told | {"errors": self.errors}
+
+
+def not_found(what: str, id: str) -> Refused:
+    """There is no such thing."""
+    return Refused(404, "entity_not_found", f"{what} not found: '{id}'.")
+
+
+def malformed(field: str, why: str) -> Refused:
+    """The request's own form is wrong, as the Agents API and session revocation say it."""
+    return Refused(400, "invalid_request", why, [{"field": field, "code": "invalid"}])
+
+
+def unprocessable(field: str, why: str) -> Refused:
+    """A value cannot be what it is."""
+    return Refused(422, "unprocessable_entity", why, [{"field": field, "code": "invalid"}])
 
 
 @dataclass(frozen=True)
@@ -38,11 +74,11 @@ Answer = Callable[[Call], dict[str, Any] | None]
 
 
 class Api:
-    """The API of one authority, opened by one key."""
+    """The API of one authorization server, opened by one key."""
 
     def __init__(self, authority: Authority, key: str) -> None:
         self.authority = authority
-        self._key = key.encode()
+        self.key = key.encode()
 
     def route(self, method: str, path: str, answer: Answer, *, status: int = 200) -> Route:
         """A route that only the API key opens."""
@@ -61,9 +97,9 @@ class Api:
 
     def _check_key(self, request: Request) -> None:
         kind, _, given = request.headers.get("authorization", "").partition(" ")
-        right = hmac.compare_digest(given.strip().encode(), self._key)
+        right = hmac.compare_digest(given.strip().encode(), self.key)
         if kind.lower() != "bearer" or not right:
-            raise unauthorized()
+            raise Refused(401, "unauthorized", "Unauthorized")
 
 
 async def _read(request: Request) -> Call:

@@ -15,12 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.auth_server.state.store import new_id
+from demo.auth_server.administration import new_id
 
-from .api import Api, Call
+from .api import Api, Call, not_found, unprocessable
 from .audit_logs import audit_events
 from .organizations import check_organization
-from .refused import not_found, unprocessable
 from .shapes import seconds, stamp
 
 PATH = "/audit_logs/exports"
@@ -28,16 +27,12 @@ LINK_SECONDS = 600
 COLUMNS = ("occurred_at", "action", "actor_type", "actor_id", "actor_name", "targets", "context", "metadata")
 
 
-def export_routes(api: Api, key: str) -> list[Route]:
-    """Create and get an export; the file itself, which the link opens and no key.
-
-    Args:
-        key: signs the links.
-    """
+def export_routes(api: Api) -> list[Route]:
+    """Create and get an export; the file itself, which the link opens and no key: the key signs the links."""
     authority = api.authority
 
     def signature(id: str, until: int) -> str:
-        return hmac.new(key.encode(), f"{id} {until}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(api.key, f"{id} {until}".encode(), hashlib.sha256).hexdigest()
 
     def shown(id: str, at: float) -> dict[str, Any]:
         until = int(authority.now()) + LINK_SECONDS

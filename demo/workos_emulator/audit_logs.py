@@ -1,4 +1,5 @@
-"""`audit_logs/events`: who did what to what, as an application tells it; kept, never changed, told once per key."""
+"""`audit_logs`: who did what to what, as an application records it, once per idempotency key; and the schemas of
+actions, since an event of an unknown action is refused."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ from typing import Any
 
 from starlette.routing import Route
 
-from .api import Api, Call
-from .audit_schemas import schema_of
+from .api import Api, Call, Refused, unprocessable
 from .organizations import check_organization
-from .refused import Refused, unprocessable
+from .shapes import derived_id, page, stamp
 
+ACTIONS = "/audit_logs/actions"
 KEY_SECONDS = 24 * 3600.0
 """How long an idempotency key holds."""
 MOST_METADATA, LONGEST_NAME, LONGEST_VALUE = 50, 40, 500
@@ -122,3 +123,82 @@ def _when(given: Any) -> float | None:
 
 def _text(given: Any) -> bool:
     return isinstance(given, str) and bool(given)
+
+
+def schema_routes(api: Api) -> list[Route]:
+    """List actions, create an action's schema."""
+    authority = api.authority
+
+    def actions(call: Call) -> dict[str, Any]:
+        with authority.store.transaction(write=False) as connection:
+            names = connection.execute(
+                "SELECT action, min(created_at) AS first FROM authority_workos_audit_schemas"
+                " GROUP BY action ORDER BY min(rowid)"
+            ).fetchall()
+            found = [_action(connection, row["action"], row["first"]) for row in names]
+        listed = page(found, call.query)
+        for one in listed["data"]:
+            del one["id"]  # a cursor for the list only: WorkOS's action has a name and no id
+        return listed
+
+    def create(call: Call) -> dict[str, Any]:
+        name, wanted = call.path["name"], _checked_schema(call.body)
+        with authority.store.transaction() as connection:
+            found = _versions(connection, name)
+            if found and {key: found[-1].get(key) for key in wanted} == wanted:
+                return found[-1]
+            connection.execute(
+                "INSERT INTO authority_workos_audit_schemas VALUES (?, ?, ?, ?)",
+                (name, len(found) + 1, json.dumps(wanted), authority.now()),
+            )
+            return _versions(connection, name)[-1]
+
+    return [
+        api.route("GET", ACTIONS, actions),
+        api.route("POST", f"{ACTIONS}/{{name}}/schemas", create, status=201),
+    ]
+
+
+def schema_of(connection: sqlite3.Connection, action: str, version: int | None = None) -> dict[str, Any] | None:
+    """An action's schema of this version, the latest without one; None where there is none."""
+    found = _versions(connection, action)
+    if version is None:
+        return found[-1] if found else None
+    return next((schema for schema in found if schema["version"] == version), None)
+
+
+def _versions(connection: sqlite3.Connection, action: str) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        "SELECT * FROM authority_workos_audit_schemas WHERE action = ? ORDER BY version", (action,)
+    ).fetchall()
+    return [
+        {"object": "audit_log_schema", "version": row["version"], "created_at": stamp(row["created_at"])}
+        | json.loads(row["schema"])
+        for row in rows
+    ]
+
+
+def _action(connection: sqlite3.Connection, name: str, first: float) -> dict[str, Any]:
+    latest = _versions(connection, name)[-1]
+    return {
+        "object": "audit_log_action",
+        "id": derived_id("audit_log_action", name),
+        "name": name,
+        "schema": latest,
+        "created_at": stamp(first),
+        "updated_at": latest["created_at"],
+    }
+
+
+def _checked_schema(body: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a request: the types of targets, which are checked, and metadata schemas, which are kept."""
+    targets = body.get("targets")
+    if not isinstance(targets, list) or not targets:
+        raise unprocessable("targets", "targets is a list with at least one target")
+    for target in targets:
+        if not isinstance(target, dict) or not isinstance(target.get("type"), str) or not target["type"]:
+            raise unprocessable("targets", "each target has a type")
+    for name in ("actor", "metadata"):
+        if not isinstance(body.get(name), dict | None):
+            raise unprocessable(name, f"{name} is an object")
+    return {name: body[name] for name in ("targets", "actor", "metadata") if body.get(name) is not None}

@@ -9,14 +9,11 @@ from typing import Any
 
 from starlette.routing import Route
 
-from demo.auth_server.context import Authority
-from demo.auth_server.state.store import new_id
+from demo.auth_server.administration import Authority, new_id
 
-from .api import Api, Call
-from .paging import page
-from .refused import unprocessable
-from .shapes import ORGANIZATION, derived_id, seconds, stamp
-from .user_sessions import UserSession, sessions
+from .api import Api, Call, unprocessable
+from .shapes import ORGANIZATION, derived_id, page, seconds, stamp
+from .users import UserSession, user_sessions
 
 
 def event_routes(api: Api) -> list[Route]:
@@ -41,7 +38,7 @@ def event_routes(api: Api) -> list[Route]:
     return [api.route("GET", "/events", listed)]
 
 
-def tell(connection: sqlite3.Connection, event: str, data: dict[str, Any], at: float) -> None:
+def record(connection: sqlite3.Connection, event: str, data: dict[str, Any], at: float) -> None:
     """Write down that something happened."""
     connection.execute(
         "INSERT INTO authority_workos_events (id, event, data, created_at) VALUES (?, ?, ?, ?)",
@@ -51,7 +48,7 @@ def tell(connection: sqlite3.Connection, event: str, data: dict[str, Any], at: f
 
 def _all(authority: Authority, connection: sqlite3.Connection) -> list[tuple[float, dict[str, Any]]]:
     """Everything, with its time. Where two happened at once, the human's session comes before what stands on it."""
-    found = [told for session in sessions(authority, connection) for told in _of_session(session)]
+    found = [told for session in user_sessions(authority, connection) for told in _of_session(session)]
     for row in connection.execute("SELECT * FROM authority_workos_events ORDER BY seq"):
         found.append((row["created_at"], _event(row["id"], row["event"], json.loads(row["data"]), row["created_at"])))
     return sorted(found, key=lambda told: told[0])  # stable: the order within a source stays

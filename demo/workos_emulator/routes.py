@@ -1,51 +1,91 @@
-"""The routes of WorkOS's API, opened by the key that this authority made."""
+"""The routes of WorkOS's API, what is kept of it, and the key that opens it.
+
+The key is as good as an admin: with it every session can be ended. WorkOS keeps it in its dashboard; here it lies in
+`workos.json` beside the database, for the owner of the folder alone.
+"""
 
 from __future__ import annotations
 
+import json
+import secrets
+
 from starlette.routing import Route
 
-from demo.auth_server.context import Authority
+from demo import private
+from demo.auth_server.administration import Authority
 
-from .agents.blueprints import blueprint_routes
-from .agents.instances import instance_routes
-from .agents.registrations import registration_routes
-from .agents.session_routes import session_routes
-from .agents.tokens import token_routes
+from .agent_sessions import agent_session_routes
 from .api import Api
-from .api_key import settle_api_key
 from .audit_exports import export_routes
-from .audit_logs import audit_log_routes
-from .audit_schemas import schema_routes
-from .authorized_applications import application_routes
+from .audit_logs import audit_log_routes, schema_routes
+from .blueprints import blueprint_routes
+from .connect import connect_routes
 from .events import event_routes
-from .key_set import key_routes
-from .memberships import membership_routes
-from .oauth_resources import resource_routes
-from .organizations import organization_routes
-from .permissions import permission_routes
-from .tables import make_tables
+from .organizations import membership_routes, organization_routes, permission_routes
+from .shapes import CLIENT_ID, ORGANIZATION
 from .users import user_routes
+
+KEY_FILE = "workos.json"
+KEY_PREFIX = "sk_local_"
+GROUPS = (
+    user_routes,
+    organization_routes,
+    membership_routes,
+    permission_routes,
+    connect_routes,
+    event_routes,
+    audit_log_routes,
+    schema_routes,
+    export_routes,
+    blueprint_routes,
+    agent_session_routes,
+)
+TABLES = (
+    "authority_workos_key (api_key TEXT NOT NULL)",
+    "authority_workos_permissions (id TEXT PRIMARY KEY, slug TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
+    " description TEXT, created_at REAL NOT NULL)",
+    "authority_workos_audit_schemas (action TEXT NOT NULL, version INTEGER NOT NULL, schema TEXT NOT NULL,"
+    " created_at REAL NOT NULL, PRIMARY KEY (action, version))",
+    "authority_workos_audit_events (seq INTEGER PRIMARY KEY, idempotency_key TEXT UNIQUE, event TEXT NOT NULL,"
+    " occurred_at REAL NOT NULL, created_at REAL NOT NULL)",
+    "authority_workos_audit_exports (id TEXT PRIMARY KEY, asked TEXT NOT NULL, created_at REAL NOT NULL)",
+    "authority_workos_events (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, event TEXT NOT NULL,"
+    " data TEXT NOT NULL, created_at REAL NOT NULL)",
+    "authority_workos_blueprints (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, description TEXT,"
+    " permissions TEXT NOT NULL, invocable_by TEXT NOT NULL, invocable_as TEXT NOT NULL,"
+    " session_settings TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL)",
+    "authority_workos_instances (id TEXT PRIMARY KEY, blueprint_id TEXT NOT NULL"
+    " REFERENCES authority_workos_blueprints (id) ON DELETE CASCADE, sub TEXT, created_at REAL NOT NULL)",
+    "authority_workos_agent_sessions (id TEXT PRIMARY KEY, instance_id TEXT NOT NULL"
+    " REFERENCES authority_workos_instances (id) ON DELETE CASCADE, parent_id TEXT, user_session_id TEXT,"
+    " refresh_digest TEXT NOT NULL UNIQUE, intent TEXT, expires_at REAL NOT NULL,"
+    " revoked_at REAL, created_at REAL NOT NULL, updated_at REAL NOT NULL)",
+)
+INDEXES = (
+    # One instance for each human a blueprint acts for, and one that acts for itself.
+    "CREATE UNIQUE INDEX IF NOT EXISTS authority_workos_instances_of ON authority_workos_instances"
+    " (blueprint_id, coalesce(sub, ''))",
+    "CREATE INDEX IF NOT EXISTS authority_workos_agent_sessions_of ON authority_workos_agent_sessions (instance_id)",
+)
 
 
 def workos_routes(authority: Authority) -> list[Route]:
-    """Make the tables and the key, and the routes."""
-    make_tables(authority.store)
-    key = settle_api_key(authority.store, authority.config.database.parent)
+    """Make the tables and the key where they are missing; the routes.
+
+    Raises:
+        OSError: `workos.json` cannot be written.
+    """
+    with authority.store.transaction() as connection:
+        for table in TABLES:
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+        for index in INDEXES:
+            connection.execute(index)
+        row = connection.execute("SELECT api_key FROM authority_workos_key").fetchone()
+        key = KEY_PREFIX + secrets.token_urlsafe(32) if row is None else str(row["api_key"])
+        if row is None:
+            connection.execute("INSERT INTO authority_workos_key (api_key) VALUES (?)", (key,))
+    # The database is what counts. The file is written anew at each start, so that one from another world cannot stay.
+    told = {"api_key": key, "client_id": CLIENT_ID, "organization_id": ORGANIZATION}
+    private.write(authority.config.database.parent / KEY_FILE, json.dumps(told))
     api = Api(authority, key)
-    groups = (
-        user_routes,
-        membership_routes,
-        application_routes,
-        resource_routes,
-        organization_routes,
-        permission_routes,
-        event_routes,
-        audit_log_routes,
-        schema_routes,
-        blueprint_routes,
-        token_routes,
-        instance_routes,
-        session_routes,
-        registration_routes,
-    )
-    return [*(route for group in groups for route in group(api)), *export_routes(api, key), *key_routes(authority)]
+    return [route for group in GROUPS for route in group(api)]

@@ -1,16 +1,20 @@
-"""What several parts of WorkOS's API write alike: timestamps, derived ids, the organization, an agent instance."""
+"""What all of WorkOS's API writes alike: timestamps, derived ids, the organization, lists page by page."""
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+from .api import unprocessable
 
 ORGANIZATION = "org_conference_shop"
 ORGANIZATION_NAME = "Conference Shop"
 CLIENT_ID = "client_local"
 """The environment's client id, which WorkOS puts into the audience of agent tokens."""
+PAGE_DEFAULT, PAGE_MOST = 10, 100
+ORDERS = ("asc", "desc", "normal")
 
 
 def stamp(at: float) -> str:
@@ -34,20 +38,46 @@ def derived_id(kind: str, of: str) -> str:
     return f"{kind}_{hashlib.sha256(f'{kind} {of}'.encode()).hexdigest()[:26]}"
 
 
-def membership_of(sub: str) -> str:
-    """The id of a user's membership in the organization; every account is a member."""
-    return derived_id("om", sub)
+def page(items: Sequence[dict[str, Any]], query: Mapping[str, str], *, order: str = "desc") -> dict[str, Any]:
+    """One page of a list.
 
+    Args:
+        items: all of it, oldest first; each has an `id`.
+        query: of the request.
+        order: when the request names none. `normal` is newest first with `before` and `after` exchanged.
 
-def instance_shown(row: sqlite3.Row) -> dict[str, Any]:
-    """A row of `authority_workos_instances` as WorkOS shows it and as events tell of it."""
-    return {
-        "object": "agent_instance",
-        "id": row["id"],
-        "agent_blueprint_id": row["blueprint_id"],
-        "organization_id": ORGANIZATION,
-        "organization_membership_id": None if row["sub"] is None else membership_of(row["sub"]),
-        "type": "autonomous" if row["sub"] is None else "delegated",
-        "created_at": stamp(row["created_at"]),
-        "updated_at": stamp(row["created_at"]),
+    Raises:
+        Refused: 422 for a limit, an order or a cursor that is none.
+    """
+    order = query.get("order", order)
+    if order not in ORDERS:
+        raise unprocessable("order", f"order is one of: {', '.join(ORDERS)}")
+    limit = _limit(query.get("limit"))
+    shown = list(items) if order == "asc" else list(items)[::-1]
+    ids = [item["id"] for item in shown]
+    back, on = ("after", "before") if order == "normal" else ("before", "after")
+    start = _index(ids, query.get(on), on) + 1 if query.get(on) else 0
+    end = _index(ids, query.get(back), back) if query.get(back) else len(ids)
+    if query.get(back) and not query.get(on):
+        start = max(start, end - limit)  # the ones right before the cursor, not the first of all
+    end = max(start, min(end, start + limit))
+    metadata = {
+        back: ids[start] if end > start > 0 else None,
+        on: ids[end - 1] if start < end < len(ids) else None,
     }
+    return {"object": "list", "data": shown[start:end], "list_metadata": metadata}
+
+
+def _limit(given: str | None) -> int:
+    if given is None:
+        return PAGE_DEFAULT
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= PAGE_MOST):
+        raise unprocessable("limit", f"limit is a whole number from 1 to {PAGE_MOST}")
+    return int(given[:9])
+
+
+def _index(ids: list[str], cursor: str | None, name: str) -> int:
+    try:
+        return ids.index(cursor or "")
+    except ValueError:
+        raise unprocessable(name, f"{name} names nothing in this list") from None

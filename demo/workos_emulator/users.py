@@ -1,27 +1,98 @@
-"""`user_management`: the accounts as users, their active sessions, and the end of one."""
+"""`user_management`: the accounts as users, their sessions, and the software that they let act for them.
+
+A session is every login of theirs, to their own console and through agents alike; an authorized application is a
+consent that holds.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.routing import Route
 
-from demo.auth_server.state.accounts import ACCOUNTS, Account, account_by_sub
-from demo.auth_server.state.standing import revoke_session
+from demo.auth_server.administration import (
+    ACCOUNTS,
+    Account,
+    Authority,
+    Session,
+    account_by_sub,
+    find_session,
+    lasts_until,
+    revoke_session,
+    sessions_of,
+    standing,
+)
 
-from .api import Api, Call
-from .paging import page
-from .refused import malformed, not_found, unprocessable
-from .shapes import ORGANIZATION, stamp
-from .user_sessions import sessions
+from .api import Api, Call, malformed, not_found, unprocessable
+from .shapes import ORGANIZATION, derived_id, page, stamp
 
 REVOKED_BY = "workos_api"
-"""Who took a session back, as the authority keeps it: the holder of the API key, not the human."""
+"""Who revoked a session, as the authorization server keeps it: the holder of the API key, not the human."""
+APPLICATIONS = "/user_management/users/{id}/authorized_applications"
+
+
+@dataclass(frozen=True)
+class UserSession:
+    """A session with what came of it. `ended_at` is when its authority was taken back; None while it stands."""
+
+    session: Session
+    expires_at: float
+    ended_at: float | None
+    now: float
+
+    @property
+    def status(self) -> str:
+        """`active`, `revoked` or `expired`."""
+        if self.ended_at is not None:
+            return "revoked"
+        return "active" if self.now < self.expires_at else "expired"
+
+    def shown(self, *, status: str | None = None) -> dict[str, Any]:
+        """WorkOS's object. This authority keeps no addresses and no user agents; a sample sign-in has no method.
+
+        Args:
+            status: what it was at the time an event tells of; None for what it is.
+        """
+        status = status or self.status
+        ended_at = self.ended_at if status == "revoked" else None
+        changed = self.session.created_at if ended_at is None else ended_at
+        return {
+            "object": "session",
+            "id": self.session.id,
+            "ip_address": None,
+            "user_agent": None,
+            "user_id": self.session.sub,
+            "organization_id": ORGANIZATION,
+            "auth_method": "unknown",
+            "status": status,
+            "expires_at": stamp(self.expires_at),
+            "ended_at": None if ended_at is None else stamp(ended_at),
+            "created_at": stamp(self.session.created_at),
+            "updated_at": stamp(changed),
+        }
+
+
+def find_user_session(authority: Authority, connection: sqlite3.Connection, session_id: str) -> UserSession | None:
+    """The session with this id, or None."""
+    session = find_session(connection, session_id)
+    return None if session is None else _with_end(authority, connection, session)
+
+
+def user_sessions(authority: Authority, connection: sqlite3.Connection, sub: str | None = None) -> list[UserSession]:
+    """All sessions, or one human's, oldest first."""
+    return [_with_end(authority, connection, session) for session in sessions_of(connection, sub)]
+
+
+def _with_end(authority: Authority, connection: sqlite3.Connection, session: Session) -> UserSession:
+    expires_at = lasts_until(connection, session, access_token_seconds=authority.config.access_token_seconds)
+    revoked = standing(connection, session)
+    return UserSession(session, expires_at, None if revoked is None else revoked.at, authority.now())
 
 
 def user_routes(api: Api) -> list[Route]:
-    """List and get users, list a user's sessions, revoke one."""
+    """Users, their active sessions, and the software that may act for them; the end of each of the latter two."""
     authority = api.authority
 
     def list_users(call: Call) -> dict[str, Any]:
@@ -45,7 +116,7 @@ def user_routes(api: Api) -> list[Route]:
     def list_sessions(call: Call) -> dict[str, Any]:
         account = _known(call.path["id"])
         with authority.store.transaction(write=False) as connection:
-            found = sessions(authority, connection, account.sub)
+            found = user_sessions(authority, connection, account.sub)
         return page([one.shown() for one in found if one.status == "active"], call.query)
 
     def revoke(call: Call) -> dict[str, Any]:
@@ -53,17 +124,37 @@ def user_routes(api: Api) -> list[Route]:
         if not isinstance(id, str) or not id:
             raise malformed("session_id", "session_id is required")
         with authority.store.transaction() as connection:
-            known = connection.execute("SELECT 1 FROM authority_sessions WHERE id = ?", (id,)).fetchone()
-            if known is None:
+            if find_session(connection, id) is None:
                 raise not_found("Session", id)
             revoke_session(connection, id, kind="session", by=REVOKED_BY, now=authority.now())
         return {"success": True}
+
+    def list_applications(call: Call) -> dict[str, Any]:
+        with authority.store.transaction(write=False) as connection:
+            found = [_authorized(authority, one) for one in _consents(authority, connection, call.path["id"])]
+        return page(found, call.query)
+
+    def delete_application(call: Call) -> None:
+        named = call.path["application"]
+        with authority.store.transaction() as connection:
+            ended = [
+                one.session
+                for one in _consents(authority, connection, call.path["id"])
+                if named in (one.session.client_id, _application_id(one.session.client_id))
+            ]
+            if not ended:
+                raise not_found("Authorized application", named)
+            for session in ended:
+                revoke_session(connection, session.id, kind="session", by=REVOKED_BY, now=authority.now())
 
     return [
         api.route("GET", "/user_management/users", list_users),
         api.route("GET", "/user_management/users/{id}", get_user),
         api.route("GET", "/user_management/users/{id}/sessions", list_sessions),
         api.route("POST", "/user_management/sessions/revoke", revoke),
+        api.route("GET", APPLICATIONS, list_applications),
+        # A client's id may be a URL (client ID metadata documents), slashes and all.
+        api.route("DELETE", f"{APPLICATIONS}/{{application:path}}", delete_application),
     ]
 
 
@@ -76,11 +167,7 @@ def _known(id: str) -> Account:
 
 def user_shown(connection: sqlite3.Connection, account: Account) -> dict[str, Any]:
     """An account as a user. Sample accounts are part of the program, which has no date: POSIX time 0 says so."""
-    signed_in = connection.execute(
-        "SELECT max(s.auth_time) AS at FROM authority_sessions s JOIN authority_consents c ON c.id = s.consent_id"
-        " WHERE c.sub = ?",
-        (account.sub,),
-    ).fetchone()["at"]
+    signed_in = max((session.auth_time for session in sessions_of(connection, account.sub)), default=None)
     first, _, last = account.name.partition(" ")
     return {
         "object": "user",
@@ -98,3 +185,47 @@ def user_shown(connection: sqlite3.Connection, account: Account) -> dict[str, An
         "created_at": stamp(0),
         "updated_at": stamp(0),
     }
+
+
+def _consents(authority: Authority, connection: sqlite3.Connection, sub: str) -> list[UserSession]:
+    """The active sessions in which an agent acts for this human, one for each consent; oldest first."""
+    found = user_sessions(authority, connection, _known(sub).sub)
+    return [one for one in found if one.status == "active" and one.session.agent_id is not None]
+
+
+def _authorized(authority: Authority, one: UserSession) -> dict[str, Any]:
+    session = one.session
+    return {
+        "object": "authorized_connect_application",
+        "id": session.consent_id,
+        "granted_scopes": list(session.scope),
+        "oauth_resource": session.resources[0] if session.resources else None,
+        "application": _application(authority, session.client_id, session.created_at),
+    }
+
+
+def _application(authority: Authority, client_id: str, seen_at: float) -> dict[str, Any]:
+    client = authority.client(client_id)
+    uris = () if client is None else client.redirect_uris
+    return {
+        "object": "connect_application",
+        "id": _application_id(client_id),
+        "client_id": client_id,
+        "name": client_id if client is None else client.name,
+        "description": None,
+        "application_type": "oauth",
+        "scopes": [] if client is None else sorted(client.scopes),
+        "redirect_uris": [{"uri": uri, "default": number == 0} for number, uri in enumerate(uris)],
+        "cors_origins": [],
+        "uses_pkce": True,
+        "is_first_party": client is not None and client.source == "known",
+        "was_dynamically_registered": client is not None and client.source == "registered",
+        "organization_id": None,
+        # When a client became known is not kept; when it was first let in by this consent is.
+        "created_at": stamp(seen_at),
+        "updated_at": stamp(seen_at),
+    }
+
+
+def _application_id(client_id: str) -> str:
+    return derived_id("conn_app", client_id)

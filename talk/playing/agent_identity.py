@@ -11,14 +11,14 @@ from talk.playing.scene import Played, Scene
 from talk.script import Step
 
 if TYPE_CHECKING:
-    from demo.client.workos import AgentIdentity
-    from demo.client.workos.agent_pass import AgentPass, Validity
+    from demo.client.workos.agents import AgentIdentity, AgentPass, Validity
     from demo.evidence import TokenView
 
 
 def blueprint(step: Step, scene: Scene) -> Played:
     """A blueprint as the ceiling, and a pass for the agent that acts for the human: ceiling and role, intersected."""
-    from demo.client.workos import AgentIdentity, People
+    from demo.client.workos.agents import AgentIdentity
+    from demo.client.workos.people import People
     from demo.client.workos.preparing import ensure_permissions, role_permissions
 
     tenant, console = scene.cast.tenant(), scene.cast.console()
@@ -59,7 +59,7 @@ def blueprint(step: Step, scene: Scene) -> Played:
 
 def _deputized(identity: AgentIdentity, scene: Scene) -> AgentPass:
     """A pass on the human's own session. Where they signed in too long ago for that, they sign in again."""
-    from demo.client.workos import WorkOSRefused
+    from demo.client.workos.tenant import WorkOSRefused
 
     console = scene.cast.console()
     try:

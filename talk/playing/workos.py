@@ -16,8 +16,7 @@ from talk.playing.scene import Played, Scene
 from talk.script import Step
 
 if TYPE_CHECKING:
-    from demo.client.workos.audit import Happening
-    from demo.client.workos.audit_export import OrderOnRecord
+    from demo.client.workos.audit import Happening, OrderOnRecord
     from demo.client.workos.people import Grant, People, Person, PersonSession
 
 LOOK_BACK_SECONDS = 24 * 3600.0
@@ -29,7 +28,7 @@ _ELSEWHERE = "an account's export is made in the background, and WorkOS does not
 
 def user(_: Step, scene: Scene) -> Played:
     """Who the human is by WorkOS, with the sessions and consents that stand there, held against another's word."""
-    from demo.client.workos import People
+    from demo.client.workos.people import People
 
     people = People(scene.cast.tenant())
     return _by_console(people, scene) if scene.cast.ours else _by_token(people, scene)
@@ -119,8 +118,7 @@ def _view(
 
 def audit_log(_: Step, scene: Scene) -> Played:
     """Tell of each order of this run, twice over; read back what is on record; list what WorkOS saw by itself."""
-    from demo.client.workos.audit import SESSION_CREATED, AuditLog
-    from demo.client.workos.audit_export import read_export
+    from demo.client.workos.audit import SESSION_CREATED, AuditLog, read_export
     from demo.client.workos.preparing import ensure_order_schema
 
     tenant, orders = scene.cast.tenant(), _orders(scene)

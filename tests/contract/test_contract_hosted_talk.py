@@ -17,8 +17,8 @@ from demo.client.human.console import console_identity
 from demo.client.human.sample_human import SampleHuman
 from demo.client.tokens import identity
 from demo.client.tokens.identity import ClientIdentity
-from demo.client.workos import People
 from demo.client.workos.environment import LOCAL_FILE
+from demo.client.workos.people import People
 from demo.deploy import workerd
 from demo.deploy.tools import Tools
 from demo.local_server import console_keys, resources

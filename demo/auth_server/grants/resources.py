@@ -4,16 +4,51 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..context import Authority
 from ..errors import InvalidTargetError
 from ..state.sessions import Session
+from ..state.store import new_id
+
+
+@dataclass(frozen=True)
+class RegisteredResource:
+    """A resource server that was registered while this server ran. `created_at` in POSIX seconds."""
+
+    id: str
+    uri: str
+    is_default: bool
+    created_at: float
+
+
+def registered_resources(connection: sqlite3.Connection) -> tuple[RegisteredResource, ...]:
+    """Those registered, in the order in which they were."""
+    rows = connection.execute("SELECT id, uri, is_default, created_at FROM authority_workos_resources ORDER BY rowid")
+    return tuple(RegisteredResource(row["id"], row["uri"], bool(row["is_default"]), row["created_at"]) for row in rows)
+
+
+def register_resource(authority: Authority, uri: str, *, is_default: bool) -> RegisteredResource | None:
+    """Issue tokens for `uri` from now on; None where that was so before. One resource at most is the default."""
+    made = RegisteredResource(new_id("authkit_oauth_resource"), uri, is_default, authority.now())
+    with authority.store.transaction() as connection:
+        if uri in served_resources(authority):
+            return None
+        if is_default:
+            connection.execute("UPDATE authority_workos_resources SET is_default = 0 WHERE is_default")
+        connection.execute(
+            "INSERT INTO authority_workos_resources (id, uri, is_default, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (made.id, uri, is_default, made.created_at, made.created_at),
+        )
+    return made
 
 
 def served_resources(authority: Authority) -> tuple[str, ...]:
-    """The resources that tokens may be asked for: the authority's, and those registered by its WorkOS API."""
+    """The resources that tokens may be asked for: this server's own, then those registered, the default one first."""
     with authority.store.transaction(write=False) as connection:
-        return tuple(dict.fromkeys((*authority.resources, *_registered(connection))))
+        registered = sorted(registered_resources(connection), key=lambda one: not one.is_default)
+    return tuple(dict.fromkeys((*authority.resources, *(one.uri for one in registered))))
 
 
 def requested_resources(authority: Authority, asked: Sequence[str]) -> tuple[str, ...]:
@@ -48,9 +83,3 @@ def audience(authority: Authority, session: Session, asked: str | None) -> str:
     if authority.canonical(asked) not in [authority.canonical(one) for one in granted]:
         raise InvalidTargetError(f"this resource was not granted; granted are: {', '.join(granted)}")
     return asked
-
-
-def _registered(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """Those of the WorkOS API, the default one first."""
-    rows = connection.execute("SELECT uri FROM authority_workos_resources ORDER BY is_default DESC, rowid").fetchall()
-    return tuple(str(row["uri"]) for row in rows)

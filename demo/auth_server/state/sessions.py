@@ -132,7 +132,8 @@ def lasts_until(connection: sqlite3.Connection, session: Session, *, access_toke
     return session.created_at + access_token_seconds if found is None else float(found)
 
 
-def sessions_of(connection: sqlite3.Connection, sub: str) -> tuple[Session, ...]:
-    """The sessions that this human's consents opened, oldest first: those of agents and of the human's own console."""
-    rows = connection.execute(f"{SELECT} WHERE c.sub = ? ORDER BY s.created_at, s.rowid", (sub,))
+def sessions_of(connection: sqlite3.Connection, sub: str | None = None) -> tuple[Session, ...]:
+    """The sessions that this human's consents opened, of agents and of the human's own console; without `sub` all that
+    there are. Oldest first."""
+    rows = connection.execute(f"{SELECT} WHERE ? IS NULL OR c.sub = ? ORDER BY s.created_at, s.rowid", (sub, sub))
     return tuple(_read(row) for row in rows)

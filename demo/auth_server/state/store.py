@@ -50,6 +50,9 @@ CREATE TABLE IF NOT EXISTS authority_clients (
     client_id TEXT PRIMARY KEY, source TEXT NOT NULL, name TEXT NOT NULL, auth_method TEXT NOT NULL,
     secret_digest TEXT, redirect_uris TEXT NOT NULL, grant_types TEXT NOT NULL, scope TEXT NOT NULL,
     created_at REAL NOT NULL, fresh_until REAL);
+CREATE TABLE IF NOT EXISTS authority_workos_resources (
+    id TEXT PRIMARY KEY, uri TEXT NOT NULL UNIQUE, is_default INTEGER NOT NULL, created_at REAL NOT NULL,
+    updated_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS authority_browser_sessions (
     digest TEXT PRIMARY KEY, sub TEXT NOT NULL, signed_in_at REAL NOT NULL, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS authority_assertions (name TEXT PRIMARY KEY, expires_at REAL NOT NULL);

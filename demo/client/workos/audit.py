@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qsl, urlsplit
 
+from demo.client.http.fetch import Answer, fetch
 from demo.client.http.sanitizing import safe_text
-from demo.client.workos.tenant import Tenant
+from demo.client.workos.tenant import Tenant, not_workos
 from demo.errors import UsageError
 from demo.evidence import Decision
 
@@ -28,9 +33,11 @@ EVENTS = (
     "agent.instance.created",
     "agent.instance.session.created",
     "agent.instance.session.revoked",
-    "agent.registration.revoked",
 )
 """The events of the audit beat."""
+_EXPORT_COLUMNS = {"actor_type", "actor_id", "targets", "metadata"}
+"""Those of the local server. WorkOS documents that an export is a CSV file and not what its columns are, so that an
+account's export is not read here."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,18 @@ class Happening:
     at: float
     about: str
     user: str | None
+
+
+@dataclass(frozen=True)
+class OrderOnRecord:
+    """An order as the audit log has it. `audit_id` is the shop's own of the decision; `actor` the human's id, None
+    where it was told that nobody is known; `agent` and `consent` are None where no such target was told."""
+
+    audit_id: str
+    order: str
+    actor: str | None
+    agent: str | None
+    consent: str | None
 
 
 class AuditLog:
@@ -144,7 +163,7 @@ def order_event(decision: Decision, *, where: str) -> AuditLogEvent:
 def _happening(told: dict[str, Any]) -> Happening:
     data = told.get("data")
     data = data if isinstance(data, dict) else {}
-    about = data.get("id") or data.get("agent_registration_id") or ""
+    about = data.get("id") or ""
     user = data.get("user_id")
     return Happening(
         id=safe_text(str(told.get("id", "")), one_line=True),
@@ -152,4 +171,39 @@ def _happening(told: dict[str, Any]) -> Happening:
         at=datetime.fromisoformat(str(told["created_at"])).timestamp(),
         about=safe_text(str(about), one_line=True),
         user=safe_text(user, one_line=True) if isinstance(user, str) else None,
+    )
+
+
+def read_export(tenant: Tenant, link: str) -> tuple[OrderOnRecord, ...]:
+    """The orders in the export behind `link`, oldest first.
+
+    Raises:
+        ServerUnreachable: nothing comes of the link, or something else than an export.
+    """
+    # Whoever has the link can read the log as long as it is good.
+    tenant.recorder.guard(*(value for name, value in parse_qsl(urlsplit(link).query) if name == "signature"))
+    answer: Answer = tenant.http(
+        lambda http: fetch(http, "GET", link, server=tenant.environment.base_url, headers={"accept": "text/csv"})
+    )
+    if answer.status != 200:
+        raise not_workos(tenant.environment.base_url, f"the link of its export answers HTTP {answer.status}")
+    rows = csv.DictReader(io.StringIO(answer.text))
+    try:
+        if missing := _EXPORT_COLUMNS - set(rows.fieldnames or ()):  # a table without rows must be one, too
+            raise KeyError(min(missing))
+        return tuple(map(_order, rows))
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise not_workos(tenant.environment.base_url, f"its export is in another form: {error}") from None
+
+
+def _order(row: Mapping[str, str]) -> OrderOnRecord:
+    targets = {
+        str(target["type"]): safe_text(str(target["id"]), one_line=True) for target in json.loads(row["targets"])
+    }
+    return OrderOnRecord(
+        audit_id=safe_text(str(json.loads(row["metadata"])["audit_id"]), one_line=True),
+        order=targets["order"],
+        actor=None if row["actor_type"] == ANONYMOUS else safe_text(row["actor_id"], one_line=True),
+        agent=targets.get("agent"),
+        consent=targets.get("consent"),
     )

@@ -1,4 +1,4 @@
-"""Which WorkOS environment is meant, and by which key: the local authority's, or one of a WorkOS account."""
+"""Which WorkOS environment is meant, and by which key: the local server's, or one of a WorkOS account."""
 
 from __future__ import annotations
 
@@ -6,19 +6,34 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from demo.client.tokens.store import Store, TokenStore
 from demo.errors import EnvironmentNotReady
 
-if TYPE_CHECKING:
-    from demo.client.tokens.store import Store
-
-API = "https://api.workos.com"
-KEY_VARIABLE = "WORKOS_API_KEY"
-"""The variable that WorkOS's own SDKs read."""
 KEY_SLOT = "api_key"
 LOCAL_FILE = "workos.json"
-"""What the local authority leaves in its state folder for the folder's owner."""
+"""What the local server leaves in its state folder for the folder's owner."""
+
+
+class AccountSettings(Protocol):
+    """What is configured of an account (the `[workos]` table of demo.toml)."""
+
+    @property
+    def base_url(self) -> str:
+        """Of WorkOS's API."""
+
+    @property
+    def api_key_env(self) -> str:
+        """The variable that holds the API key."""
+
+    @property
+    def client_id(self) -> str | None:
+        """The environment's client id."""
+
+    @property
+    def organization_id(self) -> str | None:
+        """In which audit events are recorded and agents act."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +44,8 @@ class Environment:
         base_url: of its API.
         api_key: opens all of it; never shown.
         client_id: the environment's, which stands in the audience of agent tokens. Empty where nobody said.
-        organization_id: in which audit events are told and agents act. Empty for the only one there is.
-        local: whether it is the authority on this machine.
+        organization_id: in which audit events are recorded and agents act. Empty for the only one there is.
+        local: whether it is the local server's.
     """
 
     base_url: str
@@ -54,44 +69,36 @@ class Environment:
             )
         except FileNotFoundError:
             raise EnvironmentNotReady(
-                "the local authority has left no API key", why=f"{file} is not there", do="start it: demo next"
+                "the local server has left no API key", why=f"{file} is not there", do="start it: demo next"
             ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EnvironmentNotReady(
-                "the local authority's API key cannot be read", why=f"{file}: {error}", do="demo stop, then demo next"
+                "the local server's API key cannot be read", why=f"{file}: {error}", do="demo stop, then demo next"
             ) from None
         return cls(base_url, api_key, client_id, organization_id, local=True)
 
     @classmethod
-    def of_account(
-        cls,
-        environ: Mapping[str, str],
-        store: Store,
-        *,
-        client_id: str = "",
-        organization_id: str = "",
-        base_url: str = API,
-        key_variable: str = KEY_VARIABLE,
-    ) -> Environment:
-        """An environment of a WorkOS account: its key from the process environment, else from the keyring.
+    def of_account(cls, told: AccountSettings, state: Path, environ: Mapping[str, str]) -> Environment:
+        """The environment of the account that `told` names, by a key from `environ`, else from the keyring.
 
         Args:
-            store: of any server; the key is kept at WorkOS's own name (`keep_key`).
+            state: the folder that keeps the key where there is no keyring.
 
         Raises:
             EnvironmentNotReady: there is no key in either.
         """
-        key = environ.get(key_variable, "").strip() or store.at(base_url).kept(KEY_SLOT) or ""
+        key = environ.get(told.api_key_env, "").strip()
+        key = key or TokenStore.open(state, server=told.base_url).kept(KEY_SLOT) or ""
         if not key:
             raise EnvironmentNotReady(
                 "there is no WorkOS API key",
-                why=f"neither {key_variable} nor the keyring has one",
-                do=f"set {key_variable} to a key from the WorkOS dashboard (API Keys)",
+                why=f"neither {told.api_key_env} nor the keyring has one",
+                do=f"set {told.api_key_env} to a key from the WorkOS dashboard (API Keys)",
             )
-        return cls(base_url.rstrip("/"), key, client_id, organization_id)
+        return cls(told.base_url.rstrip("/"), key, told.client_id or "", told.organization_id or "")
 
 
-def keep_key(store: Store, api_key: str, *, base_url: str = API) -> None:
+def keep_key(store: Store, api_key: str, *, base_url: str) -> None:
     """Keep an account's API key in the keyring (without one: in a 0600 file of the state folder).
 
     Raises:

@@ -52,11 +52,6 @@ class People:
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
 
-    def all(self) -> tuple[Person, ...]:
-        """The humans, newest first; at most 500."""
-        found = self._tenant.every("WorkOS does not list users", lambda sdk: sdk.user_management.list_users(limit=100))
-        return tuple(map(_person, found))
-
     def find(self, email: str) -> Person:
         """The human with this email address.
 

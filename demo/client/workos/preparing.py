@@ -9,8 +9,7 @@ from typing import TypeVar
 
 from demo.client.http.sanitizing import safe_text
 from demo.client.workos.audit import ORDER_PLACED, TARGETS
-from demo.client.workos.refused import WorkOSRefused
-from demo.client.workos.tenant import Tenant
+from demo.client.workos.tenant import Tenant, WorkOSRefused
 
 T = TypeVar("T")
 

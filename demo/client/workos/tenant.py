@@ -8,16 +8,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from demo.client.http.connection import Connection
-from demo.client.http.errors import overloaded
+from demo.client.http.errors import no_answer, overloaded, unreachable, web_page
+from demo.client.http.fetch import parse_object
 from demo.client.http.recorder import Recorder
 from demo.client.http.sanitizing import safe_text
 from demo.client.workos.environment import Environment
-from demo.client.workos.refused import WorkOSRefused, not_workos
-from demo.errors import EnvironmentNotReady
+from demo.errors import AuthorityRefused, EnvironmentNotReady, ServerUnreachable
 
 if TYPE_CHECKING:
     import httpx2
-    from workos import SyncPage, WorkOSClient
+    from workos import HTTPResponse, SyncPage, WorkOSClient
     from workos._types import Deserializable
 
 T = TypeVar("T")
@@ -25,6 +25,43 @@ Listed = TypeVar("Listed", bound="Deserializable")
 SECONDS = 10.0
 MOST = 500
 """Things of a list that are read at most, and a hundred a page."""
+_FIXES = {
+    401: "set WORKOS_API_KEY to a key of this environment (WorkOS dashboard, API Keys)",
+    403: "the feature may have to be enabled for this environment: see docs/going-live.md",
+    404: "check the id; ids of another environment are unknown here",
+    409: "use what is already there",
+    429: "wait, then try again",
+}
+
+
+class WorkOSRefused(AuthorityRefused):
+    """WorkOS said no.
+
+    Args:
+        status: HTTP status.
+        code: WorkOS's own, which programs tell it by; empty where it gave none.
+        message: WorkOS's words.
+        retry_after: seconds, for 429 where it said so.
+    """
+
+    def __init__(
+        self, what: str, *, status: int, code: str = "", message: str = "", retry_after: float | None = None
+    ) -> None:
+        self.status = status
+        self.code = safe_text(code, one_line=True)
+        self.retry_after = retry_after
+        told = safe_text(message, one_line=True)
+        named = f" ({self.code})" if self.code else ""
+        super().__init__(what, why=f"HTTP {status}: {told}{named}", do=_FIXES.get(status, "see what it says above"))
+
+
+def not_workos(url: str, why: str) -> ServerUnreachable:
+    """Something answers, and not as WorkOS does."""
+    return ServerUnreachable(
+        f"{safe_text(url, one_line=True)} does not answer as WorkOS does",
+        why=safe_text(why, one_line=True),
+        do="check the address; is a proxy or a sign-in page in between?",
+    )
 
 
 class Tenant:
@@ -56,8 +93,6 @@ class Tenant:
         Raises:
             EnvironmentNotReady: the SDK is not installed.
         """
-        from demo.client.workos.backend import RecordedBackend
-
         try:
             from workos import WorkOSClient
         except ImportError as error:
@@ -127,3 +162,42 @@ class Tenant:
                 do="create one in the WorkOS dashboard" if not found.data else "name it: workos.organization_id",
             )
         return found.data[0].id
+
+
+class RecordedBackend:
+    """What the SDK takes for its HTTP client (`workos.HTTPBackend`).
+
+    Raises of its requests: `ServerUnreachable`, which the SDK hands on as it is; nothing is tried twice, since whoever
+    waits on stage would rather know.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def request(
+        self, method: str, url: str, *, headers: dict[str, str], content: bytes | None, timeout: float
+    ) -> HTTPResponse:
+        """One exchange. `timeout` is the SDK's; ours bounds the whole of it."""
+        from workos import HTTPResponse
+
+        async def ask(client: httpx2.AsyncClient) -> httpx2.Response:
+            import httpx2
+
+            try:
+                return await client.request(method, url, headers=headers, content=content)
+            except httpx2.TimeoutException:
+                raise no_answer(url, self._connection.timeout) from None
+            except (httpx2.RequestError, httpx2.InvalidURL) as error:
+                raise unreachable(url, str(error) or type(error).__name__) from None
+
+        answer = self._connection.http(ask)
+        # The SDK takes anything below 400 for a yes, and what is no JSON for an empty one.
+        if answer.status_code < 400 and answer.status_code != 204:
+            if answer.status_code >= 300:
+                raise not_workos(url, f"it answers HTTP {answer.status_code}")
+            if parse_object(answer.text) is None:
+                raise web_page(url, answer.status_code)
+        return HTTPResponse(answer.status_code, answer.headers, answer.content, method, url)
+
+    def close(self) -> None:
+        """Nothing: each exchange has a client of its own."""

@@ -12,8 +12,9 @@ import pytest
 
 from demo.client import Agent, CallOutcome, MemoryStore, SampleHuman, StoredToken
 from demo.client.human.console import console_identity
-from demo.client.workos import AgentIdentity, Environment, Tenant, WorkOSRefused
-from demo.client.workos.agent_pass import AgentPass
+from demo.client.workos.agents import AgentIdentity, AgentPass
+from demo.client.workos.environment import Environment
+from demo.client.workos.tenant import Tenant, WorkOSRefused
 from demo.evidence import Money
 from tests.conftest import CONSOLE_KEYS, serving
 

@@ -10,8 +10,9 @@ import pytest
 from demo.client.human.console import console_identity
 from demo.client.tokens.store import MemoryStore
 from demo.client.tokens.stored import StoredToken
-from demo.client.workos import People, Tenant
 from demo.client.workos.hosted_console import HostedConsole
+from demo.client.workos.people import People
+from demo.client.workos.tenant import Tenant
 from demo.errors import AuthorityRefused, ServerUnreachable, UsageError
 from demo.settings.workos import WorkOSSettings
 from talk.cast import Cast, NotHere

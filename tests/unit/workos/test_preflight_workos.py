@@ -12,9 +12,9 @@ from demo.client import Secret
 from demo.client.agent import Agent
 from demo.client.capabilities import survey
 from demo.client.tokens.store import TokenStore
-from demo.client.workos import Tenant
 from demo.client.workos.environment import keep_key
 from demo.client.workos.preparing import prepare
+from demo.client.workos.tenant import Tenant
 from demo.errors import EnvironmentNotReady, UsageError
 from demo.preflight.doctor import Finding
 from demo.preflight.workos import examine_workos

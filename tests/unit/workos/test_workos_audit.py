@@ -12,9 +12,10 @@ import httpx2
 import pytest
 
 from demo.client import Agent
-from demo.client.workos import AuditLog, People, Tenant, WorkOSRefused
-from demo.client.workos.audit_export import OrderOnRecord, read_export
+from demo.client.workos.audit import AuditLog, OrderOnRecord, read_export
+from demo.client.workos.people import People
 from demo.client.workos.preparing import prepare
+from demo.client.workos.tenant import Tenant, WorkOSRefused
 from demo.errors import ServerUnreachable, UsageError
 from demo.evidence import Decision
 from tests.unit.workos.conftest import BUY, World, claim

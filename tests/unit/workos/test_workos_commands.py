@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from demo.cli import workos
 from demo.client.tokens.store import TokenStore
-from demo.client.workos import WorkOSRefused
 from demo.client.workos.environment import KEY_SLOT
+from demo.client.workos.tenant import WorkOSRefused
 from demo.errors import UsageError
 from demo.settings import Settings
 from demo.settings.workos import WorkOSSettings

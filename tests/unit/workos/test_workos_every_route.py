@@ -15,10 +15,11 @@ from starlette.routing import Route
 
 from demo.auth_server import AuthorityConfig
 from demo.auth_server.context import Authority
-from demo.client.workos import AgentIdentity, Tenant
+from demo.client.workos.agents import AgentIdentity
 from demo.client.workos.audit import ORDER_PLACED
+from demo.client.workos.tenant import Tenant
 from demo.workos_emulator.routes import workos_routes
-from tests.unit.workos.conftest import World, claim
+from tests.unit.workos.conftest import World
 
 
 def routes(folder: Path) -> list[tuple[str, Route]]:
@@ -41,8 +42,8 @@ def walk(world: World, tenant: Tenant) -> list[Any]:
         AuditLogSchemaTargetInput,
     )
 
-    agent, console = world.agent(), world.console()
-    registration = claim(agent, "act.sub")
+    world.agent()
+    console = world.console()
     now = datetime.now(UTC)
     event = AuditLogEvent(
         action=ORDER_PLACED,
@@ -56,7 +57,6 @@ def walk(world: World, tenant: Tenant) -> list[Any]:
     def ask(question: Callable[[Any], Any]) -> Any:
         return tenant.ask("no", question)
 
-    made = ask(lambda sdk: sdk.user_management.create_authkit_oauth_resource(uri="https://shop.example/mcp"))
     export = (organization, now, now)
     identity = AgentIdentity.ensure(tenant, name="Walker", permissions=["shop:read"])
     blueprint = identity.blueprint
@@ -68,35 +68,23 @@ def walk(world: World, tenant: Tenant) -> list[Any]:
         lambda sdk: sdk.user_management.list_sessions("user_alice"),
         lambda sdk: sdk.user_management.list_user_authorized_applications("user_alice"),
         lambda sdk: sdk.organization_membership.list_organization_memberships(user_id="user_alice"),
+        lambda sdk: sdk.user_management.create_authkit_oauth_resource(uri="https://shop.example/mcp"),
         lambda sdk: sdk.user_management.list_authkit_oauth_resources(),
         lambda sdk: sdk.organizations.list_organizations(),
-        lambda sdk: sdk.organizations.get_organization(organization),
         lambda sdk: sdk.authorization.list_permissions(),
-        lambda sdk: sdk.authorization.get_permission("shop:buy"),
         lambda sdk: sdk.authorization.create_permission(slug="shop:walk", name="Walk about"),
-        lambda sdk: sdk.authorization.list_environment_roles(),
         lambda sdk: sdk.authorization.get_environment_role("admin"),
         lambda sdk: sdk.audit_logs.create_schema(ORDER_PLACED, targets=schema),
         lambda sdk: sdk.audit_logs.list_actions(),
-        lambda sdk: sdk.audit_logs.list_action_schemas(ORDER_PLACED),
         lambda sdk: sdk.audit_logs.create_event(organization_id=organization, event=event),
         lambda sdk: sdk.audit_logs.get_export(
             sdk.audit_logs.create_export(organization_id=export[0], range_start=export[1], range_end=export[2]).id
         ),
         lambda sdk: sdk.events.list_events(events=["session.created"]),
-        lambda sdk: sdk.agents.get_blueprint(blueprint),
         lambda sdk: sdk.agents.update_blueprint(blueprint, description="Walks about"),
         lambda sdk: sdk.agents.validate_blueprint_token(blueprint, agent_access_token=held.access_token),
         lambda sdk: identity.view(held),
-        lambda sdk: sdk.agents.list_instances(),
-        lambda sdk: sdk.agents.get_instance(held.instance),
-        lambda sdk: sdk.agents.list_sessions(),
-        lambda sdk: sdk.agents.get_session(held.session),
         lambda sdk: sdk.agents.revoke_session(held.session),
-        lambda sdk: sdk.agents.create_validate(type="access_token", credential=agent.token().access_token),
-        lambda sdk: sdk.agents.create_validate(type="api_key", credential="sk_agent"),
-        lambda sdk: sdk.agents.get_registration(registration),
-        lambda sdk: sdk.agents.revoke_registration(registration),
     ]
     told = [ask(question) for question in questions]
     world.agent("grace@example.com")
@@ -104,9 +92,6 @@ def walk(world: World, tenant: Tenant) -> list[Any]:
     ends: list[Callable[[Any], Any]] = [
         lambda sdk: sdk.user_management.delete_user_authorized_application("demo-agent", "user_grace"),
         lambda sdk: sdk.user_management.revoke_session(session_id=session),
-        lambda sdk: sdk.user_management.delete_authkit_oauth_resource(made.id),
-        lambda sdk: sdk.agents.delete_instance(held.instance),
-        lambda sdk: sdk.agents.delete_blueprint(blueprint),
     ]
     assert all(ask(question) is None or question is ends[1] for question in ends)
     return told

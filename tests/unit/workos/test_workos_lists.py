@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from demo.workos_emulator.paging import page
-from demo.workos_emulator.refused import Refused
+from demo.workos_emulator.api import Refused
+from demo.workos_emulator.shapes import page
 
 ITEMS = [{"id": f"n{number}"} for number in range(7)]
 

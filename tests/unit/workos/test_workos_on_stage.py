@@ -13,8 +13,9 @@ import pytest
 from rich.console import Console
 
 from demo.client import Agent, MemoryStore
-from demo.client.workos import AgentIdentity, Tenant
+from demo.client.workos.audit import AuditLog
 from demo.client.workos.preparing import audit_actions
+from demo.client.workos.tenant import Tenant
 from demo.errors import AuthorityRefused
 from demo.evidence import SessionView
 from demo.panels.fit import drawn
@@ -79,7 +80,7 @@ def test_at_an_account_the_human_is_held_against_the_agents_token(world: World, 
 def test_at_an_account_a_consent_that_was_ended_does_not_agree(
     world: World, elsewhere: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from demo.client.workos import People
+    from demo.client.workos.people import People
 
     log_in(elsewhere.agent(), "alice@example.com", ("openid", "shop:read", "offline_access"), None, None)
     monkeypatch.setattr(People, "grants", lambda *_: ())
@@ -165,5 +166,5 @@ def test_a_pass_whose_session_was_ended_is_not_used_again(tenant: Tenant, here: 
     assert (ended.observed["before"], ended.observed["valid"], ended.observed["signature"]) == (True, False, True)
     with pytest.raises(AuthorityRefused, match="holds no pass"):
         played("validate", scene, blueprint="Shirt Agent")
-    identity = AgentIdentity.ensure(tenant, name="Shirt Agent", permissions=CEILING)
-    assert [status for _, status in identity.sessions()] == ["revoked"]
+    events = AuditLog(tenant, where="here").happenings(["agent.instance.session.revoked"])
+    assert len(events) == 1

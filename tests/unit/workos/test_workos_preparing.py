@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from demo.client.http.errors import OAuthRefused
-from demo.client.workos import Environment, Tenant, WorkOSRefused
-from demo.client.workos.preparing import SCOPES, permissions, prepare, resources
+from demo.client.workos.environment import Environment
+from demo.client.workos.preparing import SCOPES, permissions, prepare, resources, role_permissions
+from demo.client.workos.tenant import Tenant, WorkOSRefused
 from demo.errors import EnvironmentNotReady, ServerUnreachable
 from tests.unit.workos.conftest import World, claim
 
@@ -35,16 +36,6 @@ def test_a_token_names_a_server_in_aud_only_once_it_is_registered(world: World, 
     prepare(tenant, ELSEWHERE)
     agent = world.agent(resource=ELSEWHERE)
     assert claim(agent, "aud") == ELSEWHERE
-    made, *others = tenant.every("no", lambda sdk: sdk.user_management.list_authkit_oauth_resources())
-    tenant.ask("no", lambda sdk: sdk.user_management.delete_authkit_oauth_resource(made.id))
-    with pytest.raises(OAuthRefused):
-        world.agent(resource=ELSEWHERE)
-    with pytest.raises(WorkOSRefused) as gone:
-        tenant.ask("no", lambda sdk: sdk.user_management.delete_authkit_oauth_resource(made.id))
-    assert gone.value.status == 404
-    with pytest.raises(WorkOSRefused) as own:
-        tenant.ask("no", lambda sdk: sdk.user_management.delete_authkit_oauth_resource(others[0].id))
-    assert own.value.status == 409
 
 
 @pytest.mark.parametrize(
@@ -75,11 +66,8 @@ def test_there_is_one_default_resource_at_most(tenant: Tenant) -> None:
 
 
 def test_roles_grant_what_their_holders_may_hand_on(tenant: Tenant) -> None:
-    roles = tenant.ask("no", lambda sdk: sdk.authorization.list_environment_roles())
-    granted = {role.slug: set(role.permissions) for role in roles.data}
-    assert set(granted) == {"admin", "customer", "member"}
+    granted = {role: role_permissions(tenant, role) for role in ("admin", "customer", "member")}
     assert "audit:read" in granted["customer"] and "audit:read" not in granted["member"]
-    assert tenant.ask("no", lambda sdk: sdk.authorization.get_environment_role("admin")).slug == "admin"
     with pytest.raises(WorkOSRefused) as refused:
         tenant.ask("no", lambda sdk: sdk.authorization.get_environment_role("king"))
     assert refused.value.status == 404
@@ -87,8 +75,7 @@ def test_roles_grant_what_their_holders_may_hand_on(tenant: Tenant) -> None:
 
 def test_a_permission_is_made_once(tenant: Tenant) -> None:
     made = tenant.ask("no", lambda sdk: sdk.authorization.create_permission(slug="shop:gift", name="Give away"))
-    assert tenant.ask("no", lambda sdk: sdk.authorization.get_permission("shop:gift")) == made
-    assert "shop:gift" in permissions(tenant)
+    assert made.slug in permissions(tenant)
     for slug, status in (("shop:gift", 409), ("shop:buy", 409), ("Shop Buy", 422)):
         with pytest.raises(WorkOSRefused) as refused:
             tenant.ask("no", lambda sdk: sdk.authorization.create_permission(slug=slug, name="x"))  # noqa: B023  # called at once
@@ -98,7 +85,6 @@ def test_a_permission_is_made_once(tenant: Tenant) -> None:
 def test_the_only_organization_is_found(world: World, tenant: Tenant) -> None:
     named = tenant.environment.organization_id
     assert world.tenant(organization_id="").organization_id == named
-    assert tenant.ask("no", lambda sdk: sdk.organizations.get_organization(named)).name == "Conference Shop"
 
 
 def test_without_a_local_server_there_is_no_key(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:

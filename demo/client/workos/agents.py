@@ -7,17 +7,44 @@ do not see a revocation, so `validate` asks WorkOS each time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from demo.client.http.sanitizing import safe_text
-from demo.client.workos.agent_pass import AgentPass, Validity, chain, view
-from demo.client.workos.refused import WorkOSRefused
-from demo.client.workos.tenant import Tenant
+from demo.client.tokens import claims
+from demo.client.tokens.convention import parties
+from demo.client.tokens.stored import number
+from demo.client.workos.tenant import Tenant, WorkOSRefused, not_workos
 from demo.evidence import Chain, TokenView
 
 if TYPE_CHECKING:
     from workos.agents.models import AgentToken
+
+
+@dataclass(frozen=True)
+class AgentPass:
+    """What an agent holds: a token, for so long (seconds), within these permissions, in this session."""
+
+    blueprint: str
+    instance: str
+    session: str
+    permissions: tuple[str, ...]
+    expires_in: int
+    new_instance: bool
+    access_token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Validity:
+    """What live validation says of a token: valid and whose, or the code of the reason why not.
+
+    `human` is None where the token names none.
+    """
+
+    valid: bool
+    why: str = ""
+    human: str | None = None
+    permissions: tuple[str, ...] = ()
 
 
 class AgentIdentity:
@@ -67,31 +94,9 @@ class AgentIdentity:
             )
         )
 
-    def act_alone(self, *, intent: str | None = None) -> AgentPass:
-        """A pass for the agent that acts for itself in the organization: no human is behind it."""
-        organization = self._tenant.organization_id
-        return self._minted(
-            self._tenant.ask(
-                "WorkOS does not let the agent act for itself",
-                lambda sdk: sdk.agents.create_blueprint_token(
-                    self.blueprint, type="autonomous", organization_id=organization, intent=intent
-                ),
-            )
-        )
-
-    def renew(self, held: AgentPass) -> AgentPass:
-        """The next pass of the same session; the refresh token of `held` is used up."""
-        return self._minted(
-            self._tenant.ask(
-                "WorkOS does not renew the agent's token",
-                lambda sdk: sdk.agents.create_blueprint_token(
-                    self.blueprint, type="refresh", refresh_token=held.refresh_token
-                ),
-            )
-        )
-
     def view(self, held: AgentPass) -> TokenView:
-        """What the pass says, and what of it holds by the environment's keys (RFC 7517), fetched now.
+        """What the pass says, and what of it holds by the environment's keys (RFC 7517), fetched now: its signature,
+        its issuer, its audience, its expiry.
 
         That it was revoked the keys do not say: `validate` does.
         """
@@ -101,7 +106,13 @@ class AgentIdentity:
             "WorkOS does not show its keys",
             lambda sdk: sdk.request_raw(method="get", path=("sso", "jwks", client_id)),
         )
-        return view(held, environment, keys, self._tenant.sdk.user_management.get_jwks_url(client_id))
+        return claims.view(
+            held.access_token,
+            issuer=environment.base_url,
+            audience=environment.client_id or None,
+            jwks=keys,
+            jwks_url=self._tenant.sdk.user_management.get_jwks_url(client_id),
+        )
 
     def chain(self, held: AgentPass, *, human: str, agent: str, action: str | None = None) -> Chain:
         """The delegation chain in a pass, verified and read by WorkOS's convention.
@@ -112,9 +123,29 @@ class AgentIdentity:
             action: what was done with it.
 
         Raises:
-            ServerUnreachable: the pass is not in the form of WorkOS's.
+            ServerUnreachable: the pass is no JWT, as WorkOS's are.
         """
-        return chain(held, self.view(held), human=human, agent=agent, action=action)
+        seen, jwt = self.view(held), claims.take_apart(held.access_token)
+        if jwt is None:
+            raise not_workos("WorkOS", "its agent token is no JWT")
+        who, granted = parties(jwt.claims), jwt.claims.get("permissions") or ()
+        return Chain(
+            human=safe_text(human, one_line=True) if who.human else "",
+            human_id=safe_text(who.human, one_line=True),
+            agent=safe_text(who.agent, one_line=True),
+            client=safe_text(agent, one_line=True),
+            session=seen.claim("sid") or "",
+            consent="",
+            action=action,
+            token_id=seen.claim("jti") or "",
+            scopes=tuple(safe_text(one, one_line=True) for one in granted if isinstance(one, str)),
+            spending_limit=None,
+            at=number(jwt.claims.get("auth_time")),
+            source=f"token claims, verified against {seen.signature}"
+            if seen.signature and not seen.problems
+            else "token claims, not verified",
+            convention=who.convention,
+        )
 
     def validate(self, access_token: str) -> Validity:
         """Ask WorkOS whether the token holds now: its signature, its session, and the human's session behind it."""
@@ -132,16 +163,7 @@ class AgentIdentity:
             told.valid,
             human=None if told.acting_user_id is None else safe_text(told.acting_user_id, one_line=True),
             permissions=tuple(safe_text(one, one_line=True) for one in told.permissions),
-            until=datetime.fromisoformat(told.session_expires_at).timestamp(),
         )
-
-    def sessions(self) -> tuple[tuple[str, str], ...]:
-        """The sessions of this blueprint's agents, newest first: id and status."""
-        found = self._tenant.every(
-            "WorkOS does not list the agents' sessions",
-            lambda sdk: sdk.agents.list_sessions(agent_blueprint_id=self.blueprint, limit=100),
-        )
-        return tuple((safe_text(one.id, one_line=True), safe_text(one.status.value, one_line=True)) for one in found)
 
     def revoke(self, session: str) -> float | None:
         """End an agent's session, and those delegated from it: when it ended, in POSIX seconds; None where it had
@@ -164,5 +186,4 @@ class AgentIdentity:
             expires_in=token.expires_in,
             new_instance=token.new_instance,
             access_token=token.access_token,
-            refresh_token=token.refresh_token,
         )
