@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +32,8 @@ def for_types_only(tree: ast.AST) -> set[ast.AST]:
     return {inner for block in blocks for line in block.body for inner in ast.walk(line)}
 
 
-def imported(name: str) -> set[str]:
+@functools.cache
+def imported(name: str) -> frozenset[str]:
     """Every module of the product that one imports, at its top or inside a function; relative imports resolved."""
     file = MODULES[name]
     package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
@@ -53,7 +55,7 @@ def imported(name: str) -> set[str]:
             while one and one not in MODULES:
                 one = one.rpartition(".")[0]  # a name that a module has, not a module
             found |= {one} - {"", name}
-    return found
+    return frozenset(found)
 
 
 def table(heading: str) -> list[list[str]]:
@@ -90,7 +92,7 @@ def room(module: str) -> str:
     return max(fitting, key=len)
 
 
-def circles(arrows: dict[str, set[str]]) -> Iterator[list[str]]:
+def circles(arrows: Mapping[str, Set[str]]) -> Iterator[list[str]]:
     """Every group of modules each of which can be reached from each other (Tarjan's components of more than one)."""
     number: dict[str, int] = {}
     lowest: dict[str, int] = {}
