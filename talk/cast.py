@@ -14,6 +14,7 @@ from demo.local_server import local
 from demo.settings.client import ClientSettings
 from demo.settings.tools import ToolMap
 from demo.settings.workos import WorkOSSettings
+from talk.other_server import NotHere, OtherServer
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from demo.client.workos.tenant import Tenant
     from demo.deploy.here import WorkerHere
     from demo.evidence import Exchange
-    from talk.house import House
 
 HUMAN = "alice@example.com"
 """The sample account in whose name the talk's agent acts."""
@@ -36,10 +36,6 @@ HUMAN = "alice@example.com"
 
 LOOK_SECONDS = 8.0
 """For each thing that is looked at in a server when the talk first meets it."""
-
-
-class NotHere(DemoError):
-    """A step that this server cannot do: the beat is skipped with the reason, not failed."""
 
 
 class Cast:
@@ -88,7 +84,7 @@ class Cast:
         """What agents hold by WorkOS, by their blueprints' names: in memory alone, and gone with this process."""
         self.spent: dict[str, tuple[StoredToken, float]] = {}
         """Refresh tokens that were used, by slot, with when: the `reuse` step uses one again. In memory alone, too."""
-        self._house: House | None = None
+        self._other: OtherServer | None = None
         self._survey: Survey | None = None
         self._ours: bool | None = True if is_local or worker is not None else None
         self._agents: dict[str, Agent] = {}
@@ -150,15 +146,15 @@ class Cast:
         return elsewhere and "deployment" in about and about.get("pid") is None
 
     @property
-    def house(self) -> House | None:
-        """What a stranger's server has and has not; None at the bundled one, which has everything or is broken."""
+    def other(self) -> OtherServer | None:
+        """What another server has and has not; None at the bundled one, which has everything or is broken."""
         if self.ours:
             return None
-        if self._house is None:
-            from talk.house import House
-
-            self._house = House(self._seen(), self.agent(), self._tools, no_console=self._no_console, lent=self._lent)
-        return self._house
+        if self._other is None:
+            self._other = OtherServer(
+                self._seen(), self.agent(), self._tools, no_console=self._no_console, lent=self._lent
+            )
+        return self._other
 
     @property
     def tools(self) -> ToolMap:
@@ -168,7 +164,7 @@ class Cast:
     def door(self, door: str) -> str:
         """Which of the server's doors is meant by the talk's."""
         # Where nobody is asked for a token, the one door there is stands for both; the protected one is itself.
-        return door if door != "open" or self.house is None else self.house.door(door)
+        return door if door != "open" or self.other is None else self.other.door(door)
 
     def _seen(self) -> Survey:
         """One look at the server, remembered: what kind of house it is."""

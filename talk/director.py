@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from demo.errors import AuthorityRefused, ExpectationFailed, UsageError
 from demo.local_server import local
 from talk.cast import Cast
+from talk.playing import KINDS
+from talk.playing.kind import Step
 from talk.run import OWN_WORKER, BeatResult, Run
 from talk.runner import Runner
 from talk.script import Plan, PlannedBeat, Talk
 from talk.stage.screen import AsideStage, Stage
-from talk.steps import KINDS
 
 if TYPE_CHECKING:
     from demo.deploy.here import WorkerHere
@@ -248,15 +249,8 @@ def _all_needs(talk: Talk, beat: str) -> set[str]:
     return found
 
 
-def _grants(step: object) -> bool:
-    from talk.script import Step
-
-    return (
-        isinstance(step, Step)
-        and step.do == "login"
-        and step.options["who"] == "agent"
-        and step.options["decide"] == "approve"
-    )
+def _grants(step: Step) -> bool:
+    return step.do == "login" and step.options["who"] == "agent" and step.options["decide"] == "approve"
 
 
 def _logs_in(planned: PlannedBeat) -> bool:

@@ -16,8 +16,8 @@ from xml.etree import ElementTree
 
 from demo.errors import UsageError
 from demo.json_text import json_text
+from talk.playing import KINDS
 from talk.run import BeatResult, StepResult
-from talk.steps import KINDS
 
 SCHEMA = 1
 _DECISION = ("verdict", "rule", "reason", "user", "agent", "tool", "audit_id")

@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
 from demo.evidence import BeatHeader
-from talk.beat import PURCHASE
-from talk.cast import Cast, NotHere
-from talk.closing import closing
+from talk.cast import Cast
+from talk.other_server import NotHere
+from talk.playing import KINDS
+from talk.playing.kind import PURCHASE, SAMPLES, Past, Step, base_key, holds
+from talk.playing.scene import Scene
 from talk.run import BeatResult, Run, StepResult
-from talk.script import Plan, PlannedBeat, Step
+from talk.script import Beat, Plan, PlannedBeat
+from talk.script.beat import filled
 from talk.stage.screen import Stage
-from talk.steps import KINDS, base_key, holds
 
 if TYPE_CHECKING:
     from demo.evidence import Exchange
-    from talk.house import House
+    from talk.other_server import OtherServer
 
 
 class Runner:
     """Plays beats of one plan in one run.
 
     Args:
-        strict: the dry run: nothing is mended on the way, and only a first play counts.
+        strict: the dry run: nothing is repaired on the way, and only a first play counts.
     """
 
     def __init__(self, run: Run, plan: Plan, cast: Cast, stage: Stage, *, strict: bool = False) -> None:
@@ -77,9 +79,7 @@ class Runner:
         return BeatResult(beat.id, beat.title, beat.topics, ok, seconds, tuple(results), skipped, sentence)
 
     def _step(self, planned: PlannedBeat, step: Step, play: int) -> StepResult:
-        from talk.playing import PLAYERS, Scene
-
-        beat = planned.beat.id
+        beat, kind = planned.beat.id, KINDS[step.do]
 
         if (why := self._stale_limits(planned, step)) is not None:
             return self._skip(beat, step, play, why)
@@ -87,13 +87,14 @@ class Runner:
         self.stage.working(step.title or step.id)
         scene = Scene(self.run.id or "", beat, self.cast, self.stage, self.run.all_results, self.strict)
         started, attempts = time.monotonic(), None
-        speaks = KINDS[step.do].speaks and not self.cast.is_local
-        house = self.cast.house if speaks else None  # of a server that is not there nothing is red: it is told as that
+        speaks = kind.speaks and not self.cast.is_local
+        # Before `try`: where the server is not there, no step is red, and that is what is said.
+        other = self.cast.other if speaks else None
         try:
-            if (why := self._incapable(beat, step, house)) is not None:
+            if (why := self._why_not(beat, step, other)) is not None:
                 return self._skip(beat, step, play, why)
             attempts = self.run.attempt(beat, step.id)
-            played = PLAYERS[step.do](step, scene)
+            played = kind.play(step, scene)
         except NotHere as reason:
             return self._skip(beat, step, play, f"{reason.what}: {reason.why}")
         except DemoError as error:
@@ -121,7 +122,7 @@ class Runner:
         wanted = _allowing_for_repeats(step, played.observed, attempts, strict=self.strict)
         if step.do == "burst" and self._other_consent(planned):
             wanted = {key: value for key, value in wanted.items() if base_key(key) not in _OF_A_CONSENT}
-        unchecked = {key: why for key in wanted if (why := played.untold.get(base_key(key))) is not None}
+        unchecked = {key: why for key in wanted if (why := played.unobservable.get(base_key(key))) is not None}
         wanted = {key: value for key, value in wanted.items() if key not in unchecked}
         failed = tuple(key for key, value in wanted.items() if not holds(key, value, played.observed))
         result = StepResult(
@@ -172,22 +173,24 @@ class Runner:
             return False
         return attempts > 0 or not isinstance(error, ServerUnreachable)
 
-    def _incapable(self, beat: str, step: Step, house: House | None) -> str | None:
+    def _why_not(self, beat: str, step: Step, other: OtherServer | None) -> str | None:
         """Why the server at hand cannot do this step; the bundled one can do every one, or the step is red."""
-        if not KINDS[step.do].speaks or self.cast.is_local:
+        kind = KINDS[step.do]
+        if not kind.speaks or self.cast.is_local:
             return None
-        from talk.capable import Past, why_not
-
-        if self.cast.ours:
-            own = step.do not in ("restart", "outage") or self.cast.worker is not None
-            other = "only demo run --worker can start its own Worker again"
-            return None if own else other if self.cast.beside else "the server was not started from this state folder"
-        assert house is not None
+        if other is None:
+            if not kind.of_this_folder or self.cast.worker is not None:
+                return None
+            if self.cast.beside:
+                return "only demo run --worker can start its own Worker again"
+            return "the server was not started from this state folder"
+        if step.options.get("who") in SAMPLES:
+            return "it is played by a sample human of the bundled authorization server"
         granted = any(
             result.do == "login" and result.id != step.id and result.observed.get("granted") is True
             for result in self.run.all_results()
         )
-        return why_not(step, house, Past(self.run.attempted(beat, step.id), granted))
+        return kind.why_not(step, other, Past(self.run.attempted(beat, step.id), granted))
 
     def _stale_limits(self, planned: PlannedBeat, step: Step) -> str | None:
         """Why this purchase is not made: what it would show of a quota was used up under an earlier consent.
@@ -229,10 +232,29 @@ class Runner:
                 self.stage.show(name, made[name]())
         # Where a panel cannot be drawn, what was on the wire is shown; a login draws its own as it goes.
         missing = [name for name in step.show if name not in made]
-        if missing and exchanges and step.do != "login" and "exchange" not in step.show:
+        if missing and exchanges and not KINDS[step.do].draws_itself and "exchange" not in step.show:
             from demo import panels
 
             self.stage.show("exchange", made["exchange"]() if "exchange" in made else panels.exchange(exchanges[-1]))
+
+
+def closing(beat: Beat, results: Mapping[str, StepResult]) -> str:
+    """What is said after a play of the beat; empty where nothing can be.
+
+    Its sentence where every step it rests on was played, as expected, with nothing left unchecked; where one was not,
+    what the beat has `instead`; after a step that is red, nothing.
+    """
+    if any(not result.ok for result in results.values()):
+        return ""
+    rests_on = beat.rests_on if beat.rests_on is not None else tuple(step.id for step in beat.steps)
+    told = [results.get(step) for step in rests_on]
+    seen = all(one is not None and one.skipped is None and not one.unchecked for one in told)
+
+    def observed(step: str, name: str) -> Any:
+        return results[step].observed.get(name) if step in results else None
+
+    sentence = filled(beat.say, observed) if seen else None
+    return sentence or filled(beat.instead, observed) or ""
 
 
 _OF_A_CONSENT = ("balance", "money_left", "purchases_left")
@@ -243,7 +265,7 @@ def _allowing_for_repeats(step: Step, observed: Mapping[str, Any], attempts: int
     """What to expect of a step that was attempted before, in this play or an earlier one.
 
     Its purchase finds the earlier order again: that is what an idempotency key is for. The balance may have moved on.
-    Its revocation finds the authority gone already: an interrupted attempt had taken it back.
+    Its revocation finds the grant gone already: an interrupted attempt had revoked it.
     """
     wanted = dict(step.expect)
     if strict or not attempts:

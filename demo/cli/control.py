@@ -137,7 +137,7 @@ def _target(cast: Cast, kind: str) -> str:
     held = agent.stored()
     if held is None:
         raise AuthorityRefused(f"which {kind}? there is no stored token to read it from", do="name it with --id ID")
-    from talk.playing.oversight import target_of
+    from talk.playing.revoke import target_of
 
     return target_of(agent, kind)
 

@@ -168,14 +168,15 @@ def notes(
         talk = talk_of(opened, None)
         wanted = beat or (opened.cursor.beat if opened else None)
         about = opened.about() if opened else None
-        from talk.closing import written
         from talk.director import DEFAULT_PLAN
 
         if wanted is None:
             wanted = talk.plan(about["plan"] if about else DEFAULT_PLAN).beats[0].beat.id
         shown = talk.beat(wanted)
         if settings.json:
-            say_json({"schema": 1, "beat": shown.id, "title": shown.title, "say": written(shown), "notes": shown.notes})
+            say_json(
+                {"schema": 1, "beat": shown.id, "title": shown.title, "say": shown.written(), "notes": shown.notes}
+            )
             return OK
         from demo import panels
 

@@ -1,34 +1,58 @@
-"""How each kind of step is played: one function a kind, found by the kind's name."""
+"""How each kind of step is played: one object a kind, in a module of its own or of its family, found by its name here.
+
+To add a kind write its module and its line in `_HOMES`. A module is imported when a step of its kind is met: `demo
+next` has a tenth of a second to show its header.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
-from talk.playing import agent_identity, calls, edge, identity, login, oversight, words, workos
-from talk.playing.scene import Played, Player, Scene
+from talk.playing.kind import Kind
 
-__all__ = ["PLAYERS", "Played", "Scene"]
-
-PLAYERS: Mapping[str, Player] = {
-    "say": words.say,
-    "link": words.link,
-    "tools": calls.tools,
-    "call": calls.call,
-    "challenge": calls.challenge,
-    "burst": calls.burst,
-    "outage": calls.outage,
-    "login": login.login,
-    "whoami": identity.whoami,
-    "rival": identity.rival,
-    "reuse": identity.reuse,
-    "audit": oversight.audit,
-    "sessions": oversight.sessions,
-    "revoke": oversight.revoke,
-    "reinstate": oversight.reinstate,
-    "restart": oversight.restart,
-    "worker": edge.worker,
-    "user": workos.user,
-    "audit-log": workos.audit_log,
-    "blueprint": agent_identity.blueprint,
-    "validate": agent_identity.validate,
+_HOMES: Mapping[str, str] = {
+    "say": "words",
+    "link": "words",
+    "tools": "call",
+    "call": "call",
+    "challenge": "challenge",
+    "login": "login",
+    "whoami": "whoami",
+    "burst": "burst",
+    "audit": "audit",
+    "sessions": "audit",
+    "revoke": "revoke",
+    "reinstate": "revoke",
+    "rival": "refresh_token",
+    "reuse": "refresh_token",
+    "outage": "outage",
+    "worker": "worker",
+    "restart": "restart",
+    "user": "user",
+    "audit-log": "audit_log",
+    "blueprint": "agent_pass",
+    "validate": "agent_pass",
 }
+"""Kind to its module in this package, where it stands under its own name in capitals: `audit-log` is `AUDIT_LOG`."""
+
+
+class _Kinds(Mapping[str, Kind]):
+    """Every kind of step by name."""
+
+    def __getitem__(self, name: str) -> Kind:
+        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name.upper().replace("-", "_"))
+        assert isinstance(found, Kind)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in _HOMES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_HOMES)
+
+    def __len__(self) -> int:
+        return len(_HOMES)
+
+
+KINDS: Mapping[str, Kind] = _Kinds()

@@ -1,17 +1,18 @@
-"""The step in which a human deputizes an agent: by a code on any device, or in a browser on this machine."""
+"""The step in which a human grants an agent something: by a code on any device, or in a browser on this machine."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.errors import AuthorityRefused
 from demo.evidence import Comparison, Money
-from talk.cast import NotHere
+from talk.other_server import NotHere
+from talk.playing.humans import NO_NAME, has_name, unreadable, username
+from talk.playing.kind import WHO, Contradiction, Kind, Option, Past, Step
 from talk.playing.scene import Played, Scene
-from talk.script import Step
-from talk.stage.login import Granted, LoggingIn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,46 +20,51 @@ if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.tokens.stored import StoredToken
     from demo.evidence import TokenView
+    from talk.other_server import OtherServer
+    from talk.stage.login import Granted
 
 
 def login(step: Step, scene: Scene) -> Played:
-    """Ask the human for authority, and let whoever answers decide on the authority's pages."""
-    from demo.client.oauth.authorizer import LoginWay  # not before it is needed
+    """Ask the human, and let them decide on the authorization server's pages."""
+    from demo.client.oauth.authorizer import LoginWay  # only now: it brings the whole agent
+    from talk.stage.login import LoggingIn
 
-    agent, house = scene.cast.agent(step.options["who"]), scene.cast.house
-    if house is not None and not (step.options["ask"] and scene.stage.person):
-        # Whether a person is here to say yes or no: at a stranger's authority nobody else can.
-        raise NotHere("nobody can decide this login", why="no sample human signs in at this server's authority")
-    asked = tuple(step.options["scopes"]) if house is None else house.scopes(step.options["scopes"])
+    agent, other = scene.cast.agent(step.options["who"]), scene.cast.other
+    if other is not None and not (step.options["ask"] and scene.stage.person):
+        # Whether a person is here to say yes or no: at another authorization server nobody else can.
+        raise NotHere(
+            "nobody can decide this login", why="no sample human signs in at this server's authorization server"
+        )
+    asked = tuple(step.options["scopes"]) if other is None else other.scopes(step.options["scopes"])
     before = agent.stored()
     try:
         granted = LoggingIn(
             agent,
             scene.stage,
-            human=scene.cast.human(step.options["account"]) if house is None else None,
+            human=scene.cast.human(step.options["account"]) if other is None else None,
             approve=step.options["decide"] == "approve",
             ask=step.options["ask"],
             spending=_spending(step, scene),
             shown="device" in step.show,
-        ).by(LoginWay("device", "it is the talk's") if house is None else agent.login_way(), asked)
+        ).by(LoginWay("device", "it is the talk's") if other is None else agent.login_way(), asked)
     except AuthorityRefused as refused:
         error = getattr(refused, "oauth_error", None)
         if error is None:
             raise
-        if error == "unsupported" and house is not None:
+        if error == "unsupported" and other is not None:
             raise NotHere(refused.what, why=refused.why) from refused
         scene.stage.note(f"{refused.what}: {error}")
         return Played({"granted": False, "error": error})
-    if before is not None and house is None:
-        # The new consent replaces the old one: what is not needed any more is given back (RFC 7009). At a stranger's
-        # authority that might end the whole grant, and the new token with it (section 2.1).
+    if before is not None and other is None:
+        # The new consent replaces the old one: what is not needed any more is revoked (RFC 7009). At another
+        # authorization server that might end the whole grant, and the new token with it (section 2.1).
         agent.revoke(before)
         replaced = _is_gone(agent, before)
     played = _granted(agent, granted, asked, scene, limited=_spending(step, scene) is not None)
-    if before is not None and house is None:
+    if before is not None and other is None:
         played.observed["replaced"] = replaced
     elif before is not None:
-        played.untold["replaced"] = "what becomes of an earlier consent is its authorization server's choice"
+        played.unobservable["replaced"] = "what becomes of an earlier consent is its authorization server's choice"
     if before is not None:
         more = _more(before.scope, played.observed["scopes"])
         played.panels["scopes"] = lambda: panels.comparison(more)
@@ -66,7 +72,7 @@ def login(step: Step, scene: Scene) -> Played:
 
 
 def _is_gone(agent: Agent, token: StoredToken) -> bool:
-    """Whether neither half of a login that was given back is taken any more."""
+    """Whether neither token of a login that was revoked is accepted any more."""
     renewed = token.refresh_token is not None and agent.redeem(token, client_id=token.client_id)[0] == 200
     return not renewed and agent.call("listMcpShopInventory", {}, token=token).status == 401
 
@@ -103,14 +109,14 @@ def _granted(agent: Agent, granted: Granted, asked: tuple[str, ...], scene: Scen
         "consent_matches": granted.matches and view.claim("client_id") == agent.client_id,
     }
     played = Played(observed, {"token": lambda: panels.token(view, time.time())})
-    ours = scene.cast.house is None
-    person = agent.userinfo(token) if ours and tells_human(token) else None
+    ours = scene.cast.other is None
+    person = agent.userinfo(token) if ours and has_name(token) else None
     if person is not None:
         observed["human"] = username(person)
     elif ours:
-        played.untold = {"human": NO_NAME}
+        played.unobservable = {"human": NO_NAME}
     else:
-        played.untold = _untold(view, asked, limited=limited)
+        played.unobservable = _untold(view, asked, limited=limited)
     if view.kind == "jwt":
         chain = agent.chain(token, seen=view, person=person or ({} if ours else None))
         played.panels["chain"] = lambda: panels.chain(chain)
@@ -121,7 +127,7 @@ def _granted(agent: Agent, granted: Granted, asked: tuple[str, ...], scene: Scen
 
 
 def _untold(view: TokenView, asked: tuple[str, ...], *, limited: bool) -> dict[str, str]:
-    """What of a grant by a stranger's authority cannot be held against the talk's own."""
+    """What of a grant by another authorization server cannot be held against the talk's own."""
     names = " ".join(asked) or "none in particular"
     missing = {
         "human": "a person decided here, not the talk's sample human",
@@ -129,52 +135,83 @@ def _untold(view: TokenView, asked: tuple[str, ...], *, limited: bool) -> dict[s
         "left_out": f"this server has scopes of its own: {names} was asked for",
     }
     if not limited:
-        missing["spending"] = "no spending limit was asked for: the authority's metadata knows of none (RFC 9396)"
+        missing["spending"] = (
+            "no spending limit was asked for: the authorization server's metadata knows of none (RFC 9396)"
+        )
     return missing | unreadable(view)
 
 
-def unreadable(view: TokenView) -> dict[str, str]:
-    """What a token of a stranger's authority does not say of itself."""
-    missing: dict[str, str] = {}
-    if view.kind == "opaque":
-        why = "the token is opaque: only its issuer can read it (RFC 7662)"
-        missing = dict.fromkeys(("verified", "problems", "agrees"), why)
-    if view.claim("act.sub") is None:
-        missing["delegated"] = "its tokens name no agent beside the human (no act claim, RFC 8693)"
-    if view.claim("client_id") is None:
-        missing["consent_matches"] = "its tokens name no client (no client_id claim, RFC 9068)"
-    return missing
-
-
-NO_NAME = "the consent has no openid, or no offline_access to ask with later: the human's name is nobody's to tell"
-
-
-def tells_human(token: StoredToken) -> bool:
-    """Whether the bundled authorization server may be asked who the human is.
-
-    It tells where `openid` was granted (OpenID Connect Core section 5.3), to a token made for its userinfo endpoint,
-    which a refresh gets (RFC 8707 section 2.2).
-    """
-    return "openid" in token.scope and token.refresh_token is not None
-
-
-def person_of(agent: Agent, token: StoredToken) -> dict[str, Any] | None:
-    """Who the human is by the authority's word, None where it does not say."""
-    try:
-        return agent.userinfo(token)
-    except (AuthorityRefused, ServerUnreachable):
-        return None
-
-
-def username(info: dict[str, Any]) -> str:
-    """A human's readable name."""
-    return str(info.get("email") or info.get("preferred_username") or info.get("sub") or "")
-
-
 def _spending(step: Step, scene: Scene) -> Money | None:
-    """The limit to ask for. An authority that does not know such a detail must refuse it (RFC 9396 section 5)."""
+    """The limit to ask for. A server that does not know such a detail must refuse it (RFC 9396 section 5)."""
     limit = step.options["spending"]
     if not limit:
         return None
-    known = scene.cast.house is None or scene.cast.agent(step.options["who"]).limits_spending()
+    known = scene.cast.other is None or scene.cast.agent(step.options["who"]).limits_spending()
     return Money(limit) if known else None
+
+
+def _cannot(step: Step, other: OtherServer, past: Past) -> str | None:
+    from demo.client.oauth.challenge import OFFLINE
+
+    if (why := other.no_door("protected")) is not None:
+        return why
+    authority = other.authorization_server()
+    if isinstance(authority, str):
+        return authority
+    held, asked = other.agent.stored(), other.scopes(step.options["scopes"])
+    # Not every authorization server repeats the scope of a refresh token in its answer.
+    granted = {*held.scope, *((OFFLINE,) if held.refresh_token else ())} if held is not None else set()
+    if past.granted and held is not None and set(asked) <= granted:
+        names = " ".join(asked) or "none in particular"
+        return f"there is nothing more to ask for: of the scopes known there it holds all it would ask ({names})"
+    return None
+
+
+def _contradictions(given: Mapping[str, Any], step: Step) -> Iterator[Contradiction]:
+    options, expect = step.options, step.expect
+    if options["who"] in ("nobody", "console"):
+        what = f"a login of '{options['who']}', to whom no human grants anything"
+        yield Contradiction(("who",), what, "leave who out, or name an agent")
+    if options["decide"] == "deny" or expect.get("granted") is False:
+        why = "the human says no" if options["decide"] == "deny" else "nothing is granted"
+        for key in expect:
+            if key not in ("granted", "error") or (key == "granted" and expect[key] is True):
+                what = f"'{key}' is expected of a login in which {why}"
+                yield Contradiction(("expect", key), what, "leave one of the two out")
+    elif expect.get("granted") is True and "error" in expect:
+        yield Contradiction(
+            ("expect", "error"), "an error is expected of a login that is granted", "leave one of the two out"
+        )
+
+
+LOGIN = Kind(
+    "login",
+    "The human is asked, and decides on the authorization server's pages (RFC 8628; or a browser). "
+    "`spending` in cents.",
+    login,
+    {
+        "who": WHO,
+        "account": Option(default="alice@example.com"),
+        "scopes": Option(list, required=True),
+        "spending": Option(int, default=0),
+        "decide": Option(default="approve", choices=("approve", "deny")),
+        "ask": Option(bool, default=True),
+    },
+    {
+        "granted": bool,
+        "error": str,
+        "scopes": list,
+        "left_out": list,
+        "spending": int,
+        "human": str,
+        "consent_matches": bool,
+        "verified": bool,
+        "delegated": bool,
+        "replaced": bool,
+    },
+    ("device", "token", "chain", "scopes"),
+    names={"account": "account", "scopes": "scope", "left_out": "scope"},
+    why_not=_cannot,
+    contradictions=_contradictions,
+    draws_itself=True,
+)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from demo import panels
 from demo.evidence import Link
+from talk.playing.kind import Kind, Option, Step
 from talk.playing.scene import Played, Scene
-from talk.script import Step
 
 
 def say(step: Step, _: Scene) -> Played:
@@ -21,3 +21,24 @@ def link(step: Step, scene: Scene) -> Played:
         return Played(panels={"link": lambda: panels.link(shown)})
     shown = Link(options["title"], options["url"], options.get("note", ""), options.get("live", True))
     return Played(panels={"link": lambda: panels.link(shown)})
+
+
+SAY = Kind(
+    "say",
+    "A sentence or two in large letters.",
+    say,
+    {"text": Option(required=True), "title": Option()},
+    shows=("statement",),
+)
+LINK = Kind(
+    "link",
+    "Something to take home: a URL as text and QR code.",
+    link,
+    {
+        "title": Option(required=True),
+        "url": Option(required=True),
+        "note": Option(),
+        "live": Option(bool, default=True),
+    },
+    shows=("link",),
+)

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from talk.script import Step, load_talk
+from talk.playing.kind import Step
+from talk.script import load_talk
 
 if TYPE_CHECKING:
     from tests.conftest import Command

@@ -8,7 +8,7 @@ import pytest
 
 from demo.client.mcp.outcome import CallOutcome
 from demo.client.mcp.reading import read_order
-from talk.playing.scene import observe, untold
+from talk.playing.observing import observe, unobservable
 
 OWN = {"id": "o-1", "item": "T-shirt", "price": {"amount": 2500, "currency": "USD"}, "at": 1.0}
 
@@ -43,7 +43,7 @@ def answered(structured: dict[str, Any] | None, *, is_error: bool = False) -> Ca
 def test_an_order_in_a_form_of_its_own_is_not_checked(structured: dict[str, Any] | None) -> None:
     outcome = answered(structured)
     observed = observe(outcome)
-    missing = untold(outcome, observed, tells=False)
+    missing = unobservable(outcome, observed, tells=False)
     assert {"order", "replayed"} <= set(missing)
     assert observed["verdict"] == "allow"
 
@@ -52,16 +52,16 @@ def test_an_order_in_the_shops_form_is_checked() -> None:
     outcome = answered({"order": OWN})
     observed = observe(outcome)
     assert observed["order"] is True
-    assert not {"order", "replayed"} & set(untold(outcome, observed, tells=False))
+    assert not {"order", "replayed"} & set(unobservable(outcome, observed, tells=False))
 
 
 def test_a_call_that_failed_has_no_order_and_that_is_checked() -> None:
     outcome = answered({"order": OWN}, is_error=True)
     observed = observe(outcome)
     assert observed["order"] is False
-    assert "order" not in untold(outcome, observed, tells=False)
+    assert "order" not in unobservable(outcome, observed, tells=False)
 
 
 def test_a_server_that_says_what_its_gates_decide_is_held_to_the_shops_form() -> None:
     outcome = answered({"order": {"id": 1}})
-    assert untold(outcome, observe(outcome), tells=True) == {}
+    assert unobservable(outcome, observe(outcome), tells=True) == {}

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from demo.errors import UsageError
-from talk.script import BUNDLED, Beat, Step, Talk, load_talk
-from talk.steps import KINDS, base_key, holds
+from talk.playing import KINDS
+from talk.playing.kind import Step, base_key, holds
+from talk.script import BUNDLED, Beat, Talk, load_talk
 
 PLANS = ("problem-first", "context-first")
 RULES = {

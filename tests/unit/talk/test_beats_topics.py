@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from talk.closing import written
 from talk.script import Beat, Plan, Talk, load_talk
-from talk.topics import TOPICS
+from talk.script.vocabulary import TOPICS
 
 PLANS = ("problem-first", "context-first")
 BRIEF_TOPICS = {
@@ -127,11 +126,11 @@ def test_every_title_and_closing_sentence_fits_whole_on_the_screen(name: str, wi
         beat = one.beat
         header = BeatHeader(beat.id, beat.title, number, len(loaded.beats), one.speaker, one.minutes, beat.topics)
         assert beat.title in drawn(panels.header(header), width)
-        assert len(drawn(panels.closing(written(beat)), width).rstrip().splitlines()) <= 2
+        assert len(drawn(panels.closing(beat.written()), width).rstrip().splitlines()) <= 2
     for one in loaded.encores:
         header = BeatHeader(one.beat.id, one.beat.title, 0, 0, one.section, 0.0, one.beat.topics)
         assert one.beat.title in drawn(panels.header(header), width)
-        assert len(drawn(panels.closing(written(one.beat)), width).rstrip().splitlines()) <= 2
+        assert len(drawn(panels.closing(one.beat.written()), width).rstrip().splitlines()) <= 2
 
 
 def drawn(renderable: Any, width: int) -> str:

@@ -16,8 +16,10 @@ from demo.deploy import record, tools
 from demo.errors import EnvironmentNotReady
 from demo.evidence import Exchange, Money, Order
 from talk.cast import Cast
-from talk.playing import PLAYERS, Scene, edge
-from talk.script import Step, load_talk
+from talk.playing import KINDS, worker
+from talk.playing.kind import Step
+from talk.playing.scene import Scene
+from talk.script import load_talk
 from talk.stage.screen import Stage
 
 BEATS = ("deploy", "where-agents-run")
@@ -30,7 +32,7 @@ def step_of(beat: str) -> Step:
 
 def played(beat: str, state: Path, *, edge: str = "auto", strict: bool = False) -> Any:
     cast = Cast("http://127.0.0.1:1", state, is_local=True, port=0, edge=edge)
-    return PLAYERS["worker"](step_of(beat), Scene("run", beat, cast, Stage(Console(quiet=True)), list, strict))
+    return KINDS["worker"].play(step_of(beat), Scene("run", beat, cast, Stage(Console(quiet=True)), list, strict))
 
 
 def drawn(panel: Any) -> str:
@@ -45,8 +47,8 @@ def is_described(beat: str, given: Any, why: str) -> None:
 
     step = step_of(beat)
     assert given.observed == {"where": "nowhere"}
-    assert set(given.untold) == set(step.expect), "nothing of it is checked"
-    assert all(why in told for told in given.untold.values())
+    assert set(given.unobservable) == set(step.expect), "nothing of it is checked"
+    assert all(why in told for told in given.unobservable.values())
     panel = given.panels["link"]()
     assert "(not live: described, not done)" in drawn(panel)
     assert "Live on Cloudflare" not in drawn(panel)
@@ -129,14 +131,14 @@ def test_the_talks_own_server_is_called_live_on_cloudflare_only_by_its_answers(
     agent = SimpleNamespace(call=lambda *_, **__: refused, endpoint=lambda: f"{server}/mcp")
     house = SimpleNamespace(seen=SimpleNamespace(tells_decisions=tells))
     cast: Any = SimpleNamespace(
-        ours=False, beside=False, worker=None, edge="auto", house=house, server=server, agent=lambda: agent
+        ours=False, beside=False, worker=None, edge="auto", other=house, server=server, agent=lambda: agent
     )
-    given = PLAYERS["worker"](step, Scene("run", beat, cast, Stage(Console(quiet=True)), list))
+    given = KINDS["worker"].play(step, Scene("run", beat, cast, Stage(Console(quiet=True)), list))
     assert given.observed["where"] == where
     assert ("Live on Cloudflare" in drawn(given.panels["link"]())) is (where == "cloudflare")
     if where == "cloudflare":
         assert given.observed["refused"] == 401
-        assert {"order", "attributed"} <= set(given.untold), "nothing was bought there"
+        assert {"order", "attributed"} <= set(given.unobservable), "nothing was bought there"
 
 
 def answered(status: int, *, order: bool = False) -> CallOutcome:
@@ -168,10 +170,10 @@ def test_the_panel_says_how_the_calls_ended(
 ) -> None:
     here = SimpleNamespace(base_url="http://127.0.0.1:2", pid=1)
     answers = iter((refused,))
-    monkeypatch.setattr(edge, "_running", lambda _: contextlib.nullcontext(here))
-    monkeypatch.setattr(edge, "_buy", lambda *_: bought)
+    monkeypatch.setattr(worker, "_running", lambda _: contextlib.nullcontext(here))
+    monkeypatch.setattr(worker, "_buy", lambda *_: bought)
     agent = SimpleNamespace(call=lambda *_, **__: next(answers), endpoint=lambda: "http://127.0.0.1:2/mcp")
-    monkeypatch.setattr(edge, "_agent", lambda *_: agent)
+    monkeypatch.setattr(worker, "_agent", lambda *_: agent)
     given = played("deploy", tmp_path)
     words = " ".join(re.sub("[█▀▄]+", " ", drawn(given.panels["link"]())).split())
     assert says in words
@@ -185,10 +187,10 @@ def test_an_order_that_the_restart_has_lost_is_seen_and_said(
     lists = iter((["order_1"], ["order_1"] if kept else []))
     here = SimpleNamespace(base_url="http://127.0.0.1:2", pid=1)
     here.restart = lambda: setattr(here, "pid", here.pid + 1)
-    monkeypatch.setattr(edge, "_running", lambda _: contextlib.nullcontext(here))
-    monkeypatch.setattr(edge, "_buy", lambda *_: answered(200, order=True))
-    monkeypatch.setattr(edge, "_agent", lambda *_: SimpleNamespace())
-    monkeypatch.setattr(edge, "_order_ids", lambda *_: next(lists))
+    monkeypatch.setattr(worker, "_running", lambda _: contextlib.nullcontext(here))
+    monkeypatch.setattr(worker, "_buy", lambda *_: answered(200, order=True))
+    monkeypatch.setattr(worker, "_agent", lambda *_: SimpleNamespace())
+    monkeypatch.setattr(worker, "_order_ids", lambda *_: next(lists))
     given = played("where-agents-run", tmp_path)
     assert given.observed["kept"] is kept
     assert ("outlives" in drawn(given.panels["comparison"]())) is kept

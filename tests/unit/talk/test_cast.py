@@ -16,7 +16,8 @@ from demo.errors import EnvironmentNotReady
 from demo.evidence import AuthorityMetadata, Challenge
 from demo.settings.client import ClientSettings
 from demo.settings.workos import WorkOSSettings
-from talk.cast import Cast, NotHere
+from talk.cast import Cast
+from talk.other_server import NotHere
 from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
 
 
@@ -100,7 +101,7 @@ def test_workos_is_not_asked_where_nothing_says_that_it_stands_behind_the_server
 
 def test_the_sdk_is_not_loaded_before_workos_is_asked(base_url: str, tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from talk.cast import Cast; from talk.playing import PLAYERS;"
+        "import sys; from pathlib import Path; from talk.cast import Cast; from talk.playing import KINDS;"
         f"Cast({base_url!r}, Path({str(tmp_path)!r}), is_local=True, port=0).tenant();"
         "print('workos' in sys.modules)"
     )
@@ -153,4 +154,4 @@ def test_a_server_elsewhere_is_not_looked_at_just_to_know_that_it_is_not_ours(
     assert cast.door("protected") == "protected"
     assert cast.agent().endpoint() == "https://shop.example/mcp"
     with pytest.raises(AssertionError, match="looked at"):
-        cast.house  # noqa: B018  what it has is looked for when that is asked
+        cast.other  # noqa: B018  what it has is looked for when that is asked

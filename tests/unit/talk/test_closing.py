@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from talk.closing import closing, written
 from talk.run import StepResult
+from talk.runner import closing
 from talk.script import Beat, load_talk
 
 
@@ -30,7 +30,7 @@ def beat(name: str) -> Beat:
 @pytest.mark.parametrize("name", sorted(load_talk(None).beats))
 def test_where_everything_was_seen_the_sentence_is_said(name: str) -> None:
     said = closing(beat(name), results(beat(name)))
-    assert said == written(beat(name))
+    assert said == beat(name).written()
     assert "{" not in said
 
 

@@ -14,7 +14,7 @@ import pytest
 from demo.client.mcp.outcome import CallOutcome
 from demo.client.tokens.stored import StoredToken
 from demo.evidence import Decision, Exchange, Money, Order
-from talk.playing.holding import differences
+from talk.playing.observing import differences
 
 NOW = time.time()
 CLAIMS: Mapping[str, Any] = {

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from demo.errors import UsageError
-from talk import vocabulary
-from talk.script import load_talk
+from talk.script import load_talk, vocabulary
 
 ROOT = Path(__file__).parent.parent.parent.parent
 BEAT = """\

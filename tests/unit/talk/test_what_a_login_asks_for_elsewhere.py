@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from demo.settings.tools import ToolMap
-from talk.capable import Past, why_not
-from talk.house import House
+from talk.other_server import OtherServer
+from talk.playing.kind import Past
+from talk.playing.login import LOGIN
 
 WISHED = ("openid", "shop:read", "shop:buy", "offline_access")
 
 
-def house(resource: tuple[str, ...], authority: tuple[str, ...], *, held: Any = None) -> House:
+def server(resource: tuple[str, ...], authority: tuple[str, ...], *, held: Any = None) -> OtherServer:
     """A server whose resource and authorization server publish these scopes."""
     seen = SimpleNamespace(
         resource=SimpleNamespace(scopes_supported=resource),
@@ -30,7 +31,7 @@ def house(resource: tuple[str, ...], authority: tuple[str, ...], *, held: Any = 
         asks_for_token=True,
         failure=lambda _: None,
     )
-    return House(seen, SimpleNamespace(stored=lambda: held), ToolMap())  # type: ignore[arg-type]  # what it looks at
+    return OtherServer(seen, SimpleNamespace(stored=lambda: held), ToolMap(), no_console=lambda: None)  # type: ignore[arg-type]  # what it looks at
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_a_refresh_token_is_asked_for_where_the_authorization_server_gives_them(
     resource: tuple[str, ...], authority: tuple[str, ...], asked: str
 ) -> None:
     expected = asked.replace("offline", "offline_access").split()
-    assert house(resource, authority).scopes(WISHED) == tuple(expected)
+    assert server(resource, authority).scopes(WISHED) == tuple(expected)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_there_is_nothing_more_to_ask_for_once_all_of_it_is_held(
     scope: tuple[str, ...], refresh_token: str | None, more: bool
 ) -> None:
     held = SimpleNamespace(scope=scope, refresh_token=refresh_token)
-    there = house(("shop:read", "shop:buy"), ("offline_access",), held=held)
+    there = server(("shop:read", "shop:buy"), ("offline_access",), held=held)
     asks = SimpleNamespace(do="login", options={"scopes": WISHED, "who": "agent"})
-    why = why_not(asks, there, Past(granted=True))  # type: ignore[arg-type]  # what it looks at
+    why = LOGIN.why_not(asks, there, Past(granted=True))  # type: ignore[arg-type]  # what it looks at
     assert (why is None) is more, why

@@ -15,7 +15,8 @@ from demo.client.workos.people import People
 from demo.client.workos.tenant import Tenant
 from demo.errors import AuthorityRefused, ServerUnreachable, UsageError
 from demo.settings.workos import WorkOSSettings
-from talk.cast import Cast, NotHere
+from talk.cast import Cast
+from talk.other_server import NotHere
 from tests.conftest import CONSOLE_KEYS
 from tests.unit.workos.conftest import World, log_in
 

@@ -20,13 +20,13 @@ from demo.errors import AuthorityRefused
 from demo.evidence import SessionView
 from demo.panels.fit import drawn
 from demo.settings.workos import WorkOSSettings
-from talk.cast import Cast, NotHere
-from talk.playing import PLAYERS, Played, Scene
+from talk.cast import Cast
+from talk.other_server import NotHere
+from talk.playing import KINDS
+from talk.playing.kind import Step
+from talk.playing.scene import Played, Scene
 from talk.run import StepResult
-from talk.script import Step
 from talk.stage.screen import Stage
-from talk.step import DEFAULTS
-from talk.steps import KINDS
 from tests.unit.workos.conftest import BUY, World, log_in
 
 CEILING = ["shop:read", "shop:buy"]
@@ -43,8 +43,9 @@ def written(scene: Scene) -> str:
 
 
 def played(do: str, scene: Scene, **options: Any) -> Played:
-    given = {name: DEFAULTS[name] for name in KINDS[do].options if name in DEFAULTS} | options
-    return PLAYERS[do](Step("step", do, "", MappingProxyType(given), MappingProxyType({}), (), 1), scene)
+    kind = KINDS[do]
+    given = {name: one.default for name, one in kind.options.items() if one.default is not None} | options
+    return kind.play(Step("step", do, "", MappingProxyType(given), MappingProxyType({}), ()), scene)
 
 
 def bought(*decisions: Any) -> StepResult:
@@ -72,7 +73,7 @@ def test_at_an_account_the_human_is_held_against_the_agents_token(world: World, 
     assert told.observed["human"] == "alice@example.com"
     assert (told.observed["same_user"], told.observed["consents_agree"]) == (True, True)
     assert (told.observed["sessions"], told.observed["consents"]) == (1, 1)
-    assert set(told.untold) == {"human", "sessions_agree"}
+    assert set(told.unobservable) == {"human", "sessions_agree"}
     shown = " ".join(drawn(told.panels["user"](), 80))
     assert "both agree" in shown and "the agent's token" in shown
 
@@ -114,7 +115,7 @@ def test_at_an_account_orders_are_told_and_not_said_to_have_been_read_back(
     told = played("audit-log", scene_of(elsewhere, bought(decision)))
     assert told.observed["told"] == 1
     assert "session.created" in told.observed["events"]
-    assert "missing" not in told.observed and "missing" in told.untold
+    assert "missing" not in told.observed and "missing" in told.unobservable
     assert "not read back" in drawn(told.panels["audit-log"](), 80)[0]
     assert audit_actions(tenant) == {"shop.order.placed"}, "it needs no preparing"
 

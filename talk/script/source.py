@@ -1,4 +1,4 @@
-"""Reading one file of a talk: values of the right type out of TOML tables, and every problem with its line and mend."""
+"""Reading one TOML text of a talk: values of the right type, and every problem with its line and what fixes it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from talk.lines import Lines, Where, error_line
+Where = tuple[str | int, ...]
+"""A path into the parsed document, e.g. `("steps", 2, "expect", "status")`."""
 
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 """What an id looks like."""
@@ -35,7 +37,7 @@ class Problem:
 
 
 def type_name(kind: type) -> str:
-    """What a value of this Python type is called in a mend."""
+    """What a value of this Python type is called in a message."""
     return _TYPE_NAMES[kind]
 
 
@@ -53,7 +55,7 @@ def fits(value: Any, kind: type) -> bool:
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
-    """A hint to append to a mend: ", did you mean call?" where something is close; else nothing."""
+    """A hint to append to a message: "; did you mean call?" where something is close; else nothing."""
     close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
 
@@ -79,12 +81,12 @@ class Source:
     def __init__(self, shown: str, text: str, problems: list[Problem], offset: int = 0) -> None:
         self.shown = shown
         self._problems = problems
+        self._text, self._offset = text, offset
         self.table: dict[str, Any] | None = None
         try:
             table = tomllib.loads(text)
-            self._lines = Lines(text, offset)
         except tomllib.TOMLDecodeError as error:
-            line = error_line(error, text, offset)
+            line = _error_line(error, text, offset)
             problems.append(Problem(shown, line, f"not TOML: {error}", "fix the syntax on this line"))
         except ValueError:  # Python's own bound on the digits of a number
             found = _LONG_NUMBER.search(text)
@@ -105,6 +107,10 @@ class Source:
     def count(self) -> int:
         """How many problems were noted so far, in this file and those before it."""
         return len(self._problems)
+
+    @cached_property
+    def _lines(self) -> _Lines:
+        return _Lines(self._text, self._offset)  # only where something is wrong: it reads the text once more
 
     def line(self, where: Where) -> int:
         """The line that a path into the table stands on."""
@@ -163,3 +169,83 @@ class Source:
             self.wrong((*where, key), f"no [[{name}]]", f"write at least one [[{name}]] table")
             return []
         return value
+
+
+# Lines: the standard parser gives values without line numbers, and a message needs one.
+
+_NAME = r"(?:[\w-]+|\"[^\"]*\"|'[^']*')"
+_HEADER = re.compile(rf"\s*(\[\[?)\s*({_NAME}(?:\s*\.\s*{_NAME})*)\s*\]\]?\s*(?:#.*)?$")
+_KEY = re.compile(rf"\s*({_NAME}(?:\s*\.\s*{_NAME})*)\s*=(.*)$")
+_STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|#.*")
+_ERROR_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+
+
+class _Lines:
+    """The line of each table and key of one TOML text, and of each inline table that starts a line of an array.
+
+    A key within an inline table has the line of that table.
+
+    Args:
+        text: the TOML text, already known to parse.
+        offset: how many lines of the file stand before it.
+    """
+
+    def __init__(self, text: str, offset: int = 0) -> None:
+        self._offset = offset
+        self._found: dict[Where, int] = {}
+        self._counts: dict[Where, int] = {}
+        table: Where = ()
+        quotes = ""  # inside a multi-line string: what ends it
+        array: Where = ()  # inside a multi-line array: whose it is, how deep, how many inline tables so far
+        depth = entries = 0
+        for number, line in enumerate(text.split("\n"), 1):
+            if quotes:
+                quotes = "" if quotes in line else quotes
+            elif depth:
+                if line.lstrip().startswith("{"):
+                    self._found.setdefault((*array, entries), number)
+                    entries += 1
+                depth += _opened(line)
+            elif header := _HEADER.fullmatch(line):
+                table = self._open(_names(header[2]), listed=header[1] == "[[")
+                self._found.setdefault(table, number)
+            elif key := _KEY.match(line):
+                where = (*table, *_names(key[1]))
+                for length in range(len(table) + 1, len(where) + 1):
+                    self._found.setdefault(where[:length], number)
+                quotes = next((q for q in ('"""', "'''") if key[2].count(q) % 2), "")
+                array, depth, entries = where, 0 if quotes else _opened(key[2]), 0
+
+    def _open(self, names: tuple[str, ...], *, listed: bool) -> Where:
+        """The path of a table header, with the index of the latest entry of each array of tables on the way."""
+        where: Where = ()
+        for position, name in enumerate(names):
+            where = (*where, name)
+            if listed and position == len(names) - 1:
+                self._counts[where] = self._counts.get(where, -1) + 1
+            if where in self._counts:
+                where = (*where, self._counts[where])
+        return where
+
+    def of(self, where: Where) -> int:
+        """The line, in the file, of `where` or else of the nearest table around it; 1-based."""
+        for length in range(len(where), 0, -1):
+            if where[:length] in self._found:
+                return self._found[where[:length]] + self._offset
+        return self._offset + 1
+
+
+def _error_line(error: tomllib.TOMLDecodeError, text: str, offset: int = 0) -> int:
+    """The line of a parse error: the parser's own, or the last line where it says "at end of document"."""
+    told = _ERROR_LINE.search(str(error))
+    return offset + (int(told[1]) if told else text.rstrip("\n").count("\n") + 1)
+
+
+def _names(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+def _opened(text: str) -> int:
+    """How many brackets `text` opens beyond those it closes, strings and comments left aside."""
+    bare = _STRING.sub("", text)
+    return bare.count("[") - bare.count("]")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.errors import AuthorityRefused
 from demo.evidence import Comparison, PermissionView
+from talk.playing.kind import Contradiction, Kind, Option, Step
 from talk.playing.scene import Played, Scene
-from talk.script import Step
 
 if TYPE_CHECKING:
     from demo.client.workos.agents import AgentIdentity, AgentPass, Validity
@@ -25,7 +26,7 @@ def blueprint(step: Step, scene: Scene) -> Played:
     name, ceiling, wished = (step.options[option] for option in ("name", "ceiling", "wishes"))
     ensure_permissions(tenant, {slug: slug for slug in ceiling})
     identity = AgentIdentity.ensure(tenant, name=name, permissions=ceiling)
-    held = _deputized(identity, scene)
+    held = _passed(identity, scene)
     scene.cast.passes[name] = (identity, held)
     seen, people = identity.view(held), People(tenant)
     person = people.get(seen.claim("act.sub") or "")
@@ -57,7 +58,7 @@ def blueprint(step: Step, scene: Scene) -> Played:
     )
 
 
-def _deputized(identity: AgentIdentity, scene: Scene) -> AgentPass:
+def _passed(identity: AgentIdentity, scene: Scene) -> AgentPass:
     """A pass on the human's own session. Where they signed in too long ago for that, they sign in again."""
     from demo.client.workos.tenant import WorkOSRefused
 
@@ -123,3 +124,40 @@ def _by_keys(seen: TokenView) -> str:
 
 def _live(told: Validity) -> str:
     return "valid" if told.valid else told.why
+
+
+BLUEPRINT = Kind(
+    "blueprint",
+    "A WorkOS agent blueprint with `ceiling`, and a pass by it for the human; `wishes` is what it would like.",
+    blueprint,
+    {"name": Option(required=True), "ceiling": Option(list, required=True), "wishes": Option(list, default=())},
+    {
+        "human": str,
+        "same_user": bool,
+        "agent_in_sub": bool,
+        "verified": bool,
+        "role": str,
+        "permissions": list,
+        "left_out": list,
+        "beyond": int,
+        "withheld": int,
+    },
+    ("permissions", "chain"),
+)
+
+
+def _contradictions(_: Mapping[str, Any], step: Step) -> Iterator[Contradiction]:
+    if "before" in step.expect and not step.options["revoke"]:
+        what = "before without revoke = true: there is no before"
+        yield Contradiction(("expect", "before"), what, "write revoke = true, or leave it out")
+
+
+VALIDATE = Kind(
+    "validate",
+    "Ask WorkOS live whether the pass of `blueprint` holds, and the keys; `revoke` ends its session between.",
+    validate,
+    {"blueprint": Option(required=True), "revoke": Option(bool, default=False)},
+    {"before": bool, "valid": bool, "why": str, "signature": bool, "human": str, "permissions": list},
+    ("comparison",),
+    contradictions=_contradictions,
+)

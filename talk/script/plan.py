@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from talk.beat import Beat
-from talk.lines import Where
-from talk.reading import SLUG, Problem, Source, nearest
-from talk.step import TITLE_LONGEST
+from talk.script.beat import Beat
+from talk.script.source import SLUG, Problem, Source, Where, nearest
+from talk.script.step import TITLE_LONGEST
 
 ENCORE = "Encore"
 """What stands in the place of a section's title."""

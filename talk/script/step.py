@@ -1,53 +1,19 @@
-"""A step: one table of a beat's front matter, read and checked against its kind."""
+"""Reading a step: one table of a beat's front matter, checked against its kind."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from talk.consistency import check_names, check_sense
-from talk.lines import Where
-from talk.reading import SLUG, Source, fits, nearest, type_name
-from talk.steps import KINDS, Kind, base_key
+from talk.playing import KINDS
+from talk.playing.kind import Kind, Step, base_key
+from talk.script.sense import check_names, check_sense
+from talk.script.source import SLUG, Source, Where, fits, nearest, type_name
 
 TITLE_LONGEST = 60
 
-DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {
-        "door": "protected",
-        "who": "agent",
-        "token": "stored",
-        "account": "alice@example.com",
-        "decide": "approve",
-        "ask": True,
-        "spending": 0,
-        "at_most": 30,
-        "args": MappingProxyType({}),
-        "tool": "listMcpShopInventory",
-        "live": True,
-        "restart": False,
-        "revoke": False,
-        "wishes": (),
-    }
-)
-"""What an option is where a beat does not say; one without a default is then absent. `spending` in cents, 0: none."""
-
 _STEP_KEYS = ("id", "do", "title", "show", "expect")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a beat. `options` are its kind's, with the defaults filled in; `line` is where it starts."""
-
-    id: str
-    do: str
-    title: str
-    options: Mapping[str, Any]
-    expect: Mapping[str, Any]
-    show: tuple[str, ...]
-    line: int
 
 
 def read_step(source: Source, where: Where, table: dict[str, Any], *, bundled: bool = True) -> Step:
@@ -63,52 +29,46 @@ def read_step(source: Source, where: Where, table: dict[str, Any], *, bundled: b
     kind = KINDS.get(do)
     if kind is None:
         if do:
-            mend = f"write one of: {', '.join(KINDS)}{nearest(do, KINDS)}"
-            source.wrong((*where, "do"), f"unknown step kind '{do}'", mend)
-        return Step(step_id, do, "", MappingProxyType({}), MappingProxyType({}), (), source.line(where))
+            fix = f"write one of: {', '.join(KINDS)}{nearest(do, KINDS)}"
+            source.wrong((*where, "do"), f"unknown step kind '{do}'", fix)
+        return Step(step_id, do, "", MappingProxyType({}), MappingProxyType({}), ())
     source.known(where, table, dict.fromkeys((*_STEP_KEYS, *kind.options)))
     problems = source.count
-    title = source.text(where, table, "title", TITLE_LONGEST, required="title" in kind.required)
-    options, expect = _options(source, where, table, kind), _expect(source, where, table, do, kind)
+    titled = kind.options.get("title")
+    title = source.text(where, table, "title", TITLE_LONGEST, required=titled is not None and titled.required)
+    options, expect = _options(source, where, table, kind), _expect(source, where, table, kind)
+    step = Step(step_id, do, title, options, expect, _show(source, where, table, kind))
     if source.count == problems:  # of values of the wrong type there is nothing more to say
-        check_sense(source, where, table, options, expect)
+        check_sense(source, where, table, step, kind)
         if bundled:
-            check_names(source, where, options, expect, do)
-    return Step(
-        id=step_id,
-        do=do,
-        title=title,
-        options=options,
-        expect=expect,
-        show=_show(source, where, table, do, kind),
-        line=source.line(where),
-    )
+            check_names(source, where, step, kind)
+    return step
 
 
 def _options(source: Source, where: Where, table: dict[str, Any], kind: Kind) -> Mapping[str, Any]:
-    options: dict[str, Any] = {name: DEFAULTS[name] for name in kind.options if name in DEFAULTS}
-    for name, wanted in kind.options.items():
+    options = {name: option.default for name, option in kind.options.items() if option.default is not None}
+    for name, option in kind.options.items():
         place = (*where, name)
         if name == "title":  # every step may have one, and it is checked there
             options |= {"title": table["title"]} if isinstance(table.get("title"), str) else {}
         elif name not in table:
-            if name in kind.required:
-                source.wrong(where, f"the option '{name}' is missing", f"write {name} = {type_name(wanted)}")
-        elif not fits(value := table[name], wanted):
-            source.wrong(place, f"'{name}' is {value!r}", f"write {type_name(wanted)}")
+            if option.required:
+                source.wrong(where, f"the option '{name}' is missing", f"write {name} = {type_name(option.type)}")
+        elif not fits(value := table[name], option.type):
+            source.wrong(place, f"'{name}' is {value!r}", f"write {type_name(option.type)}")
         else:
-            if name in kind.required and value in ("", []):
+            if option.required and value in ("", []):
                 source.wrong(place, f"'{name}' is empty", "write it out")
-            elif wanted is int and value < 0:
+            elif option.type is int and value < 0:
                 source.wrong(place, f"'{name}' is {value}", "write zero or more")
-            elif name in kind.choices and value not in kind.choices[name]:
-                do = f"write one of: {', '.join(kind.choices[name])}{nearest(value, kind.choices[name])}"
+            elif option.choices and value not in option.choices:
+                do = f"write one of: {', '.join(option.choices)}{nearest(value, option.choices)}"
                 source.wrong(place, f"'{name}' is '{value}'", do)
             options[name] = MappingProxyType(value) if isinstance(value, dict) else value
     return MappingProxyType(options)
 
 
-def _expect(source: Source, where: Where, table: dict[str, Any], do: str, kind: Kind) -> Mapping[str, Any]:
+def _expect(source: Source, where: Where, table: dict[str, Any], kind: Kind) -> Mapping[str, Any]:
     expect = table.get("expect", {})
     place = (*where, "expect")
     if not isinstance(expect, dict):
@@ -117,14 +77,16 @@ def _expect(source: Source, where: Where, table: dict[str, Any], do: str, kind: 
     if kind.speaks and not expect:
         observed = ", ".join(kind.observes)
         why = "a step that speaks on the wire must be able to fail"
-        source.wrong(where, f"a '{do}' step without an expectation", f"write expect = {{ ... }} of: {observed}", why)
+        source.wrong(
+            where, f"a '{kind.name}' step without an expectation", f"write expect = {{ ... }} of: {observed}", why
+        )
     for key, value in expect.items():
         name = key if key in kind.observes else base_key(key)
         wanted = kind.observes.get(name)
         if wanted is None:
             known = ", ".join(kind.observes) or "nothing, so take it away"
             do_instead = f"expect some of: {known}{nearest(key, kind.observes)}"
-            source.wrong((*place, key), f"a '{do}' step cannot observe '{key}'", do_instead)
+            source.wrong((*place, key), f"a '{kind.name}' step cannot observe '{key}'", do_instead)
         elif name != key and wanted is not (list if key.endswith("_has") else int):
             do_instead = f"write {name} = {type_name(wanted)}; _has is for lists, _min and _max are for numbers"
             source.wrong((*place, key), f"'{name}' cannot be matched by '{key}'", do_instead)
@@ -135,12 +97,12 @@ def _expect(source: Source, where: Where, table: dict[str, Any], do: str, kind: 
     return MappingProxyType(expect)
 
 
-def _show(source: Source, where: Where, table: dict[str, Any], do: str, kind: Kind) -> tuple[str, ...]:
+def _show(source: Source, where: Where, table: dict[str, Any], kind: Kind) -> tuple[str, ...]:
     if "show" not in table:
         return kind.shows[:1]
     show = source.texts(where, table, "show")
     for panel in show:
         if panel not in kind.shows:
-            mend = f"show some of: {', '.join(kind.shows)}{nearest(panel, kind.shows)}"
-            source.wrong((*where, "show"), f"a '{do}' step has no panel '{panel}'", mend)
+            fix = f"show some of: {', '.join(kind.shows)}{nearest(panel, kind.shows)}"
+            source.wrong((*where, "show"), f"a '{kind.name}' step has no panel '{panel}'", fix)
     return show

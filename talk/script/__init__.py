@@ -1,4 +1,4 @@
-"""Load a talk: every beat and plan of a folder, validated; an error names the file, the line and the mend."""
+"""Load a talk: every beat and plan of a folder, validated; an error names the file, the line and what fixes it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from demo.errors import UsageError
-from talk.beat import Beat, read_beat, resolve
-from talk.plan import Plan, PlannedBeat, Section, read_plan
-from talk.reading import Problem, Source, nearest
-from talk.step import Step
+from talk.script.beat import Beat, read_beat, resolve
+from talk.script.plan import Plan, PlannedBeat, Section, read_plan
+from talk.script.source import Problem, Source, nearest
 
-__all__ = ["Beat", "Plan", "PlannedBeat", "Section", "Step", "Talk", "load_talk"]
+__all__ = ["Beat", "Plan", "PlannedBeat", "Section", "Talk", "load_talk"]
 
-BUNDLED = Path(__file__).parent
+BUNDLED = Path(__file__).parent.parent
 """The folder of the talk that comes with the package."""
 
 
@@ -57,7 +56,7 @@ def load_talk(folder: Path | None = None) -> Talk:
         folder: the talk's folder; None for the bundled talk.
 
     Raises:
-        UsageError: something in it is wrong. The first problem is told, and how many others there are.
+        UsageError: something in it is wrong. The first problem is named, and how many others there are.
     """
     root = (folder or BUNDLED).resolve()
     if not root.is_dir():

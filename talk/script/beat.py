@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from talk.closing import PLACE
-from talk.lines import Where
-from talk.reading import SLUG, Problem, Source, nearest
-from talk.step import TITLE_LONGEST, Step, read_step
-from talk.steps import KINDS
-from talk.topics import TOPICS
+from talk.playing import KINDS
+from talk.playing.kind import PURCHASE, Step
+from talk.script.source import SLUG, Problem, Source, Where, nearest
+from talk.script.step import TITLE_LONGEST, read_step
+from talk.script.vocabulary import TOPICS
 
 FENCE = "+++"
 SAY_LONGEST = 100
-PURCHASE = "buyMcpShopItem"
-"""The one tool whose calls carry an idempotency key, and so the only one that `same_as` may repeat."""
-
+PLACE = re.compile(r"\{([a-z0-9-]+)\.([a-z_]+)(?::(minutes))?\}")
+"""A number out of a step's evidence in a sentence: `{step.observable}`, or `{step.observable:minutes}` for seconds."""
 SERVERS = ("bundled", "other")
 _BEAT_KEYS = ("title", "topics", "say", "instead", "rests_on", "server", "needs", "steps")
 
@@ -30,7 +29,7 @@ class Beat:
 
     `needs` names the beats that must have been played before. `notes` are the speaker's, in Markdown. What is said is
     a claim: it rests on the steps named in `rests_on`, on every step where that is None, on none where it is empty;
-    where one of them was not seen, `instead` is said (`talk.closing`). `server` says for which server the beat is
+    where one of them was not seen, `instead` is said (`talk.runner`). `server` says for which server the beat is
     written: of the "bundled" shop every name is known, of an "other" none is.
     """
 
@@ -49,6 +48,23 @@ class Beat:
     def step(self, step_id: str) -> Step | None:
         """The step called `step_id`, or None."""
         return next((step for step in self.steps if step.id == step_id), None)
+
+    def written(self) -> str:
+        """The sentence as it is to be said where everything is as the beat expects: for the speaker notes."""
+        steps = {step.id: step for step in self.steps}
+        return filled(self.say, lambda step, name: steps[step].expect.get(name)) or self.say
+
+
+def filled(text: str, value_of: Callable[[str, str], Any]) -> str | None:
+    """A sentence with its numbers in words, None where one of them is not known.
+
+    Args:
+        value_of: what was observed, by step and observable.
+    """
+    values = {found[0]: value_of(found[1], found[2]) for found in PLACE.finditer(text)}
+    if not all(type(value) is int for value in values.values()):
+        return None
+    return PLACE.sub(lambda found: _in_minutes(values[found[0]]) if found[3] else _in_words(values[found[0]]), text)
 
 
 def read_beat(path: Path, shown: str, text: str, problems: list[Problem]) -> tuple[Beat, Source] | None:
@@ -143,7 +159,7 @@ def _repeated(source: Source, where: Where, step: Step, beat: str, bought: Mappi
     for option in ("door", "who"):
         here, there = step.options[option], bought[name].options[option]
         # One that is no choice is told as that.
-        if here != there and {here, there} <= set(KINDS["call"].choices[option]):
+        if here != there and {here, there} <= set(KINDS["call"].options[option].choices):
             what = f"{option} = '{here}' where '{wanted}' has '{there}'"
             why = "an idempotency key is its caller's: another one's finds no order"
             source.wrong((*where, "same_as"), what, f"write {option} = '{there}'", why)
@@ -187,6 +203,24 @@ def _unique_ids(source: Source, beat: Beat) -> None:
     first: dict[str, int] = {}
     for position, step in enumerate(beat.steps):
         if step.id and step.id in first:
-            do = f"give it another id: line {first[step.id]} has this one already"
+            do = f"give it another id: line {source.line(('steps', first[step.id]))} has this one already"
             source.wrong(("steps", position, "id"), f"two steps are called '{step.id}'", do)
-        first.setdefault(step.id, step.line)
+        first.setdefault(step.id, position)
+
+
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def _in_words(number: int) -> str:
+    return _WORDS[number] if 0 <= number < len(_WORDS) else str(number)
+
+
+def _in_minutes(seconds: int) -> str:
+    """Seconds as people say them: "five minutes", "an hour", "90 seconds"."""
+    if seconds == 3600:
+        return "an hour"
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length and seconds % length == 0:
+            many = seconds // length
+            return f"{_in_words(many)} {unit}{'s' * (many != 1)}"
+    return f"{seconds} second{'s' * (seconds != 1)}"

@@ -1,9 +1,10 @@
-"""What kind of house the talk plays in: the bundled server, or a stranger's, and then what it has and has not."""
+"""Another server than the bundled one: what it has and what is missing there, by one look and its tools."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from demo.errors import DemoError
 from demo.settings.tools import VERBS, ToolMap
 
 if TYPE_CHECKING:
@@ -11,14 +12,19 @@ if TYPE_CHECKING:
 
     from demo.client.agent import Agent
     from demo.client.capabilities import Survey
-    from demo.evidence import Tool
+    from demo.evidence import AuthorityMetadata, Tool
+
+
+class NotHere(DemoError):
+    """A step that the server at hand cannot do: it is skipped with the reason, not failed."""
+
 
 IDEMPOTENCY = "idempotencyKey"
 """The argument with which asking twice does not buy twice."""
 
 
-class House:
-    """A stranger's server as one look at it gave it, and its tools as they are seen at the time.
+class OtherServer:
+    """Another server as one look at it gave it, and its tools as they are seen at the time.
 
     Args:
         seen: the look.
@@ -34,21 +40,13 @@ class House:
         agent: Agent,
         names: ToolMap,
         *,
-        no_console: Callable[[], str | None] = lambda: "the human's console speaks to the bundled authority only",
+        no_console: Callable[[], str | None],
         lent: bool = False,
     ) -> None:
         self.seen, self.agent, self.names = seen, agent, names
         self.no_console = no_console
         self.lent = lent
         self._listed: dict[str, tuple[Tool, ...] | None] = {}
-
-    @property
-    def knocked(self) -> str:
-        """How it answered who came without a token, as evidence in a sentence."""
-        knock = self.seen.knock
-        if knock is None:
-            return self.seen.failure("endpoint")
-        return f"POST {self.seen.endpoint} tools/list without a token answered {knock.status}"
 
     def door(self, door: str) -> str:
         """Which door to go to: where nobody is asked for a token, the one door there is."""
@@ -57,10 +55,10 @@ class House:
     def no_door(self, door: str) -> str | None:
         """Why there is no such door, or None."""
         if door != "open":
-            # One that publishes whom to ask, or what its gates decide, says that it has a door: it is held to that.
+            # One that publishes its authorization server, or what its gates decide, has to be protected.
             guarded = self.seen.resource is not None or self.seen.tells_decisions
             if self.seen.asks_for_token is False and not guarded:
-                return f"this server asks nobody for a token: {self.knocked}"
+                return f"this server asks nobody for a token: {self._answer_without_token()}"
             return None
         if self.seen.asks_for_token is False:
             return None
@@ -70,6 +68,32 @@ class House:
         url = self.agent.endpoint("open")
         how = f"{url} answered {opened.status}" if opened is not None else self.seen.failure("open door")
         return f"this server has no door without auth: {how or f'{url} is its own endpoint'}"
+
+    def _answer_without_token(self) -> str:
+        """How it answered a call without a token, as evidence in a sentence."""
+        answer = self.seen.knock
+        if answer is None:
+            return self.seen.failure("endpoint")
+        return f"POST {self.seen.endpoint} tools/list without a token answered {answer.status}"
+
+    def no_caller(self, who: str) -> str | None:
+        """Why `who` cannot call here, or None."""
+        return self.no_console() if who == "console" else None
+
+    def no_token(self) -> str | None:
+        """Why the agent has no token here, or None."""
+        if self.agent.stored() is not None:
+            return None
+        return f"{self.agent.name} has no token for this server: nobody granted it one here"
+
+    def authorization_server(self) -> AuthorityMetadata | str:
+        """Its authorization server's metadata, or why there is none."""
+        found = self.seen.authority
+        if found is None:
+            failed = self.seen.failure("metadata")
+            failed = failed or "no authorization server metadata (RFC 8414) at its well-known places"
+            return f"there is no authorization server to ask: {failed}"
+        return found
 
     def tools(self, door: str, *, stored: bool) -> tuple[Tool, ...] | None:
         """The tools at a door as the caller sees them; None where they cannot be seen.
@@ -94,24 +118,24 @@ class House:
     def no_tool(self, verb: str, arguments: dict[str, Any], door: str, *, stored: bool) -> str | None:
         """Why this verb cannot be said to this server with these arguments, or None (also where it is not known)."""
         if self.seen.tells_decisions and verb in VERBS:
-            return None  # a shop of this make has the shop's tools, or is broken
+            return None  # a shop like ours has the shop's tools, or is broken
         listed = self.tools(door, stored=stored)
         if listed is None:
             return None
         name, given = self.names.call(verb, arguments)
         tool = next((one for one in listed if one.name == name), None)
-        mend = "demo.toml can name it in [tools]"
+        fix = "demo.toml can name it in [tools]"
         if tool is None:
             has = ", ".join(one.name for one in listed) or "none"
-            return f"this server has no tool {name}: tools/list names {has}; {mend}"
-        strange = [one for one in given if one not in tool.arguments and one != self._key(verb)]
-        if strange:
+            return f"this server has no tool {name}: tools/list names {has}; {fix}"
+        unknown = [one for one in given if one not in tool.arguments and one != self._key(verb)]
+        if unknown:
             takes = ", ".join(tool.arguments) or "no arguments"
-            return f"its tool {name} takes {takes}, not {', '.join(strange)}; {mend}"
+            return f"its tool {name} takes {takes}, not {', '.join(unknown)}; {fix}"
         return None
 
     def scopes(self, wished: Sequence[str]) -> tuple[str, ...]:
-        """What to ask its authority for: what is wished as far as it is known there, else what the server names."""
+        """What to ask its authorization server for: what is wished and known there, else what the server names."""
         from demo.client.oauth.challenge import OFFLINE, scopes_wanted, union
 
         resource, authority = self.seen.resource, self.seen.authority

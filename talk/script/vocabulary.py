@@ -1,4 +1,4 @@
-"""What the bundled shop and its authorization server know by name: tools, arguments, rules, scopes, accounts.
+"""The names that a talk may use: topics, and what the bundled shop and its authorization server know.
 
 A beat that names anything else is misspelt, or meant for another server: that one says `server = "other"` at its top.
 Pure data, of which a test holds that the shop says the same.
@@ -54,7 +54,29 @@ EXPECTED: Mapping[str, Mapping[str, Collection[object]]] = MappingProxyType(
     }
 )
 """Of what is expected, by the observable: what it is, and which values there are."""
-LISTS: Mapping[str, Mapping[str, Collection[object]]] = MappingProxyType(
-    {"names": {"tool": tuple(TOOLS)}, "left_out": {"scope": SCOPES}, "scopes": {"scope": SCOPES}}
+NAMES: Mapping[str, Collection[object]] = MappingProxyType({"tool": tuple(TOOLS), "scope": SCOPES, "account": ACCOUNTS})
+"""The values of options and observables that a kind of step says are such names (`talk.playing.kind.Kind.names`)."""
+
+TOPICS: Mapping[str, str] = MappingProxyType(
+    {
+        "cloudflare-101": "where agents run: stateful, global",
+        "workos-101": "how identity is managed: sign-in, users, sessions, audit",
+        "mcp": "the protocol that connects an agent to tools",
+        "deploy-button": "one click or one command, and an MCP server is live on Cloudflare",
+        "github": "where the code is: link and QR code",
+        "authless": "easy to do authless, but nobody can say who bought",
+        "failure": "an agent without a token is refused",
+        "auth-challenge": "what the refusal says, where to get authority, and from whom",
+        "oauth": "device login and consent: a human deputizes an agent",
+        "benefits": "audit trail, rate limits, delegation",
+        "whoami": "the user, the agent, the session and the scopes, from the token itself",
+        "buy-shirt": "the agent buys, and it counts",
+        "scopes": "what this agent may not do, and how it asks for more",
+        "limits": "an allowlist of who, a rate limit and a purchase quota of how many times",
+        "audit-trail": "who authorized what, when, through which agent",
+        "revoke": "authority taken back, and the very next call refused",
+        "future": "rate limits per agent, audit trails for compliance, revocation patterns",
+        "call-to-action": "deputies, not users; the two questions; the code",
+    }
 )
-"""The same where a list of them is expected."""
+"""The topics that a plan of this talk must cover: id to what the audience sees."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from demo import panels
 from demo.errors import AuthorityRefused, DemoError
 from demo.evidence import Comparison, Link, Money
-from talk.playing.scene import Played, Scene, observe
-from talk.script import Step
+from talk.playing.kind import PURCHASE, Kind, Option, Step
+from talk.playing.observing import observe
+from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
@@ -22,15 +23,30 @@ if TYPE_CHECKING:
     from demo.deploy.here import WorkerHere
     from demo.evidence import Order
 
+
 T = TypeVar("T")
+
+
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "offline_access")
+
+
 LIMIT = Money(6000)
-READ, BUY, ORDERS = "listMcpShopInventory", "buyMcpShopItem", "listMcpShopOrders"
+
+
+READ = "listMcpShopInventory"
+
+
 SHIRT = {"company": "Night Shift Agents", "mailingAddress": "1 Edge Row, Lisbon", "tshirtSize": "M"}
+
+
 USED_UP = ("limits.quota", "limits.spending")
-"""What only a new consent mends: an earlier run has used up the one at hand."""
+"""What only a new consent helps: an earlier run has used up the one at hand."""
+
+
 RAY = "CF-Ray"
 """The header that every answer through Cloudflare's network has."""
+
+
 CLOUDFLARE, HERE, NOWHERE = "cloudflare", "this machine", "nowhere"
 
 
@@ -57,11 +73,11 @@ def worker(step: Step, scene: Scene) -> Played:
         if not scene.cast.is_local:
             return _described(step, "this talk's server was not started from this state folder")
         return _restarted(step, scene) if step.options["restart"] else _here(step, scene)
-    except _NotHere as reason:
+    except _CannotRun as reason:
         return _described(step, str(reason))
 
 
-class _NotHere(Exception):
+class _CannotRun(Exception):
     """The Worker cannot be run: the beat describes it instead. What goes wrong once it runs is no such reason."""
 
 
@@ -72,16 +88,16 @@ def _described(step: Step, why: str) -> Played:
     )
     told = f"not live: {why}"
     played = Played({"where": NOWHERE}, {"link": lambda: panels.link(shown)})
-    played.untold = {name: told for name in step.expect if name != "where"}
+    played.unobservable = {name: told for name in step.expect if name != "where"}
     played.said = "link" in step.show
     return played
 
 
 def _the_server_itself(step: Step, scene: Scene) -> Played:
-    """At a stranger's server that is a shop of this make, the talk's server is the one that was deployed."""
-    house = scene.cast.house
-    if house is None or not house.seen.tells_decisions or not scene.cast.server.startswith("https://"):
-        raise _NotHere("this talk's server is somebody else's")
+    """At another server that is a shop like ours, the talk's server is the one that was deployed."""
+    other = scene.cast.other
+    if other is None or not other.seen.tells_decisions or not scene.cast.server.startswith("https://"):
+        raise _CannotRun("this talk's server is not ours")
     agent = scene.cast.agent()
     refused = _at_cloudflare(agent)
     note = f"This talk's own shop, as it runs there now. {_ended(refused, 'without a token')}"
@@ -89,7 +105,7 @@ def _the_server_itself(step: Step, scene: Scene) -> Played:
 
 
 def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[str, str]) -> Played:
-    """Deploy again what `demo deploy` deployed from this state, and knock."""
+    """Deploy again what `demo deploy` deployed from this state, and call it without a token."""
     from demo.client.agent import Agent
     from demo.client.tokens.store import TokenStore
     from demo.deploy import checking, tools, wrangler
@@ -113,18 +129,18 @@ def _at_cloudflare(agent: Agent) -> CallOutcome:
     """A call without a token, answered by way of Cloudflare's network."""
     refused = agent.call(READ, {}, token="none")
     if not any(exchange.header(RAY) for exchange in refused.exchanges):
-        raise _NotHere("nothing in this server's answers says that it runs on Cloudflare")
+        raise _CannotRun("nothing in this server's answers says that it runs on Cloudflare")
     return refused
 
 
 def _here(step: Step, scene: Scene) -> Played:
-    """Start the Worker under workerd with the local authority, and call it."""
+    """Start the Worker under workerd with the local authorization server, and call it."""
     with _running(scene) as here:
         return _called(step, scene, here.base_url)
 
 
 def _called(step: Step, scene: Scene, base: str) -> Played:
-    """At a Worker on this machine: be refused, be deputized, buy."""
+    """At a Worker on this machine: be refused, get a grant, buy."""
     agent = _agent(scene, base)
     refused = agent.call(READ, {}, token="none")
     bought = _buy(agent, scene, step)
@@ -166,8 +182,8 @@ def _live(
     title = "Live on Cloudflare" if where == CLOUDFLARE else "The Worker, on this machine"
     played = Played(observed | (_bought(bought) if bought else {}), status=refused.status)
     if bought is None:
-        why = "nothing is bought there in this beat: a person would have to log in at its authority"
-        played.untold = {name: why for name in ("order", "attributed", "kept") if name in step.expect}
+        why = "nothing is bought there in this beat: a person would have to log in at its authorization server"
+        played.unobservable = {name: why for name in ("order", "attributed", "kept") if name in step.expect}
     played.panels["link"] = lambda: panels.link(Link(title, url, note))
     decision = bought.decision if bought is not None else refused.decision
     # Not a decision of the run's own shop: the audit beat would look for it there.
@@ -191,11 +207,11 @@ def _bought(outcome: CallOutcome) -> dict[str, Any]:
 
 
 def _buy(agent: Agent, scene: Scene, step: Step) -> CallOutcome:
-    """One purchase with authority for this very shop: an earlier one's where it still holds, else asked for aside."""
+    """One purchase with a grant for this very shop: an earlier one where it still stands, else asked for aside."""
     arguments = {**SHIRT, "idempotencyKey": scene.key(step.id)}
 
     def buy() -> CallOutcome:
-        return scene.patiently(lambda: agent.call(BUY, arguments))[-1]
+        return scene.with_retries(lambda: agent.call(PURCHASE, arguments))[-1]
 
     if _stands(agent):
         outcome = buy()
@@ -204,7 +220,7 @@ def _buy(agent: Agent, scene: Scene, step: Step) -> CallOutcome:
     login = agent.start_login(SCOPES, spending=LIMIT)
     scene.cast.human().decide(login.code.verification_uri, login.code.user_code, True)
     agent.finish_login(login, timeout=30.0)
-    scene.stage.note("the sample human deputized the agent at the Worker's shop, aside")
+    scene.stage.note("the sample human granted the agent access to the Worker's shop, aside")
     return buy()
 
 
@@ -216,7 +232,7 @@ def _stands(agent: Agent) -> bool:
 
 
 def _order_ids(agent: Agent, scene: Scene) -> list[str]:
-    answer = scene.patiently(lambda: agent.call(ORDERS, {}))[-1]
+    answer = scene.with_retries(lambda: agent.call("listMcpShopOrders", {}))[-1]
     listed = (answer.structured or {}).get("orders")
     return [str(one.get("id")) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
@@ -241,7 +257,7 @@ def _running(scene: Scene) -> Iterator[WorkerHere]:
         yield scene.cast.worker
         return
     if scene.cast.beside:
-        raise _NotHere("only demo run --worker can start its own Worker again")
+        raise _CannotRun("only demo run --worker can start its own Worker again")
     with ExitStack() as stack:
         started = WorkerHere(scene.cast.state, scene.cast.server, waiting=scene.stage.waiting)
         yield _or_not(lambda: stack.enter_context(started))
@@ -252,4 +268,20 @@ def _or_not(start: Callable[[], T]) -> T:
     try:
         return start()
     except DemoError as error:
-        raise _NotHere(f"{error.what}: {error.do or error.why}" if error.do or error.why else error.what) from error
+        raise _CannotRun(f"{error.what}: {error.do or error.why}" if error.do or error.why else error.what) from error
+
+
+WORKER = Kind(
+    "worker",
+    "The shop as a Worker: deployed again where `demo deploy` did so before, else under workerd on this machine, else "
+    "only described. `restart`: never deployed, but stopped and started again here.",
+    worker,
+    {
+        "title": Option(required=True),
+        "url": Option(required=True),
+        "note": Option(),
+        "restart": Option(bool, default=False),
+    },
+    {"where": str, "refused": int, "rule": str, "order": bool, "attributed": bool, "kept": bool},
+    ("link", "decision", "order", "comparison"),
+)

@@ -1,0 +1,162 @@
+"""Steps in which the human reads what happened and what stands: audit, sessions."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from demo import panels
+from demo.evidence import Chain, Decision
+from talk.playing.humans import person_of
+from talk.playing.kind import Kind, Past, Step
+from talk.playing.scene import Played, Scene
+
+if TYPE_CHECKING:
+    from demo.evidence import SessionView
+    from talk.other_server import OtherServer
+
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{16}")
+"""What stands for a call's arguments: an address must not be read in the trail."""
+
+
+TRAIL = 1000
+"""Entries of the audit trail that are read: the latest, and so all that a run has made."""
+
+
+def audit(_: Step, scene: Scene) -> Played:
+    """The trail as the human reads it, held against every decision that this run has seen."""
+    entries = trail(scene)
+    seen = [Decision.from_dict(dict(decision)) for result in scene.seen() for decision in result.decisions]
+    me = _reader(scene)
+    ours = [decision for decision in seen if decision.user in (None, me)]
+    written = {entry.audit_id: entry for entry in entries}
+    others = {decision.audit_id for decision in seen} - {decision.audit_id for decision in ours}
+    missing = [one for one in ours if (two := written.get(one.audit_id)) is None or one != two]
+    mine = {decision.audit_id for decision in ours}
+    orders = [entry for entry in entries if entry.audit_id in mine and entry.order_id and entry.door == "protected"]
+    shown = tuple(entry for entry in entries if entry.audit_id in mine)
+    listed = scene.cast.console().sessions() if orders and scene.cast.other is None else ()
+    observed: dict[str, Any] = {
+        "complete": bool(ours) and not missing,
+        "missing": len(missing),
+        "others": sum(1 for entry in entries if entry.user not in (None, me)),
+        "hidden": len(others - written.keys()),
+        "digests": all(_DIGEST.fullmatch(entry.arguments or "") for entry in shown if entry.tool is not None),
+        "traced": bool(orders) and all(_leads_back(entry, scene, listed) for entry in orders),
+        "nobody": any(entry.door == "open" and entry.user is None for entry in shown),
+        "refusals": any(entry.verdict == "deny" for entry in shown),
+    }
+    played = Played(observed, {"audit": lambda: panels.audit(shown)})
+    if scene.cast.other is not None:
+        played.unobservable["hidden"] = "no sample human of another name signs in at this server's authorization server"
+    if orders:
+        played.panels["chain"] = lambda: panels.chain(_traced(orders[-1], scene))
+    return played
+
+
+def trail(scene: Scene) -> tuple[Decision, ...]:
+    return scene.cast.console().audit(limit=TRAIL)
+
+
+def _reader(scene: Scene) -> str | None:
+    """The human whose console reads, by the id in its token."""
+    from demo.client.tokens import claims
+
+    jwt = claims.take_apart(scene.cast.console().agent.token().access_token)
+    subject = jwt.claims.get("sub") if jwt is not None else None
+    return subject if isinstance(subject, str) else None
+
+
+def _leads_back(entry: Decision, scene: Scene, listed: tuple[SessionView, ...]) -> bool:
+    """Whether an order leads back to its human, its agent and a consent given before it, as the authorization server
+    lists them. AuthKit names no agent but the client, and its session is the consent: these are then what it leads to.
+    """
+    if scene.cast.other is None:
+        return bool(entry.user) and any(
+            (one.id, one.consent, one.agent, one.client) == (entry.session, entry.consent, entry.agent, entry.client)
+            and (one.created_at or 0.0) <= entry.at
+            for one in listed
+        )
+    return bool(entry.user and (entry.agent or entry.client) and (entry.consent or entry.session))
+
+
+def _traced(entry: Decision, scene: Scene) -> Chain:
+    """An order's chain by the audit trail and the authorization server's list of sessions; no token is asked."""
+    consent = entry.consent or entry.session or ""
+    session = next((one for one in scene.cast.console().sessions() if one.consent == consent), None)
+    return Chain(
+        human=entry.username or entry.user or "",
+        human_id=entry.user or "",
+        agent=entry.agent or entry.client or "",
+        client=session.client_name if session else entry.client or "",
+        session=entry.session or "",
+        consent=consent,
+        action=f"placed {entry.order_id}",
+        token_id=entry.token_id or "",
+        scopes=session.scopes if session else (),
+        spending_limit=session.spending_limit if session else None,
+        at=entry.at,
+        source=f"audit trail entry {entry.audit_id}, and the authorization server's list of sessions",
+        convention="the shop's own record: user, agent and consent of the decision",
+    )
+
+
+def sessions(_: Step, scene: Scene) -> Played:
+    """The sessions that the human's consents opened."""
+    console = scene.cast.console()
+    listed = console.sessions()
+    elsewhere, token = scene.cast.other is not None, console.agent.token()
+    info = person_of(console.agent, token) if elsewhere else console.agent.userinfo(token)
+    observed: dict[str, Any] = {
+        "live": sum(1 for session in listed if session.revoked_at is None),
+        "agents": len({session.agent for session in listed if session.agent}),
+    }
+    if info is not None:
+        observed["human"] = str(info.get("email", ""))
+    unobservable = {"human": "the human here is not the talk's sample human"} if elsewhere else {}
+    return Played(observed, {"sessions": lambda: panels.sessions(listed, time.time())}, unobservable=unobservable)
+
+
+def _no_trail(_: Step, other: OtherServer, __: Past) -> str | None:
+    if (why := other.no_console()) is None:
+        return None
+    answer = other.seen.audit
+    how = f"GET /audit answered {answer.status}" if answer is not None else other.seen.failure("audit")
+    return f"{why}; here {how}"
+
+
+def _no_sessions(_: Step, other: OtherServer, __: Past) -> str | None:
+    if other.no_console() is None:
+        return None
+    authority = other.authorization_server()
+    named = authority if isinstance(authority, str) else f"{authority.issuer} is another"
+    return f"a list of what a human granted is in no standard; only the bundled authorization server has one ({named})"
+
+
+AUDIT = Kind(
+    "audit",
+    "Read the audit trail as the human, and compare it with every decision this run has seen.",
+    audit,
+    observes={
+        "complete": bool,
+        "missing": int,
+        "others": int,
+        "hidden": int,
+        "digests": bool,
+        "traced": bool,
+        "nobody": bool,
+        "refusals": bool,
+    },
+    shows=("audit", "chain"),
+    why_not=_no_trail,
+)
+SESSIONS = Kind(
+    "sessions",
+    "List the sessions that the human's consents opened, as the human.",
+    sessions,
+    observes={"human": str, "live": int, "agents": int},
+    shows=("sessions",),
+    why_not=_no_sessions,
+)
