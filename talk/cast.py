@@ -14,7 +14,7 @@ from demo.local_server import local
 from demo.settings.client import ClientSettings
 from demo.settings.tools import ToolMap
 from demo.settings.workos import WorkOSSettings
-from talk.other_server import NotHere, OtherServer
+from talk.playing.other_server import NotHere, OtherServer
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent

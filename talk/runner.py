@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
 from demo.evidence import BeatHeader
 from talk.cast import Cast
-from talk.other_server import NotHere
 from talk.playing import KINDS
 from talk.playing.kind import PURCHASE, SAMPLES, Past, Step, base_key, holds
+from talk.playing.other_server import NotHere
 from talk.playing.scene import Scene
 from talk.run import BeatResult, Run, StepResult
 from talk.script import Beat, Plan, PlannedBeat
@@ -20,7 +20,7 @@ from talk.stage.screen import Stage
 
 if TYPE_CHECKING:
     from demo.evidence import Exchange
-    from talk.other_server import OtherServer
+    from talk.playing.other_server import OtherServer
 
 
 class Runner:

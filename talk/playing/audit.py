@@ -14,7 +14,7 @@ from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
     from demo.evidence import SessionView
-    from talk.other_server import OtherServer
+    from talk.playing.other_server import OtherServer
 
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{16}")

@@ -13,7 +13,7 @@ from talk.playing.scene import RETRY_SECONDS, Played, Scene
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome
-    from talk.other_server import OtherServer
+    from talk.playing.other_server import OtherServer
 
 
 WINDOWS = 3

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.errors import UsageError
-from talk.other_server import IDEMPOTENCY, NotHere, OtherServer
 from talk.playing.kind import DOOR, NO_TABLE, PURCHASE, TOOL, WHO, Contradiction, Kind, Option, Past, Step
 from talk.playing.observing import hold_against_the_wire, played_call
+from talk.playing.other_server import IDEMPOTENCY, NotHere, OtherServer
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:

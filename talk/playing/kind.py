@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from talk.other_server import OtherServer
+    from talk.playing.other_server import OtherServer
     from talk.playing.scene import Played, Scene
 
 PURCHASE = "buyMcpShopItem"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from demo import panels
 from demo.errors import AuthorityRefused
 from demo.evidence import Comparison, Money
-from talk.other_server import NotHere
 from talk.playing.humans import NO_NAME, has_name, unreadable, username
 from talk.playing.kind import WHO, Contradiction, Kind, Option, Past, Step
+from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.tokens.stored import StoredToken
     from demo.evidence import TokenView
-    from talk.other_server import OtherServer
+    from talk.playing.other_server import OtherServer
     from talk.stage.login import Granted
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.errors import AuthorityRefused
-from talk.other_server import NotHere
 from talk.playing.kind import AGENTS, Kind, Option, Past, Step
+from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
-    from talk.other_server import OtherServer
+    from talk.playing.other_server import OtherServer
 
 
 def rival(_: Step, scene: Scene) -> Played:

@@ -15,7 +15,7 @@ from talk.playing.scene import Played, Scene
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome
-    from talk.other_server import OtherServer
+    from talk.playing.other_server import OtherServer
 
 
 def revoke(step: Step, scene: Scene) -> Played:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.evidence import UserView
-from talk.other_server import NotHere
 from talk.playing.humans import person_of
 from talk.playing.kind import Kind, Step
+from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:

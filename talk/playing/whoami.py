@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from talk.other_server import NotHere
 from talk.playing.humans import NO_NAME, has_name, person_of, unreadable, username
 from talk.playing.kind import WHO, Contradiction, Kind, Past, Step
+from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
     from demo.client.tokens.stored import StoredToken
     from demo.evidence import TokenView
-    from talk.other_server import OtherServer
+    from talk.playing.other_server import OtherServer
 
 
 SHORT_LIVED_SECONDS = 15 * 60

@@ -17,7 +17,7 @@ from demo.evidence import AuthorityMetadata, Challenge
 from demo.settings.client import ClientSettings
 from demo.settings.workos import WorkOSSettings
 from talk.cast import Cast
-from talk.other_server import NotHere
+from talk.playing.other_server import NotHere
 from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from demo.settings.tools import ToolMap
-from talk.other_server import OtherServer
 from talk.playing.kind import Past
 from talk.playing.login import LOGIN
+from talk.playing.other_server import OtherServer
 
 WISHED = ("openid", "shop:read", "shop:buy", "offline_access")
 

@@ -16,7 +16,7 @@ from demo.client.workos.tenant import Tenant
 from demo.errors import AuthorityRefused, ServerUnreachable, UsageError
 from demo.settings.workos import WorkOSSettings
 from talk.cast import Cast
-from talk.other_server import NotHere
+from talk.playing.other_server import NotHere
 from tests.conftest import CONSOLE_KEYS
 from tests.unit.workos.conftest import World, log_in
 

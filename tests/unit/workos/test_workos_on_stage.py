@@ -21,9 +21,9 @@ from demo.evidence import SessionView
 from demo.panels.fit import drawn
 from demo.settings.workos import WorkOSSettings
 from talk.cast import Cast
-from talk.other_server import NotHere
 from talk.playing import KINDS
 from talk.playing.kind import Step
+from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene
 from talk.run import StepResult
 from talk.stage.screen import Stage
