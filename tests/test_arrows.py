@@ -69,14 +69,23 @@ def table(heading: str) -> list[list[str]]:
 
 def names(cell: str) -> list[str]:
     """What stands in backquotes."""
-    return re.findall(r"`([\w.]+)`", cell)
+    return re.findall(r"`([\w.*]+)`", cell)
+
+
+def meant(cell: str) -> set[str]:
+    """The rooms that a cell names; `demo.client.*` names each of that name."""
+    return {room for name in names(cell) for room in (ROOMS if name.endswith("*") else [name]) if within(room, name)}
+
+
+def within(room: str, name: str) -> bool:
+    return room == name or (name.endswith(".*") and room.startswith(name[:-1]))
 
 
 ROWS = table("## Rooms and arrows")
 ROOMS = [names(row[0])[0] for row in ROWS if EVERY not in row[0]]
 """From the top down."""
-FOR_ALL = {name for row in ROWS if EVERY in row[0] for name in names(row[2])}
-MAY_IMPORT = {names(row[0])[0]: FOR_ALL | set(names(row[2])) for row in ROWS if EVERY not in row[0]}
+FOR_ALL = {name for row in ROWS if EVERY in row[0] for name in meant(row[2])}
+MAY_IMPORT = {names(row[0])[0]: FOR_ALL | meant(row[2]) for row in ROWS if EVERY not in row[0]}
 EXCEPTIONS = (
     {(names(row[0])[0], names(row[1])[0]) for row in table("### Known exceptions")}
     if "### Known exceptions" in PAGE
