@@ -11,13 +11,14 @@ import anyio
 import httpx2
 
 from demo.client.http.bounded import unwrap
-from demo.client.http.connection import Connection
-from demo.client.http.recorder import BODY_IN_MEMORY, Raw, connect, on_behalf_of
+from demo.client.http.connection import Connection, connect
+from demo.client.http.exchange import HttpExchange, on_behalf_of
+from demo.client.http.recorder import BODY_IN_MEMORY
 from demo.client.mcp.asking import session_is_gone
 from demo.client.mcp.conversation import EVENTS, FIRST_EVENT, GOODBYE, HANDSHAKE
 from demo.client.mcp.held import REVISION, SESSION
 from demo.client.mcp.http import McpHttp
-from demo.client.mcp.reply import Reply, asked, final, request_of
+from demo.client.mcp.reply import Reply, final, request_in, request_of
 from demo.client.oauth.token_auth import presented
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Line:
         self._channel: EventChannel | None = None
         self._end = anyio.Event()
         self._over = anyio.Event()
-        self._handshake: list[Raw] = []
+        self._handshake: list[HttpExchange] = []
         self._before = ExitStack()
         self._trouble: BaseException | None = None
         self._answered = False
@@ -68,7 +69,7 @@ class Line:
         """Begin the session, in a task of `tasks`. None where it stands, else the refusal of a gate before it.
 
         Raises:
-            ServerUnreachable: there is none to be had here; `Stranger` where the server may speak otherwise.
+            ServerUnreachable: there is none to be had here; `UnexpectedAnswer` where the server may speak otherwise.
         """
         await tasks.start(self._run)
         if self.client is not None:
@@ -200,7 +201,7 @@ class Line:
                 await self._part()
 
     async def _part(self) -> None:
-        began = [raw for raw in self._handshake if (asked(raw) or {}).get("method") == "initialize"]
+        began = [raw for raw in self._handshake if (request_in(raw) or {}).get("method") == "initialize"]
         name = began[-1].header(SESSION) if began else ""
         if self._mode != HANDSHAKE or not name or self.client is None:
             return

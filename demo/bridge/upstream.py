@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from demo.bridge.line import CONNECTING, Line
 from demo.client.http.bounded import unwrap
+from demo.client.http.connection import connect
 from demo.client.http.errors import OAuthRefused, no_answer, not_logged_in
-from demo.client.http.recorder import BODY_IN_MEMORY, Recorder, connect, on_behalf_of
+from demo.client.http.exchange import on_behalf_of
+from demo.client.http.recorder import BODY_IN_MEMORY, Recorder
 from demo.client.http.sanitizing import map_strings
 from demo.client.mcp.asking import HEADER_MISMATCH, PAGES
 from demo.client.mcp.calling import check_arguments
 from demo.client.mcp.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN
 from demo.client.mcp.mcp_session import not_understood, refuses_revision, wants_the_newest
 from demo.client.mcp.outcome import CallOutcome, call_outcome, expired
-from demo.client.mcp.reply import Reply, Stranger, final
+from demo.client.mcp.reply import Reply, UnexpectedAnswer, final
 from demo.client.tokens.claims import take_apart
 from demo.errors import AuthorityRefused, DemoError, ServerUnreachable
 
@@ -208,7 +210,7 @@ class Upstream:
             if MODERN in told.supported_versions:
                 self._mode = MODERN
                 return Introduction(told.capabilities, told.instructions)
-        except Stranger as stranger:
+        except UnexpectedAnswer as stranger:
             if not not_understood(stranger.status):
                 raise
         except ValidationError:
@@ -230,13 +232,13 @@ class Upstream:
             if self._mode == MODERN or not refuses_revision(answer.reply):
                 self._mode = MODERN if answer.result is not None else self._mode
                 return answer
-        except Stranger as stranger:
+        except UnexpectedAnswer as stranger:
             if not not_understood(stranger.status):
                 raise
             refused = stranger
         try:
             return await self._in_session(token, asked)
-        except Stranger as stranger:
+        except UnexpectedAnswer as stranger:
             if answer is not None:
                 return answer
             if refused is None or not not_understood(stranger.status):
@@ -258,7 +260,7 @@ class Upstream:
         """The session, begun where there is none, or none of this login; the refusal of a gate where there is one.
 
         Raises:
-            ServerUnreachable: there is none to be had; `Stranger` where nothing here speaks MCP.
+            ServerUnreachable: there is none to be had; `UnexpectedAnswer` where nothing here speaks MCP.
         """
         assert self._tasks is not None, "an Upstream is used within connected()"
         async with self._opening:
@@ -271,7 +273,7 @@ class Upstream:
                 line = Line(self.url, mode, token, self._seconds)
                 try:
                     refused = await line.open(self._tasks)
-                except Stranger as stranger:
+                except UnexpectedAnswer as stranger:
                     if mode == EVENTS or not not_understood(stranger.status):
                         raise
                     continue
@@ -378,9 +380,9 @@ def _read(reply: Reply, recorder: Recorder, token: StoredToken | None) -> Answer
     result, error = reply.result, reply.error
     secrets = token.secrets if token is not None else ()
     # A server that repeats a secret must not hand it to the host: the human deputized the agent, and nobody else.
-    if _repeats(reply.raw.response_body or b"", secrets):
+    if _repeats(reply.exchange.response_body, secrets):
         result, error = (map_strings(part, lambda text: _without(text, secrets)) for part in (result, error))
-    return Answer(reply, result, error, call_outcome("", reply, (), recorder))
+    return Answer(reply, result, error, call_outcome("", reply, recorder))
 
 
 def _login(token: StoredToken | None) -> tuple[object, ...]:
@@ -393,7 +395,7 @@ def _login(token: StoredToken | None) -> tuple[object, ...]:
     return token.issuer, token.client_id, said.get("sub"), said.get("sid")
 
 
-def _repeats(body: bytes, secrets: tuple[str, ...]) -> bool:
+def _repeats(body: bytes | bytearray, secrets: tuple[str, ...]) -> bool:
     """Whether one of them is in a body, as it is or as JSON spells it: a key has lines."""
     return any(form.encode() in body for secret in secrets for form in (secret, json.dumps(secret)[1:-1]))
 

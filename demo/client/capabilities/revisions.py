@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from demo.client.http.fetch import parse_object
+from demo.client.http.exchange import events, parse_object
 from demo.client.http.sanitizing import safe_text
-from demo.client.mcp.reply import events
 
 if TYPE_CHECKING:
     import httpx2
@@ -63,7 +62,7 @@ def _response(text: str) -> dict[str, Any] | None:
     "Sending Messages to the Server"), and may send notifications first.
     """
     whole = parse_object(text)
-    messages = [whole] if whole is not None else [message for _, message in events(text)]
+    messages = [whole] if whole is not None else [event.message for event in events(text)]
     return next((one for one in messages if "result" in one or "error" in one), None)
 
 

@@ -1,18 +1,17 @@
-"""One server and the way to it: the URLs of its doors, the recorder on the wire, the bound on everything."""
+"""One server and the way to it: the URLs of its doors, the HTTP client that is recorded, the bound on everything."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from demo.client.http import bounded
 from demo.client.http.errors import no_answer
 from demo.client.http.origins import origin
-from demo.client.http.recorder import Raw, Recorder, connect
+from demo.client.http.recorder import Recorder
 from demo.client.http.sanitizing import safe_text
 from demo.errors import UsageError
-from demo.evidence import Exchange
 
 if TYPE_CHECKING:
     import httpx2
@@ -65,6 +64,25 @@ class Connection:
         """Do `work` within `seconds`, the timeout by default; when it is late, `url` did not answer."""
         return bounded.run(work, seconds or self.timeout, lambda: no_answer(url, self.timeout))
 
-    def show(self, raws: Iterable[Raw]) -> tuple[Exchange, ...]:
-        """Exchanges as evidence."""
-        return tuple(self.recorder.show(raw) for raw in raws)
+
+def connect(recorder: Recorder, *, seconds: float, kind: type[httpx2.AsyncClient] | None = None) -> httpx2.AsyncClient:
+    """An HTTP client whose every exchange `recorder` sees. It follows no redirect by itself.
+
+    Args:
+        recorder: where the exchanges go.
+        seconds: the bound on connecting and on each read; the caller bounds the whole.
+        kind: the class to make it of, where a transport has something to say to each answer.
+    """
+    import httpx2
+
+    from demo import __version__
+    from demo.client.http.transport import RecordingTransport
+
+    return (kind or httpx2.AsyncClient)(
+        transport=RecordingTransport(recorder),
+        timeout=seconds,
+        follow_redirects=False,
+        max_redirects=3,
+        trust_env=False,
+        headers={"accept-encoding": "identity", "user-agent": f"machine-identity-demo/{__version__}"},
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin
 
 from demo.client.http.errors import no_answer, unreachable, web_page
+from demo.client.http.exchange import parse_object
 from demo.client.http.origins import origin, refused_url
 from demo.client.http.redaction import mask_text
 from demo.client.http.sanitizing import safe_text
@@ -108,15 +108,6 @@ def retry_seconds(told: str, date: str, received_at: float) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return None if ends is None else max(0.0, ends - begins)
-
-
-def parse_object(text: str | bytes) -> dict[str, Any] | None:
-    """`text` as a JSON object, None where it is none (or is nested beyond reason)."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def joined(base: str, onward: str) -> str:

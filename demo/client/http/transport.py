@@ -12,13 +12,15 @@ import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+from demo.client.http.exchange import HttpExchange
 from demo.client.http.origins import Origin, origin
-from demo.client.http.recorder import BODY_IN_MEMORY, Raw, Recorder, current_cause
+from demo.client.http.recorder import BODY_IN_MEMORY, Recorder
 from demo.client.http.redaction import mask_text, mask_url
 from demo.client.http.sanitizing import safe_text
 from demo.errors import DemoError, EnvironmentNotReady
@@ -101,19 +103,23 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
     """Sends through an ordinary transport (a proxy where the environment names one) and records.
 
     Args:
-        recorder: gets one `Raw` for each request, when its answer has ended, failed or been given up.
+        recorder: has each exchange while it is under way, and when it has ended, failed or been given up. A response
+            names its own as `extensions["exchange"]`.
     """
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._ways: dict[tuple[bool, Proxy | None], httpx2.AsyncHTTPTransport] = {}
         self._resolved: set[str] = set()
-        self._entries: list[_Entry] = []
+        self._exchanges: list[HttpExchange] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; the answer's body is recorded while the caller reads it."""
-        entry = _Entry(self._recorder, request, await request.aread())
-        self._entries = [*(one for one in self._entries if not one.ended), entry]
+        exchange = HttpExchange(
+            request.method, str(request.url), tuple(request.headers.multi_items()), await request.aread() or None
+        )
+        self._recorder.begin(exchange)
+        self._exchanges = [*(one for one in self._exchanges if not one.ended), exchange]
         proxy: Proxy | None = None
         try:
             await _prove(request.url)
@@ -122,21 +128,23 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
                 await self._resolve(request.url.host)
             response = await self._way(request.url.scheme == "https", proxy).handle_async_request(request)
         except asyncio.CancelledError:
-            entry.end(error="given up before an answer came", late=True)
+            self._end(exchange, "given up before an answer came", late=True)
             raise
         except Exception as error:
             failure = _explained(error, proxy)
             fault = failure.fault if isinstance(failure, NotSent) else None
             late = isinstance(failure, httpx2.TimeoutException)
-            entry.end(error=str(failure) or type(failure).__name__, late=late, fault=fault)
+            self._end(exchange, str(failure) or type(failure).__name__, late=late, fault=fault)
             raise failure from None
         except BaseException:
-            entry.end(error="interrupted")
+            self._end(exchange, "interrupted")
             raise
-        entry.answered(response)
+        exchange.status, exchange.response_headers = response.status_code, tuple(response.headers.multi_items())
+        if "date" in response.headers:
+            self._recorder.heard(exchange.url, response.headers["date"], response.headers.get("age", ""))
         if response.status_code == 407 and proxy is not None:  # RFC 9110 section 15.5.8: it is the proxy's own
             fault = _unusable(proxy, "it asks for authentication (HTTP 407)")
-            entry.end(error=fault.why, fault=fault)
+            self._end(exchange, fault.why, fault=fault)
             await response.aclose()
             raise NotSent(fault)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
@@ -145,16 +153,24 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         return httpx2.Response(
             response.status_code,
             headers=headers,
-            stream=_Body(response.stream, entry, encoding),
-            extensions=response.extensions,
+            stream=_Body(response.stream, exchange, encoding, partial(self._end, exchange)),
+            extensions={**response.extensions, "exchange": exchange},
         )
 
     async def aclose(self) -> None:
         """Close every connection, and the record of whatever was left open."""
         for way in self._ways.values():
             await way.aclose()
-        for entry in self._entries:
-            entry.end()
+        for exchange in self._exchanges:
+            self._end(exchange)
+
+    def _end(
+        self, exchange: HttpExchange, error: str | None = None, *, late: bool = False, fault: DemoError | None = None
+    ) -> None:
+        """Record it, once."""
+        if not exchange.ended:
+            exchange.end(error, late=late, fault=fault)
+            self._recorder.add(exchange)
 
     def _way(self, tls: bool, proxy: Proxy | None) -> httpx2.AsyncHTTPTransport:
         # Reading the machine's certificates takes tens of milliseconds: only where there is TLS.
@@ -195,64 +211,15 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         self._resolved.add(host)
 
 
-class _Entry:
-    """One exchange while it is under way."""
-
-    def __init__(self, recorder: Recorder, request: httpx2.Request, body: bytes) -> None:
-        self._recorder = recorder
-        self._request = request
-        self._sent = body or None
-        self._status: int | None = None
-        self._headers: tuple[tuple[str, str], ...] = ()
-        self._cause = current_cause()
-        self._fault: DemoError | None = None
-        self._at = time.time()
-        self._from = time.perf_counter()
-        self.ended = False
-        self.received = bytearray()
-        recorder.begin(self.so_far)
-
-    def answered(self, response: httpx2.Response) -> None:
-        """The status line and headers are here."""
-        self._status = response.status_code
-        self._headers = tuple(response.headers.multi_items())
-        if "date" in response.headers:
-            date, age = response.headers["date"], response.headers.get("age", "")
-            self._recorder.heard(str(self._request.url), date, age)
-
-    def end(self, error: str | None = None, *, late: bool = False, fault: DemoError | None = None) -> None:
-        """Record it, once."""
-        if self.ended:
-            return
-        self.ended = True
-        self._fault = fault
-        self._recorder.end(self.so_far)
-        self._recorder.add(replace(self.so_far(), error=error, late=late, under_way=False))
-
-    def so_far(self) -> Raw:
-        """The exchange as it stands now."""
-        return Raw(
-            method=self._request.method,
-            url=str(self._request.url),
-            request_headers=tuple(self._request.headers.multi_items()),
-            request_body=self._sent,
-            status=self._status,
-            response_headers=self._headers,
-            response_body=bytes(self.received) if self._status is not None else None,
-            started_at=self._at,
-            seconds=time.perf_counter() - self._from,
-            under_way=True,
-            cause=self._cause,
-            fault=self._fault,
-        )
-
-
 class _Body(httpx2.AsyncByteStream):
     """An answer's body on its way to the reader: decompressed, counted, kept for the record."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream, entry: _Entry, encoding: str) -> None:
+    def __init__(
+        self, stream: httpx2.AsyncByteStream, exchange: HttpExchange, encoding: str, end: Callable[..., None]
+    ) -> None:
         self._stream = stream
-        self._entry = entry
+        self._received = exchange.response_body
+        self._end = end
         # We ask for no compression; a server that compresses all the same is decoded here, where it is counted
         # (a small answer may unpack to gigabytes). wbits 47: zlib or gzip, by its header.
         self._unpack = zlib.decompressobj(47) if encoding in _KNOWN_CODINGS else None
@@ -263,36 +230,36 @@ class _Body(httpx2.AsyncByteStream):
             if self._unknown:
                 raise httpx2.DecodingError(f"it is compressed as {self._unknown!r}, which was not asked for")
             async for chunk in self._stream:
-                room = BODY_IN_MEMORY - len(self._entry.received)
+                room = BODY_IN_MEMORY - len(self._received)
                 if self._unpack is not None:
                     try:
                         chunk = self._unpack.decompress(chunk, room + 1)
                     except zlib.error as error:
                         raise httpx2.DecodingError(f"the answer's compression is broken ({error})") from None
-                self._entry.received += chunk[:room]
+                self._received += chunk[:room]
                 if len(chunk) > room:
                     raise AnswerTooLong(f"the answer is longer than {BODY_IN_MEMORY // (1024 * 1024)} MiB")
                 yield chunk
         except httpx2.RequestError as error:
-            self._entry.end(error=str(error) or type(error).__name__, late=isinstance(error, httpx2.TimeoutException))
+            self._end(str(error) or type(error).__name__, late=isinstance(error, httpx2.TimeoutException))
             raise
         except GeneratorExit:
-            self._entry.end()  # the reader has what it wanted, e.g. the last event of a stream
+            self._end()  # the reader has what it wanted, e.g. the last event of a stream
             raise
         except asyncio.CancelledError:
-            self._entry.end(error="given up before the answer was complete", late=True)
+            self._end("given up before the answer was complete", late=True)
             raise
         except BaseException as error:
-            self._entry.end(error=str(error) or type(error).__name__)
+            self._end(str(error) or type(error).__name__)
             raise
-        self._entry.end()
+        self._end()
 
     async def aclose(self) -> None:
         """The reader is done, whether or not it read to the end."""
         try:
             await self._stream.aclose()
         finally:
-            self._entry.end()
+            self._end()
 
 
 def _proxy_for(url: httpx2.URL) -> Proxy | None:

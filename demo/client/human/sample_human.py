@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from demo.client.http import bounded
+from demo.client.http.connection import connect
 from demo.client.http.errors import OAuthRefused, no_answer, unreachable
 from demo.client.http.fetch import joined
 from demo.client.http.origins import origin
-from demo.client.http.recorder import Recorder, connect
+from demo.client.http.recorder import Recorder
 from demo.client.http.sanitizing import safe_text
 from demo.errors import ServerUnreachable
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from demo.client.http.connection import Connection
 from demo.client.http.errors import no_answer
-from demo.client.http.recorder import Raw, on_behalf_of
+from demo.client.http.exchange import HttpExchange, on_behalf_of
 from demo.client.mcp.elicitation import ROUNDS, Answerer, next_round
 from demo.client.mcp.mirrored import mirroring
-from demo.client.mcp.reply import Reply, Stranger, asked, final, request_of, understood
+from demo.client.mcp.reply import Reply, UnexpectedAnswer, final, request_in, request_of, understood
 
 if TYPE_CHECKING:
     from mcp.client.session import ClientSession
@@ -39,7 +39,7 @@ class Record:
         self._seconds = connection.timeout
         self._url = url
         self._begun = 0
-        self.whole: list[Raw] = []
+        self.whole: list[HttpExchange] = []
         """Every exchange that has ended, in this order."""
         self.late = False
         """Whether the last answer was not waited for any longer."""
@@ -50,11 +50,11 @@ class Record:
         self.resumed = False
         """Whether the session was begun in an earlier conversation."""
 
-    def raws(self) -> list[Raw]:
+    def raws(self) -> list[HttpExchange]:
         """The exchanges since the last answer was taken, those under way too."""
         return [*self.whole[self._begun :], *self._recorder.under_way()]
 
-    def final(self, raws: list[Raw]) -> Reply:
+    def final(self, raws: list[HttpExchange]) -> Reply:
         """The answer in `raws` to the request that was sent last.
 
         Raises:
@@ -62,7 +62,7 @@ class Record:
         """
         try:
             return final(raws, self.cause, self._url, self._seconds, self.trouble)
-        except Stranger:
+        except UnexpectedAnswer:
             if self.late:  # what came is no answer because it was cut short
                 raise no_answer(self._url, self._seconds) from None
             raise
@@ -76,7 +76,7 @@ class Record:
         """A request is about to be sent: nothing that is on record is its answer."""
         self.cause, self.trouble, self.late = object(), None, False
 
-    def session_is_gone(self, raws: list[Raw]) -> bool:
+    def session_is_gone(self, raws: list[HttpExchange]) -> bool:
         """Whether the server has ended the session that the last request came in (`session_is_gone`)."""
         return session_is_gone(raws, self.cause, resumed=self.resumed)
 
@@ -152,7 +152,7 @@ class Asker:
             for _ in range(SETTLING):
                 await anyio.lowlevel.checkpoint()
                 under_way = self._connection.recorder.under_way()
-                if not any(raw.cause is self._record.cause and asked(raw) for raw in under_way):
+                if not any(raw.cause is self._record.cause and request_in(raw) for raw in under_way):
                     break
                 await anyio.sleep(0.005)
         self._record.late = clock.cancelled_caught
@@ -174,7 +174,7 @@ class Asker:
                     return
 
 
-def session_is_gone(raws: Sequence[Raw], cause: object, *, resumed: bool = False) -> bool:
+def session_is_gone(raws: Sequence[HttpExchange], cause: object, *, resumed: bool = False) -> bool:
     """Whether the server has ended the session that this request came in, and so has not carried it out.
 
     MCP 2025-11-25, Transports, "Session Management": it answers HTTP 404, and the client begins a new session. Servers
@@ -186,6 +186,6 @@ def session_is_gone(raws: Sequence[Raw], cause: object, *, resumed: bool = False
         resumed: whether the session has answered before, so that 400 cannot mean that it was never right.
     """
     raw = request_of(raws, cause)
-    if raw is None or all(key.lower() != SESSION for key, _ in raw.request_headers):
+    if raw is None or raw.request_header(SESSION) is None:
         return False
     return raw.status == 404 or (resumed and raw.status == 400 and not understood(raw))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from demo.client.http.bounded import OnWait
 from demo.client.http.connection import Connection, Door
 from demo.client.http.sanitizing import safe_text
-from demo.client.mcp.mcp_session import Answered, Speaker
+from demo.client.mcp.mcp_session import Speaker
 from demo.client.mcp.outcome import CallOutcome, ToolsOutcome, call_outcome, expired, tools_outcome
 from demo.client.mcp.patience import Patience
 from demo.client.mcp.reply import Reply
@@ -127,8 +127,7 @@ class Caller:
             listed = self._speaker.converse(
                 self._connection.endpoint(door), _presented(bearer), pages, whose=_whose(bearer)
             )
-            exchanges = self._connection.show(raw for page in listed for raw in page.raws)
-            return tools_outcome([page.reply for page in listed], exchanges, self._connection.recorder)
+            return tools_outcome(listed, self._connection.recorder)
 
         return self._insist(once, obtain) if obtain is not None else once(self._bearer(token, refresh=True))
 
@@ -141,16 +140,13 @@ class Caller:
             request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
             for _ in range(at_most):
                 reply = yield request, CallToolResult
-                if not self._outcome(tool, Answered(reply, ())).allowed:
+                if not call_outcome(tool, reply, self._connection.recorder).allowed:
                     return
 
         answered = self._speaker.converse(
             self._connection.endpoint(door), _presented(bearer), calls, at_most=at_most, whose=_whose(bearer)
         )
-        return tuple(self._outcome(tool, one) for one in answered)
-
-    def _outcome(self, tool: str, answered: Answered) -> CallOutcome:
-        return call_outcome(tool, answered.reply, self._connection.show(answered.raws), self._connection.recorder)
+        return tuple(call_outcome(tool, one, self._connection.recorder) for one in answered)
 
     def _insist(self, once: Callable[[StoredToken | None], Seen], obtain: Obtain) -> Seen:
         attempts = StepUp(self._authorizer, obtain)

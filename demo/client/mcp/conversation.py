@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from demo.client.http.bounded import unwrap
-from demo.client.http.connection import Connection
-from demo.client.http.recorder import BODY_IN_MEMORY, Raw, connect
+from demo.client.http.connection import Connection, connect
+from demo.client.http.exchange import HttpExchange
+from demo.client.http.recorder import BODY_IN_MEMORY
 from demo.client.http.sanitizing import safe_text
 from demo.client.mcp.asking import Asker, Record
 from demo.client.mcp.elicitation import ANSWERING, Answerer, Elicit
-from demo.client.mcp.reply import Reply, asked
+from demo.client.mcp.reply import Reply, request_in
 from demo.errors import ServerUnreachable
 
 if TYPE_CHECKING:
@@ -49,14 +49,6 @@ Script = Callable[[], Requests]
 
 class NoStream(ServerUnreachable):
     """There is no stream of events of the oldest transport."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """A reply, and every exchange that led to it (the handshake's too, for the first)."""
-
-    reply: Reply
-    raws: tuple[Raw, ...]
 
 
 class Conversation:
@@ -94,11 +86,11 @@ class Conversation:
         self._mirroring = mirroring
         self._answerer = None if elicit is None else Answerer(elicit, connection.recorder.masked)
         self._record = Record(connection, url)
-        self.answered: list[Answered] = []
+        self.answered: list[Reply] = []
         self.held = held
         self._keep = keep
 
-    async def hold(self, script: Script) -> list[Answered]:
+    async def hold(self, script: Script) -> list[Reply]:
         """Hold the conversation to its end, or to where the server ends it.
 
         Raises:
@@ -223,7 +215,7 @@ class Conversation:
         """The session as the next conversation can go on in it; None where the server gave it no name."""
         from demo.client.mcp.held import SESSION, Held
 
-        asked_here = [(raw, message) for raw in self._record.whole if (message := asked(raw)) is not None]
+        asked_here = [(raw, message) for raw in self._record.whole if (message := request_in(raw)) is not None]
         begun = [raw for raw, message in asked_here if message["method"] == "initialize"]
         name = self.held.id if self.held is not None else begun[-1].header(SESSION) if begun else ""
         if not name or session.initialize_result is None:
@@ -239,24 +231,16 @@ class Conversation:
 
         return EventChannel(self._connection, self._url, self._auth)
 
-    def _take(self, requests: Requests | None, raws: list[Raw]) -> tuple[Any, Any] | None:
+    def _take(self, requests: Requests | None, raws: list[HttpExchange]) -> tuple[Any, Any] | None:
         """Take the answer that `raws` hold; the next request is what the script makes of it.
 
         Raises:
             ServerUnreachable: they hold none.
         """
         reply = self._record.final(raws)
-        self.answered.append(_answered(reply, raws))
+        self.answered.append(reply)
         self._record.taken()
         try:
             return None if requests is None else requests.send(reply)
         except StopIteration:
             return None
-
-
-def _answered(reply: Reply, raws: list[Raw]) -> Answered:
-    """The reply's own exchange stands last; what an older session does beside it (a stream, its end) is left out."""
-    at = next((i for i, raw in enumerate(raws) if raw is reply.raw), None)
-    if at is not None:
-        return Answered(reply, tuple(raw for raw in raws[: at + 1] if raw is reply.raw or not raw.under_way))
-    return Answered(reply, (*(raw for raw in raws if raw.method == "POST"), reply.raw))

@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import httpx2
 
-from demo.client.http.fetch import parse_object
-from demo.client.mcp.reply import answers
+from demo.client.http.exchange import parse_object
+from demo.client.mcp.reply import response_in
 
 READING = 2.0
 """Seconds for the body of a refusal, which says why and is short."""
@@ -41,7 +41,7 @@ class McpHttp(httpx2.AsyncClient):
                     await response.aread()
             elif wanted is not None and "text/event-stream" not in response.headers.get("content-type", "").lower():
                 await response.aread()
-                ours = answers(response.text, wanted, response.status_code)
+                ours = response_in(response.extensions["exchange"], wanted) is not None
                 response.headers["content-type"] = _JSON if ours else _UNUSABLE
         except httpx2.RequestError:
             if wanted is None:

@@ -7,20 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from demo.client.http.connection import Connection
+from demo.client.http.connection import Connection, connect
 from demo.client.http.known_servers import Memory
-from demo.client.http.recorder import connect
 from demo.client.mcp.asking import HEADER_MISMATCH
-from demo.client.mcp.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN, Answered, Conversation, NoStream, Script
+from demo.client.mcp.conversation import EVENTS, GOODBYE, HANDSHAKE, MODERN, Conversation, NoStream, Script
 from demo.client.mcp.elicitation import ANSWERING, Elicit
-from demo.client.mcp.reply import GATES, Reply, Stranger
+from demo.client.mcp.reply import GATES, Reply, UnexpectedAnswer
 
 if TYPE_CHECKING:
     import httpx2
 
     from demo.client.mcp.held import Held
 
-__all__ = ["Answered", "Script", "Speaker", "not_understood", "refuses_revision"]
+__all__ = ["Script", "Speaker", "not_understood", "refuses_revision"]
 
 MODES = (MODERN, HANDSHAKE, EVENTS)
 METHOD_NOT_FOUND, INVALID_PARAMS = -32601, -32602
@@ -86,7 +85,7 @@ class Speaker:
 
     def converse(
         self, url: str, auth: httpx2.Auth | None, script: Script, *, at_most: int = 1, whose: str = ""
-    ) -> list[Answered]:
+    ) -> list[Reply]:
         """Send requests in one session, as `script` has them.
 
         The newest revision is tried first. Only where the answer says that the request was not understood, and
@@ -105,32 +104,32 @@ class Speaker:
         seconds = self._connection.timeout * at_most + GOODBYE + (ANSWERING if self._elicit else 0.0)
         return self._connection.bounded(url, lambda: self._converse(url, auth, script, whose), seconds)
 
-    async def _converse(self, url: str, auth: httpx2.Auth | None, script: Script, whose: str) -> list[Answered]:
+    async def _converse(self, url: str, auth: httpx2.Auth | None, script: Script, whose: str) -> list[Reply]:
         if self._handshake:
             return await self._attempt(HANDSHAKE, url, auth, script, whose)
         known = self._known(url)
         if known not in (None, MODERN):
             told = await self._told(known, url, auth, script, whose)
-            if not isinstance(told, Stranger):
+            if not isinstance(told, UnexpectedAnswer):
                 return told
             # It is spoken to otherwise by now, and has not carried the request out: it is found out again.
             self._learn(url, None)
             if not not_understood(told.status):
                 raise told
         told = await self._told(MODERN, url, auth, script, whose)
-        if not isinstance(told, Stranger) and wants_the_newest(told[-1].reply):
+        if not isinstance(told, UnexpectedAnswer) and wants_the_newest(told[-1]):
             told = await self._told(MODERN, url, auth, script, whose)
-        if not isinstance(told, Stranger):
-            if not refuses_revision(told[-1].reply):
+        if not isinstance(told, UnexpectedAnswer):
+            if not refuses_revision(told[-1]):
                 return told
         elif not not_understood(told.status):
             raise told
         # MCP 2026-07-28, Versioning, "Compatibility matrix": what a server of the newest revision would not have said
         # leads to `initialize`, and where that is no message of its either, to the transport of 2024-11-05.
         older = await self._told(HANDSHAKE, url, auth, script, whose)
-        if not isinstance(older, Stranger):
+        if not isinstance(older, UnexpectedAnswer):
             return older
-        if not isinstance(told, Stranger):
+        if not isinstance(told, UnexpectedAnswer):
             return told
         if not not_understood(older.status):
             raise older
@@ -141,17 +140,15 @@ class Speaker:
 
     async def _told(
         self, mode: str, url: str, auth: httpx2.Auth | None, script: Script, whose: str
-    ) -> list[Answered] | Stranger:
+    ) -> list[Reply] | UnexpectedAnswer:
         try:
             return await self._attempt(mode, url, auth, script, whose)
         except NoStream as none:
-            return Stranger(none, 405)
-        except Stranger as stranger:
+            return UnexpectedAnswer(none, 405)
+        except UnexpectedAnswer as stranger:
             return stranger
 
-    async def _attempt(
-        self, mode: str, url: str, auth: httpx2.Auth | None, script: Script, whose: str
-    ) -> list[Answered]:
+    async def _attempt(self, mode: str, url: str, auth: httpx2.Auth | None, script: Script, whose: str) -> list[Reply]:
         standing, _ = self._held.pop((url, whose), (None, None))
         keep = self._keeping and mode == HANDSHAKE
         conversation = Conversation(
@@ -169,7 +166,7 @@ class Speaker:
         finally:
             if keep and conversation.held is not None:
                 self._held[url, whose] = conversation.held, auth
-        if answered[-1].reply.result is not None:
+        if answered[-1].result is not None:
             self._learn(url, mode)
         return answered
 
@@ -196,7 +193,7 @@ def refuses_revision(reply: Reply) -> bool:
     code = reply.error_code
     if code in (UNSUPPORTED_PROTOCOL_VERSION, METHOD_NOT_FOUND):
         return True
-    return code is not None and code not in (INVALID_PARAMS, HEADER_MISMATCH) and not_understood(reply.raw.status)
+    return code is not None and code not in (INVALID_PARAMS, HEADER_MISMATCH) and not_understood(reply.status)
 
 
 def wants_the_newest(reply: Reply) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from demo.client.http.errors import not_mcp
-from demo.client.http.fetch import own_words, parse_object, retry_seconds
-from demo.client.http.recorder import Raw, Recorder
+from demo.client.http.exchange import HttpExchange
+from demo.client.http.fetch import own_words, retry_seconds
+from demo.client.http.recorder import Recorder
 from demo.client.http.sanitizing import safe_text
 from demo.client.mcp.mirrored import listed, misdeclared
 from demo.client.mcp.reading import mapping, read_decision, read_limits, read_order, read_tools
@@ -69,7 +70,7 @@ class ToolsOutcome:
     retry_after: float | None = None
 
 
-def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recorder: Recorder) -> CallOutcome:
+def call_outcome(tool: str, reply: Reply, recorder: Recorder) -> CallOutcome:
     """The outcome of a `tools/call`."""
     result = reply.result or {}
     meta = mapping(result.get("_meta"))
@@ -83,16 +84,16 @@ def call_outcome(tool: str, reply: Reply, exchanges: tuple[Exchange, ...], recor
     text = odd or _content(result) if reply.result is not None else _refusal(reply)
     return CallOutcome(
         tool=tool,
-        status=reply.raw.status,
+        status=reply.status,
         is_error=refused or waiting,
         decision=read_decision(recorder.clean(meta.get("demo/decision") or data.get("decision"))),
         limits=read_limits(meta.get("demo/limits") or data.get("limits")),
         structured=structured,
         text=recorder.masked("The tool asks for more input, which this agent does not give." if waiting else text),
         said=recorder.data(text),
-        challenge=_challenge(reply.raw, recorder),
-        retry_after=_retry_after(reply.raw),
-        exchanges=exchanges,
+        challenge=_challenge(reply.exchange, recorder),
+        retry_after=_retry_after(reply.exchange),
+        exchanges=_shown((reply,), recorder),
         order=None if refused else read_order((structured or {}).get("order")),
     )
 
@@ -104,7 +105,7 @@ def expired(outcome: CallOutcome) -> bool:
     return outcome.decision is None or outcome.decision.rule == "token.expired"
 
 
-def tools_outcome(pages: Sequence[Reply], exchanges: tuple[Exchange, ...], recorder: Recorder) -> ToolsOutcome:
+def tools_outcome(pages: Sequence[Reply], recorder: Recorder) -> ToolsOutcome:
     """The outcome of a walk through `tools/list`; the last page tells whether it was refused.
 
     Raises:
@@ -112,22 +113,22 @@ def tools_outcome(pages: Sequence[Reply], exchanges: tuple[Exchange, ...], recor
     """
     last = pages[-1]
     if last.result is not None and not isinstance(last.result.get("tools"), list):
-        raise not_mcp(last.raw.url, "it answers tools/list with something that is no list of tools")
-    if last.result is None and last.raw.status not in GATES:
-        raise not_mcp(last.raw.url, f"it lists no tools: {recorder.masked(_refusal(last))}")
+        raise not_mcp(last.exchange.url, "it answers tools/list with something that is no list of tools")
+    if last.result is None and last.status not in GATES:
+        raise not_mcp(last.exchange.url, f"it lists no tools: {recorder.masked(_refusal(last))}")
     left_out = {name: reason for page in pages if _is_modern(page) for name, reason in misdeclared(page.result).items()}
     usable = [listed(page.result, without=left_out) for page in pages]
     return ToolsOutcome(
-        status=last.raw.status,
+        status=last.status,
         tools=tuple(tool for page in usable for tool in read_tools(recorder.clean({"tools": page}))),
-        challenge=_challenge(last.raw, recorder),
+        challenge=_challenge(last.exchange, recorder),
         decision=read_decision(recorder.clean(mapping((last.error or {}).get("data")).get("decision"))),
-        exchanges=exchanges,
+        exchanges=_shown(pages, recorder),
         left_out={safe_text(name, one_line=True): recorder.masked(reason) for name, reason in left_out.items()},
         more=isinstance((last.result or {}).get("nextCursor"), str),
         schemas={tool["name"]: mapping(tool.get("inputSchema")) for page in usable for tool in page},
         text=recorder.masked(_refusal(last)) if last.result is None else "",
-        retry_after=_retry_after(last.raw),
+        retry_after=_retry_after(last.exchange),
     )
 
 
@@ -147,8 +148,7 @@ def _no_call_result(result: dict[str, Any]) -> str:
 
 def _is_modern(reply: Reply) -> bool:
     """Whether it was asked in a revision that knows arguments in headers."""
-    spoken = {value for name, value in reply.raw.request_headers if name.lower() == "mcp-protocol-version"}
-    return "2026-07-28" in spoken
+    return reply.exchange.request_header("mcp-protocol-version") == "2026-07-28"
 
 
 def _content(result: dict[str, Any]) -> str:
@@ -168,15 +168,27 @@ def _refusal(reply: Reply) -> str:
     message = (reply.error or {}).get("message")
     if isinstance(message, str) and message:
         return message
-    body = (reply.raw.response_body or b"").decode("utf-8", errors="replace")
-    words = own_words(body, parse_object(body))
-    return f"HTTP {reply.raw.status}: {words}" if words else f"HTTP {reply.raw.status}"
+    words = own_words(reply.exchange.text, reply.exchange.json)
+    return f"HTTP {reply.status}: {words}" if words else f"HTTP {reply.status}"
 
 
-def _challenge(raw: Raw, recorder: Recorder) -> Challenge | None:
-    anonymous = not any(name.lower() == "authorization" for name, _ in raw.request_headers)
-    return read_challenge(raw.status or 0, map(recorder.masked, raw.headers("www-authenticate")), anonymous=anonymous)
+def _shown(replies: Sequence[Reply], recorder: Recorder) -> tuple[Exchange, ...]:
+    """What was on the wire for these replies, as evidence."""
+    return tuple(
+        recorder.show(one, event=reply.event if one is reply.exchange else None)
+        for reply in replies
+        for one in (*reply.before, reply.exchange)
+    )
 
 
-def _retry_after(raw: Raw) -> float | None:
-    return retry_seconds(raw.header("retry-after"), raw.header("date"), raw.started_at + raw.seconds)
+def _challenge(exchange: HttpExchange, recorder: Recorder) -> Challenge | None:
+    anonymous = exchange.request_header("authorization") is None
+    return read_challenge(
+        exchange.status or 0, map(recorder.masked, exchange.headers("www-authenticate")), anonymous=anonymous
+    )
+
+
+def _retry_after(exchange: HttpExchange) -> float | None:
+    return retry_seconds(
+        exchange.header("retry-after"), exchange.header("date"), exchange.started_at + exchange.seconds
+    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from demo.client.http.errors import no_answer, not_mcp, overloaded, unreachable, unreadable, unsent, web_page
-from demo.client.http.fetch import is_html, joined, own_words, parse_object
+from demo.client.http.exchange import HttpExchange
+from demo.client.http.fetch import is_html, joined, own_words
 from demo.client.http.origins import origin
-from demo.client.http.recorder import Raw
 from demo.client.http.redaction import mask_text
 from demo.client.http.sanitizing import safe_text
 from demo.errors import DemoError, ServerUnreachable
@@ -20,16 +19,25 @@ GATES = (401, 403, 429, 503)
 
 _CUT = "its stream of events ended before the answer came"
 
-_BETWEEN_EVENTS = re.compile(r"\r\n\r\n|\n\n|\r\r")
-
 
 @dataclass(frozen=True)
 class Reply:
-    """The JSON-RPC response in an HTTP answer: `result` or `error`, both None where a gate answered without one."""
+    """The JSON-RPC response to one request: `result` or `error`, both None where a gate answered without one.
 
-    raw: Raw
+    `exchange` is the HTTP exchange that it came in, and `before` are those that led to it. Where many answers come on
+    one stream, `event` is the event that this one came in.
+    """
+
+    exchange: HttpExchange
     result: dict[str, Any] | None
     error: dict[str, Any] | None
+    event: str | None = field(default=None, repr=False)
+    before: tuple[HttpExchange, ...] = field(default=(), repr=False)
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status."""
+        return self.exchange.status
 
     @property
     def error_code(self) -> int | None:
@@ -38,7 +46,7 @@ class Reply:
         return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
-class Stranger(ServerUnreachable):
+class UnexpectedAnswer(ServerUnreachable):
     """What answered is not an MCP server, or not one of the revision that was spoken; `status` is its HTTP status."""
 
     def __init__(self, error: ServerUnreachable, status: int | None) -> None:
@@ -46,17 +54,18 @@ class Stranger(ServerUnreachable):
         self.status = status
 
 
-def final(raws: Sequence[Raw], cause: object, url: str, seconds: float, trouble: BaseException | None = None) -> Reply:
+def final(
+    exchanges: Sequence[HttpExchange], cause: object, url: str, seconds: float, trouble: BaseException | None = None
+) -> Reply:
     """The answer to the request that `cause` stands for (`on_behalf_of`), understood; to that one and no other.
 
     It is the JSON-RPC response with the request's id (JSON-RPC 2.0 section 5), in the body of the response to the
     POST that carried it or, with the HTTP+SSE transport of 2024-11-05 and after a stream was taken up again (MCP
-    2025-11-25, Transports, "Resumability and Redelivery"), an event on the answer to a GET; then the reply's `raw` is
-    that exchange with this event alone as its body. What answers a handshake, a look-up or another call says nothing
-    of this one.
+    2025-11-25, Transports, "Resumability and Redelivery"), an event on the answer to a GET. What answers a handshake,
+    a look-up or another call says nothing of this one.
 
     Args:
-        raws: exchanges that have ended, and those under way as they stand.
+        exchanges: those that have ended, and those under way as they stand.
         cause: of which request the answer is wanted.
         url: where they went.
         seconds: how long was waited at most.
@@ -66,46 +75,64 @@ def final(raws: Sequence[Raw], cause: object, url: str, seconds: float, trouble:
         ServerUnreachable: the request was never sent, nothing answered, or what answered is not an MCP server.
         EnvironmentNotReady, UsageError: something on this machine kept it from being sent.
     """
-    raw = request_of(raws, cause)
-    if raw is None:
-        return _never_sent(raws, url, seconds, trouble)
-    wanted = (asked(raw) or {}).get("id")
-    text, kind = _text(raw), raw.header("content-type").lower()
-    found = _message(text, kind, wanted, raw.status)
-    if found is None and (streamed := _streamed(raws, wanted)) is not None:
-        raw, found = streamed
-    if found is None and (refused := _gate(raw)) is not None:
-        return refused
-    if found is None and raw.under_way:
-        raise no_answer(raw.url, seconds)
-    if found is None and (failure := _failure(raw, seconds)) is not None:
+    carrier = request_of(exchanges, cause)
+    if carrier is None:
+        return _never_sent(exchanges, url, seconds, trouble)
+    wanted = (request_in(carrier) or {}).get("id")
+    before = tuple(one for one in exchanges[: list(exchanges).index(carrier)] if one.ended)
+    if (message := response_in(carrier, wanted)) is not None:
+        return Reply(carrier, message.get("result"), message.get("error"), before=before)
+    for stream in exchanges:
+        for event in stream.events() if stream.method == "GET" and stream.is_stream else ():
+            if _is_response(event.message) and _same_id(event.message.get("id"), wanted):
+                posts = tuple(one for one in exchanges if one.method == "POST")
+                result, error = event.message.get("result"), event.message.get("error")
+                return Reply(stream, result, error, event.text, posts)
+    if carrier.status in GATES:
+        return Reply(carrier, None, None, before=before)
+    if not carrier.ended:
+        raise no_answer(carrier.url, seconds)
+    if (failure := _failure(carrier, seconds)) is not None:
         raise failure
-    if found is None and raw.status == 202 and (streams := [one for one in raws if one.method == "GET"]):
+    if carrier.status == 202 and (streams := [one for one in exchanges if one.method == "GET"]):
         # Accepted, and its answer was to come on the stream. Only one that still stands is waited for in vain.
-        waited = any(one.under_way or one.late for one in streams)
-        raise no_answer(raw.url, seconds) if waited else unreadable(raw.url, _CUT)
-    if found is None and raw.status == 200 and "text/event-stream" in kind and not list(_responses(text)):
-        raise unreadable(raw.url, _CUT)
-    if found is None:
-        raise Stranger(_stranger(raw, text, kind), raw.status)
-    return Reply(raw, found.get("result"), found.get("error"))
+        waited = any(one.late or not one.ended for one in streams)
+        raise no_answer(carrier.url, seconds) if waited else unreadable(carrier.url, _CUT)
+    if carrier.status == 200 and carrier.is_stream and not any(_is_response(one.message) for one in carrier.events()):
+        raise unreadable(carrier.url, _CUT)
+    raise UnexpectedAnswer(_unexpected(carrier), carrier.status)
 
 
-def request_of(raws: Sequence[Raw], cause: object) -> Raw | None:
+def request_of(exchanges: Sequence[HttpExchange], cause: object) -> HttpExchange | None:
     """The exchange that carried this JSON-RPC request; the last one, where it was sent again (a redirect, a nonce)."""
-    return max((raw for raw in raws if raw.cause is cause and asked(raw)), key=lambda raw: raw.started_at, default=None)
+    carriers = (one for one in exchanges if one.cause is cause and request_in(one))
+    return max(carriers, key=lambda one: one.started_at, default=None)
 
 
-def understood(raw: Raw) -> bool:
+def request_in(exchange: HttpExchange) -> dict[str, Any] | None:
+    """The JSON-RPC request that an exchange carried, None for a notification or anything else."""
+    sent = exchange.sent if exchange.method == "POST" else None
+    return sent if sent is not None and "method" in sent and "id" in sent else None
+
+
+def response_in(exchange: HttpExchange, wanted: Any) -> dict[str, Any] | None:
+    """The JSON-RPC response to the request with this id in the answer to its POST: the body, or an event in it."""
+    whole = None if exchange.is_stream else exchange.json
+    messages = [event.message for event in exchange.events()] if exchange.is_stream else [whole] if whole else []
+    found = [one for one in messages if _is_response(one) and _answers(one, wanted, exchange.status)]
+    return next((one for one in found if _same_id(one.get("id"), wanted)), next(iter(found), None))
+
+
+def understood(exchange: HttpExchange) -> bool:
     """Whether an error in an answer is about what was asked, as bad arguments are, so that the request was read.
 
     JSON-RPC 2.0 section 5.1, and MCP's own for a header that does not fit (2026-07-28).
     """
-    error = (parse_object(_text(raw)) or {}).get("error")
+    error = (exchange.json or {}).get("error")
     return isinstance(error, dict) and error.get("code") in (-32601, -32602, -32020)
 
 
-def _never_sent(raws: Sequence[Raw], url: str, seconds: float, trouble: BaseException | None) -> Reply:
+def _never_sent(exchanges: Sequence[HttpExchange], url: str, seconds: float, trouble: BaseException | None) -> Reply:
     """Why a request never left: a gate refused what goes before it (a handshake, a stream), or that failed.
 
     Raises:
@@ -113,37 +140,39 @@ def _never_sent(raws: Sequence[Raw], url: str, seconds: float, trouble: BaseExce
     """
     if isinstance(trouble, DemoError):
         raise trouble
-    messages = [one for one in raws if one.method == "POST"]
-    before = max(messages or [one for one in raws if one.method == "GET"], key=lambda one: one.started_at, default=None)
-    if before is None:
+    messages = [one for one in exchanges if one.method == "POST"] or [one for one in exchanges if one.method == "GET"]
+    last = max(messages, key=lambda one: one.started_at, default=None)
+    if last is None:
         raise unsent(url, trouble)
-    if (refused := _gate(before)) is not None:
-        return refused
-    if before.under_way:
-        raise no_answer(before.url, seconds)
-    if (failure := _failure(before, seconds)) is not None:
-        failure.why = f"{failure.why}; the handshake failed at {_name(before)}, and nothing was called"
+    if last.status in GATES:
+        before = tuple(one for one in exchanges[: list(exchanges).index(last)] if one.ended)
+        return Reply(last, None, None, before=before)
+    if not last.ended:
+        raise no_answer(last.url, seconds)
+    if (failure := _failure(last, seconds)) is not None:
+        failure.why = f"{failure.why}; the handshake failed at {_name(last)}, and nothing was called"
         raise failure
-    sent = asked(before)
-    if sent is None or before.method == "GET":
-        raise Stranger(not_mcp(url, f"the session ended after {_name(before)}, and nothing was called"), before.status)
-    text, kind = _text(before), before.header("content-type").lower()
-    found = _message(text, kind, sent.get("id"), before.status)
+    sent = request_in(last)
+    if sent is None:
+        raise UnexpectedAnswer(
+            not_mcp(url, f"the session ended after {_name(last)}, and nothing was called"), last.status
+        )
+    found = response_in(last, sent.get("id"))
     if found is None:
-        raise Stranger(_stranger(before, text, kind, at=_name(before)), before.status)
+        raise UnexpectedAnswer(_unexpected(last, at=_name(last)), last.status)
     if (error := found.get("error")) is not None:
-        why = f"it refused {_name(before)}: {mask_text(str(error.get('message') or error.get('code') or 'no reason'))}"
+        why = f"it refused {_name(last)}: {mask_text(str(error.get('message') or error.get('code') or 'no reason'))}"
     elif sent["method"] == "initialize" and (problem := _no_handshake(found["result"])):
         why = f"its answer to initialize {problem}"
     else:
         raise unsent(url, trouble)
-    raise Stranger(not_mcp(url, f"{why}; nothing was called"), before.status)
+    raise UnexpectedAnswer(not_mcp(url, f"{why}; nothing was called"), last.status)
 
 
-def _name(raw: Raw) -> str:
+def _name(exchange: HttpExchange) -> str:
     """What an exchange carried, in the protocol's words."""
-    method = (parse_object(raw.request_body or b"") or {}).get("method")
-    return safe_text(method, one_line=True) if isinstance(method, str) else f"{raw.method} {raw.url}"
+    method = (exchange.sent or {}).get("method")
+    return safe_text(method, one_line=True) if isinstance(method, str) else f"{exchange.method} {exchange.url}"
 
 
 def _no_handshake(result: dict[str, Any]) -> str:
@@ -165,40 +194,16 @@ def _no_handshake(result: dict[str, Any]) -> str:
     return ""
 
 
-def _failure(raw: Raw, seconds: float) -> DemoError | None:
+def _failure(exchange: HttpExchange, seconds: float) -> DemoError | None:
     """Why an exchange that has ended did not come to its end; None where it did."""
-    if raw.fault is not None:
-        return raw.fault
-    if raw.status is not None and raw.error is None:
+    if exchange.fault is not None:
+        return exchange.fault
+    if exchange.status is not None and exchange.error is None:
         return None
-    if raw.late:
-        return no_answer(raw.url, seconds)
-    why = raw.error or "no answer"
-    return unreachable(raw.url, why) if raw.status is None else unreadable(raw.url, why)
-
-
-def asked(raw: Raw) -> dict[str, Any] | None:
-    """The JSON-RPC request that an exchange carried, None for a notification or anything else."""
-    sent = parse_object(raw.request_body or b"") if raw.method == "POST" else None
-    return sent if sent is not None and "method" in sent and "id" in sent else None
-
-
-def _text(raw: Raw) -> str:
-    return (raw.response_body or b"").decode("utf-8", errors="replace")
-
-
-def _gate(raw: Raw) -> Reply | None:
-    """The refusal of a gate, whatever its body: what it asks for is in its headers (RFC 9110 section 11.6.1)."""
-    return Reply(raw, None, None) if raw.status in GATES else None
-
-
-def events(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The JSON objects in a stream of events, each with the event that carries it."""
-    for event in _BETWEEN_EVENTS.split(text):
-        lines = re.split(r"\r\n|\n|\r", event)
-        message = parse_object("\n".join(re.sub("^data: ?", "", line) for line in lines if line.startswith("data:")))
-        if message is not None:
-            yield event, message
+    if exchange.late:
+        return no_answer(exchange.url, seconds)
+    why = exchange.error or "no answer"
+    return unreachable(exchange.url, why) if exchange.status is None else unreadable(exchange.url, why)
 
 
 def _is_response(message: dict[str, Any]) -> bool:
@@ -207,11 +212,6 @@ def _is_response(message: dict[str, Any]) -> bool:
     return message.get("jsonrpc") == "2.0" and (
         (isinstance(result, dict) and error is None) or (isinstance(error, dict) and result is None)
     )
-
-
-def _responses(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON-RPC responses in a stream of events."""
-    return (message for _, message in events(text) if _is_response(message))
 
 
 def _answers(message: dict[str, Any], wanted: Any, status: int | None) -> bool:
@@ -231,62 +231,39 @@ def _same_id(given: Any, wanted: Any) -> bool:
     return not isinstance(given, bool) and (given == wanted or given == str(wanted)) and wanted is not None
 
 
-def _message(text: str, kind: str, wanted: Any, status: int | None) -> dict[str, Any] | None:
-    """The JSON-RPC response to `wanted` in the body of the answer to its POST: the body itself, or an event in it."""
-    if "text/event-stream" in kind:
-        found = [message for _, message in events(text)]
-    else:
-        whole = parse_object(text)
-        found = [] if whole is None else [whole]
-    responses = [message for message in found if _is_response(message) and _answers(message, wanted, status)]
-    return next((message for message in responses if _same_id(message.get("id"), wanted)), next(iter(responses), None))
-
-
-def answers(text: str, wanted: Any, status: int | None) -> bool:
-    """Whether a body is the JSON-RPC response to the request with this id."""
-    return _message(text, "", wanted, status) is not None
-
-
-def _streamed(raws: Sequence[Raw], wanted: Any) -> tuple[Raw, dict[str, Any]] | None:
-    """The event that answers `wanted` on the answer to a GET, which also carries what answers others."""
-    for raw in raws:
-        if raw.method == "GET" and "text/event-stream" in raw.header("content-type").lower():
-            for event, message in events(_text(raw)):
-                if _is_response(message) and _same_id(message.get("id"), wanted):
-                    return replace(raw, response_body=f"{event}\n\n".encode()), message
-    return None
-
-
-def _stranger(raw: Raw, text: str, kind: str, *, at: str = "") -> ServerUnreachable:
+def _unexpected(exchange: HttpExchange, *, at: str = "") -> ServerUnreachable:
     """What answered, where it was no MCP server; `at` names a message of the handshake, before anything was called."""
+    text, kind = exchange.text, exchange.header("content-type").lower()
     after = f" (to {at}; nothing was called)" if at else ""
-    if raw.status is not None and 300 <= raw.status < 400:
-        return not_mcp(raw.url, _redirect(raw))
-    if is_html(kind, text) and raw.status is not None:
-        return web_page(raw.url, raw.status)
-    if raw.status is not None and raw.status >= 500:
-        return overloaded(raw.url, raw.status, own_words(text, parse_object(text)) or f"HTTP {raw.status}")
-    if raw.status == 200:
-        message = parse_object(text)
+    if exchange.status is not None and 300 <= exchange.status < 400:
+        return not_mcp(exchange.url, _redirect(exchange))
+    if is_html(kind, text) and exchange.status is not None:
+        return web_page(exchange.url, exchange.status)
+    if exchange.status is not None and exchange.status >= 500:
+        return overloaded(exchange.url, exchange.status, own_words(text, exchange.json) or f"HTTP {exchange.status}")
+    if exchange.status == 200:
+        message = exchange.json
         if message is not None and _is_response(message):
             given = safe_text(str(message.get("id")), one_line=True)[:40]
-            return not_mcp(raw.url, f"what came answers another request than the one that was sent (id {given}){after}")
-        return not_mcp(raw.url, f"what came is no JSON-RPC response (content type {kind or 'not given'}){after}")
-    if told := own_words(text, parse_object(text)):
-        return not_mcp(raw.url, f"HTTP {raw.status}: {told}{after}")
-    return not_mcp(raw.url, f"HTTP {raw.status} and no JSON-RPC in it{after}")
+            return not_mcp(
+                exchange.url, f"what came answers another request than the one that was sent (id {given}){after}"
+            )
+        return not_mcp(exchange.url, f"what came is no JSON-RPC response (content type {kind or 'not given'}){after}")
+    if told := own_words(text, exchange.json):
+        return not_mcp(exchange.url, f"HTTP {exchange.status}: {told}{after}")
+    return not_mcp(exchange.url, f"HTTP {exchange.status} and no JSON-RPC in it{after}")
 
 
-def _redirect(raw: Raw) -> str:
+def _redirect(exchange: HttpExchange) -> str:
     """Why a redirect was not followed."""
-    onward = raw.header("location")
+    onward = exchange.header("location")
     told = safe_text(onward, one_line=True) or "nowhere"
-    if not onward or origin(joined(raw.url, onward)) is None:
+    if not onward or origin(joined(exchange.url, onward)) is None:
         reason = "which is no URL to go to"
-    elif origin(joined(raw.url, onward)) != origin(raw.url):
+    elif origin(joined(exchange.url, onward)) != origin(exchange.url):
         reason = "which was not followed: what is meant for one origin is shown to no other"
-    elif raw.status not in (307, 308):
-        reason = f"which was not followed: HTTP {raw.status} would turn the request into one without its content"
+    elif exchange.status not in (307, 308):
+        reason = f"which was not followed: HTTP {exchange.status} would turn the request into one without its content"
     else:
         reason = "which was not followed any further: it redirects again and again"
     return f"it redirects to {told}, {reason}"

@@ -10,11 +10,10 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from demo.client.http.connection import Connection
+from demo.client.http.connection import Connection, connect
 from demo.client.http.errors import not_mcp
 from demo.client.http.fetch import joined
 from demo.client.http.origins import origin
-from demo.client.http.recorder import connect
 from demo.client.http.sanitizing import safe_text
 from demo.errors import ServerUnreachable
 

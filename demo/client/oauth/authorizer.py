@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 from demo import access_tokens
 from demo.client.http import bounded
 from demo.client.http.bounded import OnWait
-from demo.client.http.connection import Connection
+from demo.client.http.connection import Connection, connect
 from demo.client.http.errors import GrantNotAllowed, OAuthRefused, no_answer
-from demo.client.http.recorder import connect
 from demo.client.oauth import browser, credentials, device
 from demo.client.oauth.browser import BrowserLogin
 from demo.client.oauth.challenge import scopes_wanted, union

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from demo import access_tokens
-from demo.client.http.fetch import parse_object
+from demo.client.http.exchange import parse_object
 from demo.client.http.redaction import MASK, mask_token
 from demo.client.http.sanitizing import safe_text
 from demo.client.tokens.claim_meanings import meaning

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from demo.client.http.connection import Connection
 from demo.client.http.errors import no_answer, overloaded, unreachable, web_page
-from demo.client.http.fetch import parse_object
+from demo.client.http.exchange import parse_object
 from demo.client.http.recorder import Recorder
 from demo.client.http.sanitizing import safe_text
 from demo.client.workos.environment import Environment

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.client import Agent, Recorder, SampleHuman, Secret
-from demo.client.http.recorder import Raw
+from demo.client.http.exchange import HttpExchange
 from demo.client.http.redaction import SECRET_FIELDS, mask_body, mask_header, mask_text, mask_url
 from demo.evidence import Money
 from tests.conftest import console_at
@@ -23,12 +23,12 @@ JWT = "eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.eyJzdWIiOiJ1c2VyX2FsaWNlIn0.c2lnbmF0dX
 
 
 @pytest.fixture
-def everything_sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Raw]]:
+def everything_sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[HttpExchange]]:
     """Every exchange as it was, of every recorder."""
-    seen: list[Raw] = []
+    seen: list[HttpExchange] = []
     original = Recorder.add
 
-    def add(self: Recorder, raw: Raw) -> None:
+    def add(self: Recorder, raw: HttpExchange) -> None:
         seen.append(raw)
         original(self, raw)
 
@@ -37,7 +37,7 @@ def everything_sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Raw]]:
 
 
 def test_a_login_a_purchase_refreshes_and_a_revocation_leave_no_secret_in_any_record(
-    base_url: str, tmp_path: Path, everything_sent: list[Raw]
+    base_url: str, tmp_path: Path, everything_sent: list[HttpExchange]
 ) -> None:
     store = store_in(tmp_path, base_url)
     agent = Agent(base_url, store=store)
