@@ -10,7 +10,7 @@ DOCS := .venv-docs/bin
 TALK := --state artifacts/talk
 
 .DEFAULT_GOAL := help
-.PHONY: help talk test dry-run conformance peers worker contract lint format reference docs bench picture lock clean
+.PHONY: help talk test dry-run conformance peers worker worker-data contract lint format reference docs bench picture lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -41,6 +41,10 @@ peers: $(VENV)/dev.stamp ## MCP hosts and servers that others wrote; needs npm
 worker: ## the shop for Cloudflare Workers: format, types, bundle, tests in workerd; needs npm, no account
 	cd worker && npm ci --loglevel=error && npm run -s format:check && npm run -s typecheck
 	cd worker && CI=1 WRANGLER_SEND_METRICS=false npm run -s bundle && CI=1 WRANGLER_SEND_METRICS=false npm test
+
+# A test says when it is stale.
+worker-data: $(VENV)/dev.stamp ## write the shop's data (demo/shop/shop.toml) as TypeScript for the Worker
+	$(BIN)/python worker/generate.py
 
 # Both shops, the local one and the Worker under workerd, held to one contract; what `demo deploy` would upload; and the
 # whole talk at the Worker.

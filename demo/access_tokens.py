@@ -1,7 +1,7 @@
 """Is this JWT an access token? One policy for whoever reads one: the agent and the shop here, and the Worker.
 
-The Worker has the same policy in `worker/src/policy/token_type.ts`; both are held to the cases of
-`worker/test/token_types.json`.
+The Worker has the same policy in `worker/src/policy/token_type.ts`, with these very values (`make worker-data`); both
+are held to the cases of `worker/test/token_types.json`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ AUTHKIT: Final = RFC_9068 | {ABSENT}
 """AuthKit's access tokens have a header of `alg` and `kid` alone: the one printed at
 workos.com/docs/reference/workos-connect/token, "Access token"."""
 
-_AUTHKIT_HOSTS: Final = ("authkit.app", "workos.com")
-_AUTHKIT_CONSENT: Final = "app_consent_"
+AUTHKIT_HOSTS: Final = ("authkit.app", "workos.com")
+AUTHKIT_CONSENT: Final = "app_consent_"
 """What `sid` begins with in AuthKit's access tokens (the same page, "Decoded access token"), at a custom domain too."""
-_LOGIN_CLAIMS: Final = ("nonce", "at_hash", "c_hash")
+LOGIN_CLAIMS: Final = ("nonce", "at_hash", "c_hash")
 """Claims of ID tokens alone (OpenID Connect Core 1.0 sections 2, 3.1.3.6 and 3.3.2.11). AuthKit requires a `nonce` of
 each login (workos.com/docs/reference/workos-connect/authorize), so its ID tokens have one."""
+OBJECTIONS: Final = {
+    "id_token": "This is an ID token: it says who logged in, and opens nothing.",
+    "absent": "The token does not say that it is an access token: it has no `typ` (RFC 9068 section 2.1).",
+    "other": "A token of type '{type}' is no access token.",
+}
+"""Why a token of the wrong kind opens nothing."""
 
 
 def type_of(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
@@ -37,7 +43,7 @@ def type_of(header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
         the `typ` as it is written, `ABSENT`, or `ID_TOKEN`.
     """
     if "typ" not in header:
-        return ID_TOKEN if any(name in claims for name in _LOGIN_CLAIMS) else ABSENT
+        return ID_TOKEN if any(name in claims for name in LOGIN_CLAIMS) else ABSENT
     told = header["typ"]
     # What is no text, or reads like one of our own words, is shown as JSON and is no type that anybody accepts.
     return told if isinstance(told, str) and normal(told) not in (ABSENT, normal(ID_TOKEN)) else json.dumps(told)
@@ -55,7 +61,7 @@ def accepted(issuer: str, session: str | None) -> frozenset[str]:
         issuer: who issued the token (`iss`).
         session: the token's `sid`.
     """
-    return AUTHKIT if is_authkit(issuer) or (session or "").startswith(_AUTHKIT_CONSENT) else RFC_9068
+    return AUTHKIT if is_authkit(issuer) or (session or "").startswith(AUTHKIT_CONSENT) else RFC_9068
 
 
 def is_authkit(issuer: str) -> bool:
@@ -64,7 +70,7 @@ def is_authkit(issuer: str) -> bool:
         host = urlsplit(issuer).hostname or ""
     except ValueError:
         return False
-    return any(host == one or host.endswith(f".{one}") for one in _AUTHKIT_HOSTS)
+    return any(host == one or host.endswith(f".{one}") for one in AUTHKIT_HOSTS)
 
 
 def objection(kind: str, types: frozenset[str]) -> str | None:
@@ -75,9 +81,9 @@ def objection(kind: str, types: frozenset[str]) -> str | None:
         types: what is accepted, each as `normal` gives it.
     """
     if kind == ID_TOKEN:
-        return "This is an ID token: it says who logged in, and opens nothing."
+        return OBJECTIONS["id_token"]
     if normal(kind) in types:
         return None
     if kind == ABSENT:
-        return "The token does not say that it is an access token: it has no `typ` (RFC 9068 section 2.1)."
-    return f"A token of type {kind!r} is no access token."
+        return OBJECTIONS["absent"]
+    return OBJECTIONS["other"].replace("{type}", repr(kind)[1:-1])  # an attacker may have written it

@@ -208,6 +208,12 @@ class Order:
     """What is left of the spending limit that the human granted; None at the open door, where nobody granted any."""
     spending_limit: Money | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """The order on the wire, where the limit is called `spendingLimit` (docs/wire.md)."""
+        told = asdict(self)
+        told["spendingLimit"] = told.pop("spending_limit")
+        return told
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -11,12 +11,12 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.routing import Route
 
 from demo.net import LOOPBACK_NAMES
-from demo.shop import Shop, ShopConfig, audit, doors, events, ledger, metadata, tools
+from demo.shop import Shop, ShopConfig, audit, doors, events, ledger, metadata
+from demo.shop.catalog import LIMITS
 from demo.shop.database import Database
 from demo.shop.discovery import Authority
 from demo.shop.gate import App, OpenDoor, ProtectedDoor
 from demo.shop.gatehouse import Gatehouse
-from demo.shop.jsonrpc import MOST_BYTES
 from demo.shop.server import ShopServer
 
 
@@ -32,7 +32,7 @@ def build(config: ShopConfig) -> Shop:
     authority = Authority(config.issuer, timeout=config.authority_timeout, clock=config.clock)
     gatehouse = Gatehouse(config, database, authority)
     _leave_logging_to_the_application()
-    behind_protected, behind_open = _mcp_server(config, database), _mcp_server(config, database)
+    behind_protected, behind_open = ShopServer(), ShopServer()
     protected = ProtectedDoor(gatehouse, _mcp_app(behind_protected, "/mcp", config))
     opened = OpenDoor(gatehouse, _mcp_app(behind_open, "/open/mcp", config))
 
@@ -65,12 +65,6 @@ def _leave_logging_to_the_application() -> None:
             logger.addHandler(logging.NullHandler())
 
 
-def _mcp_server(config: ShopConfig, database: Database) -> ShopServer:
-    server = ShopServer()
-    tools.register(server, config, database)
-    return server
-
-
 def _mcp_app(server: ShopServer, path: str, config: ShopConfig) -> App:
     host = urlsplit(config.base_url).netloc
     names = [*(f"{name}:*" for name in LOOPBACK_NAMES), *LOOPBACK_NAMES, host]
@@ -80,7 +74,7 @@ def _mcp_app(server: ShopServer, path: str, config: ShopConfig) -> App:
         stateless_http=True,
         json_response=True,
         # A body may grow when it is written anew (non-ASCII characters become escapes).
-        max_request_body_size=6 * MOST_BYTES,
+        max_request_body_size=6 * LIMITS.message_bytes,
         transport_security=TransportSecuritySettings(
             enable_dns_rebinding_protection=True, allowed_hosts=names, allowed_origins=origins
         ),

@@ -1,4 +1,4 @@
-"""Asking the authority over HTTP: bounded in time and bytes, no redirects, JSON or nothing; and what its clock says."""
+"""Asking the authorization server over HTTP: bounded in time and bytes, no redirects; and its clock."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import anyio
 import httpx2
 
 from demo import __version__
 from demo.net import is_loopback_url
-
-MOST_BYTES: Final = 256 * 1024
-"""An answer of the authority longer than this is not one."""
+from demo.shop.catalog import LIMITS, say
 
 
 class AuthorityUnknown(Exception):
@@ -75,12 +73,12 @@ class Asking:
                     self._heard(response.headers)
                     async for chunk in response.aiter_bytes():
                         body += chunk
-                        if len(body) > MOST_BYTES:
-                            raise AuthorityUnknown("its answer is too long")
+                        if len(body) > LIMITS.answer_bytes:
+                            raise AuthorityUnknown(say("too_long"))
         except (TimeoutError, httpx2.TimeoutException):
-            raise AuthorityUnknown("it did not answer in time") from None
+            raise AuthorityUnknown(say("late")) from None
         except (httpx2.HTTPError, httpx2.InvalidURL):
-            raise AuthorityUnknown("no connection") from None
+            raise AuthorityUnknown(say("no_connection")) from None
         try:
             return response.status_code, json.loads(body)
         except (ValueError, RecursionError):

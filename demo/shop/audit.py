@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from demo.shop import bearer, refusal, trail
-from demo.shop.catalog import ADMIN_ROLE, AUDIT_SCOPE
+from demo.shop.catalog import ADMIN_ROLE, AUDIT_SCOPE, LIMITS, say
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import Call
-
-DEFAULT_LIMIT: Final = 200
-MOST: Final = 1000
 
 
 def routes(house: Gatehouse) -> list[BaseRoute]:
@@ -40,11 +36,11 @@ async def _read(house: Gatehouse, request: Request) -> Response:
         await house.record(decision)
         return refusal.response(house.refuse(case, decision, None, host=request.headers.get("host", "")))
     try:
-        limit = int(request.query_params.get("limit", DEFAULT_LIMIT))
-        if not 1 <= limit <= MOST:
+        limit = int(request.query_params.get("limit", LIMITS.audit_entries))
+        if not 1 <= limit <= LIMITS.most_audit_entries:
             raise ValueError
     except ValueError:
-        return _invalid(f"limit is a number from 1 to {MOST}.")
+        return _invalid(say("audit_limit", most=LIMITS.most_audit_entries))
     try:
         found = await house.database.read(
             trail.entries,
@@ -54,7 +50,7 @@ async def _read(house: Gatehouse, request: Request) -> Response:
             limit=limit,
         )
     except trail.UnknownEntry:
-        return _invalid("after names no entry of this audit trail; leave it out to begin anew.")
+        return _invalid(say("audit_after"))
     return JSONResponse({"entries": [decision.to_dict() for decision in found]}, headers={"cache-control": "no-store"})
 
 

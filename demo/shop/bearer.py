@@ -16,13 +16,12 @@ from joserfc.errors import JoseError
 
 from demo.access_tokens import type_of
 from demo.evidence import Money
+from demo.shop.catalog import LIMITS, SPENDING_ACTION, SPENDING_TYPE
 from demo.shop.discovery import Authority
-from demo.shop.policy import Fault, TokenFacts
+from demo.shop.policy import TokenFacts
 
 ALGORITHMS: Final = ("ES256", "RS256")
 """Never `none`, never a symmetric one (RFC 8725 section 3.1)."""
-
-MOST_CHARACTERS: Final = 16 * 1024
 
 _BEARER: Final = re.compile(r"bearer(?:[ ]+(.*))?", re.IGNORECASE | re.DOTALL)
 _COMPACT_JWS: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
@@ -53,29 +52,29 @@ async def read(
         AuthorityUnknown: the authority's keys cannot be read.
     """
     if token is None:
-        return _fault("missing", "")
-    if len(token) > MOST_CHARACTERS or not _COMPACT_JWS.fullmatch(token):
-        return _fault("malformed", "The token is not a signed JWT.")
+        return TokenFacts(fault="missing")
+    if len(token) > LIMITS.token_characters or not _COMPACT_JWS.fullmatch(token):
+        return TokenFacts(fault="malformed")
     try:
         header = jws.extract_compact(token.encode()).headers()
     except (JoseError, ValueError, RecursionError):
-        return _fault("malformed", "The token is not a signed JWT.")
+        return TokenFacts(fault="malformed")
     algorithm, kid = header.get("alg"), header.get("kid")
     if algorithm not in ALGORITHMS:
-        return _fault("signature", "The token is not signed in a way that this shop accepts.")
+        return TokenFacts(fault="signature", detail="algorithm")
     key = await authority.key(kid if isinstance(kid, str) else None) if kid is None or isinstance(kid, str) else None
     if key is None:
-        return _fault("signature", "The token is not signed with a key of the authority.")
+        return TokenFacts(fault="signature", detail="key")
     try:
         payload = jws.deserialize_compact(token, key, algorithms=list(ALGORITHMS)).payload
     except (JoseError, ValueError):
-        return _fault("signature", "The token's signature does not fit.")
+        return TokenFacts(fault="signature")
     try:
         claims = json.loads(payload or b"")
     except (ValueError, RecursionError):
         claims = None
     if not isinstance(claims, dict):
-        return _fault("malformed", "The token's claims are not readable.")
+        return TokenFacts(fault="malformed", detail="claims")
     return facts(header, claims, resource=resource, currency=currency, aliases=aliases)
 
 
@@ -100,7 +99,7 @@ def facts(
         or not (not_before is None or _is_time(not_before))
         or not (audiences is None or (isinstance(audiences, list) and all(isinstance(one, str) for one in audiences)))
     ):
-        return _fault("malformed", "The token lacks a claim that an access token must have.")
+        return TokenFacts(fault="malformed", detail="claim")
     scope = claims.get("scope")
     return TokenFacts(
         type=type_of(header, claims),
@@ -130,14 +129,14 @@ def spending_limit(details: Any, *, resource: str, currency: str, aliases: Colle
     """
     limits: list[int] = []
     for detail in details if isinstance(details, list) else []:
-        if not isinstance(detail, dict) or detail.get("type") != "shop_spending":
+        if not isinstance(detail, dict) or detail.get("type") != SPENDING_TYPE:
             continue
         limit = detail.get("limit")
         locations = [resource] if detail.get("locations") is None else detail["locations"]
         actions = detail.get("actions")
         if not isinstance(limit, dict) or not isinstance(locations, list) or not isinstance(actions, list):
             return None
-        if not any(one in locations for one in (resource, *aliases)) or "buy" not in actions:
+        if not any(one in locations for one in (resource, *aliases)) or SPENDING_ACTION not in actions:
             continue
         amount = limit.get("amount")
         if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0 or limit.get("currency") != currency:
@@ -152,7 +151,3 @@ def _text(value: Any) -> str | None:
 
 def _is_time(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
-
-
-def _fault(fault: Fault, detail: str) -> TokenFacts:
-    return TokenFacts(fault=fault, detail=detail)

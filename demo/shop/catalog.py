@@ -1,45 +1,206 @@
-"""What the shop offers: one item, seven tools, and the scope that each tool needs."""
+"""The shop's data, as `shop.toml` has it: one item, seven tools, scopes, limits, rules and sentences.
+
+The Worker's `worker/src/generated/shop.ts` is written from what stands here (`make worker-data`).
+"""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
-ITEM_ID: Final = "conference-t-shirt"
-ITEM_NAME: Final = "Conference T-shirt"
+from demo.evidence import Money
 
-Size = Literal["S", "M", "L", "XL", "XXL"]
-SIZES: Final[tuple[Size, ...]] = ("S", "M", "L", "XL", "XXL")
+JsonSchema = dict[str, Any]
 
-LIST_INVENTORY: Final = "listMcpShopInventory"
-BUY: Final = "buyMcpShopItem"
-LIST_ORDERS: Final = "listMcpShopOrders"
-USER_INFO: Final = "getUserInfo"
-SET_MODE: Final = "setDemoMode"
-CLEAR_MODE: Final = "clearDemoMode"
-PRETTY_PLEASE: Final = "prettyPlease"
 
-TOOL_SCOPES: Final[dict[str, str]] = {
-    LIST_INVENTORY: "shop:read",
-    BUY: "shop:buy",
-    LIST_ORDERS: "orders:read",
-    USER_INFO: "user:read",
-    SET_MODE: "demo:mode",
-    CLEAR_MODE: "demo:mode",
-    PRETTY_PLEASE: "shop:read",
-}
+@dataclass(frozen=True)
+class Tool:
+    """A tool as `tools/list` gives it, and the scope that it needs."""
 
-AUDIT_SCOPE: Final = "audit:read"
-MANAGE_SCOPE: Final = "sessions:manage"
-"""Of the human's own routes; no tool needs it."""
+    name: str
+    description: str
+    scope: str
+    read_only: bool
+    input_schema: JsonSchema
+    output_schema: JsonSchema
 
-DEFAULT_SCOPE: Final = "shop:read"
-"""What a request needs that names no tool: the least that is of use here."""
+    def listed(self) -> dict[str, Any]:
+        """The tool on the wire (MCP 2026-07-28, tools, listing tools)."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "inputSchema": self.input_schema,
+            "outputSchema": self.output_schema,
+            "annotations": {"readOnlyHint": self.read_only, "openWorldHint": False},
+            "_meta": {"demo/scope": self.scope},
+        }
 
-SHOPPER_SCOPES: Final = ("shop:read", "orders:read", "shop:buy")
-"""What it takes to shop here, from looking to the order."""
 
-SCOPES: Final = tuple(dict.fromkeys([*TOOL_SCOPES.values(), AUDIT_SCOPE]))
+@dataclass(frozen=True)
+class Limits:
+    """Every limit of the shop, as `shop.toml` explains them; those that a setting may change are its defaults."""
+
+    rate_calls: int
+    rate_seconds: int
+    open_rate_calls: int
+    purchases_per_consent: int
+    stock: int
+    most_stock: int
+    leeway_seconds: int
+    skew_seconds: int
+    message_bytes: int
+    message_seconds: int
+    turn_seconds: int
+    retry_seconds: int
+    token_characters: int
+    answer_bytes: int
+    answer_seconds: int
+    keys_seconds: int
+    keys_again_seconds: int
+    audit_entries: int
+    most_audit_entries: int
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of a gate: what a refusal by it is in HTTP, and in which words it is told."""
+
+    id: str
+    gate: str
+    status: int | None
+    """HTTP status of a refusal; None for a rule that allows."""
+    challenge: str | None
+    """`token` (no error code), an error code of RFC 6750 section 3.1, or None where another token would not help."""
+    words: Mapping[str, tuple[str, str | None]]
+    """Reason and remedy of each variant, unfilled; `main` is the rule itself."""
+
+
+def _properties(given: Mapping[str, Any], schemas: Mapping[str, Any]) -> JsonSchema:
+    return {name: _schema(one, schemas) for name, one in given.items()}
+
+
+def _schema(given: str | Mapping[str, Any], schemas: Mapping[str, Any]) -> JsonSchema:
+    """The JSON Schema that a property of `shop.toml` means."""
+    if isinstance(given, str):
+        if given.endswith("?"):
+            return {"anyOf": [_schema(given[:-1], schemas), {"type": "null"}]}
+        if given.startswith("["):
+            return {"type": "array", "items": _schema(given[1:-1], schemas)}
+        if given not in schemas:
+            return {"type": given}
+        return {"$ref": f"#/$defs/{given}"} if _is_object(schemas[given]) else _schema(schemas[given], schemas)
+    if "extends" in given:
+        base = schemas[given["extends"]]
+        both = {**base.get("properties", {}), **given.get("properties", {})}
+        given = {**base, **{name: one for name, one in given.items() if name != "extends"}}
+        given = {**given, "properties": both} if both else given
+    if not _is_object(given):
+        return dict(given)
+    more = {name: one for name, one in given.items() if name != "properties"}
+    return {**more, **_object(given["properties"], schemas)}
+
+
+def _is_object(given: Mapping[str, Any]) -> bool:
+    return "properties" in given or "extends" in given
+
+
+def _object(given: Mapping[str, Any], schemas: Mapping[str, Any], optional: tuple[str, ...] = ()) -> JsonSchema:
+    required = [name for name in given if name not in optional]
+    found: JsonSchema = {"type": "object", "properties": _properties(given, schemas)}
+    return {**found, "required": required} if required else found
+
+
+def _whole(schema: JsonSchema, schemas: Mapping[str, Any]) -> JsonSchema:
+    """The schema with the definitions that it refers to."""
+    defs: dict[str, JsonSchema] = {}
+
+    def visit(value: Any) -> None:
+        if isinstance(value, dict):
+            name = str(value.get("$ref", "")).removeprefix("#/$defs/")
+            if name and name not in defs:
+                defs[name] = _schema(schemas[name], schemas)
+                visit(defs[name])
+            for one in value.values():
+                visit(one)
+        elif isinstance(value, list):
+            for one in value:
+                visit(one)
+
+    visit(schema)
+    return {**schema, "$defs": defs} if defs else schema
+
+
+def _tool(name: str, given: Mapping[str, Any], schemas: Mapping[str, Any]) -> Tool:
+    return Tool(
+        name=name,
+        description=given["description"],
+        scope=given["scope"],
+        read_only=given["read_only"],
+        input_schema=_object(given.get("input", {}), schemas, tuple(given.get("optional", ()))),
+        output_schema=_whole(_object(given["output"], schemas), schemas),
+    )
+
+
+def _rule(name: str, given: Mapping[str, Any]) -> Rule:
+    words = {"main": (given["reason"], given.get("remedy"))}
+    for variant, changed in given.items():
+        if isinstance(changed, dict):
+            words[variant] = (changed.get("reason", words["main"][0]), changed.get("remedy", words["main"][1]))
+    gate = given.get("gate", name.partition(".")[0])
+    return Rule(name, gate, given.get("status"), given.get("challenge"), words)
+
+
+_DATA: Final = tomllib.loads(Path(__file__).with_name("shop.toml").read_text("utf-8"))
+
+SERVER_NAME: Final[str] = _DATA["server"]["name"]
+SERVER_TITLE: Final[str] = _DATA["server"]["title"]
+INSTRUCTIONS: Final[str] = _DATA["server"]["instructions"]
+
+ITEM_ID: Final[str] = _DATA["item"]["id"]
+ITEM_NAME: Final[str] = _DATA["item"]["name"]
+PRICE: Final = Money(_DATA["item"]["price"], _DATA["item"]["currency"])
+SIZES: Final[tuple[str, ...]] = tuple(_DATA["schemas"]["Size"]["enum"])
+
+DEFAULT_SCOPE: Final[str] = _DATA["scopes"]["default"]
+AUDIT_SCOPE: Final[str] = _DATA["scopes"]["audit"]
+MANAGE_SCOPE: Final[str] = _DATA["scopes"]["manage"]
+SHOPPER_SCOPES: Final[tuple[str, ...]] = tuple(_DATA["scopes"]["shopper"])
+ADMIN_ROLE: Final[str] = _DATA["scopes"]["admin_role"]
+SPENDING_TYPE: Final[str] = _DATA["scopes"]["spending_type"]
+SPENDING_ACTION: Final[str] = _DATA["scopes"]["spending_action"]
+
+LIMITS: Final = Limits(**_DATA["limits"])
+
+TOOLS: Final = {name: _tool(name, given, _DATA["schemas"]) for name, given in _DATA["tools"].items()}
+LIST_INVENTORY, BUY, LIST_ORDERS, USER_INFO, SET_MODE, CLEAR_MODE, PRETTY_PLEASE = TOOLS
+
+SCOPES: Final = tuple(dict.fromkeys([*(tool.scope for tool in TOOLS.values()), AUDIT_SCOPE]))
 """Every scope that means something at this resource, for its metadata."""
+
+RULES: Final = {name: _rule(name, given) for name, given in _DATA["rules"].items()}
+SENTENCES: Final[dict[str, str]] = {**_DATA["troubles"], **_DATA["words"], **_DATA["errors"]}
+
+_HOLE: Final = re.compile(r"\{(\w+)\}")
+
+
+def say(name: str, /, **values: object) -> str:
+    """The sentence of this name in `shop.toml`, filled in."""
+    return fill(SENTENCES[name], values)
+
+
+def fill(sentence: str, values: Mapping[str, object]) -> str:
+    """A sentence with a value for each `{name}`; what is filled in is never read as a sentence itself."""
+    return _HOLE.sub(lambda hole: str(values[hole[1]]), sentence)
+
+
+def scope_of(tool: str | None) -> str | None:
+    """The scope that a call of this tool needs; None where there is no such tool."""
+    found = TOOLS.get(tool or "")
+    return found.scope if found else None
 
 
 def scope_to_log_in_for(needed: str | None) -> str:
@@ -52,6 +213,3 @@ def scope_to_log_in_for(needed: str | None) -> str:
     if needed in (AUDIT_SCOPE, MANAGE_SCOPE):
         return needed
     return " ".join(dict.fromkeys((*SHOPPER_SCOPES, needed or DEFAULT_SCOPE)))
-
-
-ADMIN_ROLE: Final = "admin"

@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 from urllib.parse import urlsplit
 
 from demo.evidence import Money
-
-SHIRT_PRICE: Final = Money(2500)
+from demo.shop.catalog import LIMITS, PRICE
 
 
 @dataclass(frozen=True)
@@ -53,17 +51,17 @@ class ShopConfig:
     allowlist: tuple[str, ...] = ("alice@example.com", "grace@example.com")
     organization: str | None = None
     token_types: tuple[str, ...] = ()
-    rate_calls: int = 10
-    rate_seconds: int = 10
-    purchases_per_consent: int = 2
-    price: Money = SHIRT_PRICE
-    stock: int = 100
+    rate_calls: int = LIMITS.rate_calls
+    rate_seconds: int = LIMITS.rate_seconds
+    purchases_per_consent: int = LIMITS.purchases_per_consent
+    price: Money = PRICE
+    stock: int = LIMITS.stock
     open_door: bool = True
-    open_rate_calls: int = 30
-    open_stock: int = 100
+    open_rate_calls: int = LIMITS.open_rate_calls
+    open_stock: int = LIMITS.stock
     console_clients: tuple[str, ...] = ("demo-console",)
-    leeway_seconds: int = 1
-    authority_timeout: float = 3.0
+    leeway_seconds: int = LIMITS.leeway_seconds
+    authority_timeout: float = LIMITS.answer_seconds
     lease_seconds: float = 5.0
     clock: Callable[[], float] = time.time
     aliases: tuple[str, ...] = ()

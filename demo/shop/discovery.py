@@ -10,19 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 
 from demo.shop.asking import Asking, AuthorityUnknown
-
-FRESH_SECONDS: Final = 300.0
-"""How long metadata and keys are believed before they are read again: a withdrawn key is not trusted longer."""
-
-REFETCH_SECONDS: Final = 1.0
-"""At most one look for an unknown `kid` in this time, so that made-up ones do not flood the authority."""
+from demo.shop.catalog import LIMITS, say
 
 VerificationKey = ECKey | RSAKey
 T = TypeVar("T")
@@ -58,7 +53,7 @@ class Authority(Asking):
         """
         wanted_at = time.monotonic()
         async with self._asking:
-            if self._metadata is None or time.monotonic() - self._metadata[1] > FRESH_SECONDS:
+            if self._metadata is None or time.monotonic() - self._metadata[1] > LIMITS.keys_seconds:
                 self._metadata = (await self._once(self._read_metadata(), wanted_at), time.monotonic())
             return self._metadata[0]
 
@@ -91,24 +86,24 @@ class Authority(Asking):
             broken = broken or status == 200 or status >= 500
         else:
             if broken:
-                raise AuthorityUnknown("its metadata cannot be read")
-            raise AuthorityUnknown("it has no metadata", lasting=True)
+                raise AuthorityUnknown(say("metadata_unreadable"))
+            raise AuthorityUnknown(say("no_metadata"), lasting=True)
         if found.get("issuer") != self.issuer:
-            raise AuthorityUnknown("its metadata names another issuer", lasting=True)
+            raise AuthorityUnknown(say("other_issuer"), lasting=True)
         return Metadata(self._endpoint(found, "jwks_uri"), self._endpoint(found, "introspection_endpoint"))
 
     def _endpoint(self, metadata: dict[str, Any], name: str) -> str:
         url = metadata.get(name)
         if not isinstance(url, str):
-            raise AuthorityUnknown(f"its metadata has no {name}", lasting=True)
+            raise AuthorityUnknown(say("no_endpoint", name=name), lasting=True)
         scheme = urlsplit(url).scheme
         if scheme != "https" and not (scheme == "http" and urlsplit(self.issuer).scheme == "http"):
-            raise AuthorityUnknown(f"its {name} is unsafe", lasting=True)
+            raise AuthorityUnknown(say("unsafe_endpoint", name=name), lasting=True)
         return url
 
     async def _look_again(self, kid: str) -> dict[str, VerificationKey]:
         keys = await self._read_keys()  # who came while another looked finds what that one has found
-        if kid not in keys and time.monotonic() - self._looked_at > REFETCH_SECONDS:
+        if kid not in keys and time.monotonic() - self._looked_at > LIMITS.keys_again_seconds:
             self._look_failed = None
             try:
                 keys = await self._read_keys(again=True)
@@ -123,7 +118,7 @@ class Authority(Asking):
         before, wanted_at = self._keys, time.monotonic()
         metadata = await self.metadata()
         async with self._asking:
-            stale = self._keys is None or time.monotonic() - self._keys[1] > FRESH_SECONDS
+            stale = self._keys is None or time.monotonic() - self._keys[1] > LIMITS.keys_seconds
             # Whoever waited here while another read them need not read them again.
             if stale or (again and self._keys is before):
                 self._keys = (await self._once(self._fetch_keys(metadata.jwks_uri), wanted_at), time.monotonic())
@@ -134,7 +129,7 @@ class Authority(Asking):
         status, found = await self.ask("GET", uri)
         listed = found.get("keys") if isinstance(found, dict) else None
         if status != 200 or not isinstance(listed, list):
-            raise AuthorityUnknown("its keys cannot be read")
+            raise AuthorityUnknown(say("keys_unreadable"))
         return _usable(listed)
 
     async def _once(self, asking: Coroutine[Any, Any, T], wanted_at: float) -> T:

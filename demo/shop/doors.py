@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, Final
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from demo.shop import bearer, jsonrpc, ledger, refusal
-from demo.shop.catalog import ADMIN_ROLE, MANAGE_SCOPE
+from demo.shop.catalog import ADMIN_ROLE, LIMITS, MANAGE_SCOPE, say
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import Call
 from demo.shop.policy import Ruling, deny, short
-
-MOST_STOCK: Final = 1_000_000
-_SHAPE: Final = f'{{"door": "open" or "protected", "stock": 0 to {MOST_STOCK}, "open": true or false}}'
 
 
 def routes(house: Gatehouse) -> list[BaseRoute]:
@@ -46,27 +43,25 @@ async def _set(house: Gatehouse, request: Request) -> Response:
     case, ruling = await house.admit(case, token)
     console = case.token.agent is None and case.token.client in house.config.console_clients
     if ruling.verdict == "allow" and not console:
-        reason = f"{short(case.token.client or 'This client')} is not a human's own console."
-        ruling = deny("allowlist", "client", reason, "Use the console.")
+        ruling = deny("allowlist.client", client=short(case.token.client or "This client"))
     if ruling.verdict == "deny":
         decision, host = house.decision(case, ruling, Call()), request.headers.get("host", "")
         await house.record(decision)
         return refusal.response(house.refuse(case, decision, None, host=host, path="account"))
     if case.standing is None or ADMIN_ROLE not in case.standing.roles:
-        return _error(403, "access_denied", "only an admin of this shop may set its doors")
+        return _error(403, "access_denied", say("no_admin"))
     try:
         given = json.loads(await jsonrpc.read_body(request.headers.raw, request.receive))
     except (ValueError, RecursionError):
-        return _error(400, "invalid_request", "the body is not JSON")
+        return _error(400, "invalid_request", say("body_not_json"))
     if (why := _objection(given)) is not None:
         return _error(400, "invalid_request", why)
     state = await house.database.write(
         ledger.set_door, given["door"], stock=given.get("stock"), opened=given.get("open")
     )
     state["open"] = state["open"] and (given["door"] == "protected" or house.config.open_door)
-    how = f"{state['stock']} in stock" if state["open"] else f"closed, {state['stock']} in stock"
     who = (case.standing.username or case.token.user) or "an admin"
-    reason = f"{who} set the {state['door']} door: {how}."
+    reason = say("door_set" if state["open"] else "door_closed", user=who, door=state["door"], stock=state["stock"])
     await house.record(house.decision(case, Ruling("allow", "scope", "allowed", reason), Call()))
     return JSONResponse(state, headers={"cache-control": "no-store"})
 
@@ -74,14 +69,14 @@ async def _set(house: Gatehouse, request: Request) -> Response:
 def _objection(given: Any) -> str | None:
     """Why a body says nothing that can be done; None where it does."""
     stock, opened = (given.get("stock"), given.get("open")) if isinstance(given, dict) else (None, None)
-    counted = isinstance(stock, int) and not isinstance(stock, bool) and 0 <= stock <= MOST_STOCK
+    counted = isinstance(stock, int) and not isinstance(stock, bool) and 0 <= stock <= LIMITS.most_stock
     wanted = (stock is None or counted) and (opened is None or isinstance(opened, bool))
     if not isinstance(given, dict) or given.get("door") not in ("open", "protected") or not wanted:
-        return f"the body is {_SHAPE}, with stock or open or both"
+        return say("door_shape", most=LIMITS.most_stock)
     if stock is None and opened is None:
-        return f"the body is {_SHAPE}, with stock or open or both"
+        return say("door_shape", most=LIMITS.most_stock)
     if given["door"] == "protected" and opened is not None:
-        return "the protected door cannot be switched; its gates decide"
+        return say("door_gates")
     return None
 
 

@@ -20,7 +20,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from demo.shop.asking import AuthorityUnknown
-from demo.shop.bearer import ALGORITHMS, MOST_CHARACTERS
+from demo.shop.bearer import ALGORITHMS
+from demo.shop.catalog import LIMITS
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
 from demo.shop.discovery import Authority
@@ -83,7 +84,7 @@ def routes(config: ShopConfig, database: Database, authority: Authority) -> list
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MOST_CHARACTERS:
+            if len(body) > LIMITS.token_characters:
                 return _refused(Unfit("invalid_request", "the event is too long"))
         try:
             jti, kind, subject = await read(bytes(body), authority, issuer=config.issuer, audience=config.resource)

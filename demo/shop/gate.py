@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from demo.evidence import Decision, LimitUse
 from demo.shop import bearer, events, jsonrpc, refusal
-from demo.shop.catalog import TOOL_SCOPES
+from demo.shop.catalog import say, scope_of
 from demo.shop.gatehouse import Gatehouse, limits_of
 from demo.shop.jsonrpc import Call
 from demo.shop.policy import Case, Standing, TokenFacts
@@ -25,7 +25,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TRIES: Final = 5
 """How often a request asks again whose authority changes, or whose lease ends, while it is being served."""
-UNSETTLED: Final = "The authority behind this call could not be settled in time. Nothing was done; try again."
 ADMISSION: Final = "demo.shop.admission"
 """Where in the ASGI scope the tools find what was decided."""
 
@@ -85,7 +84,7 @@ class ProtectedDoor:
     ) -> None:
         house = self._gatehouse
         token = bearer.from_headers(scope["headers"])
-        needed = TOOL_SCOPES.get(call.tool) if call.tool is not None else None
+        needed = scope_of(call.tool)
         case = await house.open_case(token, method=call.method, tool=call.tool, scope=needed)
         async with house.turn(case):
             case, ruling = await house.admit(case, token)
@@ -107,7 +106,7 @@ class ProtectedDoor:
                     ruling = again if again.verdict == "deny" else ruling
                     decision = house.decision(case, ruling, call)
             else:
-                raise jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, UNSETTLED)
+                raise jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, say("unsettled"))
             if ruling.verdict == "deny":
                 host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
                 await respond(send, house.refuse(case, decision, call.id, limits, host=host))

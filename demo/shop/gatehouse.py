@@ -11,7 +11,6 @@ import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
 
 import anyio
 
@@ -19,16 +18,13 @@ from demo import access_tokens
 from demo.evidence import Decision, LimitUse
 from demo.shop import bearer, events, jsonrpc, ledger, policy, refusal, standing, trail
 from demo.shop.asking import AuthorityUnknown
-from demo.shop.catalog import BUY, DEFAULT_SCOPE
+from demo.shop.catalog import BUY, DEFAULT_SCOPE, LIMITS, say
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
 from demo.shop.discovery import Authority
 from demo.shop.jsonrpc import Call
 from demo.shop.policy import Case, Ruling, Standing, TokenFacts, Usage
 from demo.shop.rates import Rates
-
-TURN_SECONDS: Final = 15.0
-"""How long a purchase waits for the purchases before it on the same consent."""
 
 
 class Gatehouse:
@@ -73,7 +69,7 @@ class Gatehouse:
                 aliases=self.config.resource_aliases,
             )
         except AuthorityUnknown as unknown:
-            facts = TokenFacts(fault="signature", detail="The token's signature cannot be checked.")
+            facts = TokenFacts(fault="signature", detail="unchecked")
             standing_unknown = Standing(known=False, detail=str(unknown), lasting=unknown.lasting)
         skew = self._authority.skew
         rules = replace(self._rules, resource=f"{self.config.base_url}/{path}", aliases=self.config.named(path))
@@ -143,24 +139,12 @@ class Gatehouse:
         limits: tuple[LimitUse, ...] = ()
         ruling: Ruling | None = None
         if not self.config.open_door or await self.database.read(ledger.is_closed):
-            ruling = policy.closed(self.config.resource)
+            ruling = policy.deny("open.closed", resource=self.config.resource)
         elif call.is_tool_call and not await self.database.run(self._open_rates.hit, key):
             limits = (await self.database.run(self._open_rates.use, key),)
             ruling = policy.too_often(limits[0], now)
-        reason = "The open door asks nobody who they are."
-        ruling = ruling or Ruling("allow", "door", "open.anonymous", reason)
-        decision = Decision(
-            audit_id=trail.new_audit_id(),
-            at=now,
-            verdict=ruling.verdict,
-            gate=ruling.gate,
-            rule=ruling.rule,
-            reason=ruling.reason,
-            remedy=ruling.remedy,
-            door="open",
-            tool=None if call.tool is None else policy.short(call.tool, 60),
-            arguments=call.digest,
-        )
+        case = Case(TokenFacts(), now, self._rules, call.method, call.tool)
+        decision = replace(self.decision(case, ruling or policy.allow("open.anonymous"), call), door="open")
         if call.is_tool_call:
             await self.record(decision)
         return decision, limits
@@ -194,11 +178,10 @@ class Gatehouse:
             return
         lock = self._turns.setdefault(case.token.account, asyncio.Lock())
         try:
-            with anyio.fail_after(TURN_SECONDS):
+            with anyio.fail_after(LIMITS.turn_seconds):
                 await lock.acquire()
         except TimeoutError:
-            busy = "Other purchases on this consent take long. Nothing was bought; try again."
-            raise jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, busy) from None
+            raise jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, say("busy")) from None
         try:
             yield
         finally:
@@ -210,11 +193,7 @@ class Gatehouse:
         return Decision(
             audit_id=trail.new_audit_id(),
             at=self.config.clock(),
-            verdict=ruling.verdict,
-            gate=ruling.gate,
-            rule=ruling.rule,
-            reason=ruling.reason,
-            remedy=ruling.remedy,
+            **vars(ruling),
             door="protected",
             tool=None if case.tool is None else policy.short(case.tool, 60),
             arguments=call.digest,

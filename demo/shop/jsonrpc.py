@@ -10,8 +10,7 @@ from typing import Any, Final, NoReturn
 
 import anyio
 
-MOST_BYTES: Final = 1024 * 1024
-BODY_SECONDS: Final = 10.0
+from demo.shop.catalog import LIMITS, say
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -74,30 +73,31 @@ def digest(value: Any) -> str:
 
 
 async def read_body(headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes:
-    """The whole body of an ASGI request, up to `MOST_BYTES` and `BODY_SECONDS`.
+    """The whole body of an ASGI request, up to `LIMITS.message_bytes` and `LIMITS.message_seconds`.
 
     Raises:
         Unacceptable: too long (413) or too slow (408).
         Gone: the client disconnected.
     """
     declared = next((value for name, value in headers if name.lower() == b"content-length"), b"0")
-    too_long = Unacceptable(413, INVALID_REQUEST, f"A message is at most {MOST_BYTES} bytes here.")
-    if declared.isdigit() and int(declared) > MOST_BYTES:
+    too_long = Unacceptable(413, INVALID_REQUEST, say("message_too_long", bytes=LIMITS.message_bytes))
+    if declared.isdigit() and int(declared) > LIMITS.message_bytes:
         raise too_long
     body = bytearray()
     try:
-        with anyio.fail_after(BODY_SECONDS):
+        with anyio.fail_after(LIMITS.message_seconds):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise Gone
                 body += message.get("body", b"")
-                if len(body) > MOST_BYTES:
+                if len(body) > LIMITS.message_bytes:
                     raise too_long
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
-        raise Unacceptable(408, INVALID_REQUEST, f"The message did not arrive within {BODY_SECONDS:.0f} s.") from None
+        too_slow = say("message_too_slow", seconds=LIMITS.message_seconds)
+        raise Unacceptable(408, INVALID_REQUEST, too_slow) from None
 
 
 def parse(body: bytes) -> Call:
@@ -110,11 +110,11 @@ def parse(body: bytes) -> Call:
         message = json.loads(body.decode(), parse_constant=_no_constant)
         again = json.dumps(message, separators=(",", ":")).encode()
     except (ValueError, RecursionError):
-        raise Unacceptable(400, PARSE_ERROR, "The body is not JSON.") from None
+        raise Unacceptable(400, PARSE_ERROR, say("not_json")) from None
     if isinstance(message, list):
-        raise Unacceptable(400, INVALID_REQUEST, "Batches are not accepted: send one message per request.")
+        raise Unacceptable(400, INVALID_REQUEST, say("batch"))
     if not isinstance(message, dict):
-        raise Unacceptable(400, INVALID_REQUEST, "The body is not a JSON-RPC message.")
+        raise Unacceptable(400, INVALID_REQUEST, say("not_a_message"))
     given_id, method = message.get("id"), message.get("method")
     call_id = given_id if isinstance(given_id, str | int) and not isinstance(given_id, bool) else None
     if not isinstance(method, str):

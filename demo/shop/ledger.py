@@ -17,7 +17,8 @@ from demo.shop.catalog import ITEM_ID, ITEM_NAME
 OPEN_ACCOUNT = "open"
 """The account of everybody who comes through the open door: nobody can tell one from another."""
 
-Fault = Literal["quota", "spending", "consent", "sold_out", "key_reused"]
+Fault = Literal["limits.quota", "limits.spending", "limits.consent", "sold_out", "key_reused"]
+"""A rule of the limits gate, or a sentence of `shop.toml`."""
 
 
 class PurchaseRefused(Exception):
@@ -179,11 +180,11 @@ def _guard(connection: sqlite3.Connection, wanted: Purchase) -> None:
     used = spent(connection, wanted.account)
     if wanted.quota is not None:
         if used.orders >= wanted.quota:
-            raise PurchaseRefused("quota")
+            raise PurchaseRefused("limits.quota")
         if wanted.spending_limit is None:
-            raise PurchaseRefused("consent")
+            raise PurchaseRefused("limits.consent")
         if used.amount + wanted.price.amount > wanted.spending_limit.amount:
-            raise PurchaseRefused("spending")
+            raise PurchaseRefused("limits.spending")
     if stock_left(connection, wanted.door) < 1:
         raise PurchaseRefused("sold_out")
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from demo.shop.catalog import MANAGE_SCOPE, SCOPES
+from demo.shop.catalog import MANAGE_SCOPE, SCOPES, SERVER_TITLE, SPENDING_TYPE
 from demo.shop.config import ShopConfig
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -21,8 +21,8 @@ def document(config: ShopConfig, host: str) -> dict[str, Any]:
         "authorization_servers": [config.issuer],
         "scopes_supported": list(SCOPES),
         "bearer_methods_supported": ["header"],
-        "authorization_details_types_supported": ["shop_spending"],
-        "resource_name": "Conference T-shirt shop",
+        "authorization_details_types_supported": [SPENDING_TYPE],
+        "resource_name": SERVER_TITLE,
     }
 
 
@@ -33,7 +33,7 @@ def account_document(config: ShopConfig, host: str) -> dict[str, Any]:
         "authorization_servers": [config.issuer],
         "scopes_supported": [MANAGE_SCOPE],
         "bearer_methods_supported": ["header"],
-        "resource_name": "Conference T-shirt shop: the human in control",
+        "resource_name": f"{SERVER_TITLE}: the human in control",
     }
 
 

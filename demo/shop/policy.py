@@ -13,17 +13,10 @@ from typing import Final, Literal
 
 from demo import access_tokens
 from demo.evidence import LimitUse, Money, Verdict
-from demo.shop.catalog import BUY, PRETTY_PLEASE
+from demo.shop.catalog import BUY, LIMITS, PRETTY_PLEASE, RULES, fill, say
 
 Fault = Literal["missing", "malformed", "signature"]
 """Why nothing that a token claims may be believed."""
-
-LOGIN_AGAIN: Final = "Log in again, then call again."
-
-SET_THE_CLOCKS: Final = "Set the clocks (NTP), get a new token, then call again."
-
-SKEW_SECONDS: Final = 5.0
-"""How far the authority's clock may be from ours before a refusal says so; `Date` is told in whole seconds."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +27,8 @@ class TokenFacts:
     """
 
     fault: Fault | None = None
-    detail: str = ""
+    detail: str = "main"
+    """Which variant of the rule `token.FAULT` it is."""
     type: str = ""
     """As `demo.access_tokens.type_of` gives it."""
     issuer: str = ""
@@ -157,37 +151,39 @@ class Ruling:
     remedy: str | None = None
 
 
-def deny(gate: str, rule: str, reason: str, remedy: str) -> Ruling:
-    """A refusal by `gate`; `rule` without the gate's name before it."""
-    return Ruling("deny", gate, f"{gate}.{rule}", reason, remedy)
+def deny(rule: str, variant: str = "main", /, **values: object) -> Ruling:
+    """A refusal by a rule of `shop.toml`, in the words of one of its variants."""
+    reason, remedy = RULES[rule].words[variant]
+    return Ruling("deny", RULES[rule].gate, rule, fill(reason, values), fill(remedy or "", values) or None)
+
+
+def allow(rule: str, variant: str = "main", /, *, gate: str | None = None, **values: object) -> Ruling:
+    """An allow by a rule of `shop.toml`, at a gate that is not the rule's own where one is named."""
+    reason, _ = RULES[rule].words[variant]
+    return Ruling("allow", gate or RULES[rule].gate, rule, fill(reason, values))
 
 
 def check_token(case: Case) -> Ruling | None:
     """Gate 1: a token, of ours, for us, in time, and an access token (RFC 6750, RFC 8707, RFC 9068 section 4)."""
     token, rules = case.token, case.rules
-    if token.fault == "missing":
-        return deny(
-            "token", "missing", "No access token came with this call.", "Ask a human to log in and deputize this agent."
-        )
     if token.fault is not None:
-        return deny("token", token.fault, token.detail, LOGIN_AGAIN)
+        return deny(f"token.{token.fault}", token.detail)
     if token.issuer != rules.issuer:
-        return deny("token", "issuer", "The token's issuer is not the authority of this shop.", LOGIN_AGAIN)
+        return deny("token.issuer")
     if not {rules.resource, *rules.aliases} & set(token.audience):
-        meant = f"for {short(token.audience[0])}, not for this shop" if token.audience else "for nobody in particular"
-        return deny("token", "audience", f"The token is {meant}.", "Get one for this shop (`resource`, RFC 8707).")
+        if not token.audience:
+            return deny("token.audience", "nobody")
+        return deny("token.audience", audience=short(token.audience[0]))
     if case.now >= token.expires_at + rules.leeway:
-        ago = f"{case.now - token.expires_at:.0f} s ago"
-        behind = max(0.0, -(case.skew or 0.0))
-        if behind > SKEW_SECONDS and case.now - behind < token.expires_at:
-            reason = f"The token expired {ago} here: the authority's clock is {behind:.0f} s behind."
-            return deny("token", "expired", reason, SET_THE_CLOCKS)
-        return deny("token", "expired", f"The token expired {ago}.", "Refresh it or log in again, then call again.")
+        seconds, behind = f"{case.now - token.expires_at:.0f}", -(case.skew or 0.0)
+        if behind > LIMITS.skew_seconds and case.now - behind < token.expires_at:
+            return deny("token.expired", "behind", seconds=seconds, skew=f"{behind:.0f}")
+        return deny("token.expired", seconds=seconds)
     if token.not_before is not None and case.now + rules.leeway < token.not_before:
-        return deny("token", "expired", "The token is not valid yet.", "Set the clock, or wait, then call again.")
+        return deny("token.expired", "not_yet")
     types = rules.token_types or access_tokens.accepted(token.issuer, token.session)
     if (why := access_tokens.objection(short(token.type), types)) is not None:
-        return deny("token", "type", why, "Present the access token that came with it (RFC 6749 section 5.1).")
+        return deny("token.type", objection=why)
     return None
 
 
@@ -198,30 +194,17 @@ def check_standing(case: Case) -> Ruling | None:
     tool that lifts the ban."""
     standing, token = case.standing, case.token
     if standing is None or not standing.known:
-        why = standing.detail if standing else "not asked"
-        lasting = standing is not None and standing.lasting
-        remedy = "Whoever runs this shop must mend its settings." if lasting else "Try again in a moment."
-        return deny("standing", "unknown", f"The authority cannot be asked ({why}).", f"Nothing was done. {remedy}")
+        trouble = standing.detail if standing else say("not_asked")
+        return deny("standing.unknown", "lasting" if standing and standing.lasting else "main", trouble=trouble)
     if not standing.active:
         if standing.revoked is None and case.now >= token.expires_at:
-            return deny("token", "expired", "The token expired just now.", "Refresh it or log in again.")
-        ahead = max(0.0, case.skew or 0.0)
-        if standing.revoked is None and ahead > SKEW_SECONDS and case.now + ahead >= token.expires_at:
-            reason = f"The token has expired at the authority, whose clock is {ahead:.0f} s ahead."
-            return deny("token", "expired", reason, SET_THE_CLOCKS)
-        match standing.revoked:
-            case "session":
-                return deny("standing", "session", "The human took this session back.", LOGIN_AGAIN)
-            case "agent":
-                return deny(
-                    "standing", "agent", "The human took this agent's authority back.", "Ask to have it reinstated."
-                )
-            case "user":
-                return deny("standing", "user", "All of this user's agents were stopped.", "Have the user reinstated.")
-            case _:
-                return deny("standing", "token", "The authority says that this token no longer holds.", LOGIN_AGAIN)
+            return deny("token.expired", "just_now")
+        ahead = case.skew or 0.0
+        if standing.revoked is None and ahead > LIMITS.skew_seconds and case.now + ahead >= token.expires_at:
+            return deny("token.expired", "ahead", skew=f"{ahead:.0f}")
+        return deny(f"standing.{standing.revoked or 'token'}")
     if standing.banned and case.method == "tools/call" and case.tool != PRETTY_PLEASE:
-        return deny("standing", "banned", "This user is banned from the shop.", f"Call {PRETTY_PLEASE} and mean it.")
+        return deny("standing.banned")
     return None
 
 
@@ -241,8 +224,7 @@ def check_allowlist(case: Case) -> Ruling | None:
         names.append("members")
     if any(name.lower() in rules.allowlist for name in names):
         return None
-    who = short(username) if username else "A user without a name"
-    return deny("allowlist", "user", f"{who} is not on this shop's allowlist.", "Ask the shop to be let in.")
+    return deny("allowlist.user", user=short(username)) if username else deny("allowlist.user", "nameless")
 
 
 _GROUP: Final = re.compile(r"@|role:|members$", re.IGNORECASE)
@@ -260,13 +242,7 @@ def check_scope(case: Case) -> Ruling | None:
         return None
     held = [scope for scope in sorted(case.token.scopes) if ":" in scope]
     holds = ", ".join(held) if held and len(held) <= 2 else "other scopes" if held else "no scope of this shop"
-    what = case.tool or "this"
-    return deny(
-        "scope",
-        "insufficient",
-        f"This agent holds {holds}; {what} needs {case.scope}.",
-        f"Ask the human for {case.scope} (step up), then call again.",
-    )
+    return deny("scope.insufficient", held=holds, tool=case.tool or "this", scope=case.scope)
 
 
 def check_rate(case: Case, usage: Usage) -> Ruling | None:
@@ -277,21 +253,14 @@ def check_rate(case: Case, usage: Usage) -> Ruling | None:
 def too_often(rate: LimitUse, now: float) -> Ruling:
     """The refusal of a call that is one too many, at either door."""
     wait = max(1, math.ceil((rate.resets_at or now) - now))
-    return deny("limits", "rate", f"{rate.limit} calls in {rate.window:.0f} s are used up.", f"Wait {wait} s.")
-
-
-def closed(resource: str) -> Ruling:
-    """The open door's own refusal, where it is switched off; `resource` is the door that is left."""
-    remedy = f"Log in, and call {resource} instead."
-    return Ruling("deny", "door", "open.closed", "The open door is switched off.", remedy)
+    return deny("limits.rate", limit=rate.limit, window=f"{rate.window:.0f}", seconds=wait)
 
 
 def check_quota(case: Case, usage: Usage) -> Ruling | None:
     """Gate 5, second limit: how many purchases one consent is good for."""
     if usage.replay or usage.purchases.left > 0:
         return None
-    used = f"{usage.purchases.used} of {usage.purchases.limit} purchases of this consent are used."
-    return deny("limits", "quota", used, "Ask the human for a new consent.")
+    return deny("limits.quota", used=usage.purchases.used, limit=usage.purchases.limit)
 
 
 def check_spending(case: Case, usage: Usage) -> Ruling | None:
@@ -299,12 +268,9 @@ def check_spending(case: Case, usage: Usage) -> Ruling | None:
     if usage.replay:
         return None
     if usage.spending is None:
-        reason = "The human consented to no spending limit."
-        return deny("limits", "consent", reason, "Ask for one (`authorization_details`, RFC 9396).")
+        return deny("limits.consent")
     if usage.spending.left < usage.price.amount:
-        left = Money(usage.spending.left, usage.price.currency)
-        reason = f"{left} is left of the human's limit; this costs {usage.price}."
-        return deny("limits", "spending", reason, "Ask the human for a higher limit.")
+        return deny("limits.spending", left=Money(usage.spending.left, usage.price.currency), price=usage.price)
     return None
 
 
@@ -315,7 +281,7 @@ def admit(case: Case) -> Ruling:
         or check_standing(case)
         or check_allowlist(case)
         or check_scope(case)
-        or Ruling("allow", "scope" if case.scope else "allowlist", "allowed", _allowed(case))
+        or _allowed(case, "scope" if case.scope else "allowlist")
     )
 
 
@@ -324,7 +290,7 @@ def within_limits(case: Case, usage: Usage) -> Ruling:
     ruling = check_rate(case, usage)
     if ruling is None and case.tool == BUY:
         ruling = check_quota(case, usage) or check_spending(case, usage)
-    return ruling or Ruling("allow", "limits", "allowed", _allowed(case))
+    return ruling or _allowed(case, "limits")
 
 
 def decide(case: Case, usage: Usage) -> Ruling:
@@ -333,10 +299,11 @@ def decide(case: Case, usage: Usage) -> Ruling:
     return ruling if ruling.verdict == "deny" else within_limits(case, usage)
 
 
-def _allowed(case: Case) -> str:
-    who = (case.standing.username if case.standing else None) or case.token.user or "a human"
-    through = f" through {short(case.token.client)}" if case.token.client else ""
-    return f"Every gate passed for {short(who)}{through}."
+def _allowed(case: Case, gate: str) -> Ruling:
+    user = short((case.standing.username if case.standing else None) or case.token.user or "a human")
+    if not case.token.client:
+        return allow("allowed", gate=gate, user=user)
+    return allow("allowed", "client", gate=gate, user=user, client=short(case.token.client))
 
 
 def short(value: str, length: int = 40) -> str:

@@ -11,15 +11,10 @@ from starlette.responses import Response
 
 from demo.evidence import Decision, LimitUse
 from demo.shop import jsonrpc
-from demo.shop.catalog import scope_to_log_in_for
+from demo.shop.catalog import LIMITS, RULES, say, scope_to_log_in_for
 
 AUDIT_HEADER: Final = b"demo-audit-id"
 REALM: Final = "shop"
-RETRY_SECONDS: Final = 2
-"""When to try again what failed because the authority could not be asked."""
-
-NO_CHALLENGE: Final = frozenset({"standing.banned", "standing.unknown"})
-"""Refusals of the standing gate that no other token would change."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +28,9 @@ class Answer:
 
 def status_of(decision: Decision) -> int:
     """The HTTP status that a refusal has."""
-    if decision.rule == "standing.unknown":
-        return 503
-    if decision.rule == "limits.rate":
-        return 429
-    if decision.gate in ("token", "standing") and decision.rule != "standing.banned":
-        return 401
-    return 403
+    status = RULES[decision.rule].status
+    assert status is not None, f"{decision.rule} refuses nothing"
+    return status
 
 
 def challenge_of(decision: Decision, *, metadata_url: str, scope: str) -> str | None:
@@ -49,18 +40,19 @@ def challenge_of(decision: Decision, *, metadata_url: str, scope: str) -> str | 
     by one for all that its agent is likely to need.
     """
     login = scope_to_log_in_for(scope)
-    if decision.rule == "token.missing":
-        # RFC 6750 section 3.1: no error code for a request that brought no token.
-        return _challenge(resource_metadata=metadata_url, scope=login)
-    if decision.gate in ("token", "standing") and decision.rule not in NO_CHALLENGE:
-        return _challenge(
-            error="invalid_token", error_description=decision.reason, resource_metadata=metadata_url, scope=login
-        )
-    if decision.gate == "scope":
-        return _challenge(
-            error="insufficient_scope", error_description=decision.reason, scope=scope, resource_metadata=metadata_url
-        )
-    return None
+    match RULES[decision.rule].challenge:
+        case None:
+            return None
+        case "token":  # RFC 6750 section 3.1: no error code for a request that brought no token
+            return _challenge(resource_metadata=metadata_url, scope=login)
+        case "insufficient_scope" as error:
+            return _challenge(
+                error=error, error_description=decision.reason, scope=scope, resource_metadata=metadata_url
+            )
+        case error:
+            return _challenge(
+                error=error, error_description=decision.reason, resource_metadata=metadata_url, scope=login
+            )
 
 
 def refuse(
@@ -87,7 +79,7 @@ def refuse(
         resets_at = next((limit.resets_at for limit in limits if limit.name == "rate" and limit.resets_at), now)
         headers.append((b"retry-after", str(max(1, math.ceil(resets_at - now))).encode()))
     elif status == 503:
-        headers.append((b"retry-after", str(RETRY_SECONDS).encode()))
+        headers.append((b"retry-after", str(LIMITS.retry_seconds).encode()))
     message = f"Refused by the {decision.gate} gate: {decision.reason} {decision.remedy or ''}".rstrip()
     data = {"decision": decision.to_dict(), "limits": [asdict(limit) for limit in limits], "scope": scope}
     code = jsonrpc.TOO_MANY if status == 429 else jsonrpc.REFUSED
@@ -101,15 +93,13 @@ def unacceptable(fault: jsonrpc.Unacceptable) -> Answer:
 
 def post_only() -> Answer:
     """The answer to another HTTP method than POST (RFC 9110 section 15.5.6)."""
-    message = "This server keeps no session and sends no event stream: POST one JSON-RPC message."
-    return answer(405, jsonrpc.error(None, jsonrpc.INVALID_REQUEST, message), [(b"allow", b"POST")])
+    return answer(405, jsonrpc.error(None, jsonrpc.INVALID_REQUEST, say("post_only")), [(b"allow", b"POST")])
 
 
 def unwritable(call_id: str | int | None) -> Answer:
-    """The answer when the ledger or the audit trail cannot be written: nothing may happen unrecorded."""
-    message = "The shop cannot write its audit trail, so it does nothing. Try again in a moment."
-    headers = [(b"retry-after", str(RETRY_SECONDS).encode())]
-    return answer(503, jsonrpc.error(call_id, jsonrpc.INTERNAL_ERROR, message), headers)
+    """The answer when the ledger or the audit log cannot be written: nothing may happen unrecorded."""
+    headers = [(b"retry-after", str(LIMITS.retry_seconds).encode())]
+    return answer(503, jsonrpc.error(call_id, jsonrpc.INTERNAL_ERROR, say("no_audit")), headers)
 
 
 def answer(status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import asdict
 from typing import Any
@@ -10,19 +11,14 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, TextContent
-from pydantic import ValidationError
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, TextContent, Tool
 
 from demo import __version__
+from demo.shop import catalog, tools
+from demo.shop.catalog import say
 from demo.shop.gate import ADMISSION, Admission
 
 logger = logging.getLogger(__name__)
-
-INSTRUCTIONS = (
-    "A shop that sells one conference T-shirt. List the inventory before buying. Buying spends money of the human "
-    "who deputized you, within the limit they consented to. When a call is refused, the answer says which gate "
-    "refused it, why, and what would make it pass; ask the human, do not try to get around it."
-)
 
 
 class ShopServer(MCPServer[Any]):
@@ -32,10 +28,10 @@ class ShopServer(MCPServer[Any]):
         root = logging.getLogger()
         handlers, level = root.handlers[:], root.level
         super().__init__(
-            name="machine-identity-demo-shop",
-            title="Conference T-shirt shop",
+            name=catalog.SERVER_NAME,
+            title=catalog.SERVER_TITLE,
             version=__version__,
-            instructions=INSTRUCTIONS,
+            instructions=catalog.INSTRUCTIONS,
             log_level="ERROR",
             subscriptions=False,
         )
@@ -43,20 +39,32 @@ class ShopServer(MCPServer[Any]):
         root.handlers[:] = handlers
         root.setLevel(level)
 
+    async def list_tools(self) -> list[Tool]:
+        """The seven tools of the catalog, and whatever was added to this server by the SDK's own means."""
+        return [Tool.model_validate(tool.listed()) for tool in catalog.TOOLS.values()] + await super().list_tools()
+
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Run a tool. What it raises becomes an `isError` result that a model can act on."""
+        result: CallToolResult | InputRequiredResult
+        admission = _admission_of(context)
         try:
-            result = await super().call_tool(name, arguments, context)
-        except UnexpectedToolError:
-            logger.exception("tool %r failed", name)
-            result = _error("The shop has failed at this. Check your orders before you try again.")
-        except ToolError as refused:
-            result = _error(_explain(refused, name))
-        request = context.request_context.request if context is not None else None
-        admission = request.scope.get(ADMISSION) if request is not None else None
-        if isinstance(admission, Admission) and isinstance(result, CallToolResult):
+            if name in catalog.TOOLS:
+                content = await tools.run(name, admission, arguments)
+                text = json.dumps(content, indent=2, ensure_ascii=False)
+                result = CallToolResult(content=[TextContent(type="text", text=text)], structured_content=content)
+            else:
+                result = await super().call_tool(name, arguments, context)
+        except MCPError:
+            raise
+        except Exception as error:
+            if isinstance(error, ToolError) and not isinstance(error, UnexpectedToolError):
+                result = _error(str(error).removeprefix(f"Error executing tool {name}: "))
+            else:
+                logger.exception("tool %r failed", name)
+                result = _error(say("failed"))
+        if isinstance(result, CallToolResult):
             result.meta = {
                 **(result.meta or {}),
                 "demo/decision": admission.decision.to_dict(),
@@ -73,19 +81,17 @@ class ShopServer(MCPServer[Any]):
         Raises:
             MCPError: invalid params, always.
         """
-        raise MCPError(INVALID_PARAMS, f"Unknown prompt: {name}")
+        raise MCPError(INVALID_PARAMS, say("unknown_prompt", name=name))
 
 
 def _error(text: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
 
 
-def _explain(refused: ToolError, name: str) -> str:
-    """A tool's own words; for arguments that do not fit, which ones and why, without the values themselves."""
-    if isinstance(refused.__cause__, ValidationError):
-        faults = [
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in refused.__cause__.errors(include_url=False, include_input=False)
-        ]
-        return f"Nothing was done. The arguments do not fit: {'; '.join(faults)}."
-    return str(refused).removeprefix(f"Error executing tool {name}: ")
+def _admission_of(context: Context[Any, Any] | None) -> Admission:
+    """What the door in front decided about the request that a tool runs for."""
+    request = context.request_context.request if context is not None else None
+    admission = request.scope.get(ADMISSION) if request is not None else None
+    if not isinstance(admission, Admission):
+        raise RuntimeError("a tool was reached without passing a door")
+    return admission

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from demo.shop.asking import AuthorityUnknown
+from demo.shop.catalog import say
 from demo.shop.discovery import Authority
 from demo.shop.policy import Standing, TokenFacts
 
@@ -44,10 +45,10 @@ async def ask(authority: Authority, credentials: tuple[str, str], token: str, fa
     except AuthorityUnknown as unknown:
         return Standing(known=False, detail=str(unknown), lasting=unknown.lasting)
     if status in (401, 403):
-        return Standing(known=False, detail="it does not know this shop", lasting=True)
+        return Standing(known=False, detail=say("unknown_shop"), lasting=True)
     if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
         authority.forget()
-        return Standing(known=False, detail="its answer makes no sense")
+        return Standing(known=False, detail=say("nonsense"))
     return judge(answer, facts)
 
 
@@ -62,7 +63,7 @@ def judge(answer: dict[str, Any], facts: TokenFacts) -> Standing:
         )
     for claim, expected in (("sub", facts.user), ("jti", facts.token_id)):
         if answer.get(claim) is not None and answer[claim] != expected:
-            return Standing(known=False, detail="its answer is about another token")
+            return Standing(known=False, detail=say("other_token"))
     roles = answer.get("roles")
     return Standing(
         known=True,

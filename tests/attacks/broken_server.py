@@ -22,7 +22,7 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 
 import demo.local_server.server
 from demo.evidence import Decision, Money
-from demo.shop import bearer, ledger, policy, refusal, standing, trail
+from demo.shop import bearer, catalog, ledger, policy, refusal, standing, trail
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.rates import Rates
 
@@ -230,27 +230,27 @@ def workos_names_somebody_for_an_anonymous_order() -> None:
 def workos_permits_beyond_the_ceiling() -> None:
     """The agent gets all that its human may, whatever its blueprint says."""
     from demo.auth_server.state.accounts import account_by_sub
-    from demo.workos_emulator.agents import tokens
-    from demo.workos_emulator.permissions import granted_to
+    from demo.workos_emulator import agent_sessions
+    from demo.workos_emulator.organizations import granted_to
 
     def broken(blueprint: dict[str, Any], sub: str | None) -> list[str]:
         account = account_by_sub(sub or "")
         return sorted(granted_to(account)) if account is not None else list(blueprint["permissions"])
 
-    tokens.permitted = broken
+    agent_sessions._permitted = broken
 
 
 def workos_permits_beyond_the_role() -> None:
     """The agent gets all of its blueprint, also what its human may not."""
-    from demo.workos_emulator.agents import tokens
+    from demo.workos_emulator import agent_sessions
 
-    tokens.permitted = lambda blueprint, sub: list(blueprint["permissions"])
+    agent_sessions._permitted = lambda blueprint, sub: list(blueprint["permissions"])
 
 
 def workos_holds_a_revoked_agent_session_valid() -> None:
-    from demo.workos_emulator.agents import tokens
+    from demo.workos_emulator import agent_sessions
 
-    tokens.check_live = lambda authority, connection, session: session
+    agent_sessions._check_live = lambda authority, connection, session: None
 
 
 def dates_decisions_an_hour_early() -> None:
@@ -286,7 +286,7 @@ def puts_the_address_on_record() -> None:
 
 def forgets_what_would_help() -> None:
     honest = policy.deny
-    policy.deny = lambda gate, rule, reason, remedy: replace(honest(gate, rule, reason, remedy), remedy=None)
+    policy.deny = lambda *rule, **values: replace(honest(*rule, **values), remedy=None)
 
 
 def _changes_decisions(change: Callable[[Decision], dict[str, Any]]) -> None:
@@ -326,7 +326,7 @@ def counts_money_and_does_not_enforce_it() -> None:
         try:
             honest(connection, wanted)
         except ledger.PurchaseRefused as refused:
-            if refused.fault != "spending":
+            if refused.fault != "limits.spending":
                 raise
 
     ledger._guard = broken
@@ -359,7 +359,7 @@ def keeps_out_who_says_please() -> None:
 
 
 def challenges_a_banned_user() -> None:
-    refusal.NO_CHALLENGE = frozenset({"standing.unknown"})  # type: ignore[misc]
+    catalog.RULES["standing.banned"] = replace(catalog.RULES["standing.banned"], challenge="invalid_token")
 
 
 def counts_the_rate_for_each_session() -> None:
@@ -465,13 +465,12 @@ def lists_a_scope_that_is_not_asked_for() -> None:
     """Whoever may read may buy; the list of tools says otherwise."""
     from demo.shop import gate
 
-    gate.TOOL_SCOPES = {**gate.TOOL_SCOPES, "buyMcpShopItem": "shop:read"}  # type: ignore[misc]
+    honest = gate.scope_of
+    gate.scope_of = lambda tool: "shop:read" if tool == catalog.BUY else honest(tool)
 
 
 def lists_no_scope_of_what_spends_money() -> None:
-    from demo.shop import catalog
-
-    catalog.TOOL_SCOPES["buyMcpShopItem"] = "shop:read"
+    catalog.TOOLS[catalog.BUY] = replace(catalog.TOOLS[catalog.BUY], scope="shop:read")
 
 
 def names_an_error_where_no_token_came() -> None:

@@ -22,8 +22,6 @@ from pydantic import Field
 
 import demo.local_server.server
 import demo.shop
-from demo.shop import ShopConfig, tools
-from demo.shop.database import Database
 from demo.shop.server import ShopServer
 
 WITH_TOKEN: Final = "/with-token/"
@@ -56,10 +54,10 @@ SCHEMA: Final[dict[str, Any]] = {
 
 def add_diagnostic_tools() -> None:
     """Have every shop made from now on offer them beside its own."""
-    honest_register, honest_list = tools.register, ShopServer.list_tools
+    honest_make, honest_list = ShopServer.__init__, ShopServer.list_tools
 
-    def register(server: ShopServer, config: ShopConfig, database: Database) -> None:
-        honest_register(server, config, database)
+    def make(server: ShopServer) -> None:
+        honest_make(server)
 
         @server.tool(name="test_simple_text", description="Give one line of text.", structured_output=False)
         def simple_text() -> str:
@@ -93,7 +91,7 @@ def add_diagnostic_tools() -> None:
         listed_only = Tool(name="json_schema_2020_12_tool", description="Be listed.", input_schema=SCHEMA)
         return [*await honest_list(self), listed_only]
 
-    tools.register = register
+    ShopServer.__init__ = make  # type: ignore[method-assign]
     ShopServer.list_tools = list_tools  # type: ignore[method-assign, assignment]  # of this class, not of its base
 
 

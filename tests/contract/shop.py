@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 
+from demo.shop.catalog import RULES
 from tests.contract.issuer import Grant, Issuer
 
 MODERN = {"mcp-protocol-version": "2026-07-28", "accept": "application/json, text/event-stream"}
@@ -115,7 +117,7 @@ def at_once(count: int, what: Callable[[int], httpx2.Response]) -> list[httpx2.R
 
 
 def refusal(answer: httpx2.Response) -> dict[str, Any]:
-    """The decision in a refusal's body, after all that docs/wire.md says of every refusal was checked."""
+    """The decision in a refusal's body, after all that docs/wire.md and shop.toml say of each was checked."""
     body = answer.json()
     assert body["jsonrpc"] == "2.0"
     assert set(body) == {"jsonrpc", "id", "error"}
@@ -129,7 +131,29 @@ def refusal(answer: httpx2.Response) -> dict[str, Any]:
     assert (
         body["error"]["message"] == f"Refused by the {decision['gate']} gate: {decision['reason']} {decision['remedy']}"
     )
+    rule = RULES[decision["rule"]]
+    assert (answer.status_code, decision["gate"]) == (rule.status, rule.gate)
+    assert wording(decision), "in the words of the shop's data"
+    told = challenge_of(answer)
+    if rule.challenge is None:
+        assert told is None, "another token would not help"
+    else:
+        assert told is not None
+        assert (told["realm"], told.get("error", "token")) == ("shop", rule.challenge)
+        assert told.get("error_description", decision["reason"]) == decision["reason"]
     return decision
+
+
+def wording(decision: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """In which variant of its rule's words a refusal speaks, and the values in them."""
+    for variant, words in RULES[decision["rule"]].words.items():
+        pattern, known = "", set[str]()
+        for number, part in enumerate(re.split(r"\{(\w+)\}", "\n".join(map(str, words)))):
+            pattern += re.escape(part) if number % 2 == 0 else f"(?P={part})" if part in known else f"(?P<{part}>.+)"
+            known |= {part} if number % 2 else set()
+        if found := re.fullmatch(pattern, f"{decision['reason']}\n{decision['remedy']}"):
+            return variant, found.groupdict()
+    raise AssertionError(f"no words of {decision['rule']}: {decision['reason']} {decision['remedy']}")
 
 
 def result(answer: httpx2.Response) -> dict[str, Any]:

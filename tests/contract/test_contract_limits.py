@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.contract.shop import Shop, at_once, challenge_of, limits_of, order_of, refusal, structured
+from tests.contract.shop import Shop, at_once, challenge_of, limits_of, order_of, refusal, structured, wording
 
 READ = "listMcpShopInventory"
 
@@ -19,10 +19,9 @@ def test_the_eleventh_call_in_ten_seconds_waits_as_long_as_it_is_told_and_is_ser
     answer = shop.call(READ, token=token)
     decision = refusal(answer)
     assert (answer.status_code, decision["gate"], decision["rule"]) == (429, "limits", "limits.rate")
-    assert decision["reason"] == "10 calls in 10 s are used up."
     wait = int(answer.headers["retry-after"])
     assert 1 <= wait <= 10
-    assert decision["remedy"] == f"Wait {wait} s."
+    assert wording(decision) == ("main", {"limit": "10", "window": "10", "seconds": str(wait)})
     assert challenge_of(answer) is None
     rate = answer.json()["error"]["data"]["limits"][0]
     assert (rate["name"], rate["used"], rate["limit"], rate["unit"], rate["window"]) == ("rate", 10, 10, "calls", 10)
@@ -65,8 +64,7 @@ def test_a_consent_is_good_for_two_purchases_and_a_new_one_for_two_more(shop: Sh
     answer = shop.buy(token=token)
     decision = refusal(answer)
     assert (answer.status_code, challenge_of(answer), decision["rule"]) == (403, None, "limits.quota")
-    assert decision["reason"] == "2 of 2 purchases of this consent are used."
-    assert decision["remedy"] == "Ask the human for a new consent."
+    assert wording(decision) == ("main", {"used": "2", "limit": "2"})
     assert limits_of(answer) == {"rate": (3, 10), "purchases": (2, 2), "spending": (5000, 10_000)}
     assert shop.call(READ, token=token).status_code == 200, "the quota is of purchases"
     renewed = shop.issuer.grant(shop.resource, software=grant.session.client_id)
@@ -77,11 +75,10 @@ def test_the_humans_limit_holds_to_the_cent(shop: Shop) -> None:
     answer = shop.buy(token=shop.token(shop.grant(limit=2499)))
     decision = refusal(answer)
     assert (answer.status_code, challenge_of(answer), decision["rule"]) == (403, None, "limits.spending")
-    assert decision["reason"] == "24.99 USD is left of the human's limit; this costs 25.00 USD."
-    assert decision["remedy"] == "Ask the human for a higher limit."
+    assert wording(decision) == ("main", {"left": "24.99 USD", "price": "25.00 USD"})
     exact = shop.token(shop.grant(limit=2500))
     assert order_of(shop.buy(token=exact))["balance"] == {"amount": 0, "currency": "USD"}
-    assert refusal(shop.buy(token=exact))["reason"] == "0.00 USD is left of the human's limit; this costs 25.00 USD."
+    assert wording(refusal(shop.buy(token=exact)))[1]["left"] == "0.00 USD"
 
 
 def test_of_several_limits_the_smallest_holds(shop: Shop) -> None:

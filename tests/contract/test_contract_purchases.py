@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from demo.shop.catalog import say
 from tests.contract.shop import Shop, at_once, fault_of, limits_of, order_of, refusal, result, structured
 
 OPEN: dict[str, Any] = {"token": None, "path": "/open/mcp"}
@@ -48,9 +49,7 @@ def test_a_known_key_with_other_arguments_buys_nothing(shop: Shop) -> None:
     token = shop.token()
     order_of(shop.buy(token=token, key="k"))
     answer = shop.buy(token=token, key="k", tshirtSize="L")
-    assert (
-        fault_of(answer) == "This idempotencyKey already stands for an order with other arguments. Nothing was bought."
-    )
+    assert fault_of(answer) == say("key_reused")
     assert limits_of(answer)["purchases"] == (1, 2)
 
 
@@ -94,11 +93,10 @@ def test_at_the_open_door_anybody_buys_and_nobody_can_say_who(shop: Shop) -> Non
     assert meta["demo/limits"] == []
     decision = meta["demo/decision"]
     assert (decision["gate"], decision["rule"], decision["door"]) == ("door", "open.anonymous", "open")
-    assert decision["reason"] == "The open door asks nobody who they are."
     assert [decision[name] for name in ("user", "username", "agent", "client", "consent")] == [None] * 5
     assert decision["order_id"] == order["id"]
     listed = structured(shop.call("listMcpShopOrders", **OPEN))["orders"]
-    assert {one["mailingAddress"] for one in listed} == {"(not shown at the open door)"}
+    assert {one["mailingAddress"] for one in listed} == {say("withheld")}
     assert {one["user"] for one in listed} == {None}
     mine = structured(shop.call("listMcpShopOrders", token=shop.token()))["orders"]
     assert order["id"] not in {one["id"] for one in mine}
@@ -123,7 +121,7 @@ def test_at_the_open_door_there_is_no_user(shop: Shop) -> None:
         "scopes": [],
         "mode": "normal",
     }
-    assert fault_of(shop.call("setDemoMode", {"mode": "banned"}, **OPEN)) == "There is nobody to ban: anonymous."
+    assert fault_of(shop.call("setDemoMode", {"mode": "banned"}, **OPEN)) == say("nobody_to_ban")
     assert structured(shop.call("clearDemoMode", **OPEN)) == {"user": None, "mode": "normal"}
     pardon = structured(shop.call("prettyPlease", **OPEN))
-    assert pardon["message"] == "Nobody is banned here, because nobody is known here."
+    assert pardon["message"] == say("nobody_banned")

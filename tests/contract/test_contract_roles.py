@@ -23,7 +23,7 @@ from tests.conftest import Command
 from tests.contract.authkit import ENVIRONMENT, FIRST_PARTY, SCOPES, AuthKit, authkit
 from tests.contract.issuer import ALICE, Issuer
 from tests.contract.process import LocalShop
-from tests.contract.shop import Shop, challenge_of, opened, order_of, refusal
+from tests.contract.shop import Shop, challenge_of, opened, order_of, refusal, wording
 
 ROLE = {"SCOPES_FROM": "role", "ORGANIZATION": "org_conference_shop", "DEFAULT_SPENDING_LIMIT": "6000"}
 PEOPLE = {"alice": "user_alice", "mallory": "user_mallory", "grace": "user_grace"}
@@ -109,7 +109,8 @@ def test_what_the_role_does_not_permit_is_refused_without_a_scope_to_ask_for(edg
     refused = edge.call("setDemoMode", {"mode": "banned"}, token=token(workos, edge, "mallory"))
     assert refused.status_code == 403
     assert refusal(refused)["rule"] == "scope.insufficient"
-    assert "role member does not permit demo:mode" in refusal(refused)["reason"]
+    expected = ("role", {"roles": "member", "scope": "demo:mode", "tool": "setDemoMode"})
+    assert wording(refusal(refused)) == expected
     told = challenge_of(refused)
     assert told is not None and told["error"] == "insufficient_scope" and "scope" not in told
 

@@ -8,9 +8,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from demo.shop.catalog import say
 from tests.contract.issuer import ALICE, GRACE, Issuer
 from tests.contract.process import ShopProcess
-from tests.contract.shop import Shop, fault_of, limits_of, opened, order_of, refusal, structured
+from tests.contract.shop import Shop, fault_of, limits_of, opened, order_of, refusal, structured, wording
 
 READ = "listMcpShopInventory"
 OPEN: dict[str, Any] = {"token": None, "path": "/open/mcp"}
@@ -69,7 +70,7 @@ def test_a_loop_at_the_open_door_empties_its_own_shelf_and_no_other(process: Sho
     with opened(process.name, process.base, process.issuer) as shop:
         ids = {order_of(shop.buy(**OPEN))["id"] for _ in range(5)}
         assert len(ids) == 5
-        assert fault_of(shop.buy(**OPEN)) == "The shirt is sold out. Nothing was bought or charged."
+        assert fault_of(shop.buy(**OPEN)) == say("sold_out")
         assert stock(shop, **OPEN) == 0
         token = shop.token()
         assert stock(shop, token=token) == 7
@@ -89,7 +90,7 @@ def test_a_loop_at_the_open_door_is_slowed_down_and_slows_nobody_else(process: S
         answer = shop.call(READ, **OPEN)
         decision = refusal(answer)
         assert (decision["gate"], decision["rule"], decision["door"]) == ("limits", "limits.rate", "open")
-        assert decision["reason"] == "3 calls in 60 s are used up."
+        assert (wording(decision)[1]["limit"], wording(decision)[1]["window"]) == ("3", "60")
         assert limits_of(answer) == {"rate": (3, 3)}
         assert 1 <= int(answer.headers["retry-after"]) <= 60
         assert shop.post("tools/list", **OPEN).status_code == 200, "listing counts for nothing"
@@ -141,8 +142,7 @@ def test_an_admin_restocks_each_door_and_switches_the_open_one(shop: Shop) -> No
     finally:
         put({"door": "open", "open": True, "stock": 100})
     trail = shop.entries(shop.token(shop.grant(human=GRACE)))
-    said = [entry["reason"] for entry in trail if "set the" in entry["reason"]]
-    assert f"{GRACE} set the open door: closed, 41 in stock." in said
+    assert say("door_closed", user=GRACE, door="open", stock=41) in [entry["reason"] for entry in trail]
 
 
 @pytest.mark.parametrize(

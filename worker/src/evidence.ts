@@ -1,6 +1,8 @@
 /** What goes over the wire as evidence. Field names are the local shop's (`docs/wire.md`), money is in minor units,
  * times are POSIX seconds. */
 
+import { ITEM } from "./generated/shop";
+
 export interface Money {
   amount: number;
   currency: string;
@@ -8,11 +10,11 @@ export interface Money {
 
 /** An amount of minor units in the shop's one currency. */
 export function money(amount: number): Money {
-  return { amount, currency: "USD" };
+  return { amount, currency: ITEM.price.currency };
 }
 
 /** "25.00 USD". */
-export function say(value: Money): string {
+export function inWords(value: Money): string {
   return `${(value.amount / 100).toFixed(2)} ${value.currency}`;
 }
 

@@ -1,5 +1,6 @@
 /** What the shop is told from outside: its address, its authority, its rules. Read anew for each request. */
 
+import { ITEM, LIMITS } from "./catalog";
 import { money, type Money } from "./evidence";
 import { isAuthKit, normal } from "./policy/token_type";
 import { LOOPBACK, urlOf } from "./wire/values";
@@ -79,9 +80,6 @@ export class SettingsWrong extends Error {}
 /** Calls of a limit, at most: the time of each is kept for as long as its window. */
 const MOST_CALLS = 100_000;
 
-/** Tool calls that one address may make at the open door in `RATE_SECONDS`. */
-const OPEN_CALLS = 30;
-
 /** The code of this talk's first edition; `REPOSITORY` names another. */
 const FIRST_EDITION = "https://github.com/workos/mcp-shop-cloudflare";
 
@@ -145,19 +143,19 @@ export function readSettings(env: Variables, origin: string): Settings {
     consoleClients: listed(env.CONSOLE_CLIENTS ?? ""),
     defaultSpendingLimit: limit === "" ? null : money(number("DEFAULT_SPENDING_LIMIT", 0, 0)),
     // A window keeps the time of each of its calls.
-    rateCalls: number("RATE_CALLS", 10, 1, MOST_CALLS),
-    rateSeconds: number("RATE_SECONDS", 10),
-    purchasesPerConsent: number("PURCHASES_PER_CONSENT", 2, 0),
-    price: money(2500),
-    stockAtFirst: number("STOCK_AT_FIRST", 100, 0),
+    rateCalls: number("RATE_CALLS", LIMITS.rate_calls, 1, MOST_CALLS),
+    rateSeconds: number("RATE_SECONDS", LIMITS.rate_seconds),
+    purchasesPerConsent: number("PURCHASES_PER_CONSENT", LIMITS.purchases_per_consent, 0),
+    price: ITEM.price,
+    stockAtFirst: number("STOCK_AT_FIRST", LIMITS.stock, 0),
     open: {
       on: open === "on",
-      calls: number("OPEN_RATE_CALLS", OPEN_CALLS, 1, MOST_CALLS),
-      stockAtFirst: number("OPEN_STOCK_AT_FIRST", 100, 0),
+      calls: number("OPEN_RATE_CALLS", LIMITS.open_rate_calls, 1, MOST_CALLS),
+      stockAtFirst: number("OPEN_STOCK_AT_FIRST", LIMITS.stock, 0),
     },
     repository: told(() => page("REPOSITORY", env.REPOSITORY), null) ?? FIRST_EDITION,
-    leeway: 1,
-    authorityTimeout: 3000,
+    leeway: LIMITS.leeway_seconds,
+    authorityTimeout: 1000 * LIMITS.answer_seconds,
   };
   if (wrong.length > 0) throw new SettingsWrong(wrong.join(" "));
   return settings;

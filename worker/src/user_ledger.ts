@@ -8,7 +8,7 @@ import { DurableObject } from "cloudflare:workers";
 import { AUDIT_HEADER, refuse } from "./wire/refusal";
 import { postOnly, rpcError, unacceptable, unwritable, type Answer } from "./wire/answer";
 import { INTERNAL_ERROR, NO_CALL, Unreadable } from "./wire/message";
-import { ADMIN_ROLE, BUY, DEFAULT_SCOPE, TOOL_SCOPES } from "./catalog";
+import { BUY, LIMITS, say, SCOPES, TOOL_SCOPES } from "./catalog";
 import { now, type Decision, type Door, type LimitUse } from "./evidence";
 import { answerMcp } from "./mcp/server";
 import { Shop } from "./mcp/shop";
@@ -64,8 +64,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
       if (error instanceof LedgerFailed) return unwritable(visit.call.id);
       if (error instanceof Unreadable) return unacceptable(error.why);
       console.error("a request failed", error);
-      const message = "The shop has failed at this. Check your orders before you try again.";
-      return rpcError(500, visit.call.id, { code: INTERNAL_ERROR, message });
+      return rpcError(500, visit.call.id, { code: INTERNAL_ERROR, message: say("failed") });
     }
   }
 
@@ -77,7 +76,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
       const { ruling, one } = await house.admitPetition(petition);
       if (ruling.verdict === "allow") {
         const { username = null, roles = [] } = one.standing ?? {};
-        return { user: one.token.user ?? "", username, admin: roles.includes(ADMIN_ROLE) };
+        return { user: one.token.user ?? "", username, admin: roles.includes(SCOPES.adminRole) };
       }
       const decision = this.shop.write(() => house.record(one, ruling, NO_CALL));
       house.makeKnown(one.token.user);
@@ -97,7 +96,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   revoke(kind: Kind, id: string, by: Petitioner, origin: string): number {
     return this.shop.write(() => {
       const at = revoke(this.ctx.storage.sql, kind, id, now());
-      this.note(by, origin, `${by.username ?? by.user} took back the authority of ${kind} ${id}.`);
+      this.note(by, origin, `${by.username ?? by.user} revoked ${kind} ${id}.`);
       return at;
     });
   }
@@ -106,7 +105,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   reinstate(kind: "agent" | "user", id: string, by: Petitioner, origin: string): boolean {
     return this.shop.write(() => {
       const lifted = reinstate(this.ctx.storage.sql, kind, id);
-      this.note(by, origin, `${by.username ?? by.user} gave back the authority of ${kind} ${id}.`);
+      this.note(by, origin, `${by.username ?? by.user} reinstated ${kind} ${id}.`);
       return lifted;
     });
   }
@@ -124,8 +123,8 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
 
   /** Put on record, in the admin's own trail, what they did to a door. */
   noteDoor({ door, open, stock }: DoorState, by: Petitioner, origin: string): void {
-    const how = open ? `${stock} in stock` : `closed, ${stock} in stock`;
-    this.shop.write(() => this.note(by, origin, `${by.username ?? by.user} set the ${door} door: ${how}.`));
+    const reason = say(open ? "door_set" : "door_closed", { user: by.username ?? by.user, door, stock });
+    this.shop.write(() => this.note(by, origin, reason));
     this.house(origin).makeKnown(by.user);
   }
 
@@ -152,7 +151,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     house.makeKnown(visit.facts.user);
     const { decision, limits } = admitted;
     if (decision.verdict === "deny") {
-      const told = house.told(house.settings.resource, needed ?? DEFAULT_SCOPE);
+      const told = house.told(house.settings.resource, needed ?? SCOPES.default);
       return refuse(decision, { ...told, id: visit.call.id, limits });
     }
     return this.passOn(house, visit, admitted);
@@ -178,9 +177,6 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   }
 }
 
-/** Milliseconds that one waits for those before it. */
-const TURN_MS = 15_000;
-
 /** A line to stand in; it lives as long as the object that holds it. */
 class Turns {
   private last: Promise<unknown> = Promise.resolve();
@@ -195,13 +191,12 @@ class Turns {
     let late: ReturnType<typeof setTimeout> | null = null;
     const mine = (async () => {
       const tooLate = new Promise<"late">((resolve) => {
-        late = setTimeout(() => resolve("late"), TURN_MS);
+        late = setTimeout(() => resolve("late"), 1000 * LIMITS.turn_seconds);
       });
       const outcome = await Promise.race([before.then(() => "turn" as const), tooLate]);
       clearTimeout(late);
       if (outcome === "turn") return work();
-      const message = "Other purchases on this consent take long. Nothing was bought; try again.";
-      throw new Unreadable({ status: 503, code: INTERNAL_ERROR, message });
+      throw new Unreadable({ status: 503, code: INTERNAL_ERROR, message: say("busy") });
     })();
     // Whoever gave up waiting does not let those behind it pass the one that still works.
     this.last = Promise.allSettled([before, mine]);

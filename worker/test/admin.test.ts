@@ -215,14 +215,14 @@ test("a long body is not read, and another method is not taken", async () => {
   expect([said.status, said.headers.get("allow")]).toEqual([405, "POST"]);
 });
 
-test("who took back what is on record", async () => {
+test("who revoked what is on record", async () => {
   const claims = somebody();
   const token = await authority.token(claims);
   await administer("revoke", await console_(claims), { kind: "session", id: "session_gone" });
   const entry = (await audit(token)).findLast((one) => one.user === claims.sub);
   expect(entry).toMatchObject({
     verdict: "allow",
-    reason: "alice@example.com took back the authority of session session_gone.",
+    reason: "alice@example.com revoked session session_gone.",
     username: "alice@example.com",
   });
 });

@@ -1,6 +1,7 @@
 /** Every gate's refusal on the wire: status, challenge, rule, and that it is on record. */
 
 import { beforeEach, describe, expect, test } from "vitest";
+import { fill, RULES } from "../src/catalog";
 import { ask, audit, BASE, buy, call, ISSUER, openAuthority, post, refusal, somebody, type Authority } from "./world";
 
 let authority: Authority;
@@ -111,7 +112,7 @@ test.each([
   else authority.answer = answer;
   const said = await call("getUserInfo", {}, { token });
   expect(refusal(said)).toMatchObject({ status: 503, rule: "standing.unknown" });
-  expect(refusal(said).reason).toBe(`The authority cannot be asked (${why}).`);
+  expect(refusal(said).reason).toBe(fill(RULES["standing.unknown"].words.main.reason, { trouble: why }));
   expect([said.headers.get("retry-after"), said.headers.get("www-authenticate")]).toEqual(["2", null]);
 });
 

@@ -3,6 +3,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test, vi } from "vitest";
+import { fill, RULES } from "../src/catalog";
 import { ROLE_SECONDS } from "../src/auth_server/directory";
 import { fitOf } from "../src/auth_server/fitting";
 import { ledgerName } from "../src/gatehouse/visit";
@@ -206,7 +207,7 @@ test("a role is asked for once in a while, and what an admin changes holds after
 });
 
 test.each([
-  [() => Response.json({}, { status: 401 }), "WorkOS does not know this shop", "mend its settings"],
+  [() => Response.json({}, { status: 401 }), "WorkOS does not know this shop", "fix its settings"],
   [() => Response.json({}, { status: 429 }), "WorkOS answers HTTP 429", "Try again in a moment"],
   [() => new Response("<html>"), "WorkOS answers HTTP 200", "Try again in a moment"],
 ])("a WorkOS in trouble is no leave to go on", async (answer, why, then) => {
@@ -215,7 +216,10 @@ test.each([
   const refused = await buy({ token });
   expect(refused.status).toBe(503);
   const decision = refusal(refused);
-  expect(decision).toMatchObject({ rule: "standing.unknown", reason: `The authority cannot be asked (${why}).` });
+  expect(decision).toMatchObject({
+    rule: "standing.unknown",
+    reason: fill(RULES["standing.unknown"].words.main.reason, { trouble: why }),
+  });
   expect(decision.remedy).toContain(then);
   workos.answer = null;
   expect((await buy({ token })).status, "and once it is over the same token is good").toBe(200);

@@ -121,7 +121,7 @@ def test_after_a_revocation_the_host_is_told_by_which_gate_and_what_to_do(
     before, after, error = hosted(server, state, revision, work)
     assert not before.is_error
     assert after.is_error
-    assert "The human took this session back" in after.content[0].text
+    assert "Refused by the standing gate" in after.content[0].text
     assert "demo login --device" in after.content[0].text
     assert after.meta["demo/decision"]["rule"] == "standing.session"
     assert error.code == -32003

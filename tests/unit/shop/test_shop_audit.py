@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from demo.shop import trail
+from demo.shop.catalog import say
 
 CONSOLE = {"client_id": "demo-console", "act": None, "scope": "openid audit:read"}
 
@@ -130,7 +131,7 @@ def test_what_cannot_be_recorded_does_not_happen(world: Any, path: str, monkeypa
     monkeypatch.setattr(trail, "record", full)
     answer = world.buy(token=world.token(), path=path)
     assert answer.status_code == 503
-    assert "audit trail" in answer.json()["error"]["message"]
+    assert answer.json()["error"]["message"] == say("no_audit")
     monkeypatch.undo()
     orders = world.call("listMcpShopOrders", token=world.token(), path=path).json()["result"]["structuredContent"]
     assert orders == {"orders": []}

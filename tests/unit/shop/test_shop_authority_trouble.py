@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey
 
 from demo.shop import discovery
 from demo.shop.asking import AuthorityUnknown
+from demo.shop.catalog import LIMITS
 from demo.shop.discovery import Authority
 
 T = TypeVar("T")
@@ -129,7 +130,7 @@ def test_a_new_key_that_cannot_be_read_is_not_known_which_is_not_to_say_no(told:
                 await authority.key("second")
         assert told.asked.count("keys") == 2
         told.status = 200
-        await asyncio.sleep(discovery.REFETCH_SECONDS + 0.1)
+        await asyncio.sleep(LIMITS.keys_again_seconds + 0.1)
         return await authority.key("second")
 
     assert asked(told, while_it_fails).kid == "second"

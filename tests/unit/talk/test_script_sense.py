@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -167,13 +166,7 @@ def test_the_talk_knows_the_shop_by_its_own_words() -> None:
 
     assert set(vocabulary.SCOPES) == set(SCOPES) >= set(catalog.SCOPES)
     assert set(vocabulary.ACCOUNTS) == {account.email for account in ACCOUNTS}
-    assert set(vocabulary.TOOLS) == set(catalog.TOOL_SCOPES)
+    assert set(vocabulary.TOOLS) == set(catalog.TOOLS)
     assert vocabulary.VALUES["tshirtSize"] == catalog.SIZES
-    said = set()
-    for node in ast.walk(ast.parse((ROOT / "demo" / "shop" / "policy.py").read_text("utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "deny":
-            gate, rule = node.args[:2]
-            rules = [rule.value] if isinstance(rule, ast.Constant) else ["malformed", "signature"]
-            assert isinstance(gate, ast.Constant)
-            said |= {f"{gate.value}.{one}" for one in rules}
-    assert set(vocabulary.RULES) == said | {"open.anonymous", "allowed"}
+    # No beat provokes these two: the door of an admin's own, and a door that is switched off.
+    assert set(vocabulary.RULES) == set(catalog.RULES) - {"allowlist.client", "open.closed"}

@@ -1,8 +1,7 @@
 /** Asking the authorization server over HTTP: bounded in time and bytes, no redirects, JSON or nothing. */
 
+import { LIMITS, say } from "../catalog";
 import { isObject, text } from "../wire/values";
-
-const MOST_BYTES = 256 * 1024;
 
 /** The authority could not be asked, or what answered is not the authority; the message is a few words. With a `mend`
  * asking again will not help: it says what whoever runs the shop must do. */
@@ -47,7 +46,7 @@ export async function askBounded(issuer: string, url: string, init: RequestInit,
     let length = 0;
     for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
       length += part.byteLength;
-      if (length > MOST_BYTES) throw new AuthorityUnknown("its answer is too long");
+      if (length > LIMITS.answer_bytes) throw new AuthorityUnknown(say("too_long"));
       parts.push(part);
     }
     const body = response.status === 204 || response.status === 304 ? null : await new Blob(parts).text();
@@ -55,7 +54,7 @@ export async function askBounded(issuer: string, url: string, init: RequestInit,
   } catch (error) {
     if (error instanceof AuthorityUnknown) throw error;
     const late = error instanceof Error && /Timeout|Abort/.test(error.name);
-    throw new AuthorityUnknown(late ? "it did not answer in time" : "no connection");
+    throw new AuthorityUnknown(say(late ? "late" : "no_connection"));
   }
 }
 

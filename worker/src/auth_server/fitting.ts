@@ -1,6 +1,7 @@
 /** Whether this shop and its authority fit together, found out without anybody's token: for `/health`, from which
  * `demo doctor` and `demo deploy` tell whoever runs the shop what to mend. */
 
+import { say } from "../catalog";
 import type { Settings } from "../settings";
 import { askBounded, AuthorityUnknown, jsonObject } from "./asking";
 import { personOf } from "./directory";
@@ -44,7 +45,7 @@ async function find(settings: Settings): Promise<Fit> {
     const { jwksUri } = await metadataOf(issuer, authorityTimeout);
     const response = await askBounded(issuer, jwksUri, {}, authorityTimeout);
     const keys = response.status === 200 ? await jsonObject(response) : null;
-    if (!Array.isArray(keys?.["keys"])) throw new AuthorityUnknown("its keys cannot be read");
+    if (!Array.isArray(keys?.["keys"])) throw new AuthorityUnknown(say("keys_unreadable"));
     if (introspection !== null) await introspect(NO_TOKEN, introspection, settings);
     if (settings.directory !== null) await personOf(NOBODY, null, settings);
     return fit;

@@ -2,6 +2,7 @@
  *
  * Nothing is kept. Revocation has to be instant, and a cache is a promise to be late. */
 
+import { say } from "../catalog";
 import { NO_STANDING, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import type { Settings } from "../settings";
 import { text } from "../wire/values";
@@ -59,7 +60,7 @@ export async function introspect(
   const { introspectionEndpoint, introspectionMethods } = await metadataOf(authority, authorityTimeout);
   if (introspectionEndpoint === null) {
     forget(authority);
-    throw new AuthorityUnknown("its metadata has no introspection_endpoint", NO_USE);
+    throw new AuthorityUnknown(say("no_endpoint", { name: "introspection_endpoint" }), NO_USE);
   }
   const methods = methodsFor(authority, introspectionMethods);
   if (methods.length === 0) throw new AuthorityUnknown("it takes this shop's credentials in no way known here", NO_USE);
@@ -76,12 +77,12 @@ export async function introspect(
     break;
   }
   if (response === null || response.status === 401 || response.status === 403) {
-    throw new AuthorityUnknown("it does not know this shop", WRONG_SECRETS);
+    throw new AuthorityUnknown(say("unknown_shop"), WRONG_SECRETS);
   }
   const answer = response.status === 200 ? await jsonObject(response) : null;
   if (answer === null || typeof answer["active"] !== "boolean") {
     forget(authority);
-    throw new AuthorityUnknown("its answer makes no sense");
+    throw new AuthorityUnknown(say("nonsense"));
   }
   return answer;
 }
@@ -99,7 +100,7 @@ export function judge(answer: Record<string, unknown>, facts: TokenFacts): Stand
     ["jti", facts.tokenId],
   ] as const) {
     const said = answer[claim] ?? null;
-    if (said !== null && said !== expected) return unknown("its answer is about another token");
+    if (said !== null && said !== expected) return unknown(say("other_token"));
   }
   const roles = Array.isArray(answer["roles"]) ? answer["roles"].filter((role) => typeof role === "string") : [];
   return { ...base, active: true, revoked: null, roles };

@@ -3,15 +3,10 @@
  * Kept in the isolate: values only, never a promise, since one request may not wait for another's I/O. */
 
 import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from "jose";
+import { LIMITS, say } from "../catalog";
 import { short } from "../evidence";
 import { text, urlOf } from "../wire/values";
 import { askBounded, AuthorityUnknown, jsonObject } from "./asking";
-
-/** Seconds that metadata and keys are believed before they are read again: a withdrawn key is not trusted longer. */
-const FRESH_SECONDS = 300;
-
-/** At most one look for an unknown `kid` in so many seconds, so that made-up ones do not flood the authority. */
-const REFETCH_SECONDS = 1;
 
 /** Milliseconds between two looks at whether another request has found the keys. */
 const POLL_MS = 20;
@@ -36,7 +31,7 @@ const keys = new Map<string, JWTVerifyGetKey>();
  */
 export async function metadataOf(issuer: string, timeout: number): Promise<Metadata> {
   const kept = known.get(issuer);
-  if (kept !== undefined && Date.now() - kept.at < FRESH_SECONDS * 1000) return kept.metadata;
+  if (kept !== undefined && Date.now() - kept.at < LIMITS.keys_seconds * 1000) return kept.metadata;
   const metadata = await readMetadata(issuer, timeout);
   known.set(issuer, { metadata, at: Date.now() });
   return metadata;
@@ -59,7 +54,7 @@ function lookingAgain(issuer: string, jwksUri: string, timeout: number): JWTVeri
   const set = createRemoteJWKSet(new URL(jwksUri), {
     // Not jose's own second look, which may not come within a time of the first: a key may be new right then.
     cooldownDuration: Infinity,
-    cacheMaxAge: FRESH_SECONDS * 1000,
+    cacheMaxAge: LIMITS.keys_seconds * 1000,
     timeoutDuration: timeout,
     [customFetch]: (url, init) => askBounded(issuer, url, { headers: init.headers }, timeout),
   });
@@ -81,7 +76,7 @@ function lookingAgain(issuer: string, jwksUri: string, timeout: number): JWTVeri
       // Who comes while another request looks finds what that one has found; its promise is not ours to wait for.
       if (Date.now() < lookingUntil) {
         while (Date.now() < lookingUntil) await scheduler.wait(POLL_MS);
-      } else if (Date.now() - lookedAt >= REFETCH_SECONDS * 1000) await look();
+      } else if (Date.now() - lookedAt >= LIMITS.keys_again_seconds * 1000) await look();
       return set(header, token).catch((again: unknown) => {
         // Keys that could not be read are not known, which is not to say that there is no such key.
         throw failed ?? again;
@@ -108,18 +103,18 @@ async function readMetadata(issuer: string, timeout: number): Promise<Metadata> 
     if (found === null) continue;
     if (found["issuer"] !== issuer) {
       const named = short(text(found["issuer"]) ?? "none", 200);
-      throw new AuthorityUnknown("its metadata names another issuer", `set AUTHORITY to the very issuer: ${named}`);
+      throw new AuthorityUnknown(say("other_issuer"), `set AUTHORITY to the very issuer: ${named}`);
     }
     const jwksUri = endpoint(issuer, found, "jwks_uri");
-    if (jwksUri === null) throw new AuthorityUnknown("its metadata has no jwks_uri", OTHER_AUTHORITY);
+    if (jwksUri === null) throw new AuthorityUnknown(say("no_endpoint", { name: "jwks_uri" }), OTHER_AUTHORITY);
     return {
       jwksUri,
       introspectionEndpoint: endpoint(issuer, found, "introspection_endpoint"),
       introspectionMethods: methods(found),
     };
   }
-  if (broken) throw new AuthorityUnknown("its metadata cannot be read");
-  throw new AuthorityUnknown("it has no metadata", OTHER_AUTHORITY);
+  if (broken) throw new AuthorityUnknown(say("metadata_unreadable"));
+  throw new AuthorityUnknown(say("no_metadata"), OTHER_AUTHORITY);
 }
 
 const OTHER_AUTHORITY = "set AUTHORITY to an issuer that publishes its metadata and keys (RFC 8414, RFC 7517)";
@@ -134,7 +129,7 @@ function endpoint(issuer: string, metadata: Record<string, unknown>, name: strin
   if (given === undefined) return null;
   const url = typeof given === "string" ? urlOf(given) : null;
   if (url === null || !(url.protocol === "https:" || (url.protocol === "http:" && issuer.startsWith("http:")))) {
-    throw new AuthorityUnknown(`its ${name} is unsafe`, OTHER_AUTHORITY);
+    throw new AuthorityUnknown(say("unsafe_endpoint", { name }), OTHER_AUTHORITY);
   }
   return url.href;
 }

@@ -1,6 +1,7 @@
 /** Reading a presented token: signature first (RFC 7515, against the authority's keys), then what it claims. */
 
 import { compactVerify, decodeProtectedHeader, errors } from "jose";
+import { LIMITS, say, SCOPES } from "../catalog";
 import { NO_FACTS, type TokenFacts } from "../policy/facts";
 import { typeOf } from "../policy/token_type";
 import type { Settings } from "../settings";
@@ -12,7 +13,6 @@ import { keysOf } from "./metadata";
 
 /** Never `none`, never a symmetric one (RFC 8725 section 3.1). */
 const ALGORITHMS = ["ES256", "RS256"];
-const MOST_CHARACTERS = 16 * 1024;
 const BEARER = /^bearer(?:[ ]+(.*))?$/is;
 const COMPACT_JWS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/;
 
@@ -30,11 +30,11 @@ export function bearerOf(headers: Headers): string | null {
  * @throws AuthorityUnknown the authority's keys cannot be read.
  */
 export async function readToken(token: string | null, settings: Settings): Promise<TokenFacts> {
-  if (token === null) return fault("missing", "");
-  const header = token.length <= MOST_CHARACTERS && COMPACT_JWS.test(token) ? headerOf(token) : null;
-  if (header === null) return fault("malformed", "The token is not a signed JWT.");
+  if (token === null) return fault("missing");
+  const header = token.length <= LIMITS.token_characters && COMPACT_JWS.test(token) ? headerOf(token) : null;
+  if (header === null) return fault("malformed");
   if (typeof header.alg !== "string" || !ALGORITHMS.includes(header.alg)) {
-    return fault("signature", "The token is not signed in a way that this shop accepts.");
+    return fault("signature", "algorithm");
   }
   const keys = await keysOf(settings.authority, settings.authorityTimeout);
   let payload: Uint8Array;
@@ -44,7 +44,7 @@ export async function readToken(token: string | null, settings: Settings): Promi
     return unverified(error);
   }
   const claims = claimsOf(payload);
-  if (claims === null) return fault("malformed", "The token's claims are not readable.");
+  if (claims === null) return fault("malformed", "claims");
   return facts(header, claims, settings);
 }
 
@@ -68,14 +68,14 @@ function claimsOf(payload: Uint8Array): Record<string, unknown> | null {
 function unverified(error: unknown): TokenFacts {
   if (error instanceof AuthorityUnknown) throw error;
   if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
-    return fault("signature", "The token is not signed with a key of the authority.");
+    return fault("signature", "key");
   }
   const keysUnread = error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid;
   // What jose says, as a bare error of its own, of an answer that is not 200 or not JSON.
   if (keysUnread || (error instanceof errors.JOSEError && error.code === "ERR_JOSE_GENERIC")) {
-    throw new AuthorityUnknown("its keys cannot be read");
+    throw new AuthorityUnknown(say("keys_unreadable"));
   }
-  return fault("signature", "The token's signature does not fit.");
+  return fault("signature");
 }
 
 /** Claims that a good signature stands behind, as facts; a required one that is missing or of a wrong kind (RFC 9068
@@ -89,7 +89,7 @@ export function facts(
   const audience: unknown = typeof aud === "string" ? [aud] : (aud ?? []);
   const [issuer, user] = [text(claims["iss"]), text(claims["sub"])];
   if (issuer === null || user === null || !isTime(exp) || !(nbf === undefined || isTime(nbf)) || !isStrings(audience)) {
-    return fault("malformed", "The token lacks a claim that an access token must have.");
+    return fault("malformed", "claim");
   }
   return {
     ...NO_FACTS,
@@ -127,7 +127,7 @@ function isTime(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value < 1e12;
 }
 
-function fault(kind: "missing" | "malformed" | "signature", detail: string): TokenFacts {
+function fault(kind: "missing" | "malformed" | "signature", detail = "main"): TokenFacts {
   return { ...NO_FACTS, fault: kind, detail };
 }
 
@@ -140,11 +140,15 @@ export function spendingLimit(details: unknown, settings: Settings): Money | nul
   if (details === undefined || details === null) return settings.defaultSpendingLimit;
   const limits: number[] = [];
   for (const detail of Array.isArray(details) ? details : []) {
-    if (!isObject(detail) || detail["type"] !== "shop_spending") continue;
+    if (!isObject(detail) || detail["type"] !== SCOPES.spendingType) continue;
     const { limit, actions } = detail;
     const locations = detail["locations"] ?? [settings.resource];
     if (!isObject(limit) || !Array.isArray(locations) || !Array.isArray(actions)) return null;
-    if (!spellings(settings.resource).some((one) => locations.includes(one)) || !actions.includes("buy")) continue;
+    if (
+      !spellings(settings.resource).some((one) => locations.includes(one)) ||
+      !actions.includes(SCOPES.spendingAction)
+    )
+      continue;
     const { amount, currency } = limit;
     if (typeof amount !== "number" || !Number.isSafeInteger(amount) || amount < 0) return null;
     if (currency !== settings.price.currency) return null;

@@ -11,10 +11,11 @@ import { newAuditId, record } from "../ledger/trail";
 import { accountOf, callerOf, NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import {
   admit,
+  allowAnonymous,
   checkRate,
   checkStanding,
   checkToken,
-  closed,
+  deny,
   withinLimits,
   type Case,
   type Ruling,
@@ -90,8 +91,7 @@ export class Gatehouse {
     let ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
     if (ruling.verdict === "allow" && call.method === "tools/call" && this.isConsole(facts)) {
       // It looks and takes back. What shops is an agent, which the human can revoke.
-      const reason = `${short(facts.client ?? "This client")} is the human's own console, which does not shop.`;
-      ruling = { verdict: "deny", gate: "allowlist", rule: "allowlist.client", reason, remedy: "Log an agent in." };
+      ruling = deny("allowlist.client", "console", { client: short(facts.client ?? "This client") });
     }
     let limits: LimitUse[] = [];
     if (ruling.verdict === "allow" && visit.fault !== null) return { unreadable: visit.fault };
@@ -118,11 +118,7 @@ export class Gatehouse {
     const human = own || this.settings.scopesFrom === "role";
     if (ruling.verdict === "deny" || !human || console) return { one, ruling };
     // An agent that could lift its own revocation was never revoked.
-    const reason = `${short(facts.client ?? "This client")} is not a human's own console.`;
-    return {
-      one,
-      ruling: { verdict: "deny", gate: "allowlist", rule: "allowlist.client", reason, remedy: "Use the console." },
-    };
+    return { one, ruling: deny("allowlist.client", "main", { client: short(facts.client ?? "This client") }) };
   }
 
   /** The open door asks nobody, and only counts: whether it is open, and how often one address calls. What a tool does,
@@ -133,13 +129,12 @@ export class Gatehouse {
     const { open, resource } = this.settings;
     const rate = { calls: open.calls, seconds: this.settings.rateSeconds };
     let limits: LimitUse[] = [];
-    let ruling: Ruling | null = open.on && !isClosed(this.sql) ? null : closed(resource);
+    let ruling: Ruling | null = open.on && !isClosed(this.sql) ? null : deny("open.closed", "main", { resource });
     if (ruling === null && calling && !hit(this.sql, `open:${address}`, rate, one.now)) {
       limits = [use(this.sql, `open:${address}`, rate, one.now)];
       ruling = checkRate(one, { rateOk: false, rate: limits[0]! });
     }
-    const reason = "The open door asks nobody who they are.";
-    ruling ??= { verdict: "allow", gate: "door", rule: "open.anonymous", reason, remedy: null };
+    ruling ??= allowAnonymous();
     const decision: Decision = { ...this.decision(one, ruling, call), door: "open" };
     if (calling) record(this.sql, decision, MOST_ENTRIES);
     return { decision, limits, standing: null };

@@ -4,11 +4,12 @@
  * asked for there by its id, and then placed or withdrawn: whatever is cut off in between is settled later, and
  * nothing is taken twice. A pending order counts against quota and balance. */
 
-import { ITEM_NAME } from "../catalog";
+import { ITEM } from "../catalog";
 import { money, type Door, type Money, type Order } from "../evidence";
 import { first } from "./schema";
 
-export type Fault = "quota" | "spending" | "consent" | "key_reused" | "sold_out";
+/** A rule of the limits gate, or a sentence of the catalog. */
+export type Fault = "limits.quota" | "limits.spending" | "limits.consent" | "key_reused" | "sold_out";
 
 /** The order was not placed, and nothing was taken from quota, balance or stock. */
 export class PurchaseRefused extends Error {
@@ -77,9 +78,9 @@ export function begin(sql: SqlStorage, wanted: Purchase): Order {
   }
   if (wanted.quota !== null) {
     const used = spent(sql, wanted.account);
-    if (used.orders >= wanted.quota) throw new PurchaseRefused("quota");
-    if (wanted.spendingLimit === null) throw new PurchaseRefused("consent");
-    if (used.amount + wanted.price.amount > wanted.spendingLimit.amount) throw new PurchaseRefused("spending");
+    if (used.orders >= wanted.quota) throw new PurchaseRefused("limits.quota");
+    if (wanted.spendingLimit === null) throw new PurchaseRefused("limits.consent");
+    if (used.amount + wanted.price.amount > wanted.spendingLimit.amount) throw new PurchaseRefused("limits.spending");
   }
   const id = `order_${hex(6)}`;
   sql.exec(
@@ -93,7 +94,7 @@ export function begin(sql: SqlStorage, wanted: Purchase): Order {
     wanted.agent,
     wanted.client,
     wanted.consent,
-    ITEM_NAME,
+    ITEM.name,
     wanted.size,
     wanted.company,
     wanted.address,

@@ -1,79 +1,63 @@
-/** The tools' arguments, checked as their schemas say and a little more: nothing that could forge what is displayed. */
+/** A tool's arguments, checked as its schema says and a little more: nothing that could forge what is displayed. */
 
-import { SIZES, type Size } from "../catalog";
+import { say, TOOLS } from "../catalog";
 
 /** Arguments that do not fit: which ones and why, without the values themselves. */
-export class BadArguments extends Error {
-  constructor(faults: string[]) {
-    super(`Nothing was done. The arguments do not fit: ${faults.join("; ")}.`);
-  }
-}
+export class BadArguments extends Error {}
 
-export interface Wish {
-  company: string;
-  address: string;
-  size: Size;
-  key: string | null;
+/** Arguments by name, tidied; an optional one that is absent is null, and what the schema requires never is. */
+export type Arguments = Record<string, string | null>;
+
+interface Schema {
+  anyOf?: readonly Schema[];
+  enum?: readonly string[];
+  minLength?: number;
+  maxLength?: number;
 }
 
 /** Control characters, line separators, halves of characters, and what turns the writing direction around. */
 const FORGING = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
 
-type Checked<T> = { value: T } | { fault: string };
-
-/** @throws BadArguments */
-export function wishOf(given: Record<string, unknown>): Wish {
-  const company = textOf(given["company"], 100, (text) => text.trim());
-  const address = textOf(given["mailingAddress"], 300, oneLine);
-  const size = oneOf(given["tshirtSize"], SIZES);
-  const key = keyOf(given["idempotencyKey"] ?? null);
-  const named = { company, mailingAddress: address, tshirtSize: size, idempotencyKey: key };
-  if ("value" in company && "value" in address && "value" in size && "value" in key) {
-    return { company: company.value, address: address.value, size: size.value, key: key.value };
+/** @throws BadArguments naming each argument at fault. */
+export function readArguments(tool: string, given: Record<string, unknown>): Arguments {
+  const schema = TOOLS.find(({ name }) => name === tool)?.inputSchema;
+  const required: readonly string[] = schema !== undefined && "required" in schema ? schema.required : [];
+  const found: Arguments = {};
+  const faults: string[] = [];
+  for (const [name, one] of Object.entries<Schema>(schema?.properties ?? {})) {
+    try {
+      if (given[name] === undefined && required.includes(name)) throw new BadArguments(say("missing"));
+      found[name] = read(name, one, given[name] ?? null);
+    } catch (error) {
+      if (!(error instanceof BadArguments)) throw error;
+      faults.push(`${name}: ${error.message}`);
+    }
   }
-  throw new BadArguments(
-    Object.entries(named).flatMap(([name, one]) => ("fault" in one ? [`${name}: ${one.fault}`] : [])),
-  );
+  if (faults.length > 0) throw new BadArguments(say("bad_arguments", { faults: faults.join("; ") }));
+  return found;
 }
 
-/** @throws BadArguments */
-export function modeOf(given: Record<string, unknown>): "normal" | "banned" {
-  const mode = oneOf(given["mode"], ["normal", "banned"] as const);
-  if ("fault" in mode) throw new BadArguments([`mode: ${mode.fault}`]);
-  return mode.value;
+function read(name: string, schema: Schema, value: unknown): string | null {
+  if (schema.anyOf !== undefined) return value === null ? null : read(name, schema.anyOf[0] ?? {}, value);
+  if (schema.enum?.includes(value as string) === false) {
+    throw new BadArguments(say("not_one_of", { words: schema.enum.join(", ") }));
+  }
+  if (typeof value !== "string") throw new BadArguments(say("not_text"));
+  const { length } = [...value];
+  const { minLength: least = 0, maxLength: most = length } = schema;
+  if (length < least) throw new BadArguments(say("too_short"));
+  if (length > most) throw new BadArguments(say("too_many", { most }));
+  const text = least === 0 ? value : (name === "mailingAddress" ? oneLine(value) : value).trim();
+  if (FORGING.test(text)) throw new BadArguments(say("control"));
+  if (least > 0 && text === "") throw new BadArguments(say("empty"));
+  return text;
 }
 
 /** An address may come in lines; it is kept in one. */
-function oneLine(text: string): string {
-  const lines = text
+function oneLine(address: string): string {
+  return address
     .split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/)
-    .map((line) => line.replace(/^[ ,]+|[ ,]+$/g, ""));
-  return lines
+    .map((line) => line.replace(/^[ ,]+|[ ,]+$/g, ""))
     .filter((line) => line !== "")
-    .join(", ")
-    .trim();
-}
-
-function textOf(given: unknown, most: number, tidy: (text: string) => string): Checked<string> {
-  if (given === undefined) return { fault: "Field required" };
-  if (typeof given !== "string") return { fault: "must be a string" };
-  const length = [...given].length;
-  if (length === 0) return { fault: "must have at least 1 character" };
-  if (length > most) return { fault: `must have at most ${most} characters` };
-  const text = tidy(given);
-  if (FORGING.test(text)) return { fault: "must not contain control characters" };
-  return text === "" ? { fault: "must not be empty" } : { value: text };
-}
-
-function keyOf(given: unknown): Checked<string | null> {
-  if (given === null) return { value: null };
-  if (typeof given !== "string") return { fault: "must be a string" };
-  if ([...given].length > 200) return { fault: "must have at most 200 characters" };
-  return FORGING.test(given) ? { fault: "must not contain control characters" } : { value: given };
-}
-
-function oneOf<T extends string>(given: unknown, allowed: readonly T[]): Checked<T> {
-  if (given === undefined) return { fault: "Field required" };
-  const found = allowed.find((one) => one === given);
-  return found === undefined ? { fault: `must be one of ${allowed.join(", ")}` } : { value: found };
+    .join(", ");
 }

@@ -12,23 +12,20 @@ import {
   type CallToolResult,
   type Tool,
 } from "@modelcontextprotocol/server";
-import { TOOLS } from "../catalog";
+import { say, SERVER, TOOLS } from "../catalog";
 import type { LimitUse } from "../evidence";
 import type { Visit } from "../gatehouse/visit";
 import { rpcError, type Answer } from "../wire/answer";
 import { METHOD_NOT_FOUND } from "../wire/message";
-import { BadArguments } from "./arguments";
+import { BadArguments, readArguments } from "./arguments";
 import { TOOLS_BY_NAME, ToolError, type Admission } from "./tools";
+
+const VERSION = "0.1.0";
 
 // While the isolate starts, and not in its first request.
 preloadSchemas();
 
-const NAMES = { name: "machine-identity-demo-shop", title: "Conference T-shirt shop", version: "0.1.0" };
-
-const INSTRUCTIONS =
-  "A shop that sells one conference T-shirt. List the inventory before buying. Buying spends money of the human " +
-  "who deputized you, within the limit they consented to. When a call is refused, the answer says which gate " +
-  "refused it, why, and what would make it pass; ask the human, do not try to get around it.";
+const { instructions, ...NAMES } = SERVER;
 
 /** What a tool call runs for, with the caller's limits as they are once it ran. */
 export type Serving = Admission & { limits: () => LimitUse[] };
@@ -77,12 +74,12 @@ function build(serving: Serving): Server {
     prompts: { listChanged: false },
     resources: { listChanged: false, subscribe: false },
   };
-  const server = new Server(NAMES, { capabilities, instructions: INSTRUCTIONS });
+  const server = new Server({ ...NAMES, version: VERSION }, { capabilities, instructions });
   server.setRequestHandler("tools/list", () => ({ tools: TOOLS as unknown as Tool[] }));
   server.setRequestHandler("tools/call", (request) => callTool(request.params.name, serving));
   server.setRequestHandler("prompts/list", () => ({ prompts: [] }));
   server.setRequestHandler("prompts/get", (request) => {
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown prompt: ${request.params.name}`);
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, say("unknown_prompt", { name: request.params.name }));
   });
   server.setRequestHandler("resources/list", () => ({ resources: [] }));
   server.setRequestHandler("resources/templates/list", () => ({ resourceTemplates: [] }));
@@ -103,15 +100,15 @@ async function callTool(name: string, serving: Serving): Promise<CallToolResult>
 
 async function run(name: string, serving: Serving): Promise<CallToolResult> {
   const tool = TOOLS_BY_NAME.get(name);
-  if (tool === undefined) return failed(`Unknown tool: ${name}`);
+  if (tool === undefined) return failed(say("unknown_tool", { name }));
   try {
-    const structuredContent = await tool(serving, serving.visit.call.arguments);
+    const structuredContent = await tool(serving, readArguments(name, serving.visit.call.arguments));
     const text = JSON.stringify(structuredContent, null, 2);
     return { content: [{ type: "text", text }], structuredContent, isError: false };
   } catch (error) {
     if (error instanceof ToolError || error instanceof BadArguments) return failed(error.message);
     console.error(`tool ${name} failed`, error);
-    return failed("The shop has failed at this. Check your orders before you try again.");
+    return failed(say("failed"));
   }
 }
 

@@ -5,6 +5,7 @@ import type { Money } from "../evidence";
 /** What the presented token says. Where `fault` is set, nothing else is known. */
 export interface TokenFacts {
   fault: "missing" | "malformed" | "signature" | null;
+  /** Which variant of the rule `token.FAULT` it is. */
   detail: string;
   /** As `typeOf` gives it. */
   type: string;
@@ -31,7 +32,7 @@ export interface TokenFacts {
 
 export const NO_FACTS: TokenFacts = {
   fault: null,
-  detail: "",
+  detail: "main",
   type: "",
   issuer: "",
   audience: [],

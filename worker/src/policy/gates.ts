@@ -2,8 +2,19 @@
  *
  * A gate gives the ruling that it speaks, or null when it has no objection. Nothing here does I/O. */
 
-import { BUY, PRETTY_PLEASE } from "../catalog";
-import { say, short, type LimitUse, type Money, type Verdict } from "../evidence";
+import {
+  BUY,
+  fill,
+  LIMITS,
+  PRETTY_PLEASE,
+  RULES,
+  say,
+  wordsOf,
+  type Holes,
+  type RuleId,
+  type Values,
+} from "../catalog";
+import { inWords, short, type LimitUse, type Money, type Verdict } from "../evidence";
 import type { Kind, Standing, TokenFacts } from "./facts";
 import { accepted, objection } from "./token_type";
 
@@ -17,7 +28,7 @@ export interface Rules {
   /** Whose members `members` lets in; null where none is named. */
   organization: string | null;
   /** The types of an access token; null: those of the issuer's profile. */
-  tokenTypes: string[] | null;
+  tokenTypes: readonly string[] | null;
   /** Seconds. */
   leeway: number;
 }
@@ -56,62 +67,53 @@ export interface Ruling {
   remedy: string | null;
 }
 
-const LOGIN_AGAIN = "Log in again, then call again.";
-const SET_THE_CLOCKS = "Set the clocks (NTP), get a new token, then call again.";
+type WordsOf<
+  Rule extends RuleId,
+  Variant extends keyof (typeof RULES)[Rule]["words"],
+> = (typeof RULES)[Rule]["words"][Variant] extends { reason: infer Reason; remedy: infer Remedy }
+  ? Values<Holes<Reason> | Holes<Remedy>>
+  : never;
 
-/** How far the authority's clock may be from ours before a refusal says so; `Date` is told in whole seconds. */
-const SKEW_SECONDS = 5;
+/** A refusal by a rule, in the words of one of its variants; `main` is the rule's own. */
+export function deny<Rule extends RuleId, Variant extends keyof (typeof RULES)[Rule]["words"] & string>(
+  rule: Rule,
+  variant: Variant,
+  ...values: WordsOf<Rule, Variant>
+): Ruling {
+  return ruling("deny", rule, variant, Object.assign({}, ...values));
+}
 
-function deny(gate: string, rule: string, reason: string, remedy: string): Ruling {
-  return { verdict: "deny", gate, rule: `${gate}.${rule}`, reason, remedy };
+function ruling(verdict: Verdict, rule: RuleId, variant: string, values: Record<string, string | number>): Ruling {
+  const { reason, remedy } = wordsOf(rule, variant);
+  const filled = remedy === null ? null : fill(remedy, values);
+  return { verdict, gate: RULES[rule].gate, rule, reason: fill(reason, values), remedy: filled };
 }
 
 /** Gate 1: a token, of ours, for us, in time, and an access token (RFC 6750, RFC 8707, RFC 9068 section 4). */
 export function checkToken({ token, rules, now, skew }: Case): Ruling | null {
-  if (token.fault === "missing") {
-    const remedy = "Ask a human to log in and deputize this agent.";
-    return deny("token", "missing", "No access token came with this call.", remedy);
-  }
-  if (token.fault !== null) return deny("token", token.fault, token.detail, LOGIN_AGAIN);
-  if (token.issuer !== rules.issuer) {
-    return deny("token", "issuer", "The token's issuer is not the authority of this shop.", LOGIN_AGAIN);
-  }
+  if (token.fault !== null) return ruling("deny", `token.${token.fault}`, token.detail, {});
+  if (token.issuer !== rules.issuer) return deny("token.issuer", "main");
   if (!token.audience.some((one) => rules.audiences.includes(one))) {
     const meant = token.audience[0];
-    const whom = meant === undefined ? "for nobody in particular" : `for ${short(meant)}, not for this shop`;
-    return deny("token", "audience", `The token is ${whom}.`, "Get one for this shop (`resource`, RFC 8707).");
+    if (meant === undefined) return deny("token.audience", "nobody");
+    return deny("token.audience", "main", { audience: short(meant) });
   }
   if (now >= token.expiresAt + rules.leeway) {
-    const ago = `${Math.round(now - token.expiresAt)} s ago`;
-    const behind = Math.max(0, -(skew ?? 0));
-    if (behind > SKEW_SECONDS && now - behind < token.expiresAt) {
-      const reason = `The token expired ${ago} here: the authority's clock is ${Math.round(behind)} s behind.`;
-      return deny("token", "expired", reason, SET_THE_CLOCKS);
+    const seconds = Math.round(now - token.expiresAt);
+    const behind = -(skew ?? 0);
+    if (behind > LIMITS.skew_seconds && now - behind < token.expiresAt) {
+      return deny("token.expired", "behind", { seconds, skew: Math.round(behind) });
     }
-    return deny("token", "expired", `The token expired ${ago}.`, "Refresh it or log in again, then call again.");
+    return deny("token.expired", "main", { seconds });
   }
-  if (token.notBefore !== null && now + rules.leeway < token.notBefore) {
-    return deny("token", "expired", "The token is not valid yet.", "Set the clock, or wait, then call again.");
-  }
+  if (token.notBefore !== null && now + rules.leeway < token.notBefore) return deny("token.expired", "not_yet");
   const why = objection(token.type, rules.tokenTypes ?? accepted(token.issuer, token.session));
-  if (why !== null) {
-    return deny("token", "type", why, "Present the access token that came with it (RFC 6749 section 5.1).");
-  }
-  return null;
+  return why === null ? null : deny("token.type", "main", { objection: why });
 }
 
-/** What a refusal says of what was revoked; null where the authority does not tell. */
-export function takenBack(revoked: Kind | "token" | null): Ruling {
-  switch (revoked) {
-    case "session":
-      return deny("standing", "session", "The human took this session back.", LOGIN_AGAIN);
-    case "agent":
-      return deny("standing", "agent", "The human took this agent's authority back.", "Ask to have it reinstated.");
-    case "user":
-      return deny("standing", "user", "All of this user's agents were stopped.", "Have the user reinstated.");
-    default:
-      return deny("standing", "token", "The authority says that this token no longer holds.", LOGIN_AGAIN);
-  }
+/** What a refusal says of what was revoked; null where the authorization server does not tell. */
+export function refuseRevoked(revoked: Kind | "token" | null): Ruling {
+  return deny(`standing.${revoked ?? "token"}`, "main");
 }
 
 /** Gate 2: is what the human granted still granted? Not to know is to refuse.
@@ -120,24 +122,18 @@ export function takenBack(revoked: Kind | "token" | null): Ruling {
  * that lifts the ban. */
 export function checkStanding({ token, standing, now, method, tool, skew }: Case): Ruling | null {
   if (standing === null || !standing.known) {
-    const why = standing === null ? "not asked" : standing.detail;
-    const remedy = standing?.lasting ? "Whoever runs this shop must mend its settings." : "Try again in a moment.";
-    return deny("standing", "unknown", `The authority cannot be asked (${why}).`, `Nothing was done. ${remedy}`);
+    const trouble = standing === null ? say("not_asked") : standing.detail;
+    return deny("standing.unknown", standing?.lasting ? "lasting" : "main", { trouble });
   }
   if (!standing.active) {
-    if (standing.revoked === null && now >= token.expiresAt) {
-      return deny("token", "expired", "The token expired just now.", "Refresh it or log in again.");
+    if (standing.revoked === null && now >= token.expiresAt) return deny("token.expired", "just_now");
+    const ahead = skew ?? 0;
+    if (standing.revoked === null && ahead > LIMITS.skew_seconds && now + ahead >= token.expiresAt) {
+      return deny("token.expired", "ahead", { skew: Math.round(ahead) });
     }
-    const ahead = Math.max(0, skew ?? 0);
-    if (standing.revoked === null && ahead > SKEW_SECONDS && now + ahead >= token.expiresAt) {
-      const reason = `The token has expired at the authority, whose clock is ${Math.round(ahead)} s ahead.`;
-      return deny("token", "expired", reason, SET_THE_CLOCKS);
-    }
-    return takenBack(standing.revoked);
+    return refuseRevoked(standing.revoked);
   }
-  if (standing.banned && method === "tools/call" && tool !== PRETTY_PLEASE) {
-    return deny("standing", "banned", "This user is banned from the shop.", `Call ${PRETTY_PLEASE} and mean it.`);
-  }
+  if (standing.banned && method === "tools/call" && tool !== PRETTY_PLEASE) return deny("standing.banned", "main");
   return null;
 }
 
@@ -155,8 +151,8 @@ export function checkAllowlist({ token, standing, rules }: Case): Ruling | null 
   const member = standing?.member ?? (organization !== null && token.organization === organization);
   if (member && here) names.push("members");
   if (names.some((name) => name !== null && allowlist.includes(name.toLowerCase()))) return null;
-  const who = username !== null ? short(username) : "A user without a name";
-  return deny("allowlist", "user", `${who} is not on this shop's allowlist.`, "Ask the shop to be let in.");
+  if (username === null) return deny("allowlist.user", "nameless");
+  return deny("allowlist.user", "main", { user: short(username) });
 }
 
 const GROUP = /^(@|role:|members$)/i;
@@ -171,52 +167,38 @@ function domainOf(address: string | null): string | null {
 export function checkScope({ token, standing, tool, scope }: Case): Ruling | null {
   const permitted = standing?.permissions ?? null;
   if (scope === null || (permitted ?? token.scopes).includes(scope)) return null;
+  const what = { tool: tool ?? "this", scope };
   if (permitted !== null) {
     const roles = (standing?.roles ?? []).map((role) => short(role)).join(", ");
-    const reason = roles
-      ? `The role ${roles} does not permit ${scope}, which ${tool ?? "this"} needs.`
-      : `This user has no role here that permits anything; ${tool ?? "this"} needs ${scope}.`;
     // No consent gives what the human does not have: stepping up would ask in vain.
-    return deny("scope", "insufficient", reason, `Have an admin permit ${scope}, then call again.`);
+    if (roles === "") return deny("scope.insufficient", "no_role", what);
+    return deny("scope.insufficient", "role", { ...what, roles });
   }
   const held = token.scopes.filter((one) => one.includes(":")).sort();
   const holds = held.length === 0 ? "no scope of this shop" : held.length <= 2 ? held.join(", ") : "other scopes";
-  const reason = `This agent holds ${holds}; ${tool ?? "this"} needs ${scope}.`;
-  return deny("scope", "insufficient", reason, `Ask the human for ${scope} (step up), then call again.`);
+  return deny("scope.insufficient", "main", { ...what, held: holds });
 }
 
 /** Gate 5, first limit: how often an agent may call. */
 export function checkRate({ now }: Case, { rateOk, rate }: Pick<Usage, "rateOk" | "rate">): Ruling | null {
   if (rateOk) return null;
-  const wait = Math.max(1, Math.ceil((rate.resets_at ?? now) - now));
-  return deny("limits", "rate", `${rate.limit} calls in ${rate.window ?? 0} s are used up.`, `Wait ${wait} s.`);
-}
-
-/** The open door's own refusal, where it is switched off; `resource` is the door that is left. */
-export function closed(resource: string): Ruling {
-  const remedy = `Log in, and call ${resource} instead.`;
-  return { verdict: "deny", gate: "door", rule: "open.closed", reason: "The open door is switched off.", remedy };
+  const seconds = Math.max(1, Math.ceil((rate.resets_at ?? now) - now));
+  return deny("limits.rate", "main", { limit: rate.limit, window: rate.window ?? 0, seconds });
 }
 
 /** Gate 5, second limit: how many purchases one consent is good for. */
 export function checkQuota({ replay, purchases }: Usage): Ruling | null {
   if (replay || purchases.used < purchases.limit) return null;
-  const used = `${purchases.used} of ${purchases.limit} purchases of this consent are used.`;
-  return deny("limits", "quota", used, "Ask the human for a new consent.");
+  return deny("limits.quota", "main", { used: purchases.used, limit: purchases.limit });
 }
 
 /** Gate 5, third limit: how much money the human consented to. */
 export function checkSpending({ replay, spending, price }: Usage): Ruling | null {
   if (replay) return null;
-  if (spending === null) {
-    const reason = "The human consented to no spending limit.";
-    return deny("limits", "consent", reason, "Ask for one (`authorization_details`, RFC 9396).");
-  }
+  if (spending === null) return deny("limits.consent", "main");
   const left = Math.max(0, spending.limit - spending.used);
   if (left >= price.amount) return null;
-  const balance = say({ amount: left, currency: price.currency });
-  const reason = `${balance} is left of the human's limit; this costs ${say(price)}.`;
-  return deny("limits", "spending", reason, "Ask the human for a higher limit.");
+  return deny("limits.spending", "main", { left: inWords({ ...price, amount: left }), price: inWords(price) });
 }
 
 /** Gates 1 to 4 in their order; an allow means that only the limits are left to ask. */
@@ -231,14 +213,13 @@ export function withinLimits(one: Case, usage: Usage): Ruling {
   return checkRate(one, usage) ?? buying ?? allowed(one, "limits");
 }
 
+/** What the open door says to everybody. */
+export function allowAnonymous(): Ruling {
+  return ruling("allow", "open.anonymous", "main", {});
+}
+
 function allowed({ token, standing }: Case, gate: string): Ruling {
-  const who = standing?.username || token.user || "a human";
-  const through = token.client ? ` through ${short(token.client)}` : "";
-  return {
-    verdict: "allow",
-    gate,
-    rule: "allowed",
-    reason: `Every gate passed for ${short(who)}${through}.`,
-    remedy: null,
-  };
+  const user = short(standing?.username || token.user || "a human");
+  const client = token.client === null ? "" : short(token.client);
+  return { ...ruling("allow", "allowed", client === "" ? "main" : "client", { user, client }), gate };
 }

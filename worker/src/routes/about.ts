@@ -2,7 +2,7 @@
 
 import { fitOf } from "../auth_server/fitting";
 import { basic } from "../auth_server/introspection";
-import { ADMIN_SCOPE, LOGIN_SCOPES, SCOPES } from "../catalog";
+import { LOGIN_SCOPES, SCOPES, SCOPES_SUPPORTED, SERVER } from "../catalog";
 import { short } from "../evidence";
 import { SHOP } from "../ledger/stock";
 import type { Env } from "../env";
@@ -19,10 +19,10 @@ export function doorMetadata(settings: Settings): Answer {
   return json(200, {
     resource: settings.resource,
     authorization_servers: settings.authority === "" ? [] : [settings.authority],
-    scopes_supported: settings.scopesFrom === "token" ? SCOPES : LOGIN_SCOPES,
+    scopes_supported: settings.scopesFrom === "token" ? SCOPES_SUPPORTED : LOGIN_SCOPES,
     bearer_methods_supported: ["header"],
-    authorization_details_types_supported: ["shop_spending"],
-    resource_name: "Conference T-shirt shop",
+    authorization_details_types_supported: [SCOPES.spendingType],
+    resource_name: SERVER.title,
   });
 }
 
@@ -31,9 +31,9 @@ export function adminMetadata(settings: Settings): Answer {
   return json(200, {
     resource: settings.adminResource,
     authorization_servers: settings.authority === "" ? [] : [settings.authority],
-    scopes_supported: settings.scopesFrom === "token" ? [ADMIN_SCOPE] : LOGIN_SCOPES,
+    scopes_supported: settings.scopesFrom === "token" ? [SCOPES.manage] : LOGIN_SCOPES,
     bearer_methods_supported: ["header"],
-    resource_name: "Conference T-shirt shop: take authority back",
+    resource_name: `${SERVER.title}: revoke access`,
   });
 }
 

@@ -4,7 +4,7 @@
  * The shape is the local account API's (`docs/wire.md`). The token is another than the agent's: its audience is
  * `BASE/admin`, its scope `sessions:manage`, its client a console of the settings, and it names no agent. */
 
-import { ADMIN_SCOPE } from "../catalog";
+import { LIMITS, say, SCOPES } from "../catalog";
 import type { Kind } from "../policy/facts";
 import type { Env } from "../env";
 import type { Settings } from "../settings";
@@ -17,8 +17,6 @@ import { ledgerOf, presented } from "./edge";
 
 const MOST_BYTES = 16 * 1024;
 
-/** Shirts that a door may be given at once. */
-const MOST_STOCK = 1_000_000;
 const LONGEST = 300;
 
 interface Target {
@@ -37,7 +35,7 @@ export async function administer(
   origin: string,
 ): Promise<Answer> {
   const known = await presented(request, settings);
-  const petition = { origin, resource: settings.adminResource, scope: ADMIN_SCOPE, own: true, ...known };
+  const petition = { origin, resource: settings.adminResource, scope: SCOPES.manage, own: true, ...known };
   const heard = await ledgerOf(known.facts.user, env, settings).hear(petition);
   if ("refused" in heard) return heard.refused;
   const target = await targetOf(request);
@@ -59,22 +57,21 @@ export async function administer(
 /** Answer an admin who restocks a door or switches the open one. */
 export async function setDoor(request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
   const known = await presented(request, settings);
-  const petition = { origin, resource: settings.adminResource, scope: ADMIN_SCOPE, own: true, ...known };
+  const petition = { origin, resource: settings.adminResource, scope: SCOPES.manage, own: true, ...known };
   const own = ledgerOf(known.facts.user, env, settings);
   const heard = await own.hear(petition);
   if ("refused" in heard) return heard.refused;
-  if (!heard.admin) return plainError(403, "access_denied", "only an admin of this shop may set its doors");
+  if (!heard.admin) return plainError(403, "access_denied", say("no_admin"));
   const given = await bodyOf(request);
   if ("status" in given) return given;
   const { door, stock, open } = given.body;
-  const counted = Number.isSafeInteger(stock) && (stock as number) >= 0 && (stock as number) <= MOST_STOCK;
+  const counted = Number.isSafeInteger(stock) && (stock as number) >= 0 && (stock as number) <= LIMITS.most_stock;
   const wanted = (stock === undefined || counted) && (open === undefined || typeof open === "boolean");
   if ((door !== "open" && door !== "protected") || !wanted || (stock === undefined && open === undefined)) {
-    const shape = `{"door": "open" or "protected", "stock": 0 to ${MOST_STOCK}, "open": true or false}`;
-    return plainError(400, "invalid_request", `the body is ${shape}, with stock or open or both`);
+    return plainError(400, "invalid_request", say("door_shape", { most: LIMITS.most_stock }));
   }
   if (door === "protected" && open !== undefined) {
-    return plainError(400, "invalid_request", "the protected door cannot be switched; its gates decide");
+    return plainError(400, "invalid_request", say("door_gates"));
   }
   let state: DoorState;
   if (door === "open") {
@@ -108,7 +105,7 @@ async function bodyOf(request: Request): Promise<{ body: Record<string, unknown>
     return { body: isObject(given) ? given : {} };
   } catch (error) {
     if (error instanceof Unreadable) return unacceptable(error.why);
-    return plainError(400, "invalid_request", "the body is not JSON");
+    return plainError(400, "invalid_request", say("body_not_json"));
   }
 }
 

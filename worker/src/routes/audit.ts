@@ -1,6 +1,6 @@
 /** `GET /audit`: the trail for those it is about. */
 
-import { AUDIT_SCOPE } from "../catalog";
+import { LIMITS, say, SCOPES } from "../catalog";
 import { merged, type Query } from "../ledger/trail";
 import { SHOP } from "../ledger/stock";
 import { ledgerName, NOBODY } from "../gatehouse/visit";
@@ -9,9 +9,6 @@ import type { Settings } from "../settings";
 import { json, plainError, type Answer } from "../wire/answer";
 import { spellings } from "../wire/origin";
 import { ledgerOf, presented } from "./edge";
-
-const DEFAULT_LIMIT = 200;
-const MOST = 1000;
 
 /** Ledgers that one reading by an admin goes to, the newest first: each is a request of its own, and a Worker may make
  * only so many for one request of a client's. */
@@ -24,13 +21,13 @@ export async function readAudit(request: Request, env: Env, settings: Settings, 
   // A console that has a token for the human's own routes need not ask for another one to read what was done.
   const console = spellings(settings.adminResource).some((one) => known.facts.audience.includes(one));
   const resource = console ? settings.adminResource : settings.resource;
-  const petition = { origin, resource, scope: AUDIT_SCOPE, own: false, ...known };
+  const petition = { origin, resource, scope: SCOPES.audit, own: false, ...known };
   const heard = await own.hear(petition);
   if ("refused" in heard) return heard.refused;
   const asked = new URL(request.url).searchParams;
-  const limit = Number(asked.get("limit") ?? DEFAULT_LIMIT);
-  if (!Number.isInteger(limit) || limit < 1 || limit > MOST) {
-    return plainError(400, "invalid_request", `limit is a number from 1 to ${MOST}.`);
+  const limit = Number(asked.get("limit") ?? LIMITS.audit_entries);
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.most_audit_entries) {
+    return plainError(400, "invalid_request", say("audit_limit", { most: LIMITS.most_audit_entries }));
   }
   const query: Query = { reader: heard.user, everybody: heard.admin, after: asked.get("after") || null, limit };
   const nobody = env.USERS.getByName(NOBODY);
@@ -39,8 +36,7 @@ export async function readAudit(request: Request, env: Env, settings: Settings, 
     : { ledgers: [own], left: 0 };
   const trails = await Promise.all([nobody, ...ledgers].map((ledger) => ledger.read(query)));
   if (query.after !== null && !trails.some((trail) => trail.found)) {
-    const why = "after names no entry of this audit trail; leave it out to begin anew.";
-    return plainError(400, "invalid_request", why);
+    return plainError(400, "invalid_request", say("audit_after"));
   }
   const entries = merged(
     trails.map((trail) => trail.entries),

@@ -7,7 +7,8 @@ import type { UserLedger } from "../user_ledger";
 import { NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import type { Env } from "../env";
 import type { Settings } from "../settings";
-import { rpcError, RETRY_SECONDS, type Answer } from "../wire/answer";
+import { LIMITS } from "../catalog";
+import { rpcError, type Answer } from "../wire/answer";
 import { INTERNAL_ERROR } from "../wire/message";
 
 /** A presented token, and what is known of it. */
@@ -26,7 +27,7 @@ export async function presented(request: Request, settings: Settings): Promise<P
     return { token, facts, authorityUnknown: null, skew: skewOf(settings.authority) };
   } catch (error) {
     if (!(error instanceof AuthorityUnknown)) throw error;
-    const facts: TokenFacts = { ...NO_FACTS, fault: "signature", detail: "The token's signature cannot be checked." };
+    const facts: TokenFacts = { ...NO_FACTS, fault: "signature", detail: "unchecked" };
     return { token, facts, authorityUnknown: unknown(error.message, error.mend !== null), skew: null };
   }
 }
@@ -44,5 +45,5 @@ export function ledgerOf(user: string | null, env: Env, settings: Settings): Dur
 /** What to say when an object cannot be reached: it moves, or this Worker was just deployed anew. */
 export function unreachable(): Answer {
   const message = "The shop's ledger cannot be reached. Nothing is known to have been done; try again in a moment.";
-  return rpcError(503, null, { code: INTERNAL_ERROR, message }, [["retry-after", String(RETRY_SECONDS)]]);
+  return rpcError(503, null, { code: INTERNAL_ERROR, message }, [["retry-after", String(LIMITS.retry_seconds)]]);
 }

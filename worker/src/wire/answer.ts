@@ -1,5 +1,6 @@
 /** An HTTP answer of the shop's own: plain data, which crosses from a user's object to the Worker as it is. */
 
+import { LIMITS, say } from "../catalog";
 import { INTERNAL_ERROR, INVALID_REQUEST, type Unacceptable } from "./message";
 
 export interface Answer {
@@ -8,9 +9,6 @@ export interface Answer {
   headers: string[][];
   body: string | null;
 }
-
-/** Seconds after which to try again what failed for no fault of the caller's. */
-export const RETRY_SECONDS = 2;
 
 /** JSON that no cache may keep. */
 export function json(status: number, body: unknown, headers: string[][] = []): Answer {
@@ -43,14 +41,14 @@ export function unacceptable({ status, code, message }: Unacceptable): Answer {
 
 /** The answer to another HTTP method than POST (RFC 9110 section 15.5.6). */
 export function postOnly(): Answer {
-  const message = "This server keeps no session and sends no event stream: POST one JSON-RPC message.";
-  return rpcError(405, null, { code: INVALID_REQUEST, message }, [["allow", "POST"]]);
+  return rpcError(405, null, { code: INVALID_REQUEST, message: say("post_only") }, [["allow", "POST"]]);
 }
 
-/** The answer when the ledger or the audit trail cannot be written: nothing may happen unrecorded. */
+/** The answer when the ledger or the audit log cannot be written: nothing may happen unrecorded. */
 export function unwritable(id: string | number | null): Answer {
-  const message = "The shop cannot write its audit trail, so it does nothing. Try again in a moment.";
-  return rpcError(503, id, { code: INTERNAL_ERROR, message }, [["retry-after", String(RETRY_SECONDS)]]);
+  return rpcError(503, id, { code: INTERNAL_ERROR, message: say("no_audit") }, [
+    ["retry-after", String(LIMITS.retry_seconds)],
+  ]);
 }
 
 /** What goes to the client. */

@@ -1,9 +1,7 @@
 /** The JSON-RPC message in a request's body: read once, bounded, and passed on exactly as it was understood. */
 
+import { LIMITS, say } from "../catalog";
 import { isObject } from "./values";
-
-export const MOST_BYTES = 1024 * 1024;
-const BODY_SECONDS = 10;
 
 export const PARSE_ERROR = -32700;
 export const INVALID_REQUEST = -32600;
@@ -45,21 +43,21 @@ export const NO_CALL: Call = { id: null, method: null, tool: null, arguments: {}
  *
  * @throws Unreadable too long (413) or too slow (408).
  */
-export async function readBody(request: Request, most = MOST_BYTES): Promise<Uint8Array> {
+export async function readBody(request: Request, most: number = LIMITS.message_bytes): Promise<Uint8Array> {
   const tooLong = new Unreadable({
     status: 413,
     code: INVALID_REQUEST,
-    message: `A message is at most ${most} bytes here.`,
+    message: say("message_too_long", { bytes: most }),
   });
   if (Number(request.headers.get("content-length") ?? 0) > most) throw tooLong;
   if (request.body === null) return new Uint8Array();
   const reader = request.body.getReader();
   let late: ReturnType<typeof setTimeout> | null = null;
   const tooSlow = new Promise<never>((_, reject) => {
-    const message = `The message did not arrive within ${BODY_SECONDS} s.`;
+    const message = say("message_too_slow", { seconds: LIMITS.message_seconds });
     late = setTimeout(
       () => reject(new Unreadable({ status: 408, code: INVALID_REQUEST, message })),
-      BODY_SECONDS * 1000,
+      1000 * LIMITS.message_seconds,
     );
   });
   try {
@@ -91,14 +89,13 @@ export async function parse(body: Uint8Array): Promise<Call> {
     message = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body));
     again = canonical(message); // A message nested too deep for this is nested too deep for what comes after.
   } catch {
-    throw new Unreadable({ status: 400, code: PARSE_ERROR, message: "The body is not JSON." });
+    throw new Unreadable({ status: 400, code: PARSE_ERROR, message: say("not_json") });
   }
   if (Array.isArray(message)) {
-    const why = "Batches are not accepted: send one message per request.";
-    throw new Unreadable({ status: 400, code: INVALID_REQUEST, message: why });
+    throw new Unreadable({ status: 400, code: INVALID_REQUEST, message: say("batch") });
   }
   if (!isObject(message) || again === "") {
-    throw new Unreadable({ status: 400, code: INVALID_REQUEST, message: "The body is not a JSON-RPC message." });
+    throw new Unreadable({ status: 400, code: INVALID_REQUEST, message: say("not_a_message") });
   }
   const { id, method, params } = message;
   const call: Call = {

@@ -1,41 +1,33 @@
 /** A refusal on the wire: HTTP status, challenge (RFC 6750 section 3, RFC 9728 section 5.1) and JSON-RPC error. */
 
-import { scopeToLogInFor } from "../catalog";
+import { LIMITS, RULES, scopeToLogInFor } from "../catalog";
 import type { Decision, LimitUse } from "../evidence";
-import { RETRY_SECONDS, rpcError, type Answer } from "./answer";
+import { rpcError, type Answer } from "./answer";
 import { REFUSED, TOO_MANY } from "./message";
 
 export const AUDIT_HEADER = "demo-audit-id";
 const REALM = "shop";
 
-/** Refusals of the standing gate that no other token would change. */
-const NO_CHALLENGE = new Set(["standing.banned", "standing.unknown"]);
+type Rules = Readonly<Record<string, { status: number | null; challenge: string | null }>>;
 
 /** The HTTP status that a refusal has. */
-export function statusOf({ gate, rule }: Decision): number {
-  if (rule === "standing.unknown") return 503;
-  if (rule === "limits.rate") return 429;
-  return (gate === "token" || gate === "standing") && rule !== "standing.banned" ? 401 : 403;
+export function statusOf({ rule }: Decision): number {
+  return (RULES as Rules)[rule]?.status ?? 403;
 }
 
 /** The `WWW-Authenticate` value of a refusal; null where another token would not help. */
-export function challengeOf({ gate, rule, reason }: Decision, metadataUrl: string, asks: string | null): string | null {
-  const scope = asks === null ? {} : { scope: asks };
-  // A token that does not hold is to be replaced by one for all that its agent is likely to need.
-  const login = asks === null ? {} : { scope: scopeToLogInFor(asks) };
-  const found = { resource_metadata: metadataUrl, ...login };
+export function challengeOf({ rule, reason }: Decision, metadataUrl: string, asks: string | null): string | null {
+  const error = (RULES as Rules)[rule]?.challenge ?? null;
+  if (error === null) return null;
+  // A token that was not enough has to grow by what the request needs; one that does not hold is to be replaced by one for
+  // all that its agent is likely to need.
+  const wanted = asks === null || error === "insufficient_scope" ? asks : scopeToLogInFor(asks);
+  const scope: Record<string, string> = wanted === null ? {} : { scope: wanted };
+  const found = { resource_metadata: metadataUrl };
   // RFC 6750 section 3.1: no error code for a request that brought no token.
-  if (rule === "token.missing") return challenge(found);
-  if ((gate === "token" || gate === "standing") && !NO_CHALLENGE.has(rule)) {
-    return challenge({ error: "invalid_token", error_description: reason, ...found });
-  }
-  if (gate !== "scope") return null;
-  return challenge({
-    error: "insufficient_scope",
-    error_description: reason,
-    ...scope,
-    resource_metadata: metadataUrl,
-  });
+  if (error === "token") return challenge({ ...found, ...scope });
+  const told = { error, error_description: reason };
+  return challenge(error === "insufficient_scope" ? { ...told, ...scope, ...found } : { ...told, ...found, ...scope });
 }
 
 /** The answer to a refused request. */
@@ -61,7 +53,7 @@ export function refuse(
     const resetsAt = limits.find((limit) => limit.name === "rate")?.resets_at ?? now;
     headers.push(["retry-after", String(Math.max(1, Math.ceil(resetsAt - now)))]);
   } else if (status === 503) {
-    headers.push(["retry-after", String(RETRY_SECONDS)]);
+    headers.push(["retry-after", String(LIMITS.retry_seconds)]);
   }
   const message = `Refused by the ${decision.gate} gate: ${decision.reason} ${decision.remedy ?? ""}`.trimEnd();
   const code = status === 429 ? TOO_MANY : REFUSED;

@@ -1,0 +1,1117 @@
+/** The shop's data: written by `make worker-data` from `demo/shop/shop.toml` and `demo/access_tokens.py`.
+ * Change it there, never here. */
+
+/** What the MCP server says of itself. */
+export const SERVER = {
+  "name": "machine-identity-demo-shop",
+  "title": "Conference T-shirt shop",
+  "instructions": "A shop that sells one conference T-shirt. List the inventory before buying. Buying spends money of the human who deputized you, within the limit they consented to. When a call is refused, the answer says which gate refused it, why, and what would make it pass; ask the human, do not try to get around it."
+} as const;
+
+/** The one thing to buy. */
+export const ITEM = {
+  "id": "conference-t-shirt",
+  "name": "Conference T-shirt",
+  "sizes": [
+    "S",
+    "M",
+    "L",
+    "XL",
+    "XXL"
+  ],
+  "price": {
+    "amount": 2500,
+    "currency": "USD"
+  }
+} as const;
+
+/** Scopes that no tool names, and the words of a spending limit (RFC 9396). */
+export const SCOPES = {
+  "default": "shop:read",
+  "audit": "audit:read",
+  "manage": "sessions:manage",
+  "shopper": [
+    "shop:read",
+    "orders:read",
+    "shop:buy"
+  ],
+  "adminRole": "admin",
+  "spendingType": "shop_spending",
+  "spendingAction": "buy"
+} as const;
+
+/** Limits, and the defaults of those that a variable may change. */
+export const LIMITS = {
+  "rate_calls": 10,
+  "rate_seconds": 10,
+  "open_rate_calls": 30,
+  "purchases_per_consent": 2,
+  "stock": 100,
+  "most_stock": 1000000,
+  "leeway_seconds": 1,
+  "skew_seconds": 5,
+  "message_bytes": 1048576,
+  "message_seconds": 10,
+  "turn_seconds": 15,
+  "retry_seconds": 2,
+  "token_characters": 16384,
+  "answer_bytes": 262144,
+  "answer_seconds": 3,
+  "keys_seconds": 300,
+  "keys_again_seconds": 1,
+  "audit_entries": 200,
+  "most_audit_entries": 1000
+} as const;
+
+/** The tools as `tools/list` gives them. */
+export const TOOLS = [
+  {
+    "name": "listMcpShopInventory",
+    "description": "List what the shop sells: sizes, price, and how many are left.",
+    "inputSchema": {
+      "type": "object",
+      "properties": {}
+    },
+    "outputSchema": {
+      "type": "object",
+      "properties": {
+        "items": {
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/Item"
+          }
+        }
+      },
+      "required": [
+        "items"
+      ],
+      "$defs": {
+        "Item": {
+          "description": "Something to buy.",
+          "type": "object",
+          "properties": {
+            "id": {
+              "type": "string"
+            },
+            "name": {
+              "type": "string"
+            },
+            "sizes": {
+              "type": "array",
+              "items": {
+                "type": "string"
+              }
+            },
+            "price": {
+              "$ref": "#/$defs/Price"
+            },
+            "stock": {
+              "type": "integer"
+            }
+          },
+          "required": [
+            "id",
+            "name",
+            "sizes",
+            "price",
+            "stock"
+          ]
+        },
+        "Price": {
+          "description": "An amount in minor units (cents) with its ISO 4217 currency.",
+          "type": "object",
+          "properties": {
+            "amount": {
+              "type": "integer"
+            },
+            "currency": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "amount",
+            "currency"
+          ]
+        }
+      }
+    },
+    "annotations": {
+      "readOnlyHint": true,
+      "openWorldHint": false
+    },
+    "_meta": {
+      "demo/scope": "shop:read"
+    }
+  },
+  {
+    "name": "buyMcpShopItem",
+    "description": "Buy one conference T-shirt. This spends real money of the human who consented to it.",
+    "inputSchema": {
+      "type": "object",
+      "properties": {
+        "company": {
+          "type": "string",
+          "minLength": 1,
+          "maxLength": 100,
+          "description": "Company."
+        },
+        "mailingAddress": {
+          "type": "string",
+          "minLength": 1,
+          "maxLength": 300,
+          "description": "Where to send the shirt."
+        },
+        "tshirtSize": {
+          "enum": [
+            "S",
+            "M",
+            "L",
+            "XL",
+            "XXL"
+          ],
+          "type": "string",
+          "description": "Size of the T-shirt."
+        },
+        "idempotencyKey": {
+          "anyOf": [
+            {
+              "type": "string",
+              "maxLength": 200
+            },
+            {
+              "type": "null"
+            }
+          ],
+          "description": "Makes the call safe to repeat: the same key finds the same order and buys nothing twice."
+        }
+      },
+      "required": [
+        "company",
+        "mailingAddress",
+        "tshirtSize"
+      ]
+    },
+    "outputSchema": {
+      "type": "object",
+      "properties": {
+        "order": {
+          "$ref": "#/$defs/Order"
+        }
+      },
+      "required": [
+        "order"
+      ],
+      "$defs": {
+        "Order": {
+          "description": "An order as its buyer is told it; `at` in POSIX seconds.",
+          "type": "object",
+          "properties": {
+            "id": {
+              "type": "string"
+            },
+            "item": {
+              "type": "string"
+            },
+            "size": {
+              "type": "string"
+            },
+            "company": {
+              "type": "string"
+            },
+            "price": {
+              "$ref": "#/$defs/Price"
+            },
+            "at": {
+              "type": "number"
+            },
+            "user": {
+              "anyOf": [
+                {
+                  "type": "string"
+                },
+                {
+                  "type": "null"
+                }
+              ]
+            },
+            "agent": {
+              "anyOf": [
+                {
+                  "type": "string"
+                },
+                {
+                  "type": "null"
+                }
+              ]
+            },
+            "consent": {
+              "anyOf": [
+                {
+                  "type": "string"
+                },
+                {
+                  "type": "null"
+                }
+              ]
+            },
+            "replayed": {
+              "type": "boolean"
+            },
+            "balance": {
+              "anyOf": [
+                {
+                  "$ref": "#/$defs/Price"
+                },
+                {
+                  "type": "null"
+                }
+              ]
+            },
+            "spendingLimit": {
+              "anyOf": [
+                {
+                  "$ref": "#/$defs/Price"
+                },
+                {
+                  "type": "null"
+                }
+              ]
+            }
+          },
+          "required": [
+            "id",
+            "item",
+            "size",
+            "company",
+            "price",
+            "at",
+            "user",
+            "agent",
+            "consent",
+            "replayed",
+            "balance",
+            "spendingLimit"
+          ]
+        },
+        "Price": {
+          "description": "An amount in minor units (cents) with its ISO 4217 currency.",
+          "type": "object",
+          "properties": {
+            "amount": {
+              "type": "integer"
+            },
+            "currency": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "amount",
+            "currency"
+          ]
+        }
+      }
+    },
+    "annotations": {
+      "readOnlyHint": false,
+      "openWorldHint": false
+    },
+    "_meta": {
+      "demo/scope": "shop:buy"
+    }
+  },
+  {
+    "name": "listMcpShopOrders",
+    "description": "List the orders placed for the calling user, with the addresses they go to.",
+    "inputSchema": {
+      "type": "object",
+      "properties": {}
+    },
+    "outputSchema": {
+      "type": "object",
+      "properties": {
+        "orders": {
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/ListedOrder"
+          }
+        }
+      },
+      "required": [
+        "orders"
+      ],
+      "$defs": {
+        "ListedOrder": {
+          "description": "An order with where it goes.",
+          "type": "object",
+          "properties": {
+            "id": {
+              "type": "string"
+            },
+            "item": {
+              "type": "string"
+            },
+            "size": {
+              "type": "string"
+            },
+            "company": {
+              "type": "string"
+            },
+            "price": {
+              "$ref": "#/$defs/Price"
+            },
+            "at": {
+              "type": "number"
+            },
+            "user": {
+              "anyOf": [
+                {
+                  "type": "string"
+                },
+                {
+                  "type": "null"
+                }
+              ]
+            },
+            "agent": {
+              "anyOf": [
+                {
+                  "type": "string"
+                },
+                {
+                  "type": "null"
+                }
+              ]
+            },
+            "consent": {
+              "anyOf": [
+                {
+                  "type": "string"
+                },
+                {
+                  "type": "null"
+                }
+              ]
+            },
+            "replayed": {
+              "type": "boolean"
+            },
+            "balance": {
+              "anyOf": [
+                {
+                  "$ref": "#/$defs/Price"
+                },
+                {
+                  "type": "null"
+                }
+              ]
+            },
+            "spendingLimit": {
+              "anyOf": [
+                {
+                  "$ref": "#/$defs/Price"
+                },
+                {
+                  "type": "null"
+                }
+              ]
+            },
+            "mailingAddress": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "id",
+            "item",
+            "size",
+            "company",
+            "price",
+            "at",
+            "user",
+            "agent",
+            "consent",
+            "replayed",
+            "balance",
+            "spendingLimit",
+            "mailingAddress"
+          ]
+        },
+        "Price": {
+          "description": "An amount in minor units (cents) with its ISO 4217 currency.",
+          "type": "object",
+          "properties": {
+            "amount": {
+              "type": "integer"
+            },
+            "currency": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "amount",
+            "currency"
+          ]
+        }
+      }
+    },
+    "annotations": {
+      "readOnlyHint": true,
+      "openWorldHint": false
+    },
+    "_meta": {
+      "demo/scope": "orders:read"
+    }
+  },
+  {
+    "name": "getUserInfo",
+    "description": "Tell who is calling: the human, the agent, the session and its scopes.",
+    "inputSchema": {
+      "type": "object",
+      "properties": {}
+    },
+    "outputSchema": {
+      "type": "object",
+      "properties": {
+        "user": {
+          "anyOf": [
+            {
+              "type": "string"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "username": {
+          "type": "string"
+        },
+        "name": {
+          "anyOf": [
+            {
+              "type": "string"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "roles": {
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        },
+        "agent": {
+          "anyOf": [
+            {
+              "type": "string"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "client": {
+          "anyOf": [
+            {
+              "type": "string"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "session": {
+          "anyOf": [
+            {
+              "type": "string"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "scopes": {
+          "type": "array",
+          "items": {
+            "type": "string"
+          }
+        },
+        "mode": {
+          "enum": [
+            "normal",
+            "banned"
+          ],
+          "type": "string"
+        }
+      },
+      "required": [
+        "user",
+        "username",
+        "name",
+        "roles",
+        "agent",
+        "client",
+        "session",
+        "scopes",
+        "mode"
+      ]
+    },
+    "annotations": {
+      "readOnlyHint": true,
+      "openWorldHint": false
+    },
+    "_meta": {
+      "demo/scope": "user:read"
+    }
+  },
+  {
+    "name": "setDemoMode",
+    "description": "Switch the demo's mode for the calling user: `banned` shuts this user out of the shop.",
+    "inputSchema": {
+      "type": "object",
+      "properties": {
+        "mode": {
+          "enum": [
+            "normal",
+            "banned"
+          ],
+          "type": "string"
+        }
+      },
+      "required": [
+        "mode"
+      ]
+    },
+    "outputSchema": {
+      "type": "object",
+      "properties": {
+        "user": {
+          "anyOf": [
+            {
+              "type": "string"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "mode": {
+          "enum": [
+            "normal",
+            "banned"
+          ],
+          "type": "string"
+        }
+      },
+      "required": [
+        "user",
+        "mode"
+      ]
+    },
+    "annotations": {
+      "readOnlyHint": false,
+      "openWorldHint": false
+    },
+    "_meta": {
+      "demo/scope": "demo:mode"
+    }
+  },
+  {
+    "name": "clearDemoMode",
+    "description": "Switch the demo's mode for the calling user back to normal.",
+    "inputSchema": {
+      "type": "object",
+      "properties": {}
+    },
+    "outputSchema": {
+      "type": "object",
+      "properties": {
+        "user": {
+          "anyOf": [
+            {
+              "type": "string"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "mode": {
+          "enum": [
+            "normal",
+            "banned"
+          ],
+          "type": "string"
+        }
+      },
+      "required": [
+        "user",
+        "mode"
+      ]
+    },
+    "annotations": {
+      "readOnlyHint": false,
+      "openWorldHint": false
+    },
+    "_meta": {
+      "demo/scope": "demo:mode"
+    }
+  },
+  {
+    "name": "prettyPlease",
+    "description": "Ask nicely to be let back in: the one tool that a banned user's agent may call.",
+    "inputSchema": {
+      "type": "object",
+      "properties": {}
+    },
+    "outputSchema": {
+      "type": "object",
+      "properties": {
+        "user": {
+          "anyOf": [
+            {
+              "type": "string"
+            },
+            {
+              "type": "null"
+            }
+          ]
+        },
+        "mode": {
+          "enum": [
+            "normal",
+            "banned"
+          ],
+          "type": "string"
+        },
+        "message": {
+          "type": "string"
+        }
+      },
+      "required": [
+        "user",
+        "mode",
+        "message"
+      ]
+    },
+    "annotations": {
+      "readOnlyHint": false,
+      "openWorldHint": false
+    },
+    "_meta": {
+      "demo/scope": "shop:read"
+    }
+  }
+] as const;
+
+/** The rules of the gates: gate, HTTP status, challenge, and reason and remedy of each variant. */
+export const RULES = {
+  "token.missing": {
+    "gate": "token",
+    "status": 401,
+    "challenge": "token",
+    "words": {
+      "main": {
+        "reason": "No access token came with this call.",
+        "remedy": "Ask a human to log in and deputize this agent."
+      }
+    }
+  },
+  "token.malformed": {
+    "gate": "token",
+    "status": 401,
+    "challenge": "invalid_token",
+    "words": {
+      "main": {
+        "reason": "The token is not a signed JWT.",
+        "remedy": "Log in again, then call again."
+      },
+      "claims": {
+        "reason": "The token's claims are not readable.",
+        "remedy": "Log in again, then call again."
+      },
+      "claim": {
+        "reason": "The token lacks a claim that an access token must have.",
+        "remedy": "Log in again, then call again."
+      }
+    }
+  },
+  "token.signature": {
+    "gate": "token",
+    "status": 401,
+    "challenge": "invalid_token",
+    "words": {
+      "main": {
+        "reason": "The token's signature does not fit.",
+        "remedy": "Log in again, then call again."
+      },
+      "algorithm": {
+        "reason": "The token is not signed in a way that this shop accepts.",
+        "remedy": "Log in again, then call again."
+      },
+      "key": {
+        "reason": "The token is not signed with a key of the authorization server.",
+        "remedy": "Log in again, then call again."
+      },
+      "unchecked": {
+        "reason": "The token's signature cannot be checked.",
+        "remedy": "Log in again, then call again."
+      }
+    }
+  },
+  "token.issuer": {
+    "gate": "token",
+    "status": 401,
+    "challenge": "invalid_token",
+    "words": {
+      "main": {
+        "reason": "The token's issuer is not the authorization server of this shop.",
+        "remedy": "Log in again, then call again."
+      }
+    }
+  },
+  "token.audience": {
+    "gate": "token",
+    "status": 401,
+    "challenge": "invalid_token",
+    "words": {
+      "main": {
+        "reason": "The token is for {audience}, not for this shop.",
+        "remedy": "Get one for this shop (`resource`, RFC 8707)."
+      },
+      "nobody": {
+        "reason": "The token is for nobody in particular.",
+        "remedy": "Get one for this shop (`resource`, RFC 8707)."
+      }
+    }
+  },
+  "token.expired": {
+    "gate": "token",
+    "status": 401,
+    "challenge": "invalid_token",
+    "words": {
+      "main": {
+        "reason": "The token expired {seconds} s ago.",
+        "remedy": "Refresh it or log in again, then call again."
+      },
+      "just_now": {
+        "reason": "The token expired just now.",
+        "remedy": "Refresh it or log in again."
+      },
+      "not_yet": {
+        "reason": "The token is not valid yet.",
+        "remedy": "Set the clock, or wait, then call again."
+      },
+      "behind": {
+        "reason": "Expired {seconds} s ago here: the authorization server's clock is {skew} s behind.",
+        "remedy": "Set the clocks (NTP), get a new token, then call again."
+      },
+      "ahead": {
+        "reason": "Expired at the authorization server, whose clock is {skew} s ahead.",
+        "remedy": "Set the clocks (NTP), get a new token, then call again."
+      }
+    }
+  },
+  "token.type": {
+    "gate": "token",
+    "status": 401,
+    "challenge": "invalid_token",
+    "words": {
+      "main": {
+        "reason": "{objection}",
+        "remedy": "Present the access token that came with it (RFC 6749 section 5.1)."
+      }
+    }
+  },
+  "standing.unknown": {
+    "gate": "standing",
+    "status": 503,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "Authorization server unavailable: {trouble}.",
+        "remedy": "Nothing was done. Try again in a moment."
+      },
+      "lasting": {
+        "reason": "Authorization server unavailable: {trouble}.",
+        "remedy": "Nothing was done. Whoever runs this shop must fix its settings."
+      }
+    }
+  },
+  "standing.session": {
+    "gate": "standing",
+    "status": 401,
+    "challenge": "invalid_token",
+    "words": {
+      "main": {
+        "reason": "The human revoked this session.",
+        "remedy": "Log in again, then call again."
+      }
+    }
+  },
+  "standing.agent": {
+    "gate": "standing",
+    "status": 401,
+    "challenge": "invalid_token",
+    "words": {
+      "main": {
+        "reason": "The human revoked this agent's access.",
+        "remedy": "Ask to have it reinstated."
+      }
+    }
+  },
+  "standing.user": {
+    "gate": "standing",
+    "status": 401,
+    "challenge": "invalid_token",
+    "words": {
+      "main": {
+        "reason": "All of this user's agents were stopped.",
+        "remedy": "Have the user reinstated."
+      }
+    }
+  },
+  "standing.token": {
+    "gate": "standing",
+    "status": 401,
+    "challenge": "invalid_token",
+    "words": {
+      "main": {
+        "reason": "The authorization server says that this token is no longer active.",
+        "remedy": "Log in again, then call again."
+      }
+    }
+  },
+  "standing.banned": {
+    "gate": "standing",
+    "status": 403,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "This user is banned from the shop.",
+        "remedy": "Call prettyPlease and mean it."
+      }
+    }
+  },
+  "allowlist.user": {
+    "gate": "allowlist",
+    "status": 403,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "{user} is not on this shop's allowlist.",
+        "remedy": "Ask the shop to be let in."
+      },
+      "nameless": {
+        "reason": "A user without a name is not on this shop's allowlist.",
+        "remedy": "Ask the shop to be let in."
+      }
+    }
+  },
+  "allowlist.client": {
+    "gate": "allowlist",
+    "status": 403,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "{client} is not a human's own console.",
+        "remedy": "Use the console."
+      },
+      "console": {
+        "reason": "{client} is the human's own console, which does not shop.",
+        "remedy": "Log an agent in."
+      }
+    }
+  },
+  "scope.insufficient": {
+    "gate": "scope",
+    "status": 403,
+    "challenge": "insufficient_scope",
+    "words": {
+      "main": {
+        "reason": "This agent holds {held}; {tool} needs {scope}.",
+        "remedy": "Ask the human for {scope} (step up), then call again."
+      },
+      "role": {
+        "reason": "The role {roles} does not permit {scope}, which {tool} needs.",
+        "remedy": "Have an admin permit {scope}, then call again."
+      },
+      "no_role": {
+        "reason": "This user has no role here that permits anything; {tool} needs {scope}.",
+        "remedy": "Have an admin permit {scope}, then call again."
+      }
+    }
+  },
+  "limits.rate": {
+    "gate": "limits",
+    "status": 429,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "{limit} calls in {window} s are used up.",
+        "remedy": "Wait {seconds} s."
+      }
+    }
+  },
+  "limits.quota": {
+    "gate": "limits",
+    "status": 403,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "{used} of {limit} purchases of this consent are used.",
+        "remedy": "Ask the human for a new consent."
+      },
+      "ledger": {
+        "reason": "The purchases of this consent are used up. Nothing was bought.",
+        "remedy": "Ask the human for a new consent."
+      }
+    }
+  },
+  "limits.spending": {
+    "gate": "limits",
+    "status": 403,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "{left} is left of the human's limit; this costs {price}.",
+        "remedy": "Ask the human for a higher limit."
+      },
+      "ledger": {
+        "reason": "The human's spending limit does not allow this. Nothing was bought.",
+        "remedy": "Ask the human for a new consent."
+      }
+    }
+  },
+  "limits.consent": {
+    "gate": "limits",
+    "status": 403,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "The human consented to no spending limit.",
+        "remedy": "Ask for one (`authorization_details`, RFC 9396)."
+      },
+      "ledger": {
+        "reason": "The human consented to no spending limit. Nothing was bought.",
+        "remedy": "Ask the human for a new consent."
+      }
+    }
+  },
+  "open.closed": {
+    "gate": "door",
+    "status": 403,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "The open door is switched off.",
+        "remedy": "Log in, and call {resource} instead."
+      }
+    }
+  },
+  "open.anonymous": {
+    "gate": "door",
+    "status": null,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "The open door asks nobody who they are.",
+        "remedy": null
+      }
+    }
+  },
+  "allowed": {
+    "gate": "allowed",
+    "status": null,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "Every gate passed for {user}.",
+        "remedy": null
+      },
+      "client": {
+        "reason": "Every gate passed for {user} through {client}.",
+        "remedy": null
+      }
+    }
+  }
+} as const;
+
+/** Every other sentence. */
+export const SENTENCES = {
+  "not_asked": "it was not asked",
+  "no_connection": "no connection",
+  "late": "it did not answer in time",
+  "too_long": "its answer is too long",
+  "no_metadata": "it has no metadata",
+  "metadata_unreadable": "its metadata cannot be read",
+  "other_issuer": "its metadata names another issuer",
+  "no_endpoint": "it publishes no {name}",
+  "unsafe_endpoint": "its {name} is unsafe",
+  "keys_unreadable": "its keys cannot be read",
+  "unknown_shop": "it does not know this shop",
+  "nonsense": "its answer makes no sense",
+  "other_token": "its answer is about another token",
+  "sold_out": "The shirt is sold out. Nothing was bought or charged.",
+  "key_reused": "This idempotencyKey already stands for an order with other arguments. Nothing was bought.",
+  "revoked": "{reason} Nothing was bought.",
+  "nobody_to_ban": "There is nobody to ban: anonymous.",
+  "nobody_banned": "Nobody is banned here, because nobody is known here.",
+  "welcome_back": "Since you ask so nicely: welcome back.",
+  "not_banned": "So polite, and not even banned.",
+  "withheld": "(not shown at the open door)",
+  "unknown_tool": "Unknown tool: {name}",
+  "failed": "The shop has failed at this. Check your orders before you try again.",
+  "bad_arguments": "Nothing was done. The arguments do not fit: {faults}.",
+  "missing": "is required",
+  "not_text": "must be a string",
+  "too_short": "must have at least 1 character",
+  "too_many": "must have at most {most} characters",
+  "not_one_of": "must be one of {words}",
+  "control": "must not contain control characters",
+  "empty": "must not be empty",
+  "message_too_long": "A message is at most {bytes} bytes here.",
+  "message_too_slow": "The message did not arrive within {seconds} s.",
+  "not_json": "The body is not JSON.",
+  "batch": "Batches are not accepted: send one message per request.",
+  "not_a_message": "The body is not a JSON-RPC message.",
+  "post_only": "This server keeps no session and sends no event stream: POST one JSON-RPC message.",
+  "no_audit": "The shop cannot write its audit log, so it does nothing. Try again in a moment.",
+  "busy": "Other purchases on this consent take long. Nothing was bought; try again.",
+  "unsettled": "What this call relies on kept changing. Nothing was done; try again.",
+  "unknown_prompt": "Unknown prompt: {name}",
+  "audit_limit": "limit is a number from 1 to {most}.",
+  "audit_after": "after names no entry of this audit log; leave it out to begin anew.",
+  "no_admin": "only an admin of this shop may set its doors",
+  "door_shape": "the body is JSON with a door (open or protected), and stock (0 to {most}) or open (true or false) or both",
+  "door_gates": "the protected door cannot be switched; its gates decide",
+  "body_not_json": "the body is not JSON",
+  "door_set": "{user} set the {door} door: {stock} in stock.",
+  "door_closed": "{user} set the {door} door: closed, {stock} in stock."
+} as const;
+
+/** What tells an access token from others, as `demo/access_tokens.py` explains it. */
+export const TOKEN_TYPES = {
+  "rfc9068": [
+    "at+jwt"
+  ],
+  "authkit": [
+    "absent",
+    "at+jwt"
+  ],
+  "authkitHosts": [
+    "authkit.app",
+    "workos.com"
+  ],
+  "authkitConsent": "app_consent_",
+  "loginClaims": [
+    "nonce",
+    "at_hash",
+    "c_hash"
+  ],
+  "objections": {
+    "id_token": "This is an ID token: it says who logged in, and opens nothing.",
+    "absent": "The token does not say that it is an access token: it has no `typ` (RFC 9068 section 2.1).",
+    "other": "A token of type '{type}' is no access token."
+  }
+} as const;
