@@ -1,6 +1,14 @@
 """How Sphinx makes the site of these pages: `make docs`."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import demo.client
 from demo import __version__
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project = "demo"
 copyright = "MIT licensed"
@@ -9,13 +17,30 @@ language = "en"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3  # so that a link to a heading works here as it does where the Markdown is read
-myst_enable_extensions = ["attrs_inline"]
 
 html_theme = "furo"
 html_title = "demo: agents, access and the future of machine identity"
 html_copy_source = False
 html_show_sphinx = False
 
+default_role = "code"  # what docstrings put into single backquotes
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-autodoc_class_signature = "mixed"
+
+for name in demo.client.__all__:  # each is loaded when it is first used; autodoc sees only what is there
+    setattr(demo.client, name, getattr(demo.client, name))
+
+COLON, KEPT = ":", "\0"
+
+
+def setup(app: Sphinx) -> None:
+    """Keep Napoleon from taking the words before a colon for a type, in what documents an attribute."""
+
+    def replace(this: str, that: str) -> Any:
+        def hook(_app: Sphinx, what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
+            if what in ("attribute", "data", "property"):
+                lines[:] = [line.replace(this, that) for line in lines]
+
+        return hook
+
+    app.connect("autodoc-process-docstring", replace(COLON, KEPT), priority=499)  # Napoleon's is 500
+    app.connect("autodoc-process-docstring", replace(KEPT, COLON), priority=501)
