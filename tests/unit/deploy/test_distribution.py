@@ -29,7 +29,7 @@ LITTER = (
     "worker/node_modules/wrangler/package.json",
 )
 """What a checkout has collected, and nobody may be sent."""
-NOT_TO_RUN = {".prettierignore", "test", "vitest.config.ts"}
+NOT_TO_RUN = {".prettierignore", "generate.py", "test", "vitest.config.ts"}
 """What of `worker/` serves its development only."""
 
 
