@@ -254,10 +254,10 @@ class Cast:
             self._console = self.hosted_console()
         if self._console is None:
             from demo.client.human.console import Console, console_identity
-            from demo.local_server import console_keys
+            from demo.local_server import world
 
             # Two servers where the shop is a Worker beside the bundled authority; the bundled shop is its own.
-            identity = console_identity(console_keys.read((self.state / "server.sqlite3").absolute()))
+            identity = console_identity(world.console(self.state / world.DATABASE))
             console = Console(self.server, store=self.store, authority=self._issuer_beside(), client=identity)
             try:
                 if not console.signed_in():

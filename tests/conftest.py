@@ -41,7 +41,7 @@ def serving(database: Path, *, clock: Callable[[], float] = time.time) -> Iterat
     """The whole local server in a thread of this process, on a free port. Yields its base URL."""
     import uvicorn
 
-    from demo.local_server import console_keys
+    from demo.local_server import world
     from demo.local_server.server import create_app
 
     with socket.socket() as sock:
@@ -49,7 +49,7 @@ def serving(database: Path, *, clock: Callable[[], float] = time.time) -> Iterat
         sock.listen(128)
         base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         app = create_app(base_url, database, instance="test", clock=clock)
-        CONSOLE_KEYS[base_url.replace("127.0.0.1", "localhost")] = CONSOLE_KEYS[base_url] = console_keys.read(database)
+        CONSOLE_KEYS[base_url.replace("127.0.0.1", "localhost")] = CONSOLE_KEYS[base_url] = world.console(database)
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()

@@ -13,7 +13,7 @@ from demo import private
 from demo.deploy import tools, workerd
 from demo.deploy.tools import Waiting, _quietly
 from demo.errors import EnvironmentNotReady
-from demo.local_server import local, proving, resources
+from demo.local_server import local, proving, resources, world
 
 
 class WorkerHere:
@@ -96,7 +96,7 @@ class WorkerHere:
 
     def _start(self, port: int) -> None:
         built = tools.find(self._worker)
-        credentials = resources.credentials(self._state)
+        credentials = world.credentials(self._state)
         if credentials is None:
             raise EnvironmentNotReady("the local server has not run yet", do="begin with: demo next")
         # By either name: a client asks for a token for the one that it was given (RFC 9728 section 3.3).
@@ -136,7 +136,7 @@ class WorkerHere:
         Raises:
             EnvironmentNotReady: nothing answers, or another program where the Worker has ended.
         """
-        known = resources.credentials(self._state)
+        known = world.credentials(self._state)
         about = local.health(self.base_url, timeout=10.0, credentials=known) if self.listens else None
         if about is None:
             raise EnvironmentNotReady("the Worker does not answer", do=f"read {self._state / local.WORKER}/worker.log")

@@ -7,8 +7,6 @@ Without the file there are none. The authority reads it at each request, so that
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +17,6 @@ from demo.errors import EnvironmentNotReady, UsageError
 FILE: Final = "server.resources"
 MOST: Final = 100
 """Each port that a Worker on this machine had to move to adds four."""
-RESOURCE_SERVER: Final = "shop"
-"""The client id of the shops of this machine at the authority."""
 
 
 def read(state: Path) -> tuple[str, ...]:
@@ -54,17 +50,3 @@ def add(state: Path, url: str) -> None:
         raise EnvironmentNotReady(
             f"{state / FILE} cannot be written", why=error.strerror or str(error), do="choose another --state DIR"
         ) from error
-
-
-def credentials(state: Path) -> tuple[str, str] | None:
-    """Client id and secret with which a resource server of this machine asks the local authority about a token
-    (RFC 7662 section 2.1); None before its first start."""
-    file = state / "server.sqlite3"
-    if not file.is_file():
-        return None
-    try:
-        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
-            row = connection.execute("SELECT secret FROM world").fetchone()
-    except sqlite3.Error:
-        return None
-    return (RESOURCE_SERVER, str(row[0])) if row else None

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from demo import __version__, net, private
 from demo.errors import EnvironmentNotReady
-from demo.local_server import console_keys, outage, proving, resources
+from demo.local_server import outage, proving, resources, world
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -120,9 +120,9 @@ def create_app(
     from demo.auth_server import AuthorityConfig, create_authority
     from demo.shop import ShopConfig, create_shop
 
-    world, introspection_secret = _settle_world(database)
-    console_key = console_keys.settle(database, base_url)
-    introspection = (resources.RESOURCE_SERVER, introspection_secret)
+    name, introspection_secret = world.settle(database)
+    console_key = world.settle_console(database, base_url)
+    introspection = (world.RESOURCE_SERVER, introspection_secret)
     aliases = tuple(sorted(origins_of(base_url) - {base_url}))
     authority = create_authority(
         AuthorityConfig(
@@ -149,7 +149,7 @@ def create_app(
     )
 
     async def health(request: Request) -> JSONResponse:
-        about = {"name": NAME, "version": __version__, "instance": instance, "world": world, "pid": os.getpid()}
+        about = {"name": NAME, "version": __version__, "instance": instance, "world": name, "pid": os.getpid()}
         challenge = request.query_params.get(proving.CHALLENGE, "")
         if secret and 0 < len(challenge) <= proving.LONGEST_CHALLENGE:
             about["proof"] = proving.proof(secret, base_url, instance, challenge)
@@ -173,22 +173,6 @@ def client_document(base_url: str) -> dict[str, object]:
     `demo/client_metadata.json`, which anybody may host elsewhere, with its own URL as `client_id`."""
     shipped: dict[str, object] = json.loads((Path(__file__).parent.parent / "client_metadata.json").read_text("utf-8"))
     return shipped | {"client_id": f"{base_url}/client.json"}
-
-
-def _settle_world(database: Path) -> tuple[str, str]:
-    """The name of this data, and the shop's secret at the authority's introspection endpoint; both made once."""
-    private.database(database)
-    with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection, connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("CREATE TABLE IF NOT EXISTS world (id TEXT NOT NULL, secret TEXT NOT NULL)")
-        connection.execute("BEGIN IMMEDIATE")
-        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(found)
-        row = connection.execute("SELECT id, secret FROM world").fetchone()
-        if row is None:
-            row = (secrets.token_hex(8), secrets.token_urlsafe(32))
-            connection.execute("INSERT INTO world VALUES (?, ?)", row)
-    return str(row[0]), str(row[1])
 
 
 def serve(
@@ -233,9 +217,9 @@ def serve(
         base_url = f"http://{shown}:{sock.getsockname()[1]}"
         instance = secrets.token_hex(6)
         secret = proving.new_secret()
-        database = state / "server.sqlite3"
+        database = state / world.DATABASE
         try:
-            world, _ = _settle_world(database)
+            name, _ = world.settle(database)
             guard = create_app(
                 base_url, database, instance=instance, secret=secret, more_resources=partial(resources.read, state)
             )
@@ -243,7 +227,7 @@ def serve(
             raise _trouble(database, error) from error
         ours = proving.ProcessMark.of(os.getpid())
         started = ours.started if ours is not None else 0.0
-        serving = Serving(base_url, os.getpid(), instance, world, started, secret)
+        serving = Serving(base_url, os.getpid(), instance, name, started, secret)
         config = uvicorn.Config(
             outage.Drilled(guard, state),
             log_level="warning",

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from demo import net, private
 from demo.errors import DemoError, EnvironmentNotReady
 from demo.evidence import Capability
 from demo.local_server import local
+from demo.preflight import Finding
+from demo.preflight.keys_in_files import examine_files
+from demo.preflight.workos import examine_workos
 from demo.settings import Settings
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.capabilities import Survey
 
-Mark = Literal["ok", "warn", "bad", "skip"]
 SKEW_SECONDS = 5.0
 """More than this between two clocks, and tokens look expired, or not yet valid."""
 LOOK_SECONDS = 10.0
 """For each thing that is looked at in the server."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the preflight; `fix` is empty where nothing needs one."""
-
-    mark: Mark
-    name: str
-    detail: str
-    fix: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,9 +59,17 @@ def examine(settings: Settings) -> Examination:
         authority = seen.authority.issuer if seen.authority is not None else None
         clocks = (agent.skew, agent.recorder.skew(authority) if authority is not None else None)
         findings += [*_wire(seen), _clock(*clocks)]
-    from demo.preflight import further  # it needs this module's Finding
-
     return Examination((*findings, *further(settings, seen)), _supported(seen, settings))
+
+
+def further(settings: Settings, seen: Survey | None) -> list[Finding]:
+    """WorkOS behind the server, where it is used, and keys in files.
+
+    Args:
+        seen: what a look at the server gave, None where there is none.
+    """
+    named = {settings.workos.api_key_env, settings.client.secret_env or ""} - {""}
+    return [*examine_workos(settings, os.environ, seen), examine_files(Path(), os.environ, named)]
 
 
 def _python() -> Finding:

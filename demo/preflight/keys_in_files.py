@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from demo.preflight.doctor import Finding
+from demo.preflight import Finding
 
 NAME = "keys in files"
 SECONDS = 5.0

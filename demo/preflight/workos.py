@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from demo.errors import DemoError
-from demo.preflight.doctor import Finding
+from demo.preflight import Finding
 from demo.settings import Settings
 
 if TYPE_CHECKING:

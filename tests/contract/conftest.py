@@ -15,7 +15,7 @@ import pytest
 
 from demo.deploy import tools, workerd
 from demo.errors import EnvironmentNotReady
-from demo.local_server import resources
+from demo.local_server import resources, world
 from tests.contract.issuer import Issuer, serving
 from tests.contract.process import LocalShop, ShopProcess, WorkerShop
 from tests.contract.shop import Shop, opened
@@ -64,7 +64,7 @@ def shop(request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytes
     for origin in (base, f"http://localhost:{port}"):
         for path in ("mcp", "admin"):
             resources.add(issuer.state, f"{origin}/{path}")
-    known = resources.credentials(issuer.state)
+    known = world.credentials(issuer.state)
     assert known is not None
     with (
         workerd.running(

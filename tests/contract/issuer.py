@@ -25,7 +25,7 @@ from demo.auth_server.context import Authority
 from demo.auth_server.state.accounts import account_by_email
 from demo.auth_server.state.sessions import Session, find_session, open_session
 from demo.auth_server.state.store import new_id
-from demo.local_server import resources
+from demo.local_server import resources, world
 from demo.net import free_port
 
 ALICE, GRACE, MALLORY = "alice@example.com", "grace@example.com", "mallory@example.org"
@@ -242,7 +242,7 @@ def serving(state: Path) -> Iterator[Issuer]:
         running.enter_context(listening(switch, port, date_header=False))
 
     start()
-    known = resources.credentials(state)
+    known = world.credentials(state)
     assert known is not None
     room = Authority(AuthorityConfig(url, database, (f"{url}/mcp",), resource_server=known, clock=switch.clock))
     try:

@@ -20,7 +20,7 @@ from typing import Literal, Self
 import httpx2
 
 from demo.deploy import tools, workerd
-from demo.local_server import resources
+from demo.local_server import resources, world
 from demo.net import free_port
 from tests.conftest import ROOT
 from tests.contract.issuer import Issuer
@@ -32,7 +32,7 @@ class ShopProcess(ABC):
     name: Literal["local", "worker"]
 
     def __init__(self, issuer: Issuer, state: Path) -> None:
-        known = resources.credentials(issuer.state)
+        known = world.credentials(issuer.state)
         assert known is not None
         self.issuer, self.state, self.credentials = issuer, state, known
         self.port = free_port()

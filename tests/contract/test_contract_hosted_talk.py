@@ -21,7 +21,7 @@ from demo.client.workos.environment import LOCAL_FILE
 from demo.client.workos.people import People
 from demo.deploy import workerd
 from demo.deploy.tools import Tools
-from demo.local_server import console_keys, resources
+from demo.local_server import resources, world
 from demo.settings import Settings
 from demo.settings.workos import WorkOSSettings
 from talk.cast import Cast
@@ -85,7 +85,7 @@ def _console_has_its_key(troubled: Issuer, monkeypatch: pytest.MonkeyPatch) -> N
     honest = identity.ClientIdentity
 
     def proven(client_id: str, **given: Any) -> ClientIdentity:
-        known = console_identity(console_keys.read(troubled.state / "server.sqlite3"))
+        known = console_identity(world.console(troubled.state / "server.sqlite3"))
         return known if client_id == known.client_id else honest(client_id, **given)
 
     monkeypatch.setattr(identity, "ClientIdentity", proven)

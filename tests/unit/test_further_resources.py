@@ -17,7 +17,7 @@ from demo.client.workos.environment import Environment
 from demo.client.workos.tenant import Tenant, WorkOSRefused
 from demo.errors import AuthorityRefused, UsageError
 from demo.evidence import Money
-from demo.local_server import local, resources
+from demo.local_server import local, resources, world
 from tests.conftest import Command
 
 WORKER = "http://127.0.0.1:8787/mcp"
@@ -156,10 +156,10 @@ def test_it_is_kept_once_and_there_is_an_end(tmp_path: Path) -> None:
 
 def test_what_another_shop_needs_to_ask_the_authority_is_there_once_it_ran(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    assert resources.credentials(state) is None
+    assert world.credentials(state) is None
     server, _ = local.ensure(state, port=0)
     try:
-        found = resources.credentials(state)
+        found = world.credentials(state)
         assert found is not None
         assert found[0] == "shop"
         assert len(found[1]) > 30

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.preflight import further
+from demo.preflight.doctor import further
 from demo.preflight.keys_in_files import examine_files
 from demo.settings import Settings
 from tests.conftest import ROOT

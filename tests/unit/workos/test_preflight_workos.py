@@ -16,7 +16,7 @@ from demo.client.workos.environment import keep_key
 from demo.client.workos.preparing import prepare
 from demo.client.workos.tenant import Tenant
 from demo.errors import EnvironmentNotReady, UsageError
-from demo.preflight.doctor import Finding
+from demo.preflight import Finding
 from demo.preflight.workos import examine_workos
 from demo.settings import Settings, settle
 from demo.settings.workos import WorkOSSettings
