@@ -1,23 +1,42 @@
-"""Signals that ask the command to end: heard while it works, and not again while it tidies up."""
+"""Signals that ask a command to end: heard once while it works, and not again while it tidies up."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_heard: list[int] = []
 
 
-def heed(handler: Callable[[int, Any], Any], *names: str) -> None:
-    """Handle these signals, except those that were ignored when the command was started: `nohup`, or a script that
+def end_in_order() -> None:
+    """Have SIGTERM and SIGHUP end this process as Ctrl-C does, so that whatever must be tidied up is: a dry run's
+    server, the terminal's mode. One that was ignored when the command was started stays so: `nohup`, or a script that
     started it in the background, means that (POSIX, Shell Command Language 2.11)."""
-    for name in names:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+    _heard.clear()
+    for number in _ENDING:
+        if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def heard() -> int | None:
+    """The signal other than Ctrl-C that asked this process to end, None so far."""
+    return _heard[0] if _heard else None
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    _heard.append(number)
+    interrupt: Any = signal.getsignal(signal.SIGINT)
+    if callable(interrupt) and interrupt is not signal.default_int_handler:
+        # An event loop runs here. An exception would strike one of its callbacks, whichever runs; asyncio's own answer
+        # to Ctrl-C cancels the main task, and raises KeyboardInterrupt when all is tidied up (asyncio.Runner).
+        interrupt(signal.SIGINT, frame)
+        return
+    raise SystemExit(128 + number)
 
 
 @contextlib.contextmanager

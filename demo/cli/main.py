@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from demo.cli.commands import COMMANDS
 from demo.cli.streams import aside, finish, lead_nowhere, settle_streams
 from demo.errors import INTERRUPTED, DemoError, UsageError
-from demo.signals import heed
+from demo.signals import end_in_order, heard
 
 _FLAGS = frozenset({"--json", "--plain", "--quiet", "--wire", "--debug"})
 _VALUES = frozenset({"--server", "--profile", "--state", "--width", "--port"})
@@ -53,8 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in given or os.environ.get("DEMO_DEBUG", "").strip().lower() in ("1", "true", "yes", "on")
     _drop_impossible_sizes()
     settle_streams()
-    # As an exception, so that whatever must be tidied up is: a dry run's server, the terminal's mode.
-    heed(_end, "SIGTERM", "SIGHUP")
+    end_in_order()
     if not debug:
         # Ctrl-C may strike while a library cleans up; what it then leaves unsaid is not for the audience.
         sys.unraisablehook = lambda _: None
@@ -66,11 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _show(error, given)
         code = error.exit_code
     except (KeyboardInterrupt, EOFError):
-        # A dry run has a world of its own, which is gone with it.
-        command = next((word for word in given if word in COMMANDS), "")
-        left = _RESUMES if command and COMMANDS[command].resumes and "--ci" not in given else ""
-        aside(f"\ninterrupted{left}\n")
         code = INTERRUPTED
+        if heard() is None:
+            # A dry run has a world of its own, which is gone with it.
+            command = next((word for word in given if word in COMMANDS), "")
+            left = _RESUMES if command and COMMANDS[command].resumes and "--ci" not in given else ""
+            aside(f"\ninterrupted{left}\n")
     except BrokenPipeError:
         # Whoever read our output has gone (`demo list | head`): leave without a word.
         lead_nowhere(sys.stdout)
@@ -96,11 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         why = trouble.strerror or str(trouble)
         _show(DemoError("what this command says cannot be written", why=why, do="see to stdout"), given)
         code = code or DemoError.exit_code
-    raise SystemExit(code)
-
-
-def _end(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
+    raise SystemExit(code if (number := heard()) is None else 128 + number)
 
 
 def run(arguments: Sequence[str]) -> int:

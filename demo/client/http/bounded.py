@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from demo import signals
 from demo.errors import DemoError
 
 T = TypeVar("T")
@@ -49,6 +50,10 @@ def run(work: Callable[[], Awaitable[T]], seconds: float | None, late: Callable[
         raise late()
 
     try:
-        return anyio.run(main)
+        result = anyio.run(main)
     except BaseExceptionGroup as group:
         raise unwrap(group) from None
+    if signals.heard() is not None:
+        # The main task was cancelled for it, and a task group that was just closing took that for its own.
+        raise KeyboardInterrupt
+    return result

@@ -44,6 +44,57 @@ def test_a_second_signal_leaves_no_temporary_world(demo: Command, tmp_path: Path
     assert left == []
 
 
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [("run --ci", signal.SIGTERM), ("check", signal.SIGHUP), ("goto audit", signal.SIGTERM)],
+    ids=lambda one: one.name if isinstance(one, signal.Signals) else one,
+)
+def test_a_command_that_is_told_to_end_in_the_middle_ends_in_order(
+    demo: Command, tmp_path: Path, line: str, number: signal.Signals
+) -> None:
+    running = demo.start(*line.split(), TMPDIR=str(tmp_path))
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*/server.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.7)
+    assert running.poll() is None, running.communicate()
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert not [word for word in ("Traceback", "Exception ignored", "never retrieved") if word in said], said
+    assert worlds(tmp_path) == []
+
+
+IN_A_LOOP = """
+import os, signal, sys, anyio
+from demo.signals import end_in_order, heard
+
+async def main():
+    try:
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(anyio.sleep, 60)
+            group.start_soon(struck)
+    finally:
+        print("tidied up")
+
+async def struck():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+end_in_order()
+try:
+    anyio.run(main)
+except KeyboardInterrupt:
+    print("interrupted", heard())
+"""
+
+
+def test_a_signal_cancels_the_main_task_of_an_event_loop_and_strikes_no_other() -> None:
+    ran = subprocess.run([sys.executable, "-c", IN_A_LOOP], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert ran.stdout.splitlines() == ["tidied up", f"interrupted {int(signal.SIGTERM)}"]
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("ignored", ["SIGHUP", "SIGINT", "SIGTERM"])
 def test_a_signal_that_was_ignored_stays_ignored(demo: Command, ignored: str) -> None:
     """As by `nohup demo serve &`, and a script's `demo serve &`."""
