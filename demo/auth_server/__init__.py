@@ -1,70 +1,9 @@
-"""The embedded OAuth 2.0 authorization server: its settings, and the one function that makes its routes.
+"""The embedded OAuth 2.0 authorization server, in layers; each imports only what stands above it in this list.
 
-Importing this package costs nothing: Authlib, Starlette and SQLite are loaded by `create_authority`.
+- `state`: what is kept, in SQLite: accounts and scopes, consents and sessions, codes and tokens, signing keys;
+- `context`, `requests`: one server's settings and state; how a request's form and body are read;
+- `clients`: registered ones (RFC 7591), those known by a metadata document, and how a client authenticates;
+- `grants`: the grant types, one file each, and the tokens that they issue;
+- `pages`: where a human signs in and decides; `endpoints`: what clients and resource servers call;
+- `routes`: all of it as routes; `administration`: what an administrator's API may use.
 """
-
-from __future__ import annotations
-
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from starlette.routing import BaseRoute
-
-
-@dataclass(frozen=True)
-class AuthorityConfig:
-    """How one authority is set up.
-
-    Args:
-        issuer: its origin without a trailing slash (RFC 8414 `issuer`); `https`, or `http` on loopback.
-        database: the SQLite file, made when missing; every table of the authority is prefixed `authority_`.
-        resources: what tokens may be asked for (RFC 8707), compared as they stand.
-        resource_server: client id and secret of the one that may introspect (RFC 7662).
-        console_key: the public JWK of the human's own console, which proves itself by the private one (RFC 7523);
-            without one there is no console.
-        more_resources: asked at each request for resources beside those; none by default.
-        access_token_seconds: life of an access token. Minutes: what has been revoked is refused through
-            introspection at once, and a resource server that cannot introspect is not wrong for long.
-        device_code_seconds: life of a device code and its user code (RFC 8628 section 3.2).
-        poll_interval: seconds between two polls of a device (RFC 8628 section 3.5).
-        suggested_limit: minor units of `authorization_details.CURRENCY` that the consent page fills in where an agent
-            asks to buy and names no limit, as every client must that does not know RFC 9396.
-        event_receiver: the resource server that is told of each revocation before it is answered: its resource
-            identifier, and where it takes events (RFC 8935).
-        lease_seconds: how long a revocation waits at most for a resource server that does not acknowledge it. It has to
-            be longer than a resource server acts on an answer of introspection (docs/wire.md: 5 s).
-        clock: POSIX seconds; every expiry is measured by it.
-        aliases: other origins under which the issuer's server answers, such as `http://localhost:PORT` for
-            `http://127.0.0.1:PORT`. A resource may be named by them; the issuer has one name.
-    """
-
-    issuer: str
-    database: Path
-    resources: tuple[str, ...]
-    resource_server: tuple[str, str] = field(repr=False)
-    access_token_seconds: int = 300
-    device_code_seconds: int = 600
-    poll_interval: int = 1
-    suggested_limit: int = 5000
-    clock: Callable[[], float] = time.time
-    more_resources: Callable[[], tuple[str, ...]] = tuple
-    aliases: tuple[str, ...] = ()
-    console_key: Mapping[str, str] | None = None
-    event_receiver: tuple[str, str] | None = None
-    lease_seconds: float = 6.0
-
-
-def create_authority(config: AuthorityConfig) -> list[BaseRoute]:
-    """The routes of an authority, to be put into a Starlette app at the root of its issuer's origin.
-
-    Raises:
-        ValueError: the issuer is neither `https` nor on loopback, or ends in a slash.
-        OSError, sqlite3.Error: the database cannot be opened.
-    """
-    from .routes import create_routes
-
-    return create_routes(config)

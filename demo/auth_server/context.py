@@ -1,26 +1,70 @@
-"""What every endpoint of the authority shares: its settings, its state, its keys, its clients, its clock."""
+"""How one authorization server is set up, and what all of it shares: its settings, its state, its keys, its clock."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from demo.auth_server import AuthorityConfig
 from demo.net import is_loopback
 
-from .clients.client import Client, known_clients
-from .clients.records import find_client
 from .state.keys import SigningKeys
 from .state.store import Store
 
 
-class Authority:
+@dataclass(frozen=True)
+class AuthorizationServerConfig:
+    """How one authority is set up.
+
+    Args:
+        issuer: its origin without a trailing slash (RFC 8414 `issuer`); `https`, or `http` on loopback.
+        database: the SQLite file, made when missing; every table of the authority is prefixed `authority_`.
+        resources: what tokens may be asked for (RFC 8707), compared as they stand.
+        resource_server: client id and secret of the one that may introspect (RFC 7662).
+        console_key: the public JWK of the human's own console, which proves itself by the private one (RFC 7523);
+            without one there is no console.
+        more_resources: asked at each request for resources beside those; none by default.
+        access_token_seconds: life of an access token. Minutes: what has been revoked is refused through
+            introspection at once, and a resource server that cannot introspect is not wrong for long.
+        device_code_seconds: life of a device code and its user code (RFC 8628 section 3.2).
+        poll_interval: seconds between two polls of a device (RFC 8628 section 3.5).
+        suggested_limit: minor units of `authorization_details.CURRENCY` that the consent page fills in where an agent
+            asks to buy and names no limit, as every client must that does not know RFC 9396.
+        event_receiver: the resource server that is told of each revocation before it is answered: its resource
+            identifier, and where it takes events (RFC 8935).
+        lease_seconds: how long a revocation waits at most for a resource server that does not acknowledge it. It has to
+            be longer than a resource server acts on an answer of introspection (docs/wire.md: 5 s).
+        clock: POSIX seconds; every expiry is measured by it.
+        aliases: other origins under which the issuer's server answers, such as `http://localhost:PORT` for
+            `http://127.0.0.1:PORT`. A resource may be named by them; the issuer has one name.
+    """
+
+    issuer: str
+    database: Path
+    resources: tuple[str, ...]
+    resource_server: tuple[str, str] = field(repr=False)
+    access_token_seconds: int = 300
+    device_code_seconds: int = 600
+    poll_interval: int = 1
+    suggested_limit: int = 5000
+    clock: Callable[[], float] = time.time
+    more_resources: Callable[[], tuple[str, ...]] = tuple
+    aliases: tuple[str, ...] = ()
+    console_key: Mapping[str, str] | None = None
+    event_receiver: tuple[str, str] | None = None
+    lease_seconds: float = 6.0
+
+
+class Context:
     """One authorization server. Cheap to pass around; nothing in it changes after the start but the store.
 
     Raises:
         ValueError: the issuer is neither `https` nor on loopback, or ends in a slash.
     """
 
-    def __init__(self, config: AuthorityConfig) -> None:
+    def __init__(self, config: AuthorizationServerConfig) -> None:
         origin = urlsplit(config.issuer)
         if origin.scheme != "https" and not (origin.scheme == "http" and is_loopback(origin.hostname or "")):
             raise ValueError(f"an issuer is https, or http on loopback (RFC 8414 section 2): {config.issuer}")
@@ -30,19 +74,10 @@ class Authority:
         self.issuer = config.issuer
         self.store = Store(config.database)
         self.keys = SigningKeys.load(self.store, config.clock)
-        self._known = known_clients(config.resource_server, config.console_key)
 
     def now(self) -> float:
         """The time by this authority's clock, in POSIX seconds."""
         return self.config.clock()
-
-    def client(self, client_id: str) -> Client | None:
-        """The client with this id, known beforehand or by itself, or None. What its document said last counts."""
-        known = self._known.get(client_id)
-        if known is not None:
-            return known
-        with self.store.transaction(write=False) as connection:
-            return find_client(connection, client_id)
 
     @property
     def on_loopback(self) -> bool:

@@ -1,40 +1,62 @@
-"""The authority's routes: which path answers by which module."""
+"""One authorization server, put together: its state, and its routes for a Starlette app at the root of its origin."""
 
 from __future__ import annotations
 
-from starlette.routing import BaseRoute
+from dataclasses import dataclass
 
-from demo.auth_server import AuthorityConfig
-from demo.auth_server.pages import page_routes
-from demo.workos_emulator.routes import workos_routes
+from starlette.routing import Route
 
-from .context import Authority
-from .endpoints.account import account_routes
+from .context import AuthorizationServerConfig, Context
+from .endpoints.account import account_routes, userinfo_routes
 from .endpoints.metadata import metadata_routes
-from .endpoints.oauth import OAuthServer, oauth_routes
+from .endpoints.oauth import ENDPOINTS, oauth_routes
 from .endpoints.registration import registration_routes
 from .endpoints.security_events import SecurityEvents
-from .endpoints.userinfo import userinfo_routes
+from .grants import GRANTS
+from .grants.server import OAuthServer
+from .pages.consent import consent, decide
+from .pages.device import ask, look_up
+from .pages.redirect import authorize_route
+from .pages.rendering import stylesheet
+from .pages.sign_in import choose, sign_in
+from .pages.visit import page_route
 
 REVOKING = ("/oauth2/token", "/oauth2/revoke", "/account/revoke")
 """Where something may be revoked; at the token endpoint by a code or refresh token that comes again."""
 
 
-def create_routes(config: AuthorityConfig) -> list[BaseRoute]:
-    """Open the authority's state and make its routes; see `demo.auth_server.create_authority`."""
-    authority = Authority(config)
-    server = OAuthServer(authority)
-    routes = [
-        *metadata_routes(authority),
+@dataclass(frozen=True)
+class AuthorizationServer:
+    """What was opened: its state, its routes, and how a resource server hears of revocations, by other routes too."""
+
+    context: Context
+    routes: tuple[Route, ...]
+    events: SecurityEvents
+
+
+def create_authorization_server(config: AuthorizationServerConfig) -> AuthorizationServer:
+    """Open an authorization server's state and make its routes.
+
+    Raises:
+        ValueError: the issuer is neither `https` nor on loopback, or ends in a slash.
+        OSError, sqlite3.Error: the database cannot be opened.
+    """
+    context = Context(config)
+    server, events = OAuthServer(context, GRANTS, ENDPOINTS), SecurityEvents(context)
+    routes = (
+        *metadata_routes(server),
         *oauth_routes(server),
-        *registration_routes(authority),
-        *userinfo_routes(authority),
-        *page_routes(server),
-        *account_routes(authority),
-    ]
-    of_workos = workos_routes(authority)
-    events = SecurityEvents(authority)
-    changing = [one for one in of_workos if "GET" not in (one.methods or ())]
-    for route in [one for one in routes if one.path in REVOKING] + changing:
-        events.before_answering(route)
-    return [*routes, *of_workos]
+        *registration_routes(server),
+        *userinfo_routes(context),
+        # The pages; each changes something by POST only.
+        authorize_route(server),
+        page_route(server, "/device", get=ask, post=look_up),
+        Route("/device/style.css", stylesheet, methods=["GET"]),
+        page_route(server, "/device/sign-in", get=choose, post=sign_in),
+        page_route(server, "/device/consent", get=consent, post=decide),
+        *account_routes(context),
+    )
+    for route in routes:
+        if route.path in REVOKING:
+            events.before_answering(route)
+    return AuthorizationServer(context, routes, events)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from demo import private
-from demo.auth_server.grants.resource_identifiers import objection
+from demo.auth_server.clients.uris import resource_objection
 from demo.errors import EnvironmentNotReady, UsageError
 
 FILE: Final = "server.resources"
@@ -26,7 +26,7 @@ def read(state: Path) -> tuple[str, ...]:
         lines = (state / FILE).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return ()
-    return tuple(dict.fromkeys(line for line in lines if objection(line) is None))[:MOST]
+    return tuple(dict.fromkeys(line for line in lines if resource_objection(line) is None))[:MOST]
 
 
 def add(state: Path, url: str) -> None:
@@ -36,7 +36,7 @@ def add(state: Path, url: str) -> None:
         UsageError: it cannot be a resource, or there are too many.
         EnvironmentNotReady: the file cannot be written.
     """
-    if (why := objection(url)) is not None:
+    if (why := resource_objection(url)) is not None:
         raise UsageError(f"{url!r} cannot be a resource", why=why, do="give the MCP endpoint's URL, https://HOST/mcp")
     known = read(state)
     if url in known:

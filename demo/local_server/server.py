@@ -117,15 +117,17 @@ def create_app(
     from starlette.responses import JSONResponse
     from starlette.routing import Route
 
-    from demo.auth_server import AuthorityConfig, create_authority
+    from demo.auth_server.context import AuthorizationServerConfig
+    from demo.auth_server.routes import create_authorization_server
     from demo.shop import ShopConfig, create_shop
+    from demo.workos_emulator.routes import workos_routes
 
     name, introspection_secret = world.settle(database)
     console_key = world.settle_console(database, base_url)
     introspection = (world.RESOURCE_SERVER, introspection_secret)
     aliases = tuple(sorted(origins_of(base_url) - {base_url}))
-    authority = create_authority(
-        AuthorityConfig(
+    server = create_authorization_server(
+        AuthorizationServerConfig(
             issuer=base_url,
             database=database,
             resources=(f"{base_url}/mcp", f"{base_url}/account"),
@@ -148,6 +150,12 @@ def create_app(
         )
     )
 
+    # What WorkOS's API changes may revoke something, too.
+    workos = [
+        one if "GET" in (one.methods or ()) else server.events.before_answering(one)
+        for one in workos_routes(server.context)
+    ]
+
     async def health(request: Request) -> JSONResponse:
         about = {"name": NAME, "version": __version__, "instance": instance, "world": name, "pid": os.getpid()}
         challenge = request.query_params.get(proving.CHALLENGE, "")
@@ -164,7 +172,7 @@ def create_app(
             yield
 
     ours = [Route("/health", health), Route("/client.json", client_metadata)]
-    app = Starlette(routes=[*ours, *authority, *shop.routes], lifespan=lifespan)
+    app = Starlette(routes=[*ours, *server.routes, *workos, *shop.routes], lifespan=lifespan)
     return Guard(app, origins_of(base_url))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.routing import Route
 
-from demo.auth_server.administration import Authority, account_by_sub, digest, new_id, read_access_token
+from demo.auth_server.administration import Context, account_by_sub, digest, new_id, read_access_token
 
 from .api import Api, Call, Refused, malformed, not_found
 from .blueprints import PATH, find_blueprint
@@ -72,13 +72,13 @@ class AgentSession:
 
 def agent_session_routes(api: Api) -> list[Route]:
     """Mint a token, which opens a session; validate one live; revoke a session."""
-    authority = api.authority
+    context = api.context
 
     def mint(call: Call) -> dict[str, Any]:
-        intent, now = _intent(call.body), authority.now()
-        with authority.store.transaction() as connection:
+        intent, now = _intent(call.body), context.now()
+        with context.store.transaction() as connection:
             blueprint = find_blueprint(connection, call.path["id"])
-            human = _delegating(authority, connection, blueprint, call.body)
+            human = _delegating(context, connection, blueprint, call.body)
             permissions = _permitted(blueprint, human.session.sub)
             refresh_token = secrets.token_urlsafe(32)
             session, new_instance = _open(connection, blueprint, human, refresh_token, intent, now)
@@ -86,7 +86,7 @@ def agent_session_routes(api: Api) -> list[Route]:
             record(connection, "agent.instance.session.created", created, now)
         lasts = min(blueprint["session_settings"]["access_token_ttl_seconds"], int(session.expires_at - now))
         return {
-            "access_token": _sign(authority, session, permissions, human.session.auth_time, lasts),
+            "access_token": _sign(context, session, permissions, human.session.auth_time, lasts),
             "token_type": "Bearer",
             "expires_in": lasts,
             "refresh_token": refresh_token,
@@ -97,13 +97,13 @@ def agent_session_routes(api: Api) -> list[Route]:
         }
 
     def validate(call: Call) -> dict[str, Any]:
-        with authority.store.transaction(write=False) as connection:
+        with context.store.transaction(write=False) as connection:
             blueprint = find_blueprint(connection, call.path["id"])
-            claims = _read(authority, _text(call.body, "agent_access_token"))
+            claims = _read(context, _text(call.body, "agent_access_token"))
             session = None if claims is None else _find(connection, str(claims.get("sid")))
             if claims is None or session is None or session.blueprint_id != blueprint["id"]:
                 raise Refused(400, "invalid_agent_access_token", "The provided agent access token is invalid.")
-            _check_live(authority, connection, session)
+            _check_live(context, connection, session)
         return {
             "valid": True,
             "agent_instance_id": session.instance_id,
@@ -117,8 +117,8 @@ def agent_session_routes(api: Api) -> list[Route]:
 
     def revoke(call: Call) -> dict[str, Any]:
         """One that has ended already keeps how it ended."""
-        id, now = call.path["id"], authority.now()
-        with authority.store.transaction() as connection:
+        id, now = call.path["id"], context.now()
+        with context.store.transaction() as connection:
             if _known(connection, id).status(now) == "active":
                 connection.execute(
                     "UPDATE authority_workos_agent_sessions SET revoked_at = ?, updated_at = ? WHERE id = ?",
@@ -153,7 +153,7 @@ def _recorded(session: AgentSession, now: float) -> dict[str, Any]:
     return shown
 
 
-def _check_live(authority: Authority, connection: sqlite3.Connection, session: AgentSession) -> None:
+def _check_live(context: Context, connection: sqlite3.Connection, session: AgentSession) -> None:
     """See that the session holds, and the human's that it stands on.
 
     Raises:
@@ -161,15 +161,15 @@ def _check_live(authority: Authority, connection: sqlite3.Connection, session: A
     """
     if session.revoked_at is not None:
         raise Refused(400, "session_revoked", "The session backing this token has been revoked.")
-    if authority.now() >= session.expires_at:
+    if context.now() >= session.expires_at:
         raise Refused(400, "session_expired", "The session backing this token has expired.")
-    human = find_user_session(authority, connection, session.user_session_id)
+    human = find_user_session(context, connection, session.user_session_id)
     if human is None or human.status != "active":
         raise _user_session_ended()
 
 
 def _delegating(
-    authority: Authority, connection: sqlite3.Connection, blueprint: dict[str, Any], body: dict[str, Any]
+    context: Context, connection: sqlite3.Connection, blueprint: dict[str, Any], body: dict[str, Any]
 ) -> UserSession:
     """The session of the human who deputizes the agent by this request.
 
@@ -178,14 +178,14 @@ def _delegating(
     """
     if body.get("type") != "user_delegated":
         raise malformed("type", "type is user_delegated: the others are not answered here")
-    claims = read_access_token(authority, _text(body, "user_access_token"))
-    human = None if claims is None else find_user_session(authority, connection, str(claims.get("sid")))
+    claims = read_access_token(context, _text(body, "user_access_token"))
+    human = None if claims is None else find_user_session(context, connection, str(claims.get("sid")))
     # An agent's token carries `act`: whoever acts for a human may not deputize somebody else in the human's name.
-    if claims is None or human is None or "act" in claims or authority.now() >= claims["exp"]:
+    if claims is None or human is None or "act" in claims or context.now() >= claims["exp"]:
         raise Refused(400, "invalid_user_access_token", "The provided user access token is invalid.")
     if human.status != "active":
         raise _user_session_ended()
-    if authority.now() >= human.session.auth_time + blueprint["session_settings"]["max_age_seconds"]:
+    if context.now() >= human.session.auth_time + blueprint["session_settings"]["max_age_seconds"]:
         raise Refused(400, "max_age_exceeded", "The delegating authentication is older than the blueprint allows.")
     if "delegated" not in blueprint["invocable_as"]["instance_types"]:
         raise Refused(403, "instance_type_not_invocable", "This blueprint makes no delegated instances.")
@@ -256,11 +256,11 @@ def _instance(connection: sqlite3.Connection, blueprint_id: str, sub: str, now: 
     return id, True
 
 
-def _sign(authority: Authority, session: AgentSession, permissions: list[str], auth_time: float, seconds: int) -> str:
+def _sign(context: Context, session: AgentSession, permissions: list[str], auth_time: float, seconds: int) -> str:
     """An access token in `session`, good for `seconds` from now."""
-    now = int(authority.now())
+    now = int(context.now())
     claims: dict[str, Any] = {
-        "iss": authority.issuer,
+        "iss": context.issuer,
         "sub": session.instance_id,
         "sub_profile": AGENT,
         "aud": CLIENT_ID,
@@ -275,15 +275,15 @@ def _sign(authority: Authority, session: AgentSession, permissions: list[str], a
     }
     if session.intent is not None:
         claims["intent"] = {"text": session.intent}
-    return authority.keys.sign(claims, typ=TYPE)
+    return context.keys.sign(claims, typ=TYPE)
 
 
-def _read(authority: Authority, token: str) -> dict[str, Any] | None:
+def _read(context: Context, token: str) -> dict[str, Any] | None:
     """The claims of an agent token that this server signed and that has not expired; None for anything else."""
-    claims = authority.keys.read(token, typ=TYPE)
-    if claims is None or claims.get("sub_profile") != AGENT or claims.get("iss") != authority.issuer:
+    claims = context.keys.read(token, typ=TYPE)
+    if claims is None or claims.get("sub_profile") != AGENT or claims.get("iss") != context.issuer:
         return None
-    return claims if authority.now() < claims["exp"] else None
+    return claims if context.now() < claims["exp"] else None
 
 
 def _user_session_ended() -> Refused:

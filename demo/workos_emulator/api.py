@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo.auth_server.administration import Authority, FormUnreadable, read_body
+from demo.auth_server.administration import Context, FormUnreadable, read_body
 
 LONGEST_BODY = 64 * 1024
 """Bytes."""
@@ -76,8 +76,8 @@ Answer = Callable[[Call], dict[str, Any] | None]
 class Api:
     """The API of one authorization server, opened by one key."""
 
-    def __init__(self, authority: Authority, key: str) -> None:
-        self.authority = authority
+    def __init__(self, context: Context, key: str) -> None:
+        self.context = context
         self.key = key.encode()
 
     def route(self, method: str, path: str, answer: Answer, *, status: int = 200) -> Route:

@@ -29,33 +29,33 @@ COLUMNS = ("occurred_at", "action", "actor_type", "actor_id", "actor_name", "tar
 
 def export_routes(api: Api) -> list[Route]:
     """Create and get an export; the file itself, which the link opens and no key: the key signs the links."""
-    authority = api.authority
+    context = api.context
 
     def signature(id: str, until: int) -> str:
         return hmac.new(api.key, f"{id} {until}".encode(), hashlib.sha256).hexdigest()
 
     def shown(id: str, at: float) -> dict[str, Any]:
-        until = int(authority.now()) + LINK_SECONDS
+        until = int(context.now()) + LINK_SECONDS
         return {
             "object": "audit_log_export",
             "id": id,
             "state": "ready",
-            "url": f"{authority.issuer}{PATH}/{id}/events.csv?until={until}&signature={signature(id, until)}",
+            "url": f"{context.issuer}{PATH}/{id}/events.csv?until={until}&signature={signature(id, until)}",
             "created_at": stamp(at),
             "updated_at": stamp(at),
         }
 
     def create(call: Call) -> dict[str, Any]:
         asked = _asked(call.body)
-        id, now = new_id("audit_log_export"), authority.now()
-        with authority.store.transaction() as connection:
+        id, now = new_id("audit_log_export"), context.now()
+        with context.store.transaction() as connection:
             connection.execute(
                 "INSERT INTO authority_workos_audit_exports VALUES (?, ?, ?)", (id, json.dumps(asked), now)
             )
         return shown(id, now)
 
     def get(call: Call) -> dict[str, Any]:
-        with authority.store.transaction(write=False) as connection:
+        with context.store.transaction(write=False) as connection:
             row = connection.execute(
                 "SELECT * FROM authority_workos_audit_exports WHERE id = ?", (call.path["id"],)
             ).fetchone()
@@ -64,13 +64,13 @@ def export_routes(api: Api) -> list[Route]:
         return shown(row["id"], row["created_at"])
 
     def file(id: str) -> Response:
-        with authority.store.transaction(write=False) as connection:
+        with context.store.transaction(write=False) as connection:
             return Response(_csv(connection, id), media_type="text/csv", headers={"Cache-Control": "no-store"})
 
     async def download(request: Request) -> Response:
         id, until = request.path_params["id"], request.query_params.get("until", "")
         given = request.query_params.get("signature", "")
-        fresh = until.isascii() and until.isdigit() and authority.now() < int(until[:12])
+        fresh = until.isascii() and until.isdigit() and context.now() < int(until[:12])
         right = fresh and hmac.compare_digest(given.encode(), signature(id, int(until[:12])).encode())
         if not right:
             return JSONResponse({"message": "This link has expired or is not whole.", "code": "forbidden"}, 403)

@@ -22,7 +22,7 @@ MOST_METADATA, LONGEST_NAME, LONGEST_VALUE = 50, 40, 500
 
 def audit_log_routes(api: Api) -> list[Route]:
     """Create an event."""
-    authority = api.authority
+    context = api.context
 
     def create(call: Call) -> dict[str, Any]:
         organization, event = call.body.get("organization_id"), call.body.get("event")
@@ -32,8 +32,8 @@ def audit_log_routes(api: Api) -> list[Route]:
         if not isinstance(event, dict):
             raise unprocessable("event", "event is required")
         occurred_at = _check(event)
-        now = authority.now()
-        with authority.store.transaction() as connection:
+        now = context.now()
+        with context.store.transaction() as connection:
             _check_schema(connection, event)
             connection.execute(
                 "UPDATE authority_workos_audit_events SET idempotency_key = NULL WHERE created_at < ?",
@@ -127,10 +127,10 @@ def _text(given: Any) -> bool:
 
 def schema_routes(api: Api) -> list[Route]:
     """List actions, create an action's schema."""
-    authority = api.authority
+    context = api.context
 
     def actions(call: Call) -> dict[str, Any]:
-        with authority.store.transaction(write=False) as connection:
+        with context.store.transaction(write=False) as connection:
             names = connection.execute(
                 "SELECT action, min(created_at) AS first FROM authority_workos_audit_schemas"
                 " GROUP BY action ORDER BY min(rowid)"
@@ -143,13 +143,13 @@ def schema_routes(api: Api) -> list[Route]:
 
     def create(call: Call) -> dict[str, Any]:
         name, wanted = call.path["name"], _checked_schema(call.body)
-        with authority.store.transaction() as connection:
+        with context.store.transaction() as connection:
             found = _versions(connection, name)
             if found and {key: found[-1].get(key) for key in wanted} == wanted:
                 return found[-1]
             connection.execute(
                 "INSERT INTO authority_workos_audit_schemas VALUES (?, ?, ?, ?)",
-                (name, len(found) + 1, json.dumps(wanted), authority.now()),
+                (name, len(found) + 1, json.dumps(wanted), context.now()),
             )
             return _versions(connection, name)[-1]
 

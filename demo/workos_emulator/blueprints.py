@@ -33,16 +33,16 @@ INSTANCE_TYPES = ("delegated", "autonomous")
 
 def blueprint_routes(api: Api) -> list[Route]:
     """List, create and update."""
-    authority = api.authority
+    context = api.context
 
     def listed(call: Call) -> dict[str, Any]:
-        with authority.store.transaction(write=False) as connection:
+        with context.store.transaction(write=False) as connection:
             rows = connection.execute("SELECT * FROM authority_workos_blueprints ORDER BY rowid").fetchall()
         return page([_shown(row) for row in rows], call.query)
 
     def create(call: Call) -> dict[str, Any]:
-        wanted, id, now = _read_blueprint(call.body), new_id("agent_blueprint"), authority.now()
-        with authority.store.transaction() as connection:
+        wanted, id, now = _read_blueprint(call.body), new_id("agent_blueprint"), context.now()
+        with context.store.transaction() as connection:
             _check(connection, wanted, id)
             connection.execute(
                 "INSERT INTO authority_workos_blueprints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -59,8 +59,8 @@ def blueprint_routes(api: Api) -> list[Route]:
         return made
 
     def update(call: Call) -> dict[str, Any]:
-        now = authority.now()
-        with authority.store.transaction() as connection:
+        now = context.now()
+        with context.store.transaction() as connection:
             before = find_blueprint(connection, call.path["id"])
             wanted = _read_blueprint(call.body, before)
             _check(connection, wanted, before["id"])

@@ -29,16 +29,16 @@ KEYS = "/sso/jwks/{client_id}"
 
 def connect_routes(api: Api) -> list[Route]:
     """List and create resource indicators; the key set, for everybody: public keys need no API key."""
-    authority = api.authority
+    context = api.context
 
     def listed(call: Call) -> dict[str, Any]:
-        with authority.store.transaction(write=False) as connection:
+        with context.store.transaction(write=False) as connection:
             made = registered_resources(connection)
         known = {one.uri for one in made}
         # What the server serves by itself was registered by nobody: POSIX time 0 says so.
         own = [
             RegisteredResource(derived_id("authkit_oauth_resource", uri), uri, False, 0.0)
-            for uri in authority.resources
+            for uri in context.resources
             if uri not in known
         ]
         return page([_shown(one) for one in (*own, *made)], call.query)
@@ -51,7 +51,7 @@ def connect_routes(api: Api) -> list[Route]:
             raise unprocessable("uri", f"uri cannot be a resource: {why}")
         if not isinstance(default, bool):
             raise unprocessable("default", "default is true or false")
-        made = register_resource(authority, uri, is_default=default)
+        made = register_resource(context, uri, is_default=default)
         if made is None:
             raise unprocessable("uri", f"AuthKit OAuth resource '{uri}' already exists.")
         return _shown(made)
@@ -60,7 +60,7 @@ def connect_routes(api: Api) -> list[Route]:
         if request.path_params["client_id"] != CLIENT_ID:
             refused = not_found("Client", request.path_params["client_id"])
             return JSONResponse(refused.body(), refused.status)
-        return JSONResponse(authority.keys.jwks())
+        return JSONResponse(context.keys.jwks())
 
     return [
         api.route("GET", RESOURCES, listed),

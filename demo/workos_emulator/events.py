@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.routing import Route
 
-from demo.auth_server.administration import Authority, new_id
+from demo.auth_server.administration import Context, new_id
 
 from .api import Api, Call, unprocessable
 from .shapes import ORGANIZATION, derived_id, page, seconds, stamp
@@ -26,8 +26,8 @@ def event_routes(api: Api) -> list[Route]:
         since, until = _time(call, "range_start"), _time(call, "range_end")
         if call.query.get("organization_id") not in (None, ORGANIZATION):
             return page([], call.query, order="asc")
-        with api.authority.store.transaction(write=False) as connection:
-            found = _all(api.authority, connection)
+        with api.context.store.transaction(write=False) as connection:
+            found = _all(api.context, connection)
         kept = [
             event
             for at, event in found
@@ -46,9 +46,9 @@ def record(connection: sqlite3.Connection, event: str, data: dict[str, Any], at:
     )
 
 
-def _all(authority: Authority, connection: sqlite3.Connection) -> list[tuple[float, dict[str, Any]]]:
+def _all(context: Context, connection: sqlite3.Connection) -> list[tuple[float, dict[str, Any]]]:
     """Everything, with its time. Where two happened at once, the human's session comes before what stands on it."""
-    found = [told for session in user_sessions(authority, connection) for told in _of_session(session)]
+    found = [told for session in user_sessions(context, connection) for told in _of_session(session)]
     for row in connection.execute("SELECT * FROM authority_workos_events ORDER BY seq"):
         found.append((row["created_at"], _event(row["id"], row["event"], json.loads(row["data"]), row["created_at"])))
     return sorted(found, key=lambda told: told[0])  # stable: the order within a source stays

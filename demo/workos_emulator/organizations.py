@@ -54,7 +54,7 @@ def _organization() -> dict[str, Any]:
 
 def membership_routes(api: Api) -> list[Route]:
     """The list, of a user's memberships or of an organization's."""
-    authority = api.authority
+    context = api.context
 
     def listed(call: Call) -> dict[str, Any]:
         user, organization = call.query.get("user_id"), call.query.get("organization_id")
@@ -62,7 +62,7 @@ def membership_routes(api: Api) -> list[Route]:
             raise unprocessable("user_id", "user_id or organization_id is required")
         statuses = call.query.get("statuses", "active").split(",")
         here = organization in (None, ORGANIZATION) and "active" in statuses
-        with authority.store.transaction(write=False) as connection:
+        with context.store.transaction(write=False) as connection:
             found = [
                 _membership(account) | {"user": user_shown(connection, account)}
                 for account in ACCOUNTS
@@ -92,10 +92,10 @@ def _membership(account: Account) -> dict[str, Any]:
 
 def permission_routes(api: Api) -> list[Route]:
     """List and create permissions, get a role."""
-    authority = api.authority
+    context = api.context
 
     def list_permissions(call: Call) -> dict[str, Any]:
-        with authority.store.transaction(write=False) as connection:
+        with context.store.transaction(write=False) as connection:
             return page(permissions(connection), call.query)
 
     def create_permission(call: Call) -> dict[str, Any]:
@@ -106,12 +106,12 @@ def permission_routes(api: Api) -> list[Route]:
             raise unprocessable("name", "name is text of 1 to 200 characters")
         if not isinstance(description, str | None):
             raise unprocessable("description", "description is text")
-        with authority.store.transaction() as connection:
+        with context.store.transaction() as connection:
             if slug in {one["slug"] for one in permissions(connection)}:
                 raise Refused(409, "permission_slug_conflict", f"A permission with the slug '{slug}' already exists.")
             connection.execute(
                 "INSERT INTO authority_workos_permissions VALUES (?, ?, ?, ?, ?)",
-                (new_id("perm"), slug, name, description, authority.now()),
+                (new_id("perm"), slug, name, description, context.now()),
             )
             return next(one for one in permissions(connection) if one["slug"] == slug)
 

@@ -12,7 +12,7 @@ import secrets
 from starlette.routing import Route
 
 from demo import private
-from demo.auth_server.administration import Authority
+from demo.auth_server.administration import Context
 
 from .agent_sessions import agent_session_routes
 from .api import Api
@@ -69,13 +69,13 @@ INDEXES = (
 )
 
 
-def workos_routes(authority: Authority) -> list[Route]:
+def workos_routes(context: Context) -> list[Route]:
     """Make the tables and the key where they are missing; the routes.
 
     Raises:
         OSError: `workos.json` cannot be written.
     """
-    with authority.store.transaction() as connection:
+    with context.store.transaction() as connection:
         for table in TABLES:
             connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
         for index in INDEXES:
@@ -86,6 +86,6 @@ def workos_routes(authority: Authority) -> list[Route]:
             connection.execute("INSERT INTO authority_workos_key (api_key) VALUES (?)", (key,))
     # The database is what counts. The file is written anew at each start, so that one from another world cannot stay.
     told = {"api_key": key, "client_id": CLIENT_ID, "organization_id": ORGANIZATION}
-    private.write(authority.config.database.parent / KEY_FILE, json.dumps(told))
-    api = Api(authority, key)
+    private.write(context.config.database.parent / KEY_FILE, json.dumps(told))
+    api = Api(context, key)
     return [route for group in GROUPS for route in group(api)]

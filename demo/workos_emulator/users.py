@@ -15,9 +15,10 @@ from starlette.routing import Route
 from demo.auth_server.administration import (
     ACCOUNTS,
     Account,
-    Authority,
+    Context,
     Session,
     account_by_sub,
+    find_client,
     find_session,
     lasts_until,
     revoke_session,
@@ -74,33 +75,33 @@ class UserSession:
         }
 
 
-def find_user_session(authority: Authority, connection: sqlite3.Connection, session_id: str) -> UserSession | None:
+def find_user_session(context: Context, connection: sqlite3.Connection, session_id: str) -> UserSession | None:
     """The session with this id, or None."""
     session = find_session(connection, session_id)
-    return None if session is None else _with_end(authority, connection, session)
+    return None if session is None else _with_end(context, connection, session)
 
 
-def user_sessions(authority: Authority, connection: sqlite3.Connection, sub: str | None = None) -> list[UserSession]:
+def user_sessions(context: Context, connection: sqlite3.Connection, sub: str | None = None) -> list[UserSession]:
     """All sessions, or one human's, oldest first."""
-    return [_with_end(authority, connection, session) for session in sessions_of(connection, sub)]
+    return [_with_end(context, connection, session) for session in sessions_of(connection, sub)]
 
 
-def _with_end(authority: Authority, connection: sqlite3.Connection, session: Session) -> UserSession:
-    expires_at = lasts_until(connection, session, access_token_seconds=authority.config.access_token_seconds)
+def _with_end(context: Context, connection: sqlite3.Connection, session: Session) -> UserSession:
+    expires_at = lasts_until(connection, session, access_token_seconds=context.config.access_token_seconds)
     revoked = standing(connection, session)
-    return UserSession(session, expires_at, None if revoked is None else revoked.at, authority.now())
+    return UserSession(session, expires_at, None if revoked is None else revoked.at, context.now())
 
 
 def user_routes(api: Api) -> list[Route]:
     """Users, their active sessions, and the software that may act for them; the end of each of the latter two."""
-    authority = api.authority
+    context = api.context
 
     def list_users(call: Call) -> dict[str, Any]:
         wanted = call.query.get("email")
         if wanted is not None and "@" not in wanted:
             raise unprocessable("email", "email must be an email address")
         elsewhere = {call.query.get("organization_id"), call.query.get("organization")} - {None, ORGANIZATION}
-        with authority.store.transaction(write=False) as connection:
+        with context.store.transaction(write=False) as connection:
             found = [
                 user_shown(connection, account)
                 for account in ACCOUNTS
@@ -110,42 +111,42 @@ def user_routes(api: Api) -> list[Route]:
 
     def get_user(call: Call) -> dict[str, Any]:
         account = _known(call.path["id"])
-        with authority.store.transaction(write=False) as connection:
+        with context.store.transaction(write=False) as connection:
             return user_shown(connection, account)
 
     def list_sessions(call: Call) -> dict[str, Any]:
         account = _known(call.path["id"])
-        with authority.store.transaction(write=False) as connection:
-            found = user_sessions(authority, connection, account.sub)
+        with context.store.transaction(write=False) as connection:
+            found = user_sessions(context, connection, account.sub)
         return page([one.shown() for one in found if one.status == "active"], call.query)
 
     def revoke(call: Call) -> dict[str, Any]:
         id = call.body.get("session_id")
         if not isinstance(id, str) or not id:
             raise malformed("session_id", "session_id is required")
-        with authority.store.transaction() as connection:
+        with context.store.transaction() as connection:
             if find_session(connection, id) is None:
                 raise not_found("Session", id)
-            revoke_session(connection, id, kind="session", by=REVOKED_BY, now=authority.now())
+            revoke_session(connection, id, kind="session", by=REVOKED_BY, now=context.now())
         return {"success": True}
 
     def list_applications(call: Call) -> dict[str, Any]:
-        with authority.store.transaction(write=False) as connection:
-            found = [_authorized(authority, one) for one in _consents(authority, connection, call.path["id"])]
+        with context.store.transaction(write=False) as connection:
+            found = [_authorized(context, one) for one in _consents(context, connection, call.path["id"])]
         return page(found, call.query)
 
     def delete_application(call: Call) -> None:
         named = call.path["application"]
-        with authority.store.transaction() as connection:
+        with context.store.transaction() as connection:
             ended = [
                 one.session
-                for one in _consents(authority, connection, call.path["id"])
+                for one in _consents(context, connection, call.path["id"])
                 if named in (one.session.client_id, _application_id(one.session.client_id))
             ]
             if not ended:
                 raise not_found("Authorized application", named)
             for session in ended:
-                revoke_session(connection, session.id, kind="session", by=REVOKED_BY, now=authority.now())
+                revoke_session(connection, session.id, kind="session", by=REVOKED_BY, now=context.now())
 
     return [
         api.route("GET", "/user_management/users", list_users),
@@ -187,25 +188,25 @@ def user_shown(connection: sqlite3.Connection, account: Account) -> dict[str, An
     }
 
 
-def _consents(authority: Authority, connection: sqlite3.Connection, sub: str) -> list[UserSession]:
+def _consents(context: Context, connection: sqlite3.Connection, sub: str) -> list[UserSession]:
     """The active sessions in which an agent acts for this human, one for each consent; oldest first."""
-    found = user_sessions(authority, connection, _known(sub).sub)
+    found = user_sessions(context, connection, _known(sub).sub)
     return [one for one in found if one.status == "active" and one.session.agent_id is not None]
 
 
-def _authorized(authority: Authority, one: UserSession) -> dict[str, Any]:
+def _authorized(context: Context, one: UserSession) -> dict[str, Any]:
     session = one.session
     return {
         "object": "authorized_connect_application",
         "id": session.consent_id,
         "granted_scopes": list(session.scope),
         "oauth_resource": session.resources[0] if session.resources else None,
-        "application": _application(authority, session.client_id, session.created_at),
+        "application": _application(context, session.client_id, session.created_at),
     }
 
 
-def _application(authority: Authority, client_id: str, seen_at: float) -> dict[str, Any]:
-    client = authority.client(client_id)
+def _application(context: Context, client_id: str, seen_at: float) -> dict[str, Any]:
+    client = find_client(context, client_id)
     uris = () if client is None else client.redirect_uris
     return {
         "object": "connect_application",

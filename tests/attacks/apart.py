@@ -20,7 +20,8 @@ import anyio
 import uvicorn
 from starlette.applications import Starlette
 
-from demo.auth_server import AuthorityConfig, create_authority
+from demo.auth_server.context import AuthorizationServerConfig
+from demo.auth_server.routes import create_authorization_server
 from demo.evidence import Money
 from demo.shop import ShopConfig, create_shop, tools
 
@@ -28,7 +29,7 @@ SECRET = ("shop", "a-secret")
 
 
 def authority(base: str, database: Path, shop: str, given: dict[str, Any]) -> Starlette:
-    config = AuthorityConfig(
+    config = AuthorizationServerConfig(
         issuer=base,
         database=database,
         resources=(f"{shop}/mcp", f"{base}/account"),
@@ -36,7 +37,7 @@ def authority(base: str, database: Path, shop: str, given: dict[str, Any]) -> St
         event_receiver=None if given.get("mute") else (f"{shop}/mcp", f"{shop}/events"),
         lease_seconds=given.get("lease", 6.0),
     )
-    return Starlette(routes=create_authority(config))
+    return Starlette(routes=create_authorization_server(config).routes)
 
 
 def shop(base: str, database: Path, issuer: str, given: dict[str, Any]) -> Starlette:

@@ -159,14 +159,14 @@ def writes_another_consent() -> None:
 
 def lets_a_rival_use_the_consent() -> None:
     from demo.auth_server.grants.refresh import RefreshTokenGrant
-    from demo.auth_server.state.refresh_tokens import find_refresh_token
+    from demo.auth_server.state.credentials import find_refresh_token
 
     def broken(self: Any, refresh_token: str) -> Any:
-        with self.server.authority.store.transaction() as connection:
+        with self.server.context.store.transaction() as connection:
             return find_refresh_token(connection, refresh_token)
 
     RefreshTokenGrant.authenticate_refresh_token = broken
-    import demo.auth_server.state.refresh_tokens as tokens
+    import demo.auth_server.state.credentials as tokens
 
     tokens.RefreshToken.check_client = lambda self, client: True  # type: ignore[method-assign]
 
@@ -188,15 +188,16 @@ def workos_lists_no_sessions() -> None:
     """WorkOS's API knows the human and none of their sessions."""
     from demo.workos_emulator import users
 
-    users.sessions = lambda *_: []  # type: ignore[assignment]
+    users.user_sessions = lambda *_: []  # type: ignore[assignment]
 
 
 def workos_keeps_a_consent_that_was_taken_back() -> None:
     """What the human ended is an authorized application all the same."""
-    from demo.workos_emulator import authorized_applications
+    from demo.workos_emulator import users
 
-    honest = authorized_applications.sessions
-    authorized_applications.sessions = lambda *given: [replace(one, ended_at=None) for one in honest(*given)]
+    users._consents = lambda *given: [
+        replace(one, ended_at=None) for one in users.user_sessions(*given) if one.session.agent_id is not None
+    ]
 
 
 def workos_forgets_audit_events() -> None:
@@ -233,8 +234,8 @@ def workos_permits_beyond_the_ceiling() -> None:
     from demo.workos_emulator import agent_sessions
     from demo.workos_emulator.organizations import granted_to
 
-    def broken(blueprint: dict[str, Any], sub: str | None) -> list[str]:
-        account = account_by_sub(sub or "")
+    def broken(blueprint: dict[str, Any], sub: str) -> list[str]:
+        account = account_by_sub(sub)
         return sorted(granted_to(account)) if account is not None else list(blueprint["permissions"])
 
     agent_sessions._permitted = broken
@@ -250,7 +251,7 @@ def workos_permits_beyond_the_role() -> None:
 def workos_holds_a_revoked_agent_session_valid() -> None:
     from demo.workos_emulator import agent_sessions
 
-    agent_sessions._check_live = lambda authority, connection, session: None
+    agent_sessions._check_live = lambda context, connection, session: None
 
 
 def dates_decisions_an_hour_early() -> None:
@@ -511,15 +512,15 @@ def renews_what_was_revoked() -> None:
 
 
 def does_not_know_suspended_agents() -> None:
-    from demo.auth_server.endpoints import introspection
+    from demo.auth_server.endpoints import oauth
 
-    honest = introspection.standing
+    honest = oauth.standing
 
     def broken(connection: Any, session: Any) -> Any:
         said = honest(connection, session)
         return None if said is not None and said.kind == "agent" else said
 
-    introspection.standing = broken
+    oauth.standing = broken
 
 
 def suspends_for_good() -> None:
@@ -529,7 +530,7 @@ def suspends_for_good() -> None:
 
 
 def keeps_a_login_that_was_handed_back() -> None:
-    from demo.auth_server.endpoints.revocation import RevocationEndpoint
+    from demo.auth_server.endpoints.oauth import RevocationEndpoint
 
     RevocationEndpoint.revoke_token = lambda self, token, request: None  # type: ignore[method-assign]
 
@@ -548,21 +549,21 @@ def keeps_the_refresh_token_of_what_was_handed_back() -> None:
 
 
 def issues_tokens_of_an_hour() -> None:
-    from demo import authority
+    from demo.auth_server import context
 
-    honest = authority.AuthorityConfig
-    authority.AuthorityConfig = partial(honest, access_token_seconds=3600)  # type: ignore[misc, assignment]
+    honest = context.AuthorizationServerConfig
+    context.AuthorizationServerConfig = partial(honest, access_token_seconds=3600)  # type: ignore[misc, assignment]
 
 
 def signs_another_agents_name() -> None:
-    from demo.auth_server.grants import token
+    from demo.auth_server.grants import server
 
-    honest = token.sign_access_token
+    honest = server.sign_access_token
 
-    def broken(authority: Any, session: Any, **given: Any) -> str:
-        return honest(authority, replace(session, agent_id=session.agent_id and "agent_0"), **given)
+    def broken(context: Any, session: Any, **given: Any) -> str:
+        return honest(context, replace(session, agent_id=session.agent_id and "agent_0"), **given)
 
-    token.sign_access_token = broken
+    server.sign_access_token = broken
 
 
 def grants_what_the_human_may_not() -> None:
@@ -573,16 +574,17 @@ def grants_what_the_human_may_not() -> None:
 
 
 def tells_of_another_human() -> None:
-    from demo.auth_server.endpoints import userinfo
+    """At userinfo alone."""
+    from demo.auth_server.endpoints import account
     from demo.auth_server.state.accounts import ACCOUNTS
 
-    honest = userinfo.authenticate
+    honest = account.authenticate
 
-    def broken(*given: Any, **more: Any) -> Any:
-        honest(*given, **more)
-        return ACCOUNTS[1]
+    def broken(*given: Any, scope: str, **more: Any) -> Any:
+        found = honest(*given, scope=scope, **more)
+        return ACCOUNTS[1] if scope == "openid" else found
 
-    userinfo.authenticate = broken
+    account.authenticate = broken
 
 
 def says_expired_where_the_human_said_no() -> None:

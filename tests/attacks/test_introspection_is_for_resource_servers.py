@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from demo.auth_server.endpoints.introspection import IntrospectionEndpoint
+from demo.auth_server.endpoints.oauth import IntrospectionEndpoint
 from tests.unit.auth_server.conftest import CONSOLE, RESOURCE_SERVER, House, clock, house, make_house
 
 __all__ = ["clock", "house", "make_house"]

@@ -121,6 +121,6 @@ def test_an_authorization_server_that_asks_the_console_for_no_key_lets_everybody
     def weakened(*given: Any) -> dict[str, Client]:
         return honest(*given) | {CONSOLE: Client(CONSOLE, "Control room", False)}
 
-    monkeypatch.setattr("demo.auth_server.context.known_clients", weakened)
+    monkeypatch.setattr("demo.auth_server.clients.client.known_clients", weakened)
     with make_house() as house:
         assert sent(house, None).status_code == 200

@@ -25,11 +25,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from demo.auth_server import AuthorityConfig
 from demo.auth_server.clients.client import Client
-from demo.auth_server.context import Authority
-from demo.auth_server.grants.access_token import sign_access_token
+from demo.auth_server.context import AuthorizationServerConfig, Context
 from demo.auth_server.grants.authorization_details import spending_up_to
+from demo.auth_server.grants.tokens import sign_access_token
 from demo.auth_server.state.accounts import account_by_sub
 from demo.auth_server.state.sessions import Session, find_session, open_session
 from demo.net import free_port
@@ -90,8 +89,10 @@ class World:
     def sessions(self, number: int) -> tuple[list[tuple[Session, str]], str]:
         """So many agents of Alice's with a session and a token each, and the Authorization of her console."""
         issuer = self.base("authority")
-        room = Authority(
-            AuthorityConfig(issuer, self.folder / "authority.db", (f"{self.base('shop')}/mcp",), resource_server=SECRET)
+        room = Context(
+            AuthorizationServerConfig(
+                issuer, self.folder / "authority.db", (f"{self.base('shop')}/mcp",), resource_server=SECRET
+            )
         )
         alice = account_by_sub("user_alice")
         assert alice is not None
@@ -105,8 +106,9 @@ class World:
             with room.store.transaction() as connection:
                 opened = open_session(
                     connection,
-                    account=alice,
-                    client=client,
+                    sub=alice.sub,
+                    client_id=client.client_id,
+                    delegated=client.delegated,
                     scope=scope,
                     resources=(audience,),
                     authorization_details=details if client.delegated else (),
@@ -349,7 +351,7 @@ def test_an_event_that_is_none_or_none_for_this_shop_is_refused(
     busy: World, changes: dict[str, Any], typ: str, err: str
 ) -> None:
     issuer = busy.base("authority")
-    room = Authority(AuthorityConfig(issuer, busy.folder / "authority.db", (), resource_server=SECRET))
+    room = Context(AuthorizationServerConfig(issuer, busy.folder / "authority.db", (), resource_server=SECRET))
     token = room.keys.sign(claims_of(busy, **changes), typ=typ)
     room.store.close()
     answer = pushed(busy, token)

@@ -19,9 +19,7 @@ from typing import Any
 
 import httpx2
 
-from demo.auth_server import AuthorityConfig
-from demo.auth_server.clients.client import Client
-from demo.auth_server.context import Authority
+from demo.auth_server.context import AuthorizationServerConfig, Context
 from demo.auth_server.state.accounts import account_by_email
 from demo.auth_server.state.sessions import Session, find_session, open_session
 from demo.auth_server.state.store import new_id
@@ -90,7 +88,7 @@ class Issuer:
 
     url: str
     switch: Switch
-    room: Authority
+    room: Context
     state: Path
     http: httpx2.Client
     start: Callable[[], None]
@@ -120,8 +118,9 @@ class Issuer:
         with self.room.store.transaction() as connection:
             opened = open_session(
                 connection,
-                account=account,
-                client=Client(software, "Agent of a test", True),
+                sub=account.sub,
+                client_id=software,
+                delegated=True,
                 scope=scope,
                 resources=(resource,),
                 authorization_details=details,
@@ -161,8 +160,9 @@ class Issuer:
         with self.room.store.transaction() as connection:
             opened = open_session(
                 connection,
-                account=account,
-                client=Client("demo-console", "Control room", False),
+                sub=account.sub,
+                client_id="demo-console",
+                delegated=False,
                 scope=("sessions:manage",),
                 resources=(audience,),
                 authorization_details=(),
@@ -244,7 +244,7 @@ def serving(state: Path) -> Iterator[Issuer]:
     start()
     known = world.credentials(state)
     assert known is not None
-    room = Authority(AuthorityConfig(url, database, (f"{url}/mcp",), resource_server=known, clock=switch.clock))
+    room = Context(AuthorizationServerConfig(url, database, (f"{url}/mcp",), resource_server=known, clock=switch.clock))
     try:
         with httpx2.Client(timeout=15, trust_env=False) as http:
             yield Issuer(url, switch, room, state, http, start, running.close)

@@ -14,7 +14,7 @@ from authlib.oauth2.rfc6749 import InvalidClientError
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from joserfc.errors import JoseError
 
-from ..context import Authority
+from ..context import Context
 from .client import Client
 from .metadata import PRIVATE_KEY_JWT
 
@@ -28,9 +28,9 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authli
 
     CLIENT_AUTH_METHOD = PRIVATE_KEY_JWT
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, context: Context) -> None:
         super().__init__(leeway=SKEW_SECONDS)
-        self._authority = authority
+        self._context = context
 
     def __call__(self, query_client: Any, request: Any) -> Client | None:
         """The client of a request with an assertion, None of one without.
@@ -58,14 +58,14 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authli
 
     def get_audiences(self) -> list[str]:
         """The issuer alone: an assertion for the URL of one endpoint could be used at another (RFC 7523 section 3)."""
-        return [self._authority.issuer]
+        return [self._context.issuer]
 
     def validate_jti(self, claims: dict[str, Any], jti: object) -> bool:
         """Whether the assertion is new, and good for a short time; it is remembered as long as it is good."""
         expires_at, now = claims["exp"], time.time()
         if not isinstance(jti, str) or not jti or not now - SKEW_SECONDS <= expires_at <= now + LONGEST_LIFE:
             return False
-        with self._authority.store.transaction() as connection:
+        with self._context.store.transaction() as connection:
             return _first(connection, f"{claims['iss']} {jti}", expires_at + SKEW_SECONDS, now)
 
 

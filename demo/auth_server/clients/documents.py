@@ -3,13 +3,15 @@ draft-ietf-oauth-client-id-metadata-document)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.concurrency import run_in_threadpool
 
-from ..context import Authority
-from ..state.rates import Rate
+from ..context import Context
+from ..requests import Rate
+from .client import is_fresh, save_client
 from .document_fetch import Document, DocumentRefused, Fetcher, is_client_url
 from .metadata import ClientMetadata, InvalidClientMetadata, InvalidRedirectUri, read_metadata
-from .records import is_fresh, save_client
 
 FETCHES_A_MINUTE = 30
 """For one address."""
@@ -22,9 +24,10 @@ class ClientDocuments:
     redeems and refreshes afterwards is judged by what its document said then, so a token request fetches nothing.
     """
 
-    def __init__(self, authority: Authority, fetcher: Fetcher | None = None) -> None:
-        self._authority = authority
-        self._fetcher = Fetcher(loopback=authority.on_loopback) if fetcher is None else fetcher
+    def __init__(self, context: Context, grant_types: Sequence[str], fetcher: Fetcher | None = None) -> None:
+        self._context = context
+        self._grant_types = grant_types
+        self._fetcher = Fetcher(loopback=context.on_loopback) if fetcher is None else fetcher
         self._rate = Rate("client-document", FETCHES_A_MINUTE)
 
     async def ensure(self, client_id: str, address: str) -> None:
@@ -44,22 +47,22 @@ class ClientDocuments:
         if (wait := self._rate.hit(address)) is not None:
             raise DocumentRefused(f"too many documents were asked for; wait {wait} seconds")
         document = await self._fetcher.fetch(client_id)
-        metadata = described(client_id, document)
+        metadata = described(client_id, document, self._grant_types)
         if not await run_in_threadpool(self._keep, client_id, metadata, document.fresh_seconds):
             raise DocumentRefused("there is no room for another client")
 
     def _is_fresh(self, client_id: str) -> bool:
-        with self._authority.store.transaction(write=False) as connection:
-            return is_fresh(connection, client_id, self._authority.now())
+        with self._context.store.transaction(write=False) as connection:
+            return is_fresh(connection, client_id, self._context.now())
 
     def _keep(self, client_id: str, metadata: ClientMetadata, seconds: float) -> bool:
-        now = self._authority.now()
-        with self._authority.store.transaction() as connection:
+        now = self._context.now()
+        with self._context.store.transaction() as connection:
             return save_client(connection, client_id, metadata, source="document", fresh_until=now + seconds, now=now)
 
 
-def described(client_id: str, document: Document) -> ClientMetadata:
-    """The client that a document describes.
+def described(client_id: str, document: Document, grant_types: Sequence[str]) -> ClientMetadata:
+    """The client that a document describes, which may use these grant types at most.
 
     Raises:
         DocumentRefused: it is another client's, has a secret (which everybody could read), or is no valid metadata.
@@ -70,6 +73,6 @@ def described(client_id: str, document: Document) -> ClientMetadata:
     if any(given.get(name) is not None for name in ("client_secret", "client_secret_expires_at")):
         raise DocumentRefused("it has a client secret, which is none where everybody reads it")
     try:
-        return read_metadata(given, auth_methods=("none",), default_auth_method="none")
+        return read_metadata(given, supported=grant_types, auth_methods=("none",), default_auth_method="none")
     except (InvalidClientMetadata, InvalidRedirectUri) as error:
         raise DocumentRefused(error.description) from error

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE
 
-from ..grants.scopes import ordered
-from .redirect_uris import objection
+from ..state.accounts import ordered
+from .uris import redirect_uri_objection
 
 CODE = "authorization_code"
-GRANT_TYPES = (DEVICE_CODE_GRANT_TYPE, CODE, "refresh_token")
-"""Every grant there is, in the order in which the metadata of the authority names them."""
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post")
 """What a client may register."""
 PRIVATE_KEY_JWT = "private_key_jwt"
@@ -64,13 +61,18 @@ class ClientMetadata:
 
 
 def read_metadata(
-    given: dict[str, Any], *, auth_methods: Sequence[str] = AUTH_METHODS, default_auth_method: str
+    given: dict[str, Any],
+    *,
+    supported: Sequence[str],
+    auth_methods: Sequence[str] = AUTH_METHODS,
+    default_auth_method: str,
 ) -> ClientMetadata:
     """The metadata in a JSON object; what we do not know in it is ignored (RFC 7591 section 2), and null is absent: so
     clients write what they leave out whose language has optional fields.
 
     Args:
         given: the parsed JSON.
+        supported: the grant types that this server serves.
         auth_methods: the `token_endpoint_auth_method`s that are allowed here.
         default_auth_method: the one that is meant where none is named.
 
@@ -81,8 +83,8 @@ def read_metadata(
     grant_types = _texts(given, "grant_types", (CODE,))
     if not set(grant_types) - {"refresh_token"}:
         raise InvalidClientMetadata("grant_types names no grant by which a token is first got")
-    if not set(grant_types) <= set(GRANT_TYPES):
-        raise InvalidClientMetadata(f"grant_types are among: {', '.join(GRANT_TYPES)}")
+    if not set(grant_types) <= set(supported):
+        raise InvalidClientMetadata(f"grant_types are among: {', '.join(supported)}")
     response_types = _texts(given, "response_types", ("code",) if CODE in grant_types else ())
     if not set(response_types) <= {"code"}:
         raise InvalidClientMetadata("the only response type is code")
@@ -97,7 +99,7 @@ def read_metadata(
     return ClientMetadata(
         name=clean_name(_text(given, "client_name", "")),
         redirect_uris=_redirect_uris(given, needed=CODE in grant_types),
-        grant_types=tuple(grant for grant in GRANT_TYPES if grant in grant_types),
+        grant_types=tuple(grant for grant in supported if grant in grant_types),
         auth_method=auth_method,
         application_type=application_type,
         # Those that exist (section 2 lets the server choose). Kept and told, and no limit: an agent that asks for
@@ -127,7 +129,7 @@ def _redirect_uris(given: dict[str, Any], *, needed: bool) -> tuple[str, ...]:
     if len(uris) > MOST_REDIRECT_URIS:
         raise InvalidRedirectUri(f"there are at most {MOST_REDIRECT_URIS} redirect URIs")
     for uri in uris:
-        if (why := objection(uri)) is not None:
+        if (why := redirect_uri_objection(uri)) is not None:
             raise InvalidRedirectUri(why)
     return tuple(dict.fromkeys(uris))
 

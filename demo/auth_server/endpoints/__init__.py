@@ -1,1 +1,1 @@
-"""The OAuth endpoints: metadata, registration, token, introspection, revocation, userinfo, the account API."""
+"""The endpoints: metadata, registration, token, introspection, revocation, userinfo, the account API."""

@@ -1,4 +1,5 @@
-"""The account API: a human sees the sessions that their consents opened, takes authority back, and lifts that again."""
+"""The authorization server's own protected resources (RFC 6750): userinfo (OpenID Connect Core section 5.3), and the
+account API, by which a human sees the sessions that their consents opened, revokes, and reinstates."""
 
 from __future__ import annotations
 
@@ -12,15 +13,96 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ..context import Authority
+from ..clients.client import find_client
+from ..context import Context
+from ..grants.tokens import read_access_token
+from ..requests import FormUnreadable, read_body
 from ..state.accounts import Account, account_by_sub
-from ..state.sessions import Session, find_session, lasts_until, sessions_of
-from ..state.standing import Kind, reinstate_standing, revoke_session, revoke_standing, standing
-from .bearer import NO_STORE, BearerRefused, authenticate
+from ..state.sessions import (
+    Kind,
+    Session,
+    find_session,
+    lasts_until,
+    reinstate_standing,
+    revoke_session,
+    revoke_standing,
+    sessions_of,
+    standing,
+)
 
 SCOPE = "sessions:manage"
 LONGEST_BODY = 4096
 """Bytes."""
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class BearerRefused(Exception):
+    """A refusal with its challenge (section 3). Without `error` there was no token at all (section 3.1)."""
+
+    def __init__(self, status: int, error: str = "", description: str = "", scope: str = "") -> None:
+        super().__init__(description)
+        self.status = status
+        self.error = error
+        self.description = description
+        self.scope = scope
+
+    def response(self) -> Response:
+        """The refusal, in header and body."""
+        parameters = {"realm": "authority", "error": self.error, "error_description": self.description}
+        if self.scope:
+            parameters["scope"] = self.scope
+        challenge = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items() if value)
+        body = {
+            "error": self.error or "invalid_token",
+            "error_description": self.description or "a bearer token is needed",
+        }
+        return JSONResponse(body, self.status, {"WWW-Authenticate": challenge, **NO_STORE})
+
+
+def authenticate(context: Context, request: Request, *, audience: str, scope: str) -> Account:
+    """The human by whose authority this request is made; blocking, call it in a thread.
+
+    Raises:
+        BearerRefused: 401 without a token or with one that does not hold here, 403 when its scope is too small.
+    """
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise BearerRefused(401, scope=scope)
+    claims = read_access_token(context, token.strip())
+    if claims is None:
+        raise BearerRefused(401, "invalid_token", "this is not an access token of this authority")
+    if not isinstance(claims["aud"], str) or context.canonical(claims["aud"]) != audience:
+        raise BearerRefused(401, "invalid_token", f"this token is for another audience, not for {audience}")
+    if context.now() >= claims["exp"]:
+        raise BearerRefused(401, "invalid_token", "this token has expired")
+    with context.store.transaction(write=False) as connection:
+        session = find_session(connection, claims["sid"])
+        revoked = None if session is None else standing(connection, session)
+    account = account_by_sub(claims["sub"])
+    if session is None or account is None:
+        raise BearerRefused(401, "invalid_token", "this authority does not know the session")
+    if revoked is not None:
+        raise BearerRefused(401, "invalid_token", f"the authority of this {revoked.kind} was taken back")
+    if scope not in claims["scope"].split():
+        raise BearerRefused(403, "insufficient_scope", f"this needs the scope {scope}", scope)
+    return account
+
+
+def userinfo_routes(context: Context) -> list[Route]:
+    """The route, by GET and POST (section 5.3.1)."""
+
+    def answer(request: Request) -> Response:
+        try:
+            account = authenticate(context, request, audience=context.userinfo_resource, scope="openid")
+        except BearerRefused as refusal:
+            return refusal.response()
+        claims = {"sub": account.sub, "name": account.name, "email": account.email, "roles": list(account.roles)}
+        return JSONResponse(claims, headers=NO_STORE)
+
+    async def endpoint(request: Request) -> Response:
+        return await run_in_threadpool(answer, request)
+
+    return [Route("/oauth2/userinfo", endpoint, methods=["GET", "POST"])]
 
 
 class AccountRefused(Exception):
@@ -33,18 +115,18 @@ class AccountRefused(Exception):
         self.description = description
 
 
-def account_routes(authority: Authority) -> list[Route]:
+def account_routes(context: Context) -> list[Route]:
     """`/account/sessions`, `/account/revoke`, `/account/reinstate`."""
 
     def sessions(account: Account, _: bytes) -> dict[str, Any]:
-        with authority.store.transaction(write=False) as connection:
+        with context.store.transaction(write=False) as connection:
             found = sessions_of(connection, account.sub)
-            return {"sessions": [_describe(authority, connection, session) for session in found]}
+            return {"sessions": [_describe(context, connection, session) for session in found]}
 
     def revoke(account: Account, body: bytes) -> dict[str, Any]:
         kind, id = _target(body)
-        now = authority.now()
-        with authority.store.transaction() as connection:
+        now = context.now()
+        with context.store.transaction() as connection:
             _check_theirs(connection, account, kind, id)
             if kind == "session":
                 at = revoke_session(connection, id, kind="session", by=account.sub, now=now)
@@ -54,7 +136,7 @@ def account_routes(authority: Authority) -> list[Route]:
 
     def reinstate(account: Account, body: bytes) -> dict[str, Any]:
         kind, id = _target(body)
-        with authority.store.transaction() as connection:
+        with context.store.transaction() as connection:
             _check_theirs(connection, account, kind, id)
             if kind == "session":
                 raise AccountRefused(409, "invalid_request", "a revoked session stays dead; log in again")
@@ -64,7 +146,7 @@ def account_routes(authority: Authority) -> list[Route]:
     def route(path: str, method: str, answer: Callable[[Account, bytes], dict[str, Any]]) -> Route:
         def respond(request: Request, body: bytes) -> Response:
             try:
-                account = authenticate(authority, request, audience=authority.account_resource, scope=SCOPE)
+                account = authenticate(context, request, audience=context.account_resource, scope=SCOPE)
                 return JSONResponse(answer(account, body), headers=NO_STORE)
             except BearerRefused as refusal:
                 return refusal.response()
@@ -73,12 +155,11 @@ def account_routes(authority: Authority) -> list[Route]:
                 return JSONResponse(told, refusal.status, NO_STORE)
 
         async def endpoint(request: Request) -> Response:
-            body = bytearray()
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > LONGEST_BODY:
-                    return JSONResponse({"error": "invalid_request", "error_description": "too long"}, 413, NO_STORE)
-            return await run_in_threadpool(respond, request, bytes(body))
+            try:
+                body = await read_body(request, LONGEST_BODY)
+            except FormUnreadable:
+                return JSONResponse({"error": "invalid_request", "error_description": "too long"}, 413, NO_STORE)
+            return await run_in_threadpool(respond, request, body)
 
         return Route(path, endpoint, methods=[method])
 
@@ -89,9 +170,9 @@ def account_routes(authority: Authority) -> list[Route]:
     ]
 
 
-def _describe(authority: Authority, connection: sqlite3.Connection, session: Session) -> dict[str, Any]:
+def _describe(context: Context, connection: sqlite3.Connection, session: Session) -> dict[str, Any]:
     revoked = standing(connection, session)
-    client = authority.client(session.client_id)
+    client = find_client(context, session.client_id)
     return {
         "id": session.id,
         "consent": session.consent_id,
@@ -100,7 +181,7 @@ def _describe(authority: Authority, connection: sqlite3.Connection, session: Ses
         "client_name": session.client_id if client is None else client.name,
         "scopes": list(session.scope),
         "created_at": session.created_at,
-        "expires_at": lasts_until(connection, session, access_token_seconds=authority.config.access_token_seconds),
+        "expires_at": lasts_until(connection, session, access_token_seconds=context.config.access_token_seconds),
         "revoked_at": None if revoked is None else revoked.at,
         "revoked_by_kind": None if revoked is None else revoked.kind,
         "spending_limit": session.spending_limit,

@@ -8,17 +8,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from ..clients.metadata import ENDPOINT_AUTH_METHODS, GRANT_TYPES
-from ..context import Authority
+from ..clients.metadata import ENDPOINT_AUTH_METHODS
 from ..grants.authorization_details import SHOP_SPENDING
 from ..grants.resources import served_resources
-from ..grants.scopes import SCOPES
+from ..grants.server import OAuthServer
+from ..state.accounts import SCOPES
 from ..state.keys import ALGORITHM
 
 
-def metadata(authority: Authority) -> dict[str, Any]:
+def metadata(server: OAuthServer) -> dict[str, Any]:
     """The metadata document as it is now. It promises nothing that is not there."""
-    issuer = authority.issuer
+    context = server.context
+    issuer = context.issuer
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth2/authorize",
@@ -28,11 +29,11 @@ def metadata(authority: Authority) -> dict[str, Any]:
         "jwks_uri": f"{issuer}/oauth2/jwks",
         "revocation_endpoint": f"{issuer}/oauth2/revoke",
         "introspection_endpoint": f"{issuer}/oauth2/introspect",
-        "userinfo_endpoint": authority.userinfo_resource,
+        "userinfo_endpoint": context.userinfo_resource,
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": list(GRANT_TYPES),
+        "grant_types_supported": list(server.grant_types),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
         "client_id_metadata_document_supported": True,
@@ -43,21 +44,21 @@ def metadata(authority: Authority) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
         "authorization_details_types_supported": [SHOP_SPENDING],  # RFC 9396 section 10
         # RFC 9728 section 4; its own userinfo endpoint is one, whose tokens are asked for by `resource`.
-        "protected_resources": [*served_resources(authority), authority.userinfo_resource],
+        "protected_resources": [*served_resources(context), context.userinfo_resource],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "name", "email"],
     }
 
 
-def metadata_routes(authority: Authority) -> list[Route]:
+def metadata_routes(server: OAuthServer) -> list[Route]:
     """The two names of the metadata, and the keys."""
 
     def describe(_: Request) -> JSONResponse:
-        return JSONResponse(metadata(authority))
+        return JSONResponse(metadata(server))
 
     async def jwks(_: Request) -> JSONResponse:
-        return JSONResponse(authority.keys.jwks(), media_type="application/jwk-set+json")
+        return JSONResponse(server.context.keys.jwks(), media_type="application/jwk-set+json")
 
     return [
         Route("/.well-known/oauth-authorization-server", describe, methods=["GET"]),

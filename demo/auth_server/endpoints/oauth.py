@@ -1,131 +1,170 @@
-"""Authlib's framework-agnostic server behind Starlette routes: token, device authorization, revoke, introspect.
-
-The authorization endpoint, which a human's browser visits, is among the pages (`pages/authorize.py`)."""
+"""What clients and resource servers post forms to: token, device authorization, revocation (RFC 7009) and introspection
+(RFC 7662). The authorization endpoint, which a human's browser visits, is among the pages (`pages/redirect.py`)."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from authlib.common.urls import add_params_to_uri
-from authlib.oauth2 import AuthorizationServer, OAuth2Error
-from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, InvalidScopeError
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
+from authlib.oauth2.rfc7009 import RevocationEndpoint as AuthlibRevocationEndpoint
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint as AuthlibIntrospectionEndpoint
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from ..clients.assertions import ClientAssertion
 from ..clients.client import Client
 from ..clients.document_fetch import DocumentRefused
-from ..clients.documents import ClientDocuments
-from ..context import Authority
-from ..grants.authorization_code import S256, AuthorizationCodeGrant
-from ..grants.device import DeviceAuthorizationEndpoint, DeviceCodeGrant
-from ..grants.refresh import RefreshTokenGrant
-from ..grants.scopes import SCOPES
-from .introspection import IntrospectionEndpoint
-from .requests import FormRequest, FormUnreadable, read_form, visitor
-from .revocation import RevocationEndpoint
-
-# Authlib writes whole tokens into its debug log.
-logging.getLogger("authlib").setLevel(logging.INFO)
-
-GRANTS = (DeviceCodeGrant, AuthorizationCodeGrant, RefreshTokenGrant)
-NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+from ..clients.metadata import ENDPOINT_AUTH_METHODS
+from ..context import Context
+from ..grants.device import DeviceAuthorizationEndpoint
+from ..grants.resources import served_resources
+from ..grants.server import OAuthServer
+from ..grants.tokens import read_access_token
+from ..requests import FormRequest, FormUnreadable, read_form, visitor
+from ..state.accounts import account_by_sub
+from ..state.credentials import find_refresh_token
+from ..state.sessions import Session, find_session, revoke_session, standing
 
 
-class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships no types
-    """What Authlib asks of a framework, and no more."""
+class TokenOfSession:
+    """A token, as far as its revocation is concerned."""
 
-    def __init__(self, authority: Authority) -> None:
-        super().__init__(scopes_supported=list(SCOPES))
-        self.authority = authority
-        self.documents = ClientDocuments(authority)
-        for grant in GRANTS:
-            self.register_grant(grant, [S256()] if grant is AuthorizationCodeGrant else None)
-        self.register_client_auth_method(ClientAssertion.CLIENT_AUTH_METHOD, ClientAssertion(authority))
-        for endpoint in (DeviceAuthorizationEndpoint, RevocationEndpoint, IntrospectionEndpoint):
-            self.register_endpoint(endpoint)
+    def __init__(self, session: Session) -> None:
+        self.session = session
 
-    def query_client(self, client_id: str) -> Client | None:
-        """The client, or None."""
-        return self.authority.client(client_id)
+    def check_client(self, client: Client) -> bool:
+        """Whether it was issued to `client`; Authlib answers `invalid_grant` where not (section 2.1)."""
+        return self.session.client_id == client.client_id
 
-    def create_oauth2_request(self, request: FormRequest) -> FormRequest:
-        """The request itself: the routes make it, because reading a body is asynchronous and Authlib is not."""
-        return request
 
-    def authenticate_client(self, request: FormRequest, methods: Sequence[str], endpoint: str = "token") -> Client:
-        """The client of a request, by the one method that it registered.
+class RevocationEndpoint(AuthlibRevocationEndpoint):  # type: ignore[misc]  # Authlib ships no types
+    """Revokes the session of a refresh token or an access token, used and expired ones too."""
+
+    CLIENT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
+
+    def check_params(self, request: FormRequest, client: Client) -> None:
+        """Only `token` counts: a hint that we do not know is ignored (section 2.2), as we need none."""
+        request.refuse_repeated()
+        if "token" not in request.form:
+            raise InvalidRequestError("token is missing")
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> TokenOfSession | None:
+        """The token with its session, or None, which is answered with 200 as well (section 2.2)."""
+        context: Context = self.server.context
+        with context.store.transaction() as connection:
+            refresh_token = find_refresh_token(connection, token_string)
+            if refresh_token is not None:
+                return TokenOfSession(refresh_token.session)
+            claims = read_access_token(context, token_string)
+            session = None if claims is None else find_session(connection, str(claims.get("sid")))
+        return None if session is None else TokenOfSession(session)
+
+    def revoke_token(self, token: TokenOfSession, request: FormRequest) -> None:
+        """End the session."""
+        context: Context = self.server.context
+        with context.store.transaction() as connection:
+            revoke_session(connection, token.session.id, kind="token", by=request.client.client_id, now=context.now())
+
+
+@dataclass(frozen=True)
+class Introspected:
+    """A token's claims, and whether a resource server asks, who is told of the human as well."""
+
+    claims: dict[str, Any]
+    for_resource_server: bool
+
+
+class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]  # Authlib ships no types
+    """Answers about access tokens only: a resource server has no business with refresh tokens (section 2.2)."""
+
+    CLIENT_AUTH_METHODS = ("client_secret_basic",)
+
+    def authenticate_endpoint_client(self, request: FormRequest) -> Client:
+        """The resource server, or another client with a secret.
 
         Raises:
-            InvalidClientError: it is unknown, its credentials are missing, wrong, or cannot be read.
+            BasicRequiredError: its credentials are missing or wrong.
         """
         try:
-            client: Client = super().authenticate_client(request, methods, endpoint)
-        except ValueError as error:  # credentials that are not base64 of UTF-8
-            raise InvalidClientError("the client's credentials cannot be read", status_code=401) from error
+            client: Client = super().authenticate_endpoint_client(request)
+        except (InvalidClientError, ValueError) as error:  # ValueError: credentials that are not base64 of UTF-8
+            raise BasicRequiredError from error
         return client
 
-    def handle_response(self, status: int, body: dict[str, Any], headers: list[tuple[str, str]]) -> Response:
-        """A JSON response that nobody keeps (RFC 6749 section 5.1), or a browser on its way back to the client.
+    def check_params(self, request: FormRequest, client: Client) -> None:
+        """Only `token` counts: a hint may be ignored (section 2.1), as we need none."""
+        request.refuse_repeated()
+        if "token" not in request.form:
+            raise InvalidRequestError("token is missing")
 
-        Who goes back says from whom it comes, with a code and with an error alike (RFC 9207 section 2). By 303, so
-        that no browser posts our form to the client (RFC 9700 section 4.12).
+    def query_token(self, token_string: str, token_type_hint: str | None) -> dict[str, Any] | None:
+        """The claims of an access token of ours, or None."""
+        return read_access_token(self.server.context, token_string)
+
+    def authenticate_token(self, request: FormRequest, client: Client) -> Introspected | None:
+        """The token, where it is any business of who asks; None is answered like a token that is none (section 2.2).
+
+        A resource server asks about the tokens that are for it. Anybody can register a client with a secret, so that
+        such a client learns of its own tokens alone, and nothing of the human whom they are about.
         """
-        location = dict(headers).get("Location")
-        if location is None:
-            return JSONResponse(body, status, {**dict(headers), **NO_STORE})
-        back = add_params_to_uri(location, [("iss", self.authority.issuer)])
-        return RedirectResponse(back, 303, {**NO_STORE, "Referrer-Policy": "no-referrer"})
+        claims = super().authenticate_token(request, client)
+        return None if claims is None else Introspected(claims, for_resource_server=_is_resource_server(self, client))
 
-    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        """Nobody listens."""
+    def check_permission(self, token: dict[str, Any], client: Client, request: FormRequest) -> bool:
+        """Whether the token is for this resource server, or this client's own."""
+        context: Context = self.server.context
+        if not _is_resource_server(self, client):
+            return bool(token["client_id"] == client.client_id)
+        named = token["aud"] if isinstance(token["aud"], list) else [token["aud"]]
+        # The account API among them: an admin sets the shop's doors there, with the console's token.
+        served = served_resources(context)
+        return any(context.canonical(str(one)) in served for one in named)
 
-    def validate_requested_scope(self, scope: str | None) -> None:
-        """Refuse a scope that does not exist, naming those that do."""
-        if not set((scope or "").split()) <= set(SCOPES):
-            raise InvalidScopeError(f"no such scope here; there are: {' '.join(SCOPES)}")
+    def create_introspection_payload(self, introspected: Introspected | None) -> dict[str, Any]:
+        """The claims and, for a resource server, who is behind them; or `active: false` and what was taken back."""
+        context: Context = self.server.context
+        if introspected is None:
+            return {"active": False}
+        token = introspected.claims
+        with context.store.transaction(write=False) as connection:
+            session = find_session(connection, str(token.get("sid")))
+            revoked = None if session is None else standing(connection, session)
+        if revoked is not None:
+            return {"active": False, "revoked": revoked.kind}
+        account = None if session is None else account_by_sub(session.sub)
+        if account is None or context.now() >= token["exp"]:
+            return {"active": False}
+        told = {**token, "active": True, "token_type": "Bearer"}
+        if introspected.for_resource_server:
+            told |= {"username": account.email, "name": account.name, "roles": list(account.roles)}
+        return told
 
-    def token(self, request: FormRequest) -> Response:
-        """The token endpoint: all that a request reads and changes is one transaction, also where it is refused.
 
-        So of two that redeem one code, or use one refresh token, the second sees what the first has done; and a
-        session that a reused token revokes stays revoked although the answer is an error.
-        """
-        try:
-            request.refuse_repeated()
-            if "grant_type" not in request.form:
-                raise InvalidRequestError("grant_type is missing")
-            if request.form["grant_type"] not in [grant.GRANT_TYPE for grant in GRANTS]:
-                known = ", ".join(grant.GRANT_TYPE for grant in GRANTS)
-                raise OAuth2Error(f"grant_type is one of: {known}", error="unsupported_grant_type")
-        except OAuth2Error as error:
-            return self.refused(request, error)
-        with self.authority.store.transaction():
-            response: Response = self.create_token_response(request)
-        return response
+def _is_resource_server(endpoint: IntrospectionEndpoint, client: Client) -> bool:
+    return bool(client.client_id == endpoint.server.context.config.resource_server[0])
 
-    def endpoint(self, name: str) -> Callable[[FormRequest], Response]:
-        """What answers for a registered endpoint."""
 
-        def answer(request: FormRequest) -> Response:
-            response: Response = self.create_endpoint_response(name, request)
-            return response
+class BasicRequiredError(InvalidClientError):  # type: ignore[misc]  # Authlib ships no types
+    """Client authentication by HTTP Basic is missing or wrong (RFC 6749 section 5.2, RFC 7617 section 2)."""
 
-        return answer
+    def __init__(self) -> None:
+        super().__init__("authenticate with the resource server's id and secret by HTTP Basic", status_code=401)
 
-    def refused(self, request: FormRequest | None, error: OAuth2Error) -> Response:
-        """An OAuth error as a response (RFC 6749 section 5.2)."""
-        response: Response = self.handle_error_response(request, error)
-        return response
+    def get_headers(self) -> list[tuple[str, str]]:
+        """Authlib's headers, with the realm that RFC 7617 requires of a challenge."""
+        headers = [(name, value) for name, value in super().get_headers() if name != "WWW-Authenticate"]
+        return [*headers, ("WWW-Authenticate", 'Basic realm="introspection", charset="UTF-8"')]
+
+
+ENDPOINTS = (DeviceAuthorizationEndpoint, RevocationEndpoint, IntrospectionEndpoint)
 
 
 def oauth_routes(server: OAuthServer) -> list[Route]:
     """The routes of the OAuth endpoints that clients call."""
-    authority = server.authority
+    context = server.context
 
     def route(path: str, answer: Callable[[FormRequest], Response], *, fetches: bool = False) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -133,7 +172,7 @@ def oauth_routes(server: OAuthServer) -> list[Route]:
                 fields = await read_form(request)
             except FormUnreadable as error:
                 return server.refused(None, InvalidRequestError(str(error)))
-            form = FormRequest(authority.issuer + path, fields, request.headers)
+            form = FormRequest(context.issuer + path, fields, request.headers)
             if fetches:
                 try:
                     await server.documents.ensure(form.form.get("client_id", ""), visitor(request))

@@ -12,21 +12,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ..clients.client import save_client
 from ..clients.metadata import InvalidClientMetadata, read_metadata
-from ..clients.records import save_client
-from ..context import Authority
-from ..state.rates import Rate
+from ..grants.server import OAuthServer
+from ..requests import NO_STORE, FormUnreadable, Rate, read_body, visitor
 from ..state.store import digest, new_id
-from .requests import FormUnreadable, read_body, visitor
 
 LONGEST_BODY = 16 * 1024
 """Bytes."""
 REGISTRATIONS_A_MINUTE = 30
 """For one address."""
-NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
-def registration_routes(authority: Authority) -> list[Route]:
+def registration_routes(server: OAuthServer) -> list[Route]:
     """`POST /oauth2/register`, open to everybody: what a client may do is decided by a human, who sees that it is
     unverified."""
     rate = Rate("registration", REGISTRATIONS_A_MINUTE)
@@ -46,7 +44,7 @@ def registration_routes(authority: Authority) -> list[Route]:
 
     def answer(body: bytes) -> Response:
         try:
-            registered = register_client(authority, body)
+            registered = register_client(server, body)
         except OAuth2Error as error:
             return _error(error.error, error.description, error.status_code)
         return JSONResponse(registered, 201, NO_STORE)
@@ -54,7 +52,7 @@ def registration_routes(authority: Authority) -> list[Route]:
     return [Route("/oauth2/register", register, methods=["POST"])]
 
 
-def register_client(authority: Authority, body: bytes) -> dict[str, Any]:
+def register_client(server: OAuthServer, body: bytes) -> dict[str, Any]:
     """Register the client that a JSON body describes; the answer of section 3.2.1, with its secret where it has one.
 
     Raises:
@@ -67,15 +65,16 @@ def register_client(authority: Authority, body: bytes) -> dict[str, Any]:
         raise InvalidClientMetadata("the body is not JSON") from error
     if not isinstance(given, dict):
         raise InvalidClientMetadata("the body is a JSON object")
-    metadata = read_metadata(given, default_auth_method="client_secret_basic")
-    now, client_id = authority.now(), new_id("client")
+    metadata = read_metadata(given, supported=server.grant_types, default_auth_method="client_secret_basic")
+    context = server.context
+    now, client_id = context.now(), new_id("client")
     told: dict[str, Any] = {"client_id": client_id, "client_id_issued_at": int(now), **metadata.to_dict()}
     secret_digest = None
     if metadata.auth_method != "none":
         secret = secrets.token_urlsafe(32)
         secret_digest = digest(secret)
         told |= {"client_secret": secret, "client_secret_expires_at": 0}
-    with authority.store.transaction() as connection:
+    with context.store.transaction() as connection:
         kept = save_client(connection, client_id, metadata, source="registered", secret_digest=secret_digest, now=now)
     if not kept:
         raise OAuth2Error("every place is taken", error="temporarily_unavailable", status_code=503)

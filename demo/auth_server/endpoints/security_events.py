@@ -21,7 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..context import Authority
+from ..context import Context
 
 TYPE = "secevent+jwt"
 """RFC 8417 section 2.3."""
@@ -33,9 +33,9 @@ RETRY_SECONDS = 0.2
 class SecurityEvents:
     """The events of one authorization server, and where they go."""
 
-    def __init__(self, authority: Authority) -> None:
-        self._authority = authority
-        self._receiver = authority.config.event_receiver
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._receiver = context.config.event_receiver
 
     def before_answering(self, route: Route) -> Route:
         """The route, whose answers are sent when all that was revoked so far holds at the resource server."""
@@ -79,10 +79,10 @@ class SecurityEvents:
         """Seconds until no answer from before this event is acted on any more."""
         # After a restart of the machine its clock begins anew: then what is kept counts from now.
         age: float = time.monotonic() - event["at"]
-        return self._authority.config.lease_seconds - max(0.0, age)
+        return self._context.config.lease_seconds - max(0.0, age)
 
     def _pending(self) -> list[sqlite3.Row]:
-        with self._authority.store.transaction(write=False) as connection:
+        with self._context.store.transaction(write=False) as connection:
             rows = connection.execute("SELECT * FROM authority_events").fetchall()
         over = [row for row in rows if self._receiver is None or self._left(row) <= 0]
         if over:
@@ -90,25 +90,25 @@ class SecurityEvents:
         return [row for row in rows if row not in over]
 
     def _forget(self, *events: sqlite3.Row) -> None:
-        with self._authority.store.transaction() as connection:
+        with self._context.store.transaction() as connection:
             connection.executemany("DELETE FROM authority_events WHERE jti = ?", [(one["jti"],) for one in events])
 
     def _token(self, event: sqlite3.Row) -> str:
         assert self._receiver is not None
-        now = int(self._authority.now())
+        now = int(self._context.now())
         claims: dict[str, Any] = {
-            "iss": self._authority.issuer,
+            "iss": self._context.issuer,
             "aud": self._receiver[0],
             "jti": event["jti"],
             "iat": now,
             "sub_id": self._subject(event["kind"], event["id"]),
             "events": {SESSION_REVOKED: {"event_timestamp": now}},
         }
-        return self._authority.keys.sign(claims, typ=TYPE)
+        return self._context.keys.sign(claims, typ=TYPE)
 
     def _subject(self, kind: str, id: str) -> dict[str, Any]:
         """Whose sessions they are, as a complex subject (OpenID Shared Signals Framework 1.0, section 3)."""
         if kind == "user":
-            return {"format": "complex", "user": {"format": "iss_sub", "iss": self._authority.issuer, "sub": id}}
+            return {"format": "complex", "user": {"format": "iss_sub", "iss": self._context.issuer, "sub": id}}
         # An agent is the software that acts in a session: SSF's "application".
         return {"format": "complex", "session" if kind == "session" else "application": {"format": "opaque", "id": id}}

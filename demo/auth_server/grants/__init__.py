@@ -1,1 +1,11 @@
-"""The grants (OAuth 2.1): what may be asked for, and the tokens that are issued for it."""
+"""The grant types (OAuth 2.1). To add one: its module with a class of `server.Grant`, and its line in `GRANTS`."""
+
+from __future__ import annotations
+
+from .authorization_code import AuthorizationCodeGrant
+from .device import DeviceCodeGrant
+from .refresh import RefreshTokenGrant
+from .server import Grant
+
+GRANTS: tuple[type[Grant], ...] = (DeviceCodeGrant, AuthorizationCodeGrant, RefreshTokenGrant)
+"""In the order in which the server's metadata names their types."""

@@ -8,15 +8,13 @@ from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as AuthlibAutho
 from authlib.oauth2.rfc7636 import CodeChallenge
 
 from ..clients.client import Client
-from ..clients.metadata import ENDPOINT_AUTH_METHODS
-from ..endpoints.requests import FormRequest
-from ..state.accounts import Account, account_by_sub
-from ..state.authorization_codes import AuthorizationCode, find_code, save_code, use_up
-from ..state.standing import revoke_session, standing
+from ..requests import FormRequest
+from ..state.accounts import Account, account_by_sub, ordered
+from ..state.credentials import AuthorizationCode, find_code, save_code, use_up
+from ..state.sessions import revoke_session, standing
 from .authorization_details import spending_details
 from .resources import requested_resources
-from .scopes import ordered
-from .token import IssuesTokens
+from .server import Grant
 
 LONGEST_STATE = 2048
 """Characters of a `state`, and of a `nonce`: they come back in a URL and in a token."""
@@ -35,10 +33,10 @@ class S256(CodeChallenge):  # type: ignore[misc]  # Authlib ships no types
         super().validate_code_challenge(grant, redirect_uri)
 
 
-class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # type: ignore[misc]  # Authlib ships no types
+class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ignore[misc]  # Authlib ships no types
     """Checks what a browser is sent with, gives the code, and redeems it once for the client that asked."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
+    EXTENSIONS = (S256,)
 
     @classmethod
     def check_authorization_endpoint(cls, request: FormRequest) -> bool:
@@ -82,7 +80,7 @@ class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # ty
         return redirect_uri
 
     def _check_request(self, client: Client) -> None:
-        request, authority = self.request, self.server.authority
+        request, context = self.request, self.server.context
         given = request.form
         request.refuse_repeated(but=("resource",))
         # Before Authlib, which would put what it was sent into a description that must be ASCII.
@@ -96,8 +94,8 @@ class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # ty
             raise InvalidRequestError(f"state and nonce are at most {LONGEST_STATE} characters long")
         # RFC 6749 section 3.3: an MCP client that was told of no scopes names none. The consent page shows these.
         request.payload.datalist.setdefault("scope", [" ".join(client.default_scope)])
-        request.resources = requested_resources(authority, request.payload.datalist.get("resource", []))
-        request.details = spending_details(authority, client, given.get("authorization_details"))
+        request.resources = requested_resources(context, request.payload.datalist.get("resource", []))
+        request.details = spending_details(context, client, given.get("authorization_details"))
 
     @property
     def asked_scope(self) -> tuple[str, ...]:
@@ -106,9 +104,9 @@ class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # ty
 
     def save_authorization_code(self, code: str, request: FormRequest) -> None:
         """Keep the code's digest, for the session that the human's yes opened."""
-        session, authority = request.session, self.server.authority
+        session, context = request.session, self.server.context
         assert session is not None, "the consent page opened it"
-        with authority.store.transaction() as connection:
+        with context.store.transaction() as connection:
             save_code(
                 connection,
                 code,
@@ -117,7 +115,7 @@ class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # ty
                 code_challenge=request.form["code_challenge"],
                 nonce=request.form.get("nonce"),
                 session_id=session.id,
-                now=authority.now(),
+                now=context.now(),
             )
 
     def query_authorization_code(self, code: str, client: Client) -> AuthorizationCode:
@@ -127,9 +125,9 @@ class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # ty
             InvalidGrantError: unknown, another client's, for another redirect URI, used before (then the session it
                 opened is revoked, OAuth 2.1 section 4.1.3), or expired.
         """
-        authority = self.server.authority
-        now = authority.now()
-        with authority.store.transaction() as connection:
+        context = self.server.context
+        now = context.now()
+        with context.store.transaction() as connection:
             found = find_code(connection, code)
             if found is None:
                 raise InvalidGrantError("the authorization code is unknown")
@@ -150,7 +148,7 @@ class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # ty
         """As Authlib with PKCE; then the session, which may have been taken back since the human's yes."""
         super().validate_token_request()
         session = self.request.authorization_code.session
-        with self.server.authority.store.transaction() as connection:
+        with self.server.context.store.transaction() as connection:
             revoked = standing(connection, session)
         if revoked is not None:
             raise InvalidGrantError(f"the authority of this {revoked.kind} was taken back")
@@ -163,5 +161,5 @@ class AuthorizationCodeGrant(IssuesTokens, AuthlibAuthorizationCodeGrant):  # ty
 
     def delete_authorization_code(self, authorization_code: AuthorizationCode) -> None:
         """Mark it as used, in the transaction that made the token; it is kept to be known again."""
-        with self.server.authority.store.transaction() as connection:
-            use_up(connection, authorization_code, self.server.authority.now())
+        with self.server.context.store.transaction() as connection:
+            use_up(connection, authorization_code, self.server.context.now())

@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from authlib.oauth2.rfc6749 import OAuth2Error
+
 from ..clients.client import Client
-from ..context import Authority
-from ..errors import InvalidAuthorizationDetailsError
+from ..context import Context
 from .resources import served_resources
 
 SHOP_SPENDING = "shop_spending"
@@ -18,7 +19,13 @@ HIGHEST_AMOUNT = 1_000_000_00
 """Minor units. A limit above it is a slip of the hand, not a limit."""
 
 
-def spending_details(authority: Authority, client: Client, asked: str | None) -> tuple[dict[str, Any], ...]:
+class InvalidAuthorizationDetailsError(OAuth2Error):  # type: ignore[misc]  # Authlib ships no types
+    """The authorization details are of no known type or not as that type asks (RFC 9396 section 5)."""
+
+    error = "invalid_authorization_details"
+
+
+def spending_details(context: Context, client: Client, asked: str | None) -> tuple[dict[str, Any], ...]:
     """The `authorization_details` of a client's request, checked; empty when there are none.
 
     Raises:
@@ -43,10 +50,10 @@ def spending_details(authority: Authority, client: Client, asked: str | None) ->
         raise InvalidAuthorizationDetailsError(f"{SHOP_SPENDING} has type, actions, locations and limit")
     if detail["actions"] != ["buy"]:
         raise InvalidAuthorizationDetailsError("actions is one: buy")
-    shops = [resource for resource in served_resources(authority) if resource != authority.account_resource]
+    shops = [resource for resource in served_resources(context) if resource != context.account_resource]
     named = detail["locations"]
     if isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
-        detail["locations"] = [authority.canonical(named[0])]
+        detail["locations"] = [context.canonical(named[0])]
     if detail["locations"] not in [[shop] for shop in shops]:
         raise InvalidAuthorizationDetailsError(f"locations is one of: {', '.join(shops)}")
     _check_limit(detail["limit"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from authlib.oauth2.rfc6749 import (
     AccessDeniedError,
@@ -18,18 +18,13 @@ from authlib.oauth2.rfc8628 import DeviceCodeGrant as AuthlibDeviceCodeGrant
 
 from ..clients.client import Client
 from ..clients.metadata import ENDPOINT_AUTH_METHODS
-from ..endpoints.requests import FormRequest
-from ..state.accounts import Account, account_by_sub
+from ..requests import FormRequest
+from ..state.accounts import Account, account_by_sub, ordered
 from ..state.device_requests import DeviceRequest, find_request, new_user_code, poll, redeem, save_request
-from ..state.sessions import find_session
-from ..state.standing import standing
+from ..state.sessions import find_session, standing
 from .authorization_details import spending_details
 from .resources import requested_resources
-from .scopes import ordered
-from .token import IssuesTokens
-
-if TYPE_CHECKING:
-    from ..endpoints.oauth import OAuthServer
+from .server import Grant, OAuthServer
 
 SLOW_DOWN_SECONDS = 5.0
 """By how much the interval grows for good when a device polls too fast (section 3.5)."""
@@ -50,9 +45,9 @@ class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: 
 
     def __init__(self, server: OAuthServer) -> None:
         super().__init__(server)
-        self.authority = server.authority
-        self.EXPIRES_IN = server.authority.config.device_code_seconds
-        self.INTERVAL = server.authority.config.poll_interval
+        self.context = server.context
+        self.EXPIRES_IN = server.context.config.device_code_seconds
+        self.INTERVAL = server.context.config.poll_interval
 
     def authenticate_client(self, request: FormRequest) -> Client:
         """As Authlib, which asks twice; an assertion is good once (RFC 7523 section 3)."""
@@ -75,8 +70,8 @@ class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: 
         # RFC 6749 section 3.3 lets us choose between a default and an error: a default would be granted unasked.
         if not request.form.get("scope"):
             raise InvalidScopeError("name the scopes that are needed")
-        request.resources = requested_resources(self.authority, request.payload.datalist.get("resource", []))
-        request.details = spending_details(self.authority, request.client, request.form.get("authorization_details"))
+        request.resources = requested_resources(self.context, request.payload.datalist.get("resource", []))
+        request.details = spending_details(self.context, request.client, request.form.get("authorization_details"))
         for _ in range(5):
             try:
                 return self._answer(request)
@@ -86,7 +81,7 @@ class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: 
 
     def _answer(self, request: FormRequest) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         status, answer, headers = super().create_endpoint_response(request)
-        with self.authority.store.transaction() as connection:
+        with self.context.store.transaction() as connection:
             save_request(
                 connection,
                 device_code=answer["device_code"],
@@ -95,7 +90,7 @@ class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: 
                 scope=ordered(request.form["scope"].split()),
                 resources=request.resources,
                 authorization_details=request.details,
-                now=self.authority.now(),
+                now=self.context.now(),
                 seconds=self.EXPIRES_IN,
                 interval=self.INTERVAL,
             )
@@ -114,13 +109,11 @@ class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: 
 
     def get_verification_uri(self) -> str:
         """Where the human types the user code."""
-        return f"{self.authority.issuer}/device"
+        return f"{self.context.issuer}/device"
 
 
-class DeviceCodeGrant(IssuesTokens, AuthlibDeviceCodeGrant):  # type: ignore[misc]  # Authlib ships no types
+class DeviceCodeGrant(Grant, AuthlibDeviceCodeGrant):  # type: ignore[misc]  # Authlib ships no types
     """Redeems a device code, once, for the client that asked for it."""
-
-    TOKEN_ENDPOINT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
 
     def authenticate_token_endpoint_client(self) -> Client:
         """As Authlib, which sets the request's client only after the code was looked up."""
@@ -134,9 +127,9 @@ class DeviceCodeGrant(IssuesTokens, AuthlibDeviceCodeGrant):  # type: ignore[mis
         Raises:
             InvalidGrantError: unknown, another client's, or used (RFC 6749 section 5.2).
         """
-        authority = self.server.authority
-        with authority.store.transaction() as connection:
-            found = find_request(connection, "device_code", device_code, authority.now())
+        context = self.server.context
+        with context.store.transaction() as connection:
+            found = find_request(connection, "device_code", device_code, context.now())
         if found is None:
             raise InvalidGrantError("the device code is unknown")
         if found.client_id != self.request.client.client_id:
@@ -148,7 +141,7 @@ class DeviceCodeGrant(IssuesTokens, AuthlibDeviceCodeGrant):  # type: ignore[mis
     def validate_token_request(self) -> None:
         """As Authlib; then the session that the human's answer opened, which may have been taken back since."""
         super().validate_token_request()
-        with self.server.authority.store.transaction() as connection:
+        with self.server.context.store.transaction() as connection:
             session = find_session(connection, self.request.credential.session_id)
             assert session is not None, "an approved request has a session"
             revoked = standing(connection, session)
@@ -171,9 +164,9 @@ class DeviceCodeGrant(IssuesTokens, AuthlibDeviceCodeGrant):  # type: ignore[mis
 
     def query_user_grant(self, user_code: str) -> tuple[Account | None, bool] | None:
         """The human's answer, or None while there is none."""
-        authority = self.server.authority
-        with authority.store.transaction() as connection:
-            found = find_request(connection, "id", user_code, authority.now())
+        context = self.server.context
+        with context.store.transaction() as connection:
+            found = find_request(connection, "id", user_code, context.now())
             if found is None or found.decision is None:
                 return None
             if found.decision == "denied" or found.session_id is None:
@@ -184,7 +177,7 @@ class DeviceCodeGrant(IssuesTokens, AuthlibDeviceCodeGrant):  # type: ignore[mis
 
     def should_slow_down(self, credential: DeviceRequest) -> bool:
         """Whether the device polled faster than its interval."""
-        with self.server.authority.store.transaction() as connection:
+        with self.server.context.store.transaction() as connection:
             return poll(connection, credential, tolerance=JITTER_SECONDS, step=SLOW_DOWN_SECONDS)
 
     def generate_token(
@@ -203,5 +196,5 @@ class DeviceCodeGrant(IssuesTokens, AuthlibDeviceCodeGrant):  # type: ignore[mis
     def save_token(self, token: dict[str, Any]) -> None:
         """Save, and use the device code up, in one transaction."""
         super().save_token(token)
-        with self.server.authority.store.transaction() as connection:
+        with self.server.context.store.transaction() as connection:
             redeem(connection, self.request.credential)

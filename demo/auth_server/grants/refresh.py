@@ -5,17 +5,15 @@ from __future__ import annotations
 from authlib.oauth2.rfc6749 import InvalidGrantError
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshTokenGrant
 
-from ..clients.metadata import ENDPOINT_AUTH_METHODS
 from ..state.accounts import Account, account_by_sub
-from ..state.refresh_tokens import GRACE_SECONDS, RefreshToken, find_refresh_token, mark_used
-from ..state.standing import revoke_session, standing
-from .token import IssuesTokens
+from ..state.credentials import GRACE_SECONDS, RefreshToken, find_refresh_token, mark_used
+from ..state.sessions import revoke_session, standing
+from .server import Grant
 
 
-class RefreshTokenGrant(IssuesTokens, AuthlibRefreshTokenGrant):  # type: ignore[misc]  # Authlib ships no types
+class RefreshTokenGrant(Grant, AuthlibRefreshTokenGrant):  # type: ignore[misc]  # Authlib ships no types
     """Each refresh token works once; the same client may repeat it for 10 s, anybody later ends the session."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
     INCLUDE_NEW_REFRESH_TOKEN = True
 
     def validate_token_request(self) -> None:
@@ -30,9 +28,9 @@ class RefreshTokenGrant(IssuesTokens, AuthlibRefreshTokenGrant):  # type: ignore
             InvalidGrantError: unknown, another client's (then nothing changes), expired, used before (then its
                 session is revoked), or without standing.
         """
-        authority = self.server.authority
-        now = authority.now()
-        with authority.store.transaction() as connection:
+        context = self.server.context
+        now = context.now()
+        with context.store.transaction() as connection:
             token = find_refresh_token(connection, refresh_token)
             if token is None or now >= token.expires_at:
                 raise InvalidGrantError("the refresh token is unknown or has expired; log in again")
@@ -54,5 +52,5 @@ class RefreshTokenGrant(IssuesTokens, AuthlibRefreshTokenGrant):  # type: ignore
 
     def revoke_old_credential(self, refresh_token: RefreshToken) -> None:
         """Mark the refresh token as used, in the transaction that made its successor."""
-        with self.server.authority.store.transaction() as connection:
-            mark_used(connection, refresh_token, self.server.authority.now())
+        with self.server.context.store.transaction() as connection:
+            mark_used(connection, refresh_token, self.server.context.now())

@@ -6,10 +6,17 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..context import Authority
-from ..errors import InvalidTargetError
+from authlib.oauth2.rfc6749 import OAuth2Error
+
+from ..context import Context
 from ..state.sessions import Session
 from ..state.store import new_id
+
+
+class InvalidTargetError(OAuth2Error):  # type: ignore[misc]  # Authlib ships no types
+    """The requested resource is unknown, malformed, or was not granted (RFC 8707 section 2)."""
+
+    error = "invalid_target"
 
 
 @dataclass(frozen=True)
@@ -28,11 +35,11 @@ def registered_resources(connection: sqlite3.Connection) -> tuple[RegisteredReso
     return tuple(RegisteredResource(row["id"], row["uri"], bool(row["is_default"]), row["created_at"]) for row in rows)
 
 
-def register_resource(authority: Authority, uri: str, *, is_default: bool) -> RegisteredResource | None:
+def register_resource(context: Context, uri: str, *, is_default: bool) -> RegisteredResource | None:
     """Issue tokens for `uri` from now on; None where that was so before. One resource at most is the default."""
-    made = RegisteredResource(new_id("authkit_oauth_resource"), uri, is_default, authority.now())
-    with authority.store.transaction() as connection:
-        if uri in served_resources(authority):
+    made = RegisteredResource(new_id("authkit_oauth_resource"), uri, is_default, context.now())
+    with context.store.transaction() as connection:
+        if uri in served_resources(context):
             return None
         if is_default:
             connection.execute("UPDATE authority_workos_resources SET is_default = 0 WHERE is_default")
@@ -44,34 +51,34 @@ def register_resource(authority: Authority, uri: str, *, is_default: bool) -> Re
     return made
 
 
-def served_resources(authority: Authority) -> tuple[str, ...]:
+def served_resources(context: Context) -> tuple[str, ...]:
     """The resources that tokens may be asked for: this server's own, then those registered, the default one first."""
-    with authority.store.transaction(write=False) as connection:
+    with context.store.transaction(write=False) as connection:
         registered = sorted(registered_resources(connection), key=lambda one: not one.is_default)
-    return tuple(dict.fromkeys((*authority.resources, *(one.uri for one in registered))))
+    return tuple(dict.fromkeys((*context.resources, *(one.uri for one in registered))))
 
 
-def requested_resources(authority: Authority, asked: Sequence[str]) -> tuple[str, ...]:
+def requested_resources(context: Context, asked: Sequence[str]) -> tuple[str, ...]:
     """The resources of an authorization request, each once, in the order asked.
 
     Raises:
         InvalidTargetError: one of them is not served here.
     """
-    served = served_resources(authority)
+    served = served_resources(context)
     for resource in asked:
-        if authority.canonical(resource) not in served:
+        if context.canonical(resource) not in served:
             raise InvalidTargetError(f"no such resource here; there are: {', '.join(served)}")
     return tuple(dict.fromkeys(asked))
 
 
-def shops_of(authority: Authority, resources: Sequence[str]) -> tuple[str, ...]:
+def shops_of(context: Context, resources: Sequence[str]) -> tuple[str, ...]:
     """Those of the resources that were asked for at which something is bought: all but the account API. The first shop
     there is where none was asked for."""
-    asked = resources or served_resources(authority)[:1]
-    return tuple(one for one in map(authority.canonical, asked) if one != authority.account_resource)
+    asked = resources or served_resources(context)[:1]
+    return tuple(one for one in map(context.canonical, asked) if one != context.account_resource)
 
 
-def audience(authority: Authority, session: Session, asked: str | None) -> str:
+def audience(context: Context, session: Session, asked: str | None) -> str:
     """The `aud` of a token in `session`: the resource `asked` for, else the first that was granted, else the client.
 
     Raises:
@@ -79,7 +86,7 @@ def audience(authority: Authority, session: Session, asked: str | None) -> str:
     """
     if asked is None:
         return session.resources[0] if session.resources else session.client_id
-    granted = (*session.resources, authority.userinfo_resource)
-    if authority.canonical(asked) not in [authority.canonical(one) for one in granted]:
+    granted = (*session.resources, context.userinfo_resource)
+    if context.canonical(asked) not in [context.canonical(one) for one in granted]:
         raise InvalidTargetError(f"this resource was not granted; granted are: {', '.join(granted)}")
     return asked

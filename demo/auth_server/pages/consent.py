@@ -10,11 +10,11 @@ from starlette.responses import Response
 from ..clients.client import Client
 from ..grants.authorization_details import CURRENCY, spending_up_to
 from ..grants.resources import shops_of
-from ..grants.scopes import SCOPES, ordered
-from ..state.accounts import Account
-from ..state.sessions import agent_of
-from ..state.standing import standing_of
-from .question import Question, carried, question_of
+from ..state.accounts import SCOPES, Account, ordered
+from ..state.sessions import agent_of, standing_of
+from .device import device_question
+from .question import Question, carried
+from .redirect import redirect_question
 from .rendering import page
 from .terms import BUY, TICK, Terms, answered, as_text, filled_in
 from .visit import PageRefused, Visit, onward
@@ -51,9 +51,9 @@ def decide(visit: Visit) -> Response:
     if decision not in ("approve", "deny"):
         return _page(visit, account, question, status=400)
     terms = None
-    with visit.authority.store.transaction() as connection:
+    with visit.context.store.transaction() as connection:
         # Read again under the write lock: of two windows that decide at once, one is the first.
-        again = question_of(visit)
+        again = _question(visit)
         over = None if again is None else again.settled()
         if again is None or over is not None:
             return over or onward("/device")
@@ -69,6 +69,15 @@ def decide(visit: Visit) -> Response:
     return _page(visit, account, question, terms, status=409 if terms is None else 400)
 
 
+def _question(visit: Visit) -> Question | None:
+    """The question that this visit is about; None when a code is of no request.
+
+    Raises:
+        PageRefused: too many wrong codes, or an authorization request that nobody can be asked about.
+    """
+    return redirect_question(visit) if "request" in visit.fields else device_question(visit)
+
+
 def _asked(visit: Visit) -> tuple[Account, Question]:
     """The human and the open question of this visit.
 
@@ -78,7 +87,7 @@ def _asked(visit: Visit) -> tuple[Account, Question]:
     account = visit.browser.account
     if account is None:
         raise PageRefused(onward("/device/sign-in", **carried(visit)))
-    question = question_of(visit)
+    question = _question(visit)
     if question is None:
         raise PageRefused(onward("/device"))
     over = question.settled()
@@ -92,7 +101,7 @@ def _offer(visit: Visit, connection: sqlite3.Connection, account: Account, quest
     scope = ordered(set(question.scope) & client.scopes & account.grantable)
     left_out = tuple((name, _why_left_out(name, client)) for name in question.scope if name not in scope)
     named = next(iter(question.details), None)
-    shops = tuple(named["locations"]) if named is not None else shops_of(visit.authority, question.resources)
+    shops = tuple(named["locations"]) if named is not None else shops_of(visit.context, question.resources)
     obstacle = None
     if not scope:
         obstacle = "Nothing of what it asks for can be granted by you."
@@ -119,11 +128,11 @@ def _why_left_out(scope: str, client: Client) -> str:
 def _page(
     visit: Visit, account: Account, question: Question, terms: Terms | None = None, *, status: int = 200
 ) -> Response:
-    authority = visit.authority
-    with authority.store.transaction(write=False) as connection:
+    context = visit.context
+    with context.store.transaction(write=False) as connection:
         offer = _offer(visit, connection, account, question)
     if terms is None:
-        terms = filled_in(offer.scope, authority.config.suggested_limit if offer.asked is None else offer.asked)
+        terms = filled_in(offer.scope, context.config.suggested_limit if offer.asked is None else offer.asked)
     return page(
         "consent.html",
         status,
@@ -139,5 +148,5 @@ def _page(
         limit=terms.typed if offer.shops else None,
         currency=CURRENCY,
         asked=None if offer.asked is None else f"{as_text(offer.asked)} {CURRENCY}",
-        minutes=max(1, round(authority.config.access_token_seconds / 60)),
+        minutes=max(1, round(context.config.access_token_seconds / 60)),
     )

@@ -3,52 +3,46 @@
 from __future__ import annotations
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
 from ..clients.client import Client
 from ..state.accounts import Account
-from .device_question import device_question
-from .redirect_question import redirect_question
+from ..state.sessions import open_session
 from .visit import Visit
 
 
-class Question(Protocol):
-    """One request that waits for a human's answer."""
+@dataclass(frozen=True)
+class Question(ABC):
+    """One request that waits for a human's answer.
 
-    @property
-    def client(self) -> Client:
-        """Who asks."""
+    Args:
+        client: who asks.
+        scope, resources: for which scopes, and where.
+        details: within which limit (RFC 9396).
+        carried: the form fields by which every page of this visit knows the question again.
+        code: what to compare with the device's, None where no device is involved.
+        redirect_uri: where the answer is taken, None where a device polls for it.
+    """
 
-    @property
-    def scope(self) -> tuple[str, ...]:
-        """For which scopes."""
+    visit: Visit
+    client: Client
+    scope: tuple[str, ...]
+    resources: tuple[str, ...]
+    details: tuple[dict[str, Any], ...]
+    carried: Mapping[str, str]
+    code: str | None = None
+    redirect_uri: str | None = None
 
-    @property
-    def resources(self) -> tuple[str, ...]:
-        """Where."""
-
-    @property
-    def details(self) -> tuple[dict[str, Any], ...]:
-        """Within which limit (RFC 9396)."""
-
-    @property
-    def carried(self) -> Mapping[str, str]:
-        """The form fields by which every page of this visit knows the question again."""
-
-    @property
-    def code(self) -> str | None:
-        """The code to compare with the device's, None where no device is involved."""
-
-    @property
-    def redirect_uri(self) -> str | None:
-        """Where the answer will be taken, None where a device polls for it."""
-
+    @abstractmethod
     def settled(self) -> Response | None:
         """The page to show when nothing is left to decide, or None."""
 
+    @abstractmethod
     def approved(
         self,
         connection: sqlite3.Connection,
@@ -58,17 +52,29 @@ class Question(Protocol):
     ) -> Response:
         """Write the yes down, to this scope within these details, and open its session; what the browser gets."""
 
+    @abstractmethod
     def denied(self, connection: sqlite3.Connection, account: Account) -> Response:
         """Write the no down; what the browser gets."""
 
-
-def question_of(visit: Visit) -> Question | None:
-    """The question that this visit is about; None when a code is of no request.
-
-    Raises:
-        PageRefused: too many wrong codes, or an authorization request that nobody can be asked about.
-    """
-    return redirect_question(visit) if "request" in visit.fields else device_question(visit)
+    def _open_session(
+        self,
+        connection: sqlite3.Connection,
+        account: Account,
+        scope: tuple[str, ...],
+        details: tuple[dict[str, Any], ...],
+    ) -> str:
+        """The session of a consent to this; its id."""
+        return open_session(
+            connection,
+            sub=account.sub,
+            client_id=self.client.client_id,
+            delegated=self.client.delegated,
+            scope=scope,
+            resources=self.resources,
+            authorization_details=details,
+            auth_time=self.visit.browser.signed_in_at,
+            now=self.visit.context.now(),
+        )
 
 
 def carried(visit: Visit) -> dict[str, str]:

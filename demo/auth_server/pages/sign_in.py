@@ -5,10 +5,9 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from ..state.accounts import ACCOUNTS, account_by_email
-from .browser import set_cookie, signed_in, signed_out
 from .question import carried
 from .rendering import page
-from .visit import Visit, onward
+from .visit import Visit, onward, set_cookie, signed_in, signed_out
 
 
 def choose(visit: Visit) -> Response:
@@ -26,13 +25,13 @@ def sign_in(visit: Visit) -> Response:
     """Sign in as `account`, or, with `switch`, sign out and choose again; then on to the question."""
     question = carried(visit)
     if "switch" in visit.fields:
-        browser = signed_out(visit.authority, visit.browser)
+        browser = signed_out(visit.context, visit.browser)
         response = onward("/device/sign-in", **question)
     else:
         account = account_by_email(visit.fields.get("account", ""))
         if account is None:
             return choose(visit)
-        browser = signed_in(visit.authority, visit.browser, account)
+        browser = signed_in(visit.context, visit.browser, account)
         response = onward("/device/consent", **question) if question else onward("/device")
-    set_cookie(visit.authority, response, browser)
+    set_cookie(visit.context, response, browser)
     return response

@@ -1,7 +1,11 @@
-"""One visit of a browser to a page: read, checked against forgery from elsewhere, and handed to the page."""
+"""One visit of a human's browser to a page: who it is, by its cookie; read, checked against forgery from elsewhere, and
+handed to the page."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
@@ -11,11 +15,82 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from ..context import Authority
-from ..endpoints.oauth import OAuthServer
-from ..endpoints.requests import FormUnreadable, read_form, visitor
-from .browser import COOKIE, Browser, recognize, set_cookie
+from ..context import Context
+from ..grants.server import OAuthServer
+from ..requests import FormUnreadable, read_form, visitor
+from ..state.accounts import Account, account_by_sub
+from ..state.store import digest
 from .rendering import HEADERS, message
+
+COOKIE = "authority_browser"
+SIGNED_IN_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Browser:
+    """One browser. `secret` is its cookie; nothing about it is stored before somebody signs in."""
+
+    secret: str
+    account: Account | None = None
+    signed_in_at: float = 0.0
+
+    @property
+    def csrf(self) -> str:
+        """What this browser's forms carry. Who does not know the cookie cannot compute it."""
+        return hmac.new(self.secret.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+    def brought(self, csrf: str) -> bool:
+        """Whether `csrf` is this browser's; compared in constant time."""
+        return hmac.compare_digest(self.csrf.encode(), csrf.encode())
+
+
+def recognize(context: Context, cookie: str | None) -> Browser:
+    """The browser with this cookie, or a new one."""
+    if not cookie:
+        return Browser(secrets.token_urlsafe(32))
+    with context.store.transaction(write=False) as connection:
+        row = connection.execute(
+            "SELECT sub, signed_in_at FROM authority_browser_sessions WHERE digest = ? AND expires_at > ?",
+            (digest(cookie), context.now()),
+        ).fetchone()
+    if row is None:
+        return Browser(cookie)
+    return Browser(cookie, account_by_sub(row["sub"]), row["signed_in_at"])
+
+
+def signed_in(context: Context, before: Browser, account: Account) -> Browser:
+    """A browser signed in as `account`, under a new cookie: whoever planted the old one has no part in it."""
+    after = Browser(secrets.token_urlsafe(32), account, context.now())
+    with context.store.transaction() as connection:
+        connection.execute(
+            "DELETE FROM authority_browser_sessions WHERE digest = ? OR expires_at <= ?",
+            (digest(before.secret), context.now()),
+        )
+        connection.execute(
+            "INSERT INTO authority_browser_sessions (digest, sub, signed_in_at, expires_at) VALUES (?, ?, ?, ?)",
+            (digest(after.secret), account.sub, after.signed_in_at, after.signed_in_at + SIGNED_IN_SECONDS),
+        )
+    return after
+
+
+def signed_out(context: Context, before: Browser) -> Browser:
+    """The same browser with nobody signed in, under a new cookie."""
+    with context.store.transaction() as connection:
+        connection.execute("DELETE FROM authority_browser_sessions WHERE digest = ?", (digest(before.secret),))
+    return Browser(secrets.token_urlsafe(32))
+
+
+def set_cookie(context: Context, response: Response, browser: Browser) -> None:
+    """Give the browser its cookie: for these pages only, out of scripts' reach, not sent along from elsewhere."""
+    response.set_cookie(
+        COOKIE,
+        browser.secret,
+        max_age=int(SIGNED_IN_SECONDS),
+        path="/device",
+        httponly=True,
+        samesite="lax",
+        secure=context.issuer.startswith("https:"),
+    )
 
 
 @dataclass(frozen=True)
@@ -28,9 +103,9 @@ class Visit:
     address: str
 
     @property
-    def authority(self) -> Authority:
+    def context(self) -> Context:
         """The authority whose pages these are."""
-        return self.server.authority
+        return self.server.context
 
 
 Page = Callable[[Visit], Response]
@@ -53,8 +128,8 @@ def page_route(server: OAuthServer, path: str, *, get: Page, post: Page) -> Rout
     """A page that shows itself by GET and acts by POST; only a POST from one of our own forms acts."""
 
     def respond(request: Request, fields: dict[str, str]) -> Response:
-        authority = server.authority
-        visit = Visit(server, recognize(authority, request.cookies.get(COOKIE)), fields, visitor(request))
+        context = server.context
+        visit = Visit(server, recognize(context, request.cookies.get(COOKIE)), fields, visitor(request))
         try:
             if request.method == "POST":
                 _refuse_forgery(request, visit)
@@ -64,7 +139,7 @@ def page_route(server: OAuthServer, path: str, *, get: Page, post: Page) -> Rout
         except PageRefused as refused:
             response = refused.response
         if COOKIE not in request.cookies and "set-cookie" not in response.headers:
-            set_cookie(authority, response, visit.browser)
+            set_cookie(context, response, visit.browser)
         return response
 
     async def endpoint(request: Request) -> Response:

@@ -24,7 +24,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from starlette.applications import Starlette
 
-from demo.auth_server import AuthorityConfig, create_authority
+from demo.auth_server.context import AuthorizationServerConfig
+from demo.auth_server.routes import create_authorization_server
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 RESOURCE_SERVER = ("demo-shop", "introspection-secret")
@@ -319,7 +320,7 @@ def claims(token: str) -> dict[str, Any]:
 def serve(database: Path, clock: Callable[[], float], listener: socket.socket, **settings: Any) -> Iterator[str]:
     """An authority on `listener` until the block ends."""
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = AuthorityConfig(
+    config = AuthorizationServerConfig(
         issuer=base,
         database=database,
         resources=(f"{base}/mcp", f"{base}/account"),
@@ -328,7 +329,7 @@ def serve(database: Path, clock: Callable[[], float], listener: socket.socket, *
         **{"console_key": CONSOLE_KEY.as_dict(private=False), **settings},
     )
     server = uvicorn.Server(
-        uvicorn.Config(Starlette(routes=create_authority(config)), log_level="error", lifespan="off")
+        uvicorn.Config(Starlette(routes=create_authorization_server(config).routes), log_level="error", lifespan="off")
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

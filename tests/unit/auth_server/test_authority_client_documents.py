@@ -219,8 +219,9 @@ def test_the_local_server_publishes_our_own_document_and_it_is_the_shipped_one_b
     assert {**published, "client_id": shipped["client_id"]} == shipped
     assert shipped["client_id"].startswith("https://")
     assert len(json.dumps(shipped)) < document_fetch.LONGEST_DOCUMENT
-    read = read_metadata(published, auth_methods=("none",), default_auth_method="none")
-    assert read.grant_types == (DEVICE_CODE, "authorization_code", "refresh_token")
+    supported = (DEVICE_CODE, "authorization_code", "refresh_token")
+    read = read_metadata(published, supported=supported, auth_methods=("none",), default_auth_method="none")
+    assert read.grant_types == supported
     assert read.application_type == "native"
     asked = httpx2.post(
         f"{base_url}/oauth2/device_authorization",

@@ -12,7 +12,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from demo.auth_server import AuthorityConfig, create_authority
+from demo.auth_server.context import AuthorizationServerConfig
+from demo.auth_server.routes import create_authorization_server
 from demo.auth_server.state.keys import PUBLISHED_SECONDS, SigningKeys
 from demo.auth_server.state.store import Store
 
@@ -81,7 +82,7 @@ def test_no_token_or_code_lies_in_the_state_file_and_only_its_owner_reads_it(hou
 def test_an_issuer_in_the_clear_is_loopback_only(tmp_path):
     for issuer in ("http://shop.example", "http://127.0.0.1:1/", "ftp://127.0.0.1"):
         with pytest.raises(ValueError, match="issuer"):
-            create_authority(AuthorityConfig(issuer, tmp_path / "x.db", (), ("a", "b")))
+            create_authorization_server(AuthorizationServerConfig(issuer, tmp_path / "x.db", (), ("a", "b")))
 
 
 def test_importing_the_authority_is_light():

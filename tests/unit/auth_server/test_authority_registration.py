@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from demo.auth_server.clients import records as client_records
+from demo.auth_server.clients import client as client_records
 from demo.auth_server.clients.metadata import clean_name
-from demo.auth_server.clients.redirect_uris import form_source, is_one_of, objection
+from demo.auth_server.clients.uris import form_source, is_one_of, redirect_uri_objection
 
 from .conftest import CALLBACK, DEVICE_CODE
 
@@ -197,7 +197,7 @@ def test_a_name_is_escaped_on_the_page(house):
     ],
 )  # fmt: skip
 def test_where_a_client_may_have_people_sent(uri):
-    assert objection(uri) is None
+    assert redirect_uri_objection(uri) is None
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_where_a_client_may_have_people_sent(uri):
     ],
 )  # fmt: skip
 def test_where_nobody_is_sent(uri):
-    assert objection(uri)
+    assert redirect_uri_objection(uri)
 
 
 def test_redirect_uris_are_compared_character_for_character_but_for_the_port_of_a_loopback_one():

@@ -30,7 +30,7 @@ def settings(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
 def run(settings: Settings, *arguments: str, typed: str | None = None) -> Result:
     app = typer.Typer()
-    workos.register(app)
+    app.add_typer(workos.workos, name="workos")
     app.callback()(lambda: None)
     return CliRunner().invoke(app, ["workos", *arguments], obj=settings, input=typed)
 

@@ -13,8 +13,7 @@ import httpx2
 import pytest
 from starlette.routing import Route
 
-from demo.auth_server import AuthorityConfig
-from demo.auth_server.context import Authority
+from demo.auth_server.context import AuthorizationServerConfig, Context
 from demo.client.workos.agents import AgentIdentity
 from demo.client.workos.audit import ORDER_PLACED
 from demo.client.workos.tenant import Tenant
@@ -25,10 +24,10 @@ from tests.unit.workos.conftest import World
 def routes(folder: Path) -> list[tuple[str, Route]]:
     """Each route with its method, of an authority made for looking at only."""
     folder.mkdir(exist_ok=True)
-    config = AuthorityConfig(
+    config = AuthorizationServerConfig(
         "http://127.0.0.1:1", folder / "a.sqlite3", ("http://127.0.0.1:1/mcp",), ("shop", "secret")
     )
-    found = workos_routes(Authority(config))
+    found = workos_routes(Context(config))
     return [(method, route) for route in found for method in (route.methods or ()) - {"HEAD"}]
 
 

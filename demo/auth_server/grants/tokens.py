@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..context import Authority
+from ..context import Context
 from ..state.accounts import Account
 from ..state.sessions import Session
 from ..state.store import new_id
@@ -13,12 +13,12 @@ TYPE = "at+jwt"
 
 
 def sign_access_token(
-    authority: Authority, session: Session, *, audience: str, scope: tuple[str, ...], seconds: int
+    context: Context, session: Session, *, audience: str, scope: tuple[str, ...], seconds: int
 ) -> str:
     """An access token in `session` for one audience, for `seconds` from now."""
-    now = int(authority.now())
+    now = int(context.now())
     claims: dict[str, Any] = {
-        "iss": authority.issuer,
+        "iss": context.issuer,
         "sub": session.sub,
         "aud": audience,
         "client_id": session.client_id,
@@ -34,32 +34,32 @@ def sign_access_token(
         claims["act"] = {"sub": session.agent_id}
     if session.authorization_details:
         claims["authorization_details"] = list(session.authorization_details)
-    return authority.keys.sign(claims, typ=TYPE)
+    return context.keys.sign(claims, typ=TYPE)
 
 
-def read_access_token(authority: Authority, token: str) -> dict[str, Any] | None:
+def read_access_token(context: Context, token: str) -> dict[str, Any] | None:
     """The claims of an access token that this authority issued, expired or not; None for anything else."""
-    claims = authority.keys.read(token, typ=TYPE)
-    return claims if claims is not None and claims.get("iss") == authority.issuer else None
+    claims = context.keys.read(token, typ=TYPE)
+    return claims if claims is not None and claims.get("iss") == context.issuer else None
 
 
-def sign_id_token(authority: Authority, session: Session, account: Account, nonce: str | None = None) -> str:
+def sign_id_token(context: Context, session: Session, account: Account, nonce: str | None = None) -> str:
     """What the client may know of the human who signed in (OpenID Connect Core section 2); never good at a resource.
 
     The `nonce` is the authorization request's, by which the client knows the token for an answer to it.
     """
-    now = int(authority.now())
+    now = int(context.now())
     claims: dict[str, Any] = {
-        "iss": authority.issuer,
+        "iss": context.issuer,
         "sub": account.sub,
         "aud": session.client_id,
         "sid": session.id,
         "iat": now,
-        "exp": now + authority.config.access_token_seconds,
+        "exp": now + context.config.access_token_seconds,
         "auth_time": int(session.auth_time),
         "name": account.name,
         "email": account.email,
     }
     if nonce is not None:
         claims["nonce"] = nonce
-    return authority.keys.sign(claims, typ="JWT")
+    return context.keys.sign(claims, typ="JWT")

@@ -1,19 +1,27 @@
-"""Form requests to the OAuth endpoints, read strictly, and as Authlib wants them (RFC 6749 sections 3.1 and 3.2)."""
+"""Requests, read strictly: bodies and forms in bounds, as Authlib wants them (RFC 6749 sections 3.1 and 3.2); and how
+often one address may do what costs us something."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Payload, OAuth2Request
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 
-from ..state.sessions import Session
+from .state.sessions import Session
 
 LONGEST_BODY = 32 * 1024
 """Bytes. The largest honest request, with a JWT and a few resources, is a tenth of it."""
 MOST_FIELDS = 64
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+"""With every answer that is somebody's alone (RFC 6749 section 5.1)."""
 
 
 class FormUnreadable(ValueError):
@@ -114,3 +122,19 @@ class FormRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no type
             if len(values) > 1 and name not in but:
                 shown = name if name.isidentifier() and name.isascii() else "a parameter"
                 raise InvalidRequestError(f"{shown} is given more than once")
+
+
+class Rate:
+    """So many a minute for each address; forgotten by a restart, which is no way around it for a caller."""
+
+    def __init__(self, name: str, a_minute: int) -> None:
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._item = RateLimitItemPerMinute(a_minute)
+        self._name = name
+
+    def hit(self, address: str) -> int | None:
+        """Count one; None while within the rate, else the whole seconds until the next is admitted."""
+        if self._limiter.hit(self._item, self._name, address):
+            return None
+        ends = self._limiter.get_window_stats(self._item, self._name, address).reset_time
+        return max(1, math.ceil(ends - time.time()))

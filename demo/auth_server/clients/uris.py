@@ -1,9 +1,12 @@
-"""Redirect URIs: which a client may register, and when the one in a request is one of them (OAuth 2.1, RFC 8252)."""
+"""The URIs that a client names: where it may be redirected to (OAuth 2.1, RFC 8252), and which resource a token is for
+(RFC 8707, RFC 9728)."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import urlsplit
+
+from demo.net import is_loopback
 
 LONGEST = 512
 """Characters."""
@@ -14,7 +17,7 @@ _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+")
 _LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|localhost|\[::1\]))(?::[0-9]{1,5})?([/?].*)?")
 
 
-def objection(uri: str) -> str | None:
+def redirect_uri_objection(uri: str) -> str | None:
     """Why `uri` may not be registered, or None when it may.
 
     It is `https`, `http` on loopback (RFC 8252 section 7.3), or a scheme of the client's own. Such a scheme has a
@@ -66,3 +69,21 @@ def form_source(uri: str) -> str:
     if parts.scheme not in ("http", "https") or ":" in (parts.hostname or ""):
         return f"{parts.scheme}:"
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def resource_objection(url: str) -> str | None:
+    """Why `url` cannot be a resource identifier here, or None (RFC 8707 section 2, RFC 9728 section 1.2)."""
+    if len(url) > LONGEST or not url.isascii() or not url.isprintable() or any(sign in url for sign in " \"'<>\\"):
+        return f"it is no URL of at most {LONGEST} characters"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "it is no URL"
+    if not host or parts.scheme not in ("https", "http"):
+        return "it is no absolute http or https URL"
+    if "@" in parts.netloc or any(sign in url for sign in "#?*"):
+        return "it has a user, a query, a fragment or a wildcard"
+    if parts.scheme == "http" and not is_loopback(host):
+        return "it is plain http, which only this machine's own loopback may be"
+    return None

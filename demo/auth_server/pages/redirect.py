@@ -1,4 +1,5 @@
-"""The question that a client's redirect brought (OAuth 2.1 section 4.1), and the redirect that answers it.
+"""The authorization endpoint (OAuth 2.1 section 4.1.1), where a client sends its human's browser; the question that the
+browser brought, and the redirect that answers it.
 
 Nothing is kept of it before the human's yes: every page carries the request as it came, and checks it anew.
 """
@@ -11,17 +12,21 @@ from typing import Any
 from urllib.parse import urlencode
 
 from authlib.oauth2 import OAuth2Error
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
-from ..clients.client import Client
-from ..endpoints.requests import FormRequest, FormUnreadable, parse_fields
+from ..clients.document_fetch import DocumentRefused
 from ..grants.authorization_code import AuthorizationCodeGrant
+from ..grants.server import OAuthServer
+from ..requests import FormRequest, FormUnreadable, parse_fields, read_form, visitor
 from ..state.accounts import Account
-from ..state.authorization_codes import unused_session
-from ..state.sessions import Session, find_session, open_session
-from ..state.standing import revoke_session
+from ..state.credentials import unused_session
+from ..state.sessions import Session, find_session, revoke_session
+from .question import Question
 from .rendering import message
-from .visit import PageRefused, Visit
+from .visit import Browser, PageRefused, Visit, onward
 
 LONGEST_REQUEST = 8 * 1024
 """Characters of an authorization request's parameters. The largest honest one is a quarter of it."""
@@ -31,46 +36,44 @@ WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class RedirectQuestion:
-    """A `question.Question` by redirect."""
+def authorize_route(server: OAuthServer) -> Route:
+    """`/oauth2/authorize`, by GET and POST (OpenID Connect Core section 3.1.2.1): checks, and goes on to the pages.
 
-    visit: Visit
+    It knows no cookie and decides nothing; a request that the client must hear of goes back to it at once.
+    """
+
+    def check(text: str, address: str) -> Response:
+        try:
+            redirect_question(Visit(server, Browser(""), {"request": text}, address))
+        except PageRefused as refused:
+            return refused.response
+        return onward("/device/consent", request=text)
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            if request.method == "POST":
+                fields = await read_form(request)
+            else:
+                fields = parse_fields(request.url.query.encode())
+        except FormUnreadable as error:
+            return message(400, "This request cannot be read", f"{str(error).capitalize()}.")
+        named = fields.get("client_id", [])
+        if len(named) == 1:
+            try:
+                await server.documents.ensure(named[0], visitor(request))
+            except DocumentRefused as error:
+                return _refusal("invalid_client", f"The client's description at its own URL is no good: {error}.")
+        return await run_in_threadpool(check, _as_text(fields), visitor(request))
+
+    return Route("/oauth2/authorize", endpoint, methods=["GET", "POST"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedirectQuestion(Question):
+    """A question by redirect."""
+
+    redirect_uri: str
     grant: AuthorizationCodeGrant
-    text: str
-    code: None = None
-
-    @property
-    def client(self) -> Client:
-        """Who asks."""
-        client: Client = self.grant.request.client
-        return client
-
-    @property
-    def scope(self) -> tuple[str, ...]:
-        """The scopes it asks for."""
-        return self.grant.asked_scope
-
-    @property
-    def resources(self) -> tuple[str, ...]:
-        """The resources it asks for."""
-        return self.grant.request.resources
-
-    @property
-    def details(self) -> tuple[dict[str, Any], ...]:
-        """The limit it names."""
-        return self.grant.request.details
-
-    @property
-    def carried(self) -> dict[str, str]:
-        """The whole request."""
-        return {"request": self.text}
-
-    @property
-    def redirect_uri(self) -> str:
-        """Where the answer goes."""
-        uri: str = self.grant.redirect_uri
-        return uri
 
     def settled(self) -> None:
         """None: it can be answered as long as it can be asked."""
@@ -87,22 +90,13 @@ class RedirectQuestion:
         A yes that comes twice (a double click, a reload) opens no second session: the same one gets a new code, and
         the old code is void. A yes to anything else ends what the last one opened: what the human saw last is granted.
         """
-        authority, request = self.visit.authority, self.grant.request
+        request = self.grant.request
         unused = self._unused(connection, account)
         if unused is not None and unused.grants(scope, self.resources, details):
             request.session = unused
         else:
             self._end(connection, unused)
-            session_id = open_session(
-                connection,
-                account=account,
-                client=self.client,
-                scope=scope,
-                resources=self.resources,
-                authorization_details=details,
-                auth_time=self.visit.browser.signed_in_at,
-                now=authority.now(),
-            )
+            session_id = self._open_session(connection, account, scope, details)
             request.session = find_session(connection, session_id)
         return self._answer(account)
 
@@ -119,13 +113,13 @@ class RedirectQuestion:
             client_id=self.client.client_id,
             redirect_uri=self.redirect_uri,
             code_challenge=self.grant.request.form["code_challenge"],
-            now=self.visit.authority.now(),
+            now=self.visit.context.now(),
         )
 
     def _end(self, connection: sqlite3.Connection, session: Session | None) -> None:
         """Revoke a session that nobody has a token of yet; its code is refused from now on."""
         if session is not None:
-            now = self.visit.authority.now()
+            now = self.visit.context.now()
             revoke_session(connection, session.id, kind="session", by=session.sub, now=now)
 
     def _answer(self, account: Account | None) -> Response:
@@ -144,27 +138,36 @@ def redirect_question(visit: Visit) -> RedirectQuestion:
     """
     text = visit.fields["request"]
     if len(text) > LONGEST_REQUEST:
-        raise PageRefused(refusal("invalid_request", "The request is too long."))
+        raise PageRefused(_refusal("invalid_request", "The request is too long."))
     try:
         fields = parse_fields(text.encode())
     except (FormUnreadable, UnicodeError) as error:
-        raise PageRefused(refusal("invalid_request", "The request cannot be read.")) from error
-    request = FormRequest(f"{visit.authority.issuer}/oauth2/authorize", fields, {})
+        raise PageRefused(_refusal("invalid_request", "The request cannot be read.")) from error
+    request = FormRequest(f"{visit.context.issuer}/oauth2/authorize", fields, {})
     try:
         grant: AuthorizationCodeGrant = visit.server.get_consent_grant(request)
     except OAuth2Error as error:
         if error.redirect_uri:
             raise PageRefused(visit.server.refused(request, error)) from error
-        raise PageRefused(refusal(error.error, WORDS.get(error.error, ""))) from error
-    return RedirectQuestion(visit, grant, text)
+        raise PageRefused(_refusal(error.error, WORDS.get(error.error, ""))) from error
+    return RedirectQuestion(
+        visit=visit,
+        client=grant.request.client,
+        scope=grant.asked_scope,
+        resources=grant.request.resources,
+        details=grant.request.details,
+        carried={"request": text},
+        redirect_uri=grant.redirect_uri,
+        grant=grant,
+    )
 
 
-def refusal(error: str, why: str) -> Response:
+def _refusal(error: str, why: str) -> Response:
     """The page for a request that can be neither asked nor sent back."""
     text = f"{why} You are not sent anywhere, and nothing was granted. Go back, and start again. ({error})"
     return message(400, "This request cannot be trusted", text)
 
 
-def as_text(fields: dict[str, list[str]]) -> str:
+def _as_text(fields: dict[str, list[str]]) -> str:
     """A request's parameters, as the pages carry them."""
     return urlencode([(name, value) for name, values in fields.items() for value in values])

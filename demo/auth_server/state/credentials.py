@@ -1,19 +1,23 @@
-"""Authorization codes between the human's yes and the client's token request: by digest, bound, used once."""
+"""Authorization codes and refresh tokens as they are kept: by digest, bound to a session and a client, used once."""
 
 from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
 
-from authlib.oauth2.rfc6749 import AuthorizationCodeMixin
+from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, ClientMixin
 
 from .sessions import Session, find_session
 from .store import digest, new_id
 
 CODE_SECONDS = 60.0
 """Life of a code. OAuth 2.1 section 4.1.2 asks for short, with ten minutes as the most; a redirect takes moments."""
-KEPT_SECONDS = 24 * 3600.0
+CODE_KEPT_SECONDS = 24 * 3600.0
 """A code that is over is remembered this long, so that one that comes again is known and ends its session."""
+REFRESH_SECONDS = 30 * 24 * 3600.0
+"""Life of a refresh token that nobody uses; each rotation starts it anew (RFC 9700 section 4.14.2)."""
+GRACE_SECONDS = 10.0
+"""How long a used refresh token still answers its own client: two processes raced, or an answer was lost."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def save_code(
     now: float,
 ) -> None:
     """Remember a code, in place of an unused one for the same session; and forget those that are long over."""
-    connection.execute("DELETE FROM authority_authorization_codes WHERE expires_at < ?", (now - KEPT_SECONDS,))
+    connection.execute("DELETE FROM authority_authorization_codes WHERE expires_at < ?", (now - CODE_KEPT_SECONDS,))
     connection.execute("DELETE FROM authority_authorization_codes WHERE session_id = ?", (session_id,))
     connection.execute(
         "INSERT INTO authority_authorization_codes (id, code_digest, client_id, redirect_uri, code_challenge, nonce,"
@@ -64,7 +68,7 @@ def find_code(connection: sqlite3.Connection, code: str) -> AuthorizationCode | 
     row = connection.execute(
         "SELECT * FROM authority_authorization_codes WHERE code_digest = ?", (digest(code),)
     ).fetchone()
-    return None if row is None else _read(connection, row)
+    return None if row is None else _read_code(connection, row)
 
 
 def unused_session(
@@ -86,7 +90,7 @@ def use_up(connection: sqlite3.Connection, code: AuthorizationCode, now: float) 
     connection.execute("UPDATE authority_authorization_codes SET redeemed_at = ? WHERE id = ?", (now, code.id))
 
 
-def _read(connection: sqlite3.Connection, row: sqlite3.Row) -> AuthorizationCode:
+def _read_code(connection: sqlite3.Connection, row: sqlite3.Row) -> AuthorizationCode:
     session = find_session(connection, row["session_id"])
     assert session is not None, "the foreign key holds"
     return AuthorizationCode(
@@ -98,4 +102,50 @@ def _read(connection: sqlite3.Connection, row: sqlite3.Row) -> AuthorizationCode
         session=session,
         expires_at=row["expires_at"],
         redeemed_at=row["redeemed_at"],
+    )
+
+
+@dataclass(frozen=True)
+class RefreshToken:
+    """One refresh token, without its value."""
+
+    digest: str
+    session: Session
+    client_id: str
+    expires_at: float
+    used_at: float | None
+
+    def check_client(self, client: ClientMixin) -> bool:
+        """Whether it was issued to `client`."""
+        return bool(self.client_id == client.get_client_id())
+
+    def get_scope(self) -> str:
+        """The scope originally granted; a narrowed refresh does not narrow the next one (RFC 6749 section 6)."""
+        return " ".join(self.session.scope)
+
+
+def save_refresh_token(connection: sqlite3.Connection, value: str, session: Session, now: float) -> None:
+    """Remember a refresh token that was just issued, and forget those that expired."""
+    connection.execute("DELETE FROM authority_refresh_tokens WHERE expires_at < ?", (now,))
+    connection.execute(
+        "INSERT INTO authority_refresh_tokens (digest, session_id, client_id, created_at, expires_at)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (digest(value), session.id, session.client_id, now, now + REFRESH_SECONDS),
+    )
+
+
+def find_refresh_token(connection: sqlite3.Connection, value: str) -> RefreshToken | None:
+    """The refresh token with this value, used or not, or None."""
+    row = connection.execute("SELECT * FROM authority_refresh_tokens WHERE digest = ?", (digest(value),)).fetchone()
+    if row is None:
+        return None
+    session = find_session(connection, row["session_id"])
+    assert session is not None, "the foreign key holds"
+    return RefreshToken(row["digest"], session, row["client_id"], row["expires_at"], row["used_at"])
+
+
+def mark_used(connection: sqlite3.Connection, token: RefreshToken, now: float) -> None:
+    """Remember the first use; a second one within the grace does not prolong it."""
+    connection.execute(
+        "UPDATE authority_refresh_tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL", (now, token.digest)
     )

@@ -1,0 +1,193 @@
+"""Authlib's framework-agnostic server as ours: its clients, its errors and its one transaction; and what every grant
+has in common, which is to issue tokens (RFC 6749 section 5.1)."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from authlib.common.urls import add_params_to_uri
+from authlib.oauth2 import AuthorizationServer, OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, InvalidScopeError
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from ..clients.assertions import ClientAssertion
+from ..clients.client import Client, find_client
+from ..clients.documents import ClientDocuments
+from ..clients.metadata import ENDPOINT_AUTH_METHODS
+from ..context import Context
+from ..requests import NO_STORE, FormRequest
+from ..state.accounts import SCOPES, Account, ordered
+from ..state.credentials import save_refresh_token
+from ..state.sessions import Session
+from .resources import audience
+from .tokens import sign_access_token, sign_id_token
+
+# Authlib writes whole tokens into its debug log.
+logging.getLogger("authlib").setLevel(logging.INFO)
+
+
+class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships no types
+    """What Authlib asks of a framework, and no more."""
+
+    def __init__(self, context: Context, grants: Sequence[type[Grant]], endpoints: Sequence[type]) -> None:
+        super().__init__(scopes_supported=list(SCOPES))
+        self.context = context
+        self.grant_types = tuple(grant.GRANT_TYPE for grant in grants)
+        self.documents = ClientDocuments(context, self.grant_types)
+        for grant in grants:
+            self.register_grant(grant, [extension() for extension in grant.EXTENSIONS])
+        self.register_client_auth_method(ClientAssertion.CLIENT_AUTH_METHOD, ClientAssertion(context))
+        for endpoint in endpoints:
+            self.register_endpoint(endpoint)
+
+    def query_client(self, client_id: str) -> Client | None:
+        """The client, or None."""
+        return find_client(self.context, client_id)
+
+    def create_oauth2_request(self, request: FormRequest) -> FormRequest:
+        """The request itself: the routes make it, because reading a body is asynchronous and Authlib is not."""
+        return request
+
+    def authenticate_client(self, request: FormRequest, methods: Sequence[str], endpoint: str = "token") -> Client:
+        """The client of a request, by the one method that it registered.
+
+        Raises:
+            InvalidClientError: it is unknown, its credentials are missing, wrong, or cannot be read.
+        """
+        try:
+            client: Client = super().authenticate_client(request, methods, endpoint)
+        except ValueError as error:  # credentials that are not base64 of UTF-8
+            raise InvalidClientError("the client's credentials cannot be read", status_code=401) from error
+        return client
+
+    def handle_response(self, status: int, body: dict[str, Any], headers: list[tuple[str, str]]) -> Response:
+        """A JSON response that nobody keeps (RFC 6749 section 5.1), or a browser on its way back to the client.
+
+        Who goes back says from whom it comes, with a code and with an error alike (RFC 9207 section 2). By 303, so
+        that no browser posts our form to the client (RFC 9700 section 4.12).
+        """
+        location = dict(headers).get("Location")
+        if location is None:
+            return JSONResponse(body, status, {**dict(headers), **NO_STORE})
+        back = add_params_to_uri(location, [("iss", self.context.issuer)])
+        return RedirectResponse(back, 303, {**NO_STORE, "Referrer-Policy": "no-referrer"})
+
+    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
+        """Nobody listens."""
+
+    def validate_requested_scope(self, scope: str | None) -> None:
+        """Refuse a scope that does not exist, naming those that do."""
+        if not set((scope or "").split()) <= set(SCOPES):
+            raise InvalidScopeError(f"no such scope here; there are: {' '.join(SCOPES)}")
+
+    def token(self, request: FormRequest) -> Response:
+        """The token endpoint: all that a request reads and changes is one transaction, also where it is refused.
+
+        So of two that redeem one code, or use one refresh token, the second sees what the first has done; and a
+        session that a reused token revokes stays revoked although the answer is an error.
+        """
+        try:
+            request.refuse_repeated()
+            if "grant_type" not in request.form:
+                raise InvalidRequestError("grant_type is missing")
+            if request.form["grant_type"] not in self.grant_types:
+                known = ", ".join(self.grant_types)
+                raise OAuth2Error(f"grant_type is one of: {known}", error="unsupported_grant_type")
+        except OAuth2Error as error:
+            return self.refused(request, error)
+        with self.context.store.transaction():
+            response: Response = self.create_token_response(request)
+        return response
+
+    def endpoint(self, name: str) -> Callable[[FormRequest], Response]:
+        """What answers for a registered endpoint."""
+
+        def answer(request: FormRequest) -> Response:
+            response: Response = self.create_endpoint_response(name, request)
+            return response
+
+        return answer
+
+    def refused(self, request: FormRequest | None, error: OAuth2Error) -> Response:
+        """An OAuth error as a response (RFC 6749 section 5.2)."""
+        response: Response = self.handle_error_response(request, error)
+        return response
+
+
+class Grant:
+    """Mixed into a grant whose request has a session: checks what is asked of the token, then makes it.
+
+    Authlib's grants call `generate_token` and then `save_token`; the token endpoint holds one transaction around both.
+    """
+
+    GRANT_TYPE: ClassVar[str]
+    TOKEN_ENDPOINT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
+    EXTENSIONS: ClassVar[tuple[type, ...]] = ()
+    """Authlib's extensions of the grant."""
+    request: FormRequest
+    server: OAuthServer
+
+    def check_token_wishes(self, session: Session) -> None:
+        """Refuse a `resource` or `requested_expires_in` that cannot be, before anything is used up.
+
+        Raises:
+            InvalidTargetError: the resource was not granted (RFC 8707 section 2.2).
+            InvalidRequestError: `requested_expires_in` is not a positive whole number of seconds.
+        """
+        self.request.session = session
+        audience(self.server.context, session, self.request.form.get("resource"))
+        self._lifetime()
+
+    def _lifetime(self) -> int:
+        longest = self.server.context.config.access_token_seconds
+        asked = self.request.form.get("requested_expires_in")
+        if asked is None:
+            return longest
+        if not (asked.isascii() and asked.isdigit() and len(asked) < 10 and int(asked) > 0):
+            raise InvalidRequestError("requested_expires_in is a positive whole number of seconds")
+        return min(int(asked), longest)
+
+    def generate_token(
+        self,
+        user: Account | None = None,
+        scope: str | None = None,
+        grant_type: str | None = None,
+        expires_in: int | None = None,
+        include_refresh_token: bool = True,
+    ) -> dict[str, Any]:
+        """The token response; not yet saved."""
+        context, session = self.server.context, self.request.session
+        assert session is not None and user is not None, "validated before"
+        granted = ordered((scope or "").split())
+        seconds = self._lifetime()
+        token: dict[str, Any] = {
+            "access_token": sign_access_token(
+                context,
+                session,
+                audience=audience(context, session, self.request.form.get("resource")),
+                scope=granted,
+                seconds=seconds,
+            ),
+            "token_type": "Bearer",
+            "expires_in": seconds,
+            "scope": " ".join(granted),
+        }
+        # By what the session was granted, not by a narrowed scope: the next refresh may ask for all of it again.
+        if include_refresh_token and "offline_access" in session.scope:
+            token["refresh_token"] = secrets.token_urlsafe(32)
+        if "openid" in granted:
+            token["id_token"] = sign_id_token(context, session, user, self.request.nonce)
+        if session.authorization_details:
+            token["authorization_details"] = list(session.authorization_details)  # RFC 9396 section 7
+        return token
+
+    def save_token(self, token: dict[str, Any]) -> None:
+        """Keep the refresh token's digest; an access token needs no keeping, its session says if it stands."""
+        session = self.request.session
+        assert session is not None, "validated before"
+        if "refresh_token" in token:
+            with self.server.context.store.transaction() as connection:
+                save_refresh_token(connection, token["refresh_token"], session, self.server.context.now())
