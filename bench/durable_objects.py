@@ -60,18 +60,18 @@ WISH: Final = {"company": "ACME", "mailingAddress": "1 Main St", "tshirtSize": "
 class Bench:
     """The shop under workerd, its users' tokens, and a loop of calls to it."""
 
-    def __init__(self, loop: Loop, authority: issuer.Issuer, worker: workerd.Worker) -> None:
+    def __init__(self, loop: Loop, issued_by: issuer.Issuer, worker: workerd.Worker) -> None:
         self.loop = loop
         self.worker = worker
         self.outcome = Outcome(loop.in_flight)
-        self._authority = authority
+        self._issuer = issued_by
         self._tokens: dict[str, str] = {}
         self._answered, self._took = 0, 0.0
 
     def call(self, user: str, tool: str = OWN) -> Call:
         """A call of this user's, whose token is made the first time."""
         if user not in self._tokens:
-            self._tokens[user] = self._authority.token(user, f"{self.worker.base_url}/mcp", cents=PLENTY)
+            self._tokens[user] = self._issuer.token(user, f"{self.worker.base_url}/mcp", cents=PLENTY)
         return tool_call(user, self._tokens[user], tool, WISH if tool == PURCHASE else None)
 
     def run(self, calls: list[Call]) -> Round:
@@ -88,7 +88,7 @@ class Bench:
         return self._answered
 
     def seconds_for(self, calls: int) -> float:
-        """How long so many calls will take, as far as can be told from those before."""
+        """How long so many calls will take, as far as those before say."""
         return calls * self._took / max(1, self._answered)
 
     def make(self, users: list[str], total: int) -> None:
@@ -116,7 +116,7 @@ class Bench:
         # Whatever the hour, every user is called once.
         while time.monotonic() < until or called < len(users) or len(many) < LEAST:
             blocks = [(many, list(itertools.islice(spread, block))), (one, control)]
-            # Whoever goes second finds the machine as the first has left it: so they take turns at that, too.
+            # The second finds the machine as the first has left it: so they take turns at that, too.
             for rounds, calls in blocks if len(many) % 2 == 0 else reversed(blocks):
                 rounds.append(self.run(calls))
             called += block
@@ -149,7 +149,7 @@ class Bench:
 
 @contextlib.contextmanager
 def opened(in_flight: int) -> Iterator[Bench]:
-    """The Worker under workerd with an authority of the bench's own, on loopback, for as long as the block.
+    """The Worker under workerd with an authorization server of the bench's own, on loopback, for as long as the block.
 
     Raises:
         EnvironmentNotReady: no Node, nothing installed, or it does not start.
@@ -163,14 +163,14 @@ def opened(in_flight: int) -> Iterator[Bench]:
         "PURCHASES_PER_CONSENT": str(PLENTY),
         "STOCK_AT_FIRST": str(PLENTY),
     }
-    with issuer.serving() as authority, tempfile.TemporaryDirectory(prefix="bench-") as folder:
+    with issuer.serving() as issued_by, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         # A free port, not wrangler's own: another Worker of this machine may be listening there.
         port = workerd.a_port(0)
-        told = {"AUTHORITY": authority.url, **variables}
-        with workerd.running(built, port=port, state=Path(folder), variables=told) as worker:
+        settings = {"AUTHORITY": issued_by.url, **variables}
+        with workerd.running(built, port=port, state=Path(folder), variables=settings) as worker:
             loop = Loop("127.0.0.1", port, in_flight)
             try:
-                yield Bench(loop, authority, worker)
+                yield Bench(loop, issued_by, worker)
             finally:
                 loop.close()
 

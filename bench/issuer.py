@@ -1,4 +1,4 @@
-"""An authority for a bench: what a resource server reads of one (RFC 8414, RFC 7517), and a hand that signs.
+"""An authorization server for a bench: what a resource server reads of one (RFC 8414, RFC 7517), and a hand that signs.
 
 It logs nobody in. A bench wants thousands of humans with a token each, and a login is not what it measures.
 """
@@ -25,7 +25,7 @@ LIFE: Final = 3600
 
 @dataclass(frozen=True)
 class Issuer:
-    """The running authority: its URL and its key."""
+    """The running authorization server: its URL and its key."""
 
     url: str
     key: jwk.ECKey
@@ -78,7 +78,7 @@ def serving() -> Iterator[Issuer]:
             return
 
     class Server(ThreadingHTTPServer):
-        request_queue_size = 128  # Whoever asks first asks for all calls in flight at once.
+        request_queue_size = 128  # The first asks for all calls in flight at once.
 
     with Server(("127.0.0.1", 0), Answers) as server:
         url = f"http://127.0.0.1:{server.server_address[1]}"

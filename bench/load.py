@@ -109,7 +109,7 @@ class Loop:
         self._pool.shutdown(cancel_futures=True)
 
     def _send(self, call: Call) -> Sample | None:
-        # The guard in front counts by address (`FRONT`), and all of this load has one: it is told of many.
+        # The guard in front counts by address (`FRONT`), and all of this load has one: it hears of many.
         address = f"10.0.{next(self._count) // FRONT_LIMIT % 256}.1"
         headers = {**call.headers, "cf-connecting-ip": address}
         kept: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)

@@ -1,1 +1,1 @@
-"""Programs for whoever maintains this: nothing here is part of what is installed."""
+"""Programs for maintainers: nothing here is part of what is installed."""
