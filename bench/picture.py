@@ -45,7 +45,7 @@ def main() -> None:
         director = Director(run, load_talk(None), Settings(state=state, port=0), stage, strict=True)
         for planned in director.plan.beats:
             director.play(planned)
-            if planned.beat.id == BEAT:
+            if planned.id == BEAT:
                 break
         picture(
             [*kept, panels.closing(planned.beat.say)],

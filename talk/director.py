@@ -93,11 +93,11 @@ class Director:
         if cursor.beat is None:
             return beats[0]
         if (here := self.plan.find(cursor.beat)) is not None:
-            at = self.plan.position(here.beat.id)
+            at = self.plan.position(here.id)
             return here if not cursor.done else (beats[at + 1] if at + 1 < len(beats) else None)
         # The beat was taken out of the plan since: go on after the last one of this plan that was played.
         played = self.run.beats_played()
-        done = [at for at, planned in enumerate(beats) if planned.beat.id in played]
+        done = [at for at, planned in enumerate(beats) if planned.id in played]
         at = max(done) + 1 if done else 0
         self.stage.note(f"beat {cursor.beat} is no longer in the plan {self.plan.id}")
         return beats[at] if at < len(beats) else None
@@ -116,12 +116,12 @@ class Director:
         if self.run.id is None:
             world = OWN_WORKER if self._worker is not None else ""
             self.run.begin(plan=self.plan.id, talk=self._folder, server=self.settings.server or "", world=world)
-        encore = self.plan.encore(planned.beat.id) is not None
+        encore = self.plan.encore(planned.id) is not None
         if afresh or encore:
             self._abandon(planned)
         if not encore:
             # Before what it builds on is played aside: an interruption of that is gone on from here, too.
-            self.run.place(planned.beat.id, done=False)
+            self.run.place(planned.id, done=False)
         runner = Runner(self.run, self.plan, _NO_CAST, self.stage, strict=self.strict)
         self.stage.header(runner.header(planned))
         if planned.beat.needs or any(KINDS[step.do].speaks for step in planned.beat.steps):
@@ -186,29 +186,30 @@ class Director:
         return cast
 
     def _fulfil_needs(self, planned: PlannedBeat) -> None:
-        needs = [one for one in self.plan.beats if one.beat.id in _all_needs(self.talk, planned.beat.id)]
+        needs = [one for one in self.plan.beats if one.id in _all_needs(self.talk, planned.id)]
         # At another server a beat that is red stays red: to play it aside again would be to stop there for good.
         played = {beat for beat, ok in self.run.beats_played().items() if ok or self._goes_on}
-        logins = [one for one in needs if _logs_in(one) and one.beat.id in played]
+        logins = [one for one in needs if _logs_in(one) and one.id in played]
         # In a beat of revocations that was cut in two, the authority is as the steps already played have left it.
-        half = bool(self.run.results(planned.beat.id, self.run.open_play(planned.beat.id) or 0))
+        half = bool(self.run.results(planned.id, self.run.open_play(planned.id) or 0))
         leave = half and any(step.do == "revoke" for step in planned.beat.steps)
         # At a stranger's server nobody can be asked aside: a person decides there, on the stage.
         mends = not self.strict and self.cast().ours
         if logins and not leave and mends and not self._authority_stands():
             self._abandon(planned)
             self.stage.note("the agent's authority has ended since: the sample human is asked again, aside")
-            steps = tuple(step for step in logins[-1].beat.steps if _grants(step))
-            self._play_aside(replace(logins[-1], beat=replace(logins[-1].beat, steps=steps)))
+            login = logins[-1]
+            steps = tuple(step for step in login.beat.steps if _grants(step))
+            self._play_aside(replace(login, beats={login.id: replace(login.beat, steps=steps)}))
         for need in needs:
-            if need.beat.id not in played:
-                self.stage.note(f"this beat builds on {need.beat.id}, which was not played yet: playing it aside")
+            if need.id not in played:
+                self.stage.note(f"this beat builds on {need.id}, which was not played yet: playing it aside")
                 self._play_aside(need)
 
     def _abandon(self, planned: PlannedBeat) -> None:
         """What an interruption left half played of this beat is not gone on with."""
-        while (play := self.run.open_play(planned.beat.id)) is not None:
-            self.run.end_beat(planned.beat.id, play, ok=False, moves_cursor=False)
+        while (play := self.run.open_play(planned.id)) is not None:
+            self.run.end_beat(planned.id, play, ok=False, moves_cursor=False)
 
     def _play_aside(self, planned: PlannedBeat) -> None:
         self._abandon(planned)

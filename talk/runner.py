@@ -79,7 +79,7 @@ class Runner:
         return BeatResult(beat.id, beat.title, beat.topics, ok, seconds, tuple(results), skipped, sentence)
 
     def _step(self, planned: PlannedBeat, step: Step, play: int) -> StepResult:
-        beat, kind = planned.beat.id, KINDS[step.do]
+        beat, kind = planned.id, KINDS[step.do]
 
         if (why := self._stale_limits(planned, step)) is not None:
             return self._skip(beat, step, play, why)
@@ -208,7 +208,7 @@ class Runner:
         """Whether the purchases that this beat builds on were made under another consent than the present one."""
         if self.strict:
             return False
-        bought = self.run.purchases([*planned.beat.needs, planned.beat.id])
+        bought = self.run.purchases([*planned.beat.needs, planned.id])
         earlier = {(result.decision or {}).get("consent") for result in bought} - {None}
         builds_on_purchases = any(
             other.options.get("tool") == PURCHASE for need in planned.beat.needs for other in self._steps_of(need)

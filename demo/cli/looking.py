@@ -36,18 +36,18 @@ def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
         if settings.json:
             beats = [
                 {
-                    "id": one.beat.id,
+                    "id": one.id,
                     "title": one.beat.title,
                     "section": one.section,
                     "minutes": one.minutes,
                     "speaker": one.speaker,
                     "topics": list(one.beat.topics),
-                    "current": one.beat.id == cursor,
+                    "current": one.id == cursor,
                 }
                 for one in shown.beats
             ]
             encores = [
-                {"id": one.beat.id, "title": one.beat.title, "topics": list(one.beat.topics)} for one in shown.encores
+                {"id": one.id, "title": one.beat.title, "topics": list(one.beat.topics)} for one in shown.encores
             ]
             told = {"schema": 1, "plan": shown.id, "minutes": shown.minutes, "beats": beats, "encores": encores}
             say_json(told)
@@ -59,7 +59,7 @@ def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
             if one.section != section:
                 section = one.section
                 console.print(f"\n{section}", style="dim", markup=False)
-            mark = ">" if one.beat.id == cursor else " "
+            mark = ">" if one.id == cursor else " "
             row(one, mark, f"{one.minutes:g} min")
         if shown.encores:
             console.print("\nEncores, beside the plan: demo goto ID", style="dim", markup=False)
@@ -79,14 +79,14 @@ def _rows(console: Console, shown: Plan) -> Callable[[PlannedBeat, str, str], No
     ellipsis = glyphs(console.encoding).ellipsis
     both = [*shown.beats, *shown.encores]
     speakers = {one.speaker: shorten(safe(one.speaker, console.encoding), _SPEAKER, ellipsis=ellipsis) for one in both}
-    ids, names = max(len(one.beat.id) for one in both), max(map(cell_len, speakers.values()))
+    ids, names = max(len(one.id) for one in both), max(map(cell_len, speakers.values()))
     room = console.width - ids - 3
     timed = room - _MINUTES - 1 >= _TITLE
     named = timed and names > 0 and room - _MINUTES - 1 - names - 2 >= _TITLE
     room -= (_MINUTES + 1 if timed else 0) + (names + 2 if named else 0)
 
     def row(one: PlannedBeat, mark: str, minutes: str) -> None:
-        line = f"{mark} {one.beat.id:<{ids}} "
+        line = f"{mark} {one.id:<{ids}} "
         line += f"{minutes:>{_MINUTES}} " if timed else ""
         line += f" {pad(speakers[one.speaker], names)} " if named else ""
         beside = room >= _TITLE
@@ -113,12 +113,12 @@ def status(context: typer.Context) -> int:
             else:
                 console_for(settings).print("No run yet. Begin one with: demo next", markup=False)
             return OK
-        plan = talk_of(opened, None).plan(about["plan"])
+        plan = talk_of(opened, None, whole=False).plan(about["plan"])
         cursor = opened.cursor
         planned = plan.find(cursor.beat) if cursor.beat else None
         playing = opened.held()
         elapsed = max(0.0, time.time() - about["started_at"])  # a clock that was set back tells nothing
-        at = plan.position(planned.beat.id) if planned else -1
+        at = plan.position(planned.id) if planned else -1
         due = 60 * sum(one.minutes for one in plan.beats[: at + int(cursor.done)]) if planned else 0.0
         told = {
             "schema": 1,
@@ -165,13 +165,13 @@ def notes(
     """Show the speaker notes of the current beat, or of another."""
     settings = settings_of(context)
     with peeking(settings) as opened:
-        talk = talk_of(opened, None)
+        talk = talk_of(opened, None, whole=False)
         wanted = beat or (opened.cursor.beat if opened else None)
         about = opened.about() if opened else None
         from talk.director import DEFAULT_PLAN
 
         if wanted is None:
-            wanted = talk.plan(about["plan"] if about else DEFAULT_PLAN).beats[0].beat.id
+            wanted = talk.plan(about["plan"] if about else DEFAULT_PLAN).beats[0].id
         shown = talk.beat(wanted)
         if settings.json:
             say_json(

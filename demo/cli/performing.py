@@ -51,7 +51,7 @@ def again(context: typer.Context) -> int:
 def back(context: typer.Context) -> int:
     """Play the beat before the current one."""
     with _directing(context) as director:
-        at = director.plan.position(_current(director).beat.id)
+        at = director.plan.position(_current(director).id)
         if at == 0:
             raise UsageError("this is the first beat", do="play it again with: demo again")
         return _told(context, director, [director.play(director.plan.beats[at - 1], afresh=True)])
@@ -224,7 +224,8 @@ def _directing(context: typer.Context, plan: str | None = None, talk: Path | Non
             here = shop.enter_context(_worker_beside(settings, stage))
             settings = replace(settings, server=here.base_url)
         with hushed(stage.person):
-            yield Director(opened, talk_of(opened, talk), settings, stage, plan=plan, worker=here)
+            loaded = talk_of(opened, talk, whole=talk is not None)
+            yield Director(opened, loaded, settings, stage, plan=plan, worker=here)
 
 
 def _stage(settings: Settings, pace: Pace, *, person: bool, goes_on: bool = False) -> Stage:
@@ -304,7 +305,7 @@ def _broken_off(planned: PlannedBeat, error: DemoError) -> BeatResult:
 
     said = f"{error.what}: {error.why}" if error.why else error.what
     step = StepResult(id="played", do="play", ok=False, seconds=0.0, error=said)
-    return BeatResult(planned.beat.id, planned.beat.title, tuple(planned.beat.topics), False, 0.0, (step,))
+    return BeatResult(planned.id, planned.beat.title, tuple(planned.beat.topics), False, 0.0, (step,))
 
 
 def _told(context: typer.Context, director: Director, results: list[BeatResult]) -> int:

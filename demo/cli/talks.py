@@ -56,13 +56,17 @@ def peeking(settings: Settings) -> Iterator[Run | None]:
         yield opened
 
 
-def talk_of(opened: Run | None, given: Path | None) -> Talk:
-    """The talk given on the command line, else the one of the run under way, else the bundled one."""
+def talk_of(opened: Run | None, given: Path | None, *, whole: bool = True) -> Talk:
+    """The talk given on the command line, else the one of the run under way, else the bundled one.
+
+    Args:
+        whole: whether all of its beats are read and checked now, or each when it is asked for.
+    """
     from talk.script import load_talk
 
     folder = _folder(opened, given)
     try:
-        return load_talk(folder)
+        return load_talk(folder, whole=whole)
     except UsageError as error:
         if given is None and folder is not None and not folder.is_dir():
             raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -49,11 +49,13 @@ class Talk:
         return self.beats[beat_id]
 
 
-def load_talk(folder: Path | None = None) -> Talk:
+def load_talk(folder: Path | None = None, *, whole: bool = True) -> Talk:
     """Load the talk in `folder`, with its beats in `beats/*.md` and its plans in `plans/*.toml`.
 
     Args:
         folder: the talk's folder; None for the bundled talk.
+        whole: whether all of it is read and checked now. Else a beat is read when it is first asked for, with those
+            that it needs, and is refused only then: `demo next` has no time for the others.
 
     Raises:
         UsageError: something in it is wrong. The first problem is named, and how many others there are.
@@ -62,28 +64,70 @@ def load_talk(folder: Path | None = None) -> Talk:
     if not root.is_dir():
         raise UsageError(f"there is no folder {folder}", do="name a folder with beats/ and plans/ in it")
     problems: list[Problem] = []
-    sources: dict[str, Source] = {}
-    beats: dict[str, Beat] = {}
-    for path in _files(root, "beats", "*.md"):
-        shown = _shown(path, root)
-        text = _text(path, shown, problems)
-        read = read_beat(path, shown, text, problems) if text is not None else None
-        if read is not None:
-            beats[path.stem], sources[path.stem] = read
-        else:
-            # Its own problem is noted; that plans and other beats name it is no second one.
-            beats[path.stem] = Beat(path.stem, path.stem, (), "", (), (), "", path)
-    beats = {name: resolve(beat, sources[name], beats) if name in sources else beat for name, beat in beats.items()}
+    read = _Beats(root, problems)
+    beats = MappingProxyType({name: read.checked(name) for name in read}) if whole else read
     plans: dict[str, Plan] = {}
     for path in _files(root, "plans", "*.toml"):
         shown = _shown(path, root)
         text = _text(path, shown, problems)
-        plan = read_plan(path, shown, text, beats, problems) if text is not None else None
+        plan = read_plan(path, shown, text, beats, problems, whole=whole) if text is not None else None
         if plan is not None:
             plans[path.stem] = plan
     if problems:
         raise _refusal(problems)
-    return Talk(MappingProxyType(beats), MappingProxyType(plans), None if folder is None else root)
+    return Talk(beats, MappingProxyType(plans), None if folder is None else root)
+
+
+class _Beats(Mapping[str, Beat]):
+    """The beats of a talk's folder, each read when it is first asked for.
+
+    Args:
+        root: the folder.
+        problems: where what is wrong with a beat is added.
+    """
+
+    def __init__(self, root: Path, problems: list[Problem]) -> None:
+        self._root, self._problems = root, problems
+        self._paths = {path.stem: path for path in _files(root, "beats", "*.md")}
+        self._read: dict[str, tuple[Beat, Source | None]] = {}
+        self._checked: dict[str, Beat] = {}
+
+    def __getitem__(self, name: str) -> Beat:
+        found = self.checked(name)
+        if self._problems:
+            raise _refusal(self._problems)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def checked(self, name: str) -> Beat:
+        """A beat, held against those that it needs; every problem is noted.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        if name not in self._checked:
+            beat, source = self._as_written(name)
+            needed = {need: self._as_written(need)[0] for need in beat.needs if need in self._paths}
+            self._checked[name] = resolve(beat, source, needed, known=self._paths) if source is not None else beat
+        return self._checked[name]
+
+    def _as_written(self, name: str) -> tuple[Beat, Source | None]:
+        if name not in self._read:
+            path = self._paths[name]
+            shown = _shown(path, self._root)
+            text = _text(path, shown, self._problems)
+            read = read_beat(path, shown, text, self._problems) if text is not None else None
+            # Its own problem is noted; that plans and other beats name it is no second one.
+            self._read[name] = read or (Beat(name, name, (), "", (), (), "", path), None)
+        return self._read[name]
 
 
 def _files(root: Path, name: str, pattern: str) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -112,8 +112,12 @@ def read_beat(path: Path, shown: str, text: str, problems: list[Problem]) -> tup
     return beat, source
 
 
-def resolve(beat: Beat, source: Source, beats: Mapping[str, Beat]) -> Beat:
+def resolve(beat: Beat, source: Source, needed: Mapping[str, Beat], *, known: Collection[str]) -> Beat:
     """Check what a beat says of other beats and of its own earlier steps.
+
+    Args:
+        needed: the beats that it needs, as far as there are any of these names.
+        known: the ids of all beats.
 
     Returns:
         The beat in which each repeated purchase has the arguments of the first, and `same_as` its full name.
@@ -121,13 +125,13 @@ def resolve(beat: Beat, source: Source, beats: Mapping[str, Beat]) -> Beat:
     for need in beat.needs:
         if need == beat.id:
             source.wrong(("needs",), f"the beat '{need}' needs itself", "take its own id out of needs")
-        elif need not in beats:
-            do = f"write the id of another beat{nearest(need, beats)}"
+        elif need not in known:
+            do = f"write the id of another beat{nearest(need, known)}"
             source.wrong(("needs",), f"needs names an unknown beat '{need}'", do)
-    bought = {f"{need}/{s.id}": s for need in beat.needs if need in beats for s in beats[need].steps if _buys(s)}
+    bought = {f"{name}/{step.id}": step for name, other in needed.items() for step in other.steps if _buys(step)}
     steps: list[Step] = []
     # Where a step or a needed beat could not be read, that is the problem, and it is told already.
-    unreadable = any(need in beats and not beats[need].steps for need in beat.needs)
+    unreadable = any(not other.steps for other in needed.values())
     unreadable |= any(step.do not in KINDS for step in beat.steps)
     for position, step in enumerate(beat.steps):
         if "same_as" in step.options and not unreadable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,25 @@ _SLACK_MINUTES = 0.001
 
 @dataclass(frozen=True)
 class PlannedBeat:
-    """A beat's place in a plan: how long, who speaks, and under which section's title."""
+    """A beat's place in a plan: how long, who speaks, and under which section's title.
 
-    beat: Beat
+    `beats` are the talk's, in which it stands under its `id`.
+    """
+
+    id: str
     minutes: float
     speaker: str
     section: str
+    beats: Mapping[str, Beat] = field(repr=False, compare=False)
+
+    @property
+    def beat(self) -> Beat:
+        """The beat itself, which may be read only now.
+
+        Raises:
+            UsageError: something in it is wrong.
+        """
+        return self.beats[self.id]
 
 
 @dataclass(frozen=True)
@@ -52,11 +65,11 @@ class Plan:
 
     def find(self, beat_id: str) -> PlannedBeat | None:
         """The place of this beat in the plan, or None."""
-        return next((planned for planned in self.beats if planned.beat.id == beat_id), None)
+        return next((planned for planned in self.beats if planned.id == beat_id), None)
 
     def encore(self, beat_id: str) -> PlannedBeat | None:
         """The encore that this beat is, or None."""
-        return next((planned for planned in self.encores if planned.beat.id == beat_id), None)
+        return next((planned for planned in self.encores if planned.id == beat_id), None)
 
     def position(self, beat_id: str) -> int:
         """The beat's index in `beats`, from 0.
@@ -65,16 +78,19 @@ class Plan:
             KeyError: it is not in this plan.
         """
         for index, planned in enumerate(self.beats):
-            if planned.beat.id == beat_id:
+            if planned.id == beat_id:
                 return index
         raise KeyError(beat_id)
 
 
-def read_plan(path: Path, shown: str, text: str, beats: Mapping[str, Beat], problems: list[Problem]) -> Plan | None:
+def read_plan(
+    path: Path, shown: str, text: str, beats: Mapping[str, Beat], problems: list[Problem], *, whole: bool = True
+) -> Plan | None:
     """Read one plan file's `text`; every problem is added to `problems`.
 
     Args:
         beats: all beats of the talk by id; one whose file is broken is there too, as far as it could be read.
+        whole: whether the beats are looked into: what each needs has to come before it.
     """
     if not SLUG.fullmatch(path.stem):
         do = "name the file in small letters, digits and hyphens, e.g. short-version.toml"
@@ -100,17 +116,19 @@ def read_plan(path: Path, shown: str, text: str, beats: Mapping[str, Beat], prob
         lasts = [slot.get("minutes") for _, slot in slots]
         _check_sum(source, where, f"the section '{section.title}'", "its beats", section.minutes, lasts)
     _check_sum(source, (), "the plan", "its sections", minutes, [section.minutes for section in sections])
-    _check_order(source, places, beats)
+    known = whole and None not in places.values()
+    _check_order(source, places, beats, needs=known)
     planned = tuple(place for place in places.values() if place is not None)
-    encores = _encores(source, {one.beat.id for one in planned}, beats, whole=None not in places.values())
+    encores = _encores(source, {one.id for one in planned}, beats, needs=known)
     return Plan(path.stem, title, minutes, tuple(sections), planned, encores)
 
 
-def _encores(source: Source, inside: set[str], beats: Mapping[str, Beat], *, whole: bool) -> tuple[PlannedBeat, ...]:
+def _encores(source: Source, inside: set[str], beats: Mapping[str, Beat], *, needs: bool) -> tuple[PlannedBeat, ...]:
     """The beats named in `encores`: each once, none that is `inside` the plan, their needs inside it.
 
     Args:
-        whole: whether every place of the plan could be read: else what an encore seems to miss may be told already.
+        needs: whether these are looked at. Where a place of the plan could not be read, what an encore seems to miss
+            may be the very beat of which that is said already.
     """
     found: dict[str, PlannedBeat] = {}
     for beat_id in source.texts((), source.table or {}, "encores"):
@@ -123,8 +141,8 @@ def _encores(source: Source, inside: set[str], beats: Mapping[str, Beat], *, who
         elif beat_id in found:
             source.wrong(where, f"the encore '{beat_id}' is named twice", "leave one of them out")
         else:
-            found[beat_id] = PlannedBeat(beats[beat_id], 0.0, "", ENCORE)
-        for need in beats[beat_id].needs if beat_id in beats and whole else ():
+            found[beat_id] = PlannedBeat(beat_id, 0.0, "", ENCORE, beats)
+        for need in beats[beat_id].needs if needs and beat_id in beats else ():
             if need in beats and need not in inside and need != beat_id:
                 what = f"the encore '{beat_id}' needs '{need}', which is not in this plan"
                 source.wrong(where, what, f"put {need} into the plan, or take {beat_id} out of encores")
@@ -139,29 +157,30 @@ def _place(
     speaker = source.text(where, slot, "speaker", TITLE_LONGEST)
     minutes = source.minutes(where, slot)
     if beat_id in beats:
-        return PlannedBeat(beats[beat_id], minutes, speaker, section.title)
+        return PlannedBeat(beat_id, minutes, speaker, section.title, beats)
     if beat_id:
         do = f"write one of: {', '.join(beats)}{nearest(beat_id, beats)}"
         source.wrong((*where, "id"), f"unknown beat '{beat_id}'", do)
     return None
 
 
-def _check_order(source: Source, places: Mapping[Where, PlannedBeat | None], beats: Mapping[str, Beat]) -> None:
+def _check_order(
+    source: Source, places: Mapping[Where, PlannedBeat | None], beats: Mapping[str, Beat], *, needs: bool
+) -> None:
     before: set[str] = set()
     for where, planned in places.items():
         if planned is None:
             continue
-        beat = planned.beat
-        if beat.id in before:
+        if planned.id in before:
             do = "leave one of them out: a run's cursor is a beat's id"
-            source.wrong((*where, "id"), f"the beat '{beat.id}' is in this plan twice", do)
+            source.wrong((*where, "id"), f"the beat '{planned.id}' is in this plan twice", do)
         # A need that seems to be missing may be the very beat whose name is misspelt, which is told already.
-        for need in beat.needs if None not in places.values() else ():
-            if need in beats and need != beat.id and need not in before:
-                do = f"put {need} somewhere before {beat.id}"
-                what = f"the beat '{beat.id}' needs '{need}', which does not come before it"
+        for need in planned.beat.needs if needs else ():
+            if need in beats and need != planned.id and need not in before:
+                do = f"put {need} somewhere before {planned.id}"
+                what = f"the beat '{planned.id}' needs '{need}', which does not come before it"
                 source.wrong((*where, "id"), what, do)
-        before.add(beat.id)
+        before.add(planned.id)
 
 
 def _check_sum(source: Source, where: Where, what: str, parts: str, wanted: float, lasts: list[Any]) -> None:

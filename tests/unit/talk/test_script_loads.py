@@ -225,3 +225,23 @@ def test_loading_a_talk_imports_nothing_heavy() -> None:
     program = f"import sys, talk.script; talk.script.load_talk(); print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_beat_that_nobody_asks_for_is_not_read_where_only_some_are_played(folder: Path) -> None:
+    (folder / "beats" / "bye.md").write_text("no front matter", encoding="utf-8")
+    talk = load_talk(folder, whole=False)
+    plan = talk.plan("short")
+    assert [one.id for one in plan.beats] == ["hello", "bye"]
+    assert plan.beats[0].beat.title == "A shirt for nobody"
+    with pytest.raises(UsageError) as refused:
+        plan.beats[1].beat  # noqa: B018  asking for it reads it
+    assert refused.value.what == "lightning/beats/bye.md:1: no front matter"
+    with pytest.raises(UsageError):
+        load_talk(folder)
+
+
+def test_a_beat_is_read_with_those_that_it_needs(folder: Path) -> None:
+    (folder / "beats" / "hello.md").write_text(HELLO.replace('do = "tools"', 'do = "tolls"'), encoding="utf-8")
+    with pytest.raises(UsageError) as refused:
+        load_talk(folder, whole=False).beat("bye")
+    assert refused.value.what.startswith("lightning/beats/hello.md:7: unknown step kind")
