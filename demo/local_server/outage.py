@@ -7,7 +7,6 @@ server anyway. It ends by itself: what a killed process leaves behind must not k
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
@@ -70,6 +69,8 @@ class Drilled:
         if how is None:
             await self.app(scope, receive, send)
             return
+        import asyncio  # half of what `demo status` would load
+
         from starlette.responses import PlainTextResponse
 
         while how == "silent" and under_way(self.state) == "silent":

@@ -87,9 +87,9 @@ def test_another_word_than_a_choice_is_a_usage_error_that_names_them(demo: Comma
     ("line", "spared"),
     [
         (["--version"], {"rich", "pydantic", "mcp", "httpx2", "talk", "demo.cli.performing"}),
-        (["--help"], {"mcp", "httpx2", "authlib", "demo.client", "talk.script"}),
-        (["list"], {"mcp", "httpx2", "authlib", "joserfc", "keyring", "demo.cli.performing"}),
-        (["status"], {"mcp", "httpx2", "authlib", "joserfc", "keyring", "demo.cli.performing"}),
+        (["--help"], {"pydantic", "mcp", "httpx2", "authlib", "demo.client", "talk.script"}),
+        (["list"], {"pydantic", "asyncio", "mcp", "httpx2", "authlib", "joserfc", "keyring", "demo.cli.performing"}),
+        (["status"], {"pydantic", "mcp", "httpx2", "authlib", "joserfc", "keyring", "demo.cli.performing"}),
     ],
     ids=lambda one: one[0] if isinstance(one, list) else None,
 )
