@@ -119,7 +119,8 @@ def create_app(
 
     from demo.auth_server.context import AuthorizationServerConfig
     from demo.auth_server.routes import create_authorization_server
-    from demo.shop import ShopConfig, create_shop
+    from demo.shop.app import create_shop
+    from demo.shop.config import ShopConfig
     from demo.workos_emulator.routes import workos_routes
 
     name, introspection_secret = world.settle(database)

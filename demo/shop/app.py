@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from demo.net import LOOPBACK_NAMES
-from demo.shop import Shop, ShopConfig, audit, doors, events, ledger, metadata
+from demo.shop import events, ledger, routes
 from demo.shop.catalog import LIMITS
+from demo.shop.config import ShopConfig
 from demo.shop.database import Database
-from demo.shop.discovery import Authority
-from demo.shop.gate import App, OpenDoor, ProtectedDoor
+from demo.shop.discovery import AuthServer
+from demo.shop.doors import App, OpenDoor, ProtectedDoor
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.server import ShopServer
 
 
-def build(config: ShopConfig) -> Shop:
-    """Make the shop's routes and what must run around them.
+@dataclass(frozen=True)
+class Shop:
+    """A shop that is ready to be routed to: `routes` for the application, `lifespan()` around its serving."""
+
+    config: ShopConfig
+    routes: list[BaseRoute]
+    lifespan: Callable[[], AbstractAsyncContextManager[None]]
+    """Opens the MCP session managers and the connections to the authorization server; to be entered once."""
+
+
+def create_shop(config: ShopConfig) -> Shop:
+    """Make a shop from its settings, creating or reading its ledger.
 
     Raises:
         sqlite3.Error: the ledger cannot be opened or is not one.
@@ -29,8 +41,8 @@ def build(config: ShopConfig) -> Shop:
     database = Database(config.database)
     with database.transaction() as connection:
         ledger.restock(connection, config.stock, config.open_stock)
-    authority = Authority(config.issuer, timeout=config.authority_timeout, clock=config.clock)
-    gatehouse = Gatehouse(config, database, authority)
+    auth_server = AuthServer(config.issuer, timeout=config.answer_timeout, clock=config.clock)
+    gatehouse = Gatehouse(config, database, auth_server)
     _leave_logging_to_the_application()
     behind_protected, behind_open = ShopServer(), ShopServer()
     protected = ProtectedDoor(gatehouse, _mcp_app(behind_protected, "/mcp", config))
@@ -40,20 +52,18 @@ def build(config: ShopConfig) -> Shop:
     async def lifespan() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(database.close)
-            await stack.enter_async_context(authority)
+            await stack.enter_async_context(auth_server)
             for server in (behind_protected, behind_open):
                 await stack.enter_async_context(server.session_manager.run())
             yield
 
-    routes = [
+    served = [
         Route("/mcp", endpoint=protected),
         Route("/open/mcp", endpoint=opened),
-        *metadata.routes(config),
-        *audit.routes(gatehouse),
-        *doors.routes(gatehouse),
-        *events.routes(config, database, authority),
+        *routes.routes(gatehouse),
+        *events.routes(config, database, auth_server),
     ]
-    return Shop(config, routes, lifespan)
+    return Shop(config, served, lifespan)
 
 
 def _leave_logging_to_the_application() -> None:

@@ -17,7 +17,7 @@ from joserfc.errors import JoseError
 from demo.access_tokens import type_of
 from demo.evidence import Money
 from demo.shop.catalog import LIMITS, SPENDING_ACTION, SPENDING_TYPE
-from demo.shop.discovery import Authority
+from demo.shop.discovery import AuthServer
 from demo.shop.policy import TokenFacts
 
 ALGORITHMS: Final = ("ES256", "RS256")
@@ -38,9 +38,9 @@ def from_headers(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 async def read(
-    token: str | None, authority: Authority, *, resource: str, currency: str, aliases: Collection[str] = ()
+    token: str | None, auth_server: AuthServer, *, resource: str, currency: str, aliases: Collection[str] = ()
 ) -> TokenFacts:
-    """Verify a token's signature against the authority's keys and give what it says.
+    """Verify a token's signature against the authorization server's keys and give what it says.
 
     Args:
         token: as `from_headers` gave it.
@@ -49,7 +49,7 @@ async def read(
         currency: the only one that a spending limit counts in.
 
     Raises:
-        AuthorityUnknown: the authority's keys cannot be read.
+        AuthServerUnavailable: the authorization server's keys cannot be read.
     """
     if token is None:
         return TokenFacts(fault="missing")
@@ -62,7 +62,7 @@ async def read(
     algorithm, kid = header.get("alg"), header.get("kid")
     if algorithm not in ALGORITHMS:
         return TokenFacts(fault="signature", detail="algorithm")
-    key = await authority.key(kid if isinstance(kid, str) else None) if kid is None or isinstance(kid, str) else None
+    key = await auth_server.key(kid if isinstance(kid, str) else None) if kid is None or isinstance(kid, str) else None
     if key is None:
         return TokenFacts(fault="signature", detail="key")
     try:

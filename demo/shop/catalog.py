@@ -67,7 +67,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of a gate: what a refusal by it is in HTTP, and in which words it is told."""
+    """A rule of a gate: what a refusal by it is in HTTP, and in which words."""
 
     id: str
     gate: str

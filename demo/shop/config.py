@@ -1,4 +1,4 @@
-"""What the shop is told from outside: its own address, its authority, its limits."""
+"""The shop's settings: its own address, its authorization server, its limits."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class ShopConfig:
         base_url: the origin that the shop is reached at, without a trailing slash; the protected resource is
             `base_url` + "/mcp" (RFC 8707, RFC 9728).
         aliases: other origins that it answers at, such as `http://localhost:PORT` for `http://127.0.0.1:PORT`. A client
-            that calls by one of them is told of the resource by that name: RFC 9728 section 3.3 has it compare them.
+            that calls by one of them finds the resource under that name: RFC 9728 section 3.3 has it compare them.
         database: the SQLite file; it may be shared with other rooms, the shop's tables are prefixed `shop_`.
-        issuer: the authority that the shop trusts; everything else about it is discovered (RFC 8414).
-        introspection: client id and secret of this resource server at the authority (RFC 7662 section 2.1).
+        issuer: the authorization server that the shop trusts; everything else about it is discovered (RFC 8414).
+        introspection: client id and secret of this resource server at the authorization server (RFC 7662 section 2.1).
         allowlist: who may use the protected door, compared without case: email addresses, user ids, `@DOMAIN`,
             `role:SLUG`, and `members` of `organization`.
         organization: the id of the organization (`org_id` of a token) that is the shop's; None where there is none.
@@ -36,9 +36,9 @@ class ShopConfig:
         open_rate_calls: so many tool calls there in `rate_seconds` from one address.
         open_stock: how many the open door has of its own when the ledger is new.
         console_clients: which clients are a human's own console.
-        leeway_seconds: how far the authority's clock and ours may differ when a token's times are checked.
+        leeway_seconds: how far the authorization server's clock and ours may differ when a token's times are checked.
             Seconds, not minutes: tokens live five minutes here.
-        authority_timeout: seconds for one question to the authority, from connection to the last byte.
+        answer_timeout: seconds for one question to the authorization server, from connection to the last byte.
         lease_seconds: how long an answer of the authorization server is acted on at most. It waits longer than that
             before it answers a revocation that this shop does not acknowledge.
         clock: POSIX seconds; tests turn it.
@@ -61,7 +61,7 @@ class ShopConfig:
     open_stock: int = LIMITS.stock
     console_clients: tuple[str, ...] = ("demo-console",)
     leeway_seconds: int = LIMITS.leeway_seconds
-    authority_timeout: float = LIMITS.answer_seconds
+    answer_timeout: float = LIMITS.answer_seconds
     lease_seconds: float = 5.0
     clock: Callable[[], float] = time.time
     aliases: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BUSY_SECONDS: Final = 5.0
-"""How long to wait for another writer of the same file (the authority's, or a second process)."""
+"""How long to wait for another writer of the same file (the authorization server's, or a second process)."""
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS shop_stock (item TEXT PRIMARY KEY, left INTEGER NOT NULL CHECK (left >= 0));

@@ -1,7 +1,7 @@
-"""The authority as the shop knows it: its metadata (RFC 8414) and its keys (RFC 7517), both read over HTTP.
+"""The authorization server as the shop knows it: its metadata (RFC 8414) and its keys (RFC 7517), both read over HTTP.
 
-The shop is told an issuer and nothing else. Whatever cannot be read, or is not what the standards ask for,
-raises `AuthorityUnknown`; the gates then refuse.
+The settings name an issuer and nothing else. Whatever cannot be read, or is not what the standards ask for,
+raises `AuthServerUnavailable`; the gates then refuse.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 
-from demo.shop.asking import Asking, AuthorityUnknown
+from demo.shop.bounded_http import AuthServerUnavailable, BoundedClient
 from demo.shop.catalog import LIMITS, say
 
 VerificationKey = ECKey | RSAKey
@@ -25,13 +25,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the shop needs of the authority's metadata."""
+    """What the shop needs of the authorization server's metadata."""
 
     jwks_uri: str
     introspection_endpoint: str
 
 
-class Authority(Asking):
+class AuthServer(BoundedClient):
     """One issuer, found by its URL alone; what is read of it is kept for a while, and nothing of a failure."""
 
     def __init__(self, issuer: str, *, timeout: float, clock: Callable[[], float] = time.time) -> None:
@@ -39,17 +39,17 @@ class Authority(Asking):
         self._metadata: tuple[Metadata, float] | None = None
         self._keys: tuple[dict[str, VerificationKey], float] | None = None
         self._looked_at = float("-inf")
-        self._look_failed: AuthorityUnknown | None = None
-        self._failed: tuple[AuthorityUnknown, float] | None = None
+        self._look_failed: AuthServerUnavailable | None = None
+        self._failed: tuple[AuthServerUnavailable, float] | None = None
         self._asking = asyncio.Lock()
         self.secret_in_form = False
         """Whether it has taken the shop's credentials in the form, last."""
 
     async def metadata(self) -> Metadata:
-        """The authority's metadata, read once and again when it is old.
+        """The authorization server's metadata, read once and again when it is old.
 
         Raises:
-            AuthorityUnknown: it cannot be read, or is another issuer's (RFC 8414 section 3.3).
+            AuthServerUnavailable: it cannot be read, or is another issuer's (RFC 8414 section 3.3).
         """
         wanted_at = time.monotonic()
         async with self._asking:
@@ -58,12 +58,12 @@ class Authority(Asking):
             return self._metadata[0]
 
     async def key(self, kid: str | None) -> VerificationKey | None:
-        """The key called `kid`; with None, the only key there is. None when the authority has no such key.
+        """The key called `kid`; with None, the only key there is. None when the authorization server has no such key.
 
-        An unknown `kid` has the keys read once more: the authority may have rotated them.
+        An unknown `kid` has the keys read once more: the authorization server may have rotated them.
 
         Raises:
-            AuthorityUnknown: the keys cannot be read, or could not be a moment ago: not to know is not to say no.
+            AuthServerUnavailable: the keys cannot be read, or could not be a moment ago: not to know is not to say no.
         """
         keys = await self._read_keys()
         if kid is not None and kid not in keys:
@@ -86,19 +86,19 @@ class Authority(Asking):
             broken = broken or status == 200 or status >= 500
         else:
             if broken:
-                raise AuthorityUnknown(say("metadata_unreadable"))
-            raise AuthorityUnknown(say("no_metadata"), lasting=True)
+                raise AuthServerUnavailable(say("metadata_unreadable"))
+            raise AuthServerUnavailable(say("no_metadata"), lasting=True)
         if found.get("issuer") != self.issuer:
-            raise AuthorityUnknown(say("other_issuer"), lasting=True)
+            raise AuthServerUnavailable(say("other_issuer"), lasting=True)
         return Metadata(self._endpoint(found, "jwks_uri"), self._endpoint(found, "introspection_endpoint"))
 
     def _endpoint(self, metadata: dict[str, Any], name: str) -> str:
         url = metadata.get(name)
         if not isinstance(url, str):
-            raise AuthorityUnknown(say("no_endpoint", name=name), lasting=True)
+            raise AuthServerUnavailable(say("no_endpoint", name=name), lasting=True)
         scheme = urlsplit(url).scheme
         if scheme != "https" and not (scheme == "http" and urlsplit(self.issuer).scheme == "http"):
-            raise AuthorityUnknown(say("unsafe_endpoint", name=name), lasting=True)
+            raise AuthServerUnavailable(say("unsafe_endpoint", name=name), lasting=True)
         return url
 
     async def _look_again(self, kid: str) -> dict[str, VerificationKey]:
@@ -107,7 +107,7 @@ class Authority(Asking):
             self._look_failed = None
             try:
                 keys = await self._read_keys(again=True)
-            except AuthorityUnknown as unknown:
+            except AuthServerUnavailable as unknown:
                 self._look_failed = unknown
             self._looked_at = time.monotonic()
         if kid not in keys and self._look_failed is not None:
@@ -119,7 +119,7 @@ class Authority(Asking):
         metadata = await self.metadata()
         async with self._asking:
             stale = self._keys is None or time.monotonic() - self._keys[1] > LIMITS.keys_seconds
-            # Whoever waited here while another read them need not read them again.
+            # Who waited here while another read them need not read them again.
             if stale or (again and self._keys is before):
                 self._keys = (await self._once(self._fetch_keys(metadata.jwks_uri), wanted_at), time.monotonic())
             assert self._keys is not None
@@ -129,7 +129,7 @@ class Authority(Asking):
         status, found = await self.ask("GET", uri)
         listed = found.get("keys") if isinstance(found, dict) else None
         if status != 200 or not isinstance(listed, list):
-            raise AuthorityUnknown(say("keys_unreadable"))
+            raise AuthServerUnavailable(say("keys_unreadable"))
         return _usable(listed)
 
     async def _once(self, asking: Coroutine[Any, Any, T], wanted_at: float) -> T:
@@ -139,7 +139,7 @@ class Authority(Asking):
             raise self._failed[0].with_traceback(None)
         try:
             return await asking
-        except AuthorityUnknown as unknown:
+        except AuthServerUnavailable as unknown:
             self._failed = (unknown, time.monotonic())
             raise
 
@@ -157,7 +157,7 @@ def metadata_urls(issuer: str) -> tuple[str, str]:
 
 def _usable(listed: list[Any]) -> dict[str, VerificationKey]:
     """Public keys that may verify signatures. Symmetric ones are none of ours: what verifies with such a key could
-    have been signed by whoever reads the JWKS."""
+    have been signed by anybody who reads the JWKS."""
     keys: dict[str, VerificationKey] = {}
     for entry in listed:
         if not isinstance(entry, dict) or entry.get("kty") not in ("EC", "RSA"):

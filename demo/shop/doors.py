@@ -1,86 +1,178 @@
-"""`POST /account/door`: an admin restocks a door, or switches the open one off and on (docs/wire.md).
+"""The two doors: ASGI wrappers that stand before the MCP server, and what they tell its tools.
 
-It stands beside the authorization server's routes for the human in control, and takes the same token: the human's own
-console's, which no agent has.
+What does not pass the gates never reaches the MCP server, and what does reaches it as the gates understood it.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from typing import Any
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
-
-from demo.shop import bearer, jsonrpc, ledger, refusal
-from demo.shop.catalog import ADMIN_ROLE, LIMITS, MANAGE_SCOPE, say
-from demo.shop.gatehouse import Gatehouse
+from demo.evidence import Decision, LimitUse
+from demo.shop import bearer, events, jsonrpc, refusal
+from demo.shop.catalog import say, scope_of
+from demo.shop.gatehouse import Gatehouse, limits_of
 from demo.shop.jsonrpc import Call
-from demo.shop.policy import Ruling, deny, short
+from demo.shop.policy import Case, Standing, TokenFacts
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+TRIES: Final = 5
+"""How often a request asks again whose grant changes, or whose lease ends, while it is being served."""
+ADMISSION: Final = "demo.shop.admission"
+"""Where in the ASGI scope the tools find what was decided."""
+
+_BODY_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding", b"content-encoding"})
 
 
-def routes(house: Gatehouse) -> list[BaseRoute]:
-    """The one route."""
+@dataclass
+class Admission:
+    """What a tool may know of the request that it runs for. `decision` grows with what the tool does."""
 
-    async def door(request: Request) -> Response:
+    door: Literal["open", "protected"]
+    call: Call
+    decision: Decision
+    token: TokenFacts
+    standing: Standing
+    gatehouse: Gatehouse
+    case: Case | None = None
+    """What the gates knew; None at the open door, where nothing is known."""
+    bearer: str | None = field(default=None, repr=False)
+    """The token as it came, with which the authorization server can be asked again."""
+
+    async def limits(self) -> tuple[LimitUse, ...]:
+        """The caller's limits as they are now; none at the open door."""
+        if self.door == "open":
+            return ()
+        return limits_of(await self.gatehouse.usage(self.token, rate_ok=True))
+
+
+class ProtectedDoor:
+    """The ASGI wrapper of `/mcp`: what does not pass the gates never reaches the MCP server behind."""
+
+    def __init__(self, gatehouse: Gatehouse, inner: App) -> None:
+        self._gatehouse = gatehouse
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        call = Call()
+        fault: jsonrpc.Unacceptable | None = None
         try:
-            return await _set(house, request)
-        except jsonrpc.Gone:
-            return Response(status_code=400)  # nobody reads it
+            body = await jsonrpc.read_body(scope["headers"], receive)
+            if scope["method"] == "POST":
+                try:
+                    call = jsonrpc.parse(body)
+                except jsonrpc.Unacceptable as unreadable:
+                    fault = unreadable  # Said only to those who pass the gates.
+            await self._serve(scope, receive, send, call, fault)
         except jsonrpc.Unacceptable as unacceptable:
-            return refusal.response(refusal.unacceptable(unacceptable))
+            await respond(send, refusal.unacceptable(unacceptable))
+        except jsonrpc.Gone:
+            return
         except sqlite3.Error:
-            return refusal.response(refusal.unwritable(None))
+            await respond(send, refusal.unwritable(call.id))
 
-    return [Route("/account/door", door, methods=["POST"])]
-
-
-async def _set(house: Gatehouse, request: Request) -> Response:
-    token = bearer.from_headers(request.headers.raw)
-    case = await house.open_case(token, method=None, tool=None, scope=MANAGE_SCOPE, path="account")
-    case, ruling = await house.admit(case, token)
-    console = case.token.agent is None and case.token.client in house.config.console_clients
-    if ruling.verdict == "allow" and not console:
-        ruling = deny("allowlist.client", client=short(case.token.client or "This client"))
-    if ruling.verdict == "deny":
-        decision, host = house.decision(case, ruling, Call()), request.headers.get("host", "")
-        await house.record(decision)
-        return refusal.response(house.refuse(case, decision, None, host=host, path="account"))
-    if case.standing is None or ADMIN_ROLE not in case.standing.roles:
-        return _error(403, "access_denied", say("no_admin"))
-    try:
-        given = json.loads(await jsonrpc.read_body(request.headers.raw, request.receive))
-    except (ValueError, RecursionError):
-        return _error(400, "invalid_request", say("body_not_json"))
-    if (why := _objection(given)) is not None:
-        return _error(400, "invalid_request", why)
-    state = await house.database.write(
-        ledger.set_door, given["door"], stock=given.get("stock"), opened=given.get("open")
-    )
-    state["open"] = state["open"] and (given["door"] == "protected" or house.config.open_door)
-    who = (case.standing.username or case.token.user) or "an admin"
-    reason = say("door_set" if state["open"] else "door_closed", user=who, door=state["door"], stock=state["stock"])
-    await house.record(house.decision(case, Ruling("allow", "scope", "allowed", reason), Call()))
-    return JSONResponse(state, headers={"cache-control": "no-store"})
-
-
-def _objection(given: Any) -> str | None:
-    """Why a body says nothing that can be done; None where it does."""
-    stock, opened = (given.get("stock"), given.get("open")) if isinstance(given, dict) else (None, None)
-    counted = isinstance(stock, int) and not isinstance(stock, bool) and 0 <= stock <= LIMITS.most_stock
-    wanted = (stock is None or counted) and (opened is None or isinstance(opened, bool))
-    if not isinstance(given, dict) or given.get("door") not in ("open", "protected") or not wanted:
-        return say("door_shape", most=LIMITS.most_stock)
-    if stock is None and opened is None:
-        return say("door_shape", most=LIMITS.most_stock)
-    if given["door"] == "protected" and opened is not None:
-        return say("door_gates")
-    return None
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, call: Call, fault: jsonrpc.Unacceptable | None
+    ) -> None:
+        house = self._gatehouse
+        token = bearer.from_headers(scope["headers"])
+        needed = scope_of(call.tool)
+        case = await house.open_case(token, method=call.method, tool=call.tool, scope=needed)
+        async with house.turn(case):
+            case, ruling = await house.admit(case, token)
+            if ruling.verdict == "allow" and fault is not None:
+                raise fault
+            limits: tuple[LimitUse, ...] = ()
+            if ruling.verdict == "allow" and call.is_tool_call:
+                ruling, usage = await house.limit(case, call)
+                limits = limits_of(usage)
+            elif ruling.gate == "scope":
+                limits = limits_of(await house.usage(case.token, rate_ok=True))
+            decision = house.decision(case, ruling, call)
+            for _ in range(TRIES):
+                try:
+                    await house.record(decision, case)
+                    break
+                except events.StandingChanged:
+                    case, again = await house.admit_again(case, token)
+                    ruling = again if again.verdict == "deny" else ruling
+                    decision = house.decision(case, ruling, call)
+            else:
+                raise jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, say("unsettled"))
+            if ruling.verdict == "deny":
+                host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+                await respond(send, house.refuse(case, decision, call.id, limits, host=host))
+                return
+            standing = case.standing or Standing(False)
+            admission = Admission("protected", call, decision, case.token, standing, house, case, token)
+            await pass_on(self._inner, scope, receive, send, call, admission)
 
 
-def _error(status: int, error: str, description: str) -> Response:
-    return JSONResponse(
-        {"error": error, "error_description": description}, status, headers={"cache-control": "no-store"}
-    )
+class OpenDoor:
+    """The ASGI wrapper of `/open/mcp`: asks nobody who they are, and can record nothing but that somebody was there."""
+
+    def __init__(self, gatehouse: Gatehouse, inner: App) -> None:
+        self._gatehouse = gatehouse
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        house = self._gatehouse
+        call = Call()
+        try:
+            body = await jsonrpc.read_body(scope["headers"], receive)
+            if scope["method"] == "POST":
+                call = jsonrpc.parse(body)
+            decision, limits = await house.pass_open(call, (scope.get("client") or ("nowhere",))[0])
+            if decision.verdict == "deny":
+                now = house.config.clock()
+                # No token would change it, so there is no challenge.
+                refused = refusal.refuse(decision, call_id=call.id, limits=limits, metadata_url="", scope="", now=now)
+                await respond(send, refused)
+                return
+            admission = Admission("open", call, decision, TokenFacts(), Standing(False), house)
+            await pass_on(self._inner, scope, receive, send, call, admission)
+        except jsonrpc.Unacceptable as unacceptable:
+            await respond(send, refusal.unacceptable(unacceptable))
+        except jsonrpc.Gone:
+            return
+        except sqlite3.Error:
+            await respond(send, refusal.unwritable(call.id))
+
+
+async def pass_on(inner: App, scope: Scope, receive: Receive, send: Send, call: Call, admission: Admission) -> None:
+    """Hand a request to the MCP server, with the body as the gates read it; its answer bears the audit id.
+
+    Only a POST goes there. The shop has no session to delete and nothing to say unasked, so a GET would open an event
+    stream that stays empty, and stays open after its grant was revoked: 405 (MCP 2025-11-25,
+    transports, listening for messages from the server; MCP 2026-07-28 has no such streams).
+    """
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _BODY_HEADERS]
+    headers.append((b"content-length", str(len(call.body)).encode()))
+    on_record = admission.door == "protected" or call.is_tool_call
+
+    async def send_with_id(message: Message) -> None:
+        if message["type"] == "http.response.start" and on_record:
+            audit_id = (refusal.AUDIT_HEADER, admission.decision.audit_id.encode())
+            message = {**message, "headers": [*message.get("headers", []), audit_id]}
+        await send(message)
+
+    if scope["method"] != "POST":
+        await respond(send_with_id, refusal.post_only())
+        return
+    inner_scope = {**scope, "headers": headers, ADMISSION: admission}
+    await inner(inner_scope, jsonrpc.replay(call.body, receive), send_with_id)
+
+
+async def respond(send: Send, answer: refusal.Answer) -> None:
+    """Send an answer of the shop's own."""
+    await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
+    await send({"type": "http.response.body", "body": answer.body})

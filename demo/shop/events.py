@@ -1,6 +1,6 @@
 """Security events: the authorization server pushes what was revoked (RFC 8417, RFC 8935), and the shop goes by that.
 
-Each request asks the authorization server whether its authority stands, and acts on the answer a moment later. An event
+Each request asks the authorization server whether the grant stands, and acts on the answer a moment later. An event
 makes void what was answered before it: what acts checks here, in the transaction in which it acts, whether an event
 about the same session, agent or user has come since it asked. And no answer is acted on for longer than a lease, so
 that the authorization server, which waits that long, need not wait for ever for a shop that does not answer.
@@ -19,12 +19,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from demo.shop.asking import AuthorityUnknown
 from demo.shop.bearer import ALGORITHMS
+from demo.shop.bounded_http import AuthServerUnavailable
 from demo.shop.catalog import LIMITS
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
-from demo.shop.discovery import Authority
+from demo.shop.discovery import AuthServer
 from demo.shop.policy import Reliance, TokenFacts
 
 PATH: Final = "/events"
@@ -74,7 +74,7 @@ class Unfit(Exception):
         self.err = err
 
 
-def routes(config: ShopConfig, database: Database, authority: Authority) -> list[BaseRoute]:
+def routes(config: ShopConfig, database: Database, auth_server: AuthServer) -> list[BaseRoute]:
     """`POST /events`. Who may push is said by the signature alone: it is the authorization server's own."""
 
     async def receive(request: Request) -> Response:
@@ -87,8 +87,8 @@ def routes(config: ShopConfig, database: Database, authority: Authority) -> list
             if len(body) > LIMITS.token_characters:
                 return _refused(Unfit("invalid_request", "the event is too long"))
         try:
-            jti, kind, subject = await read(bytes(body), authority, issuer=config.issuer, audience=config.resource)
-        except AuthorityUnknown as unknown:
+            jti, kind, subject = await read(bytes(body), auth_server, issuer=config.issuer, audience=config.resource)
+        except AuthServerUnavailable as unknown:
             return JSONResponse({"err": "invalid_key", "description": f"the keys cannot be read: {unknown}"}, 503)
         except Unfit as unfit:
             return _refused(unfit)
@@ -98,12 +98,12 @@ def routes(config: ShopConfig, database: Database, authority: Authority) -> list
     return [Route(PATH, receive, methods=["POST"])]
 
 
-async def read(token: bytes, authority: Authority, *, issuer: str, audience: str) -> tuple[str, str, str]:
+async def read(token: bytes, auth_server: AuthServer, *, issuer: str, audience: str) -> tuple[str, str, str]:
     """The id of an event, and what was revoked: kind (session, agent, user) and id.
 
     Raises:
         Unfit: its signature, issuer, audience or content is not as it must be.
-        AuthorityUnknown: the keys cannot be read.
+        AuthServerUnavailable: the keys cannot be read.
     """
     try:
         header = jws.extract_compact(token).headers()
@@ -112,7 +112,7 @@ async def read(token: bytes, authority: Authority, *, issuer: str, audience: str
     kid = header.get("kid")
     if str(header.get("typ", "")).lower().removeprefix("application/") != TYPE or header.get("alg") not in ALGORITHMS:
         raise Unfit("invalid_request", f"the body is not a JWT of type {TYPE}, signed by {' or '.join(ALGORITHMS)}")
-    key = await authority.key(kid) if isinstance(kid, str) else None
+    key = await auth_server.key(kid) if isinstance(kid, str) else None
     if key is None:
         raise Unfit("invalid_key", "it is not signed with a key of the authorization server")
     try:

@@ -1,6 +1,6 @@
 """The gatehouse: gathers the facts of a request, has the policy decide, and puts the decision on record.
 
-Both doors and the reader of the audit trail share one.
+Both doors and the routes beside them share one.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import anyio
 
 from demo import access_tokens
 from demo.evidence import Decision, LimitUse
-from demo.shop import bearer, events, jsonrpc, ledger, policy, refusal, standing, trail
-from demo.shop.asking import AuthorityUnknown
+from demo.shop import audit_log, bearer, events, introspection, jsonrpc, ledger, policy, refusal
+from demo.shop.bounded_http import AuthServerUnavailable
 from demo.shop.catalog import BUY, DEFAULT_SCOPE, LIMITS, say
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
-from demo.shop.discovery import Authority
+from demo.shop.discovery import AuthServer
 from demo.shop.jsonrpc import Call
 from demo.shop.policy import Case, Ruling, Standing, TokenFacts, Usage
 from demo.shop.rates import Rates
@@ -30,10 +30,10 @@ from demo.shop.rates import Rates
 class Gatehouse:
     """Gathers the facts of a request, has the policy decide, and puts the decision on record."""
 
-    def __init__(self, config: ShopConfig, database: Database, authority: Authority) -> None:
+    def __init__(self, config: ShopConfig, database: Database, auth_server: AuthServer) -> None:
         self.config = config
         self.database = database
-        self._authority = authority
+        self._auth_server = auth_server
         self._rates = Rates(database, calls=config.rate_calls, seconds=config.rate_seconds, clock=config.clock)
         self._open_rates = Rates(
             database, calls=config.open_rate_calls, seconds=config.rate_seconds, clock=config.clock
@@ -54,7 +54,7 @@ class Gatehouse:
     async def open_case(
         self, token: str | None, *, method: str | None, tool: str | None, scope: str | None, path: str = "mcp"
     ) -> Case:
-        """Read the token. Where the authority's keys cannot be had, the case says so and cannot pass.
+        """Read the token. Where the authorization server's keys cannot be had, the case says so and cannot pass.
 
         Args:
             path: of the resource that the token must be for, the protected door by default.
@@ -63,30 +63,30 @@ class Gatehouse:
         try:
             facts = await bearer.read(
                 token,
-                self._authority,
+                self._auth_server,
                 resource=self.config.resource,
                 currency=self.config.price.currency,
                 aliases=self.config.resource_aliases,
             )
-        except AuthorityUnknown as unknown:
+        except AuthServerUnavailable as unknown:
             facts = TokenFacts(fault="signature", detail="unchecked")
             standing_unknown = Standing(known=False, detail=str(unknown), lasting=unknown.lasting)
-        skew = self._authority.skew
+        skew = self._auth_server.skew
         rules = replace(self._rules, resource=f"{self.config.base_url}/{path}", aliases=self.config.named(path))
         return Case(facts, self.config.clock(), rules, method, tool, scope, standing_unknown, skew)
 
     async def admit(self, case: Case, token: str | None) -> tuple[Case, Ruling]:
-        """Gates 1 to 4; the authority is only asked about a token that passed the first."""
+        """Gates 1 to 4; the authorization server is only asked about a token that passed the first."""
         if case.standing is not None:
             return case, policy.check_standing(case) or policy.admit(case)
         ruling = policy.check_token(case)
         if ruling is None:
             # Before the question, since what comes meanwhile makes the answer void.
             reliance = await self.database.read(events.rely)
-            asked = await standing.ask(self._authority, self.config.introspection, token or "", case.token)
+            asked = await introspection.ask(self._auth_server, self.config.introspection, token or "", case.token)
             banned = await self.database.read(ledger.is_banned, case.token.user)
             asked = replace(asked, banned=banned)
-            now, skew = self.config.clock(), self._authority.skew
+            now, skew = self.config.clock(), self._auth_server.skew
             case = replace(case, standing=asked, reliance=reliance, now=now, skew=skew)
             ruling = policy.admit(case)
         return case, ruling
@@ -150,7 +150,7 @@ class Gatehouse:
         return decision, limits
 
     async def record(self, decision: Decision, case: Case | None = None) -> None:
-        """Commit a decision to the audit trail; of a `case` that was admitted, if that still holds.
+        """Commit a decision to the audit log; of a `case` that was admitted, if that still holds.
 
         Raises:
             StandingChanged: it does not; nothing is on record. Ask again.
@@ -160,7 +160,7 @@ class Gatehouse:
         def write(connection: sqlite3.Connection) -> None:
             if case is not None and decision.verdict == "allow":
                 self.rely(connection, case)
-            trail.record(connection, decision)
+            audit_log.record(connection, decision)
 
         await self.database.write(write)
 
@@ -191,7 +191,7 @@ class Gatehouse:
         """A ruling with who, through whom, what, when and by which token."""
         token, asked = case.token, case.standing
         return Decision(
-            audit_id=trail.new_audit_id(),
+            audit_id=audit_log.new_audit_id(),
             at=self.config.clock(),
             **vars(ruling),
             door="protected",

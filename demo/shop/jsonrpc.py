@@ -62,7 +62,7 @@ class Call:
 
     @property
     def digest(self) -> str | None:
-        """A digest of the arguments for the audit trail; they themselves may hold a postal address."""
+        """A digest of the arguments for the audit log; they themselves may hold a postal address."""
         return digest(self.arguments) if self.is_tool_call else None
 
 

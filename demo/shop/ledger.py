@@ -1,7 +1,7 @@
 """The ledger: orders, stock, idempotency keys and bans. Every function takes a connection and does one thing.
 
 The guards here repeat what the gates decided a moment before. They cannot be outrun: they stand in the same
-transaction as the order, whoever else writes to the file.
+transaction as the order, no matter who else writes to the file.
 """
 
 from __future__ import annotations

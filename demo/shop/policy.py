@@ -48,7 +48,7 @@ class TokenFacts:
 
     @property
     def account(self) -> str:
-        """What quota and money are counted by: the consent, or where an authority names none the session, or
+        """What quota and money are counted by: the consent, or where the token names none the session, or
         what a human and a client are to each other."""
         if self.consent:
             return f"consent:{self.consent}"
@@ -62,10 +62,10 @@ class TokenFacts:
 
 @dataclass(frozen=True)
 class Standing:
-    """What the authority (RFC 7662) and the shop's own ban list say about the authority that was granted, now."""
+    """What the authorization server (RFC 7662) and the shop's own ban list say about what was granted, now."""
 
     known: bool
-    """False when the authority could not be asked or did not answer as it must; `detail` says how."""
+    """False when the authorization server could not be asked or did not answer as it must; `detail` says how."""
     active: bool = False
     revoked: Literal["session", "agent", "user", "token"] | None = None
     username: str | None = None
@@ -109,7 +109,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Case:
-    """One request, with everything that is known about it. `standing` is None until the authority was asked."""
+    """One request, with everything that is known about it. `standing` is None until introspection has answered."""
 
     token: TokenFacts
     now: float
@@ -121,7 +121,7 @@ class Case:
     """The scope that this request needs; None where it needs none of its own."""
     standing: Standing | None = None
     skew: float | None = None
-    """The authority's clock minus ours in seconds, as last heard; None where it was never. It changes words only."""
+    """The authorization server's clock minus ours in seconds; None where it is not known. It changes words only."""
     reliance: Reliance | None = None
     """Since when `standing` is relied on; None where the authorization server was not asked."""
 

@@ -67,7 +67,7 @@ def refuse(
     """The answer to a refused request.
 
     Args:
-        scope: what the request needs, told in the error's data, and in the challenge with what goes with it.
+        scope: what the request needs, given in the error's data, and in the challenge with what goes with it.
         now: POSIX seconds, for `Retry-After`.
     """
     headers = [(AUDIT_HEADER, decision.audit_id.encode())]

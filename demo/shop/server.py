@@ -16,7 +16,7 @@ from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequ
 from demo import __version__
 from demo.shop import catalog, tools
 from demo.shop.catalog import say
-from demo.shop.gate import ADMISSION, Admission
+from demo.shop.doors import ADMISSION, Admission
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class ShopServer(MCPServer[Any]):
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
     ) -> GetPromptResult | InputRequiredResult:
-        """There is no prompt here, and whoever asks for one asked for a name that does not exist (MCP 2026-07-28,
+        """There is no prompt here, and who asks for one asked for a name that does not exist (MCP 2026-07-28,
         prompts, error handling). The SDK would answer with an internal error, as if the shop had failed.
 
         Raises:

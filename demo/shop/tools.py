@@ -8,10 +8,10 @@ from typing import Any, Final
 from mcp.server.mcpserver.exceptions import ToolError
 
 from demo.evidence import Decision, Order
-from demo.shop import arguments, catalog, events, ledger, policy, trail
+from demo.shop import arguments, audit_log, catalog, events, ledger, policy
 from demo.shop.catalog import say
 from demo.shop.database import Database
-from demo.shop.gate import TRIES, Admission
+from demo.shop.doors import TRIES, Admission
 from demo.shop.jsonrpc import digest
 
 Answer = dict[str, Any]
@@ -51,7 +51,7 @@ async def _buy(admission: Admission, given: Arguments) -> Answer:
         # The gate let it through and the ledger's guard did not (another process was faster): what is on record must
         # not go on saying that the purchase was allowed.
         ruling = policy.deny(refused.fault, "ledger")
-        admission.decision = await database.write(trail.amend, admission.decision, **vars(ruling))
+        admission.decision = await database.write(audit_log.amend, admission.decision, **vars(ruling))
         raise ToolError(ruling.reason) from None
     return {"order": order.to_dict()}
 
@@ -153,27 +153,27 @@ async def _placed(database: Database, wanted: ledger.Purchase, admission: Admiss
             if admission.case is None or order.replayed or not house.outlived(admission.case):
                 return order, decision
             # The process was stopped between the check and the end of its transaction, for so long that a revocation
-            # may have been answered meanwhile. Nobody was told of the order yet.
+            # may have been answered meanwhile. Nobody has seen the order yet.
             await database.write(_void, order, admission.decision)
             raise events.StandingChanged
         except events.StandingChanged:
             assert admission.case is not None, "the open door relies on nothing"
             admission.case, ruling = await house.admit_again(admission.case, admission.bearer)
             if ruling.verdict == "deny":
-                admission.decision = await database.write(trail.amend, admission.decision, **vars(ruling))
+                admission.decision = await database.write(audit_log.amend, admission.decision, **vars(ruling))
                 raise ToolError(say("revoked", reason=ruling.reason)) from None
     raise ToolError(say("unsettled"))
 
 
 def _place(connection: Any, wanted: ledger.Purchase, admission: Admission) -> tuple[Order, Decision]:
-    """The order and its mark in the audit trail, in one transaction, in which also its authority is seen to stand."""
+    """The order and its mark in the audit log, in one transaction, in which its grant is seen to stand, too."""
     if admission.case is not None:
         admission.gatehouse.rely(connection, admission.case)
     order = ledger.place(connection, wanted)
-    return order, trail.amend(connection, admission.decision, order_id=order.id)
+    return order, audit_log.amend(connection, admission.decision, order_id=order.id)
 
 
 def _void(connection: Any, order: Order, decision: Decision) -> None:
-    """The order undone, and its mark in the audit trail, in one transaction."""
+    """The order undone, and its mark in the audit log, in one transaction."""
     ledger.void(connection, order)
-    trail.amend(connection, decision, order_id=None)
+    audit_log.amend(connection, decision, order_id=None)

@@ -23,7 +23,9 @@ from starlette.applications import Starlette
 from demo.auth_server.context import AuthorizationServerConfig
 from demo.auth_server.routes import create_authorization_server
 from demo.evidence import Money
-from demo.shop import ShopConfig, create_shop, tools
+from demo.shop import tools
+from demo.shop.app import create_shop
+from demo.shop.config import ShopConfig
 
 SECRET = ("shop", "a-secret")
 

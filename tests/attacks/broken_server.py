@@ -22,7 +22,7 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 
 import demo.local_server.server
 from demo.evidence import Decision, Money
-from demo.shop import bearer, catalog, ledger, policy, refusal, standing, trail
+from demo.shop import audit_log, bearer, catalog, introspection, ledger, policy, refusal
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.rates import Rates
 
@@ -39,7 +39,7 @@ def _without_token_rule(rule: str) -> Callable[[policy.Case], policy.Ruling | No
 
 def accepts_no_token() -> None:
     """Whoever comes without a token is taken for Alice."""
-    honest_read, honest_ask = bearer.read, standing.ask
+    honest_read, honest_ask = bearer.read, introspection.ask
     scopes = frozenset({"shop:read", "shop:buy", "orders:read"})
 
     async def read(token: str | None, authority: Any, *, resource: str, currency: str) -> policy.TokenFacts:
@@ -55,7 +55,7 @@ def accepts_no_token() -> None:
             return await honest_ask(authority, credentials, token, facts)
         return policy.Standing(known=True, active=True, username="alice@example.com")
 
-    bearer.read, standing.ask = read, ask
+    bearer.read, introspection.ask = read, ask
 
 
 def accepts_wrong_audience() -> None:
@@ -74,23 +74,23 @@ def accepts_forged_claims() -> None:
 
 def accepts_expired_token() -> None:
     policy.check_token = _without_token_rule("token.expired")
-    honest = standing.judge
+    honest = introspection.judge
 
     def broken(answer: dict[str, Any], facts: policy.TokenFacts) -> policy.Standing:
         said = honest(answer, facts)
         return said if said.revoked or said.active else replace(said, active=True, username="alice@example.com")
 
-    standing.judge = broken
+    introspection.judge = broken
 
 
 def accepts_revoked_session() -> None:
-    honest = standing.judge
+    honest = introspection.judge
 
     def broken(answer: dict[str, Any], facts: policy.TokenFacts) -> policy.Standing:
         said = honest(answer, facts)
         return replace(said, active=True, revoked=None, username="alice@example.com") if said.revoked else said
 
-    standing.judge = broken
+    introspection.judge = broken
 
 
 def accepts_missing_scope() -> None:
@@ -134,25 +134,25 @@ def buys_twice() -> None:
 
 
 def writes_no_audit_entry() -> None:
-    honest = trail.record
+    honest = audit_log.record
 
     def broken(connection: Any, decision: Any) -> None:
         if decision.verdict == "allow":
             honest(connection, decision)
 
-    trail.record = broken
+    audit_log.record = broken
 
 
 def writes_another_consent() -> None:
     """The trail says of each decision what was decided, and not by whose consent."""
-    honest = trail.record
+    honest = audit_log.record
 
     def broken(connection: Any, decision: Any) -> None:
         honest(connection, replace(decision, consent=decision.consent and "consent_0"))
 
-    trail.record = broken
-    honest_amend = trail.amend
-    trail.amend = lambda connection, decision, /, **changes: honest_amend(
+    audit_log.record = broken
+    honest_amend = audit_log.amend
+    audit_log.amend = lambda connection, decision, /, **changes: honest_amend(
         connection, replace(decision, consent=decision.consent and "consent_0"), **changes
     )
 
@@ -386,10 +386,10 @@ def says_to_wait_a_minute() -> None:
 
 
 def tells_of_limits_that_nobody_has_used() -> None:
-    from demo.shop import gate
+    from demo.shop import doors
 
-    honest = gate.limits_of
-    gate.limits_of = lambda usage: tuple(replace(limit, used=0) for limit in honest(usage))
+    honest = doors.limits_of
+    doors.limits_of = lambda usage: tuple(replace(limit, used=0) for limit in honest(usage))
 
 
 def waves_through_when_nobody_answers() -> None:
@@ -402,31 +402,31 @@ def waves_through_when_the_answer_is_an_error() -> None:
 
 
 def _waves_through(when: Callable[[policy.Standing], bool]) -> None:
-    honest = standing.ask
+    honest = introspection.ask
 
     async def broken(*given: Any) -> policy.Standing:
         said = await honest(*given)
         trusting = replace(said, known=True, active=True, username="alice@example.com")
         return trusting if not said.known and when(said) else said
 
-    standing.ask = broken  # type: ignore[assignment]
+    introspection.ask = broken  # type: ignore[assignment]
 
 
 def remembers_standing_for_a_while() -> None:
     """It asks about each token once, and believes that from then on."""
-    honest, known = standing.ask, dict[str, policy.Standing]()
+    honest, known = introspection.ask, dict[str, policy.Standing]()
 
     async def broken(authority: Any, credentials: Any, token: str, facts: policy.TokenFacts) -> policy.Standing:
         if token not in known:
             known[token] = await honest(authority, credentials, token, facts)
         return known[token]
 
-    standing.ask = broken
+    introspection.ask = broken
 
 
 def shows_everybodys_trail() -> None:
-    honest = trail.entries
-    trail.entries = lambda connection, **given: honest(connection, **given | {"everybody": True})
+    honest = audit_log.entries
+    audit_log.entries = lambda connection, **given: honest(connection, **given | {"everybody": True})
 
 
 def takes_a_key_for_other_arguments() -> None:
@@ -459,15 +459,15 @@ def buys_twice_and_says_that_it_did_not() -> None:
 
 
 def leaves_the_order_out_of_the_decision() -> None:
-    trail.amend = lambda connection, decision, /, **changes: decision
+    audit_log.amend = lambda connection, decision, /, **changes: decision
 
 
 def lists_a_scope_that_is_not_asked_for() -> None:
     """Whoever may read may buy; the list of tools says otherwise."""
-    from demo.shop import gate
+    from demo.shop import doors
 
-    honest = gate.scope_of
-    gate.scope_of = lambda tool: "shop:read" if tool == catalog.BUY else honest(tool)
+    honest = doors.scope_of
+    doors.scope_of = lambda tool: "shop:read" if tool == catalog.BUY else honest(tool)
 
 
 def lists_no_scope_of_what_spends_money() -> None:

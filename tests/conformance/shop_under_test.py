@@ -21,7 +21,7 @@ from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY, Tool
 from pydantic import Field
 
 import demo.local_server.server
-import demo.shop
+import demo.shop.config
 from demo.shop.server import ShopServer
 
 WITH_TOKEN: Final = "/with-token/"
@@ -114,5 +114,5 @@ if __name__ == "__main__":
     add_diagnostic_tools()
     let_tokens_in_by_path()
     # One agent asks for everything here within seconds; the rate limit has tests of its own.
-    demo.shop.ShopConfig = functools.partial(demo.shop.ShopConfig, rate_calls=1000)  # type: ignore[misc, assignment]
+    demo.shop.config.ShopConfig = functools.partial(demo.shop.config.ShopConfig, rate_calls=1000)  # type: ignore[misc, assignment]
     demo.local_server.server.main()

@@ -62,7 +62,8 @@ class ShopProcess(ABC):
 SERVE = """
 import contextlib, json, pathlib, sys, uvicorn
 from starlette.applications import Starlette
-from demo.shop import ShopConfig, create_shop
+from demo.shop.app import create_shop
+from demo.shop.config import ShopConfig
 port, issuer, database, settings = sys.argv[1:]
 client, secret = json.loads(sys.stdin.readline())
 shop = create_shop(ShopConfig(base_url=f"http://127.0.0.1:{port}", database=pathlib.Path(database), issuer=issuer,

@@ -29,7 +29,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from demo.net import free_port
-from demo.shop import ShopConfig, create_shop
+from demo.shop.app import create_shop
+from demo.shop.config import ShopConfig
 
 RESOURCE_SERVER = ("shop", "a secret: of the/shop")
 MODERN = {"mcp-protocol-version": "2026-07-28", "accept": "application/json, text/event-stream"}
@@ -271,7 +272,7 @@ def open_world(tmp_path: Path, authority_server: FakeAuthority) -> Iterator[Call
                 database=tmp_path / f"shop-{shop_port}.sqlite3",
                 issuer=authority.issuer,
                 introspection=RESOURCE_SERVER,
-                authority_timeout=0.6,
+                answer_timeout=0.6,
                 clock=lambda: time.time() + clock.ahead,
             )
             running = stack.enter_context(_Restartable(replace(config, **settings)))

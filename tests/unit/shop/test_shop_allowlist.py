@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from demo.shop.introspection import judge
 from demo.shop.policy import Case, Rules, Standing, TokenFacts, check_allowlist
-from demo.shop.standing import judge
 from tests.conftest import ROOT
 
 CASES: list[dict[str, Any]] = json.loads((ROOT / "worker" / "test" / "allowlist.json").read_text("utf-8"))

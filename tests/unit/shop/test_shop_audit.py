@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from demo.shop import trail
+from demo.shop import audit_log
 from demo.shop.catalog import say
 
 CONSOLE = {"client_id": "demo-console", "act": None, "scope": "openid audit:read"}
@@ -128,7 +128,7 @@ def test_what_cannot_be_recorded_does_not_happen(world: Any, path: str, monkeypa
     def full(*_: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(trail, "record", full)
+    monkeypatch.setattr(audit_log, "record", full)
     answer = world.buy(token=world.token(), path=path)
     assert answer.status_code == 503
     assert answer.json()["error"]["message"] == say("no_audit")

@@ -16,9 +16,9 @@ import pytest
 from joserfc.jwk import ECKey
 
 from demo.shop import discovery
-from demo.shop.asking import AuthorityUnknown
+from demo.shop.bounded_http import AuthServerUnavailable
 from demo.shop.catalog import LIMITS
-from demo.shop.discovery import Authority
+from demo.shop.discovery import AuthServer
 
 T = TypeVar("T")
 TIMEOUT = 0.5
@@ -74,9 +74,9 @@ def told() -> Iterator[Told]:
         yield running
 
 
-def asked(told: Told, work: Callable[[Authority], Awaitable[T]]) -> T:
+def asked(told: Told, work: Callable[[AuthServer], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with Authority(told.issuer, timeout=TIMEOUT) as authority:
+        async with AuthServer(told.issuer, timeout=TIMEOUT) as authority:
             return await work(authority)
 
     return asyncio.run(run())
@@ -86,7 +86,7 @@ def asked(told: Told, work: Callable[[Authority], Awaitable[T]]) -> T:
 def test_many_who_wait_for_an_authority_that_hangs_wait_as_long_as_one(told: Told, what: str) -> None:
     told.late[what] = 4 * TIMEOUT
 
-    async def many(authority: Authority) -> list[Any]:
+    async def many(authority: AuthServer) -> list[Any]:
         return await asyncio.gather(*(authority.key("first") for _ in range(8)), return_exceptions=True)
 
     began = time.monotonic()
@@ -97,7 +97,7 @@ def test_many_who_wait_for_an_authority_that_hangs_wait_as_long_as_one(told: Tol
 
 
 def test_who_comes_while_another_looks_for_a_new_key_finds_what_that_one_finds(told: Told) -> None:
-    async def rotated(authority: Authority) -> list[Any]:
+    async def rotated(authority: AuthServer) -> list[Any]:
         await authority.key("first")
         told.keys.insert(0, a_key("second"))
         told.late["keys"] = TIMEOUT / 4
@@ -109,7 +109,7 @@ def test_who_comes_while_another_looks_for_a_new_key_finds_what_that_one_finds(t
 
 
 def test_many_with_unknown_keys_wait_for_a_set_that_hangs_as_long_as_one(told: Told) -> None:
-    async def made_up(authority: Authority) -> list[Any]:
+    async def made_up(authority: AuthServer) -> list[Any]:
         await authority.key("first")
         told.late["keys"] = 4 * TIMEOUT
         return await asyncio.gather(*(authority.key(f"made up {n}") for n in range(8)), return_exceptions=True)
@@ -121,12 +121,12 @@ def test_many_with_unknown_keys_wait_for_a_set_that_hangs_as_long_as_one(told: T
 
 
 def test_a_new_key_that_cannot_be_read_is_not_known_which_is_not_to_say_no(told: Told) -> None:
-    async def while_it_fails(authority: Authority) -> Any:
+    async def while_it_fails(authority: AuthServer) -> Any:
         await authority.key("first")
         told.keys.insert(0, a_key("second"))
         told.status = 500
         for _ in ("at first", "and within the second in which nobody looks again"):
-            with pytest.raises(AuthorityUnknown, match="keys cannot be read"):
+            with pytest.raises(AuthServerUnavailable, match="keys cannot be read"):
                 await authority.key("second")
         assert told.asked.count("keys") == 2
         told.status = 200
@@ -143,7 +143,7 @@ def test_a_withdrawn_key_is_read_out_of_the_set_within_five_minutes(
     turned = SimpleNamespace(monotonic=lambda: time.monotonic() + later, time=time.time)
     monkeypatch.setattr(discovery, "time", turned)
 
-    async def withdrawn(authority: Authority) -> tuple[Any, Any]:
+    async def withdrawn(authority: AuthServer) -> tuple[Any, Any]:
         nonlocal later
         await authority.key("first")
         told.keys = [a_key("second")]

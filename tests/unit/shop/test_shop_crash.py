@@ -18,7 +18,8 @@ STOCK = 10_000
 SERVE = """
 import sys, contextlib, pathlib, uvicorn
 from starlette.applications import Starlette
-from demo.shop import ShopConfig, create_shop
+from demo.shop.app import create_shop
+from demo.shop.config import ShopConfig
 port, database, issuer, client, secret = sys.argv[1:]
 shop = create_shop(ShopConfig(base_url=f"http://127.0.0.1:{port}", database=pathlib.Path(database), issuer=issuer,
     introspection=(client, secret), rate_calls=10_000, purchases_per_consent=10_000, stock=10_000))

@@ -122,7 +122,7 @@ def test_of_several_limits_the_smallest_holds(world: Any, said: Any, limit_of: A
 
 
 def test_many_at_once_buy_exactly_the_quota(open_world: Any, said: Any) -> None:
-    world = open_world(rate_calls=100, purchases_per_consent=3, authority_timeout=20.0)
+    world = open_world(rate_calls=100, purchases_per_consent=3, answer_timeout=20.0)
     token = world.token()
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: world.buy(token=token), range(24)))
@@ -134,7 +134,7 @@ def test_many_at_once_buy_exactly_the_quota(open_world: Any, said: Any) -> None:
 
 
 def test_many_at_once_never_spend_more_than_the_limit(open_world: Any, said: Any, limit_of: Any) -> None:
-    world = open_world(rate_calls=100, purchases_per_consent=50, authority_timeout=20.0)
+    world = open_world(rate_calls=100, purchases_per_consent=50, answer_timeout=20.0)
     token = world.token(authorization_details=[limit_of(12_499, f"{world.base}/mcp")])
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: world.buy(token=token), range(24)))
@@ -143,7 +143,7 @@ def test_many_at_once_never_spend_more_than_the_limit(open_world: Any, said: Any
 
 
 def test_many_at_once_with_one_key_are_one_order(open_world: Any) -> None:
-    world = open_world(rate_calls=100, authority_timeout=20.0)
+    world = open_world(rate_calls=100, answer_timeout=20.0)
     token = world.token()
     with ThreadPoolExecutor(12) as pool:
         orders = [order_of(answer) for answer in pool.map(lambda _: world.buy(token=token, key="k"), range(20))]
@@ -154,7 +154,7 @@ def test_many_at_once_with_one_key_are_one_order(open_world: Any) -> None:
 
 
 def test_many_agents_at_once_buy_exactly_the_stock(open_world: Any) -> None:
-    world = open_world(stock=5, authority_timeout=20.0)
+    world = open_world(stock=5, answer_timeout=20.0)
     tokens = [world.token(consent_id=f"c{number}", act={"sub": f"a{number}"}) for number in range(12)]
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda token: world.buy(token=token), tokens))

@@ -1,4 +1,4 @@
-"""The audit trail: every decision, in the order in which it was made, committed before its answer is sent."""
+"""The audit log: every decision, in the order in which it was made, committed before its answer is sent."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def amend(connection: sqlite3.Connection, decision: Decision, /, **changes: Any)
 
 
 class UnknownEntry(LookupError):
-    """The entry to go on from is not in the trail."""
+    """The entry to go on from is not in the log."""
 
 
 def entries(
@@ -51,7 +51,7 @@ def entries(
         everybody: an admin: sees all.
 
     Raises:
-        UnknownEntry: `after` is none of this trail's.
+        UnknownEntry: `after` is no entry of this log.
     """
     start = 0
     if after is not None:

@@ -1,4 +1,4 @@
-"""Asking the authorization server over HTTP: bounded in time and bytes, no redirects; and its clock."""
+"""BoundedClient the authorization server over HTTP: bounded in time and bytes, no redirects; and its clock."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from demo.net import is_loopback_url
 from demo.shop.catalog import LIMITS, say
 
 
-class AuthorityUnknown(Exception):
-    """The authority could not be asked, or what answered is not the authority; the message is a few words.
+class AuthServerUnavailable(Exception):
+    """The authorization server could not be asked, or something else answered; the message is a few words.
 
     Args:
-        lasting: asking again will not help: the shop's settings and the authority do not fit together.
+        lasting: a retry will not help: the shop's settings and the authorization server do not fit together.
     """
 
     def __init__(self, why: str, *, lasting: bool = False) -> None:
@@ -28,10 +28,10 @@ class AuthorityUnknown(Exception):
         self.lasting = lasting
 
 
-class Asking:
+class BoundedClient:
     """The way to one issuer, each question bounded by `timeout` seconds.
 
-    An async context manager: the connection pool lives as long as it is entered. `skew` is the authority's clock minus
+    An async context manager: the connection pool lives as long as it is entered. `skew` is the server's clock minus
     `clock` in seconds, by the `Date` of its last answer; None before the first.
     """
 
@@ -43,7 +43,7 @@ class Asking:
         self._client: httpx2.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
-        # No redirects: an authority is where it says it is. A proxy of the environment is not for loopback.
+        # No redirects: an authorization server is where it says it is. A proxy of the environment is not for loopback.
         self._client = httpx2.AsyncClient(
             timeout=self._timeout,
             follow_redirects=False,
@@ -61,10 +61,10 @@ class Asking:
         """One HTTP question whose answer is JSON; gives status and the parsed body (None when it is not JSON).
 
         Raises:
-            AuthorityUnknown: no answer in time, or too long a one.
+            AuthServerUnavailable: no answer in time, or too long a one.
         """
         if self._client is None:
-            raise AuthorityUnknown("the shop is not running")
+            raise AuthServerUnavailable("the shop is not running")
         body = b""
         try:
             # The client's own timeouts are per read; this one bounds an answer that comes drop by drop.
@@ -74,11 +74,11 @@ class Asking:
                     async for chunk in response.aiter_bytes():
                         body += chunk
                         if len(body) > LIMITS.answer_bytes:
-                            raise AuthorityUnknown(say("too_long"))
+                            raise AuthServerUnavailable(say("too_long"))
         except (TimeoutError, httpx2.TimeoutException):
-            raise AuthorityUnknown(say("late")) from None
+            raise AuthServerUnavailable(say("late")) from None
         except (httpx2.HTTPError, httpx2.InvalidURL):
-            raise AuthorityUnknown(say("no_connection")) from None
+            raise AuthServerUnavailable(say("no_connection")) from None
         try:
             return response.status_code, json.loads(body)
         except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Whether granted authority still stands: token introspection (RFC 7662) at the authority, on every request.
+"""Whether a grant still stands: token introspection (RFC 7662) at the authorization server, on every request.
 
 Nothing is cached. Revocation has to be instant, and a cache is a promise to be late.
 """
@@ -9,45 +9,45 @@ import base64
 from typing import Any
 from urllib.parse import quote
 
-from demo.shop.asking import AuthorityUnknown
+from demo.shop.bounded_http import AuthServerUnavailable
 from demo.shop.catalog import say
-from demo.shop.discovery import Authority
+from demo.shop.discovery import AuthServer
 from demo.shop.policy import Standing, TokenFacts
 
 REVOKED_KINDS = ("session", "agent", "user", "token")
 
 
-async def ask(authority: Authority, credentials: tuple[str, str], token: str, facts: TokenFacts) -> Standing:
-    """Ask the authority about a token. Never raises for what the authority does: an answer that is not a clear
-    yes or no is `known=False`.
+async def ask(auth_server: AuthServer, credentials: tuple[str, str], token: str, facts: TokenFacts) -> Standing:
+    """Ask the authorization server about a token. Never raises for what that server does: an answer that is not a
+    clear yes or no is `known=False`.
 
     Args:
-        credentials: this resource server's client id and secret at the authority.
+        credentials: this resource server's client id and secret at the authorization server.
         facts: what the token says, to see that the answer is about the same token.
     """
     try:
-        metadata = await authority.metadata()
+        metadata = await auth_server.metadata()
         status, answer = 401, None
         # RFC 6749 section 2.3.1: in the header, or where that is not taken in the form, as WorkOS shows it
         # (workos.com/docs/reference/workos-connect/introspection); what was taken last comes first.
-        for in_form in (authority.secret_in_form, not authority.secret_in_form):
+        for in_form in (auth_server.secret_in_form, not auth_server.secret_in_form):
             # The form names the client beside the header, too: MCP's Python SDK looks it up by that.
             form = {"token": token, "token_type_hint": "access_token", "client_id": credentials[0]}
-            status, answer = await authority.ask(
+            status, answer = await auth_server.ask(
                 "POST",
                 metadata.introspection_endpoint,
                 data=form | ({"client_secret": credentials[1]} if in_form else {}),
                 headers={} if in_form else {"authorization": basic(*credentials)},
             )
             if status not in (401, 403):
-                authority.secret_in_form = in_form
+                auth_server.secret_in_form = in_form
                 break
-    except AuthorityUnknown as unknown:
+    except AuthServerUnavailable as unknown:
         return Standing(known=False, detail=str(unknown), lasting=unknown.lasting)
     if status in (401, 403):
         return Standing(known=False, detail=say("unknown_shop"), lasting=True)
     if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
-        authority.forget()
+        auth_server.forget()
         return Standing(known=False, detail=say("nonsense"))
     return judge(answer, facts)
 
