@@ -4,13 +4,15 @@
 PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
+# What starts hundreds of interpreters wants compiled modules, whatever is set for a shell.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 DOCS := .venv-docs/bin
 # A state of its own: a run under way, which `demo next` plays in the usual one, is left as it is.
 TALK := --state artifacts/talk
 
 .DEFAULT_GOAL := help
-.PHONY: help talk test dry-run conformance peers worker worker-data contract lint format reference docs bench picture lock clean
+.PHONY: help talk test test-all dry-run conformance peers worker worker-data contract lint format reference docs bench picture lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -21,7 +23,10 @@ talk: $(VENV)/run.stamp ## set up, and play the whole talk briskly, beside any r
 	@$(BIN)/demo $(TALK) --quiet stop
 
 test: $(VENV)/dev.stamp ## set up, and pass the tests
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(BIN)/python -m pytest -m "not long" -n 4 --dist worksteal
+
+test-all: test ## pass the long tests, too: all of each kind of which `test` has one
+	$(BIN)/python -m pytest -m long -n 4 --dist worksteal
 
 # Both plans, everything asserted; then every panel held against the screen's size.
 dry-run: $(VENV)/run.stamp ## play both plans as CI does, and check that every panel fits

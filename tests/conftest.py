@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from demo.local_server import local
+from tests import in_process
+
 if TYPE_CHECKING:
     from demo.client.human.console import Console
     from demo.client.tokens.store import Store
@@ -79,10 +82,12 @@ def base_url(tmp_path: Path) -> Iterator[str]:
 
 
 class Command:
-    """Runs `demo` as a person would, in a process of its own, with a state folder of its own."""
+    """Runs `demo` with a state folder of its own: called, in this process where that is possible; with `process` and
+    `start`, as a person would, in a process of its own."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *, apart: bool = False) -> None:
         self.state = state
+        self.apart = apart
 
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
@@ -95,6 +100,11 @@ class Command:
         }
 
     def __call__(self, *arguments: str, timeout: float = 90.0) -> subprocess.CompletedProcess[str]:
+        if self.apart or not in_process.possible():
+            return self.process(*arguments, timeout=timeout)
+        return in_process.run(arguments, environment=self.environment(), folder=ROOT, timeout=timeout)
+
+    def process(self, *arguments: str, timeout: float = 90.0) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "demo", *arguments],
             capture_output=True,
@@ -119,9 +129,24 @@ class Command:
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Command]:
-    """The command, with a state folder that is cleaned up with its server."""
+    """The command and its local server, in this process, with a state folder of their own."""
+    with in_process.servers_here():
+        command = Command(tmp_path / "state")
+        yield command
+        local.stop(command.state)
+
+
+@pytest.fixture
+def demo_with_server_apart(tmp_path: Path) -> Iterator[Command]:
+    """The command in this process, its local server in one of its own, which can be stopped and started."""
     command = Command(tmp_path / "state")
     yield command
-    from demo.local_server import local
+    local.stop(command.state)
 
+
+@pytest.fixture
+def demo_apart(tmp_path: Path) -> Iterator[Command]:
+    """The command and its local server as processes, with a state folder of their own."""
+    command = Command(tmp_path / "state", apart=True)
+    yield command
     local.stop(command.state)

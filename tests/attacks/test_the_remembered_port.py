@@ -74,7 +74,8 @@ def port_of(server: local.LocalServer) -> int:
     return int(server.base_url.rpartition(":")[2])
 
 
-def test_no_token_goes_to_who_repeats_what_the_server_said(demo: Command) -> None:
+def test_no_token_goes_to_who_repeats_what_the_server_said(demo_apart: Command) -> None:
+    demo = demo_apart
     server, _ = local.ensure(demo.state, port=0)
     token = StoredToken(
         access_token="access-token-to-steal",

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 MOVES = 12
 
 
-@pytest.mark.parametrize("seed", [7, 28])
+@pytest.fixture
+def demo(demo_with_server_apart: Command) -> Command:
+    """With a server that can be restarted."""
+    return demo_with_server_apart
+
+
+@pytest.mark.parametrize("seed", [7, pytest.param(28, marks=pytest.mark.long)])
 def test_any_walk_through_the_talk_is_as_expected(demo: Command, seed: int) -> None:
     chance = random.Random(seed)
     plan = load_talk(None).plan("problem-first")

@@ -41,7 +41,7 @@ def complains(finished: subprocess.CompletedProcess[str], code: int, *says: str)
         (["notes", "by"], 2, "did you mean buy?"),
         (["next", "--plan", "nope"], 2, "there is no plan 'nope'"),
         (["run", "--ci", "--to", "opening", "--from", "wrap"], 2, "comes before"),
-        (["run", "--pace", "fast"], 2, "stage, brisk or none"),
+        (["run", "--pace", "fast"], 2, "'stage', 'brisk', 'none'"),
         (["run", "--ci", "--talk", "nowhere"], 2, "there is no folder"),
         (["again"], 2, "no beat was played yet"),
         (["back"], 2, "no beat was played yet"),
@@ -237,12 +237,13 @@ def test_a_host_beyond_this_machine_is_refused_with_the_reason(demo: Command) ->
 def test_an_ascii_terminal_gets_the_words(demo: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     for line in (["list"], ["next"], ["notes", "buy"], ["run", "--ci", "--to", "challenge"]):
-        finished = demo(*line)
+        finished = demo.process(*line)
         assert finished.returncode == 0, finished.stderr
         assert finished.stdout.isascii()
 
 
-def test_an_emptied_state_folder_ends_its_server(demo: Command) -> None:
+def test_an_emptied_state_folder_ends_its_server(demo_apart: Command) -> None:
+    demo = demo_apart
     assert demo("tools", "--open").returncode == 0
     pid = json.loads((demo.state / "server.json").read_text())["pid"]
     for file in demo.state.iterdir():

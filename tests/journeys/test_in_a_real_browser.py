@@ -74,7 +74,7 @@ def walk_to_consent(browser: Any, link: str, size: str, name: str) -> Any:
     return page
 
 
-@pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize("size", ["phone", pytest.param("laptop", marks=pytest.mark.long)])
 def test_the_code_is_compared_consent_is_given_and_the_command_goes_on(
     terminal: Terminal, browser: Any, size: str
 ) -> None:

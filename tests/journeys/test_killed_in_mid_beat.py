@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from talk.playing.kind import Step
 from talk.script import load_talk
 
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 
 KILLS_PER_BEAT = 2
 SEED = 20260728
+
+
+@pytest.fixture
+def demo(demo_apart: Command) -> Command:
+    """Processes, which can be killed."""
+    return demo_apart
 
 
 def orders(state: Path) -> list[str]:
@@ -30,8 +38,10 @@ def orders(state: Path) -> list[str]:
     return keys
 
 
-def test_every_beat_is_played_to_its_end_and_nothing_is_bought_twice(demo: Command) -> None:
+@pytest.mark.parametrize("last", ["authless", pytest.param(None, marks=pytest.mark.long)])
+def test_every_beat_is_played_to_its_end_and_nothing_is_bought_twice(demo: Command, last: str | None) -> None:
     beats = [planned.beat.id for planned in load_talk(None).plan("problem-first").beats]
+    beats = beats[: beats.index(last) + 1] if last else beats
     chance = random.Random(SEED)
     killed = 0
     for number, beat in enumerate(beats, 1):
@@ -61,7 +71,7 @@ def purchases(beats: list[str]) -> list[str]:
     """Every step of these beats that is meant to place an order of its own, as "beat/step"."""
     talk = load_talk(None)
     found = [f"{beat}/{step.id}" for beat in beats for step in talk.beat(beat).steps if buys(step)]
-    assert len(found) >= 4, "the talk buys hardly anything: the test would prove nothing"
+    assert found, "nothing is bought: the test would prove nothing"
     return found
 
 

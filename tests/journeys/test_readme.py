@@ -39,14 +39,15 @@ def wants_node(arguments: list[str]) -> bool:
     return "--worker" in arguments or "deploy" in arguments
 
 
-def test_every_command_works_in_the_order_given(demo: Command, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_every_command_works_in_the_order_given(demo_apart: Command, tmp_path: Path) -> None:
     played = 0
     for program, *arguments in commands():
         if program != "demo" or wants_node(arguments):
             continue
         played += 1
         written = [str(tmp_path / word) if word.endswith((".json", ".xml")) else word for word in arguments]
-        finished = demo(*written, timeout=180)
+        finished = demo_apart(*written, timeout=180)
         said = f"demo {shlex.join(arguments)}: {finished.stdout[-1500:]}\n{finished.stderr}"
         assert finished.returncode == 0, said
         assert "Traceback" not in finished.stderr, said

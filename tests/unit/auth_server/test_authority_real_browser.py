@@ -28,7 +28,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), pytest.param(1280, 800, marks=pytest.mark.long)])
 def test_a_human_types_a_code_signs_in_switches_account_and_approves_without_script(house, chromium, width, height):
     asked = house.ask(authorization_details=house.spending()).json()
     context = chromium.new_context(viewport={"width": width, "height": height}, java_script_enabled=False)
@@ -76,7 +76,7 @@ def test_everything_can_be_reached_and_seen_by_keyboard(house, chromium):
     assert reached == ["Not you? Switch account", "limit", *boxes, "Approve", "Deny"]
 
 
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), pytest.param(1280, 800, marks=pytest.mark.long)])
 def test_a_human_sees_the_amount_first_corrects_it_and_unticks_a_box(house, chromium, read_claims, width, height):
     asked = house.ask(authorization_details=house.spending()).json()
     page = chromium.new_context(viewport={"width": width, "height": height}, java_script_enabled=False).new_page()
@@ -129,7 +129,7 @@ def callback() -> Iterator[tuple[str, list[str]]]:
         thread.join(5)
 
 
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), pytest.param(1280, 800, marks=pytest.mark.long)])
 @pytest.mark.parametrize("decision", ["Approve", "Deny"])
 def test_a_human_sent_by_an_unverified_agent_decides_without_script_and_is_taken_back(
     house, chromium, callback, width, height, decision
