@@ -124,7 +124,7 @@ class Upstream:
 
         with anyio.move_on_after(seconds):
             try:
-                return f"--{(await _aside(self._agent.login_way)).kind}"
+                return (await _aside(self._agent.choose_flow)).flow.option
             except DemoError:
                 return None
         return None

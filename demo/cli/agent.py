@@ -156,7 +156,7 @@ def _asking(cast: Cast, stage: Stage) -> Obtain:
         more = [scope for scope in scopes if held is None or scope not in held.scope]
         stage.note(f"The server asks for more: {' '.join(more) or 'a login'}. The human is asked.")
         try:
-            return logins.by(logins.way(), scopes).token
+            return logins.by(logins.choose(), scopes).token
         finally:
             say_notice(cast)
 

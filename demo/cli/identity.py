@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -72,14 +72,13 @@ def login(
         if hosted is not None
         else _money(spend if spend is not None else "60.00" if cast.ours or agent.limits_spending() else "0"),
     )
-    kind: Literal["device", "browser"] | None = "device" if device else "browser" if browser else None
-    way = asked.way(kind)
+    chosen = asked.choose("device" if device else "browser" if browser else None)
     try:
-        granted = asked.by(way, tuple(scope) if scope else SCOPES if cast.ours else agent.wanted_scopes())
+        granted = asked.by(chosen, tuple(scope) if scope else SCOPES if cast.ours else agent.wanted_scopes())
     finally:
         # Also where the login fails: who the agent is there is kept before anybody is asked.
         say_notice(cast)
-    stored, way = granted.token, granted.way
+    stored, chosen = granted.token, granted.chosen
     if hosted is not None:
         return _signed_in(settings)
     view = agent.view(stored)
@@ -90,8 +89,8 @@ def login(
                 "granted": True,
                 "scopes": list(view.scopes),
                 "expires_at": stored.expires_at,
-                "flow": way.kind,
-                "why": way.why,
+                "flow": chosen.flow.name,
+                "why": chosen.why,
             }
         )
     else:

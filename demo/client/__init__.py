@@ -16,26 +16,28 @@ if TYPE_CHECKING:
     from demo.client.human.sample_human import ConsentPage, SampleHuman
     from demo.client.mcp.elicitation import ElicitationRequest
     from demo.client.mcp.outcome import CallOutcome, ToolsOutcome
-    from demo.client.oauth.authorizer import LoginWay
-    from demo.client.oauth.browser import BrowserLogin
-    from demo.client.oauth.device import DeviceLogin
+    from demo.client.oauth.browser_flow import BROWSER, BrowserLogin
+    from demo.client.oauth.device_flow import DEVICE, DeviceLogin
+    from demo.client.oauth.flows import ChosenFlow
     from demo.client.oauth.httpx_auth import BrowserFlow, DeviceFlow, MachineFlow
     from demo.client.tokens.identity import ClientIdentity
     from demo.client.tokens.store import MemoryStore, TokenStore
     from demo.client.tokens.stored import Secret, StoredToken
 
 _HOMES = {
+    "BROWSER": "oauth.browser_flow",
+    "DEVICE": "oauth.device_flow",
     "Agent": "agent",
     "BrowserFlow": "oauth.httpx_auth",
-    "BrowserLogin": "oauth.browser",
+    "BrowserLogin": "oauth.browser_flow",
     "CallOutcome": "mcp.outcome",
+    "ChosenFlow": "oauth.flows",
     "ClientIdentity": "tokens.identity",
     "ConsentPage": "human.sample_human",
     "Console": "human.console",
     "DeviceFlow": "oauth.httpx_auth",
-    "DeviceLogin": "oauth.device",
+    "DeviceLogin": "oauth.device_flow",
     "ElicitationRequest": "mcp.elicitation",
-    "LoginWay": "oauth.authorizer",
     "MachineFlow": "oauth.httpx_auth",
     "MemoryStore": "tokens.store",
     "OAuthRefused": "http.errors",
@@ -48,17 +50,19 @@ _HOMES = {
 }
 
 __all__ = [
+    "BROWSER",
+    "DEVICE",
     "Agent",
     "BrowserFlow",
     "BrowserLogin",
     "CallOutcome",
+    "ChosenFlow",
     "ClientIdentity",
     "ConsentPage",
     "Console",
     "DeviceFlow",
     "DeviceLogin",
     "ElicitationRequest",
-    "LoginWay",
     "MachineFlow",
     "MemoryStore",
     "OAuthRefused",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from demo.client.http.bounded import OnWait
 from demo.client.http.connection import Connection, Door
@@ -15,10 +15,13 @@ from demo.client.mcp.calling import Bearer, Caller
 from demo.client.mcp.elicitation import Elicit
 from demo.client.mcp.mcp_session import Speaker
 from demo.client.mcp.outcome import CallOutcome, ToolsOutcome
-from demo.client.oauth.authorizer import Authorizer, LoginWay
+from demo.client.oauth.authorizer import Authorizer
 from demo.client.oauth.credentials import MARGIN, redeem
-from demo.client.oauth.device import DeviceLogin
+from demo.client.oauth.device_flow import DEVICE, DeviceLogin
+from demo.client.oauth.flows import ChosenFlow
 from demo.client.oauth.inspection import Proof
+from demo.client.oauth.login_flow import HumanFlow, Login
+from demo.client.oauth.machine_flow import TokenRequest
 from demo.client.oauth.step_up import Obtain
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import Store
@@ -28,10 +31,8 @@ from demo.evidence import AuthorityMetadata, Chain, Challenge, Money, TokenView
 if TYPE_CHECKING:
     import httpx2
 
-    from demo.client.oauth.browser import BrowserLogin
-    from demo.client.oauth.machine import TokenRequest
-
 T = TypeVar("T")
+L = TypeVar("L", bound=Login)
 
 
 class Agent:
@@ -205,53 +206,51 @@ class Agent:
         """
         return SPENDING in self.authority().authorization_details_types_supported
 
-    def login_way(self) -> LoginWay:
-        """Which flow to log in by, as the authority's metadata has it, and why.
+    def choose_flow(self) -> ChosenFlow:
+        """Which flow to log in by, and why (`Authorizer.choose_flow`)."""
+        return self.authorizer.choose_flow()
 
-        Raises:
-            AuthorityRefused: it offers none that this agent knows.
-            ServerUnreachable: as `authority`.
-        """
-        return self.authorizer.way()
+    def choose_other(self, flow: HumanFlow[Login], refused: GrantNotAllowed) -> ChosenFlow | None:
+        """Another flow where one is refused to this client (`Authorizer.choose_other`)."""
+        return self.authorizer.choose_other(flow, refused)
 
-    def login_instead(self, refused: GrantNotAllowed) -> LoginWay | None:
-        """Another flow where the device flow is refused to this client (`Authorizer.instead`)."""
-        return self.authorizer.instead(refused)
-
+    @overload
     def start_login(
         self, scopes: Sequence[str], *, resources: Sequence[str] | None = None, spending: Money | None = None
-    ) -> DeviceLogin:
-        """Ask the authority for a device code (`Authorizer.start_device`)."""
-        return self.authorizer.start_device(scopes, resources=resources, spending=spending)
+    ) -> DeviceLogin: ...
+
+    @overload
+    def start_login(
+        self,
+        scopes: Sequence[str],
+        flow: HumanFlow[L],
+        *,
+        resources: Sequence[str] | None = None,
+        spending: Money | None = None,
+    ) -> L: ...
+
+    def start_login(
+        self,
+        scopes: Sequence[str],
+        flow: HumanFlow[Login] = DEVICE,
+        *,
+        resources: Sequence[str] | None = None,
+        spending: Money | None = None,
+    ) -> Login:
+        """Begin a login, by the device flow unless another is named (`Authorizer.start`)."""
+        return self.authorizer.start(flow, scopes, resources=resources, spending=spending)
 
     def finish_login(
         self,
-        login: DeviceLogin,
-        *,
-        on_wait: OnWait | None = None,
-        give_up: Callable[[], bool] | None = None,
-        timeout: float = 600.0,
-    ) -> StoredToken:
-        """Poll until the human has decided, and keep the tokens (`Authorizer.finish_device`)."""
-        return self.authorizer.finish_device(login, on_wait=on_wait, give_up=give_up, timeout=timeout)
-
-    def start_browser_login(
-        self, scopes: Sequence[str], *, resources: Sequence[str] | None = None, spending: Money | None = None
-    ) -> BrowserLogin:
-        """Begin a login in the browser (`Authorizer.start_browser`); whoever starts one finishes or closes it."""
-        return self.authorizer.start_browser(scopes, resources=resources, spending=spending)
-
-    def finish_browser_login(
-        self,
-        login: BrowserLogin,
+        login: Login,
         *,
         on_wait: OnWait | None = None,
         give_up: Callable[[], bool] | None = None,
         pasted: Callable[[], str | None] | None = None,
         timeout: float = 600.0,
     ) -> StoredToken:
-        """Wait for the browser to come back, and keep the tokens (`Authorizer.finish_browser`)."""
-        return self.authorizer.finish_browser(login, on_wait=on_wait, give_up=give_up, pasted=pasted, timeout=timeout)
+        """Wait until the human has decided, and keep the token (`Authorizer.finish`)."""
+        return self.authorizer.finish(login, on_wait=on_wait, give_up=give_up, pasted=pasted, timeout=timeout)
 
     def login_as_machine(self, request: TokenRequest, scopes: Sequence[str] = ()) -> StoredToken:
         """Get a token with no human in it, and keep it (`Authorizer.by_machine`)."""
@@ -309,8 +308,8 @@ class Agent:
         why = "there was no token" if token is None else self.revoke(token)
         self.authorizer.credentials.forget()
         if token is not None:
-            self.authorizer.registrar.forget_at(token.issuer)
-        self.authorizer.registrar.forget_all()
+            self.authorizer.registrations.forget_at(token.issuer)
+        self.authorizer.registrations.forget_all()
         return why
 
     # Proof

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 def login(step: Step, scene: Scene) -> Played:
     """Ask the human, and let them decide on the authorization server's pages."""
-    from demo.client.oauth.authorizer import LoginWay  # only now: it brings the whole agent
+    from demo.client.oauth.device_flow import DEVICE  # only now: it brings the whole agent
+    from demo.client.oauth.flows import ChosenFlow
     from talk.stage.login import LoggingIn
 
     agent, other = scene.cast.agent(step.options["who"]), scene.cast.other
@@ -46,7 +47,7 @@ def login(step: Step, scene: Scene) -> Played:
             ask=step.options["ask"],
             spending=_spending(step, scene),
             shown="device" in step.show,
-        ).by(LoginWay("device", "it is the talk's") if other is None else agent.login_way(), asked)
+        ).by(ChosenFlow(DEVICE, "it is the talk's") if other is None else agent.choose_flow(), asked)
     except AuthorityRefused as refused:
         error = getattr(refused, "oauth_error", None)
         if error is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.client.http.errors import GrantNotAllowed
@@ -14,12 +14,11 @@ from talk.stage.prompts import BrowserPrompt, DevicePrompt
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
-    from demo.client.oauth.authorizer import LoginWay
+    from demo.client.oauth.flows import ChosenFlow
+    from demo.client.oauth.login_flow import Login
     from demo.client.tokens.stored import StoredToken
     from talk.stage.prompts import Human, LoginPrompt
     from talk.stage.screen import Stage
-
-Flow = Literal["device", "browser"]
 
 LOGIN_SECONDS = 300.0
 """How long a login waits for the human, at most; the authority's own expiry may come first."""
@@ -34,7 +33,7 @@ class Granted:
     """
 
     token: StoredToken
-    way: LoginWay
+    chosen: ChosenFlow
     matches: bool = True
 
 
@@ -86,84 +85,80 @@ class LoggingIn:
         self._resources = resources
         self._shown = shown
 
-    def way(self, flow: Flow | None = None) -> LoginWay:
-        """The flow that was asked for, else the one that the authority's metadata offers, and why.
+    def choose(self, name: str | None = None) -> ChosenFlow:
+        """The flow of this name, else the one that the authorization server's metadata offers, and why.
 
         Raises:
             AuthorityRefused: it offers none that this agent knows.
-            ServerUnreachable: the server or the authority does not answer.
+            ServerUnreachable: the server or its authorization server does not answer.
         """
-        from demo.client.oauth.authorizer import LoginWay
+        from demo.client.oauth.flows import ChosenFlow, human_flow
 
-        if flow is not None:
-            return LoginWay(flow, f"--{flow} was given", named=True)
-        way = self._agent.login_way()
-        self._stage.note(f"{way.kind} flow: {way.why}")
-        return way
+        if name is not None:
+            return ChosenFlow(human_flow(name), f"--{name} was given", named=True)
+        chosen = self._agent.choose_flow()
+        self._stage.note(f"{chosen.flow.name} flow: {chosen.why}")
+        return chosen
 
-    def by(self, way: LoginWay, scopes: tuple[str, ...]) -> Granted:
-        """Log in, and keep the token; by the code flow where the device flow turns out not to be for this client.
+    def by(self, chosen: ChosenFlow, scopes: tuple[str, ...]) -> Granted:
+        """Log in, and keep the token; by another flow where the chosen one turns out not to be for this client.
 
         Raises:
-            AuthorityRefused: the human said no, nobody answered, or the authority refuses.
-            ServerUnreachable: the authority does not answer.
+            AuthorityRefused: the human said no, nobody answered, or the authorization server refuses.
+            ServerUnreachable: it does not answer.
         """
-        if way.kind == "browser":
-            return self._by_browser(scopes, way)
         try:
-            return self._by_device(scopes, way)
+            return self._log_in(chosen, scopes)
         except GrantNotAllowed as refused:
-            other = self._agent.login_instead(refused)
+            other = None if chosen.named else self._agent.choose_other(chosen.flow, refused)
             if other is None:
                 raise
-            if way.named:
-                refused.do = "demo login --browser"
-                raise
-        self._stage.note(f"{other.kind} flow: {other.why}")
-        return self._by_browser(scopes, other)
+        self._stage.note(f"{other.flow.name} flow: {other.why}")
+        return self._log_in(other, scopes)
 
-    def _by_device(self, scopes: tuple[str, ...], way: LoginWay) -> Granted:
-        """The device flow (RFC 8628)."""
-        pending = self._agent.start_login(scopes, resources=self._resources, spending=self._spending)
-        if self._shown:
-            self._stage.show("device", panels.device(pending.code, time.time(), self._held()))
-        if self._human is None and not self._stage.person:
-            sys.stderr.write(f"open {pending.code.verification_uri} and enter {pending.code.user_code}\n")
-        human, ask = self._stage.answered_by(self._human, ask=self._ask)
-        shown = self._shown and not self._stage.quiet
-        prompt = DevicePrompt(self._stage, pending.code, human, approve=self._approve, ask=ask, shown=shown)
-        with prompt:
-            token = self._agent.finish_login(pending, on_wait=prompt.tick, give_up=prompt.failed, timeout=LOGIN_SECONDS)
-        return self._granted(token, way, prompt, pending.code.user_code)
-
-    def _by_browser(self, scopes: tuple[str, ...], way: LoginWay) -> Granted:
-        """The browser flow: authorization code with PKCE and a loopback redirect (RFC 8252)."""
-        pending = self._agent.start_browser_login(scopes, resources=self._resources, spending=self._spending)
+    def _log_in(self, chosen: ChosenFlow, scopes: tuple[str, ...]) -> Granted:
+        pending = self._agent.start_login(scopes, chosen.flow, resources=self._resources, spending=self._spending)
         try:
-            if self._shown:
-                now = time.time()
-                asked = replace(pending.request, expires_at=min(pending.request.expires_at, now + LOGIN_SECONDS))
-                self._stage.show("browser", panels.browser(asked, now, self._held()))
-            human, ask = self._stage.answered_by(self._human, ask=self._ask)
-            prompt = BrowserPrompt(self._stage, pending, human, approve=self._approve, ask=ask)
+            prompt, code = self._prompt(pending)
             with prompt:
-                token = self._agent.finish_browser_login(
+                token = self._agent.finish_login(
                     pending,
                     on_wait=prompt.tick,
                     give_up=prompt.failed,
                     pasted=prompt.pasted,
                     timeout=LOGIN_SECONDS,
                 )
-            return self._granted(token, way, prompt, "")
+            return self._granted(token, chosen, prompt, code)
         finally:
             pending.close()
 
-    def _granted(self, token: StoredToken, way: LoginWay, prompt: LoginPrompt, code: str) -> Granted:
+    def _prompt(self, pending: Login) -> tuple[LoginPrompt, str]:
+        """Show a login that was begun: who answers it, and the code on the terminal, empty where there is none."""
+        from demo.client.oauth.browser_flow import BrowserLogin
+        from demo.client.oauth.device_flow import DeviceLogin
+
+        human, ask = self._stage.answered_by(self._human, ask=self._ask)
+        if isinstance(pending, BrowserLogin):
+            now = time.time()
+            if self._shown:
+                asked = replace(pending.request, expires_at=min(pending.request.expires_at, now + LOGIN_SECONDS))
+                self._stage.show("browser", panels.browser(asked, now, self._held()))
+            return BrowserPrompt(self._stage, pending, human, approve=self._approve, ask=ask), ""
+        assert isinstance(pending, DeviceLogin)
+        code = pending.code
+        if self._shown:
+            self._stage.show("device", panels.device(code, time.time(), self._held()))
+        if self._human is None and not self._stage.person:
+            sys.stderr.write(f"open {code.verification_uri} and enter {code.user_code}\n")
+        shown = self._shown and not self._stage.quiet
+        return DevicePrompt(self._stage, code, human, approve=self._approve, ask=ask, shown=shown), code.user_code
+
+    def _granted(self, token: StoredToken, chosen: ChosenFlow, prompt: LoginPrompt, code: str) -> Granted:
         page, human = prompt.answer.page, prompt.human
         if page is None or human is None:
-            return Granted(token, way)
+            return Granted(token, chosen)
         matches = consent_matches(page, token, name=self._agent.name, code=code, account=human.account)
-        return Granted(token, way, matches)
+        return Granted(token, chosen, matches)
 
     def _held(self) -> tuple[str, ...]:
         """The scopes that the agent has at this moment."""

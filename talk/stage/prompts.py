@@ -19,7 +19,7 @@ from demo.net import is_loopback
 from talk.stage.keys import Key, Keys, interactive, listening
 
 if TYPE_CHECKING:
-    from demo.client.oauth.browser import BrowserLogin
+    from demo.client.oauth.browser_flow import BrowserLogin
     from talk.stage.screen import Stage
 
 LONGEST_ANSWER = 15.0
@@ -55,10 +55,10 @@ class Answer:
 class LoginPrompt(ABC):
     """Has one login answered while the agent waits for it: by a person's keys, or by the sample human.
 
-    Use as a context manager around the waiting; give `tick` and `failed` to the agent. Where the sample human could
-    not answer, what stopped it is raised in the place of the agent's refusal; so is that the authorization server has
-    stopped, which neither polling (RFC 8628, 3.5: a lost connection is retried) nor a browser that never comes would
-    tell.
+    Use as a context manager around the waiting; give `tick`, `failed` and `pasted` to the agent. Where the sample human
+    could not answer, what stopped it is raised in the place of the agent's refusal; so is that the authorization server
+    has stopped, which neither polling (RFC 8628, 3.5: a lost connection is retried) nor a browser that never comes
+    would tell.
 
     Args:
         url: a page of the authorization server.
@@ -113,6 +113,10 @@ class LoginPrompt(ABC):
     def failed(self) -> bool:
         """Whether the sample human could not answer, so that waiting on is pointless."""
         return self.answer.error is not None
+
+    def pasted(self) -> str | None:
+        """A line that somebody has pasted, once; None where none is awaited."""
+        return None
 
     @abstractmethod
     def _begin(self, asked: bool) -> None:
@@ -226,8 +230,6 @@ class DevicePrompt(LoginPrompt):
 
 class BrowserPrompt(LoginPrompt):
     """Answers one authorization request: by the browser of this machine, by a pasted address, or by the sample human.
-
-    Give `pasted` to the agent, too.
 
     Args:
         login: the login under way.

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from demo.client import Agent, TokenStore
-from demo.client.oauth.machine import IdentityProvider, TokenRequest
+from demo.client import BROWSER, Agent, TokenStore
+from demo.client.oauth.machine_flow import IdentityProvider, TokenRequest
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.stored import StoredToken
 
@@ -99,9 +99,9 @@ def _agent(url: str, **given: Any) -> Agent:
 
 def _use(agent: Agent) -> None:
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
-        login = agent.start_browser_login(scopes)
+        login = agent.start_login(scopes, BROWSER)
         threading.Thread(target=_browse, args=(login.url,), daemon=True).start()
-        return agent.finish_browser_login(login, timeout=20.0)
+        return agent.finish_login(login, timeout=20.0)
 
     listed = agent.tools(obtain=obtain)
     for tool in listed.tools[:1]:

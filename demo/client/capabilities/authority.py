@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demo.client.capabilities.survey import Survey
-from demo.client.oauth.device import GRANT as DEVICE_GRANT
+from demo.client.oauth.device_flow import DEVICE
 from demo.evidence import AuthorityMetadata, Capability
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -47,7 +47,7 @@ def _fields(authority: AuthorityMetadata) -> list[tuple[str, str, Row]]:
         return offered, f"grant_types_supported {'has' if offered else 'has no'} {short}"
 
     device = has("device_authorization_endpoint", authority.device_authorization_endpoint)
-    if device[0] and DEVICE_GRANT not in authority.grant_types_supported:
+    if device[0] and DEVICE.grant_types[0] not in authority.grant_types_supported:
         device = (True, f"{device[1]}; grant_types_supported does not name it")
     methods = authority.code_challenge_methods_supported
     pkce: Row = ("S256" in methods, f"code_challenge_methods_supported {', '.join(methods) or 'is absent'}")

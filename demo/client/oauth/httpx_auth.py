@@ -20,8 +20,10 @@ import httpx2
 from demo.client.http.connection import Connection
 from demo.client.http.origins import origin
 from demo.client.oauth.authorizer import Authorizer
+from demo.client.oauth.browser_flow import BROWSER
 from demo.client.oauth.challenge import read_challenge, scopes_of, union
-from demo.client.oauth.machine import TokenRequest
+from demo.client.oauth.device_flow import DEVICE
+from demo.client.oauth.machine_flow import TokenRequest
 from demo.client.oauth.step_up import StepUp
 from demo.client.oauth.token_auth import presented
 from demo.client.tokens.identity import ClientIdentity
@@ -154,9 +156,9 @@ class DeviceFlow(OAuthFlow):
 
     def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
         """Get a code, show it, and poll until the human has decided."""
-        login = self.authorizer.start_device(scopes, resources=None, spending=None)
+        login = self.authorizer.start(DEVICE, scopes)
         self._show(login.code)
-        return self.authorizer.finish_device(login, on_wait=None, give_up=given_up.is_set, timeout=self._login_timeout)
+        return self.authorizer.finish(login, give_up=given_up.is_set, timeout=self._login_timeout)
 
 
 class BrowserFlow(OAuthFlow):
@@ -173,16 +175,14 @@ class BrowserFlow(OAuthFlow):
 
     def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
         """Open the consent page, and wait for the browser to come back."""
-        login = self.authorizer.start_browser(scopes, resources=None, spending=None)
+        login = self.authorizer.start(BROWSER, scopes)
         try:
             if self._open(login.url) is False:
                 sys.stderr.write(f"Open this in a browser of this machine: {login.url}\n")
         except BaseException:
             login.close()
             raise
-        return self.authorizer.finish_browser(
-            login, on_wait=None, give_up=given_up.is_set, pasted=None, timeout=self._login_timeout
-        )
+        return self.authorizer.finish(login, give_up=given_up.is_set, timeout=self._login_timeout)
 
 
 class MachineFlow(OAuthFlow):

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from demo.client import Agent, SampleHuman, StoredToken, TokenStore
-from demo.client.oauth.device import DeviceLogin
+from demo.client.oauth.device_flow import DeviceLogin
 from demo.evidence import Money
 
 ALICE = "alice@example.com"

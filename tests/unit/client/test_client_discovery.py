@@ -438,7 +438,7 @@ def test_a_server_without_any_metadata_has_the_endpoints_of_2025_03_26(shop: Sho
     assert found.authorization_endpoint == f"{shop.fake.base}/authorize"
     assert found.token_endpoint == f"{shop.fake.base}/token"
     assert found.registration_endpoint == f"{shop.fake.base}/register"
-    assert agent.login_way().kind == "browser"
+    assert agent.choose_flow().flow.name == "browser"
 
 
 def test_a_stored_login_remembers_its_authority(server: str, tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_a_device_flow_that_somebody_asked_for_is_not_replaced_by_another(tmp_pa
         cast = Cast(url, tmp_path, is_local=False, port=0)
         logins = LoggingIn(cast.agent(), WithSomebody(), human=None)
         with pytest.raises(GrantNotAllowed) as refused:
-            logins.by(logins.way("device"), ("items",))
+            logins.by(logins.choose("device"), ("items",))
     assert refused.value.do == "demo login --browser"
     assert len(authority.registered) == 1
 

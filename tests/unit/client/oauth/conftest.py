@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from demo.client import Agent, StoredToken
+from demo.client import BROWSER, Agent, StoredToken
 from tests.unit.client.conftest import fake, server, shop
 from tests.unit.client.fakes import Reply, Request, Shop, agent_at, granted
 
@@ -84,6 +84,6 @@ def come_back(url: str) -> tuple[int, str]:
 
 def log_in(agent: Agent, redirect: Callable[[str], str] = answered) -> StoredToken:
     """A whole login in the browser."""
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     threading.Thread(target=come_back, args=(redirect(login.url),), daemon=True).start()
-    return agent.finish_browser_login(login, timeout=10)
+    return agent.finish_login(login, timeout=10)

@@ -13,8 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from demo.client import Agent, ClientIdentity, OAuthRefused, SampleHuman
-from demo.client.oauth.browser import begin
+from demo.client import BROWSER, Agent, ClientIdentity, OAuthRefused, SampleHuman
 from demo.errors import EnvironmentNotReady
 from tests.unit.client.fakes import ALICE, Reply, agent_at, oauth
 from tests.unit.client.oauth.conftest import Authority, answered, come_back, log_in
@@ -25,7 +24,7 @@ def asked(url: str) -> dict[str, list[str]]:
 
 
 def test_the_request_carries_what_protects_it(agent: Agent, authority: Authority) -> None:
-    login = agent.start_browser_login(("shop:read", "shop:buy"))
+    login = agent.start_login(("shop:read", "shop:buy"), BROWSER)
     login.close()
     query = asked(login.url)
     assert login.url.startswith(f"{authority.base}/authorize?")
@@ -35,7 +34,7 @@ def test_the_request_carries_what_protects_it(agent: Agent, authority: Authority
     assert query["scope"] == ["shop:read shop:buy"]
     assert query["client_id"] == ["client-1"]
     assert len(query["state"][0]) >= 32
-    again = agent.start_browser_login(("shop:read",))
+    again = agent.start_login(("shop:read",), BROWSER)
     again.close()
     assert asked(again.url)["state"] != query["state"]
     assert asked(again.url)["code_challenge"] != query["code_challenge"]
@@ -54,15 +53,15 @@ def test_who_wants_a_refresh_token_asks_for_consent(
     agent: Agent, scopes: tuple[str, ...], prompt: list[str] | None
 ) -> None:
     """OpenID Connect Core section 11: `offline_access` is ignored without it."""
-    login = agent.start_browser_login(scopes)
+    login = agent.start_login(scopes, BROWSER)
     login.close()
     assert asked(login.url).get("prompt") == prompt
 
 
 def test_the_code_is_exchanged_with_verifier_redirect_and_resource(agent: Agent, authority: Authority) -> None:
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     threading.Thread(target=come_back, args=(answered(login.url),), daemon=True).start()
-    token = agent.finish_browser_login(login, timeout=10)
+    token = agent.finish_login(login, timeout=10)
     (form,) = authority.forms
     assert form["grant_type"] == ["authorization_code"]
     assert form["code"] == ["code-0123456789"]
@@ -74,9 +73,9 @@ def test_the_code_is_exchanged_with_verifier_redirect_and_resource(agent: Agent,
 
 
 def test_no_secret_of_a_login_is_in_the_record(agent: Agent, authority: Authority) -> None:
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     threading.Thread(target=come_back, args=(answered(login.url),), daemon=True).start()
-    agent.finish_browser_login(login, timeout=10)
+    agent.finish_login(login, timeout=10)
     shown = repr(agent.recorder.take()) + repr(login)
     for secret in (login.verifier, "code-0123456789", "access-0123456789"):
         assert secret not in shown
@@ -95,7 +94,7 @@ def test_an_answer_of_another_authority_is_not_used(
 ) -> None:
     if change["iss"] == "SLASH":
         change = {"iss": f"{authority.base}/"}
-    with pytest.raises(OAuthRefused, match="another authority's") as refused:
+    with pytest.raises(OAuthRefused) as refused:
         log_in(agent, lambda url: answered(url, **change))
     assert why in refused.value.why and "RFC 9207" in refused.value.why
     assert authority.forms == [], "the code was sent on"
@@ -112,20 +111,20 @@ def test_an_iss_that_nobody_announced_is_compared_all_the_same(agent: Agent, aut
 @pytest.mark.parametrize("methods", [None, [], ["plain"]])
 def test_an_authority_without_pkce_is_refused(agent: Agent, authority: Authority, methods: list[str] | None) -> None:
     authority.shop.authority["code_challenge_methods_supported"] = methods
-    with pytest.raises(OAuthRefused, match="no login in the browser") as refused:
-        agent.start_browser_login(("shop:read",))
+    with pytest.raises(OAuthRefused) as refused:
+        agent.start_login(("shop:read",), BROWSER)
     assert "PKCE" in refused.value.why
     assert authority.registered == [], "it was registered where it cannot log in"
 
 
 def test_a_no_is_told_as_one_to_the_terminal_and_on_the_page(agent: Agent, authority: Authority) -> None:
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     pages: list[tuple[int, str]] = []
     target = answered(login.url, code=None, error="access_denied")
     browser = threading.Thread(target=lambda: pages.append(come_back(target)), daemon=True)
     browser.start()
     with pytest.raises(OAuthRefused, match="the human said no") as refused:
-        agent.finish_browser_login(login, timeout=10)
+        agent.finish_login(login, timeout=10)
     browser.join(5)
     assert refused.value.oauth_error == "access_denied"
     assert pages[0][0] == 400 and "The human said no" in pages[0][1]
@@ -133,11 +132,11 @@ def test_a_no_is_told_as_one_to_the_terminal_and_on_the_page(agent: Agent, autho
 
 
 def test_the_page_tells_the_good_end_too(agent: Agent) -> None:
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     pages: list[tuple[int, str]] = []
     browser = threading.Thread(target=lambda: pages.append(come_back(answered(login.url))), daemon=True)
     browser.start()
-    agent.finish_browser_login(login, timeout=10)
+    agent.finish_login(login, timeout=10)
     browser.join(5)
     status, page = pages[0]
     assert status == 200 and "Shirt Agent may act for you" in page
@@ -146,12 +145,12 @@ def test_the_page_tells_the_good_end_too(agent: Agent) -> None:
 
 def test_an_error_at_the_token_endpoint_is_on_the_page(agent: Agent, authority: Authority) -> None:
     authority.shop.polls(Reply(400, json={"error": "invalid_grant", "error_description": "<b>used</b>"}))
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     pages: list[tuple[int, str]] = []
     browser = threading.Thread(target=lambda: pages.append(come_back(answered(login.url))), daemon=True)
     browser.start()
     with pytest.raises(OAuthRefused) as refused:
-        agent.finish_browser_login(login, timeout=10)
+        agent.finish_login(login, timeout=10)
     browser.join(5)
     assert refused.value.oauth_error == "invalid_grant"
     assert pages[0][0] == 400
@@ -159,19 +158,19 @@ def test_an_error_at_the_token_endpoint_is_on_the_page(agent: Agent, authority: 
 
 
 def test_a_strangers_redirect_ends_nothing(agent: Agent) -> None:
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     try:
         status, page = come_back(answered(login.url, state="guessed"))
         assert status == 400 and "not the login that was begun" in page
         assert come_back(login.redirect_uri.replace("/callback", "/"))[0] == 404
-        assert login.listener is not None and login.listener.found is None
+        assert login.asked.listener is not None and login.asked.listener.found is None
     finally:
         threading.Thread(target=come_back, args=(answered(login.url),), daemon=True).start()
-    assert agent.finish_browser_login(login, timeout=10).access_token
+    assert agent.finish_login(login, timeout=10).access_token
 
 
 def test_the_listener_answers_under_its_own_name_only(agent: Agent) -> None:
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     try:
         port = urlsplit(login.redirect_uri).port
         with socket.create_connection(("127.0.0.1", port or 0), timeout=5) as line:
@@ -184,10 +183,10 @@ def test_the_listener_answers_under_its_own_name_only(agent: Agent) -> None:
 
 
 def test_a_pasted_address_will_do_and_a_slip_of_the_clipboard_ends_nothing(agent: Agent, authority: Authority) -> None:
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     lines = ["https://example.com/", "x" * 20_000, answered(login.url, state="other"), answered(login.url)]
     states: list[str] = []
-    token = agent.finish_browser_login(
+    token = agent.finish_login(
         login,
         on_wait=lambda left, state: states.append(state),
         pasted=lambda: lines.pop(0) if lines else None,
@@ -198,16 +197,16 @@ def test_a_pasted_address_will_do_and_a_slip_of_the_clipboard_ends_nothing(agent
 
 
 def test_only_the_query_pasted_will_do_too(agent: Agent) -> None:
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     query = urlsplit(answered(login.url)).query
-    assert agent.finish_browser_login(login, pasted=lambda: query, timeout=10).access_token
+    assert agent.finish_login(login, pasted=lambda: query, timeout=10).access_token
 
 
 def test_nobody_coming_ends_in_time_and_frees_the_port(agent: Agent) -> None:
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     started = time.monotonic()
     with pytest.raises(OAuthRefused) as refused:
-        agent.finish_browser_login(login, timeout=0.3)
+        agent.finish_login(login, timeout=0.3)
     assert refused.value.oauth_error == "timeout"
     assert time.monotonic() - started < 3
     with socket.create_server(("127.0.0.1", urlsplit(login.redirect_uri).port or 0)):
@@ -215,19 +214,19 @@ def test_nobody_coming_ends_in_time_and_frees_the_port(agent: Agent) -> None:
 
 
 def test_a_registered_port_is_come_back_to(agent: Agent, authority: Authority, tmp_path: Path) -> None:
-    first = agent.start_browser_login(("shop:read",))
+    first = agent.start_login(("shop:read",), BROWSER)
     first.close()
-    second = agent_at(authority.base, tmp_path, client_id=None).start_browser_login(("shop:read",))
+    second = agent_at(authority.base, tmp_path, client_id=None).start_login(("shop:read",), BROWSER)
     second.close()
     assert second.redirect_uri == first.redirect_uri
     assert len(authority.registered) == 1
 
 
 def test_a_registered_port_that_is_taken_is_registered_anew(agent: Agent, authority: Authority) -> None:
-    first = agent.start_browser_login(("shop:read",))
+    first = agent.start_login(("shop:read",), BROWSER)
     first.close()
     with socket.create_server(("127.0.0.1", urlsplit(first.redirect_uri).port or 0)):
-        second = agent.start_browser_login(("shop:read",))
+        second = agent.start_login(("shop:read",), BROWSER)
         second.close()
     assert second.redirect_uri != first.redirect_uri
     assert [one["redirect_uris"] for one in authority.registered] == [[first.redirect_uri], [second.redirect_uri]]
@@ -246,26 +245,26 @@ def test_a_redirect_uri_registered_by_hand_is_listened_at(authority: Authority, 
         port = free.getsockname()[1]
     identity = ClientIdentity("by-hand", redirect_uri=f"http://localhost:{port}/oauth/back")
     agent = agent_at(authority.base, tmp_path, identity=identity)
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     assert login.redirect_uri == f"http://localhost:{port}/oauth/back"
     threading.Thread(target=come_back, args=(answered(login.url),), daemon=True).start()
-    assert agent.finish_browser_login(login, timeout=10).access_token
+    assert agent.finish_login(login, timeout=10).access_token
 
 
 def test_an_authority_that_never_sends_the_browser_back_gets_a_new_client_next_time(
     agent: Agent, authority: Authority
 ) -> None:
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     with pytest.raises(OAuthRefused):
-        agent.finish_browser_login(login, timeout=0.2)
+        agent.finish_login(login, timeout=0.2)
     assert log_in(agent).client_id == "client-2"
 
 
 @pytest.mark.parametrize("line", ["https://[?x", "\udc80?state=1", "?" * 100, "state", "\0"])
 def test_nonsense_that_is_pasted_ends_nothing(agent: Agent, line: str) -> None:
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     lines = [line, answered(login.url)]
-    token = agent.finish_browser_login(login, pasted=lambda: lines.pop(0) if lines else None, timeout=10)
+    token = agent.finish_login(login, pasted=lambda: lines.pop(0) if lines else None, timeout=10)
     assert token.access_token
 
 
@@ -274,8 +273,8 @@ def test_a_port_registered_by_hand_that_is_taken_is_told(authority: Authority, t
         port = taken.getsockname()[1]
         agent = agent_at(authority.base, tmp_path, client_id="by-hand", redirect_port=port)
         with pytest.raises(EnvironmentNotReady, match=str(port)):
-            agent.start_browser_login(("shop:read",))
-    login = agent.start_browser_login(("shop:read",))
+            agent.start_login(("shop:read",), BROWSER)
+    login = agent.start_login(("shop:read",), BROWSER)
     login.close()
     assert login.redirect_uri == f"http://127.0.0.1:{port}/callback"
 
@@ -289,14 +288,14 @@ def test_a_client_that_was_forgotten_is_registered_anew_at_the_next_login(agent:
 
 
 def test_the_way_is_the_device_flow_where_there_is_one(agent: Agent, authority: Authority) -> None:
-    way = agent.login_way()
-    assert way.kind == "device" and "RFC 8628" in way.why
+    way = agent.choose_flow()
+    assert way.flow.name == "device" and "RFC 8628" in way.why
     authority.shop.authority.pop("device_authorization_endpoint")
-    other = agent_at(authority.base, Path("unused"), client_id=None).login_way()
-    assert other.kind == "browser" and "RFC 7636" in other.why
+    other = agent_at(authority.base, Path("unused"), client_id=None).choose_flow()
+    assert other.flow.name == "browser" and "RFC 7636" in other.why
     authority.shop.authority.pop("authorization_endpoint")
     with pytest.raises(OAuthRefused, match="no way to log in"):
-        agent_at(authority.base, Path("unused"), client_id=None).login_way()
+        agent_at(authority.base, Path("unused"), client_id=None).choose_flow()
 
 
 @pytest.mark.parametrize("issuer", ["https://name.authkit.app", "https://api.workos.com"])
@@ -305,32 +304,24 @@ def test_at_authkit_the_way_is_the_browser_which_can_name_the_server(
 ) -> None:
     """Its device flow documents no `resource` (RFC 8707), and its authorization endpoint wants a `nonce`."""
     theirs = replace(agent.authority(), issuer=issuer)
-    monkeypatch.setattr(agent.authorizer, "_asked_afresh", lambda: theirs)
-    way = agent.login_way()
-    assert way.kind == "browser" and "resource" in way.why
+    monkeypatch.setattr(agent.authorizer, "_metadata_today", lambda: theirs)
+    way = agent.choose_flow()
+    assert way.flow.name == "browser" and "resource" in way.why
     without = replace(theirs, code_challenge_methods_supported=())
-    monkeypatch.setattr(agent.authorizer, "_asked_afresh", lambda: without)
-    assert agent.login_way().kind == "device", "there is no other"
-    login = begin(
-        theirs,
-        server="https://shop.example",
-        identity=ClientIdentity("client_1"),
-        name="Agent",
-        scopes=("openid",),
-        resources=("https://shop.example/mcp",),
-        spending=None,
-        redirect_uri="http://127.0.0.1:1/callback",
-        listener=None,
-    )
+    monkeypatch.setattr(agent.authorizer, "_metadata_today", lambda: without)
+    assert agent.choose_flow().flow.name == "device", "there is no other"
+    monkeypatch.setattr(agent.authorizer, "_metadata_today", lambda: theirs)
+    login = agent.start_login(("openid",), BROWSER)
+    login.close()
     query = asked(login.url)
-    assert len(query["nonce"][0]) >= 16 and query["resource"] == ["https://shop.example/mcp"]
+    assert len(query["nonce"][0]) >= 16 and query["resource"] == [agent.endpoint()]
 
 
 def test_a_real_login_on_the_real_pages(server: str, tmp_path: Path) -> None:
     agent = agent_at(server, tmp_path, client_id=None)
-    login = agent.start_browser_login(("openid", "shop:read"))
+    login = agent.start_login(("openid", "shop:read"), BROWSER)
     page, redirect = SampleHuman(ALICE).authorize(login.url, True)
-    token = agent.finish_browser_login(login, pasted=lambda: redirect, timeout=10)
+    token = agent.finish_login(login, pasted=lambda: redirect, timeout=10)
     assert set(page.scopes) == {"openid", "shop:read"}
     assert agent.call("listMcpShopInventory", {}).allowed
     view = agent.view(token)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import Agent, ClientIdentity, OAuthRefused
+from demo.client import BROWSER, Agent, ClientIdentity, OAuthRefused
 from demo.client.http.errors import GrantNotAllowed
-from demo.client.oauth.device import GRANT as DEVICE_GRANT
-from demo.client.oauth.machine import TokenRequest
+from demo.client.oauth.device_flow import DEVICE
+from demo.client.oauth.machine_flow import TokenRequest
 from demo.errors import DemoError
 from tests.unit.client.fakes import Reply, Request, agent_at, granted, oauth, store_in
 from tests.unit.client.oauth.conftest import Authority, answered, come_back, log_in
@@ -33,11 +33,11 @@ def in_browser(agent: Agent, error: str) -> None:
 
 
 def timed_out(agent: Agent) -> None:
-    agent.finish_browser_login(agent.start_browser_login(("shop:read",)), timeout=0.3)
+    agent.finish_login(agent.start_login(("shop:read",), BROWSER), timeout=0.3)
 
 
 def interrupted_in_the_browser(agent: Agent) -> None:
-    agent.finish_browser_login(agent.start_browser_login(("shop:read",)), give_up=interrupted)
+    agent.finish_login(agent.start_login(("shop:read",), BROWSER), give_up=interrupted)
 
 
 ENDS: dict[str, Callable[[Agent], object]] = {
@@ -99,7 +99,7 @@ def test_a_logout_forgets_who_the_agent_was_there(
     if logged_in:
         log_in(agent)
     else:
-        agent.start_browser_login(("shop:read",)).close()
+        agent.start_login(("shop:read",), BROWSER).close()
     agent_at(authority.base, tmp_path, client_id=None).logout()
     assert log_in(agent).client_id == "client-2"
 
@@ -107,9 +107,9 @@ def test_a_logout_forgets_who_the_agent_was_there(
 def test_a_reset_forgets_who_the_agent_was_there_and_nobody_elses(
     authority: Authority, agent: Agent, tmp_path: Path
 ) -> None:
-    agent.start_browser_login(("shop:read",)).close()
+    agent.start_login(("shop:read",), BROWSER).close()
     other = agent_at(authority.base, tmp_path, client_id=None, slot="rival")
-    other.start_browser_login(("shop:read",)).close()
+    other.start_login(("shop:read",), BROWSER).close()
     elsewhere = store_in(tmp_path, "https://elsewhere.example/mcp")
     elsewhere.keep("agent", "of another server")
     store_in(tmp_path, authority.base).clear()
@@ -125,7 +125,7 @@ def without_device(authority: Authority, how: str) -> None:
 
     def registers(request: Request) -> Reply:
         wanted[:] = request.json["grant_types"]
-        if how == "the registration is refused" and DEVICE_GRANT in wanted:
+        if how == "the registration is refused" and DEVICE.grant_types[0] in wanted:
             why = "grant_types must be authorization_code and refresh_token"
             return Reply(400, json={"error": "invalid_client_metadata", "error_description": why})
         answer = register(request)
@@ -148,18 +148,18 @@ def test_a_client_that_may_not_use_the_device_flow_uses_the_code_flow(
     authority: Authority, agent: Agent, tmp_path: Path, how: str
 ) -> None:
     without_device(authority, how)
-    assert agent.login_way().kind == "device"
+    assert agent.choose_flow().flow.name == "device"
     with pytest.raises(GrantNotAllowed) as refused:
         by_device(agent)
-    other = agent.login_instead(refused.value)
-    assert other is not None and other.kind == "browser" and refused.value.why in other.why
+    other = agent.choose_other(DEVICE, refused.value)
+    assert other is not None and other.flow.name == "browser" and refused.value.why in other.why
     assert log_in(agent).client_id
     tried = len(authority.shop.fake.to("/register"))
     assert tried <= 2
     # The next login knows, and neither registers nor asks in vain.
     again = agent_at(authority.base, tmp_path, client_id=None)
-    way = again.login_way()
-    assert (way.kind, "not for this client" in way.why) == ("browser", True)
+    way = again.choose_flow()
+    assert (way.flow.name, "not for this client" in way.why) == ("browser", True)
     log_in(again)
     assert len(authority.shop.fake.to("/register")) == tried
 
@@ -170,7 +170,7 @@ def test_where_there_is_no_code_flow_the_refusal_is_the_answer(authority: Author
     with pytest.raises(GrantNotAllowed) as refused:
         by_device(agent)
     assert "grant_types must be authorization_code" in refused.value.why
-    assert agent.login_instead(refused.value) is None
+    assert agent.choose_other(DEVICE, refused.value) is None
 
 
 def test_a_login_by_device_that_works_after_all_counts_again(
@@ -181,7 +181,7 @@ def test_a_login_by_device_that_works_after_all_counts_again(
         by_device(agent)
     authority.shop.fake.on["/device_authorization"] = Reply(json=authority.shop.device)
     by_device(agent)
-    assert agent_at(authority.base, tmp_path, client_id=None).login_way().kind == "device"
+    assert agent_at(authority.base, tmp_path, client_id=None).choose_flow().flow.name == "device"
 
 
 @pytest.mark.parametrize(
@@ -260,9 +260,9 @@ def test_what_a_token_is_asked_for_can_be_set(authority: Authority, tmp_path: Pa
     agent = agent_at(authority.base, tmp_path, client_id=None, resource=resource)
     expected = None if resource == "none" else [resource]
     by_device(agent)
-    pending = agent.start_browser_login(("shop:read",))
+    pending = agent.start_login(("shop:read",), BROWSER)
     threading.Thread(target=come_back, args=(answered(pending.url),), daemon=True).start()
-    agent.finish_browser_login(pending, timeout=10)
+    agent.finish_login(pending, timeout=10)
     agent.refresh()
     authority.registration = {"client_secret": SECRET}
     agent.login_as_machine(TokenRequest())
@@ -326,6 +326,6 @@ def test_advice_names_a_flow_that_exists_there(
     for endpoint in {"authorization_endpoint", "device_authorization_endpoint"} - {offered}:
         authority.shop.authority.pop(endpoint)
     with pytest.raises(OAuthRefused) as refused:
-        agent.start_login(("shop:read",)) if flow == "device" else agent.start_browser_login(("shop:read",))
+        agent.start_login(("shop:read",)) if flow == "device" else agent.start_login(("shop:read",), BROWSER)
     assert do in refused.value.do
     assert authority.registered == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import Agent, OAuthRefused
+from demo.client import BROWSER, Agent, OAuthRefused
 from demo.errors import ServerUnreachable
 from tests.unit.client.fakes import Fake, Reply, agent_at, faking, granted, oauth
 from tests.unit.client.oauth.conftest import Authority, log_in
@@ -67,9 +67,9 @@ def test_a_login_goes_by_what_the_server_says_today(authority: Authority, agent:
         moved(authority, other)
         again = agent_at(authority.base, tmp_path, client_id=None)
         again.view(token)
-        login = again.start_browser_login(("shop:read",))
+        login = again.start_login(("shop:read",), BROWSER)
         login.close()
-        assert login.issuer == other.base
+        assert login.asked.metadata.issuer == other.base
 
 
 def test_a_token_without_an_end_and_without_a_refresh_token_is_used_until_it_is_refused(
@@ -143,7 +143,7 @@ def test_trouble_at_one_place_and_nothing_at_another_is_trouble(authority: Autho
     authority.shop.fake.on["/.well-known/oauth-authorization-server"] = Reply(502)
     authority.shop.fake.on["/.well-known/openid-configuration"] = Reply(404)
     with pytest.raises(ServerUnreachable, match="cannot answer now"):
-        agent.start_browser_login(("shop:read",))
+        agent.start_login(("shop:read",), BROWSER)
 
 
 def test_a_lifetime_in_quotes_is_understood(authority: Authority, agent: Agent) -> None:

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from demo.client import Agent, ClientIdentity, OAuthRefused
-from demo.client.oauth.machine import TokenRequest
+from demo.client import BROWSER, Agent, ClientIdentity, OAuthRefused
+from demo.client.oauth.machine_flow import TokenRequest
 from tests.unit.client.fakes import Reply, Request, agent_at, faking, oauth, store_in
 from tests.unit.client.oauth.conftest import Authority, log_in
 
@@ -17,7 +17,7 @@ DOCUMENT = "https://agent.example/client.json"
 
 
 def test_a_native_client_registers_with_the_grants_that_its_flow_needs(agent: Agent, authority: Authority) -> None:
-    agent.start_browser_login(("shop:read",)).close()
+    agent.start_login(("shop:read",), BROWSER).close()
     agent.start_login(("shop:read",))
     browser, device = authority.registered
     assert browser["application_type"] == device["application_type"] == "native"
@@ -47,7 +47,7 @@ def test_a_server_without_refresh_tokens_registers_the_agent_all_the_same(
 
     authority.shop.fake.on["/register"] = register
     if flow == "browser":
-        agent.start_browser_login(("shop:read",)).close()
+        agent.start_login(("shop:read",), BROWSER).close()
     else:
         agent.start_login(("shop:read",))
     first = "authorization_code" if flow == "browser" else device
@@ -183,7 +183,7 @@ def test_a_confidential_client_renews_after_a_restart(agent: Agent, authority: A
 def test_a_registration_that_is_refused_or_useless_is_told(agent: Agent, authority: Authority, answer: Reply) -> None:
     authority.shop.fake.on["/register"] = answer
     with pytest.raises(OAuthRefused) as refused:
-        agent.start_browser_login(("shop:read",))
+        agent.start_login(("shop:read",), BROWSER)
     assert refused.value.why and refused.value.do
     assert "\x1b" not in refused.value.why
 
@@ -191,7 +191,7 @@ def test_a_registration_that_is_refused_or_useless_is_told(agent: Agent, authori
 def test_a_metadata_document_goes_before_a_registration(authority: Authority, tmp_path: Path) -> None:
     authority.shop.authority["client_id_metadata_document_supported"] = True
     agent = agent_at(authority.base, tmp_path, client_id=None, metadata_url=DOCUMENT)
-    login = agent.start_browser_login(("shop:read",))
+    login = agent.start_login(("shop:read",), BROWSER)
     login.close()
     assert login.identity.client_id == DOCUMENT
     assert authority.registered == []
@@ -236,7 +236,7 @@ def test_credentials_of_one_issuer_are_never_shown_to_another(authority: Authori
     assert authority.forms[0]["client_id"] == ["client-1"]
     authority.shop.authority.pop("registration_endpoint")
     with pytest.raises(OAuthRefused) as refused:
-        agent_at(authority.base, tmp_path / "new", client_id=None, identity=identity).start_browser_login(("a",))
+        agent_at(authority.base, tmp_path / "new", client_id=None, identity=identity).start_login(("a",), BROWSER)
     assert "https://other.example" in refused.value.why
 
 
@@ -260,7 +260,7 @@ def test_a_server_that_moves_to_another_authority_gets_a_client_of_its_own(
         )
         elsewhere.on["/register"] = Reply(201, json={"client_id": "another"})
         authority.shop.resource["authorization_servers"] = [elsewhere.base]
-        login = agent_at(authority.base, tmp_path, client_id=None).start_browser_login(("shop:read",))
+        login = agent_at(authority.base, tmp_path, client_id=None).start_login(("shop:read",), BROWSER)
         login.close()
     assert login.identity.client_id == "another"
     assert login.identity.issuer == elsewhere.base
@@ -280,7 +280,7 @@ def test_the_real_authority_registers_the_agent_for_what_it_asks(server: str, tm
     login = agent.start_login(("shop:read",))
     assert login.identity.source == "dynamic registration"
     # Registered for the browser, and not for the device flow: refused there.
-    browser = agent.start_browser_login(("shop:read",))
+    browser = agent.start_login(("shop:read",), BROWSER)
     browser.close()
     other = agent_at(server, tmp_path / "other", client_id=browser.identity.client_id)
     with pytest.raises(OAuthRefused) as refused:
@@ -292,8 +292,8 @@ def test_the_real_authority_takes_our_metadata_document(server: str, tmp_path: P
     from demo.client import SampleHuman
 
     agent = agent_at(server, tmp_path, client_id=None, metadata_url=f"{server}/client.json")
-    login = agent.start_browser_login(("openid", "shop:read"))
+    login = agent.start_login(("openid", "shop:read"), BROWSER)
     assert login.identity.source == "client ID metadata document"
     _, redirect = SampleHuman("alice@example.com").authorize(login.url, True)
-    token = agent.finish_browser_login(login, pasted=lambda: redirect, timeout=10)
+    token = agent.finish_login(login, pasted=lambda: redirect, timeout=10)
     assert agent.view(token).claim("client_id") == f"{server}/client.json"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import Agent, ClientIdentity, StoredToken
+from demo.client import BROWSER, Agent, ClientIdentity, StoredToken
 from demo.client.tokens.identity import AuthMethod
 from tests.unit.client.conftest import listening
 from tests.unit.client.fakes import agent_at
@@ -27,9 +27,9 @@ def guarded() -> Iterator[str]:
 
 def log_in(agent: Agent) -> StoredToken:
     """In a browser that approves at once: the redirects lead it back."""
-    login = agent.start_browser_login(agent.wanted_scopes())
+    login = agent.start_login(agent.wanted_scopes(), BROWSER)
     threading.Thread(target=come_back, args=(login.url,), daemon=True).start()
-    return agent.finish_browser_login(login, timeout=20)
+    return agent.finish_login(login, timeout=20)
 
 
 def by_hand(base: str, method: AuthMethod) -> ClientIdentity:
@@ -62,8 +62,8 @@ def used_and_given_back(agent: Agent) -> None:
 
 def test_the_agent_registers_logs_in_calls_renews_and_gives_back(guarded: str, tmp_path: Path) -> None:
     agent = agent_at(f"{guarded}/mcp", tmp_path, client_id=None)
-    way = agent.login_way()
-    assert way.kind == "browser"
+    way = agent.choose_flow()
+    assert way.flow.name == "browser"
     used_and_given_back(agent)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import Agent, OAuthRefused, StoredToken
+from demo.client import BROWSER, Agent, OAuthRefused, StoredToken
 from tests.unit.client.fakes import Reply, agent_at, granted, log_in
 from tests.unit.client.oauth.conftest import Authority
 from tests.unit.client.oauth.conftest import log_in as log_in_by_browser
@@ -136,7 +136,7 @@ def test_step_up_goes_by_the_challenge_of_the_refusal(authority: Authority, tmp_
 
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
         asked.append(scopes)
-        again.start_browser_login(scopes).close()
+        again.start_login(scopes, BROWSER).close()
         raise OAuthRefused("enough", oauth_error="given_up")
 
     with pytest.raises(OAuthRefused, match="enough"):
