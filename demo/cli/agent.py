@@ -198,6 +198,7 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
 def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
     from demo import panels
     from demo.client.mcp.refusal import refused, unavailable
+    from demo.panels.values import safe
 
     why = _here(refused(outcome, stepped_up=stepped_up), settings)
     denied = outcome.decision is not None and outcome.decision.verdict == "deny"
@@ -233,7 +234,7 @@ def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
         if outcome.structured:
             shown = json.dumps(outcome.structured, indent=2, ensure_ascii=False)
             for line in shown.split("\n"):  # the data itself is for --json; on a screen it must be harmless
-                console.print(panels.safe(line, console.encoding), markup=False, highlight=False)
+                console.print(safe(line, console.encoding), markup=False, highlight=False)
         else:
             _quote(console, outcome.text)
         if outcome.is_error and "Unknown tool" in outcome.text:

@@ -73,8 +73,8 @@ def _rows(console: Console, shown: Plan) -> Callable[[PlannedBeat, str, str], No
     what a narrow screen has no room for is left out."""
     from rich.cells import cell_len
 
-    from demo.panels import pad, safe, shorten, wrap
     from demo.panels.theme import glyphs
+    from demo.panels.values import pad, safe, shorten, wrap
 
     ellipsis = glyphs(console.encoding).ellipsis
     both = [*shown.beats, *shown.encores]

@@ -1,7 +1,12 @@
 """Panels: pure functions from evidence to what is drawn. Each answers one question, and its title is the answer.
 
-Every panel is a `Page`, a Rich renderable; `Page.within(rows)` asks one to be shorter. Nothing is imported until
-it is used, because `demo next` has a tenth of a second to show its header.
+A panel is the function in the module of its name: `decision` in `_decision.py`. Its first argument is the evidence that
+it draws. To add one write that module and its line below, which type checkers read. The leading underscore is there
+because a submodule takes its own name in the package: `demo.panels.header` must stay the function. The other modules
+are what panels are drawn with.
+
+Every panel is a `Page` (`demo.panels.page`), a Rich renderable; `Page.within(rows)` asks one to be shorter. None is
+imported until it is used, because `demo next` has a tenth of a second to show its header.
 """
 
 from __future__ import annotations
@@ -28,7 +33,6 @@ if TYPE_CHECKING:
     from demo.panels._link import link as link
     from demo.panels._notes import notes as notes
     from demo.panels._order import order as order
-    from demo.panels._page import Page as Page
     from demo.panels._permissions import permissions as permissions
     from demo.panels._revocation import revocation as revocation
     from demo.panels._sessions import sessions as sessions
@@ -36,56 +40,15 @@ if TYPE_CHECKING:
     from demo.panels._token import token as token
     from demo.panels._tools import tools as tools
     from demo.panels._user import user as user
-    from demo.panels._values import pad as pad
-    from demo.panels._values import safe as safe
-    from demo.panels._values import shorten as shorten
-    from demo.panels._values import wrap as wrap
-
-# The modules have a leading underscore because a submodule takes its own name in the package: `demo.panels.header`
-# must stay the function.
-_HOMES = {"Page": "_page"} | dict.fromkeys(("pad", "safe", "shorten", "wrap"), "_values")
-
-__all__ = [
-    "Page",
-    "audit",
-    "audit_log",
-    "browser",
-    "capabilities",
-    "chain",
-    "challenge",
-    "checklist",
-    "closing",
-    "comparison",
-    "decision",
-    "device",
-    "exchange",
-    "failure",
-    "header",
-    "limits",
-    "link",
-    "notes",
-    "order",
-    "pad",
-    "permissions",
-    "revocation",
-    "safe",
-    "sessions",
-    "shorten",
-    "statement",
-    "token",
-    "tools",
-    "user",
-    "wrap",
-]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_HOMES.get(name, '_' + name)}"), name)
+    home = f"{__name__}._{name}"
+    try:
+        found = getattr(import_module(home), name)
+    except ModuleNotFoundError as error:
+        if error.name != home:
+            raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from error
     globals()[name] = found
     return found
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -6,8 +6,8 @@ from rich.cells import cell_len
 
 from demo.evidence import Decision
 from demo.panels._decision import NOBODY, state_of
-from demo.panels._page import Canvas, Page, Part
-from demo.panels._values import clock, many
+from demo.panels.page import Canvas, Page, Part
+from demo.panels.values import clock, many
 
 
 def audit(given: tuple[Decision, ...]) -> Page:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from demo.evidence import LoggedOrder
-from demo.panels._page import Canvas, Page, Part
-from demo.panels._values import clock, many
+from demo.panels.page import Canvas, Page, Part
+from demo.panels.values import clock, many
 
 ANONYMOUS = "anonymous"
 

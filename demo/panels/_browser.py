@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from demo.evidence import AuthorizationRequest
 from demo.panels._device import asking, wishes
-from demo.panels._page import Canvas, Page
-from demo.panels._values import left
+from demo.panels.page import Canvas, Page
+from demo.panels.values import left
 
 
 def browser(given: AuthorizationRequest, now: float, held: Sequence[str] = ()) -> Page:

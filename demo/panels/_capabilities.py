@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from demo.evidence import Capability
-from demo.panels._page import Canvas, Page
+from demo.panels.page import Canvas, Page
 from demo.panels.theme import State
 
 SAYS: dict[bool | None, tuple[State, str]] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from demo.evidence import Chain
-from demo.panels._page import Canvas, Page
-from demo.panels._values import clock, pad
+from demo.panels.page import Canvas, Page
+from demo.panels.values import clock, pad
 
 
 def chain(given: Chain) -> Page:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from demo.evidence import Challenge
-from demo.panels._page import Canvas, Page
-from demo.panels._values import many
+from demo.panels.page import Canvas, Page
+from demo.panels.values import many
 
 MEANINGS: dict[str, tuple[str, str, str]] = {
     "realm": ("which house this door belongs to", "RFC 9110", "11.5"),

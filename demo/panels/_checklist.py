@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from demo.panels._page import MARGIN, Canvas, Page
-from demo.panels._values import many
+from demo.panels.page import MARGIN, Canvas, Page
 from demo.panels.theme import State
+from demo.panels.values import many
 
 Check = tuple[str, str, str, str | None]
 """(mark: ok, warn, bad or skip; name; detail; fix)"""

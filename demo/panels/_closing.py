@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.panels._page import Canvas, Page
+from demo.panels.page import Canvas, Page
 
 
 def closing(sentence: str) -> Page:

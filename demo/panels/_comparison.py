@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from demo.evidence import Comparison
-from demo.panels._page import Canvas, Page
-from demo.panels._values import many
+from demo.panels.page import Canvas, Page
+from demo.panels.values import many
 
 
 def comparison(given: Comparison) -> Page:

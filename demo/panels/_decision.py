@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from demo.evidence import GATES, Decision
-from demo.panels import _bigtype as bigtype
-from demo.panels._page import Canvas, Page
-from demo.panels._values import clock, pad
+from demo.panels import bigtype
+from demo.panels.page import Canvas, Page
 from demo.panels.theme import State
+from demo.panels.values import clock, pad
 
 NOBODY = "nobody"
 """Who asked, where nobody knows."""

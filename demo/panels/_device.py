@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from demo.evidence import DeviceCode
 from demo.net import is_loopback_url
-from demo.panels import _bigtype as bigtype
-from demo.panels._page import Canvas, Page
-from demo.panels._scan import address, with_code
-from demo.panels._values import left
+from demo.panels import bigtype
+from demo.panels.page import Canvas, Page
+from demo.panels.qr import address, with_code
+from demo.panels.values import left
 
 
 def device(given: DeviceCode, now: float, held: Sequence[str] = ()) -> Page:

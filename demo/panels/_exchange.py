@@ -8,10 +8,10 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from demo.evidence import Exchange
-from demo.panels._body import body_lines
-from demo.panels._page import Canvas, Page
-from demo.panels._values import many, span
+from demo.panels.body import body_lines
+from demo.panels.page import Canvas, Page
 from demo.panels.theme import State
+from demo.panels.values import many, span
 
 ASKED = ("host", "authorization", "mcp-protocol-version", "mcp-method", "mcp-name", "content-type")
 """Request headers that the story is about, in the order told."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from demo.errors import DemoError
-from demo.panels._page import Canvas, Page
-from demo.panels._values import pad
+from demo.panels.page import Canvas, Page
+from demo.panels.values import pad
 
 
 def failure(error: DemoError) -> Page:

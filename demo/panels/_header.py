@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from demo.evidence import BeatHeader
-from demo.panels._page import Canvas, Page
+from demo.panels.page import Canvas, Page
 
 
 def header(beat: BeatHeader) -> Page:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from demo.evidence import LimitUse, Money
-from demo.panels._page import Canvas, Page
-from demo.panels._values import many, span
+from demo.panels.page import Canvas, Page
+from demo.panels.values import many, span
 
 NAMES = {"rate": "calls", "purchases": "purchases", "spending": "spending"}
 

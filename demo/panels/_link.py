@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from demo.evidence import Link
-from demo.panels._page import Canvas, Page
-from demo.panels._scan import address, with_code
+from demo.panels.page import Canvas, Page
+from demo.panels.qr import address, with_code
 
 
 def link(given: Link) -> Page:

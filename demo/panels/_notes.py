@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.segment import Segment
 
-from demo.panels._page import MARGIN
-from demo.panels._values import many, safe, shorten, unbroken
+from demo.panels.page import MARGIN
 from demo.panels.theme import UNICODE, glyphs
+from demo.panels.values import many, safe, shorten, unbroken
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

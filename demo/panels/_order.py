@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from demo.evidence import Money, Order
-from demo.panels._page import Canvas, Page
-from demo.panels._values import clock
+from demo.panels.page import Canvas, Page
+from demo.panels.values import clock
 
 
 def order(given: Order) -> Page:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from demo.evidence import PermissionView
-from demo.panels._page import Canvas, Page, Part
-from demo.panels._values import many
+from demo.panels.page import Canvas, Page, Part
+from demo.panels.values import many
 
 
 def permissions(given: tuple[PermissionView, ...], *, blueprint: str, role: str) -> Page:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from demo.evidence import Decision, Revocation
 from demo.panels._decision import state_of, through, who
-from demo.panels._page import Canvas, Page
-from demo.panels._values import clock, span
+from demo.panels.page import Canvas, Page
+from demo.panels.values import clock, span
 
 
 def revocation(given: Revocation) -> Page:

@@ -6,8 +6,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from demo.evidence import SessionView
-from demo.panels._page import Canvas, Page
-from demo.panels._values import many, span
+from demo.panels.page import Canvas, Page
+from demo.panels.values import many, span
 
 
 def sessions(given: tuple[SessionView, ...], now: float) -> Page:

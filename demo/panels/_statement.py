@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from demo.panels import _bigtype as bigtype
-from demo.panels._page import MARGIN, Canvas, Page
+from demo.panels import bigtype
+from demo.panels.page import MARGIN, Canvas, Page
 
 
 def statement(text: str, title: str | None = None) -> Page:

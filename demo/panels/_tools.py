@@ -6,8 +6,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from demo.evidence import Tool
-from demo.panels._page import Canvas, Page
-from demo.panels._values import many
+from demo.panels.page import Canvas, Page
+from demo.panels.values import many
 
 _ABOUT = 24
 """Columns that a description must have to stand beside its tool's name."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from demo.evidence import UserView
-from demo.panels._page import Canvas, Page
-from demo.panels._values import many, span
+from demo.panels.page import Canvas, Page
+from demo.panels.values import many, span
 
 
 def user(given: UserView, now: float) -> Page:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.segment import Segment
 
-from demo.panels._values import may_break, shorten
+from demo.panels.values import may_break, shorten
 
 DESIGN_ROWS = 24
 """The design size is 80 columns by 24 rows."""

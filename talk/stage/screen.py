@@ -113,10 +113,11 @@ class Stage:
         fresh, self._status = not self._status, text
         if self.console.is_terminal and not self.plain:
             from demo.panels.theme import glyphs
+            from demo.panels.values import safe, shorten
 
             encoding = self.console.encoding
             ellipsis = glyphs(encoding).ellipsis
-            shown = panels.shorten(panels.safe(text, encoding), self.console.width - 1, ellipsis=ellipsis)
+            shown = shorten(safe(text, encoding), self.console.width - 1, ellipsis=ellipsis)
             self.console.file.write(f"\r\x1b[2K{shown}")
             self.console.file.flush()
         elif fresh and not self.quiet:

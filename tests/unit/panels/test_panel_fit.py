@@ -13,6 +13,7 @@ from rich.text import Text
 
 from demo import panels
 from demo.panels.fit import drawn, measure, overflow
+from demo.panels.page import Page
 
 
 def test_the_ordinary_fits_the_design_size(ordinary: str, drawing: Callable[[str], RenderableType]) -> None:
@@ -97,7 +98,7 @@ def test_a_panel_asked_to_be_shorter_leaves_out_the_least(rows: int, evidence: d
 
 
 def test_a_line_too_wide_is_named() -> None:
-    page = panels.Page(lambda canvas: canvas.line("y" * 100))
+    page = Page(lambda canvas: canvas.line("y" * 100))
     why = overflow(page, 80, 20)
     assert why is not None
     assert why.startswith('line 1 takes 102 columns of 80: "yyy')

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 HEAVY = (
     "rich.markdown",
@@ -49,8 +51,14 @@ def test_drawing_the_header_loads_nothing_heavy() -> None:
 def test_every_panel_that_is_promised_is_there_and_stays_a_function() -> None:
     import demo.panels
 
-    for name in demo.panels.__all__:
+    folder = Path(demo.panels.__file__).parent
+    promised = re.findall(
+        r"from demo\.panels\._(\w+) import \1 as \1$", (folder / "__init__.py").read_text("utf-8"), re.M
+    )
+    assert promised == sorted(path.stem[1:] for path in folder.glob("_[a-z]*.py"))
+    for name in promised:
         assert callable(getattr(demo.panels, name)), name
+    assert not hasattr(demo.panels, "pie")
     import demo.panels._header
 
     assert callable(demo.panels.header)

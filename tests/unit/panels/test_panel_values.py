@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from demo.panels import safe, shorten
-from demo.panels._body import body_lines
-from demo.panels._values import clock, left, span, wrap
+from demo.panels.body import body_lines
+from demo.panels.values import clock, left, safe, shorten, span, wrap
 
 
 def test_a_long_value_is_cut_in_the_middle_and_its_length_told() -> None:

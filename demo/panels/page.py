@@ -12,7 +12,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from demo.panels import theme
-from demo.panels._values import NO_BREAK, pad, safe, shorten, words, wrap
+from demo.panels.values import NO_BREAK, pad, safe, shorten, words, wrap
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
