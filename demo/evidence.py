@@ -71,7 +71,7 @@ class ResourceMetadata:
 
 
 @dataclass(frozen=True)
-class AuthorityMetadata:
+class AuthorizationServerMetadata:
     """OAuth 2.0 Authorization Server Metadata (RFC 8414), as fetched from `url`."""
 
     url: str
@@ -115,7 +115,7 @@ class Challenge:
     scheme: str
     parameters: tuple[tuple[str, str], ...]
     resource: ResourceMetadata | None = None
-    authority: AuthorityMetadata | None = None
+    authority: AuthorizationServerMetadata | None = None
     anonymous: bool = False
     """Whether the request that was refused carried no token: some answer even that with `invalid_token`."""
 

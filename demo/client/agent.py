@@ -26,7 +26,7 @@ from demo.client.oauth.step_up import Obtain
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import Store
 from demo.client.tokens.stored import SPENDING, StoredToken
-from demo.evidence import AuthorityMetadata, Chain, Challenge, Money, TokenView
+from demo.evidence import AuthorizationServerMetadata, Chain, Challenge, Money, TokenView
 
 if TYPE_CHECKING:
     import httpx2
@@ -181,7 +181,7 @@ class Agent:
         """
         return self.authorizer.discovery.follow(challenge)
 
-    def authority(self) -> AuthorityMetadata:
+    def authority(self) -> AuthorizationServerMetadata:
         """The server's authority: the one of the stored token, else found by asking without one.
 
         Raises:

@@ -12,7 +12,7 @@ from demo.settings import Settings
 if TYPE_CHECKING:
     from demo.client.capabilities import Survey
     from demo.client.workos.tenant import Tenant
-    from demo.evidence import AuthorityMetadata, ResourceMetadata
+    from demo.evidence import AuthorizationServerMetadata, ResourceMetadata
 
 SECONDS = 10.0
 _REGISTER = "demo workos prepare; or add it in the dashboard: Connect, Configuration, MCP resource indicators"
@@ -51,7 +51,7 @@ def examine_workos(settings: Settings, environ: Mapping[str, str], seen: Survey 
     ]
 
 
-def _authority(settings: Settings, authority: AuthorityMetadata) -> Finding:
+def _authority(settings: Settings, authority: AuthorizationServerMetadata) -> Finding:
     wanted = settings.workos.authkit
     if authority.issuer.rstrip("/") != wanted:
         return Finding(
@@ -71,7 +71,7 @@ def _authority(settings: Settings, authority: AuthorityMetadata) -> Finding:
     return Finding("ok", "AuthKit", f"{authority.issuer}, clients by {by}")
 
 
-def _scopes(resource: ResourceMetadata | None, authority: AuthorityMetadata) -> list[Finding]:
+def _scopes(resource: ResourceMetadata | None, authority: AuthorizationServerMetadata) -> list[Finding]:
     """Whether the authority can grant anything that the shop asks for: AuthKit's own scopes are of the login alone."""
     wanted = resource.scopes_supported if resource is not None else ()
     granted = authority.scopes_supported

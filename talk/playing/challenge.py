@@ -10,7 +10,7 @@ from talk.playing.observing import played_call
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
-    from demo.evidence import AuthorityMetadata, ResourceMetadata
+    from demo.evidence import AuthorizationServerMetadata, ResourceMetadata
 
 
 def challenge(step: Step, scene: Scene) -> Played:
@@ -42,7 +42,7 @@ def challenge(step: Step, scene: Scene) -> Played:
     return played
 
 
-def _undiscovered(resource: ResourceMetadata | None, authority: AuthorityMetadata | None) -> dict[str, str]:
+def _undiscovered(resource: ResourceMetadata | None, authority: AuthorizationServerMetadata | None) -> dict[str, str]:
     """What another server publishes nothing of; what it publishes must hold."""
     missing: dict[str, str] = {}
     problem = (resource and resource.problem) or (authority and authority.problem)

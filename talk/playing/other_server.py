@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from demo.client.agent import Agent
     from demo.client.capabilities import Survey
-    from demo.evidence import AuthorityMetadata, Tool
+    from demo.evidence import AuthorizationServerMetadata, Tool
 
 
 class NotHere(DemoError):
@@ -86,7 +86,7 @@ class OtherServer:
             return None
         return f"{self.agent.name} has no token for this server: nobody granted it one here"
 
-    def authorization_server(self) -> AuthorityMetadata | str:
+    def authorization_server(self) -> AuthorizationServerMetadata | str:
         """Its authorization server's metadata, or why there is none."""
         found = self.seen.authority
         if found is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from demo.client.capabilities.survey import Survey
 from demo.client.oauth.device_flow import DEVICE
-from demo.evidence import AuthorityMetadata, Capability
+from demo.evidence import AuthorizationServerMetadata, Capability
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
@@ -35,7 +35,7 @@ def rows(seen: Survey) -> list[Capability]:
     return found
 
 
-def _fields(authority: AuthorityMetadata) -> list[tuple[str, str, Row]]:
+def _fields(authority: AuthorizationServerMetadata) -> list[tuple[str, str, Row]]:
     """What the metadata says of each standard; a member that it lacks is a no where the standard says so."""
 
     def has(name: str, value: str | None) -> Row:
@@ -78,4 +78,4 @@ def _flag(name: str, value: bool) -> Row:
     return value, f"{name} {'true' if value else 'is absent or false'}"
 
 
-_NOBODY = AuthorityMetadata("", "", "")
+_NOBODY = AuthorizationServerMetadata("", "", "")

@@ -13,7 +13,7 @@ from demo.client.http.errors import NoConnection, TimedOut
 from demo.client.http.fetch import Answer, fetch
 from demo.client.http.origins import origin
 from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
-from demo.evidence import AuthorityMetadata, Challenge, Exchange, ResourceMetadata
+from demo.evidence import AuthorizationServerMetadata, Challenge, Exchange, ResourceMetadata
 from demo.net import is_loopback
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Survey:
         return self.challenge.resource if self.challenge else None
 
     @property
-    def authority(self) -> AuthorityMetadata | None:
+    def authority(self) -> AuthorizationServerMetadata | None:
         """The authorization server metadata (RFC 8414 or OpenID Connect discovery)."""
         return self.challenge.authority if self.challenge else None
 
@@ -208,7 +208,7 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
     )
 
 
-def _beside(endpoint: str, authority: AuthorityMetadata | None) -> str | None:
+def _beside(endpoint: str, authority: AuthorizationServerMetadata | None) -> str | None:
     """The origin of an authority on this machine beside a server on it; no other is asked who it is."""
     if authority is None or authority.problem is not None:
         return None

@@ -25,7 +25,7 @@ from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import Store
 from demo.client.tokens.stored import StoredToken
 from demo.errors import EnvironmentNotReady, ServerUnreachable
-from demo.evidence import AuthorityMetadata, Money
+from demo.evidence import AuthorizationServerMetadata, Money
 
 if TYPE_CHECKING:
     from demo.client.oauth.loopback import Listener
@@ -81,7 +81,7 @@ class Authorizer:
         held = self.credentials.stored()
         return self.registrations.known_at(issuer) or (held is not None and same_identifier(held.issuer, issuer))
 
-    def authority(self) -> AuthorityMetadata:
+    def authority(self) -> AuthorizationServerMetadata:
         """The server's authority: the one of the stored token, else found by asking without one.
 
         Raises:
@@ -236,7 +236,7 @@ class Authorizer:
 
     def _request(
         self,
-        metadata: AuthorityMetadata,
+        metadata: AuthorizationServerMetadata,
         identity: ClientIdentity,
         scopes: Sequence[str],
         resources: Sequence[str] | None = None,
@@ -255,13 +255,13 @@ class Authorizer:
             listener=listener,
         )
 
-    def _metadata_today(self) -> AuthorityMetadata:
+    def _metadata_today(self) -> AuthorizationServerMetadata:
         """A login goes by what the server says today, not by the token of yesterday."""
         if self.discovery.challenge is None:
             return self.discovery.ask()
         return self.discovery.settled(self.discovery.challenge)
 
-    def _listen(self, metadata: AuthorityMetadata, flow: LoginFlow) -> Listener:
+    def _listen(self, metadata: AuthorizationServerMetadata, flow: LoginFlow) -> Listener:
         """Where the registration says: not every server lets the port vary, as RFC 8252 section 7.3 wants."""
         from demo.client.oauth.loopback import HOST, Listener  # an HTTP server, which only a browser's login needs
 
@@ -282,7 +282,7 @@ class Authorizer:
             return Listener(self._redirect_port or 0)
 
     @contextmanager
-    def _registration_in_doubt(self, metadata: AuthorityMetadata, flow: LoginFlow) -> Iterator[None]:
+    def _registration_in_doubt(self, metadata: AuthorizationServerMetadata, flow: LoginFlow) -> Iterator[None]:
         """See a login through: what ends it without a token makes the registration doubtful, and it is forgotten.
 
         An authorization server that no longer knows a client shows the human a page of its own, and may answer nothing
@@ -299,7 +299,7 @@ class Authorizer:
                     error.do = f"demo login {other.option}"
             raise
 
-    def _other(self, flow: LoginFlow, metadata: AuthorityMetadata) -> HumanFlow[Login] | None:
+    def _other(self, flow: LoginFlow, metadata: AuthorizationServerMetadata) -> HumanFlow[Login] | None:
         return next(flows.others(flow, metadata, lambda one: self.registrations.refused(metadata, one)), None)
 
     def _registrable(self, scopes: Sequence[str]) -> tuple[str, ...]:
@@ -315,7 +315,7 @@ class Authorizer:
             return ()
         return (self._resource or self.discovery.resource,)
 
-    def _key(self, authority: AuthorityMetadata) -> ProofKey | None:
+    def _key(self, authority: AuthorizationServerMetadata) -> ProofKey | None:
         """A key where both sides take part in DPoP (RFC 9449): a bound token is of no use to a thief."""
         if self.discovery.dpop and ALGORITHM in authority.dpop_signing_alg_values_supported:
             return ProofKey.generate()

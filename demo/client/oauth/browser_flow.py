@@ -20,7 +20,7 @@ from demo.client.oauth.challenge import OFFLINE
 from demo.client.oauth.login_flow import HumanFlow, Login, LoginRequest, Waiting, in_words
 from demo.client.tokens.stored import StoredToken, spending_details
 from demo.errors import DemoError
-from demo.evidence import AuthorityMetadata, AuthorizationRequest
+from demo.evidence import AuthorizationRequest, AuthorizationServerMetadata
 
 if TYPE_CHECKING:
     import httpx2
@@ -172,7 +172,7 @@ class BrowserFlow(HumanFlow[BrowserLogin]):
     label = "authorization code with PKCE (RFC 7636)"
     grant_types = ("authorization_code", "refresh_token")
 
-    def problem(self, metadata: AuthorityMetadata) -> str | None:
+    def problem(self, metadata: AuthorizationServerMetadata) -> str | None:
         """RFC 8414 section 2; a server that does not say that it supports PKCE is not trusted to (OAuth 2.1)."""
         if metadata.authorization_endpoint is None or not metadata.token_endpoint:
             return "its metadata names no authorization_endpoint (RFC 8414 section 2)"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from demo.client.http.sanitizing import safe_text
-from demo.evidence import AuthorityMetadata, Challenge
+from demo.evidence import AuthorizationServerMetadata, Challenge
 
 OFFLINE = "offline_access"
 """The scope that asks for a refresh token (OpenID Connect Core section 11)."""
@@ -112,7 +112,7 @@ def read_challenge(status: int, header_lines: Iterable[str], *, anonymous: bool 
     )
 
 
-def scopes_wanted(challenge: Challenge | None, authority: AuthorityMetadata) -> tuple[str, ...]:
+def scopes_wanted(challenge: Challenge | None, authority: AuthorizationServerMetadata) -> tuple[str, ...]:
     """What a first login asks for: the challenge's scopes, else all that the resource names, else none at all.
 
     `offline_access` (a refresh token) is added where the authority lists it, and only there.

@@ -16,7 +16,7 @@ from demo.client.oauth import token_endpoint
 from demo.client.oauth.login_flow import HumanFlow, Login, LoginRequest, Waiting
 from demo.client.tokens.stored import StoredToken, duration, spending_details
 from demo.errors import ServerUnreachable
-from demo.evidence import AuthorityMetadata, DeviceCode
+from demo.evidence import AuthorizationServerMetadata, DeviceCode
 from demo.net import is_loopback
 
 if TYPE_CHECKING:
@@ -127,13 +127,13 @@ class DeviceFlow(HumanFlow[DeviceLogin]):
     label = "device flow (RFC 8628)"
     grant_types = ("urn:ietf:params:oauth:grant-type:device_code", "refresh_token")
 
-    def problem(self, metadata: AuthorityMetadata) -> str | None:
+    def problem(self, metadata: AuthorizationServerMetadata) -> str | None:
         """RFC 8628 section 4."""
         if metadata.device_authorization_endpoint is None or not metadata.token_endpoint:
             return "its metadata names no device_authorization_endpoint (RFC 8628 section 4)"
         return None
 
-    def doubt(self, metadata: AuthorityMetadata) -> str | None:
+    def doubt(self, metadata: AuthorizationServerMetadata) -> str | None:
         """At AuthKit a token that was asked for without a resource is not for an MCP server."""
         if access_tokens.is_authkit(metadata.issuer):
             # workos.com/docs/reference/workos-connect/cli-auth has no `resource`, and a token that was asked for

@@ -13,7 +13,7 @@ from demo.client.http.errors import OAuthRefused, overloaded
 from demo.client.oauth import metadata
 from demo.client.tokens.stored import StoredToken
 from demo.errors import ServerUnreachable
-from demo.evidence import AuthorityMetadata, Challenge
+from demo.evidence import AuthorizationServerMetadata, Challenge
 
 if TYPE_CHECKING:
     import httpx2
@@ -60,8 +60,8 @@ class Discovery:
         self._connection = connection
         self._ask = ask
         self._known_at = known_at
-        self._known: AuthorityMetadata | None = None
-        self._by_issuer: dict[str, AuthorityMetadata] = {}
+        self._known: AuthorizationServerMetadata | None = None
+        self._by_issuer: dict[str, AuthorizationServerMetadata] = {}
         self.resource = connection.endpoint()
         """What a token for this server is asked for (RFC 8707), as the server's own metadata names it."""
         self.dpop = False
@@ -104,7 +104,7 @@ class Discovery:
                 self._known = metadata.fallback_server(url)
         return found
 
-    def settled(self, followed: Challenge) -> AuthorityMetadata:
+    def settled(self, followed: Challenge) -> AuthorizationServerMetadata:
         """The authority that a followed challenge leads to.
 
         Raises:
@@ -127,7 +127,7 @@ class Discovery:
             do=f"name it as it names itself: --server {itself}" if itself else "ask whoever runs it, or check --server",
         )
 
-    def find(self, held: StoredToken | None) -> AuthorityMetadata:
+    def find(self, held: StoredToken | None) -> AuthorizationServerMetadata:
         """The authority: the one that issued the token held, else the one that the server names.
 
         Raises:
@@ -141,7 +141,7 @@ class Discovery:
                 pass  # it is gone: the server may have moved to another
         return self._known if self._known is not None else self.ask()
 
-    def of(self, token: StoredToken) -> AuthorityMetadata:
+    def of(self, token: StoredToken) -> AuthorizationServerMetadata:
         """The authority that issued a token, by its own metadata and by nobody else's word.
 
         What belongs to it, the token, the client's secret, goes there and nowhere else.
@@ -166,7 +166,7 @@ class Discovery:
             self._by_issuer[token.issuer] = found
         return self._by_issuer[token.issuer]
 
-    def ask(self) -> AuthorityMetadata:
+    def ask(self) -> AuthorizationServerMetadata:
         """The authority that the server names today, found by asking without a token.
 
         Raises:

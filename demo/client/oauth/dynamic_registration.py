@@ -12,7 +12,7 @@ from demo.client.oauth.login_flow import LoginFlow
 from demo.client.oauth.token_endpoint import refused
 from demo.client.tokens.identity import METHODS, AuthMethod, ClientIdentity
 from demo.client.tokens.stored import number
-from demo.evidence import AuthorityMetadata
+from demo.evidence import AuthorizationServerMetadata
 
 if TYPE_CHECKING:
     import httpx2
@@ -23,7 +23,7 @@ BY_HAND = "register it by hand there, and name it in demo.toml: [client] id = ..
 
 async def register(
     http: httpx2.AsyncClient,
-    metadata: AuthorityMetadata,
+    metadata: AuthorizationServerMetadata,
     flow: LoginFlow,
     *,
     server: str,
@@ -97,7 +97,7 @@ async def register(
     return replace(identity, grants=grants)
 
 
-def _method(metadata: AuthorityMetadata, *, confidential: bool) -> AuthMethod:
+def _method(metadata: AuthorizationServerMetadata, *, confidential: bool) -> AuthMethod:
     """What a native client asks for: no secret where that is possible (RFC 8252 section 8.4).
 
     Args:
@@ -112,7 +112,7 @@ def _method(metadata: AuthorityMetadata, *, confidential: bool) -> AuthMethod:
 
 def _read(
     given: dict[str, Any],
-    metadata: AuthorityMetadata,
+    metadata: AuthorizationServerMetadata,
     redirect_uri: str | None,
     scopes: tuple[str, ...],
 ) -> ClientIdentity:

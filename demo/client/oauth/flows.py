@@ -10,7 +10,7 @@ from demo.client.oauth.browser_flow import BROWSER
 from demo.client.oauth.device_flow import DEVICE
 from demo.client.oauth.login_flow import HumanFlow, Login, LoginFlow
 from demo.client.oauth.machine_flow import ASSERTION, CLIENT_CREDENTIALS
-from demo.evidence import AuthorityMetadata
+from demo.evidence import AuthorizationServerMetadata
 
 HUMAN_FLOWS: tuple[HumanFlow[Login], ...] = (DEVICE, BROWSER)
 """Those in which a human decides, the preferred one first."""
@@ -35,7 +35,7 @@ def human_flow(name: str) -> HumanFlow[Login]:
     return next(flow for flow in HUMAN_FLOWS if flow.name == name)
 
 
-def choose(metadata: AuthorityMetadata, refused: Refused) -> ChosenFlow:
+def choose(metadata: AuthorizationServerMetadata, refused: Refused) -> ChosenFlow:
     """The first flow that an authorization server offers and that nothing speaks against.
 
     Raises:
@@ -58,7 +58,7 @@ def choose(metadata: AuthorityMetadata, refused: Refused) -> ChosenFlow:
     return ChosenFlow(flow, f"the authorization server offers {lacks}{flow.label}")
 
 
-def others(flow: LoginFlow, metadata: AuthorityMetadata, refused: Refused) -> Iterator[HumanFlow[Login]]:
+def others(flow: LoginFlow, metadata: AuthorizationServerMetadata, refused: Refused) -> Iterator[HumanFlow[Login]]:
     """The flows to take in the place of one that was refused, as far as nothing speaks against them."""
     for other in HUMAN_FLOWS:
         if other is not flow and other.problem(metadata) is None and _against(other, metadata, refused) is None:
@@ -70,7 +70,7 @@ def not_for_this_client(flow: HumanFlow[Login], why: str) -> str:
     return f"the {flow.label} is not for this client: {why}"
 
 
-def require(flow: HumanFlow[Login], metadata: AuthorityMetadata) -> None:
+def require(flow: HumanFlow[Login], metadata: AuthorizationServerMetadata) -> None:
     """See that a flow can be begun at an authorization server.
 
     Raises:
@@ -89,7 +89,7 @@ def require(flow: HumanFlow[Login], metadata: AuthorityMetadata) -> None:
     )
 
 
-def _against(flow: HumanFlow[Login], metadata: AuthorityMetadata, refused: Refused) -> str | None:
+def _against(flow: HumanFlow[Login], metadata: AuthorizationServerMetadata, refused: Refused) -> str | None:
     if (why := refused(flow)) is not None:
         return not_for_this_client(flow, why)
     return flow.doubt(metadata)

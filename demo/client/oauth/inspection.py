@@ -15,7 +15,7 @@ from demo.client.tokens import claims
 from demo.client.tokens.convention import parties
 from demo.client.tokens.stored import StoredToken, number
 from demo.errors import AuthorityRefused, ServerUnreachable
-from demo.evidence import AuthorityMetadata, Chain, TokenView
+from demo.evidence import AuthorizationServerMetadata, Chain, TokenView
 
 
 class Proof:
@@ -140,7 +140,9 @@ class Proof:
         server = self._connection.endpoint()
         return self._connection.http(lambda http: introspection.userinfo(http, token, endpoint, server=server))
 
-    def _keys(self, authority: AuthorityMetadata, token: StoredToken) -> tuple[dict[str, Any] | None, str | None]:
+    def _keys(
+        self, authority: AuthorizationServerMetadata, token: StoredToken
+    ) -> tuple[dict[str, Any] | None, str | None]:
         """The authority's keys, or why there are none; none are asked for where the token is no JWT."""
         uri = authority.jwks_uri
         if uri is None or claims.take_apart(token.access_token) is None:
@@ -152,7 +154,7 @@ class Proof:
         return answer.json if answer.status == 200 else None, f"{uri} answered HTTP {answer.status} and no keys"
 
 
-def _endpoint(authority: AuthorityMetadata, token: StoredToken) -> str:
+def _endpoint(authority: AuthorizationServerMetadata, token: StoredToken) -> str:
     if authority.userinfo_endpoint is None:
         raise OAuthRefused(
             "the authority has no userinfo endpoint",

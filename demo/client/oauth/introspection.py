@@ -14,7 +14,7 @@ from demo.client.oauth import token_endpoint
 from demo.client.tokens.claim_meanings import meaning
 from demo.client.tokens.stored import StoredToken, number
 from demo.errors import ServerUnreachable
-from demo.evidence import AuthorityMetadata, Claim, TokenView
+from demo.evidence import AuthorizationServerMetadata, Claim, TokenView
 
 if TYPE_CHECKING:
     import httpx2
@@ -23,7 +23,9 @@ MOST = 30
 """Claims that are taken over from an answer."""
 
 
-def ask(connection: Connection, authority: AuthorityMetadata, token: StoredToken, seen: TokenView) -> TokenView:
+def ask(
+    connection: Connection, authority: AuthorizationServerMetadata, token: StoredToken, seen: TokenView
+) -> TokenView:
     """A view of an opaque token with what its authority says of it now.
 
     Args:
@@ -76,7 +78,9 @@ async def userinfo(client: httpx2.AsyncClient, token: StoredToken, endpoint: str
     return found
 
 
-def _introspected(connection: Connection, authority: AuthorityMetadata, token: StoredToken) -> dict[str, Any] | None:
+def _introspected(
+    connection: Connection, authority: AuthorizationServerMetadata, token: StoredToken
+) -> dict[str, Any] | None:
     """RFC 7662 section 2; None where it is not offered, or not to this client."""
     endpoint = authority.introspection_endpoint
     if endpoint is None:
@@ -96,7 +100,9 @@ def _introspected(connection: Connection, authority: AuthorityMetadata, token: S
     return found
 
 
-def _userinfo(connection: Connection, authority: AuthorityMetadata, token: StoredToken) -> dict[str, Any] | None:
+def _userinfo(
+    connection: Connection, authority: AuthorizationServerMetadata, token: StoredToken
+) -> dict[str, Any] | None:
     endpoint = authority.userinfo_endpoint
     # It answers only for that scope (OpenID Connect Core section 5.3); elsewhere it would be asked in vain.
     if endpoint is None or "openid" not in token.scope:

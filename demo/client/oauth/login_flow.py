@@ -15,7 +15,7 @@ from demo.client.oauth.token_endpoint import ClientAnswer
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.stored import StoredToken, read_token_response
 from demo.errors import DemoError
-from demo.evidence import AuthorityMetadata, Money
+from demo.evidence import AuthorizationServerMetadata, Money
 
 if TYPE_CHECKING:
     import httpx2
@@ -39,7 +39,7 @@ class LoginRequest:
         listener: where the browser comes back to, for the flow that redirects.
     """
 
-    metadata: AuthorityMetadata
+    metadata: AuthorizationServerMetadata
     server: str
     identity: ClientIdentity
     name: str
@@ -190,10 +190,10 @@ class HumanFlow(LoginFlow, ABC, Generic[L]):
         return f"--{self.name}"
 
     @abstractmethod
-    def problem(self, metadata: AuthorityMetadata) -> str | None:
+    def problem(self, metadata: AuthorizationServerMetadata) -> str | None:
         """Why it cannot be used at an authorization server, by its metadata; None where it can."""
 
-    def doubt(self, metadata: AuthorityMetadata) -> str | None:
+    def doubt(self, metadata: AuthorizationServerMetadata) -> str | None:
         """Why another flow is better there, where there is one; None where nothing speaks against this one."""
         return None
 

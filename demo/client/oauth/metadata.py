@@ -11,13 +11,13 @@ from demo.client.http.fetch import Answer, fetch, joined
 from demo.client.http.origins import origin, refused_url
 from demo.client.http.sanitizing import safe_text
 from demo.errors import ServerUnreachable
-from demo.evidence import AuthorityMetadata, ResourceMetadata
+from demo.evidence import AuthorizationServerMetadata, ResourceMetadata
 from demo.net import is_loopback
 
 if TYPE_CHECKING:
     import httpx2
 
-Metadata = TypeVar("Metadata", ResourceMetadata, AuthorityMetadata)
+Metadata = TypeVar("Metadata", ResourceMetadata, AuthorizationServerMetadata)
 
 RESOURCE_PATH = "/.well-known/oauth-protected-resource"
 AUTHORITY_PATH = "/.well-known/oauth-authorization-server"
@@ -122,7 +122,9 @@ def _resource(answer: Answer, given: dict[str, Any], server: str) -> ResourceMet
     )
 
 
-async def find_usable(client: httpx2.AsyncClient, issuers: Sequence[str], *, server: str) -> AuthorityMetadata | None:
+async def find_usable(
+    client: httpx2.AsyncClient, issuers: Sequence[str], *, server: str
+) -> AuthorizationServerMetadata | None:
     """The metadata of the first of these issuers at which a human can log in (RFC 9728 section 7.6), else of any.
 
     Raises:
@@ -130,7 +132,7 @@ async def find_usable(client: httpx2.AsyncClient, issuers: Sequence[str], *, ser
     """
     import anyio
 
-    other: AuthorityMetadata | None = None
+    other: AuthorizationServerMetadata | None = None
     failure: ServerUnreachable | None = None
     # One that never answers must leave time for the others.
     seconds = (client.timeout.read or 0) / len(issuers) if len(issuers) > 1 else None
@@ -151,12 +153,12 @@ async def find_usable(client: httpx2.AsyncClient, issuers: Sequence[str], *, ser
     return other
 
 
-def _offers_a_login(found: AuthorityMetadata) -> bool:
+def _offers_a_login(found: AuthorizationServerMetadata) -> bool:
     ways = (found.device_authorization_endpoint, found.authorization_endpoint)
     return bool(found.token_endpoint) and any(ways)
 
 
-async def find_server(client: httpx2.AsyncClient, issuer: str, *, server: str) -> AuthorityMetadata | None:
+async def find_server(client: httpx2.AsyncClient, issuer: str, *, server: str) -> AuthorizationServerMetadata | None:
     """The metadata of `issuer`, None where each place says that there is none.
 
     A document of another issuer is passed over; it is what comes back, with its `problem`, where no place is right.
@@ -169,7 +171,7 @@ async def find_server(client: httpx2.AsyncClient, issuer: str, *, server: str) -
     return await _first(client, places, server, lambda answer, given: _authority(answer, given, issuer, server))
 
 
-def _authority(answer: Answer, given: dict[str, Any], issuer: str, server: str) -> AuthorityMetadata:
+def _authority(answer: Answer, given: dict[str, Any], issuer: str, server: str) -> AuthorizationServerMetadata:
     told = _text(given, "issuer") or ""
     token_endpoint = _text(given, "token_endpoint") or ""
     problem = None
@@ -190,7 +192,7 @@ def _authority(answer: Answer, given: dict[str, Any], issuer: str, server: str) 
     for name, url in {"token_endpoint": token_endpoint, **endpoints}.items():
         if problem is None and url and (reason := refused_url(url, server=server)) is not None:
             problem = f"its {name} must not be used: {reason}"
-    return AuthorityMetadata(
+    return AuthorizationServerMetadata(
         url=safe_text(answer.url, one_line=True),
         issuer=told,
         token_endpoint=token_endpoint,
@@ -209,14 +211,14 @@ def _authority(answer: Answer, given: dict[str, Any], issuer: str, server: str) 
     )
 
 
-def fallback_server(server: str) -> AuthorityMetadata:
+def fallback_server(server: str) -> AuthorizationServerMetadata:
     """What the 2025-03-26 revision assumed of a server that publishes no metadata at all (its authorization, 2.3.3).
 
     The endpoints at the root of the server's own origin; that revision required PKCE, so S256 is taken as known.
     """
     parts = urlsplit(server)
     base = f"{parts.scheme}://{parts.netloc}"
-    return AuthorityMetadata(
+    return AuthorizationServerMetadata(
         url="",
         issuer=base,
         token_endpoint=f"{base}/token",

@@ -15,7 +15,7 @@ from demo.client.oauth.login_flow import HumanFlow, LoginFlow
 from demo.client.oauth.metadata import same_identifier
 from demo.client.tokens.identity import AuthMethod, ClientIdentity
 from demo.client.tokens.store import ISSUERS, NOT_BY, Store
-from demo.evidence import AuthorityMetadata
+from demo.evidence import AuthorizationServerMetadata
 from demo.net import is_loopback
 
 
@@ -55,7 +55,7 @@ class Registrations:
 
     def identify(
         self,
-        metadata: AuthorityMetadata,
+        metadata: AuthorizationServerMetadata,
         flow: LoginFlow,
         *,
         redirect_uri: str | None = None,
@@ -132,7 +132,7 @@ class Registrations:
             self.forget_at(issuer)
         self._store.delete(f"{ISSUERS} {self._slot}")
 
-    def refused(self, metadata: AuthorityMetadata, flow: LoginFlow) -> str | None:
+    def refused(self, metadata: AuthorizationServerMetadata, flow: LoginFlow) -> str | None:
         """Why an authorization server has refused a flow to what the agent registers there, None as far as is known."""
         if self.pre_registered(metadata.issuer) is not None:
             return None
@@ -168,7 +168,7 @@ class Registrations:
         home = origin(self._connection.server)
         return not is_loopback(where[1]) or (home is not None and is_loopback(home[1]))
 
-    def registered(self, metadata: AuthorityMetadata, flow: LoginFlow) -> ClientIdentity | None:
+    def registered(self, metadata: AuthorizationServerMetadata, flow: LoginFlow) -> ClientIdentity | None:
         """The registration kept for a flow at an authorization server, None where there is none."""
         text = self._store.at(metadata.issuer).kept(self._kept_in(flow))
         if text is None:
@@ -182,7 +182,7 @@ class Registrations:
         self._connection.recorder.guard(*found.secrets())
         return found
 
-    def _no_way(self, metadata: AuthorityMetadata) -> OAuthRefused:
+    def _no_way(self, metadata: AuthorizationServerMetadata) -> OAuthRefused:
         documents = "no client ID metadata documents"
         if metadata.client_id_metadata_documents:
             documents = "client ID metadata documents, but ours is not hosted where it can be fetched"
@@ -197,7 +197,7 @@ class Registrations:
         )
 
 
-def _as_understood(known: ClientIdentity, metadata: AuthorityMetadata) -> ClientIdentity:
+def _as_understood(known: ClientIdentity, metadata: AuthorizationServerMetadata) -> ClientIdentity:
     """The same client, its secret sent in the way that the authorization server takes it in."""
     offered = metadata.token_endpoint_auth_methods_supported
     if known.secret is None:

@@ -8,7 +8,7 @@ from demo.client.http.errors import OAuthRefused
 from demo.client.oauth.authorizer import Authorizer
 from demo.client.oauth.challenge import OFFLINE, scopes_of, scopes_wanted, union
 from demo.client.tokens.stored import StoredToken
-from demo.evidence import AuthorityMetadata, Challenge
+from demo.evidence import AuthorizationServerMetadata, Challenge
 
 LOGINS = 3
 """Times that one request may send somebody to a human; a server that is never content must not make it more."""
@@ -85,7 +85,7 @@ class StepUp:
             wanted = union(wanted, (OFFLINE,))  # not every authority repeats it in `scope`
         return self._login(wanted)
 
-    def _follow(self, challenge: Challenge) -> tuple[AuthorityMetadata, tuple[str, ...]]:
+    def _follow(self, challenge: Challenge) -> tuple[AuthorizationServerMetadata, tuple[str, ...]]:
         """The authorization server that a challenge leads to, and the scopes that the resource's metadata lists."""
         followed = self._authorizer.discovery.follow(challenge)
         listed = followed.resource.scopes_supported if followed.resource is not None else ()

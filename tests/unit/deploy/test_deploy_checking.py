@@ -12,11 +12,11 @@ from demo.client.capabilities.survey import Failure
 from demo.client.mcp.outcome import ToolsOutcome
 from demo.deploy import checking
 from demo.errors import ServerUnreachable
-from demo.evidence import AuthorityMetadata, Challenge, ResourceMetadata
+from demo.evidence import AuthorizationServerMetadata, Challenge, ResourceMetadata
 
 URL = "https://shop.example/mcp"
 RESOURCE = ResourceMetadata("https://shop.example/.well-known/x", URL, ("https://auth.example",))
-AUTHORITY = AuthorityMetadata(
+AUTHORITY = AuthorizationServerMetadata(
     "https://auth.example/.well-known/x",
     "https://auth.example",
     "https://auth.example/token",

@@ -16,8 +16,8 @@ from demo import panels
 from demo.errors import AuthorityRefused, DemoError
 from demo.evidence import (
     GATES,
-    AuthorityMetadata,
     AuthorizationRequest,
+    AuthorizationServerMetadata,
     BeatHeader,
     Capability,
     Chain,
@@ -84,7 +84,7 @@ OPEN = decision(gate="door", rule="open.anonymous", reason="This door asks nobod
                 token_id=None)  # fmt: skip
 
 RESOURCE = ResourceMetadata(f"{BASE}/.well-known/oauth-protected-resource/mcp", f"{BASE}/mcp", (BASE,), ("shop:buy",))
-AUTHORITY = AuthorityMetadata(f"{BASE}/.well-known/oauth-authorization-server", BASE, f"{BASE}/oauth2/token",
+AUTHORITY = AuthorizationServerMetadata(f"{BASE}/.well-known/oauth-authorization-server", BASE, f"{BASE}/oauth2/token",
                               device_authorization_endpoint=f"{BASE}/oauth2/device_authorization")  # fmt: skip
 CHALLENGE = Challenge(
     401, "Bearer",
@@ -295,7 +295,7 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
     claims = tuple(replace(claim, verified=bool(number % 2), against=f"{number}{text}") for number in range(30))
     parameters = tuple((text or f"p{number}", text) for number in range(20))
     resource = ResourceMetadata(text, text, (text, text), scopes, text, text or None)
-    authority = AuthorityMetadata(text, text, text, device_authorization_endpoint=text, problem=text or None)
+    authority = AuthorizationServerMetadata(text, text, text, device_authorization_endpoint=text, problem=text or None)
     headers = tuple(
         (header, text) for header in ("host", "authorization", "mcp-name", "www-authenticate", "retry-after")
     )

@@ -13,7 +13,7 @@ import pytest
 from demo.client.capabilities import Survey
 from demo.client.capabilities.survey import OURS
 from demo.errors import EnvironmentNotReady
-from demo.evidence import AuthorityMetadata, Challenge
+from demo.evidence import AuthorizationServerMetadata, Challenge
 from demo.settings.client import ClientSettings
 from demo.settings.workos import WorkOSSettings
 from talk.cast import Cast
@@ -120,10 +120,12 @@ def test_sample_humans_do_not_answer_at_a_strangers(tmp_path: Path) -> None:
 
 def test_who_is_the_bundled_server_is_told_by_name_place_and_authority() -> None:
     """One that has the name, on this machine, is held to it; another authority makes it another one."""
-    here, elsewhere = (AuthorityMetadata("", issuer, "") for issuer in ("http://127.0.0.1:1", "http://127.0.0.1:2"))
+    here, elsewhere = (
+        AuthorizationServerMetadata("", issuer, "") for issuer in ("http://127.0.0.1:1", "http://127.0.0.1:2")
+    )
 
     def seen(
-        authority: AuthorityMetadata | None = here,
+        authority: AuthorizationServerMetadata | None = here,
         endpoint: str = "http://127.0.0.1:1/mcp",
         name: str = OURS,
         issuer: str | None = None,

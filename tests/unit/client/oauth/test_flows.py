@@ -13,13 +13,13 @@ from demo.client import BROWSER, DEVICE, Agent, OAuthRefused
 from demo.client.oauth.flows import FLOWS, HUMAN_FLOWS, choose, human_flow, others
 from demo.client.oauth.login_flow import HumanFlow, LoginFlow
 from demo.client.oauth.machine_flow import ASSERTION, CLIENT_CREDENTIALS, TokenRequest
-from demo.evidence import AuthorityMetadata
+from demo.evidence import AuthorizationServerMetadata
 from tests.unit.client.fakes import Reply, Request, granted
 from tests.unit.client.oauth.conftest import Authority, answered, come_back
 
 SECRET = "s3cret-0123456789"
 ISSUER = "https://auth.example"
-BOTH = AuthorityMetadata(
+BOTH = AuthorizationServerMetadata(
     "",
     ISSUER,
     f"{ISSUER}/token",
@@ -137,7 +137,7 @@ def test_the_first_flow_is_chosen_that_nothing_speaks_against() -> None:
     assert refused.flow is BROWSER and "no" in refused.why
     assert choose(BOTH, lambda flow: "no").flow is DEVICE, "what was refused everywhere is tried again"
     with pytest.raises(OAuthRefused) as none:
-        choose(AuthorityMetadata("", ISSUER, f"{ISSUER}/token"), lambda flow: None)
+        choose(AuthorizationServerMetadata("", ISSUER, f"{ISSUER}/token"), lambda flow: None)
     assert none.value.oauth_error == "unsupported"
 
 
