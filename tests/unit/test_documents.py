@@ -34,8 +34,8 @@ def test_what_a_page_names_is_there(page: Path) -> None:
     linked = [one.partition("#")[0] for one in re.findall(r"\]\(([^):\s]+)\)", text)]
     missing = [one for one in linked if one and not (page.parent / one).exists()]
     # With a dot or a slash at its end it is a path; `tools/call` is a method of MCP.
-    paths = [one for one in code(text) if re.fullmatch(FOLDERS + r"[\w./*{},-]*(?:[./][\w.*}]+|/)", one)]
-    missing += [one for one in paths if ("." in one or one.endswith("/")) and not there(page, one)]
+    paths = [one for one in code(text) if re.fullmatch(FOLDERS + r"[\w./*{},-]*", one) and re.search(r"\.|/$", one)]
+    missing += [one for one in paths if not there(page, one)]
     for name in code(text):
         if re.fullmatch(r"(?:demo|talk|tools|bench)(?:\.\w+)+", name) and name != "demo.toml":
             module = name.replace(".", "/")
