@@ -69,6 +69,10 @@ def test_another_scheme_and_an_empty_token_are_no_token_that_can_be_read(shop: S
     assert (answer.status_code, refusal(answer)["rule"]) == (401, expected)
 
 
+def test_the_schemes_name_has_no_case(shop: Shop) -> None:
+    assert shop.post("tools/list", token=None, authorization=f"bEaReR {shop.token()}").status_code == 200
+
+
 def another_key(shop: Shop) -> str:
     from joserfc import jws
     from joserfc.jwk import ECKey
@@ -294,6 +298,9 @@ def test_the_body_and_not_the_header_names_the_tool(shop: Shop) -> None:
         [],
         {},
         [7],
+        "all",
+        [spending(None, "SHOP")],
+        [spending(10_000, "SHOP", limit=10_000)],
         [spending("10000", "SHOP")],
         [spending(True, "SHOP")],
         [spending(-1, "SHOP")],

@@ -196,6 +196,9 @@ def test_an_address_in_lines_is_kept_in_one(shop: Shop) -> None:
 @pytest.mark.parametrize("door", DOORS)
 def test_the_sdks_own_client_calls_at_every_revision_it_speaks(shop: Shop, mode: str, door: str) -> None:
     token = shop.token() if door == "/mcp" else None
+    bought = shop.by_the_sdk("buyMcpShopItem", SHIRT, token=token, mode=mode, path=door)
+    assert bought.structured_content is not None and bought.meta is not None
+    assert bought.meta["demo/decision"]["order_id"] == bought.structured_content["order"]["id"]
     found = shop.by_the_sdk("getUserInfo", {}, token=token, mode=mode, path=door)
     assert found.structured_content is not None
     assert found.structured_content["username"] == ("alice@example.com" if token else "anonymous")

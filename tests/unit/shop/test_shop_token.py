@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hmac
 import json
@@ -37,30 +36,6 @@ def claims_of(token: str) -> dict[str, Any]:
     return claims
 
 
-def test_a_call_without_a_token_is_challenged_without_an_error_code(world: Any, said: Any) -> None:
-    answer = world.buy(token=None)
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == (
-        f'Bearer realm="shop", resource_metadata="{world.base}/.well-known/oauth-protected-resource/mcp", '
-        'scope="shop:read orders:read shop:buy"'
-    )
-    body = answer.json()
-    assert body["id"] == 7
-    assert body["error"]["data"]["scope"] == "shop:buy"
-    assert body["error"]["data"]["limits"] == []
-    assert said(answer)["rule"] == "token.missing"
-    assert world.authority.asked == []
-
-
-def test_an_unsigned_token_is_refused(world: Any, said: Any) -> None:
-    refused(
-        world,
-        said,
-        f"{encoded({'alg': 'none', 'typ': 'at+jwt'})}.{encoded(claims_of(world.token()))}.",
-        "token.signature",
-    )
-
-
 def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused(world: Any, said: Any) -> None:
     header = encoded({"alg": "HS256", "typ": "at+jwt", "kid": world.authority.key.kid})
     signed = f"{header}.{world.token().split('.')[1]}"
@@ -89,100 +64,14 @@ def test_a_key_that_the_token_brings_along_is_not_believed(world: Any, said: Any
     refused(world, said, forged, "token.signature")
 
 
-def test_a_changed_claim_breaks_the_signature(world: Any, said: Any) -> None:
-    token = world.token(scope="shop:read")
-    head, _, signature = token.split(".")
-    more = encoded({**claims_of(token), "scope": "shop:buy"})
-    refused(world, said, f"{head}.{more}.{signature}", "token.signature")
-
-
-@pytest.mark.parametrize("token", ["opaque", "a.b.c", "a.b", "..", "a.b.c.d.e", "x" * 20000])
-def test_what_is_no_jwt_is_malformed(world: Any, said: Any, token: str) -> None:
-    refused(world, said, token, "token.malformed")
-
-
-def test_bearer_and_nothing_after_it_is_malformed(world: Any, said: Any) -> None:
-    answer = world.call("listMcpShopInventory", token=None, headers={"authorization": "Bearer"})
-    assert said(answer)["rule"] == "token.malformed"
-
-
-def test_two_authorization_headers_are_malformed(world: Any, said: Any) -> None:
-    token = world.token()
-    headers = [
-        ("authorization", f"Bearer {token}"),
-        ("authorization", "Bearer x"),
-        ("content-type", "application/json"),
-    ]
-    answer = world.http.post(f"{world.base}/mcp", content=b"{}", headers=headers)
-    assert answer.status_code == 401
-    assert said(answer)["rule"] == "token.malformed"
-
-
-def test_another_scheme_is_no_token_and_the_scheme_has_no_case(world: Any, said: Any) -> None:
-    answer = world.http.post(f"{world.base}/mcp", content=b"{}", headers={"authorization": "Basic YTpi"})
-    assert said(answer)["rule"] == "token.missing"
-    answer = world.call("listMcpShopInventory", token=None, headers={"authorization": f"bEaReR {world.token()}"})
-    assert answer.status_code == 200
-
-
-@pytest.mark.parametrize("absent", ["iss", "sub", "exp"])
-def test_a_token_without_a_required_claim_is_malformed(world: Any, said: Any, absent: str) -> None:
-    refused(world, said, world.token(**{absent: None}), "token.malformed")
-
-
-@pytest.mark.parametrize("exp", ["tomorrow", True, -1, 1e300, [1]])
-def test_an_expiry_that_is_no_time_is_malformed(world: Any, said: Any, exp: Any) -> None:
-    refused(world, said, world.token(exp=exp), "token.malformed")
-
-
 def test_claims_that_are_no_object_are_malformed(world: Any, said: Any) -> None:
     refused(world, said, world.authority.sign(["iss"]), "token.malformed")
-
-
-def test_another_issuer_is_refused_even_with_our_key(world: Any, said: Any) -> None:
-    refused(world, said, world.token(iss="https://other.example"), "token.issuer")
-
-
-@pytest.mark.parametrize("aud", ["demo-agent", [], ["https://other.example/mcp"], None])
-def test_a_token_for_somebody_else_is_refused(world: Any, said: Any, aud: Any) -> None:
-    refused(world, said, world.token(aud=aud), "token.audience")
-
-
-def test_a_token_for_the_origin_instead_of_the_resource_is_refused(world: Any, said: Any) -> None:
-    refused(world, said, world.token(aud=world.base), "token.audience")
-
-
-def test_one_audience_of_several_is_enough(world: Any) -> None:
-    token = world.token(aud=["https://other.example", f"{world.base}/mcp"])
-    assert world.call("listMcpShopInventory", token=token).status_code == 200
 
 
 def test_an_expired_token_is_refused_and_its_user_is_on_record(world: Any, said: Any) -> None:
     decision = refused(world, said, world.token(exp=int(time.time()) - 30), "token.expired")
     assert decision["user"] == "user_alice"
     assert "introspect" not in world.authority.asked
-
-
-def test_a_token_that_is_not_valid_yet_is_refused(world: Any, said: Any) -> None:
-    refused(world, said, world.token(nbf=int(time.time()) + 60), "token.expired")
-
-
-def test_the_leeway_is_a_second_and_not_a_minute(world: Any, said: Any) -> None:
-    token = world.token(exp=int(time.time()) + 60)
-    assert world.call("listMcpShopInventory", token=token).status_code == 200
-    world.clock.ahead = 62
-    refused(world, said, token, "token.expired")
-
-
-@pytest.mark.parametrize("typ", ["JWT", "id+jwt", "logout+jwt"])
-def test_another_kind_of_jwt_is_no_access_token(world: Any, said: Any, typ: str) -> None:
-    token = world.authority.sign(claims_of(world.token()), header={"typ": typ})
-    refused(world, said, token, "token.type")
-
-
-def test_the_media_type_spelling_of_an_access_token_is_one(world: Any) -> None:
-    token = world.authority.sign(claims_of(world.token()), header={"typ": "application/AT+JWT"})
-    assert world.call("listMcpShopInventory", token=token).status_code == 200
 
 
 def test_an_rs256_authority_is_as_good(world: Any) -> None:
@@ -192,57 +81,18 @@ def test_an_rs256_authority_is_as_good(world: Any) -> None:
     assert world.call("listMcpShopInventory", token=token).status_code == 200
 
 
-def test_a_rotated_key_is_found_and_the_old_one_is_forgotten(world: Any, said: Any) -> None:
-    old = world.token()
-    assert world.call("listMcpShopInventory", token=old).status_code == 200
-    world.authority.rotate()
-    assert world.call("listMcpShopInventory", token=world.token()).status_code == 200
-    refused(world, said, old, "token.signature")
-
-
-def test_made_up_key_names_do_not_flood_the_authority(world: Any, said: Any) -> None:
-    world.call("listMcpShopInventory", token=world.token())
-    before = world.authority.asked.count("keys")
-    for number in range(8):
-        forged = world.authority.sign(claims_of(world.token()), header={"kid": f"made-up-{number}"})
-        refused(world, said, forged, "token.signature")
-    assert world.authority.asked.count("keys") - before <= 2
-
-
-@pytest.mark.parametrize("kind", ["session", "agent", "user", "token"])
-def test_what_the_human_took_back_is_refused_at_once(world: Any, said: Any, kind: str) -> None:
-    token = world.token(jti="jti_revoked")
-    assert world.call("listMcpShopInventory", token=token).status_code == 200
-    world.authority.revoked["jti_revoked"] = kind
-    refused(world, said, token, f"standing.{kind}")
-
-
-def test_an_authority_that_gives_no_reason_is_taken_at_its_word(world: Any, said: Any) -> None:
-    world.authority.answer = lambda: _json({"active": False})
-    refused(world, said, world.token(), "standing.token")
-
-
 async def _json(body: Any, status: int = 200) -> Response:
     return JSONResponse(body, status_code=status)
-
-
-async def _slow() -> Response:
-    await asyncio.sleep(1.5)
-    return JSONResponse({"active": True})
 
 
 @pytest.mark.parametrize(
     "answer",
     [
         lambda: _json([]),
-        lambda: _json({"active": "yes"}),
         lambda: _json({"active": 1}),
         lambda: _json({}),
-        lambda: _json({"active": True}, 500),
         lambda: _json({"active": True, "sub": "user_mallory"}),
         lambda: _json({"active": True, "jti": "another"}),
-        lambda: _json({"active": True, "padding": "x" * 300_000}),
-        _slow,
     ],
 )
 def test_an_answer_that_is_no_clear_yes_lets_nobody_in(world: Any, said: Any, answer: Any) -> None:
@@ -254,20 +104,9 @@ def test_an_answer_that_is_no_clear_yes_lets_nobody_in(world: Any, said: Any, an
     assert said(response)["rule"] == "standing.unknown"
 
 
-def test_a_captive_portal_is_no_authority(world: Any, said: Any, html: Any) -> None:
-    world.authority.answer = html
-    refused(world, said, world.token(), "standing.unknown", 503)
-
-
-def test_an_authority_that_does_not_know_the_shop_lets_nobody_in(world: Any, said: Any) -> None:
-    world.authority.credentials = ("shop", "another secret")
-    refused(world, said, world.token(), "standing.unknown", 503)
-
-
 @pytest.mark.parametrize(
     "changes",
     [
-        {"issuer": "https://other.example"},
         {"jwks_uri": None},
         {"introspection_endpoint": None},
         {"introspection_endpoint": "file:///etc/passwd"},
@@ -277,11 +116,6 @@ def test_an_authority_that_does_not_know_the_shop_lets_nobody_in(world: Any, sai
 def test_metadata_that_is_not_the_issuers_is_not_used(world: Any, said: Any, changes: dict[str, Any]) -> None:
     world.authority.metadata_changes = changes
     refused(world, said, world.token(), "standing.unknown", 503)
-
-
-def test_an_authority_that_is_gone_lets_nobody_in(open_world: Any, said: Any) -> None:
-    world = open_world(issuer="http://127.0.0.1:1")
-    refused(world, said, world.token(iss="http://127.0.0.1:1"), "standing.unknown", 503)
 
 
 def test_every_request_is_asked_about(world: Any) -> None:
