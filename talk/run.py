@@ -22,7 +22,11 @@ from demo.errors import EnvironmentNotReady
 FILE = "run.sqlite3"
 BUSY_SECONDS = 5.0
 """How long to wait for another command that writes the run."""
-_TABLES = """
+VERSION = 1
+"""Of the run file's tables (`PRAGMA user_version`); raised with each change of them. A run of another version is moved
+aside and not migrated: it is one performance, and the program that began it ends it."""
+_TABLES = f"""
+PRAGMA user_version = {VERSION};
 CREATE TABLE IF NOT EXISTS run (
     id TEXT PRIMARY KEY, plan TEXT NOT NULL, talk TEXT, server TEXT, world TEXT, started_at REAL NOT NULL,
     cursor TEXT, cursor_done INTEGER NOT NULL DEFAULT 0);
@@ -91,13 +95,18 @@ class Cursor:
 def _set_aside(file: Path) -> None:
     """Move a run of another version out of the way, to `run.before.sqlite3`: it cannot be carried on by this one."""
     with contextlib.closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as kept, contextlib.closing(_fresh()) as ours:
+        version = kept.execute("PRAGMA user_version").fetchone()[0]
+        if version == VERSION:
+            return
+        # 0: empty, or from before versions. Then it is ours to carry on if its columns are.
         for (table,) in ours.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             columns = f"SELECT name FROM pragma_table_info('{table}')"
             there = kept.execute(columns).fetchall()
             if there and there != ours.execute(columns).fetchall():
                 break
         else:
-            return
+            if version == 0:
+                return
         kept.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     file.replace(file.with_name("run.before.sqlite3"))
     for rest in ("-wal", "-shm"):

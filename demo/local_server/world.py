@@ -17,11 +17,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from demo import private
+from demo.migrations import migrate
 
 DATABASE: Final = "server.sqlite3"
 """In the state folder."""
 RESOURCE_SERVER: Final = "shop"
 """The client id of the shops of this machine at the authorization server."""
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS world (id TEXT NOT NULL, secret TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS console_key (pem TEXT NOT NULL, issuer TEXT NOT NULL);
+"""
+STEPS: Final = (_TABLES,)
+"""The schema's history. To change it: append a step, never edit one. Each room in the file has its own."""
 
 
 def settle(database: Path) -> tuple[str, str]:
@@ -29,14 +36,15 @@ def settle(database: Path) -> tuple[str, str]:
 
     Raises:
         sqlite3.Error: the file is damaged, or cannot be read or written.
+        NewerSchema: a newer version of this program wrote it.
     """
     private.database(database)
-    with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection, connection:
+    with contextlib.closing(_connect(database)) as connection, connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("CREATE TABLE IF NOT EXISTS world (id TEXT NOT NULL, secret TEXT NOT NULL)")
-        connection.execute("BEGIN IMMEDIATE")
         if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
+        migrate(connection, "the local server", STEPS)
+        connection.execute("BEGIN IMMEDIATE")
         row = connection.execute("SELECT id, secret FROM world").fetchone()
         if row is None:
             row = (secrets.token_hex(8), secrets.token_urlsafe(32))
@@ -45,7 +53,7 @@ def settle(database: Path) -> tuple[str, str]:
 
 
 def settle_console(database: Path, issuer: str) -> dict[str, str]:
-    """The public JWK of the console at the server with this database.
+    """The public JWK of the console at the server with this database, which is settled.
 
     Args:
         issuer: what the authorization server is called now: the only one that the key is for.
@@ -55,8 +63,7 @@ def settle_console(database: Path, issuer: str) -> dict[str, str]:
     """
     from joserfc.jwk import ECKey  # half of what a command that needs no key would load
 
-    with contextlib.closing(sqlite3.connect(database, timeout=10)) as connection, connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS console_key (pem TEXT NOT NULL, issuer TEXT NOT NULL)")
+    with contextlib.closing(_connect(database)) as connection, connection:
         connection.execute("BEGIN IMMEDIATE")
         row = connection.execute("SELECT pem FROM console_key").fetchone()
         if row is None:
@@ -77,6 +84,10 @@ def credentials(state: Path) -> tuple[str, str] | None:
     token (RFC 7662 section 2.1); None before its first start."""
     row = _row(state / DATABASE, "SELECT secret FROM world")
     return (RESOURCE_SERVER, str(row[0])) if row else None
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    return sqlite3.connect(database, timeout=10, isolation_level=None)
 
 
 def _row(database: Path, query: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import anyio.to_thread
 
 from demo import private
+from demo.migrations import has_column, migrate
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,7 +21,28 @@ R = TypeVar("R")
 BUSY_SECONDS: Final = 5.0
 """How long to wait for another writer of the same file (the authorization server's, or a second process)."""
 
-SCHEMA: Final = """
+
+def _keys_by_caller(connection: sqlite3.Connection) -> None:
+    """Files from before versions may have idempotency keys by consent; since then they are the caller's, over all its
+    consents (`policy.Token`)."""
+    if not has_column(connection, "shop_keys", "account"):
+        return
+    connection.execute("ALTER TABLE shop_keys RENAME TO shop_keys_before")
+    connection.execute(_KEYS)
+    connection.execute(
+        "INSERT OR IGNORE INTO shop_keys SELECT CASE WHEN o.door = 'open' THEN k.account"
+        " WHEN o.agent IS NOT NULL THEN 'agent:' || o.agent ELSE 'client:' || o.user || ' ' || o.client END,"
+        " k.key, k.arguments, k.order_id FROM shop_keys_before k JOIN shop_orders o ON o.id = k.order_id"
+    )
+    connection.execute("DROP TABLE shop_keys_before")
+
+
+_KEYS: Final = """
+CREATE TABLE IF NOT EXISTS shop_keys (
+    caller TEXT NOT NULL, key TEXT NOT NULL, arguments TEXT NOT NULL,
+    order_id TEXT NOT NULL REFERENCES shop_orders (id), PRIMARY KEY (caller, key));
+"""
+_TABLES: Final = """
 CREATE TABLE IF NOT EXISTS shop_stock (item TEXT PRIMARY KEY, left INTEGER NOT NULL CHECK (left >= 0));
 CREATE TABLE IF NOT EXISTS shop_orders (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, at REAL NOT NULL,
@@ -29,9 +51,6 @@ CREATE TABLE IF NOT EXISTS shop_orders (
     amount INTEGER NOT NULL, currency TEXT NOT NULL, audit_id TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS shop_orders_account ON shop_orders (account);
 CREATE INDEX IF NOT EXISTS shop_orders_user ON shop_orders (door, user);
-CREATE TABLE IF NOT EXISTS shop_keys (
-    caller TEXT NOT NULL, key TEXT NOT NULL, arguments TEXT NOT NULL,
-    order_id TEXT NOT NULL REFERENCES shop_orders (id), PRIMARY KEY (caller, key));
 CREATE TABLE IF NOT EXISTS shop_audit (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, audit_id TEXT NOT NULL UNIQUE, user TEXT, decision TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS shop_audit_user ON shop_audit (user);
@@ -44,6 +63,8 @@ CREATE TABLE IF NOT EXISTS shop_revocations (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, jti TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, subject TEXT NOT NULL,
     at REAL NOT NULL);
 """
+STEPS: Final = (_keys_by_caller, _TABLES, _KEYS)
+"""The schema's history. To change it: append a step, never edit one."""
 
 
 class Database:
@@ -51,6 +72,7 @@ class Database:
 
     Raises:
         OSError, sqlite3.Error: the file cannot be made or opened, or is not a database.
+        NewerSchema: a newer version of this program wrote it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +85,7 @@ class Database:
             # What was answered must be there after a crash; in WAL mode only FULL also survives a power cut.
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
-            self._connection.executescript(SCHEMA)
+            migrate(self._connection, "the shop", STEPS)
         except BaseException:
             self._connection.close()
             raise

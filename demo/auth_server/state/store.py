@@ -7,16 +7,17 @@ import hashlib
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from demo import private
+from demo.migrations import Step, has_column, migrate
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process's write before it gives up."""
 
-SCHEMA = """
+_TABLES = """
 CREATE TABLE IF NOT EXISTS authority_keys (
     kid TEXT PRIMARY KEY, jwk TEXT NOT NULL, created_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS authority_agents (
@@ -63,6 +64,16 @@ CREATE INDEX IF NOT EXISTS authority_wrong_codes_address ON authority_wrong_code
 """
 
 
+def _scope_of_clients(connection: sqlite3.Connection) -> None:
+    """Files from before versions may have clients without the scope that they registered."""
+    if not has_column(connection, "authority_clients", "scope"):
+        connection.execute("ALTER TABLE authority_clients ADD COLUMN scope TEXT NOT NULL DEFAULT ''")
+
+
+STEPS = (_TABLES, _scope_of_clients)
+"""The schema's history. To change it: append a step, never edit one."""
+
+
 def digest(secret: str) -> str:
     """The SHA-256 of a token, code or cookie. Fast is right here: they are random, not chosen by people."""
     return hashlib.sha256(secret.encode()).hexdigest()
@@ -78,6 +89,7 @@ class Store:
 
     Raises:
         OSError, sqlite3.Error: the file cannot be made or opened.
+        NewerSchema: a newer version of this program wrote it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +100,7 @@ class Store:
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA foreign_keys = ON")
-        self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+        migrate(self._connection, "the authorization server", STEPS)
 
     @contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
@@ -112,6 +124,15 @@ class Store:
                 self._connection.execute("COMMIT")
             finally:
                 self._depth = 0
+
+    def migrate(self, room: str, steps: Sequence[Step]) -> None:
+        """Bring further tables in the same file up to date, those of a room beside the authorization server.
+
+        Raises:
+            NewerSchema: a newer version of this program wrote them.
+        """
+        with self._lock:
+            migrate(self._connection, room, steps)
 
     def close(self) -> None:
         """Close the file; used by nobody afterwards."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from demo.errors import EnvironmentNotReady
-from talk.run import Cursor, Run, StepResult
+from talk.run import VERSION, Cursor, Run, StepResult
 
 
 def begun(run: Run) -> Run:
@@ -72,6 +72,20 @@ def test_a_run_of_another_version_is_set_aside_and_a_fresh_one_begun(tmp_path: P
         assert run.open_play("buy") is None
     with contextlib.closing(sqlite3.connect(tmp_path / "run.before.sqlite3")) as kept:
         assert kept.execute("SELECT * FROM played").fetchall() == [("buy", 1)]
+
+
+@pytest.mark.parametrize("version", [0, VERSION, VERSION + 1])
+def test_a_run_with_the_same_columns_is_carried_on_unless_a_later_version_wrote_it(
+    tmp_path: Path, version: int
+) -> None:
+    with Run.open(tmp_path):
+        pass
+    with contextlib.closing(sqlite3.connect(tmp_path / "run.sqlite3")) as other:
+        assert other.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        other.execute(f"PRAGMA user_version = {version}")
+    with Run.open(tmp_path):
+        pass
+    assert (tmp_path / "run.before.sqlite3").exists() is (version > VERSION)
 
 
 def test_a_run_of_this_version_stays_where_it_is(tmp_path: Path) -> None:
