@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from demo import private
+from demo import private, processes
 from demo.deploy import tools, workerd
 from demo.deploy.tools import Waiting, _quietly
 from demo.errors import EnvironmentNotReady
-from demo.local_server import local, proving, resources, world
+from demo.local_server import local, resources, world
 
 
 class WorkerHere:
@@ -145,7 +145,7 @@ class WorkerHere:
     @property
     def listens(self) -> bool:
         """Whether its own process is who listens at its address: whoever else does has what it says from elsewhere."""
-        return self._now is not None and proving.listens(self._now.pid, int(self._now.base_url.rpartition(":")[2]))
+        return self._now is not None and processes.listens(self._now.pid, int(self._now.base_url.rpartition(":")[2]))
 
     @property
     def _started(self) -> workerd.Worker:

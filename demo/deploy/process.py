@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from demo.processes import apart, end_tree
 from demo.signals import undisturbed
 
 GENTLE_SECONDS: Final = 3.0
@@ -94,7 +95,7 @@ def _started(
         text=True,
         encoding="utf-8",
         errors="replace",
-        start_new_session=True,
+        **apart(),
     )
     try:
         yield process
@@ -114,7 +115,7 @@ def end(process: subprocess.Popen[str]) -> None:
             if hasattr(os, "killpg"):
                 os.killpg(process.pid, sign)
             else:
-                process.send_signal(sign)
+                end_tree(process.pid)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GENTLE_SECONDS)
             if sign != signal.SIGTERM or not _group_lives(process.pid):
@@ -123,6 +124,9 @@ def end(process: subprocess.Popen[str]) -> None:
 
 def end_group(leader: int) -> None:
     """End a group of processes that an earlier process of ours started; `leader` is its first one."""
+    if not hasattr(os, "killpg"):
+        end_tree(leader)
+        return
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, sign)

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demo import net, private
+from demo import net, private, processes
 from demo.deploy import blueprint, process
 from demo.deploy.tools import Tools, Waiting, _quietly
 from demo.errors import EnvironmentNotReady
-from demo.local_server import proving
 
 START_SECONDS: Final = 60.0
 RUNNER: Final = Path(__file__).with_name("run_worker.mjs")
@@ -74,13 +73,13 @@ def running(
     end_leftover(state)
     try:
         with process.running(command, folder=tools.worker, environment=tools.environment(), log=log) as started:
-            if (mark := proving.ProcessMark.of(started.pid)) is not None:
+            if (mark := processes.ProcessMark.of(started.pid)) is not None:
                 private.write(state / "pid", json.dumps(mark.written()))
             deadline = time.monotonic() + START_SECONDS
             while True:
                 left, ended = deadline - time.monotonic(), started.poll() is not None
                 answers, refusal = (False, "") if ended else _heard(base_url, variables.get(blueprint.AUTHORITY, ""))
-                if answers and proving.listens(started.pid, port):
+                if answers and processes.listens(started.pid, port):
                     break
                 if refusal:
                     do = "mend the variable that it names; what it takes for a foreign name is BASE_URL's"
@@ -106,7 +105,7 @@ def end_leftover(state: Path) -> None:
     if not private.is_ours(state):
         return
     with contextlib.suppress(OSError, ValueError):
-        mark = proving.ProcessMark.read(json.loads((state / "pid").read_text("utf-8")))
+        mark = processes.ProcessMark.read(json.loads((state / "pid").read_text("utf-8")))
         if mark is not None and mark.lives:
             process.end_group(mark.pid)
 

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo import __version__, net, private
+from demo import __version__, net, private, processes
 from demo.errors import EnvironmentNotReady
 from demo.local_server import outage, proving, resources
+from demo.processes import ProcessMark
 
 WORKER = "worker"
 """The folder in the state folder where the Worker that runs on this machine keeps its own."""
@@ -217,7 +218,7 @@ def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
             f"the local server (pid {server.pid}) does not stop", do="end that process, then try again"
         )
     _forget_ready(state)
-    _reap(server.pid)
+    processes.wait(server.pid, 1.0)
     return server
 
 
@@ -226,13 +227,13 @@ def _forget_ready(state: Path) -> None:
         (state / READY).unlink(missing_ok=True)
 
 
-def _mark(written: dict[str, Any] | None, pid: int) -> proving.ProcessMark | None:
+def _mark(written: dict[str, Any] | None, pid: int) -> ProcessMark | None:
     """The process that has written this; one of an older version said only its number, and is looked at instead."""
     if written is None or written["pid"] != pid:
         return None
     if written["started"] is not None:
-        return proving.ProcessMark.read(written)
-    return proving.ProcessMark.of(pid) if "demo" in _command_line(pid) else None
+        return ProcessMark.read(written)
+    return ProcessMark.of(pid) if "demo" in processes.command_line(pid) else None
 
 
 def forget(state: Path) -> None:
@@ -266,15 +267,6 @@ def forget(state: Path) -> None:
         raise private.no_locks(state, error) from error
 
 
-def _reap(pid: int) -> None:
-    # Only matters to a process that started the server itself: its ended child must not linger as a zombie.
-    with contextlib.suppress(OSError, AttributeError):
-        for _ in range(50):
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                return
-            time.sleep(0.02)
-
-
 def _unresponsive(state: Path) -> LocalServer | None:
     """The server that holds the lock and does not answer, where the process that wrote the ready file still lives."""
     written = _ready(state)
@@ -282,16 +274,6 @@ def _unresponsive(state: Path) -> LocalServer | None:
         return None
     mark = _mark(written, written["pid"])
     return _server(written) if mark is not None and mark.lives else None
-
-
-def _command_line(pid: int) -> str:
-    """The command line of a process, empty where it cannot be told."""
-    import psutil
-
-    try:
-        return " ".join(psutil.Process(pid).cmdline())
-    except psutil.Error:
-        return ""
 
 
 def _held(state: Path) -> bool:
@@ -356,10 +338,10 @@ def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C in the presenter's terminal is not meant for the server
             cwd=Path(__file__).parent.parent.parent,
+            **processes.apart(),
         )
-    if (mark := proving.ProcessMark.of(process.pid)) is not None:
+    if (mark := ProcessMark.of(process.pid)) is not None:
         private.write(state / STARTING, json.dumps(mark.written()))
     return process
 
@@ -367,7 +349,7 @@ def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
 def _starting(state: Path) -> bool:
     """Whether the process last started for this state still runs, perhaps before it holds the state."""
     try:
-        mark = proving.ProcessMark.read(json.loads((state / STARTING).read_text("utf-8")))
+        mark = ProcessMark.read(json.loads((state / STARTING).read_text("utf-8")))
     except (OSError, ValueError):
         return False
     return mark is not None and mark.lives

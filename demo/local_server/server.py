@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 from demo import __version__, net, private
 from demo.errors import EnvironmentNotReady
 from demo.local_server import outage, proving, resources, world
+from demo.processes import ProcessMark
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -43,7 +44,7 @@ IDLE_SECONDS = 3 * 3600.0
 @dataclass(frozen=True)
 class Serving:
     """Where a local server is, as it writes it into its ready file (0600). `world` changes only when the data is reset;
-    `started` is its process's (`proving.ProcessMark`), and with `secret` it proves itself."""
+    `started` is its process's (`ProcessMark`), and with `secret` it proves itself."""
 
     base_url: str
     pid: int
@@ -234,7 +235,7 @@ def serve(
             )
         except (sqlite3.Error, OSError) as error:
             raise _trouble(database, error) from error
-        ours = proving.ProcessMark.of(os.getpid())
+        ours = ProcessMark.of(os.getpid())
         started = ours.started if ours is not None else 0.0
         serving = Serving(base_url, os.getpid(), instance, name, started, secret)
         config = uvicorn.Config(

@@ -11,10 +11,10 @@ from pathlib import Path
 import filelock
 import pytest
 
-from demo import private
+from demo import private, processes
 from demo.deploy import workerd
 from demo.errors import EnvironmentNotReady
-from demo.local_server import local, proving
+from demo.local_server import local
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def ready(state: Path, pid: int, **more: object) -> None:
 def test_a_number_that_was_given_away_is_not_ended_while_something_holds_the_lock(
     state: Path, bystander: subprocess.Popen[bytes]
 ) -> None:
-    mark = proving.ProcessMark.of(bystander.pid)
+    mark = processes.ProcessMark.of(bystander.pid)
     assert mark is not None
     ready(state, bystander.pid, started=mark.started - 60)
     with filelock.FileLock(state / "server.lock"):
@@ -59,7 +59,7 @@ def test_a_number_that_was_given_away_is_not_ended_while_something_holds_the_loc
 def test_the_process_that_was_started_last_is_not_waited_for_by_its_number_alone(
     state: Path, bystander: subprocess.Popen[bytes]
 ) -> None:
-    mark = proving.ProcessMark.of(bystander.pid)
+    mark = processes.ProcessMark.of(bystander.pid)
     assert mark is not None
     for told, starting in (
         ({"pid": bystander.pid, "started": mark.started - 60}, False),
@@ -73,7 +73,7 @@ def test_the_process_that_was_started_last_is_not_waited_for_by_its_number_alone
 
 
 def test_a_leftover_worker_is_ended_by_number_and_start(tmp_path: Path, bystander: subprocess.Popen[bytes]) -> None:
-    mark = proving.ProcessMark.of(bystander.pid)
+    mark = processes.ProcessMark.of(bystander.pid)
     assert mark is not None
     for told in (str(bystander.pid), json.dumps({"pid": bystander.pid, "started": mark.started + 60}), "{}", "[1]"):
         (tmp_path / "pid").write_text(told)
@@ -85,10 +85,10 @@ def test_a_leftover_worker_is_ended_by_number_and_start(tmp_path: Path, bystande
 
 
 def test_a_mark_is_of_one_process_and_not_of_its_successor(bystander: subprocess.Popen[bytes]) -> None:
-    mark = proving.ProcessMark.of(bystander.pid)
+    mark = processes.ProcessMark.of(bystander.pid)
     assert mark is not None and mark.lives
-    assert not proving.ProcessMark(mark.pid, mark.started + 1).lives
-    assert proving.ProcessMark.read(json.loads(json.dumps(mark.written()))) == mark
+    assert not processes.ProcessMark(mark.pid, mark.started + 1).lives
+    assert processes.ProcessMark.read(json.loads(json.dumps(mark.written()))) == mark
     bystander.kill()
     bystander.wait(timeout=5)
     assert not mark.lives

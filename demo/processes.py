@@ -1,0 +1,108 @@
+"""Processes of this machine: which one it is, whether it lives, what it listens on, and how one is started apart."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+
+def apart() -> dict[str, Any]:
+    """How `subprocess.Popen` starts a process that Ctrl-C in this terminal is not meant for, and that outlives us."""
+    if sys.platform == "win32":
+        import subprocess
+
+        # "Process Creation Flags", learn.microsoft.com/windows/win32/procthread. Not tested: no Windows machine.
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """A process by its number and the time it was started: a number alone is given to another process later."""
+
+    pid: int
+    started: float
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessMark | None:
+        """The process that has this number now; None where there is none."""
+        started = _started(pid)
+        return None if started is None else cls(pid, started)
+
+    @classmethod
+    def read(cls, given: Any) -> ProcessMark | None:
+        """What `written` made, read again; None where it is anything else."""
+        try:
+            return cls(int(given["pid"]), float(given["started"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def written(self) -> dict[str, float]:
+        """It as JSON."""
+        return {"pid": self.pid, "started": self.started}
+
+    @property
+    def lives(self) -> bool:
+        """Whether that very process still runs, as this user's."""
+        started = _started(self.pid)
+        return started is not None and abs(started - self.started) < 0.5
+
+
+def wait(pid: int, seconds: float) -> None:
+    """Wait for a process to be gone, at most so long; a child of ours does not linger as a zombie then."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        psutil.Process(pid).wait(seconds)
+
+
+def command_line(pid: int) -> str:
+    """The command line of a process, empty where it cannot be told."""
+    import psutil
+
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return ""
+
+
+def end_tree(pid: int) -> None:
+    """End a process and all that it started, where there are no process groups: on Windows, and not tested there."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        leader = psutil.Process(pid)
+        for process in (*leader.children(recursive=True), leader):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether this process, or one that it started, is who listens on a TCP port of this machine."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        leader = psutil.Process(pid)
+        for process in (leader, *leader.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                taken = process.net_connections("tcp")
+                if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in taken):
+                    return True
+    return False
+
+
+def _started(pid: int) -> float | None:
+    """When the process was started, in seconds, on a clock that nobody sets; None where it is not this user's."""
+    import psutil  # only commands that start or end a process need it
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        if hasattr(process, "uids") and process.uids().effective != psutil.Process().uids().effective:
+            return None
+        # Linux counts from the boot, and psutil adds the time of the boot by a clock that NTP sets: taken off again.
+        return process.create_time() - (psutil.boot_time() if sys.platform == "linux" else 0.0)
+    return None
