@@ -41,11 +41,12 @@ def appearance(arguments: Sequence[str]) -> Settings:
     Args:
         arguments: the command line, its global options in front (`demo.cli.main.hoist`).
     """
-    given: dict[str, Any] = {"plain": "--plain" in arguments}
+    given: dict[str, Any] = {"plain": "--plain" in arguments, "json": False}
     for at, word in enumerate(arguments):
         name, _, value = word.partition("=")
-        if word == "--":
+        if word == "--" or word in COMMANDS:
             break
+        given["json"] = given["json"] or word == "--json"
         if name == "--width" or name[2:] in REPEATED:
             value = value or "".join(arguments[at + 1 : at + 2])
             given[name[2:]] = int(value) if name == "--width" and re.fullmatch("[0-9]{2,3}", value) else value
@@ -57,7 +58,7 @@ def appearance(arguments: Sequence[str]) -> Settings:
     except DemoError:
         plain = given["plain"] or os.environ.get("DEMO_PLAIN", "").lower() in ("1", "true", "yes", "on")
         typed = tuple((name, given[name]) for name in REPEATED if given.get(name))
-        return Settings(plain=plain, width=given.get("width"), typed=typed)
+        return Settings(plain=plain, json=given["json"], width=given.get("width"), typed=typed)
 
 
 def repeated(advice: str, settings: Settings) -> str:
@@ -102,10 +103,22 @@ def console_for(settings: Settings, *, stderr: bool = False, goes_on: bool = Fal
     )
 
 
+_said: list[bool] = []
+"""Whether a command has written its JSON value already."""
+
+
 def say_json(value: Any, *, lines: bool = False) -> None:
     """One JSON value on stdout; with `lines` on one line, as one of many."""
+    _said.append(True)
     sys.stdout.write(json_text(value, indent=None if lines else 2, encoding=sys.stdout.encoding or "utf-8") + "\n")
     sys.stdout.flush()  # whoever reads a pipe of a command that goes on should not have to wait for its end
+
+
+def say_failure(error: DemoError) -> None:
+    """The failure of a command as its one JSON value on stdout, where it has written none."""
+    if not _said:
+        told = {"exit_code": error.exit_code, "what": error.what, "why": error.why, "do": error.do}
+        say_json({"schema": 1, "error": told})
 
 
 def cast_for(settings: Settings) -> Cast:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -68,8 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = INTERRUPTED
         if heard() is None:
             # A dry run has a world of its own, which is gone with it.
-            command = next((word for word in given if word in COMMANDS), "")
-            left = _RESUMES if command and COMMANDS[command].resumes and "--ci" not in given else ""
+            left = _RESUMES if (name := _command(given)) and COMMANDS[name].resumes and "--ci" not in given else ""
             aside(f"\ninterrupted{left}\n")
     except BrokenPipeError:
         # Whoever read our output has gone (`demo list | head`): leave without a word.
@@ -97,6 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _show(DemoError("what this command says cannot be written", why=why, do="see to stdout"), given)
         code = code or DemoError.exit_code
     raise SystemExit(code if (number := heard()) is None else 128 + number)
+
+
+def _command(arguments: Sequence[str]) -> str:
+    return next((word for word in arguments if word in COMMANDS), "")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -139,10 +143,14 @@ def _help_for(error: Exception) -> str:
 
 def _show(error: DemoError, arguments: Sequence[str]) -> None:
     from demo import panels
-    from demo.cli.context import appearance, console_for, repeated
+    from demo.cli.context import appearance, console_for, repeated, say_failure
 
     settings = appearance(arguments)
     error.do = repeated(error.do, settings)
+    # Stdout of these two is a report, and the protocol that an MCP host reads.
+    if settings.json and _command(arguments) != "run" and "--stdio" not in arguments:
+        with contextlib.suppress(OSError, ValueError):  # whoever reads it may have gone; the error is told all the same
+            say_failure(error)
     console_for(settings, stderr=True).print(panels.failure(error), soft_wrap=True)
 
 

@@ -98,3 +98,21 @@ def test_only_an_open_server_is_called_one(demo: Command, fake: Fake) -> None:
     shown = demo("--server", f"{fake.base}/mcp", "login")
     assert shown.returncode == 4
     assert "asks for no authorization" in re.sub(r"\s+", " ", shown.stderr)
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [("goto nowhere", 2), ("whoami --server http://127.0.0.1:1", 4), ("list --profile nowhere", 2), ("nonsense", 2)],
+)
+def test_a_command_that_fails_is_one_json_object_too(demo: Command, line: str, code: int) -> None:
+    ran = demo("--json", *line.split())
+    told = json.loads(ran.stdout)
+    assert ran.returncode == told["error"]["exit_code"] == code
+    assert (told["schema"], set(told["error"])) == (1, {"exit_code", "what", "why", "do"})
+    assert ran.stderr
+
+
+@pytest.mark.parametrize("line", ["--json run --pace nonsense", "run --pace nonsense --json -", "goto nowhere"])
+def test_what_is_a_reports_or_a_persons_has_no_such_object(demo: Command, line: str) -> None:
+    ran = demo(*line.split())
+    assert (ran.returncode, ran.stdout) == (2, "")
