@@ -111,7 +111,7 @@ def _port(settings: Settings) -> Finding:
 
 
 def _keyring() -> Finding:
-    from demo.client.tokens.store import keyring_name
+    from demo.client.tokens.os_keyring import keyring_name
 
     name = keyring_name()
     if name is None:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self
 
+from demo.client.tokens.os_keyring import IN_KEYRING, NoKeyring, OsKeyring, wanted
 from demo.client.tokens.secret_file import SecretFile
 from demo.client.tokens.stored import StoredToken
-
-T = TypeVar("T")
-
-KEYRING_SECONDS = 20.0
-"""How long a keyring may take to answer; it may be asking its owner for a password."""
 
 REFRESH_SECONDS = 40.0
 """How long to wait for another process's refresh."""
@@ -25,12 +20,7 @@ ISSUERS = "issuers of"
 NOT_BY = "not by"
 """Beginnings of slots: at which authorization servers an agent is registered; why a flow is of no use to it at one."""
 
-_IN_KEYRING = "keyring"
 _said: set[Path] = set()  # folders for which this process has said its notice
-
-
-class _NoKeyring(Exception):
-    """There is no keyring that keeps secrets, or it does not work."""
 
 
 class Store(Protocol):
@@ -115,7 +105,7 @@ class TokenStore:
         self._file = SecretFile(state_dir / "secrets", "tokens.json")
         self._use_keyring = use_keyring
         where = hashlib.sha256(str(state_dir.absolute()).encode()).hexdigest()[:8]
-        self._service = f"machine-identity-demo {server} {where}"
+        self._keyring = OsKeyring(f"machine-identity-demo {server} {where}")
 
     @classmethod
     def open(cls, state_dir: Path, *, server: str, use_keyring: bool | None = None) -> Self:
@@ -126,7 +116,7 @@ class TokenStore:
             server: the server whose tokens these are.
             use_keyring: None for the default: the keyring, unless the environment says `DEMO_KEYRING=0`.
         """
-        return cls(Path(state_dir), server.rstrip("/"), _wanted() if use_keyring is None else use_keyring)
+        return cls(Path(state_dir), server.rstrip("/"), wanted() if use_keyring is None else use_keyring)
 
     def at(self, server: str) -> Self:
         """The same store for another server, or for an authority: what belongs to one is never found under another."""
@@ -160,16 +150,16 @@ class TokenStore:
     def kept(self, slot: str) -> str | None:
         """The secret text in `slot`, None where there is none (or none that can be read)."""
         kept = self._slots(self._file.read()).get(slot)
-        if kept == _IN_KEYRING:
-            if not self._use_keyring:
-                return None
-            try:
-                kept = self._ask(lambda keyring: keyring.get_password(self._service, slot))
-            except _NoKeyring as error:
-                # It was there when this was kept; whoever needs the token logs in again, and is told why.
-                self._without(str(error))
-                return None
-        return kept if isinstance(kept, str) else None
+        if not _needs_keyring(kept):
+            return kept if isinstance(kept, str) else None
+        if not self._use_keyring:
+            return None
+        try:
+            return self._keyring.get(slot, kept)
+        except NoKeyring as error:
+            # It was there when this was kept; whoever needs the token logs in again, and is told why.
+            self._without(str(error))
+            return None
 
     def keep(self, slot: str, text: str) -> None:
         """Keep a secret text in `slot`.
@@ -177,12 +167,11 @@ class TokenStore:
         Raises:
             EnvironmentNotReady: there is no keyring and the file cannot be written.
         """
-        kept = text
+        kept: str | dict[str, str] = text
         if self._use_keyring:
             try:
-                self._ask(lambda keyring: keyring.set_password(self._service, slot, kept))
-                kept = _IN_KEYRING
-            except _NoKeyring as error:
+                kept = self._keyring.put(slot, text)
+            except NoKeyring as error:
                 self._without(str(error))
         # The file also says which slots the keyring holds: a keyring cannot be asked for a list.
         self._file.update(lambda content: self._slots(content, make=True).__setitem__(slot, kept))
@@ -227,13 +216,9 @@ class TokenStore:
         return slots
 
     def _forget(self, slot: str) -> None:
-        if not self._use_keyring or self._slots(self._file.read()).get(slot) != _IN_KEYRING:
-            return
-        with suppress(_NoKeyring):  # gone already, or out of reach: the slot is forgotten all the same
-            self._ask(lambda keyring: keyring.delete_password(self._service, slot))
-
-    def _ask(self, question: Callable[[Any], T]) -> T:
-        return _ask(lambda: question(_keyring()), KEYRING_SECONDS)
+        if self._use_keyring and _needs_keyring(self._slots(self._file.read()).get(slot)):
+            with suppress(NoKeyring):  # out of reach: the slot is forgotten all the same
+                self._keyring.delete(slot)
 
     def _without(self, why: str) -> None:
         # Not asked again: one that hangs would hold up every later call as long.
@@ -251,59 +236,6 @@ class TokenStore:
             marker.touch(mode=0o600)
 
 
-def _keyring() -> Any:
-    """The keyring module, if it has a backend that keeps secrets.
-
-    Raises:
-        _NoKeyring: it has none.
-    """
-    import keyring
-    from keyring.backends import fail, null
-
-    backend = keyring.get_keyring()
-    if isinstance(backend, fail.Keyring | null.Keyring) or not getattr(backend, "backends", True):
-        raise _NoKeyring("this system has no keyring")
-    return keyring
-
-
-def _wanted() -> bool:
-    return os.environ.get("DEMO_KEYRING", "1").strip().lower() not in ("0", "no", "false", "off")
-
-
-def keyring_name(seconds: float = 5.0) -> str | None:
-    """The name of the keyring that tokens are kept in; None where there is none, or `DEMO_KEYRING=0` forbids it.
-
-    Args:
-        seconds: how long it may take to find out.
-    """
-    if not _wanted():
-        return None
-    try:
-        return _ask(lambda: str(_keyring().get_keyring().name), seconds)
-    except _NoKeyring:
-        return None
-
-
-def _ask(question: Callable[[], T], seconds: float) -> T:
-    """Put `question` to the keyring, in a thread: a keyring may wait for its owner, and we must not.
-
-    Raises:
-        _NoKeyring: there is none, it fails, or it does not answer in time.
-    """
-    answers: list[T] = []
-    failures: list[str] = []
-
-    def ask() -> None:
-        try:
-            answers.append(question())
-        except _NoKeyring as error:
-            failures.append(str(error))
-        except Exception as error:  # each backend raises what its system raises
-            failures.append(f"the keyring failed ({type(error).__name__}: {error})")
-
-    thread = threading.Thread(target=ask, daemon=True, name="keyring")
-    thread.start()
-    thread.join(seconds)
-    if answers:
-        return answers[0]
-    raise _NoKeyring(failures[0] if failures else f"the keyring did not answer within {seconds:g} s")
+def _needs_keyring(kept: Any) -> bool:
+    """Whether what the file has is in the keyring, or sealed under a key in it."""
+    return kept == IN_KEYRING or isinstance(kept, dict)

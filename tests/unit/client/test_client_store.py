@@ -16,8 +16,9 @@ import keyring.backends.fail
 import pytest
 
 from demo.client import StoredToken, TokenStore
+from demo.client.tokens import os_keyring
 from demo.client.tokens import store as store_module
-from demo.client.tokens.store import keyring_name
+from demo.client.tokens.os_keyring import keyring_name
 from demo.errors import ENVIRONMENT, EnvironmentNotReady
 
 SERVER = "http://127.0.0.1:7327"
@@ -256,6 +257,67 @@ def test_a_keyring_keeps_the_token_and_the_file_only_that_there_is_one(backend: 
     assert store.get("agent") is None
 
 
+class Small(InMemory):
+    """As Windows' Credential Manager: 2,560 bytes of UTF-16 a credential, and no more."""
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        if len(password.encode("utf-16-le")) > 2560:
+            raise OSError(1783, "CredWrite", "The stub received bad data")
+        super().set_password(service, username, password)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
+    """A keyring that keeps short secrets only."""
+    monkeypatch.setenv("DEMO_KEYRING", "1")
+    yield from use(Small())  # type: ignore[misc]
+
+
+def test_what_is_too_long_for_the_keyring_is_sealed_under_a_key_in_it(small: Small, tmp_path: Path) -> None:
+    long, longer = token("access-0123456789" * 100), token("access-0123456789" * 2000)
+    store, file = TokenStore.open(tmp_path, server=SERVER), tmp_path / "secrets" / "tokens.json"
+    for kept in (long, token(), longer, long):
+        store.put("agent", kept)
+        assert TokenStore.open(tmp_path, server=SERVER).get("agent") == kept
+        assert kept.access_token[:15] not in file.read_text() and "refresh-0123" not in file.read_text()
+        assert mode(file) == 0o600
+    assert store.notice is None, "the keyring protects it all the same"
+    assert "0123456789" not in repr(small.kept), "the short one is gone from the keyring"
+    assert all(len(secret) < 100 for secret in small.kept.values())
+
+
+def test_a_sealed_text_is_gone_with_its_key_and_opened_by_no_other(small: Small, tmp_path: Path) -> None:
+    store, file = TokenStore.open(tmp_path, server=SERVER), tmp_path / "secrets" / "tokens.json"
+    for slot in ("agent", "console"):
+        store.put(slot, token(f"{slot}-0123456789" * 200))
+    content = json.loads(file.read_text())
+    content[SERVER]["console"] = content[SERVER]["agent"]
+    file.write_text(json.dumps(content))
+    assert store.get("agent") is not None and store.get("console") is None
+    before = dict(small.kept)
+    small.kept.clear()
+    assert store.get("agent") is None
+    small.kept.update(before)
+    store.delete("console")
+    assert len(small.kept) == 1
+    store.clear()
+    assert small.kept == {}
+
+
+def test_what_is_too_long_to_be_sealed_goes_to_the_file_and_that_is_said(small: Small, tmp_path: Path) -> None:
+    store, kept = TokenStore.open(tmp_path, server=SERVER), token("access-0123456789" * 10_000)
+    store.put("agent", kept)
+    assert TokenStore.open(tmp_path, server=SERVER).get("agent") == kept
+    assert store.notice is not None
+
+
+def test_a_small_keyring_that_fails_is_left_for_the_file(small: Small, tmp_path: Path) -> None:
+    small.broken = True
+    store = TokenStore.open(tmp_path, server=SERVER)
+    store.put("agent", token("access-0123456789" * 100))
+    assert store.get("agent") is not None and store.notice is not None
+
+
 def test_clearing_empties_the_keyring_too(backend: InMemory, tmp_path: Path) -> None:
     store = TokenStore.open(tmp_path, server=SERVER)
     store.put("agent", token())
@@ -276,7 +338,7 @@ def test_a_keyring_that_never_answers_holds_nobody_up_twice(
     backend: InMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     TokenStore.open(tmp_path, server=SERVER).put("agent", token())
-    monkeypatch.setattr(store_module, "KEYRING_SECONDS", 0.5)
+    monkeypatch.setattr(os_keyring, "KEYRING_SECONDS", 0.5)
     backend.slow = 5
     store = TokenStore.open(tmp_path, server=SERVER)
     started = time.monotonic()
