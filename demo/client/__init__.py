@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.http.errors import OAuthRefused
     from demo.client.http.recorder import Recorder
+    from demo.client.human.consent_page import ConsentPage
     from demo.client.human.console import Console
-    from demo.client.human.sample_human import ConsentPage, SampleHuman
+    from demo.client.human.sample_human import SampleHuman
     from demo.client.mcp.elicitation import ElicitationRequest
     from demo.client.mcp.outcome import CallOutcome, ToolsOutcome
     from demo.client.oauth.browser_flow import BROWSER, BrowserLogin
@@ -33,7 +34,7 @@ _HOMES = {
     "CallOutcome": "mcp.outcome",
     "ChosenFlow": "oauth.flows",
     "ClientIdentity": "tokens.identity",
-    "ConsentPage": "human.sample_human",
+    "ConsentPage": "human.consent_page",
     "Console": "human.console",
     "DeviceFlow": "oauth.httpx_auth",
     "DeviceLogin": "oauth.device_flow",

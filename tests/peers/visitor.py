@@ -6,7 +6,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from demo.client.human.sample_human import _Page
+from demo.client.human.consent_page import Page
 
 PAGES = 12
 """Pages that one login may take."""
@@ -28,7 +28,7 @@ def visit(url: str, /, **fill: str) -> httpx2.Response:
             if answer.has_redirect_location:
                 answer = browser.get(urljoin(str(answer.url), answer.headers["location"]))
                 continue
-            page = _Page(answer.text)
+            page = Page(answer.text)
             if answer.status_code != 200 or not page.forms:
                 return answer
             form = page.forms[0]

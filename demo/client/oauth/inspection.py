@@ -12,7 +12,7 @@ from demo.client.http.sanitizing import safe_text
 from demo.client.oauth import introspection
 from demo.client.oauth.authorizer import Authorizer
 from demo.client.tokens import claims
-from demo.client.tokens.convention import parties
+from demo.client.tokens.claim_meanings import parties
 from demo.client.tokens.stored import StoredToken, number
 from demo.errors import AuthorityRefused, ServerUnreachable
 from demo.evidence import AuthorizationServerMetadata, Chain, TokenView

@@ -16,8 +16,7 @@ from demo import access_tokens
 from demo.client.http.exchange import parse_object
 from demo.client.http.redaction import MASK, mask_token
 from demo.client.http.sanitizing import safe_text
-from demo.client.tokens.claim_meanings import meaning
-from demo.client.tokens.convention import parties
+from demo.client.tokens.claim_meanings import meaning, parties
 from demo.client.tokens.stored import number
 from demo.evidence import Claim, TokenView
 

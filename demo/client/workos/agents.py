@@ -1,7 +1,7 @@
 """An identity of the agent's own: a blueprint as its ceiling, an instance for one human, sessions, tokens, the end.
 
-The token is WorkOS's: `sub` is the agent, `act.sub` the human (`demo.client.tokens.convention` reads it so). Keys alone
-do not see a revocation, so `validate` asks WorkOS each time.
+The token is WorkOS's: `sub` is the agent, `act.sub` the human (`demo.client.tokens.claim_meanings` reads it so). Keys
+alone do not see a revocation, so `validate` asks WorkOS each time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from demo.client.http.sanitizing import safe_text
 from demo.client.tokens import claims
-from demo.client.tokens.convention import parties
+from demo.client.tokens.claim_meanings import parties
 from demo.client.tokens.stored import number
 from demo.client.workos.tenant import Tenant, WorkOSRefused, not_workos
 from demo.evidence import Chain, TokenView

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwk, jws
 
+from demo.client.tokens.claim_meanings import parties
 from demo.client.tokens.claims import take_apart, view
-from demo.client.tokens.convention import parties
 from demo.evidence import TokenView
 
 NOW = 1_800_000_000.0

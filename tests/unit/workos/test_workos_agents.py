@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from demo.client import Secret
+from demo.client.tokens.claim_meanings import parties
 from demo.client.tokens.claims import take_apart
-from demo.client.tokens.convention import parties
 from demo.client.workos.agents import AgentIdentity
 from demo.client.workos.audit import AuditLog
 from demo.client.workos.people import People
