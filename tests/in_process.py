@@ -25,7 +25,7 @@ from demo.local_server import local, server
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM") if hasattr(signal, name)]
 _owner = threading.local()
-_server_of, _kill, _spawn = server._server, os.kill, local._spawn
+_server_of, _kill = server._server, os.kill
 
 
 class ServerThread:
@@ -96,6 +96,12 @@ def servers_here() -> Iterator[None]:
                 one.terminate()
                 one._thread.join(10)
             signal.signal(signal.SIGTERM, before)
+
+
+def serve(state: Path) -> None:
+    """Have this state's local server run within `servers_here`, so that no process starts one; elsewhere nothing."""
+    if local._spawn is ServerThread:
+        local.ensure(state, port=0)
 
 
 def possible() -> bool:

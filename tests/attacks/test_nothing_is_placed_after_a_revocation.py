@@ -240,7 +240,9 @@ def test_what_passed_every_gate_before_a_revocation_is_not_placed_after_it(busy:
     assert [one for one in found if one["rule"] == f"standing.{'session' if kind == 'token' else kind}"]
 
 
-@pytest.mark.parametrize("weakened", [{"shop": {"deaf": True}}, {"authority": {"mute": True}}])
+@pytest.mark.parametrize(
+    "weakened", [{"shop": {"deaf": True}}, pytest.param({"authority": {"mute": True}}, marks=pytest.mark.long)]
+)
 def test_a_shop_that_goes_by_no_event_or_is_told_of_none_places_orders_afterwards(
     tmp_path: Path, make: Callable[..., World], weakened: dict[str, dict[str, Any]]
 ) -> None:
@@ -251,7 +253,7 @@ def test_a_shop_that_goes_by_no_event_or_is_told_of_none_places_orders_afterward
     assert mine > 0
 
 
-@pytest.mark.parametrize("kind", ["session", "user"])
+@pytest.mark.parametrize("kind", ["session", pytest.param("user", marks=pytest.mark.long)])
 def test_agents_that_buy_without_pause_place_nothing_more(make: Callable[..., World], kind: str) -> None:
     world = make()
     agents, console = world.sessions(3)
@@ -271,6 +273,7 @@ def test_agents_that_buy_without_pause_place_nothing_more(make: Callable[..., Wo
 LEASES: dict[str, dict[str, Any]] = {"shop": {"lease": 1.0}, "authority": {"lease": 1.6}}
 
 
+@pytest.mark.long
 def test_a_shop_that_is_stopped_and_goes_on_later_places_nothing(make: Callable[..., World]) -> None:
     """Each order's transaction takes a while, so that one is under way when the process is stopped."""
     world = make(**{**LEASES, "shop": {**LEASES["shop"], "held": 0.3}})
@@ -299,6 +302,7 @@ def test_a_shop_that_is_killed_and_started_again_places_nothing(make: Callable[.
     assert world.orders() == before
 
 
+@pytest.mark.long
 def test_an_authorization_server_that_is_stopped_or_killed_has_answered_nothing_and_the_shop_sells_nothing(
     make: Callable[..., World],
 ) -> None:

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests import in_process
+
 if TYPE_CHECKING:
     from tests.conftest import Command
 
@@ -19,10 +21,19 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 
 
 class Terminal:
-    """Runs `demo ARGUMENTS` in a pty of the given size. `screen` is everything that it wrote so far, unescaped."""
+    """Runs `demo ARGUMENTS` in a pty of the given size. `screen` is everything that it wrote so far, unescaped.
+
+    Where a test's servers are threads the local one runs already, unless `served` is false.
+    """
 
     def __init__(
-        self, demo: Command, *arguments: str, width: int = 80, height: int = 24, browser: str = "true"
+        self,
+        demo: Command,
+        *arguments: str,
+        width: int = 80,
+        height: int = 24,
+        browser: str = "true",
+        served: bool = True,
     ) -> None:
         import fcntl
         import pty
@@ -31,6 +42,8 @@ class Terminal:
 
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        if served:
+            in_process.serve(demo.state)
         environment = demo.environment() | {"TERM": "xterm-256color", "BROWSER": browser}
         environment.pop("COLUMNS", None)
         self.process = subprocess.Popen(

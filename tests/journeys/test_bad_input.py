@@ -172,7 +172,7 @@ def test_without_a_terminal_there_is_neither_colour_nor_question(demo: Command) 
 
 
 def test_plain_means_no_colour_even_in_a_terminal(demo: Command) -> None:
-    terminal = Terminal(demo, "list", "--plain")
+    terminal = Terminal(demo, "list", "--plain", served=False)
     try:
         assert terminal.wait() == 0
         assert b"\x1b[" not in terminal.written

@@ -48,7 +48,7 @@ def test_errors_and_help_keep_to_the_settings(
 ) -> None:
     settled = demo.environment() | environment
     monkeypatch.setattr(demo, "environment", lambda: settled)
-    terminal = Terminal(demo, *arguments)
+    terminal = Terminal(demo, *arguments, served=False)
     terminal.wait()
     terminal.close()
     assert b"\x1b" not in terminal.written

@@ -20,6 +20,7 @@ import pytest
 from demo import private
 from demo.errors import EnvironmentNotReady
 from demo.local_server import local
+from tests import in_process
 
 
 @pytest.fixture
@@ -27,6 +28,13 @@ def state(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "state"
     yield folder
     local.stop(folder)
+
+
+@pytest.fixture
+def state_here(tmp_path: Path) -> Iterator[Path]:
+    """The same where what is claimed is none of processes: its servers are threads."""
+    with in_process.servers_here():
+        yield tmp_path / "state"
 
 
 def request(base_url: str, path: str, headers: dict[str, str]) -> int:
@@ -42,11 +50,11 @@ def request(base_url: str, path: str, headers: dict[str, str]) -> int:
         connection.close()
 
 
-def test_it_is_started_once_and_found_again(state: Path) -> None:
-    first, _ = local.ensure(state, port=0)
-    second, note = local.ensure(state, port=0)
+def test_it_is_started_once_and_found_again(state_here: Path) -> None:
+    first, _ = local.ensure(state_here, port=0)
+    second, note = local.ensure(state_here, port=0)
     assert (first, note) == (second, None)
-    assert local.find(state) == first
+    assert local.find(state_here) == first
 
 
 def test_two_commands_at_once_get_the_same_server(state: Path) -> None:
@@ -89,12 +97,12 @@ def test_a_stale_pid_is_never_killed(state: Path) -> None:
         bystander.wait(timeout=5)
 
 
-def test_a_taken_port_is_said_and_another_is_used(state: Path) -> None:
+def test_a_taken_port_is_said_and_another_is_used(state_here: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        server, note = local.ensure(state, port=port)
+        server, note = local.ensure(state_here, port=port)
     assert note is not None and str(port) in note
     assert not server.base_url.endswith(f":{port}")
 
@@ -124,11 +132,11 @@ def test_a_server_that_cannot_start_says_why_in_its_own_words(state: Path) -> No
     assert "database" in refused.value.why
 
 
-def test_forgetting_makes_a_new_world(state: Path) -> None:
-    before, _ = local.ensure(state, port=0)
-    local.stop(state)
-    local.forget(state)
-    after, _ = local.ensure(state, port=0)
+def test_forgetting_makes_a_new_world(state_here: Path) -> None:
+    before, _ = local.ensure(state_here, port=0)
+    local.stop(state_here)
+    local.forget(state_here)
+    after, _ = local.ensure(state_here, port=0)
     assert after.world != before.world
 
 
@@ -143,11 +151,11 @@ def test_a_server_that_is_only_starting_is_stopped_too(state: Path) -> None:
         assert not (state / "server.sqlite3").exists()
 
 
-def test_data_is_not_pulled_away_from_under_a_running_server(state: Path) -> None:
-    server, _ = local.ensure(state, port=0)
+def test_data_is_not_pulled_away_from_under_a_running_server(state_here: Path) -> None:
+    server, _ = local.ensure(state_here, port=0)
     with pytest.raises(EnvironmentNotReady, match="still runs"):
-        local.forget(state)
-    assert local.find(state) == server
+        local.forget(state_here)
+    assert local.find(state_here) == server
 
 
 def test_it_stops_by_itself_when_nobody_calls(tmp_path: Path) -> None:

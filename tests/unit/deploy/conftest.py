@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests import in_process
 from tests.conftest import ROOT
 
 CONFIG = """{
@@ -60,15 +61,8 @@ class Yard:
 
     def deploy(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run it, with nobody to ask."""
-        return subprocess.run(
-            self.command(*arguments),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=self.environment(**environment),
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-        )
+        given = ["deploy", "--worker", str(self.worker), *arguments]
+        return in_process.run(given, environment=self.environment(**environment), folder=ROOT, timeout=60)
 
 
 def program(file: Path, script: str) -> None:
