@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -50,12 +51,13 @@ class ProcessMark:
         return started is not None and abs(started - self.started) < 0.5
 
 
-def wait(pid: int, seconds: float) -> None:
-    """Wait for a process to be gone, at most so long; a child of ours does not linger as a zombie then."""
+def reap(pid: int, seconds: float) -> None:
+    """See that a child of ours that is about to end does not linger as a zombie; other processes are let be."""
     import psutil
 
     with contextlib.suppress(psutil.Error):
-        psutil.Process(pid).wait(seconds)
+        if (process := psutil.Process(pid)).ppid() == os.getpid():
+            process.wait(seconds)
 
 
 def command_line(pid: int) -> str:

@@ -114,6 +114,11 @@ def say_json(value: Any, *, lines: bool = False) -> None:
     sys.stdout.flush()  # whoever reads a pipe of a command that goes on should not have to wait for its end
 
 
+def begin() -> None:
+    """Begin one command: it has written nothing yet."""
+    _said.clear()
+
+
 def say_failure(error: DemoError) -> None:
     """The failure of a command as its one JSON value on stdout, where it has written none."""
     if not _said:

@@ -117,7 +117,9 @@ def run(arguments: Sequence[str]) -> int:
     from typer.exceptions import TyperException
 
     from demo.cli.app import app
+    from demo.cli.context import begin
 
+    begin()
     _dress_help(arguments)
     try:
         result = app(args=list(arguments) or ["--help"], prog_name="demo", standalone_mode=False)

@@ -218,7 +218,7 @@ def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
             f"the local server (pid {server.pid}) does not stop", do="end that process, then try again"
         )
     _forget_ready(state)
-    processes.wait(server.pid, 1.0)
+    processes.reap(server.pid, 1.0)
     return server
 
 
