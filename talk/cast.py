@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from demo.client.workos.agents import AgentIdentity, AgentPass
     from demo.client.workos.hosted_console import HostedConsole
     from demo.client.workos.tenant import Tenant
-    from demo.deploy.here import WorkerHere
+    from demo.deploy.local_worker import LocalWorker
     from demo.evidence import Exchange
 
 HUMAN = "alice@example.com"
@@ -64,7 +64,7 @@ class Cast:
         tools: ToolMap | None = None,
         client: ClientSettings | None = None,
         edge: str = "auto",
-        worker: WorkerHere | None = None,
+        worker: LocalWorker | None = None,
         workos: WorkOSSettings | None = None,
         login: TokenStore | None = None,
     ) -> None:

@@ -17,7 +17,7 @@ from talk.script import Plan, PlannedBeat, Talk
 from talk.stage.screen import AsideStage, Stage
 
 if TYPE_CHECKING:
-    from demo.deploy.here import WorkerHere
+    from demo.deploy.local_worker import LocalWorker
     from demo.settings import Settings
 
 DEFAULT_PLAN = "problem-first"
@@ -41,7 +41,7 @@ class Director:
         *,
         plan: str | None = None,
         strict: bool = False,
-        worker: WorkerHere | None = None,
+        worker: LocalWorker | None = None,
         logins: Path | None = None,
     ) -> None:
         self.run, self.talk, self.settings, self.stage, self.strict = run, talk, settings, stage, strict

@@ -16,7 +16,7 @@ from demo.cli.talks import PlanOption, TalkOption, complete_beat, talk_of
 from demo.errors import ENVIRONMENT, EXPECTATION, OK, DemoError, ExpectationFailed, UsageError
 
 if TYPE_CHECKING:
-    from demo.deploy.here import WorkerHere
+    from demo.deploy.local_worker import LocalWorker
     from demo.settings import Settings
     from talk.director import Director
     from talk.run import BeatResult, Run
@@ -196,15 +196,15 @@ def _find_worker() -> None:
     tools.find(tools.default_worker())
 
 
-def _worker_beside(settings: Settings, stage: Stage) -> WorkerHere:
+def _worker_beside(settings: Settings, stage: Stage) -> LocalWorker:
     """The shop as a Worker, to be started beside the local server, which is its authority."""
-    from demo.deploy.here import WorkerHere
+    from demo.deploy.local_worker import LocalWorker
     from demo.local_server import local
 
     server, note = local.ensure(settings.state, port=settings.port, waiting=stage.waiting)
     if note:
         stage.note(note)
-    return WorkerHere(settings.state, server.base_url, waiting=stage.waiting)
+    return LocalWorker(settings.state, server.base_url, waiting=stage.waiting)
 
 
 @contextlib.contextmanager

@@ -84,7 +84,7 @@ def serve(
 def _serve_worker(settings: Settings, console: Console) -> int:
     """Run the Worker until Ctrl-C, or until its authority, the local server, is stopped or stops by itself."""
     from demo.deploy import tools
-    from demo.deploy.here import WorkerHere
+    from demo.deploy.local_worker import LocalWorker
     from demo.local_server import local
 
     tools.find(tools.default_worker())  # before a server is started for its sake
@@ -96,7 +96,7 @@ def _serve_worker(settings: Settings, console: Console) -> int:
     with contextlib.ExitStack() as down:
         if not ran_before:
             down.callback(_end_with_it, settings)
-        here = down.enter_context(WorkerHere(settings.state, authority.base_url, waiting=waiting))
+        here = down.enter_context(LocalWorker(settings.state, authority.base_url, waiting=waiting))
         if settings.json:
             say_json({"schema": 1, "server": here.base_url, "pid": here.pid, "authority": authority.base_url})
         for what, url in (("shop", f"{here.base_url}/mcp"), ("open door", f"{here.base_url}/open/mcp")):

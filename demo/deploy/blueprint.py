@@ -1,7 +1,8 @@
-"""What a deployment would create, as `wrangler.jsonc` says it: read and told before anything is done."""
+"""What a deployment would create, as `wrangler.jsonc` says it: read and shown before anything is done."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from demo.deploy.jsonc import parse
 from demo.errors import EnvironmentNotReady
 
 FILE: Final = "wrangler.jsonc"
@@ -18,7 +18,7 @@ EXAMPLE: Final = ".dev.vars.example"
 AUTHORITY: Final = "AUTHORITY"
 """The variable that names the issuer whose tokens the Worker takes (RFC 8414)."""
 INTROSPECTION: Final = ("INTROSPECTION_CLIENT_ID", "INTROSPECTION_CLIENT_SECRET")
-"""The secrets with which the Worker asks its authority about a token (RFC 7662)."""
+"""The secrets with which the Worker asks its authorization server about a token (RFC 7662)."""
 SCOPES_FROM: Final = "SCOPES_FROM"
 """The variable that says what decides which tools may be called: `token`, its scopes; `role`, the human's at WorkOS."""
 ORGANIZATION: Final = "ORGANIZATION"
@@ -92,7 +92,7 @@ def read(worker: Path) -> Blueprint:
     """
     file = worker / FILE
     try:
-        return _blueprint(parse(file.read_text("utf-8-sig")), _offered(worker / EXAMPLE))
+        return _blueprint(parse_jsonc(file.read_text("utf-8-sig")), _offered(worker / EXAMPLE))
     except FileNotFoundError as error:
         raise EnvironmentNotReady(
             f"there is no Worker in {worker}",
@@ -154,3 +154,17 @@ def _blueprint(config: dict[str, Any], offered: tuple[str, ...]) -> Blueprint:
             *((name, False) for name in offered if name not in required and name not in config.get("vars", {})),
         ),
     )
+
+
+_TOKEN = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|(?<=[\]}\w"])\s*,(?=\s*[}\]])')
+
+
+def parse_jsonc(text: str) -> Any:
+    """The value of JSON with comments and trailing commas, as `wrangler.jsonc` is written.
+
+    Raises:
+        ValueError: it is no JSON once comments and trailing commas are taken out; the line is the text's own.
+    """
+    bare = _TOKEN.sub(lambda found: found[1] or re.sub(r"[^\n]", " ", found[0]), text)
+    return json.loads(_TRAILING.sub(lambda found: found[1] or re.sub(r"\S", " ", found[0]), bare))

@@ -24,8 +24,8 @@ Row = tuple[Literal["ok", "warn", "bad"], str, str, str]
 """(mark, name, detail, fix), as the checklist panel takes them."""
 
 
-_MENDS: Final = {
-    "500": "mend what it says in the Worker's variables and secrets, then deploy again",
+_FIXES: Final = {
+    "500": "fix what it says in the Worker's variables and secrets, then deploy again",
     "421": "name it as it names itself; if it is your Worker, set BASE_URL to this address, or leave it empty",
 }
 """What helps against what the Worker says instead of MCP, by its HTTP status: its settings, or its name, are wrong."""
@@ -58,7 +58,7 @@ def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float =
 
 
 def rows(seen: Survey) -> list[Row]:
-    """What was seen of a deployed shop, one line each, with what mends it."""
+    """What was seen of a deployed shop, one line each, with its fix."""
     authorized = authority(seen, "deploy again with --authority https://NAME.authkit.app")
     return [door(seen, "protected door"), _resource(seen), authorized, *own_word(seen), _open(seen)]
 
@@ -72,8 +72,8 @@ def own_word(seen: Survey) -> list[Row]:
 
 def weakened(seen: Survey) -> list[Row]:
     """What of the shop's settings makes a check weaker than it is by itself."""
-    told = (seen.health or {}).get("weakened")
-    listed = [_line(one) for one in told] if isinstance(told, list) else []
+    said = (seen.health or {}).get("weakened")
+    listed = [_line(one) for one in said] if isinstance(said, list) else []
     fix = "take it out as soon as your logins get a token for the shop itself (RFC 8707)"
     return [("warn", "weakened", one, fix) for one in listed if one]
 
@@ -108,20 +108,20 @@ def _with_status(answer: ToolsOutcome) -> str:
 
 def _refused(seen: Survey) -> str:
     """What helps where the Worker itself has answered that it cannot serve so; empty where it has not."""
-    told = re.search(r"HTTP (500|421): ", seen.failure("endpoint"))
-    return _MENDS[told[1]] if told and seen.absent("endpoint") else ""
+    said = re.search(r"HTTP (500|421): ", seen.failure("endpoint"))
+    return _FIXES[said[1]] if said and seen.absent("endpoint") else ""
 
 
 def authority(seen: Survey, fix: str | None = None) -> Row:
-    """Who grants authority for this server, and by which login.
+    """Which authorization server this one names, and by which login.
 
     Args:
-        fix: what mends it, where whoever asks knows better than to tell the server's owner.
+        fix: what to do about it, where the caller knows more than the server's owner.
     """
     found = seen.authority
     if found is None:
         named = ", ".join(seen.resource.authorization_servers) if seen.resource is not None else ""
-        why = seen.failure("metadata") or f"no metadata of {named or 'any authority'} (RFC 8414)"
+        why = seen.failure("metadata") or f"no metadata of {named or 'any authorization server'} (RFC 8414)"
         return ("bad", "authority", why, fix or "publish RFC 9728 and RFC 8414 documents")
     if found.problem is not None:
         return ("bad", "authority", found.problem, fix or "do not log in there")
@@ -135,20 +135,21 @@ def authority(seen: Survey, fix: str | None = None) -> Row:
 
 
 def fits(seen: Survey) -> Row | None:
-    """Whether the shop can ask its authority, as its `/health` says (worker/README.md); None where it says nothing."""
-    told = (seen.health or {}).get("authority")
-    if not isinstance(told, dict):
+    """Whether the shop can ask its authorization server, by its `/health` (worker/README.md); None if unsaid."""
+    said = (seen.health or {}).get("authority")
+    if not isinstance(said, dict):
         return None
-    issuer, problem, mend = (_line(told.get(name)) for name in ("issuer", "problem", "mend"))
+    issuer, problem, mend = (_line(said.get(name)) for name in ("issuer", "problem", "mend"))
     if problem:
-        return ("bad", "trust", f"the shop cannot ask {issuer or 'any authority'}: {problem}", mend or "see its log")
-    if told.get("introspection") is not True:
+        whom = issuer or "any authorization server"
+        return ("bad", "trust", f"the shop cannot ask {whom}: {problem}", mend or "see its log")
+    if said.get("introspection") is not True:
         return ("ok", "trust", "the shop has its keys, and believes a token until it expires", "")
     return ("ok", "trust", "the shop has its keys, and asks about each token (RFC 7662)", "")
 
 
-def _line(told: object) -> str:
-    return safe_text(told, one_line=True) if isinstance(told, str) else ""
+def _line(said: object) -> str:
+    return safe_text(said, one_line=True) if isinstance(said, str) else ""
 
 
 def _resource(seen: Survey) -> Row:

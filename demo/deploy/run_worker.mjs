@@ -1,5 +1,5 @@
 // Runs the Worker under workerd by wrangler's own API, without what `wrangler dev` always brings: an inspector, which
-// evaluates code for whoever reaches its port, and a registry of other Workers of this machine. The API is
+// evaluates code for any program that reaches its port, and a registry of other Workers of this machine. The API is
 // `unstable_startWorker` (developers.cloudflare.com/workers/wrangler/api/#unstable_startworker); the lock file pins the
 // version that it is used with.
 //
@@ -11,7 +11,7 @@ import { join } from "node:path";
 const given = JSON.parse(process.argv[2]);
 const { unstable_startWorker } = createRequire(join(given.worker, "package.json"))("wrangler");
 
-// A port that is taken is not told by the API: workerd is started again and again, in silence.
+// The API does not say that a port is taken: workerd is started again and again, in silence.
 await new Promise((free) => {
   const probe = createServer();
   probe.once("error", (error) => failed(`port ${given.port} cannot be listened on: ${error.code}`));

@@ -27,7 +27,7 @@ LEAST_NODE: Final = (20, 3)
 """What the pinned wrangler asks for (`engines` in its package.json)."""
 GET_NODE: Final = "install Node 22 (nodejs.org), which brings npm, then try again"
 Waiting = Callable[[str, float], None]
-"""Told what is awaited, and how many seconds it may take at most."""
+"""Called with what is awaited, and how many seconds it may take at most."""
 
 
 def _quietly(_what: str, _left: float) -> None:
@@ -53,7 +53,7 @@ class Tools:
         """
         quiet = {"WRANGLER_SEND_METRICS": "false", "CI": "1", "NO_COLOR": "1", "FORCE_COLOR": "0"}
         quiet["CLOUDFLARE_CF_FETCH_ENABLED"] = "false"  # else it asks the network where it is
-        # Else the Worker's own port serves its objects to read and to write (/cdn-cgi/explorer), whoever asks.
+        # Else the Worker's own port serves its objects to read and to write (/cdn-cgi/explorer) for any program.
         quiet["X_LOCAL_EXPLORER"] = "false"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
         return {**kept, **quiet, "PATH": f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}", **more}
@@ -173,7 +173,7 @@ def _see_that_it_runs(worker: Path) -> None:
         raise EnvironmentNotReady(
             "npm ended well, and wrangler is not there to run",
             why=why or f"there is no {_script(worker)}",
-            do="see what npm is told to leave out: npm config list (omit, os, cpu, ignore-scripts)",
+            do="see what npm is configured to leave out: npm config list (omit, os, cpu, ignore-scripts)",
         )
 
 

@@ -1,6 +1,6 @@
 """The Worker on this machine, under workerd, the runtime that Cloudflare itself runs: by wrangler, offline.
 
-Its authority is the local one, its Durable Objects are kept in a folder, and it listens on loopback alone.
+Its authorization server is the local one, its Durable Objects are kept in a folder, and it listens on loopback alone.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ def running(
     given = state / "worker.secrets"
     private.write(given, "".join(f"{name}={json.dumps(value)}\n" for name, value in (secrets or {}).items()))
     # Wrangler takes such a file's values for variables and secrets alike; on the command line everybody would see them.
-    told = {"worker": str(tools.worker), "port": port, "variables": variables}
-    told |= {"secrets": str(given), "persist": str(state / "objects")}
-    command = [str(tools.node), str(RUNNER), json.dumps(told)]
+    arguments = {"worker": str(tools.worker), "port": port, "variables": variables}
+    arguments |= {"secrets": str(given), "persist": str(state / "objects")}
+    command = [str(tools.node), str(RUNNER), json.dumps(arguments)]
     log, base_url = state / "worker.log", f"http://127.0.0.1:{port}"
     end_leftover(state)
     try:
@@ -82,7 +82,7 @@ def running(
                 if answers and processes.listens(started.pid, port):
                     break
                 if refusal:
-                    do = "mend the variable that it names; what it takes for a foreign name is BASE_URL's"
+                    do = "fix the variable that it names; what it takes for a foreign name is BASE_URL's"
                     raise EnvironmentNotReady("the Worker refuses its settings", why=refusal, do=do)
                 if left <= 0 or ended:
                     why = _last_words(log) or ("it ended" if left > 0 else f"no answer within {START_SECONDS:.0f} s")
@@ -110,19 +110,19 @@ def end_leftover(state: Path) -> None:
             process.end_group(mark.pid)
 
 
-def _heard(base_url: str, authority: str) -> tuple[bool, str]:
-    """Whether the Worker itself answers: its protected resource metadata (RFC 9728) is there and names its authority,
+def _heard(base_url: str, issuer: str) -> tuple[bool, str]:
+    """Whether the Worker itself answers: its protected resource metadata (RFC 9728) is there and names its issuer,
     which that of another who took the port a moment before does not. And if it answers with an error, in which words:
     then its settings are wrong, and waiting is in vain."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{base_url}/.well-known/oauth-protected-resource/mcp", timeout=2) as answer:
-            told = json.loads(answer.read(10_000)).get("authorization_servers")
-            return told == ([authority] if authority else []), ""
+            named = json.loads(answer.read(10_000)).get("authorization_servers")
+            return named == ([issuer] if issuer else []), ""
     except urllib.error.HTTPError as error:
         with error, contextlib.suppress(OSError, ValueError, http.client.HTTPException):
-            told = json.loads(error.read(10_000))
-            return False, str(told.get("error_description", "")) if isinstance(told, dict) else ""
+            body = json.loads(error.read(10_000))
+            return False, str(body.get("error_description", "")) if isinstance(body, dict) else ""
     except (OSError, ValueError, AttributeError, http.client.HTTPException):
         pass
     return False, ""
@@ -135,10 +135,10 @@ def _last_words(log: Path) -> str:
 
 
 def local_variables(issuer: str) -> dict[str, str]:
-    """What makes the local authority the Worker's."""
+    """What makes the local authorization server the Worker's."""
     return {blueprint.AUTHORITY: issuer}
 
 
 def local_secrets(credentials: tuple[str, str]) -> dict[str, str]:
-    """What lets the Worker ask the local authority about a token (RFC 7662): client id and secret, as secrets."""
+    """What lets the Worker ask the local authorization server about a token (RFC 7662): client id and secret."""
     return dict(zip(blueprint.INTROSPECTION, credentials, strict=True))

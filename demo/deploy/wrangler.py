@@ -60,7 +60,7 @@ def bundle(tools: Tools, waiting: Waiting = _quietly) -> Bundle:
             ["deploy", "--dry-run", "--outdir", folder],
             seconds=BUNDLE_SECONDS,
             failed="the Worker cannot be bundled",
-            do="mend what it names in the Worker's sources, then try again",
+            do="fix what it names in the Worker's sources, then try again",
         )
         made = sorted(file for file in Path(folder).rglob("*") if file.is_file())
         code = [file for file in made if file.suffix in (".js", ".mjs", ".wasm")]
@@ -78,15 +78,15 @@ def account(tools: Tools, waiting: Waiting = _quietly) -> Account | None:
     waiting("wrangler to say who is logged in", ASK_SECONDS)
     ended = _run(tools, ["whoami", "--json"], seconds=ASK_SECONDS)
     try:
-        told = json.loads(ended.out[ended.out.index("{") : ended.out.rindex("}") + 1])
-        if told["loggedIn"] is not True:
+        output = json.loads(ended.out[ended.out.index("{") : ended.out.rindex("}") + 1])
+        if output["loggedIn"] is not True:
             return None
-        names = tuple(str(one["name"]) for one in told.get("accounts") or [])
+        names = tuple(str(one["name"]) for one in output.get("accounts") or [])
     except (ValueError, KeyError, TypeError) as error:
         raise EnvironmentNotReady(
             "wrangler does not say who is logged in", why=ended.last_words() or f"exit code {ended.code}", do=LOG_IN
         ) from error
-    return Account(str(told.get("email") or ""), names)
+    return Account(str(output.get("email") or ""), names)
 
 
 def secret_names(tools: Tools) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ def put_secret(tools: Tools, name: str, value: str, waiting: Waiting = _quietly)
             ["secret", "put", name],
             seconds=ASK_SECONDS,
             failed=f"the secret {name} was not stored",
-            do="mend what wrangler says, then try again",
+            do="fix what wrangler says, then try again",
             given=value,
         )
     except DemoError as error:
@@ -136,18 +136,18 @@ def deploy(tools: Tools, variables: dict[str, str], waiting: Waiting = _quietly)
             ["deploy", *changed],
             seconds=DEPLOY_SECONDS,
             failed="the Worker was not deployed",
-            do="mend what wrangler says, then try again; nothing is lost by deploying twice",
+            do="fix what wrangler says, then try again; nothing is lost by deploying twice",
             output=file,
         )
-        told = _told(file)
-    url = next((target for target in map(_as_url, told.get("targets") or ()) if target), "")
+        output = _deployment(file)
+    url = next((target for target in map(_as_url, output.get("targets") or ()) if target), "")
     if not url:
         raise EnvironmentNotReady(
             "the Worker was deployed and has no address",
             why="neither a workers.dev subdomain nor a route is set for it",
             do="turn workers.dev on for it in the dashboard, or add a route to wrangler.jsonc",
         )
-    return Deployed(str(told.get("worker_name") or ""), url, str(told.get("version_id") or ""))
+    return Deployed(str(output.get("worker_name") or ""), url, str(output.get("version_id") or ""))
 
 
 def _as_url(target: Any) -> str:
@@ -159,7 +159,7 @@ def _as_url(target: Any) -> str:
     return f"https://{bare}" if "." in bare and "*" not in bare else ""
 
 
-def _told(file: Path) -> dict[str, Any]:
+def _deployment(file: Path) -> dict[str, Any]:
     try:
         lines = file.read_text("utf-8").splitlines()
         entries = [json.loads(line) for line in lines if line.strip()]

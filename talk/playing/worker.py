@@ -20,7 +20,7 @@ from talk.playing.scene import Played, Scene
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome
-    from demo.deploy.here import WorkerHere
+    from demo.deploy.local_worker import LocalWorker
     from demo.evidence import Order
 
 
@@ -249,9 +249,9 @@ def _agent(scene: Scene, base: str) -> Agent:
 
 
 @contextmanager
-def _running(scene: Scene) -> Iterator[WorkerHere]:
+def _running(scene: Scene) -> Iterator[LocalWorker]:
     """The talk's own Worker, or one under workerd; where that cannot be started, it is a reason to describe it."""
-    from demo.deploy.here import WorkerHere
+    from demo.deploy.local_worker import LocalWorker
 
     if scene.cast.worker is not None:
         yield scene.cast.worker
@@ -259,7 +259,7 @@ def _running(scene: Scene) -> Iterator[WorkerHere]:
     if scene.cast.beside:
         raise _CannotRun("only demo run --worker can start its own Worker again")
     with ExitStack() as stack:
-        started = WorkerHere(scene.cast.state, scene.cast.server, waiting=scene.stage.waiting)
+        started = LocalWorker(scene.cast.state, scene.cast.server, waiting=scene.stage.waiting)
         yield _or_not(lambda: stack.enter_context(started))
 
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from demo.deploy import tools
-from demo.deploy.here import WorkerHere
+from demo.deploy.local_worker import LocalWorker
 from demo.local_server import local
 from demo.settings import Settings
 from talk.director import Director
@@ -57,8 +57,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from demo.deploy.here import WorkerHere
-with WorkerHere(Path(sys.argv[1]), sys.argv[2], worker=Path(sys.argv[3])) as worker:
+from demo.deploy.local_worker import LocalWorker
+with LocalWorker(Path(sys.argv[1]), sys.argv[2], worker=Path(sys.argv[3])) as worker:
     print(worker.pid, flush=True)
     time.sleep(300)
 """
@@ -78,7 +78,7 @@ def test_what_a_killed_demo_left_running_is_ended_before_the_worker_runs_again(
         holder.kill()
         holder.wait(10)
         os.kill(left, 0)
-        with WorkerHere(tmp_path, server.base_url, worker=installed.worker) as worker:
+        with LocalWorker(tmp_path, server.base_url, worker=installed.worker) as worker:
             now = worker.pid
             assert now != left
             assert not _lives(left)

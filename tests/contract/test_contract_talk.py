@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from demo.deploy.here import WorkerHere
+from demo.deploy.local_worker import LocalWorker
 from demo.deploy.tools import Tools
 from demo.local_server import local
 from demo.settings import Settings
@@ -28,7 +28,7 @@ def performed(state: Path, tools: Tools, variables: dict[str, str], *beats: str)
     """The dry run of these beats, and what they need, at a Worker of these variables."""
     server, _ = local.ensure(state, port=0)
     try:
-        with WorkerHere(state, server.base_url, worker=tools.worker, variables=variables) as here:
+        with LocalWorker(state, server.base_url, worker=tools.worker, variables=variables) as here:
             settings = Settings(state=state, server=here.base_url, port=0)
             with Run.open(state) as run, run.performing():
                 stage = Stage(Console(quiet=True), pace="none", person=False)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.deploy.jsonc import parse
+from demo.deploy.blueprint import parse_jsonc
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -20,8 +20,8 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_plain_json_means_what_it_means(value: Any) -> None:
-    assert parse(json.dumps(value, indent=1)) == value
-    assert parse(json.dumps(value, ensure_ascii=False)) == value
+    assert parse_jsonc(json.dumps(value, indent=1)) == value
+    assert parse_jsonc(json.dumps(value, ensure_ascii=False)) == value
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_plain_json_means_what_it_means(value: Any) -> None:
     ],
 )
 def test_comments_and_trailing_commas_are_nothing(text: str, value: Any) -> None:
-    assert parse(text) == value
+    assert parse_jsonc(text) == value
 
 
 @pytest.mark.parametrize("text", ["", "{", "[,]", "[1,,]", "/* open", "{'a': 1}"])
 def test_what_is_no_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        parse(text)
+        parse_jsonc(text)

@@ -1,4 +1,4 @@
-"""The Worker on this machine as one of the local authority's shops: all that has to fit together, in one place."""
+"""The Worker on this machine as a shop of the local authorization server: what has to fit together."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from demo.errors import EnvironmentNotReady
 from demo.local_server import local, resources, world
 
 
-class WorkerHere:
-    """The Worker under workerd with the local server as its authority, for as long as a `with` block.
+class LocalWorker:
+    """The Worker under workerd with the local server as its authorization server, for as long as a `with` block.
 
     Its Durable Objects are kept in the state folder. Nothing is installed for it and no network is used.
 
@@ -26,7 +26,7 @@ class WorkerHere:
         issuer: the local server's base URL.
         worker: the Worker's folder; by default the one beside the package.
         variables: over those of its configuration.
-        waiting: told what is awaited.
+        waiting: called with what is awaited.
 
     Raises:
         EnvironmentNotReady: on entering, and when it is restarted: there is no Worker, no Node, nothing installed, no
@@ -73,7 +73,7 @@ class WorkerHere:
         private.folder(self._state)
         home.mkdir(exist_ok=True, mode=0o700)
         try:
-            # Two of them must not write to the same objects, nor tidy each other's files away.
+            # Two of them must not write to the same objects, nor delete each other's files.
             self._alone.enter_context(filelock.FileLock(home / "lock").acquire(timeout=0.5))
         except filelock.Timeout as error:
             raise EnvironmentNotReady(
@@ -124,8 +124,8 @@ class WorkerHere:
         self._running.close()
 
     def restart(self) -> None:
-        """End its process, and start another on the same objects and at the same port: at no other, since whoever was
-        granted authority here goes on sending it there."""
+        """End its process, and start another on the same objects and at the same port: at no other, since a token
+        that was issued for it is sent there."""
         port = int(self.base_url.rpartition(":")[2])
         self._end()
         self._start(port)
@@ -144,7 +144,7 @@ class WorkerHere:
 
     @property
     def listens(self) -> bool:
-        """Whether its own process is who listens at its address: whoever else does has what it says from elsewhere."""
+        """Whether its own process listens at its address; what another one says there is not its word."""
         return self._now is not None and processes.listens(self._now.pid, int(self._now.base_url.rpartition(":")[2]))
 
     @property
@@ -155,7 +155,7 @@ class WorkerHere:
 
 
 def _last_port(home: Path) -> int:
-    # The port is part of the resource's name: at another one, authority that was granted before would not fit.
+    # The port is part of the resource's name: at another one, tokens that were issued before would not fit.
     with contextlib.suppress(OSError, ValueError):
         return int((home / "port").read_text("utf-8"))
     return workerd.DEFAULT_PORT
