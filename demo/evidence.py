@@ -107,15 +107,15 @@ class AuthorizationServerMetadata:
 class Challenge:
     """A refusal that says how to get authority: `WWW-Authenticate` (RFC 6750 section 3, RFC 9728 section 5.1).
 
-    `parameters` are the challenge's own, in the order they came. `resource` and `authority` are what the agent
-    found by following it, each None until it has been fetched.
+    `parameters` are the challenge's own, in the order they came. `resource` and `authorization_server` are what the
+    agent found by following it, each None until it has been fetched.
     """
 
     status: int
     scheme: str
     parameters: tuple[tuple[str, str], ...]
     resource: ResourceMetadata | None = None
-    authority: AuthorizationServerMetadata | None = None
+    authorization_server: AuthorizationServerMetadata | None = None
     anonymous: bool = False
     """Whether the request that was refused carried no token: some answer even that with `invalid_token`."""
 

@@ -140,7 +140,7 @@ class Cast:
             return True
         if self.is_local or not self.ours:
             return False
-        trusted, about = self._seen().authority, self._seen().health or {}
+        trusted, about = self._seen().authorization_server, self._seen().health or {}
         # A Worker has no process to name (`/health`); the bundled server names its own.
         elsewhere = trusted is not None and trusted.problem is None and origin(trusted.issuer) != origin(self.server)
         return elsewhere and "deployment" in about and about.get("pid") is None
@@ -173,7 +173,7 @@ class Cast:
 
             # By an agent of its own: what it sees is no step of the talk.
             seen = survey(self._looking(), revisions=False, keys=False)
-            if seen.knock is None and not seen.absent("endpoint"):
+            if seen.anonymous is None and not seen.absent("endpoint"):
                 raise ServerUnreachable(
                     f"{self.server} cannot be reached", why=seen.failure("endpoint"), do="see to it, or name another"
                 )
@@ -258,7 +258,7 @@ class Cast:
 
             # Two servers where the shop is a Worker beside the bundled authority; the bundled shop is its own.
             identity = console_identity(world.console(self.state / world.DATABASE))
-            console = Console(self.server, store=self.store, authority=self._issuer_beside(), client=identity)
+            console = Console(self.server, store=self.store, issuer=self._issuer_beside(), client=identity)
             try:
                 if not console.signed_in():
                     console.sign_in(self.human())
@@ -276,7 +276,7 @@ class Cast:
         """The bundled authority where it is another server than the shop; None where it is the same."""
         if self.worker is not None:
             return self.worker.issuer
-        trusted = self._seen().authority if self.beside else None
+        trusted = self._seen().authorization_server if self.beside else None
         return trusted.issuer if trusted is not None else None
 
     def hosted_console(self) -> HostedConsole:
@@ -295,7 +295,7 @@ class Cast:
         port = self._client.redirect_port
         redirect_uri = None if port is None else f"http://127.0.0.1:{port}/callback"
         client = ClientIdentity(told.console, issuer=told.authkit, redirect_uri=redirect_uri)
-        return HostedConsole(self.server, store=self.store, authority=told.authkit, client=client, tenant=self.tenant())
+        return HostedConsole(self.server, store=self.store, issuer=told.authkit, client=client, tenant=self.tenant())
 
     def _no_console(self) -> str | None:
         """Why the human has no console at this server, or None."""
@@ -339,7 +339,7 @@ class Cast:
     def _is_authkits(self) -> None:
         """Raise where the server trusts another authority than `[workos]` names: WorkOS is neither told nor asked of
         what goes on at a stranger's."""
-        trusted = self._seen().authority
+        trusted = self._seen().authorization_server
         told = trusted.issuer.rstrip("/") if trusted is not None and trusted.problem is None else None
         if told != self._workos.authkit:
             who = f"this server trusts {told}" if told else "nothing says whom this server trusts"

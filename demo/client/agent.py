@@ -181,20 +181,20 @@ class Agent:
         """
         return self.authorizer.discovery.follow(challenge)
 
-    def authority(self) -> AuthorizationServerMetadata:
+    def authorization_server(self) -> AuthorizationServerMetadata:
         """The server's authority: the one of the stored token, else found by asking without one.
 
         Raises:
             AuthorityRefused: there is none, or its metadata must not be trusted.
             ServerUnreachable: the server or the authority does not answer.
         """
-        return self.authorizer.authority()
+        return self.authorizer.authorization_server()
 
     def wanted_scopes(self) -> tuple[str, ...]:
         """What a first login asks for at this server: its challenge's scopes, else those in its metadata (RFC 9728).
 
         Raises:
-            as `authority`.
+            as `authorization_server`.
         """
         return self.authorizer.wanted()
 
@@ -202,9 +202,9 @@ class Agent:
         """Whether the authority knows a spending limit as the shop does (RFC 9396 section 10).
 
         Raises:
-            as `authority`.
+            as `authorization_server`.
         """
-        return SPENDING in self.authority().authorization_details_types_supported
+        return SPENDING in self.authorization_server().authorization_details_types_supported
 
     def choose_flow(self) -> ChosenFlow:
         """Which flow to log in by, and why (`Authorizer.choose_flow`)."""

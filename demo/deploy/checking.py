@@ -45,10 +45,10 @@ def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float =
     while True:
         seen = survey(Agent(url, store=TokenStore.open(state, server=url)), revisions=False, keys=False)
         left = deadline - time.monotonic()
-        if seen.knock is not None and seen.knock.status in (200, 401):
+        if seen.anonymous is not None and seen.anonymous.status in (200, 401):
             return seen
         if left <= 0:
-            if seen.knock is not None or _refused(seen):
+            if seen.anonymous is not None or _refused(seen):
                 return seen
             raise ServerUnreachable(
                 f"{url} does not answer yet", why=seen.failure("endpoint"), do=f"in a while: demo doctor --server {url}"
@@ -80,22 +80,22 @@ def weakened(seen: Survey) -> list[Row]:
 
 def door(seen: Survey, name: str) -> Row:
     """Whether who comes without a token is refused as MCP wants it, and how fast; `name` is the row's."""
-    if seen.knock is None:
+    if seen.anonymous is None:
         why = seen.failure("endpoint")
         fix = "check --server: it takes the server's MCP URL, often ending in /mcp"
         elsewhere = fix if seen.absent("endpoint") else "check the network"
         return ("bad", name, why, seen.fix("endpoint") or _refused(seen) or elsewhere)
-    if seen.asks_for_token:
-        exchanges = seen.knock.exchanges
+    if seen.requires_token:
+        exchanges = seen.anonymous.exchanges
         took = f", in {1000 * exchanges[-1].seconds:.0f} ms" if exchanges else ""
         return ("ok", name, f"401 without a token{took}", "")
-    refusal = refused(seen.knock)
-    if refusal is not None and unavailable(seen.knock.status):
-        return ("bad", name, f"it cannot answer now: {_with_status(seen.knock)}", refusal.do)
+    refusal = refused(seen.anonymous)
+    if refusal is not None and unavailable(seen.anonymous.status):
+        return ("bad", name, f"it cannot answer now: {_with_status(seen.anonymous)}", refusal.do)
     return (
         "bad",
         name,
-        f"without a token: {_with_status(seen.knock)}",
+        f"without a token: {_with_status(seen.anonymous)}",
         "a protected MCP server answers 401: see its log",
     )
 
@@ -118,7 +118,7 @@ def authority(seen: Survey, fix: str | None = None) -> Row:
     Args:
         fix: what to do about it, where the caller knows more than the server's owner.
     """
-    found = seen.authority
+    found = seen.authorization_server
     if found is None:
         named = ", ".join(seen.resource.authorization_servers) if seen.resource is not None else ""
         why = seen.failure("metadata") or f"no metadata of {named or 'any authorization server'} (RFC 8414)"

@@ -41,7 +41,11 @@ def challenge(given: Challenge) -> Page:
             error or "", f"Refused: {error}" if error else "Refused: no token, and told where to get one"
         )
         canvas.title("refused", answer, aside="" if canvas.narrow else f"{given.status} {given.scheme}")
-        problems = [found.problem for found in (given.resource, given.authority) if found is not None and found.problem]
+        problems = [
+            found.problem
+            for found in (given.resource, given.authorization_server)
+            if found is not None and found.problem
+        ]
         for problem in problems:
             canvas.prose(f"{canvas.glyphs.refused} Do not follow it: {problem}", "strong refused")
         canvas.gap()
@@ -89,15 +93,15 @@ def _leads(given: Challenge, canvas: Canvas) -> None:
     steps: list[tuple[str, str, str]] = []
     if given.resource is not None:
         steps.append(("resource", given.resource.resource, "RFC 9728"))
-        if given.authority is None:
+        if given.authorization_server is None:
             steps += [("authority", issuer, "unasked") for issuer in given.resource.authorization_servers[:1]]
-    if given.authority is not None:
-        steps.append(("authority", given.authority.issuer, "RFC 8414"))
-        device = given.authority.device_authorization_endpoint
+    if given.authorization_server is not None:
+        steps.append(("authority", given.authorization_server.issuer, "RFC 8414"))
+        device = given.authorization_server.device_authorization_endpoint
         if device:
             steps.append(("device login", device, "RFC 8628"))
-        elif given.authority.authorization_endpoint:
-            steps.append(("browser login", given.authority.authorization_endpoint, "RFC 6749"))
+        elif given.authorization_server.authorization_endpoint:
+            steps.append(("browser login", given.authorization_server.authorization_endpoint, "RFC 6749"))
     if not steps:
         canvas.line(("not followed yet", "quiet"))
         return

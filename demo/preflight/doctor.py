@@ -56,7 +56,7 @@ def examine(settings: Settings) -> Examination:
         findings += [Finding("skip", name, "the server was not reached") for name in ("clock", "authority")]
     else:
         seen, agent = _look(base, settings.state)
-        authority = seen.authority.issuer if seen.authority is not None else None
+        authority = seen.authorization_server.issuer if seen.authorization_server is not None else None
         clocks = (agent.skew, agent.recorder.skew(authority) if authority is not None else None)
         findings += [*_wire(seen), _clock(*clocks)]
     return Examination((*findings, *further(settings, seen)), _supported(seen, settings))
@@ -142,13 +142,13 @@ def _look(base: str, state: Path) -> tuple[Survey, Agent]:
 def _wire(seen: Survey) -> list[Finding]:
     from demo.deploy import checking
 
-    if seen.asks_for_token is False:
+    if seen.requires_token is False:
         fix = "nothing, if that is meant: beats that need authority are skipped there"
         door = Finding("warn", "challenge", "it lists its tools to anybody: no auth", fix)
     else:
         door = Finding(*checking.door(seen, "challenge"))
     own = [Finding(*row) for row in checking.own_word(seen)]
-    if seen.knock is None or not (seen.asks_for_token or seen.knock.challenge):
+    if seen.anonymous is None or not (seen.requires_token or seen.anonymous.challenge):
         return [door, Finding("skip", "authority", "no challenge to follow"), *own]
     if seen.resource is not None and seen.resource.problem is not None:
         return [door, Finding("bad", "authority", seen.resource.problem, "do not log in there"), *own]

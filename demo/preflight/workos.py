@@ -32,9 +32,9 @@ def examine_workos(settings: Settings, environ: Mapping[str, str], seen: Survey 
         return [
             Finding("bad", "WorkOS", "no server is named", "set server = the deployed shop's /mcp URL in demo.toml")
         ]
-    if seen.knock is None:
+    if seen.anonymous is None:
         return [Finding("bad", "AuthKit", seen.failure("endpoint"), "check --server and the network")]
-    resource, authority = seen.resource, seen.authority
+    resource, authority = seen.resource, seen.authorization_server
     problem = next((one.problem for one in (resource, authority) if one is not None and one.problem is not None), None)
     if problem is not None:
         return [Finding("bad", "AuthKit", problem, "mend the deployed shop's addresses: demo deploy")]

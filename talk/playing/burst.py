@@ -73,7 +73,7 @@ def _until_refused(
 
 
 def _cannot(step: Step, other: OtherServer, _: Past) -> str | None:
-    if not other.seen.tells_decisions:
+    if not other.seen.reports_decisions:
         return "another server is not flooded: it does not say that it limits a rate for each agent"
     return (
         other.no_door("protected")

@@ -47,7 +47,7 @@ def tools(step: Step, scene: Scene) -> Played:
     asked_in = next((value for key, value in _last_headers(outcome) if key.lower() == "mcp-protocol-version"), None)
     if asked_in is not None:
         played.observed["revision"] = asked_in
-    if scene.cast.other is not None and not scene.cast.other.seen.tells_decisions:
+    if scene.cast.other is not None and not scene.cast.other.seen.reports_decisions:
         own = "the seven tools are the talk's shop's; these are its own"
         played.unobservable = dict.fromkeys(("count", "names", "scopes"), own)
         played.unobservable["revision"] = "which revision of MCP is spoken is what this server knows"
@@ -121,7 +121,7 @@ def _caller(step: Step, scene: Scene) -> tuple[Agent, Bearer]:
     if before is not None:
         scene.cast.spent[who] = (before, time.time())
     if kind == "other-audience":
-        userinfo = agent.authority().userinfo_endpoint
+        userinfo = agent.authorization_server().userinfo_endpoint
         if userinfo is None:
             raise UsageError("this authority has no userinfo endpoint to ask a token for", do="leave this step out")
         other = agent.refresh(resource=userinfo, keep=False)
@@ -187,7 +187,7 @@ def _no_rule(step: Step, other: OtherServer) -> str | None:
     rule = step.expect.get("rule")
     if rule == "scope.insufficient" and other.by_role:
         return "no scope can be missing here: what an agent may do is what its human's role permits"
-    if rule is None or rule in STANDARD or other.seen.tells_decisions:
+    if rule is None or rule in STANDARD or other.seen.reports_decisions:
         return None
     return f"the rule {rule} is the shop's own, and this server does not say what its gates decide (no demo/decision)"
 

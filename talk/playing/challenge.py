@@ -24,7 +24,7 @@ def challenge(step: Step, scene: Scene) -> Played:
         played.observed = {"status": outcome.status} if outcome.status is not None else {}
         return played
     found = agent.discover(found)
-    resource, authority = found.resource, found.authority
+    resource, authority = found.resource, found.authorization_server
     observed = {"scheme": found.scheme, "status": found.status}
     observed |= {name: value for name in ("error", "scope") if (value := found.get(name)) is not None}
     if resource is not None:
@@ -36,7 +36,7 @@ def challenge(step: Step, scene: Scene) -> Played:
         "trusted": trusted,
         "device_flow": authority is not None and authority.device_authorization_endpoint is not None,
     }
-    if scene.cast.other is not None and not scene.cast.other.seen.tells_decisions:
+    if scene.cast.other is not None and not scene.cast.other.seen.reports_decisions:
         played.unobservable = _undiscovered(resource, authority)
     played.panels["challenge"] = lambda: panels.challenge(found)
     return played

@@ -47,7 +47,7 @@ _CLAIMS: Mapping[str, tuple[str, ...]] = {
 def played_call(outcome: CallOutcome, scene: Scene, agent: Agent, decisions: list[Decision]) -> Played:
     played = Played(observe(outcome), status=outcome.status, decision=outcome.decision, decisions=decisions)
     if (other := scene.cast.other) is not None:
-        played.unobservable = unobservable(outcome, played.observed, tells=other.seen.tells_decisions)
+        played.unobservable = unobservable(outcome, played.observed, tells=other.seen.reports_decisions)
     if outcome.exchanges:
         played.panels["exchange"] = lambda: panels.exchange(outcome.exchanges[-1])
     if (challenged := outcome.challenge) is not None:

@@ -50,17 +50,17 @@ class OtherServer:
 
     def door(self, door: str) -> str:
         """Which door to go to: where nobody is asked for a token, the one door there is."""
-        return "protected" if door == "open" and self.seen.asks_for_token is False else door
+        return "protected" if door == "open" and self.seen.requires_token is False else door
 
     def no_door(self, door: str) -> str | None:
         """Why there is no such door, or None."""
         if door != "open":
             # One that publishes its authorization server, or what its gates decide, has to be protected.
-            guarded = self.seen.resource is not None or self.seen.tells_decisions
-            if self.seen.asks_for_token is False and not guarded:
+            guarded = self.seen.resource is not None or self.seen.reports_decisions
+            if self.seen.requires_token is False and not guarded:
                 return f"this server asks nobody for a token: {self._answer_without_token()}"
             return None
-        if self.seen.asks_for_token is False:
+        if self.seen.requires_token is False:
             return None
         opened = self.seen.open_door
         if opened is not None and opened.status == 200:
@@ -71,7 +71,7 @@ class OtherServer:
 
     def _answer_without_token(self) -> str:
         """How it answered a call without a token, as evidence in a sentence."""
-        answer = self.seen.knock
+        answer = self.seen.anonymous
         if answer is None:
             return self.seen.failure("endpoint")
         return f"POST {self.seen.endpoint} tools/list without a token answered {answer.status}"
@@ -88,7 +88,7 @@ class OtherServer:
 
     def authorization_server(self) -> AuthorizationServerMetadata | str:
         """Its authorization server's metadata, or why there is none."""
-        found = self.seen.authority
+        found = self.seen.authorization_server
         if found is None:
             failed = self.seen.failure("metadata")
             failed = failed or "no authorization server metadata (RFC 8414) at its well-known places"
@@ -105,8 +105,8 @@ class OtherServer:
         if self.door(door) == "open":
             opened = self.seen.open_door
             return opened.tools if opened is not None and opened.status == 200 else None
-        if self.seen.asks_for_token is False:
-            return self.seen.knock.tools if self.seen.knock is not None else None
+        if self.seen.requires_token is False:
+            return self.seen.anonymous.tools if self.seen.anonymous is not None else None
         held = self.agent.stored() if stored else None
         if held is None:
             return None
@@ -117,7 +117,7 @@ class OtherServer:
 
     def no_tool(self, verb: str, arguments: dict[str, Any], door: str, *, stored: bool) -> str | None:
         """Why this verb cannot be said to this server with these arguments, or None (also where it is not known)."""
-        if self.seen.tells_decisions and verb in VERBS:
+        if self.seen.reports_decisions and verb in VERBS:
             return None  # a shop like ours has the shop's tools, or is broken
         listed = self.tools(door, stored=stored)
         if listed is None:
@@ -138,14 +138,14 @@ class OtherServer:
         """What to ask its authorization server for: what is wished and known there, else what the server names."""
         from demo.client.oauth.challenge import OFFLINE, scopes_wanted, union
 
-        resource, authority = self.seen.resource, self.seen.authority
+        resource, authority = self.seen.resource, self.seen.authorization_server
         known = (resource.scopes_supported if resource else ()) or (authority.scopes_supported if authority else ())
         asked = tuple(scope for scope in wished if scope in known)
         if asked and OFFLINE in wished and authority is not None and OFFLINE in authority.scopes_supported:
             # A refresh token is the authorization server's to give: a resource does not list the scope for it (MCP
             # 2026-07-28, authorization: refresh tokens).
             asked = union(asked, (OFFLINE,))
-        if asked or authority is None or self.seen.tells_decisions:
+        if asked or authority is None or self.seen.reports_decisions:
             return asked or tuple(wished)
         return scopes_wanted(self.seen.challenge, authority)
 

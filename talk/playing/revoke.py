@@ -94,7 +94,7 @@ def _handed_back(step: Step, scene: Scene) -> Played:
     after = agent.call(tool, {}, token=held)
     played = _revoked("token", "the agent's token", before, after, time.monotonic() - revoked_at)
     seen = [observe(before), observe(after)]
-    tells = scene.cast.other is not None and scene.cast.other.seen.tells_decisions
+    tells = scene.cast.other is not None and scene.cast.other.seen.reports_decisions
     played.unobservable = unobservable(before, seen[0], tells=tells) | unobservable(after, seen[1], tells=tells)
     played.observed |= {"unexpired": held.expires_at > time.time(), "same_token": True}
     played.unobservable["final"] = "the token was handed back; that it cannot be renewed is not tried"

@@ -96,7 +96,7 @@ def _described(step: Step, why: str) -> Played:
 def _the_server_itself(step: Step, scene: Scene) -> Played:
     """At another server that is a shop like ours, the talk's server is the one that was deployed."""
     other = scene.cast.other
-    if other is None or not other.seen.tells_decisions or not scene.cast.server.startswith("https://"):
+    if other is None or not other.seen.reports_decisions or not scene.cast.server.startswith("https://"):
         raise _CannotRun("this talk's server is not ours")
     agent = scene.cast.agent()
     refused = _at_cloudflare(agent)

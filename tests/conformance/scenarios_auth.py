@@ -37,7 +37,7 @@ def by_document(url: str, context: dict[str, Any]) -> None:
 
 def by_hand(url: str, context: dict[str, Any]) -> None:
     """The same as a client that is pre-registered, at the authority that this server turns out to have."""
-    issuer = _agent(url).authority().issuer
+    issuer = _agent(url).authorization_server().issuer
     method = "client_secret_basic"
     _use(
         _agent(
@@ -51,7 +51,7 @@ def by_hand(url: str, context: dict[str, Any]) -> None:
 
 def by_secret(url: str, context: dict[str, Any]) -> None:
     """With no human: the client's own secret (RFC 6749 section 4.4)."""
-    issuer = _agent(url).authority().issuer
+    issuer = _agent(url).authorization_server().issuer
     identity = ClientIdentity(
         context["client_id"], secret=context["client_secret"], method="client_secret_basic", issuer=issuer
     )
@@ -60,7 +60,7 @@ def by_secret(url: str, context: dict[str, Any]) -> None:
 
 def by_key(url: str, context: dict[str, Any]) -> None:
     """With no human: an assertion signed with the client's own key (RFC 7523 section 2.2)."""
-    issuer = _agent(url).authority().issuer
+    issuer = _agent(url).authorization_server().issuer
     identity = ClientIdentity(
         context["client_id"],
         private_key=context["private_key_pem"],
@@ -79,7 +79,7 @@ def by_workload(url: str, context: dict[str, Any]) -> None:
 
 def by_employer(url: str, context: dict[str, Any]) -> None:
     """By the ID token of the employer's identity provider, exchanged for an assertion (RFC 8693)."""
-    issuer = _agent(url).authority().issuer
+    issuer = _agent(url).authorization_server().issuer
     identity = ClientIdentity(
         context["client_id"], secret=context["client_secret"], method="client_secret_basic", issuer=issuer
     )

@@ -21,9 +21,9 @@ def test_the_agent_finds_the_authority_is_deputized_and_buys(shop: Shop, tmp_pat
     assert refused.challenge is not None
     found = agent.discover(refused.challenge)
     assert found.resource is not None
-    assert found.authority is not None
-    assert (found.resource.problem, found.authority.problem) == (None, None)
-    assert (found.resource.resource, found.authority.issuer) == (shop.resource, shop.issuer.url)
+    assert found.authorization_server is not None
+    assert (found.resource.problem, found.authorization_server.problem) == (None, None)
+    assert (found.resource.resource, found.authorization_server.issuer) == (shop.resource, shop.issuer.url)
     login = agent.start_login(SCOPES, spending=Money(6000))
     page = SampleHuman("alice@example.com").decide(login.code.verification_uri, login.code.user_code, True)
     assert page.limit == "60.00 USD"

@@ -40,17 +40,17 @@ def _tools(seen: Survey, verbs: Mapping[str, str]) -> list[Capability]:
 
 
 def _decisions(seen: Survey) -> Capability:
-    what, answer = "says what its gates decided", seen.teller or seen.knock
+    what, answer = "says what its gates decided", seen.deciding or seen.anonymous
     if answer is None:
         return Capability("the shop", what, None, f"POST {seen.endpoint} tools/list", seen.failure("endpoint"))
-    says = seen.told_by or "neither Demo-Audit-Id nor a decision"
-    return Capability("the shop", what, seen.tells_decisions, _asked_tools(answer), says)
+    says = seen.decision_marks or "neither Demo-Audit-Id nor a decision"
+    return Capability("the shop", what, seen.reports_decisions, _asked_tools(answer), says)
 
 
 def _unlisted(seen: Survey) -> str:
-    if seen.knock is None:
+    if seen.anonymous is None:
         return seen.failure("endpoint")
-    return f"{seen.knock.status} without a token; log in first (demo login)"
+    return f"{seen.anonymous.status} without a token; log in first (demo login)"
 
 
 def _asked_tools(listed: ToolsOutcome) -> str:

@@ -36,9 +36,9 @@ def _revisions(seen: Survey) -> list[Capability]:
 
 
 def _door(seen: Survey) -> list[Capability]:
-    knock, challenge = seen.knock, seen.challenge
+    anonymous, challenge = seen.anonymous, seen.challenge
     request = f"POST {seen.endpoint} tools/list, no token"
-    if knock is None or challenge is None:
+    if anonymous is None or challenge is None:
         why = seen.failure("endpoint")
         rows = [
             ("MCP", "a door without auth"),
@@ -50,14 +50,14 @@ def _door(seen: Survey) -> list[Capability]:
     hint = challenge.get("resource_metadata")
     scope = challenge.get("scope")
     open_at, open_here = _open_door(seen)
-    status = f"{knock.status}"
-    refused = knock.status == 401
+    status = f"{anonymous.status}"
+    refused = anonymous.status == 401
     found = [
         Capability("MCP", "a door without auth", open_here[0], open_at, open_here[1]),
         Capability(
             "RFC 6750",
             "a challenge to who has no token",
-            None if knock.status not in (200, 401) else refused and bool(challenge.scheme),
+            None if anonymous.status not in (200, 401) else refused and bool(challenge.scheme),
             request,
             f"{status}, WWW-Authenticate: {challenge.scheme}" if challenge.scheme else f"{status}, no WWW-Authenticate",
         ),
@@ -83,9 +83,9 @@ def _door(seen: Survey) -> list[Capability]:
 
 def _open_door(seen: Survey) -> tuple[str, Row]:
     door = seen.open_door
-    knock = seen.knock
-    if knock is not None and knock.status == 200:
-        return f"POST {seen.endpoint} tools/list, no token", (True, f"200, {len(knock.tools)} tools")
+    anonymous = seen.anonymous
+    if anonymous is not None and anonymous.status == 200:
+        return f"POST {seen.endpoint} tools/list, no token", (True, f"200, {len(anonymous.tools)} tools")
     base = seen.endpoint.split("/", 3)
     request = f"POST {'/'.join(base[:3])}/open/mcp tools/list, no token"
     if door is None:
@@ -103,12 +103,12 @@ def _well_known(endpoint: str) -> str:
 
 def authorization_server_rows(seen: Survey) -> list[Capability]:
     """What the authorization server's metadata says of each standard; all unknown where it publishes none."""
-    authority = seen.authority
+    authority = seen.authorization_server
     if authority is None:
         issuer = next(iter(seen.resource.authorization_servers), "") if seen.resource else ""
         why = seen.failure("endpoint") or seen.failure("metadata") or "no authorization server metadata was found"
         request = f"GET {issuer or seen.endpoint} (well-known places)"
-        metadata = None if seen.knock is None or seen.failure("metadata") else False
+        metadata = None if seen.anonymous is None or seen.failure("metadata") else False
         first = Capability("RFC 8414", "authorization server metadata", metadata, request, why)
         return [first] + [Capability(standard, what, None, request, why) for standard, what, _ in _fields(_NOBODY)]
     request = f"GET {authority.url or authority.issuer}"
@@ -173,13 +173,13 @@ _NOBODY = AuthorizationServerMetadata("", "", "")
 def token_rows(seen: Survey) -> list[Capability]:
     """The published keys, and of the stored token what can be read; without one that is not known."""
     jwks = seen.jwks
-    uri = seen.authority.jwks_uri if seen.authority else None
+    uri = seen.authorization_server.jwks_uri if seen.authorization_server else None
     keys = (jwks.json or {}).get("keys") if jwks is not None and jwks.status == 200 else None
     if isinstance(keys, list):
         kinds = sorted({_kind(key) for key in keys})
         row: Row = (bool(keys), f"200, {len(keys)} keys: {', '.join(kinds)}" if keys else "200, no keys")
     elif uri is None:
-        row = (False if seen.authority and seen.authority.url else None, "no jwks_uri")
+        row = (False if seen.authorization_server and seen.authorization_server.url else None, "no jwks_uri")
     else:
         row = (None if jwks is None else False, seen.failure("jwks") or f"{jwks.status if jwks else ''}, no key set")
     found = [Capability("RFC 7517", "published signing keys", row[0], f"GET {uri}" if uri else "", row[1])]

@@ -43,7 +43,7 @@ class Survey:
     """What was seen. Where something is None it was not seen; `failures` says why, by what was asked."""
 
     endpoint: str
-    knock: ToolsOutcome | None = None
+    anonymous: ToolsOutcome | None = None
     """`tools/list` at the endpoint without a token."""
     open_door: ToolsOutcome | None = None
     """`tools/list` at the door that is meant to have no auth, where that is another URL than the endpoint."""
@@ -67,31 +67,31 @@ class Survey:
         return self.challenge.resource if self.challenge else None
 
     @property
-    def authority(self) -> AuthorizationServerMetadata | None:
+    def authorization_server(self) -> AuthorizationServerMetadata | None:
         """The authorization server metadata (RFC 8414 or OpenID Connect discovery)."""
-        return self.challenge.authority if self.challenge else None
+        return self.challenge.authorization_server if self.challenge else None
 
     @property
-    def asks_for_token(self) -> bool | None:
+    def requires_token(self) -> bool | None:
         """Whether the endpoint refuses who comes without a token; None where it says neither yes nor no."""
-        status = self.knock.status if self.knock else None
+        status = self.anonymous.status if self.anonymous else None
         return True if status == 401 else False if status == 200 else None
 
     @property
-    def teller(self) -> ToolsOutcome | None:
+    def deciding(self) -> ToolsOutcome | None:
         """The first answer that says what its gates decided, as the shop's do (docs/wire.md)."""
-        seen = (self.knock, self.listed, self.open_door)
-        return next((one for one in seen if one is not None and _told(one)), None)
+        seen = (self.anonymous, self.listed, self.open_door)
+        return next((one for one in seen if one is not None and _marks(one)), None)
 
     @property
-    def told_by(self) -> str:
+    def decision_marks(self) -> str:
         """In what that answer says it; empty where none does."""
-        return ", ".join(_told(self.teller)) if self.teller is not None else ""
+        return ", ".join(_marks(self.deciding)) if self.deciding is not None else ""
 
     @property
-    def tells_decisions(self) -> bool:
+    def reports_decisions(self) -> bool:
         """Whether its answers say what its gates decided."""
-        return self.teller is not None
+        return self.deciding is not None
 
     @property
     def ours(self) -> bool:
@@ -102,14 +102,18 @@ class Survey:
         it another's.
         """
         here = origin(self.endpoint)
-        trusted = self.authority.issuer if self.authority and self.authority.problem is None else None
+        trusted = (
+            self.authorization_server.issuer
+            if self.authorization_server and self.authorization_server.problem is None
+            else None
+        )
         bundled = trusted is None or origin(trusted) == here or _is_ours(self.issuer_health)
         return _is_ours(self.health) and here is not None and is_loopback(here[1]) and bundled
 
     @property
     def tools(self) -> ToolsOutcome | None:
         """The tools as they were seen: with the token, else at the endpoint itself, else at the open door."""
-        seen = (self.listed, self.knock, self.open_door)
+        seen = (self.listed, self.anonymous, self.open_door)
         return next((one for one in seen if one is not None and one.status == 200), None)
 
     def failure(self, what: str) -> str:
@@ -146,7 +150,7 @@ def _base(agent: Agent) -> str:
     return "{0.scheme}://{0.netloc}".format(urlsplit(agent.endpoint()))
 
 
-def _told(answer: ToolsOutcome) -> list[str]:
+def _marks(answer: ToolsOutcome) -> list[str]:
     header = any(exchange.header("Demo-Audit-Id") for exchange in answer.exchanges)
     return [name for name, there in (("Demo-Audit-Id", header), ("decision", answer.decision is not None)) if there]
 
@@ -163,8 +167,8 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
     """
     looking = _Looking(agent)
     before = len(agent.recorder.exchanges)
-    knock = looking.at("endpoint", lambda: agent.tools(token="none"))
-    if knock is None:
+    anonymous = looking.at("endpoint", lambda: agent.tools(token="none"))
+    if anonymous is None:
         # Nobody there, or no MCP server: each further look would only wait as long again.
         return Survey(endpoint=agent.endpoint(), failures=tuple(looking.failures))
     door = None
@@ -173,12 +177,12 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
     stored = agent.stored()
     token = stored if stored is not None and stored.expires_at > time.time() else None
     listed = looking.at("tools", lambda: agent.tools(token=token)) if token is not None else None
-    found = knock.challenge or Challenge(knock.status or 0, "", ())
+    found = anonymous.challenge or Challenge(anonymous.status or 0, "", ())
     challenge = looking.at("metadata", lambda: agent.discover(found)) or found
     base = _base(agent)
     health = looking.fetch("health", f"{base}/health")
     audit = looking.fetch("audit", f"{base}/audit?limit=1")
-    authority = challenge.authority
+    authority = challenge.authorization_server
     uri = authority.jwks_uri if authority and authority.problem is None else None
     beside = _beside(agent.endpoint(), authority)
     issuer_health = looking.fetch("issuer", f"{beside}/health") if beside is not None else None
@@ -187,13 +191,13 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
     if revisions:
         from demo.client.oauth.token_auth import presented  # it loads the HTTP library
 
-        shut = knock.status != 200 and token is None and door is not None and door.status == 200
+        shut = anonymous.status != 200 and token is None and door is not None and door.status == 200
         url = agent.endpoint("open" if shut else "protected")
         auth = presented(token) if token is not None and not shut else None
         asked = looking.at("revisions", lambda: agent.http(lambda http: ask_revisions(http, url, auth))) or ()
     return Survey(
         endpoint=agent.endpoint(),
-        knock=knock,
+        anonymous=anonymous,
         open_door=door,
         listed=listed,
         challenge=challenge,

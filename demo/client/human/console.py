@@ -48,7 +48,7 @@ class Console:
     Args:
         server: a shop, by its base URL or its MCP endpoint.
         store: where its token is kept, in the slot "console".
-        authority: the issuer of the shop's authority, which offers the account API of docs/wire.md; by default the
+        issuer: the issuer of the shop's authority, which offers the account API of docs/wire.md; by default the
             shop's own server is it.
         client: which client the console is at that authority, and what proves it: at the bundled one a key
             (`console_identity`).
@@ -60,14 +60,14 @@ class Console:
         server: str,
         *,
         store: TokenStore,
-        authority: str | None = None,
+        issuer: str | None = None,
         client: ClientIdentity | None = None,
         timeout: float = 15.0,
     ) -> None:
         identity = client or ClientIdentity(CLIENT)
         self.agent = Agent(server, store=store, slot="console", identity=identity, name="Control room", timeout=timeout)
         self.shop = "{0.scheme}://{0.netloc}".format(urlsplit(self.agent.endpoint()))
-        self.authority = (authority or self.shop).rstrip("/")
+        self.issuer = (issuer or self.shop).rstrip("/")
         self._tokens: dict[str, StoredToken] = {}
 
     def signed_in(self) -> bool:
@@ -160,7 +160,7 @@ class Console:
     def admin(self) -> str | None:
         """The resource identifier of the shop's own admin route, if it has one (RFC 9728); the bundled shop has none,
         since it asks its authority at each call."""
-        if self.shop == self.authority:
+        if self.shop == self.issuer:
             return None
         return admin_resource(self.agent)
 
@@ -177,7 +177,7 @@ class Console:
 
     def _resources(self) -> tuple[str, ...]:
         """What it speaks to beside the shop's tools; each wants a token of its own (RFC 8707 section 2.2)."""
-        account = f"{self.authority}/account"
+        account = f"{self.issuer}/account"
         return (account,) if self.admin is None else (account, self.admin)
 
     def _token_for(self, resource: str) -> StoredToken:
@@ -187,7 +187,7 @@ class Console:
         return held
 
     def _account_call(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
-        return self._call(f"{self.authority}/account", method, f"{self.authority}{path}", body)
+        return self._call(f"{self.issuer}/account", method, f"{self.issuer}{path}", body)
 
     def _call(self, resource: str, method: str, url: str, body: dict[str, Any] | None) -> Answer:
         return self._request(self._token_for(resource), method, url, body)

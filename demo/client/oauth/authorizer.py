@@ -81,7 +81,7 @@ class Authorizer:
         held = self.credentials.stored()
         return self.registrations.known_at(issuer) or (held is not None and same_identifier(held.issuer, issuer))
 
-    def authority(self) -> AuthorizationServerMetadata:
+    def authorization_server(self) -> AuthorizationServerMetadata:
         """The server's authority: the one of the stored token, else found by asking without one.
 
         Raises:
@@ -94,7 +94,7 @@ class Authorizer:
         """The scopes that a first login asks for here: as the server's challenge and metadata have them.
 
         Raises:
-            AuthorityRefused, ServerUnreachable: as `authority`.
+            AuthorityRefused, ServerUnreachable: as `authorization_server`.
         """
         authority = self._metadata_today()
         return scopes_wanted(self.discovery.challenge, authority)
@@ -104,7 +104,7 @@ class Authorizer:
 
         Raises:
             AuthorityRefused: none that a human decides in.
-            ServerUnreachable: as `authority`.
+            ServerUnreachable: as `authorization_server`.
         """
         metadata = self._metadata_today()
         return flows.choose(metadata, lambda flow: self.registrations.refused(metadata, flow))
@@ -113,7 +113,7 @@ class Authorizer:
         """The flow to take in the place of one that was refused to this client, None where there is no other.
 
         Raises:
-            AuthorityRefused, ServerUnreachable: as `authority`.
+            AuthorityRefused, ServerUnreachable: as `authorization_server`.
         """
         other = self._other(flow, self._metadata_today())
         return None if other is None else ChosenFlow(other, flows.not_for_this_client(flow, refused.why))

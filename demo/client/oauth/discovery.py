@@ -88,8 +88,8 @@ class Discovery:
                 if len(issuers) > 1:
                     known_first = sorted(issuers[:NAMED], key=lambda issuer: not self._known_at(issuer))
                     issuers = tuple(known_first[:AUTHORITIES])
-            authority = await metadata.find_usable(http, issuers, server=url)
-            return replace(challenge, resource=resource, authority=authority)
+            found = await metadata.find_usable(http, issuers, server=url)
+            return replace(challenge, resource=resource, authorization_server=found)
 
         found = self._connection.http(follow)
         self.challenge = found
@@ -98,9 +98,11 @@ class Discovery:
             self.resource = found.resource.resource
         self.dpop = found.scheme.lower() == "dpop" or (found.resource is not None and found.resource.dpop)
         if found.resource is None or found.resource.problem is None:
-            if found.authority is not None and found.authority.problem is None:
-                self._known = found.authority
-            elif found.resource is None and found.authority is None and (found.scheme or found.status == 401):
+            if found.authorization_server is not None and found.authorization_server.problem is None:
+                self._known = found.authorization_server
+            elif (
+                found.resource is None and found.authorization_server is None and (found.scheme or found.status == 401)
+            ):
                 self._known = metadata.fallback_server(url)
         return found
 
@@ -114,7 +116,7 @@ class Discovery:
             self._by_issuer[self._known.issuer] = self._known
             return self._known
         problem = (followed.resource and followed.resource.problem) or (
-            followed.authority and followed.authority.problem
+            followed.authorization_server and followed.authorization_server.problem
         )
         told = followed.resource.resource if followed.resource is not None else ""
         itself = metadata.own_name(told, self._connection.endpoint()) if problem else None

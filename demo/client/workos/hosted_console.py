@@ -26,7 +26,7 @@ class HostedConsole(Console):
 
     Args:
         server, store, timeout: as `Console`.
-        authority: the AuthKit domain.
+        issuer: the AuthKit domain.
         client: the console's Connect application, which the shop has among its console clients.
         tenant: the WorkOS environment in which consents are listed and ended.
     """
@@ -36,12 +36,12 @@ class HostedConsole(Console):
         server: str,
         *,
         store: TokenStore,
-        authority: str,
+        issuer: str,
         client: ClientIdentity,
         tenant: Tenant,
         timeout: float = 15.0,
     ) -> None:
-        super().__init__(server, store=store, authority=authority, client=client, timeout=timeout)
+        super().__init__(server, store=store, issuer=issuer, client=client, timeout=timeout)
         self._people = People(tenant)
         self._verified: tuple[str, str] | None = None
 
@@ -53,9 +53,9 @@ class HostedConsole(Console):
             AuthorityRefused: the shop trusts another authority than AuthKit: nobody signs in there as this console.
             UsageError: the shop has no admin route.
         """
-        trusted = self.agent.authority().issuer
-        if trusted.rstrip("/") != self.authority:
-            raise _another(trusted, self.authority)
+        trusted = self.agent.authorization_server().issuer
+        if trusted.rstrip("/") != self.issuer:
+            raise _another(trusted, self.issuer)
         if self.admin is None:
             raise UsageError(
                 f"{self.shop} has no admin route for a human's console",
@@ -119,8 +119,8 @@ class HostedConsole(Console):
 
     def _token_for(self, resource: str) -> StoredToken:
         token = self.agent.token()
-        if token.issuer.rstrip("/") != self.authority:
-            raise _another(token.issuer, self.authority)
+        if token.issuer.rstrip("/") != self.issuer:
+            raise _another(token.issuer, self.issuer)
         return token
 
 

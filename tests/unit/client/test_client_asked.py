@@ -73,6 +73,6 @@ def test_a_server_that_refuses_everybody_is_told_in_its_words(
     answer: bytes, detail: str, fix: str, serve: Serve, tmp_path: Path
 ) -> None:
     seen = survey(agent_at(serve(lambda _: answer).url, tmp_path), revisions=False, keys=False)
-    assert seen.asks_for_token is None
+    assert seen.requires_token is None
     mark, _, said, do = checking.door(seen, "challenge")
     assert mark == "bad" and detail in said and fix in do

@@ -33,7 +33,7 @@ def foreign() -> Iterator[str]:
 
 def test_the_bundled_server_is_known_for_what_it_is(base_url: str, tmp_path: Path) -> None:
     seen, rows = looked_at(base_url, tmp_path)
-    assert (seen.ours, seen.asks_for_token, seen.tells_decisions, seen.failures) == (True, True, True, ())
+    assert (seen.ours, seen.requires_token, seen.reports_decisions, seen.failures) == (True, True, True, ())
     for row in (
         ("MCP 2026-07-28", "stateless requests"),
         ("MCP 2025-06-18", "initialize handshake"),
@@ -53,7 +53,7 @@ def test_the_bundled_server_is_known_for_what_it_is(base_url: str, tmp_path: Pat
 def test_a_server_without_auth_is_told_from_its_open_answer(tmp_path: Path) -> None:
     with listening(corner_shop()) as url:
         seen, rows = looked_at(url, tmp_path)
-    assert (seen.ours, seen.asks_for_token, seen.tells_decisions) == (False, False, False)
+    assert (seen.ours, seen.requires_token, seen.reports_decisions) == (False, False, False)
     assert rows["MCP", "a door without auth"].supported is True
     assert rows["RFC 6750", "a challenge to who has no token"].supported is False
     assert rows["RFC 8628", "device login"].supported is None, "no metadata says neither yes nor no"
@@ -62,7 +62,7 @@ def test_a_server_without_auth_is_told_from_its_open_answer(tmp_path: Path) -> N
 
 def test_a_strangers_authority_is_read_from_its_metadata(foreign: str, tmp_path: Path) -> None:
     seen, rows = looked_at(foreign, tmp_path)
-    assert seen.asks_for_token is True
+    assert seen.requires_token is True
     wanted = {
         ("RFC 8628", "device login"): True,
         ("RFC 6749", "browser login (authorization code)"): False,

@@ -37,10 +37,10 @@ def challenge(**parameters: str) -> Challenge:
 
 
 def test_the_challenge_leads_to_the_resource_and_that_to_its_authority(shop: Shop, agent: Agent) -> None:
-    authority = agent.authority()
+    authority = agent.authorization_server()
     assert (authority.issuer, authority.problem) == (shop.fake.base, None)
     assert fetched(shop) == [f"{RESOURCE}/mcp", AUTHORITY_PATH]
-    assert agent.authority() is authority, "what is known is not asked again"
+    assert agent.authorization_server() is authority, "what is known is not asked again"
     assert len(shop.fake.requests) == 3
 
 
@@ -62,14 +62,14 @@ def test_without_any_resource_metadata_the_servers_own_origin_may_be_the_authori
     shop.fake.on[f"{RESOURCE}/mcp"] = Reply(404)
     found = agent.discover(challenge())
     assert found.resource is None
-    assert found.authority is not None and found.authority.issuer == shop.fake.base
+    assert found.authorization_server is not None and found.authorization_server.issuer == shop.fake.base
 
 
 def test_an_authority_that_only_knows_openid_is_found_there(shop: Shop, agent: Agent) -> None:
     shop.fake.on[AUTHORITY_PATH] = Reply(404)
     shop.fake.on["/.well-known/openid-configuration"] = lambda _: Reply(json=shop.authority)
     found = agent.discover(challenge())
-    assert found.authority is not None and found.authority.url.endswith("openid-configuration")
+    assert found.authorization_server is not None and found.authorization_server.url.endswith("openid-configuration")
 
 
 def test_an_issuer_with_a_path_has_three_places(shop: Shop, agent: Agent) -> None:
@@ -83,13 +83,13 @@ def test_an_issuer_with_a_path_has_three_places(shop: Shop, agent: Agent) -> Non
         "/.well-known/openid-configuration/tenant",
         "/tenant/.well-known/openid-configuration",
     ]
-    assert found.authority is not None and found.authority.problem is None
+    assert found.authorization_server is not None and found.authorization_server.problem is None
 
 
 def test_metadata_for_another_resource_is_not_believed(shop: Shop, agent: Agent) -> None:
     shop.resource["resource"] = "https://bank.example/mcp"
     with pytest.raises(OAuthRefused) as refused:
-        agent.authority()
+        agent.authorization_server()
     assert refused.value.exit_code == AUTHORITY
     assert "bank.example" in refused.value.why and "RFC 9728" in refused.value.why
 
@@ -105,7 +105,7 @@ def test_metadata_of_another_issuer_is_not_believed(shop: Shop, agent: Agent) ->
 def test_metadata_of_no_issuer_is_not_believed(shop: Shop, agent: Agent) -> None:
     del shop.authority["issuer"]
     with pytest.raises(OAuthRefused, match="no authorization server"):
-        agent.authority()
+        agent.authorization_server()
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_an_endpoint_that_must_not_be_called_spoils_the_authority(
 ) -> None:
     shop.authority[endpoint] = url
     found = agent.discover(challenge())
-    assert found.authority is not None and found.authority.problem is not None
-    assert endpoint in found.authority.problem
+    assert found.authorization_server is not None and found.authorization_server.problem is not None
+    assert endpoint in found.authorization_server.problem
     with pytest.raises(OAuthRefused):
         agent.start_login(["shop:read"])
 
@@ -176,7 +176,7 @@ def test_a_redirect_to_another_origin_is_not_followed(shop: Shop, agent: Agent, 
 def test_a_redirect_within_the_origin_is_followed(shop: Shop, agent: Agent) -> None:
     shop.fake.on[f"{RESOURCE}/mcp"] = Reply(302, headers=(("location", "/moved"),))
     shop.fake.on["/moved"] = lambda _: Reply(json=shop.resource)
-    assert agent.authority().problem is None
+    assert agent.authorization_server().problem is None
 
 
 @pytest.mark.parametrize("location", ["", "/x", "http://[", "?a", "#"])
@@ -194,7 +194,7 @@ def test_a_redirect_without_end_or_sense_ends(shop: Shop, agent: Agent, location
 def test_metadata_that_is_none_is_none(shop: Shop, agent: Agent, body: bytes) -> None:
     shop.fake.on[f"{RESOURCE}/mcp"] = shop.fake.on[AUTHORITY_PATH] = Reply(body=body)
     with pytest.raises((OAuthRefused, ServerUnreachable)) as refused:
-        agent.authority()
+        agent.authorization_server()
     assert refused.value.why and refused.value.do
 
 
@@ -210,7 +210,7 @@ def test_metadata_of_other_types_is_survived(shop: Shop, agent: Agent, value: An
 def test_an_authority_in_trouble_is_told_as_one(shop: Shop, agent: Agent) -> None:
     shop.fake.on[AUTHORITY_PATH] = shop.fake.on["/.well-known/openid-configuration"] = Reply(503)
     with pytest.raises(ServerUnreachable, match="cannot answer now"):
-        agent.authority()
+        agent.authorization_server()
 
 
 def lists(request: Request) -> Reply:
@@ -234,7 +234,7 @@ def test_only_a_server_that_answers_200_asks_for_no_authorization(shop: Shop, ag
     unpublished(shop)
     shop.fake.on["/mcp"] = lists
     with pytest.raises(OAuthRefused, match="asks for no authorization"):
-        agent.authority()
+        agent.authorization_server()
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_403_without_a_challenge_is_a_refusal_in_its_own_words(
     unpublished(shop)
     shop.fake.on["/mcp"] = Reply(403, body=body)
     with pytest.raises(OAuthRefused, match="does not say how to get access") as refused:
-        agent.authority()
+        agent.authorization_server()
     assert words in refused.value.why
     assert not shop.fake.to("/register"), "no endpoints are guessed for who did not ask for a login"
 
@@ -261,7 +261,7 @@ def test_who_publishes_an_authorization_server_wants_a_login_whatever_a_list_ans
     shop: Shop, agent: Agent, answer: Reply | Script
 ) -> None:
     shop.fake.on["/mcp"] = answer
-    assert agent.authority().issuer == shop.fake.base
+    assert agent.authorization_server().issuer == shop.fake.base
     assert agent.start_login(["shop:read"]).resource == f"{shop.fake.base}/mcp"
 
 
@@ -284,7 +284,7 @@ def test_a_server_in_trouble_is_unreachable_and_says_why_and_when(
 ) -> None:
     shop.fake.on["/mcp"] = answer
     with pytest.raises(ServerUnreachable, match="cannot answer now") as refused:
-        agent.authority()
+        agent.authorization_server()
     assert words in refused.value.why and do in refused.value.do
     assert "\x1b" not in refused.value.why
 
@@ -295,7 +295,7 @@ def test_a_challenge_is_in_the_header_whatever_the_body(shop: Shop, agent: Agent
     assert isinstance(refused, Reply)
     page = b"<html><head><title>401 Authorization Required</title></head><body>nginx</body></html>"
     shop.fake.on["/mcp"] = Reply(401, body=page, headers=(*refused.headers, ("content-type", kind)))
-    assert agent.authority().issuer == shop.fake.base
+    assert agent.authorization_server().issuer == shop.fake.base
     assert agent.call("x", {}, token="none").status == 401
 
 
@@ -309,7 +309,7 @@ def test_a_hint_that_leads_nowhere_does_not_hide_the_well_known_places(shop: Sho
         shop.fake.on["/other"] = Reply(json={"resource": "https://bank.example/mcp"})
         other.on[AUTHORITY_PATH] = Reply(json={"issuer": other.base, "token_endpoint": f"{other.base}/token"})
         found = agent.discover(challenge(resource_metadata=hint.format(base=shop.fake.base)))
-        assert found.authority is not None and found.authority.issuer == other.base
+        assert found.authorization_server is not None and found.authorization_server.issuer == other.base
         assert shop.fake.to(f"{RESOURCE}/mcp") and not shop.fake.to(AUTHORITY_PATH)
 
 
@@ -327,7 +327,7 @@ def test_the_endpoints_of_2025_03_26_are_guessed_only_where_all_places_say_there
     unpublished(shop)
     shop.fake.on[f"{RESOURCE}/mcp"] = answer
     with pytest.raises(ServerUnreachable):
-        agent.authority()
+        agent.authorization_server()
 
 
 @pytest.mark.parametrize("wrong", [{}, {"issuer": "https://mallory.example", "resource": "https://mallory.example/"}])
@@ -340,7 +340,7 @@ def test_a_document_for_somebody_else_is_passed_over(shop: Shop, agent: Agent, w
         None,
         f"{shop.fake.base}{RESOURCE}",
     )
-    assert found.authority is not None and found.authority.url.endswith("openid-configuration")
+    assert found.authorization_server is not None and found.authorization_server.url.endswith("openid-configuration")
 
 
 @pytest.mark.parametrize("first", ["none", "gone", "broken", "silent", "another's", "no URL", "no login"])
@@ -357,7 +357,7 @@ def test_the_first_authorization_server_that_can_be_used_is_used(shop: Shop, age
             other.on[place] = answers.get(first, Reply(404))
         named = {"gone": "http://127.0.0.1:9", "no URL": "javascript:alert(1)"}.get(first, other.base)
         shop.resource["authorization_servers"] = [named, shop.fake.base]
-        assert agent.authority().issuer == shop.fake.base
+        assert agent.authorization_server().issuer == shop.fake.base
 
 
 @pytest.mark.parametrize("named", [[], ["{other}"], ["{other}", "{other}/a"]])
@@ -370,7 +370,7 @@ def test_where_no_authorization_server_can_be_used_each_is_named(shop: Shop, age
             unpublished_at(shop.fake)
             shop.fake.on[f"{RESOURCE}/mcp"] = lambda _: Reply(json=shop.resource)
         with pytest.raises(OAuthRefused, match="names no authorization server") as refused:
-            agent.authority()
+            agent.authorization_server()
     assert all(issuer in refused.value.why for issuer in issuers)
     assert named or "names none" in refused.value.why
 
@@ -392,7 +392,7 @@ def test_a_server_asked_by_another_name_of_this_machine_is_named_as_it_names_its
     its = f"http://{host}:{port or urlsplit(shop.fake.base).port}{path}"
     shop.resource["resource"] = its
     with pytest.raises(OAuthRefused) as refused:
-        agent.authority()
+        agent.authorization_server()
     assert its in refused.value.why
     assert (f"--server {its}" in refused.value.do) is advised
 
@@ -409,7 +409,7 @@ def test_the_authorization_server_that_knows_the_agent_goes_first(shop: Shop, tm
 def test_json_that_is_sent_as_a_web_page_is_read(shop: Shop, agent: Agent, place: str) -> None:
     told = shop.resource if place == f"{RESOURCE}/mcp" else shop.authority
     shop.fake.on[place] = Reply(json=told, headers=(("content-type", "text/html; charset=utf-8"),))
-    assert agent.authority().issuer == shop.fake.base
+    assert agent.authorization_server().issuer == shop.fake.base
 
 
 def test_what_is_null_is_absent(shop: Shop, agent: Agent) -> None:
@@ -418,7 +418,7 @@ def test_what_is_null_is_absent(shop: Shop, agent: Agent) -> None:
     names = ["jwks_uri", "revocation_endpoint", "grant_types_supported", "token_endpoint_auth_methods_supported"]
     shop.authority |= dict.fromkeys(names)
     shop.fake.on["/mcp"] = Reply(401, headers=(("www-authenticate", 'Bearer scope="null", resource_metadata=null'),))
-    assert agent.authority().grant_types_supported == ("authorization_code", "implicit")
+    assert agent.authorization_server().grant_types_supported == ("authorization_code", "implicit")
     assert agent.wanted_scopes() == ()
     shop.device |= {"interval": None, "verification_uri_complete": None}
     assert agent.start_login([]).code.interval == 5.0
@@ -426,14 +426,14 @@ def test_what_is_null_is_absent(shop: Shop, agent: Agent) -> None:
 
 def test_a_401_without_a_challenge_still_leads_to_the_well_known_places(shop: Shop, agent: Agent) -> None:
     shop.fake.on["/mcp"] = Reply(401)
-    assert agent.authority().issuer == shop.fake.base
+    assert agent.authorization_server().issuer == shop.fake.base
 
 
 def test_a_server_without_any_metadata_has_the_endpoints_of_2025_03_26(shop: Shop, agent: Agent) -> None:
     shop.fake.on["/mcp"] = Reply(401)
     for place in (RESOURCE, f"{RESOURCE}/mcp", AUTHORITY_PATH, "/.well-known/openid-configuration"):
         shop.fake.on[place] = Reply(404)
-    found = agent.authority()
+    found = agent.authorization_server()
     assert found.issuer == shop.fake.base
     assert found.authorization_endpoint == f"{shop.fake.base}/authorize"
     assert found.token_endpoint == f"{shop.fake.base}/token"
@@ -446,7 +446,7 @@ def test_a_stored_login_remembers_its_authority(server: str, tmp_path: Path) -> 
 
     log_in(agent_at(server, tmp_path))
     again = agent_at(server, tmp_path)
-    assert again.authority().issuer == server
+    assert again.authorization_server().issuer == server
     assert [exchange.method for exchange in again.recorder.exchanges] == ["GET"]
 
 
@@ -455,10 +455,10 @@ def test_the_real_server_is_found_by_its_own_challenge(server: str, tmp_path: Pa
     outcome = agent.call("listMcpShopInventory", {}, token="none")
     assert outcome.challenge is not None and outcome.status == 401
     found = agent.discover(outcome.challenge)
-    assert found.resource is not None and found.authority is not None
+    assert found.resource is not None and found.authorization_server is not None
     assert (found.resource.resource, found.resource.problem) == (f"{server}/mcp", None)
-    assert (found.authority.issuer, found.authority.problem) == (server, None)
-    assert found.authority.device_authorization_endpoint is not None
+    assert (found.authorization_server.issuer, found.authorization_server.problem) == (server, None)
+    assert found.authorization_server.device_authorization_endpoint is not None
 
 
 def test_places_are_in_the_order_of_the_standards() -> None:

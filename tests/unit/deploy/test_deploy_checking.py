@@ -25,7 +25,7 @@ AUTHORITY = AuthorizationServerMetadata(
 CHALLENGE = Challenge(401, "Bearer", (), RESOURCE, AUTHORITY)
 WELL = Survey(
     endpoint=URL,
-    knock=ToolsOutcome(401, (), CHALLENGE, None, ()),
+    anonymous=ToolsOutcome(401, (), CHALLENGE, None, ()),
     open_door=ToolsOutcome(200, (), None, None, ()),
     challenge=CHALLENGE,
 )
@@ -39,9 +39,9 @@ def test_a_shop_that_is_well_has_no_bad_row() -> None:
 @pytest.mark.parametrize(
     ("seen", "name", "says", "fix"),
     [
-        (replace(WELL, knock=ToolsOutcome(200, (), None, None, ())), "protected door", "HTTP 200", "answers 401"),
+        (replace(WELL, anonymous=ToolsOutcome(200, (), None, None, ())), "protected door", "HTTP 200", "answers 401"),
         (
-            replace(WELL, knock=None, failures=(Failure("endpoint", "it cannot be reached", False),)),
+            replace(WELL, anonymous=None, failures=(Failure("endpoint", "it cannot be reached", False),)),
             "protected door",
             "cannot be reached",
             "network",
@@ -53,9 +53,17 @@ def test_a_shop_that_is_well_has_no_bad_row() -> None:
             "it is for another",
             "BASE_URL",
         ),
-        (replace(WELL, challenge=replace(CHALLENGE, authority=None)), "authority", "RFC 8414", "--authority"),
         (
-            replace(WELL, challenge=replace(CHALLENGE, authority=replace(AUTHORITY, problem="it says it is another"))),
+            replace(WELL, challenge=replace(CHALLENGE, authorization_server=None)),
+            "authority",
+            "RFC 8414",
+            "--authority",
+        ),
+        (
+            replace(
+                WELL,
+                challenge=replace(CHALLENGE, authorization_server=replace(AUTHORITY, problem="it says it is another")),
+            ),
             "authority",
             "it says it is another",
             "--authority",
@@ -63,7 +71,9 @@ def test_a_shop_that_is_well_has_no_bad_row() -> None:
         (
             replace(
                 WELL,
-                challenge=replace(CHALLENGE, authority=replace(AUTHORITY, device_authorization_endpoint=None)),
+                challenge=replace(
+                    CHALLENGE, authorization_server=replace(AUTHORITY, device_authorization_endpoint=None)
+                ),
             ),
             "authority",
             "offers no login",

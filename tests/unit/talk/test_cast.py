@@ -130,7 +130,7 @@ def test_who_is_the_bundled_server_is_told_by_name_place_and_authority() -> None
         name: str = OURS,
         issuer: str | None = None,
     ) -> bool:
-        challenge = Challenge(401, "Bearer", (), authority=authority)
+        challenge = Challenge(401, "Bearer", (), authorization_server=authority)
         beside = {"name": issuer} if issuer is not None else None
         return Survey(endpoint=endpoint, challenge=challenge, health={"name": name}, issuer_health=beside).ours
 

@@ -19,7 +19,7 @@ def server(resource: tuple[str, ...], authority: tuple[str, ...], *, held: Any =
     """A server whose resource and authorization server publish these scopes."""
     seen = SimpleNamespace(
         resource=SimpleNamespace(scopes_supported=resource),
-        authority=SimpleNamespace(
+        authorization_server=SimpleNamespace(
             issuer="https://as.example",
             scopes_supported=authority,
             device_authorization_endpoint="https://as.example/device",
@@ -27,8 +27,8 @@ def server(resource: tuple[str, ...], authority: tuple[str, ...], *, held: Any =
         challenge=SimpleNamespace(
             get=lambda _: None, resource=SimpleNamespace(scopes_supported=resource), scope=resource
         ),
-        tells_decisions=False,
-        asks_for_token=True,
+        reports_decisions=False,
+        requires_token=True,
         failure=lambda _: None,
     )
     return OtherServer(seen, SimpleNamespace(stored=lambda: held), ToolMap(), no_console=lambda: None)  # type: ignore[arg-type]  # what it looks at

@@ -25,7 +25,7 @@ AUTHKIT = "https://name.authkit.example"
 
 def console_at(world: World, tenant: Tenant, *, authority: str) -> HostedConsole:
     client = replace(console_identity(CONSOLE_KEYS[world.base]), issuer=authority)
-    return HostedConsole(world.base, store=MemoryStore(), authority=authority, client=client, tenant=tenant)  # type: ignore[arg-type]
+    return HostedConsole(world.base, store=MemoryStore(), issuer=authority, client=client, tenant=tenant)  # type: ignore[arg-type]
 
 
 def given_a_token(console: HostedConsole, world: World, human: str = "alice@example.com") -> StoredToken:
@@ -76,7 +76,7 @@ def test_not_to_know_whether_there_is_one_is_no_revocation(
         return Answer(503, {}, "", None, "")
 
     console = console_at(world, tenant, authority=world.base)
-    console.authority = "http://127.0.0.1:1"
+    console.issuer = "http://127.0.0.1:1"
     monkeypatch.setattr(module, "fetch", busy)
     with pytest.raises(ServerUnreachable, match="503"):
         console.admin  # noqa: B018  it is found out when it is asked for

@@ -75,9 +75,13 @@ def test_a_shop_that_asks_for_what_authkit_cannot_grant_is_told_to_go_by_roles(
     seen = survey(
         Agent(settings.server, store=TokenStore.open(settings.state, server=settings.server)), revisions=False
     )
-    assert seen.challenge is not None and seen.challenge.authority is not None
-    authkit = replace(seen.challenge.authority, scopes_supported=("email", "offline_access", "openid", "profile"))
-    told = examine_workos(settings, environ, replace(seen, challenge=replace(seen.challenge, authority=authkit)))
+    assert seen.challenge is not None and seen.challenge.authorization_server is not None
+    authkit = replace(
+        seen.challenge.authorization_server, scopes_supported=("email", "offline_access", "openid", "profile")
+    )
+    told = examine_workos(
+        settings, environ, replace(seen, challenge=replace(seen.challenge, authorization_server=authkit))
+    )
     (scopes,) = [finding for finding in told if finding.name == "scopes"]
     assert scopes.mark == "bad" and "asks for shop:read" in scopes.detail
     assert scopes.fix.endswith("--scopes-from role")

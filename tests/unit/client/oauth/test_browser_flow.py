@@ -303,7 +303,7 @@ def test_at_authkit_the_way_is_the_browser_which_can_name_the_server(
     agent: Agent, monkeypatch: pytest.MonkeyPatch, issuer: str
 ) -> None:
     """Its device flow documents no `resource` (RFC 8707), and its authorization endpoint wants a `nonce`."""
-    theirs = replace(agent.authority(), issuer=issuer)
+    theirs = replace(agent.authorization_server(), issuer=issuer)
     monkeypatch.setattr(agent.authorizer, "_metadata_today", lambda: theirs)
     way = agent.choose_flow()
     assert way.flow.name == "browser" and "resource" in way.why
