@@ -1,4 +1,4 @@
-"""The agent: calls tools at a shop's two doors, and gets, uses, proves and gives back its authority."""
+"""The agent: logs in, calls tools at a shop's two doors, shows what its tokens say, and logs out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from demo.client.oauth.authorizer import Authorizer
 from demo.client.oauth.credentials import MARGIN, redeem
 from demo.client.oauth.device_flow import DEVICE, DeviceLogin
 from demo.client.oauth.flows import ChosenFlow
-from demo.client.oauth.inspection import Proof
+from demo.client.oauth.inspection import Inspector
 from demo.client.oauth.login_flow import HumanFlow, Login
 from demo.client.oauth.machine_flow import TokenRequest
 from demo.client.oauth.step_up import Obtain
@@ -42,8 +42,8 @@ class Agent:
         server: a base URL (its doors are then `/mcp` and `/open/mcp`), or an MCP endpoint's own URL.
         store: where its tokens are kept.
         slot: under which name.
-        client_id: which public client it is at the authority (RFC 6749 section 2.2); None to find out, at each
-            authority: by our client ID metadata document, or by dynamic registration (RFC 7591).
+        client_id: which public client it is at the authorization server (RFC 6749 section 2.2); None to find out, at
+            each authorization server: by our client ID metadata document, or by dynamic registration (RFC 7591).
         identity: the same with a secret, or for one issuer only; it goes before `client_id`.
         metadata_url: where our client ID metadata document is hosted, None where it is not.
         redirect_port: the loopback port that is pre-registered; None for any.
@@ -95,7 +95,7 @@ class Agent:
         )
         self._speaker = Speaker(self._connection, elicit=elicit, handshake=handshake, memory=memory)
         self._caller = Caller(self._connection, self._speaker, self.authorizer)
-        self._proof = Proof(self._connection, self.authorizer, name)
+        self._inspector = Inspector(self._connection, self.authorizer, name)
 
     @property
     def client_id(self) -> str | None:
@@ -171,10 +171,10 @@ class Agent:
         """The door's tools, all pages (`Caller.tools`)."""
         return self._caller.tools(door, token, obtain=obtain)
 
-    # Authority
+    # Authorization
 
     def discover(self, challenge: Challenge) -> Challenge:
-        """Follow a challenge: the resource's metadata (RFC 9728), then its authority's (RFC 8414).
+        """Follow a challenge: the resource's metadata (RFC 9728), then its authorization server's (RFC 8414).
 
         Raises:
             ServerUnreachable: a place that the server itself names cannot be fetched.
@@ -182,11 +182,11 @@ class Agent:
         return self.authorizer.discovery.follow(challenge)
 
     def authorization_server(self) -> AuthorizationServerMetadata:
-        """The server's authority: the one of the stored token, else found by asking without one.
+        """The authorization server: the issuer of the stored token, else found by asking without one.
 
         Raises:
             AuthorityRefused: there is none, or its metadata must not be trusted.
-            ServerUnreachable: the server or the authority does not answer.
+            ServerUnreachable: the server or the authorization server does not answer.
         """
         return self.authorizer.authorization_server()
 
@@ -199,7 +199,7 @@ class Agent:
         return self.authorizer.wanted()
 
     def limits_spending(self) -> bool:
-        """Whether the authority knows a spending limit as the shop does (RFC 9396 section 10).
+        """Whether the authorization server knows a spending limit as the shop does (RFC 9396 section 10).
 
         Raises:
             as `authorization_server`.
@@ -266,8 +266,8 @@ class Agent:
         """The stored token, renewed first when it ends within `margin` seconds.
 
         Raises:
-            AuthorityRefused: nothing is stored, or the authority does not renew it.
-            ServerUnreachable: the authority does not answer.
+            AuthorityRefused: nothing is stored, or the authorization server does not renew it.
+            ServerUnreachable: the authorization server does not answer.
         """
         return self.authorizer.credentials.token(margin)
 
@@ -278,7 +278,7 @@ class Agent:
 
         Args:
             resource: for another resource of those granted (RFC 8707 section 2.2).
-            requested_expires_in: a shorter life in seconds, where the authority knows the parameter.
+            requested_expires_in: a shorter life in seconds, where the authorization server knows the parameter.
             keep: False leaves the stored access token in place; the rotated refresh token is kept in any case.
 
         Raises:
@@ -293,14 +293,14 @@ class Agent:
         return self.http(lambda http: redeem(http, refresh_token_of, server=self.endpoint(), client_id=client_id))
 
     def revoke(self, token: StoredToken) -> str | None:
-        """Have the authority revoke a token's login (RFC 7009): None when it did, else why it did not.
+        """Have the authorization server revoke a token's login (RFC 7009): None when it did, else why it did not.
 
         Nothing is forgotten here.
         """
         return self.authorizer.revoke(token)
 
     def logout(self) -> str | None:
-        """Revoke the stored token at the authority: None when it confirmed, else why it did not.
+        """Revoke the stored token at the authorization server: None when it confirmed, else why it did not.
 
         The token is forgotten here, and what the agent has registered there, too.
         """
@@ -312,11 +312,11 @@ class Agent:
         self.authorizer.registrations.forget_all()
         return why
 
-    # Proof
+    # Inspection
 
     def view(self, token: StoredToken, *, audience: str | None = None) -> TokenView:
-        """What a token says, and what of it holds (`Proof.view`)."""
-        return self._proof.view(token, audience=audience)
+        """What a token says, and what of it holds (`Inspector.view`)."""
+        return self._inspector.view(token, audience=audience)
 
     def chain(
         self,
@@ -326,13 +326,13 @@ class Agent:
         seen: TokenView | None = None,
         person: Mapping[str, Any] | None = None,
     ) -> Chain:
-        """The delegation chain in a token's claims (`Proof.chain`)."""
-        return self._proof.chain(token, action, seen=seen, person=person)
+        """The delegation chain in a token's claims (`Inspector.chain`)."""
+        return self._inspector.chain(token, action, seen=seen, person=person)
 
     def userinfo(self, token: StoredToken) -> dict[str, Any]:
-        """Who the human is, from the authority (`Proof.userinfo`)."""
-        return self._proof.userinfo(token)
+        """Who the human is, from the authorization server (`Inspector.userinfo`)."""
+        return self._inspector.userinfo(token)
 
     def identify(self, token: StoredToken) -> dict[str, Any]:
-        """Who the human is, as far as anybody tells (`Proof.identify`)."""
-        return self._proof.identify(token)
+        """Who the human is, as far as anybody tells (`Inspector.identify`)."""
+        return self._inspector.identify(token)

@@ -71,7 +71,7 @@ async def ask_revisions(http: httpx2.AsyncClient, url: str, auth: httpx2.Auth | 
 
     Args:
         url: an MCP endpoint.
-        auth: what puts authority on each request, None for none.
+        auth: what puts a token on each request, None for none.
     """
     if auth is not None:
         http.auth = auth

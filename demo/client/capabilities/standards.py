@@ -103,28 +103,28 @@ def _well_known(endpoint: str) -> str:
 
 def authorization_server_rows(seen: Survey) -> list[Capability]:
     """What the authorization server's metadata says of each standard; all unknown where it publishes none."""
-    authority = seen.authorization_server
-    if authority is None:
+    server = seen.authorization_server
+    if server is None:
         issuer = next(iter(seen.resource.authorization_servers), "") if seen.resource else ""
         why = seen.failure("endpoint") or seen.failure("metadata") or "no authorization server metadata was found"
         request = f"GET {issuer or seen.endpoint} (well-known places)"
         metadata = None if seen.anonymous is None or seen.failure("metadata") else False
         first = Capability("RFC 8414", "authorization server metadata", metadata, request, why)
         return [first] + [Capability(standard, what, None, request, why) for standard, what, _ in _fields(_NOBODY)]
-    request = f"GET {authority.url or authority.issuer}"
-    trusted = authority.problem is None
-    oidc = authority.url.endswith("/openid-configuration")
-    says = f"200, issuer {authority.issuer}" if trusted else f"200, {authority.problem}"
-    if not authority.url:
+    request = f"GET {server.url or server.issuer}"
+    trusted = server.problem is None
+    oidc = server.url.endswith("/openid-configuration")
+    says = f"200, issuer {server.issuer}" if trusted else f"200, {server.problem}"
+    if not server.url:
         trusted, says = False, "none published: the endpoints of MCP 2025-03-26 are assumed"
     what = "authorization server metadata"
     found = [Capability("OIDC discovery" if oidc else "RFC 8414", what, trusted, request, says)]
-    for standard, what, (supported, told) in _fields(authority):
+    for standard, what, (supported, told) in _fields(server):
         found.append(Capability(standard, what, supported if trusted else None, request, told))
     return found
 
 
-def _fields(authority: AuthorizationServerMetadata) -> list[tuple[str, str, Row]]:
+def _fields(server: AuthorizationServerMetadata) -> list[tuple[str, str, Row]]:
     """What the metadata says of each standard; a member that it lacks is a no where the standard says so."""
 
     def has(name: str, value: str | None) -> Row:
@@ -132,32 +132,32 @@ def _fields(authority: AuthorizationServerMetadata) -> list[tuple[str, str, Row]
 
     def grants(name: str) -> Row:
         short = name.rpartition(":")[2]
-        offered = name in authority.grant_types_supported
+        offered = name in server.grant_types_supported
         return offered, f"grant_types_supported {'has' if offered else 'has no'} {short}"
 
-    device = has("device_authorization_endpoint", authority.device_authorization_endpoint)
-    if device[0] and DEVICE.grant_types[0] not in authority.grant_types_supported:
+    device = has("device_authorization_endpoint", server.device_authorization_endpoint)
+    if device[0] and DEVICE.grant_types[0] not in server.grant_types_supported:
         device = (True, f"{device[1]}; grant_types_supported does not name it")
-    methods = authority.code_challenge_methods_supported
+    methods = server.code_challenge_methods_supported
     pkce: Row = ("S256" in methods, f"code_challenge_methods_supported {', '.join(methods) or 'is absent'}")
-    code = has("authorization_endpoint", authority.authorization_endpoint)
-    algorithms = authority.dpop_signing_alg_values_supported
+    code = has("authorization_endpoint", server.authorization_endpoint)
+    algorithms = server.dpop_signing_alg_values_supported
     dpop: Row = (
         bool(algorithms),
         f"dpop_signing_alg_values_supported {', '.join(algorithms) or 'is absent'}",
     )
-    iss = _flag("authorization_response_iss_parameter_supported", authority.iss_in_response)
-    documents = _flag("client_id_metadata_document_supported", authority.client_id_metadata_documents)
+    iss = _flag("authorization_response_iss_parameter_supported", server.iss_in_response)
+    documents = _flag("client_id_metadata_document_supported", server.client_id_metadata_documents)
     return [
         ("RFC 8628", "device login", device),
         ("RFC 6749", "browser login (authorization code)", code),
         ("RFC 7636", "PKCE with S256", pkce),
         ("RFC 9207", "iss in the authorization response", iss),
         ("MCP 2026-07-28", "client ID metadata documents", documents),
-        ("RFC 7591", "dynamic client registration", has("registration_endpoint", authority.registration_endpoint)),
-        ("RFC 7009", "token revocation", has("revocation_endpoint", authority.revocation_endpoint)),
-        ("RFC 7662", "token introspection", has("introspection_endpoint", authority.introspection_endpoint)),
-        ("OIDC Core", "userinfo", has("userinfo_endpoint", authority.userinfo_endpoint)),
+        ("RFC 7591", "dynamic client registration", has("registration_endpoint", server.registration_endpoint)),
+        ("RFC 7009", "token revocation", has("revocation_endpoint", server.revocation_endpoint)),
+        ("RFC 7662", "token introspection", has("introspection_endpoint", server.introspection_endpoint)),
+        ("OIDC Core", "userinfo", has("userinfo_endpoint", server.userinfo_endpoint)),
         ("RFC 9449", "DPoP", dpop),
         ("RFC 8693", "token exchange", grants(TOKEN_EXCHANGE)),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A look at a server and its authority that changes nothing: what they publish, how they answer a stranger."""
+"""A look at a server and its authorization server that changes nothing: what they publish, how they answer."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Survey:
     """What the endpoint's refusal says; without a refusal an empty one. Followed as far as there is metadata."""
     health: dict[str, Any] | None = None
     issuer_health: dict[str, Any] | None = None
-    """`/health` of the authority, where both are on this machine and it is another server."""
+    """`/health` of the authorization server, where both are on this machine and it is another server."""
     audit: Answer | None = None
     jwks: Answer | None = None
     token: StoredToken | None = None
@@ -95,11 +95,11 @@ class Survey:
 
     @property
     def ours(self) -> bool:
-        """Whether this is a shop of this make with the bundled authority, both on this machine: one server, or the
-        shop as a Worker beside it.
+        """Whether this is a shop of this make with the bundled authorization server, both on this machine: one server,
+        or the shop as a Worker beside it.
 
-        One that says so by name is held to it, also where its metadata is gone or wrong; only another authority makes
-        it another's.
+        One that says so by name is held to it, also where its metadata is gone or wrong; only another authorization
+        server makes it another's.
         """
         here = origin(self.endpoint)
         trusted = (
@@ -163,7 +163,7 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
 
     Args:
         revisions: whether each revision is asked for.
-        keys: whether the authority's keys are fetched (RFC 7517).
+        keys: whether the authorization server's keys are fetched (RFC 7517).
     """
     looking = _Looking(agent)
     before = len(agent.recorder.exchanges)
@@ -182,9 +182,9 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
     base = _base(agent)
     health = looking.fetch("health", f"{base}/health")
     audit = looking.fetch("audit", f"{base}/audit?limit=1")
-    authority = challenge.authorization_server
-    uri = authority.jwks_uri if authority and authority.problem is None else None
-    beside = _beside(agent.endpoint(), authority)
+    metadata = challenge.authorization_server
+    uri = metadata.jwks_uri if metadata and metadata.problem is None else None
+    beside = _beside(agent.endpoint(), metadata)
     issuer_health = looking.fetch("issuer", f"{beside}/health") if beside is not None else None
     jwks = looking.fetch("jwks", uri) if uri and keys else None
     asked: tuple[Asked, ...] = ()
@@ -212,14 +212,14 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
     )
 
 
-def _beside(endpoint: str, authority: AuthorizationServerMetadata | None) -> str | None:
-    """The origin of an authority on this machine beside a server on it; no other is asked who it is."""
-    if authority is None or authority.problem is not None:
+def _beside(endpoint: str, metadata: AuthorizationServerMetadata | None) -> str | None:
+    """The origin of an authorization server on this machine beside a server on it; no other is asked who it is."""
+    if metadata is None or metadata.problem is not None:
         return None
-    here, there = origin(endpoint), origin(authority.issuer)
+    here, there = origin(endpoint), origin(metadata.issuer)
     if here is None or there is None or here == there or not (is_loopback(here[1]) and is_loopback(there[1])):
         return None
-    return "{0.scheme}://{0.netloc}".format(urlsplit(authority.issuer))
+    return "{0.scheme}://{0.netloc}".format(urlsplit(metadata.issuer))
 
 
 def _found(answer: Answer | None) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from demo.net import is_loopback
 
 
 class OAuthRefused(AuthorityRefused):
-    """The authority refused, in OAuth's own words.
+    """The authorization server refused, in OAuth's own words.
 
     Args:
         what, why, do: as in `DemoError`.
@@ -48,7 +48,7 @@ def not_logged_in(name: str) -> OAuthRefused:
     return OAuthRefused(
         f"{name} has no token for this server",
         oauth_error="not_logged_in",
-        why="no human has given it authority yet, or it logged out",
+        why="no human has authorized it yet, or it logged out",
         do="demo login",
     )
 

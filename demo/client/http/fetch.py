@@ -46,7 +46,7 @@ class Answer:
 
     @property
     def granted(self) -> bool:
-        """Whether it is a success: some authorities send an error with HTTP 200."""
+        """Whether it is a success: some authorization servers send an error with HTTP 200."""
         return self.status == 200 and self.json is not None and not self.oauth_error
 
     @property
@@ -139,7 +139,7 @@ async def fetch(
     Args:
         server: the MCP server on whose behalf it goes out (`refused_url`).
         form, body: what to send, as a form or as JSON.
-        auth: what puts authority on it, None for none.
+        auth: what puts a token on it, None for none.
         headers: more of them.
 
     Raises:

@@ -28,7 +28,7 @@ def refused_url(url: str, *, server: str) -> str | None:
     """Why an agent of `server` must not fetch `url`, or None.
 
     A remote server's metadata may not send the agent to addresses of the agent's own machine: that would let
-    a stranger reach what listens only there (server-side request forgery, MCP security best practices).
+    others reach what listens only there (server-side request forgery, MCP security best practices).
     """
     where = origin(url)
     if where is None:

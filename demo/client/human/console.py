@@ -42,15 +42,15 @@ def console_identity(key: tuple[str, str] | None) -> ClientIdentity:
 class Console:
     """The human in control at one server, with a token of the human's own: it acts for nobody, so it has no `act`.
 
-    Authority is taken back where it was granted, and also at the shop, where that has an admin route of its own: a
-    shop that does not ask its authority at each call would go on believing a token until it expires.
+    What was granted is revoked where it was granted, and also at the shop, where that has an admin route of its own: a
+    shop that does not ask its authorization server at each call would go on believing a token until it expires.
 
     Args:
         server: a shop, by its base URL or its MCP endpoint.
         store: where its token is kept, in the slot "console".
-        issuer: the issuer of the shop's authority, which offers the account API of docs/wire.md; by default the
-            shop's own server is it.
-        client: which client the console is at that authority, and what proves it: at the bundled one a key
+        issuer: the issuer of the shop's authorization server, which offers the account API of docs/wire.md; by default
+            the shop's own server is it.
+        client: which client the console is at that authorization server, and what proves it: at the bundled one a key
             (`console_identity`).
         timeout: seconds for one method.
     """
@@ -71,7 +71,7 @@ class Console:
         self._tokens: dict[str, StoredToken] = {}
 
     def signed_in(self) -> bool:
-        """Whether there is a token that the authority still renews, or that has not ended yet."""
+        """Whether there is a token that the authorization server still renews, or that has not ended yet."""
         try:
             self.agent.token()
             return all(self._token_for(resource).access_token for resource in self._resources())
@@ -79,10 +79,10 @@ class Console:
             return False
 
     def sign_in(self, human: SampleHuman) -> StoredToken:
-        """Sign `human` in on the authority's pages.
+        """Sign `human` in on the authorization server's pages.
 
         Raises:
-            AuthorityRefused: the authority refuses.
+            AuthorityRefused: the authorization server refuses.
         """
         self._tokens.clear()
         login = self.agent.start_login(SCOPES, resources=(self.agent.endpoint(), *self._resources()))
@@ -104,7 +104,7 @@ class Console:
         return tuple(_session(safe_data(entry)) for entry in _listed(listed) if isinstance(entry, dict))
 
     def revoke(self, kind: str, id: str) -> None:
-        """Take a session's, an agent's or a user's authority back.
+        """Revoke what a session, an agent or a user may do.
 
         Raises:
             AuthorityRefused: there is no such one, or it is not this human's.
@@ -113,7 +113,7 @@ class Console:
         self._at_shop("revoke", kind, id)
 
     def reinstate(self, kind: str, id: str) -> bool:
-        """Give an agent's or a user's standing back; whether it had been taken.
+        """Reinstate an agent or a user; whether it had been revoked.
 
         Raises:
             as `revoke`.
@@ -159,7 +159,7 @@ class Console:
     @cached_property
     def admin(self) -> str | None:
         """The resource identifier of the shop's own admin route, if it has one (RFC 9728); the bundled shop has none,
-        since it asks its authority at each call."""
+        since it asks its authorization server at each call."""
         if self.shop == self.issuer:
             return None
         return admin_resource(self.agent)

@@ -1,4 +1,4 @@
-"""The sample human: decides on the authority's own pages, by HTTP, as a browser without script would."""
+"""The sample human: decides on the authorization server's own pages, by HTTP, as a browser without script would."""
 
 from __future__ import annotations
 
@@ -64,13 +64,14 @@ class SampleHuman:
             url: the authorization endpoint with the request in its query (OAuth 2.1 section 4.1.1).
 
         Returns:
-            What the consent page showed, and the URL that the authority then redirected to: the client's
+            What the consent page showed, and the URL that the authorization server then redirected to: the client's
             `redirect_uri` with a code or an error. It is not fetched: that is for the browser's owner to do.
 
         Raises:
             OAuthRefused: the request was sent back with an error before anybody was asked (`oauth_error` is the
-                authority's), or the page shows another account, or cannot be decided on.
-            ServerUnreachable: the pages do not answer, or lead elsewhere than to the authority and the client.
+                authorization server's), or the page shows another account, or cannot be decided on.
+            ServerUnreachable: the pages do not answer, or lead elsewhere than to the authorization server and the
+                client.
         """
         returns_to = dict(parse_qsl(urlsplit(url).query)).get("redirect_uri")
 
@@ -111,13 +112,13 @@ class _Walk:
                 return seen[0], returned.url
             told = dict(parse_qsl(urlsplit(returned.url).query))
             raise OAuthRefused(
-                "the authority refused before it asked the human",
+                "the authorization server refused before it asked the human",
                 oauth_error=safe_text(told.get("error", "page"), one_line=True),
                 why=safe_text(told.get("error_description", "it gave no reason"), one_line=True),
-                do="mend what the agent asks for, and start the login again",
+                do="fix what the agent asks for, and start the login again",
             ) from None
         raise OAuthRefused(
-            "the authority did not lead back to the agent after the decision",
+            "the authorization server did not lead back to the agent after the decision",
             oauth_error="page",
             why="an authorization request is answered by a redirect (OAuth 2.1 section 4.1.2)",
             do="open the link in a browser, and decide there",
@@ -180,8 +181,8 @@ class _Walk:
             if origin(url) != self._home or self._home is None:
                 raise ServerUnreachable(
                     f"the pages lead to {safe_text(url, one_line=True)}",
-                    why="a sample human does not leave the authority's own origin",
-                    do="check the authority",
+                    why="a sample human does not leave the authorization server's own origin",
+                    do="check the authorization server",
                 )
             try:
                 if method == "GET":
@@ -216,7 +217,7 @@ class _Walk:
     def _stuck(self, page: Page, why: str) -> OAuthRefused:
         heading = f" ({page.heading})" if page.heading else ""
         return OAuthRefused(
-            "the sample human cannot decide on the authority's page",
+            "the sample human cannot decide on the authorization server's page",
             oauth_error="page",
             why=f"{why}{heading}",
             do="open the page in a browser, and decide there",

@@ -1,1 +1,1 @@
-"""The agent as an OAuth client: who it is at an authority, the flows by which it gets a token, proof of possession."""
+"""The agent as an OAuth client: discovery, registration, the login flows, tokens and how they are presented."""

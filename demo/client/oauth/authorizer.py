@@ -82,11 +82,11 @@ class Authorizer:
         return self.registrations.known_at(issuer) or (held is not None and same_identifier(held.issuer, issuer))
 
     def authorization_server(self) -> AuthorizationServerMetadata:
-        """The server's authority: the one of the stored token, else found by asking without one.
+        """The authorization server: the issuer of the stored token, else found by asking without one.
 
         Raises:
             AuthorityRefused: there is none, or its metadata must not be trusted.
-            ServerUnreachable: the server or the authority does not answer.
+            ServerUnreachable: the server or the authorization server does not answer.
         """
         return self.discovery.find(self.credentials.stored())
 
@@ -96,8 +96,8 @@ class Authorizer:
         Raises:
             AuthorityRefused, ServerUnreachable: as `authorization_server`.
         """
-        authority = self._metadata_today()
-        return scopes_wanted(self.discovery.challenge, authority)
+        metadata = self._metadata_today()
+        return scopes_wanted(self.discovery.challenge, metadata)
 
     def choose_flow(self) -> ChosenFlow:
         """Which flow this authorization server's metadata offers, and why that one.
@@ -126,7 +126,7 @@ class Authorizer:
         resources: Sequence[str] | None = None,
         spending: Money | None = None,
     ) -> L:
-        """Begin a login in which a human decides. Whoever begins one finishes it, or closes it.
+        """Begin a login in which a human decides. What is begun is to be finished, or closed.
 
         Args:
             scopes: what to ask for.
@@ -315,8 +315,8 @@ class Authorizer:
             return ()
         return (self._resource or self.discovery.resource,)
 
-    def _key(self, authority: AuthorizationServerMetadata) -> ProofKey | None:
+    def _key(self, metadata: AuthorizationServerMetadata) -> ProofKey | None:
         """A key where both sides take part in DPoP (RFC 9449): a bound token is of no use to a thief."""
-        if self.discovery.dpop and ALGORITHM in authority.dpop_signing_alg_values_supported:
+        if self.discovery.dpop and ALGORITHM in metadata.dpop_signing_alg_values_supported:
             return ProofKey.generate()
         return None

@@ -112,10 +112,10 @@ def read_challenge(status: int, header_lines: Iterable[str], *, anonymous: bool 
     )
 
 
-def scopes_wanted(challenge: Challenge | None, authority: AuthorizationServerMetadata) -> tuple[str, ...]:
+def scopes_wanted(challenge: Challenge | None, metadata: AuthorizationServerMetadata) -> tuple[str, ...]:
     """What a first login asks for: the challenge's scopes, else all that the resource names, else none at all.
 
-    `offline_access` (a refresh token) is added where the authority lists it, and only there.
+    `offline_access` (a refresh token) is added where the authorization server lists it, and only there.
 
     Args:
         challenge: the server's, with the resource's metadata filled in where it is published.
@@ -123,7 +123,7 @@ def scopes_wanted(challenge: Challenge | None, authority: AuthorizationServerMet
     named = scopes_of(challenge)
     if not named and challenge is not None and challenge.resource is not None:
         named = challenge.resource.scopes_supported
-    if OFFLINE in authority.scopes_supported and named:
+    if OFFLINE in metadata.scopes_supported and named:
         named = union(named, (OFFLINE,))
     return named
 

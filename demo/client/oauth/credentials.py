@@ -61,8 +61,8 @@ class Credentials:
         """The stored token, renewed first when it ends within `margin` seconds.
 
         Raises:
-            AuthorityRefused: nothing is stored, or the authority does not renew it.
-            ServerUnreachable: the authority does not answer.
+            AuthorityRefused: nothing is stored, or the authorization server does not renew it.
+            ServerUnreachable: the authorization server does not answer.
         """
         token = self._wanted()
         if token.expires_at - margin > time.time():
@@ -86,7 +86,7 @@ class Credentials:
 
         Args:
             resource: for another resource of those granted (RFC 8707 section 2.2).
-            requested_expires_in: a shorter life in seconds, where the authority knows the parameter.
+            requested_expires_in: a shorter life in seconds, where the authorization server knows the parameter.
             keep: False leaves the stored access token in place; the rotated refresh token is kept in any case.
             instead_of: an access token found to be useless; one that another process has put in its place will do.
 
@@ -155,10 +155,10 @@ async def refresh(
 
     Args:
         resource: another resource of those granted (RFC 8707 section 2.2); None for the one the token is for.
-        requested_expires_in: a shorter life, in seconds, where the authority knows this parameter.
+        requested_expires_in: a shorter life, in seconds, where the authorization server knows this parameter.
 
     Raises:
-        OAuthRefused: there is nothing to refresh with, or the authority refuses.
+        OAuthRefused: there is nothing to refresh with, or the authorization server refuses.
         ServerUnreachable: it does not answer.
     """
     if token.refresh_token is None:
@@ -200,7 +200,7 @@ async def redeem(client: httpx2.AsyncClient, token: StoredToken, *, server: str,
 
 
 async def revoke(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> str | None:
-    """Have the authority revoke the login (RFC 7009 section 2.1): None where it confirmed, else what it answered."""
+    """Revoke the login (RFC 7009 section 2.1): None where the server confirmed it, else what it answered."""
     hint = "access_token" if token.refresh_token is None else "refresh_token"
     form = [
         ("token", token.refresh_token or token.access_token),

@@ -1,4 +1,4 @@
-"""Which authority a server trusts: found by following its challenge, and remembered."""
+"""Which authorization server a server trusts: found by following its challenge, and remembered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NAMED = 50
 """Authorization servers that one resource may name; further ones are not looked at."""
 
-AUTHORITIES = 5
+SERVERS = 5
 """How many of them are asked at most."""
 
 
@@ -70,7 +70,8 @@ class Discovery:
         """The challenge that was followed last."""
 
     def follow(self, challenge: Challenge) -> Challenge:
-        """The challenge with the resource's and the authority's metadata filled in, as far as they are published.
+        """The challenge with the resource's and the authorization server's metadata filled in, as far as they are
+        published.
 
         Raises:
             ServerUnreachable: a place that the server itself names cannot be fetched.
@@ -80,14 +81,14 @@ class Discovery:
         async def follow(http: httpx2.AsyncClient) -> Challenge:
             resource = await metadata.find_resource(http, url, challenge.get("resource_metadata"))
             parts = urlsplit(url)
-            # Without RFC 9728 metadata the 2025-03-26 revision had the server's own origin be the authority.
+            # Without RFC 9728 metadata the 2025-03-26 revision had the server's own origin be the authorization server.
             issuers: tuple[str, ...] = (f"{parts.scheme}://{parts.netloc}",)
             if resource is not None and resource.authorization_servers:
                 # The client chooses (RFC 9728 section 7.6): one that knows it already, then as the server has them.
                 issuers = tuple(dict.fromkeys(resource.authorization_servers))
                 if len(issuers) > 1:
                     known_first = sorted(issuers[:NAMED], key=lambda issuer: not self._known_at(issuer))
-                    issuers = tuple(known_first[:AUTHORITIES])
+                    issuers = tuple(known_first[:SERVERS])
             found = await metadata.find_usable(http, issuers, server=url)
             return replace(challenge, resource=resource, authorization_server=found)
 
@@ -107,7 +108,7 @@ class Discovery:
         return found
 
     def settled(self, followed: Challenge) -> AuthorizationServerMetadata:
-        """The authority that a followed challenge leads to.
+        """The authorization server that a followed challenge leads to.
 
         Raises:
             AuthorityRefused: to none that can be trusted.
@@ -130,11 +131,11 @@ class Discovery:
         )
 
     def find(self, held: StoredToken | None) -> AuthorizationServerMetadata:
-        """The authority: the one that issued the token held, else the one that the server names.
+        """The authorization server: the one that issued the token held, else the one that the server names.
 
         Raises:
             AuthorityRefused: there is none, or its metadata must not be trusted.
-            ServerUnreachable: the server or the authority does not answer.
+            ServerUnreachable: the server or the authorization server does not answer.
         """
         if held is not None:
             try:
@@ -144,7 +145,7 @@ class Discovery:
         return self._known if self._known is not None else self.ask()
 
     def of(self, token: StoredToken) -> AuthorizationServerMetadata:
-        """The authority that issued a token, by its own metadata and by nobody else's word.
+        """The authorization server that issued a token, by its own metadata and by nobody else's word.
 
         What belongs to it, the token, the client's secret, goes there and nowhere else.
 
@@ -160,7 +161,7 @@ class Discovery:
                 found = fallback
             if found is None or found.problem is not None:
                 raise OAuthRefused(
-                    f"the authority that issued this token, {token.issuer}, cannot be found",
+                    f"the authorization server that issued this token, {token.issuer}, cannot be found",
                     oauth_error="unsupported",
                     why=(found and found.problem) or "it publishes no metadata (RFC 8414)",
                     do="demo login",
@@ -169,7 +170,7 @@ class Discovery:
         return self._by_issuer[token.issuer]
 
     def ask(self) -> AuthorizationServerMetadata:
-        """The authority that the server names today, found by asking without a token.
+        """The authorization server that the server names today, found by asking without a token.
 
         Raises:
             as `find`.

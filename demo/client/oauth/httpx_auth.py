@@ -45,12 +45,12 @@ class OAuthFlow(httpx2.Auth, ABC):
         metadata_url: where the program's client ID metadata document is hosted.
         redirect_port: the loopback port that is pre-registered.
         scopes: asked for beside those that the server names.
-        timeout: seconds for one exchange with the authority.
+        timeout: seconds for one exchange with the authorization server.
         login_timeout: seconds for which a human is waited for.
 
     Raises, out of the request that it belongs to:
-        AuthorityRefused: the human said no, or the authority refuses.
-        ServerUnreachable: the authority does not answer.
+        AuthorityRefused: the human said no, or the authorization server refuses.
+        ServerUnreachable: the authorization server does not answer.
     """
 
     def __init__(

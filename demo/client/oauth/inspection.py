@@ -1,4 +1,4 @@
-"""Proof: what a token says and what of it holds, the delegation chain in it, and who the human is."""
+"""What a token says and what of it holds, the delegation chain in it, and who the human is."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from demo.errors import AuthorityRefused, ServerUnreachable
 from demo.evidence import AuthorizationServerMetadata, Chain, TokenView
 
 
-class Proof:
-    """What can be shown of one agent's tokens; each by the authority that issued it, and by no other.
+class Inspector:
+    """What can be shown of one agent's tokens; each by the authorization server that issued it, and by no other.
 
     Args:
-        connection: to the server; the authority is asked over it, too.
-        authorizer: the agent's authority there.
+        connection: to the server; the authorization server is asked over it, too.
+        authorizer: the authorizer of this agent.
         client_name: the software's name, as a person should read it.
     """
 
@@ -33,30 +33,31 @@ class Proof:
         self._client_name = client_name
 
     def view(self, token: StoredToken, *, audience: str | None = None) -> TokenView:
-        """What a token says, and what of it was checked against the authority's keys, fetched now (RFC 7517, RFC 9068).
+        """What a token says, and what of it was checked against the authorization server's keys, fetched now (RFC
+        7517, RFC 9068).
 
-        What is opaque cannot be checked: its authority is asked about it, where it lets itself be asked.
+        What is opaque cannot be checked: its authorization server is asked about it, where it lets itself be asked.
 
         Args:
             audience: what it should be for; the resource it was asked for by default.
 
         Raises:
-            AuthorityRefused: the authority that issued it cannot be found.
+            AuthorityRefused: the authorization server that issued it cannot be found.
             ServerUnreachable: it does not answer.
         """
-        authority = self._authorizer.discovery.of(token)
-        keys, why = self._keys(authority, token)
+        metadata = self._authorizer.discovery.of(token)
+        keys, why = self._keys(metadata, token)
         seen = claims.view(
             token.access_token,
             issuer=token.issuer,
             audience=audience or token.resource,
             jwks=keys,
-            jwks_url=authority.jwks_uri,
+            jwks_url=metadata.jwks_uri,
             no_keys=why,
             expires_at=token.expires_at if token.end_told else None,
             scopes=token.scope,
         )
-        return introspection.ask(self._connection, authority, token, seen) if seen.kind == "opaque" else seen
+        return introspection.ask(self._connection, metadata, token, seen) if seen.kind == "opaque" else seen
 
     def chain(
         self,
@@ -106,30 +107,31 @@ class Proof:
         )
 
     def userinfo(self, token: StoredToken) -> dict[str, Any]:
-        """Who the human is, by the authority's word (OpenID Connect Core section 5.3).
+        """Who the human is, by the authorization server's word (OpenID Connect Core section 5.3).
 
         A token made for the shop does not open it where audiences are kept apart. One made for it is asked for only
         where the authorization server names the endpoint among the resources that its tokens may be for (RFC 9728
         section 4): a refresh token is worth more than a name, and one that is tried in vain may end the whole grant.
 
         Raises:
-            AuthorityRefused: the authority has no such endpoint, `openid` was not granted, or it does not say.
+            AuthorityRefused: the authorization server has no such endpoint, `openid` was not granted, or it does not
+                say.
             ServerUnreachable: it does not answer.
         """
-        authority = self._authorizer.discovery.of(token)
-        endpoint = _endpoint(authority, token)
+        metadata = self._authorizer.discovery.of(token)
+        endpoint = _endpoint(metadata, token)
         try:
             return self._userinfo(token, endpoint)
         except OAuthRefused:
             held = self._authorizer.credentials.stored()
             if held is None or held.refresh_token is None or held.access_token != token.access_token:
                 raise
-            if endpoint not in authority.protected_resources or self._authorizer.credentials.refuses(held, endpoint):
+            if endpoint not in metadata.protected_resources or self._authorizer.credentials.refuses(held, endpoint):
                 raise
         return self._userinfo(self._authorizer.credentials.refresh(resource=endpoint, keep=False), endpoint)
 
     def identify(self, token: StoredToken) -> dict[str, Any]:
-        """`userinfo` where the authority gives it, else what the token itself says of the human (`sub` alone)."""
+        """`userinfo` where it is given, else what the token itself says of the human (`sub` alone)."""
         try:
             return self.userinfo(token)
         except (AuthorityRefused, ServerUnreachable):
@@ -141,10 +143,10 @@ class Proof:
         return self._connection.http(lambda http: introspection.userinfo(http, token, endpoint, server=server))
 
     def _keys(
-        self, authority: AuthorizationServerMetadata, token: StoredToken
+        self, metadata: AuthorizationServerMetadata, token: StoredToken
     ) -> tuple[dict[str, Any] | None, str | None]:
-        """The authority's keys, or why there are none; none are asked for where the token is no JWT."""
-        uri = authority.jwks_uri
+        """The authorization server's keys, or why there are none; none are asked for where the token is no JWT."""
+        uri = metadata.jwks_uri
         if uri is None or claims.take_apart(token.access_token) is None:
             return None, None
         try:
@@ -154,12 +156,12 @@ class Proof:
         return answer.json if answer.status == 200 else None, f"{uri} answered HTTP {answer.status} and no keys"
 
 
-def _endpoint(authority: AuthorizationServerMetadata, token: StoredToken) -> str:
-    if authority.userinfo_endpoint is None:
+def _endpoint(metadata: AuthorizationServerMetadata, token: StoredToken) -> str:
+    if metadata.userinfo_endpoint is None:
         raise OAuthRefused(
-            "the authority has no userinfo endpoint",
+            "the authorization server has no userinfo endpoint",
             oauth_error="unsupported",
-            why="it is an OAuth authority without OpenID Connect",
+            why="it is an OAuth server without OpenID Connect",
             do="read the token instead: demo token",
         )
     if "openid" not in token.scope:
@@ -169,4 +171,4 @@ def _endpoint(authority: AuthorizationServerMetadata, token: StoredToken) -> str
             why="it was granted without the scope openid (OpenID Connect Core section 5.3)",
             do="demo login --scope openid, with the scopes that it has",
         )
-    return authority.userinfo_endpoint
+    return metadata.userinfo_endpoint

@@ -24,21 +24,21 @@ MOST = 30
 
 
 def ask(
-    connection: Connection, authority: AuthorizationServerMetadata, token: StoredToken, seen: TokenView
+    connection: Connection, metadata: AuthorizationServerMetadata, token: StoredToken, seen: TokenView
 ) -> TokenView:
-    """A view of an opaque token with what its authority says of it now.
+    """A view of an opaque token with what its authorization server says of it now.
 
     Args:
         seen: what the token response told.
     """
-    told = _introspected(connection, authority, token)
-    where = authority.introspection_endpoint
+    told = _introspected(connection, metadata, token)
+    where = metadata.introspection_endpoint
     active = told.get("active") if told is not None else None
-    if told is None and (told := _userinfo(connection, authority, token)) is not None:
-        where = authority.userinfo_endpoint
+    if told is None and (told := _userinfo(connection, metadata, token)) is not None:
+        where = metadata.userinfo_endpoint
     if told is None:
         return seen
-    kind = "introspection" if where == authority.introspection_endpoint else "userinfo"
+    kind = "introspection" if where == metadata.introspection_endpoint else "userinfo"
     asked = f"{kind}, {where}"
     fresh = [
         Claim(safe_text(name, one_line=True), _shown(value), meaning(name), True, asked)
@@ -48,7 +48,7 @@ def ask(
     names = {claim.name for claim in fresh}
     problems = seen.problems
     if active is False:
-        problems = (*problems, "its authority says that it is not active (RFC 7662 section 2.2)")
+        problems = (*problems, "its authorization server says that it is not active (RFC 7662 section 2.2)")
     scope, ends = told.get("scope"), number(told.get("exp"))
     return replace(
         seen,
@@ -72,17 +72,17 @@ async def userinfo(client: httpx2.AsyncClient, token: StoredToken, endpoint: str
     answer = await fetch(client, "GET", endpoint, server=server, auth=presented(token))
     if not answer.granted or answer.json is None:
         raise token_endpoint.refused(
-            answer, "the authority does not say who the human is", "log in with the scope openid"
+            answer, "the authorization server does not say who the human is", "log in with the scope openid"
         )
     found: dict[str, Any] = safe_data(answer.json)
     return found
 
 
 def _introspected(
-    connection: Connection, authority: AuthorizationServerMetadata, token: StoredToken
+    connection: Connection, metadata: AuthorizationServerMetadata, token: StoredToken
 ) -> dict[str, Any] | None:
     """RFC 7662 section 2; None where it is not offered, or not to this client."""
-    endpoint = authority.introspection_endpoint
+    endpoint = metadata.introspection_endpoint
     if endpoint is None:
         return None
     form = [("token", token.access_token), ("token_type_hint", "access_token")]
@@ -101,9 +101,9 @@ def _introspected(
 
 
 def _userinfo(
-    connection: Connection, authority: AuthorizationServerMetadata, token: StoredToken
+    connection: Connection, metadata: AuthorizationServerMetadata, token: StoredToken
 ) -> dict[str, Any] | None:
-    endpoint = authority.userinfo_endpoint
+    endpoint = metadata.userinfo_endpoint
     # It answers only for that scope (OpenID Connect Core section 5.3); elsewhere it would be asked in vain.
     if endpoint is None or "openid" not in token.scope:
         return None

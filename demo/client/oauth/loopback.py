@@ -23,7 +23,8 @@ class Listener:
 
     Args:
         port: where; 0 for any free port.
-        host: the loopback name in the redirect URI: `127.0.0.1`, or `localhost` where an authority insists on that.
+        host: the loopback name in the redirect URI: `127.0.0.1`, or `localhost` where an authorization server insists
+            on that.
         path: the path of the redirect URI.
 
     Raises:
@@ -40,7 +41,7 @@ class Listener:
             self._server = _Server((HOST, port), _Handler)
         except OSError as error:
             raise EnvironmentNotReady(
-                f"port {port} of this machine is taken, and the authority sends the browser back to that one",
+                f"port {port} of this machine is taken, and the browser is sent back to that one",
                 why=error.strerror or str(error),
                 do="end what listens there, and log in again",
             ) from None

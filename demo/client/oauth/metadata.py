@@ -1,4 +1,4 @@
-"""From a refusal to who may grant: protected resource metadata (RFC 9728), then the authority's (RFC 8414)."""
+"""Metadata documents: of a protected resource (RFC 9728) and of an authorization server (RFC 8414), found and read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Metadata = TypeVar("Metadata", ResourceMetadata, AuthorizationServerMetadata)
 
 RESOURCE_PATH = "/.well-known/oauth-protected-resource"
-AUTHORITY_PATH = "/.well-known/oauth-authorization-server"
+SERVER_PATH = "/.well-known/oauth-authorization-server"
 OIDC_PATH = "/.well-known/openid-configuration"
 
 
@@ -39,14 +39,14 @@ def resource_urls(server: str, hinted: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(places))
 
 
-def authority_urls(issuer: str) -> tuple[str, ...]:
+def server_urls(issuer: str) -> tuple[str, ...]:
     """Where an issuer's metadata may be: RFC 8414 section 3.1, then OpenID Connect, inserted and appended."""
     parts = urlsplit(issuer)
     base = f"{parts.scheme}://{parts.netloc}"
     path = parts.path.rstrip("/")
     if not path:
-        return (f"{base}{AUTHORITY_PATH}", f"{base}{OIDC_PATH}")
-    return (f"{base}{AUTHORITY_PATH}{path}", f"{base}{OIDC_PATH}{path}", f"{base}{path}{OIDC_PATH}")
+        return (f"{base}{SERVER_PATH}", f"{base}{OIDC_PATH}")
+    return (f"{base}{SERVER_PATH}{path}", f"{base}{OIDC_PATH}{path}", f"{base}{path}{OIDC_PATH}")
 
 
 def same_identifier(one: str, other: str) -> bool:
@@ -106,14 +106,14 @@ async def find_resource(client: httpx2.AsyncClient, server: str, hinted: str | N
 
 def _resource(answer: Answer, given: dict[str, Any], server: str) -> ResourceMetadata:
     resource = _text(given, "resource") or ""
-    authorities = _texts(given, "authorization_servers")
+    servers = _texts(given, "authorization_servers")
     problem = resource_problem(resource, server)
     if not resource:
         problem = "it does not say which resource it is for (RFC 9728 section 2)"
     return ResourceMetadata(
         url=safe_text(answer.url, one_line=True),
         resource=resource,
-        authorization_servers=authorities,
+        authorization_servers=servers,
         scopes_supported=_texts(given, "scopes_supported"),
         name=_text(given, "resource_name"),
         dpop=bool(_texts(given, "dpop_signing_alg_values_supported"))
@@ -167,11 +167,11 @@ async def find_server(client: httpx2.AsyncClient, issuer: str, *, server: str) -
         ServerUnreachable: no place has the right one, and one could not be fetched or read.
     """
     # What is no URL has no well-known places; asking for it says so.
-    places = (issuer,) if origin(issuer) is None else authority_urls(issuer)
-    return await _first(client, places, server, lambda answer, given: _authority(answer, given, issuer, server))
+    places = (issuer,) if origin(issuer) is None else server_urls(issuer)
+    return await _first(client, places, server, lambda answer, given: _server(answer, given, issuer, server))
 
 
-def _authority(answer: Answer, given: dict[str, Any], issuer: str, server: str) -> AuthorizationServerMetadata:
+def _server(answer: Answer, given: dict[str, Any], issuer: str, server: str) -> AuthorizationServerMetadata:
     told = _text(given, "issuer") or ""
     token_endpoint = _text(given, "token_endpoint") or ""
     problem = None

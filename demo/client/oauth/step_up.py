@@ -14,14 +14,14 @@ LOGINS = 3
 """Times that one request may send somebody to a human; a server that is never content must not make it more."""
 
 Obtain = Callable[[tuple[str, ...]], StoredToken]
-"""Gets a token for these scopes, from a human or otherwise; none means whatever the authority grants by default."""
+"""Gets a token for these scopes, from a human or otherwise; none means whatever is granted by default."""
 
 
 class StepUp:
     """Answers refusals of one request.
 
     Args:
-        authorizer: the agent's authority at this server.
+        authorizer: the authorizer of this agent.
         obtain: a login.
     """
 
@@ -50,7 +50,7 @@ class StepUp:
 
         Raises:
             AuthorityRefused: no login is possible, or the human said no.
-            ServerUnreachable: the authority does not answer.
+            ServerUnreachable: the authorization server does not answer.
         """
         if status == 401:
             return self._unknown(challenge or Challenge(401, "", ()), used)
@@ -59,30 +59,31 @@ class StepUp:
         return None
 
     def _unknown(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
-        # Asked anew each time: a server may have moved to another authority, and then nothing of the old one counts.
+        # Asked anew each time: a server may have moved to another authorization server, and then nothing of the old
+        # one counts.
         followed = self._authorizer.discovery.follow(challenge)
-        authority = self._authorizer.discovery.settled(followed)
-        if used is not None and not self._renewed and used.issuer == authority.issuer:
+        metadata = self._authorizer.discovery.settled(followed)
+        if used is not None and not self._renewed and used.issuer == metadata.issuer:
             self._renewed = True
             try:
                 return self._authorizer.credentials.refresh(instead_of=used.access_token)
             except OAuthRefused:
                 pass  # nothing to renew with: a login it is
-        return self._login(scopes_wanted(followed, authority))
+        return self._login(scopes_wanted(followed, metadata))
 
     def _too_little(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
         held = used.scope if used is not None else ()
-        named, authority = scopes_of(challenge), None
+        named, metadata = scopes_of(challenge), None
         if not named:
             # A challenge need not name them (RFC 6750 section 3.1); then all that the resource knows is what there is.
-            authority, named = self._follow(challenge)
+            metadata, named = self._follow(challenge)
         wanted = union(held, named)
         if set(wanted) == set(held):
             return None  # it has every scope that the server names: asking the human again would change nothing
-        if authority is None:
-            authority, _ = self._follow(challenge)
-        if used is not None and used.refresh_token is not None and OFFLINE in authority.scopes_supported:
-            wanted = union(wanted, (OFFLINE,))  # not every authority repeats it in `scope`
+        if metadata is None:
+            metadata, _ = self._follow(challenge)
+        if used is not None and used.refresh_token is not None and OFFLINE in metadata.scopes_supported:
+            wanted = union(wanted, (OFFLINE,))  # not every authorization server repeats it in `scope`
         return self._login(wanted)
 
     def _follow(self, challenge: Challenge) -> tuple[AuthorizationServerMetadata, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""One request to an authority's token endpoint, with what proves the client and, with DPoP, the key."""
+"""One request to an authorization server's token endpoint, with what proves the client and, with DPoP, the key."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ async def ask(
     identity: ClientIdentity,
     key: ProofKey | None = None,
 ) -> ClientAnswer:
-    """Send a form as a client that the authority knows (RFC 6749 section 3.2).
+    """Send a form as a client that the authorization server knows (RFC 6749 section 3.2).
 
-    A nonce that the authority wants in the proof is taken up, once (RFC 9449 section 8). Where it refuses the client's
-    method and there is another, that is tried, and the answer says as whom it was given.
+    A nonce that the authorization server wants in the proof is taken up, once (RFC 9449 section 8). Where it refuses
+    the client's method and there is another, that is tried, and the answer says as whom it was given.
 
     Args:
         server: the MCP server on whose behalf it goes out.
-        issuer: the authority's identifier, which a client assertion is for.
+        issuer: the authorization server's identifier, which a client assertion is for.
         identity: whose request it is.
         key: the key to bind the token to; None for a bearer token.
 

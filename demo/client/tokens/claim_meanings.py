@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MEANINGS = {
-    "iss": "The authority that issued it (RFC 7519 section 4.1.1).",
-    "sub": "Whose authority this is (RFC 7519 section 4.1.2).",
+    "iss": "The server that issued it (RFC 7519 section 4.1.1).",
+    "sub": "On whose behalf it is used (RFC 7519 section 4.1.2).",
     "aud": "The one resource it is good for (RFC 7519 section 4.1.3, RFC 8707).",
     "exp": "When it ends by itself (RFC 7519 section 4.1.4).",
     "nbf": "When it begins to be valid (RFC 7519 section 4.1.5).",

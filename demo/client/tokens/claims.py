@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from joserfc import jwk
 
 ALGORITHMS = ("ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512")
-"""Signatures by a key pair. A shared-secret one (HS256) proves nothing to whoever lacks the secret, "none" nothing."""
+"""Signatures by a key pair. A shared-secret one (HS256) proves nothing to those who lack the secret, "none" nothing."""
 
 LEEWAY = 2.0
 """Seconds by which two clocks may differ before a token counts as expired or not yet valid."""
@@ -108,9 +108,9 @@ def view(
 
     Args:
         token: the token itself; it is in no part of the result.
-        issuer: the authority that the agent logged in at.
+        issuer: the authorization server that the agent logged in at.
         audience: what it ought to be for, None where nothing in particular is expected.
-        jwks, jwks_url: the authority's keys and where they came from, None where there are none;
+        jwks, jwks_url: the authorization server's keys and where they came from, None where there are none;
             `no_keys` then says why.
         now: POSIX seconds, our clock by default.
         expires_at, scopes: what the token response said, for a token that does not say it itself.
@@ -122,7 +122,7 @@ def view(
     problems: list[str] = []
     signature: str | None = None
     if jwks is None:
-        problems.append(f"its signature was not checked: {no_keys or 'the authority names no keys'}")
+        problems.append(f"its signature was not checked: {no_keys or 'the authorization server names no keys'}")
     else:
         try:
             signature = f"key kid={verify_signature(token, jwks)} of {jwks_url}"

@@ -1,4 +1,4 @@
-"""Who the agent is at one authority, and how it proves that at the token endpoint (RFC 6749 section 2.3)."""
+"""Who the agent is at one authorization server, and how it proves that at the token endpoint (RFC 6749 section 2.3)."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ class ClientIdentity:
     """A client identifier and what proves it. `repr` hides the secrets.
 
     Args:
-        client_id: as the authority knows it (RFC 6749 section 2.2); a URL for a client ID metadata document.
+        client_id: as the authorization server knows it (RFC 6749 section 2.2); a URL for a client ID metadata document.
         secret: the client secret, None for a public client.
         private_key: a PEM private key for `private_key_jwt` (RFC 7523 section 2.2).
         algorithm: of that key, e.g. "ES256".
         method: how it authenticates at the token endpoint.
-        issuer: the only authority that this identity is shown to; None for an identifier that is no secret anywhere.
+        issuer: the only authorization server that this identity is shown to; None for an identifier that is no secret
+            anywhere.
         redirect_uri: the redirect URI that was registered, port and all; None where any loopback port will do.
         scopes: what it was registered to ask for; empty where nothing was said.
         grants: the grant types it was registered for; empty where nothing was said.
@@ -58,7 +59,7 @@ class ClientIdentity:
         """The form with what proves the client, and an `Authorization` header's value where it goes there.
 
         Args:
-            audience: the authority's issuer, for a client assertion (RFC 7523 section 3).
+            audience: the authorization server's issuer, for a client assertion (RFC 7523 section 3).
         """
         named = [*form, ("client_id", self.client_id)]
         if self.method == "client_secret_basic" and self.secret is not None:

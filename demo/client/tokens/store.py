@@ -27,7 +27,7 @@ class Store(Protocol):
     """Where an agent keeps what it must not lose: `TokenStore`, `MemoryStore`, or a program's own."""
 
     def at(self, server: str) -> Store:
-        """The same store for another server or an authority."""
+        """The same store for another server or an authorization server."""
 
     def get(self, slot: str) -> StoredToken | None:
         """The token in a slot."""
@@ -57,7 +57,7 @@ class MemoryStore:
         self._server = ""
 
     def at(self, server: str) -> MemoryStore:
-        """The same store for another server or an authority."""
+        """The same store for another server or an authorization server."""
         other = MemoryStore()
         other._texts, other._locks, other._server = self._texts, self._locks, server
         return other
@@ -91,7 +91,7 @@ class MemoryStore:
 
 
 class TokenStore:
-    """The tokens of one server, by slot ("agent", "console"); at an authority, who the agent is there.
+    """The tokens of one server, by slot ("agent", "console"); at an authorization server, who the agent is there.
 
     Use `TokenStore.open`. `notice` is one sentence to say aloud when tokens are kept in a file because there is no
     keyring; it is set once for a state folder, ever, and None otherwise (also where the file was asked for).
@@ -119,7 +119,7 @@ class TokenStore:
         return cls(Path(state_dir), server.rstrip("/"), wanted() if use_keyring is None else use_keyring)
 
     def at(self, server: str) -> Self:
-        """The same store for another server, or for an authority: what belongs to one is never found under another."""
+        """The same store for another server or issuer: what belongs to one is never found under another."""
         return type(self)(self._state, server.rstrip("/"), self._use_keyring, self._notices)
 
     @property

@@ -198,7 +198,7 @@ def read_token_response(
         token_endpoint=asked.token_endpoint if asked else known["token_endpoint"],
         client_id=identity.client_id,
         identity=identity,
-        # An authority may answer a proof with a bearer token (RFC 9449 section 5): then no key goes with it.
+        # An authorization server may answer a proof with a bearer token (RFC 9449 section 5): then no key goes with it.
         dpop_key=key if kind.lower() == "dpop" else None,
         resource=known.get("resource") or (asked.resource if asked else None),
         access_token=access,
@@ -220,8 +220,8 @@ def _scopes(text: str) -> tuple[str, ...]:
 
 def _unusable(why: str) -> OAuthRefused:
     return OAuthRefused(
-        "the authority's token response cannot be used",
+        "the authorization server's token response cannot be used",
         oauth_error="unsupported",
         why=why,
-        do="check that --server names a server whose authority issues bearer tokens",
+        do="check that --server names a server whose authorization server issues bearer tokens",
     )

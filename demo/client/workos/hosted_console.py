@@ -1,4 +1,4 @@
-"""The human's console where AuthKit is the authority: consents are ended at WorkOS, agents refused at the shop."""
+"""The human's console where AuthKit signs in: consents are ended at WorkOS, agents refused at the shop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class HostedConsole(Console):
-    """The human in control at a shop whose authority is AuthKit.
+    """The human in control at a shop whose authorization server is AuthKit.
 
     Its one token is for the shop's admin route (`BASE/admin`), from a login of the human's own (`demo login
     --console`). Suspending and reinstating are the shop's alone, at once; ending a session ends the consent at WorkOS
@@ -50,7 +50,8 @@ class HostedConsole(Console):
         """What a login of this console is for (RFC 8707).
 
         Raises:
-            AuthorityRefused: the shop trusts another authority than AuthKit: nobody signs in there as this console.
+            AuthorityRefused: the shop trusts another authorization server than AuthKit: nobody signs in there as this
+                console.
             UsageError: the shop has no admin route.
         """
         trusted = self.agent.authorization_server().issuer
@@ -80,7 +81,7 @@ class HostedConsole(Console):
         )
 
     def revoke(self, kind: str, id: str) -> None:
-        """Take a session's, an agent's or a user's authority back.
+        """Revoke what a session, an agent or a user may do.
 
         Raises:
             AuthorityRefused: the shop or WorkOS refuses.
@@ -127,6 +128,6 @@ class HostedConsole(Console):
 def _another(issuer: str, authkit: str) -> AuthorityRefused:
     return AuthorityRefused(
         "the human's console signs in at AuthKit only",
-        why=f"this server's authority is {issuer}, and workos.authkit is {authkit}",
-        do="deploy the shop with that authority (demo deploy --authority), or mend workos.authkit",
+        why=f"this server's authorization server is {issuer}, and workos.authkit is {authkit}",
+        do="deploy the shop with that authorization server (demo deploy --authority), or fix workos.authkit",
     )

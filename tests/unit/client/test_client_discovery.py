@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from demo.client import Agent, ClientIdentity, OAuthRefused
 from demo.client.http.origins import origin, refused_url
-from demo.client.oauth.metadata import authority_urls, resource_problem, resource_urls, same_identifier
+from demo.client.oauth.metadata import resource_problem, resource_urls, same_identifier, server_urls
 from demo.errors import AUTHORITY, UNREACHABLE, ServerUnreachable
 from demo.evidence import Challenge
 from demo.net import is_loopback
@@ -471,7 +471,7 @@ def test_places_are_in_the_order_of_the_standards() -> None:
         "https://a.example/.well-known/oauth-protected-resource/mcp",
         "https://a.example/.well-known/oauth-protected-resource",
     )
-    assert authority_urls("https://a.example/") == (
+    assert server_urls("https://a.example/") == (
         "https://a.example/.well-known/oauth-authorization-server",
         "https://a.example/.well-known/openid-configuration",
     )
