@@ -6,7 +6,7 @@ OK = 0
 EXPECTATION = 1
 USAGE = 2
 ENVIRONMENT = 3
-AUTHORITY = 4
+REFUSED = 4
 UNREACHABLE = 5
 INTERRUPTED = 130
 
@@ -47,10 +47,10 @@ class EnvironmentNotReady(DemoError):
     exit_code = ENVIRONMENT
 
 
-class AuthorityRefused(DemoError):
-    """Authority was needed and is missing, refused, expired or revoked."""
+class AuthorizationRefused(DemoError):
+    """Authorization was needed and is missing, refused, expired or revoked."""
 
-    exit_code = AUTHORITY
+    exit_code = REFUSED
 
 
 class ServerUnreachable(DemoError):

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from demo.errors import AuthorityRefused, DemoError, ServerUnreachable
+from demo.errors import AuthorizationRefused, DemoError, ServerUnreachable
 from demo.local_server import local
 from demo.settings.client import ClientSettings
 from demo.settings.tools import ToolMap
@@ -262,7 +262,7 @@ class Cast:
             try:
                 if not console.signed_in():
                     console.sign_in(self.human())
-            except AuthorityRefused as refused:
+            except AuthorizationRefused as refused:
                 if getattr(refused, "oauth_error", None) != "invalid_client":
                     raise
                 raise NotHere(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.errors import AuthorityRefused, ExpectationFailed, UsageError
+from demo.errors import AuthorizationRefused, ExpectationFailed, UsageError
 from demo.local_server import local
 from talk.cast import Cast
 from talk.playing import KINDS
@@ -235,7 +235,7 @@ class Director:
     def _authority_stands(self) -> bool:
         try:
             return self.cast().agent().tools().status == 200
-        except AuthorityRefused:
+        except AuthorizationRefused:
             return False
 
 

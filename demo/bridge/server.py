@@ -10,7 +10,7 @@ from demo.bridge.passages import Passage, passages
 from demo.bridge.telling import UNREACHABLE, of_error, of_refusal
 from demo.bridge.upstream import Answer, Introduction, Upstream
 from demo.client.http.sanitizing import safe_text
-from demo.errors import AuthorityRefused, DemoError
+from demo.errors import AuthorizationRefused, DemoError
 
 if TYPE_CHECKING:
     from mcp.server import Server
@@ -136,8 +136,8 @@ class Bridge:
             self._older_host = context.session
         answer = await self._ask(passage, context, params)
         if isinstance(answer, DemoError):
-            telling = of_error(answer, await self.login() if isinstance(answer, AuthorityRefused) else "")
-            if isinstance(answer, AuthorityRefused):
+            telling = of_error(answer, await self.login() if isinstance(answer, AuthorizationRefused) else "")
+            if isinstance(answer, AuthorizationRefused):
                 await self._miss_authority()
         else:
             if answer.result is not None:

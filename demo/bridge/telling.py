@@ -9,7 +9,7 @@ from typing import Any
 
 from demo.bridge.upstream import Answer
 from demo.client.http.sanitizing import safe_data
-from demo.errors import AuthorityRefused, DemoError
+from demo.errors import AuthorizationRefused, DemoError
 
 REFUSED = -32003
 """The JSON-RPC code of a refusal, as the bundled shop has it."""
@@ -47,7 +47,7 @@ def of_error(error: DemoError, login: str) -> Telling:
     Args:
         login: the command by which a person gives authority.
     """
-    lacks = isinstance(error, AuthorityRefused)
+    lacks = isinstance(error, AuthorizationRefused)
     do = f"a person has to run: {login}; then try again" if lacks else error.do
     text = ". ".join(_capital(part) for part in (error.what, error.why, do) if part) + "."
     return Telling(text, REFUSED if lacks else UNREACHABLE, {"what": error.what, "why": error.why, "do": do}, {})

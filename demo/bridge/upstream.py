@@ -23,7 +23,7 @@ from demo.client.mcp.mcp_session import not_understood, refuses_revision, wants_
 from demo.client.mcp.outcome import CallOutcome, call_outcome, expired
 from demo.client.mcp.reply import Reply, UnexpectedAnswer, final
 from demo.client.tokens.claims import take_apart
-from demo.errors import AuthorityRefused, DemoError, ServerUnreachable
+from demo.errors import AuthorizationRefused, DemoError, ServerUnreachable
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -136,7 +136,7 @@ class Upstream:
         with anyio.move_on_after(seconds):
             try:
                 return await self._introduced(await self._token())
-            except (AuthorityRefused, ServerUnreachable):
+            except (AuthorizationRefused, ServerUnreachable):
                 return None
         return None
 
@@ -149,7 +149,7 @@ class Upstream:
             on_progress: asks the server for progress, and is told it.
 
         Raises:
-            AuthorityRefused: the server wants a token and nothing is stored, or the authorization server does not
+            AuthorizationRefused: the server wants a token and nothing is stored, or the authorization server does not
                 renew it.
             ServerUnreachable: no answer in time, or not an MCP server's.
             UsageError: an argument cannot be sent.
@@ -178,8 +178,8 @@ class Upstream:
         """The stored token, renewed when it is due; None where nothing is stored.
 
         Raises:
-            AuthorityRefused: it cannot be renewed. Without it nothing is tried: the human gave authority, and took it
-                back or let it end.
+            AuthorizationRefused: it cannot be renewed. Without it nothing is tried: the human granted it, and revoked it or
+                let it expire.
         """
         try:
             return await _aside(self._agent.token)
@@ -192,7 +192,7 @@ class Upstream:
         """The token instead of one that was refused, None where it cannot be renewed: then the refusal stands."""
         try:
             return self._agent.authorizer.credentials.refresh(instead_of=held.access_token)
-        except AuthorityRefused:
+        except AuthorizationRefused:
             return None
 
     async def _introduced(self, token: StoredToken | None) -> Introduction | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from demo.cli.context import cast_for, console_for, repeated, say_json, say_notice, settings_of
-from demo.errors import AUTHORITY, EXPECTATION, OK, UNREACHABLE, DemoError, UsageError
+from demo.errors import EXPECTATION, OK, REFUSED, UNREACHABLE, DemoError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +56,7 @@ def tools(context: typer.Context, open_: OpenOption = False) -> int:
                 console.print(panels.challenge(outcome.challenge))
             if why is not None:
                 _say_refused(console, why)
-        return UNREACHABLE if unavailable(outcome.status) else AUTHORITY
+        return UNREACHABLE if unavailable(outcome.status) else REFUSED
     if settings.json:
         listed = [
             {"name": one.name, "description": one.description, "arguments": list(one.arguments), "scope": one.scope}
@@ -202,7 +202,7 @@ def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
 
     why = _here(refused(outcome, stepped_up=stepped_up), settings)
     denied = outcome.decision is not None and outcome.decision.verdict == "deny"
-    code = AUTHORITY if denied or outcome.status in (401, 403) else EXPECTATION if outcome.is_error else OK
+    code = REFUSED if denied or outcome.status in (401, 403) else EXPECTATION if outcome.is_error else OK
     if not denied and unavailable(outcome.status):
         code = UNREACHABLE
     if settings.json:

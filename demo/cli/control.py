@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from demo.cli.context import cast_for, console_for, say_json, settings_of
-from demo.errors import OK, AuthorityRefused, UsageError
+from demo.errors import OK, AuthorizationRefused, UsageError
 
 if TYPE_CHECKING:
     from demo.evidence import Decision
@@ -75,9 +75,11 @@ def revoke(
     if kind == "token":
         held = cast.agent().stored()
         if held is None:
-            raise AuthorityRefused("there is no token to give back", do="get one with: demo login")
+            raise AuthorizationRefused("there is no token to give back", do="get one with: demo login")
         if (unconfirmed := cast.agent().revoke(held)) is not None:
-            raise AuthorityRefused("the authority did not confirm the revocation", why=unconfirmed, do="demo doctor")
+            raise AuthorizationRefused(
+                "the authority did not confirm the revocation", why=unconfirmed, do="demo doctor"
+            )
         target = "The stored token"
     else:
         target = id_ or _target(cast, kind)
@@ -136,7 +138,7 @@ def _target(cast: Cast, kind: str) -> str:
     agent = cast.agent()
     held = agent.stored()
     if held is None:
-        raise AuthorityRefused(f"which {kind}? there is no stored token to read it from", do="name it with --id ID")
+        raise AuthorizationRefused(f"which {kind}? there is no stored token to read it from", do="name it with --id ID")
     from talk.playing.revoke import target_of
 
     return target_of(agent, kind)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of, waiting_aloud
-from demo.errors import OK, AuthorityRefused, UsageError
+from demo.errors import OK, AuthorizationRefused, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +72,7 @@ def deploy(
         return OK
     account = wrangler.account(built, waiting)
     if account is None:
-        raise AuthorityRefused("nobody is logged in at Cloudflare", do=wrangler.LOG_IN)
+        raise AuthorizationRefused("nobody is logged in at Cloudflare", do=wrangler.LOG_IN)
     whose = ", ".join(account.names) or account.email or "the account of this token"
     if not _confirmed(console, plan, whose, yes=yes, asks=not settings.json):
         console.print("Nothing was deployed.", markup=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
-from demo.errors import OK, AuthorityRefused, UsageError
+from demo.errors import OK, AuthorizationRefused, UsageError
 
 if TYPE_CHECKING:
     from demo.client.workos.tenant import Tenant
@@ -162,7 +162,7 @@ def _resources(settings: Settings) -> tuple[str, ...]:
     agent = Agent(base, store=MemoryStore())
     finder = agent.authorizer.discovery
     # A shop that trusts no authority yet says what it is called all the same.
-    with contextlib.suppress(AuthorityRefused):
+    with contextlib.suppress(AuthorizationRefused):
         finder.ask()
     found = finder.challenge.resource if finder.challenge is not None else None
     if found is None or found.problem is not None:

@@ -185,7 +185,7 @@ class Agent:
         """The authorization server: the issuer of the stored token, else found by asking without one.
 
         Raises:
-            AuthorityRefused: there is none, or its metadata must not be trusted.
+            AuthorizationRefused: there is none, or its metadata must not be trusted.
             ServerUnreachable: the server or the authorization server does not answer.
         """
         return self.authorizer.authorization_server()
@@ -266,7 +266,7 @@ class Agent:
         """The stored token, renewed first when it ends within `margin` seconds.
 
         Raises:
-            AuthorityRefused: nothing is stored, or the authorization server does not renew it.
+            AuthorizationRefused: nothing is stored, or the authorization server does not renew it.
             ServerUnreachable: the authorization server does not answer.
         """
         return self.authorizer.credentials.token(margin)

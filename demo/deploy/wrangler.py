@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from demo.deploy import process
 from demo.deploy.tools import Tools, Waiting, _quietly
-from demo.errors import AuthorityRefused, DemoError, EnvironmentNotReady
+from demo.errors import AuthorizationRefused, DemoError, EnvironmentNotReady
 
 BUNDLE_SECONDS: Final = 120.0
 ASK_SECONDS: Final = 45.0
@@ -124,7 +124,7 @@ def deploy(tools: Tools, variables: dict[str, str], waiting: Waiting = _quietly)
     """Put the Worker online, with these variables over those of its configuration.
 
     Raises:
-        AuthorityRefused: nobody is logged in, or Cloudflare refuses who is.
+        AuthorizationRefused: nobody is logged in, or Cloudflare refuses who is.
         EnvironmentNotReady: it is not online; the reason is wrangler's.
     """
     changed = [part for name, value in variables.items() for part in ("--var", f"{name}:{value}")]
@@ -191,7 +191,7 @@ def _wrangler(
     why = ended.last_words()
     said = f"{ended.out}\n{ended.err}"
     if "Authentication error" in said or "CLOUDFLARE_API_TOKEN" in said or "wrangler login" in said:
-        raise AuthorityRefused(failed, why=why or "nobody is logged in at Cloudflare", do=LOG_IN)
+        raise AuthorizationRefused(failed, why=why or "nobody is logged in at Cloudflare", do=LOG_IN)
     raise EnvironmentNotReady(failed, why=why or f"wrangler ended with {ended.code}", do=do)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.errors import AuthorityRefused
+from demo.errors import AuthorizationRefused
 from demo.evidence import Comparison, PermissionView
 from talk.playing.kind import Contradiction, Kind, Option, Step
 from talk.playing.scene import Played, Scene
@@ -79,7 +79,7 @@ def validate(step: Step, scene: Scene) -> Played:
     scene.cast.console()  # where one of the two is not, no pass was minted either, and that is the reason to tell
     name = step.options["blueprint"]
     if name not in scene.cast.passes:
-        raise AuthorityRefused(
+        raise AuthorizationRefused(
             f"{name} holds no pass",
             why="it is kept in the memory of the process that minted it, and this is another",
             do="play the beat from its beginning: demo again",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.errors import AuthorizationRefused, ServerUnreachable
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
@@ -28,7 +28,7 @@ def person_of(agent: Agent, token: StoredToken) -> dict[str, Any] | None:
     """Who the human is by the authorization server's word, None where it does not say."""
     try:
         return agent.userinfo(token)
-    except (AuthorityRefused, ServerUnreachable):
+    except (AuthorizationRefused, ServerUnreachable):
         return None
 
 

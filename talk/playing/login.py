@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.errors import AuthorityRefused
+from demo.errors import AuthorizationRefused
 from demo.evidence import Comparison, Money
 from talk.playing.humans import NO_NAME, has_name, unreadable, username
 from talk.playing.kind import WHO, Contradiction, Kind, Option, Past, Step
@@ -48,7 +48,7 @@ def login(step: Step, scene: Scene) -> Played:
             spending=_spending(step, scene),
             shown="device" in step.show,
         ).by(ChosenFlow(DEVICE, "it is the talk's") if other is None else agent.choose_flow(), asked)
-    except AuthorityRefused as refused:
+    except AuthorizationRefused as refused:
         error = getattr(refused, "oauth_error", None)
         if error is None:
             raise

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.errors import AuthorityRefused
+from demo.errors import AuthorizationRefused
 from demo.evidence import Comparison, Revocation
 from talk.playing.kind import AGENTS, TOOL, Kind, Option, Past, Step
 from talk.playing.observing import differences, observe, unobservable
@@ -60,11 +60,11 @@ def _is_final(scene: Scene, agent: Agent, what: str, target: str) -> bool:
         if what == "session":
             scene.cast.console().reinstate(what, target)
             return False
-    except AuthorityRefused:
+    except AuthorizationRefused:
         pass
     try:
         agent.refresh()
-    except AuthorityRefused:
+    except AuthorizationRefused:
         return True
     return False
 
@@ -89,7 +89,7 @@ def _handed_back(step: Step, scene: Scene) -> Played:
     held = agent.token()
     before = _called(scene, agent, tool)
     if (why := agent.revoke(held)) is not None:
-        raise AuthorityRefused("the authorization server did not confirm the revocation", why=why, do="demo doctor")
+        raise AuthorizationRefused("the authorization server did not confirm the revocation", why=why, do="demo doctor")
     revoked_at = time.monotonic()
     after = agent.call(tool, {}, token=held)
     played = _revoked("token", "the agent's token", before, after, time.monotonic() - revoked_at)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from demo import panels
-from demo.errors import AuthorityRefused, DemoError
+from demo.errors import AuthorizationRefused, DemoError
 from demo.evidence import Comparison, Link, Money
 from talk.playing.kind import PURCHASE, Kind, Option, Step
 from talk.playing.observing import observe
@@ -113,7 +113,7 @@ def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[s
     def deploy() -> str:
         built = tools.find(Path(folder))
         if wrangler.account(built, scene.stage.waiting) is None:
-            raise AuthorityRefused("nobody is logged in at Cloudflare", do=wrangler.LOG_IN)
+            raise AuthorizationRefused("nobody is logged in at Cloudflare", do=wrangler.LOG_IN)
         online = wrangler.deploy(built, variables, scene.stage.waiting)
         checking.look(online.url, scene.cast.state, scene.stage.waiting)
         return online.url
@@ -227,7 +227,7 @@ def _buy(agent: Agent, scene: Scene, step: Step) -> CallOutcome:
 def _stands(agent: Agent) -> bool:
     try:
         return agent.stored() is not None and agent.tools().status == 200
-    except AuthorityRefused:
+    except AuthorizationRefused:
         return False
 
 

@@ -89,7 +89,7 @@ class LoggingIn:
         """The flow of this name, else the one that the authorization server's metadata offers, and why.
 
         Raises:
-            AuthorityRefused: it offers none that this agent knows.
+            AuthorizationRefused: it offers none that this agent knows.
             ServerUnreachable: the server or its authorization server does not answer.
         """
         from demo.client.oauth.flows import ChosenFlow, human_flow
@@ -104,7 +104,7 @@ class LoggingIn:
         """Log in, and keep the token; by another flow where the chosen one turns out not to be for this client.
 
         Raises:
-            AuthorityRefused: the human said no, nobody answered, or the authorization server refuses.
+            AuthorizationRefused: the human said no, nobody answered, or the authorization server refuses.
             ServerUnreachable: it does not answer.
         """
         try:

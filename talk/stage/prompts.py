@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from demo.client.http.origins import origin
-from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.evidence import DeviceCode
 from demo.net import is_loopback
 from talk.stage.keys import Key, Keys, interactive, listening
@@ -94,7 +94,7 @@ class LoginPrompt(ABC):
         if self._thread is not None:
             self._thread.join(timeout=LONGEST_ANSWER)
         self.stage.clear_status()
-        if self.answer.error is not None and isinstance(failure, AuthorityRefused):
+        if self.answer.error is not None and isinstance(failure, AuthorizationRefused):
             raise self.answer.error from failure
 
     def tick(self, left: float, state: str) -> None:

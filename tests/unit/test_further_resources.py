@@ -15,7 +15,7 @@ from demo.client.tokens.claims import take_apart
 from demo.client.tokens.store import TokenStore
 from demo.client.workos.environment import Environment
 from demo.client.workos.tenant import Tenant, WorkOSRefused
-from demo.errors import AuthorityRefused, UsageError
+from demo.errors import AuthorizationRefused, UsageError
 from demo.evidence import Money
 from demo.local_server import local, resources, world
 from tests.conftest import Command
@@ -34,7 +34,7 @@ def test_a_token_for_it_is_issued_from_the_moment_it_was_added_and_the_shop_here
     server, _ = local.ensure(state, port=0)
     try:
         agent = agent_of(server.base_url, tmp_path)
-        with pytest.raises(AuthorityRefused) as refused:
+        with pytest.raises(AuthorizationRefused) as refused:
             agent.start_login(SCOPES, resources=(WORKER,), spending=Money(5000))
         assert getattr(refused.value, "oauth_error", None) == "invalid_target"
         resources.add(state, WORKER)

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 from demo.client.http.origins import origin
 from demo.client.http.redaction import mask_text
 from demo.client.http.sanitizing import safe_text
-from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.net import is_loopback
 
 
-class OAuthRefused(AuthorityRefused):
+class OAuthRefused(AuthorizationRefused):
     """The authorization server refused, in OAuth's own words.
 
     Args:

@@ -18,7 +18,7 @@ from demo.client.oauth.challenge import read_challenge
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import TokenStore
 from demo.client.tokens.stored import StoredToken, money, number
-from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.evidence import Decision, SessionView
 
 if TYPE_CHECKING:
@@ -75,14 +75,14 @@ class Console:
         try:
             self.agent.token()
             return all(self._token_for(resource).access_token for resource in self._resources())
-        except AuthorityRefused:
+        except AuthorizationRefused:
             return False
 
     def sign_in(self, human: SampleHuman) -> StoredToken:
         """Sign `human` in on the authorization server's pages.
 
         Raises:
-            AuthorityRefused: the authorization server refuses.
+            AuthorizationRefused: the authorization server refuses.
         """
         self._tokens.clear()
         login = self.agent.start_login(SCOPES, resources=(self.agent.endpoint(), *self._resources()))
@@ -97,7 +97,7 @@ class Console:
         """The sessions that the human's consents opened, oldest first.
 
         Raises:
-            AuthorityRefused, ServerUnreachable: the account API does not open, or does not answer.
+            AuthorizationRefused, ServerUnreachable: the account API does not open, or does not answer.
         """
         answer = self._account_call("GET", "/account/sessions", None)
         listed = (answer.json or {}).get("sessions")
@@ -107,7 +107,7 @@ class Console:
         """Revoke what a session, an agent or a user may do.
 
         Raises:
-            AuthorityRefused: there is no such one, or it is not this human's.
+            AuthorizationRefused: there is no such one, or it is not this human's.
         """
         self._account_call("POST", "/account/revoke", {"kind": kind, "id": id})
         self._at_shop("revoke", kind, id)
@@ -130,7 +130,7 @@ class Console:
             limit: how many at most.
 
         Raises:
-            AuthorityRefused: the token does not open it.
+            AuthorizationRefused: the token does not open it.
         """
         query = urlencode({"limit": limit} | ({"after": after} if after else {}))
         answer = self._request(self._reading(), "GET", f"{self.shop}/audit?{query}", None)
@@ -144,7 +144,7 @@ class Console:
         """Restock a door of the shop, or switch the open one; what is None stays. Gives the door as it is then.
 
         Raises:
-            AuthorityRefused: the human is no admin of this shop, or nobody is signed in.
+            AuthorizationRefused: the human is no admin of this shop, or nobody is signed in.
             ServerUnreachable: the shop has no such route, or does not answer as it must.
         """
         own = self.admin or f"{self.shop}/account"

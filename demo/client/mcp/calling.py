@@ -17,7 +17,7 @@ from demo.client.mcp.reply import Reply
 from demo.client.oauth.authorizer import Authorizer
 from demo.client.oauth.step_up import Obtain, StepUp
 from demo.client.tokens.stored import Secret, StoredToken
-from demo.errors import AuthorityRefused, UsageError
+from demo.errors import AuthorizationRefused, UsageError
 
 if TYPE_CHECKING:
     import httpx2
@@ -67,7 +67,7 @@ class Caller:
             on_wait: told the seconds left of such a wait and its state, at least four times a second.
 
         Raises:
-            AuthorityRefused: the stored token is wanted and there is none, or it cannot be renewed.
+            AuthorizationRefused: the stored token is wanted and there is none, or it cannot be renewed.
             EnvironmentNotReady: something on this machine keeps the request from being sent.
             ServerUnreachable: no answer, or not an MCP server's.
             UsageError: an argument cannot be sent.
@@ -86,7 +86,7 @@ class Caller:
             # By our clock it was good for longer: the clock has been set since. Not carried out, so tried again.
             try:
                 fresh = self._authorizer.credentials.refresh(instead_of=bearer.access_token)
-            except AuthorityRefused:
+            except AuthorizationRefused:
                 return outcome
             outcome = once(fresh)
         return outcome

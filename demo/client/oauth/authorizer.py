@@ -85,7 +85,7 @@ class Authorizer:
         """The authorization server: the issuer of the stored token, else found by asking without one.
 
         Raises:
-            AuthorityRefused: there is none, or its metadata must not be trusted.
+            AuthorizationRefused: there is none, or its metadata must not be trusted.
             ServerUnreachable: the server or the authorization server does not answer.
         """
         return self.discovery.find(self.credentials.stored())
@@ -94,7 +94,7 @@ class Authorizer:
         """The scopes that a first login asks for here: as the server's challenge and metadata have them.
 
         Raises:
-            AuthorityRefused, ServerUnreachable: as `authorization_server`.
+            AuthorizationRefused, ServerUnreachable: as `authorization_server`.
         """
         metadata = self._metadata_today()
         return scopes_wanted(self.discovery.challenge, metadata)
@@ -103,7 +103,7 @@ class Authorizer:
         """Which flow this authorization server's metadata offers, and why that one.
 
         Raises:
-            AuthorityRefused: none that a human decides in.
+            AuthorizationRefused: none that a human decides in.
             ServerUnreachable: as `authorization_server`.
         """
         metadata = self._metadata_today()
@@ -113,7 +113,7 @@ class Authorizer:
         """The flow to take in the place of one that was refused to this client, None where there is no other.
 
         Raises:
-            AuthorityRefused, ServerUnreachable: as `authorization_server`.
+            AuthorizationRefused, ServerUnreachable: as `authorization_server`.
         """
         other = self._other(flow, self._metadata_today())
         return None if other is None else ChosenFlow(other, flows.not_for_this_client(flow, refused.why))
@@ -134,7 +134,7 @@ class Authorizer:
             spending: a limit to ask for (RFC 9396), None for none.
 
         Raises:
-            AuthorityRefused: the flow is not offered there, the agent is no client there, or the request is refused.
+            AuthorizationRefused: the flow is not offered, the agent is no client there, or the request is refused.
             EnvironmentNotReady: the one port that was registered is taken.
             ServerUnreachable: no answer.
         """
@@ -187,7 +187,7 @@ class Authorizer:
             timeout: seconds to wait at most, beside the login's own life.
 
         Raises:
-            AuthorityRefused: denied, mixed up (RFC 9207), expired, given up, refused; its `oauth_error` says which.
+            AuthorizationRefused: denied, mixed up (RFC 9207), expired, given up, refused; its `oauth_error` says which.
             ServerUnreachable: what answers is not the authorization server.
         """
         recorder, metadata = self._connection.recorder, login.asked.metadata
@@ -212,7 +212,7 @@ class Authorizer:
         """A token for the agent itself, with no human in it (RFC 6749 section 4.4, RFC 7523), kept.
 
         Raises:
-            AuthorityRefused: the authorization server refuses, or the agent has no identity there.
+            AuthorizationRefused: the authorization server refuses, or the agent has no identity there.
             ServerUnreachable: it does not answer.
         """
         metadata, flow = self._metadata_today(), flow_for(request)

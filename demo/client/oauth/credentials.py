@@ -61,7 +61,7 @@ class Credentials:
         """The stored token, renewed first when it ends within `margin` seconds.
 
         Raises:
-            AuthorityRefused: nothing is stored, or the authorization server does not renew it.
+            AuthorizationRefused: nothing is stored, or the authorization server does not renew it.
             ServerUnreachable: the authorization server does not answer.
         """
         token = self._wanted()

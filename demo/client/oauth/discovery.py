@@ -111,7 +111,7 @@ class Discovery:
         """The authorization server that a followed challenge leads to.
 
         Raises:
-            AuthorityRefused: to none that can be trusted.
+            AuthorizationRefused: to none that can be trusted.
         """
         if self._known is not None:
             self._by_issuer[self._known.issuer] = self._known
@@ -134,7 +134,7 @@ class Discovery:
         """The authorization server: the one that issued the token held, else the one that the server names.
 
         Raises:
-            AuthorityRefused: there is none, or its metadata must not be trusted.
+            AuthorizationRefused: there is none, or its metadata must not be trusted.
             ServerUnreachable: the server or the authorization server does not answer.
         """
         if held is not None:
@@ -150,7 +150,7 @@ class Discovery:
         What belongs to it, the token, the client's secret, goes there and nowhere else.
 
         Raises:
-            AuthorityRefused: it publishes no metadata any more, or none that can be trusted.
+            AuthorizationRefused: it publishes no metadata any more, or none that can be trusted.
             ServerUnreachable: it does not answer.
         """
         if token.issuer not in self._by_issuer:

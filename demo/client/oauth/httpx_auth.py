@@ -49,7 +49,7 @@ class OAuthFlow(httpx2.Auth, ABC):
         login_timeout: seconds for which a human is waited for.
 
     Raises, out of the request that it belongs to:
-        AuthorityRefused: the human said no, or the authorization server refuses.
+        AuthorizationRefused: the human said no, or the authorization server refuses.
         ServerUnreachable: the authorization server does not answer.
     """
 

@@ -14,7 +14,7 @@ from demo.client.oauth.authorizer import Authorizer
 from demo.client.tokens import claims
 from demo.client.tokens.claim_meanings import parties
 from demo.client.tokens.stored import StoredToken, number
-from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.evidence import AuthorizationServerMetadata, Chain, TokenView
 
 
@@ -42,7 +42,7 @@ class Inspector:
             audience: what it should be for; the resource it was asked for by default.
 
         Raises:
-            AuthorityRefused: the authorization server that issued it cannot be found.
+            AuthorizationRefused: the authorization server that issued it cannot be found.
             ServerUnreachable: it does not answer.
         """
         metadata = self._authorizer.discovery.of(token)
@@ -75,7 +75,7 @@ class Inspector:
             person: what `userinfo` told of the human, where that is at hand.
 
         Raises:
-            AuthorityRefused: the token is opaque: only its issuer can say who is in it.
+            AuthorizationRefused: the token is opaque: only its issuer can say who is in it.
             ServerUnreachable: as `view`.
         """
         jwt = claims.take_apart(token.access_token)
@@ -114,8 +114,8 @@ class Inspector:
         section 4): a refresh token is worth more than a name, and one that is tried in vain may end the whole grant.
 
         Raises:
-            AuthorityRefused: the authorization server has no such endpoint, `openid` was not granted, or it does not
-                say.
+            AuthorizationRefused: the authorization server has no such endpoint, or does not say; or `openid` was not
+                granted.
             ServerUnreachable: it does not answer.
         """
         metadata = self._authorizer.discovery.of(token)
@@ -134,7 +134,7 @@ class Inspector:
         """`userinfo` where it is given, else what the token itself says of the human (`sub` alone)."""
         try:
             return self.userinfo(token)
-        except (AuthorityRefused, ServerUnreachable):
+        except (AuthorizationRefused, ServerUnreachable):
             jwt = claims.take_apart(token.access_token)
             return {"sub": safe_text(parties(jwt.claims).human, one_line=True)} if jwt else {}
 

@@ -49,7 +49,7 @@ class StepUp:
             used: the token that was refused, None for none.
 
         Raises:
-            AuthorityRefused: no login is possible, or the human said no.
+            AuthorizationRefused: no login is possible, or the human said no.
             ServerUnreachable: the authorization server does not answer.
         """
         if status == 401:

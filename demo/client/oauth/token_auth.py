@@ -9,7 +9,7 @@ import httpx2
 
 from demo.client.oauth.dpop import ProofKey
 from demo.client.tokens.stored import StoredToken
-from demo.errors import AuthorityRefused
+from demo.errors import AuthorizationRefused
 
 _PRESENTABLE = re.compile(r"[\x21-\x7e]+")
 
@@ -21,12 +21,12 @@ class BearerToken(httpx2.Auth):
         token: the access token.
 
     Raises:
-        AuthorityRefused: no header can carry it.
+        AuthorizationRefused: no header can carry it.
     """
 
     def __init__(self, token: str) -> None:
         if not _PRESENTABLE.fullmatch(token):
-            raise AuthorityRefused(
+            raise AuthorizationRefused(
                 "the token cannot be presented",
                 why="it holds characters that no HTTP header can carry (RFC 9110 section 5.5)",
                 do="demo logout, then demo login; or give the token exactly as it was issued",

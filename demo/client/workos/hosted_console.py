@@ -10,7 +10,7 @@ from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.stored import StoredToken
 from demo.client.workos.people import People
 from demo.client.workos.tenant import Tenant
-from demo.errors import AuthorityRefused, UsageError
+from demo.errors import AuthorizationRefused, UsageError
 from demo.evidence import SessionView
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class HostedConsole(Console):
         """What a login of this console is for (RFC 8707).
 
         Raises:
-            AuthorityRefused: the shop trusts another authorization server than AuthKit: nobody signs in there as this
-                console.
+            AuthorizationRefused: the shop trusts another authorization server than AuthKit: nobody signs in there as
+                this console.
             UsageError: the shop has no admin route.
         """
         trusted = self.agent.authorization_server().issuer
@@ -69,7 +69,7 @@ class HostedConsole(Console):
         """Whether there is a token of AuthKit's that it still renews, or that has not ended yet."""
         try:
             return bool(self._token_for(self.resource).access_token)
-        except (AuthorityRefused, UsageError):
+        except (AuthorizationRefused, UsageError):
             return False
 
     def sessions(self) -> tuple[SessionView, ...]:
@@ -84,7 +84,7 @@ class HostedConsole(Console):
         """Revoke what a session, an agent or a user may do.
 
         Raises:
-            AuthorityRefused: the shop or WorkOS refuses.
+            AuthorizationRefused: the shop or WorkOS refuses.
         """
         human = self._human()
         self._at_shop("revoke", kind, id)
@@ -109,7 +109,7 @@ class HostedConsole(Console):
             human = seen.claim("sub")
             if human is None or seen.signature is None or seen.problems:
                 why = "; ".join(seen.problems) or "its signature is not verified"
-                raise AuthorityRefused(
+                raise AuthorizationRefused(
                     "the console's token does not hold", why=why, do="sign in again: demo login --console"
                 )
             self._verified = (token.access_token, human)
@@ -125,8 +125,8 @@ class HostedConsole(Console):
         return token
 
 
-def _another(issuer: str, authkit: str) -> AuthorityRefused:
-    return AuthorityRefused(
+def _another(issuer: str, authkit: str) -> AuthorizationRefused:
+    return AuthorizationRefused(
         "the human's console signs in at AuthKit only",
         why=f"this server's authorization server is {issuer}, and workos.authkit is {authkit}",
         do="deploy the shop with that authorization server (demo deploy --authority), or fix workos.authkit",

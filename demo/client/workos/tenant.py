@@ -13,7 +13,7 @@ from demo.client.http.exchange import parse_object
 from demo.client.http.recorder import Recorder
 from demo.client.http.sanitizing import safe_text
 from demo.client.workos.environment import Environment
-from demo.errors import AuthorityRefused, EnvironmentNotReady, ServerUnreachable
+from demo.errors import AuthorizationRefused, EnvironmentNotReady, ServerUnreachable
 
 if TYPE_CHECKING:
     import httpx2
@@ -34,7 +34,7 @@ _FIXES = {
 }
 
 
-class WorkOSRefused(AuthorityRefused):
+class WorkOSRefused(AuthorizationRefused):
     """WorkOS said no.
 
     Args:

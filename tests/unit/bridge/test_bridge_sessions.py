@@ -17,7 +17,7 @@ from demo.bridge.telling import of_error
 from demo.bridge.upstream import Answer, Upstream
 from demo.client import TokenStore
 from demo.client.http.bounded import run
-from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.errors import AuthorizationRefused, ServerUnreachable
 from tests.unit.bridge.hosts import hosted, keep_token
 from tests.unit.client.bytes_fake import Answer as Sent
 from tests.unit.client.bytes_fake import BytesFake, Request, http, result, told, words
@@ -197,7 +197,7 @@ def test_a_server_that_wants_no_token_is_asked_without_one(answer: Any, serve: S
 
 def test_where_a_token_is_wanted_and_none_is_stored_that_is_said(serve: Serve, tmp_path: Path) -> None:
     fake = serve(lambda _: http(401, "<html>401</html>", kind="text/html", www_authenticate="Bearer"))
-    with pytest.raises(AuthorityRefused, match="has no token for this server"):
+    with pytest.raises(AuthorizationRefused, match="has no token for this server"):
         bridged(fake.url, tmp_path, count)
 
 

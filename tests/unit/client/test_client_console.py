@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from demo.client import Agent, Console, OAuthRefused, SampleHuman, StoredToken
-from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.evidence import Money
 from tests.conftest import console_at
 from tests.unit.client.fakes import ALICE, Fake, Reply, Shop, agent_at, log_in, store_in
@@ -75,7 +75,7 @@ def test_what_is_not_there_is_refused_in_words(base_url: str, tmp_path: Path) ->
 def test_nobody_is_signed_in_before_signing_in(base_url: str, tmp_path: Path) -> None:
     human = console_at(base_url, store_in(tmp_path, base_url))
     assert not human.signed_in()
-    with pytest.raises(AuthorityRefused):
+    with pytest.raises(AuthorizationRefused):
         human.sessions()
 
 
@@ -114,7 +114,7 @@ def test_an_admin_restocks_the_open_door_and_switches_it(base_url: str, tmp_path
         assert (refused.status, refused.decision and refused.decision.rule) == (403, "open.closed")
     finally:
         assert admin.set_door("open", stock=before, open=True)["open"] is True
-    with pytest.raises(AuthorityRefused) as told:
+    with pytest.raises(AuthorizationRefused) as told:
         console(base_url, tmp_path).set_door("open", stock=0)
     assert "only an admin" in told.value.why
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo.client import Agent, Console, OAuthRefused, SampleHuman
-from demo.errors import AUTHORITY, ServerUnreachable
+from demo.errors import REFUSED, ServerUnreachable
 from tests.conftest import console_at
 from tests.unit.client.fakes import ALICE, Reply, Shop, agent_at, granted, log_in, store_in
 
@@ -39,7 +39,7 @@ def test_what_is_somebody_elses_is_refused_and_stays_as_it_was(
     assert session.id not in [one.id for one in mallory.sessions()]
     with pytest.raises(OAuthRefused) as refused:
         mallory.revoke(kind, theirs)
-    assert refused.value.exit_code == AUTHORITY
+    assert refused.value.exit_code == REFUSED
     with pytest.raises(OAuthRefused):
         mallory.reinstate(kind, theirs)
     # One and the same answer for what is not there: it tells nobody what exists.

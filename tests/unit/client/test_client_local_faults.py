@@ -12,7 +12,7 @@ from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 from demo.bridge.upstream import Upstream
 from demo.client import Agent, Secret
 from demo.client.http.bounded import run
-from demo.errors import AuthorityRefused, EnvironmentNotReady, ServerUnreachable, UsageError
+from demo.errors import AuthorizationRefused, EnvironmentNotReady, ServerUnreachable, UsageError
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, http, result, words
 from tests.unit.client.fakes import agent_at
 
@@ -144,7 +144,7 @@ def test_an_argument_that(kind: str, door: str, serve: Serve, tmp_path: Path) ->
 @pytest.mark.parametrize("token", ["two\r\nlines", "schl\xfcssel", "", "a b"])
 def test_a_token_that_no_header_can_carry(token: str, serve: Serve, tmp_path: Path) -> None:
     fake = serve(lambda request: result(request, words("sold")))
-    with pytest.raises(AuthorityRefused) as caught:
+    with pytest.raises(AuthorizationRefused) as caught:
         agent_at(fake.url, tmp_path).call("buy", {}, token=Secret(token))
     assert "two" not in str(caught.value) and fake.requests == []
 

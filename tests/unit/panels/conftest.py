@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from demo import panels
-from demo.errors import AuthorityRefused, DemoError
+from demo.errors import AuthorizationRefused, DemoError
 from demo.evidence import (
     GATES,
     AuthorizationRequest,
@@ -279,7 +279,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "closing": lambda: panels.closing("No token, no shirt: the shop does not know who asks, so it does not sell."),
     "notes": lambda: panels.notes(NOTES),
     "failure": lambda: panels.failure(
-        AuthorityRefused("The agent has no authority", why="nobody has logged it in", do="demo login")
+        AuthorizationRefused("The agent has no authority", why="nobody has logged it in", do="demo login")
     ),
     "checklist": lambda: panels.checklist(CHECKS),
 }  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo.client.agent import Agent
-from demo.errors import AuthorityRefused, ServerUnreachable
+from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.settings import Settings
 from talk.director import Director
 from talk.run import Run
@@ -58,7 +58,7 @@ def test_a_server_that_refuses_for_good_is_red_at_once(tmp_path: Path, monkeypat
         begin_at("whoami", url, tmp_path)
 
         def refuse(*_: object, **__: object) -> object:
-            raise AuthorityRefused("its keys are none", why="HTTP 500 for ever")
+            raise AuthorizationRefused("its keys are none", why="HTTP 500 for ever")
 
         monkeypatch.setattr(Agent, "view", refuse)
         assert next_beat(url, tmp_path) == ("whoami", False)
@@ -88,7 +88,7 @@ def test_what_builds_on_a_red_beat_is_played_all_the_same(tmp_path: Path, monkey
         begin_at("buy", url, tmp_path)
 
         def refuse(*_: object, **__: object) -> object:
-            raise AuthorityRefused("it sells nothing today")
+            raise AuthorizationRefused("it sells nothing today")
 
         with monkeypatch.context() as broken:
             broken.setattr(Agent, "call", refuse)

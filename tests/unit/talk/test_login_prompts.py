@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from demo.errors import AuthorityRefused, DemoError
+from demo.errors import AuthorizationRefused, DemoError
 from demo.evidence import AuthorizationRequest, DeviceCode
 from talk.stage.prompts import BrowserPrompt, DevicePrompt, LoginPrompt
 from talk.stage.screen import Stage
@@ -61,8 +61,8 @@ def given_up(prompt: LoginPrompt) -> None:
 def test_what_stopped_the_sample_human_is_raised_instead_of_the_login_that_was_given_up(prompt: LoginPrompt) -> None:
     with pytest.raises(Stopped, match="no page") as told, prompt:
         given_up(prompt)
-        raise AuthorityRefused("the login was given up")
-    assert isinstance(told.value.__cause__, AuthorityRefused)
+        raise AuthorizationRefused("the login was given up")
+    assert isinstance(told.value.__cause__, AuthorizationRefused)
 
 
 def test_what_has_nothing_to_do_with_the_answer_is_left_as_it_is(prompt: LoginPrompt) -> None:

@@ -13,7 +13,7 @@ from demo.client.tokens.stored import StoredToken
 from demo.client.workos.hosted_console import HostedConsole
 from demo.client.workos.people import People
 from demo.client.workos.tenant import Tenant
-from demo.errors import AuthorityRefused, ServerUnreachable, UsageError
+from demo.errors import AuthorizationRefused, ServerUnreachable, UsageError
 from demo.settings.workos import WorkOSSettings
 from talk.cast import Cast
 from talk.playing.other_server import NotHere
@@ -36,7 +36,7 @@ def given_a_token(console: HostedConsole, world: World, human: str = "alice@exam
 def test_at_another_authority_than_authkit_nobody_signs_in_and_nothing_is_ended(world: World, tenant: Tenant) -> None:
     agent = world.agent()
     console = console_at(world, tenant, authority=AUTHKIT)
-    with pytest.raises(AuthorityRefused) as refused:
+    with pytest.raises(AuthorizationRefused) as refused:
         console.resource  # noqa: B018  it is what a login asks for first
     assert AUTHKIT in str(refused.value.why)
     # A server may have had somebody sign in at an authority of its own, and tell in its token whose console it is.
@@ -44,7 +44,7 @@ def test_at_another_authority_than_authkit_nobody_signs_in_and_nothing_is_ended(
     given_a_token(console, world)
     assert not console.signed_in()
     for act in (console.sessions, lambda: console.revoke("session", "x"), lambda: console.reinstate("agent", "x")):
-        with pytest.raises(AuthorityRefused):
+        with pytest.raises(AuthorizationRefused):
             act()
     assert agent.client_id in [one.client_id for one in People(tenant).grants("user_alice")], "it stands"
 
@@ -55,7 +55,7 @@ def test_a_token_that_the_keys_do_not_verify_names_no_human(world: World, tenant
     token = given_a_token(console, world)
     head, body, _ = token.access_token.split(".")
     console.agent.store.put("console", replace(token, access_token=f"{head}.{body}.{'A' * 86}"))
-    with pytest.raises(AuthorityRefused, match="does not hold"):
+    with pytest.raises(AuthorizationRefused, match="does not hold"):
         console.sessions()
 
 

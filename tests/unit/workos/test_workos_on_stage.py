@@ -16,7 +16,7 @@ from demo.client import Agent, MemoryStore
 from demo.client.workos.audit import AuditLog
 from demo.client.workos.preparing import audit_actions
 from demo.client.workos.tenant import Tenant
-from demo.errors import AuthorityRefused
+from demo.errors import AuthorizationRefused
 from demo.evidence import SessionView
 from demo.panels.fit import drawn
 from demo.settings.workos import WorkOSSettings
@@ -156,7 +156,7 @@ def test_a_pass_is_kept_in_memory_alone_and_who_has_none_is_told_so(world: World
     for file in world.state.rglob("*"):
         assert not file.is_file() or held.access_token.encode() not in file.read_bytes(), file
     another = Cast(world.base, world.state, is_local=True, port=0)
-    with pytest.raises(AuthorityRefused, match="holds no pass"):
+    with pytest.raises(AuthorizationRefused, match="holds no pass"):
         played("validate", scene_of(another), blueprint="Shirt Agent")
 
 
@@ -165,7 +165,7 @@ def test_a_pass_whose_session_was_ended_is_not_used_again(tenant: Tenant, here: 
     played("blueprint", scene, name="Shirt Agent", ceiling=CEILING, wishes=CEILING)
     ended = played("validate", scene, blueprint="Shirt Agent", revoke=True)
     assert (ended.observed["before"], ended.observed["valid"], ended.observed["signature"]) == (True, False, True)
-    with pytest.raises(AuthorityRefused, match="holds no pass"):
+    with pytest.raises(AuthorizationRefused, match="holds no pass"):
         played("validate", scene, blueprint="Shirt Agent")
     events = AuditLog(tenant, where="here").happenings(["agent.instance.session.revoked"])
     assert len(events) == 1

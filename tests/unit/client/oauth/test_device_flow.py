@@ -11,7 +11,7 @@ import pytest
 
 from demo.client import OAuthRefused
 from demo.client.oauth import device_flow
-from demo.errors import AUTHORITY, ServerUnreachable
+from demo.errors import REFUSED, ServerUnreachable
 from tests.unit.client.fakes import Reply, Shop, agent_at, granted, oauth, raw_server
 
 FASTER = 100.0
@@ -172,7 +172,7 @@ def test_a_refusal_ends_the_login_in_oauths_own_words(shop: Shop, tmp_path: Path
     agent = agent_at(shop.fake.base, tmp_path)
     with pytest.raises(OAuthRefused) as refused:
         agent.finish_login(agent.start_login(["shop:read"]))
-    assert (refused.value.oauth_error, refused.value.exit_code) == (error, AUTHORITY)
+    assert (refused.value.oauth_error, refused.value.exit_code) == (error, REFUSED)
     assert refused.value.why and refused.value.do
     assert agent.stored() is None
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from demo.client import Agent, ClientIdentity, OAuthRefused
 from demo.client.http.origins import origin, refused_url
 from demo.client.oauth.metadata import resource_problem, resource_urls, same_identifier, server_urls
-from demo.errors import AUTHORITY, UNREACHABLE, ServerUnreachable
+from demo.errors import REFUSED, UNREACHABLE, ServerUnreachable
 from demo.evidence import Challenge
 from demo.net import is_loopback
 from tests.unit.client.fakes import Fake, Reply, Request, Script, Shop, agent_at, faking
@@ -90,7 +90,7 @@ def test_metadata_for_another_resource_is_not_believed(shop: Shop, agent: Agent)
     shop.resource["resource"] = "https://bank.example/mcp"
     with pytest.raises(OAuthRefused) as refused:
         agent.authorization_server()
-    assert refused.value.exit_code == AUTHORITY
+    assert refused.value.exit_code == REFUSED
     assert "bank.example" in refused.value.why and "RFC 9728" in refused.value.why
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from demo.client import Agent, OAuthRefused, StoredToken
-from demo.errors import AUTHORITY, UNREACHABLE, AuthorityRefused, DemoError, ServerUnreachable
+from demo.errors import REFUSED, UNREACHABLE, AuthorizationRefused, DemoError, ServerUnreachable
 from tests.conftest import ROOT
 from tests.unit.client.fakes import Reply, Shop, agent_at, granted, log_in, oauth, store_in
 
@@ -112,7 +112,7 @@ def test_a_token_for_another_resource_says_so_and_does_not_open_the_shop(agent: 
 def test_a_resource_that_was_not_granted_is_refused_and_the_login_stands(agent: Agent) -> None:
     with pytest.raises(OAuthRefused) as refused:
         agent.refresh(resource="https://elsewhere.example/mcp")
-    assert (refused.value.oauth_error, refused.value.exit_code) == ("invalid_target", AUTHORITY)
+    assert (refused.value.oauth_error, refused.value.exit_code) == ("invalid_target", REFUSED)
     assert agent.refresh().access_token
 
 
@@ -138,7 +138,7 @@ def test_logging_out_ends_the_login_at_the_authority_and_here(agent: Agent) -> N
     assert agent.logout() is None
     assert agent.stored() is None
     assert agent.redeem(token, client_id=token.client_id)[1] == "invalid_grant"
-    with pytest.raises(AuthorityRefused) as refused:
+    with pytest.raises(AuthorizationRefused) as refused:
         agent.call("listMcpShopInventory", {})
     assert refused.value.do == "demo login"
     assert agent.logout() is not None
@@ -191,7 +191,7 @@ def test_without_a_refresh_token_the_end_is_the_end(shop: Shop, tmp_path: Path) 
     agent.finish_login(agent.start_login(["shop:read"]))
     with pytest.raises(DemoError) as refused:
         agent.token()
-    assert refused.value.exit_code == AUTHORITY
+    assert refused.value.exit_code == REFUSED
     assert "offline_access" in refused.value.why
 
 
