@@ -178,7 +178,7 @@ class Upstream:
         """The stored token, renewed when it is due; None where nothing is stored.
 
         Raises:
-            AuthorizationRefused: it cannot be renewed. Without it nothing is tried: the human granted it, and revoked it or
+            AuthorizationRefused: it cannot be renewed. Without it nothing is tried: the human revoked it or
                 let it expire.
         """
         try:
