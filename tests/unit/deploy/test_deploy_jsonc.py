@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from demo.deploy.blueprint import parse_jsonc
@@ -18,6 +18,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the parser
 @given(VALUES)
 def test_plain_json_means_what_it_means(value: Any) -> None:
     assert parse_jsonc(json.dumps(value, indent=1)) == value
