@@ -1,4 +1,4 @@
-"""The Makefile finds a Python that is new enough by any of its names, and explains itself."""
+"""The Makefile finds a Python that is new enough by any of its names, and explains itself; CI runs its targets."""
 
 from __future__ import annotations
 
@@ -54,3 +54,12 @@ def test_every_target_is_explained(tmp_path: Path) -> None:
     text = (ROOT / "Makefile").read_text("utf-8")
     (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
     assert set(phony.split()) == set(re.findall(r"^  make (\S+) +\S", make(tmp_path, "help").stdout, re.MULTILINE))
+
+
+def test_the_workflow_runs_every_step_of_ci_and_no_other() -> None:
+    (steps,) = re.findall(r"^steps=\((.*)\)$", (ROOT / ".ci" / "run").read_text("utf-8"), re.MULTILINE)
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    (matrix,) = re.findall(r"^ +step: \[(.*)\]$", workflow, re.MULTILINE)
+    assert matrix.split(", ") == steps.split()
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert set(steps.split()) <= set(targets)
