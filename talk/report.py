@@ -15,7 +15,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from demo.errors import UsageError
-from demo.json_text import json_text
+from demo.text import json_text
 from talk.playing import KINDS
 from talk.run import BeatResult, StepResult
 

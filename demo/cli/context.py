@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from demo.cli.commands import COMMANDS
 from demo.cli.streams import lead_nowhere
 from demo.errors import DemoError
-from demo.json_text import json_text
 from demo.settings import REPEATED, Settings, from_environment
+from demo.text import json_text
 
 if TYPE_CHECKING:
     import typer

@@ -6,13 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-# C0 without tab and newline, DEL, C1, line and paragraph separators, the invisible characters that turn or join
-# text (the "Trojan Source" set, CVE-2021-42574), those that carry text unseen (tags, more variation selectors than
-# any script has use for), and lone surrogates, which no terminal can encode.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
-    "\ufff0-\ufffb\ud800-\udfff\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
+from demo.text import OBEYED
+
 DEEPEST = 64
 """Levels of JSON that anything is read from."""
 
@@ -35,7 +30,7 @@ def safe_text(text: str, *, one_line: bool = False) -> str:
         text: anything that a server sent.
         one_line: replace tabs and newlines too, for a name, a header or a claim.
     """
-    shown = _UNSAFE.sub(_visible, text)
+    shown = OBEYED.sub(_visible, text)
     return _BREAKS.sub(_visible, shown) if one_line else shown
 
 

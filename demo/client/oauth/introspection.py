@@ -12,7 +12,7 @@ from demo.client.http.fetch import fetch
 from demo.client.http.sanitizing import safe_data, safe_text
 from demo.client.oauth import token_endpoint
 from demo.client.tokens.claim_meanings import meaning
-from demo.client.tokens.stored import StoredToken, number
+from demo.client.tokens.stored import StoredToken, number, scope_list
 from demo.errors import ServerUnreachable
 from demo.evidence import AuthorizationServerMetadata, Claim, TokenView
 
@@ -56,7 +56,7 @@ def ask(
         problems=problems,
         told_by=asked,
         active=active if isinstance(active, bool) else None,
-        scopes=tuple(safe_text(scope, one_line=True).split()) if isinstance(scope, str) else seen.scopes,
+        scopes=scope_list(scope) if isinstance(scope, str) else seen.scopes,
         expires_at=ends if ends is not None else seen.expires_at,
     )
 

@@ -17,7 +17,7 @@ from demo.client.http.exchange import parse_object
 from demo.client.http.redaction import MASK, mask_token
 from demo.client.http.sanitizing import safe_text
 from demo.client.tokens.claim_meanings import meaning, parties
-from demo.client.tokens.stored import number
+from demo.client.tokens.stored import number, scope_list
 from demo.evidence import Claim, TokenView
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def view(
         claims=tuple(_claims(jwt, signature, failed, issuer, audience)),
         signature=signature,
         problems=tuple(problems),
-        scopes=tuple(_line(scope).split()) if isinstance(scope, str) else scopes,
+        scopes=scope_list(scope) if isinstance(scope, str) else scopes,
         expires_at=ends if ends is not None else expires_at,
     )
 

@@ -205,15 +205,17 @@ def read_token_response(
         end_told=told,
         refresh_token=refresh if isinstance(refresh, str) and refresh else (asked.refresh_token if asked else None),
         expires_at=received_at + lasts,
-        scope=_scopes(scope) if isinstance(scope, str) else (asked.scope if asked else tuple(known.get("scope", ()))),
+        scope=scope_list(scope)
+        if isinstance(scope, str)
+        else (asked.scope if asked else tuple(known.get("scope", ()))),
         authorization_details=tuple(item for item in safe_data(details) if isinstance(item, dict))
         if isinstance(details, list)
         else (asked.authorization_details if asked else ()),
     )
 
 
-def _scopes(text: str) -> tuple[str, ...]:
-    """`scope` as its tokens (RFC 6749 section 3.3); some servers put commas between them."""
+def scope_list(text: str) -> tuple[str, ...]:
+    """The scopes that a `scope` names (RFC 6749 section 3.3), safe to show; some servers put commas between them."""
     text = safe_text(text, one_line=True)
     return tuple(filter(None, text.split(",") if "," in text and " " not in text else text.split()))
 
