@@ -46,8 +46,8 @@ class Cast:
         state: the folder where tokens go when there is no keyring, and the local server's data.
         is_local: whether `server` is the bundled one of this state, which can be restarted and has sample accounts.
         port: where the local server listens when it is started again.
-        tools: what a stranger's server calls the shop's verbs.
-        client: who the agent is at an authority where somebody has registered it.
+        tools: what another server calls the shop's verbs.
+        client: who the agent is at an authorization server where it was registered by hand.
         edge: where the shop may run as a Worker: "auto", "local" (never deployed), "off" (only described).
         worker: the Worker that `server` is, where it was started here.
         workos: which WorkOS environment stands behind a server that is not the local one.
@@ -108,7 +108,7 @@ class Cast:
 
     @property
     def ours(self) -> bool:
-        """Whether this is a shop of this make with the bundled authority, of this state or named by its URL: its sample
+        """Whether this is our shop with the bundled authorization server, of this state or named by its URL: its sample
         humans can be asked.
 
         Raises:
@@ -124,16 +124,16 @@ class Cast:
             # it; no other is asked just to find that out.
             here = where is not None and is_loopback(where[1]) and not self._workos.used
             try:
-                # One question for its name first: the look takes a dozen.
+                # One request for its name first: the survey makes a dozen.
                 self._ours = here and says_it_is_ours(self._looking()) and self._seen().ours
             except ServerUnreachable:
-                # Whoever calls it will be told that it is not there; until it is, it is nobody's.
+                # The call that follows says that it is not there; until it is, it is not ours.
                 return False
         return self._ours
 
     @property
     def beside(self) -> bool:
-        """Whether this is the shop as a Worker beside the bundled authority, which is another server then."""
+        """Whether this is the shop as a Worker beside the bundled authorization server, another server then."""
         from demo.client.http.origins import origin
 
         if self.worker is not None:
@@ -167,7 +167,7 @@ class Cast:
         return door if door != "open" or self.other is None else self.other.door(door)
 
     def _seen(self) -> Survey:
-        """One look at the server, remembered: what kind of house it is."""
+        """What the server publishes and how it answers, looked at once."""
         if self._survey is None:
             from demo.client.capabilities import survey
 
@@ -175,7 +175,9 @@ class Cast:
             seen = survey(self._looking(), revisions=False, keys=False)
             if seen.anonymous is None and not seen.absent("endpoint"):
                 raise ServerUnreachable(
-                    f"{self.server} cannot be reached", why=seen.failure("endpoint"), do="see to it, or name another"
+                    f"{self.server} cannot be reached",
+                    why=seen.failure("endpoint"),
+                    do="start it, or name another with --server",
                 )
             self._survey = seen
         return self._survey
@@ -192,7 +194,7 @@ class Cast:
         return Memory(self.state)
 
     def agent(self, who: str = "agent") -> Agent:
-        """The agent called `who`; nobody's agent is the same software without a token."""
+        """The agent called `who`; for "nobody" it is the same software, and no token goes along."""
         slot = "agent" if who == "nobody" else who
         if slot == "console":
             return self.console().agent
@@ -217,31 +219,31 @@ class Cast:
     def _made(self, slot: str) -> Agent:
         from demo.client.agent import Agent
 
-        told = self._client
-        if self.ours and told.id is None:
+        client = self._client
+        if self.ours and client.id is None:
             return Agent(self.server, store=self.store, slot=slot, memory=self._memory)
         identity = None
-        if told.id is not None:
+        if client.id is not None:
             from demo.client.tokens.identity import ClientIdentity
 
-            secret = told.secret(os.environ)
+            secret = client.secret(os.environ)
             method: Literal["none", "client_secret_basic"] = "none" if secret is None else "client_secret_basic"
-            identity = ClientIdentity(told.id, secret=secret, method=method, issuer=told.issuer)
+            identity = ClientIdentity(client.id, secret=secret, method=method, issuer=client.issuer)
         return Agent(
             self.server,
             store=self.store,
             slot=slot,
             client_id=None,
             identity=identity,
-            metadata_url=told.metadata_url,
-            redirect_port=told.redirect_port,
-            resource=told.resource,
+            metadata_url=client.metadata_url,
+            redirect_port=client.redirect_port,
+            resource=client.resource,
             memory=self._memory,
         )
 
     def human(self, account: str = HUMAN) -> SampleHuman:
-        """The sample human with this account, who decides by driving the authority's own pages."""
-        self._only_ours("sample humans sign in at the bundled authority only")
+        """The sample human with this account, who decides on the authorization server's own pages."""
+        self._only_ours("sample humans sign in at the bundled authorization server only")
         from demo.client.human.sample_human import SampleHuman
 
         return SampleHuman(account)
@@ -256,7 +258,7 @@ class Cast:
             from demo.client.human.console import Console, console_identity
             from demo.local_server import world
 
-            # Two servers where the shop is a Worker beside the bundled authority; the bundled shop is its own.
+            # Two servers where the shop is a Worker; the bundled shop is its own authorization server.
             identity = console_identity(world.console(self.state / world.DATABASE))
             console = Console(self.server, store=self.store, issuer=self._issuer_beside(), client=identity)
             try:
@@ -273,34 +275,34 @@ class Cast:
         return self._console
 
     def _issuer_beside(self) -> str | None:
-        """The bundled authority where it is another server than the shop; None where it is the same."""
+        """The bundled authorization server where it is another server than the shop; None where it is the same."""
         if self.worker is not None:
             return self.worker.issuer
         trusted = self._seen().authorization_server if self.beside else None
         return trusted.issuer if trusted is not None else None
 
     def hosted_console(self) -> HostedConsole:
-        """The human's own console where AuthKit is the authority, signed in or not.
+        """The human's own console where AuthKit is the authorization server, signed in or not.
 
         Raises:
             NotHere: `[workos]` names no console.
             EnvironmentNotReady: there is no API key.
         """
-        told = self._workos
-        if told.authkit is None or told.console is None:
+        account = self._workos
+        if account.authkit is None or account.console is None:
             raise NotHere("there is no console of the human's here", why="no workos.console in demo.toml")
         from demo.client.tokens.identity import ClientIdentity
         from demo.client.workos.hosted_console import HostedConsole
 
         port = self._client.redirect_port
         redirect_uri = None if port is None else f"http://127.0.0.1:{port}/callback"
-        client = ClientIdentity(told.console, issuer=told.authkit, redirect_uri=redirect_uri)
-        return HostedConsole(self.server, store=self.store, issuer=told.authkit, client=client, tenant=self.tenant())
+        client = ClientIdentity(account.console, issuer=account.authkit, redirect_uri=redirect_uri)
+        return HostedConsole(self.server, store=self.store, issuer=account.authkit, client=client, tenant=self.tenant())
 
     def _no_console(self) -> str | None:
         """Why the human has no console at this server, or None."""
         if self._workos.authkit is None or self._workos.console is None:
-            return "the human's console speaks to the bundled authority only"
+            return "the human's console speaks to the bundled authorization server only"
         try:
             if self._console is None and not self.hosted_console().signed_in():
                 return "the human has not signed in at their own console: demo login --console"
@@ -320,7 +322,7 @@ class Cast:
             if issuer is None and not self._workos.used:
                 # Another folder's local server keeps its key there, and the one in this folder is not for it.
                 why = "the server was not started from this state folder" if self.ours else "no [workos] in demo.toml"
-                why = "only demo run --worker knows the state folder of its authority" if self.beside else why
+                why = "only demo run --worker knows its authorization server's state folder" if self.beside else why
                 raise NotHere("WorkOS is not asked here", why=why)
             if issuer is None:
                 self._is_authkits()
@@ -337,12 +339,11 @@ class Cast:
         return self._tenant
 
     def _is_authkits(self) -> None:
-        """Raise where the server trusts another authority than `[workos]` names: WorkOS is neither told nor asked of
-        what goes on at a stranger's."""
+        """Raise where the server trusts another issuer than `[workos]` names: then WorkOS is neither told nor asked."""
         trusted = self._seen().authorization_server
-        told = trusted.issuer.rstrip("/") if trusted is not None and trusted.problem is None else None
-        if told != self._workos.authkit:
-            who = f"this server trusts {told}" if told else "nothing says whom this server trusts"
+        issuer = trusted.issuer.rstrip("/") if trusted is not None and trusted.problem is None else None
+        if issuer != self._workos.authkit:
+            who = f"this server trusts {issuer}" if issuer else "nothing says whom this server trusts"
             raise NotHere("WorkOS is not asked here", why=f"{who}, and workos.authkit is {self._workos.authkit}")
 
     def consent(self) -> str | None:

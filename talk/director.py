@@ -24,10 +24,10 @@ DEFAULT_PLAN = "problem-first"
 
 
 class Director:
-    """Leads one run: finds the beat, draws its title at once, then sees to the server, the authority and the needs.
+    """Leads one run: finds the beat, draws its title at once, then makes server, grant and needs ready.
 
     Args:
-        strict: the dry run: a first performance from a clean start, in which nothing is mended.
+        strict: the dry run: a first performance from a clean start, in which nothing is repaired.
         worker: the Worker that the settings' server is, where it was started for this run.
         logins: the state folder with the login that is borrowed at a named server; else the run has its own.
     """
@@ -120,7 +120,7 @@ class Director:
         if afresh or encore:
             self._abandon(planned)
         if not encore:
-            # Before what it builds on is played aside: an interruption of that is gone on from here, too.
+            # Before what it builds on is played aside: an interruption of that is resumed from here, too.
             self.run.place(planned.id, done=False)
         runner = Runner(self.run, self.plan, _NO_CAST, self.stage, strict=self.strict)
         self.stage.header(runner.header(planned))
@@ -178,7 +178,9 @@ class Director:
         cast = Cast(server.base_url, state, is_local=True, port=port, edge=self.settings.edge)
         about = self.run.about() or {}
         if about.get("world") and about["world"] != server.world:
-            self.stage.note("the local server's data is not that of this run any more: what was granted is asked anew")
+            self.stage.note(
+                "the local server's data is not that of this run any more: what was granted is asked for again"
+            )
             cast.store.clear()
         elif about.get("server") and about["server"] != server.base_url:
             self.stage.note(f"the local server moved from {about['server']} to {server.base_url}")
@@ -190,14 +192,14 @@ class Director:
         # At another server a beat that is red stays red: to play it aside again would be to stop there for good.
         played = {beat for beat, ok in self.run.beats_played().items() if ok or self._goes_on}
         logins = [one for one in needs if _logs_in(one) and one.id in played]
-        # In a beat of revocations that was cut in two, the authority is as the steps already played have left it.
+        # In a beat of revocations that was cut in two, the grant is as the steps already played have left it.
         half = bool(self.run.results(planned.id, self.run.open_play(planned.id) or 0))
         leave = half and any(step.do == "revoke" for step in planned.beat.steps)
-        # At a stranger's server nobody can be asked aside: a person decides there, on the stage.
-        mends = not self.strict and self.cast().ours
-        if logins and not leave and mends and not self._authority_stands():
+        # At another server nobody can be asked aside: a person decides there, on the stage.
+        repairs = not self.strict and self.cast().ours
+        if logins and not leave and repairs and not self._grant_stands():
             self._abandon(planned)
-            self.stage.note("the agent's authority has ended since: the sample human is asked again, aside")
+            self.stage.note("the agent's grant has ended since: the sample human is asked again, aside")
             login = logins[-1]
             steps = tuple(step for step in login.beat.steps if _grants(step))
             self._play_aside(replace(login, beats={login.id: replace(login.beat, steps=steps)}))
@@ -207,7 +209,7 @@ class Director:
                 self._play_aside(need)
 
     def _abandon(self, planned: PlannedBeat) -> None:
-        """What an interruption left half played of this beat is not gone on with."""
+        """End what an interruption left half played of this beat: it is not resumed."""
         while (play := self.run.open_play(planned.id)) is not None:
             self.run.end_beat(planned.id, play, ok=False, moves_cursor=False)
 
@@ -232,7 +234,7 @@ class Director:
         stage = AsideStage(self.stage)
         return Runner(self.run, self.plan, self.cast(), stage, strict=self.strict)
 
-    def _authority_stands(self) -> bool:
+    def _grant_stands(self) -> bool:
         try:
             return self.cast().agent().tools().status == 200
         except AuthorizationRefused:

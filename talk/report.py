@@ -48,8 +48,8 @@ def as_json(
     """
     steps = [step for beat in beats for step in beat.steps]
     skipped = sum(1 for step in steps if step.skipped)
-    told: dict[str, Any] = {"too_little": too_little} if too_little is not None else {}
-    return told | {
+    first: dict[str, Any] = {"too_little": too_little} if too_little is not None else {}
+    return first | {
         "schema": SCHEMA,
         "plan": plan,
         "server": server,
@@ -63,7 +63,7 @@ def as_json(
 
 class Reports:
     """Where a run's result is written, looked at before the first beat: a folder that is missing is made, and a place
-    that cannot be written is told while nothing was played for it.
+    that cannot be written is said before anything was played for it.
 
     Args:
         json_file: for the JSON object; `-` for stdout, None for nowhere.
@@ -111,8 +111,11 @@ class Reports:
             A line for each that could not be written, with the reason.
         """
         problems = []
-        told = json_text(as_json(plan, server, beats, seconds, too_little=too_little))
-        for file, text in ((self._json, told), (self._junit, as_junit(plan, beats, seconds, too_little=too_little))):
+        as_object = json_text(as_json(plan, server, beats, seconds, too_little=too_little))
+        for file, text in (
+            (self._json, as_object),
+            (self._junit, as_junit(plan, beats, seconds, too_little=too_little)),
+        ):
             try:
                 if file == STDOUT:
                     with contextlib.suppress(BrokenPipeError):  # its reader has gone
@@ -178,7 +181,7 @@ def _beat(beat: BeatResult) -> dict[str, Any]:
 
 
 def _step(step: StepResult) -> dict[str, Any]:
-    told = {
+    found = {
         "id": step.id,
         "do": step.do,
         "ok": step.ok,
@@ -188,7 +191,7 @@ def _step(step: StepResult) -> dict[str, Any]:
         "decision": _decision(step.decision),
     }
     more = (("error", step.error), ("skipped", step.skipped), ("unchecked", dict(step.unchecked)))
-    return told | {name: value for name, value in more if value}
+    return found | {name: value for name, value in more if value}
 
 
 def _decision(decision: Mapping[str, Any] | None) -> dict[str, Any] | None:

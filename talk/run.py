@@ -155,7 +155,7 @@ def repair(state: Path) -> bool:
 
 
 def _trouble(file: Path, error: Exception) -> EnvironmentNotReady:
-    """What is wrong with the run file, and what helps: the kinds are told apart by SQLite's own result codes
+    """What is wrong with the run file, and what helps: the kinds differ by SQLite's own result codes
     (sqlite.org/rescode.html)."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if isinstance(error, _Damaged) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
@@ -174,7 +174,7 @@ def _fresh() -> sqlite3.Connection:
 
 
 def seen(file: Path) -> bool:
-    """Whether a file is there. One in a folder that this user may not search is not there, for all that they can tell:
+    """Whether a file is there. One in a folder that this user may not search is not there, as far as they can see:
     before Python 3.14 `Path.exists` raises instead."""
     try:
         return file.exists()
@@ -236,14 +236,14 @@ class Run:
         import filelock
 
         lock = self._state / _LOCK
-        if not lock.exists():  # nobody has played yet, and whoever only looks makes nothing
+        if not lock.exists():  # nobody has played yet, and a command that only looks makes nothing
             return False
         try:
             with filelock.FileLock(lock, mode=0o600).acquire(timeout=0):
                 return False
         except filelock.Timeout:
             return True
-        except OSError:  # a folder of somebody else's: who plays there cannot be told
+        except OSError:  # another user's folder: whether somebody plays there cannot be seen
             return False
 
     @property

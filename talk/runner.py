@@ -202,7 +202,7 @@ class Runner:
             return None
         if "same_as" in step.options or step.options["who"] != "agent" or not self._other_consent(planned):
             return None
-        return "the purchases before it were made under an earlier consent; demo reset begins anew"
+        return "the purchases before it were made under an earlier consent; demo reset begins a fresh run"
 
     def _other_consent(self, planned: PlannedBeat) -> bool:
         """Whether the purchases that this beat builds on were made under another consent than the present one."""
@@ -247,8 +247,8 @@ def closing(beat: Beat, results: Mapping[str, StepResult]) -> str:
     if any(not result.ok for result in results.values()):
         return ""
     rests_on = beat.rests_on if beat.rests_on is not None else tuple(step.id for step in beat.steps)
-    told = [results.get(step) for step in rests_on]
-    seen = all(one is not None and one.skipped is None and not one.unchecked for one in told)
+    rested = [results.get(step) for step in rests_on]
+    seen = all(one is not None and one.skipped is None and not one.unchecked for one in rested)
 
     def observed(step: str, name: str) -> Any:
         return results[step].observed.get(name) if step in results else None
@@ -258,7 +258,7 @@ def closing(beat: Beat, results: Mapping[str, StepResult]) -> str:
 
 
 _OF_A_CONSENT = ("balance", "money_left", "purchases_left")
-"""What a new consent starts afresh."""
+"""What a new consent begins again."""
 
 
 def _allowing_for_repeats(step: Step, observed: Mapping[str, Any], attempts: int, *, strict: bool) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from demo.panels.page import Canvas, Page
 from demo.panels.values import many
 
 MEANINGS: dict[str, tuple[str, str, str]] = {
-    "realm": ("which house this door belongs to", "RFC 9110", "11.5"),
+    "realm": ("which part of the server this is", "RFC 9110", "11.5"),
     "error": ("what was wrong with the token", "RFC 6750", "3.1"),
     "error_description": ("the same for a developer to read", "RFC 6750", "3"),
     "error_uri": ("a page about this error", "RFC 6750", "3"),
@@ -89,14 +89,14 @@ def _value(name: str, shown: str, canvas: Canvas) -> None:
 
 
 def _leads(given: Challenge, canvas: Canvas) -> None:
-    """Where the challenge leads: the resource, its authority, and the device login, each with its standard."""
+    """Where the challenge leads: the resource, its authorization server, and the login, each with its standard."""
     steps: list[tuple[str, str, str]] = []
     if given.resource is not None:
         steps.append(("resource", given.resource.resource, "RFC 9728"))
         if given.authorization_server is None:
-            steps += [("authority", issuer, "unasked") for issuer in given.resource.authorization_servers[:1]]
+            steps += [("issuer", issuer, "unasked") for issuer in given.resource.authorization_servers[:1]]
     if given.authorization_server is not None:
-        steps.append(("authority", given.authorization_server.issuer, "RFC 8414"))
+        steps.append(("issuer", given.authorization_server.issuer, "RFC 8414"))
         device = given.authorization_server.device_authorization_endpoint
         if device:
             steps.append(("device login", device, "RFC 8628"))

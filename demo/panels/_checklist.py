@@ -1,4 +1,4 @@
-"""Whether this machine is ready for the stage: a row for each check, the mend below what is not."""
+"""Whether this machine is ready for the stage: a row for each check, the fix below what is not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def checklist(rows: Sequence[Check]) -> Page:
         bad = sum(row[0] not in ("ok", "warn", "skip") for row in rows)
         warned = sum(row[0] == "warn" for row in rows)
         if bad:
-            canvas.title("refused", f"Not ready: {many(bad, 'thing')} to mend")
+            canvas.title("refused", f"Not ready: {many(bad, 'thing')} to fix")
         elif warned:
             canvas.title("waiting", f"Ready, with {many(warned, 'warning')}")
         else:

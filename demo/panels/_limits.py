@@ -13,7 +13,7 @@ def limits(given: tuple[LimitUse, ...], now: float) -> Page:
     """Used, left and until when, a bar for each limit.
 
     Args:
-        given: the limits as the shop told them.
+        given: the limits as the shop gave them.
         now: POSIX seconds, for the time until a window ends.
     """
 

@@ -1,4 +1,4 @@
-"""Authority taken back: the same call just before and just after."""
+"""A revocation: the same call just before and just after."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def sessions(given: tuple[SessionView, ...], now: float) -> Page:
     """A row for each session: whether it stands, which agent, what it may, since when.
 
     Args:
-        given: sessions as the authority lists them to their human.
+        given: sessions as the authorization server lists them to their human.
         now: POSIX seconds.
     """
 
@@ -24,7 +24,7 @@ def sessions(given: tuple[SessionView, ...], now: float) -> Page:
         if not given:
             canvas.title("none", "Nobody acts for you: no sessions")
         else:
-            taken = f", {dead} taken back" if dead else ""
+            taken = f", {dead} revoked" if dead else ""
             canvas.title("allowed" if live else "refused", f"{many(live, 'session')} can act for you{taken}")
         drawn = [_session(session, now, canvas) for session in given]
         kept = len(drawn)

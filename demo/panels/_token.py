@@ -167,24 +167,24 @@ def _opaque(given: TokenView, now: float, canvas: Canvas) -> None:
         _row(canvas, "none", name, f"not to be known here: {words}", "quiet")
     canvas.gap()
     if any(claim.verified for claim in given.claims):
-        _legend("allowed", "told by its authority when asked just now", canvas)
+        _legend("allowed", "said by its issuer when asked just now", canvas)
     if any(not claim.verified for claim in given.claims):
-        _legend("unverified", "told with the token when it was issued, checked by nobody since", canvas)
+        _legend("unverified", "said with the token when it was issued, checked by nobody since", canvas)
 
 
 def _opaque_answer(given: TokenView, now: float) -> tuple[State, str]:
     # The first problem of an opaque token is that it is opaque: no fault of its own.
     if given.active is False:
-        return "refused", "Not to be used: its authority says that it does not stand"
+        return "refused", "Not to be used: its issuer says that it is not active"
     if len(given.problems) > 1:
         return "refused", f"Not to be trusted: {given.problems[1]}"
     if given.expires_at is not None and given.expires_at <= now:
         return "refused", f"Not to be trusted: {left(given.expires_at, now)}"
     if given.active:
-        return "allowed", "Opaque, and its authority says that it stands"
+        return "allowed", "Opaque, and its issuer says that it is active"
     if given.told_by:
-        return "unverified", "Opaque: its authority tells who, not whether it stands"
-    return "unverified", "Opaque: only its authority can say what it is worth"
+        return "unverified", "Opaque: its issuer says who, not whether it is active"
+    return "unverified", "Opaque: only its issuer can say what it is worth"
 
 
 def _row(canvas: Canvas, state: State, name: str, value: str, roles: str = "") -> None:

@@ -11,7 +11,7 @@ LONGEST = 200_000
 
 
 def body_lines(body: str | None, content_type: str, width: int) -> list[str]:
-    """The lines of a body, each to be cut by whoever draws it; none for no body.
+    """The lines of a body, each to be cut where it is drawn; none for no body.
 
     Args:
         body: the text as sent, or None.

@@ -66,7 +66,7 @@ class Canvas:
         return self.width >= 110
 
     def short(self, value: str, width: int) -> str:
-        """The value made harmless and shortened to `width` columns, its own length told."""
+        """The value made harmless and shortened to `width` columns, its own length given."""
         return shorten(safe(value, self.encoding), width, ellipsis=self.glyphs.ellipsis, length=len(value))
 
     def cell(self, value: str, width: int) -> str:
@@ -89,7 +89,7 @@ class Canvas:
         return wrap(" ".join(harmless), width, at_most=at_most, ellipsis=self.glyphs.ellipsis, whole=whole)
 
     def line(self, *parts: Part, indent: int = MARGIN) -> None:
-        """One line of parts; the caller sees to it that they fit."""
+        """One line of parts; the caller makes sure that they fit."""
         text = Text(" " * indent if parts else "", no_wrap=True, overflow="ignore", end="")
         for part in parts:
             value, roles = (part, "") if isinstance(part, str) else part

@@ -76,7 +76,7 @@ def _passed(identity: AgentIdentity, scene: Scene) -> AgentPass:
 def validate(step: Step, scene: Scene) -> Played:
     """Ask the keys and ask WorkOS, live, whether a pass holds; with `revoke` before and after its session's end."""
     scene.cast.tenant()
-    scene.cast.console()  # where one of the two is not, no pass was minted either, and that is the reason to tell
+    scene.cast.console()  # where one of the two is not, no pass was minted either, and that is the reason to give
     name = step.options["blueprint"]
     if name not in scene.cast.passes:
         raise AuthorizationRefused(
@@ -106,13 +106,13 @@ def validate(step: Step, scene: Scene) -> Played:
     return Played(observed, {"comparison": lambda: panels.comparison(shown)})
 
 
-def _observe(seen: TokenView, told: Validity) -> dict[str, Any]:
+def _observe(seen: TokenView, asked: Validity) -> dict[str, Any]:
     return {
         "signature": seen.signature is not None and not seen.problems,
-        "valid": told.valid,
-        "why": told.why,
-        "human": told.human or "",
-        "permissions": sorted(told.permissions),
+        "valid": asked.valid,
+        "why": asked.why,
+        "human": asked.human or "",
+        "permissions": sorted(asked.permissions),
     }
 
 
@@ -122,8 +122,8 @@ def _by_keys(seen: TokenView) -> str:
     return seen.problems[0] if seen.problems else "verified"
 
 
-def _live(told: Validity) -> str:
-    return "valid" if told.valid else told.why
+def _live(asked: Validity) -> str:
+    return "valid" if asked.valid else asked.why
 
 
 BLUEPRINT = Kind(

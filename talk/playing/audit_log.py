@@ -24,7 +24,7 @@ _ELSEWHERE = "an account's export is made in the background, and WorkOS does not
 
 
 def audit_log(_: Step, scene: Scene) -> Played:
-    """Tell of each order of this run, twice over; read back what is on record; list what WorkOS saw by itself."""
+    """Write each order of this run, twice; read back what is on record; list what WorkOS saw by itself."""
     from demo.client.workos.audit import SESSION_CREATED, AuditLog, read_export
     from demo.client.workos.preparing import ensure_order_schema
 
@@ -50,7 +50,7 @@ def audit_log(_: Step, scene: Scene) -> Played:
     else:
         counts = {}
         unobservable = dict.fromkeys(("missing", "doubled", "traced", "anonymous"), _ELSEWHERE)
-        unobservable["corroborated"] = "an AuthKit token's sid is the consent, and no event tells of that"
+        unobservable["corroborated"] = "an AuthKit token's sid is the consent, and no event reports that"
     rows = tuple(
         LoggedOrder(
             one.at, one.order_id or "", one.username or one.user, one.agent, one.consent, counts.get(one.audit_id)
@@ -65,8 +65,8 @@ def _orders(scene: Scene) -> list[Decision]:
     """The decisions that placed this run's orders, as they came over the wire; oldest first."""
     first: dict[str, Decision] = {}
     for result in scene.seen():
-        for told in result.decisions:
-            decision = Decision.from_dict(dict(told))
+        for one in result.decisions:
+            decision = Decision.from_dict(dict(one))
             if decision.order_id is not None and decision.verdict == "allow":
                 first.setdefault(decision.order_id, decision)  # asked for again it is the same order
     return sorted(first.values(), key=lambda decision: decision.at)
@@ -98,7 +98,7 @@ def _kinds(events: tuple[Happening, ...]) -> tuple[tuple[str, int], ...]:
 
 AUDIT_LOG = Kind(
     "audit-log",
-    "Tell WorkOS's audit log of each order of this run, twice; read it back; list what WorkOS saw by itself.",
+    "Write each order of this run to WorkOS's audit log, twice; read it back; list what WorkOS saw by itself.",
     audit_log,
     observes={
         "told": int,

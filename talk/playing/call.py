@@ -28,7 +28,7 @@ LONGEST_DEATH = 30.0
 
 
 DEAD_MARGIN = 1.5
-"""Seconds past `exp` after which no shop with a sane leeway still takes a token."""
+"""Seconds past `exp` after which no shop with a sane leeway still accepts a token."""
 
 
 FORGED = "audit:read"
@@ -123,22 +123,22 @@ def _caller(step: Step, scene: Scene) -> tuple[Agent, Bearer]:
     if kind == "other-audience":
         userinfo = agent.authorization_server().userinfo_endpoint
         if userinfo is None:
-            raise UsageError("this authority has no userinfo endpoint to ask a token for", do="leave this step out")
+            raise UsageError(
+                "this authorization server has no userinfo endpoint to ask a token for", do="leave this step out"
+            )
         other = agent.refresh(resource=userinfo, keep=False)
         _differs(agent, other, scene)
         return agent, other
     short = agent.refresh(requested_expires_in=1, keep=False)
     left = short.expires_at - time.time()
     if scene.cast.other is not None and left > LONGEST_DEATH:
-        raise NotHere(
-            "a token that has expired cannot be had", why=f"this authority makes none for less than {left:.0f} s"
-        )
+        raise NotHere("a token that has expired cannot be had", why=f"its issuer makes none for less than {left:.0f} s")
     scene.wait("the token to expire", max(0.0, short.expires_at - time.time()) + DEAD_MARGIN)
     return agent, short
 
 
 def _forged(token: str) -> str:
-    """The same token with a claim that nobody signed: whoever does not look at the signature grants more (RFC 7515)."""
+    """The same token with a claim that nobody signed: a server that verifies nothing grants more (RFC 7515)."""
     head, payload, signature = token.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     claims["scope"] = f"{claims.get('scope', '')} {FORGED}".strip()
@@ -147,13 +147,13 @@ def _forged(token: str) -> str:
 
 
 def _differs(agent: Agent, other: StoredToken, scene: Scene) -> None:
-    """A stranger's authority may make out a token for the same audience whatever it is asked for (RFC 8707)."""
+    """Another authorization server may issue a token for the same audience whatever it is asked for (RFC 8707)."""
     from demo.client.tokens import claims
 
     jwt, home = claims.take_apart(other.access_token), agent.token().resource
     audience = jwt.claims.get("aud") if jwt else None
     if scene.cast.other is not None and home in (audience if isinstance(audience, list) else [audience]):
-        why = f"asked for another resource, this authority makes it out for {home} all the same (RFC 8707)"
+        why = f"asked for another resource, its issuer makes it out for {home} all the same (RFC 8707)"
         raise NotHere("a token for another audience cannot be had", why=why)
 
 

@@ -18,7 +18,7 @@ NO_NAME = "the consent has no openid, or no offline_access to ask with later: no
 def has_name(token: StoredToken) -> bool:
     """Whether the bundled authorization server may be asked who the human is.
 
-    It tells where `openid` was granted (OpenID Connect Core section 5.3), to a token made for its userinfo endpoint,
+    It says so where `openid` was granted (OpenID Connect Core section 5.3), to a token made for its userinfo endpoint,
     which a refresh gets (RFC 8707 section 2.2).
     """
     return "openid" in token.scope and token.refresh_token is not None

@@ -117,7 +117,7 @@ def _granted(agent: Agent, granted: Granted, asked: tuple[str, ...], scene: Scen
     elif ours:
         played.unobservable = {"human": NO_NAME}
     else:
-        played.unobservable = _untold(view, asked, limited=limited)
+        played.unobservable = _unobservable(view, asked, limited=limited)
     if view.kind == "jwt":
         chain = agent.chain(token, seen=view, person=person or ({} if ours else None))
         played.panels["chain"] = lambda: panels.chain(chain)
@@ -127,7 +127,7 @@ def _granted(agent: Agent, granted: Granted, asked: tuple[str, ...], scene: Scen
     return played
 
 
-def _untold(view: TokenView, asked: tuple[str, ...], *, limited: bool) -> dict[str, str]:
+def _unobservable(view: TokenView, asked: tuple[str, ...], *, limited: bool) -> dict[str, str]:
     """What of a grant by another authorization server cannot be held against the talk's own."""
     names = " ".join(asked) or "none in particular"
     missing = {

@@ -147,9 +147,9 @@ def unobservable(outcome: CallOutcome, observed: dict[str, Any], *, tells: bool)
     missing["price"] = "what it sells has a price of its own"
     if outcome.allowed:
         # An `order` or a `mode` of another form is that server's own, and no broken one of the shop's.
-        for name, told in (("count", "items"), ("mode", "mode"), ("order", "order"), ("replayed", "order")):
+        for name, part in (("count", "items"), ("mode", "mode"), ("order", "order"), ("replayed", "order")):
             if name not in observed or (name == "order" and not observed[name]):
-                missing[name] = f"its answer has no {told} in the shop's form"
+                missing[name] = f"its answer has no {part} in the shop's form"
         if "balance" not in observed:
             missing["balance"] = "no spending limit was agreed on here (RFC 9396)"
     return missing
@@ -183,9 +183,9 @@ def differences(
     found = [] if _in_time(decision.at, outcome, skew) else ["at"]
     found += [] if decision.tool == outcome.tool else ["tool"]
     found += [] if decision.door == door else ["door"]
-    told = _claims(sent) if decision.rule not in UNREAD else {}
+    claims = _claims(sent) if decision.rule not in UNREAD else {}
     for part in _CLAIMS:
-        claimed, said = told.get(part), getattr(decision, part)
+        claimed, said = claims.get(part), getattr(decision, part)
         if claimed != said and (ours or (claimed is not None and said is not None)):
             found.append(part)
     return found + (_order(outcome.order, decision, arguments) if outcome.order is not None else [])

@@ -43,7 +43,7 @@ GRACE_SECONDS = 11.0
 def reuse(step: Step, scene: Scene) -> Played:
     """A refresh token is used a second time, by its own client and past the grace: its session has to end.
 
-    RFC 9700 section 4.14.2: whoever of the two is the thief, neither goes on.
+    RFC 9700 section 4.14.2: which of the two is the thief cannot be known, so neither goes on.
     """
     who = step.options["who"]
     agent = scene.cast.agent(who)

@@ -105,8 +105,8 @@ def _handed_back(step: Step, scene: Scene) -> Played:
         played.unobservable["error"] = "its challenge names no error (RFC 6750 section 3.1)"
     if after.decision is None:
         same = (("the call", _http(before), _http(after)), ("its token", "the agent's", "the same, not refreshed"))
-        told = "Revoked at the authorization server, refused at the shop." if after.status == 401 else ""
-        shown = Comparison("The same call, before and after its token was handed back (RFC 7009)", same, told)
+        conclusion = "Revoked at the authorization server, refused at the shop." if after.status == 401 else ""
+        shown = Comparison("The same call, before and after its token was handed back (RFC 7009)", same, conclusion)
         played.panels["revocation"] = lambda: panels.comparison(shown)
     return played
 

@@ -66,9 +66,9 @@ def _by_token(people: People, scene: Scene) -> Played:
     claimed = agent.view(held)
     human = claimed.claim("sub")
     if not human:
-        why = "the agent's token is opaque, and nobody tells who is in it (RFC 7662)"
+        why = "the agent's token is opaque, and its issuer does not say who is in it (RFC 7662)"
         raise NotHere("WorkOS is not asked about the human", why=why)
-    told = person_of(agent, held)
+    info = person_of(agent, held)
     person = people.get(human)
     sessions, consents = people.sessions(person.id), people.grants(person.id)
     observed: dict[str, Any] = {
@@ -83,10 +83,10 @@ def _by_token(people: People, scene: Scene) -> Played:
         "human": "the human here is not the talk's sample human",
         "sessions_agree": "the human has no console here that lists sessions",
     }
-    if told is not None and told.get("email"):
-        observed["same_user"] = told["email"] == person.email
+    if info is not None and info.get("email"):
+        observed["same_user"] = info["email"] == person.email
     else:
-        unobservable["same_user"] = "its authorization server tells no email address of the human"
+        unobservable["same_user"] = "its authorization server gives no email address of the human"
     shown = _view(
         person, sessions, consents, scene, observed, "the agent's token, and its authorization server's userinfo"
     )

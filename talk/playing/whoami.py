@@ -48,10 +48,10 @@ def whoami(step: Step, scene: Scene) -> Played:
             no_console = f"{reason.what}: {reason.why}"
     played = Played(observed, {"token": lambda: panels.token(view, time.time())})
     if view.kind == "jwt":
-        person = info if info is not None or elsewhere else {}  # what nobody can tell here is not asked for again
+        person = info if info is not None or elsewhere else {}  # what cannot be known here is not asked for again
         played.panels["chain"] = lambda: panels.chain(agent.chain(token, seen=view, person=person))
     if elsewhere:
-        played.unobservable = _untold(view, info)
+        played.unobservable = _unobservable(view, info)
     elif info is None:
         played.unobservable = dict.fromkeys(("human", "agrees"), NO_NAME)
     if no_console:
@@ -78,7 +78,7 @@ def _listed(token: StoredToken, view: TokenView, scene: Scene) -> bool:
     return said == (*named, sorted(view.scopes), token.spending_limit)
 
 
-def _untold(view: TokenView, info: dict[str, Any] | None) -> dict[str, str]:
+def _unobservable(view: TokenView, info: dict[str, Any] | None) -> dict[str, str]:
     """What another authorization server does not say of a human, and what it decides by itself."""
     missing = {"human": "the human here is not the talk's sample human", "scopes": "this server has scopes of its own"}
     if info is None:

@@ -86,9 +86,9 @@ def _described(step: Step, why: str) -> Played:
     shown = Link(
         options["title"], options["url"], f"{options.get('note', '')} {why[:1].upper()}{why[1:]}.".strip(), False
     )
-    told = f"not live: {why}"
+    reason = f"not live: {why}"
     played = Played({"where": NOWHERE}, {"link": lambda: panels.link(shown)})
-    played.unobservable = {name: told for name in step.expect if name != "where"}
+    played.unobservable = {name: reason for name in step.expect if name != "where"}
     played.said = "link" in step.show
     return played
 
@@ -177,8 +177,8 @@ def _live(
     step: Step, where: str, url: str, note: str, refused: CallOutcome, bought: CallOutcome | None = None
 ) -> Played:
     seen = observe(refused)
-    told = {"refused": seen.get("status"), "rule": seen.get("rule")}
-    observed: dict[str, Any] = {"where": where, **{name: value for name, value in told.items() if value is not None}}
+    answer = {"refused": seen.get("status"), "rule": seen.get("rule")}
+    observed: dict[str, Any] = {"where": where, **{name: value for name, value in answer.items() if value is not None}}
     title = "Live on Cloudflare" if where == CLOUDFLARE else "The Worker, on this machine"
     played = Played(observed | (_bought(bought) if bought else {}), status=refused.status)
     if bought is None:

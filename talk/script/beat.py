@@ -130,7 +130,7 @@ def resolve(beat: Beat, source: Source, needed: Mapping[str, Beat], *, known: Co
             source.wrong(("needs",), f"needs names an unknown beat '{need}'", do)
     bought = {f"{name}/{step.id}": step for name, other in needed.items() for step in other.steps if _buys(step)}
     steps: list[Step] = []
-    # Where a step or a needed beat could not be read, that is the problem, and it is told already.
+    # Where a step or a needed beat could not be read, that is the problem, and it is noted already.
     unreadable = any(not other.steps for other in needed.values())
     unreadable |= any(step.do not in KINDS for step in beat.steps)
     for position, step in enumerate(beat.steps):
@@ -162,7 +162,7 @@ def _repeated(source: Source, where: Where, step: Step, beat: str, bought: Mappi
         return step
     for option in ("door", "who"):
         here, there = step.options[option], bought[name].options[option]
-        # One that is no choice is told as that.
+        # One that is no choice is noted as that.
         if here != there and {here, there} <= set(KINDS["call"].options[option].choices):
             what = f"{option} = '{here}' where '{wanted}' has '{there}'"
             why = "an idempotency key is its caller's: another one's finds no order"

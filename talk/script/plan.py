@@ -128,7 +128,7 @@ def _encores(source: Source, inside: set[str], beats: Mapping[str, Beat], *, nee
 
     Args:
         needs: whether these are looked at. Where a place of the plan could not be read, what an encore seems to miss
-            may be the very beat of which that is said already.
+            may be the very beat of which that is noted already.
     """
     found: dict[str, PlannedBeat] = {}
     for beat_id in source.texts((), source.table or {}, "encores"):
@@ -174,7 +174,7 @@ def _check_order(
         if planned.id in before:
             do = "leave one of them out: a run's cursor is a beat's id"
             source.wrong((*where, "id"), f"the beat '{planned.id}' is in this plan twice", do)
-        # A need that seems to be missing may be the very beat whose name is misspelt, which is told already.
+        # A need that seems to be missing may be the very beat whose name is misspelt, which is noted already.
         for need in planned.beat.needs if needs else ():
             if need in beats and need != planned.id and need not in before:
                 do = f"put {need} somewhere before {planned.id}"

@@ -237,8 +237,8 @@ class _Lines:
 
 def _error_line(error: tomllib.TOMLDecodeError, text: str, offset: int = 0) -> int:
     """The line of a parse error: the parser's own, or the last line where it says "at end of document"."""
-    told = _ERROR_LINE.search(str(error))
-    return offset + (int(told[1]) if told else text.rstrip("\n").count("\n") + 1)
+    line = _ERROR_LINE.search(str(error))
+    return offset + (int(line[1]) if line else text.rstrip("\n").count("\n") + 1)
 
 
 def _names(dotted: str) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ def _expect(source: Source, where: Where, table: dict[str, Any], kind: Kind) -> 
         name = key if key in kind.observes else base_key(key)
         wanted = kind.observes.get(name)
         if wanted is None:
-            known = ", ".join(kind.observes) or "nothing, so take it away"
+            known = ", ".join(kind.observes) or "nothing, so leave expect out"
             do_instead = f"expect some of: {known}{nearest(key, kind.observes)}"
             source.wrong((*place, key), f"a '{kind.name}' step cannot observe '{key}'", do_instead)
         elif name != key and wanted is not (list if key.endswith("_has") else int):

@@ -138,7 +138,7 @@ def _end_of_control(text: str, start: int) -> int | None:
 
 
 def _continued(held: str, text: str) -> bool:
-    """Whether a sequence left open is gone on with, however late: what was not bound must do nothing at any speed."""
+    """Whether a sequence left open is continued, however late: what was not bound must do nothing at any speed."""
     if held == ESCAPE:
         return text[:1] in ("[", "O", "")
     return _name(held)[:1] in ("[", "O") and not _name(held).startswith(("[M", f"[{_PASTE}"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from talk.stage.screen import Stage
 
 LOGIN_SECONDS = 300.0
-"""How long a login waits for the human, at most; the authority's own expiry may come first."""
+"""How long a login waits for the human, at most; the authorization server's own expiry may come first."""
 
 
 @dataclass(frozen=True)

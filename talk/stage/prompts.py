@@ -31,7 +31,7 @@ LOOK_SECONDS = 1.0
 
 
 class Human(Protocol):
-    """Somebody who can decide on the authority's own pages (`demo.client.human.sample_human.SampleHuman` is one)."""
+    """Somebody who can decide on the server's own pages (`demo.client.human.sample_human.SampleHuman` is one)."""
 
     account: str
 
@@ -40,13 +40,13 @@ class Human(Protocol):
         ...
 
     def authorize(self, url: str, approve: bool) -> tuple[object, str]:
-        """Decide an authorization request; gives that, and where the authority sends the browser back to."""
+        """Decide an authorization request; gives that, and where the authorization server sends the browser back to."""
         ...
 
 
 @dataclass
 class Answer:
-    """What the consent page showed to whoever answered (None: a person read it in a browser), or what went wrong."""
+    """What the consent page showed to the sample human (None: a person read it in a browser), or what went wrong."""
 
     page: object | None = None
     error: BaseException | None = None
@@ -62,7 +62,7 @@ class LoginPrompt(ABC):
 
     Args:
         url: a page of the authorization server.
-        human: the sample human, None at another authority than the bundled one.
+        human: the sample human, None at another authorization server than the bundled one.
         approve: what the sample human decides where nobody is asked.
         ask: whether a person at the terminal is asked.
     """
@@ -135,8 +135,8 @@ class LoginPrompt(ABC):
         """Have the sample human answer."""
 
     def _answer_unasked(self) -> None:
-        """At a pace at which nobody may be at the keyboard, the sample human answers in the end; whoever acts is obeyed
-        instead."""
+        """Have the sample human answer in the end where the pace says that nobody may be at the keyboard. Acting comes
+        first."""
         if self._acted:
             self._answers_at = None
         if self._answers_at is None or self._thread is not None or self.human is None:
@@ -256,8 +256,8 @@ class BrowserPrompt(LoginPrompt):
             threading.Thread(target=self._read, daemon=True).start()
 
     def _awaited(self, state: str) -> str:
-        told = {"not_ours": "that was another address"}.get(state, state)
-        return f"the browser to come back ({told})"
+        state = {"not_ours": "that was another address"}.get(state, state)
+        return f"the browser to come back ({state})"
 
     def _take(self, key: Key) -> bool:
         if key.kind == "paste":

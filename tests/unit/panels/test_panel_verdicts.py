@@ -33,7 +33,7 @@ SAYS = {
     "limits": ("✓ Within every limit", "7 calls left", "1 purchase left", "35.00 USD left", "again in 7 s"),
     "audit": ("? nobody", "✗ nobody", "✓ alice@example.com", "bought", "standing", "newest last"),
     "revocation": ("✓ Taken back: the next call was refused 41 ms later", "✓ allowed", "✗ refused", "The same token"),
-    "sessions": ("✓ 2 sessions can act for you, 1 taken back", "✗ Shirt Agent", "✓ Control room", "revoked 30 s ago"),
+    "sessions": ("✓ 2 sessions can act for you, 1 revoked", "✗ Shirt Agent", "✓ Control room", "revoked 30 s ago"),
     "user": ("✓ alice@example.com: 2 sessions, 1 consent, both agree", "through Shirt Agent", "consent_01B"),
     "user-disagrees": ("✗ alice@example.com", "they disagree", "the sessions, the consents"),
     "audit-log": ("✓ 2 orders told", "on record once", "✓ anonymous", "session.created ×4"),
@@ -48,7 +48,7 @@ SAYS = {
     "comparison": ("changed", "same", "Nothing lives only in a process."),
     "closing": ("No token, no shirt",),
     "failure": ("✗ The agent has no authority", "nobody has logged it in", "demo login"),
-    "checklist": ("✗ Not ready: 1 thing to mend", "✓ python", "! terminal", "✗ port 7327", "→ make the window wider"),
+    "checklist": ("✗ Not ready: 1 thing to fix", "✓ python", "! terminal", "✗ port 7327", "→ make the window wider"),
     "header": ("5/18", "Failure: no token, no shirt", "Cloudflare", "1.5 min"),
     "notes": ("Say nothing for two seconds.", "then demo next"),
 }
@@ -151,7 +151,7 @@ def test_checks_that_passed_are_left_out_before_those_that_did_not(evidence: dic
 
 def test_an_opaque_token_is_not_called_false_for_being_opaque(evidence: dict[str, Any]) -> None:
     opaque = replace(evidence["TOKEN"], kind="opaque", claims=(), header=(), signature=None, problems=("it is opaque",))
-    assert drawn(panels.token(opaque, evidence["NOW"]), 80)[0].strip().startswith("? Opaque: only its authority")
+    assert drawn(panels.token(opaque, evidence["NOW"]), 80)[0].strip().startswith("? Opaque: only its issuer")
     assert drawn(panels.token(opaque, evidence["NOW"] + 999), 80)[0].strip().startswith("✗ Not to be trusted")
 
 
@@ -182,7 +182,7 @@ def test_an_opaque_token_says_who_was_asked_and_what_nobody_can_know(evidence: d
     assert "no introspection and no userinfo answered" in alone
     assert "not to be known here: who the human is" in alone
     asked = "\n".join(drawn(panels.token(evidence["INTROSPECTED"], evidence["NOW"]), 80))
-    assert "✓ Opaque, and its authority says that it stands" in asked
+    assert "✓ Opaque, and its issuer says that it is active" in asked
     assert "introspection, " in asked
     assert "not to be known" not in asked
 
