@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,7 @@ text = "Later."
 """
 NEEDY = SPARE.replace("+++\n", '+++\nneeds = ["spare"]\n', 1)
 BUY_MD, ASK_MD, SHORT_TOML = "beats/buy.md", "beats/ask.md", "plans/short.toml"
+SENTENCES = Path(__file__).with_name("sentences.txt")
 FILES = {BUY_MD: BUY, ASK_MD: ASK, SHORT_TOML: PLAN, "beats/spare.md": SPARE, "beats/needy.md": NEEDY}
 
 
@@ -112,315 +114,295 @@ def test_the_talk_that_the_others_spoil_is_itself_in_order(tmp_path: Path) -> No
 
 
 CASES = {
-    # name: (file, what stands there, what is written instead, where and what, the mend)
+    # name: (file, what stands there, what is written instead, the line that is named)
     "an unknown kind of step": (
         BUY_MD,
         'id = "first"\ndo = "call"',
         'id = "first"\ndo = "cal"',
-        "9: unknown step kind 'cal'",
-        "did you mean call?",
+        9,
     ),
-    "an unknown key of a beat": (BUY_MD, "topics =", "topic =", "4: unknown key 'topic'", "did you mean topics?"),
-    "an unknown key of a step": (BUY_MD, "args =", "arg =", "11: unknown key 'arg'", "did you mean args?"),
-    "an option of another kind of step": (BUY_MD, "same_as =", "spending =", "18: unknown key 'spending'", "same_as"),
-    "an option of the wrong type": (ASK_MD, "spending = 6000", 'spending = "60"', "9: 'spending' is '60'", "a whole"),
-    "true where a number is due": (ASK_MD, "spending = 6000", "spending = true", "9: 'spending' is True", "a whole"),
+    "an unknown key of a beat": (BUY_MD, "topics =", "topic =", 4),
+    "an unknown key of a step": (BUY_MD, "args =", "arg =", 11),
+    "an option of another kind of step": (BUY_MD, "same_as =", "spending =", 18),
+    "an option of the wrong type": (ASK_MD, "spending = 6000", 'spending = "60"', 9),
+    "true where a number is due": (ASK_MD, "spending = 6000", "spending = true", 9),
     "a list of numbers where texts are due": (
         ASK_MD,
         '["openid", "shop:buy"]',
         "[1, 2]",
-        "8: 'scopes' is [1, 2]",
-        "a list of texts",
+        8,
     ),
-    "an amount below zero": (ASK_MD, "spending = 6000", "spending = -1", "9: 'spending' is -1", "zero or more"),
-    "an empty list of scopes": (ASK_MD, '["openid", "shop:buy"]', "[]", "8: 'scopes' is empty", "write it out"),
+    "an amount below zero": (ASK_MD, "spending = 6000", "spending = -1", 9),
+    "an empty list of scopes": (ASK_MD, '["openid", "shop:buy"]', "[]", 8),
     "a choice that is not one": (
         BUY_MD,
         "args =",
         'door = "opened"\nargs =',
-        "11: 'door' is 'opened'",
-        "write one of: protected, open; did you mean open?",
+        11,
     ),
-    "a missing option": (ASK_MD, 'url = "https://example.com/"\n', "", "12: the option 'url' is missing", "write url"),
-    "a missing title of a link": (ASK_MD, 'title = "The code"\n', "", "12: 'title' is missing", "write title"),
+    "a missing option": (ASK_MD, 'url = "https://example.com/"\n', "", 12),
+    "a missing title of a link": (ASK_MD, 'title = "The code"\n', "", 12),
     "a panel that the kind does not have": (
         BUY_MD,
         'show = ["order"]',
         'show = ["orders"]',
-        "19: a 'call' step has no panel 'orders'",
-        "did you mean order?",
+        19,
     ),
-    "a show that is no list": (BUY_MD, 'show = ["order"]', 'show = "order"', "19: 'show' is not a list", "write show"),
+    "a show that is no list": (BUY_MD, 'show = ["order"]', 'show = "order"', 19),
     "an expectation that the kind cannot observe": (
         BUY_MD,
         "balance = 3500",
         "ballance = 3500",
-        "23: a 'call' step cannot observe 'ballance'",
-        "did you mean balance?",
+        23,
     ),
     "an expectation of the wrong type": (
         BUY_MD,
         "balance = 3500",
         'balance = "35.00"',
-        "23: 'balance' expects '35.00'",
-        "write a whole number",
+        23,
     ),
     "an expectation within an inline table": (
         BUY_MD,
         "order = true }",
         "order = 1 }",
-        "12: 'order' expects 1",
-        "true or false",
+        12,
     ),
     "a matcher for lists on a number": (
         BUY_MD,
         "balance = 3500",
         "balance_has = [3500]",
-        "23: 'balance' cannot be matched by 'balance_has'",
-        "_has is for lists",
+        23,
     ),
     "a matcher for numbers on a text": (
         BUY_MD,
         "balance = 3500",
         "rule_min = 3",
-        "23: 'rule' cannot be matched by 'rule_min'",
-        "write rule = a text",
+        23,
     ),
     "a matcher that nothing could fail": (
         ASK_MD,
         'scopes_has = ["openid"]',
         "scopes_has = []",
-        "10: 'scopes_has' expects nothing",
-        "name what the list must contain",
+        10,
     ),
     "a step that speaks without an expectation": (
         BUY_MD,
         "expect = { status = 200, order = true }\n",
         "",
-        "7: a 'call' step without an expectation",
-        "write expect = { ... } of: status",
+        7,
     ),
     "an empty expectation": (
         BUY_MD,
         "{ status = 200, order = true }",
         "{}",
-        "7: a 'call' step without an expectation",
-        "write expect",
+        7,
     ),
     "an expectation that is no table": (
         BUY_MD,
         "{ status = 200, order = true }",
         "200",
-        "12: 'expect' is not a table",
-        "[steps.expect]",
+        12,
     ),
     "an expectation of a step that does not speak": (
         ASK_MD,
         'title = "The code"',
         'title = "The code"\nexpect = { status = 200 }',
-        "16: a 'link' step cannot observe 'status'",
-        "take it away",
+        16,
     ),
-    "two steps of one name": (BUY_MD, '"again"', '"first"', "15: two steps are called 'first'", "line 7 has"),
-    "a step's id that is none": (BUY_MD, '"again"', '"Again!"', "15: 'Again!' cannot be an id", "small letters"),
-    "a step without an id": (BUY_MD, 'id = "again"\n', "", "14: 'id' is missing", 'write id = "..."'),
+    "two steps of one name": (BUY_MD, '"again"', '"first"', 15),
+    "a step's id that is none": (BUY_MD, '"again"', '"Again!"', 15),
+    "a step without an id": (BUY_MD, 'id = "again"\n', "", 14),
     "a repeated purchase that repeats nothing": (
         BUY_MD,
         'same_as = "first"',
         'same_as = "frist"',
-        "18: same_as names no earlier purchase 'frist'",
-        "did you mean buy/first?",
+        18,
     ),
     "a repeated purchase of another beat that has none": (
         BUY_MD,
         'same_as = "first"',
         'same_as = "ask/login"',
-        "18: same_as names no earlier purchase 'ask/login'",
-        "write one of: buy/first",
+        18,
     ),
     "a repeated call of something that is no purchase": (
         BUY_MD,
         'tool = "buyMcpShopItem"\nsame_as',
         'tool = "getUserInfo"\nsame_as',
-        "18: same_as on a call of 'getUserInfo'",
-        "buyMcpShopItem",
+        18,
     ),
     "a repeated purchase with arguments of its own": (
         BUY_MD,
         'same_as = "first"',
         'same_as = "first"\nargs = { company = "Other" }',
-        "19: args beside same_as",
-        "leave args out",
+        19,
     ),
-    "a need that is no beat": (BUY_MD, '["ask"]', '["asks"]', "5: needs names an unknown beat 'asks'", "mean ask?"),
-    "a need of itself": (BUY_MD, '["ask"]', '["ask", "buy"]', "5: the beat 'buy' needs itself", "take its own id"),
-    "an unknown topic": (BUY_MD, '"buy-shirt"', '"by-shirt"', "4: unknown topic 'by-shirt'", "did you mean buy-shirt?"),
-    "an empty sentence to say": (BUY_MD, '"It bought."', '" "', "3: 'say' is empty", "1 to 100 characters"),
-    "no sentence to say": (BUY_MD, 'say = "It bought."\n', "", "2: 'say' is missing", 'write say = "..."'),
+    "a need that is no beat": (BUY_MD, '["ask"]', '["asks"]', 5),
+    "a need of itself": (BUY_MD, '["ask"]', '["ask", "buy"]', 5),
+    "an unknown topic": (BUY_MD, '"buy-shirt"', '"by-shirt"', 4),
+    "an empty sentence to say": (BUY_MD, '"It bought."', '" "', 3),
+    "no sentence to say": (BUY_MD, 'say = "It bought."\n', "", 2),
     "a sentence too long to say": (
         BUY_MD,
         "It bought.",
         "It bought. " * 10,
-        "3: 'say' has 110 characters",
-        "shorten it to 100",
+        3,
     ),
-    "a title too long for the header": (BUY_MD, "It buys", "buy " * 16, "2: 'title' has 64", "shorten it to 60"),
-    "a title that is no text": (BUY_MD, '"It buys"', "1", "2: 'title' is not a text", "write title"),
+    "a title too long for the header": (BUY_MD, "It buys", "buy " * 16, 2),
+    "a title that is no text": (BUY_MD, '"It buys"', "1", 2),
     "a control character that would reach the terminal": (
         BUY_MD,
         "It buys",
         r"It \u001b[2Jbuys",
-        "2: 'title' has U+001B, a control character, at character",
-        "on one line",
+        2,
     ),
     "a beat without steps": (
         BUY_MD,
         BUY[BUY.index("[[steps]]") : BUY.index("+++\nNotes")],
         "",
-        "2: no [[steps]]",
-        "at least one",
+        2,
     ),
     "steps that are no tables": (
         BUY_MD,
         BUY[BUY.index("[[steps]]") : BUY.index("+++\nNotes")],
         'steps = ["call"]\n',
-        "7: no [[steps]]",
-        "at least one [[steps]] table",
+        7,
     ),
-    "no front matter": (BUY_MD, "+++\ntitle", "title", "1: no front matter", "two lines of +++"),
-    "front matter without an end": (BUY_MD, "+++\nNotes.", "Notes.", "1: the front matter has no end", "two lines of"),
-    "broken TOML in a beat": (BUY_MD, 'say = "It bought."', "say = It bought.", "3: not TOML", "fix the syntax"),
+    "no front matter": (BUY_MD, "+++\ntitle", "title", 1),
+    "front matter without an end": (BUY_MD, "+++\nNotes.", "Notes.", 1),
+    "broken TOML in a beat": (BUY_MD, 'say = "It bought."', "say = It bought.", 3),
     "a TOML table that is said twice": (
         BUY_MD,
         "balance = 3500",
         "replayed = false",
-        "23: not TOML",
-        "fix the syntax",
+        23,
     ),
-    "broken TOML at the very end": (SHORT_TOML, 'speaker = "Ada"\n', "speaker", "18: not TOML", "fix the syntax"),
-    "a plan with an unknown beat": (SHORT_TOML, '"buy"', '"by"', "16: unknown beat 'by'", "did you mean buy?"),
-    "an unknown beat in an inline table": (SHORT_TOML, '"ask"', '"aks"', "8: unknown beat 'aks'", "did you mean ask?"),
+    "broken TOML at the very end": (SHORT_TOML, 'speaker = "Ada"\n', "speaker", 18),
+    "a plan with an unknown beat": (SHORT_TOML, '"buy"', '"by"', 16),
+    "an unknown beat in an inline table": (SHORT_TOML, '"ask"', '"aks"', 8),
     "a beat twice in a plan": (
         SHORT_TOML,
         '    { id = "ask", minutes = 1, speaker = "Ada" },\n',
         '    { id = "ask", minutes = 0.5, speaker = "Ada" },\n    { id = "ask", minutes = 0.5, speaker = "Ada" },\n',
-        "9: the beat 'ask' is in this plan twice",
-        "leave one of them out",
+        9,
     ),
     "a need that does not come before": (
         SHORT_TOML,
         '{ id = "ask", minutes = 1, speaker = "Ada" }',
         '{ id = "buy", minutes = 1, speaker = "Ada" }',
-        "8: the beat 'buy' needs 'ask', which does not come before it",
-        "put ask somewhere before buy",
+        8,
     ),
     "an encore that is no beat": (
         SHORT_TOML,
         "minutes = 3",
         'minutes = 3\nencores = ["byu"]',
-        "3: unknown beat 'byu'",
-        "did you mean buy?",
+        3,
     ),
     "an encore that is in the plan already": (
         SHORT_TOML,
         "minutes = 3",
         'minutes = 3\nencores = ["buy"]',
-        "3: the encore 'buy' is in this plan already",
-        "take it out of one of the two",
+        3,
     ),
     "encores that are no list": (
         SHORT_TOML,
         "minutes = 3",
         'minutes = 3\nencores = "buy"',
-        "3: 'encores' is not a list of texts",
-        "write encores = [",
+        3,
     ),
     "an encore twice": (
         SHORT_TOML,
         "minutes = 3",
         'minutes = 3\nencores = ["spare", "spare"]',
-        "3: the encore 'spare' is named twice",
-        "leave one of them out",
+        3,
     ),
     "an encore whose need is not in the plan": (
         SHORT_TOML,
         "minutes = 3",
         'minutes = 3\nencores = ["needy"]',
-        "3: the encore 'needy' needs 'spare', which is not in this plan",
-        "put spare into the plan",
+        3,
     ),
     "a section whose beats do not add up": (
         SHORT_TOML,
         'id = "buy"\nminutes = 2',
         'id = "buy"\nminutes = 1.5',
-        "13: the section 'Two' lasts 2 minutes, but its beats add up to 1.5",
-        "write minutes = 1.5 here",
+        13,
     ),
     "sections that do not add up to the plan": (
         SHORT_TOML,
         "minutes = 3",
         "minutes = 15",
-        "2: the plan lasts 15 minutes, but its sections add up to 3",
-        "write minutes = 3 here",
+        2,
     ),
-    "minutes that are no number": (SHORT_TOML, "minutes = 3", 'minutes = "3"', "2: 'minutes' is '3'", "above zero"),
-    "no minutes": (SHORT_TOML, 'id = "buy"\nminutes = 2', 'id = "buy"', "15: 'minutes' is missing", "above zero"),
-    "minutes without end": (SHORT_TOML, "minutes = 3", "minutes = inf", "2: 'minutes' is inf", "above zero"),
+    "minutes that are no number": (SHORT_TOML, "minutes = 3", 'minutes = "3"', 2),
+    "no minutes": (SHORT_TOML, 'id = "buy"\nminutes = 2', 'id = "buy"', 15),
+    "minutes without end": (SHORT_TOML, "minutes = 3", "minutes = inf", 2),
     "no speaker": (
         SHORT_TOML,
         'minutes = 2\nspeaker = "Ada"\n',
         "minutes = 2\n",
-        "15: 'speaker' is missing",
-        "speaker",
+        15,
     ),
     "an unknown key of a plan": (
         SHORT_TOML,
         "minutes = 3",
         "minutes = 3\npace = 1",
-        "3: unknown key 'pace'",
-        "sections",
+        3,
     ),
     "an unknown key of a section": (
         SHORT_TOML,
         'title = "Two"',
         'title = "Two"\nby = "me"',
-        "13: unknown key 'by'",
-        "",
+        13,
     ),
     "an unknown key of a place": (
         SHORT_TOML,
         'speaker = "Ada" },',
         'speaker = "Ada", speeker = "Ada" },',
-        "8: unknown key 'speeker'",
-        "did you mean speaker?",
+        8,
     ),
-    "an empty plan": (SHORT_TOML, PLAN[PLAN.index("\n[[sections]]") :], "\n", "1: no [[sections]]", "at least one"),
+    "an empty plan": (SHORT_TOML, PLAN[PLAN.index("\n[[sections]]") :], "\n", 1),
     "an empty section": (
         SHORT_TOML,
         PLAN[PLAN.index("\n[[sections.beats]]") :],
         "\n",
-        "11: no [[sections.beats]]",
-        "at least one [[sections.beats]] table",
+        11,
     ),
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_it_is_refused_with_file_line_and_mend(name: str, tmp_path: Path) -> None:
-    file, there, instead, what, do = CASES[name]
-    text = FILES[file]
-    assert there in text, "the case must spoil something"
-    error = refusal(write(tmp_path / "mine", {**FILES, file: text.replace(there, instead, 1)}))
-    assert error.what.startswith(f"mine/{file}:{what}")
-    assert do in error.do
+def spoilt(name: str, root: Path) -> UsageError:
+    """How a case is refused."""
+    file, there, instead, _ = CASES[name]
+    assert there in FILES[file], "the case must spoil something"
+    return refusal(write(root / "mine", {**FILES, file: FILES[file].replace(there, instead, 1)}))
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_one_slip_is_told_as_one_problem(name: str, tmp_path: Path) -> None:
+def test_it_is_refused_with_file_and_line_and_what_to_write_instead(name: str, tmp_path: Path) -> None:
+    error = spoilt(name, tmp_path)
+    assert error.what.startswith(f"mine/{CASES[name][0]}:{CASES[name][3]}: ")
+    assert error.do
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_slip_is_one_problem(name: str, tmp_path: Path) -> None:
     two_slips = {"a need that does not come before"}  # that beat then stands twice in the plan as well
-    file, there, instead, *_ = CASES[name]
-    error = refusal(write(tmp_path / "mine", {**FILES, file: FILES[file].replace(there, instead, 1)}))
+    error = spoilt(name, tmp_path)
     assert ("more problem" in error.why) <= (name in two_slips), error.why
+
+
+def sentences(root: Path) -> str:
+    """Every case with how it is refused."""
+    said: list[str] = []
+    for at, name in enumerate(CASES):
+        error = spoilt(name, root / str(at))
+        said += [f"## {name}", error.what, *([f"why: {error.why}"] if error.why else []), f"do: {error.do}", ""]
+    return "\n".join(said)
+
+
+def test_the_sentences_are_as_they_were_written_down(tmp_path: Path) -> None:
+    """No other test holds them. Changed one on purpose? `.venv/bin/python -m tests.unit.talk.test_script_errors`."""
+    assert sentences(tmp_path) == SENTENCES.read_text("utf-8")
 
 
 def test_all_problems_are_counted_and_the_first_of_the_first_file_is_told(tmp_path: Path) -> None:
@@ -535,3 +517,8 @@ def test_a_number_that_no_machine_holds_is_refused_with_its_line(number: str, wh
 def test_what_is_nested_too_deep_is_refused_with_its_file(tmp_path: Path) -> None:
     text = BUY.replace("balance = 3500", f"balance = {'[' * 5000}")
     assert refusal(write(tmp_path / "mine", FILES | {BUY_MD: text})).what.startswith("mine/beats/buy.md:")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        SENTENCES.write_text(sentences(Path(folder)), "utf-8")
