@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from demo.bridge.passages import Passage, passages
-from demo.bridge.telling import UNREACHABLE, of_error, of_refusal
-from demo.bridge.upstream import Answer, Introduction, Upstream
+from demo.bridge.refusals import UNREACHABLE, of_error, of_refusal
+from demo.bridge.upstream import NAME, Method, Upstream, methods
 from demo.client.http.sanitizing import safe_text
+from demo.client.mcp.reply import METHOD_NOT_FOUND, Reply
+from demo.client.mcp.session import Introduction
 from demo.errors import AuthorizationRefused, DemoError
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ FLOW = 5.0
 LoginCommand = Callable[[str | None], str]
 """Makes the command by which a person logs in, of the option for its flow; None where that is not known."""
 
-NAME = "machine-identity-demo-bridge"
-_METHOD_NOT_FOUND = -32601
 _OURS = ("progress_token", "progressToken")
 
 
@@ -74,7 +73,7 @@ class Bridge:
             version=__version__,
             title=f"{self._upstream.url} by the agent of this machine",
             instructions=safe_text(instructions) if instructions else None,
-            # Whoever lists before a login and after it must not be given the first answer twice.
+            # Whoever lists before a login and after it must not be given the first reply twice.
             cache_hints={
                 "tools/list": CacheHint(),
                 "resources/list": CacheHint(),
@@ -84,9 +83,9 @@ class Bridge:
             },
             on_subscriptions_listen=ListenHandler(self._bus, max_subscriptions=16),
         )
-        for passage in passages():
-            if able is None or getattr(able, passage.ability) is not None:
-                server.add_request_handler(passage.method, passage.params, self._handler(passage))
+        for method in methods():
+            if able is None or getattr(able, method.capability) is not None:
+                server.add_request_handler(method.name, method.params, self._handler(method))
         return server
 
     async def login(self) -> str:
@@ -121,43 +120,43 @@ class Bridge:
             if self._older_host is not None:
                 await self._older_host.send_tool_list_changed()
 
-    def _handler(self, passage: Passage) -> Callable[[ServerRequestContext[Any], Any], Awaitable[dict[str, Any]]]:
+    def _handler(self, method: Method) -> Callable[[ServerRequestContext[Any], Any], Awaitable[dict[str, Any]]]:
         async def handle(context: ServerRequestContext[Any], params: Any) -> dict[str, Any]:
             with self._counted():
-                return await self._pass(passage, context, params)
+                return await self._pass(method, context, params)
 
         return handle
 
-    async def _pass(self, passage: Passage, context: ServerRequestContext[Any], params: Any) -> dict[str, Any]:
+    async def _pass(self, method: Method, context: ServerRequestContext[Any], params: Any) -> dict[str, Any]:
         from mcp.shared.exceptions import MCPError
         from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
         if context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
             self._older_host = context.session
-        answer = await self._ask(passage, context, params)
-        if isinstance(answer, DemoError):
-            telling = of_error(answer, await self.login() if isinstance(answer, AuthorizationRefused) else "")
-            if isinstance(answer, AuthorizationRefused):
+        reply = await self._ask(method, context, params)
+        if isinstance(reply, DemoError):
+            refusal = of_error(reply, await self.login() if isinstance(reply, AuthorizationRefused) else "")
+            if isinstance(reply, AuthorizationRefused):
                 await self._miss_authority()
         else:
-            if answer.result is not None:
+            if reply.result is not None:
                 # Revisions before 2026-07-28 have no resultType; for their hosts the SDK leaves it out again.
-                return {"resultType": "complete", **answer.result}
-            if not answer.refused:
-                return _their_error(passage, answer)
-            telling = of_refusal(answer, await self.login(), await self._granted())
-            if answer.outcome.status == 401:
+                return {"resultType": "complete", **reply.result}
+            if not reply.refused:
+                return _their_error(method, reply)
+            refusal = of_refusal(self._upstream.outcome(reply), reply, await self.login(), await self._granted())
+            if reply.status == 401:
                 await self._miss_authority()
-        self._log(f"{passage.method}: {telling.text}")
-        if passage.method == "tools/call":
-            return telling.as_tool_result()
-        raise MCPError(telling.code, telling.text, telling.data)
+        self._log(f"{method.name}: {refusal.text}")
+        if method.name == "tools/call":
+            return refusal.as_tool_result()
+        raise MCPError(refusal.code, refusal.text, refusal.data)
 
-    async def _ask(self, passage: Passage, context: ServerRequestContext[Any], params: Any) -> Answer | DemoError:
-        request = passage.request(params=_without_envelope(params))
+    async def _ask(self, method: Method, context: ServerRequestContext[Any], params: Any) -> Reply | DemoError:
+        request = method.request(params=_without_envelope(params))
         async with _progress_for(context) as on_progress:
             try:
-                return await self._upstream.ask(request, passage.result, on_progress)
+                return await self._upstream.ask(request, method.result, on_progress)
             except DemoError as error:
                 return error
 
@@ -183,7 +182,7 @@ class Bridge:
 
 @contextlib.asynccontextmanager
 async def _progress_for(context: ServerRequestContext[Any]) -> AsyncIterator[ProgressFnT | None]:
-    """Passes progress on to a host that asked for it; all that was told before the answer is passed on before it."""
+    """Passes progress on to a host that asked for it; all that was told before the reply is passed on before it."""
     import anyio
 
     if not any(name in (context.meta or {}) for name in _OURS):
@@ -205,16 +204,16 @@ async def _progress_for(context: ServerRequestContext[Any]) -> AsyncIterator[Pro
             yield hear
 
 
-def _their_error(passage: Passage, answer: Answer) -> dict[str, Any]:
+def _their_error(method: Method, reply: Reply) -> dict[str, Any]:
     """The server's own JSON-RPC error goes on as it is; that a list of what it has none of is not there, is empty."""
     from mcp.shared.exceptions import MCPError
 
-    error = answer.error or {}
-    if answer.reply.error_code == _METHOD_NOT_FOUND and passage.empty is not None:
-        return dict(passage.empty)
+    error = reply.error or {}
+    if reply.error_code == METHOD_NOT_FOUND and method.empty is not None:
+        return dict(method.empty)
     message = error.get("message")
     raise MCPError(
-        answer.reply.error_code if answer.reply.error_code is not None else UNREACHABLE,
+        reply.error_code if reply.error_code is not None else UNREACHABLE,
         message if isinstance(message, str) else "the server gave no reason",
         error.get("data"),
     )

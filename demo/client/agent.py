@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from demo.client.http.bounded import OnWait
@@ -11,10 +11,10 @@ from demo.client.http.connection import Connection, Door
 from demo.client.http.errors import GrantNotAllowed
 from demo.client.http.known_servers import Memory
 from demo.client.http.recorder import Recorder
-from demo.client.mcp.calling import Bearer, Caller
+from demo.client.mcp.calling import Bearer, Patience, calls, check_arguments, pages
 from demo.client.mcp.elicitation import Elicit
-from demo.client.mcp.mcp_session import Speaker
-from demo.client.mcp.outcome import CallOutcome, ToolsOutcome
+from demo.client.mcp.outcome import CallOutcome, ToolsOutcome, expired, tools_outcome
+from demo.client.mcp.session import Session
 from demo.client.oauth.authorizer import Authorizer
 from demo.client.oauth.credentials import MARGIN, redeem
 from demo.client.oauth.device_flow import DEVICE, DeviceLogin
@@ -22,10 +22,11 @@ from demo.client.oauth.flows import ChosenFlow
 from demo.client.oauth.inspection import Inspector
 from demo.client.oauth.login_flow import HumanFlow, Login
 from demo.client.oauth.machine_flow import TokenRequest
-from demo.client.oauth.step_up import Obtain
+from demo.client.oauth.step_up import Obtain, StepUp
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import Store
-from demo.client.tokens.stored import SPENDING, StoredToken
+from demo.client.tokens.stored import SPENDING, Secret, StoredToken
+from demo.errors import AuthorizationRefused
 from demo.evidence import AuthorizationServerMetadata, Chain, Challenge, Money, TokenView
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ class Agent:
             redirect_port=redirect_port,
             resource=resource,
         )
-        self._speaker = Speaker(self._connection, elicit=elicit, handshake=handshake, memory=memory)
-        self._caller = Caller(self._connection, self._speaker, self.authorizer)
+        self._session = Session(self._connection.recorder, timeout, elicit=elicit, handshake=handshake, memory=memory)
         self._inspector = Inspector(self._connection, self.authorizer, name)
 
     @property
@@ -145,31 +145,100 @@ class Agent:
         patience: float = 0.0,
         on_wait: OnWait | None = None,
     ) -> CallOutcome:
-        """Call a tool, once (`Caller.call`)."""
-        return self._caller.call(
-            tool,
-            arguments,
-            door=door,
-            token=token,
-            refresh=refresh,
-            obtain=obtain,
-            patience=patience,
-            on_wait=on_wait,
-        )
+        """Call a tool, once.
 
-    def one_session(self) -> AbstractContextManager[None]:
-        """While it lasts, a server that keeps state in the session sees one of it (`Speaker.one_session`)."""
-        return self._speaker.one_session()
+        Args:
+            token: the stored one, none, or this one.
+            refresh: whether a stored token near its end, or refused as expired, is renewed; False presents it as it is.
+            obtain: gets a token for more scopes where the server asks for it (401, or 403 with `insufficient_scope`;
+                MCP 2026-07-28, authorization); the call is then made again, a bounded number of times.
+            patience: seconds that may be waited, all waits together, where the server asks to come again (429, 503).
+            on_wait: told the seconds left of such a wait and its state, at least four times a second.
+
+        Raises:
+            AuthorizationRefused: the stored token is wanted and there is none, or it cannot be renewed.
+            EnvironmentNotReady: something on this machine keeps the request from being sent.
+            ServerUnreachable: no answer, or not an MCP server's.
+            UsageError: an argument cannot be sent.
+        """
+        check_arguments(tool, arguments)
+        waits = Patience(patience, on_wait)
+        step_up = None if obtain is None else StepUp(self.authorizer, obtain)
+        bearer = self._bearer(token, refresh=refresh) if step_up is None else step_up.held()
+        renewable = token == "stored" and refresh
+        while True:
+            outcomes: list[CallOutcome] = []
+            self._session.converse(self.endpoint(door), calls(tool, arguments, outcomes, self.recorder), bearer)
+            (outcome,) = outcomes
+            if waits.waited(outcome):
+                continue
+            again: StoredToken | None = None
+            if step_up is not None:
+                again = step_up.after(
+                    outcome.status, outcome.challenge, bearer if isinstance(bearer, StoredToken) else None
+                )
+            elif renewable and isinstance(bearer, StoredToken) and expired(outcome):
+                # By our clock it was good for longer: the clock has been set since. Not carried out, so tried again.
+                renewable = False
+                with suppress(AuthorizationRefused):
+                    again = self.authorizer.credentials.refresh(instead_of=bearer.access_token)
+            if again is None:
+                return outcome
+            bearer = again
 
     def burst(self, tool: str, arguments: dict[str, Any], *, at_most: int) -> tuple[CallOutcome, ...]:
-        """Call a tool again and again in one session, until the first refusal (`Caller.burst`)."""
-        return self._caller.burst(tool, arguments, at_most=at_most)
+        """Call a tool in one session again and again, until the first call that is not allowed, or `at_most` times.
+
+        Raises:
+            as `call`.
+        """
+        check_arguments(tool, arguments)
+        outcomes: list[CallOutcome] = []
+        requests = calls(tool, arguments, outcomes, self.recorder, at_most=at_most)
+        self._session.converse(self.endpoint(), requests, self._bearer("stored", refresh=True), at_most=at_most)
+        return tuple(outcomes)
 
     def tools(
         self, door: Door = "protected", token: Bearer = "stored", *, obtain: Obtain | None = None
     ) -> ToolsOutcome:
-        """The door's tools, all pages (`Caller.tools`)."""
-        return self._caller.tools(door, token, obtain=obtain)
+        """The door's tools, all pages.
+
+        Args:
+            obtain: as in `call`.
+
+        Raises:
+            as `call`.
+        """
+        step_up = None if obtain is None else StepUp(self.authorizer, obtain)
+        bearer = self._bearer(token, refresh=True) if step_up is None else step_up.held()
+        while True:
+            outcome = tools_outcome(self._session.converse(self.endpoint(door), pages(), bearer), self.recorder)
+            if step_up is None:
+                return outcome
+            again = step_up.after(
+                outcome.status, outcome.challenge, bearer if isinstance(bearer, StoredToken) else None
+            )
+            if again is None:
+                return outcome
+            bearer = again
+
+    def one_session(self) -> AbstractContextManager[None]:
+        """While it lasts, a server that keeps state in the session sees one of it (`Session.one_session`)."""
+        return self._session.one_session()
+
+    def _bearer(self, token: Bearer, *, refresh: bool) -> StoredToken | Secret | None:
+        if isinstance(token, Secret):
+            self.recorder.guard(token.value)
+            return token
+        if isinstance(token, StoredToken):
+            self.recorder.guard(*token.secrets)
+            return token
+        if token == "none":
+            return None
+        if token != "stored":
+            raise ValueError("a raw token goes in a Secret, so that it is not shown by accident")
+        held = None if refresh else self.authorizer.credentials.stored()
+        return held or self.authorizer.credentials.token()
 
     # Authorization
 

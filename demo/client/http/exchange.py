@@ -36,6 +36,11 @@ def on_behalf_of(cause: object) -> Iterator[None]:
         _cause.reset(token)
 
 
+def current_cause() -> object | None:
+    """The cause that an exchange made now is recorded with."""
+    return _cause.get()
+
+
 @dataclass(eq=False)
 class HttpExchange:
     """One exchange, secrets and all: for parsing, never for showing (`Recorder.show`).
@@ -58,7 +63,7 @@ class HttpExchange:
     ended: bool = False
     shown: Exchange | None = field(default=None, repr=False)
     """What may be seen of it, once it has ended."""
-    cause: object | None = field(default_factory=_cause.get, repr=False)
+    cause: object | None = field(default_factory=current_cause, repr=False)
     """The request on whose behalf it was made (`on_behalf_of`), None for what a session does by itself."""
     started_at: float = field(default_factory=time.time)
     _from: float = field(default_factory=time.perf_counter, repr=False)

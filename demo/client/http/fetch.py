@@ -184,7 +184,8 @@ async def fetch(
         raise unreachable(url, f"it redirects without end (more than {REDIRECTS} times)")
     # JSON is UTF-8 (RFC 8259 section 8.1), whatever charset a header claims.
     text = response.content.decode("utf-8", errors="replace")
-    found = parse_object(text)
+    exchange = response.extensions.get("exchange")
+    found = parse_object(text) if exchange is None else exchange.json
     # The body says what it is: some send their JSON as text/html.
     if found is None and is_html(response.headers.get("content-type", ""), text) and response.status_code < 400:
         raise web_page(target, response.status_code)

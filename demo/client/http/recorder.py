@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -135,17 +135,24 @@ class Recorder:
             method=exchange.method,
             url=safe_text(mask_url(exchange.url, known), one_line=True),
             request_headers=headers(exchange.request_headers),
-            request_body=_shown_body(exchange.request_body, sent_type, known),
+            request_body=_shown_body(exchange.request_body, sent_type, known, lambda: exchange.sent),
             status=exchange.status,
             response_headers=headers(exchange.response_headers),
-            response_body=_shown_body(body, exchange.header("content-type"), known),
+            response_body=_shown_body(
+                body, exchange.header("content-type"), known, lambda: None if exchange.is_stream else exchange.json
+            ),
             started_at=exchange.started_at,
             seconds=exchange.seconds,
             error=None if exchange.error is None else safe_text(mask_text(exchange.error, known), one_line=True),
         )
 
 
-def _shown_body(body: bytes | bytearray | None, content_type: str, known: frozenset[str]) -> str | None:
+def _shown_body(
+    body: bytes | bytearray | None,
+    content_type: str,
+    known: frozenset[str],
+    parsed: Callable[[], dict[str, Any] | None] = lambda: None,
+) -> str | None:
     if not body:
         return None
     try:
@@ -155,6 +162,6 @@ def _shown_body(body: bytes | bytearray | None, content_type: str, known: frozen
         return f"[{len(body)} bytes that are not text]"
     # Masked before it is cut: a secret on the cut would no longer be recognised. Made safe only after it is cut: to
     # replace four million control characters takes seconds.
-    masked = mask_body(text, content_type.lower(), known).replace("\r\n", "\n")
+    masked = mask_body(text, content_type.lower(), known, parsed=parsed).replace("\r\n", "\n")
     shown = safe_text(masked[:BODY_IN_RECORD])
     return shown if len(masked) <= BODY_IN_RECORD else f"{shown}... [{len(body)} bytes in all]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -81,14 +82,24 @@ def mask_url(url: str, known: frozenset[str] = frozenset()) -> str:
     return mask_text(urlunsplit((parts.scheme, netloc, parts.path, query, fragment)), known)
 
 
-def mask_body(text: str, content_type: str, known: frozenset[str] = frozenset()) -> str:
-    """A request's or response's body. It stays as it was sent where there was nothing to hide."""
+def mask_body(
+    text: str,
+    content_type: str,
+    known: frozenset[str] = frozenset(),
+    *,
+    parsed: Callable[[], dict[str, Any] | None] = lambda: None,
+) -> str:
+    """A request's or response's body. It stays as it was sent where there was nothing to hide.
+
+    Args:
+        parsed: gives it as a JSON object, where somebody parses it anyway.
+    """
     if "x-www-form-urlencoded" in content_type:
         text = _mask_form(text)
     elif "html" in content_type:
         text = _INPUT.sub(_mask_input, text)
     else:
-        text = _mask_json(text)
+        text = _mask_json(text, parsed)
     return mask_text(text, known)
 
 
@@ -107,12 +118,12 @@ def _mask_form(text: str) -> str:
     )
 
 
-def _mask_json(text: str) -> str:
+def _mask_json(text: str, parsed: Callable[[], dict[str, Any] | None]) -> str:
     """Where it parses, by field; where it does not (cut off, or a stream of events), by pattern."""
     if not _JSON_SECRET.search(text):
         return text
     try:
-        return json.dumps(_masked_value(json.loads(text)), ensure_ascii=False)
+        return json.dumps(_masked_value(parsed() or json.loads(text)), ensure_ascii=False)
     except (ValueError, RecursionError):
         return _JSON_SECRET.sub(lambda found: found[1] + mask_token(found[2]) + found[3], text)
 

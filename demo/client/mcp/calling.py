@@ -1,174 +1,98 @@
-"""Calling a server's tools with a token, and what the agent does about a refusal when it may."""
+"""A call of a tool: what is sent, with which token, and the waits where a server asks to come again."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from demo.client.http.bounded import OnWait
-from demo.client.http.connection import Connection, Door
+from demo.client.http.bounded import TICK, OnWait
+from demo.client.http.recorder import Recorder
 from demo.client.http.sanitizing import safe_text
-from demo.client.mcp.mcp_session import Speaker
-from demo.client.mcp.outcome import CallOutcome, ToolsOutcome, call_outcome, expired, tools_outcome
-from demo.client.mcp.patience import Patience
-from demo.client.mcp.reply import Reply
-from demo.client.oauth.authorizer import Authorizer
-from demo.client.oauth.step_up import Obtain, StepUp
+from demo.client.mcp.outcome import CallOutcome, call_outcome
+from demo.client.mcp.session import Requests
 from demo.client.tokens.stored import Secret, StoredToken
-from demo.errors import AuthorizationRefused, UsageError
+from demo.errors import UsageError
 
-if TYPE_CHECKING:
-    import httpx2
-
-Seen = TypeVar("Seen", CallOutcome, ToolsOutcome)
 Bearer = Literal["stored", "none"] | str | Secret | StoredToken
 """Which token a call goes out with: the stored one, renewed when it is due; none; or this one, as it is."""
 
 PAGES = 20
 """Pages of `tools/list` that are read at most."""
 
+TRIES = 3
+"""Times that one call is sent at most."""
 
-class Caller:
-    """Calls tools over one connection.
+FIRST_WAIT = 1.0
+"""Seconds of the first wait where the server names none; each further one is twice as long."""
+
+WAITS = {429: "rate_limited", 503: "unavailable"}
+"""The answers that are worth a wait: both say that the request was not carried out (RFC 6585 section 4, RFC 9110
+section 15.6.4)."""
+
+
+class Patience:
+    """The patience of one call.
 
     Args:
-        connection: to the server; what was on its wire is in its recorder.
-        speaker: speaks MCP over it.
-        authorizer: the agent's authority there.
+        seconds: how long may be waited, all waits together; 0 for no wait at all.
+        on_wait: told the seconds left of this wait, and the state (`WAITS`), at least four times a second and once at
+            its end.
+
+    A wait that the server names (`Retry-After`, RFC 9110 section 10.2.3) and that does not fit in is not begun: the
+    refusal is the outcome. A shorter one than asked for would only be refused again.
     """
 
-    def __init__(self, connection: Connection, speaker: Speaker, authorizer: Authorizer) -> None:
-        self._connection = connection
-        self._speaker = speaker
-        self._authorizer = authorizer
+    def __init__(self, seconds: float, on_wait: OnWait | None) -> None:
+        self._left = seconds
+        self._on_wait = on_wait
+        self._tries = 0
 
-    def call(
-        self,
-        tool: str,
-        arguments: dict[str, Any],
-        *,
-        door: Door = "protected",
-        token: Bearer = "stored",
-        refresh: bool = True,
-        obtain: Obtain | None = None,
-        patience: float = 0.0,
-        on_wait: OnWait | None = None,
-    ) -> CallOutcome:
-        """Call a tool, once.
+    def waited(self, outcome: CallOutcome) -> bool:
+        """Wait, where this refusal asks for it and it fits in: whether the call is to be sent again."""
+        self._tries += 1
+        wait = FIRST_WAIT * 2 ** (self._tries - 1) if outcome.retry_after is None else outcome.retry_after
+        wait = max(wait, TICK)  # "now" must not become a flood
+        if outcome.status not in WAITS or self._tries >= TRIES or wait > self._left:
+            return False
+        self._left -= wait
+        self._wait(wait, WAITS[outcome.status])
+        return True
 
-        Args:
-            token: the stored one, none, or this one.
-            refresh: whether a stored token near its end, or refused as expired, is renewed; False presents it as it is.
-            obtain: gets a token for more scopes where the server asks for it (401, or 403 with `insufficient_scope`;
-                MCP 2026-07-28, authorization); the call is then made again, a bounded number of times.
-            patience: seconds that may be waited, all waits together, where the server asks to come again (429, 503).
-            on_wait: told the seconds left of such a wait and its state, at least four times a second.
+    def _wait(self, seconds: float, state: str) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._on_wait is not None:
+                self._on_wait(left, state)
+            time.sleep(min(TICK, left))
+        if self._on_wait is not None:
+            self._on_wait(0.0, state)
 
-        Raises:
-            AuthorizationRefused: the stored token is wanted and there is none, or it cannot be renewed.
-            EnvironmentNotReady: something on this machine keeps the request from being sent.
-            ServerUnreachable: no answer, or not an MCP server's.
-            UsageError: an argument cannot be sent.
-        """
-        check_arguments(tool, arguments)
-        patient = Patience(patience, on_wait)
 
-        def once(held: StoredToken | Secret | None) -> CallOutcome:
-            return patient(lambda: self._calls(tool, arguments, door, held, at_most=1)[-1])
+def calls(
+    tool: str, arguments: dict[str, Any], outcomes: list[CallOutcome], recorder: Recorder, *, at_most: int = 1
+) -> Requests:
+    """Call a tool until the first call that is not allowed, or `at_most` times; each outcome is added to `outcomes`."""
+    from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult
 
-        if obtain is not None:
-            return self._insist(once, obtain)
-        bearer = self._bearer(token, refresh=refresh)
-        outcome = once(bearer)
-        if token == "stored" and refresh and isinstance(bearer, StoredToken) and expired(outcome):
-            # By our clock it was good for longer: the clock has been set since. Not carried out, so tried again.
-            try:
-                fresh = self._authorizer.credentials.refresh(instead_of=bearer.access_token)
-            except AuthorizationRefused:
-                return outcome
-            outcome = once(fresh)
-        return outcome
+    request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
+    for _ in range(at_most):
+        outcomes.append(call_outcome(tool, (yield request, CallToolResult), recorder))
+        if not outcomes[-1].allowed:
+            return
 
-    def burst(self, tool: str, arguments: dict[str, Any], *, at_most: int) -> tuple[CallOutcome, ...]:
-        """Call a tool in one session again and again, until the first call that is not allowed, or `at_most` times.
 
-        Raises:
-            as `call`.
-        """
-        check_arguments(tool, arguments)
-        return self._calls(tool, arguments, "protected", self._bearer("stored", refresh=True), at_most=at_most)
+def pages() -> Requests:
+    """List the tools, page after page."""
+    from mcp.types import ListToolsRequest, ListToolsResult, PaginatedRequestParams
 
-    def tools(
-        self, door: Door = "protected", token: Bearer = "stored", *, obtain: Obtain | None = None
-    ) -> ToolsOutcome:
-        """The door's tools, all pages.
-
-        Args:
-            obtain: as in `call`.
-
-        Raises:
-            as `call`.
-        """
-
-        def pages() -> Generator[tuple[Any, Any], Reply, None]:
-            from mcp.types import ListToolsRequest, ListToolsResult, PaginatedRequestParams
-
-            cursor: str | None = None
-            for _ in range(PAGES):
-                request = ListToolsRequest(params=PaginatedRequestParams(cursor=cursor))
-                reply = yield request, ListToolsResult
-                cursor = (reply.result or {}).get("nextCursor")
-                if not isinstance(cursor, str):
-                    return
-
-        def once(bearer: StoredToken | Secret | None) -> ToolsOutcome:
-            listed = self._speaker.converse(
-                self._connection.endpoint(door), _presented(bearer), pages, whose=_whose(bearer)
-            )
-            return tools_outcome(listed, self._connection.recorder)
-
-        return self._insist(once, obtain) if obtain is not None else once(self._bearer(token, refresh=True))
-
-    def _calls(
-        self, tool: str, arguments: dict[str, Any], door: Door, bearer: StoredToken | Secret | None, *, at_most: int
-    ) -> tuple[CallOutcome, ...]:
-        def calls() -> Generator[tuple[Any, Any], Reply, None]:
-            from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult
-
-            request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
-            for _ in range(at_most):
-                reply = yield request, CallToolResult
-                if not call_outcome(tool, reply, self._connection.recorder).allowed:
-                    return
-
-        answered = self._speaker.converse(
-            self._connection.endpoint(door), _presented(bearer), calls, at_most=at_most, whose=_whose(bearer)
-        )
-        return tuple(call_outcome(tool, one, self._connection.recorder) for one in answered)
-
-    def _insist(self, once: Callable[[StoredToken | None], Seen], obtain: Obtain) -> Seen:
-        attempts = StepUp(self._authorizer, obtain)
-        held = attempts.held()
-        outcome = once(held)
-        while (held := attempts.after(outcome.status, outcome.challenge, held)) is not None:
-            outcome = once(held)
-        return outcome
-
-    def _bearer(self, token: Bearer, *, refresh: bool) -> StoredToken | Secret | None:
-        if isinstance(token, Secret):
-            self._connection.recorder.guard(token.value)
-            return token
-        if isinstance(token, StoredToken):
-            self._connection.recorder.guard(*token.secrets)
-            return token
-        if token == "none":
-            return None
-        if token != "stored":
-            raise ValueError("a raw token goes in a Secret, so that it is not shown by accident")
-        held = None if refresh else self._authorizer.credentials.stored()
-        return held or self._authorizer.credentials.token()
+    cursor: str | None = None
+    for _ in range(PAGES):
+        reply = yield ListToolsRequest(params=PaginatedRequestParams(cursor=cursor)), ListToolsResult
+        cursor = (reply.result or {}).get("nextCursor")
+        if not isinstance(cursor, str):
+            return
 
 
 def check_arguments(tool: str, arguments: Mapping[str, Any]) -> None:
@@ -202,19 +126,3 @@ def _unsendable(error: Exception) -> str:
     if isinstance(error, RecursionError) or "depth" in str(error) or "Circular" in str(error):
         return "it is nested too deeply to be written as JSON"
     return safe_text(str(error), one_line=True)
-
-
-def _whose(bearer: StoredToken | Secret | None) -> str:
-    """Tells who presents one token from who presents another, or none, without being one."""
-    if bearer is None:
-        return ""
-    token = bearer.value if isinstance(bearer, Secret) else bearer.access_token
-    return hashlib.sha256(token.encode("utf-8", errors="surrogatepass")).hexdigest()
-
-
-def _presented(bearer: StoredToken | Secret | None) -> httpx2.Auth | None:
-    if bearer is None:
-        return None
-    from demo.client.oauth.token_auth import BearerToken, presented
-
-    return BearerToken(bearer.value) if isinstance(bearer, Secret) else presented(bearer)

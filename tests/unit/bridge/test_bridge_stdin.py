@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import anyio
 
-from demo.bridge import stdin
+from demo.bridge import stdio
 
 
 async def nothing() -> None:
@@ -26,7 +26,7 @@ def lines_of(written: list[bytes], *, too_long: Callable[[], None] = lambda: Non
 
     async def read() -> list[str]:
         with anyio.fail_after(10):
-            return [line async for line in stdin.Lines(reading, over=nothing, too_long=too_long)]
+            return [line async for line in stdio.Lines(reading, over=nothing, too_long=too_long)]
 
     threading.Thread(target=write, daemon=True).start()
     try:
@@ -46,11 +46,11 @@ def test_a_character_cut_between_two_reads_is_whole() -> None:
 
 def test_a_line_without_end_is_passed_over_and_the_next_is_read() -> None:
     seen: list[int] = []
-    longest, stdin.LONGEST = stdin.LONGEST, 1000
+    longest, stdio.LONGEST = stdio.LONGEST, 1000
     try:
         found = lines_of([b"x" * 500, b"x" * 200_000, b"\nnext\n"], too_long=lambda: seen.append(1))
     finally:
-        stdin.LONGEST = longest
+        stdio.LONGEST = longest
     assert found == ["next"]
     assert seen == [1]
 
@@ -65,7 +65,7 @@ def test_what_is_still_under_way_is_waited_for_before_the_end_is_told() -> None:
         order.append("waited")
 
     async def read() -> None:
-        async for line in stdin.Lines(reading, over=over):
+        async for line in stdio.Lines(reading, over=over):
             order.append(line)
         order.append("ended")
 

@@ -11,8 +11,9 @@ import anyio
 import pytest
 from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 
-from demo.bridge.upstream import WITHHELD, Answer, Upstream
-from demo.client import Agent, ClientIdentity, StoredToken, TokenStore
+from demo.bridge.upstream import WITHHELD, Upstream
+from demo.client import Agent, CallOutcome, ClientIdentity, StoredToken, TokenStore
+from demo.client.mcp.reply import Reply
 from tests.unit.client.bytes_fake import Answer as Sent
 from tests.unit.client.bytes_fake import BytesFake, Request, error, result, words
 
@@ -21,11 +22,11 @@ SIZED = {"type": "object", "properties": {"size": {"type": "string", "x-mcp-head
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Iterator[Callable[[Callable[[Request], Sent]], tuple[Answer, BytesFake]]]:
+def ask(tmp_path: Path) -> Iterator[Callable[[Callable[[Request], Sent]], tuple[Reply, CallOutcome, BytesFake]]]:
     """Calls the tool `shirt` of a server that answers as a test says."""
     fakes: list[BytesFake] = []
 
-    def call(answer: Callable[[Request], Sent]) -> tuple[Answer, BytesFake]:
+    def call(answer: Callable[[Request], Sent]) -> tuple[Reply, CallOutcome, BytesFake]:
         fake = BytesFake(answer)
         fake.start()
         fakes.append(fake)
@@ -49,11 +50,12 @@ def ask(tmp_path: Path) -> Iterator[Callable[[Callable[[Request], Sent]], tuple[
         )
         request = CallToolRequest(params=CallToolRequestParams(name="shirt", arguments={"size": "M"}))
 
-        async def ask() -> Answer:
+        async def ask() -> tuple[Reply, CallOutcome]:
             async with Upstream(Agent(fake.url, store=store), seconds=20).connected() as upstream:
-                return await upstream.ask(request, CallToolResult)
+                reply = await upstream.ask(request, CallToolResult)
+                return reply, upstream.outcome(reply)
 
-        return anyio.run(ask), fake
+        return *anyio.run(ask), fake
 
     yield call
     for fake in fakes:
@@ -83,7 +85,7 @@ def page(request: Request, last: int) -> Sent:
 
 @pytest.mark.parametrize("last", [1, 3])
 def test_arguments_go_into_headers_on_whichever_page_the_tool_is_listed(ask: Any, last: int) -> None:
-    answer, fake = ask(strict(lambda request: page(request, last)))
+    answer, _, fake = ask(strict(lambda request: page(request, last)))
     assert answer.result["content"][0]["text"] == "got it"
     assert [one.json["method"] for one in fake.requests] == ["tools/call", *["tools/list"] * last, "tools/call"]
 
@@ -95,13 +97,13 @@ def test_arguments_go_into_headers_on_whichever_page_the_tool_is_listed(ask: Any
 def test_where_no_page_lists_it_the_answer_is_what_the_server_says_of_the_call(
     ask: Any, listed: Callable[[Request], Sent], pages: int
 ) -> None:
-    answer, fake = ask(strict(listed))
+    answer, _, fake = ask(strict(listed))
     assert (answer.result, answer.error["message"]) == (None, "Header mismatch")
     assert len(fake.asked("tools/list")) == pages
 
 
 def test_no_secret_of_the_agent_is_shown_or_handed_on(ask: Any) -> None:
-    answer, _ = ask(lambda request: result(request, words(" ".join(SECRETS))))
+    answer, outcome, _ = ask(lambda request: result(request, words(" ".join(SECRETS))))
     assert answer.result["content"][0]["text"] == " ".join([WITHHELD] * 4)
-    shown = repr((answer.outcome, answer.result))
+    shown = repr((outcome, answer))
     assert not any(secret in shown or secret.strip() in shown for secret in SECRETS)

@@ -53,7 +53,7 @@ def test_a_server_that_names_no_time_is_asked_after_longer_and_longer_waits(
     serve: Serve, agent: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("demo.client.mcp.patience.Patience._wait", lambda self, seconds, state: waits.append(seconds))
+    monkeypatch.setattr("demo.client.mcp.calling.Patience._wait", lambda self, seconds, state: waits.append(seconds))
     fake = serve(busy(9, lambda _: http(429, "busy", kind="text/plain")))
     outcome = agent(fake.url).call("buy", {}, token="none", patience=60)
     assert (outcome.status, waits, len(fake.requests)) == (429, [1.0, 2.0], 3)
@@ -63,7 +63,7 @@ def test_patience_is_one_bound_for_all_waits_together(
     serve: Serve, agent: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("demo.client.mcp.patience.Patience._wait", lambda self, seconds, state: waits.append(seconds))
+    monkeypatch.setattr("demo.client.mcp.calling.Patience._wait", lambda self, seconds, state: waits.append(seconds))
     fake = serve(busy(9, lambda _: http(503, "busy", kind="text/plain", retry_after="6")))
     outcome = agent(fake.url).call("buy", {}, token="none", patience=10)
     assert (outcome.status, waits, len(fake.requests)) == (503, [6.0], 2)

@@ -1,4 +1,4 @@
-"""The HTTP+SSE transport of MCP 2024-11-05: one stream of events for every answer, and requests beside it."""
+"""The HTTP clients under the MCP SDK's two transports: they read what the SDK would leave unread, or wait for."""
 
 from __future__ import annotations
 
@@ -8,35 +8,80 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 import httpx2
 
-from demo.client.http.connection import Connection, connect
+from demo.client.http.connection import connect
 from demo.client.http.errors import not_mcp
+from demo.client.http.exchange import parse_object
 from demo.client.http.fetch import joined
 from demo.client.http.origins import origin
+from demo.client.http.recorder import Recorder
 from demo.client.http.sanitizing import safe_text
+from demo.client.mcp.reply import response_in
 from demo.errors import ServerUnreachable
 
 _FIRST_EVENT = 8 * 1024
 """Bytes in which the first event must be complete; it holds one URL."""
 
 
+READING = 2.0
+"""Seconds for the body of a refusal, which says why and is short."""
+
+_JSON = "application/json"
+_UNUSABLE = "application/octet-stream"
+
+
+class McpHttp(httpx2.AsyncClient):
+    """Sends what the SDK gives it. What was on the wire stands in the record as it was; the SDK is told this of it:
+
+    - A refusal's body has been read, so that the record has the words.
+    - An answer in JSON is `application/json`, whatever its header says: some servers send it as `text/html`.
+    - What answers another request, or is no JSON-RPC at all, is of no type that the SDK reads: it gives up at once,
+      where it would wait for the answer until its time is over.
+    - A request whose connection fails was refused. As an exception it would end the whole session, with every request
+      that is under way beside it.
+    """
+
+    async def send(self, request: httpx2.Request, **given: Any) -> httpx2.Response:
+        """Send a request (see the base class)."""
+        sent = parse_object(await request.aread()) if request.method == "POST" else None
+        wanted = (sent or {}).get("id")
+        try:
+            response = await super().send(request, **given)
+            if request.method != "POST" or response.is_redirect or response.status_code == 202:
+                return response
+            if response.status_code >= 400:
+                with anyio.move_on_after(READING):
+                    await response.aread()
+            elif wanted is not None and "text/event-stream" not in response.headers.get("content-type", "").lower():
+                await response.aread()
+                ours = response_in(response.extensions["exchange"], wanted) is not None
+                response.headers["content-type"] = _JSON if ours else _UNUSABLE
+        except httpx2.RequestError:
+            if wanted is None:
+                raise
+            return httpx2.Response(httpx2.codes.BAD_GATEWAY, request=request)
+        return response
+
+
 class EventChannel:
-    """One connection of this transport, made by the MCP SDK over the HTTP client that records.
+    """One connection of the HTTP+SSE transport of MCP 2024-11-05: one stream of events for every answer, and requests
+    beside it. The MCP SDK makes it over the HTTP client that records.
 
     Args:
-        connection: the way to the server.
         url: where the stream is.
-        auth: what puts authority on each request, None for none.
+        recorder: has what is on the wire.
+        seconds: the bound on one request.
 
     The SDK waits for an answer on the stream also where none will come. What is known here sooner is told: `over` is
     called when a request was refused, and the stream's first event is judged before the SDK acts on it.
     """
 
-    def __init__(self, connection: Connection, url: str, auth: httpx2.Auth | None) -> None:
-        self._connection = connection
+    def __init__(self, url: str, recorder: Recorder, seconds: float) -> None:
         self._url = url
-        self._auth = auth
+        self._recorder = recorder
+        self._seconds = seconds
         self.over: Callable[[], None] = lambda: None
         """Called when the answer that is waited for will not come."""
         self.begun = False
@@ -44,16 +89,20 @@ class EventChannel:
         self.problem: ServerUnreachable | None = None
         """Why what it names cannot be used."""
 
-    def transport(self, seconds: float) -> AbstractAsyncContextManager[Any]:
-        """The SDK's transport: two streams of messages. Without an event for `seconds`, the stream is given up."""
+    def transport(self, seconds: float, auth: httpx2.Auth) -> AbstractAsyncContextManager[Any]:
+        """The SDK's transport: two streams of messages. Without an event for `seconds`, the stream is given up.
+
+        Args:
+            auth: what puts authority on each request.
+        """
         from mcp.client.sse import sse_client
 
         return sse_client(
             self._url,
-            timeout=self._connection.timeout,
+            timeout=self._seconds,
             sse_read_timeout=seconds,
             httpx_client_factory=self._client,
-            auth=self._auth,
+            auth=auth,
         )
 
     def _client(
@@ -62,7 +111,7 @@ class EventChannel:
         timeout: httpx2.Timeout | None = None,
         auth: httpx2.Auth | None = None,
     ) -> httpx2.AsyncClient:
-        client = connect(self._connection.recorder, seconds=self._connection.timeout, kind=_Attentive)
+        client = connect(self._recorder, seconds=self._seconds, kind=_Attentive)
         assert isinstance(client, _Attentive)
         client.channel = self
         if timeout is not None:

@@ -7,19 +7,20 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from demo.bridge.upstream import Answer
 from demo.client.http.sanitizing import safe_data
+from demo.client.mcp.outcome import CallOutcome
+from demo.client.mcp.reply import Reply
 from demo.errors import AuthorizationRefused, DemoError
 
 REFUSED = -32003
 """The JSON-RPC code of a refusal, as the bundled shop has it."""
 
 UNREACHABLE = -32603
-"""JSON-RPC 2.0's internal error: between host and server something is missing that neither can mend."""
+"""JSON-RPC 2.0's internal error: between host and server something is missing that neither can fix."""
 
 
 @dataclass(frozen=True)
-class Telling:
+class Refusal:
     """One refusal or failure.
 
     Attributes:
@@ -41,7 +42,7 @@ class Telling:
         return {"resultType": "complete", "content": content, "isError": True, **evidence}
 
 
-def of_error(error: DemoError, login: str) -> Telling:
+def of_error(error: DemoError, login: str) -> Refusal:
     """The agent could not ask: no authority, or no server.
 
     Args:
@@ -50,17 +51,16 @@ def of_error(error: DemoError, login: str) -> Telling:
     lacks = isinstance(error, AuthorizationRefused)
     do = f"a person has to run: {login}; then try again" if lacks else error.do
     text = ". ".join(_capital(part) for part in (error.what, error.why, do) if part) + "."
-    return Telling(text, REFUSED if lacks else UNREACHABLE, {"what": error.what, "why": error.why, "do": do}, {})
+    return Refusal(text, REFUSED if lacks else UNREACHABLE, {"what": error.what, "why": error.why, "do": do}, {})
 
 
-def of_refusal(answer: Answer, login: str, granted: Collection[str]) -> Telling:
+def of_refusal(outcome: CallOutcome, reply: Reply, login: str, granted: Collection[str]) -> Refusal:
     """A gate refused (HTTP 401, 403, 429, 503).
 
     Args:
         login: the command by which a person gives authority.
         granted: the scopes that the agent has.
     """
-    outcome = answer.outcome
     challenge = outcome.challenge
     text = outcome.text.rstrip()
     if outcome.status == 401:
@@ -71,14 +71,14 @@ def of_refusal(answer: Answer, login: str, granted: Collection[str]) -> Telling:
         text += f"\nThis agent may do less than this needs. To let it, a person has to run: {login} {flags}"
     elif outcome.retry_after is not None:
         text += f"\nWait {outcome.retry_after:g} s before the next try."
-    code = answer.reply.error_code
+    code = reply.error_code
     evidence: dict[str, Any] = {}
     if outcome.decision is not None:
         evidence["demo/decision"] = outcome.decision.to_dict()
     if outcome.limits:
         evidence["demo/limits"] = [asdict(limit) for limit in outcome.limits]
-    data = safe_data((answer.error or {}).get("data"))
-    return Telling(
+    data = safe_data((reply.error or {}).get("data"))
+    return Refusal(
         text,
         code if code is not None else REFUSED,
         data if isinstance(data, dict) else {"status": outcome.status},
