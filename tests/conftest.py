@@ -35,6 +35,13 @@ def _no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True)
+def _no_memory() -> Iterator[None]:
+    """No test goes by what another one's server had proved."""
+    with in_process.forgetting():
+        yield
+
+
 CONSOLE_KEYS: dict[str, tuple[str, str] | None] = {}
 """The issuer and the private key of the human's console, by the base URL of each server of this process."""
 

@@ -98,6 +98,27 @@ def servers_here() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
+@contextlib.contextmanager
+def forgetting() -> Iterator[None]:
+    """What a process remembers as long as it lives (which server has proved itself, what was said once) begins empty
+    within it, and is as it was behind it: the port of a server that is gone may be the next fake's."""
+    from demo import signals
+    from demo.cli import context
+    from demo.client.http import transport
+    from demo.client.tokens import store
+
+    kept: list[Any] = [transport._PROOFS, store._said, signals._heard, context._said]
+    before = [one.copy() for one in kept]
+    for one in kept:
+        one.clear()
+    try:
+        yield
+    finally:
+        for one, held in zip(kept, before, strict=True):
+            one.clear()
+            (one.extend if isinstance(one, list) else one.update)(held)
+
+
 def serve(state: Path) -> None:
     """Have this state's local server run within `servers_here`, so that no process starts one; elsewhere nothing."""
     if local._spawn is ServerThread:
@@ -135,6 +156,7 @@ def run(
     handlers = [(number, signal.getsignal(number)) for number in _SIGNALS]
     dressed = {name: getattr(rich_utils, name) for name in ("MAX_WIDTH", "COLOR_SYSTEM", "FORCE_TERMINAL")}
     with (
+        forgetting(),
         Path(os.devnull).open(encoding="utf-8") as nothing,
         contextlib.chdir(folder),
         mock.patch.dict(os.environ, environment, clear=True),
