@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,7 +14,8 @@ import pytest
 
 from demo.errors import EnvironmentNotReady
 from demo.settings import settle, trust
-from tests.conftest import ROOT, Command
+from tests import in_process
+from tests.conftest import Command
 
 
 class Attacker(HTTPServer):
@@ -58,17 +58,8 @@ def attacker() -> Iterator[Attacker]:
 
 
 def in_folder(demo: Command, *line: str, **more: str) -> subprocess.CompletedProcess[str]:
-    environment = demo.environment() | {"PYTHONPATH": str(ROOT), "AWS_SECRET_ACCESS_KEY": "the-person-s-own"} | more
-    command = [sys.executable, "-m", "demo", *line]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        env=environment,
-        cwd=demo.state.parent,
-        stdin=subprocess.DEVNULL,
-    )
+    environment = demo.environment() | {"AWS_SECRET_ACCESS_KEY": "the-person-s-own"} | more
+    return in_process.run(line, environment=environment, folder=demo.state.parent, timeout=90)
 
 
 TABLE = '[client]\nid = "x"\nsecret_env = "AWS_SECRET_ACCESS_KEY"\n'

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from talk.run import Run
+from tests import in_process
 from tests.journeys.terminal import ROOT, Terminal
 
 if TYPE_CHECKING:
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("columns", ["0", "5", "-1", "", "²", "9" * 30, "many"])
 def test_a_screen_size_that_cannot_be_is_no_size(demo: Command, columns: str) -> None:
     environment = demo.environment() | {"COLUMNS": columns, "LINES": columns}
-    command = [sys.executable, "-m", "demo", "list"]
-    listed = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    listed = in_process.run(["list"], environment=environment, folder=ROOT, timeout=60)
     assert listed.returncode == 0 and "opening" in listed.stdout, listed.stderr
 
 

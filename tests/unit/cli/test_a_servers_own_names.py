@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
-from tests.conftest import ROOT, Command
+from tests import in_process
+from tests.conftest import Command
 from tests.unit.talk.foreign_servers import corner_shop, listening
 
 TABLE = """
@@ -20,10 +20,9 @@ def in_folder(demo: Command, table: str, *line: str) -> subprocess.CompletedProc
     """`demo` where a demo.toml stands that its person trusts."""
     folder = demo.state.parent
     (folder / "demo.toml").write_text(table)
-    environment = demo.environment() | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "demo"]
-    subprocess.run([*command, "trust", "--quiet"], timeout=90, env=environment, cwd=folder, check=True)
-    return subprocess.run([*command, *line], capture_output=True, text=True, timeout=90, env=environment, cwd=folder)
+    trusted = in_process.run(["trust", "--quiet"], environment=demo.environment(), folder=folder, timeout=90)
+    assert trusted.returncode == 0, trusted.stderr
+    return in_process.run(line, environment=demo.environment(), folder=folder, timeout=90)
 
 
 def test_a_verb_and_its_arguments_go_out_in_the_servers_words(demo: Command) -> None:

@@ -22,7 +22,11 @@ def worlds(folder: Path) -> list[Path]:
     return list(folder.glob("demo-dry-*"))
 
 
-@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "second",
+    [signal.SIGINT, *(pytest.param(one, marks=pytest.mark.long) for one in (signal.SIGTERM, signal.SIGHUP))],
+    ids=lambda one: one.name,
+)
 def test_a_second_signal_leaves_no_temporary_world(demo: Command, tmp_path: Path, second: signal.Signals) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
