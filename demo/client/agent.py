@@ -16,7 +16,7 @@ from demo.client.mcp.elicitation import Elicit
 from demo.client.mcp.outcome import CallOutcome, ToolsOutcome, expired, tools_outcome
 from demo.client.mcp.session import Session
 from demo.client.oauth.authorizer import Authorizer
-from demo.client.oauth.credentials import MARGIN, redeem
+from demo.client.oauth.credentials import MARGIN
 from demo.client.oauth.device_flow import DEVICE, DeviceLogin
 from demo.client.oauth.flows import ChosenFlow
 from demo.client.oauth.inspection import Inspector
@@ -359,7 +359,7 @@ class Agent:
 
     def redeem(self, refresh_token_of: StoredToken, *, client_id: str) -> tuple[int, str]:
         """Try a refresh token as another client: (HTTP status, OAuth error code; empty where it worked)."""
-        return self.http(lambda http: redeem(http, refresh_token_of, server=self.endpoint(), client_id=client_id))
+        return self.authorizer.credentials.redeem(refresh_token_of, client_id)
 
     def revoke(self, token: StoredToken) -> str | None:
         """Have the authorization server revoke a token's login (RFC 7009): None when it did, else why it did not.

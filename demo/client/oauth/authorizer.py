@@ -11,7 +11,7 @@ from demo.client.http import bounded
 from demo.client.http.bounded import OnWait
 from demo.client.http.connection import Connection, connect
 from demo.client.http.errors import GrantNotAllowed, OAuthRefused, no_answer
-from demo.client.oauth import credentials, flows
+from demo.client.oauth import flows
 from demo.client.oauth.challenge import scopes_wanted, union
 from demo.client.oauth.credentials import Credentials
 from demo.client.oauth.discovery import Anonymous, Discovery
@@ -229,8 +229,7 @@ class Authorizer:
             endpoint = self.discovery.of(token).revocation_endpoint
             if endpoint is None:
                 return "the authorization server offers no revocation endpoint (RFC 7009)"
-            server = self._connection.endpoint()
-            return self._connection.http(lambda http: credentials.revoke(http, token, endpoint, server=server))
+            return self.credentials.revoke(token, endpoint)
         except (OAuthRefused, ServerUnreachable) as error:
             return error.what
 
@@ -300,7 +299,7 @@ class Authorizer:
             raise
 
     def _other(self, flow: LoginFlow, metadata: AuthorizationServerMetadata) -> HumanFlow[Login] | None:
-        return next(flows.others(flow, metadata, lambda one: self.registrations.refused(metadata, one)), None)
+        return flows.other(flow, metadata, lambda one: self.registrations.refused(metadata, one))
 
     def _registrable(self, scopes: Sequence[str]) -> tuple[str, ...]:
         """What a registration names: what is asked for now, and all that the resource knows, for a later step-up."""

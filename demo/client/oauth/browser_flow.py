@@ -17,7 +17,7 @@ from demo.client.http.fetch import own_words
 from demo.client.http.sanitizing import safe_text
 from demo.client.oauth import token_endpoint
 from demo.client.oauth.challenge import OFFLINE
-from demo.client.oauth.login_flow import HumanFlow, Login, LoginRequest, Waiting, in_words
+from demo.client.oauth.login_flow import HumanFlow, Login, LoginRequest, Waiting
 from demo.client.tokens.stored import StoredToken, spending_details
 from demo.errors import DemoError
 from demo.evidence import AuthorizationRequest, AuthorizationServerMetadata
@@ -71,7 +71,8 @@ class BrowserLogin(Login):
                 "You can close this page and go back to the terminal.",
             )
         elif isinstance(error, DemoError):
-            ended = (False, *in_words(error))
+            what, why = error.what, error.why or "nothing was granted"
+            ended = (False, what[:1].upper() + what[1:], f"{why[:1].upper()}{why[1:]}.")
         if self.asked.listener is not None:
             self.asked.listener.conclude(*ended)
         self.close()

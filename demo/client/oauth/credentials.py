@@ -5,18 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from demo.client.http.connection import Connection
 from demo.client.http.errors import OAuthRefused, not_logged_in
 from demo.client.http.fetch import fetch
 from demo.client.oauth.dpop import ProofKey
-from demo.client.oauth.token_endpoint import ask, refused
+from demo.client.oauth.token_endpoint import ClientAnswer, ask, refused
 from demo.client.tokens.store import Store
 from demo.client.tokens.stored import StoredToken, read_token_response
-
-if TYPE_CHECKING:
-    import httpx2
 
 MARGIN = 5.0
 """Seconds before its expiry from which a stored access token is renewed rather than used."""
@@ -109,25 +105,66 @@ class Credentials:
     def _renew(
         self, token: StoredToken, *, keep: bool, resource: str | None = None, requested_expires_in: int | None = None
     ) -> StoredToken:
-        try:
-            fresh = self._connection.http(
-                lambda http: refresh(
-                    http,
-                    token,
-                    server=self._connection.endpoint(),
-                    resource=resource,
-                    requested_expires_in=requested_expires_in,
-                )
+        """A fresh access token, and the refresh token that replaces the one just used (RFC 6749 section 6)."""
+        if token.refresh_token is None:
+            raise OAuthRefused(
+                "the token cannot be refreshed",
+                oauth_error="not_logged_in",
+                why="no refresh token came with it: offline_access was not granted",
+                do="demo login",
             )
-        except OAuthRefused as error:
-            if error.oauth_error == "invalid_client":
+        target = resource or token.resource
+        form = [("grant_type", "refresh_token"), ("refresh_token", token.refresh_token)]
+        form += [("resource", target)] if target else []
+        form += [("requested_expires_in", str(requested_expires_in))] if requested_expires_in is not None else []
+        key = ProofKey.from_json(token.dpop_key) if token.dpop_key else None
+        answer = self._ask(token, token.token_endpoint, form, key)
+        if not answer.granted or answer.json is None:
+            error = refused(answer, f"{token.issuer} does not renew this login", "demo login")
+            code = error.oauth_error if isinstance(error, OAuthRefused) else None
+            if code == "invalid_client":
                 self._unknown_at(token.issuer)
-            if error.oauth_error == "invalid_target" and resource is not None:
-                self._store.at(token.issuer).keep(self._refused(resource), "invalid_target")
-            raise
+            if code == "invalid_target" and resource is not None:
+                self._store.at(token.issuer).keep(self._refused(resource), code)
+            raise error
+        fresh = read_token_response(answer.json, received_at=time.time(), asked=token, resource=target)
         self._put(fresh if keep else replace(token, refresh_token=fresh.refresh_token))
         self._guard(fresh)
         return fresh
+
+    def redeem(self, token: StoredToken, client_id: str) -> tuple[int, str]:
+        """Try a refresh token as another client: (HTTP status, OAuth error code, empty where there is none)."""
+        form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token.refresh_token or ""),
+            ("client_id", client_id),
+        ]
+        server = self._connection.endpoint()
+        answer = self._connection.http(lambda http: fetch(http, "POST", token.token_endpoint, server=server, form=form))
+        return answer.status, answer.oauth_error
+
+    def revoke(self, token: StoredToken, endpoint: str) -> str | None:
+        """Revoke the login (RFC 7009 section 2.1): None where the server confirmed it, else what it answered."""
+        hint = "access_token" if token.refresh_token is None else "refresh_token"
+        form = [("token", token.refresh_token or token.access_token), ("token_type_hint", hint)]
+        answer = self._ask(token, endpoint, form)
+        if answer.oauth_error == "invalid_request" and token.client.method != "client_secret_post":
+            # MCP's Python SDK wants `client_secret` in this form whatever the client's method is. An empty parameter
+            # says no more than none does (RFC 6749 section 3.2), so that no credential is sent twice.
+            answer = self._ask(token, endpoint, [*form, ("client_secret", "")])
+        if answer.status == 200:
+            return None
+        code = f"{answer.oauth_error}: " if answer.oauth_error else ""
+        said = f" ({code}{answer.oauth_why})" if answer.json is not None else ""
+        return f"its revocation endpoint answered HTTP {answer.status}{said}"
+
+    def _ask(
+        self, token: StoredToken, endpoint: str, form: list[tuple[str, str]], key: ProofKey | None = None
+    ) -> ClientAnswer:
+        server = self._connection.endpoint()
+        return self._connection.http(
+            lambda http: ask(http, endpoint, form, server=server, issuer=token.issuer, identity=token.client, key=key)
+        )
 
     def _put(self, token: StoredToken) -> None:
         self._guard(token)
@@ -141,79 +178,3 @@ class Credentials:
 
     def _guard(self, token: StoredToken) -> None:
         self._connection.recorder.guard(*token.secrets)
-
-
-async def refresh(
-    client: httpx2.AsyncClient,
-    token: StoredToken,
-    *,
-    server: str,
-    resource: str | None = None,
-    requested_expires_in: int | None = None,
-) -> StoredToken:
-    """A fresh access token, and the refresh token that replaces the one just used (RFC 6749 section 6).
-
-    Args:
-        resource: another resource of those granted (RFC 8707 section 2.2); None for the one the token is for.
-        requested_expires_in: a shorter life, in seconds, where the authorization server knows this parameter.
-
-    Raises:
-        OAuthRefused: there is nothing to refresh with, or the authorization server refuses.
-        ServerUnreachable: it does not answer.
-    """
-    if token.refresh_token is None:
-        raise OAuthRefused(
-            "the token cannot be refreshed",
-            oauth_error="not_logged_in",
-            why="no refresh token came with it: offline_access was not granted",
-            do="demo login",
-        )
-    target = resource or token.resource
-    form = [("grant_type", "refresh_token"), ("refresh_token", token.refresh_token)]
-    if target:
-        form.append(("resource", target))
-    if requested_expires_in is not None:
-        form.append(("requested_expires_in", str(requested_expires_in)))
-    answer = await ask(
-        client,
-        token.token_endpoint,
-        form,
-        server=server,
-        issuer=token.issuer,
-        identity=token.client,
-        key=ProofKey.from_json(token.dpop_key) if token.dpop_key else None,
-    )
-    if not answer.granted or answer.json is None:
-        raise refused(answer, f"{token.issuer} does not renew this login", "demo login")
-    return read_token_response(answer.json, received_at=time.time(), asked=token, resource=target)
-
-
-async def redeem(client: httpx2.AsyncClient, token: StoredToken, *, server: str, client_id: str) -> tuple[int, str]:
-    """Try another client's refresh token as `client_id`: (HTTP status, OAuth error code, empty where there is none)."""
-    form = [
-        ("grant_type", "refresh_token"),
-        ("refresh_token", token.refresh_token or ""),
-        ("client_id", client_id),
-    ]
-    answer = await fetch(client, "POST", token.token_endpoint, server=server, form=form)
-    return answer.status, answer.oauth_error
-
-
-async def revoke(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> str | None:
-    """Revoke the login (RFC 7009 section 2.1): None where the server confirmed it, else what it answered."""
-    hint = "access_token" if token.refresh_token is None else "refresh_token"
-    form = [
-        ("token", token.refresh_token or token.access_token),
-        ("token_type_hint", hint),
-    ]
-    answer = await ask(client, endpoint, form, server=server, issuer=token.issuer, identity=token.client)
-    if answer.oauth_error == "invalid_request" and token.client.method != "client_secret_post":
-        # MCP's Python SDK wants `client_secret` in this form whatever the client's method is. An empty parameter says
-        # no more than none does (RFC 6749 section 3.2), so that nothing is told twice.
-        form.append(("client_secret", ""))
-        answer = await ask(client, endpoint, form, server=server, issuer=token.issuer, identity=token.client)
-    if answer.status == 200:
-        return None
-    code = f"{answer.oauth_error}: " if answer.oauth_error else ""
-    said = f" ({code}{answer.oauth_why})" if answer.json is not None else ""
-    return f"its revocation endpoint answered HTTP {answer.status}{said}"

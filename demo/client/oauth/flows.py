@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from demo.client.http.errors import OAuthRefused
@@ -58,11 +58,10 @@ def choose(metadata: AuthorizationServerMetadata, refused: Refused) -> ChosenFlo
     return ChosenFlow(flow, f"the authorization server offers {lacks}{flow.label}")
 
 
-def others(flow: LoginFlow, metadata: AuthorizationServerMetadata, refused: Refused) -> Iterator[HumanFlow[Login]]:
-    """The flows to take in the place of one that was refused, as far as nothing speaks against them."""
-    for other in HUMAN_FLOWS:
-        if other is not flow and other.problem(metadata) is None and _against(other, metadata, refused) is None:
-            yield other
+def other(flow: LoginFlow, metadata: AuthorizationServerMetadata, refused: Refused) -> HumanFlow[Login] | None:
+    """A flow that nothing speaks against, in the place of one that was refused; None where there is none."""
+    offered = (one for one in HUMAN_FLOWS if one is not flow and one.problem(metadata) is None)
+    return next((one for one in offered if _against(one, metadata, refused) is None), None)
 
 
 def not_for_this_client(flow: HumanFlow[Login], why: str) -> str:
@@ -78,13 +77,13 @@ def require(flow: HumanFlow[Login], metadata: AuthorizationServerMetadata) -> No
     """
     if (why := flow.problem(metadata)) is None:
         return
-    other = next((one for one in HUMAN_FLOWS if one.problem(metadata) is None), None)
+    instead = next((one for one in HUMAN_FLOWS if one.problem(metadata) is None), None)
     raise OAuthRefused(
         f"{metadata.issuer} offers no login by {flow.label}",
         oauth_error="unsupported",
         why=f"{why}; it offers {', '.join(metadata.grant_types_supported)}",
-        do=f"demo login {other.option}"
-        if other is not None
+        do=f"demo login {instead.option}"
+        if instead is not None
         else f"ask whoever runs {metadata.issuer} how a client logs in there, or name another --server",
     )
 

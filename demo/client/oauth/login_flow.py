@@ -14,7 +14,6 @@ from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.token_endpoint import ClientAnswer
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.stored import StoredToken, read_token_response
-from demo.errors import DemoError
 from demo.evidence import AuthorizationServerMetadata, Money
 
 if TYPE_CHECKING:
@@ -205,9 +204,3 @@ class HumanFlow(LoginFlow, ABC, Generic[L]):
             OAuthRefused: the authorization server refuses, or its answer cannot be used.
             ServerUnreachable: it does not answer.
         """
-
-
-def in_words(error: DemoError) -> tuple[str, str]:
-    """What happened and why, as two sentences for a page."""
-    what, why = error.what, error.why or "nothing was granted"
-    return what[:1].upper() + what[1:], f"{why[:1].upper()}{why[1:]}."
