@@ -34,6 +34,7 @@ HUMAN = "alice@example.com"
 """The sample account in whose name the talk's agent acts."""
 
 
+CANNOT = "this server cannot do this step"
 LOOK_SECONDS = 8.0
 """For each thing that is looked at in a server when the talk first meets it."""
 
@@ -243,7 +244,8 @@ class Cast:
 
     def human(self, account: str = HUMAN) -> SampleHuman:
         """The sample human with this account, who decides on the authorization server's own pages."""
-        self._only_ours("sample humans sign in at the bundled authorization server only")
+        if not self.ours:
+            raise NotHere(CANNOT, why="sample humans sign in at the bundled authorization server only")
         from demo.client.human.sample_human import SampleHuman
 
         return SampleHuman(account)
@@ -252,7 +254,7 @@ class Cast:
         """The human's own console, signed in."""
         if self._console is None and not self.ours:
             if (why := self._no_console()) is not None:
-                raise NotHere("this server cannot do this step", why=why)
+                raise NotHere(CANNOT, why=why)
             self._console = self.hosted_console()
         if self._console is None:
             from demo.client.human.console import Console, console_identity
@@ -368,7 +370,8 @@ class Cast:
             was = self.worker.look()
             self.worker.restart()
             return was, self.worker.look()
-        self._only_local("only the bundled server can be restarted from here")
+        if not self.is_local:
+            raise NotHere(CANNOT, why="only the bundled server can be restarted from here")
         before = local.find(self.state)
         if before is None:
             before, _ = local.ensure(self.state, port=self._port, waiting=waiting)
@@ -388,12 +391,4 @@ class Cast:
         elif self.worker is not None and not self.worker.introspects:
             why = "this Worker asks its authorization server about no token"
         if why is not None:
-            raise NotHere("this server cannot do this step", why=why)
-
-    def _only_ours(self, why: str) -> None:
-        if not self.ours:
-            raise NotHere("this server cannot do this step", why=why)
-
-    def _only_local(self, why: str) -> None:
-        if not self.is_local:
-            raise NotHere("this server cannot do this step", why=why)
+            raise NotHere(CANNOT, why=why)

@@ -57,17 +57,12 @@ class Director:
                 "a run of another talk is under way",
                 do="go on with it: demo next. Or begin again: demo reset, then demo next --talk DIR",
             )
-        if about is not None and about["server"] and not about["world"] and settings.local:
-            raise UsageError(
-                f"the run under way is at {about['server']}",
-                do=f"go on there: demo next --server {about['server']}. Or begin again: demo reset",
-            )
         if about is not None and about["world"] and not settings.local and worker is None:
             raise UsageError(
                 f"the run under way is at the {'Worker' if run.at_own_worker else 'local server'} of this machine",
                 do="go on without --server. Or begin again: demo reset, then demo next --server URL",
             )
-        named = about is not None and about["server"] and not about["world"] and settings.server is not None
+        named = about is not None and about["server"] and not about["world"]
         if about is not None and named and _base(about["server"]) != _base(settings.server or ""):
             raise UsageError(
                 f"the run under way is at {about['server']}",

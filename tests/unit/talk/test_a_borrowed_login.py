@@ -15,7 +15,7 @@ from talk.run import BeatResult, Run, StepResult
 from talk.script import load_talk
 from talk.stage.screen import AsideStage
 from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
-from tests.unit.talk.test_talk_at_a_strangers_server import NAMES, WithSomebody, played, red, steps
+from tests.unit.talk.test_talk_at_another_server import NAMES, WithSomebody, played, red, steps
 
 
 def test_with_a_stored_login_the_beats_that_need_one_play_and_it_stands_afterwards(tmp_path: Path) -> None:

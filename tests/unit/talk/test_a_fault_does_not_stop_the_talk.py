@@ -13,7 +13,7 @@ from talk.director import Director
 from talk.run import Run
 from talk.script import load_talk
 from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
-from tests.unit.talk.test_talk_at_a_strangers_server import NAMES, WithSomebody
+from tests.unit.talk.test_talk_at_another_server import NAMES, WithSomebody
 
 
 def director(run: Run, url: str, state: Path) -> Director:
