@@ -12,7 +12,7 @@ from .grants.resources import RegisteredResource, register_resource, registered_
 from .grants.tokens import read_access_token
 from .requests import FormUnreadable, read_body
 from .state.accounts import ACCOUNTS, SCOPES, Account, account_by_sub
-from .state.sessions import Session, find_session, lasts_until, revoke_session, sessions_of, standing
+from .state.sessions import Session, find_session, lasts_until, revoke_session, session_revocation, sessions_of
 from .state.store import digest, new_id
 
 __all__ = [
@@ -35,6 +35,6 @@ __all__ = [
     "registered_resources",
     "resource_objection",
     "revoke_session",
+    "session_revocation",
     "sessions_of",
-    "standing",
 ]

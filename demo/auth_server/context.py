@@ -16,11 +16,11 @@ from .state.store import Store
 
 @dataclass(frozen=True)
 class AuthorizationServerConfig:
-    """How one authority is set up.
+    """How one authorization server is set up.
 
     Args:
         issuer: its origin without a trailing slash (RFC 8414 `issuer`); `https`, or `http` on loopback.
-        database: the SQLite file, made when missing; every table of the authority is prefixed `authority_`.
+        database: the SQLite file, made when missing; others may keep tables of their own in it.
         resources: what tokens may be asked for (RFC 8707), compared as they stand.
         resource_server: client id and secret of the one that may introspect (RFC 7662).
         console_key: the public JWK of the human's own console, which proves itself by the private one (RFC 7523);
@@ -32,7 +32,7 @@ class AuthorizationServerConfig:
         poll_interval: seconds between two polls of a device (RFC 8628 section 3.5).
         suggested_limit: minor units of `authorization_details.CURRENCY` that the consent page fills in where an agent
             asks to buy and names no limit, as every client must that does not know RFC 9396.
-        event_receiver: the resource server that is told of each revocation before it is answered: its resource
+        event_receiver: the resource server that hears of each revocation before it is answered: its resource
             identifier, and where it takes events (RFC 8935).
         lease_seconds: how long a revocation waits at most for a resource server that does not acknowledge it. It has to
             be longer than a resource server acts on an answer of introspection (docs/wire.md: 5 s).
@@ -76,12 +76,12 @@ class Context:
         self.keys = SigningKeys.load(self.store, config.clock)
 
     def now(self) -> float:
-        """The time by this authority's clock, in POSIX seconds."""
+        """The time by this server's clock, in POSIX seconds."""
         return self.config.clock()
 
     @property
     def on_loopback(self) -> bool:
-        """Whether this authority is one of a single machine, in the clear."""
+        """Whether this server is one of a single machine, without TLS."""
         return self.issuer.startswith("http:")
 
     @property

@@ -77,7 +77,7 @@ def events(
     settings = settings_of(context)
     from demo.client.workos.audit import AuditLog
 
-    found = AuditLog(tenant_for(settings), where="").happenings(since=time.time() - 3600 * hours)
+    found = AuditLog(tenant_for(settings), where="").events(since=time.time() - 3600 * hours)
     if settings.json:
         say_json({"schema": 1, "events": [one.__dict__ for one in found]})
         return OK
@@ -106,7 +106,7 @@ def grants(
     people = People(tenant_for(settings))
     user = people.find(email).id
     if take_back is not None:
-        people.take_back(user, take_back)
+        people.revoke_grant(user, take_back)
     found = people.grants(user)
     if settings.json:
         say_json({"schema": 1, "user": user, "taken_back": take_back, "grants": [one.__dict__ for one in found]})
@@ -161,7 +161,7 @@ def _resources(settings: Settings) -> tuple[str, ...]:
         base = local.ensure(settings.state, port=settings.port)[0].base_url
     agent = Agent(base, store=MemoryStore())
     finder = agent.authorizer.discovery
-    # A shop that trusts no authority yet says what it is called all the same.
+    # A shop that trusts no authorization server yet says what it is called all the same.
     with contextlib.suppress(AuthorizationRefused):
         finder.ask()
     found = finder.challenge.resource if finder.challenge is not None else None

@@ -1,8 +1,8 @@
-"""Further resources of the local authority (RFC 8707): other shops, such as the Worker on this machine, for which it
-may issue tokens as for its own.
+"""Further resources of the local authorization server (RFC 8707): other shops, such as the Worker on this machine, for
+which it may issue tokens as for its own.
 
-They stand in one file of the state folder, a URL a line, because whoever may write there owns the authority anyway.
-Without the file there are none. The authority reads it at each request, so that none needs a restart.
+They stand in one file of the state folder, a URL a line, because whoever may write there owns the authorization server
+anyway. Without the file there are none. It is read at each request, so that none needs a restart.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST: Final = 100
 
 def read(state: Path) -> tuple[str, ...]:
     """The further resources of this state, in the order in which they were added; lines that are none count for
-    nothing, since whatever stands there must not widen what the authority issues tokens for."""
+    nothing, since whatever stands there must not widen what the authorization server issues tokens for."""
     try:
         lines = (state / FILE).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -30,7 +30,7 @@ def read(state: Path) -> tuple[str, ...]:
 
 
 def add(state: Path, url: str) -> None:
-    """Have the authority of this state issue tokens for `url` from now on; adding it twice changes nothing.
+    """Have the authorization server of this state issue tokens for `url` from now on; adding it twice changes nothing.
 
     Raises:
         UsageError: it cannot be a resource, or there are too many.

@@ -1,4 +1,4 @@
-"""The local server: the shop's two doors and the authority as one ASGI app, and the process that serves it.
+"""The local server: the shop's two doors and the authorization server as one ASGI app, and the process that serves it.
 
 The only place that knows both rooms. It hands each the other's public address, never the other's objects.
 """
@@ -107,12 +107,12 @@ def create_app(
     """The whole local server as one ASGI app.
 
     Args:
-        base_url: its origin without a trailing slash; also the authority's issuer.
+        base_url: its origin without a trailing slash; also the authorization server's issuer.
         database: the SQLite file for everything it remembers; made when missing.
         instance: a name of this process for `/health`.
         secret: with which it proves itself to whoever sends a challenge there; empty where it proves nothing.
         clock: POSIX seconds; tests move it.
-        more_resources: what the authority issues tokens for beside this server's own, asked at each request.
+        more_resources: what the authorization server issues tokens for beside this server's own, asked at each request.
     """
     from starlette.applications import Starlette
     from starlette.requests import Request
@@ -209,7 +209,7 @@ def serve(
     if shown not in net.LOOPBACK_NAMES:
         raise EnvironmentNotReady(
             f"the local server does not listen on {host}",
-            why="its authority speaks plain http, which an issuer may do on loopback only (RFC 8414 section 2)",
+            why="it speaks plain http, which an issuer may do on loopback only (RFC 8414 section 2)",
             do="leave --host out; from another machine, ssh -L PORT:127.0.0.1:PORT HERE (the same port twice)",
         )
     private.folder(state)

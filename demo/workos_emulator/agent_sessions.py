@@ -1,7 +1,7 @@
 """`agents`: the agent that one human has by a blueprint (an instance), its sessions and their tokens.
 
 An access token is in WorkOS's convention: `sub` is the agent, `act.sub` the human who deputized it. RFC 8693 section
-4.1 has it the other way round, as the authorization server's own tokens do. They are told apart by `sub_profile`, and
+4.1 has it the other way round, as the authorization server's own tokens do. `sub_profile` distinguishes them, and
 their audience is the WorkOS environment, so no shop takes one for the other. A session ends with the human's own.
 
 Of the four types of WorkOS's mint this one is answered: `user_delegated`.
@@ -31,7 +31,7 @@ AGENT, HUMAN = "ai_agent", "user"
 _SELECT = """
 SELECT s.id, s.instance_id, i.blueprint_id, i.sub, s.user_session_id, s.intent, s.expires_at, s.revoked_at,
        s.created_at, s.updated_at
-FROM authority_workos_agent_sessions s JOIN authority_workos_instances i ON i.id = s.instance_id WHERE s.id = ?
+FROM workos_agent_sessions s JOIN workos_instances i ON i.id = s.instance_id WHERE s.id = ?
 """
 
 
@@ -121,7 +121,7 @@ def agent_session_routes(api: Api) -> list[Route]:
         with context.store.transaction() as connection:
             if _known(connection, id).status(now) == "active":
                 connection.execute(
-                    "UPDATE authority_workos_agent_sessions SET revoked_at = ?, updated_at = ? WHERE id = ?",
+                    "UPDATE workos_agent_sessions SET revoked_at = ?, updated_at = ? WHERE id = ?",
                     (now, now, id),
                 )
                 record(connection, "agent.instance.session.revoked", _recorded(_known(connection, id), now), now)
@@ -223,7 +223,7 @@ def _open(
     settings, id = blueprint["session_settings"], new_id("agent_instance_session")
     expires_at = now + min(settings["refresh_token_ttl_seconds"], settings["max_age_seconds"])
     connection.execute(
-        "INSERT INTO authority_workos_agent_sessions (id, instance_id, user_session_id, refresh_digest, intent,"
+        "INSERT INTO workos_agent_sessions (id, instance_id, user_session_id, refresh_digest, intent,"
         " expires_at, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (id, instance_id, human.session.id, digest(refresh_token), intent, expires_at, now, now),
     )
@@ -234,12 +234,12 @@ def _instance(connection: sqlite3.Connection, blueprint_id: str, sub: str, now: 
     """The instance of a blueprint for this human, made with its first token; and whether it is new."""
     id = new_id("agent_instance")
     made = connection.execute(
-        "INSERT OR IGNORE INTO authority_workos_instances (id, blueprint_id, sub, created_at) VALUES (?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO workos_instances (id, blueprint_id, sub, created_at) VALUES (?, ?, ?, ?)",
         (id, blueprint_id, sub, now),
     )
     if not made.rowcount:
         row = connection.execute(
-            "SELECT id FROM authority_workos_instances WHERE blueprint_id = ? AND sub = ?", (blueprint_id, sub)
+            "SELECT id FROM workos_instances WHERE blueprint_id = ? AND sub = ?", (blueprint_id, sub)
         ).fetchone()
         return str(row["id"]), False
     shown = {

@@ -26,8 +26,8 @@ class Refused(Exception):
     Args:
         status: 400 malformed, 401 no or a wrong API key, 403 not allowed, 404 unknown, 409 a conflict, 413 too
             long, 422 understood and still not possible.
-        code: what programs tell it by.
-        message: what people read.
+        code: for programs.
+        message: for people.
         errors: `{"field", "code"}` each, where there are any.
     """
 
@@ -40,8 +40,8 @@ class Refused(Exception):
 
     def body(self) -> dict[str, Any]:
         """The JSON body."""
-        told: dict[str, Any] = {"message": self.message, "code": self.code}
-        return told if self.errors is None else told | {"errors": self.errors}
+        content: dict[str, Any] = {"message": self.message, "code": self.code}
+        return content if self.errors is None else content | {"errors": self.errors}
 
 
 def not_found(what: str, id: str) -> Refused:
@@ -88,10 +88,10 @@ class Api:
             try:
                 self._check_key(request)
                 call = await _read(request)
-                told = await run_in_threadpool(answer, call)
+                content = await run_in_threadpool(answer, call)
             except Refused as refused:
                 return _respond(refused.body(), refused.status, request_id)
-            return _respond(told, status if told is not None else 204, request_id)
+            return _respond(content, status if content is not None else 204, request_id)
 
         return Route(path, endpoint, methods=[method])
 
@@ -116,6 +116,6 @@ async def _read(request: Request) -> Call:
     return Call(request.path_params, request.query_params, parsed, request.headers.get("idempotency-key"))
 
 
-def _respond(told: dict[str, Any] | None, status: int, request_id: str) -> Response:
+def _respond(content: dict[str, Any] | None, status: int, request_id: str) -> Response:
     headers = {"X-Request-ID": request_id, "Cache-Control": "no-store"}
-    return Response(status_code=status, headers=headers) if told is None else JSONResponse(told, status, headers)
+    return Response(status_code=status, headers=headers) if content is None else JSONResponse(content, status, headers)

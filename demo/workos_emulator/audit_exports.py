@@ -49,16 +49,12 @@ def export_routes(api: Api) -> list[Route]:
         asked = _asked(call.body)
         id, now = new_id("audit_log_export"), context.now()
         with context.store.transaction() as connection:
-            connection.execute(
-                "INSERT INTO authority_workos_audit_exports VALUES (?, ?, ?)", (id, json.dumps(asked), now)
-            )
+            connection.execute("INSERT INTO workos_audit_exports VALUES (?, ?, ?)", (id, json.dumps(asked), now))
         return shown(id, now)
 
     def get(call: Call) -> dict[str, Any]:
         with context.store.transaction(write=False) as connection:
-            row = connection.execute(
-                "SELECT * FROM authority_workos_audit_exports WHERE id = ?", (call.path["id"],)
-            ).fetchone()
+            row = connection.execute("SELECT * FROM workos_audit_exports WHERE id = ?", (call.path["id"],)).fetchone()
         if row is None:
             raise not_found("Audit Log Export", call.path["id"])
         return shown(row["id"], row["created_at"])
@@ -103,7 +99,7 @@ def _asked(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _csv(connection: sqlite3.Connection, id: str) -> str:
-    row = connection.execute("SELECT asked FROM authority_workos_audit_exports WHERE id = ?", (id,)).fetchone()
+    row = connection.execute("SELECT asked FROM workos_audit_exports WHERE id = ?", (id,)).fetchone()
     asked = json.loads(row["asked"])
     text = io.StringIO()
     writer = csv.writer(text)
@@ -111,9 +107,9 @@ def _csv(connection: sqlite3.Connection, id: str) -> str:
     for event in audit_events(connection, asked["range_start"], asked["range_end"]):
         if _wanted(event, asked):
             actor = event["actor"]
-            told = [json.dumps(event.get(name)) for name in ("targets", "context", "metadata")]
+            details = [json.dumps(event.get(name)) for name in ("targets", "context", "metadata")]
             writer.writerow(
-                [event["occurred_at"], event["action"], actor["type"], actor["id"], actor.get("name", ""), *told]
+                [event["occurred_at"], event["action"], actor["type"], actor["id"], actor.get("name", ""), *details]
             )
     return text.getvalue()
 

@@ -36,11 +36,11 @@ def audit_log_routes(api: Api) -> list[Route]:
         with context.store.transaction() as connection:
             _check_schema(connection, event)
             connection.execute(
-                "UPDATE authority_workos_audit_events SET idempotency_key = NULL WHERE created_at < ?",
+                "UPDATE workos_audit_events SET idempotency_key = NULL WHERE created_at < ?",
                 (now - KEY_SECONDS,),
             )
             connection.execute(
-                "INSERT OR IGNORE INTO authority_workos_audit_events"
+                "INSERT OR IGNORE INTO workos_audit_events"
                 " (idempotency_key, event, occurred_at, created_at) VALUES (?, ?, ?, ?)",
                 (call.idempotency_key, json.dumps(event), occurred_at, now),
             )
@@ -52,8 +52,7 @@ def audit_log_routes(api: Api) -> list[Route]:
 def audit_events(connection: sqlite3.Connection, since: float, until: float) -> list[dict[str, Any]]:
     """The events that occurred from `since` to `until` (POSIX seconds), oldest first."""
     rows = connection.execute(
-        "SELECT event FROM authority_workos_audit_events WHERE occurred_at >= ? AND occurred_at <= ?"
-        " ORDER BY occurred_at, seq",
+        "SELECT event FROM workos_audit_events WHERE occurred_at >= ? AND occurred_at <= ? ORDER BY occurred_at, seq",
         (since, until),
     )
     return [json.loads(row["event"]) for row in rows]
@@ -132,8 +131,7 @@ def schema_routes(api: Api) -> list[Route]:
     def actions(call: Call) -> dict[str, Any]:
         with context.store.transaction(write=False) as connection:
             names = connection.execute(
-                "SELECT action, min(created_at) AS first FROM authority_workos_audit_schemas"
-                " GROUP BY action ORDER BY min(rowid)"
+                "SELECT action, min(created_at) AS first FROM workos_audit_schemas GROUP BY action ORDER BY min(rowid)"
             ).fetchall()
             found = [_action(connection, row["action"], row["first"]) for row in names]
         listed = page(found, call.query)
@@ -148,7 +146,7 @@ def schema_routes(api: Api) -> list[Route]:
             if found and {key: found[-1].get(key) for key in wanted} == wanted:
                 return found[-1]
             connection.execute(
-                "INSERT INTO authority_workos_audit_schemas VALUES (?, ?, ?, ?)",
+                "INSERT INTO workos_audit_schemas VALUES (?, ?, ?, ?)",
                 (name, len(found) + 1, json.dumps(wanted), context.now()),
             )
             return _versions(connection, name)[-1]
@@ -169,7 +167,7 @@ def schema_of(connection: sqlite3.Connection, action: str, version: int | None =
 
 def _versions(connection: sqlite3.Connection, action: str) -> list[dict[str, Any]]:
     rows = connection.execute(
-        "SELECT * FROM authority_workos_audit_schemas WHERE action = ? ORDER BY version", (action,)
+        "SELECT * FROM workos_audit_schemas WHERE action = ? ORDER BY version", (action,)
     ).fetchall()
     return [
         {"object": "audit_log_schema", "version": row["version"], "created_at": stamp(row["created_at"])}

@@ -1,6 +1,6 @@
 """`agents/blueprints`: what an agent may do at most, who may start it, and how long its sessions last.
 
-The body of a request that creates or changes one is read strictly, and every problem in it is told at once.
+The body of a request that creates or changes one is read strictly, and every problem in it is named at once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def blueprint_routes(api: Api) -> list[Route]:
 
     def listed(call: Call) -> dict[str, Any]:
         with context.store.transaction(write=False) as connection:
-            rows = connection.execute("SELECT * FROM authority_workos_blueprints ORDER BY rowid").fetchall()
+            rows = connection.execute("SELECT * FROM workos_blueprints ORDER BY rowid").fetchall()
         return page([_shown(row) for row in rows], call.query)
 
     def create(call: Call) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def blueprint_routes(api: Api) -> list[Route]:
         with context.store.transaction() as connection:
             _check(connection, wanted, id)
             connection.execute(
-                "INSERT INTO authority_workos_blueprints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO workos_blueprints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     id,
                     *(wanted[name] for name in PLAIN),
@@ -65,7 +65,7 @@ def blueprint_routes(api: Api) -> list[Route]:
             wanted = _read_blueprint(call.body, before)
             _check(connection, wanted, before["id"])
             connection.execute(
-                "UPDATE authority_workos_blueprints SET name = ?, description = ?, permissions = ?, invocable_by = ?,"
+                "UPDATE workos_blueprints SET name = ?, description = ?, permissions = ?, invocable_by = ?,"
                 " invocable_as = ?, session_settings = ?, updated_at = ? WHERE id = ?",
                 (
                     *(wanted[name] for name in PLAIN),
@@ -91,7 +91,7 @@ def find_blueprint(connection: sqlite3.Connection, id: str) -> dict[str, Any]:
     Raises:
         Refused: 404.
     """
-    row = connection.execute("SELECT * FROM authority_workos_blueprints WHERE id = ?", (id,)).fetchone()
+    row = connection.execute("SELECT * FROM workos_blueprints WHERE id = ?", (id,)).fetchone()
     if row is None:
         raise not_found("Agent blueprint", id)
     return _shown(row)
@@ -111,7 +111,7 @@ def _shown(row: sqlite3.Row) -> dict[str, Any]:
 def _check(connection: sqlite3.Connection, wanted: dict[str, Any], id: str) -> None:
     """Refuse a name that is taken, and what a blueprint names that is not there."""
     taken = connection.execute(
-        "SELECT 1 FROM authority_workos_blueprints WHERE name = ? AND id != ?", (wanted["name"], id)
+        "SELECT 1 FROM workos_blueprints WHERE name = ? AND id != ?", (wanted["name"], id)
     ).fetchone()
     if taken is not None:
         raise Refused(409, "name_already_in_use", f'An agent blueprint named "{wanted["name"]}" already exists.')

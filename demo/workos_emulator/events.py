@@ -1,5 +1,5 @@
-"""`events`: what happened here, oldest first. Session events are told from the sessions themselves; those of agents
-are written down in the transaction that they tell of."""
+"""`events`: what happened here, oldest first. Session events are derived from the sessions themselves; those of agents
+are recorded in the transaction that they are about."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ def event_routes(api: Api) -> list[Route]:
 def record(connection: sqlite3.Connection, event: str, data: dict[str, Any], at: float) -> None:
     """Write down that something happened."""
     connection.execute(
-        "INSERT INTO authority_workos_events (id, event, data, created_at) VALUES (?, ?, ?, ?)",
+        "INSERT INTO workos_events (id, event, data, created_at) VALUES (?, ?, ?, ?)",
         (new_id("event"), event, json.dumps(data), at),
     )
 
 
 def _all(context: Context, connection: sqlite3.Connection) -> list[tuple[float, dict[str, Any]]]:
     """Everything, with its time. Where two happened at once, the human's session comes before what stands on it."""
-    found = [told for session in user_sessions(context, connection) for told in _of_session(session)]
-    for row in connection.execute("SELECT * FROM authority_workos_events ORDER BY seq"):
+    found = [event for session in user_sessions(context, connection) for event in _of_session(session)]
+    for row in connection.execute("SELECT * FROM workos_events ORDER BY seq"):
         found.append((row["created_at"], _event(row["id"], row["event"], json.loads(row["data"]), row["created_at"])))
-    return sorted(found, key=lambda told: told[0])  # stable: the order within a source stays
+    return sorted(found, key=lambda event: event[0])  # stable: the order within a source stays
 
 
 def _of_session(one: UserSession) -> list[tuple[float, dict[str, Any]]]:
     session = one.session
-    told = [("session.created", session.created_at, "active")]
+    events = [("session.created", session.created_at, "active")]
     if session.revoked_at is not None:  # its agent's or user's revocation can be lifted and is no end of the session
-        told.append(("session.revoked", session.revoked_at, "revoked"))
+        events.append(("session.revoked", session.revoked_at, "revoked"))
     return [
         (at, _event(derived_id("event", f"{name} {session.id}"), name, one.shown(status=status), at))
-        for name, at, status in told
+        for name, at, status in events
     ]
 
 

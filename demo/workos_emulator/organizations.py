@@ -110,7 +110,7 @@ def permission_routes(api: Api) -> list[Route]:
             if slug in {one["slug"] for one in permissions(connection)}:
                 raise Refused(409, "permission_slug_conflict", f"A permission with the slug '{slug}' already exists.")
             connection.execute(
-                "INSERT INTO authority_workos_permissions VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO workos_permissions VALUES (?, ?, ?, ?, ?)",
                 (new_id("perm"), slug, name, description, context.now()),
             )
             return next(one for one in permissions(connection) if one["slug"] == slug)
@@ -134,7 +134,7 @@ def permissions(connection: sqlite3.Connection) -> list[dict[str, Any]]:
         for slug, words in SCOPES.items()
         if slug not in NOT_PERMISSIONS
     ]
-    rows = connection.execute("SELECT * FROM authority_workos_permissions ORDER BY rowid").fetchall()
+    rows = connection.execute("SELECT * FROM workos_permissions ORDER BY rowid").fetchall()
     created = [_permission(row["id"], row["slug"], row["name"], row["description"], row["created_at"]) for row in rows]
     return ours + created
 

@@ -70,7 +70,18 @@ CREATE UNIQUE INDEX IF NOT EXISTS authority_workos_instances_of
     ON authority_workos_instances (blueprint_id, coalesce(sub, ''));
 CREATE INDEX IF NOT EXISTS authority_workos_agent_sessions_of ON authority_workos_agent_sessions (instance_id);
 """
-STEPS = (_TABLES,)
+_RENAMED = """
+ALTER TABLE authority_workos_key RENAME TO workos_key;
+ALTER TABLE authority_workos_permissions RENAME TO workos_permissions;
+ALTER TABLE authority_workos_audit_schemas RENAME TO workos_audit_schemas;
+ALTER TABLE authority_workos_audit_events RENAME TO workos_audit_events;
+ALTER TABLE authority_workos_audit_exports RENAME TO workos_audit_exports;
+ALTER TABLE authority_workos_events RENAME TO workos_events;
+ALTER TABLE authority_workos_blueprints RENAME TO workos_blueprints;
+ALTER TABLE authority_workos_instances RENAME TO workos_instances;
+ALTER TABLE authority_workos_agent_sessions RENAME TO workos_agent_sessions;
+"""
+STEPS = (_TABLES, _RENAMED)
 """The history of the schema of what is put in through the API. To change it: append a step, never edit one."""
 
 
@@ -83,12 +94,12 @@ def workos_routes(context: Context) -> list[Route]:
     """
     context.store.migrate("WorkOS's API", STEPS)
     with context.store.transaction() as connection:
-        row = connection.execute("SELECT api_key FROM authority_workos_key").fetchone()
+        row = connection.execute("SELECT api_key FROM workos_key").fetchone()
         key = KEY_PREFIX + secrets.token_urlsafe(32) if row is None else str(row["api_key"])
         if row is None:
-            connection.execute("INSERT INTO authority_workos_key (api_key) VALUES (?)", (key,))
+            connection.execute("INSERT INTO workos_key (api_key) VALUES (?)", (key,))
     # The database is what counts. The file is written anew at each start, so that one from another world cannot stay.
-    told = {"api_key": key, "client_id": CLIENT_ID, "organization_id": ORGANIZATION}
-    private.write(context.config.database.parent / KEY_FILE, json.dumps(told))
+    content = {"api_key": key, "client_id": CLIENT_ID, "organization_id": ORGANIZATION}
+    private.write(context.config.database.parent / KEY_FILE, json.dumps(content))
     api = Api(context, key)
     return [route for group in GROUPS for route in group(api)]

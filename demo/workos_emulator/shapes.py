@@ -34,7 +34,7 @@ def seconds(text: str) -> float:
 
 
 def derived_id(kind: str, of: str) -> str:
-    """The id of something that is told about a record and kept nowhere: the same each time it is told."""
+    """The id of something that is derived from a record and kept nowhere: the same each time."""
     return f"{kind}_{hashlib.sha256(f'{kind} {of}'.encode()).hexdigest()[:26]}"
 
 

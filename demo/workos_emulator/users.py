@@ -22,8 +22,8 @@ from demo.auth_server.administration import (
     find_session,
     lasts_until,
     revoke_session,
+    session_revocation,
     sessions_of,
-    standing,
 )
 
 from .api import Api, Call, malformed, not_found, unprocessable
@@ -36,7 +36,7 @@ APPLICATIONS = "/user_management/users/{id}/authorized_applications"
 
 @dataclass(frozen=True)
 class UserSession:
-    """A session with what came of it. `ended_at` is when its authority was taken back; None while it stands."""
+    """A session with its end. `ended_at` is when it, its agent or its user was revoked; None while it holds."""
 
     session: Session
     expires_at: float
@@ -51,10 +51,10 @@ class UserSession:
         return "active" if self.now < self.expires_at else "expired"
 
     def shown(self, *, status: str | None = None) -> dict[str, Any]:
-        """WorkOS's object. This authority keeps no addresses and no user agents; a sample sign-in has no method.
+        """WorkOS's object. No addresses and no user agents are kept here; a sample sign-in has no method.
 
         Args:
-            status: what it was at the time an event tells of; None for what it is.
+            status: what it was at the time of an event; None for what it is.
         """
         status = status or self.status
         ended_at = self.ended_at if status == "revoked" else None
@@ -88,7 +88,7 @@ def user_sessions(context: Context, connection: sqlite3.Connection, sub: str | N
 
 def _with_end(context: Context, connection: sqlite3.Connection, session: Session) -> UserSession:
     expires_at = lasts_until(connection, session, access_token_seconds=context.config.access_token_seconds)
-    revoked = standing(connection, session)
+    revoked = session_revocation(connection, session)
     return UserSession(session, expires_at, None if revoked is None else revoked.at, context.now())
 
 

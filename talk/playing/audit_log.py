@@ -13,7 +13,7 @@ from talk.playing.kind import Kind, Step
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
-    from demo.client.workos.audit import Happening, OrderOnRecord
+    from demo.client.workos.audit import OrderOnRecord, WorkOSEvent
 
 
 LOOK_BACK_SECONDS = 24 * 3600.0
@@ -32,9 +32,9 @@ def audit_log(_: Step, scene: Scene) -> Played:
     log = AuditLog(tenant, where=urlsplit(scene.cast.server).hostname or "")
     ensure_order_schema(tenant)
     for decision in [*orders, *orders]:  # the second time, as after a crash, must change nothing
-        log.tell_order(decision)
+        log.record_order(decision)
     since = min((one.at for one in orders), default=time.time())
-    events = log.happenings(since=since - LOOK_BACK_SECONDS)
+    events = log.events(since=since - LOOK_BACK_SECONDS)
     opened = {one.about for one in events if one.event == SESSION_CREATED}
     bought = [one for one in orders if one.user is not None]
     observed: dict[str, Any] = {
@@ -92,7 +92,7 @@ def _observe(orders: list[Decision], log: tuple[OrderOnRecord, ...]) -> dict[str
     }
 
 
-def _kinds(events: tuple[Happening, ...]) -> tuple[tuple[str, int], ...]:
+def _kinds(events: tuple[WorkOSEvent, ...]) -> tuple[tuple[str, int], ...]:
     return tuple(Counter(one.event for one in events).most_common())
 
 

@@ -508,25 +508,25 @@ def takes_a_refresh_token_twice() -> None:
 def renews_what_was_revoked() -> None:
     from demo.auth_server.grants import refresh
 
-    refresh.standing = lambda connection, session: None
+    refresh.session_revocation = lambda connection, session: None
 
 
 def does_not_know_suspended_agents() -> None:
     from demo.auth_server.endpoints import oauth
 
-    honest = oauth.standing
+    honest = oauth.session_revocation
 
     def broken(connection: Any, session: Any) -> Any:
         said = honest(connection, session)
         return None if said is not None and said.kind == "agent" else said
 
-    oauth.standing = broken
+    oauth.session_revocation = broken
 
 
 def suspends_for_good() -> None:
     from demo.auth_server.endpoints import account
 
-    account.reinstate_standing = lambda connection, kind, id: True
+    account.reinstate_agent_or_user = lambda connection, kind, id: True
 
 
 def keeps_a_login_that_was_handed_back() -> None:
@@ -539,13 +539,13 @@ def keeps_the_refresh_token_of_what_was_handed_back() -> None:
     """The access token is refused, and a new one is had at once."""
     from demo.auth_server.grants import refresh
 
-    honest = refresh.standing
+    honest = refresh.session_revocation
 
     def broken(connection: Any, session: Any) -> Any:
         said = honest(connection, session)
         return None if said is not None and said.kind == "token" else said
 
-    refresh.standing = broken
+    refresh.session_revocation = broken
 
 
 def issues_tokens_of_an_hour() -> None:

@@ -1,4 +1,4 @@
-"""A further resource: the authority issues tokens for it as for its own shop, once it was added, and not before."""
+"""A further resource: tokens are issued for it as for the local shop, once it was added, and not before."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def make(tenant: Tenant, uri: str) -> None:
 
 
 def published(base_url: str) -> list[str]:
-    """The resources that the authority's metadata names (RFC 9728 section 4)."""
+    """The resources that the authorization server's metadata names (RFC 9728 section 4)."""
     with urllib.request.urlopen(f"{base_url}/.well-known/oauth-authorization-server", timeout=5) as answer:
         named: list[str] = json.load(answer)["protected_resources"]
     # Its own userinfo endpoint is one, too, and is no further one.
@@ -154,7 +154,7 @@ def test_it_is_kept_once_and_there_is_an_end(tmp_path: Path) -> None:
         resources.add(tmp_path, "https://more.example/mcp")
 
 
-def test_what_another_shop_needs_to_ask_the_authority_is_there_once_it_ran(tmp_path: Path) -> None:
+def test_what_another_shop_needs_to_ask_about_a_token_is_there_once_it_ran(tmp_path: Path) -> None:
     state = tmp_path / "state"
     assert world.credentials(state) is None
     server, _ = local.ensure(state, port=0)

@@ -126,13 +126,3 @@ def test_the_doctor_and_every_command_say_that_a_newer_version_wrote_the_data(tm
     assert "newer version" in refused.value.why and "update" in refused.value.do
     finding = next(one for one in examine(Settings(state=tmp_path, port=0)).findings if one.name == "server")
     assert (finding.mark, "newer version" in finding.detail, "update" in finding.fix) == ("bad", True, True)
-
-
-@pytest.mark.parametrize("history", HISTORIES, ids=lambda module: module.__name__)
-def test_a_history_can_be_done_twice_over(tmp_path: Path, history: ModuleType) -> None:
-    """The first steps hold for a file from before versions: one that has the tables, and no version."""
-    with closing(sqlite3.connect(tmp_path / "x", isolation_level=None)) as connection:
-        migrate(connection, "a", history.STEPS)
-        before = columns(tmp_path / "x")
-        migrate(connection, "b", history.STEPS)
-        assert columns(tmp_path / "x") == before

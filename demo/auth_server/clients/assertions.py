@@ -70,8 +70,8 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authli
 
 
 def _first(connection: sqlite3.Connection, name: str, until: float, now: float) -> bool:
-    connection.execute("DELETE FROM authority_assertions WHERE expires_at < ?", (now,))
+    connection.execute("DELETE FROM oauth_assertions WHERE expires_at < ?", (now,))
     kept = connection.execute(
-        "INSERT INTO authority_assertions (name, expires_at) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, until)
+        "INSERT INTO oauth_assertions (name, expires_at) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, until)
     )
     return kept.rowcount > 0

@@ -27,7 +27,7 @@ MOST_CLIENTS = 500
 """How many of each kind are kept. Beyond it the oldest that nobody ever consented to go."""
 
 USED = """
-SELECT client_id FROM authority_consents UNION SELECT client_id FROM authority_device_requests WHERE expires_at > :now
+SELECT client_id FROM oauth_consents UNION SELECT client_id FROM oauth_device_requests WHERE expires_at > :now
 """
 
 
@@ -35,7 +35,7 @@ SELECT client_id FROM authority_consents UNION SELECT client_id FROM authority_d
 class Client(ClientMixin):  # type: ignore[misc]  # Authlib ships no types
     """A piece of software. `delegated` is True where it acts *for* a human, so that its tokens name it in `act`.
 
-    `source` is how it became known: `known` to this authority beforehand, `registered` by itself (RFC 7591), or
+    `source` is how it became known: `known` to this server beforehand, `registered` by itself (RFC 7591), or
     described by a `document` at the URL that is its id. Of the latter two the name is their own claim.
     """
 
@@ -123,7 +123,7 @@ def find_client(context: Context, client_id: str) -> Client | None:
     if known is not None:
         return known
     with context.store.transaction(write=False) as connection:
-        row = connection.execute("SELECT * FROM authority_clients WHERE client_id = ?", (client_id,)).fetchone()
+        row = connection.execute("SELECT * FROM oauth_clients WHERE client_id = ?", (client_id,)).fetchone()
     if row is None:
         return None
     return Client(
@@ -155,11 +155,11 @@ def save_client(
         secret_digest: of the secret of a confidential client, None for a public one.
         fresh_until: POSIX seconds until which a document need not be fetched again, None for a registered client.
     """
-    known = connection.execute("SELECT 1 FROM authority_clients WHERE client_id = ?", (client_id,)).fetchone()
+    known = connection.execute("SELECT 1 FROM oauth_clients WHERE client_id = ?", (client_id,)).fetchone()
     if known is None and not _make_room(connection, source, now):
         return False
     connection.execute(
-        "INSERT INTO authority_clients (client_id, source, name, auth_method, secret_digest, redirect_uris,"
+        "INSERT INTO oauth_clients (client_id, source, name, auth_method, secret_digest, redirect_uris,"
         " grant_types, scope, created_at, fresh_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, redirect_uris = excluded.redirect_uris,"
         " grant_types = excluded.grant_types, scope = excluded.scope, fresh_until = excluded.fresh_until",
@@ -181,16 +181,16 @@ def save_client(
 
 def is_fresh(connection: sqlite3.Connection, client_id: str, now: float) -> bool:
     """Whether the document of this client was fetched and need not be fetched again yet."""
-    row = connection.execute("SELECT fresh_until FROM authority_clients WHERE client_id = ?", (client_id,)).fetchone()
+    row = connection.execute("SELECT fresh_until FROM oauth_clients WHERE client_id = ?", (client_id,)).fetchone()
     return row is not None and row["fresh_until"] is not None and now < row["fresh_until"]
 
 
 def _make_room(connection: sqlite3.Connection, source: str, now: float) -> bool:
-    count = connection.execute("SELECT COUNT(*) FROM authority_clients WHERE source = ?", (source,)).fetchone()[0]
+    count = connection.execute("SELECT COUNT(*) FROM oauth_clients WHERE source = ?", (source,)).fetchone()[0]
     if count < MOST_CLIENTS:
         return True
     gone = connection.execute(
-        f"DELETE FROM authority_clients WHERE client_id IN (SELECT client_id FROM authority_clients"
+        f"DELETE FROM oauth_clients WHERE client_id IN (SELECT client_id FROM oauth_clients"
         f" WHERE source = :source AND client_id NOT IN ({USED}) ORDER BY created_at, rowid LIMIT :many)",
         {"source": source, "now": now, "many": count - MOST_CLIENTS + 1},
     )

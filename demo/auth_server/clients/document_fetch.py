@@ -89,7 +89,7 @@ class Fetcher:
 
     An `https` URL is resolved once; every address must be public, and the connection goes to the one that was
     checked, so that a name cannot change its mind in between (DNS rebinding). `http` is for loopback names only, and
-    only where this authority itself lives on loopback: there the asking browser or process can send the same GET
+    only where this server itself listens on loopback: there the asking browser or process can send the same GET
     itself, and learns no more from us than whether it was a document. No redirect is followed, no cookie or
     credential is sent, no proxy of the environment is asked.
 

@@ -20,7 +20,7 @@ FETCHES_A_MINUTE = 30
 class ClientDocuments:
     """Makes sure that a client's document was read, before its human is asked.
 
-    Looked at where a client asks for authority: at the authorization and device authorization endpoints. What it
+    Looked at where a client asks for a grant: at the authorization and device authorization endpoints. What it
     redeems and refreshes afterwards is judged by what its document said then, so a token request fetches nothing.
     """
 

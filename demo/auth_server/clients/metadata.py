@@ -49,7 +49,7 @@ class ClientMetadata:
 
     def to_dict(self) -> dict[str, Any]:
         """As RFC 7591 section 3.2.1 answers it: everything registered, with the values registered."""
-        told: dict[str, Any] = {
+        answer: dict[str, Any] = {
             "client_name": self.name,
             "redirect_uris": list(self.redirect_uris),
             "grant_types": list(self.grant_types),
@@ -57,7 +57,7 @@ class ClientMetadata:
             "token_endpoint_auth_method": self.auth_method,
             "application_type": self.application_type,
         }
-        return told | ({"scope": " ".join(self.scope)} if self.scope else {})
+        return answer | ({"scope": " ".join(self.scope)} if self.scope else {})
 
 
 def read_metadata(
@@ -102,7 +102,7 @@ def read_metadata(
         grant_types=tuple(grant for grant in supported if grant in grant_types),
         auth_method=auth_method,
         application_type=application_type,
-        # Those that exist (section 2 lets the server choose). Kept and told, and no limit: an agent that asks for
+        # Those that exist (section 2 lets the server choose). Kept and answered, and no limit: an agent that asks for
         # more later asks a human, who is the limit.
         scope=ordered(_text(given, "scope", "").split()),
     )

@@ -23,11 +23,11 @@ from ..state.sessions import (
     Session,
     find_session,
     lasts_until,
-    reinstate_standing,
+    reinstate_agent_or_user,
+    revoke_agent_or_user,
     revoke_session,
-    revoke_standing,
+    session_revocation,
     sessions_of,
-    standing,
 )
 
 SCOPE = "sessions:manage"
@@ -60,7 +60,7 @@ class BearerRefused(Exception):
 
 
 def authenticate(context: Context, request: Request, *, audience: str, scope: str) -> Account:
-    """The human by whose authority this request is made; blocking, call it in a thread.
+    """The human for whom this request is made; blocking, call it in a thread.
 
     Raises:
         BearerRefused: 401 without a token or with one that does not hold here, 403 when its scope is too small.
@@ -70,19 +70,19 @@ def authenticate(context: Context, request: Request, *, audience: str, scope: st
         raise BearerRefused(401, scope=scope)
     claims = read_access_token(context, token.strip())
     if claims is None:
-        raise BearerRefused(401, "invalid_token", "this is not an access token of this authority")
+        raise BearerRefused(401, "invalid_token", "this is not an access token of this server")
     if not isinstance(claims["aud"], str) or context.canonical(claims["aud"]) != audience:
         raise BearerRefused(401, "invalid_token", f"this token is for another audience, not for {audience}")
     if context.now() >= claims["exp"]:
         raise BearerRefused(401, "invalid_token", "this token has expired")
     with context.store.transaction(write=False) as connection:
         session = find_session(connection, claims["sid"])
-        revoked = None if session is None else standing(connection, session)
+        revoked = None if session is None else session_revocation(connection, session)
     account = account_by_sub(claims["sub"])
     if session is None or account is None:
-        raise BearerRefused(401, "invalid_token", "this authority does not know the session")
+        raise BearerRefused(401, "invalid_token", "this server does not know the session")
     if revoked is not None:
-        raise BearerRefused(401, "invalid_token", f"the authority of this {revoked.kind} was taken back")
+        raise BearerRefused(401, "invalid_token", f"this {revoked.kind} was revoked")
     if scope not in claims["scope"].split():
         raise BearerRefused(403, "insufficient_scope", f"this needs the scope {scope}", scope)
     return account
@@ -131,7 +131,7 @@ def account_routes(context: Context) -> list[Route]:
             if kind == "session":
                 at = revoke_session(connection, id, kind="session", by=account.sub, now=now)
             else:
-                at = revoke_standing(connection, kind, id, by=account.sub, now=now)
+                at = revoke_agent_or_user(connection, kind, id, by=account.sub, now=now)
         return {"kind": kind, "id": id, "revoked_at": at}
 
     def reinstate(account: Account, body: bytes) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def account_routes(context: Context) -> list[Route]:
             _check_theirs(connection, account, kind, id)
             if kind == "session":
                 raise AccountRefused(409, "invalid_request", "a revoked session stays dead; log in again")
-            lifted = reinstate_standing(connection, kind, id)
+            lifted = reinstate_agent_or_user(connection, kind, id)
         return {"kind": kind, "id": id, "revoked_at": None, "lifted": lifted}
 
     def route(path: str, method: str, answer: Callable[[Account, bytes], dict[str, Any]]) -> Route:
@@ -151,8 +151,8 @@ def account_routes(context: Context) -> list[Route]:
             except BearerRefused as refusal:
                 return refusal.response()
             except AccountRefused as refusal:
-                told = {"error": refusal.error, "error_description": refusal.description}
-                return JSONResponse(told, refusal.status, NO_STORE)
+                content = {"error": refusal.error, "error_description": refusal.description}
+                return JSONResponse(content, refusal.status, NO_STORE)
 
         async def endpoint(request: Request) -> Response:
             try:
@@ -171,7 +171,7 @@ def account_routes(context: Context) -> list[Route]:
 
 
 def _describe(context: Context, connection: sqlite3.Connection, session: Session) -> dict[str, Any]:
-    revoked = standing(connection, session)
+    revoked = session_revocation(connection, session)
     client = find_client(context, session.client_id)
     return {
         "id": session.id,
@@ -208,7 +208,7 @@ def _check_theirs(connection: sqlite3.Connection, account: Account, kind: Kind, 
         session = find_session(connection, id)
         owner = None if session is None else session.sub
     elif kind == "agent":
-        row = connection.execute("SELECT sub FROM authority_agents WHERE id = ?", (id,)).fetchone()
+        row = connection.execute("SELECT sub FROM oauth_agents WHERE id = ?", (id,)).fetchone()
         owner = None if row is None else row["sub"]
     else:
         user = account_by_sub(id)

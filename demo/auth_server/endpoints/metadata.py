@@ -1,4 +1,4 @@
-"""What the authority says of itself: server metadata (RFC 8414, OpenID Connect Discovery) and its keys (RFC 7517)."""
+"""What the authorization server publishes: metadata (RFC 8414, OpenID Connect Discovery) and its keys (RFC 7517)."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from ..grants.tokens import read_access_token
 from ..requests import FormRequest, FormUnreadable, read_form, visitor
 from ..state.accounts import account_by_sub
 from ..state.credentials import find_refresh_token
-from ..state.sessions import Session, find_session, revoke_session, standing
+from ..state.sessions import Session, find_session, revoke_session, session_revocation
 
 
 class TokenOfSession:
@@ -71,7 +71,7 @@ class RevocationEndpoint(AuthlibRevocationEndpoint):  # type: ignore[misc]  # Au
 
 @dataclass(frozen=True)
 class Introspected:
-    """A token's claims, and whether a resource server asks, who is told of the human as well."""
+    """A token's claims, and whether a resource server asks, which learns of the human as well."""
 
     claims: dict[str, Any]
     for_resource_server: bool
@@ -124,23 +124,23 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
         return any(context.canonical(str(one)) in served for one in named)
 
     def create_introspection_payload(self, introspected: Introspected | None) -> dict[str, Any]:
-        """The claims and, for a resource server, who is behind them; or `active: false` and what was taken back."""
+        """The claims and, for a resource server, who is behind them; or `active: false` and what was revoked."""
         context: Context = self.server.context
         if introspected is None:
             return {"active": False}
         token = introspected.claims
         with context.store.transaction(write=False) as connection:
             session = find_session(connection, str(token.get("sid")))
-            revoked = None if session is None else standing(connection, session)
+            revoked = None if session is None else session_revocation(connection, session)
         if revoked is not None:
             return {"active": False, "revoked": revoked.kind}
         account = None if session is None else account_by_sub(session.sub)
         if account is None or context.now() >= token["exp"]:
             return {"active": False}
-        told = {**token, "active": True, "token_type": "Bearer"}
+        payload = {**token, "active": True, "token_type": "Bearer"}
         if introspected.for_resource_server:
-            told |= {"username": account.email, "name": account.name, "roles": list(account.roles)}
-        return told
+            payload |= {"username": account.email, "name": account.name, "roles": list(account.roles)}
+        return payload
 
 
 def _is_resource_server(endpoint: IntrospectionEndpoint, client: Client) -> bool:

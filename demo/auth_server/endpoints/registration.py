@@ -31,9 +31,9 @@ def registration_routes(server: OAuthServer) -> list[Route]:
 
     async def register(request: Request) -> Response:
         if (wait := rate.hit(visitor(request))) is not None:
-            told = _error("temporarily_unavailable", f"too many registrations; wait {wait} seconds", 429)
-            told.headers["Retry-After"] = str(wait)
-            return told
+            response = _error("temporarily_unavailable", f"too many registrations; wait {wait} seconds", 429)
+            response.headers["Retry-After"] = str(wait)
+            return response
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return _error("invalid_client_metadata", "the body must be application/json")
         try:
@@ -68,17 +68,17 @@ def register_client(server: OAuthServer, body: bytes) -> dict[str, Any]:
     metadata = read_metadata(given, supported=server.grant_types, default_auth_method="client_secret_basic")
     context = server.context
     now, client_id = context.now(), new_id("client")
-    told: dict[str, Any] = {"client_id": client_id, "client_id_issued_at": int(now), **metadata.to_dict()}
+    registered: dict[str, Any] = {"client_id": client_id, "client_id_issued_at": int(now), **metadata.to_dict()}
     secret_digest = None
     if metadata.auth_method != "none":
         secret = secrets.token_urlsafe(32)
         secret_digest = digest(secret)
-        told |= {"client_secret": secret, "client_secret_expires_at": 0}
+        registered |= {"client_secret": secret, "client_secret_expires_at": 0}
     with context.store.transaction() as connection:
         kept = save_client(connection, client_id, metadata, source="registered", secret_digest=secret_digest, now=now)
     if not kept:
         raise OAuth2Error("every place is taken", error="temporarily_unavailable", status_code=503)
-    return told
+    return registered
 
 
 def _error(error: str, description: str, status: int = 400) -> Response:

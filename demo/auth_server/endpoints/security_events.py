@@ -1,7 +1,7 @@
-"""Security events: what was revoked is told to the resource server before the revocation is answered.
+"""Security events: the resource server hears of each revocation before it is answered.
 
 A resource server asks about each token by introspection, and acts on the answer a moment later. In that moment the
-authority behind it may be revoked. So each revocation is pushed to it as a signed event (a security event token, RFC
+session behind it may be revoked. So each revocation is pushed to it as a signed event (a security event token, RFC
 8417, pushed by RFC 8935; the event is CAEP's session-revoked), upon which it trusts no answer that it asked for before.
 The revocation is answered when the resource server has acknowledged that. One that does not, because it is stopped or
 gone, trusts no answer for longer than its lease: then the revocation is answered when the lease is over.
@@ -83,7 +83,7 @@ class SecurityEvents:
 
     def _pending(self) -> list[sqlite3.Row]:
         with self._context.store.transaction(write=False) as connection:
-            rows = connection.execute("SELECT * FROM authority_events").fetchall()
+            rows = connection.execute("SELECT * FROM oauth_security_events").fetchall()
         over = [row for row in rows if self._receiver is None or self._left(row) <= 0]
         if over:
             self._forget(*over)
@@ -91,7 +91,7 @@ class SecurityEvents:
 
     def _forget(self, *events: sqlite3.Row) -> None:
         with self._context.store.transaction() as connection:
-            connection.executemany("DELETE FROM authority_events WHERE jti = ?", [(one["jti"],) for one in events])
+            connection.executemany("DELETE FROM oauth_security_events WHERE jti = ?", [(one["jti"],) for one in events])
 
     def _token(self, event: sqlite3.Row) -> str:
         assert self._receiver is not None

@@ -11,7 +11,7 @@ from ..clients.client import Client
 from ..requests import FormRequest
 from ..state.accounts import Account, account_by_sub, ordered
 from ..state.credentials import AuthorizationCode, find_code, save_code, use_up
-from ..state.sessions import revoke_session, standing
+from ..state.sessions import revoke_session, session_revocation
 from .authorization_details import spending_details
 from .resources import requested_resources
 from .server import Grant
@@ -92,7 +92,7 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
             raise InvalidRequestError("the only response_mode is query")
         if any(len(given.get(name, "")) > LONGEST_STATE for name in ("state", "nonce")):
             raise InvalidRequestError(f"state and nonce are at most {LONGEST_STATE} characters long")
-        # RFC 6749 section 3.3: an MCP client that was told of no scopes names none. The consent page shows these.
+        # RFC 6749 section 3.3: an MCP client that heard of no scopes names none. The consent page shows these.
         request.payload.datalist.setdefault("scope", [" ".join(client.default_scope)])
         request.resources = requested_resources(context, request.payload.datalist.get("resource", []))
         request.details = spending_details(context, client, given.get("authorization_details"))
@@ -131,7 +131,7 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
             found = find_code(connection, code)
             if found is None:
                 raise InvalidGrantError("the authorization code is unknown")
-            # Before anything is changed, so that a stranger with a stolen code can learn and change nothing.
+            # Before anything is changed, so that somebody with a stolen code can learn and change nothing.
             if found.client_id != client.client_id:
                 raise InvalidGrantError("the authorization code belongs to another client")
             if found.redeemed_at is not None:
@@ -145,13 +145,13 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
         return found
 
     def validate_token_request(self) -> None:
-        """As Authlib with PKCE; then the session, which may have been taken back since the human's yes."""
+        """As Authlib with PKCE; then the session, which may have been revoked since the human's yes."""
         super().validate_token_request()
         session = self.request.authorization_code.session
         with self.server.context.store.transaction() as connection:
-            revoked = standing(connection, session)
+            revoked = session_revocation(connection, session)
         if revoked is not None:
-            raise InvalidGrantError(f"the authority of this {revoked.kind} was taken back")
+            raise InvalidGrantError(f"this {revoked.kind} was revoked")
         self.request.nonce = self.request.authorization_code.nonce
         self.check_token_wishes(session)
 

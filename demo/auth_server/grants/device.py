@@ -21,7 +21,7 @@ from ..clients.metadata import ENDPOINT_AUTH_METHODS
 from ..requests import FormRequest
 from ..state.accounts import Account, account_by_sub, ordered
 from ..state.device_requests import DeviceRequest, find_request, new_user_code, poll, redeem, save_request
-from ..state.sessions import find_session, standing
+from ..state.sessions import find_session, session_revocation
 from .authorization_details import spending_details
 from .resources import requested_resources
 from .server import Grant, OAuthServer
@@ -139,18 +139,18 @@ class DeviceCodeGrant(Grant, AuthlibDeviceCodeGrant):  # type: ignore[misc]  # A
         return found
 
     def validate_token_request(self) -> None:
-        """As Authlib; then the session that the human's answer opened, which may have been taken back since."""
+        """As Authlib; then the session that the human's answer opened, which may have been revoked since."""
         super().validate_token_request()
         with self.server.context.store.transaction() as connection:
             session = find_session(connection, self.request.credential.session_id)
             assert session is not None, "an approved request has a session"
-            revoked = standing(connection, session)
+            revoked = session_revocation(connection, session)
         if revoked is not None:
-            raise AccessDeniedError(f"the authority of this {revoked.kind} was taken back")
+            raise AccessDeniedError(f"this {revoked.kind} was revoked")
         self.check_token_wishes(session)
 
     def validate_device_credential(self, credential: DeviceRequest) -> Account:
-        """As Authlib, which leaves its errors without a word for whoever reads the device's log.
+        """As Authlib, which leaves its errors without a description for whoever reads the device's log.
 
         Raises:
             OAuth2Error: `authorization_pending`, `slow_down`, `access_denied` or `expired_token` (section 3.5).

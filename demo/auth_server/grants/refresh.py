@@ -7,7 +7,7 @@ from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshTok
 
 from ..state.accounts import Account, account_by_sub
 from ..state.credentials import GRACE_SECONDS, RefreshToken, find_refresh_token, mark_used
-from ..state.sessions import revoke_session, standing
+from ..state.sessions import revoke_session, session_revocation
 from .server import Grant
 
 
@@ -26,7 +26,7 @@ class RefreshTokenGrant(Grant, AuthlibRefreshTokenGrant):  # type: ignore[misc] 
 
         Raises:
             InvalidGrantError: unknown, another client's (then nothing changes), expired, used before (then its
-                session is revoked), or without standing.
+                session is revoked), or of what was revoked.
         """
         context = self.server.context
         now = context.now()
@@ -34,16 +34,16 @@ class RefreshTokenGrant(Grant, AuthlibRefreshTokenGrant):  # type: ignore[misc] 
             token = find_refresh_token(connection, refresh_token)
             if token is None or now >= token.expires_at:
                 raise InvalidGrantError("the refresh token is unknown or has expired; log in again")
-            # Before anything else is looked at, so that a stranger with a stolen token can learn and change nothing.
+            # Before anything else is looked at, so that somebody with a stolen token can learn and change nothing.
             if token.client_id != self.request.client.client_id:
                 raise InvalidGrantError("the refresh token belongs to another client")
             if token.used_at is not None and now - token.used_at > GRACE_SECONDS:
                 revoke_session(connection, token.session.id, kind="reuse", by=token.client_id, now=now)
                 raise InvalidGrantError("the refresh token was used before: its session is revoked; log in again")
-            revoked = standing(connection, token.session)
+            revoked = session_revocation(connection, token.session)
             if revoked is not None:
-                mend = "log in again" if revoked.kind in ("session", "token") else "have it reinstated"
-                raise InvalidGrantError(f"the authority of this {revoked.kind} was taken back; {mend}")
+                fix = "log in again" if revoked.kind in ("session", "token") else "have it reinstated"
+                raise InvalidGrantError(f"this {revoked.kind} was revoked; {fix}")
         return token
 
     def authenticate_user(self, refresh_token: RefreshToken) -> Account | None:

@@ -31,7 +31,7 @@ class RegisteredResource:
 
 def registered_resources(connection: sqlite3.Connection) -> tuple[RegisteredResource, ...]:
     """Those registered, in the order in which they were."""
-    rows = connection.execute("SELECT id, uri, is_default, created_at FROM authority_workos_resources ORDER BY rowid")
+    rows = connection.execute("SELECT id, uri, is_default, created_at FROM oauth_resources ORDER BY rowid")
     return tuple(RegisteredResource(row["id"], row["uri"], bool(row["is_default"]), row["created_at"]) for row in rows)
 
 
@@ -42,10 +42,9 @@ def register_resource(context: Context, uri: str, *, is_default: bool) -> Regist
         if uri in served_resources(context):
             return None
         if is_default:
-            connection.execute("UPDATE authority_workos_resources SET is_default = 0 WHERE is_default")
+            connection.execute("UPDATE oauth_resources SET is_default = 0 WHERE is_default")
         connection.execute(
-            "INSERT INTO authority_workos_resources (id, uri, is_default, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO oauth_resources (id, uri, is_default, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
             (made.id, uri, is_default, made.created_at, made.created_at),
         )
     return made

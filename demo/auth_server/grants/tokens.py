@@ -38,7 +38,7 @@ def sign_access_token(
 
 
 def read_access_token(context: Context, token: str) -> dict[str, Any] | None:
-    """The claims of an access token that this authority issued, expired or not; None for anything else."""
+    """The claims of an access token that this server issued, expired or not; None for anything else."""
     claims = context.keys.read(token, typ=TYPE)
     return claims if claims is not None and claims.get("iss") == context.issuer else None
 

@@ -11,7 +11,7 @@ from ..clients.client import Client
 from ..grants.authorization_details import CURRENCY, spending_up_to
 from ..grants.resources import shops_of
 from ..state.accounts import SCOPES, Account, ordered
-from ..state.sessions import agent_of, standing_of
+from ..state.sessions import agent_of, revocation_of
 from .device import device_question
 from .question import Question, carried
 from .redirect import redirect_question
@@ -107,10 +107,10 @@ def _offer(visit: Visit, connection: sqlite3.Connection, account: Account, quest
         obstacle = "Nothing of what it asks for can be granted by you."
     elif client.delegated:
         agent = agent_of(connection, account.sub, client.client_id)
-        if agent is not None and standing_of(connection, "agent", agent):
-            obstacle = "You took this agent's authority back. Reinstate the agent first, if you want it to act again."
-        elif standing_of(connection, "user", account.sub):
-            obstacle = "All that acts for you was stopped. Reinstate yourself first, if agents are to act again."
+        if agent is not None and revocation_of(connection, "agent", agent):
+            obstacle = "You revoked this agent. Reinstate it first, if you want it to act again."
+        elif revocation_of(connection, "user", account.sub):
+            obstacle = "You revoked all that acts for you. Reinstate yourself first, if agents are to act again."
     asked = None if named is None else int(named["limit"]["amount"])
     # Where an authorization server knows no scope of the shop's, the named limit is all that speaks of buying.
     spends = BUY in scope or (named is not None and BUY not in question.scope)

@@ -96,14 +96,14 @@ def _request_of(visit: Visit) -> tuple[str, DeviceRequest] | None:
 
     Raises:
         PageRefused: 429, this address has been wrong too often of late. A right code is refused as well then,
-            because its acceptance would tell a guesser that it was right.
+            because its acceptance would show a guesser that it was right.
     """
     context, now = visit.context, visit.context.now()
     code = canonical_user_code(visit.fields.get("user_code", ""))
     with context.store.transaction() as connection:
-        connection.execute("DELETE FROM authority_wrong_codes WHERE at <= ?", (now - WINDOW_SECONDS,))
+        connection.execute("DELETE FROM oauth_wrong_codes WHERE at <= ?", (now - WINDOW_SECONDS,))
         wrong, oldest = connection.execute(
-            "SELECT COUNT(*), MIN(at) FROM authority_wrong_codes WHERE address = ?", (visit.address,)
+            "SELECT COUNT(*), MIN(at) FROM oauth_wrong_codes WHERE address = ?", (visit.address,)
         ).fetchone()
         if wrong >= WRONG_CODES:
             wait = oldest + WINDOW_SECONDS - now
@@ -111,7 +111,7 @@ def _request_of(visit: Visit) -> tuple[str, DeviceRequest] | None:
             raise PageRefused(message(429, "Too many wrong codes", text, retry_after=wait))
         found = None if code is None else find_request(connection, "user_code", code, now)
         if code is not None and found is None:
-            connection.execute("INSERT INTO authority_wrong_codes (address, at) VALUES (?, ?)", (visit.address, now))
+            connection.execute("INSERT INTO oauth_wrong_codes (address, at) VALUES (?, ?)", (visit.address, now))
     return None if code is None or found is None else (code, found)
 
 

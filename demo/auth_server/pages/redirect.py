@@ -133,7 +133,7 @@ def redirect_question(visit: Visit) -> RedirectQuestion:
     """The question in this visit's `request` field.
 
     Raises:
-        PageRefused: with a redirect where the client can be told what is wrong, else with a page: nobody is sent to
+        PageRefused: with a redirect where the client can learn what is wrong, else with a page: nobody is sent to
             a place that is not certainly the client's.
     """
     text = visit.fields["request"]

@@ -22,7 +22,7 @@ from ..state.accounts import Account, account_by_sub
 from ..state.store import digest
 from .rendering import HEADERS, message
 
-COOKIE = "authority_browser"
+COOKIE = "auth_server_browser"
 SIGNED_IN_SECONDS = 3600.0
 
 
@@ -50,7 +50,7 @@ def recognize(context: Context, cookie: str | None) -> Browser:
         return Browser(secrets.token_urlsafe(32))
     with context.store.transaction(write=False) as connection:
         row = connection.execute(
-            "SELECT sub, signed_in_at FROM authority_browser_sessions WHERE digest = ? AND expires_at > ?",
+            "SELECT sub, signed_in_at FROM oauth_browser_sessions WHERE digest = ? AND expires_at > ?",
             (digest(cookie), context.now()),
         ).fetchone()
     if row is None:
@@ -63,11 +63,11 @@ def signed_in(context: Context, before: Browser, account: Account) -> Browser:
     after = Browser(secrets.token_urlsafe(32), account, context.now())
     with context.store.transaction() as connection:
         connection.execute(
-            "DELETE FROM authority_browser_sessions WHERE digest = ? OR expires_at <= ?",
+            "DELETE FROM oauth_browser_sessions WHERE digest = ? OR expires_at <= ?",
             (digest(before.secret), context.now()),
         )
         connection.execute(
-            "INSERT INTO authority_browser_sessions (digest, sub, signed_in_at, expires_at) VALUES (?, ?, ?, ?)",
+            "INSERT INTO oauth_browser_sessions (digest, sub, signed_in_at, expires_at) VALUES (?, ?, ?, ?)",
             (digest(after.secret), account.sub, after.signed_in_at, after.signed_in_at + SIGNED_IN_SECONDS),
         )
     return after
@@ -76,7 +76,7 @@ def signed_in(context: Context, before: Browser, account: Account) -> Browser:
 def signed_out(context: Context, before: Browser) -> Browser:
     """The same browser with nobody signed in, under a new cookie."""
     with context.store.transaction() as connection:
-        connection.execute("DELETE FROM authority_browser_sessions WHERE digest = ?", (digest(before.secret),))
+        connection.execute("DELETE FROM oauth_browser_sessions WHERE digest = ?", (digest(before.secret),))
     return Browser(secrets.token_urlsafe(32))
 
 
@@ -104,7 +104,7 @@ class Visit:
 
     @property
     def context(self) -> Context:
-        """The authority whose pages these are."""
+        """Of the server whose pages these are."""
         return self.server.context
 
 
@@ -157,7 +157,7 @@ def page_route(server: OAuthServer, path: str, *, get: Page, post: Page) -> Rout
 
 
 def _refuse_forgery(request: Request, visit: Visit) -> None:
-    """Refuse a form that is not ours. The token is the proof; Origin also tells apart another port of this machine,
+    """Refuse a form that is not ours. The token is the proof; Origin also distinguishes another port of this machine,
     which shares our cookies (RFC 6265 section 8.5)."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):

@@ -13,7 +13,7 @@ SCOPES: dict[str, str] = {
     "user:read": "Read your profile at the shop",
     "demo:mode": "Switch the demo's mode for you",
     "audit:read": "Read the audit trail of what was done for you",
-    "sessions:manage": "See and take back what you granted",
+    "sessions:manage": "See and revoke what you granted",
     "offline_access": "Stay signed in, without asking you each time",
 }
 """Name to plain words, in the order in which a consent page lists them."""
@@ -22,7 +22,7 @@ CONSOLE_ONLY = frozenset({"sessions:manage"})
 """What only the human's own console may hold: an agent that could lift its own revocation was never revoked."""
 
 CONSOLE = frozenset({"openid", "audit:read", "sessions:manage", "offline_access"})
-"""All that the console may hold: it looks and takes back. It never shops, so that nothing is bought without an agent
+"""All that the console may hold: it looks and revokes. It never shops, so that nothing is bought without an agent
 that the human can revoke."""
 
 
@@ -45,7 +45,7 @@ class Account:
 
     @property
     def is_admin(self) -> bool:
-        """Whether this human may take back anybody's authority, not only their own."""
+        """Whether this human may revoke for anybody, not only for themselves."""
         return "admin" in self.roles
 
 
@@ -62,7 +62,7 @@ ACCOUNTS: tuple[Account, ...] = (
         "Mallory Crane",
         "Somebody from elsewhere: the shop's allowlist does not know her",
         (),
-        # A stranger has no demo mode to switch and no audit trail to hand on.
+        # Who is no customer has no demo mode to switch and no audit trail to hand on.
         EVERYTHING - {"demo:mode", "audit:read"},
     ),
 )

@@ -54,10 +54,10 @@ def save_code(
     now: float,
 ) -> None:
     """Remember a code, in place of an unused one for the same session; and forget those that are long over."""
-    connection.execute("DELETE FROM authority_authorization_codes WHERE expires_at < ?", (now - CODE_KEPT_SECONDS,))
-    connection.execute("DELETE FROM authority_authorization_codes WHERE session_id = ?", (session_id,))
+    connection.execute("DELETE FROM oauth_authorization_codes WHERE expires_at < ?", (now - CODE_KEPT_SECONDS,))
+    connection.execute("DELETE FROM oauth_authorization_codes WHERE session_id = ?", (session_id,))
     connection.execute(
-        "INSERT INTO authority_authorization_codes (id, code_digest, client_id, redirect_uri, code_challenge, nonce,"
+        "INSERT INTO oauth_authorization_codes (id, code_digest, client_id, redirect_uri, code_challenge, nonce,"
         " session_id, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (new_id("code"), digest(code), client_id, redirect_uri, code_challenge, nonce, session_id, now + CODE_SECONDS),
     )
@@ -66,7 +66,7 @@ def save_code(
 def find_code(connection: sqlite3.Connection, code: str) -> AuthorizationCode | None:
     """The code with this value, used or not, or None."""
     row = connection.execute(
-        "SELECT * FROM authority_authorization_codes WHERE code_digest = ?", (digest(code),)
+        "SELECT * FROM oauth_authorization_codes WHERE code_digest = ?", (digest(code),)
     ).fetchone()
     return None if row is None else _read_code(connection, row)
 
@@ -77,7 +77,7 @@ def unused_session(
     """The session that this human's yes to this very request opened, while its code is not used; or None. A challenge
     is of one request (RFC 7636)."""
     rows = connection.execute(
-        "SELECT session_id FROM authority_authorization_codes WHERE client_id = ? AND redirect_uri = ?"
+        "SELECT session_id FROM oauth_authorization_codes WHERE client_id = ? AND redirect_uri = ?"
         " AND code_challenge = ? AND redeemed_at IS NULL AND expires_at > ?",
         (client_id, redirect_uri, code_challenge, now),
     ).fetchall()
@@ -87,7 +87,7 @@ def unused_session(
 
 def use_up(connection: sqlite3.Connection, code: AuthorizationCode, now: float) -> None:
     """Mark the code as used."""
-    connection.execute("UPDATE authority_authorization_codes SET redeemed_at = ? WHERE id = ?", (now, code.id))
+    connection.execute("UPDATE oauth_authorization_codes SET redeemed_at = ? WHERE id = ?", (now, code.id))
 
 
 def _read_code(connection: sqlite3.Connection, row: sqlite3.Row) -> AuthorizationCode:
@@ -126,9 +126,9 @@ class RefreshToken:
 
 def save_refresh_token(connection: sqlite3.Connection, value: str, session: Session, now: float) -> None:
     """Remember a refresh token that was just issued, and forget those that expired."""
-    connection.execute("DELETE FROM authority_refresh_tokens WHERE expires_at < ?", (now,))
+    connection.execute("DELETE FROM oauth_refresh_tokens WHERE expires_at < ?", (now,))
     connection.execute(
-        "INSERT INTO authority_refresh_tokens (digest, session_id, client_id, created_at, expires_at)"
+        "INSERT INTO oauth_refresh_tokens (digest, session_id, client_id, created_at, expires_at)"
         " VALUES (?, ?, ?, ?, ?)",
         (digest(value), session.id, session.client_id, now, now + REFRESH_SECONDS),
     )
@@ -136,7 +136,7 @@ def save_refresh_token(connection: sqlite3.Connection, value: str, session: Sess
 
 def find_refresh_token(connection: sqlite3.Connection, value: str) -> RefreshToken | None:
     """The refresh token with this value, used or not, or None."""
-    row = connection.execute("SELECT * FROM authority_refresh_tokens WHERE digest = ?", (digest(value),)).fetchone()
+    row = connection.execute("SELECT * FROM oauth_refresh_tokens WHERE digest = ?", (digest(value),)).fetchone()
     if row is None:
         return None
     session = find_session(connection, row["session_id"])
@@ -147,5 +147,5 @@ def find_refresh_token(connection: sqlite3.Connection, value: str) -> RefreshTok
 def mark_used(connection: sqlite3.Connection, token: RefreshToken, now: float) -> None:
     """Remember the first use; a second one within the grace does not prolong it."""
     connection.execute(
-        "UPDATE authority_refresh_tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL", (now, token.digest)
+        "UPDATE oauth_refresh_tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL", (now, token.digest)
     )

@@ -86,9 +86,9 @@ def save_request(
     Raises:
         sqlite3.IntegrityError: one of the codes is taken.
     """
-    connection.execute("DELETE FROM authority_device_requests WHERE expires_at < ?", (now - KEPT_SECONDS,))
+    connection.execute("DELETE FROM oauth_device_requests WHERE expires_at < ?", (now - KEPT_SECONDS,))
     connection.execute(
-        "INSERT INTO authority_device_requests (id, device_code_digest, user_code_digest, client_id, scope, resources,"
+        "INSERT INTO oauth_device_requests (id, device_code_digest, user_code_digest, client_id, scope, resources,"
         " authorization_details, created_at, expires_at, interval) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             new_id("device"),
@@ -111,7 +111,7 @@ def find_request(
     """The request with this id, device code or (canonical) user code, or None."""
     column = {"id": "id", "device_code": "device_code_digest", "user_code": "user_code_digest"}[by]
     row = connection.execute(
-        f"SELECT * FROM authority_device_requests WHERE {column} = ?", (value if by == "id" else digest(value),)
+        f"SELECT * FROM oauth_device_requests WHERE {column} = ?", (value if by == "id" else digest(value),)
     ).fetchone()
     if row is None:
         return None
@@ -126,7 +126,7 @@ def poll(connection: sqlite3.Connection, request: DeviceRequest, *, tolerance: f
     """Note that the device polled; whether it was too fast, and then its interval has grown by `step` seconds."""
     too_fast = request.polled_at is not None and request.read_at - request.polled_at < request.interval - tolerance
     connection.execute(
-        "UPDATE authority_device_requests SET polled_at = ?, interval = interval + ? WHERE id = ?",
+        "UPDATE oauth_device_requests SET polled_at = ?, interval = interval + ? WHERE id = ?",
         (request.read_at, step if too_fast else 0.0, request.id),
     )
     return too_fast
@@ -140,7 +140,7 @@ def decide(
 ) -> None:
     """Write the human's answer; the caller has seen in this transaction that there is none yet."""
     connection.execute(
-        "UPDATE authority_device_requests SET decision = ?, decided_at = ?, session_id = ?"
+        "UPDATE oauth_device_requests SET decision = ?, decided_at = ?, session_id = ?"
         " WHERE id = ? AND decision IS NULL",
         (decision, request.read_at, session_id, request.id),
     )
@@ -148,6 +148,4 @@ def decide(
 
 def redeem(connection: sqlite3.Connection, request: DeviceRequest) -> None:
     """Mark the device code as used up."""
-    connection.execute(
-        "UPDATE authority_device_requests SET redeemed_at = ? WHERE id = ?", (request.read_at, request.id)
-    )
+    connection.execute("UPDATE oauth_device_requests SET redeemed_at = ? WHERE id = ?", (request.read_at, request.id))

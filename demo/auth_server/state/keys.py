@@ -24,13 +24,13 @@ WorkOS's kind may live an hour)."""
 
 _PUBLISHED = """
 SELECT kid, jwk FROM (SELECT kid, jwk, row_number() OVER newest AS place, lag(created_at) OVER newest AS replaced_at
-    FROM authority_keys WINDOW newest AS (ORDER BY created_at DESC, rowid DESC))
+    FROM oauth_keys WINDOW newest AS (ORDER BY created_at DESC, rowid DESC))
 WHERE replaced_at IS NULL OR replaced_at > ? ORDER BY place
 """
 
 
 class SigningKeys:
-    """Sign what this authority issues and recognize it again."""
+    """Sign what this server issues and recognize it again."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store = store
@@ -55,9 +55,9 @@ class SigningKeys:
         key = jwk.ECKey.generate_key("P-256", {"use": "sig", "alg": ALGORITHM}, auto_kid=True)
         with self._store.transaction() as connection:
             if withdraw:
-                connection.execute("DELETE FROM authority_keys")
+                connection.execute("DELETE FROM oauth_keys")
             connection.execute(
-                "INSERT INTO authority_keys (kid, jwk, created_at) VALUES (?, ?, ?)",
+                "INSERT INTO oauth_keys (kid, jwk, created_at) VALUES (?, ?, ?)",
                 (key.kid, json.dumps(key.as_dict(private=True)), self._clock()),
             )
 

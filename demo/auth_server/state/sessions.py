@@ -15,7 +15,7 @@ from typing import Any, Literal
 from .store import new_id
 
 Kind = Literal["session", "agent", "user"]
-"""What a human can take back."""
+"""What a human can revoke."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Session:
 SELECT = """
 SELECT s.id, s.consent_id, c.sub, c.client_id, s.agent_id, c.scope, c.resources, c.authorization_details,
        s.auth_time, s.created_at, s.revoked_at, s.revoked_by_kind
-FROM authority_sessions s JOIN authority_consents c ON c.id = s.consent_id
+FROM oauth_sessions s JOIN oauth_consents c ON c.id = s.consent_id
 """
 
 
@@ -82,7 +82,7 @@ def open_session(
     consent_id, session_id = new_id("consent"), new_id("session")
     agent_id = _agent(connection, sub, client_id, now) if delegated else None
     connection.execute(
-        "INSERT INTO authority_consents (id, sub, client_id, scope, resources, authorization_details, created_at)"
+        "INSERT INTO oauth_consents (id, sub, client_id, scope, resources, authorization_details, created_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             consent_id,
@@ -95,7 +95,7 @@ def open_session(
         ),
     )
     connection.execute(
-        "INSERT INTO authority_sessions (id, consent_id, agent_id, auth_time, created_at) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO oauth_sessions (id, consent_id, agent_id, auth_time, created_at) VALUES (?, ?, ?, ?, ?)",
         (session_id, consent_id, agent_id, auth_time, now),
     )
     return session_id
@@ -104,7 +104,7 @@ def open_session(
 def _agent(connection: sqlite3.Connection, sub: str, client_id: str, now: float) -> str:
     """The one agent that acts for this human by this software, made when it is the first time."""
     connection.execute(
-        "INSERT INTO authority_agents (id, sub, client_id, created_at) VALUES (?, ?, ?, ?)"
+        "INSERT INTO oauth_agents (id, sub, client_id, created_at) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (sub, client_id) DO NOTHING",
         (new_id("agent"), sub, client_id, now),
     )
@@ -115,9 +115,7 @@ def _agent(connection: sqlite3.Connection, sub: str, client_id: str, now: float)
 
 def agent_of(connection: sqlite3.Connection, sub: str, client_id: str) -> str | None:
     """The id of the agent that acts for this human by this software, or None when there never was one."""
-    row = connection.execute(
-        "SELECT id FROM authority_agents WHERE sub = ? AND client_id = ?", (sub, client_id)
-    ).fetchone()
+    row = connection.execute("SELECT id FROM oauth_agents WHERE sub = ? AND client_id = ?", (sub, client_id)).fetchone()
     return None if row is None else str(row["id"])
 
 
@@ -134,7 +132,7 @@ def lasts_until(connection: sqlite3.Connection, session: Session, *, access_toke
         access_token_seconds: what one is worth that has no refresh token: as much as its one access token.
     """
     found = connection.execute(
-        "SELECT max(expires_at) AS at FROM authority_refresh_tokens WHERE session_id = ?", (session.id,)
+        "SELECT max(expires_at) AS at FROM oauth_refresh_tokens WHERE session_id = ?", (session.id,)
     ).fetchone()["at"]
     return session.created_at + access_token_seconds if found is None else float(found)
 
@@ -148,14 +146,14 @@ def sessions_of(connection: sqlite3.Connection, sub: str | None = None) -> tuple
 
 @dataclass(frozen=True)
 class Revoked:
-    """What was taken back and when. `token`: the client itself handed its token in (RFC 7009)."""
+    """What was revoked and when. `token`: the client itself handed its token in (RFC 7009)."""
 
     kind: Literal["session", "agent", "user", "token"]
     at: float
 
 
-def standing(connection: sqlite3.Connection, session: Session) -> Revoked | None:
-    """What was taken back of this session's authority, or None while it holds.
+def session_revocation(connection: sqlite3.Connection, session: Session) -> Revoked | None:
+    """How this session was revoked: itself, its agent or its user; None while it holds.
 
     The session is looked at first, because nothing brings it back. A user's revocation stops what acts *for* that
     user: the human's own console, by which it is lifted again, goes on.
@@ -164,13 +162,13 @@ def standing(connection: sqlite3.Connection, session: Session) -> Revoked | None
         return Revoked("token" if session.revoked_by_kind == "token" else "session", session.revoked_at)
     if session.agent_id is None:
         return None
-    return standing_of(connection, "agent", session.agent_id) or standing_of(connection, "user", session.sub)
+    return revocation_of(connection, "agent", session.agent_id) or revocation_of(connection, "user", session.sub)
 
 
-def standing_of(connection: sqlite3.Connection, kind: Literal["agent", "user"], id: str) -> Revoked | None:
-    """When this agent's or user's authority was taken back, or None while it holds."""
+def revocation_of(connection: sqlite3.Connection, kind: Literal["agent", "user"], id: str) -> Revoked | None:
+    """When this agent or user was revoked, or None."""
     row = connection.execute(
-        "SELECT revoked_at FROM authority_standing WHERE kind = ? AND id = ?", (kind, id)
+        "SELECT revoked_at FROM oauth_revocations WHERE kind = ? AND id = ?", (kind, id)
     ).fetchone()
     return None if row is None else Revoked(kind, row["revoked_at"])
 
@@ -183,43 +181,43 @@ def revoke_session(
     by: str,
     now: float,
 ) -> float:
-    """Revoke a session for good; when it was revoked first. `kind`: the human's word, the client's token, or reuse."""
+    """Revoke a session for good; when it was revoked first. `kind`: by the human, by the client, or for reuse."""
     changed = connection.execute(
-        "UPDATE authority_sessions SET revoked_at = ?, revoked_by_kind = ?, revoked_by = ?"
+        "UPDATE oauth_sessions SET revoked_at = ?, revoked_by_kind = ?, revoked_by = ?"
         " WHERE id = ? AND revoked_at IS NULL",
         (now, kind, by, session_id),
     )
     if changed.rowcount:
         _note(connection, "session", session_id)
-    row = connection.execute("SELECT revoked_at FROM authority_sessions WHERE id = ?", (session_id,)).fetchone()
+    row = connection.execute("SELECT revoked_at FROM oauth_sessions WHERE id = ?", (session_id,)).fetchone()
     return float(row["revoked_at"])
 
 
-def revoke_standing(
+def revoke_agent_or_user(
     connection: sqlite3.Connection, kind: Literal["agent", "user"], id: str, *, by: str, now: float
 ) -> float:
-    """Take back an agent's or a user's authority until it is reinstated; when it was taken back first."""
+    """Revoke an agent or a user until they are reinstated; when that was done first."""
     changed = connection.execute(
-        "INSERT INTO authority_standing (kind, id, revoked_at, revoked_by) VALUES (?, ?, ?, ?)"
+        "INSERT INTO oauth_revocations (kind, id, revoked_at, revoked_by) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (kind, id) DO NOTHING",
         (kind, id, now, by),
     )
     if changed.rowcount:
         _note(connection, kind, id)
-    revoked = standing_of(connection, kind, id)
+    revoked = revocation_of(connection, kind, id)
     assert revoked is not None, "it was just inserted"
     return revoked.at
 
 
-def reinstate_standing(connection: sqlite3.Connection, kind: Literal["agent", "user"], id: str) -> bool:
+def reinstate_agent_or_user(connection: sqlite3.Connection, kind: Literal["agent", "user"], id: str) -> bool:
     """Lift an agent's or a user's revocation; whether there was one."""
-    return connection.execute("DELETE FROM authority_standing WHERE kind = ? AND id = ?", (kind, id)).rowcount > 0
+    return connection.execute("DELETE FROM oauth_revocations WHERE kind = ? AND id = ?", (kind, id)).rowcount > 0
 
 
 def _note(connection: sqlite3.Connection, kind: Kind, id: str) -> None:
-    """Write down, in the transaction that revokes, what the resource server has to be told (`security_events`)."""
+    """Write down, in the transaction that revokes, what the resource server has to hear of (`security_events`)."""
     # By the clock that no setting of the time of day moves, and that goes on while a process is stopped.
     connection.execute(
-        "INSERT INTO authority_events (jti, kind, id, at) VALUES (?, ?, ?, ?)",
+        "INSERT INTO oauth_security_events (jti, kind, id, at) VALUES (?, ?, ?, ?)",
         (new_id("event"), kind, id, time.monotonic()),
     )

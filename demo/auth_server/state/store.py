@@ -1,4 +1,4 @@
-"""Where the authority keeps its state: one SQLite file in WAL mode, short transactions, secrets only as digests."""
+"""The authorization server's database: one SQLite file in WAL mode, short transactions, secrets only as digests."""
 
 from __future__ import annotations
 
@@ -70,7 +70,23 @@ def _scope_of_clients(connection: sqlite3.Connection) -> None:
         connection.execute("ALTER TABLE authority_clients ADD COLUMN scope TEXT NOT NULL DEFAULT ''")
 
 
-STEPS = (_TABLES, _scope_of_clients)
+_RENAMED = """
+ALTER TABLE authority_keys RENAME TO oauth_keys;
+ALTER TABLE authority_agents RENAME TO oauth_agents;
+ALTER TABLE authority_consents RENAME TO oauth_consents;
+ALTER TABLE authority_sessions RENAME TO oauth_sessions;
+ALTER TABLE authority_standing RENAME TO oauth_revocations;
+ALTER TABLE authority_refresh_tokens RENAME TO oauth_refresh_tokens;
+ALTER TABLE authority_device_requests RENAME TO oauth_device_requests;
+ALTER TABLE authority_authorization_codes RENAME TO oauth_authorization_codes;
+ALTER TABLE authority_clients RENAME TO oauth_clients;
+ALTER TABLE authority_workos_resources RENAME TO oauth_resources;
+ALTER TABLE authority_browser_sessions RENAME TO oauth_browser_sessions;
+ALTER TABLE authority_assertions RENAME TO oauth_assertions;
+ALTER TABLE authority_events RENAME TO oauth_security_events;
+ALTER TABLE authority_wrong_codes RENAME TO oauth_wrong_codes;
+"""
+STEPS = (_TABLES, _scope_of_clients, _RENAMED)
 """The schema's history. To change it: append a step, never edit one."""
 
 
@@ -85,7 +101,7 @@ def new_id(kind: str) -> str:
 
 
 class Store:
-    """The authority's database. One connection, one user of it at a time; other processes wait their turn.
+    """The database. One connection, one user of it at a time; other processes wait their turn.
 
     Raises:
         OSError, sqlite3.Error: the file cannot be made or opened.

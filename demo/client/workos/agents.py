@@ -151,7 +151,7 @@ class AgentIdentity:
         """Ask WorkOS whether the token holds now: its signature, its session, and the human's session behind it."""
         self._guard(access_token)
         try:
-            told = self._tenant.ask(
+            answer = self._tenant.ask(
                 "WorkOS does not validate this token",
                 lambda sdk: sdk.agents.validate_blueprint_token(self.blueprint, agent_access_token=access_token),
             )
@@ -160,9 +160,9 @@ class AgentIdentity:
                 raise
             return Validity(False, refused.code or "invalid")
         return Validity(
-            told.valid,
-            human=None if told.acting_user_id is None else safe_text(told.acting_user_id, one_line=True),
-            permissions=tuple(safe_text(one, one_line=True) for one in told.permissions),
+            answer.valid,
+            human=None if answer.acting_user_id is None else safe_text(answer.acting_user_id, one_line=True),
+            permissions=tuple(safe_text(one, one_line=True) for one in answer.permissions),
         )
 
     def revoke(self, session: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Orders told to WorkOS's audit log (who, through whom, by which consent), and the events WorkOS tells by itself."""
+"""Orders in WorkOS's audit log (who, through whom, by which consent), and the events that WorkOS records by itself."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ account's export is not read here."""
 
 
 @dataclass(frozen=True)
-class Happening:
-    """An event that WorkOS told. `at` in POSIX seconds; `about` the id of what it happened to, empty if it has none;
-    `user` the human it concerns, None where it names none."""
+class WorkOSEvent:
+    """An event that WorkOS recorded. `at` in POSIX seconds; `about` the id of what it happened to, empty where it has
+    none; `user` the human it concerns, None where it names none."""
 
     id: str
     event: str
@@ -55,7 +55,7 @@ class Happening:
 @dataclass(frozen=True)
 class OrderOnRecord:
     """An order as the audit log has it. `audit_id` is the shop's own of the decision; `actor` the human's id, None
-    where it was told that nobody is known; `agent` and `consent` are None where no such target was told."""
+    where nobody is known; `agent` and `consent` are None where there is no such target."""
 
     audit_id: str
     order: str
@@ -68,17 +68,17 @@ class AuditLog:
     """The audit log of one environment.
 
     Args:
-        where: the `location` of every event told: the shop's own host, since it is the shop that tells them.
+        where: the `location` of every event: the shop's own host, since it is the shop that reports them.
     """
 
     def __init__(self, tenant: Tenant, *, where: str) -> None:
         self._tenant = tenant
         self._where = where
 
-    def tell_order(self, decision: Decision) -> None:
-        """Tell of an order: the human is the actor, the order, the agent and the consent are its targets.
+    def record_order(self, decision: Decision) -> None:
+        """Record an order: the human is the actor, the order, the agent and the consent are its targets.
 
-        The decision's audit id is the idempotency key: told twice, it is on record once.
+        The decision's audit id is the idempotency key: sent twice, it is recorded once.
 
         Raises:
             UsageError: the decision placed no order.
@@ -94,7 +94,7 @@ class AuditLog:
         )
 
     def export(self, since: float, until: float, *, actions: Sequence[str] = (ORDER_PLACED,)) -> str:
-        """The link to a CSV file of what was told from `since` to `until` (POSIX seconds); empty until it is ready."""
+        """The link to a CSV file of the events from `since` to `until` (POSIX seconds); empty until it is ready."""
         organization = self._tenant.organization_id
         made = self._tenant.ask(
             "WorkOS does not export its audit log",
@@ -108,8 +108,8 @@ class AuditLog:
         now = self._tenant.ask("WorkOS does not show this export", lambda sdk: sdk.audit_logs.get_export(made.id))
         return now.url or ""
 
-    def happenings(self, events: Sequence[str] = EVENTS, *, since: float | None = None) -> tuple[Happening, ...]:
-        """What WorkOS saw happen, oldest first; at most 500.
+    def events(self, events: Sequence[str] = EVENTS, *, since: float | None = None) -> tuple[WorkOSEvent, ...]:
+        """The events that WorkOS recorded, oldest first; at most 500.
 
         Args:
             since: POSIX seconds; None for as long as WorkOS keeps events.
@@ -122,7 +122,7 @@ class AuditLog:
                 "SyncPage[Any]", sdk.events.list_events(events=list(events), range_start=start, limit=100)
             ),
         )
-        return tuple(_happening(one.to_dict()) for one in found)
+        return tuple(_event(one.to_dict()) for one in found)
 
 
 def order_event(decision: Decision, *, where: str) -> AuditLogEvent:
@@ -134,11 +134,11 @@ def order_event(decision: Decision, *, where: str) -> AuditLogEvent:
     from workos.audit_logs.models import AuditLogEvent, AuditLogEventActor, AuditLogEventContext, AuditLogEventTarget
 
     if decision.order_id is None:
-        raise UsageError("this decision placed no order", do="tell only those with an order_id")
+        raise UsageError("this decision placed no order", do="record only those with an order_id")
     named = {"agent": decision.agent, "consent": decision.consent}
     targets = [AuditLogEventTarget(id=decision.order_id, type="order")]
     targets += [AuditLogEventTarget(id=id, type=kind) for kind, id in named.items() if id is not None]
-    # Whoever bought at the open door is nobody, and the record has to say so.
+    # Whoever bought at the open door is nobody, and the log has to say so.
     actor = AuditLogEventActor(id=ANONYMOUS, type=ANONYMOUS)
     if decision.user is not None:
         actor = AuditLogEventActor(id=decision.user, type="user", name=decision.username)
@@ -160,15 +160,15 @@ def order_event(decision: Decision, *, where: str) -> AuditLogEvent:
     )
 
 
-def _happening(told: dict[str, Any]) -> Happening:
-    data = told.get("data")
+def _event(event: dict[str, Any]) -> WorkOSEvent:
+    data = event.get("data")
     data = data if isinstance(data, dict) else {}
     about = data.get("id") or ""
     user = data.get("user_id")
-    return Happening(
-        id=safe_text(str(told.get("id", "")), one_line=True),
-        event=safe_text(str(told.get("event", "")), one_line=True),
-        at=datetime.fromisoformat(str(told["created_at"])).timestamp(),
+    return WorkOSEvent(
+        id=safe_text(str(event.get("id", "")), one_line=True),
+        event=safe_text(str(event.get("event", "")), one_line=True),
+        at=datetime.fromisoformat(str(event["created_at"])).timestamp(),
         about=safe_text(str(about), one_line=True),
         user=safe_text(user, one_line=True) if isinstance(user, str) else None,
     )

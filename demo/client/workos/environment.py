@@ -63,9 +63,9 @@ class Environment:
         """
         file = state / LOCAL_FILE
         try:
-            told = json.loads(file.read_text("utf-8"))
+            content = json.loads(file.read_text("utf-8"))
             api_key, client_id, organization_id = (
-                str(told[name]) for name in ("api_key", "client_id", "organization_id")
+                str(content[name]) for name in ("api_key", "client_id", "organization_id")
             )
         except FileNotFoundError:
             raise EnvironmentNotReady(
@@ -78,8 +78,8 @@ class Environment:
         return cls(base_url, api_key, client_id, organization_id, local=True)
 
     @classmethod
-    def of_account(cls, told: AccountSettings, state: Path, environ: Mapping[str, str]) -> Environment:
-        """The environment of the account that `told` names, by a key from `environ`, else from the keyring.
+    def of_account(cls, account: AccountSettings, state: Path, environ: Mapping[str, str]) -> Environment:
+        """The environment of the account that `account` names, by a key from `environ`, else from the keyring.
 
         Args:
             state: the folder that keeps the key where there is no keyring.
@@ -87,15 +87,15 @@ class Environment:
         Raises:
             EnvironmentNotReady: there is no key in either.
         """
-        key = environ.get(told.api_key_env, "").strip()
-        key = key or TokenStore.open(state, server=told.base_url).kept(KEY_SLOT) or ""
+        key = environ.get(account.api_key_env, "").strip()
+        key = key or TokenStore.open(state, server=account.base_url).kept(KEY_SLOT) or ""
         if not key:
             raise EnvironmentNotReady(
                 "there is no WorkOS API key",
-                why=f"neither {told.api_key_env} nor the keyring has one",
-                do=f"set {told.api_key_env} to a key from the WorkOS dashboard (API Keys)",
+                why=f"neither {account.api_key_env} nor the keyring has one",
+                do=f"set {account.api_key_env} to a key from the WorkOS dashboard (API Keys)",
             )
-        return cls(told.base_url.rstrip("/"), key, told.client_id or "", told.organization_id or "")
+        return cls(account.base_url.rstrip("/"), key, account.client_id or "", account.organization_id or "")
 
 
 def keep_key(store: Store, api_key: str, *, base_url: str) -> None:

@@ -74,14 +74,14 @@ class HostedConsole(Console):
 
     def sessions(self) -> tuple[SessionView, ...]:
         """The consents that stand, as WorkOS lists them: at AuthKit a token's `sid` is its consent. When each was given
-        is not told."""
+        WorkOS does not say."""
         return tuple(
             SessionView(one.consent, one.consent, one.client_id, one.client_id, one.name, one.scopes, None, None)
             for one in self._people.grants(self._human())
         )
 
     def revoke(self, kind: str, id: str) -> None:
-        """Revoke what a session, an agent or a user may do.
+        """Revoke a session, an agent or a user.
 
         Raises:
             AuthorizationRefused: the shop or WorkOS refuses.
@@ -92,12 +92,12 @@ class HostedConsole(Console):
             return
         grant = next((one for one in self._people.grants(human) if one.consent == id), None)
         if grant is not None:
-            self._people.take_back(human, grant.client_id)
+            self._people.revoke_grant(human, grant.client_id)
         else:
             self._people.revoke(id)
 
     def reinstate(self, kind: str, id: str) -> bool:
-        """Give an agent's or a user's standing at the shop back; whether it had been taken."""
+        """Reinstate an agent or a user at the shop; whether it was revoked."""
         self._human()  # where nobody is signed in, or there is no admin route, that is said
         return self._at_shop("reinstate", kind, id)
 

@@ -79,7 +79,7 @@ class People:
         return tuple(map(_session, found))
 
     def grants(self, user_id: str) -> tuple[Grant, ...]:
-        """What the human granted to software and did not take back, newest first; at most 500."""
+        """What the human granted to software and did not revoke, newest first; at most 500."""
         found = self._tenant.every(
             "WorkOS does not list what this user granted",
             lambda sdk: sdk.user_management.list_user_authorized_applications(user_id, limit=100),
@@ -97,10 +97,10 @@ class People:
         )
         return safe_text(page.data[0].role.slug, one_line=True) if page.data else None
 
-    def take_back(self, user_id: str, client_id: str) -> None:
-        """Take back all that the human granted to this software."""
+    def revoke_grant(self, user_id: str, client_id: str) -> None:
+        """Revoke all that the human granted to this software."""
         self._tenant.ask(
-            "WorkOS does not take this grant back",
+            "WorkOS does not revoke this grant",
             lambda sdk: sdk.user_management.delete_user_authorized_application(client_id, user_id),
         )
 

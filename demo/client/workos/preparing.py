@@ -20,7 +20,7 @@ SCOPES: Mapping[str, str] = {
     "user:read": "Read one's profile at the shop",
     "demo:mode": "Switch the demo's mode for oneself",
     "audit:read": "Read the audit trail of what was done for one",
-    "sessions:manage": "Take an agent's authority back, and give it again",
+    "sessions:manage": "Revoke an agent, and reinstate it",
 }
 """The shop's scopes (docs/wire.md) as permissions."""
 

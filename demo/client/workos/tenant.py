@@ -39,7 +39,7 @@ class WorkOSRefused(AuthorizationRefused):
 
     Args:
         status: HTTP status.
-        code: WorkOS's own, which programs tell it by; empty where it gave none.
+        code: WorkOS's own, for programs; empty where it gave none.
         message: WorkOS's words.
         retry_after: seconds, for 429 where it said so.
     """

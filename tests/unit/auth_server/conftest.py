@@ -1,4 +1,4 @@
-"""A real authority on a real socket, with a clock that tests turn, and a browser that fills in its forms."""
+"""A real authorization server on a real socket, with a clock that tests turn, and a browser that fills in its forms."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Browser:
 
 
 class Walk:
-    """A browser that a client sent: follows redirects on the authority's origin, and stops where they leave it."""
+    """A browser that a client sent: follows redirects on the server's own origin, and stops where they leave it."""
 
     def __init__(self, base: str, path: str) -> None:
         self.http = httpx2.Client(base_url=base, timeout=10, verify=False)
@@ -186,7 +186,7 @@ def assertion(base: str, *, key: ECKey = CONSOLE_KEY, **claims: Any) -> str:
 
 @dataclass
 class House:
-    """One running authority and how tests speak to it."""
+    """one running authorization server and how tests speak to it."""
 
     base: str
     clock: Clock
@@ -318,7 +318,7 @@ def claims(token: str) -> dict[str, Any]:
 
 @contextmanager
 def serve(database: Path, clock: Callable[[], float], listener: socket.socket, **settings: Any) -> Iterator[str]:
-    """An authority on `listener` until the block ends."""
+    """An authorization server on `listener` until the block ends."""
     base = f"http://127.0.0.1:{listener.getsockname()[1]}"
     config = AuthorizationServerConfig(
         issuer=base,
@@ -347,7 +347,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def make_house(tmp_path: Path, clock: Clock) -> Callable[..., Any]:
-    """Start an authority, and again on the same port with the same state."""
+    """Start an authorization server, and again on the same port with the same state."""
     port = 0
 
     @contextmanager

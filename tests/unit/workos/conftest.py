@@ -73,7 +73,7 @@ class World:
 
 
 def claim(agent: Agent, name: str) -> str:
-    """What the agent's token says, checked against the authority's keys."""
+    """What the agent's token says, checked against the authorization server's keys."""
     found = agent.view(agent.token()).claim(name)
     assert found is not None
     return found

@@ -1,4 +1,4 @@
-"""The human's console where AuthKit is the authority: it acts at WorkOS for nobody whom AuthKit did not sign in."""
+"""The human's console where AuthKit signs people in: it acts at WorkOS for nobody whom AuthKit did not sign in."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def console_at(world: World, tenant: Tenant, *, authority: str) -> HostedConsole
 
 
 def given_a_token(console: HostedConsole, world: World, human: str = "alice@example.com") -> StoredToken:
-    """Whatever its authority, somebody has signed in."""
+    """Whatever its authorization server, somebody has signed in."""
     return log_in(console.agent, human, ("openid", "sessions:manage", "offline_access"), f"{world.base}/account", None)
 
 
-def test_at_another_authority_than_authkit_nobody_signs_in_and_nothing_is_ended(world: World, tenant: Tenant) -> None:
+def test_at_another_issuer_than_authkit_nobody_signs_in_and_nothing_is_ended(world: World, tenant: Tenant) -> None:
     agent = world.agent()
     console = console_at(world, tenant, authority=AUTHKIT)
     with pytest.raises(AuthorizationRefused) as refused:
         console.resource  # noqa: B018  it is what a login asks for first
     assert AUTHKIT in str(refused.value.why)
-    # A server may have had somebody sign in at an authority of its own, and tell in its token whose console it is.
+    # A server may have had somebody sign in at an issuer of its own, and say in its token whose console it is.
     console.__dict__["resource"] = f"{world.base}/admin"
     given_a_token(console, world)
     assert not console.signed_in()
@@ -59,7 +59,7 @@ def test_a_token_that_the_keys_do_not_verify_names_no_human(world: World, tenant
         console.sessions()
 
 
-def test_a_shop_without_an_admin_route_is_no_place_to_take_back(world: World, tenant: Tenant) -> None:
+def test_a_shop_without_an_admin_route_revokes_nothing(world: World, tenant: Tenant) -> None:
     console = console_at(world, tenant, authority=f"{world.base}")
     given_a_token(console, world)
     with pytest.raises(UsageError, match="no admin route"):

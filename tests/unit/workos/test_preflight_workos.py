@@ -27,7 +27,7 @@ ELSEWHERE = "https://shop.example/mcp"
 
 @pytest.fixture
 def settings(world: World, tmp_path: Path) -> Settings:
-    """A profile as for a deployed server, whose authority and API are the local ones."""
+    """A profile as for a deployed server, whose authorization server and API are the local ones."""
     workos = WorkOSSettings(authkit=world.base, base_url=world.base)
     return Settings(server=world.shop, state=tmp_path / "state", workos=workos)
 
@@ -113,7 +113,7 @@ def test_a_token_for_another_audience_is_refused_and_the_doctor_says_why(
     assert claim(agent, "aud") == ELSEWHERE
 
 
-def test_another_authority_than_the_file_says_is_a_fault(settings: Settings, environ: dict[str, str]) -> None:
+def test_another_issuer_than_the_file_says_is_a_fault(settings: Settings, environ: dict[str, str]) -> None:
     other = replace(settings, workos=replace(settings.workos, authkit="https://shop.authkit.app"))
     told = found(other, environ)["AuthKit"]
     assert told.mark == "bad" and "https://shop.authkit.app" in told.detail

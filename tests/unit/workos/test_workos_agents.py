@@ -203,7 +203,7 @@ def test_bad_blueprints_are_told_all_that_is_wrong(tenant: Tenant, identity: Age
 def test_the_record_tells_an_agents_whole_life(world: World, tenant: Tenant, identity: AgentIdentity) -> None:
     held = identity.deputize(world.console().access_token)
     identity.revoke(held.session)
-    told = [(one.event, one.about) for one in AuditLog(tenant, where="here").happenings()]
+    told = [(one.event, one.about) for one in AuditLog(tenant, where="here").events()]
     assert told[0] == ("agent.blueprint.created", identity.blueprint)
     assert told[1][0] == "session.created"
     assert told[2:] == [

@@ -1,4 +1,4 @@
-"""Orders in WorkOS's audit log, told once, got out again; and the events that the authority tells by itself."""
+"""Orders in WorkOS's audit log, recorded once, got out again; and the events that WorkOS's API records by itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_an_order_is_on_record_with_human_agent_and_consent(world: World, log: A
     agent = world.agent()
     decision = world.buy(agent).decision
     assert decision is not None
-    log.tell_order(decision)
+    log.record_order(decision)
     (row,) = exported(world, log)
     assert (row["action"], row["actor_id"], row["actor_name"]) == (
         "shop.order.placed",
@@ -53,15 +53,15 @@ def test_an_order_is_on_record_with_human_agent_and_consent(world: World, log: A
     assert "Main St" not in json.dumps(row)
 
 
-def test_an_order_told_twice_is_on_record_once(world: World, log: AuditLog) -> None:
+def test_an_order_recorded_twice_is_on_record_once(world: World, log: AuditLog) -> None:
     decision = world.buy(world.agent()).decision
     assert decision is not None
-    log.tell_order(decision)
-    log.tell_order(replace(decision, username="somebody else"))
+    log.record_order(decision)
+    log.record_order(replace(decision, username="somebody else"))
     (row,) = exported(world, log)
     assert row["actor_name"] == "alice@example.com", "what was told first stays"
     world.clock.ahead = 25 * 3600  # an idempotency key holds for a day
-    log.tell_order(decision)
+    log.record_order(decision)
     url = log.export(0, world.clock())
     assert len(httpx2.get(url, timeout=10, trust_env=False).text.splitlines()) == 3
 
@@ -71,7 +71,7 @@ def test_who_bought_at_the_open_door_is_nobody_on_record_too(world: World, log: 
         Agent(world.base, store=world.agent().store).call("buyMcpShopItem", BUY, door="open", token="none").decision
     )
     assert decision is not None and decision.user is None
-    log.tell_order(decision)
+    log.record_order(decision)
     (row,) = exported(world, log)
     assert (row["actor_type"], row["actor_id"]) == ("anonymous", "anonymous")
 
@@ -81,8 +81,8 @@ def test_what_is_on_record_is_read_back_by_the_link_alone(world: World, tenant: 
     bought = world.buy(agent).decision
     nobody = Agent(world.base, store=agent.store).call("buyMcpShopItem", BUY, door="open", token="none").decision
     assert bought is not None and nobody is not None
-    log.tell_order(bought)
-    log.tell_order(nobody)
+    log.record_order(bought)
+    log.record_order(nobody)
     link = log.export(world.clock() - 60, world.clock() + 60)
     assert read_export(tenant, link) == (
         OrderOnRecord(bought.audit_id, str(bought.order_id), "user_alice", bought.agent, bought.consent),
@@ -100,13 +100,13 @@ def test_what_is_on_record_is_read_back_by_the_link_alone(world: World, tenant: 
 def test_what_was_no_order_is_not_told(log: AuditLog) -> None:
     decision = Decision("audit_1", 0.0, "deny", "token", "token.missing", "No token.")
     with pytest.raises(UsageError):
-        log.tell_order(decision)
+        log.record_order(decision)
 
 
 def test_an_action_without_a_schema_is_refused(tenant: Tenant) -> None:
     decision = replace(Decision("audit_1", 1.0, "allow", "limits", "allowed", "Fine."), order_id="order_1")
     with pytest.raises(WorkOSRefused) as refused:
-        AuditLog(tenant, where="here").tell_order(decision)
+        AuditLog(tenant, where="here").record_order(decision)
     assert (refused.value.status, refused.value.code) == (422, "invalid_audit_log")
     assert "no schema" in refused.value.why
 
@@ -154,7 +154,7 @@ def test_an_event_that_is_not_as_it_must_be_is_a_422(
 def test_another_organization_is_unknown(world: World, log: AuditLog) -> None:
     decision = replace(Decision("audit_1", 1.0, "allow", "limits", "allowed", "Fine."), order_id="order_1")
     with pytest.raises(WorkOSRefused) as refused:
-        AuditLog(world.tenant(organization_id="org_other"), where="here").tell_order(decision)
+        AuditLog(world.tenant(organization_id="org_other"), where="here").record_order(decision)
     assert refused.value.status == 404
 
 
@@ -167,27 +167,27 @@ def test_a_link_to_an_export_ends_and_cannot_be_guessed(world: World, log: Audit
     assert httpx2.get(url, timeout=10, trust_env=False).status_code == 403
 
 
-def test_the_authority_tells_of_sessions_as_they_come_and_go(world: World, tenant: Tenant, log: AuditLog) -> None:
+def test_sessions_are_events_as_they_come_and_go(world: World, tenant: Tenant, log: AuditLog) -> None:
     agent = world.agent()
     session = claim(agent, "sid")
     People(tenant).revoke(session)
     world.agent("grace@example.com")
-    told = [(one.event, one.user) for one in log.happenings()]
+    told = [(one.event, one.user) for one in log.events()]
     assert told == [
         ("session.created", "user_alice"),
         ("session.revoked", "user_alice"),
         ("session.created", "user_grace"),
     ]
-    first = log.happenings()
-    assert [one.id for one in first] == [one.id for one in log.happenings()], "an event keeps its id"
+    first = log.events()
+    assert [one.id for one in first] == [one.id for one in log.events()], "an event keeps its id"
     assert first[0].about == session
-    assert log.happenings(since=world.clock() + 1) == ()
-    assert [one.event for one in log.happenings(["session.revoked"])] == ["session.revoked"]
+    assert log.events(since=world.clock() + 1) == ()
+    assert [one.event for one in log.events(["session.revoked"])] == ["session.revoked"]
 
 
 def test_events_of_no_kind_or_of_no_time_are_a_422(world: World, tenant: Tenant, log: AuditLog) -> None:
     with pytest.raises(WorkOSRefused) as refused:
-        log.happenings([])
+        log.events([])
     assert refused.value.status == 422
     with pytest.raises(WorkOSRefused) as refused:
         tenant.ask("no", lambda sdk: sdk.events.list_events(events=["session.created"], range_start="soon"))

@@ -51,7 +51,7 @@ def test_events_tell_of_a_login(world: World, settings: Settings) -> None:
     assert "session.created" in run(replace(settings, json=False), "events").stdout
 
 
-def test_what_was_granted_is_shown_and_taken_back(world: World, settings: Settings) -> None:
+def test_what_was_granted_is_shown_and_revoked(world: World, settings: Settings) -> None:
     agent = world.agent()
     (grant,) = json.loads(run(settings, "grants", "alice@example.com").stdout)["grants"]
     assert grant["client_id"] == "demo-agent" and "shop:buy" in grant["scopes"]

@@ -22,7 +22,7 @@ from tests.unit.workos.conftest import World
 
 
 def routes(folder: Path) -> list[tuple[str, Route]]:
-    """Each route with its method, of an authority made for looking at only."""
+    """Each route with its method, of an authorization server made for looking at only."""
     folder.mkdir(exist_ok=True)
     config = AuthorizationServerConfig(
         "http://127.0.0.1:1", folder / "a.sqlite3", ("http://127.0.0.1:1/mcp",), ("shop", "secret")

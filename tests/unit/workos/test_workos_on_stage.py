@@ -167,5 +167,5 @@ def test_a_pass_whose_session_was_ended_is_not_used_again(tenant: Tenant, here: 
     assert (ended.observed["before"], ended.observed["valid"], ended.observed["signature"]) == (True, False, True)
     with pytest.raises(AuthorizationRefused, match="holds no pass"):
         played("validate", scene, blueprint="Shirt Agent")
-    events = AuditLog(tenant, where="here").happenings(["agent.instance.session.revoked"])
+    events = AuditLog(tenant, where="here").events(["agent.instance.session.revoked"])
     assert len(events) == 1

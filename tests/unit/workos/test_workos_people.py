@@ -1,4 +1,4 @@
-"""Users and sessions by WorkOS's SDK: the authority's own, and their end is the shop's."""
+"""Users and sessions by WorkOS's SDK: the authorization server's own, and their end is the shop's."""
 
 from __future__ import annotations
 
@@ -58,27 +58,27 @@ def test_a_revoked_session_is_refused_by_the_shop_at_once(world: World, tenant: 
     people.revoke(session.id)  # as WorkOS: saying it twice is no error
 
 
-def test_what_a_human_granted_is_taken_back_for_good(world: World, tenant: Tenant) -> None:
+def test_what_a_human_granted_is_revoked_for_good(world: World, tenant: Tenant) -> None:
     agent, people = world.agent(), People(tenant)
     world.console()
     (grant,) = people.grants("user_alice")
     assert (grant.client_id, grant.name, grant.resource) == ("demo-agent", "Shirt Agent", world.shop)
     assert grant.consent == claim(agent, "consent_id") and "shop:buy" in grant.scopes
-    people.take_back("user_alice", "demo-agent")
+    people.revoke_grant("user_alice", "demo-agent")
     refused = agent.call("listMcpShopInventory", {}, refresh=False)
     assert refused.decision is not None and refused.decision.rule == "standing.session"
     assert people.grants("user_alice") == ()
-    for question in (lambda: people.take_back("user_alice", "demo-agent"), lambda: people.grants("user_nobody")):
+    for question in (lambda: people.revoke_grant("user_alice", "demo-agent"), lambda: people.grants("user_nobody")):
         with pytest.raises(WorkOSRefused) as unknown:
             question()
         assert unknown.value.status == 404
 
 
-def test_a_grant_to_software_that_is_named_by_a_url_is_taken_back_as_well(world: World, tenant: Tenant) -> None:
+def test_a_grant_to_software_that_is_named_by_a_url_is_revoked_as_well(world: World, tenant: Tenant) -> None:
     agent, people = world.agent(client_id=None), People(tenant)
     (grant,) = people.grants("user_alice")
     assert grant.client_id == f"{world.base}/client.json" == claim(agent, "client_id")
-    people.take_back("user_alice", grant.client_id)
+    people.revoke_grant("user_alice", grant.client_id)
     assert people.grants("user_alice") == ()
 
 

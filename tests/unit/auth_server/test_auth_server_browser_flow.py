@@ -45,7 +45,7 @@ def test_a_no_is_told_to_the_client_with_its_state_and_the_issuer_and_opens_no_s
     assert (walk.told["error"], walk.told["state"], walk.told["iss"]) == ("access_denied", "st/ate 1", house.base)
     assert "code" not in walk.told and walk.told["error_description"]
     with sqlite3.connect(house.database) as connection:
-        assert connection.execute("SELECT COUNT(*) FROM authority_sessions").fetchone() == (0,)
+        assert connection.execute("SELECT COUNT(*) FROM oauth_sessions").fetchone() == (0,)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_decision_without_this_browsers_token_is_none(house, csrf):
     walk = house.authorize().sign_in().submit("/device/consent", decision="approve", csrf=csrf)
     assert walk.left is None and walk.page.status_code == 403
     with sqlite3.connect(house.database) as connection:
-        assert connection.execute("SELECT COUNT(*) FROM authority_sessions").fetchone() == (0,)
+        assert connection.execute("SELECT COUNT(*) FROM oauth_sessions").fetchone() == (0,)
 
 
 def test_looking_at_the_pages_decides_nothing(house):
@@ -180,7 +180,7 @@ def test_a_double_click_opens_one_session_and_only_the_last_code_works(house):
     assert house.exchange(codes[0]).json()["error"] == "invalid_grant"
     assert house.exchange(codes[1]).status_code == 200
     with sqlite3.connect(house.database) as connection:
-        assert connection.execute("SELECT COUNT(*) FROM authority_sessions").fetchone() == (1,)
+        assert connection.execute("SELECT COUNT(*) FROM oauth_sessions").fetchone() == (1,)
 
 
 def test_a_code_works_once_and_coming_again_it_ends_the_session_that_it_opened(house):

@@ -145,7 +145,7 @@ def test_what_is_not_to_be_asked_is_not_asked(house, url):
     assert house.ask(client_id=url).json()["error"] == "invalid_client"
 
 
-def test_the_shared_loopback_is_asked_only_by_an_authority_that_is_there_itself(host):
+def test_the_shared_loopback_is_asked_only_by_a_server_that_is_there_itself(host):
     with pytest.raises(DocumentRefused, match="https, or http on the loopback"):
         asyncio.run(Fetcher(loopback=False).fetch(host.url))
     assert host.asked == []
@@ -228,7 +228,7 @@ def test_the_local_server_publishes_our_own_document_and_it_is_the_shipped_one_b
         data={"client_id": published["client_id"], "scope": "openid"},
         verify=False,
     )
-    assert asked.status_code == 200  # the authority fetched it from the server that it is part of
+    assert asked.status_code == 200  # the authorization server fetched it from the server that it is part of
 
 
 @pytest.mark.parametrize("name", ["scope", "client_secret", "client_secret_expires_at", "token_endpoint_auth_method"])

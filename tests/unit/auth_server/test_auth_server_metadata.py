@@ -1,4 +1,4 @@
-"""What the authority says of itself, and its key."""
+"""What the authorization server says of itself, and its key."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_no_token_or_code_lies_in_the_state_file_and_only_its_owner_reads_it(hou
     house.browser().decide(asked["user_code"])
     token = house.redeem(asked["device_code"]).json()
     kept = b"".join(path.read_bytes() for path in house.database.parent.glob("state.db*"))
-    assert b"authority_refresh_tokens" in kept
+    assert b"oauth_refresh_tokens" in kept
     for secret in (asked["device_code"], asked["user_code"], token["access_token"], token["refresh_token"]):
         assert secret.encode() not in kept
     assert stat.S_IMODE(house.database.stat().st_mode) == 0o600
@@ -85,7 +85,7 @@ def test_an_issuer_in_the_clear_is_loopback_only(tmp_path):
             create_authorization_server(AuthorizationServerConfig(issuer, tmp_path / "x.db", (), ("a", "b")))
 
 
-def test_importing_the_authority_is_light():
+def test_importing_the_package_is_light():
     heavy = {"authlib", "starlette", "jinja2"}
     script = f"import sys, demo.auth_server; print({{m.split('.')[0] for m in sys.modules}} & {heavy})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)

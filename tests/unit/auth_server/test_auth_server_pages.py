@@ -271,11 +271,11 @@ def test_a_decision_needs_a_signed_in_browser(house):
 def test_signing_in_changes_the_cookie_so_that_a_planted_one_gets_nobodys_session(house):
     browser = house.browser()
     browser.get("/device")
-    planted = browser.http.cookies["authority_browser"]
+    planted = browser.http.cookies["auth_server_browser"]
     asked = house.ask().json()
     browser.consent(asked["user_code"])
-    assert browser.http.cookies["authority_browser"] != planted
-    with httpx2.Client(base_url=house.base, cookies={"authority_browser": planted}) as thief:
+    assert browser.http.cookies["auth_server_browser"] != planted
+    with httpx2.Client(base_url=house.base, cookies={"auth_server_browser": planted}) as thief:
         answer = thief.get("/device/consent", params={"user_code": asked["user_code"]})
         assert answer.headers["location"].startswith("/device/sign-in")
 
@@ -284,10 +284,10 @@ def test_switching_the_account_signs_out_and_asks_again(house):
     asked = house.ask().json()
     browser = house.browser()
     browser.consent(asked["user_code"])
-    before = browser.http.cookies["authority_browser"]
+    before = browser.http.cookies["auth_server_browser"]
     browser.submit("/device/sign-in", switch="1")
     assert browser.page.url.path == "/device/sign-in"
-    with httpx2.Client(base_url=house.base, cookies={"authority_browser": before}) as old:
+    with httpx2.Client(base_url=house.base, cookies={"auth_server_browser": before}) as old:
         assert old.get("/device/consent", params={"user_code": asked["user_code"]}).status_code == 303
     browser.submit("/device/sign-in", account="grace@example.com")
     assert browser.forms.shown["account"] == ["grace@example.com"]
@@ -329,7 +329,7 @@ def test_of_two_windows_that_decide_at_once_one_is_the_first(house):
         )
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 5
     with sqlite3.connect(house.database) as connection:
-        assert connection.execute("SELECT COUNT(*) FROM authority_sessions").fetchone() == (1,)
+        assert connection.execute("SELECT COUNT(*) FROM oauth_sessions").fetchone() == (1,)
 
 
 def test_the_outcome_says_what_happened_and_what_the_terminal_does(house):

@@ -13,7 +13,7 @@ def revoke(house, token, client_id="demo-agent", **more):
     )
 
 
-def take_back(house, headers, kind, id, path="/account/revoke"):
+def at_account(house, headers, kind, id, path="/account/revoke"):
     return house.http.post(path, json={"kind": kind, "id": id}, headers=headers)
 
 
@@ -46,7 +46,7 @@ def test_introspection_tells_the_resource_server_who_is_behind_a_token(house, re
     assert found["roles"] == ["customer", "admin"]
 
 
-def test_what_is_no_access_token_of_this_authority_is_inactive(house):
+def test_what_is_no_access_token_of_this_server_is_inactive(house):
     token = house.login()
     altered = token["access_token"][:-6] + "AAAAAA"
     for string in (token["refresh_token"], altered, "", "a.b.c", "é", "x" * 20_000):
@@ -133,11 +133,11 @@ def test_a_human_sees_the_sessions_of_agents_and_of_the_console_and_nobody_elses
 def test_a_session_taken_back_stops_at_once_and_for_good(house, read_claims):
     token, other = house.login(), house.login()
     console, sid = house.console(), read_claims(token["access_token"])["sid"]
-    answer = take_back(house, console, "session", sid)
+    answer = at_account(house, console, "session", sid)
     assert answer.json() == {"kind": "session", "id": sid, "revoked_at": house.clock.now}
     assert house.introspect(token["access_token"]) == {"active": False, "revoked": "session"}
     assert house.introspect(other["access_token"])["active"] is True
-    assert take_back(house, console, "session", sid, "/account/reinstate").status_code == 409
+    assert at_account(house, console, "session", sid, "/account/reinstate").status_code == 409
     assert house.introspect(token["access_token"])["active"] is False
     listed = house.http.get("/account/sessions", headers=console).json()["sessions"]
     agents = [(s["revoked_at"], s["revoked_by_kind"]) for s in listed if s["agent"]]
@@ -150,9 +150,9 @@ def test_an_agent_or_a_user_taken_back_stops_every_session_until_it_is_reinstate
     rival = house.login(client_id="demo-rival")
     console, found = house.console(), read_claims(token["access_token"])
     id = found["act"]["sub"] if kind == "agent" else found["sub"]
-    first = take_back(house, console, kind, id).json()
+    first = at_account(house, console, kind, id).json()
     house.clock.forward(20)
-    assert take_back(house, console, kind, id).json() == first  # asked twice, it answers the same
+    assert at_account(house, console, kind, id).json() == first  # asked twice, it answers the same
     for stopped in (token, other):
         assert house.introspect(stopped["access_token"]) == {"active": False, "revoked": kind}
         assert house.refresh(stopped["refresh_token"]).json()["error"] == "invalid_grant"
@@ -160,7 +160,7 @@ def test_an_agent_or_a_user_taken_back_stops_every_session_until_it_is_reinstate
     listed = house.http.get("/account/sessions", headers=console)  # the console goes on
     assert listed.json()["sessions"][0]["revoked_by_kind"] == kind
     house.clock.forward(20)
-    assert take_back(house, console, kind, id, "/account/reinstate").status_code == 200
+    assert at_account(house, console, kind, id, "/account/reinstate").status_code == 200
     assert house.introspect(token["access_token"])["active"] is True
     assert house.refresh(token["refresh_token"]).status_code == 200  # the refused refreshes used nothing up
 
@@ -171,11 +171,11 @@ def test_what_is_not_yours_is_not_there_unless_you_are_an_admin(house, read_clai
     mallory, grace = house.console("mallory@example.org"), house.console("grace@example.com")
     for kind, id in (("session", found["sid"]), ("agent", found["act"]["sub"]), ("user", "user_alice")):
         for path in ("/account/revoke", "/account/reinstate"):
-            refused = take_back(house, mallory, kind, id, path)
+            refused = at_account(house, mallory, kind, id, path)
             assert refused.status_code == 404
-            assert refused.json() == take_back(house, mallory, kind, "made-up", path).json()
+            assert refused.json() == at_account(house, mallory, kind, "made-up", path).json()
     assert house.introspect(token["access_token"])["active"] is True
-    assert take_back(house, grace, "agent", found["act"]["sub"]).status_code == 200
+    assert at_account(house, grace, "agent", found["act"]["sub"]).status_code == 200
     assert house.introspect(token["access_token"]) == {"active": False, "revoked": "agent"}
 
 
