@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from demo.deploy.blueprint import Blueprint
     from demo.deploy.tools import Tools, Waiting
+    from demo.deploy.wrangler import Deployed
     from demo.settings import Settings
 
 
@@ -72,15 +73,15 @@ def deploy(
         return OK
     account = wrangler.account(built, waiting)
     if account is None:
-        raise AuthorizationRefused("nobody is logged in at Cloudflare", do=wrangler.LOG_IN)
+        raise AuthorizationRefused("nobody is logged in at Cloudflare", do=wrangler.log_in(built))
     whose = ", ".join(account.names) or account.email or "the account of this token"
     if not _confirmed(console, plan, whose, yes=yes, asks=not settings.json):
         console.print("Nothing was deployed.", markup=False)
         return OK
     missing = _store_secrets(built, plan, waiting, asks=not yes and not settings.json)
     online = wrangler.deploy(built, variables, waiting)
-    record.remember(settings.state, record.Record(online.url, str(folder), variables))
-    return _report(console, settings, {**told, "missing_secrets": missing}, online.url, online.version, waiting)
+    record.remember(settings.state, record.Record(online.url, str(built.worker), variables))
+    return _report(console, settings, {**told, "missing_secrets": missing}, online, built.worker, waiting)
 
 
 def _say_button(settings: Settings, folder: Path) -> int:
@@ -95,23 +96,23 @@ def _say_button(settings: Settings, folder: Path) -> int:
 
 
 def _report(
-    console: Console, settings: Settings, told: dict[str, Any], base: str, version: str, waiting: Waiting
+    console: Console, settings: Settings, told: dict[str, Any], online: Deployed, worker: Path, waiting: Waiting
 ) -> int:
     from demo import panels
     from demo.deploy import checking
     from demo.evidence import Link
 
-    url = f"{base}/mcp"
+    base, url = online.url, f"{online.url}/mcp"
     seen = checking.look(base, settings.state, waiting)
     found = checking.rows(seen)
     wrong = checking.problem(found)
     if settings.json:
         checks = [dict(zip(("mark", "name", "detail", "fix"), row, strict=True)) for row in found]
-        say_json({**told, "url": url, "version": version, "ok": wrong is None, "checks": checks})
+        say_json({**told, "url": url, "version": online.version, "ok": wrong is None, "checks": checks})
     console.print(panels.link(Link("Live on Cloudflare", url, f"Try it: demo doctor --server {base}")))
     console.print(panels.checklist(found))
     for name in told["missing_secrets"]:
-        console.print(f"still wanted: npx wrangler secret put {name} (in the Worker's folder)", markup=False)
+        console.print(f"still wanted: npx wrangler secret put {name} (in {worker})", markup=False)
     if wrong is not None:
         raise wrong
     return OK

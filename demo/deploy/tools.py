@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -61,44 +60,44 @@ class Tools:
 
 def default_worker() -> Path:
     """The Worker's folder: in a checkout the one beside the package, for an installed package `worker/` of the present
-    folder, and without either the package's own, copied to where npm may write.
-
-    Raises:
-        EnvironmentNotReady: the copy cannot be made.
-    """
+    folder, and without either the package's own: the copy that `install` has made of it, or before that itself."""
     root = Path(__file__).parent.parent.parent
     for folder in (root / "worker", Path.cwd() / "worker"):
         if (folder / LOCK).is_file():
             return folder
-    return _copied(PACKAGED) if (PACKAGED / LOCK).is_file() else root / "worker"
+    if not (PACKAGED / LOCK).is_file():
+        return root / "worker"
+    copy = _place_of_copy()
+    return copy if (copy / LOCK).is_file() else PACKAGED
 
 
-def _copied(packaged: Path) -> Path:
-    """A copy of the installed package's Worker in the user's data folder: npm installs into it, and a site-packages
-    may be another user's. Its name tells the content, so that an upgrade brings a new one and changes none."""
+def _place_of_copy() -> Path:
+    """Where the installed package's Worker is copied to: its name tells the content, so that an upgrade makes a new one
+    and changes none."""
     import platformdirs
 
     digest = hashlib.sha256()
-    for file in sorted(file for file in packaged.rglob("*") if file.is_file()):
-        digest.update(f"{file.relative_to(packaged).as_posix()}\0".encode() + file.read_bytes())
+    for file in sorted(file for file in PACKAGED.rglob("*") if file.is_file()):
+        digest.update(f"{file.relative_to(PACKAGED).as_posix()}\0".encode() + file.read_bytes())
     home = Path(platformdirs.user_data_dir("machine-identity-demo", appauthor=False))
-    copy = home / f"worker-{digest.hexdigest()[:12]}"
-    if (copy / LOCK).is_file():
-        return copy
+    return home / f"worker-{digest.hexdigest()[:12]}"
+
+
+def _copied() -> Path:
+    """A copy of the installed package's Worker in the user's data folder: the package may be another user's."""
+    copy = _place_of_copy()
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home) as made:
-            shutil.copytree(packaged, Path(made) / "worker")
-            with contextlib.suppress(FileExistsError):
-                (Path(made) / "worker").rename(copy)  # whole or not at all; another command may have been first
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=copy.parent) as made:
+            shutil.copytree(PACKAGED, Path(made) / "worker")
+            (Path(made) / "worker").rename(copy)  # whole or not at all
     except OSError as error:
-        if (copy / LOCK).is_file():
-            return copy
-        raise EnvironmentNotReady(
-            f"the Worker cannot be copied to {copy}",
-            why=error.strerror or str(error),
-            do="make that folder writable, or set XDG_DATA_HOME",
-        ) from error
+        if not (copy / LOCK).is_file():  # else another command was first
+            raise EnvironmentNotReady(
+                f"the Worker cannot be copied to {copy}",
+                why=error.strerror or str(error),
+                do="make that folder writable, or set XDG_DATA_HOME",
+            ) from error
     return copy
 
 
@@ -123,9 +122,13 @@ def find(worker: Path) -> Tools:
 def install(worker: Path, waiting: Waiting = _quietly) -> Tools:
     """The tools, installed by `npm ci` where they are not, or where the lock file has changed since.
 
+    The package's own Worker is copied first, and the tools are the copy's (`Tools.worker`).
+
     Raises:
-        EnvironmentNotReady: no Node, no npm, or npm cannot install.
+        EnvironmentNotReady: no Node, no npm, or npm cannot install; or the copy cannot be made.
     """
+    if worker.resolve() == PACKAGED.resolve():
+        worker = _copied()
     if _stamp(worker) != _wanted(worker) or not _script(worker).is_file():
         npm = shutil.which("npm")
         if npm is None:

@@ -19,7 +19,11 @@ from demo.errors import AuthorizationRefused, DemoError, EnvironmentNotReady
 BUNDLE_SECONDS: Final = 120.0
 ASK_SECONDS: Final = 45.0
 DEPLOY_SECONDS: Final = 240.0
-LOG_IN: Final = "log in: npx wrangler login (in the Worker's folder); or set CLOUDFLARE_API_TOKEN"
+
+
+def log_in(tools: Tools) -> str:
+    """What to do where nobody is logged in."""
+    return f"log in: npx wrangler login (in {tools.worker}); or set CLOUDFLARE_API_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,9 @@ def account(tools: Tools, waiting: Waiting = _quietly) -> Account | None:
         names = tuple(str(one["name"]) for one in output.get("accounts") or [])
     except (ValueError, KeyError, TypeError) as error:
         raise EnvironmentNotReady(
-            "wrangler does not say who is logged in", why=ended.last_words() or f"exit code {ended.code}", do=LOG_IN
+            "wrangler does not say who is logged in",
+            why=ended.last_words() or f"exit code {ended.code}",
+            do=log_in(tools),
         ) from error
     return Account(str(output.get("email") or ""), names)
 
@@ -191,7 +197,7 @@ def _wrangler(
     why = ended.last_words()
     said = f"{ended.out}\n{ended.err}"
     if "Authentication error" in said or "CLOUDFLARE_API_TOKEN" in said or "wrangler login" in said:
-        raise AuthorizationRefused(failed, why=why or "nobody is logged in at Cloudflare", do=LOG_IN)
+        raise AuthorizationRefused(failed, why=why or "nobody is logged in at Cloudflare", do=log_in(tools))
     raise EnvironmentNotReady(failed, why=why or f"wrangler ended with {ended.code}", do=do)
 
 

@@ -113,7 +113,7 @@ def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[s
     def deploy() -> str:
         built = tools.find(Path(folder))
         if wrangler.account(built, scene.stage.waiting) is None:
-            raise AuthorizationRefused("nobody is logged in at Cloudflare", do=wrangler.LOG_IN)
+            raise AuthorizationRefused("nobody is logged in at Cloudflare", do=wrangler.log_in(built))
         online = wrangler.deploy(built, variables, scene.stage.waiting)
         checking.look(online.url, scene.cast.state, scene.stage.waiting)
         return online.url

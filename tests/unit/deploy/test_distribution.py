@@ -120,6 +120,7 @@ def test_an_installed_package_copies_its_worker_to_where_npm_may_write(
         )
 
     assert said("run", "--worker").returncode == 3, "nothing is installed for it yet"
+    assert not data.exists(), "and who only asks has nothing copied"
     assert said("deploy", "--dry-run").returncode == 3, "and npm could not"
     (lock,) = data.rglob(LOCK)
     assert (lock.parent / "asked").read_text("utf-8").strip() == str(lock.parent)

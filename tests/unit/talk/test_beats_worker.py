@@ -95,7 +95,7 @@ def test_what_was_deployed_once_is_described_where_nobody_is_logged_in_any_more(
     from demo.deploy import wrangler
 
     record.remember(tmp_path, record.Record("https://shop.example", str(tmp_path), {}))
-    monkeypatch.setattr(tools, "find", lambda _: None)
+    monkeypatch.setattr(tools, "find", lambda folder: tools.Tools(folder, folder, folder))
     monkeypatch.setattr(wrangler, "account", lambda *_: None)
     is_described("deploy", played("deploy", tmp_path), "nobody is logged in at Cloudflare")
 
