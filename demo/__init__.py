@@ -1,3 +1,3 @@
-"""The instrument that plays a talk on machine identity: an agent, a shop, an authority, and panels of evidence."""
+"""The instrument that plays a talk on machine identity: agent, shop, authorization server, and panels of evidence."""
 
 __version__ = "0.1.0"

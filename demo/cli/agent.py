@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from talk.stage.screen import Stage
 
 ELSEWHERE = 60.0
-"""Seconds for which a stranger's busy server is waited for, all tries together."""
+"""Seconds to wait for a busy server that is not the bundled one, all tries together."""
 
 OpenOption = Annotated[bool, typer.Option("--open", help="Use the door without auth, as anonymous.")]
 
@@ -47,8 +47,8 @@ def tools(context: typer.Context, open_: OpenOption = False) -> int:
 
         why = _here(refused(outcome), settings)
         if settings.json:
-            told = why.to_dict() if why is not None else None
-            say_json({"schema": 1, "status": outcome.status, "tools": [], "refused": told})
+            answer = why.to_dict() if why is not None else None
+            say_json({"schema": 1, "status": outcome.status, "tools": [], "refused": answer})
         elif outcome.decision is not None:
             console.print(panels.decision(outcome.decision))
         else:
@@ -144,7 +144,7 @@ def _call(
 
 
 def _asking(cast: Cast, stage: Stage) -> Obtain:
-    """A login for one thing more, by whichever flow the authority offers."""
+    """A login for one thing more, by whichever flow the authorization server offers."""
     from talk.stage.login import LoggingIn
 
     agent = cast.agent()

@@ -50,7 +50,7 @@ def connect(
 
 
 def login_command(settings: Settings, flow: str | None = None) -> str:
-    """The command by which a person gives the agent authority at the chosen server, whatever folder they stand in.
+    """The command that logs the agent in at the chosen server, from any folder.
 
     Args:
         flow: the option of the flow that its authorization server offers; None where that is not known, and
@@ -118,6 +118,6 @@ def _name(given: str | None, settings: Settings, url: str) -> str:
 
 def _then(settings: Settings, stdio: bool) -> str:
     if stdio:
-        return f"It acts with the authority that this machine's agent has. To give it some: {login_command(settings)}"
+        return f"It uses the token that is stored on this machine. To log in: {login_command(settings)}"
     started = " The local server must run: demo serve." if settings.server is None else ""
     return f"The host asks you to sign in when it first connects; no secret stands in this configuration.{started}"

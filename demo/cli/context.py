@@ -122,8 +122,8 @@ def begin() -> None:
 def say_failure(error: DemoError) -> None:
     """The failure of a command as its one JSON value on stdout, where it has written none."""
     if not _said:
-        told = {"exit_code": error.exit_code, "what": error.what, "why": error.why, "do": error.do}
-        say_json({"schema": 1, "error": told})
+        answer = {"exit_code": error.exit_code, "what": error.what, "why": error.why, "do": error.do}
+        say_json({"schema": 1, "error": answer})
 
 
 def cast_for(settings: Settings) -> Cast:

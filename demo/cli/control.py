@@ -75,10 +75,10 @@ def revoke(
     if kind == "token":
         held = cast.agent().stored()
         if held is None:
-            raise AuthorizationRefused("there is no token to give back", do="get one with: demo login")
+            raise AuthorizationRefused("there is no token to revoke", do="get one with: demo login")
         if (unconfirmed := cast.agent().revoke(held)) is not None:
             raise AuthorizationRefused(
-                "the authority did not confirm the revocation", why=unconfirmed, do="demo doctor"
+                "the authorization server did not confirm the revocation", why=unconfirmed, do="demo doctor"
             )
         target = "The stored token"
     else:

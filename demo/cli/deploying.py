@@ -65,10 +65,10 @@ def deploy(
     built = tools.install(folder, waiting)
     bundled = wrangler.bundle(built, waiting)
     _preview(console, settings, plan, f"{bundled.size / 1024:.0f} KiB in {', '.join(bundled.files)}")
-    told: dict[str, Any] = {"schema": 1, "dry_run": dry_run, **plan.to_dict(), "bytes": bundled.size}
+    answer: dict[str, Any] = {"schema": 1, "dry_run": dry_run, **plan.to_dict(), "bytes": bundled.size}
     if dry_run:
         if settings.json:
-            say_json({**told, "url": None})
+            say_json({**answer, "url": None})
         console.print("Bundled. Nothing was deployed: this was a dry run.", markup=False)
         return OK
     account = wrangler.account(built, waiting)
@@ -81,7 +81,7 @@ def deploy(
     missing = _store_secrets(built, plan, waiting, asks=not yes and not settings.json)
     online = wrangler.deploy(built, variables, waiting)
     record.remember(settings.state, record.Record(online.url, str(built.worker), variables))
-    return _report(console, settings, {**told, "missing_secrets": missing}, online, built.worker, waiting)
+    return _report(console, settings, {**answer, "missing_secrets": missing}, online, built.worker, waiting)
 
 
 def _say_button(settings: Settings, folder: Path) -> int:
@@ -96,7 +96,7 @@ def _say_button(settings: Settings, folder: Path) -> int:
 
 
 def _report(
-    console: Console, settings: Settings, told: dict[str, Any], online: Deployed, worker: Path, waiting: Waiting
+    console: Console, settings: Settings, answer: dict[str, Any], online: Deployed, worker: Path, waiting: Waiting
 ) -> int:
     from demo import panels
     from demo.deploy import checking
@@ -108,10 +108,10 @@ def _report(
     wrong = checking.problem(found)
     if settings.json:
         checks = [dict(zip(("mark", "name", "detail", "fix"), row, strict=True)) for row in found]
-        say_json({**told, "url": url, "version": online.version, "ok": wrong is None, "checks": checks})
+        say_json({**answer, "url": url, "version": online.version, "ok": wrong is None, "checks": checks})
     console.print(panels.link(Link("Live on Cloudflare", url, f"Try it: demo doctor --server {base}")))
     console.print(panels.checklist(found))
-    for name in told["missing_secrets"]:
+    for name in answer["missing_secrets"]:
         console.print(f"still wanted: npx wrangler secret put {name} (in {worker})", markup=False)
     if wrong is not None:
         raise wrong
@@ -126,11 +126,11 @@ def _preview(console: Console, settings: Settings, plan: Blueprint, bundled: str
         console.print(f"  {what:<16}{which}", markup=False, soft_wrap=True)
     from demo.deploy.blueprint import AUTHORITY, ORGANIZATION, by_role
 
-    told = dict(plan.variables)
-    if by_role(told) and not told.get(ORGANIZATION):
+    variables = dict(plan.variables)
+    if by_role(variables) and not variables.get(ORGANIZATION):
         note = "ORGANIZATION is empty, and the shop refuses that: set it in wrangler.jsonc, or workos.organization_id"
         console.print(note, style="bold", markup=False, soft_wrap=True)
-    if not told.get(AUTHORITY, "set"):
+    if not variables.get(AUTHORITY, "set"):
         note = "AUTHORITY is empty, so its protected door lets nobody in: --authority https://NAME.authkit.app"
         console.print(note, style="bold", markup=False, soft_wrap=True)
 

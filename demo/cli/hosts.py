@@ -1,7 +1,7 @@
-"""How each MCP host wants to be told of a server: one function a host, from a target to text that goes into its file.
+"""How each MCP host is configured for a server: one function a host, from a target to text that goes into its file.
 
 Where the formats come from is said at each. None of them holds a secret: hosts that speak HTTP log in by themselves
-(OAuth), and the bridge uses the authority that is stored on this machine.
+(OAuth), and the bridge uses the token that is stored on this machine.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def login(
         )
     hosted = cast.hosted_console() if console and not cast.ours else None
     if console and hosted is None:
-        cast.console()  # at the bundled authority the sample human signs in at once
+        cast.console()  # at the bundled authorization server the sample human signs in at once
         return _signed_in(settings)
     agent = hosted.agent if hosted is not None else cast.agent()
     asked = LoggingIn(
@@ -168,9 +168,9 @@ def logout(context: typer.Context) -> int:
     if settings.json:
         say_json({"schema": 1, "had_token": had, "revoked_at_server": had and unconfirmed is None, "why": unconfirmed})
         return OK
-    said = "There was no token to give back."
+    said = "There was no token to revoke."
     if had:
-        said = "Revoked at the authority, and forgotten here."
+        said = "Revoked at the authorization server, and forgotten here."
         if unconfirmed is not None:
             said = f"Forgotten here only: {unconfirmed}. The token may live until it expires."
     console_for(settings).print(said, markup=False)

@@ -49,8 +49,8 @@ def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
             encores = [
                 {"id": one.id, "title": one.beat.title, "topics": list(one.beat.topics)} for one in shown.encores
             ]
-            told = {"schema": 1, "plan": shown.id, "minutes": shown.minutes, "beats": beats, "encores": encores}
-            say_json(told)
+            answer = {"schema": 1, "plan": shown.id, "minutes": shown.minutes, "beats": beats, "encores": encores}
+            say_json(answer)
             return OK
         console = console_for(settings)
         console.print(f"{shown.title} · {shown.minutes:g} min", style="bold", markup=False)
@@ -120,7 +120,7 @@ def status(context: typer.Context) -> int:
         elapsed = max(0.0, time.time() - about["started_at"])  # a clock that was set back tells nothing
         at = plan.position(planned.id) if planned else -1
         due = 60 * sum(one.minutes for one in plan.beats[: at + int(cursor.done)]) if planned else 0.0
-        told = {
+        answer = {
             "schema": 1,
             "run": opened.id,
             "plan": plan.id,
@@ -135,7 +135,7 @@ def status(context: typer.Context) -> int:
             "server_running": found is not None if settings.local and not opened.at_own_worker else None,
         }
         if settings.json:
-            say_json(told)
+            say_json(answer)
             return OK
         console = console_for(settings)
         place = f"beat {at + 1} of {len(plan.beats)}: {planned.beat.title}" if planned else "before the first beat"

@@ -197,7 +197,7 @@ def _find_worker() -> None:
 
 
 def _worker_beside(settings: Settings, stage: Stage) -> LocalWorker:
-    """The shop as a Worker, to be started beside the local server, which is its authority."""
+    """The shop as a Worker, to be started beside the local server, which is its authorization server."""
     from demo.deploy.local_worker import LocalWorker
     from demo.local_server import local
 

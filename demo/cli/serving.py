@@ -73,8 +73,8 @@ def serve(
     def announce(serving: server.Serving) -> None:
         if settings.json:
             say_json({"schema": 1, "server": serving.base_url, "pid": serving.pid})
-        for what, path in (("shop", "/mcp"), ("open door", "/open/mcp"), ("authority", _METADATA)):
-            console.print(f"{what:<10} {serving.base_url}{path}", markup=False, soft_wrap=True)
+        for what, path in (("shop", "/mcp"), ("open door", "/open/mcp"), ("authorization server", _METADATA)):
+            console.print(f"{what:<21} {serving.base_url}{path}", markup=False, soft_wrap=True)
         console.print("Ctrl-C stops it.", markup=False)
 
     server.serve(host=host, port=settings.port if port is None else port, state=settings.state, announce=announce)
@@ -82,7 +82,7 @@ def serve(
 
 
 def _serve_worker(settings: Settings, console: Console) -> int:
-    """Run the Worker until Ctrl-C, or until its authority, the local server, is stopped or stops by itself."""
+    """Run the Worker until Ctrl-C, or until its authorization server, the local one, is stopped or stops by itself."""
     from demo.deploy import tools
     from demo.deploy.local_worker import LocalWorker
     from demo.local_server import local
@@ -90,18 +90,18 @@ def _serve_worker(settings: Settings, console: Console) -> int:
     tools.find(tools.default_worker())  # before a server is started for its sake
     waiting = waiting_aloud(settings)
     ran_before = local.find(settings.state) is not None
-    authority, note = local.ensure(settings.state, port=settings.port, waiting=waiting)
+    issuer, note = local.ensure(settings.state, port=settings.port, waiting=waiting)
     if note:
         sys.stderr.write(f"{note}\n")
     with contextlib.ExitStack() as down:
         if not ran_before:
             down.callback(_end_with_it, settings)
-        here = down.enter_context(LocalWorker(settings.state, authority.base_url, waiting=waiting))
+        here = down.enter_context(LocalWorker(settings.state, issuer.base_url, waiting=waiting))
         if settings.json:
-            say_json({"schema": 1, "server": here.base_url, "pid": here.pid, "authority": authority.base_url})
+            say_json({"schema": 1, "server": here.base_url, "pid": here.pid, "authority": issuer.base_url})
         for what, url in (("shop", f"{here.base_url}/mcp"), ("open door", f"{here.base_url}/open/mcp")):
-            console.print(f"{what:<10} {url}", markup=False, soft_wrap=True)
-        console.print(f"{'authority':<10} {authority.base_url}{_METADATA}", markup=False, soft_wrap=True)
+            console.print(f"{what:<21} {url}", markup=False, soft_wrap=True)
+        console.print(f"{'authorization server':<21} {issuer.base_url}{_METADATA}", markup=False, soft_wrap=True)
         console.print(f"In another terminal: demo --server {here.base_url} next", markup=False, soft_wrap=True)
         console.print("Ctrl-C stops it.", markup=False)
         try:

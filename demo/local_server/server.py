@@ -248,7 +248,7 @@ def serve(
         )
         server = _server(config)
         private.write(ready, json.dumps(serving.__dict__))
-        # The port is part of the issuer's name: coming back at another one would make every token a stranger's.
+        # The port is part of the issuer's name: at another one every token would be of another issuer.
         private.write(state / "server.port", str(sock.getsockname()[1]))
         threading.Thread(target=_watch, args=(guard, server, ready, serving, idle_seconds), daemon=True).start()
         if announce is not None:
@@ -330,7 +330,7 @@ def main() -> None:
     try:
         serve(host=given.host, port=given.port, state=given.state, idle_seconds=given.idle_seconds, announce=started)
     except EnvironmentNotReady as error:
-        # The last two lines are what `local.ensure` tells of it.
+        # The last two lines are what `local.ensure` says of it.
         sys.stderr.write(f"{error.what}: {error.why}\n{FIX}{error.do}\n")
         raise SystemExit(error.exit_code) from error
 

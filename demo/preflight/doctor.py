@@ -56,8 +56,8 @@ def examine(settings: Settings) -> Examination:
         findings += [Finding("skip", name, "the server was not reached") for name in ("clock", "authority")]
     else:
         seen, agent = _look(base, settings.state)
-        authority = seen.authorization_server.issuer if seen.authorization_server is not None else None
-        clocks = (agent.skew, agent.recorder.skew(authority) if authority is not None else None)
+        issuer = seen.authorization_server.issuer if seen.authorization_server is not None else None
+        clocks = (agent.skew, agent.recorder.skew(issuer) if issuer is not None else None)
         findings += [*_wire(seen), _clock(*clocks)]
     return Examination((*findings, *further(settings, seen)), _supported(seen, settings))
 
@@ -143,7 +143,7 @@ def _wire(seen: Survey) -> list[Finding]:
     from demo.deploy import checking
 
     if seen.requires_token is False:
-        fix = "nothing, if that is meant: beats that need authority are skipped there"
+        fix = "nothing, if that is meant: beats that need a login are skipped there"
         door = Finding("warn", "challenge", "it lists its tools to anybody: no auth", fix)
     else:
         door = Finding(*checking.door(seen, "challenge"))
@@ -164,14 +164,14 @@ def _supported(seen: Survey | None, settings: Settings) -> tuple[Capability, ...
     return table(seen, {verb: settings.tools.name(verb) for verb in VERBS})
 
 
-def _clock(server: float | None, authority: float | None) -> Finding:
-    """Whose clock is wrong, as far as that can be told.
+def _clock(server: float | None, issuer: float | None) -> Finding:
+    """Which clock is wrong, as far as that can be known.
 
     Args:
-        server, authority: their clocks minus ours in seconds, None where they told none.
+        server, issuer: the clocks of the two servers minus ours in seconds, None where they gave none.
     """
-    told = {"the server": server, "the authority": authority}
-    heard = {who: skew for who, skew in told.items() if skew is not None}
+    skews = {"the server": server, "the authorization server": issuer}
+    heard = {who: skew for who, skew in skews.items() if skew is not None}
     if not heard:
         return Finding("skip", "clock", "no answer with a Date to compare with")
     off = {who: skew for who, skew in heard.items() if abs(skew) > SKEW_SECONDS}
@@ -181,9 +181,11 @@ def _clock(server: float | None, authority: float | None) -> Finding:
     # Two that agree with each other are right, for all that can be known here.
     if len(heard) == 2 and len(off) == 1:
         wrong = next(iter(off))
-        why = ": what it issues looks expired to others, or lives too long" if wrong == "the authority" else ""
+        why = (
+            ": what it issues looks expired to others, or lives too long" if wrong == "the authorization server" else ""
+        )
         return Finding("bad", "clock", f"{detail}{why}", f"set {wrong}'s clock (NTP)")
-    if len(off) == 2 and abs(heard["the server"] - heard["the authority"]) > SKEW_SECONDS:
+    if len(off) == 2 and abs(heard["the server"] - heard["the authorization server"]) > SKEW_SECONDS:
         return Finding("bad", "clock", f"{detail}: no two agree", "set all three clocks (NTP), this machine's first")
     return Finding("bad", "clock", detail, "set this machine's clock (NTP)")
 

@@ -19,7 +19,7 @@ _REGISTER = "demo workos prepare; or add it in the dashboard: Connect, Configura
 
 
 def examine_workos(settings: Settings, environ: Mapping[str, str], seen: Survey | None) -> list[Finding]:
-    """One finding each: the API key, the authority that the server names, the resource, permissions, the token held.
+    """One finding each: the API key, the authorization server, the resource, permissions, the token held, the console.
 
     Nothing is changed. Empty where no `[workos]` table is in demo.toml.
 
@@ -34,53 +34,53 @@ def examine_workos(settings: Settings, environ: Mapping[str, str], seen: Survey 
         ]
     if seen.anonymous is None:
         return [Finding("bad", "AuthKit", seen.failure("endpoint"), "check --server and the network")]
-    resource, authority = seen.resource, seen.authorization_server
-    problem = next((one.problem for one in (resource, authority) if one is not None and one.problem is not None), None)
+    resource, metadata = seen.resource, seen.authorization_server
+    problem = next((one.problem for one in (resource, metadata) if one is not None and one.problem is not None), None)
     if problem is not None:
-        return [Finding("bad", "AuthKit", problem, "mend the deployed shop's addresses: demo deploy")]
-    if authority is None:
-        told = seen.failure("metadata") or "the server names no authority"
-        return [Finding("bad", "AuthKit", told, "deploy the shop's protected door (demo deploy)")]
+        return [Finding("bad", "AuthKit", problem, "fix the deployed shop's addresses: demo deploy")]
+    if metadata is None:
+        why = seen.failure("metadata") or "the server names no authorization server"
+        return [Finding("bad", "AuthKit", why, "deploy the shop's protected door (demo deploy)")]
     named = resource.resource if resource is not None else seen.endpoint
     return [
-        _authority(settings, authority),
-        *_scopes(resource, authority),
+        _issuer(settings, metadata),
+        *_scopes(resource, metadata),
         *_environment(settings, environ, named),
         _token(settings, settings.server, named),
         _console(settings, settings.server),
     ]
 
 
-def _authority(settings: Settings, authority: AuthorizationServerMetadata) -> Finding:
+def _issuer(settings: Settings, metadata: AuthorizationServerMetadata) -> Finding:
     wanted = settings.workos.authkit
-    if authority.issuer.rstrip("/") != wanted:
+    if metadata.issuer.rstrip("/") != wanted:
         return Finding(
             "bad",
             "AuthKit",
-            f"the server trusts {authority.issuer}, demo.toml says {wanted}",
-            "set the authority's URL of the deployed shop to your AuthKit domain, or mend workos.authkit",
+            f"the server trusts {metadata.issuer}, demo.toml says {wanted}",
+            "deploy the shop with your AuthKit domain (demo deploy --authority), or fix workos.authkit",
         )
     ways = {
-        "a client ID metadata document": authority.client_id_metadata_documents,
-        "dynamic registration": authority.registration_endpoint is not None,
+        "a client ID metadata document": metadata.client_id_metadata_documents,
+        "dynamic registration": metadata.registration_endpoint is not None,
     }
     if not any(ways.values()) and settings.client.id is None:
         fix = "dashboard: Connect, Configuration, turn on CIMD or DCR; or name your Connect application in [client] id"
-        return Finding("bad", "AuthKit", f"{authority.issuer} lets no client make itself known", fix)
+        return Finding("bad", "AuthKit", f"{metadata.issuer} lets no client make itself known", fix)
     by = next((way for way, there in ways.items() if there), "the client named in demo.toml")
-    return Finding("ok", "AuthKit", f"{authority.issuer}, clients by {by}")
+    return Finding("ok", "AuthKit", f"{metadata.issuer}, clients by {by}")
 
 
-def _scopes(resource: ResourceMetadata | None, authority: AuthorizationServerMetadata) -> list[Finding]:
-    """Whether the authority can grant anything that the shop asks for: AuthKit's own scopes are of the login alone."""
+def _scopes(resource: ResourceMetadata | None, metadata: AuthorizationServerMetadata) -> list[Finding]:
+    """Whether the authorization server can grant what the shop asks for; AuthKit has scopes for the login only."""
     wanted = resource.scopes_supported if resource is not None else ()
-    granted = authority.scopes_supported
+    granted = metadata.scopes_supported
     if not wanted or not granted:
         return []
     if not set(wanted) & set(granted):
-        detail = f"the shop asks for {wanted[0]}, and {authority.issuer} grants {', '.join(granted)} only"
-        return [Finding("bad", "scopes", detail, f"demo deploy --authority {authority.issuer} --scopes-from role")]
-    return [Finding("ok", "scopes", "the authority grants what the shop asks for")]
+        detail = f"the shop asks for {wanted[0]}, and {metadata.issuer} grants {', '.join(granted)} only"
+        return [Finding("bad", "scopes", detail, f"demo deploy --authority {metadata.issuer} --scopes-from role")]
+    return [Finding("ok", "scopes", "the authorization server grants what the shop asks for")]
 
 
 def _environment(settings: Settings, environ: Mapping[str, str], named: str) -> list[Finding]:
@@ -130,8 +130,8 @@ def _token(settings: Settings, server: str, named: str) -> Finding:
         return Finding("skip", "token", "nobody has logged in yet: demo login")
     if jwt is None:
         return Finding("warn", "token", "it is opaque: the shop takes signed ones only", "demo logout, then demo login")
-    told = jwt.claims.get("aud")
-    audiences = [one for one in (told if isinstance(told, list) else [told]) if isinstance(one, str)]
+    aud = jwt.claims.get("aud")
+    audiences = [one for one in (aud if isinstance(aud, list) else [aud]) if isinstance(one, str)]
     if named in audiences:
         return Finding("ok", "token", f"its audience is {named}")
     shown = ", ".join(audiences) or "nobody"
@@ -140,11 +140,11 @@ def _token(settings: Settings, server: str, named: str) -> Finding:
 
 
 def _console(settings: Settings, server: str) -> Finding:
-    """Whether the human can read the trail and take authority back at the shop itself."""
+    """Whether the human can read the audit log and revoke at the shop itself."""
     from demo.client.tokens.store import TokenStore
 
     if settings.workos.console is None:
-        detail = "none: the trail is not read, and nothing is taken back at the shop itself"
+        detail = "none: the audit log is not read, and nothing is revoked, at the shop itself"
         return Finding("skip", "console", detail, "name its Connect application in workos.console")
     if TokenStore.open(settings.state, server=server).get("console") is None:
         return Finding("warn", "console", "the human has not signed in at it", "demo login --console")

@@ -164,7 +164,7 @@ def _resolved(state: str | Path) -> Path:
 
 
 def _laid_over(tables: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """The profile's tables over those of the top level, key by key; what is no table is told where it is read."""
+    """The profile's tables over those of the top level, key by key; what is no table is refused where it is read."""
     both = {name: (tables.get(name), over.get(name)) for name in {**tables, **over}}
     return {
         name: {**below, **above}

@@ -1,4 +1,4 @@
-"""The `[client]` table of demo.toml: who the agent is at an authority where somebody has registered it."""
+"""The `[client]` table of demo.toml: who the agent is at an authorization server where it is registered."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class ClientSettings:
     """What is configured of the client; all None where nothing is.
 
     Args:
-        id: the client identifier that the authority gave (RFC 6749 section 2.2).
+        id: the client identifier that the authorization server gave (RFC 6749 section 2.2).
         secret_env: the name of the environment variable that holds the client's secret, never the secret itself.
         metadata_url: where this client's own metadata document is published (client ID metadata documents).
-        redirect_port: the loopback port of the redirect URI, where the authority wants the registered one exactly;
-            None for any free one (RFC 8252 section 7.3).
-        issuer: the authority at which `id` is known; it is shown to no other. None for whichever the server trusts.
+        redirect_port: the loopback port of the redirect URI, where the authorization server takes only the registered
+            one; None for any free one (RFC 8252 section 7.3).
+        issuer: the authorization server that knows `id`; it is shown to no other. None for whichever the server trusts.
         resource: what tokens are asked for (RFC 8707), a URI; "none" for an authorization server that refuses the
             parameter. None for what the server's own metadata names.
     """

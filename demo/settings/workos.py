@@ -21,7 +21,7 @@ class WorkOSSettings:
     Args:
         authkit: the AuthKit domain as an issuer, e.g. `https://NAME.authkit.app`; None where WorkOS is not used.
         client_id: the environment's client id.
-        organization_id: in which audit events are told and agents act; None for the only one there is.
+        organization_id: in which audit events are recorded and agents act; None for the only one there is.
         console: the client id of the human's own console, a Connect application; None where there is none.
         api_key_env: the name of the environment variable that holds the API key, never the key itself.
         base_url: of WorkOS's API.
@@ -36,7 +36,7 @@ class WorkOSSettings:
 
     @property
     def used(self) -> bool:
-        """Whether WorkOS is the authority here."""
+        """Whether WorkOS is the authorization server here."""
         return self.authkit is not None
 
 

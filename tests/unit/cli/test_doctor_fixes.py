@@ -31,10 +31,15 @@ def findings(demo: Command, server: Fake) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize(
     ("shop_ahead", "authority_ahead", "says", "fix"),
     [
-        (0, 0, "agrees with the server and the authority", ""),
+        (0, 0, "agrees with the server and the authorization server", ""),
         (30, 0, "the server's is 30 s ahead", "set the server's clock (NTP)"),
-        (0, -300, "the authority's is 300 s behind", "set the authority's clock (NTP)"),
-        (300, 300, "the server's is 300 s ahead, the authority's is 300 s ahead", "set this machine's clock (NTP)"),
+        (0, -300, "the authorization server's is 300 s behind", "set the authorization server's clock (NTP)"),
+        (
+            300,
+            300,
+            "the server's is 300 s ahead, the authorization server's is 300 s ahead",
+            "set this machine's clock (NTP)",
+        ),
         (30, -300, "no two agree", "set all three clocks (NTP), this machine's first"),
     ],
 )
