@@ -35,16 +35,27 @@ _BODY_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding", b"con
 class Admission:
     """What a tool may know of the request that it runs for. `decision` grows with what the tool does."""
 
-    door: Literal["open", "protected"]
-    call: Call
     decision: Decision
-    token: TokenFacts
-    standing: Standing
+    case: Case
+    """What the gates knew; at the open door nothing of who is calling."""
     gatehouse: Gatehouse
-    case: Case | None = None
-    """What the gates knew; None at the open door, where nothing is known."""
     bearer: str | None = field(default=None, repr=False)
     """The token as it came, with which the authorization server can be asked again."""
+
+    @property
+    def door(self) -> Literal["open", "protected"]:
+        """Through which door it came."""
+        return self.decision.door
+
+    @property
+    def token(self) -> TokenFacts:
+        """What the token says; nothing at the open door."""
+        return self.case.token
+
+    @property
+    def standing(self) -> Standing:
+        """Who is calling, as introspection says; not known at the open door."""
+        return self.case.standing or Standing(False)
 
     async def limits(self) -> tuple[LimitUse, ...]:
         """The caller's limits as they are now; none at the open door."""
@@ -111,9 +122,7 @@ class ProtectedDoor:
                 host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
                 await respond(send, house.refuse(case, decision, call.id, limits, host=host))
                 return
-            standing = case.standing or Standing(False)
-            admission = Admission("protected", call, decision, case.token, standing, house, case, token)
-            await pass_on(self._inner, scope, receive, send, call, admission)
+            await pass_on(self._inner, scope, receive, send, call, Admission(decision, case, house, token))
 
 
 class OpenDoor:
@@ -131,15 +140,14 @@ class OpenDoor:
             body = await jsonrpc.read_body(scope["headers"], receive)
             if scope["method"] == "POST":
                 call = jsonrpc.parse(body)
-            decision, limits = await house.pass_open(call, (scope.get("client") or ("nowhere",))[0])
+            case, decision, limits = await house.pass_open(call, (scope.get("client") or ("nowhere",))[0])
             if decision.verdict == "deny":
                 now = house.config.clock()
                 # No token would change it, so there is no challenge.
                 refused = refusal.refuse(decision, call_id=call.id, limits=limits, metadata_url="", scope="", now=now)
                 await respond(send, refused)
                 return
-            admission = Admission("open", call, decision, TokenFacts(), Standing(False), house)
-            await pass_on(self._inner, scope, receive, send, call, admission)
+            await pass_on(self._inner, scope, receive, send, call, Admission(decision, case, house))
         except jsonrpc.Unacceptable as unacceptable:
             await respond(send, refusal.unacceptable(unacceptable))
         except jsonrpc.Gone:

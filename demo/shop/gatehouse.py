@@ -129,7 +129,7 @@ class Gatehouse:
             replay=replay,
         )
 
-    async def pass_open(self, call: Call, address: str) -> tuple[Decision, tuple[LimitUse, ...]]:
+    async def pass_open(self, call: Call, address: str) -> tuple[Case, Decision, tuple[LimitUse, ...]]:
         """The open door asks nobody, and only counts: whether it is open, and how often one address calls.
 
         Args:
@@ -147,7 +147,7 @@ class Gatehouse:
         decision = replace(self.decision(case, ruling or policy.allow("open.anonymous"), call), door="open")
         if call.is_tool_call:
             await self.record(decision)
-        return decision, limits
+        return case, decision, limits
 
     async def record(self, decision: Decision, case: Case | None = None) -> None:
         """Commit a decision to the audit log; of a `case` that was admitted, if that still holds.

@@ -293,12 +293,6 @@ def within_limits(case: Case, usage: Usage) -> Ruling:
     return ruling or _allowed(case, "limits")
 
 
-def decide(case: Case, usage: Usage) -> Ruling:
-    """All five gates at once, for a tool call whose facts are all known."""
-    ruling = admit(case)
-    return ruling if ruling.verdict == "deny" else within_limits(case, usage)
-
-
 def _allowed(case: Case, gate: str) -> Ruling:
     user = short((case.standing.username if case.standing else None) or case.token.user or "a human")
     if not case.token.client:

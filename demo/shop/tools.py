@@ -150,14 +150,13 @@ async def _placed(database: Database, wanted: ledger.Purchase, admission: Admiss
     for _ in range(TRIES):
         try:
             order, decision = await database.write(_place, wanted, admission)
-            if admission.case is None or order.replayed or not house.outlived(admission.case):
+            if order.replayed or not house.outlived(admission.case):
                 return order, decision
             # The process was stopped between the check and the end of its transaction, for so long that a revocation
             # may have been answered meanwhile. Nobody has seen the order yet.
             await database.write(_void, order, admission.decision)
             raise events.StandingChanged
         except events.StandingChanged:
-            assert admission.case is not None, "the open door relies on nothing"
             admission.case, ruling = await house.admit_again(admission.case, admission.bearer)
             if ruling.verdict == "deny":
                 admission.decision = await database.write(audit_log.amend, admission.decision, **vars(ruling))
@@ -167,8 +166,7 @@ async def _placed(database: Database, wanted: ledger.Purchase, admission: Admiss
 
 def _place(connection: Any, wanted: ledger.Purchase, admission: Admission) -> tuple[Order, Decision]:
     """The order and its mark in the audit log, in one transaction, in which its grant is seen to stand, too."""
-    if admission.case is not None:
-        admission.gatehouse.rely(connection, admission.case)
+    admission.gatehouse.rely(connection, admission.case)
     order = ledger.place(connection, wanted)
     return order, audit_log.amend(connection, admission.decision, order_id=order.id)
 

@@ -493,8 +493,8 @@ def knows_the_anonymous() -> None:
     honest = Gatehouse.pass_open
 
     async def named(self: Gatehouse, *given: Any) -> Any:
-        decision, limits = await honest(self, *given)
-        return replace(decision, user="user_alice"), limits
+        case, decision, limits = await honest(self, *given)
+        return case, replace(decision, user="user_alice"), limits
 
     Gatehouse.pass_open = named  # type: ignore[method-assign]
 

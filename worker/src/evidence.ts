@@ -21,7 +21,7 @@ export function inWords(value: Money): string {
 export type Verdict = "allow" | "deny";
 export type Door = "open" | "protected";
 
-/** What was decided about one request; the same fields stand in the audit trail. */
+/** What was decided about one request; the same fields stand in the audit log. */
 export interface Decision {
   audit_id: string;
   at: number;

@@ -1,4 +1,4 @@
-/** What the shop is told from outside: its address, its authority, its rules. Read anew for each request. */
+/** The shop's settings: its address, its authorization server, its rules. Read anew for each request. */
 
 import { ITEM, LIMITS } from "./catalog";
 import { money, type Money } from "./evidence";
@@ -40,9 +40,9 @@ export interface Settings {
   /** The resource identifier of the human's own routes: a token for the shop is none for these. */
   adminResource: string;
   /** The issuer that is trusted; everything else about it is discovered (RFC 8414). Empty: none. */
-  authority: string;
-  /** This resource server's credentials at the authority (RFC 7662), or null: then tokens are believed until they
-   * expire, but for what was revoked here. */
+  issuer: string;
+  /** This resource server's credentials at the authorization server (RFC 7662), or null: then tokens are believed
+   * until they expire, but for what was revoked here. */
   introspection: { id: string; secret: string } | null;
   /** WorkOS's API and a key to it, to ask who a user is and what their role permits; or null. */
   directory: { url: string; key: string } | null;
@@ -68,10 +68,10 @@ export interface Settings {
   open: { on: boolean; calls: number; stockAtFirst: number };
   /** Where the code is, for the page at `/`. */
   repository: string;
-  /** How far the authority's clock and ours may differ when a token's times are checked. */
+  /** How far the authorization server's clock and ours may differ when a token's times are checked. */
   leeway: number;
-  /** Milliseconds for one question to the authority, from connection to last byte. */
-  authorityTimeout: number;
+  /** Milliseconds for one question to the authorization server, from connection to last byte. */
+  answerTimeout: number;
 }
 
 /** Variables that cannot be meant, or that are missing; the message names each. */
@@ -86,11 +86,11 @@ const FIRST_EDITION = "https://github.com/workos/mcp-shop-cloudflare";
 /**
  * The settings for a request that came to `origin`.
  *
- * @throws SettingsWrong variables are missing, or do not hold what they must; all of them are told at once.
+ * @throws SettingsWrong variables are missing, or do not hold what they must; all of them are said at once.
  */
 export function readSettings(env: Variables, origin: string): Settings {
   const wrong: string[] = [];
-  const told = <T>(read: () => T, otherwise: T): T => {
+  const checked = <T>(read: () => T, otherwise: T): T => {
     try {
       return read();
     } catch (error) {
@@ -100,15 +100,15 @@ export function readSettings(env: Variables, origin: string): Settings {
     }
   };
   const number = (name: NumberName, otherwise: number, least = 1, most = 1_000_000_000) =>
-    told(() => count(name, env[name], otherwise, least, most), otherwise);
-  const base = told(() => baseOf(env.BASE_URL, origin), origin);
+    checked(() => count(name, env[name], otherwise, least, most), otherwise);
+  const base = checked(() => baseOf(env.BASE_URL, origin), origin);
   const [id, secret] = [env.INTROSPECTION_CLIENT_ID ?? "", env.INTROSPECTION_CLIENT_SECRET ?? ""];
   if ((id === "") !== (secret === "")) {
     wrong.push("Set both INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET, or neither.");
   }
-  const authority = told(() => issuer(env.AUTHORITY ?? ""), "");
+  const issuer = checked(() => issuerOf(env.AUTHORITY ?? ""), "");
   const key = (env.WORKOS_API_KEY ?? "").trim();
-  const scopesFrom = (env.SCOPES_FROM ?? "").trim() || (isAuthKit(authority) ? "role" : "token");
+  const scopesFrom = (env.SCOPES_FROM ?? "").trim() || (isAuthKit(issuer) ? "role" : "token");
   if (scopesFrom !== "token" && scopesFrom !== "role") wrong.push("SCOPES_FROM must be token or role.");
   const why = env.SCOPES_FROM ? "SCOPES_FROM is role" : "AUTHORITY is AuthKit";
   if (scopesFrom === "role" && key === "") {
@@ -116,7 +116,7 @@ export function readSettings(env: Variables, origin: string): Settings {
   }
   const organization = (env.ORGANIZATION ?? "").trim() || null;
   if (scopesFrom === "role" && organization === null) {
-    // Whoever may make an organization of their own is its admin: a role counts in one organization only.
+    // Who may make an organization of their own is its admin: a role counts in one organization only.
     wrong.push(`ORGANIZATION must name the one whose roles count (org_...), since ${why}.`);
   }
   const allowlist = listed(env.ALLOWLIST ?? "").map((entry) => entry.toLowerCase());
@@ -131,9 +131,9 @@ export function readSettings(env: Variables, origin: string): Settings {
     base,
     resource: `${base}/mcp`,
     adminResource: `${base}/admin`,
-    authority,
+    issuer,
     introspection: id === "" ? null : { id, secret },
-    directory: key === "" ? null : { url: told(() => directory(env.WORKOS_API ?? ""), ""), key },
+    directory: key === "" ? null : { url: checked(() => directory(env.WORKOS_API ?? ""), ""), key },
     organization,
     scopesFrom: scopesFrom === "role" ? "role" : "token",
     allowlist,
@@ -153,9 +153,9 @@ export function readSettings(env: Variables, origin: string): Settings {
       calls: number("OPEN_RATE_CALLS", LIMITS.open_rate_calls, 1, MOST_CALLS),
       stockAtFirst: number("OPEN_STOCK_AT_FIRST", LIMITS.stock, 0),
     },
-    repository: told(() => page("REPOSITORY", env.REPOSITORY), null) ?? FIRST_EDITION,
+    repository: checked(() => page("REPOSITORY", env.REPOSITORY), null) ?? FIRST_EDITION,
     leeway: LIMITS.leeway_seconds,
-    authorityTimeout: 1000 * LIMITS.answer_seconds,
+    answerTimeout: 1000 * LIMITS.answer_seconds,
   };
   if (wrong.length > 0) throw new SettingsWrong(wrong.join(" "));
   return settings;
@@ -227,15 +227,15 @@ function directory(given: string): string {
   return origin;
 }
 
-function issuer(given: string): string {
+function issuerOf(given: string): string {
   const value = given.trim();
   const url = urlOf(value);
   if (value !== "" && (url === null || !/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "")) {
     throw new SettingsWrong("AUTHORITY must be an issuer's URL, such as https://your-name.authkit.app.");
   }
   if (url?.protocol === "http:" && !LOOPBACK.includes(url.hostname)) {
-    // RFC 8414 section 2. Whoever sits between could hand out keys of their own.
-    throw new SettingsWrong("AUTHORITY must be an https URL: plain http is for an authority on this very machine.");
+    // RFC 8414 section 2. Who sits between could hand out keys of their own.
+    throw new SettingsWrong("AUTHORITY must be an https URL: plain http is for an issuer on this very machine.");
   }
   return value;
 }

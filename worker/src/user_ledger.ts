@@ -1,8 +1,8 @@
-/** One human's authority at this shop, in one place: standing, limits, orders, keys and trail.
+/** One human at this shop, in one place: standing, limits, orders, keys and audit log.
  *
  * Every request made for a human comes to that human's one object, wherever in the world it was sent from. So a
  * revocation holds everywhere from the moment that it is answered, and a limit cannot be outrun by calling in two
- * places at once. Whoever is nobody shares an object too. */
+ * places at once. Anonymous callers share an object, too. */
 
 import { DurableObject } from "cloudflare:workers";
 import { AUDIT_HEADER, refuse } from "./wire/refusal";
@@ -14,15 +14,15 @@ import { answerMcp } from "./mcp/server";
 import { Shop } from "./mcp/shop";
 import { prepare, LedgerFailed } from "./ledger/schema";
 import { isClosed, openStock, setClosed, setOpenStock, type StockBinding } from "./ledger/stock";
-import { entries, type Query } from "./ledger/trail";
+import { entries, type Query } from "./ledger/audit_log";
 import { reinstate, revoke } from "./ledger/standing";
 import { NO_FACTS, type Kind } from "./policy/facts";
 import { readSettings, type Variables } from "./settings";
 import { Gatehouse, limitsOf, type Admitted } from "./gatehouse/gatehouse";
-import type { Petition, Visit } from "./gatehouse/visit";
+import type { OwnRequest, DoorRequest } from "./gatehouse/requests";
 
-/** Who may go on with a petition. */
-export interface Petitioner {
+/** Who may go on at one of the human's own routes. */
+export interface Caller {
   user: string;
   username: string | null;
   admin: boolean;
@@ -41,8 +41,8 @@ export interface DoorState {
   stock: number;
 }
 
-/** What a petition comes to: the refusal to send, or who may go on. */
-export type Heard = { refused: Answer } | Petitioner;
+/** What a request to one of them comes to: the refusal to send, or who may go on. */
+export type Answered = { refused: Answer } | Caller;
 
 export class UserLedger extends DurableObject<Variables & StockBinding> {
   private readonly turns = new Turns();
@@ -56,7 +56,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
 
   /** Answer one request to a door. Purchases come one at a time, from their gates to their answer, so that the gate
    * which counts and the tool which buys see the same numbers. */
-  async enter(visit: Visit): Promise<Answer> {
+  async enter(visit: DoorRequest): Promise<Answer> {
     const buying = visit.call.tool === BUY && visit.facts.fault === null;
     try {
       return await (buying ? this.turns.take(() => this.serve(visit)) : this.serve(visit));
@@ -69,31 +69,31 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   }
 
   /** Let a request to one of the human's own routes pass the gates token, standing, allowlist and scope. A refusal is
-   * on record; that it passed is not, since following the trail would then feed it. */
-  async hear(petition: Petition): Promise<Heard> {
+   * on record; that it passed is not, since following the log would then feed it. */
+  async admit(request: OwnRequest): Promise<Answered> {
     try {
-      const house = this.house(petition.origin);
-      const { ruling, one } = await house.admitPetition(petition);
+      const house = this.house(request.origin);
+      const { ruling, one } = await house.admitOwn(request);
       if (ruling.verdict === "allow") {
         const { username = null, roles = [] } = one.standing ?? {};
         return { user: one.token.user ?? "", username, admin: roles.includes(SCOPES.adminRole) };
       }
       const decision = this.shop.write(() => house.record(one, ruling, NO_CALL));
       house.makeKnown(one.token.user);
-      return { refused: refuse(decision, { ...house.told(petition.resource, petition.scope), id: null, limits: [] }) };
+      return { refused: refuse(decision, { ...house.told(request.resource, request.scope), id: null, limits: [] }) };
     } catch (error) {
       if (error instanceof LedgerFailed) return { refused: unwritable(null) };
       throw error;
     }
   }
 
-  /** Entries of this object's trail; see `ledger/trail`. */
+  /** Entries of this object's audit log; see `ledger/audit_log`. */
   read(query: Query): { found: boolean; entries: Decision[] } {
     return entries(this.ctx.storage.sql, query);
   }
 
-  /** Take authority back; since when it is, in POSIX seconds. From the answer on no call with it is admitted. */
-  revoke(kind: Kind, id: string, by: Petitioner, origin: string): number {
+  /** Revoke; since when it is, in POSIX seconds. From the answer on no call with it is admitted. */
+  revoke(kind: Kind, id: string, by: Caller, origin: string): number {
     return this.shop.write(() => {
       const at = revoke(this.ctx.storage.sql, kind, id, now());
       this.note(by, origin, `${by.username ?? by.user} revoked ${kind} ${id}.`);
@@ -101,8 +101,8 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     });
   }
 
-  /** Give authority back; whether there was anything to give. */
-  reinstate(kind: "agent" | "user", id: string, by: Petitioner, origin: string): boolean {
+  /** Reinstate; whether there was anything to lift. */
+  reinstate(kind: "agent" | "user", id: string, by: Caller, origin: string): boolean {
     return this.shop.write(() => {
       const lifted = reinstate(this.ctx.storage.sql, kind, id);
       this.note(by, origin, `${by.username ?? by.user} reinstated ${kind} ${id}.`);
@@ -110,7 +110,8 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     });
   }
 
-  /** Restock the open door, close it or open it again; for the object of whoever is nobody. What is undefined stays. */
+  /** Restock the open door, close it or open it again; for the object of the anonymous callers. What is undefined
+   * stays. */
   setOpenDoor(change: DoorChange, origin: string): DoorState {
     const { open } = this.house(origin).settings;
     const { sql } = this.ctx.storage;
@@ -121,14 +122,14 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     });
   }
 
-  /** Put on record, in the admin's own trail, what they did to a door. */
-  noteDoor({ door, open, stock }: DoorState, by: Petitioner, origin: string): void {
+  /** Put on record, in the admin's own log, what they did to a door. */
+  noteDoor({ door, open, stock }: DoorState, by: Caller, origin: string): void {
     const reason = say(open ? "door_set" : "door_closed", { user: by.username ?? by.user, door, stock });
     this.shop.write(() => this.note(by, origin, reason));
     this.house(origin).makeKnown(by.user);
   }
 
-  private note(by: Petitioner, origin: string, reason: string): void {
+  private note(by: Caller, origin: string, reason: string): void {
     const house = this.house(origin);
     const token = { ...NO_FACTS, user: by.user };
     const one = house.caseOf(token, { method: null, tool: null, scope: null });
@@ -140,7 +141,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     return new Gatehouse(this.ctx.storage, this.env, readSettings(this.env, origin), this.ctx);
   }
 
-  private async serve(visit: Visit): Promise<Answer> {
+  private async serve(visit: DoorRequest): Promise<Answer> {
     const house = this.house(visit.origin);
     if (visit.door === "open") return this.passOpen(house, visit);
     const needed = visit.call.tool === null ? null : (TOOL_SCOPES.get(visit.call.tool) ?? null);
@@ -157,7 +158,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     return this.passOn(house, visit, admitted);
   }
 
-  private async passOpen(house: Gatehouse, visit: Visit): Promise<Answer> {
+  private async passOpen(house: Gatehouse, visit: DoorRequest): Promise<Answer> {
     if (visit.fault !== null) return unacceptable(visit.fault);
     const admitted = this.shop.write(() => house.letIn(visit));
     const { decision, limits } = admitted;
@@ -165,7 +166,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     return this.passOn(house, visit, admitted);
   }
 
-  private async passOn(house: Gatehouse, visit: Visit, admitted: Admitted): Promise<Answer> {
+  private async passOn(house: Gatehouse, visit: DoorRequest, admitted: Admitted): Promise<Answer> {
     const onRecord = visit.door === "protected" || visit.call.method === "tools/call";
     const limits = (): LimitUse[] => (visit.door === "open" ? [] : limitsOf(house.usage(visit.facts, true, null)));
     const answer =
@@ -198,7 +199,7 @@ class Turns {
       if (outcome === "turn") return work();
       throw new Unreadable({ status: 503, code: INTERNAL_ERROR, message: say("busy") });
     })();
-    // Whoever gave up waiting does not let those behind it pass the one that still works.
+    // Who gave up waiting does not let those behind it pass the one that still works.
     this.last = Promise.allSettled([before, mine]);
     return mine;
   }

@@ -2,7 +2,7 @@
 
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test } from "vitest";
-import { merged, type Query } from "../src/ledger/trail";
+import { merged, type Query } from "../src/ledger/audit_log";
 import { ask, audit, call, openAuthority, refusal, somebody, unique, type Authority } from "./world";
 
 let authority: Authority;

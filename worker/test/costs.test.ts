@@ -8,8 +8,8 @@ import { beforeEach, expect, test, vi } from "vitest";
 import type { Order } from "../src/evidence";
 import { begin, hex } from "../src/ledger/orders";
 import type { StockRoom } from "../src/ledger/stock";
-import { newAuditId, record } from "../src/ledger/trail";
-import { ledgerName } from "../src/gatehouse/visit";
+import { newAuditId, record } from "../src/ledger/audit_log";
+import { ledgerName } from "../src/gatehouse/requests";
 import costs from "./costs.json";
 import { audit, buy, call, ISSUER, openAuthority, orderOf, post, somebody, type Authority, type Said } from "./world";
 

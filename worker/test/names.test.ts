@@ -50,7 +50,7 @@ test.each([
 
 test("without settings nobody is let in and nothing is given away", () => {
   const settings = readSettings(bare, "https://shop.test");
-  expect(settings).toMatchObject({ authority: "", allowlist: [], introspection: null, defaultSpendingLimit: null });
+  expect(settings).toMatchObject({ issuer: "", allowlist: [], introspection: null, defaultSpendingLimit: null });
   expect(settings).toMatchObject({ consoleClients: [], resource: "https://shop.test/mcp" });
 });
 

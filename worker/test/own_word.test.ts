@@ -4,7 +4,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test, vi } from "vitest";
-import { ledgerName } from "../src/gatehouse/visit";
+import { ledgerName } from "../src/gatehouse/requests";
 import {
   ask,
   audit,

@@ -3,7 +3,7 @@
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test } from "vitest";
-import { ledgerName } from "../src/gatehouse/visit";
+import { ledgerName } from "../src/gatehouse/requests";
 import {
   audit,
   buy,

@@ -6,7 +6,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 import { fill, RULES } from "../src/catalog";
 import { ROLE_SECONDS } from "../src/auth_server/directory";
 import { fitOf } from "../src/auth_server/fitting";
-import { ledgerName } from "../src/gatehouse/visit";
+import { ledgerName } from "../src/gatehouse/requests";
 import { doorMetadata } from "../src/routes/about";
 import { readSettings, SettingsWrong } from "../src/settings";
 import {

@@ -67,8 +67,14 @@ FLAWS = {
 }
 
 
+def decide(case: Case, usage: Usage) -> policy.Ruling:
+    """All five gates, as the door asks them."""
+    ruling = policy.admit(case)
+    return ruling if ruling.verdict == "deny" else policy.within_limits(case, usage)
+
+
 def test_a_flawless_case_passes_every_gate() -> None:
-    ruling = policy.decide(CASE, USAGE)
+    ruling = decide(CASE, USAGE)
     assert (ruling.verdict, ruling.gate, ruling.rule) == ("allow", "limits", "allowed")
     assert ruling.remedy is None
 
@@ -88,7 +94,7 @@ def test_the_first_flaw_and_only_a_flaw_refuses(flaws: dict[str, int | None]) ->
         token = FLAWS["token"][flaw]
     if (flaw := flaws["usage"]) is not None:
         usage = FLAWS["usage"][flaw]
-    ruling = policy.decide(replace(CASE, token=token, standing=standing), usage)
+    ruling = decide(replace(CASE, token=token, standing=standing), usage)
     assert (ruling.verdict == "allow") == (not wrong)
     if wrong:
         expected = GATES[list(FLAWS).index(wrong[0])]
@@ -101,13 +107,13 @@ def test_the_first_flaw_and_only_a_flaw_refuses(flaws: dict[str, int | None]) ->
 
 def test_a_replay_needs_neither_quota_nor_money_but_a_place_in_the_rate() -> None:
     spent = replace(USAGE, purchases=LimitUse("purchases", 2, 2, "purchases"), spending=None, replay=True)
-    assert policy.decide(CASE, spent).verdict == "allow"
-    assert policy.decide(CASE, replace(spent, rate_ok=False)).rule == "limits.rate"
+    assert decide(CASE, spent).verdict == "allow"
+    assert decide(CASE, replace(spent, rate_ok=False)).rule == "limits.rate"
 
 
 def test_other_tools_cost_nothing_of_quota_and_money() -> None:
     spent = replace(USAGE, purchases=LimitUse("purchases", 2, 2, "purchases"), spending=None)
-    assert policy.decide(replace(CASE, tool="getUserInfo"), spent).verdict == "allow"
+    assert decide(replace(CASE, tool="getUserInfo"), spent).verdict == "allow"
 
 
 asked = st.builds(

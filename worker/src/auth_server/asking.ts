@@ -3,12 +3,12 @@
 import { LIMITS, say } from "../catalog";
 import { isObject, text } from "../wire/values";
 
-/** The authority could not be asked, or what answered is not the authority; the message is a few words. With a `mend`
- * asking again will not help: it says what whoever runs the shop must do. */
-export class AuthorityUnknown extends Error {
+/** The authorization server could not be asked, or something else answered; the message is a few words. With a `fix`
+ * a retry will not help: it says what who runs the shop must do. */
+export class AuthServerUnavailable extends Error {
   constructor(
     message: string,
-    readonly mend: string | null = null,
+    readonly fix: string | null = null,
   ) {
     super(message);
   }
@@ -17,7 +17,8 @@ export class AuthorityUnknown extends Error {
 /** How far an issuer's clock is from ours, in milliseconds, by the `Date` of its last answer. */
 const skews = new Map<string, number>();
 
-/** The authority's clock minus ours in seconds, as last heard in this isolate; null before its first answer. */
+/** The authorization server's clock minus ours in seconds, as last heard in this isolate; null before its first
+ * answer. */
 export function skewOf(issuer: string): number | null {
   const known = skews.get(issuer);
   return known === undefined ? null : known / 1000;
@@ -34,27 +35,27 @@ function heard(issuer: string, headers: Headers): void {
  * One HTTP question to an issuer; gives the response with its body read.
  *
  * @param timeout milliseconds, from connection to last byte.
- * @throws AuthorityUnknown no answer in time, or too long a one.
+ * @throws AuthServerUnavailable no answer in time, or too long a one.
  */
 export async function askBounded(issuer: string, url: string, init: RequestInit, timeout: number): Promise<Response> {
   try {
     const signal = AbortSignal.timeout(timeout);
-    // An authority is where it says it is: a redirect is an answer, and the wrong one.
+    // An authorization server is where it says it is: a redirect is an answer, and the wrong one.
     const response = await fetch(url, { ...init, redirect: "manual", signal });
     heard(issuer, response.headers);
     const parts: Uint8Array[] = [];
     let length = 0;
     for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
       length += part.byteLength;
-      if (length > LIMITS.answer_bytes) throw new AuthorityUnknown(say("too_long"));
+      if (length > LIMITS.answer_bytes) throw new AuthServerUnavailable(say("too_long"));
       parts.push(part);
     }
     const body = response.status === 204 || response.status === 304 ? null : await new Blob(parts).text();
     return new Response(body, { status: response.status, headers: response.headers });
   } catch (error) {
-    if (error instanceof AuthorityUnknown) throw error;
+    if (error instanceof AuthServerUnavailable) throw error;
     const late = error instanceof Error && /Timeout|Abort/.test(error.name);
-    throw new AuthorityUnknown(say(late ? "late" : "no_connection"));
+    throw new AuthServerUnavailable(say(late ? "late" : "no_connection"));
   }
 }
 

@@ -3,9 +3,9 @@
 
 import type { Settings } from "../settings";
 import { isObject, text } from "../wire/values";
-import { askBounded, AuthorityUnknown, jsonObject } from "./asking";
+import { askBounded, AuthServerUnavailable, jsonObject } from "./asking";
 
-/** Seconds that a role is believed: what an admin changes holds here after that. What a human takes back is no role
+/** Seconds that a role is believed: what an admin changes holds here after that. What a human revokes is no role
  * and is not kept. */
 export const ROLE_SECONDS = 30;
 const MOST_KEPT = 1000;
@@ -29,7 +29,7 @@ const kept = new Map<string, { person: Person | null; at: number }>();
  * Roles count as far as they are held in the shop's organization, and not where the token was granted in another.
  *
  * @param organization the one that the token names (`org_id`), or null.
- * @throws AuthorityUnknown WorkOS cannot be asked, or does not know this shop.
+ * @throws AuthServerUnavailable WorkOS cannot be asked, or does not know this shop.
  */
 export async function personOf(user: string, organization: string | null, settings: Settings): Promise<Person | null> {
   const about = JSON.stringify([settings.directory, settings.organization, user, organization]);
@@ -100,19 +100,24 @@ async function permissionsOf({ slug, organization }: Held, settings: Settings): 
 
 /** One question to WorkOS's API; null where what is asked for is not there. */
 async function ask(path: string, settings: Settings): Promise<Record<string, unknown> | null> {
-  const { directory, authorityTimeout } = settings;
-  if (directory === null) throw new AuthorityUnknown("this shop has no key for WorkOS");
+  const { directory, answerTimeout } = settings;
+  if (directory === null) throw new AuthServerUnavailable("this shop has no key for WorkOS");
   const headers = { authorization: `Bearer ${directory.key}`, accept: "application/json" };
-  const response = await askBounded(directory.url, `${directory.url}/${path}`, { headers }, authorityTimeout).catch(
+  const response = await askBounded(directory.url, `${directory.url}/${path}`, { headers }, answerTimeout).catch(
     (error: unknown) => {
-      throw error instanceof AuthorityUnknown ? new AuthorityUnknown(`WorkOS: ${error.message}`, error.mend) : error;
+      throw error instanceof AuthServerUnavailable
+        ? new AuthServerUnavailable(`WorkOS: ${error.message}`, error.fix)
+        : error;
     },
   );
   if (response.status === 404) return null;
   if (response.status === 401 || response.status === 403) {
-    throw new AuthorityUnknown("WorkOS does not know this shop", "set its key: npx wrangler secret put WORKOS_API_KEY");
+    throw new AuthServerUnavailable(
+      "WorkOS does not know this shop",
+      "set its key: npx wrangler secret put WORKOS_API_KEY",
+    );
   }
   const answer = response.status === 200 ? await jsonObject(response) : null;
-  if (answer === null) throw new AuthorityUnknown(`WorkOS answers HTTP ${response.status}`);
+  if (answer === null) throw new AuthServerUnavailable(`WorkOS answers HTTP ${response.status}`);
   return answer;
 }

@@ -1,4 +1,4 @@
-/** Whether granted authority still stands: token introspection (RFC 7662) at the authority, on every request.
+/** Whether a grant still stands: token introspection (RFC 7662) at the authorization server, on every request.
  *
  * Nothing is kept. Revocation has to be instant, and a cache is a promise to be late. */
 
@@ -6,19 +6,19 @@ import { say } from "../catalog";
 import { NO_STANDING, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import type { Settings } from "../settings";
 import { text } from "../wire/values";
-import { address, askBounded, AuthorityUnknown, jsonObject } from "./asking";
+import { address, askBounded, AuthServerUnavailable, jsonObject } from "./asking";
 import { forget, metadataOf } from "./metadata";
 
 const REVOKED_KINDS = ["session", "agent", "user", "token"] as const;
 
 const WRONG_SECRETS =
-  "set INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET as the authority knows them: npx wrangler secret put NAME";
+  "set INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET as the authorization server knows them: npx wrangler secret put NAME";
 const NO_USE =
   "it has no introspection (RFC 7662) for this shop: take both INTROSPECTION_ secrets out, npx wrangler secret delete NAME";
 
 /**
- * What the authority says of a token. Never throws for what the authority does: an answer that is not a clear yes or
- * no is not known. Without credentials to ask with, the token's own claims are what there is.
+ * What the authorization server says of a token. Never throws for what the authorization server does: an answer that
+ * is not a clear yes or no is not known. Without credentials to ask with, the token's own claims are what there is.
  */
 export async function askStanding(token: string, facts: TokenFacts, settings: Settings): Promise<Standing> {
   if (settings.introspection === null) {
@@ -28,7 +28,7 @@ export async function askStanding(token: string, facts: TokenFacts, settings: Se
   try {
     return judge(await introspect(token, settings.introspection, settings), facts);
   } catch (error) {
-    if (error instanceof AuthorityUnknown) return unknown(error.message, error.mend !== null);
+    if (error instanceof AuthServerUnavailable) return unknown(error.message, error.fix !== null);
     throw error;
   }
 }
@@ -36,34 +36,35 @@ export async function askStanding(token: string, facts: TokenFacts, settings: Se
 const BASIC = "client_secret_basic";
 const POST = "client_secret_post";
 
-/** By which method an authority that does not tell its methods has known this shop. */
+/** By which method an authorization server that does not tell its methods has known this shop. */
 const taken = new Map<string, string>();
 
-/** How to say who this shop is (RFC 6749 section 2.3.1), the likeliest first. WorkOS shows the credentials in the body, and
- * its metadata does not say. */
-function methodsFor(authority: string, told: string[] | null): string[] {
+/** How to say who this shop is (RFC 6749 section 2.3.1), the likeliest first. WorkOS shows the credentials in the
+ * body, and its metadata does not say. */
+function methodsFor(issuer: string, told: string[] | null): string[] {
   const known = [BASIC, POST].filter((method) => told === null || told.includes(method));
-  const last = taken.get(authority);
+  const last = taken.get(issuer);
   return last === undefined || told !== null ? known : [last, ...known.filter((method) => method !== last)];
 }
 
 /**
  * Ask about any text as a token; gives the response (RFC 7662 section 2.2).
  *
- * @throws AuthorityUnknown it cannot be asked, or its answer is none.
+ * @throws AuthServerUnavailable it cannot be asked, or its answer is none.
  */
 export async function introspect(
   token: string,
   { id, secret }: { id: string; secret: string },
-  { authority, authorityTimeout }: Settings,
+  { issuer, answerTimeout }: Settings,
 ): Promise<Record<string, unknown>> {
-  const { introspectionEndpoint, introspectionMethods } = await metadataOf(authority, authorityTimeout);
+  const { introspectionEndpoint, introspectionMethods } = await metadataOf(issuer, answerTimeout);
   if (introspectionEndpoint === null) {
-    forget(authority);
-    throw new AuthorityUnknown(say("no_endpoint", { name: "introspection_endpoint" }), NO_USE);
+    forget(issuer);
+    throw new AuthServerUnavailable(say("no_endpoint", { name: "introspection_endpoint" }), NO_USE);
   }
-  const methods = methodsFor(authority, introspectionMethods);
-  if (methods.length === 0) throw new AuthorityUnknown("it takes this shop's credentials in no way known here", NO_USE);
+  const methods = methodsFor(issuer, introspectionMethods);
+  if (methods.length === 0)
+    throw new AuthServerUnavailable("it takes this shop's credentials in no way known here", NO_USE);
   let response: Response | null = null;
   for (const method of methods) {
     // The form names the client beside the header, too: MCP's Python SDK looks it up by that.
@@ -71,18 +72,18 @@ export async function introspect(
     const headers: Record<string, string> = { accept: "application/json" };
     if (method === BASIC) headers["authorization"] = basic(id, secret);
     else body.set("client_secret", secret);
-    response = await askBounded(authority, introspectionEndpoint, { method: "POST", headers, body }, authorityTimeout);
+    response = await askBounded(issuer, introspectionEndpoint, { method: "POST", headers, body }, answerTimeout);
     if (response.status === 401 || response.status === 403) continue;
-    taken.set(authority, method);
+    taken.set(issuer, method);
     break;
   }
   if (response === null || response.status === 401 || response.status === 403) {
-    throw new AuthorityUnknown(say("unknown_shop"), WRONG_SECRETS);
+    throw new AuthServerUnavailable(say("unknown_shop"), WRONG_SECRETS);
   }
   const answer = response.status === 200 ? await jsonObject(response) : null;
   if (answer === null || typeof answer["active"] !== "boolean") {
-    forget(authority);
-    throw new AuthorityUnknown(say("nonsense"));
+    forget(issuer);
+    throw new AuthServerUnavailable(say("nonsense"));
   }
   return answer;
 }

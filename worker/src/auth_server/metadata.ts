@@ -1,4 +1,5 @@
-/** The authority's metadata (RFC 8414) and keys (RFC 7517), found by its issuer's URL alone and kept for a while.
+/** The authorization server's metadata (RFC 8414) and keys (RFC 7517), found by its issuer's URL alone and kept for a
+ * while.
  *
  * Kept in the isolate: values only, never a promise, since one request may not wait for another's I/O. */
 
@@ -6,17 +7,17 @@ import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey } from "j
 import { LIMITS, say } from "../catalog";
 import { short } from "../evidence";
 import { text, urlOf } from "../wire/values";
-import { askBounded, AuthorityUnknown, jsonObject } from "./asking";
+import { askBounded, AuthServerUnavailable, jsonObject } from "./asking";
 
 /** Milliseconds between two looks at whether another request has found the keys. */
 const POLL_MS = 20;
 
-/** What the shop needs of the authority's metadata. */
+/** What the shop needs of the authorization server's metadata. */
 export interface Metadata {
   jwksUri: string;
-  /** Null where the authority offers none. */
+  /** Null where the authorization server offers none. */
   introspectionEndpoint: string | null;
-  /** How a shop may say there who it is (RFC 8414 section 2); null where the authority does not tell. */
+  /** How a shop may say there who it is (RFC 8414 section 2); null where the authorization server does not tell. */
   introspectionMethods: string[] | null;
 }
 
@@ -27,7 +28,7 @@ const keys = new Map<string, JWTVerifyGetKey>();
  * An issuer's metadata.
  *
  * @param timeout milliseconds for each question.
- * @throws AuthorityUnknown it cannot be read, or is another issuer's (RFC 8414 section 3.3).
+ * @throws AuthServerUnavailable it cannot be read, or is another issuer's (RFC 8414 section 3.3).
  */
 export async function metadataOf(issuer: string, timeout: number): Promise<Metadata> {
   const kept = known.get(issuer);
@@ -38,10 +39,10 @@ export async function metadataOf(issuer: string, timeout: number): Promise<Metad
 }
 
 /**
- * What finds the key that a token was signed with. An unknown `kid` has the keys read once more: the authority may
- * have rotated them.
+ * What finds the key that a token was signed with. An unknown `kid` has the keys read once more: the authorization
+ * server may have rotated them.
  *
- * @throws AuthorityUnknown the keys' address cannot be learnt.
+ * @throws AuthServerUnavailable the keys' address cannot be learnt.
  */
 export async function keysOf(issuer: string, timeout: number): Promise<JWTVerifyGetKey> {
   const { jwksUri } = await metadataOf(issuer, timeout);
@@ -92,8 +93,8 @@ export function forget(issuer: string): void {
 
 async function readMetadata(issuer: string, timeout: number): Promise<Metadata> {
   if (issuer === "") {
-    const mend = "set AUTHORITY to the issuer: demo deploy --authority https://NAME.authkit.app";
-    throw new AuthorityUnknown("this shop was told of none: AUTHORITY is not set", mend);
+    const fix = "set AUTHORITY to the issuer: demo deploy --authority https://NAME.authkit.app";
+    throw new AuthServerUnavailable("AUTHORITY is not set", fix);
   }
   let broken = false;
   for (const url of metadataUrls(issuer)) {
@@ -103,21 +104,21 @@ async function readMetadata(issuer: string, timeout: number): Promise<Metadata> 
     if (found === null) continue;
     if (found["issuer"] !== issuer) {
       const named = short(text(found["issuer"]) ?? "none", 200);
-      throw new AuthorityUnknown(say("other_issuer"), `set AUTHORITY to the very issuer: ${named}`);
+      throw new AuthServerUnavailable(say("other_issuer"), `set AUTHORITY to the very issuer: ${named}`);
     }
     const jwksUri = endpoint(issuer, found, "jwks_uri");
-    if (jwksUri === null) throw new AuthorityUnknown(say("no_endpoint", { name: "jwks_uri" }), OTHER_AUTHORITY);
+    if (jwksUri === null) throw new AuthServerUnavailable(say("no_endpoint", { name: "jwks_uri" }), OTHER_ISSUER);
     return {
       jwksUri,
       introspectionEndpoint: endpoint(issuer, found, "introspection_endpoint"),
       introspectionMethods: methods(found),
     };
   }
-  if (broken) throw new AuthorityUnknown(say("metadata_unreadable"));
-  throw new AuthorityUnknown(say("no_metadata"), OTHER_AUTHORITY);
+  if (broken) throw new AuthServerUnavailable(say("metadata_unreadable"));
+  throw new AuthServerUnavailable(say("no_metadata"), OTHER_ISSUER);
 }
 
-const OTHER_AUTHORITY = "set AUTHORITY to an issuer that publishes its metadata and keys (RFC 8414, RFC 7517)";
+const OTHER_ISSUER = "set AUTHORITY to an issuer that publishes its metadata and keys (RFC 8414, RFC 7517)";
 
 function methods(metadata: Record<string, unknown>): string[] | null {
   const listed = metadata["introspection_endpoint_auth_methods_supported"];
@@ -129,7 +130,7 @@ function endpoint(issuer: string, metadata: Record<string, unknown>, name: strin
   if (given === undefined) return null;
   const url = typeof given === "string" ? urlOf(given) : null;
   if (url === null || !(url.protocol === "https:" || (url.protocol === "http:" && issuer.startsWith("http:")))) {
-    throw new AuthorityUnknown(say("unsafe_endpoint", { name }), OTHER_AUTHORITY);
+    throw new AuthServerUnavailable(say("unsafe_endpoint", { name }), OTHER_ISSUER);
   }
   return url.href;
 }

@@ -1,4 +1,5 @@
-/** Reading a presented token: signature first (RFC 7515, against the authority's keys), then what it claims. */
+/** Reading a presented token: signature first (RFC 7515, against the authorization server's keys), then what it
+ * claims. */
 
 import { compactVerify, decodeProtectedHeader, errors } from "jose";
 import { LIMITS, say, SCOPES } from "../catalog";
@@ -8,7 +9,7 @@ import type { Settings } from "../settings";
 import { money, type Money } from "../evidence";
 import { spellings } from "../wire/origin";
 import { isObject, text } from "../wire/values";
-import { address, AuthorityUnknown } from "./asking";
+import { address, AuthServerUnavailable } from "./asking";
 import { keysOf } from "./metadata";
 
 /** Never `none`, never a symmetric one (RFC 8725 section 3.1). */
@@ -27,7 +28,7 @@ export function bearerOf(headers: Headers): string | null {
  * Verify a token's signature and give what it says.
  *
  * @param token as `bearerOf` gave it.
- * @throws AuthorityUnknown the authority's keys cannot be read.
+ * @throws AuthServerUnavailable the authorization server's keys cannot be read.
  */
 export async function readToken(token: string | null, settings: Settings): Promise<TokenFacts> {
   if (token === null) return fault("missing");
@@ -36,7 +37,7 @@ export async function readToken(token: string | null, settings: Settings): Promi
   if (typeof header.alg !== "string" || !ALGORITHMS.includes(header.alg)) {
     return fault("signature", "algorithm");
   }
-  const keys = await keysOf(settings.authority, settings.authorityTimeout);
+  const keys = await keysOf(settings.issuer, settings.answerTimeout);
   let payload: Uint8Array;
   try {
     payload = (await compactVerify(token, keys, { algorithms: ALGORITHMS })).payload;
@@ -66,14 +67,14 @@ function claimsOf(payload: Uint8Array): Record<string, unknown> | null {
 }
 
 function unverified(error: unknown): TokenFacts {
-  if (error instanceof AuthorityUnknown) throw error;
+  if (error instanceof AuthServerUnavailable) throw error;
   if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
     return fault("signature", "key");
   }
   const keysUnread = error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid;
   // What jose says, as a bare error of its own, of an answer that is not 200 or not JSON.
   if (keysUnread || (error instanceof errors.JOSEError && error.code === "ERR_JOSE_GENERIC")) {
-    throw new AuthorityUnknown(say("keys_unreadable"));
+    throw new AuthServerUnavailable(say("keys_unreadable"));
   }
   return fault("signature");
 }
@@ -134,8 +135,8 @@ function fault(kind: "missing" | "malformed" | "signature", detail = "main"): To
 /** The spending limit that `authorization_details` grant here (RFC 9396), or null.
  *
  * Where several are granted the smallest holds; one that cannot be understood grants nothing at all, rather than
- * leaving the others to stand for more than the human may have meant. An authority that knows no such details (the
- * claim is not there) leaves the shop's own default, if it has one. */
+ * leaving the others to stand for more than the human may have meant. An authorization server that knows no such
+ * details (the claim is not there) leaves the shop's own default, if it has one. */
 export function spendingLimit(details: unknown, settings: Settings): Money | null {
   if (details === undefined || details === null) return settings.defaultSpendingLimit;
   const limits: number[] = [];

@@ -1,13 +1,13 @@
 /** The gatehouse: gathers the facts of a request, has the policy decide, and puts the decision on record. */
 
-import { AuthorityUnknown, skewOf } from "../auth_server/asking";
+import { AuthServerUnavailable, skewOf } from "../auth_server/asking";
 import { personOf } from "../auth_server/directory";
 import { askStanding } from "../auth_server/introspection";
 import { now, short, type Decision, type LimitUse } from "../evidence";
 import { findReplay, spent } from "../ledger/orders";
 import { hit, use } from "../ledger/rates";
 import { revokedKind, isBanned } from "../ledger/standing";
-import { newAuditId, record } from "../ledger/trail";
+import { newAuditId, record } from "../ledger/audit_log";
 import { accountOf, callerOf, NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import {
   admit,
@@ -25,10 +25,10 @@ import { AUTHKIT } from "../policy/token_type";
 import type { Settings } from "../settings";
 import { spellings } from "../wire/origin";
 import { idempotencyKey, type Call, type Unacceptable } from "../wire/message";
-import { ledgerName, type Petition, type Visit } from "./visit";
+import { ledgerName, type OwnRequest, type DoorRequest } from "./requests";
 import { isClosed, SHOP, type StockBinding } from "../ledger/stock";
 
-/** Entries that a trail keeps: the newest. Nobody's can be filled by anybody, and so must end somewhere. */
+/** Entries that an audit log keeps: the newest. Anybody can fill the anonymous callers', which so must end somewhere. */
 const MOST_ENTRIES = 100_000;
 
 /** What came of the gates; `decision` grows with what the tool does. */
@@ -50,9 +50,9 @@ export class Gatehouse {
     this.sql = this.storage.sql;
   }
 
-  /** What the authority says of a token that passed the first gate; null for one that did not. */
-  async standing(visit: Visit | Petition, scope: string | null, resource?: string): Promise<Standing | null> {
-    if (visit.authorityUnknown !== null) return visit.authorityUnknown;
+  /** What the authorization server says of a token that passed the first gate; null for one that did not. */
+  async standing(visit: DoorRequest | OwnRequest, scope: string | null, resource?: string): Promise<Standing | null> {
+    if (visit.unavailable !== null) return visit.unavailable;
     const one = this.caseOf(visit.facts, { method: null, tool: null, scope }, resource, visit.skew);
     if (checkToken(one) !== null || visit.token === null) return null;
     return this.withRole(await askStanding(visit.token, visit.facts, this.settings), visit.facts);
@@ -76,21 +76,21 @@ export class Gatehouse {
         permissions: scopesFrom === "role" ? person.permissions : null,
       };
     } catch (error) {
-      if (error instanceof AuthorityUnknown) return unknown(error.message, error.mend !== null);
+      if (error instanceof AuthServerUnavailable) return unknown(error.message, error.fix !== null);
       throw error;
     }
   }
 
   /** All five gates of the protected door, in one transaction with the record of what they said. `unreadable` where
    * all passed and there is no message to pass on. */
-  decide(visit: Visit, scope: string | null, asked: Standing | null): Admitted | { unreadable: Unacceptable } {
+  decide(visit: DoorRequest, scope: string | null, asked: Standing | null): Admitted | { unreadable: Unacceptable } {
     const { call, facts } = visit;
     const { resource } = this.settings;
     const one = this.caseOf(facts, { method: call.method, tool: call.tool, scope }, resource, visit.skew);
     one.standing = this.withOurs(asked, facts, false);
     let ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
     if (ruling.verdict === "allow" && call.method === "tools/call" && this.isConsole(facts)) {
-      // It looks and takes back. What shops is an agent, which the human can revoke.
+      // It looks and revokes. What shops is an agent, which the human can revoke.
       ruling = deny("allowlist.client", "console", { client: short(facts.client ?? "This client") });
     }
     let limits: LimitUse[] = [];
@@ -107,9 +107,9 @@ export class Gatehouse {
   }
 
   /** The first four gates, for a route of the human's own. */
-  async admitPetition(petition: Petition): Promise<{ one: Case; ruling: Ruling }> {
-    const { facts, scope, resource, own, skew } = petition;
-    const asked = await this.standing(petition, scope, resource);
+  async admitOwn(request: OwnRequest): Promise<{ one: Case; ruling: Ruling }> {
+    const { facts, scope, resource, own, skew } = request;
+    const asked = await this.standing(request, scope, resource);
     const one = this.caseOf(facts, { method: null, tool: null, scope }, resource, skew);
     const console = this.isConsole(facts);
     one.standing = this.withOurs(asked, facts, own || console);
@@ -123,7 +123,7 @@ export class Gatehouse {
 
   /** The open door asks nobody, and only counts: whether it is open, and how often one address calls. What a tool does,
    * and what was refused it, is on record. */
-  letIn({ call, address }: Visit): Admitted {
+  letIn({ call, address }: DoorRequest): Admitted {
     const one = this.caseOf(NO_FACTS, { method: call.method, tool: call.tool, scope: null });
     const calling = call.method === "tools/call";
     const { open, resource } = this.settings;
@@ -167,7 +167,8 @@ export class Gatehouse {
   told(resource: string, scope: string) {
     const path = new URL(resource).pathname;
     const metadataUrl = `${this.settings.base}/.well-known/oauth-protected-resource${path}`;
-    // Where roles decide the authority knows no scope of ours, and an agent that asks for one is turned away there.
+    // Where roles decide the authorization server knows no scope of ours, and an agent that asks for one is turned away
+    // there.
     return { metadataUrl, scope, asks: this.settings.scopesFrom === "token" ? scope : null, now: now() };
   }
 
@@ -183,8 +184,8 @@ export class Gatehouse {
     resource = this.settings.resource,
     heardAtTheEdge: number | null = null,
   ): Case {
-    const { authority: issuer, allowlist, organization, tokenTypes, leeway } = this.settings;
-    // A weakening of the shop's own door and of no other: what takes authority back is opened by its own audience alone.
+    const { issuer, allowlist, organization, tokenTypes, leeway } = this.settings;
+    // A weakening of the shop's own door and of no other: what revokes is opened by its own audience alone.
     const extra = resource === this.settings.resource ? this.settings.extraAudiences : [];
     const audiences = [...spellings(resource), ...extra];
     const types = tokenTypes ?? (this.settings.scopesFrom === "role" ? AUTHKIT : null);
@@ -206,7 +207,7 @@ export class Gatehouse {
     return { calls: this.settings.rateCalls, seconds: this.settings.rateSeconds };
   }
 
-  /** What was taken back here counts beside what the authority says. */
+  /** What was revoked here counts beside what the authorization server says. */
   private withOurs(asked: Standing | null, token: TokenFacts, own: boolean): Standing | null {
     if (asked === null || !asked.known) return asked;
     const kind = revokedKind(this.sql, token);
@@ -236,11 +237,11 @@ export class Gatehouse {
     };
   }
 
-  /** Tell the shop that this ledger exists, once: an admin's reading of the trail goes to all there are. */
+  /** Tell the shop that this ledger exists, once: an admin's reading of the audit log goes to all there are. */
   makeKnown(user: string | null): void {
     if (user === null || this.sql.exec("SELECT 1 FROM facts WHERE name = 'known'").toArray().length > 0) return;
     const stock = this.env.STOCK.getByName(SHOP);
-    const told = stock.register(ledgerName(this.settings.authority, user)).then(
+    const told = stock.register(ledgerName(this.settings.issuer, user)).then(
       () => void this.sql.exec("INSERT OR IGNORE INTO facts (name, value) VALUES ('known', '1')"),
       (error: unknown) => console.error("a ledger is not registered yet", error),
     );

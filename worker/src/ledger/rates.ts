@@ -1,5 +1,5 @@
-/** How often a caller calls: a sliding window, so that no stretch of its length holds more calls than the limit. A window
- * that begins anew at its end would let twice as many through around that moment. */
+/** How often a caller calls: a sliding window, so that no stretch of its length holds more calls than the limit. A
+ * window that begins anew at its end would let twice as many through around that moment. */
 
 import type { LimitUse } from "../evidence";
 import { first } from "./schema";
@@ -11,7 +11,7 @@ export interface Rate {
 }
 
 /** Count a call at `now`, if it is still within the limit; whether it is. One that is not counts for nothing, so that
- * whoever goes on trying is let in as soon as whoever waits. */
+ * who goes on trying is let in as soon as who waits. */
 export function hit(sql: SqlStorage, caller: string, rate: Rate, now: number): boolean {
   const times = within(sql, caller, rate, now);
   sql.exec("DELETE FROM rates WHERE expires_at <= ?", now);

@@ -1,9 +1,10 @@
-/** What a human took back here, and whom the shop has banned. What the authority took back is asked there, live. */
+/** What a human revoked here, and whom the shop has banned. What was revoked at the authorization server is asked
+ * there, live. */
 
 import type { Kind, TokenFacts } from "../policy/facts";
 import { first } from "./schema";
 
-/** What of this token's authority was taken back here: the narrowest kind of it, or null. */
+/** What of this token's grant was revoked here: the narrowest kind of it, or null. */
 export function revokedKind(sql: SqlStorage, token: TokenFacts): Kind | null {
   const ids: [Kind, string | null][] = [
     ["session", token.session],
@@ -13,7 +14,7 @@ export function revokedKind(sql: SqlStorage, token: TokenFacts): Kind | null {
   return ids.find(([kind, id]) => id !== null && isRevoked(sql, kind, id))?.[0] ?? null;
 }
 
-/** What a human calls an agent by: the instance, or the client where the authority names no instance. */
+/** What a human calls an agent by: the instance, or the client where the authorization server names no instance. */
 export function agentOf(token: TokenFacts): string | null {
   return token.agent ?? token.client;
 }
@@ -22,13 +23,13 @@ function isRevoked(sql: SqlStorage, kind: Kind, id: string): boolean {
   return first(sql, "SELECT 1 FROM revocations WHERE kind = ? AND id = ?", kind, id) !== null;
 }
 
-/** Take back, from now on; since when it is, in POSIX seconds. Asked twice it is since the first time. */
+/** Revoke, from now on; since when it is, in POSIX seconds. Asked twice it is since the first time. */
 export function revoke(sql: SqlStorage, kind: Kind, id: string, at: number): number {
   sql.exec("INSERT OR IGNORE INTO revocations (kind, id, at) VALUES (?, ?, ?)", kind, id, at);
   return Number(first(sql, "SELECT at FROM revocations WHERE kind = ? AND id = ?", kind, id)?.["at"]);
 }
 
-/** Give back; whether there was anything to give. */
+/** Reinstate; whether there was anything to lift. */
 export function reinstate(sql: SqlStorage, kind: "agent" | "user", id: string): boolean {
   const revoked = isRevoked(sql, kind, id);
   sql.exec("DELETE FROM revocations WHERE kind = ? AND id = ?", kind, id);

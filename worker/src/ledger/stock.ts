@@ -1,5 +1,6 @@
-/** How many shirts are left. The protected door has one object that all of it shares, which also knows whose ledgers there
- * are. The open door counts in the ledger of the anonymous callers, so that what is taken there is missing nowhere else. */
+/** How many shirts are left. The protected door has one object that all of it shares, which also knows whose ledgers
+ * there are. The open door counts in the ledger of the anonymous callers, so that what is taken there is missing
+ * nowhere else. */
 
 import { DurableObject } from "cloudflare:workers";
 import { hex } from "./orders";

@@ -14,7 +14,7 @@ import {
 } from "@modelcontextprotocol/server";
 import { say, SERVER, TOOLS } from "../catalog";
 import type { LimitUse } from "../evidence";
-import type { Visit } from "../gatehouse/visit";
+import type { DoorRequest } from "../gatehouse/requests";
 import { rpcError, type Answer } from "../wire/answer";
 import { METHOD_NOT_FOUND } from "../wire/message";
 import { BadArguments, readArguments } from "./arguments";
@@ -31,14 +31,14 @@ const { instructions, ...NAMES } = SERVER;
 export type Serving = Admission & { limits: () => LimitUse[] };
 
 /** Hand a message that passed its door to the MCP server; what the gates read of it is all that it gets. */
-export async function answerMcp(visit: Visit, serving: Serving): Promise<Answer> {
+export async function answerMcp(visit: DoorRequest, serving: Serving): Promise<Answer> {
   const { message, id, method } = visit.call;
   const headers = new Headers(visit.headers);
   headers.set("content-type", "application/json");
   const request = () =>
     new Request(`${serving.settings.base}/mcp`, { method: "POST", headers, body: JSON.stringify(message) });
   if (await isLegacyRequest(request(), message)) {
-    // The SDK wants both types to be accepted; whoever takes JSON is given JSON.
+    // The SDK wants both types to be accepted; who takes JSON is given JSON.
     if (/application\/json|\*\/\*/.test(headers.get("accept") ?? "")) {
       headers.set("accept", "application/json, text/event-stream");
     }
@@ -47,7 +47,7 @@ export async function answerMcp(visit: Visit, serving: Serving): Promise<Answer>
     return answerOf(await transport.handleRequest(request(), { parsedBody: message }));
   }
   if (method === "subscriptions/listen") {
-    // Nothing here ever changes unasked, and a stream would stay open after its authority was taken back.
+    // Nothing here ever changes unasked, and a stream would stay open after its grant was revoked.
     return rpcError(404, id, { code: METHOD_NOT_FOUND, message: "Method not found", data: method });
   }
   const handler = createMcpHandler(() => build(serving), { legacy: "reject" });

@@ -1,6 +1,6 @@
 /** Buying, from the order that is written down to the stock that is there for it. */
 
-import { amend } from "../ledger/trail";
+import { amend } from "../ledger/audit_log";
 import { begin, pending, place, placed, PurchaseRefused, withdraw, type Purchase } from "../ledger/orders";
 import { ban, isBanned, liftBan, revokedKind } from "../ledger/standing";
 import { LedgerFailed } from "../ledger/schema";
@@ -33,7 +33,7 @@ export class Shop {
     }
   }
 
-  /** How many shirts are left at a door: each has its own, or whoever is nobody could sell the shop out to everybody.
+  /** How many shirts are left at a door: each has its own, or anonymous callers could sell the shop out to everybody.
    *
    * @param openAtFirst what the open door begins with. */
   async stockLeft(door: Door, openAtFirst: number): Promise<number> {
@@ -60,7 +60,7 @@ export class Shop {
   }
 
   /**
-   * Buy, or find the order that the key stands for. While the stock is asked, the human may take back here what the
+   * Buy, or find the order that the key stands for. While the stock is asked, the human may revoke here what the
    * token was granted: that is seen in the transaction that places the order, and nothing is placed after it.
    *
    * @throws PurchaseRefused a guard says no; nothing was taken.

@@ -4,7 +4,7 @@ import { ITEM, say, type ToolName } from "../catalog";
 import { now } from "../evidence";
 import { PurchaseRefused, type Purchase } from "../ledger/orders";
 import type { Admitted } from "../gatehouse/gatehouse";
-import type { Visit } from "../gatehouse/visit";
+import type { DoorRequest } from "../gatehouse/requests";
 import { accountOf, callerOf } from "../policy/facts";
 import { deny, refuseRevoked } from "../policy/gates";
 import type { Settings } from "../settings";
@@ -16,7 +16,7 @@ import type { Shop } from "./shop";
 export interface Admission {
   shop: Shop;
   settings: Settings;
-  visit: Visit;
+  visit: DoorRequest;
   /** Its decision grows with what the tool does. */
   admitted: Admitted;
 }

@@ -14,7 +14,7 @@ export interface TokenFacts {
   expiresAt: number;
   notBefore: number | null;
   user: string | null;
-  /** The claims of the token itself; where the authority is asked live, its answer counts instead. */
+  /** The claims of the token itself; where the authorization server is asked live, its answer counts instead. */
   username: string | null;
   name: string | null;
   roles: string[];
@@ -22,7 +22,7 @@ export interface TokenFacts {
   client: string | null;
   session: string | null;
   consent: string | null;
-  /** The organization in which the human granted this, where the authority says so (`org_id`). */
+  /** The organization in which the human granted this, where the authorization server says so (`org_id`). */
   organization: string | null;
   tokenId: string | null;
   scopes: string[];
@@ -54,9 +54,9 @@ export const NO_FACTS: TokenFacts = {
 
 export type Kind = "session" | "agent" | "user";
 
-/** What the authority (RFC 7662) and the shop's own ledger say about what was granted, now. */
+/** What the authorization server (RFC 7662) and the shop's own ledger say about what was granted, now. */
 export interface Standing {
-  /** False when the authority could not be asked or did not answer as it must; `detail` says how. */
+  /** False when the authorization server could not be asked or did not answer as it must; `detail` says how. */
   known: boolean;
   active: boolean;
   revoked: Kind | "token" | null;
@@ -73,7 +73,7 @@ export interface Standing {
   lasting: boolean;
 }
 
-/** Standing of which nothing is known or taken back. */
+/** Standing of which nothing is known or revoked. */
 export const NO_STANDING: Standing = {
   known: false,
   active: false,
@@ -93,7 +93,7 @@ export function unknown(detail: string, lasting = false): Standing {
   return { ...NO_STANDING, detail, lasting };
 }
 
-/** What quota and money are counted by: the consent, or where an authority names none the session, or what a human
+/** What quota and money are counted by: the consent, or where the token names none the session, or what a human
  * and a client are to each other. */
 export function accountOf(token: TokenFacts): string {
   if (token.consent !== null) return `consent:${token.consent}`;

@@ -43,7 +43,8 @@ export interface Case {
   /** The scope that this request needs; null where it needs none of its own. */
   scope: string | null;
   standing: Standing | null;
-  /** The authority's clock minus ours in seconds, as last heard; null where it was never. It changes words only. */
+  /** The authorization server's clock minus ours in seconds, as last heard; null where it was never. It changes words
+   * only. */
   skew: number | null;
 }
 

@@ -1,4 +1,4 @@
-/** What the shop says of itself: protected resource metadata (RFC 9728), health, and a page for whoever looks in. */
+/** What the shop says of itself: protected resource metadata (RFC 9728), health, and a page for who looks in. */
 
 import { fitOf } from "../auth_server/fitting";
 import { basic } from "../auth_server/introspection";
@@ -18,7 +18,7 @@ let instance: string | null = null;
 export function doorMetadata(settings: Settings): Answer {
   return json(200, {
     resource: settings.resource,
-    authorization_servers: settings.authority === "" ? [] : [settings.authority],
+    authorization_servers: settings.issuer === "" ? [] : [settings.issuer],
     scopes_supported: settings.scopesFrom === "token" ? SCOPES_SUPPORTED : LOGIN_SCOPES,
     bearer_methods_supported: ["header"],
     authorization_details_types_supported: [SCOPES.spendingType],
@@ -30,7 +30,7 @@ export function doorMetadata(settings: Settings): Answer {
 export function adminMetadata(settings: Settings): Answer {
   return json(200, {
     resource: settings.adminResource,
-    authorization_servers: settings.authority === "" ? [] : [settings.authority],
+    authorization_servers: settings.issuer === "" ? [] : [settings.issuer],
     scopes_supported: settings.scopesFrom === "token" ? [SCOPES.manage] : LOGIN_SCOPES,
     bearer_methods_supported: ["header"],
     resource_name: `${SERVER.title}: revoke access`,
@@ -67,7 +67,7 @@ function weakened({ extraAudiences }: Settings): string[] {
   return [`EXTRA_AUDIENCES: tokens that were issued for ${whose}, and not for this shop, are taken as well`];
 }
 
-/** Whether this is asked with the credentials that the shop has at its authorization server (HTTP Basic): whoever runs it
+/** Whether this is asked with the credentials that the shop has at its authorization server (HTTP Basic): who runs it
  * has them. */
 async function isOperator(request: Request, { introspection }: Settings): Promise<boolean> {
   const given = request.headers.get("authorization");
@@ -81,10 +81,10 @@ async function isOperator(request: Request, { introspection }: Settings): Promis
 export function welcome(settings: Settings): Answer {
   const body =
     `${TALK}\n\n` +
-    `MCP, with the authority of a human:  ${settings.resource}\n` +
-    `MCP, for anybody at all:             ${settings.open.on ? `${settings.base}/open/mcp` : "switched off"}\n` +
-    `Who grants that authority:           ${settings.authority || "nobody yet: set AUTHORITY"}\n` +
-    `The code:                            ${settings.repository}\n`;
+    `MCP, on behalf of a human:  ${settings.resource}\n` +
+    `MCP, for anybody at all:    ${settings.open.on ? `${settings.base}/open/mcp` : "switched off"}\n` +
+    `Authorization server:       ${settings.issuer || "none yet: set AUTHORITY"}\n` +
+    `The code:                   ${settings.repository}\n`;
   return { status: 200, headers: TEXT, body };
 }
 

@@ -1,4 +1,4 @@
-/** `POST /admin/revoke` and `/admin/reinstate`: the human takes authority back at this shop, and gives it again. And `POST
+/** `POST /admin/revoke` and `/admin/reinstate`: the human revokes at this shop, and reinstates. And `POST
  * /admin/door`: an admin restocks a door, or switches the open one off and on.
  *
  * The shape is the local account API's (`docs/wire.md`). The token is another than the agent's: its audience is
@@ -26,7 +26,7 @@ interface Target {
   user: string | null;
 }
 
-/** Answer a request to take back or to give back. */
+/** Answer a request to revoke or to reinstate. */
 export async function administer(
   what: "revoke" | "reinstate",
   request: Request,
@@ -35,8 +35,8 @@ export async function administer(
   origin: string,
 ): Promise<Answer> {
   const known = await presented(request, settings);
-  const petition = { origin, resource: settings.adminResource, scope: SCOPES.manage, own: true, ...known };
-  const heard = await ledgerOf(known.facts.user, env, settings).hear(petition);
+  const wanted = { origin, resource: settings.adminResource, scope: SCOPES.manage, own: true, ...known };
+  const heard = await ledgerOf(known.facts.user, env, settings).admit(wanted);
   if ("refused" in heard) return heard.refused;
   const target = await targetOf(request);
   if ("status" in target) return target;
@@ -57,9 +57,9 @@ export async function administer(
 /** Answer an admin who restocks a door or switches the open one. */
 export async function setDoor(request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
   const known = await presented(request, settings);
-  const petition = { origin, resource: settings.adminResource, scope: SCOPES.manage, own: true, ...known };
+  const entered = { origin, resource: settings.adminResource, scope: SCOPES.manage, own: true, ...known };
   const own = ledgerOf(known.facts.user, env, settings);
-  const heard = await own.hear(petition);
+  const heard = await own.admit(entered);
   if ("refused" in heard) return heard.refused;
   if (!heard.admin) return plainError(403, "access_denied", say("no_admin"));
   const given = await bodyOf(request);

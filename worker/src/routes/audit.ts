@@ -1,9 +1,9 @@
-/** `GET /audit`: the trail for those it is about. */
+/** `GET /audit`: the audit log for those it is about. */
 
 import { LIMITS, say, SCOPES } from "../catalog";
-import { merged, type Query } from "../ledger/trail";
+import { merged, type Query } from "../ledger/audit_log";
 import { SHOP } from "../ledger/stock";
-import { ledgerName, NOBODY } from "../gatehouse/visit";
+import { ledgerName, NOBODY } from "../gatehouse/requests";
 import type { Env } from "../env";
 import type { Settings } from "../settings";
 import { json, plainError, type Answer } from "../wire/answer";
@@ -14,15 +14,15 @@ import { ledgerOf, presented } from "./edge";
  * only so many for one request of a client's. */
 const MOST_LEDGERS = 40;
 
-/** Answer a reading of the trail: an ordinary user's own and the unattributed, an admin's all. */
+/** Answer a reading of the audit log: an ordinary user's own and the unattributed, an admin's all. */
 export async function readAudit(request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
   const known = await presented(request, settings);
   const own = ledgerOf(known.facts.user, env, settings);
   // A console that has a token for the human's own routes need not ask for another one to read what was done.
   const console = spellings(settings.adminResource).some((one) => known.facts.audience.includes(one));
   const resource = console ? settings.adminResource : settings.resource;
-  const petition = { origin, resource, scope: SCOPES.audit, own: false, ...known };
-  const heard = await own.hear(petition);
+  const wanted = { origin, resource, scope: SCOPES.audit, own: false, ...known };
+  const heard = await own.admit(wanted);
   if ("refused" in heard) return heard.refused;
   const asked = new URL(request.url).searchParams;
   const limit = Number(asked.get("limit") ?? LIMITS.audit_entries);
@@ -32,14 +32,14 @@ export async function readAudit(request: Request, env: Env, settings: Settings, 
   const query: Query = { reader: heard.user, everybody: heard.admin, after: asked.get("after") || null, limit };
   const nobody = env.USERS.getByName(NOBODY);
   const { ledgers, left } = heard.admin
-    ? await everyLedger(env, ledgerName(settings.authority, heard.user))
+    ? await everyLedger(env, ledgerName(settings.issuer, heard.user))
     : { ledgers: [own], left: 0 };
-  const trails = await Promise.all([nobody, ...ledgers].map((ledger) => ledger.read(query)));
-  if (query.after !== null && !trails.some((trail) => trail.found)) {
+  const logs = await Promise.all([nobody, ...ledgers].map((ledger) => ledger.read(query)));
+  if (query.after !== null && !logs.some((log) => log.found)) {
     return plainError(400, "invalid_request", say("audit_after"));
   }
   const entries = merged(
-    trails.map((trail) => trail.entries),
+    logs.map((log) => log.entries),
     query,
   );
   return json(200, left > 0 ? { entries, ledgers_not_read: left } : { entries });

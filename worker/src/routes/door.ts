@@ -39,7 +39,7 @@ export async function enter(
   const headers = [...request.headers].filter(([name]) => PASSED.test(name)) as [string, string][];
   const common = { origin, door, address: addressOf(request), method: request.method, headers, call, fault };
   if (door === "open") {
-    const visit = { ...common, token: null, facts: NO_FACTS, authorityUnknown: null, skew: null };
+    const visit = { ...common, token: null, facts: NO_FACTS, unavailable: null, skew: null };
     return ledgerOf(null, env, settings).enter(visit);
   }
   const known = await presented(request, settings);

@@ -1,8 +1,8 @@
 /** What the edge itself reads of a request before it goes to a ledger: the token's signature, by kept keys. */
 
-import { AuthorityUnknown, skewOf } from "../auth_server/asking";
+import { AuthServerUnavailable, skewOf } from "../auth_server/asking";
 import { bearerOf, readToken } from "../auth_server/token";
-import { ledgerName } from "../gatehouse/visit";
+import { ledgerName } from "../gatehouse/requests";
 import type { UserLedger } from "../user_ledger";
 import { NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import type { Env } from "../env";
@@ -15,20 +15,21 @@ import { INTERNAL_ERROR } from "../wire/message";
 export interface Presented {
   token: string | null;
   facts: TokenFacts;
-  authorityUnknown: Standing | null;
+  unavailable: Standing | null;
   skew: number | null;
 }
 
-/** Read the request's token. Where the authority's keys cannot be had, that is said and the request cannot pass. */
+/** Read the request's token. Where the authorization server's keys cannot be had, that is said and the request cannot
+ * pass. */
 export async function presented(request: Request, settings: Settings): Promise<Presented> {
   const token = bearerOf(request.headers);
   try {
     const facts = await readToken(token, settings);
-    return { token, facts, authorityUnknown: null, skew: skewOf(settings.authority) };
+    return { token, facts, unavailable: null, skew: skewOf(settings.issuer) };
   } catch (error) {
-    if (!(error instanceof AuthorityUnknown)) throw error;
+    if (!(error instanceof AuthServerUnavailable)) throw error;
     const facts: TokenFacts = { ...NO_FACTS, fault: "signature", detail: "unchecked" };
-    return { token, facts, authorityUnknown: unknown(error.message, error.mend !== null), skew: null };
+    return { token, facts, unavailable: unknown(error.message, error.fix !== null), skew: null };
   }
 }
 
@@ -39,7 +40,7 @@ export function addressOf(request: Request): string {
 
 /** The object that holds this user's ledger; with null nobody's. */
 export function ledgerOf(user: string | null, env: Env, settings: Settings): DurableObjectStub<UserLedger> {
-  return env.USERS.getByName(ledgerName(settings.authority, user));
+  return env.USERS.getByName(ledgerName(settings.issuer, user));
 }
 
 /** What to say when an object cannot be reached: it moves, or this Worker was just deployed anew. */

@@ -31,7 +31,7 @@ export interface Call {
   /** The tool's name, from the body; a header that says otherwise is not believed. */
   tool: string | null;
   arguments: Record<string, unknown>;
-  /** A digest of the arguments for the audit trail; they themselves may hold a postal address. */
+  /** A digest of the arguments for the audit log; they themselves may hold a postal address. */
   digest: string | null;
   message: Record<string, unknown> | null;
 }
@@ -117,7 +117,7 @@ export async function digest(value: unknown): Promise<string> {
   return `sha256:${hex.slice(0, 16)}`;
 }
 
-/** JSON with sorted names, no spaces and ASCII only: the same text, whoever wrote it. */
+/** JSON with sorted names, no spaces and ASCII only: the same text, no matter who wrote it. */
 export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (isObject(value)) {

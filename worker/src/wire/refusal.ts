@@ -19,8 +19,8 @@ export function statusOf({ rule }: Decision): number {
 export function challengeOf({ rule, reason }: Decision, metadataUrl: string, asks: string | null): string | null {
   const error = (RULES as Rules)[rule]?.challenge ?? null;
   if (error === null) return null;
-  // A token that was not enough has to grow by what the request needs; one that does not hold is to be replaced by one for
-  // all that its agent is likely to need.
+  // A token that was not enough has to grow by what the request needs; one that does not hold is to be replaced by one
+  // for all that its agent is likely to need.
   const wanted = asks === null || error === "insufficient_scope" ? asks : scopeToLogInFor(asks);
   const scope: Record<string, string> = wanted === null ? {} : { scope: wanted };
   const found = { resource_metadata: metadataUrl };
@@ -39,7 +39,7 @@ export function refuse(
     metadataUrl: string;
     /** What the request needs. */
     scope: string;
-    /** What the challenge has an agent ask its authority for; null: what the metadata names. */
+    /** What the challenge has an agent ask its authorization server for; null: what the metadata names. */
     asks: string | null;
     now: number;
   },

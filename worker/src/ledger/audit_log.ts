@@ -1,13 +1,13 @@
-/** The audit trail: every decision, in the order in which it was made, committed before its answer is sent.
+/** The audit log: every decision, in the order in which it was made, committed before its answer is sent.
  *
- * There is one trail for each user and one for what nobody can be named for. Their ids begin with the time, so that
- * several trails read as one by sorting them. */
+ * There is one log for each user and one for what nobody can be named for. Their ids begin with the time, so that
+ * several logs read as one by sorting them. */
 
 import type { Decision } from "../evidence";
 import { hex } from "./orders";
 import { first } from "./schema";
 
-/** A new entry's id: later than every id of this trail, even where the clock went back. */
+/** A new entry's id: later than every id of this log, even where the clock went back. */
 export function newAuditId(sql: SqlStorage, nowMs: number): string {
   const last = first(sql, "SELECT audit_id FROM audit ORDER BY seq DESC LIMIT 1")?.["audit_id"];
   const fresh = `${Math.floor(nowMs).toString(16).padStart(12, "0")}${hex(6)}`;
@@ -47,7 +47,7 @@ export interface Query {
 }
 
 /** Entries, oldest first: the first `limit` after the id `after`, or without one the last `limit` there are. `found`
- * says whether `after` is an entry of this trail. */
+ * says whether `after` is an entry of this log. */
 export function entries(sql: SqlStorage, query: Query): { found: boolean; entries: Decision[] } {
   const { reader, everybody, after, limit } = query;
   const found = after !== null && first(sql, "SELECT 1 FROM audit WHERE audit_id = ?", after) !== null;
@@ -65,8 +65,8 @@ export function entries(sql: SqlStorage, query: Query): { found: boolean; entrie
   return { found, entries: after === null ? rows.reverse() : rows };
 }
 
-/** Several trails as one: what `entries` would have given, had all been written to a single one. */
-export function merged(trails: Decision[][], query: Query): Decision[] {
-  const all = trails.flat().sort((one, other) => (one.audit_id < other.audit_id ? -1 : 1));
+/** Several logs as one: what `entries` would have given, had all been written to a single one. */
+export function merged(logs: Decision[][], query: Query): Decision[] {
+  const all = logs.flat().sort((one, other) => (one.audit_id < other.audit_id ? -1 : 1));
   return query.after === null ? all.slice(-query.limit) : all.slice(0, query.limit);
 }

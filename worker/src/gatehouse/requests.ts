@@ -4,7 +4,7 @@ import type { Door } from "../evidence";
 import type { Standing, TokenFacts } from "../policy/facts";
 import type { Call, Unacceptable } from "../wire/message";
 
-export interface Visit {
+export interface DoorRequest {
   /** The origin that the request came to. */
   origin: string;
   door: Door;
@@ -17,30 +17,30 @@ export interface Visit {
   call: Call;
   /** Why the body is no message; said only to those who pass the gates. */
   fault: Unacceptable | null;
-  /** As presented, to ask the authority about; null where there was none. */
+  /** As presented, to ask the authorization server about; null where there was none. */
   token: string | null;
   facts: TokenFacts;
-  /** Why the authority's keys could not be read, or null. */
-  authorityUnknown: Standing | null;
-  /** The authority's clock minus ours in seconds, as the edge has heard it; null where it has not. */
+  /** Why the authorization server's keys could not be read, or null. */
+  unavailable: Standing | null;
+  /** The authorization server's clock minus ours in seconds, as the edge has heard it; null where it has not. */
   skew: number | null;
 }
 
-/** A request to a route of the human's: the audit trail, or taking authority back. */
-export interface Petition {
+/** A request to a route of the human's: the audit log, or a revocation. */
+export interface OwnRequest {
   origin: string;
   /** What the token must be for: the shop's resource or the human's own. */
   resource: string;
   scope: string;
-  /** For the human's own routes: what they took back does not shut them out, and no agent may pass. */
+  /** For the human's own routes: what they revoked does not shut them out, and no agent may pass. */
   own: boolean;
   token: string | null;
   facts: TokenFacts;
-  authorityUnknown: Standing | null;
+  unavailable: Standing | null;
   skew: number | null;
 }
 
-/** The name of the object that holds the open door's orders, and the trail of what nobody can be named for. */
+/** The name of the object that holds the open door's orders, and the audit log of what no user is known for. */
 export const NOBODY = "nobody";
 
 /** The name of the object that holds one user's ledger. */
