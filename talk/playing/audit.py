@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from demo.evidence import SessionView
     from talk.playing.other_server import OtherServer
 
-
 _DIGEST = re.compile(r"sha256:[0-9a-f]{16}")
 """What stands for a call's arguments: an address must not be read in the trail."""
-
 
 TRAIL = 1000
 """Entries of the audit trail that are read: the latest, and so all that a run has made."""

@@ -15,10 +15,8 @@ from talk.playing.scene import Played, Scene
 if TYPE_CHECKING:
     from demo.client.workos.audit import OrderOnRecord, WorkOSEvent
 
-
 LOOK_BACK_SECONDS = 24 * 3600.0
 """How long before a run's first order the session behind it may have been opened."""
-
 
 _ELSEWHERE = "an account's export is made in the background, and WorkOS does not document its columns"
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from demo.client.mcp.outcome import CallOutcome
     from talk.playing.other_server import OtherServer
 
-
 WINDOWS = 3
 """In so many windows of a rate limit a burst is tried: on a slow machine one may end before the others have called."""
 

@@ -22,14 +22,11 @@ if TYPE_CHECKING:
     from demo.client.mcp.outcome import CallOutcome, ToolsOutcome
     from demo.client.tokens.stored import StoredToken
 
-
 LONGEST_DEATH = 30.0
 """Seconds for which the room can wait for a token to expire."""
 
-
 DEAD_MARGIN = 1.5
 """Seconds past `exp` after which no shop with a sane leeway still accepts a token."""
-
 
 FORGED = "audit:read"
 """The scope that a forger writes into a token."""

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from demo.client.tokens.stored import StoredToken
     from demo.evidence import TokenView
 
-
 NO_NAME = "the consent has no openid, or no offline_access to ask with later: nothing here may read the human's name"
 
 

@@ -16,21 +16,16 @@ if TYPE_CHECKING:
     from demo.client.tokens.stored import StoredToken
     from demo.evidence import Decision, Order
 
-
 LEFT: Mapping[str, str] = {"rate": "rate_left", "purchases": "purchases_left", "spending": "money_left"}
 """What is left of each limit, as `expect` calls it; money in cents."""
 
-
 SAYS_NOT = "this server does not say what its gates decided (no demo/decision in its answer)"
-
 
 CLOCK_SECONDS = 2.0
 """By how much a decision's date may miss the exchange that brought it, clocks that are known to differ aside."""
 
-
 UNREAD = ("token.missing", "token.malformed", "token.signature")
 """Rules that refuse before anything in the token may be believed: such a decision names nobody."""
-
 
 _CLAIMS: Mapping[str, tuple[str, ...]] = {
     "user": ("sub",),
@@ -45,6 +40,7 @@ _CLAIMS: Mapping[str, tuple[str, ...]] = {
 
 
 def played_call(outcome: CallOutcome, scene: Scene, agent: Agent, decisions: list[Decision]) -> Played:
+    """What a step gives that is about one call: everything observed of it, and each panel that it has evidence for."""
     played = Played(observe(outcome), status=outcome.status, decision=outcome.decision, decisions=decisions)
     if (other := scene.cast.other) is not None:
         played.unobservable = unobservable(outcome, played.observed, tells=other.seen.reports_decisions)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from talk.run import StepResult
     from talk.stage.screen import Stage
 
-
 RETRY_SECONDS = 20.0
 """The longest that a step waits for a limit it did not ask for."""
 

@@ -16,9 +16,7 @@ from talk.playing.scene import Played, Scene
 if TYPE_CHECKING:
     from demo.client.workos.people import Grant, People, Person, PersonSession
 
-
 _AGREE = {"same_user": "who the user is", "sessions_agree": "the sessions", "consents_agree": "the consents"}
-
 
 _NOBODY: Mapping[str, str] = {}
 

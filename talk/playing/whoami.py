@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from demo.evidence import TokenView
     from talk.playing.other_server import OtherServer
 
-
 SHORT_LIVED_SECONDS = 15 * 60
 
 

@@ -23,29 +23,21 @@ if TYPE_CHECKING:
     from demo.deploy.local_worker import LocalWorker
     from demo.evidence import Order
 
-
 T = TypeVar("T")
-
 
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "offline_access")
 
-
 LIMIT = Money(6000)
-
 
 READ = "listMcpShopInventory"
 
-
 SHIRT = {"company": "Night Shift Agents", "mailingAddress": "1 Edge Row, Lisbon", "tshirtSize": "M"}
-
 
 USED_UP = ("limits.quota", "limits.spending")
 """What only a new consent helps: an earlier run has used up the one at hand."""
 
-
 RAY = "CF-Ray"
 """The header that every answer through Cloudflare's network has."""
-
 
 CLOUDFLARE, HERE, NOWHERE = "cloudflare", "this machine", "nowhere"
 
