@@ -70,7 +70,7 @@ format: $(VENV)/dev.stamp ## format, and fix what can be fixed
 	$(BIN)/ruff format .
 
 # A test fails when docs/reference/ is not what the commands and the kinds of step say.
-reference: $(VENV)/dev.stamp ## write the reference of commands and kinds of step
+reference: $(VENV)/dev.stamp ## write the reference of commands and steps from themselves
 	$(BIN)/python -m tools.reference
 
 docs: .venv-docs/docs.stamp ## the documentation site, in artifacts/site
