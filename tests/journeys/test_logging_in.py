@@ -16,7 +16,7 @@ import pytest
 from demo.client import SampleHuman
 from tests.journeys.terminal import Terminal
 from tests.unit.client.fakes import ALICE, Fake, Reply, Shop, faking, granted
-from tests.unit.client.oauth.conftest import Authority, answered, come_back
+from tests.unit.client.oauth.conftest import AuthServer, answered, come_back
 
 if TYPE_CHECKING:
     from tests.conftest import Command
@@ -121,14 +121,14 @@ def test_control_c_ends_the_wait_and_leaves_the_terminal_as_it_was(terminal: Any
 
 
 @pytest.fixture
-def stranger() -> Iterator[Authority]:
+def stranger() -> Iterator[AuthServer]:
     """Somebody else's server: a browser flow only, opaque tokens."""
     with faking() as fake:
-        authority = Authority(_shop(fake))
-        authority.shop.authority.pop("device_authorization_endpoint")
-        authority.shop.resource["scopes_supported"] = ["files:read"]
-        authority.shop.polls(granted(scope="files:read"))
-        yield authority
+        auth_server = AuthServer(_shop(fake))
+        auth_server.shop.metadata.pop("device_authorization_endpoint")
+        auth_server.shop.resource["scopes_supported"] = ["files:read"]
+        auth_server.shop.polls(granted(scope="files:read"))
+        yield auth_server
 
 
 def _shop(fake: Fake) -> Shop:
@@ -136,7 +136,7 @@ def _shop(fake: Fake) -> Shop:
 
 
 def test_at_a_strangers_server_without_a_terminal_the_address_is_read_from_stdin(
-    demo: Command, stranger: Authority
+    demo: Command, stranger: AuthServer
 ) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "demo", "--server", f"{stranger.base}/mcp", "--json", "login"],
@@ -161,7 +161,7 @@ def test_at_a_strangers_server_without_a_terminal_the_address_is_read_from_stdin
     assert stranger.registered[0]["application_type"] == "native"
 
 
-def test_an_opaque_token_is_shown_for_what_it_is(demo: Command, stranger: Authority) -> None:
+def test_an_opaque_token_is_shown_for_what_it_is(demo: Command, stranger: AuthServer) -> None:
     def finish(url: str) -> None:
         threading.Thread(target=come_back, args=(answered(url),), daemon=True).start()
 
@@ -201,7 +201,7 @@ def test_one_thing_more_is_asked_for_from_the_command_line(demo: Command) -> Non
     assert set(scopes) == {"openid", "shop:read", "user:read"}
 
 
-def test_a_busy_strangers_server_is_waited_for_with_a_countdown(terminal: Any, stranger: Authority) -> None:
+def test_a_busy_strangers_server_is_waited_for_with_a_countdown(terminal: Any, stranger: AuthServer) -> None:
     stranger.shop.fake.on["/mcp"] = [
         Reply(429, headers=(("retry-after", "1"),)),
         Reply(404),  # somebody looks whether it is ours: the talk's own look, not the call

@@ -43,7 +43,7 @@ def fake() -> Iterator[Fake]:
 
 @pytest.fixture
 def shop(fake: Fake) -> Shop:
-    """A fake of shop and authority in one."""
+    """A fake of shop and authorization server in one."""
     return Shop(fake)
 
 

@@ -154,18 +154,18 @@ def raw_server(handle: Callable[[socket.socket], None]) -> Iterator[str]:
 
 @dataclass
 class Shop:
-    """A fake of shop and authority in one, as far as a login goes: everything published, nothing decided."""
+    """A fake of shop and authorization server in one, as far as a login goes: everything published, nothing decided."""
 
     fake: Fake
     resource: dict[str, Any] = field(default_factory=dict)
-    authority: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
     device: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         base = self.fake.base
         hint = f'Bearer realm="shop", resource_metadata="{base}/.well-known/oauth-protected-resource/mcp"'
         self.resource = {"resource": f"{base}/mcp", "authorization_servers": [base]}
-        self.authority = {
+        self.metadata = {
             "issuer": base,
             "token_endpoint": f"{base}/token",
             "device_authorization_endpoint": f"{base}/device_authorization",
@@ -181,7 +181,7 @@ class Shop:
         }
         self.fake.on["/mcp"] = Reply(401, headers=(("www-authenticate", hint),))
         self.fake.on["/.well-known/oauth-protected-resource/mcp"] = lambda _: Reply(json=self.resource)
-        self.fake.on["/.well-known/oauth-authorization-server"] = lambda _: Reply(json=self.authority)
+        self.fake.on["/.well-known/oauth-authorization-server"] = lambda _: Reply(json=self.metadata)
         self.fake.on["/device_authorization"] = lambda _: Reply(json=self.device)
 
     def polls(self, *answers: Reply) -> None:

@@ -1,4 +1,4 @@
-"""The agent at the real shop and its authority: refused, deputized, buying, and interrupted."""
+"""The agent at the real shop and its authorization server: refused, deputized, buying, and interrupted."""
 
 from __future__ import annotations
 
@@ -121,7 +121,9 @@ def test_nothing_stored_is_a_refusal_that_says_what_to_do(base_url: str, tmp_pat
     assert (caught.value.exit_code, caught.value.oauth_error, caught.value.do) == (4, "not_logged_in", "demo login")
 
 
-def test_a_resource_that_the_authority_does_not_know_is_refused_in_oauths_words(base_url: str, tmp_path: Path) -> None:
+def test_a_resource_that_the_authorization_server_does_not_know_is_refused_in_oauths_words(
+    base_url: str, tmp_path: Path
+) -> None:
     with pytest.raises(OAuthRefused) as caught:
         agent_at(base_url, tmp_path).start_login(["shop:read"], resources=["https://other.example/mcp"])
     assert caught.value.oauth_error == "invalid_target"

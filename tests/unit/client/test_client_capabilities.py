@@ -60,7 +60,7 @@ def test_a_server_without_auth_is_told_from_its_open_answer(tmp_path: Path) -> N
     assert rows["the shop", "tool getUserInfo"].supported is False
 
 
-def test_a_strangers_authority_is_read_from_its_metadata(foreign: str, tmp_path: Path) -> None:
+def test_a_strangers_authorization_server_is_read_from_its_metadata(foreign: str, tmp_path: Path) -> None:
     seen, rows = looked_at(foreign, tmp_path)
     assert seen.requires_token is True
     wanted = {
@@ -92,7 +92,7 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
 def test_metadata_that_must_not_be_trusted_makes_nothing_a_yes(tmp_path: Path) -> None:
     with faking() as fake:
         shop = Shop(fake)
-        shop.authority["issuer"] = "http://127.0.0.1:1"
+        shop.metadata["issuer"] = "http://127.0.0.1:1"
         _, rows = looked_at(f"{fake.base}/mcp", tmp_path)
     assert rows["RFC 8414", "authorization server metadata"].supported is False
     assert rows["RFC 8628", "device login"].supported is None
@@ -101,7 +101,7 @@ def test_metadata_that_must_not_be_trusted_makes_nothing_a_yes(tmp_path: Path) -
 def test_what_a_server_sends_cannot_move_the_cursor(tmp_path: Path) -> None:
     with faking() as fake:
         shop = Shop(fake)
-        shop.authority["revocation_endpoint"] = f"{fake.base}/\x1b[2Jrevoke"
+        shop.metadata["revocation_endpoint"] = f"{fake.base}/\x1b[2Jrevoke"
         fake.on["/jwks"] = Reply(json={"keys": [{"alg": "\x1b]0;title\x07"}]})
         _, rows = looked_at(f"{fake.base}/mcp", tmp_path)
     assert not any("\x1b" in f"{row.standard}{row.what}{row.request}{row.response}" for row in rows.values())
@@ -143,7 +143,7 @@ def test_a_server_that_hangs_is_looked_at_once(tmp_path: Path) -> None:
 def test_token_exchange_is_there_where_the_metadata_lists_its_grant(tmp_path: Path, grants: list[str]) -> None:
     with faking() as fake:
         shop = Shop(fake)
-        shop.authority["grant_types_supported"] = ["authorization_code", *grants]
+        shop.metadata["grant_types_supported"] = ["authorization_code", *grants]
         _, rows = looked_at(fake.base, tmp_path)
     assert rows["RFC 8693", "token exchange"].supported is bool(grants)
 

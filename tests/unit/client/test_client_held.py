@@ -96,7 +96,7 @@ def test_a_session_that_the_server_lost_is_begun_again(kind: str, serve: Serve, 
         assert [count(one), count(one)] == ["s2: 1", "s2: 2"]
 
 
-def test_a_session_is_not_gone_on_in_with_another_authority(serve: Serve, tmp_path: Path) -> None:
+def test_a_session_is_not_gone_on_in_with_another_authorization_server(serve: Serve, tmp_path: Path) -> None:
     one = agent_at(serve(Stateful(GONE["404"])), tmp_path)
     with one.one_session():
         assert [count(one, who) for who in (ALICE, BOB, "none", ALICE)] == ["s1: 1", "s2: 1", "s3: 1", "s1: 2"]
@@ -171,7 +171,7 @@ def test_a_url_with_a_path_is_the_endpoint_as_it_stands(path: str, serve: Serve,
         Agent(f"{fake.url}/mcp/x", store=one.store).call("count", {}, token="none")
 
 
-def test_a_stored_token_is_no_other_authority(serve: Serve, tmp_path: Path) -> None:
+def test_a_stored_token_is_no_other_authorization_server(serve: Serve, tmp_path: Path) -> None:
     fake = serve(Stateful(GONE["404"]))
     one = agent_at(fake, tmp_path)
     one.store.put("agent", StoredToken("access-1", None, time.time() + 60, (), fake.url, f"{fake.url}/token", "a"))

@@ -196,7 +196,7 @@ def test_a_decision_that_is_malformed_is_none(decision: object, serve: Serve, ag
 
 
 @pytest.mark.parametrize("kind", ["accepts and never answers", "drips its body", "sends 100 MB", "is a captive portal"])
-def test_an_authority_that(kind: str, serve: Serve, agent: Make) -> None:
+def test_an_authorization_server_that(kind: str, serve: Serve, agent: Make) -> None:
     fake = serve(
         lambda request: http(401, www_authenticate="Bearer") if request.path == "/mcp" else SERVERS[kind][0](request)
     )

@@ -1,4 +1,4 @@
-"""The sample human in the browser flow: the authority's real pages, as far as the client's redirect URI."""
+"""The sample human in the browser flow: the authorization server's real pages, as far as the client's redirect URI."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def told(url: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
-def test_a_sample_human_approves_and_says_where_the_authority_sent_them(base_url: str) -> None:
+def test_a_sample_human_approves_and_says_where_the_authorization_server_sent_them(base_url: str) -> None:
     seen, url = SampleHuman(ALICE).authorize(link(base_url), True)
     assert (seen.client_name, seen.account, seen.user_code, seen.limit) == ("Shirt Agent", ALICE, "", "50.00 USD")
     assert seen.scopes == ("openid", "shop:buy")
@@ -47,7 +47,7 @@ def test_a_sample_human_denies(base_url: str) -> None:
     assert told(url)["error"] == "access_denied" and told(url)["state"] == "s1" and "code" not in told(url)
 
 
-def test_a_request_that_is_sent_back_unasked_is_refused_with_the_authoritys_words(base_url: str) -> None:
+def test_a_request_that_is_sent_back_unasked_is_refused_with_the_authorization_servers_words(base_url: str) -> None:
     with pytest.raises(OAuthRefused) as caught:
         SampleHuman(ALICE).authorize(link(base_url, scope="shop:own"), True)
     assert caught.value.oauth_error == "invalid_scope" and "no such scope" in (caught.value.why or "")
@@ -69,7 +69,7 @@ def test_a_sample_human_goes_nowhere_but_to_the_client(onward: str, fake: Fake) 
     assert [urlsplit(request.path).path for request in fake.requests] == ["/oauth2/authorize"]
 
 
-def test_an_authority_that_answers_a_decision_with_a_page_did_not_lead_back(fake: Fake) -> None:
+def test_an_authorization_server_that_answers_a_decision_with_a_page_did_not_lead_back(fake: Fake) -> None:
     html = (("content-type", "text/html"),)
     fake.on["/oauth2/authorize"] = Reply(
         body=b'<form method="post" action="/decided"><button name="decision" value="approve">Yes</button></form>',

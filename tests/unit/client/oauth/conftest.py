@@ -1,4 +1,4 @@
-"""An authority that can do everything, scripted; and the real one."""
+"""An authorization server that can do everything, scripted; and the real one."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["fake", "server", "shop"]
 
 
 @dataclass
-class Authority:
-    """The scripted shop's authority with a browser flow and registration, and what it was asked."""
+class AuthServer:
+    """The scripted shop's authorization server with a browser flow and registration, and what it was asked."""
 
     shop: Shop
     registered: list[dict[str, Any]] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Authority:
 
     def __post_init__(self) -> None:
         base = self.shop.fake.base
-        self.shop.authority |= {
+        self.shop.metadata |= {
             "authorization_endpoint": f"{base}/authorize",
             "registration_endpoint": f"{base}/register",
             "code_challenge_methods_supported": ["S256"],
@@ -56,17 +56,17 @@ class Authority:
 
 
 @pytest.fixture
-def authority(shop: Shop) -> Authority:
-    return Authority(shop)
+def auth_server(shop: Shop) -> AuthServer:
+    return AuthServer(shop)
 
 
 @pytest.fixture
-def agent(authority: Authority, tmp_path: Path) -> Agent:
-    return agent_at(authority.base, tmp_path, client_id=None)
+def agent(auth_server: AuthServer, tmp_path: Path) -> Agent:
+    return agent_at(auth_server.base, tmp_path, client_id=None)
 
 
 def answered(url: str, **more: str | None) -> str:
-    """Where an authority sends the browser back to: with a code, and `more` put in or (None) taken out."""
+    """Where an authorization server sends the browser back to: with a code, and `more` put in or (None) taken out."""
     asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
     given: dict[str, str | None] = {"code": "code-0123456789", "state": asked["state"], "iss": origin, **more}

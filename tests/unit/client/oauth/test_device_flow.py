@@ -160,7 +160,7 @@ def test_a_poll_that_drips_for_ever_does_not_hold_up_the_others(shop: Shop, tmp_
             time.sleep(0.1)
 
     with raw_server(drip) as base:
-        shop.authority["token_endpoint"] = f"{base}/token"
+        shop.metadata["token_endpoint"] = f"{base}/token"
         agent = agent_at(shop.fake.base, tmp_path, timeout=0.6)
         token = agent.finish_login(agent.start_login(["shop:read"]), timeout=10)
     assert token.access_token == "a-0123456789"
@@ -229,7 +229,7 @@ def test_giving_up_ends_it_at_once_even_while_a_poll_hangs(shop: Shop, tmp_path:
     assert time.monotonic() - started < 2.5, "the poll itself takes 3 s"
 
 
-def test_a_web_page_in_place_of_the_authority_is_named_as_such(shop: Shop, tmp_path: Path) -> None:
+def test_a_web_page_in_place_of_the_authorization_server_is_named_as_such(shop: Shop, tmp_path: Path) -> None:
     shop.polls(Reply(body=b"<!doctype html><h1>Free WiFi</h1>", headers=(("content-type", "text/html"),)))
     agent = agent_at(shop.fake.base, tmp_path)
     with pytest.raises(ServerUnreachable, match="web page"):
@@ -298,8 +298,8 @@ def test_escapes_in_the_user_code_and_errors_reach_nobodys_terminal(shop: Shop, 
     assert "\x1b" not in shown and "\x9b" not in shown
 
 
-def test_an_authority_without_the_device_flow_is_said_to_be_one(shop: Shop, tmp_path: Path) -> None:
-    del shop.authority["device_authorization_endpoint"]
+def test_an_authorization_server_without_the_device_flow_is_said_to_be_one(shop: Shop, tmp_path: Path) -> None:
+    del shop.metadata["device_authorization_endpoint"]
     agent = agent_at(shop.fake.base, tmp_path)
     with pytest.raises(OAuthRefused) as refused:
         agent.start_login(["shop:read"])

@@ -36,11 +36,11 @@ def challenge(**parameters: str) -> Challenge:
     return Challenge(401, "Bearer", tuple(parameters.items()))
 
 
-def test_the_challenge_leads_to_the_resource_and_that_to_its_authority(shop: Shop, agent: Agent) -> None:
-    authority = agent.authorization_server()
-    assert (authority.issuer, authority.problem) == (shop.fake.base, None)
+def test_the_challenge_leads_to_the_resource_and_that_to_its_authorization_server(shop: Shop, agent: Agent) -> None:
+    auth_server = agent.authorization_server()
+    assert (auth_server.issuer, auth_server.problem) == (shop.fake.base, None)
     assert fetched(shop) == [f"{RESOURCE}/mcp", AUTHORITY_PATH]
-    assert agent.authorization_server() is authority, "what is known is not asked again"
+    assert agent.authorization_server() is auth_server, "what is known is not asked again"
     assert len(shop.fake.requests) == 3
 
 
@@ -58,16 +58,18 @@ def test_a_hint_is_followed_and_nothing_else(shop: Shop, agent: Agent) -> None:
     assert fetched(shop) == ["/elsewhere", AUTHORITY_PATH]
 
 
-def test_without_any_resource_metadata_the_servers_own_origin_may_be_the_authority(shop: Shop, agent: Agent) -> None:
+def test_without_any_resource_metadata_the_servers_own_origin_may_be_the_authorization_server(
+    shop: Shop, agent: Agent
+) -> None:
     shop.fake.on[f"{RESOURCE}/mcp"] = Reply(404)
     found = agent.discover(challenge())
     assert found.resource is None
     assert found.authorization_server is not None and found.authorization_server.issuer == shop.fake.base
 
 
-def test_an_authority_that_only_knows_openid_is_found_there(shop: Shop, agent: Agent) -> None:
+def test_an_authorization_server_that_only_knows_openid_is_found_there(shop: Shop, agent: Agent) -> None:
     shop.fake.on[AUTHORITY_PATH] = Reply(404)
-    shop.fake.on["/.well-known/openid-configuration"] = lambda _: Reply(json=shop.authority)
+    shop.fake.on["/.well-known/openid-configuration"] = lambda _: Reply(json=shop.metadata)
     found = agent.discover(challenge())
     assert found.authorization_server is not None and found.authorization_server.url.endswith("openid-configuration")
 
@@ -75,8 +77,8 @@ def test_an_authority_that_only_knows_openid_is_found_there(shop: Shop, agent: A
 def test_an_issuer_with_a_path_has_three_places(shop: Shop, agent: Agent) -> None:
     issuer = f"{shop.fake.base}/tenant"
     shop.resource["authorization_servers"] = [issuer]
-    shop.authority["issuer"] = issuer
-    shop.fake.on["/tenant/.well-known/openid-configuration"] = lambda _: Reply(json=shop.authority)
+    shop.metadata["issuer"] = issuer
+    shop.fake.on["/tenant/.well-known/openid-configuration"] = lambda _: Reply(json=shop.metadata)
     found = agent.discover(challenge())
     assert fetched(shop)[1:] == [
         f"{AUTHORITY_PATH}/tenant",
@@ -95,7 +97,7 @@ def test_metadata_for_another_resource_is_not_believed(shop: Shop, agent: Agent)
 
 
 def test_metadata_of_another_issuer_is_not_believed(shop: Shop, agent: Agent) -> None:
-    shop.authority["issuer"] = "https://mallory.example"
+    shop.metadata["issuer"] = "https://mallory.example"
     with pytest.raises(OAuthRefused) as refused:
         agent.start_login(["shop:read"])
     assert "mallory.example" in refused.value.why and "RFC 8414" in refused.value.why
@@ -103,7 +105,7 @@ def test_metadata_of_another_issuer_is_not_believed(shop: Shop, agent: Agent) ->
 
 
 def test_metadata_of_no_issuer_is_not_believed(shop: Shop, agent: Agent) -> None:
-    del shop.authority["issuer"]
+    del shop.metadata["issuer"]
     with pytest.raises(OAuthRefused, match="no authorization server"):
         agent.authorization_server()
 
@@ -123,10 +125,10 @@ def test_metadata_of_no_issuer_is_not_believed(shop: Shop, agent: Agent) -> None
         "http://[",
     ],
 )
-def test_an_endpoint_that_must_not_be_called_spoils_the_authority(
+def test_an_endpoint_that_must_not_be_called_spoils_the_authorization_server(
     shop: Shop, agent: Agent, endpoint: str, url: str
 ) -> None:
-    shop.authority[endpoint] = url
+    shop.metadata[endpoint] = url
     found = agent.discover(challenge())
     assert found.authorization_server is not None and found.authorization_server.problem is not None
     assert endpoint in found.authorization_server.problem
@@ -203,11 +205,11 @@ def test_metadata_of_other_types_is_survived(shop: Shop, agent: Agent, value: An
     names = {"resource", "authorization_servers", "scopes_supported", "resource_name"}
     for name in names:
         shop.resource = shop.resource | {name: value}
-    shop.authority = dict.fromkeys(shop.authority, value)
+    shop.metadata = dict.fromkeys(shop.metadata, value)
     agent.discover(challenge())
 
 
-def test_an_authority_in_trouble_is_told_as_one(shop: Shop, agent: Agent) -> None:
+def test_an_authorization_server_in_trouble_is_told_as_one(shop: Shop, agent: Agent) -> None:
     shop.fake.on[AUTHORITY_PATH] = shop.fake.on["/.well-known/openid-configuration"] = Reply(503)
     with pytest.raises(ServerUnreachable, match="cannot answer now"):
         agent.authorization_server()
@@ -334,7 +336,7 @@ def test_the_endpoints_of_2025_03_26_are_guessed_only_where_all_places_say_there
 def test_a_document_for_somebody_else_is_passed_over(shop: Shop, agent: Agent, wrong: dict[str, str]) -> None:
     shop.fake.on[f"{RESOURCE}/mcp"] = shop.fake.on[AUTHORITY_PATH] = Reply(json=wrong)
     shop.fake.on[RESOURCE] = lambda _: Reply(json=shop.resource)
-    shop.fake.on["/.well-known/openid-configuration"] = lambda _: Reply(json=shop.authority)
+    shop.fake.on["/.well-known/openid-configuration"] = lambda _: Reply(json=shop.metadata)
     found = agent.discover(challenge())
     assert found.resource is not None and (found.resource.problem, found.resource.url) == (
         None,
@@ -407,7 +409,7 @@ def test_the_authorization_server_that_knows_the_agent_goes_first(shop: Shop, tm
 
 @pytest.mark.parametrize("place", [f"{RESOURCE}/mcp", AUTHORITY_PATH])
 def test_json_that_is_sent_as_a_web_page_is_read(shop: Shop, agent: Agent, place: str) -> None:
-    told = shop.resource if place == f"{RESOURCE}/mcp" else shop.authority
+    told = shop.resource if place == f"{RESOURCE}/mcp" else shop.metadata
     shop.fake.on[place] = Reply(json=told, headers=(("content-type", "text/html; charset=utf-8"),))
     assert agent.authorization_server().issuer == shop.fake.base
 
@@ -416,7 +418,7 @@ def test_what_is_null_is_absent(shop: Shop, agent: Agent) -> None:
     nothing = dict.fromkeys(["scopes_supported", "resource_name", "dpop_signing_alg_values_supported"])
     shop.resource |= nothing
     names = ["jwks_uri", "revocation_endpoint", "grant_types_supported", "token_endpoint_auth_methods_supported"]
-    shop.authority |= dict.fromkeys(names)
+    shop.metadata |= dict.fromkeys(names)
     shop.fake.on["/mcp"] = Reply(401, headers=(("www-authenticate", 'Bearer scope="null", resource_metadata=null'),))
     assert agent.authorization_server().grant_types_supported == ("authorization_code", "implicit")
     assert agent.wanted_scopes() == ()
@@ -441,7 +443,7 @@ def test_a_server_without_any_metadata_has_the_endpoints_of_2025_03_26(shop: Sho
     assert agent.choose_flow().flow.name == "browser"
 
 
-def test_a_stored_login_remembers_its_authority(server: str, tmp_path: Path) -> None:
+def test_a_stored_login_remembers_its_authorization_server(server: str, tmp_path: Path) -> None:
     from tests.unit.client.fakes import log_in
 
     log_in(agent_at(server, tmp_path))

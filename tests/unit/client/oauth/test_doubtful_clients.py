@@ -14,7 +14,7 @@ from demo.client.oauth.device_flow import DEVICE
 from demo.client.oauth.machine_flow import TokenRequest
 from demo.errors import DemoError
 from tests.unit.client.fakes import Reply, Request, agent_at, granted, oauth, store_in
-from tests.unit.client.oauth.conftest import Authority, answered, come_back, log_in
+from tests.unit.client.oauth.conftest import AuthServer, answered, come_back, log_in
 
 SECRET = "s3cret-0123456789"
 
@@ -52,75 +52,75 @@ ENDS: dict[str, Callable[[Agent], object]] = {
 
 @pytest.mark.parametrize("end", ENDS)
 def test_a_login_that_ends_without_a_token_makes_the_registration_doubtful(
-    authority: Authority, agent: Agent, end: str
+    auth_server: AuthServer, agent: Agent, end: str
 ) -> None:
-    authority.shop.polls(oauth("authorization_pending"))
+    auth_server.shop.polls(oauth("authorization_pending"))
     with pytest.raises((DemoError, KeyboardInterrupt)):
         ENDS[end](agent)
-    authority.shop.polls(granted())
+    auth_server.shop.polls(granted())
     assert (by_device(agent) if "device" in end else log_in(agent).client_id) == "client-2"
 
 
 @pytest.mark.parametrize("flow", ["device", "browser"])
-def test_the_humans_no_says_nothing_against_the_client(authority: Authority, agent: Agent, flow: str) -> None:
-    authority.shop.polls(oauth("access_denied"))
+def test_the_humans_no_says_nothing_against_the_client(auth_server: AuthServer, agent: Agent, flow: str) -> None:
+    auth_server.shop.polls(oauth("access_denied"))
     with pytest.raises(OAuthRefused):
         by_device(agent) if flow == "device" else in_browser(agent, "access_denied")
-    authority.shop.polls(granted())
+    auth_server.shop.polls(granted())
     assert (by_device(agent) if flow == "device" else log_in(agent).client_id) == "client-1"
-    assert len(authority.registered) == 1
+    assert len(auth_server.registered) == 1
 
 
 def test_a_client_that_is_unknown_once_the_human_approved_is_registered_again(
-    authority: Authority, agent: Agent
+    auth_server: AuthServer, agent: Agent
 ) -> None:
-    authority.shop.polls(oauth("authorization_pending"), oauth("invalid_client", 401))
+    auth_server.shop.polls(oauth("authorization_pending"), oauth("invalid_client", 401))
     with pytest.raises(OAuthRefused) as refused:
         by_device(agent)
     assert "registers again" in refused.value.do
-    authority.shop.polls(granted())
+    auth_server.shop.polls(granted())
     assert by_device(agent) == "client-2"
 
 
-def test_a_client_that_is_unknown_when_it_renews_is_registered_again(authority: Authority, agent: Agent) -> None:
+def test_a_client_that_is_unknown_when_it_renews_is_registered_again(auth_server: AuthServer, agent: Agent) -> None:
     log_in(agent)
-    authority.shop.polls(oauth("invalid_client", 401))
+    auth_server.shop.polls(oauth("invalid_client", 401))
     with pytest.raises(OAuthRefused) as refused:
         agent.refresh()
     assert refused.value.do == "demo login"
-    authority.shop.polls(granted())
+    auth_server.shop.polls(granted())
     assert log_in(agent).client_id == "client-2"
 
 
 @pytest.mark.parametrize("logged_in", [True, False])
 def test_a_logout_forgets_who_the_agent_was_there(
-    authority: Authority, agent: Agent, tmp_path: Path, logged_in: bool
+    auth_server: AuthServer, agent: Agent, tmp_path: Path, logged_in: bool
 ) -> None:
     if logged_in:
         log_in(agent)
     else:
         agent.start_login(("shop:read",), BROWSER).close()
-    agent_at(authority.base, tmp_path, client_id=None).logout()
+    agent_at(auth_server.base, tmp_path, client_id=None).logout()
     assert log_in(agent).client_id == "client-2"
 
 
 def test_a_reset_forgets_who_the_agent_was_there_and_nobody_elses(
-    authority: Authority, agent: Agent, tmp_path: Path
+    auth_server: AuthServer, agent: Agent, tmp_path: Path
 ) -> None:
     agent.start_login(("shop:read",), BROWSER).close()
-    other = agent_at(authority.base, tmp_path, client_id=None, slot="rival")
+    other = agent_at(auth_server.base, tmp_path, client_id=None, slot="rival")
     other.start_login(("shop:read",), BROWSER).close()
     elsewhere = store_in(tmp_path, "https://elsewhere.example/mcp")
     elsewhere.keep("agent", "of another server")
-    store_in(tmp_path, authority.base).clear()
+    store_in(tmp_path, auth_server.base).clear()
     assert log_in(agent).client_id == "client-3"
     assert elsewhere.kept("agent") == "of another server"
 
 
-def without_device(authority: Authority, how: str) -> None:
+def without_device(auth_server: AuthServer, how: str) -> None:
     """An authorization server that offers the device flow and does not give it to this client."""
-    fake = authority.shop.fake
-    register = authority._register
+    fake = auth_server.shop.fake
+    register = auth_server._register
     wanted: list[str] = []
 
     def registers(request: Request) -> Reply:
@@ -137,7 +137,7 @@ def without_device(authority: Authority, how: str) -> None:
     if how == "the code is refused":
         fake.on["/device_authorization"] = oauth("unauthorized_client")
     if how == "the token is refused":
-        authority.shop.polls(oauth("unauthorized_client"), granted())
+        auth_server.shop.polls(oauth("unauthorized_client"), granted())
 
 
 HOW = ["the registration is refused", "the registration leaves it out", "the code is refused", "the token is refused"]
@@ -145,28 +145,28 @@ HOW = ["the registration is refused", "the registration leaves it out", "the cod
 
 @pytest.mark.parametrize("how", HOW)
 def test_a_client_that_may_not_use_the_device_flow_uses_the_code_flow(
-    authority: Authority, agent: Agent, tmp_path: Path, how: str
+    auth_server: AuthServer, agent: Agent, tmp_path: Path, how: str
 ) -> None:
-    without_device(authority, how)
+    without_device(auth_server, how)
     assert agent.choose_flow().flow.name == "device"
     with pytest.raises(GrantNotAllowed) as refused:
         by_device(agent)
     other = agent.choose_other(DEVICE, refused.value)
     assert other is not None and other.flow.name == "browser" and refused.value.why in other.why
     assert log_in(agent).client_id
-    tried = len(authority.shop.fake.to("/register"))
+    tried = len(auth_server.shop.fake.to("/register"))
     assert tried <= 2
     # The next login knows, and neither registers nor asks in vain.
-    again = agent_at(authority.base, tmp_path, client_id=None)
+    again = agent_at(auth_server.base, tmp_path, client_id=None)
     way = again.choose_flow()
     assert (way.flow.name, "not for this client" in way.why) == ("browser", True)
     log_in(again)
-    assert len(authority.shop.fake.to("/register")) == tried
+    assert len(auth_server.shop.fake.to("/register")) == tried
 
 
-def test_where_there_is_no_code_flow_the_refusal_is_the_answer(authority: Authority, agent: Agent) -> None:
-    without_device(authority, "the registration is refused")
-    authority.shop.authority.pop("authorization_endpoint")
+def test_where_there_is_no_code_flow_the_refusal_is_the_answer(auth_server: AuthServer, agent: Agent) -> None:
+    without_device(auth_server, "the registration is refused")
+    auth_server.shop.metadata.pop("authorization_endpoint")
     with pytest.raises(GrantNotAllowed) as refused:
         by_device(agent)
     assert "grant_types must be authorization_code" in refused.value.why
@@ -174,14 +174,14 @@ def test_where_there_is_no_code_flow_the_refusal_is_the_answer(authority: Author
 
 
 def test_a_login_by_device_that_works_after_all_counts_again(
-    authority: Authority, agent: Agent, tmp_path: Path
+    auth_server: AuthServer, agent: Agent, tmp_path: Path
 ) -> None:
-    without_device(authority, "the code is refused")
+    without_device(auth_server, "the code is refused")
     with pytest.raises(GrantNotAllowed):
         by_device(agent)
-    authority.shop.fake.on["/device_authorization"] = Reply(json=authority.shop.device)
+    auth_server.shop.fake.on["/device_authorization"] = Reply(json=auth_server.shop.device)
     by_device(agent)
-    assert agent_at(authority.base, tmp_path, client_id=None).choose_flow().flow.name == "device"
+    assert agent_at(auth_server.base, tmp_path, client_id=None).choose_flow().flow.name == "device"
 
 
 @pytest.mark.parametrize(
@@ -197,33 +197,33 @@ def test_a_login_by_device_that_works_after_all_counts_again(
     ],
 )
 def test_null_in_a_registration_is_absent(
-    authority: Authority, agent: Agent, offered: list[str], given: dict[str, object], basic: bool | None
+    auth_server: AuthServer, agent: Agent, offered: list[str], given: dict[str, object], basic: bool | None
 ) -> None:
-    authority.shop.authority["token_endpoint_auth_methods_supported"] = offered
-    authority.registration = given
+    auth_server.shop.metadata["token_endpoint_auth_methods_supported"] = offered
+    auth_server.registration = given
     log_in(agent)
-    (request,) = authority.shop.fake.to("/token")
+    (request,) = auth_server.shop.fake.to("/token")
     assert ("authorization" in request.headers) is (basic is True)
     assert ("client_secret" in request.form) is (basic is False)
 
 
-def test_scopes_that_nobody_is_registered_for_are_left_to_the_login(authority: Authority, agent: Agent) -> None:
-    register = authority._register
+def test_scopes_that_nobody_is_registered_for_are_left_to_the_login(auth_server: AuthServer, agent: Agent) -> None:
+    register = auth_server._register
     why = "Requested scopes are not valid: shop:admin"
-    authority.shop.resource["scopes_supported"] = ["shop:read", "shop:admin"]
-    authority.shop.fake.on["/register"] = lambda request: (
+    auth_server.shop.resource["scopes_supported"] = ["shop:read", "shop:admin"]
+    auth_server.shop.fake.on["/register"] = lambda request: (
         Reply(400, json={"error": "invalid_client_metadata", "error_description": why})
         if "shop:admin" in request.json.get("scope", "")
         else register(request)
     )
     for _ in range(2):
         assert log_in(agent).client_id == "client-1"
-    assert "scope" not in authority.registered[0]
+    assert "scope" not in auth_server.registered[0]
 
 
-def test_null_in_a_token_response_is_absent(authority: Authority, agent: Agent) -> None:
+def test_null_in_a_token_response_is_absent(auth_server: AuthServer, agent: Agent) -> None:
     nothing = dict.fromkeys(["refresh_token", "scope", "id_token", "authorization_details", "error"])
-    authority.shop.polls(granted(**nothing))
+    auth_server.shop.polls(granted(**nothing))
     token = log_in(agent)
     assert (token.scope, token.refresh_token, token.authorization_details) == (("shop:read",), None, ())
 
@@ -232,50 +232,50 @@ def test_null_in_a_token_response_is_absent(authority: Authority, agent: Agent) 
     ("offered", "sent"), [(["client_secret_post"], "form"), (["client_secret_basic"], "header"), ([], "header")]
 )
 def test_a_machine_without_a_client_id_registers_for_what_it_uses(
-    authority: Authority, agent: Agent, offered: list[str], sent: str
+    auth_server: AuthServer, agent: Agent, offered: list[str], sent: str
 ) -> None:
-    authority.shop.authority |= {
+    auth_server.shop.metadata |= {
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": offered,
     }
-    authority.registration = {"client_secret": SECRET}
+    auth_server.registration = {"client_secret": SECRET}
     for _ in range(2):
         assert agent.login_as_machine(TokenRequest(), ("jobs:run",)).client_id == "client-1"
-    (asked,) = authority.registered
+    (asked,) = auth_server.registered
     assert asked["grant_types"] == ["client_credentials"]
     assert asked["token_endpoint_auth_method"] == ("client_secret_post" if sent == "form" else "client_secret_basic")
     assert asked["response_types"] == [] and "redirect_uris" not in asked
-    request = authority.shop.fake.to("/token")[-1]
+    request = auth_server.shop.fake.to("/token")[-1]
     assert ("authorization" in request.headers) is (sent == "header")
     assert request.form["client_id"] == ["client-1"]
 
 
-def test_a_workload_with_an_assertion_registers_for_that_grant(authority: Authority, agent: Agent) -> None:
+def test_a_workload_with_an_assertion_registers_for_that_grant(auth_server: AuthServer, agent: Agent) -> None:
     agent.login_as_machine(TokenRequest(assertion="signed.by.platform"))
-    assert authority.registered[0]["grant_types"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+    assert auth_server.registered[0]["grant_types"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
 
 
 @pytest.mark.parametrize("resource", ["none", "api://shop"])
-def test_what_a_token_is_asked_for_can_be_set(authority: Authority, tmp_path: Path, resource: str) -> None:
-    agent = agent_at(authority.base, tmp_path, client_id=None, resource=resource)
+def test_what_a_token_is_asked_for_can_be_set(auth_server: AuthServer, tmp_path: Path, resource: str) -> None:
+    agent = agent_at(auth_server.base, tmp_path, client_id=None, resource=resource)
     expected = None if resource == "none" else [resource]
     by_device(agent)
     pending = agent.start_login(("shop:read",), BROWSER)
     threading.Thread(target=come_back, args=(answered(pending.url),), daemon=True).start()
     agent.finish_login(pending, timeout=10)
     agent.refresh()
-    authority.registration = {"client_secret": SECRET}
+    auth_server.registration = {"client_secret": SECRET}
     agent.login_as_machine(TokenRequest())
-    assert [form.get("resource") for form in authority.forms] == [expected] * 4
-    assert authority.shop.fake.to("/device_authorization")[0].form.get("resource") == expected
+    assert [form.get("resource") for form in auth_server.forms] == [expected] * 4
+    assert auth_server.shop.fake.to("/device_authorization")[0].form.get("resource") == expected
     assert ("resource=" in pending.url) is (expected is not None)
 
 
 @pytest.mark.parametrize("flow", ["device", "browser", "code"])
-def test_a_refused_resource_is_advised_on(authority: Authority, agent: Agent, flow: str) -> None:
+def test_a_refused_resource_is_advised_on(auth_server: AuthServer, agent: Agent, flow: str) -> None:
     refusal = Reply(400, json={"error": "invalid_target", "error_description": "AADSTS901002: resource"})
-    authority.shop.fake.on["/device_authorization"] = refusal
-    authority.shop.polls(refusal)
+    auth_server.shop.fake.on["/device_authorization"] = refusal
+    auth_server.shop.polls(refusal)
     with pytest.raises(OAuthRefused) as refused:
         if flow == "device":
             by_device(agent)
@@ -290,22 +290,22 @@ def test_a_refused_resource_is_advised_on(authority: Authority, agent: Agent, fl
 @pytest.mark.parametrize("device", [True, False])
 @pytest.mark.parametrize("at", ["the browser", "the token endpoint"])
 def test_where_the_code_flow_is_not_for_this_client_the_flow_that_is_left_is_named(
-    authority: Authority, agent: Agent, device: bool, at: str
+    auth_server: AuthServer, agent: Agent, device: bool, at: str
 ) -> None:
     if not device:
-        authority.shop.authority.pop("device_authorization_endpoint")
-    authority.shop.polls(oauth("unauthorized_client"))
+        auth_server.shop.metadata.pop("device_authorization_endpoint")
+    auth_server.shop.polls(oauth("unauthorized_client"))
     with pytest.raises(GrantNotAllowed) as refused:
         in_browser(agent, "unauthorized_client") if at == "the browser" else log_in(agent)
     assert ("--device" in refused.value.do) is device
 
 
 def test_advice_about_a_client_that_was_registered_by_hand_is_about_the_settings(
-    authority: Authority, tmp_path: Path
+    auth_server: AuthServer, tmp_path: Path
 ) -> None:
-    identity = ClientIdentity("by-hand", secret=SECRET, method="client_secret_basic", issuer=authority.base)
-    agent = agent_at(authority.base, tmp_path, client_id=None, identity=identity)
-    authority.shop.polls(oauth("invalid_client", 401))
+    identity = ClientIdentity("by-hand", secret=SECRET, method="client_secret_basic", issuer=auth_server.base)
+    agent = agent_at(auth_server.base, tmp_path, client_id=None, identity=identity)
+    auth_server.shop.polls(oauth("invalid_client", 401))
     with pytest.raises(OAuthRefused) as refused:
         log_in(agent)
     assert "[client]" in refused.value.do
@@ -321,11 +321,11 @@ def test_advice_about_a_client_that_was_registered_by_hand_is_about_the_settings
     ],
 )
 def test_advice_names_a_flow_that_exists_there(
-    authority: Authority, agent: Agent, offered: str, flow: str, do: str
+    auth_server: AuthServer, agent: Agent, offered: str, flow: str, do: str
 ) -> None:
     for endpoint in {"authorization_endpoint", "device_authorization_endpoint"} - {offered}:
-        authority.shop.authority.pop(endpoint)
+        auth_server.shop.metadata.pop(endpoint)
     with pytest.raises(OAuthRefused) as refused:
         agent.start_login(("shop:read",)) if flow == "device" else agent.start_login(("shop:read",), BROWSER)
     assert do in refused.value.do
-    assert authority.registered == []
+    assert auth_server.registered == []

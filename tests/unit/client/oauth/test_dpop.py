@@ -16,7 +16,7 @@ from demo.client import Agent
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.token_auth import DPoPToken
 from tests.unit.client.fakes import Reply, Request, agent_at, granted, oauth
-from tests.unit.client.oauth.conftest import Authority, log_in
+from tests.unit.client.oauth.conftest import AuthServer, log_in
 
 
 def read(proof: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -27,12 +27,12 @@ def read(proof: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @pytest.fixture
-def bound(authority: Authority) -> Authority:
-    """An authority and a server that take part in DPoP."""
-    authority.shop.authority["dpop_signing_alg_values_supported"] = ["ES256"]
-    authority.shop.resource["dpop_signing_alg_values_supported"] = ["ES256"]
-    authority.shop.polls(granted(token_type="DPoP"))
-    return authority
+def bound(auth_server: AuthServer) -> AuthServer:
+    """An authorization server and a server that take part in DPoP."""
+    auth_server.shop.metadata["dpop_signing_alg_values_supported"] = ["ES256"]
+    auth_server.shop.resource["dpop_signing_alg_values_supported"] = ["ES256"]
+    auth_server.shop.polls(granted(token_type="DPoP"))
+    return auth_server
 
 
 def test_a_proof_names_method_place_and_token_and_is_signed() -> None:
@@ -65,7 +65,7 @@ def test_what_is_no_private_key_is_none(text: str) -> None:
 
 
 def test_the_token_is_asked_for_with_a_proof_and_presented_with_one(
-    bound: Authority, agent: Agent, tmp_path: Path
+    bound: AuthServer, agent: Agent, tmp_path: Path
 ) -> None:
     token = log_in(agent)
     (asked,) = bound.shop.fake.to("/token")
@@ -81,7 +81,7 @@ def test_the_token_is_asked_for_with_a_proof_and_presented_with_one(
     assert token.dpop_key not in repr(agent.recorder.exchanges)
 
 
-def test_a_nonce_of_the_authority_is_taken_up_once(bound: Authority, agent: Agent) -> None:
+def test_a_nonce_of_the_authorization_server_is_taken_up_once(bound: AuthServer, agent: Agent) -> None:
     wants = Reply(400, json={"error": "use_dpop_nonce"}, headers=(("dpop-nonce", "n-1"),))
     bound.shop.polls(wants, granted(token_type="DPoP"))
     log_in(agent)
@@ -90,8 +90,8 @@ def test_a_nonce_of_the_authority_is_taken_up_once(bound: Authority, agent: Agen
     assert read(second.headers["dpop"])[1]["nonce"] == "n-1"
 
 
-def test_an_authority_that_is_never_content_with_its_nonce_is_asked_twice_at_most(
-    bound: Authority, agent: Agent
+def test_an_authorization_server_that_is_never_content_with_its_nonce_is_asked_twice_at_most(
+    bound: AuthServer, agent: Agent
 ) -> None:
     count = iter(range(100))
 
@@ -104,7 +104,7 @@ def test_an_authority_that_is_never_content_with_its_nonce_is_asked_twice_at_mos
     assert len(bound.shop.fake.to("/token")) == 2
 
 
-def test_a_nonce_of_the_server_is_taken_up_once(bound: Authority) -> None:
+def test_a_nonce_of_the_server_is_taken_up_once(bound: AuthServer) -> None:
     refusal = (("www-authenticate", 'DPoP error="use_dpop_nonce"'), ("dpop-nonce", "rs-1"))
     bound.shop.fake.on["/mcp"] = [Reply(401, headers=refusal), Reply(200, json={})]
     with httpx2.Client(auth=DPoPToken("abc", ProofKey.generate())) as http:
@@ -114,26 +114,26 @@ def test_a_nonce_of_the_server_is_taken_up_once(bound: Authority) -> None:
     assert read(first.headers["dpop"])[1]["jti"] != read(second.headers["dpop"])[1]["jti"]
 
 
-def test_where_only_one_side_takes_part_the_token_is_a_bearer_token(authority: Authority, agent: Agent) -> None:
-    authority.shop.authority["dpop_signing_alg_values_supported"] = ["ES256"]
+def test_where_only_one_side_takes_part_the_token_is_a_bearer_token(auth_server: AuthServer, agent: Agent) -> None:
+    auth_server.shop.metadata["dpop_signing_alg_values_supported"] = ["ES256"]
     token = log_in(agent)
     assert token.dpop_key is None
-    assert "dpop" not in authority.shop.fake.to("/token")[0].headers
+    assert "dpop" not in auth_server.shop.fake.to("/token")[0].headers
 
 
-def test_a_dpop_token_that_nobody_asked_for_is_not_used(authority: Authority, agent: Agent) -> None:
-    authority.shop.polls(granted(token_type="DPoP"))
+def test_a_dpop_token_that_nobody_asked_for_is_not_used(auth_server: AuthServer, agent: Agent) -> None:
+    auth_server.shop.polls(granted(token_type="DPoP"))
     with pytest.raises(Exception, match="cannot be used"):
         log_in(agent)
     assert agent.stored() is None
-    authority.shop.polls(oauth("invalid_grant"))
+    auth_server.shop.polls(oauth("invalid_grant"))
 
 
-def test_whatever_asks_with_a_bound_token_proves_the_key(bound: Authority, agent: Agent) -> None:
+def test_whatever_asks_with_a_bound_token_proves_the_key(bound: AuthServer, agent: Agent) -> None:
     """The look of `demo doctor`, userinfo, and a call with a token that is handed over: never as a bearer token."""
     from demo.client.capabilities import survey
 
-    bound.shop.authority["userinfo_endpoint"] = f"{bound.base}/userinfo"
+    bound.shop.metadata["userinfo_endpoint"] = f"{bound.base}/userinfo"
     bound.shop.fake.on["/userinfo"] = Reply(json={"sub": "user-7"})
     bound.shop.polls(granted(token_type="DPoP", scope="openid"))
     token = log_in(agent)

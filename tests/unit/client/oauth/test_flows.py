@@ -15,7 +15,7 @@ from demo.client.oauth.login_flow import HumanFlow, LoginFlow
 from demo.client.oauth.machine_flow import ASSERTION, CLIENT_CREDENTIALS, TokenRequest
 from demo.evidence import AuthorizationServerMetadata
 from tests.unit.client.fakes import Reply, Request, granted
-from tests.unit.client.oauth.conftest import Authority, answered, come_back
+from tests.unit.client.oauth.conftest import AuthServer, answered, come_back
 
 SECRET = "s3cret-0123456789"
 ISSUER = "https://auth.example"
@@ -33,13 +33,13 @@ BOTH = AuthorizationServerMetadata(
 class Strict:
     """An authorization server that holds each client to its registration, and each registration to the standards."""
 
-    authority: Authority
+    auth_server: AuthServer
     clients: dict[str, dict[str, Any]] = field(default_factory=dict)
     used: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        fake = self.authority.shop.fake
-        self.authority.shop.authority |= {
+        fake = self.auth_server.shop.fake
+        self.auth_server.shop.metadata |= {
             "grant_types_supported": sorted({grant for flow in FLOWS for grant in flow.grant_types}),
             "token_endpoint_auth_methods_supported": ["none", "client_secret_post"],
         }
@@ -56,7 +56,7 @@ class Strict:
             or ("client_credentials" not in grants and not public)  # RFC 8252 section 8.4
             or ("code" in asked["response_types"]) is not by_code  # RFC 7591 section 2.1
             or ("redirect_uris" in asked) is not by_code
-            or not set(grants) <= set(self.authority.shop.authority["grant_types_supported"])
+            or not set(grants) <= set(self.auth_server.shop.metadata["grant_types_supported"])
         )
         if wrong:
             return Reply(400, json={"error": "invalid_client_metadata"})
@@ -66,7 +66,7 @@ class Strict:
 
     def device(self, request: Request) -> Reply:
         refused = self._refused(request, DEVICE.grant_types[0])
-        return refused or Reply(json=self.authority.shop.device)
+        return refused or Reply(json=self.auth_server.shop.device)
 
     def token(self, request: Request) -> Reply:
         grant = request.form["grant_type"][0]
@@ -101,9 +101,9 @@ def log_in(agent: Agent, flow: LoginFlow) -> None:
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 def test_a_flow_registers_for_the_grants_that_it_uses_and_authenticates_as_it_registered(
-    agent: Agent, authority: Authority, flow: LoginFlow
+    agent: Agent, auth_server: AuthServer, flow: LoginFlow
 ) -> None:
-    strict = Strict(authority)
+    strict = Strict(auth_server)
     log_in(agent, flow)
     if isinstance(flow, HumanFlow):
         agent.refresh()
@@ -113,9 +113,9 @@ def test_a_flow_registers_for_the_grants_that_it_uses_and_authenticates_as_it_re
 
 
 def test_each_flow_is_a_client_of_its_own_and_all_are_forgotten_at_a_logout(
-    agent: Agent, authority: Authority, tmp_path: Path
+    agent: Agent, auth_server: AuthServer, tmp_path: Path
 ) -> None:
-    strict = Strict(authority)
+    strict = Strict(auth_server)
     for _ in range(2):
         for flow in FLOWS:
             log_in(agent, flow)

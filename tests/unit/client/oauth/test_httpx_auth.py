@@ -14,7 +14,7 @@ import pytest
 from demo.client import BrowserFlow, ClientIdentity, DeviceFlow, MachineFlow, MemoryStore, OAuthRefused, SampleHuman
 from demo.evidence import DeviceCode
 from tests.unit.client.fakes import ALICE, Reply, Request, faking, granted
-from tests.unit.client.oauth.conftest import Authority, answered, come_back
+from tests.unit.client.oauth.conftest import AuthServer, answered, come_back
 
 LIST = {
     "jsonrpc": "2.0",
@@ -116,14 +116,14 @@ def test_a_store_outlives_the_flow(server: str) -> None:
     assert person.asked == 1
 
 
-def test_two_servers_with_one_store_never_see_each_others_tokens(authority: Authority) -> None:
+def test_two_servers_with_one_store_never_see_each_others_tokens(auth_server: AuthServer) -> None:
     store = MemoryStore()
-    authority.shop.fake.on["/mcp"] = lambda request: (
+    auth_server.shop.fake.on["/mcp"] = lambda request: (
         Reply(200, json={}) if "authorization" in request.headers else Reply(401)
     )
-    identity = ClientIdentity("robot", issuer=authority.base)
-    with httpx2.Client(auth=MachineFlow(f"{authority.base}/mcp", client=identity, store=store)) as http:
-        assert http.post(f"{authority.base}/mcp").status_code == 200
+    identity = ClientIdentity("robot", issuer=auth_server.base)
+    with httpx2.Client(auth=MachineFlow(f"{auth_server.base}/mcp", client=identity, store=store)) as http:
+        assert http.post(f"{auth_server.base}/mcp").status_code == 200
     with faking() as other:
         other.on["/mcp"] = Reply(200, json={})
         with httpx2.Client(auth=MachineFlow(f"{other.base}/mcp", client=identity, store=store)) as http:
@@ -131,18 +131,18 @@ def test_two_servers_with_one_store_never_see_each_others_tokens(authority: Auth
         assert all("authorization" not in request.headers for request in other.requests)
 
 
-def test_a_request_that_failed_spoils_no_later_login(authority: Authority) -> None:
+def test_a_request_that_failed_spoils_no_later_login(auth_server: AuthServer) -> None:
     script = [Reply(401), Reply(200, json={})]
 
     async def main() -> int:
-        flow = MachineFlow(f"{authority.base}/mcp", client=ClientIdentity("robot", issuer=authority.base))
+        flow = MachineFlow(f"{auth_server.base}/mcp", client=ClientIdentity("robot", issuer=auth_server.base))
         async with httpx2.AsyncClient(auth=flow) as http:
             with pytest.raises(httpx2.TransportError):
-                await http.post(f"{authority.base}/mcp", timeout=0.2)
-            authority.shop.fake.on["/mcp"] = script
-            return (await http.post(f"{authority.base}/mcp")).status_code
+                await http.post(f"{auth_server.base}/mcp", timeout=0.2)
+            auth_server.shop.fake.on["/mcp"] = script
+            return (await http.post(f"{auth_server.base}/mcp")).status_code
 
-    authority.shop.fake.on["/mcp"] = Reply(200, wait=1.0)
+    auth_server.shop.fake.on["/mcp"] = Reply(200, wait=1.0)
     assert asyncio.run(asyncio.wait_for(main(), 30)) == 200
 
 
@@ -201,46 +201,46 @@ def test_a_wait_that_is_cut_short_stops_asking(server: str) -> None:
     assert len([one for one in flow.connection.recorder.exchanges if one.url.endswith("/oauth2/token")]) == polls
 
 
-def test_a_browser_that_cannot_be_opened_leaves_no_listener(authority: Authority) -> None:
+def test_a_browser_that_cannot_be_opened_leaves_no_listener(auth_server: AuthServer) -> None:
     def broken(url: str) -> None:
         raise RuntimeError("no display")
 
     before = threading.active_count()
     with (
-        httpx2.Client(auth=BrowserFlow(f"{authority.base}/mcp", open=broken)) as http,
+        httpx2.Client(auth=BrowserFlow(f"{auth_server.base}/mcp", open=broken)) as http,
         pytest.raises(RuntimeError, match="no display"),
     ):
-        http.post(f"{authority.base}/mcp")
+        http.post(f"{auth_server.base}/mcp")
     assert threading.active_count() <= before + 1
 
 
-def test_a_machine_presents_its_own_credentials(authority: Authority) -> None:
-    authority.shop.fake.on["/mcp"] = lambda request: (
+def test_a_machine_presents_its_own_credentials(auth_server: AuthServer) -> None:
+    auth_server.shop.fake.on["/mcp"] = lambda request: (
         Reply(200, json={}) if "authorization" in request.headers else Reply(401)
     )
-    identity = ClientIdentity("robot", secret="s3cret & more", method="client_secret_basic", issuer=authority.base)
-    with httpx2.Client(auth=MachineFlow(f"{authority.base}/mcp", client=identity, scopes=("jobs:run",))) as http:
-        assert http.post(f"{authority.base}/mcp").status_code == 200
-    (request,) = authority.shop.fake.to("/token")
+    identity = ClientIdentity("robot", secret="s3cret & more", method="client_secret_basic", issuer=auth_server.base)
+    with httpx2.Client(auth=MachineFlow(f"{auth_server.base}/mcp", client=identity, scopes=("jobs:run",))) as http:
+        assert http.post(f"{auth_server.base}/mcp").status_code == 200
+    (request,) = auth_server.shop.fake.to("/token")
     assert request.form["grant_type"] == ["client_credentials"]
     assert request.form["scope"] == ["jobs:run"]
-    assert request.form["resource"] == [f"{authority.base}/mcp"]
+    assert request.form["resource"] == [f"{auth_server.base}/mcp"]
     import base64
 
     pair = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
     assert pair == "robot:s3cret%20%26%20more", "both halves are form-encoded (RFC 6749 section 2.3.1)"
 
 
-def test_the_browser_flow_answers_a_scripted_authority(authority: Authority) -> None:
+def test_the_browser_flow_answers_a_scripted_authorization_server(auth_server: AuthServer) -> None:
     def script(request: Request) -> Reply:
         return Reply(200, json={}) if request.headers.get("authorization") else Reply(401)
 
-    authority.shop.fake.on["/mcp"] = script
-    authority.shop.polls(granted())
+    auth_server.shop.fake.on["/mcp"] = script
+    auth_server.shop.polls(granted())
 
     def open_page(url: str) -> bool:
         threading.Thread(target=come_back, args=(answered(url),), daemon=True).start()
         return True
 
-    with httpx2.Client(auth=BrowserFlow(f"{authority.base}/mcp", open=open_page)) as http:
-        assert http.post(f"{authority.base}/mcp").status_code == 200
+    with httpx2.Client(auth=BrowserFlow(f"{auth_server.base}/mcp", open=open_page)) as http:
+        assert http.post(f"{auth_server.base}/mcp").status_code == 200

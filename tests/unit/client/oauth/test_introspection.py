@@ -1,4 +1,4 @@
-"""Opaque tokens: what their authority says of them, and what stays unknown; and giving tokens back."""
+"""Opaque tokens: what their authorization server says of them, and what stays unknown; and giving tokens back."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pytest
 
 from demo.client import Agent, OAuthRefused
 from tests.unit.client.fakes import Reply, agent_at, granted, oauth
-from tests.unit.client.oauth.conftest import Authority, log_in
+from tests.unit.client.oauth.conftest import AuthServer, log_in
 
 
 @pytest.fixture
-def asked(authority: Authority) -> Authority:
-    authority.shop.authority |= {
-        "introspection_endpoint": f"{authority.base}/introspect",
-        "userinfo_endpoint": f"{authority.base}/userinfo",
+def asked(auth_server: AuthServer) -> AuthServer:
+    auth_server.shop.metadata |= {
+        "introspection_endpoint": f"{auth_server.base}/introspect",
+        "userinfo_endpoint": f"{auth_server.base}/userinfo",
     }
-    return authority
+    return auth_server
 
 
-def test_introspection_is_asked_first_and_its_word_is_marked_as_its_own(asked: Authority, agent: Agent) -> None:
+def test_introspection_is_asked_first_and_its_word_is_marked_as_its_own(asked: AuthServer, agent: Agent) -> None:
     asked.shop.fake.on["/introspect"] = Reply(
         json={"active": True, "sub": "user-7", "scope": "shop:read", "username": "alice\x1b[2J"}
     )
@@ -36,7 +36,7 @@ def test_introspection_is_asked_first_and_its_word_is_marked_as_its_own(asked: A
     assert "access-0123456789" not in repr(agent.recorder.exchanges)
 
 
-def test_an_inactive_token_is_told_as_one(asked: Authority, agent: Agent) -> None:
+def test_an_inactive_token_is_told_as_one(asked: AuthServer, agent: Agent) -> None:
     asked.shop.fake.on["/introspect"] = Reply(json={"active": False})
     view = agent.view(log_in(agent))
     assert view.active is False
@@ -46,7 +46,7 @@ def test_an_inactive_token_is_told_as_one(asked: Authority, agent: Agent) -> Non
 @pytest.mark.parametrize(
     "answer", [oauth("invalid_client", 401), Reply(403), Reply(json={}), Reply(json={"active": "yes"}), Reply(500)]
 )
-def test_where_introspection_is_not_for_us_userinfo_tells_who(asked: Authority, agent: Agent, answer: Reply) -> None:
+def test_where_introspection_is_not_for_us_userinfo_tells_who(asked: AuthServer, agent: Agent, answer: Reply) -> None:
     asked.shop.fake.on["/introspect"] = answer
     asked.shop.fake.on["/userinfo"] = Reply(json={"sub": "user-7", "email": "alice@example.com"})
     asked.shop.polls(granted(scope="openid shop:read"))
@@ -56,7 +56,7 @@ def test_where_introspection_is_not_for_us_userinfo_tells_who(asked: Authority, 
     assert view.claim("email") == "alice@example.com"
 
 
-def test_where_nobody_tells_it_is_said_that_nobody_did(authority: Authority, agent: Agent) -> None:
+def test_where_nobody_tells_it_is_said_that_nobody_did(auth_server: AuthServer, agent: Agent) -> None:
     view = agent.view(log_in(agent))
     assert view.told_by is None and view.active is None
     assert view.claim("sub") is None
@@ -65,30 +65,30 @@ def test_where_nobody_tells_it_is_said_that_nobody_did(authority: Authority, age
 
 @pytest.mark.parametrize("told", [300, None])
 def test_an_end_that_nobody_told_is_not_shown(
-    authority: Authority, agent: Agent, tmp_path: Path, told: int | None
+    auth_server: AuthServer, agent: Agent, tmp_path: Path, told: int | None
 ) -> None:
-    authority.shop.polls(granted(expires_in=told))
+    auth_server.shop.polls(granted(expires_in=told))
     log_in(agent)
-    again = agent_at(authority.base, tmp_path, client_id=None)
+    again = agent_at(auth_server.base, tmp_path, client_id=None)
     view = again.view(again.token())
     assert (view.claim("exp") is not None, view.expires_at is not None) == (told is not None, told is not None)
 
 
-def test_the_chain_of_an_opaque_token_is_not_made_up(authority: Authority, agent: Agent) -> None:
+def test_the_chain_of_an_opaque_token_is_not_made_up(auth_server: AuthServer, agent: Agent) -> None:
     with pytest.raises(OAuthRefused, match="says nothing about who"):
         agent.chain(log_in(agent))
 
 
 def test_a_logout_says_why_it_is_not_confirmed_and_forgets_all_the_same(
-    authority: Authority, agent: Agent, tmp_path: Path
+    auth_server: AuthServer, agent: Agent, tmp_path: Path
 ) -> None:
     log_in(agent)
     assert "no revocation endpoint (RFC 7009)" in (agent.logout() or "")
     assert agent.stored() is None
-    authority.shop.authority["revocation_endpoint"] = f"{authority.base}/revoke"
+    auth_server.shop.metadata["revocation_endpoint"] = f"{auth_server.base}/revoke"
     unsupported = {"error": "unsupported_token_type", "error_description": "Structured tokens cannot be revoked"}
-    authority.shop.fake.on["/revoke"] = [Reply(503), Reply(400, unsupported), Reply(200)]
-    again = agent_at(authority.base, tmp_path, client_id=None)
+    auth_server.shop.fake.on["/revoke"] = [Reply(503), Reply(400, unsupported), Reply(200)]
+    again = agent_at(auth_server.base, tmp_path, client_id=None)
     log_in(again)
     assert "HTTP 503" in (again.logout() or "")
     log_in(again)
@@ -96,7 +96,7 @@ def test_a_logout_says_why_it_is_not_confirmed_and_forgets_all_the_same(
     assert "HTTP 400 (unsupported_token_type: Structured tokens cannot be revoked)" in (again.logout() or "")
     log_in(again)
     assert again.logout() is None
-    form = authority.shop.fake.to("/revoke")[-1].form
+    form = auth_server.shop.fake.to("/revoke")[-1].form
     assert form["token"] == ["r-012345"] and form["token_type_hint"] == ["refresh_token"]
 
 

@@ -132,7 +132,7 @@ def test_userinfo_asks_for_a_token_of_its_own_and_names_the_human(agent: Agent) 
     assert after.access_token == before.access_token
 
 
-def test_logging_out_ends_the_login_at_the_authority_and_here(agent: Agent) -> None:
+def test_logging_out_ends_the_login_at_the_authorization_server_and_here(agent: Agent) -> None:
     token = agent.stored()
     assert token is not None
     assert agent.logout() is None
@@ -153,7 +153,7 @@ def test_a_logout_that_the_server_does_not_hear_still_forgets(shop: Shop, tmp_pa
 
 
 def logged_in_at(shop: Shop, folder: Path, *later: Reply) -> Agent:
-    """An agent at a fake whose token has ended; `later` is what its authority answers from now on."""
+    """An agent at a fake whose token has ended; `later` is what its authorization server answers from now on."""
     shop.polls(granted(expires_in=0), *later)
     agent = agent_at(shop.fake.base, folder)
     agent.finish_login(agent.start_login(["shop:read"]))
@@ -169,7 +169,7 @@ def test_a_refusal_to_renew_asks_for_a_login_and_keeps_what_is_stored(shop: Shop
 
 
 @pytest.mark.parametrize("trouble", [Reply(503), Reply(429), Reply(502, body=b"<html>bad gateway")])
-def test_an_authority_in_trouble_has_refused_nothing(shop: Shop, tmp_path: Path, trouble: Reply) -> None:
+def test_an_authorization_server_in_trouble_has_refused_nothing(shop: Shop, tmp_path: Path, trouble: Reply) -> None:
     agent = logged_in_at(shop, tmp_path, trouble, granted())
     with pytest.raises(ServerUnreachable) as failed:
         agent.token()

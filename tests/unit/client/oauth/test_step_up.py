@@ -9,7 +9,7 @@ import pytest
 
 from demo.client import BROWSER, Agent, OAuthRefused, StoredToken
 from tests.unit.client.fakes import Reply, agent_at, granted, log_in
-from tests.unit.client.oauth.conftest import Authority
+from tests.unit.client.oauth.conftest import AuthServer
 from tests.unit.client.oauth.conftest import log_in as log_in_by_browser
 
 
@@ -69,7 +69,9 @@ def test_a_refusal_that_more_scope_would_not_change_asks_nobody(server: str, tmp
     assert human.asked == []
 
 
-def test_a_server_that_is_never_content_asks_the_human_three_times_at_most(agent: Agent, authority: Authority) -> None:
+def test_a_server_that_is_never_content_asks_the_human_three_times_at_most(
+    agent: Agent, auth_server: AuthServer
+) -> None:
     wanted = iter(f"scope-{number}" for number in range(100))
 
     def more(_: object) -> Reply:
@@ -77,7 +79,7 @@ def test_a_server_that_is_never_content_asks_the_human_three_times_at_most(agent
         return Reply(403, headers=(("www-authenticate", challenge),))
 
     log_in_by_browser(agent)
-    authority.shop.fake.on["/mcp"] = more
+    auth_server.shop.fake.on["/mcp"] = more
     asked: list[tuple[str, ...]] = []
 
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
@@ -91,11 +93,11 @@ def test_a_server_that_is_never_content_asks_the_human_three_times_at_most(agent
     assert set(asked[0]) < set(asked[1]) < set(asked[2]), "what was granted before is asked for again with the rest"
 
 
-def test_a_scope_that_is_there_already_is_not_asked_for_again(agent: Agent, authority: Authority) -> None:
-    authority.shop.polls(granted(scope="shop:read admin"))
+def test_a_scope_that_is_there_already_is_not_asked_for_again(agent: Agent, auth_server: AuthServer) -> None:
+    auth_server.shop.polls(granted(scope="shop:read admin"))
     log_in_by_browser(agent)
     challenge = 'Bearer error="insufficient_scope", scope="admin"'
-    authority.shop.fake.on["/mcp"] = Reply(403, headers=(("www-authenticate", challenge),))
+    auth_server.shop.fake.on["/mcp"] = Reply(403, headers=(("www-authenticate", challenge),))
     asked: list[tuple[str, ...]] = []
 
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
@@ -118,20 +120,20 @@ def test_an_expired_token_after_a_restart_is_renewed_and_nobody_is_asked(server:
     assert renewed is not None and renewed.access_token != token.access_token
 
 
-def test_step_up_goes_by_the_challenge_of_the_refusal(authority: Authority, tmp_path: Path) -> None:
+def test_step_up_goes_by_the_challenge_of_the_refusal(auth_server: AuthServer, tmp_path: Path) -> None:
     """Where everybody may list the tools, only the refused call says where to go."""
-    agent = agent_at(authority.base, tmp_path, client_id=None)
-    authority.shop.authority["scopes_supported"] = ["a", "b", "offline_access"]
-    authority.shop.polls(granted(scope="a"))  # nothing of offline_access in it, and a refresh token all the same
+    agent = agent_at(auth_server.base, tmp_path, client_id=None)
+    auth_server.shop.metadata["scopes_supported"] = ["a", "b", "offline_access"]
+    auth_server.shop.polls(granted(scope="a"))  # nothing of offline_access in it, and a refresh token all the same
     log_in_by_browser(agent)
-    hint = f'resource_metadata="{authority.base}/.well-known/oauth-protected-resource/mcp"'
+    hint = f'resource_metadata="{auth_server.base}/.well-known/oauth-protected-resource/mcp"'
     challenge = f'Bearer error="insufficient_scope", scope="b", {hint}'
-    authority.shop.fake.on["/mcp"] = lambda request: (
+    auth_server.shop.fake.on["/mcp"] = lambda request: (
         Reply(403, headers=(("www-authenticate", challenge),))
         if b"tools/call" in request.body
         else Reply(200, json={"jsonrpc": "2.0", "id": request.json["id"], "result": {"tools": []}})
     )
-    again = agent_at(authority.base, tmp_path, client_id=None)
+    again = agent_at(auth_server.base, tmp_path, client_id=None)
     asked: list[tuple[str, ...]] = []
 
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
