@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from .conftest import CALLBACK, CHALLENGE, VERIFIER
 
 def test_a_human_sent_by_a_client_signs_in_approves_and_is_sent_back_with_a_code_that_gets_tokens(house, read_claims):
     walk = house.authorize(authorization_details=house.spending(6000))
-    assert "/device/sign-in?" in str(walk.page.url) and "Step 1 of 2" in walk.page.text
+    assert "/device/sign-in?" in str(walk.page.url)
     walk.sign_in()
     shown = walk.forms.shown
     assert shown["client"] == ["Shirt Agent"] and shown["account"] == ["alice@example.com"]
@@ -103,7 +104,8 @@ def test_what_is_wrong_with_a_clients_own_request_is_told_to_it_by_redirect(hous
 def test_nobody_is_sent_to_a_place_that_is_not_certainly_the_clients(house, values):
     walk = house.authorize(**values)
     assert walk.left is None and walk.page.status_code == 400
-    assert "This request cannot be trusted" in walk.page.text and "You are not sent anywhere" in walk.page.text
+    assert re.search(r"\(invalid_(client|request)\)", walk.page.text), "the error code, and no way on"
+    assert not walk.forms.forms and "http" not in walk.page.text.partition("<main>")[2]
     assert "evil" not in walk.page.text
 
 
@@ -134,7 +136,7 @@ def test_the_endpoint_answers_to_post_as_well(house):
     answer = house.http.post("/oauth2/authorize", data=data)
     assert answer.status_code == 303 and answer.headers["location"].startswith("/device/consent?request=")
     answer = house.http.post("/oauth2/authorize", json=data)
-    assert answer.status_code == 400 and "cannot be read" in answer.text
+    assert answer.status_code == 400
 
 
 def test_a_request_without_scope_asks_only_to_look_around(house):
@@ -161,7 +163,7 @@ def test_looking_at_the_pages_decides_nothing(house):
     request = walk.forms.form("/device/consent")["fields"]["request"]
     for _ in range(2):
         answer = walk.http.get(f"/device/consent?request={quote(request)}&decision=approve")
-        assert answer.status_code == 200 and "Approve" in answer.text
+        assert answer.status_code == 200 and 'value="approve"' in answer.text
 
 
 def test_switching_the_account_keeps_the_request(house, read_claims):

@@ -32,7 +32,6 @@ def test_a_newcomer_is_shown_as_unverified_and_acts_for_the_human_like_any_agent
     client_id = house.register().json()["client_id"]
     walk = house.authorize(client_id=client_id).sign_in()
     assert walk.forms.shown["client"] == ["Newcomer"] and "unverified" in walk.forms.shown
-    assert "Not verified." in walk.page.text and "It registered itself" in walk.page.text
     assert walk.forms.shown["redirect"] == [CALLBACK]
     token = house.exchange(walk.decide().told["code"], client_id=client_id).json()
     found = read_claims(token["access_token"])
@@ -56,7 +55,7 @@ def test_a_client_is_held_to_the_grants_that_it_registered(house):
     assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
     assert house.redeem("x", code_only).json()["error"] == "unauthorized_client"
     walk = house.authorize(client_id=code_only).sign_in()
-    assert "offline_access" not in walk.forms.shown["scope"] and "no way to stay signed in" in walk.page.text
+    assert "offline_access" not in walk.forms.shown["scope"]
     token = house.exchange(walk.decide().told["code"], client_id=code_only).json()
     assert "refresh_token" not in token and "offline_access" not in token["scope"]
     assert house.refresh("x", code_only).json()["error"] == "unauthorized_client"
@@ -152,7 +151,7 @@ def test_the_oldest_registration_that_nobody_used_makes_room_and_where_all_are_u
     used, unused, asked = (house.register().json()["client_id"] for _ in range(3))
     house.exchange(house.code(client_id=used), client_id=used)
     fourth = house.register(grant_types=["authorization_code", DEVICE_CODE]).json()["client_id"]
-    assert "cannot be trusted" in house.authorize(client_id=unused).page.text
+    assert "(invalid_client)" in house.authorize(client_id=unused).page.text
     assert house.authorize(client_id=used).page.status_code == 200
     house.exchange(house.code(client_id=asked), client_id=asked)
     assert house.ask(client_id=fourth).status_code == 200  # a device waits for its human
