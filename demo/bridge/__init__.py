@@ -1,5 +1,5 @@
-"""The bridge: an MCP server on stdin and stdout, for a host that knows no other, with the bundled agent's authority.
+"""The bridge: an MCP server on stdin and stdout, for a host that knows no other, with the bundled agent's token.
 
 `demo.bridge.stdio.serve` runs it. It decides nothing: requests go on to the HTTP server, answers come back, and a
-refusal is told in words that a model understands and a person can act on. It never starts a login by itself.
+refusal is put in words that a model understands and a person can act on. It never starts a login by itself.
 """

@@ -1,4 +1,4 @@
-"""What a host is told where there is no answer: words for a model, a command for a person, evidence for a program."""
+"""What a host gets where there is no answer: words for a model, a command for a person, evidence for a program."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Refusal:
 
 
 def of_error(error: DemoError, login: str) -> Refusal:
-    """The agent could not ask: no authority, or no server.
+    """The agent could not ask: no token, or no server.
 
     Args:
-        login: the command by which a person gives authority.
+        login: the command by which a person logs in.
     """
     lacks = isinstance(error, AuthorizationRefused)
     do = f"a person has to run: {login}; then try again" if lacks else error.do
@@ -58,13 +58,13 @@ def of_refusal(outcome: CallOutcome, reply: Reply, login: str, granted: Collecti
     """A gate refused (HTTP 401, 403, 429, 503).
 
     Args:
-        login: the command by which a person gives authority.
+        login: the command by which a person logs in.
         granted: the scopes that the agent has.
     """
     challenge = outcome.challenge
     text = outcome.text.rstrip()
     if outcome.status == 401:
-        text += f"\nThis agent's authority is not accepted. A person has to run: {login}; then try again."
+        text += f"\nThis agent's token is not accepted. A person has to run: {login}; then try again."
     elif challenge is not None and challenge.get("error") == "insufficient_scope" and (asked := challenge.get("scope")):
         wanted = sorted({*granted, *asked.split()})
         flags = " ".join(f"--scope {shlex.quote(scope)}" for scope in wanted)

@@ -10,7 +10,6 @@ from demo.bridge.refusals import UNREACHABLE, of_error, of_refusal
 from demo.bridge.upstream import NAME, Method, Upstream, methods
 from demo.client.http.sanitizing import safe_text
 from demo.client.mcp.reply import METHOD_NOT_FOUND, Reply
-from demo.client.mcp.session import Introduction
 from demo.errors import AuthorizationRefused, DemoError
 
 if TYPE_CHECKING:
@@ -19,8 +18,10 @@ if TYPE_CHECKING:
     from mcp.server.session import ServerSession
     from mcp.shared.dispatcher import ProgressFnT
 
+    from demo.client.mcp.connected import Introduction
+
 WATCHING = 1.0
-"""Seconds between two looks at the token store while the agent lacks authority."""
+"""Seconds between two looks at the token store while the agent lacks a token that is accepted."""
 
 PROGRESS = 256
 """Progress notifications that are held for a host that reads slowly."""
@@ -39,8 +40,8 @@ class Bridge:
 
     Args:
         upstream: the server behind.
-        login: makes the command by which a person gives authority, for refusals.
-        log: told in one line what a person should know.
+        login: makes the command by which a person logs in, for refusals.
+        log: called with one line that a person should know.
     """
 
     def __init__(self, upstream: Upstream, *, login: LoginCommand, log: Callable[[str], None]) -> None:
@@ -73,7 +74,7 @@ class Bridge:
             version=__version__,
             title=f"{self._upstream.url} by the agent of this machine",
             instructions=safe_text(instructions) if instructions else None,
-            # Whoever lists before a login and after it must not be given the first reply twice.
+            # Whoever lists before a login and after it must not be given the first answer twice.
             cache_hints={
                 "tools/list": CacheHint(),
                 "resources/list": CacheHint(),
@@ -89,8 +90,8 @@ class Bridge:
         return server
 
     async def login(self) -> str:
-        """The command by which a person gives authority, with the flow that exists at this server's authorization
-        server, as far as that can be told."""
+        """The command by which a person logs in, with the flow that exists at this server's authorization
+        server, as far as that can be found out."""
         if self._flow is None:
             self._flow = await self._upstream.login_flow(FLOW)
         return self._login(self._flow)
@@ -106,7 +107,7 @@ class Bridge:
                 await self._idle.wait()
 
     async def watch(self) -> None:
-        """While authority lacks, look out for it, and tell the host to ask again for the tools when it has come."""
+        """While there is no accepted token, look for one, and have the host list the tools again when there is."""
         import anyio
         from mcp.server.subscriptions import ToolsListChanged
 
@@ -115,7 +116,7 @@ class Bridge:
             while (token := await self._upstream.stored()) is None or token.access_token == self._in_vain:
                 await anyio.sleep(WATCHING)
             self._lacking = anyio.Event()
-            self._log("authority has come; the host is told to list the tools again")
+            self._log("a new token is stored; the host is asked to list the tools again")
             await self._bus.publish(ToolsListChanged())
             if self._older_host is not None:
                 await self._older_host.send_tool_list_changed()
@@ -137,7 +138,7 @@ class Bridge:
         if isinstance(reply, DemoError):
             refusal = of_error(reply, await self.login() if isinstance(reply, AuthorizationRefused) else "")
             if isinstance(reply, AuthorizationRefused):
-                await self._miss_authority()
+                await self._miss_token()
         else:
             if reply.result is not None:
                 # Revisions before 2026-07-28 have no resultType; for their hosts the SDK leaves it out again.
@@ -146,7 +147,7 @@ class Bridge:
                 return _their_error(method, reply)
             refusal = of_refusal(self._upstream.outcome(reply), reply, await self.login(), await self._granted())
             if reply.status == 401:
-                await self._miss_authority()
+                await self._miss_token()
         self._log(f"{method.name}: {refusal.text}")
         if method.name == "tools/call":
             return refusal.as_tool_result()
@@ -164,7 +165,7 @@ class Bridge:
         token = await self._upstream.stored()
         return token.scope if token is not None else ()
 
-    async def _miss_authority(self) -> None:
+    async def _miss_token(self) -> None:
         token = await self._upstream.stored()
         self._in_vain = token.access_token if token is not None else None
         self._lacking.set()
@@ -182,17 +183,17 @@ class Bridge:
 
 @contextlib.asynccontextmanager
 async def _progress_for(context: ServerRequestContext[Any]) -> AsyncIterator[ProgressFnT | None]:
-    """Passes progress on to a host that asked for it; all that was told before the reply is passed on before it."""
+    """Passes progress on to a host that asked for it; all that came before the answer is passed on before it."""
     import anyio
 
     if not any(name in (context.meta or {}) for name in _OURS):
         yield None
         return
-    told, heard = anyio.create_memory_object_stream[tuple[float, float | None, str | None]](PROGRESS)
+    sent, heard = anyio.create_memory_object_stream[tuple[float, float | None, str | None]](PROGRESS)
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         with contextlib.suppress(anyio.WouldBlock, anyio.ClosedResourceError):  # a host that reads slowly misses some
-            told.send_nowait((progress, total, message))
+            sent.send_nowait((progress, total, message))
 
     async def tell() -> None:
         async for one in heard:
@@ -200,7 +201,7 @@ async def _progress_for(context: ServerRequestContext[Any]) -> AsyncIterator[Pro
 
     async with heard, anyio.create_task_group() as beside:
         beside.start_soon(tell)
-        async with told:
+        async with sent:
             yield hear
 
 

@@ -38,7 +38,7 @@ def serve(agent: Agent, *, login: LoginCommand, quiet: bool = False, seconds: fl
     """Serve one host. stdout carries the protocol and nothing else; what a person should know goes to stderr.
 
     Args:
-        agent: whose stored authority is used; nobody is asked for more.
+        agent: whose stored token is used; nobody is asked for another.
         login: makes the command by which a person gives it some, of the option for the flow (None: not known).
         quiet: nothing on stderr.
         seconds: the bound on one request.
@@ -140,7 +140,7 @@ async def _serve_host(upstream: Upstream, login: LoginCommand, log: Any) -> None
 async def _why(upstream: Upstream, bridge: Bridge) -> str:
     """Why the server does not say what it can do, as far as that is the agent's doing."""
     if await upstream.stored() is None:
-        return f"no authority yet: where the server wants some, a person has to run: {await bridge.login()}"
+        return f"no token yet: where the server wants one, a person has to run: {await bridge.login()}"
     return "the server does not say yet what it can do"
 
 
@@ -152,7 +152,7 @@ class Lines:
 
     Args:
         descriptor: to read from.
-        over: awaited at the end of the file, before that is told: what came last may still be under way.
+        over: awaited at the end of the file, before that is passed on: what came last may still be under way.
         too_long: called for each line that was passed over.
     """
 

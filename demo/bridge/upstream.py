@@ -1,4 +1,4 @@
-"""The server behind the bridge: the methods that are passed on to it, each asked with the stored authority."""
+"""The server behind the bridge: the methods that are passed on to it, each sent with the stored token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from demo.client.http.sanitizing import map_strings
 from demo.client.mcp.calling import check_arguments
 from demo.client.mcp.outcome import CallOutcome, call_outcome, expired
 from demo.client.mcp.reply import Reply
-from demo.client.mcp.session import Introduction, Session
+from demo.client.mcp.session import Session
 from demo.client.tokens.claims import take_apart
 from demo.errors import AuthorizationRefused, DemoError, ServerUnreachable
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mcp.shared.dispatcher import ProgressFnT
 
     from demo.client.agent import Agent
+    from demo.client.mcp.connected import Connected, Introduction
     from demo.client.tokens.stored import StoredToken
 
 T = TypeVar("T")
@@ -40,13 +41,13 @@ WITHHELD = "[the agent's token, withheld]"
 
 
 class Upstream:
-    """One server, asked with one agent's stored authority; many requests may be under way at a time.
+    """One server, asked with one agent's stored token; many requests may be under way at a time.
 
     A server of the revisions before 2026-07-28 has one session, which is begun with the first request and ended with
     the host's connection; a new one is begun where the server ended it, or where another human has logged in.
 
     Args:
-        agent: whose authority it is. Its token is looked up anew for each request, so that a login is seen at once.
+        agent: whose token it is. It is looked up anew for each request, so that a login is seen at once.
             Without one the server is asked without one: many want none.
         seconds: the bound on one request.
 
@@ -58,6 +59,7 @@ class Upstream:
         self._seconds = seconds
         # The agent's own is fed by other threads.
         self.recorder = Recorder()
+        self._connected: Connected
         self._session = Session(self.recorder, seconds, name=NAME, connecting=CONNECTING)
 
     @property
@@ -68,7 +70,7 @@ class Upstream:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Upstream]:
         """The time of one host's connection. At its end the session is ended, within a few seconds."""
-        async with self._session.connected():
+        async with self._session.connected() as self._connected:
             yield self
 
     async def stored(self) -> StoredToken | None:
@@ -97,7 +99,7 @@ class Upstream:
         with anyio.move_on_after(seconds):
             try:
                 token = await self._token()
-                return await self._session.introduce(self.url, token, holder=_login(token))
+                return await self._connected.introduce(self.url, token, holder=_login(token))
             except (AuthorizationRefused, ServerUnreachable):
                 return None
         return None
@@ -108,7 +110,7 @@ class Upstream:
         Args:
             request: a request of the SDK's types, without an envelope.
             result_type: its result's type.
-            on_progress: asks the server for progress, and is told it.
+            on_progress: asks the server for progress, and is called with it.
 
         Raises:
             AuthorizationRefused: the server wants a token and nothing is stored, or the authorization server does not
@@ -141,7 +143,7 @@ class Upstream:
     ) -> Reply:
         secrets = token.secrets if token is not None else ()
         self.recorder.guard(*secrets)
-        reply = await self._session.ask(
+        reply = await self._connected.ask(
             self.url, request, result_type, token, holder=_login(token), on_progress=on_progress
         )
         # A server that repeats a secret must not hand it to the host: the human deputized the agent, and nobody else.
@@ -164,10 +166,10 @@ class Upstream:
                 return None
             raise
 
-    def _renewed(self, held: StoredToken) -> StoredToken | None:
+    def _renewed(self, refused: StoredToken) -> StoredToken | None:
         """The token instead of one that was refused, None where it cannot be renewed: then the refusal stands."""
         try:
-            return self._agent.authorizer.credentials.refresh(instead_of=held.access_token)
+            return self._agent.authorizer.credentials.refresh(instead_of=refused.access_token)
         except AuthorizationRefused:
             return None
 

@@ -153,7 +153,7 @@ class Agent:
             obtain: gets a token for more scopes where the server asks for it (401, or 403 with `insufficient_scope`;
                 MCP 2026-07-28, authorization); the call is then made again, a bounded number of times.
             patience: seconds that may be waited, all waits together, where the server asks to come again (429, 503).
-            on_wait: told the seconds left of such a wait and its state, at least four times a second.
+            on_wait: called with the seconds left of such a wait and its state, at least four times a second.
 
         Raises:
             AuthorizationRefused: the stored token is wanted and there is none, or it cannot be renewed.

@@ -148,7 +148,7 @@ async def fetch(
     """
     import httpx2
 
-    from demo.client.http.transport import NotSent
+    from demo.client.http.environment import NotSent
 
     sent = {"accept": "application/json", **(headers or {})}
     content = None if form is None else urlencode(form)  # keeps repeated names (RFC 8707 section 2)

@@ -38,7 +38,7 @@ class Recorder:
     skews: dict[Origin, float] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set, repr=False)
     _collecting: list[list[HttpExchange]] = field(default_factory=list, repr=False)
-    _under_way: list[HttpExchange] = field(default_factory=list, repr=False)
+    _under_way: dict[int, HttpExchange] = field(default_factory=dict, repr=False)
 
     def take(self) -> tuple[Exchange, ...]:
         """The exchanges so far; the recorder is empty afterwards."""
@@ -76,18 +76,18 @@ class Recorder:
 
     def begin(self, exchange: HttpExchange) -> None:
         """An exchange is under way."""
-        self._under_way.append(exchange)
+        self._under_way[id(exchange)] = exchange
 
     def under_way(self) -> list[HttpExchange]:
         """The exchanges that have not ended: without error, and without status before an answer.
 
         A stream of events goes on after the event that answers a request.
         """
-        return list(self._under_way)
+        return list(self._under_way.values())
 
     def add(self, exchange: HttpExchange) -> None:
         """Record one exchange that has ended."""
-        self._under_way = [one for one in self._under_way if one is not exchange]
+        self._under_way.pop(id(exchange), None)
         for collected in self._collecting:
             collected.append(exchange)
         exchange.shown = self._masked(exchange, exchange.response_body)

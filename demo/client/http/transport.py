@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import re
 import socket
-import ssl
 import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
-from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+from demo.client.http.environment import NotSent, Proxy, certificates, explained, proxy_for, unusable_proxy
 from demo.client.http.exchange import HttpExchange
 from demo.client.http.origins import Origin, origin
 from demo.client.http.recorder import BODY_IN_MEMORY, Recorder
-from demo.client.http.redaction import mask_text, mask_url
-from demo.client.http.sanitizing import safe_text
 from demo.errors import DemoError, EnvironmentNotReady
 from demo.net import is_loopback
 
@@ -32,30 +27,6 @@ _KNOWN_CODINGS = ("gzip", "x-gzip", "deflate")
 
 class AnswerTooLong(httpx2.TransportError):
     """The answer is longer than anything this protocol has a use for."""
-
-
-_CREDENTIALS = re.compile(r"//[^@]*@")
-
-
-class NotSent(httpx2.TransportError):
-    """Something on this machine keeps the request from leaving it; `fault` says what."""
-
-    def __init__(self, fault: DemoError) -> None:
-        super().__init__(f"{fault.what}: {fault.why}")
-        self.fault = fault
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """A proxy, and the variable or setting that names it."""
-
-    url: str
-    named_by: str
-
-    def __str__(self) -> str:
-        # A value that is no URL may hold a password all the same.
-        shown = _CREDENTIALS.sub("//[masked]@", mask_url(self.url))
-        return f"the proxy {safe_text(shown, one_line=True)} of {self.named_by}"
 
 
 SILENT_SECONDS = 60.0
@@ -123,7 +94,7 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         proxy: Proxy | None = None
         try:
             await _prove(request.url)
-            proxy = _proxy_for(request.url)
+            proxy = proxy_for(request.url)
             if proxy is None and not is_loopback(request.url.host):
                 await self._resolve(request.url.host)
             response = await self._way(request.url.scheme == "https", proxy).handle_async_request(request)
@@ -131,7 +102,7 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
             self._end(exchange, "given up before an answer came", late=True)
             raise
         except Exception as error:
-            failure = _explained(error, proxy)
+            failure = explained(error, proxy)
             fault = failure.fault if isinstance(failure, NotSent) else None
             late = isinstance(failure, httpx2.TimeoutException)
             self._end(exchange, str(failure) or type(failure).__name__, late=late, fault=fault)
@@ -143,7 +114,7 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         if "date" in response.headers:
             self._recorder.heard(exchange.url, response.headers["date"], response.headers.get("age", ""))
         if response.status_code == 407 and proxy is not None:  # RFC 9110 section 15.5.8: it is the proxy's own
-            fault = _unusable(proxy, "it asks for authentication (HTTP 407)")
+            fault = unusable_proxy(proxy, "it asks for authentication (HTTP 407)")
             self._end(exchange, fault.why, fault=fault)
             await response.aclose()
             raise NotSent(fault)
@@ -176,13 +147,13 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         # Reading the machine's certificates takes tens of milliseconds: only where there is TLS.
         key = (tls, proxy)
         if key not in self._ways:
-            verify = _certificates() if tls or (proxy is not None and proxy.url.startswith("https:")) else False
+            verify = certificates() if tls or (proxy is not None and proxy.url.startswith("https:")) else False
             try:
                 self._ways[key] = httpx2.AsyncHTTPTransport(verify=verify, proxy=proxy.url if proxy else None)
             except ImportError:
-                raise NotSent(_unusable(proxy, "SOCKS is not spoken here: that takes an HTTP proxy")) from None
+                raise NotSent(unusable_proxy(proxy, "SOCKS is not spoken here: that takes an HTTP proxy")) from None
             except (ValueError, httpx2.InvalidURL) as error:  # a scheme that is not known, or no URL at all
-                raise NotSent(_unusable(proxy, str(error))) from None
+                raise NotSent(unusable_proxy(proxy, str(error))) from None
         return self._ways[key]
 
     async def _resolve(self, host: str) -> None:
@@ -260,87 +231,3 @@ class _Body(httpx2.AsyncByteStream):
             await self._stream.aclose()
         finally:
             self._end()
-
-
-def _proxy_for(url: httpx2.URL) -> Proxy | None:
-    """The proxy that the environment or the system names for `url`; never one for this machine itself."""
-    # With the port: NO_PROXY may name one (`example.com:8443`).
-    port = url.port or (443 if url.scheme == "https" else 80)
-    if is_loopback(url.host) or proxy_bypass(url.host) or proxy_bypass(f"{url.host}:{port}"):
-        return None
-    proxies = getproxies()
-    scheme = url.scheme if proxies.get(url.scheme) else "all"
-    if not (told := proxies.get(scheme)):
-        return None
-    variables = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
-    named = next((name for name in variables if os.environ.get(name)), "this system's settings")
-    # Without a scheme it means an HTTP proxy, as curl and browsers read it.
-    return Proxy(told if "://" in told else f"http://{told}", named)
-
-
-def _explained(error: Exception, proxy: Proxy | None) -> httpx2.TransportError:
-    """What kept a request from being answered, as one kind of error that says where the fault is."""
-    if isinstance(error, NotSent):
-        return error
-    if proxy is not None and isinstance(error, httpx2.ProxyError | httpx2.ConnectError | httpx2.ConnectTimeout):
-        why = str(error) or ("no answer" if isinstance(error, httpx2.TimeoutException) else type(error).__name__)
-        if "CERTIFICATE_VERIFY_FAILED" not in why:
-            return NotSent(_unusable(proxy, why))
-    if "CERTIFICATE_VERIFY_FAILED" in str(error) and (variable := _own_certificates()) is not None:
-        return NotSent(
-            EnvironmentNotReady(
-                "the server's certificate cannot be verified",
-                why=f"{error}; this machine's own certificates are replaced by {variable} ({os.environ[variable]})",
-                do=f"unset {variable}, or name certificates there that this server's was signed by",
-            )
-        )
-    if isinstance(error, httpx2.LocalProtocolError):
-        # What h11 says repeats the value, which may be a secret.
-        return NotSent(
-            EnvironmentNotReady(
-                "the request cannot be sent",
-                why=mask_text(str(error)).partition(" b'")[0] + ": a header's value has characters that HTTP forbids",
-                do="look at the token and at the values of arguments that the tool wants in headers (demo tools)",
-            )
-        )
-    if isinstance(error, httpx2.TransportError):
-        return error
-    return NotSent(
-        EnvironmentNotReady(
-            "the request cannot be sent", why=f"{type(error).__name__}: {mask_text(str(error))}", do="demo doctor"
-        )
-    )
-
-
-def _unusable(proxy: Proxy | None, why: str) -> EnvironmentNotReady:
-    named = proxy.named_by if proxy is not None else "the proxy's variable"
-    return EnvironmentNotReady(
-        f"{proxy} cannot be used",
-        why=safe_text(mask_text(why), one_line=True),
-        do=f"correct or unset {named}, or add the server's host to NO_PROXY",
-    )
-
-
-def _own_certificates() -> str | None:
-    """The variable by which this environment names its own certificates (OpenSSL, `SSL_CTX_load_verify_locations`)."""
-    return next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), None)
-
-
-def _certificates() -> ssl.SSLContext:
-    """The certificates that servers are held against: this machine's, or those that a variable names.
-
-    Raises:
-        NotSent: the variable names what is not there, or what is none.
-    """
-    variable = _own_certificates()
-    told = os.environ[variable] if variable else ""
-    try:
-        if variable == "SSL_CERT_DIR" and not any(map(os.path.isdir, told.split(os.pathsep))):
-            raise NotADirectoryError(f"there is no folder {told}")
-        return httpx2.create_ssl_context()
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        why = str(error) if variable is None else f"{variable} is {told}: {getattr(error, 'strerror', None) or error}"
-        do = "see to this machine's certificates" if variable is None else f"unset {variable}, or correct it"
-        raise NotSent(
-            EnvironmentNotReady("this machine's certificates cannot be read", why=safe_text(why, one_line=True), do=do)
-        ) from None

@@ -37,8 +37,8 @@ class Patience:
 
     Args:
         seconds: how long may be waited, all waits together; 0 for no wait at all.
-        on_wait: told the seconds left of this wait, and the state (`WAITS`), at least four times a second and once at
-            its end.
+        on_wait: called with the seconds left of this wait and the state (`WAITS`), at least four times a second and
+            once at its end.
 
     A wait that the server names (`Retry-After`, RFC 9110 section 10.2.3) and that does not fit in is not begun: the
     refusal is the outcome. A shorter one than asked for would only be refused again.

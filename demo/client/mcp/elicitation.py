@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from mcp.types import ElicitRequestParams, ElicitResult
 
 ROUNDS = 10
-"""Times that one call may ask; a server that goes on asking is told that nobody answers."""
+"""Times that one call may ask; a server that goes on asking gets no answer any more."""
 
 ANSWERING = 300.0
 """Seconds that whoever answers may take, over one conversation."""
 
 
 AGAIN = 0.1
-"""Seconds before a call that was only told to come again comes again."""
+"""Seconds before a call that was only asked to come again is sent again."""
 
 
 @dataclass(frozen=True)

@@ -49,22 +49,22 @@ def refused(seen: CallOutcome | ToolsOutcome, *, stepped_up: bool = False) -> Re
         error = (challenge and challenge.get("error")) or decision.rule
         return Refused(error, decision.reason, decision.remedy or "")
     code = f"http_{status}"
-    told = (challenge and challenge.get("error_description")) or seen.text
+    words = (challenge and challenge.get("error_description")) or seen.text
     if unavailable(status):
         wait = seen.retry_after
-        return Refused(code, told, f"try again in {'a moment' if wait is None else f'{math.ceil(wait)} s'}")
+        return Refused(code, words, f"try again in {'a moment' if wait is None else f'{math.ceil(wait)} s'}")
     error = (challenge and challenge.get("error")) or code
     if status == 401 and challenge is not None and challenge.anonymous:
         # Some call even a missing token invalid; RFC 6750 section 3.1 wants no code at all then.
         error = "no_token" if error in ("invalid_token", code) else error
-        return Refused(error, told if told != "HTTP 401" else "the request carried no token (HTTP 401)", "demo login")
+        return Refused(error, words if words != "HTTP 401" else "the request carried no token (HTTP 401)", "demo login")
     if status == 401:
-        return Refused(error, told, "demo login")
+        return Refused(error, words, "demo login")
     if status == 403 and error == "insufficient_scope":
-        return Refused(error, told, _more(seen, (challenge and challenge.get("scope")) or "", stepped_up))
+        return Refused(error, words, _more(seen, (challenge and challenge.get("scope")) or "", stepped_up))
     if status == 403:
-        return Refused(error, told, "ask whoever runs the server who may do this, or log in as somebody else")
-    return Refused(error, told, "check --server, and what the server's own documentation says")
+        return Refused(error, words, "ask whoever runs the server who may do this, or log in as somebody else")
+    return Refused(error, words, "check --server, and what the server's own documentation says")
 
 
 def _more(seen: CallOutcome | ToolsOutcome, scope: str, stepped_up: bool) -> str:

@@ -188,11 +188,11 @@ def _no_handshake(result: dict[str, Any]) -> str:
     from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
     from pydantic import ValidationError
 
-    told = result.get("protocolVersion")
-    if not isinstance(told, str):
+    version = result.get("protocolVersion")
+    if not isinstance(version, str):
         return "names no protocolVersion"
-    if told not in HANDSHAKE_PROTOCOL_VERSIONS:
-        return f"names MCP {safe_text(told, one_line=True)[:40]}, which this agent does not speak"
+    if version not in HANDSHAKE_PROTOCOL_VERSIONS:
+        return f"names MCP {safe_text(version, one_line=True)[:40]}, which this agent does not speak"
     try:
         InitializeResult.model_validate(result, by_name=False)
     except ValidationError as error:
@@ -225,7 +225,7 @@ def _answers(message: dict[str, Any], wanted: Any, status: int | None) -> bool:
     """Whether a response answers the request with this id: the message that was sent alone, in one POST.
 
     A request that the server could not read has no id to repeat (JSON-RPC 2.0 section 5), and servers of the Python
-    SDK before 2.0 call it "server-error": that is told by an error, and never by a result.
+    SDK before 2.0 call it "server-error": an error may say so, and never a result.
     """
     given = message.get("id")
     if _same_id(given, wanted):
@@ -256,15 +256,15 @@ def _unexpected(exchange: HttpExchange, *, at: str = "") -> ServerUnreachable:
                 exchange.url, f"what came answers another request than the one that was sent (id {given}){after}"
             )
         return not_mcp(exchange.url, f"what came is no JSON-RPC response (content type {kind or 'not given'}){after}")
-    if told := own_words(text, exchange.json):
-        return not_mcp(exchange.url, f"HTTP {exchange.status}: {told}{after}")
+    if words := own_words(text, exchange.json):
+        return not_mcp(exchange.url, f"HTTP {exchange.status}: {words}{after}")
     return not_mcp(exchange.url, f"HTTP {exchange.status} and no JSON-RPC in it{after}")
 
 
 def _redirect(exchange: HttpExchange) -> str:
     """Why a redirect was not followed."""
     onward = exchange.header("location")
-    told = safe_text(onward, one_line=True) or "nowhere"
+    shown = safe_text(onward, one_line=True) or "nowhere"
     if not onward or origin(joined(exchange.url, onward)) is None:
         reason = "which is no URL to go to"
     elif origin(joined(exchange.url, onward)) != origin(exchange.url):
@@ -273,4 +273,4 @@ def _redirect(exchange: HttpExchange) -> str:
         reason = f"which was not followed: HTTP {exchange.status} would turn the request into one without its content"
     else:
         reason = "which was not followed any further: it redirects again and again"
-    return f"it redirects to {told}, {reason}"
+    return f"it redirects to {shown}, {reason}"

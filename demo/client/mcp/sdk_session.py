@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,20 +13,19 @@ import httpx2
 from mcp.client import Client
 from mcp.client.session import ClientSession
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.dispatcher import CallOptions
-from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
-from mcp_types import Implementation, InitializeResult, PaginatedRequestParams
+from mcp_types import Implementation, PaginatedRequestParams
 
 from demo import __version__
 from demo.client.http.bounded import unwrap
 from demo.client.http.connection import connect
 from demo.client.http.errors import no_answer
 from demo.client.http.exchange import HttpExchange, current_cause, on_behalf_of
-from demo.client.http.recorder import BODY_IN_MEMORY, Recorder
+from demo.client.http.recorder import BODY_IN_MEMORY
 from demo.client.http.sanitizing import safe_text
 from demo.client.mcp.elicitation import ANSWERING, ROUNDS, Answerer, next_round
 from demo.client.mcp.reading import mirroring
 from demo.client.mcp.reply import HEADER_MISMATCH, Reply, UnexpectedAnswer, final, request_in, request_of, understood
+from demo.client.mcp.resumable import SESSION, Resumable
 from demo.client.mcp.revisions import EVENTS, GOODBYE, HANDSHAKE, NoStream
 from demo.client.mcp.transports import EventChannel, McpHttp
 from demo.errors import DemoError, ServerUnreachable
@@ -35,6 +33,8 @@ from demo.errors import DemoError, ServerUnreachable
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
     from mcp.shared.dispatcher import ProgressFnT
+
+    from demo.client.mcp.session import Terms
 
 FIRST_EVENT = 5.0
 """Seconds in which a stream of the oldest transport must have begun, and its handshake be over."""
@@ -45,53 +45,10 @@ PAGES = 20
 SETTLING = 20
 """Looks, 5 ms apart, after which an exchange that has answered and not ended is read as it stands."""
 
-SESSION = "mcp-session-id"
-"""The header that names the session (MCP 2025-11-25, Transports, "Session Management")."""
-
-REVISION = "mcp-protocol-version"
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What holds for each session of one client.
-
-    Attributes:
-        recorder: has what is on the wire.
-        seconds: the bound on one request.
-        name: what the client calls itself.
-        connecting: seconds for reaching the server at all, None for no other bound than `seconds`.
-    """
-
-    recorder: Recorder
-    seconds: float
-    name: str
-    connecting: float | None = None
-
-
-@dataclass(frozen=True)
-class Resumable:
-    """What it takes to go on in a session of the revisions before 2026-07-28 that is still open at the server.
-
-    Attributes:
-        id: the server's name for it.
-        begun: what the server said of itself at its beginning.
-        next_id: the first request id that was not used in it: none may be used twice (MCP 2025-11-25, Base Protocol,
-            "Requests").
-    """
-
-    id: str
-    begun: InitializeResult
-    next_id: int
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What each request in it carries."""
-        return {SESSION: self.id, REVISION: str(self.begun.protocol_version)}
-
 
 @dataclass(eq=False)
 class Sending:
-    """One message on its way: the `cause` of its exchanges, and what puts authority on them.
+    """One message on its way: the `cause` of its exchanges, and what presents a token on them.
 
     `log` tells the messages that one request takes from those of others that are under way.
     """
@@ -107,7 +64,7 @@ class SdkSession:
         url: the MCP endpoint.
         mode: `MODERN` (then it is no session to the server), `HANDSHAKE` or `EVENTS`.
         terms: what holds for each session of this client.
-        auth: what puts authority on the requests that begin and end it.
+        auth: what presents a token on the requests that begin and end it.
         answerer: answers what the server asks in mid-call, None where nobody does.
         mirrored: names of tools with arguments in headers; what is learned on the way is added.
         resume: the session to go on in, of `HANDSHAKE`; None for a new one.
@@ -186,13 +143,13 @@ class SdkSession:
         """Send one request, and what it takes to have it answered: its tool's list, answers to questions.
 
         None where the session was gone, so that the request was not carried out and may be made in a new one. Where the
-        caller is cancelled meanwhile the server is told: the session goes on.
+        caller is cancelled meanwhile the server is informed: the session goes on.
 
         Args:
             request: a request of the SDK's types, and `kind`, its result's type.
-            auth: what puts authority on it.
+            auth: what presents a token on it.
             exchanges: where those that end are collected; the same list for the same request in another session.
-            on_progress: asks the server for progress, and is told it.
+            on_progress: asks the server for progress, and is called with it.
             last: whether no other session will be tried: then what is said of this one is the answer.
 
         Raises:
@@ -240,7 +197,7 @@ class SdkSession:
         return reply
 
     async def close(self) -> None:
-        """End the session, and wait until the server has been told."""
+        """End the session, and wait until the server has been informed."""
         self._end.set()
         await self._over.wait()
 
@@ -310,7 +267,7 @@ class SdkSession:
                     try:
                         await self._end.wait()
                     finally:
-                        # The server is told also where this program is being ended.
+                        # The server is informed also where this program is being ended.
                         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GOODBYE):
                             await self._leave(http, sdk, name, kept)
                         scope.deadline = anyio.current_time() + GOODBYE
@@ -349,9 +306,7 @@ class SdkSession:
             client = Client(transport, mode=mode, cache=None, **about)
             return http, (await stack.enter_async_context(client)).session
         read, write = await stack.enter_async_context(transport)
-        session = ClientSession(dispatcher=_Counting(resume.next_id, read, write), **about)
-        session.adopt(resume.begun)
-        return http, await stack.enter_async_context(session)
+        return http, await stack.enter_async_context(resume.resume(read, write, **about))
 
     async def _leave(
         self, http: httpx2.AsyncClient | None, sdk: ClientSession, name: str, kept: Sequence[HttpExchange]
@@ -359,12 +314,9 @@ class SdkSession:
         """End the session at the server, or note how to go on in it."""
         if self._mode != HANDSHAKE or not name or http is None or sdk.initialize_result is None:
             return
-        first = self.resumable.next_id if self.resumable is not None else 0
-        session = Resumable(name, sdk.initialize_result, first)
+        session = self.resumable or Resumable(name, sdk.initialize_result, 0)
         if self._keep:
-            used = [request["id"] for one in kept if (request := request_in(one)) is not None]
-            following = max([first, *(number + 1 for number in used if isinstance(number, int))])
-            self.resumable = None if self._gone else replace(session, next_id=following)
+            self.resumable = None if self._gone else session.after(kept)
             return
         with suppress(httpx2.HTTPError):  # it is gone, or the server is
             await http.delete(self._url, headers=session.headers)
@@ -398,18 +350,3 @@ class _Presenting(httpx2.Auth):
             yield request
         else:
             yield from auth.auth_flow(request)
-
-
-class _Counting(JSONRPCDispatcher):
-    """Numbers its requests from a given number on."""
-
-    def __init__(self, first: int, read: Any, write: Any) -> None:
-        super().__init__(read, write)
-        self._numbers = itertools.count(first)
-
-    async def send_raw_request(
-        self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None, **related: Any
-    ) -> dict[str, Any]:
-        """Send a request under the next number (see the base class)."""
-        numbered: CallOptions = {**(opts or {}), "request_id": next(self._numbers)}
-        return await super().send_raw_request(method, params, numbered, **related)

@@ -33,7 +33,7 @@ _UNUSABLE = "application/octet-stream"
 
 
 class McpHttp(httpx2.AsyncClient):
-    """Sends what the SDK gives it. What was on the wire stands in the record as it was; the SDK is told this of it:
+    """Sends what the SDK gives it. What was on the wire stands in the record as it was; the SDK is given this of it:
 
     - A refusal's body has been read, so that the record has the words.
     - An answer in JSON is `application/json`, whatever its header says: some servers send it as `text/html`.
@@ -74,8 +74,8 @@ class EventChannel:
         recorder: has what is on the wire.
         seconds: the bound on one request.
 
-    The SDK waits for an answer on the stream also where none will come. What is known here sooner is told: `over` is
-    called when a request was refused, and the stream's first event is judged before the SDK acts on it.
+    The SDK waits for an answer on the stream also where none will come. What is known here sooner is passed on: `over`
+    is called when a request was refused, and the stream's first event is judged before the SDK acts on it.
     """
 
     def __init__(self, url: str, recorder: Recorder, seconds: float) -> None:
@@ -93,7 +93,7 @@ class EventChannel:
         """The SDK's transport: two streams of messages. Without an event for `seconds`, the stream is given up.
 
         Args:
-            auth: what puts authority on each request.
+            auth: what presents a token on each request.
         """
         from mcp.client.sse import sse_client
 
@@ -127,9 +127,9 @@ class EventChannel:
             httpx2.SSEError: it does not.
         """
         fields = [line.partition(":") for line in event.splitlines()]
-        told = {name: value.removeprefix(" ") for name, _, value in fields}
-        endpoint = joined(self._url, told.get("data", ""))
-        if told.get("event") != "endpoint" or not told.get("data"):
+        said = {name: value.removeprefix(" ") for name, _, value in fields}
+        endpoint = joined(self._url, said.get("data", ""))
+        if said.get("event") != "endpoint" or not said.get("data"):
             raise httpx2.SSEError("the first event names no endpoint")
         self.begun = True
         if origin(endpoint) != origin(self._url) or urlsplit(endpoint).netloc != urlsplit(self._url).netloc:
@@ -174,28 +174,28 @@ class _Judged(httpx2.AsyncByteStream):
         self._judge = judge
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        held: bytes | None = b""
+        received: bytes | None = b""
         async for chunk in self._stream:
-            if held is None:
+            if received is None:
                 yield chunk
                 continue
-            held += chunk
-            first = _first_event(held) if self._is_events else ""
-            if first is None and len(held) > _FIRST_EVENT:
+            received += chunk
+            first = _first_event(received) if self._is_events else ""
+            if first is None and len(received) > _FIRST_EVENT:
                 first = ""
             if first is not None:
                 self._judge(first)
-                yield held
-                held = None
-        if held is not None:
+                yield received
+                received = None
+        if received is not None:
             self._judge("")
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
 
-def _first_event(held: bytes) -> str | None:
+def _first_event(received: bytes) -> str | None:
     """The first event that says anything (a comment says nothing), None where it is not complete."""
-    text = held.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    text = received.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
     complete = text.split("\n\n")[:-1]
     return next((event for event in complete if re.search("^(event|data)", event, re.MULTILINE)), None)
