@@ -43,8 +43,10 @@ conformance: $(VENV)/dev.stamp ## MCP's conformance suite against the agent and 
 peers: $(VENV)/dev.stamp ## MCP hosts and servers that others wrote; needs npm
 	DEMO_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/peers -m peers -n 2
 
-worker: ## the shop for Cloudflare Workers: format, types, bundle, tests in workerd; needs npm, no account
-	cd worker && npm ci --loglevel=error && npm run -s format:check && npm run -s typecheck
+# Installed as `make contract` and `demo deploy` do it, and so once.
+worker: $(VENV)/run.stamp ## the shop for Cloudflare Workers: format, types, bundle, tests in workerd; needs npm, no account
+	$(BIN)/python -c "from demo.deploy import tools; tools.install(tools.default_worker())"
+	cd worker && npm run -s format:check && npm run -s typecheck
 	cd worker && CI=1 WRANGLER_SEND_METRICS=false npm run -s bundle && CI=1 WRANGLER_SEND_METRICS=false npm test
 
 # A test says when it is stale.
