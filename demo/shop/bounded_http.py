@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, Self
 
 import anyio
@@ -14,6 +15,9 @@ import httpx2
 from demo import __version__
 from demo.net import is_loopback_url
 from demo.shop.catalog import LIMITS, say
+
+# To read the machine's certificates takes tens of milliseconds, and a process needs them once.
+_certificates = cache(httpx2.create_ssl_context)
 
 
 class AuthServerUnavailable(Exception):
@@ -44,10 +48,12 @@ class BoundedClient:
 
     async def __aenter__(self) -> Self:
         # No redirects: an authorization server is where it says it is. A proxy of the environment is not for loopback.
+        trusting = not is_loopback_url(self.issuer)
         self._client = httpx2.AsyncClient(
             timeout=self._timeout,
             follow_redirects=False,
-            trust_env=not is_loopback_url(self.issuer),
+            trust_env=trusting,
+            verify=_certificates(trust_env=trusting),
             headers={"user-agent": f"machine-identity-demo-shop/{__version__}", "accept": "application/json"},
         )
         return self

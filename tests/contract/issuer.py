@@ -246,7 +246,7 @@ def serving(state: Path) -> Iterator[Issuer]:
     assert known is not None
     room = Context(AuthorizationServerConfig(url, database, (f"{url}/mcp",), resource_server=known, clock=switch.clock))
     try:
-        with httpx2.Client(timeout=15, trust_env=False) as http:
+        with httpx2.Client(timeout=15, trust_env=False, verify=False) as http:
             yield Issuer(url, switch, room, state, http, start, running.close)
     finally:
         room.store.close()

@@ -111,7 +111,7 @@ class LocalShop(ShopProcess):
         deadline = time.monotonic() + 20
         while True:
             with contextlib.suppress(httpx2.HTTPError):
-                httpx2.get(f"{self.base}/.well-known/oauth-protected-resource/mcp", trust_env=False)
+                httpx2.get(f"{self.base}/.well-known/oauth-protected-resource/mcp", trust_env=False, verify=False)
                 return
             assert self._running.poll() is None
             assert time.monotonic() < deadline

@@ -114,6 +114,7 @@ def test_after_a_deployment_with_other_settings_the_next_call_goes_on_with_the_s
         assert refusal(shop.call(READ, token=alice))["rule"] == "allowlist.user"
 
 
+@pytest.mark.long
 def test_calls_that_come_while_the_shop_is_away_are_lost_and_the_next_one_is_not(process: ShopProcess) -> None:
     """A key makes it safe to ask again, however often, until the shop is back."""
     process.start()

@@ -276,7 +276,7 @@ def test_signing_in_changes_the_cookie_so_that_a_planted_one_gets_nobodys_sessio
     asked = house.ask().json()
     browser.consent(asked["user_code"])
     assert browser.http.cookies["auth_server_browser"] != planted
-    with httpx2.Client(base_url=house.base, cookies={"auth_server_browser": planted}) as thief:
+    with httpx2.Client(base_url=house.base, verify=False, cookies={"auth_server_browser": planted}) as thief:
         answer = thief.get("/device/consent", params={"user_code": asked["user_code"]})
         assert answer.headers["location"].startswith("/device/sign-in")
 
@@ -288,7 +288,7 @@ def test_switching_the_account_signs_out_and_asks_again(house):
     before = browser.http.cookies["auth_server_browser"]
     browser.submit("/device/sign-in", switch="1")
     assert browser.page.url.path == "/device/sign-in"
-    with httpx2.Client(base_url=house.base, cookies={"auth_server_browser": before}) as old:
+    with httpx2.Client(base_url=house.base, verify=False, cookies={"auth_server_browser": before}) as old:
         assert old.get("/device/consent", params={"user_code": asked["user_code"]}).status_code == 303
     browser.submit("/device/sign-in", account="grace@example.com")
     assert browser.forms.shown["account"] == ["grace@example.com"]
@@ -388,7 +388,7 @@ def test_every_page_refuses_frames_scripts_and_caches(house):
     pages = [browser.get("/device"), browser.get("/device/sign-in", user_code=asked["user_code"])]
     pages += [browser.consent(asked["user_code"]), browser.http.post("/device/consent", data={"csrf": "x"})]
     pages += [browser.submit("/device/consent", decision="deny"), browser.http.get("/device/style.css")]
-    redirect = httpx2.get(f"{house.base}/device/consent")
+    redirect = httpx2.get(f"{house.base}/device/consent", verify=False)
     assert [page.status_code for page in (*pages, redirect)] == [200, 200, 200, 403, 200, 200, 303]
     for page in (*pages, redirect):
         assert page.headers["content-security-policy"] == (
@@ -404,7 +404,7 @@ def test_every_page_refuses_frames_scripts_and_caches(house):
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(house):
-    cookie = httpx2.get(f"{house.base}/device").headers["set-cookie"]
+    cookie = httpx2.get(f"{house.base}/device", verify=False).headers["set-cookie"]
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Path=/device" in cookie
 
 

@@ -217,7 +217,7 @@ class World:
         async def run() -> CallToolResult:
             headers = {"authorization": f"Bearer {token}"} if token else {}
             async with (
-                httpx2.AsyncClient(headers=headers, timeout=10, trust_env=False) as http,
+                httpx2.AsyncClient(headers=headers, timeout=10, trust_env=False, verify=False) as http,
                 Client(streamable_http_client(self.base + path, http_client=http), mode=mode) as client,
             ):
                 result = await client.call_tool(tool, arguments)
@@ -276,7 +276,7 @@ def open_world(tmp_path: Path, authority_server: FakeAuthority) -> Iterator[Call
                 clock=lambda: time.time() + clock.ahead,
             )
             running = stack.enter_context(_Restartable(replace(config, **settings)))
-            http = stack.enter_context(httpx2.Client(timeout=20, trust_env=False))
+            http = stack.enter_context(httpx2.Client(timeout=20, trust_env=False, verify=False))
             return World(base, authority, config.database, http, running.restart, running.stop, clock)
 
         yield start

@@ -274,7 +274,7 @@ def test_a_purchase_without_a_key_is_not_made_twice(guarded: str, tmp_path: Path
     assert "buy twice" in (result.steps[0].skipped or "")
 
 
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plan", ["problem-first", pytest.param("context-first", marks=pytest.mark.long)])
 def test_the_bundled_shop_by_its_url_plays_all_but_its_restart(plan: str, base_url: str, tmp_path: Path) -> None:
     beats = played(base_url, tmp_path, plan=plan, stage=Stage(Console(quiet=True)), tools=ToolMap())
     assert not red(beats)

@@ -107,7 +107,7 @@ def test_an_authorization_server_that_is_never_content_with_its_nonce_is_asked_t
 def test_a_nonce_of_the_server_is_taken_up_once(bound: AuthServer) -> None:
     refusal = (("www-authenticate", 'DPoP error="use_dpop_nonce"'), ("dpop-nonce", "rs-1"))
     bound.shop.fake.on["/mcp"] = [Reply(401, headers=refusal), Reply(200, json={})]
-    with httpx2.Client(auth=DPoPToken("abc", ProofKey.generate())) as http:
+    with httpx2.Client(verify=False, auth=DPoPToken("abc", ProofKey.generate())) as http:
         assert http.post(f"{bound.base}/mcp").status_code == 200
     first, second = bound.shop.fake.to("/mcp")
     assert read(second.headers["dpop"])[1]["nonce"] == "rs-1"

@@ -58,7 +58,7 @@ class Person:
 
 def test_the_device_flow_logs_a_plain_client_in(server: str) -> None:
     person = Person()
-    with httpx2.Client(auth=DeviceFlow(f"{server}/mcp", show=person.code)) as http:
+    with httpx2.Client(verify=False, auth=DeviceFlow(f"{server}/mcp", show=person.code)) as http:
         first = http.post(f"{server}/mcp", json=LIST, headers=HEADERS)
         second = http.post(f"{server}/mcp", json=LIST, headers=HEADERS)
     assert (first.status_code, second.status_code) == (200, 200)
@@ -75,7 +75,7 @@ def test_the_browser_flow_logs_the_sdks_client_in_and_steps_up(server: str) -> N
     async def main() -> tuple[list[str], Any]:
         flow = BrowserFlow(f"{server}/mcp", open=person.page, name="A stranger's program")
         async with (
-            httpx2.AsyncClient(auth=flow) as http,
+            httpx2.AsyncClient(verify=False, auth=flow) as http,
             Client(streamable_http_client(f"{server}/mcp", http_client=http)) as client,
         ):
             tools = (await client.list_tools()).tools
@@ -90,7 +90,7 @@ def test_the_browser_flow_logs_the_sdks_client_in_and_steps_up(server: str) -> N
 
 def test_a_no_reaches_the_program_as_what_it_is(server: str) -> None:
     with (
-        httpx2.Client(auth=DeviceFlow(f"{server}/mcp", show=Person(approve=False).code)) as http,
+        httpx2.Client(verify=False, auth=DeviceFlow(f"{server}/mcp", show=Person(approve=False).code)) as http,
         pytest.raises(OAuthRefused, match="said no"),
     ):
         http.post(f"{server}/mcp", json=LIST, headers=HEADERS)
@@ -100,7 +100,9 @@ def test_requests_refused_at_once_ask_the_human_once(server: str) -> None:
     person = Person()
 
     async def main() -> list[int]:
-        async with httpx2.AsyncClient(auth=DeviceFlow(f"{server}/mcp", show=person.code), timeout=30) as http:
+        async with httpx2.AsyncClient(
+            verify=False, auth=DeviceFlow(f"{server}/mcp", show=person.code), timeout=30
+        ) as http:
             requests = (http.post(f"{server}/mcp", json=LIST, headers=HEADERS) for _ in range(4))
             return [response.status_code for response in await asyncio.gather(*requests)]
 
@@ -111,7 +113,7 @@ def test_requests_refused_at_once_ask_the_human_once(server: str) -> None:
 def test_a_store_outlives_the_flow(server: str) -> None:
     store, person = MemoryStore(), Person()
     for _ in range(2):
-        with httpx2.Client(auth=DeviceFlow(f"{server}/mcp", show=person.code, store=store)) as http:
+        with httpx2.Client(verify=False, auth=DeviceFlow(f"{server}/mcp", show=person.code, store=store)) as http:
             assert http.post(f"{server}/mcp", json=LIST, headers=HEADERS).status_code == 200
     assert person.asked == 1
 
@@ -122,11 +124,11 @@ def test_two_servers_with_one_store_never_see_each_others_tokens(auth_server: Au
         Reply(200, json={}) if "authorization" in request.headers else Reply(401)
     )
     identity = ClientIdentity("robot", issuer=auth_server.base)
-    with httpx2.Client(auth=MachineFlow(f"{auth_server.base}/mcp", client=identity, store=store)) as http:
+    with httpx2.Client(verify=False, auth=MachineFlow(f"{auth_server.base}/mcp", client=identity, store=store)) as http:
         assert http.post(f"{auth_server.base}/mcp").status_code == 200
     with faking() as other:
         other.on["/mcp"] = Reply(200, json={})
-        with httpx2.Client(auth=MachineFlow(f"{other.base}/mcp", client=identity, store=store)) as http:
+        with httpx2.Client(verify=False, auth=MachineFlow(f"{other.base}/mcp", client=identity, store=store)) as http:
             http.post(f"{other.base}/mcp")
         assert all("authorization" not in request.headers for request in other.requests)
 
@@ -136,7 +138,7 @@ def test_a_request_that_failed_spoils_no_later_login(auth_server: AuthServer) ->
 
     async def main() -> int:
         flow = MachineFlow(f"{auth_server.base}/mcp", client=ClientIdentity("robot", issuer=auth_server.base))
-        async with httpx2.AsyncClient(auth=flow) as http:
+        async with httpx2.AsyncClient(verify=False, auth=flow) as http:
             with pytest.raises(httpx2.TransportError):
                 await http.post(f"{auth_server.base}/mcp", timeout=0.2)
             auth_server.shop.fake.on["/mcp"] = script
@@ -151,7 +153,7 @@ def test_one_request_given_up_does_not_end_anothers_login(server: str) -> None:
     flow = DeviceFlow(f"{server}/mcp", show=shown.append)
 
     async def main() -> int:
-        async with httpx2.AsyncClient(auth=flow, timeout=30) as http:
+        async with httpx2.AsyncClient(verify=False, auth=flow, timeout=30) as http:
             first = asyncio.create_task(http.post(f"{server}/mcp", json=LIST, headers=HEADERS))
             while not shown:
                 await asyncio.sleep(0.02)
@@ -174,7 +176,7 @@ def stranger() -> Iterator[Any]:
 
 def test_the_token_goes_to_its_own_server_only(server: str, stranger: Any) -> None:
     person = Person()
-    with httpx2.Client(auth=DeviceFlow(f"{server}/mcp", show=person.code)) as http:
+    with httpx2.Client(verify=False, auth=DeviceFlow(f"{server}/mcp", show=person.code)) as http:
         assert http.post(f"{server}/mcp", json=LIST, headers=HEADERS).status_code == 200
         assert http.get(f"{stranger.base}/").status_code == 401
     (seen,) = stranger.requests
@@ -187,7 +189,7 @@ def test_a_wait_that_is_cut_short_stops_asking(server: str) -> None:
     flow = DeviceFlow(f"{server}/mcp", show=shown.append)
 
     async def main() -> None:
-        async with httpx2.AsyncClient(auth=flow) as http:
+        async with httpx2.AsyncClient(verify=False, auth=flow) as http:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(http.post(f"{server}/mcp", json=LIST, headers=HEADERS), 1.0)
 
@@ -207,7 +209,7 @@ def test_a_browser_that_cannot_be_opened_leaves_no_listener(auth_server: AuthSer
 
     before = threading.active_count()
     with (
-        httpx2.Client(auth=BrowserFlow(f"{auth_server.base}/mcp", open=broken)) as http,
+        httpx2.Client(verify=False, auth=BrowserFlow(f"{auth_server.base}/mcp", open=broken)) as http,
         pytest.raises(RuntimeError, match="no display"),
     ):
         http.post(f"{auth_server.base}/mcp")
@@ -219,7 +221,9 @@ def test_a_machine_presents_its_own_credentials(auth_server: AuthServer) -> None
         Reply(200, json={}) if "authorization" in request.headers else Reply(401)
     )
     identity = ClientIdentity("robot", secret="s3cret & more", method="client_secret_basic", issuer=auth_server.base)
-    with httpx2.Client(auth=MachineFlow(f"{auth_server.base}/mcp", client=identity, scopes=("jobs:run",))) as http:
+    with httpx2.Client(
+        verify=False, auth=MachineFlow(f"{auth_server.base}/mcp", client=identity, scopes=("jobs:run",))
+    ) as http:
         assert http.post(f"{auth_server.base}/mcp").status_code == 200
     (request,) = auth_server.shop.fake.to("/token")
     assert request.form["grant_type"] == ["client_credentials"]
@@ -242,5 +246,5 @@ def test_the_browser_flow_answers_a_scripted_authorization_server(auth_server: A
         threading.Thread(target=come_back, args=(answered(url),), daemon=True).start()
         return True
 
-    with httpx2.Client(auth=BrowserFlow(f"{auth_server.base}/mcp", open=open_page)) as http:
+    with httpx2.Client(verify=False, auth=BrowserFlow(f"{auth_server.base}/mcp", open=open_page)) as http:
         assert http.post(f"{auth_server.base}/mcp").status_code == 200
