@@ -11,7 +11,7 @@ from demo.errors import DemoError
 T = TypeVar("T")
 
 OnWait = Callable[[float, str], None]
-"""Told of a wait at least four times a second: the seconds left at most, and a word for what it waits for."""
+"""Called during a wait, at least four times a second: the seconds left at most, and a word for what it waits for."""
 
 TICK = 0.2
 """Seconds between two calls of an `OnWait`."""

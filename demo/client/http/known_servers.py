@@ -31,7 +31,7 @@ class Memory:
         self._path = folder / NAME
 
     def spoken(self, url: str) -> str | None:
-        """The mode in which this server was spoken to last (`demo.client.mcp.revisions`), None if unknown."""
+        """The mode in which this server was spoken to last, None if unknown."""
         told = self._read().get(url, {}).get("mode")
         return told if isinstance(told, str) else None
 

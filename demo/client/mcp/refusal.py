@@ -63,14 +63,14 @@ def refused(seen: CallOutcome | ToolsOutcome, *, stepped_up: bool = False) -> Re
     if status == 403 and error == "insufficient_scope":
         return Refused(error, words, _more(seen, (challenge and challenge.get("scope")) or "", stepped_up))
     if status == 403:
-        return Refused(error, words, "ask whoever runs the server who may do this, or log in as somebody else")
+        return Refused(error, words, "ask the server's operator who may do this, or log in as somebody else")
     return Refused(error, words, "check --server, and what the server's own documentation says")
 
 
 def _more(seen: CallOutcome | ToolsOutcome, scope: str, stepped_up: bool) -> str:
     """How to get a token for more (MCP 2026-07-28, authorization: step-up)."""
     if stepped_up:
-        return f"ask whoever runs the server who may have {scope or 'the scope that this takes'}"
+        return f"ask the server's operator who may have {scope or 'the scope that this takes'}"
     if isinstance(seen, CallOutcome):
         return f"let the human be asked for it: demo call {seen.tool} --step-up, with the same arguments"
     return f"demo login {' '.join(f'--scope {one}' for one in scope.split())}".strip()

@@ -247,7 +247,7 @@ def _mixed_up(why: str) -> OAuthRefused:
         "the answer to the login is another server's",
         oauth_error="unsupported",
         why=f"{why} (RFC 9207)",
-        do="do not go on; tell whoever runs the server",
+        do="do not go on; tell the server's operator",
     )
 
 
@@ -264,5 +264,5 @@ def _ended(login: BrowserLogin, error: str, description: str) -> OAuthRefused:
         f"{login.asked.metadata.issuer} ends the login",
         oauth_error=error,
         why=f"{error}: {description or 'no reason given'}",
-        do=token_endpoint.advice(error, login.identity, "log in once more; if it stays so, ask whoever runs it"),
+        do=token_endpoint.advice(error, login.identity, "log in once more; if it stays so, ask its operator"),
     )

@@ -24,7 +24,7 @@ class Credentials:
     Args:
         connection: to the server; refreshes go over it, and its recorder learns which texts are secrets.
         owner: whose token it is, for messages.
-        unknown_at: told the issuer that does not know the client any more.
+        unknown_at: called with the issuer that does not know the client any more.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ from demo.net import is_loopback
 if TYPE_CHECKING:
     import httpx2
 
-STRANGE = 3
+ODD_ANSWERS = 3
 """Answers without an OAuth error code that are taken for a passing fault of the network."""
 
 _SLOWEST = 60.0
@@ -61,7 +61,7 @@ class DeviceLogin(Login):
 
         async def poll() -> None:
             nonlocal state, outcome, trouble
-            interval, strange = self.code.interval, 0
+            interval, odd = self.code.interval, 0
             while True:
                 await anyio.sleep(interval)
                 try:
@@ -84,9 +84,9 @@ class DeviceLogin(Login):
                 elif answer.oauth_error == "slow_down":
                     # "the interval MUST be increased by 5 seconds for this and all subsequent requests"
                     interval, state = interval + 5, "slow_down"
-                elif answer.status == 429 or answer.status >= 500 or (not answer.oauth_error and strange < STRANGE):
+                elif answer.status == 429 or answer.status >= 500 or (not answer.oauth_error and odd < ODD_ANSWERS):
                     # Only an error code of section 3.5 or of RFC 6749 section 5.2 is the server's own word.
-                    strange += answer.status < 500 and answer.status != 429
+                    odd += answer.status < 500 and answer.status != 429
                     interval, state = max(_backed_off(interval), min(answer.retry_after or 0, _SLOWEST)), "no_answer"
                 else:
                     raise _ended(self, answer)
@@ -162,7 +162,7 @@ class DeviceFlow(HumanFlow[DeviceLogin]):
             raise token_endpoint.refused(
                 answer,
                 f"{metadata.issuer} refuses a device code to {asked.identity.client_id}",
-                "ask whoever runs it what this client may ask for",
+                "ask its operator what this client may ask for",
                 asked.identity,
             )
         given = answer.json
@@ -214,7 +214,7 @@ def _ended(login: DeviceLogin, answer: Answer) -> OAuthRefused | ServerUnreachab
     return token_endpoint.refused(
         answer,
         f"{login.asked.metadata.issuer} ends the login",
-        "log in once more; if it stays so, ask whoever runs it",
+        "log in once more; if it stays so, ask its operator",
         login.identity,
     )
 

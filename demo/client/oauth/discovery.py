@@ -127,7 +127,7 @@ class Discovery:
             "this server names no authorization server to log in at",
             oauth_error="unsupported",
             why=problem or nobody,
-            do=f"name it as it names itself: --server {itself}" if itself else "ask whoever runs it, or check --server",
+            do=f"name it as it names itself: --server {itself}" if itself else "ask its operator, or check --server",
         )
 
     def find(self, held: StoredToken | None) -> AuthorizationServerMetadata:
@@ -203,5 +203,5 @@ class Discovery:
             oauth_error="unsupported",
             why=f"{answer.text}; no WWW-Authenticate with it (RFC 6750 section 3), and its well-known places name no "
             "authorization server (RFC 9728)",
-            do="ask whoever runs it who may call it and from where, or check --server",
+            do="ask its operator who may call it and from where, or check --server",
         )

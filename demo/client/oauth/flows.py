@@ -47,7 +47,7 @@ def choose(metadata: AuthorizationServerMetadata, refused: Refused) -> ChosenFlo
             f"there is no way to log in at {metadata.issuer}",
             oauth_error="unsupported",
             why=", and ".join(flow.problem(metadata) or "" for flow in HUMAN_FLOWS),
-            do="ask whoever runs it, or name another --server",
+            do="ask its operator, or name another --server",
         )
     flow = next((flow for flow in offered if _against(flow, metadata, refused) is None), offered[0])
     passed_over = [why for one in offered[: offered.index(flow)] if (why := _against(one, metadata, refused))]
@@ -84,7 +84,7 @@ def require(flow: HumanFlow[Login], metadata: AuthorizationServerMetadata) -> No
         why=f"{why}; it offers {', '.join(metadata.grant_types_supported)}",
         do=f"demo login {instead.option}"
         if instead is not None
-        else f"ask whoever runs {metadata.issuer} how a client logs in there, or name another --server",
+        else f"ask the operator of {metadata.issuer} how a client logs in there, or name another --server",
     )
 
 

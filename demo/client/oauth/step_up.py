@@ -53,12 +53,12 @@ class StepUp:
             ServerUnreachable: the authorization server does not answer.
         """
         if status == 401:
-            return self._unknown(challenge or Challenge(401, "", ()), used)
+            return self._unauthorized(challenge or Challenge(401, "", ()), used)
         if status == 403 and challenge is not None and challenge.get("error") == "insufficient_scope":
-            return self._too_little(challenge, used)
+            return self._insufficient_scope(challenge, used)
         return None
 
-    def _unknown(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
+    def _unauthorized(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
         # Asked anew each time: a server may have moved to another authorization server, and then nothing of the old
         # one counts.
         followed = self._authorizer.discovery.follow(challenge)
@@ -71,7 +71,7 @@ class StepUp:
                 pass  # nothing to renew with: a login it is
         return self._login(scopes_wanted(followed, metadata))
 
-    def _too_little(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
+    def _insufficient_scope(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
         held = used.scope if used is not None else ()
         named, metadata = scopes_of(challenge), None
         if not named:

@@ -157,7 +157,7 @@ class TokenStore:
         try:
             return self._keyring.get(slot, kept)
         except NoKeyring as error:
-            # It was there when this was kept; whoever needs the token logs in again, and is told why.
+            # It was there when this was kept; a login is needed again, and the error says why.
             self._without(str(error))
             return None
 

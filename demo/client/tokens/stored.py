@@ -19,7 +19,7 @@ DEFAULT_SECONDS = 300.0
 """Life assumed of a renewable access token whose response tells none (RFC 6749 section 5.1 leaves it to the client)."""
 
 LONGEST = 366 * 86400.0
-"""Seconds beyond which a told lifetime is cut."""
+"""Seconds to which a longer lifetime is cut."""
 
 SPENDING = "shop_spending"
 """The `type` of the shop's authorization details (RFC 9396 section 2)."""

@@ -38,7 +38,7 @@ def challenged(status: int, parameters: str, **more: object) -> Reply:
             "takes more",
             "--step-up",
         ),
-        (Reply(403, body=b"<html><title>Blocked by the firewall</title>"), "http_403", "Blocked by", "whoever runs"),
+        (Reply(403, body=b"<html><title>Blocked by the firewall</title>"), "http_403", "Blocked by", "operator"),
         (
             challenged(401, 'error="invalid_token", error_description="revoked"'),
             "invalid_token",

@@ -316,8 +316,8 @@ def test_advice_about_a_client_that_was_registered_by_hand_is_about_the_settings
     [
         ("authorization_endpoint", "device", "demo login --browser"),
         ("device_authorization_endpoint", "browser", "demo login --device"),
-        ("", "device", "ask whoever runs"),
-        ("", "browser", "ask whoever runs"),
+        ("", "device", "operator"),
+        ("", "browser", "operator"),
     ],
 )
 def test_advice_names_a_flow_that_exists_there(
