@@ -14,7 +14,7 @@ from starlette.routing import Route
 from demo import private
 from demo.auth_server.administration import Context
 
-from .agent_sessions import agent_session_routes
+from .agent_tokens import agent_token_routes
 from .api import Api
 from .audit_exports import export_routes
 from .audit_logs import audit_log_routes, schema_routes
@@ -38,7 +38,7 @@ GROUPS = (
     schema_routes,
     export_routes,
     blueprint_routes,
-    agent_session_routes,
+    agent_token_routes,
 )
 _TABLES = """
 CREATE TABLE IF NOT EXISTS authority_workos_key (api_key TEXT NOT NULL);

@@ -231,27 +231,27 @@ def workos_names_somebody_for_an_anonymous_order() -> None:
 def workos_permits_beyond_the_ceiling() -> None:
     """The agent gets all that its human may, whatever its blueprint says."""
     from demo.auth_server.state.accounts import account_by_sub
-    from demo.workos_emulator import agent_sessions
+    from demo.workos_emulator import agent_tokens
     from demo.workos_emulator.organizations import granted_to
 
     def broken(blueprint: dict[str, Any], sub: str) -> list[str]:
         account = account_by_sub(sub)
         return sorted(granted_to(account)) if account is not None else list(blueprint["permissions"])
 
-    agent_sessions._permitted = broken
+    agent_tokens._permitted = broken
 
 
 def workos_permits_beyond_the_role() -> None:
     """The agent gets all of its blueprint, also what its human may not."""
-    from demo.workos_emulator import agent_sessions
+    from demo.workos_emulator import agent_tokens
 
-    agent_sessions._permitted = lambda blueprint, sub: list(blueprint["permissions"])
+    agent_tokens._permitted = lambda blueprint, sub: list(blueprint["permissions"])
 
 
 def workos_holds_a_revoked_agent_session_valid() -> None:
-    from demo.workos_emulator import agent_sessions
+    from demo.workos_emulator import agent_tokens
 
-    agent_sessions._check_live = lambda context, connection, session: None
+    agent_tokens._check_live = lambda context, connection, session: None
 
 
 def dates_decisions_an_hour_early() -> None:
