@@ -1,6 +1,6 @@
 """MCP servers that nobody here wrote the shop for: one that asks nobody for anything, and some behind OAuth.
 
-The tools are the MCP SDK's; the authority is the least that a stranger's would do, hand-made, in one process with it.
+The tools are the MCP SDK's; the authorization server does the least that one must, hand-made, in the same process.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def corner_shop(names: bool = False) -> MCPServer:
 
 @dataclass
 class Authority:
-    """A stranger's authorization server: what it offers is set by the test.
+    """Another authorization server: what it offers is set by the test.
 
     With `devices_refused` the device flow is offered and given to no client.
 

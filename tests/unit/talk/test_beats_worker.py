@@ -129,9 +129,9 @@ def test_the_talks_own_server_is_called_live_on_cloudflare_only_by_its_answers(
     exchange = Exchange("POST", f"{server}/mcp", (), None, 401, headers, None, 0.0, 0.0)
     refused = CallOutcome("", 401, True, None, (), None, "", None, None, (exchange,), None)
     agent = SimpleNamespace(call=lambda *_, **__: refused, endpoint=lambda: f"{server}/mcp")
-    house = SimpleNamespace(seen=SimpleNamespace(reports_decisions=tells))
+    elsewhere = SimpleNamespace(seen=SimpleNamespace(reports_decisions=tells))
     cast: Any = SimpleNamespace(
-        ours=False, beside=False, worker=None, edge="auto", other=house, server=server, agent=lambda: agent
+        ours=False, beside=False, worker=None, edge="auto", other=elsewhere, server=server, agent=lambda: agent
     )
     given = KINDS["worker"].play(step, Scene("run", beat, cast, Stage(Console(quiet=True)), list))
     assert given.observed["where"] == where

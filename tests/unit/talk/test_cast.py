@@ -1,4 +1,4 @@
-"""Who plays where: the talk's own client at the bundled server, at a stranger's whoever [client] says."""
+"""Who plays where: the talk's own client at the bundled server, at another the one that [client] names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def logged_in(cast: Cast) -> str:
     return cast.agent().finish_login(pending, timeout=20).client_id
 
 
-def test_at_a_strangers_authority_the_agent_registers_itself(tmp_path: Path) -> None:
+def test_at_another_authorization_server_the_agent_registers_itself(tmp_path: Path) -> None:
     authority = Authority()
     with listening(corner_shop(), authority) as url:
         cast = cast_at(url, tmp_path)
@@ -109,7 +109,7 @@ def test_the_sdk_is_not_loaded_before_workos_is_asked(base_url: str, tmp_path: P
     assert told.stdout.strip() == "False"
 
 
-def test_sample_humans_do_not_answer_at_a_strangers(tmp_path: Path) -> None:
+def test_sample_humans_do_not_answer_at_another_server(tmp_path: Path) -> None:
     with listening(corner_shop(), Authority()) as url:
         cast = cast_at(url, tmp_path)
         with pytest.raises(NotHere):
@@ -137,7 +137,7 @@ def test_who_is_the_bundled_server_is_told_by_name_place_and_authority() -> None
     assert seen()
     assert seen(None), "its metadata is gone: it is broken, and not another"
     assert seen(replace(elsewhere, problem="it says it is another"))
-    assert seen(elsewhere, issuer=OURS), "the shop as a Worker beside the bundled authority"
+    assert seen(elsewhere, issuer=OURS), "the shop as a Worker beside the bundled authorization server"
     assert not seen(elsewhere), "the shop as a Worker with another authority"
     assert not seen(elsewhere, issuer="other")
     assert not seen(name="other")

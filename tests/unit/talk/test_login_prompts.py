@@ -1,4 +1,4 @@
-"""Whoever answers a login: what stops the sample human is told, and nothing else is told in its place."""
+"""Who answers a login: what stops the sample human is raised, and nothing else is raised in its place."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Helpless:
 
 
 class Login:
-    """As much of a login under way as whoever answers looks at."""
+    """As much of a login under way as a prompt looks at."""
 
     url = REQUEST.url
 

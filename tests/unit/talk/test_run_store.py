@@ -55,7 +55,7 @@ def test_two_commands_do_not_play_the_same_run_at_once(tmp_path: Path) -> None:
         pass
 
 
-def test_an_unwritable_folder_is_named_with_a_mend(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_named_with_what_helps(tmp_path: Path) -> None:
     file = tmp_path / "not-a-folder"
     file.write_text("")
     with pytest.raises(EnvironmentNotReady) as refused, Run.open(file / "state"):

@@ -60,7 +60,7 @@ class Approving:
             urllib.request.build_opener(Stay).open(url, timeout=10)
         except urllib.error.HTTPError as answer:
             return None, answer.headers["location"]
-        raise AssertionError("the authority did not send the browser back")
+        raise AssertionError("the authorization server did not send the browser back")
 
 
 class WithSomebody(Stage):
@@ -305,7 +305,7 @@ def test_the_reason_is_in_the_json_and_on_the_screen(guarded: str, tmp_path: Pat
     assert "skipped inventory: this server has no door without auth" in screen
 
 
-def test_a_mapping_is_for_a_strangers_server_only(base_url: str, tmp_path: Path) -> None:
+def test_a_mapping_is_for_another_server_only(base_url: str, tmp_path: Path) -> None:
     stage = Stage(Console(quiet=True))
     beats = played(base_url, tmp_path, stage=stage, tools=NAMES, only=("authless", "login", "buy"))
     assert not red(beats)
