@@ -31,6 +31,7 @@ from bench.load import MOST_LOST, Call, Loop, Refused, Round, tool_call
 from bench.memory import resident
 from demo.deploy import tools, workerd
 from demo.errors import DemoError
+from demo.net import free_port
 
 SIZES: Final = (1, 10, 100, 1000)
 MOST_USERS: Final = 10_000
@@ -165,7 +166,7 @@ def opened(in_flight: int) -> Iterator[Bench]:
     }
     with issuer.serving() as issued_by, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         # A free port, not wrangler's own: another Worker of this machine may be listening there.
-        port = workerd.a_port(0)
+        port = free_port()
         settings = {"AUTHORITY": issued_by.url, **variables}
         with workerd.running(built, port=port, state=Path(folder), variables=settings) as worker:
             loop = Loop("127.0.0.1", port, in_flight)
