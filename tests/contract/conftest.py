@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
-    """The authority of both shops."""
+    """The authorization server of both shops."""
     with serving(tmp_path_factory.mktemp("authority")) as running:
         yield running
 
@@ -81,7 +81,7 @@ def shop(request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytes
 
 @pytest.fixture(scope="session")
 def troubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
-    """An authority that tests stop, turn the clock of, and have answer nonsense; they leave it well."""
+    """An authorization server that tests stop, turn the clock of, and have answer nonsense; they leave it well."""
     with serving(tmp_path_factory.mktemp("troubled")) as running:
         yield running
 
@@ -90,7 +90,7 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
 def process(
     request: pytest.FixtureRequest, troubled: Issuer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ShopProcess]:
-    """A shop as a process of its own, not yet started, with its authority elsewhere."""
+    """A shop as a process of its own, not yet started, with its authorization server elsewhere."""
     state = tmp_path_factory.mktemp(f"{request.param}-process")
     made: ShopProcess
     if request.param == "local":
@@ -103,7 +103,7 @@ def process(
 
 @pytest.fixture(scope="session", params=["local", pytest.param("worker", marks=pytest.mark.worker)])
 def apart(request: pytest.FixtureRequest, troubled: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A shop whose authority is another process' and may be in trouble. It lives as long as all tests."""
+    """A shop whose authorization server is another process' and may be in trouble. It lives as long as all tests."""
     state = tmp_path_factory.mktemp(f"{request.param}-apart")
     made: ShopProcess
     if request.param == "local":

@@ -1,9 +1,9 @@
-"""The authority of both shops: the local one on a real socket, which can be silenced, stopped, or have another clock;
-and a hand that signs for it.
+"""The authorization server of both shops: the local one on a real socket, which can be silenced, stopped, or have
+another clock; and a hand that signs for it.
 
-What a shop asks of it goes over HTTP (metadata, keys, introspection), what a human takes back goes through its account
-API. Only the consent is not clicked for each test: sessions are opened by the authority's own function, so that a test
-can have as many agents, consents and odd tokens as it likes. `test_contract_login` goes the whole way, by the pages.
+What a shop asks goes over HTTP (metadata, keys, introspection), what a human revokes through its account API. Only
+the consent is not clicked for each test: sessions are opened by the server's own function, so that a test can have
+as many agents, consents and odd tokens as it likes. `test_contract_login` goes the whole way, by the pages.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ async def silent(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Switch:
-    """ASGI wrapper of the authority.
+    """ASGI wrapper of the authorization server.
 
     `instead` answers in its place, by the beginning of the path. `ahead` is how many seconds its clock is ahead, which
     each of its answers tells in `Date`.
@@ -84,7 +84,7 @@ class Grant:
 
 @dataclass
 class Issuer:
-    """The running authority: its URL, its switch, and the room behind them."""
+    """The running authorization server: its URL, its switch, and the room behind them."""
 
     url: str
     switch: Switch
@@ -132,7 +132,7 @@ class Issuer:
         return Grant(session, resource)
 
     def token(self, grant: Grant, *, typ: str = "at+jwt", **changes: Any) -> str:
-        """An access token of a grant, as the authority would make it; `changes` replace claims, None removes one."""
+        """An access token of a grant, as the server would make it; `changes` replace claims, None removes one."""
         session, now = grant.session, int(self.room.now())
         claims: dict[str, Any] = {
             "iss": self.url,
@@ -174,7 +174,7 @@ class Issuer:
         return self.token(Grant(session, audience), act=None)
 
     def revoke(self, kind: str, id: str, *, human: str = ALICE) -> None:
-        """The human takes something back, at the authority's account API."""
+        """The human takes something back, at the authorization server's account API."""
         self._account("revoke", kind, id, human)
 
     def reinstate(self, kind: str, id: str, *, human: str = ALICE) -> None:
@@ -188,7 +188,7 @@ class Issuer:
 
     @contextlib.contextmanager
     def answering(self, app: Any, *paths: str) -> Iterator[None]:
-        """For as long as the block `app` answers in the authority's place: all that begins with one of these paths."""
+        """For as long as the block `app` answers in this server's place: all that begins with one of these paths."""
         self.switch.instead = dict.fromkeys(paths or ("/oauth2/", "/.well-known/"), app)
         try:
             yield
@@ -196,7 +196,7 @@ class Issuer:
             self.switch.instead = {}
 
     def silence(self) -> contextlib.AbstractContextManager[None]:
-        """For as long as the block nobody can ask the authority anything."""
+        """For as long as the block nobody can ask the authorization server anything."""
         return self.answering(silent, "/oauth2/")
 
     @contextlib.contextmanager
@@ -226,7 +226,7 @@ def spending(amount: Any, resource: str, **changes: Any) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def serving(state: Path) -> Iterator[Issuer]:
-    """The local server, shop and authority, in a thread of this process."""
+    """The local server, shop and authorization server, in a thread of this process."""
     from demo.local_server.server import create_app
 
     database = state / "server.sqlite3"

@@ -77,7 +77,7 @@ uvicorn.run(Starlette(routes=shop.routes, lifespan=lifespan), host="127.0.0.1", 
 
 
 class LocalShop(ShopProcess):
-    """The local shop without the authority beside it."""
+    """The local shop without the authorization server beside it."""
 
     name = "local"
     _running: subprocess.Popen[str] | None = None

@@ -81,12 +81,12 @@ class Shop:
         return self.call(BUY, arguments, token=token, path=path)
 
     def audit(self, token: str | None, **query: Any) -> httpx2.Response:
-        """The audit trail as this token may see it."""
+        """The audit log as this token may see it."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
         return self.http.get(f"{self.base}/audit", params=query, headers=headers)
 
     def entries(self, token: str, **query: Any) -> list[dict[str, Any]]:
-        """The entries of an audit trail that may be read."""
+        """The entries of an audit log that may be read."""
         answer = self.audit(token, **query)
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()["entries"]

@@ -1,4 +1,4 @@
-"""The audit trail: who authorized what, when, through which agent; and who may read it."""
+"""The audit log: who authorized what, when, through which agent; and who may read it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_an_order_leads_back_to_the_consent_that_allowed_it(shop: Shop) -> None:
     assert entry["at"] <= order["at"] + 0.001
 
 
-def test_the_trail_holds_a_digest_and_no_address(shop: Shop) -> None:
+def test_the_log_holds_a_digest_and_no_address(shop: Shop) -> None:
     grants = [shop.token() for _ in range(2)]
     ids = [
         shop.buy(token=token, mailingAddress=f"{number}21B Baker Street").headers["demo-audit-id"]

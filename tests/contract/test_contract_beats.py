@@ -1,4 +1,4 @@
-"""The beats that run the Worker on this machine, played for real: under workerd, with the local authority."""
+"""The beats that run the Worker on this machine, played for real: in workerd, with a local authorization server."""
 
 from __future__ import annotations
 

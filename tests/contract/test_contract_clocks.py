@@ -1,4 +1,4 @@
-"""The authority's clock and the shop's are not the same: what still passes, and what the refusal says to fix."""
+"""The authorization server's clock and the shop's differ: what still passes, and what the refusal says to fix."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ READ = "listMcpShopInventory"
 
 @pytest.fixture(autouse=True)
 def _heard(apart: Shop) -> Iterator[None]:
-    """Before and after each test the shop has heard the authority's true clock."""
+    """Before and after each test the shop has heard the authorization server's true clock."""
     assert apart.call(READ, token=apart.token()).status_code == 200
     yield
     assert apart.call(READ, token=apart.token()).status_code == 200
 
 
 @pytest.mark.parametrize("ahead", [-280, -30, 30, 300])
-def test_a_young_token_passes_whatever_clock_the_authority_has(apart: Shop, ahead: float) -> None:
+def test_a_young_token_passes_whatever_clock_the_auth_server_has(apart: Shop, ahead: float) -> None:
     with apart.issuer.clock_ahead(ahead):
         assert order_of(apart.buy(token=apart.token(), key="k"))["replayed"] is False
 

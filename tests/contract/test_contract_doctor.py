@@ -31,7 +31,7 @@ def findings(demo: Command, server: str) -> dict[str, dict[str, Any]]:
     return {finding["name"]: finding for finding in told["findings"]}
 
 
-def test_each_setting_that_does_not_fit_is_named_with_its_mend(worker: WorkerShop, demo: Command) -> None:
+def test_each_setting_that_does_not_fit_is_named_with_its_fix(worker: WorkerShop, demo: Command) -> None:
     url = worker.issuer.url
     cases: list[tuple[dict[str, str], str, str, str]] = [
         ({}, "trust", "asks about each token", ""),

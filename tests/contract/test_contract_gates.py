@@ -21,7 +21,7 @@ def metadata_url(shop: Shop) -> str:
     return f"{shop.base}/.well-known/oauth-protected-resource/mcp"
 
 
-def test_the_metadata_says_where_authority_comes_from(shop: Shop) -> None:
+def test_the_metadata_says_where_tokens_come_from(shop: Shop) -> None:
     for path in ("/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource"):
         answer = shop.http.get(shop.base + path)
         assert answer.status_code == 200
@@ -147,7 +147,7 @@ def test_two_authorization_headers_are_one_too_many(shop: Shop) -> None:
     assert (answer.status_code, refusal(answer)["rule"]) == (401, "token.malformed")
 
 
-def test_a_token_for_the_other_shop_of_this_authority_is_none_for_this_one(shop: Shop) -> None:
+def test_a_token_for_another_resource_of_this_auth_server_is_none_for_this_one(shop: Shop) -> None:
     other = f"{shop.base}/account"
     answer = shop.call(READ, token=shop.token(aud=other))
     assert refusal(answer)["rule"] == "token.audience"
@@ -155,7 +155,7 @@ def test_a_token_for_the_other_shop_of_this_authority_is_none_for_this_one(shop:
     assert shop.call(READ, token=both).status_code == 200
 
 
-def test_where_the_authority_cannot_be_asked_nobody_is_waved_through(shop: Shop) -> None:
+def test_where_the_auth_server_cannot_be_asked_nobody_is_waved_through(shop: Shop) -> None:
     token = shop.token()
     assert shop.call(READ, token=token).status_code == 200
     with shop.issuer.silence():

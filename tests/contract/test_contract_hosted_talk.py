@@ -1,5 +1,6 @@
 """The talk as with an account: the Worker goes by roles, a person decides in a browser of hers, WorkOS is asked by its
-SDK, and the human's console has a client of its own. `[workos]` says so, and the local authority stands in for AuthKit.
+SDK, and the human's console has a client of its own. `[workos]` says so, and the local
+authorization server stands in for AuthKit.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.worker
 
 
 class WithAlice(Stage):
-    """A stage with a person at a browser of hers: where AuthKit is the authority nobody else answers."""
+    """A stage with a person at a browser of hers: where AuthKit is the authorization server nobody else answers."""
 
     def __init__(self) -> None:
         super().__init__(Console(file=io.StringIO(), width=100, color_system=None), person=True)
@@ -109,7 +110,7 @@ def played(settings: Settings, *, console: bool) -> tuple[list[BeatResult], Cast
         return [director.play(planned) for planned in director.plan.beats], director.cast()
 
 
-def test_with_a_console_the_human_reads_the_trail_and_takes_authority_back(profile: Settings) -> None:
+def test_with_a_console_the_human_reads_the_audit_log_and_revokes(profile: Settings) -> None:
     beats, cast = played(profile, console=True)
     steps = {f"{beat.id}/{step.id}": step for beat in beats for step in beat.steps}
     red = {name: (step.error or step.failed, step.observed) for name, step in steps.items() if not step.ok}
@@ -138,6 +139,6 @@ def test_without_one_what_needs_it_is_skipped_and_says_how_to_sign_in(profile: S
     beats, _ = played(profile, console=False)
     steps = {f"{beat.id}/{step.id}": step for beat in beats for step in beat.steps}
     red = {name: (step.error or step.failed, step.observed) for name, step in steps.items() if not step.ok}
-    # Handed back at the authority, and the shop, which asks nobody about a token, believes it still: that must show.
+    # Handed back at the authorization server; the shop, which asks nobody about a token, believes it: that must show.
     assert set(red) == {"revoke/end", "future/gone"}, json.dumps(red, default=str, indent=1)
     assert "demo login --console" in (steps["audit/trail"].skipped or "")

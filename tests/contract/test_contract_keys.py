@@ -1,5 +1,5 @@
-"""The authority's keys are rotated in mid-talk: tokens of both keys pass, garbage cannot make the shop hammer it, and
-what a withdrawn key signed is over."""
+"""The authorization server's keys are rotated in mid-talk: tokens of both keys pass, garbage cannot make the shop
+hammer it, and what a withdrawn key signed is over."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_calls_that_come_at_once_after_a_rotation_all_find_the_new_key(apart: Sh
     assert apart.issuer.switch.asked.count(JWKS) == 1
 
 
-def test_made_up_keys_cannot_make_the_shop_hammer_the_authority(apart: Shop) -> None:
+def test_made_up_keys_cannot_make_the_shop_hammer_the_auth_server(apart: Shop) -> None:
     from joserfc import jws
     from joserfc.jwk import ECKey
 
@@ -66,7 +66,7 @@ def test_made_up_keys_cannot_make_the_shop_hammer_the_authority(apart: Shop) -> 
 
 
 def test_what_a_withdrawn_key_signed_is_refused_at_the_very_next_call(apart: Shop) -> None:
-    """At once where the authority is asked about each token; by the set of keys alone it takes up to five minutes."""
+    """At once where introspection is asked about each token; by the set of keys alone it takes up to five minutes."""
     old = apart.token()
     assert apart.call(READ, token=old).status_code == 200
     apart.issuer.room.keys.rotate(withdraw=True)

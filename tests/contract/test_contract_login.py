@@ -14,7 +14,7 @@ from tests.contract.shop import SHIRT, Shop
 SCOPES = ("openid", "shop:read", "shop:buy")
 
 
-def test_the_agent_finds_the_authority_is_deputized_and_buys(shop: Shop, tmp_path: Path) -> None:
+def test_the_agent_finds_the_auth_server_is_deputized_and_buys(shop: Shop, tmp_path: Path) -> None:
     agent = Agent(shop.base, store=TokenStore.open(tmp_path, server=shop.base), client_id=None)
     refused = agent.call("buyMcpShopItem", SHIRT, token="none")
     assert (refused.status, refused.decision and refused.decision.rule) == (401, "token.missing")

@@ -1,4 +1,4 @@
-"""Taking authority back: from the moment that the human is answered, no call with it is admitted, anywhere."""
+"""Revoking: from the moment that the human is answered, no call with what was revoked is admitted, anywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READ = "listMcpShopInventory"
 
 
 @pytest.mark.parametrize("kind", ["session", "agent", "user"])
-def test_what_was_taken_back_is_refused_at_the_very_next_call(shop: Shop, kind: str) -> None:
+def test_what_was_revoked_is_refused_at_the_very_next_call(shop: Shop, kind: str) -> None:
     human = GRACE if kind == "user" else ALICE
     grant = shop.grant(human=human)
     id = {"session": grant.session.id, "agent": grant.agent, "user": grant.session.sub}[kind]
@@ -46,7 +46,7 @@ def test_a_revoked_agent_is_revoked_in_every_session(shop: Shop) -> None:
         assert refusal(shop.call(READ, token=shop.token(one)))["rule"] == "standing.agent"
 
 
-def test_nothing_is_bought_with_what_was_taken_back(shop: Shop) -> None:
+def test_nothing_is_bought_with_what_was_revoked(shop: Shop) -> None:
     grant = shop.grant()
     token = shop.token(grant)
     first = order_of(shop.buy(token=token, key="k"))

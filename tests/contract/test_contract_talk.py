@@ -19,9 +19,9 @@ from talk.stage.screen import Stage
 pytestmark = pytest.mark.worker
 
 NO_SECRETS = {"INTROSPECTION_CLIENT_ID": "", "INTROSPECTION_CLIENT_SECRET": ""}
-"""A Worker that may not ask its authority about a token (RFC 7662): it believes a signature until the token ends."""
+"""A Worker that may not ask about a token (RFC 7662): it believes a signature until the token ends."""
 BY_ID = {"ALLOWLIST": "user_alice"}
-"""Without the authority's word a token names its user by id only."""
+"""Without the authorization server's word a token names its user by id only."""
 
 
 def performed(state: Path, tools: Tools, variables: dict[str, str], *beats: str) -> list[BeatResult]:
@@ -51,7 +51,7 @@ def test_the_whole_talk_plays_at_the_worker_with_nothing_left_out(tmp_path: Path
     assert len(played) == len(load_talk(None).plan("problem-first").beats)
 
 
-def test_where_the_worker_asks_nobody_its_admin_route_takes_authority_back(tmp_path: Path, installed: Tools) -> None:
+def test_where_the_worker_asks_nobody_its_admin_route_revokes(tmp_path: Path, installed: Tools) -> None:
     played = performed(tmp_path, installed, NO_SECRETS | BY_ID, "revoke")
     assert red(played) == set()
 

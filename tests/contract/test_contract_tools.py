@@ -121,7 +121,7 @@ def test_the_inventory_has_one_shirt_in_five_sizes_and_its_stock_runs_down(shop:
     assert {**open_item, "stock": 0} == {**after, "stock": 0}, "the same shirt, of the open door's own stock"
 
 
-def test_who_is_calling_is_told_as_the_token_and_the_authority_say(shop: Shop) -> None:
+def test_who_is_calling_is_told_as_the_token_and_the_auth_server_say(shop: Shop) -> None:
     grant = shop.grant(scope=("openid", "user:read"))
     assert structured(shop.call("getUserInfo", token=shop.token(grant))) == {
         "user": "user_alice",

@@ -1,4 +1,4 @@
-"""A shop on a real socket, beside a small authority of the tests' own that can be told to misbehave."""
+"""A shop on a real socket, beside a small authorization server of the tests' own that can be told to misbehave."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def serving(app: Any, port: int) -> Iterator[None]:
 
 
 @dataclass
-class FakeAuthority:
-    """The wire contract's authority, as far as a resource server sees it, with every switch a test needs."""
+class FakeAuthServer:
+    """The wire contract's authorization server, as far as a resource server sees it, with every switch a test needs."""
 
     issuer: str
     key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": "first", "use": "sig"}))
@@ -158,10 +158,10 @@ def spending(amount: Any, resource: str, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class World:
-    """A shop, its authority, and hands to reach for both."""
+    """A shop, its authorization server, and hands to reach for both."""
 
     base: str
-    authority: FakeAuthority
+    auth_server: FakeAuthServer
     database: Path
     http: httpx2.Client
     restart: Callable[..., None]
@@ -169,8 +169,8 @@ class World:
     clock: SimpleNamespace
 
     def token(self, **changes: Any) -> str:
-        """A token of the authority's."""
-        return self.authority.token(**changes)
+        """A token of the authorization server's."""
+        return self.auth_server.token(**changes)
 
     def post(
         self, method: str, params: dict[str, Any] | None = None, *, token: str | None, path: str = "/mcp", **extra: Any
@@ -202,7 +202,7 @@ class World:
         return self.call("buyMcpShopItem", arguments, token=token, path=path)
 
     def audit(self, token: str, **query: Any) -> list[dict[str, Any]]:
-        """The audit trail as this token may see it."""
+        """The audit log as this token may see it."""
         answer = self.http.get(
             f"{self.base}/audit", params=query, headers={"authorization": f"Bearer {token}"}
         ).raise_for_status()
@@ -243,25 +243,25 @@ def refusal(answer: httpx2.Response) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def authority_server() -> Iterator[FakeAuthority]:
-    """One authority for all tests; each begins with a new state of it (see `open_world`)."""
+def auth_server_running() -> Iterator[FakeAuthServer]:
+    """One authorization server for all tests; each begins with a new state of it (see `open_world`)."""
     port = free_port()
-    authority = FakeAuthority(f"http://127.0.0.1:{port}")
-    with serving(authority.app(), port):
-        yield authority
+    auth_server = FakeAuthServer(f"http://127.0.0.1:{port}")
+    with serving(auth_server.app(), port):
+        yield auth_server
 
 
 @pytest.fixture
-def open_world(tmp_path: Path, authority_server: FakeAuthority) -> Iterator[Callable[..., World]]:
+def open_world(tmp_path: Path, auth_server_running: FakeAuthServer) -> Iterator[Callable[..., World]]:
     """Opens worlds; settings of the shop as keyword arguments. All are closed when the test ends."""
     with ExitStack() as stack:
 
         def start(**settings: Any) -> World:
             shop_port = free_port()
             base = f"http://127.0.0.1:{shop_port}"
-            authority = authority_server
-            authority.__dict__.update(FakeAuthority(authority.issuer, issuer_base=base).__dict__)
-            authority.users = {
+            auth_server = auth_server_running
+            auth_server.__dict__.update(FakeAuthServer(auth_server.issuer, issuer_base=base).__dict__)
+            auth_server.users = {
                 "user_alice": {"username": "alice@example.com", "name": "Alice Ito", "roles": []},
                 "user_grace": {"username": "grace@example.com", "name": "Grace Okoro", "roles": ["admin"]},
                 "user_mallory": {"username": "mallory@example.org", "name": "Mallory Crane", "roles": []},
@@ -270,14 +270,14 @@ def open_world(tmp_path: Path, authority_server: FakeAuthority) -> Iterator[Call
             config = ShopConfig(
                 base_url=base,
                 database=tmp_path / f"shop-{shop_port}.sqlite3",
-                issuer=authority.issuer,
+                issuer=auth_server.issuer,
                 introspection=RESOURCE_SERVER,
                 answer_timeout=0.6,
                 clock=lambda: time.time() + clock.ahead,
             )
             running = stack.enter_context(_Restartable(replace(config, **settings)))
             http = stack.enter_context(httpx2.Client(timeout=20, trust_env=False, verify=False))
-            return World(base, authority, config.database, http, running.restart, running.stop, clock)
+            return World(base, auth_server, config.database, http, running.restart, running.stop, clock)
 
         yield start
 

@@ -37,47 +37,47 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused(world: Any, said: Any) -> None:
-    header = encoded({"alg": "HS256", "typ": "at+jwt", "kid": world.authority.key.kid})
+    header = encoded({"alg": "HS256", "typ": "at+jwt", "kid": world.auth_server.key.kid})
     signed = f"{header}.{world.token().split('.')[1]}"
-    for secret in (world.authority.key.as_pem(private=False), world.authority.key.as_der(private=False)):
+    for secret in (world.auth_server.key.as_pem(private=False), world.auth_server.key.as_der(private=False)):
         mac = base64.urlsafe_b64encode(hmac.digest(secret, signed.encode(), "sha256")).rstrip(b"=").decode()
         refused(world, said, f"{signed}.{mac}", "token.signature")
 
 
 def test_a_symmetric_key_in_the_jwks_verifies_nothing(world: Any, said: Any) -> None:
     secret = OctKey.generate_key(256, {"kid": "shared"})
-    world.authority.jwks = [world.authority.key.as_dict(private=False), secret.as_dict(private=True)]
-    forged = world.authority.sign(claims_of(world.token()), key=secret, alg="HS256", header={"kid": "shared"})
+    world.auth_server.jwks = [world.auth_server.key.as_dict(private=False), secret.as_dict(private=True)]
+    forged = world.auth_server.sign(claims_of(world.token()), key=secret, alg="HS256", header={"kid": "shared"})
     refused(world, said, forged, "token.signature")
 
 
 def test_a_token_of_another_key_under_a_known_name_is_refused(world: Any, said: Any) -> None:
     stranger = ECKey.generate_key("P-256", {"kid": "first"})
-    forged = world.authority.sign(claims_of(world.token()), key=stranger)
+    forged = world.auth_server.sign(claims_of(world.token()), key=stranger)
     refused(world, said, forged, "token.signature")
 
 
 def test_a_key_that_the_token_brings_along_is_not_believed(world: Any, said: Any) -> None:
     stranger = ECKey.generate_key("P-256", {"kid": "mine"})
     header = {"kid": "mine", "jwk": stranger.as_dict(private=False)}
-    forged = world.authority.sign(claims_of(world.token()), key=stranger, header=header)
+    forged = world.auth_server.sign(claims_of(world.token()), key=stranger, header=header)
     refused(world, said, forged, "token.signature")
 
 
 def test_claims_that_are_no_object_are_malformed(world: Any, said: Any) -> None:
-    refused(world, said, world.authority.sign(["iss"]), "token.malformed")
+    refused(world, said, world.auth_server.sign(["iss"]), "token.malformed")
 
 
 def test_an_expired_token_is_refused_and_its_user_is_on_record(world: Any, said: Any) -> None:
     decision = refused(world, said, world.token(exp=int(time.time()) - 30), "token.expired")
     assert decision["user"] == "user_alice"
-    assert "introspect" not in world.authority.asked
+    assert "introspect" not in world.auth_server.asked
 
 
-def test_an_rs256_authority_is_as_good(world: Any) -> None:
+def test_an_rs256_auth_server_is_as_good(world: Any) -> None:
     key = RSAKey.generate_key(2048, {"kid": "rsa"})
-    world.authority.jwks = [{"kty": "PQ", "kid": "future"}, key.as_dict(private=False)]
-    token = world.authority.sign(claims_of(world.token()), key=key, alg="RS256", header={"kid": "rsa"})
+    world.auth_server.jwks = [{"kty": "PQ", "kid": "future"}, key.as_dict(private=False)]
+    token = world.auth_server.sign(claims_of(world.token()), key=key, alg="RS256", header={"kid": "rsa"})
     assert world.call("listMcpShopInventory", token=token).status_code == 200
 
 
@@ -96,7 +96,7 @@ async def _json(body: Any, status: int = 200) -> Response:
     ],
 )
 def test_an_answer_that_is_no_clear_yes_lets_nobody_in(world: Any, said: Any, answer: Any) -> None:
-    world.authority.answer = answer
+    world.auth_server.answer = answer
     response = world.call("listMcpShopInventory", token=world.token())
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) > 0
@@ -114,7 +114,7 @@ def test_an_answer_that_is_no_clear_yes_lets_nobody_in(world: Any, said: Any, an
     ],
 )
 def test_metadata_that_is_not_the_issuers_is_not_used(world: Any, said: Any, changes: dict[str, Any]) -> None:
-    world.authority.metadata_changes = changes
+    world.auth_server.metadata_changes = changes
     refused(world, said, world.token(), "standing.unknown", 503)
 
 
@@ -122,4 +122,4 @@ def test_every_request_is_asked_about(world: Any) -> None:
     token = world.token()
     for _ in range(3):
         world.call("listMcpShopInventory", token=token)
-    assert world.authority.asked == ["metadata", "keys", "introspect", "introspect", "introspect"]
+    assert world.auth_server.asked == ["metadata", "keys", "introspect", "introspect", "introspect"]

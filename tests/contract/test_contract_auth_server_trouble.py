@@ -1,5 +1,5 @@
-"""The authority is gone, hangs or answers nonsense; its secrets are wrong: refused by name and in time, on record, and
-over as soon as the trouble is."""
+"""The authorization server is gone, hangs or answers nonsense; its secrets are wrong: refused by name and in time, on
+record, and over as soon as the trouble is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.contract.shop import Shop, opened, order_of, refusal, wording
 
 READ = "listMcpShopInventory"
 QUESTION_SECONDS = 3.0
-"""How long one question to the authority may take (docs/wire.md)."""
+"""How long one question to the authorization server may take (docs/wire.md)."""
 AGAIN, FIX = "main", "lasting"
 """What the refusal has whoever reads it do: the variants of `standing.unknown`."""
 
@@ -86,7 +86,7 @@ def in_time(questions: int = 1) -> Iterator[None]:
 
 
 def is_refused(answer: httpx2.Response, trouble: str, variant: str) -> str:
-    """That a call was refused since the authority is not known; gives the id of its entry in the trail."""
+    """That a call was refused as `standing.unknown`; gives the id of its entry in the audit log."""
     decision = refusal(answer)
     assert (answer.status_code, decision["gate"], decision["rule"]) == (503, "standing", "standing.unknown")
     assert wording(decision) == (variant, {"trouble": say(trouble)})
@@ -94,7 +94,7 @@ def is_refused(answer: httpx2.Response, trouble: str, variant: str) -> str:
     return str(decision["audit_id"])
 
 
-def test_an_authority_that_was_never_reached_is_named_and_then_the_same_token_passes(process: ShopProcess) -> None:
+def test_an_auth_server_that_was_never_reached_is_named_and_then_the_same_token_passes(process: ShopProcess) -> None:
     """One shop that has read nothing yet, through every trouble in turn: none of them leaves anything behind."""
     told: list[str] = []
     process.issuer.stop()
@@ -118,7 +118,7 @@ def test_an_authority_that_was_never_reached_is_named_and_then_the_same_token_pa
 
 
 @pytest.mark.parametrize("trouble", list(LATER))
-def test_an_authority_that_gets_into_trouble_lets_nobody_in_and_loses_nothing(apart: Shop, trouble: str) -> None:
+def test_an_auth_server_that_gets_into_trouble_lets_nobody_in_and_loses_nothing(apart: Shop, trouble: str) -> None:
     app, why, variant = LATER[trouble]
     token = apart.token()
     first = order_of(apart.buy(token=token, key="k"))
@@ -129,7 +129,7 @@ def test_an_authority_that_gets_into_trouble_lets_nobody_in_and_loses_nothing(ap
     assert audit_id in {entry["audit_id"] for entry in apart.entries(token, limit=1000)}
 
 
-def test_an_authority_that_is_stopped_and_started_again_knows_the_same_token(apart: Shop) -> None:
+def test_an_auth_server_that_is_stopped_and_started_again_knows_the_same_token(apart: Shop) -> None:
     token = apart.token()
     first = order_of(apart.buy(token=token, key="k"))
     with apart.issuer.away(), in_time():
@@ -154,7 +154,7 @@ def test_keys_that_cannot_be_read_say_nothing_against_a_token(apart: Shop) -> No
 
 
 @pytest.mark.parametrize("wrong", [{"INTROSPECTION_CLIENT_SECRET": "wrong"}, {"INTROSPECTION_CLIENT_ID": "stranger"}])
-def test_credentials_that_the_authority_does_not_know_are_named_and_fixed_by_a_restart(
+def test_credentials_that_the_auth_server_does_not_know_are_named_and_fixed_by_a_restart(
     process: ShopProcess, wrong: dict[str, str]
 ) -> None:
     process.start(**wrong)

@@ -1,4 +1,4 @@
-"""The authority's keys and metadata when it is slow, rotates, or is gone: asked as the shop asks, without gates."""
+"""The authorization server's keys and metadata when it is slow, rotates, or is gone: asked as the shop asks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TIMEOUT = 0.5
 
 
 class Told:
-    """What the authority tells: its keys, how late, and with which status; and what it was asked."""
+    """What the authorization server tells: its keys, how late, and with which status; and what it was asked."""
 
     def __init__(self) -> None:
         self.keys = [a_key("first")]
@@ -76,18 +76,18 @@ def told() -> Iterator[Told]:
 
 def asked(told: Told, work: Callable[[AuthServer], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with AuthServer(told.issuer, timeout=TIMEOUT) as authority:
-            return await work(authority)
+        async with AuthServer(told.issuer, timeout=TIMEOUT) as auth_server:
+            return await work(auth_server)
 
     return asyncio.run(run())
 
 
 @pytest.mark.parametrize("what", ["metadata", "keys"])
-def test_many_who_wait_for_an_authority_that_hangs_wait_as_long_as_one(told: Told, what: str) -> None:
+def test_many_who_wait_for_an_auth_server_that_hangs_wait_as_long_as_one(told: Told, what: str) -> None:
     told.late[what] = 4 * TIMEOUT
 
-    async def many(authority: AuthServer) -> list[Any]:
-        return await asyncio.gather(*(authority.key("first") for _ in range(8)), return_exceptions=True)
+    async def many(auth_server: AuthServer) -> list[Any]:
+        return await asyncio.gather(*(auth_server.key("first") for _ in range(8)), return_exceptions=True)
 
     began = time.monotonic()
     ends = asked(told, many)
@@ -97,11 +97,11 @@ def test_many_who_wait_for_an_authority_that_hangs_wait_as_long_as_one(told: Tol
 
 
 def test_who_comes_while_another_looks_for_a_new_key_finds_what_that_one_finds(told: Told) -> None:
-    async def rotated(authority: AuthServer) -> list[Any]:
-        await authority.key("first")
+    async def rotated(auth_server: AuthServer) -> list[Any]:
+        await auth_server.key("first")
         told.keys.insert(0, a_key("second"))
         told.late["keys"] = TIMEOUT / 4
-        return await asyncio.gather(*(authority.key(kid) for kid in ("second", "made up", "second", "first")))
+        return await asyncio.gather(*(auth_server.key(kid) for kid in ("second", "made up", "second", "first")))
 
     second, made_up, again, first = asked(told, rotated)
     assert (second.kid, made_up, again.kid, first.kid) == ("second", None, "second", "first")
@@ -109,10 +109,10 @@ def test_who_comes_while_another_looks_for_a_new_key_finds_what_that_one_finds(t
 
 
 def test_many_with_unknown_keys_wait_for_a_set_that_hangs_as_long_as_one(told: Told) -> None:
-    async def made_up(authority: AuthServer) -> list[Any]:
-        await authority.key("first")
+    async def made_up(auth_server: AuthServer) -> list[Any]:
+        await auth_server.key("first")
         told.late["keys"] = 4 * TIMEOUT
-        return await asyncio.gather(*(authority.key(f"made up {n}") for n in range(8)), return_exceptions=True)
+        return await asyncio.gather(*(auth_server.key(f"made up {n}") for n in range(8)), return_exceptions=True)
 
     began = time.monotonic()
     assert [str(end) for end in asked(told, made_up)] == ["it did not answer in time"] * 8
@@ -121,17 +121,17 @@ def test_many_with_unknown_keys_wait_for_a_set_that_hangs_as_long_as_one(told: T
 
 
 def test_a_new_key_that_cannot_be_read_is_not_known_which_is_not_to_say_no(told: Told) -> None:
-    async def while_it_fails(authority: AuthServer) -> Any:
-        await authority.key("first")
+    async def while_it_fails(auth_server: AuthServer) -> Any:
+        await auth_server.key("first")
         told.keys.insert(0, a_key("second"))
         told.status = 500
         for _ in ("at first", "and within the second in which nobody looks again"):
             with pytest.raises(AuthServerUnavailable, match="keys cannot be read"):
-                await authority.key("second")
+                await auth_server.key("second")
         assert told.asked.count("keys") == 2
         told.status = 200
         await asyncio.sleep(LIMITS.keys_again_seconds + 0.1)
-        return await authority.key("second")
+        return await auth_server.key("second")
 
     assert asked(told, while_it_fails).kid == "second"
 
@@ -143,13 +143,13 @@ def test_a_withdrawn_key_is_read_out_of_the_set_within_five_minutes(
     turned = SimpleNamespace(monotonic=lambda: time.monotonic() + later, time=time.time)
     monkeypatch.setattr(discovery, "time", turned)
 
-    async def withdrawn(authority: AuthServer) -> tuple[Any, Any]:
+    async def withdrawn(auth_server: AuthServer) -> tuple[Any, Any]:
         nonlocal later
-        await authority.key("first")
+        await auth_server.key("first")
         told.keys = [a_key("second")]
-        before = await authority.key("first")
+        before = await auth_server.key("first")
         later = 301.0
-        return before, await authority.key("first")
+        return before, await auth_server.key("first")
 
     before, after = asked(told, withdrawn)
     assert before.kid == "first"
