@@ -173,7 +173,7 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name:
-            raise UsageError(f"{pair!r} is not an argument", do="write arguments as name=value")
+            raise UsageError(f"{pair!r} is not an argument", do="write each argument as name=value")
         if name in given:
             raise UsageError(f"the argument {name!r} is given twice", do="give it once")
         # name:=JSON for anything but text, as HTTPie writes it.

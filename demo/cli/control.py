@@ -69,7 +69,7 @@ def revoke(
     settings = settings_of(context)
     chosen = [name for name, on in (("agent", agent), ("session", session), ("user", user), ("token", token)) if on]
     if len(chosen) > 1:
-        raise UsageError(f"--{chosen[0]} and --{chosen[1]} together", do="choose one")
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other", do="choose one")
     kind = chosen[0] if chosen else "session"
     cast = cast_for(settings)
     if kind == "token":
@@ -97,7 +97,7 @@ def reinstate(
 ) -> int:
     """Reinstate a revoked agent or user; a revoked session stays revoked: log in again."""
     if agent and user:
-        raise UsageError("--agent and --user together", do="choose one")
+        raise UsageError("--agent and --user exclude each other", do="choose one")
     kind = "user" if user else "agent"
     cast = cast_for(settings_of(context))
     target = id_ or _target(cast, kind)
@@ -119,9 +119,11 @@ def door(
 ) -> int:
     """Restock a door of the shop, or close and reopen the open one; only an admin may."""
     if close and reopen:
-        raise UsageError("--close and --reopen together", do="choose one")
+        raise UsageError("--close and --reopen exclude each other", do="choose one")
     if which == "protected" and (close or reopen):
-        raise UsageError("the protected door cannot be switched", why="its gates decide", do="name the door open")
+        raise UsageError(
+            "the protected door cannot be closed", why="its gates decide who comes in", do="use: demo door open --close"
+        )
     if stock is None and not (close or reopen):
         raise UsageError("nothing to do", do="use --stock N, --close or --reopen")
     settings = settings_of(context)

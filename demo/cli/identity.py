@@ -43,7 +43,9 @@ def login(
 ) -> int:
     """Log in: ask a human for consent. Without a terminal the sample human decides."""
     if device and browser:
-        raise UsageError("--device and --browser exclude each other", do="name one, or none: demo login then picks")
+        raise UsageError(
+            "--device and --browser exclude each other", do="choose one, or neither: demo login then picks the flow"
+        )
     settings = settings_of(context)
     cast = cast_for(settings)
     from demo import panels

@@ -96,9 +96,11 @@ def run(
     """Play beats in a row, in a fresh run; with --ci as a dry run with a server of its own."""
     settings = settings_of(context)
     if worker and not settings.local:
-        raise UsageError("--worker and --server together", do="leave one out: --worker starts the server by itself")
+        raise UsageError(
+            "--worker and --server exclude each other", why="--worker starts its own server", do="leave one out"
+        )
     if max_skipped is not None and not ci:
-        raise UsageError("--max-skipped without --ci", do="add --ci: only the dry run counts what was skipped")
+        raise UsageError("--max-skipped without --ci", why="only the dry run counts what was skipped", do="add --ci")
     # A dry run has a world of its own. At a server that somebody has a login at, it borrows that by its profile.
     logins = settings.state if ci and settings.profile is not None and not settings.local else None
     from talk.report import Reports

@@ -54,7 +54,11 @@ def serve(
     """Run the local server in the foreground; or, with --stdio, an MCP server for one MCP host."""
     settings = settings_of(context)
     if worker and (stdio or host != net.LOOPBACK):
-        raise UsageError("--worker with --stdio or --host", why="a Worker here is on loopback", do="leave them out")
+        raise UsageError(
+            "--worker excludes --stdio and --host",
+            why="a Worker on this machine is an HTTP server on loopback",
+            do="leave them out",
+        )
     if stdio:
         from demo.bridge.stdio import serve as bridge
         from demo.cli.connecting import login_command
