@@ -93,8 +93,8 @@ def facts(
     expires_at, not_before = claims.get("exp"), claims.get("nbf")
     actor = claims.get("act")
     if (
-        not _text(claims.get("iss"))
-        or not _text(claims.get("sub"))
+        not text(claims.get("iss"))
+        or not text(claims.get("sub"))
         or not _is_time(expires_at)
         or not (not_before is None or _is_time(not_before))
         or not (audiences is None or (isinstance(audiences, list) and all(isinstance(one, str) for one in audiences)))
@@ -108,12 +108,12 @@ def facts(
         expires_at=float(claims["exp"]),
         not_before=None if not_before is None else float(claims["nbf"]),
         user=str(claims["sub"]),
-        agent=_text(actor.get("sub")) if isinstance(actor, dict) else None,
-        client=_text(claims.get("client_id")),
-        session=_text(claims.get("sid")),
-        consent=_text(claims.get("consent_id")),
-        organization=_text(claims.get("org_id")),
-        token_id=_text(claims.get("jti")),
+        agent=text(actor.get("sub")) if isinstance(actor, dict) else None,
+        client=text(claims.get("client_id")),
+        session=text(claims.get("sid")),
+        consent=text(claims.get("consent_id")),
+        organization=text(claims.get("org_id")),
+        token_id=text(claims.get("jti")),
         scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
         spending_limit=spending_limit(
             claims.get("authorization_details"), resource=resource, currency=currency, aliases=aliases
@@ -145,7 +145,8 @@ def spending_limit(details: Any, *, resource: str, currency: str, aliases: Colle
     return Money(min(limits), currency) if limits else None
 
 
-def _text(value: Any) -> str | None:
+def text(value: Any) -> str | None:
+    """A text with something in it; None for any other value."""
     return value if isinstance(value, str) and value else None
 
 

@@ -9,6 +9,7 @@ import base64
 from typing import Any
 from urllib.parse import quote
 
+from demo.shop.bearer import text
 from demo.shop.bounded_http import AuthServerUnavailable
 from demo.shop.catalog import say
 from demo.shop.discovery import AuthServer
@@ -69,22 +70,18 @@ def judge(answer: dict[str, Any], facts: TokenFacts) -> Standing:
         known=True,
         active=True,
         username=_username(answer),
-        name=_text(answer.get("name")),
+        name=text(answer.get("name")),
         roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
     )
 
 
 def _username(answer: dict[str, Any]) -> str | None:
     """Who the human is. An address that is said not to be verified opens nothing (OpenID Connect Core 1.0, 5.1)."""
-    email = None if answer.get("email_verified") is False else _text(answer.get("email"))
-    return _text(answer.get("username")) or email
+    email = None if answer.get("email_verified") is False else text(answer.get("email"))
+    return text(answer.get("username")) or email
 
 
 def basic(client_id: str, secret: str) -> str:
     """HTTP Basic credentials of an OAuth client: each part form-encoded first (RFC 6749 section 2.3.1)."""
     pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -1,4 +1,4 @@
-"""A shop as a stranger sees it: a base URL, and what may be asked there. Nothing of it knows which shop it is."""
+"""A shop as any client sees it: a base URL, and what may be asked there. Nothing of it knows which shop it is."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ READ = "listMcpShopInventory"
 QUESTION_SECONDS = 3.0
 """How long one question to the authorization server may take (docs/wire.md)."""
 AGAIN, FIX = "main", "lasting"
-"""What the refusal has whoever reads it do: the variants of `standing.unknown`."""
+"""What the refusal says to do: the variants of `standing.unknown`."""
 
 App = Callable[[Any, Any, Any], Any]
 

@@ -1,4 +1,4 @@
-"""What `demo doctor` says of a Worker whose settings are wrong: the mend by name.
+"""What `demo doctor` says of a Worker whose settings are wrong: the fix by name.
 
 For the Worker only: the local shop's settings are made by `demo serve`, which leaves nobody anything to get wrong.
 """

@@ -60,7 +60,7 @@ def test_a_call_that_was_refused_does_not_make_the_next_one_wait_longer(process:
         while (answer := shop.call(READ, token=token)).status_code == 429:
             waits.append(int(answer.headers["retry-after"]))
             assert limits_of(answer)["rate"] == (2, 2)
-            assert time.monotonic() - began < 30, "whoever goes on trying is let in as soon as whoever waits"
+            assert time.monotonic() - began < 30, "who goes on trying is let in as soon as who waits"
             time.sleep(0.1)
         assert waits == sorted(waits, reverse=True) and waits[-1] == 1
 

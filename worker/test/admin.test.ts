@@ -1,4 +1,4 @@
-/** The human in control: what is taken back at the shop itself holds at once, and only a human's console may do it. */
+/** The human in control: what is revoked at the shop itself holds at once, and only a human's console may do it. */
 
 import { abortAllDurableObjects } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -190,7 +190,7 @@ describe("who may not", () => {
   });
 });
 
-test("a session that was taken back takes nothing back any more", async () => {
+test("a session that was revoked revokes nothing any more", async () => {
   const claims = somebody();
   const human = await console_(claims, { sid: "session_of_the_console" });
   await administer("revoke", human, { kind: "session", id: "session_of_the_console" });

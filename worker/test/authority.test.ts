@@ -1,4 +1,4 @@
-/** The authority rotates its keys, vanishes, answers nonsense, or has another clock: what the shop says of it, what it
+/** The authorization server rotates its keys, vanishes, answers nonsense, or has another clock: what the shop says of it, what it
  * goes on with, and that it lets the same token in once the trouble is over. */
 
 import { env } from "cloudflare:workers";
@@ -15,7 +15,7 @@ const KEPT_SECONDS = 300;
 let authority: Authority;
 let later = 0;
 
-/** So many seconds pass, for the shop and its authority alike. */
+/** So many seconds pass, for the shop and its authorization server alike. */
 function pass(seconds: number): void {
   later += seconds;
 }
@@ -87,7 +87,7 @@ describe("keys", () => {
   });
 });
 
-describe("an authority in trouble", () => {
+describe("an authorization server in trouble", () => {
   const html = () => new Response("<html>Welcome to the conference wifi</html>");
   const { main, lasting } = RULES["standing.unknown"].words;
   const [AGAIN, FIX] = [main.remedy, lasting.remedy];
@@ -132,7 +132,7 @@ describe("an authority in trouble", () => {
     expect(refusal(said)).toMatchObject({ status: 503, rule: "standing.unknown", reason, remedy });
     expect(said.headers.get("retry-after")).toBe("2");
     authority.instead.clear();
-    // The very same token, at once; and what was refused is in the trail.
+    // The very same token, at once; and what was refused is in the audit log.
     expect(orderOf(await buy({ token })).replayed).toBe(false);
     expect((await audit(token)).map((entry) => entry.audit_id)).toContain(said.headers.get("demo-audit-id"));
   });
@@ -140,7 +140,7 @@ describe("an authority in trouble", () => {
 
 describe("another clock", () => {
   test.each([30, 300, -30])(
-    "an authority whose clock is %i s off is no trouble while its tokens are young",
+    "an authorization server whose clock is %i s off is no trouble while its tokens are young",
     async (off) => {
       authority.ahead = off;
       expect((await call("getUserInfo", {}, { token: await authority.token(somebody()) })).status).toBe(200);
@@ -188,7 +188,7 @@ describe("another clock", () => {
   });
 });
 
-describe("whether shop and authority fit, at /health", () => {
+describe("whether shop and authorization server fit, at /health", () => {
   async function fit(changes: { [name in keyof Env]?: string | undefined } = {}): Promise<any> {
     pass(6); // A finding is kept for five seconds.
     const response = await worker.fetch(
@@ -217,14 +217,14 @@ describe("whether shop and authority fit, at /health", () => {
     expect(JSON.stringify(found)).not.toContain("wrong");
   });
 
-  test("an authority that is down is found down, and found again", async () => {
+  test("an authorization server that is down is found down, and found again", async () => {
     authority.down = true;
     expect(await fit()).toMatchObject({ problem: "no connection", mend: expect.stringContaining("AUTHORITY") });
     authority.down = false;
     expect(await fit()).toMatchObject({ problem: null });
   });
 
-  test("whoever asks often does not flood the authority", async () => {
+  test("who asks often does not flood the authorization server", async () => {
     await fit();
     authority.asked = [];
     for (let n = 0; n < 20; n++) await ask("/health");
@@ -232,7 +232,7 @@ describe("whether shop and authority fit, at /health", () => {
   });
 });
 
-test("an authority that takes the shop's credentials in the body only is asked so, and found out once", async () => {
+test("an authorization server that takes the shop's credentials in the body only is asked so, and found out once", async () => {
   const asked: string[] = [];
   const truth = authority.fetch.bind(authority);
   vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {

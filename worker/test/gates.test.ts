@@ -68,7 +68,7 @@ describe("a token that is not what it must be", () => {
   });
 });
 
-test("the authority's new key is found, and its old one is not believed again", async () => {
+test("the authorization server's new key is found, and its old one is not believed again", async () => {
   const claims = somebody();
   const old = await authority.token(claims);
   expect((await call("getUserInfo", {}, { token: old })).status).toBe(200);
@@ -78,7 +78,7 @@ test("the authority's new key is found, and its old one is not believed again", 
   expect(refusal(await call("getUserInfo", {}, { token: old })).rule).toBe("token.signature");
 });
 
-test("made-up keys do not flood the authority", async () => {
+test("made-up keys do not flood the authorization server", async () => {
   const token = await authority.token(somebody());
   expect((await call("getUserInfo", {}, { token })).status).toBe(200);
   authority.asked = [];
@@ -89,7 +89,7 @@ test("made-up keys do not flood the authority", async () => {
   expect(authority.asked.filter((path) => path === "/keys").length).toBeLessThanOrEqual(2);
 });
 
-test.each(["session", "agent", "user", "token"])("what the authority took back: %s", async (kind) => {
+test.each(["session", "agent", "user", "token"])("what was revoked at the authorization server: %s", async (kind) => {
   const claims = somebody();
   const token = await authority.token(claims);
   expect((await call("getUserInfo", {}, { token })).status).toBe(200);
@@ -105,7 +105,7 @@ test.each([
   ["it does not know this shop", () => Response.json({}, { status: 401 })],
   ["its answer is about another token", () => Response.json({ active: true, sub: "user_other" })],
   ["its answer is too long", () => new Response("x".repeat(300_000))],
-])("an authority that cannot be asked lets nobody in: %s", async (why, answer) => {
+])("an authorization server that cannot be asked lets nobody in: %s", async (why, answer) => {
   const token = await authority.token(somebody());
   expect((await call("getUserInfo", {}, { token })).status).toBe(200);
   if (answer === null) authority.down = true;

@@ -1,5 +1,5 @@
-/** Where the shop has no credentials to ask the authority with: the token's own claims count until it expires, and
- * what is taken back here counts at once. */
+/** Where the shop has no credentials to ask the authorization server with: the token's own claims count until it expires, and
+ * what is revoked here counts at once. */
 
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -36,7 +36,7 @@ async function without(changes: Record<string, string | undefined> = {}) {
   return claims;
 }
 
-test("the authority is not asked, and the token's own name and roles count", async () => {
+test("the authorization server is not asked, and the token's own name and roles count", async () => {
   const claims = await without();
   const token = await authority.token({ ...claims, email: "alice@example.com", name: "Alice Ito", roles: ["member"] });
   const info = (await call("getUserInfo", {}, { token })).body.result.structuredContent;
@@ -57,7 +57,7 @@ test("a user without a name may be let in by id", async () => {
   expect((await call("getUserInfo", {}, { token: await authority.token(claims) })).status).toBe(200);
 });
 
-test("what is taken back here is refused at once, though the token lives", async () => {
+test("what is revoked here is refused at once, though the token lives", async () => {
   const claims = await without();
   const token = await authority.token({ ...claims, email: "alice@example.com" });
   orderOf(await buy({ token }));
@@ -77,7 +77,7 @@ test("what is taken back here is refused at once, though the token lives", async
   orderOf(await buy({ token }));
 });
 
-test("an agent that the authority gives no name is its client", async () => {
+test("an agent that the authorization server gives no name is its client", async () => {
   const claims = await without();
   const own = { ...claims, email: "alice@example.com", act: undefined };
   const token = await authority.token(own);
@@ -107,7 +107,7 @@ test("without a consent of its own the session is what is counted by", async () 
   expect(bought).toHaveLength(3);
 });
 
-test("while the authority is gone kept keys verify what it signed, for five minutes and no longer", async () => {
+test("while the authorization server is gone kept keys verify what it signed, for five minutes and no longer", async () => {
   const claims = await without();
   const token = await authority.token({ ...claims, email: "alice@example.com", exp: Date.now() / 1000 + 1000 });
   expect((await call("getUserInfo", {}, { token })).status).toBe(200);

@@ -71,7 +71,7 @@ describe.each(["/open/mcp", "/mcp"])("at %s", (path) => {
     expect((await ask(path, { method: "POST", headers, body: JSON.stringify(note) })).status).toBe(202);
   });
 
-  test("whoever takes only JSON is given JSON", async () => {
+  test("who takes only JSON is given JSON", async () => {
     const said = await post(
       "tools/list",
       {},
@@ -161,7 +161,7 @@ describe.each(["/open/mcp", "/mcp"])("at %s", (path) => {
   });
 });
 
-test("at the protected door a stranger is not even told what is wrong with the body", async () => {
+test("at the protected door who is not authenticated is not even told what is wrong with the body", async () => {
   expect((await ask("/mcp", { method: "POST", body: "{" })).status).toBe(401);
 });
 
@@ -196,7 +196,7 @@ test("the tool that counts is the one in the body", async () => {
   expect([said.status, said.body.error.data.decision.rule]).toEqual([403, "scope.insufficient"]);
 });
 
-test("metadata names the authority, by RFC 9728", async () => {
+test("metadata names the authorization server, by RFC 9728", async () => {
   for (const path of ["", "/mcp"]) {
     const { body } = await ask(`/.well-known/oauth-protected-resource${path}`);
     expect(body).toMatchObject({ resource: `${BASE}/mcp`, authorization_servers: [ISSUER] });

@@ -126,7 +126,7 @@ test("an address in lines is kept in one, and told to its owner only", async () 
   expect(await orders(other)).toEqual([]);
 });
 
-test("the order is in the trail's entry of the purchase", async () => {
+test("the order is in the audit log's entry of the purchase", async () => {
   const claims = somebody();
   const token = await authority.token(claims);
   const said = await buy({ token });

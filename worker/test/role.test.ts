@@ -1,4 +1,4 @@
-/** Where the authority's tokens have no scope of a shop, as AuthKit's: WorkOS says what the human's role permits. */
+/** Where the authorization server's tokens have no scope of a shop, as AuthKit's: WorkOS says what the human's role permits. */
 
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -249,7 +249,7 @@ test("an agent does not read its human's trail, nor take anything back: a consol
 const told = (changes: Record<string, string> = {}) =>
   readSettings({ ...env, WORKOS_API_KEY: KEY, SCOPES_FROM: "role", ORGANIZATION: "org_1", ...changes }, BASE);
 
-test("the metadata names the scopes that such an authority can grant", () => {
+test("the metadata names the scopes that such an authorization server can grant", () => {
   expect(doorMetadata(told()).body).toContain('"scopes_supported":["openid","profile","email","offline_access"]');
 });
 

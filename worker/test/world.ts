@@ -119,7 +119,7 @@ export function spending(amount: unknown, changes: Record<string, unknown> = {})
   return { type: "shop_spending", actions: ["buy"], locations: [`${BASE}/mcp`], limit, ...changes };
 }
 
-/** An authority whom the Worker's `fetch` reaches. */
+/** An authorization server whom the Worker's `fetch` reaches. */
 export async function openAuthority(): Promise<Authority> {
   const authority = new Authority();
   if (key === null) await authority.rotate();
@@ -233,7 +233,7 @@ export function limitsIn(said: Said): Record<string, LimitUse> {
   return Object.fromEntries(listed.map((limit) => [limit.name, limit]));
 }
 
-/** The audit trail as this token may see it. */
+/** The audit log as this token may see it. */
 export async function audit(token: string, query = ""): Promise<Decision[]> {
   const said = await ask(`/audit${query}`, { headers: { authorization: `Bearer ${token}` } });
   if (said.status !== 200) throw new Error(JSON.stringify(said.body));

@@ -834,7 +834,7 @@ export const RULES = {
       },
       "lasting": {
         "reason": "Authorization server unavailable: {trouble}.",
-        "remedy": "Nothing was done. Whoever runs this shop must fix its settings."
+        "remedy": "Nothing was done. The operator of this shop must fix its settings."
       }
     }
   },
