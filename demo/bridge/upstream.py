@@ -127,7 +127,7 @@ class Upstream:
             reply = await self._send(request, result_type, token, on_progress)
             if token is None and reply.status == 401:
                 raise not_logged_in(self._agent.name)
-            if token is not None and expired(self.outcome(reply)):
+            if token is not None and reply.status == 401 and expired(self.outcome(reply)):
                 # By our clock it was good for longer. Nothing was carried out (RFC 6750 section 3.1).
                 fresh = await _in_a_thread(partial(self._renewed, token))
                 reply = reply if fresh is None else await self._send(request, result_type, fresh, on_progress)

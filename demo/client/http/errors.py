@@ -39,6 +39,10 @@ class Unreadable(ServerUnreachable):
     """Something answered, and what came makes no sense."""
 
 
+class NotMcp(ServerUnreachable):
+    """Something answered, and it does not speak MCP."""
+
+
 class NoConnection(ServerUnreachable):
     """No HTTP answer came at all."""
 
@@ -75,9 +79,9 @@ def web_page(url: str, status: int) -> ServerUnreachable:
     )
 
 
-def not_mcp(url: str, why: str) -> ServerUnreachable:
+def not_mcp(url: str, why: str) -> NotMcp:
     """Something answers, but it does not speak MCP."""
-    return ServerUnreachable(
+    return NotMcp(
         f"{safe_text(url, one_line=True)} does not answer as an MCP server",
         why=safe_text(why, one_line=True),
         do="check --server: it takes the server's MCP URL, often ending in /mcp",

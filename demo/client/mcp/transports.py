@@ -12,14 +12,13 @@ import anyio
 import httpx2
 
 from demo.client.http.connection import connect
-from demo.client.http.errors import not_mcp
+from demo.client.http.errors import NotMcp, not_mcp
 from demo.client.http.exchange import parse_object
 from demo.client.http.fetch import joined
 from demo.client.http.origins import origin
 from demo.client.http.recorder import Recorder
 from demo.client.http.sanitizing import safe_text
 from demo.client.mcp.reply import response_in
-from demo.errors import ServerUnreachable
 
 _FIRST_EVENT = 8 * 1024
 """Bytes in which the first event must be complete; it holds one URL."""
@@ -86,7 +85,7 @@ class EventChannel:
         """Called when the answer that is waited for will not come."""
         self.begun = False
         """Whether there is such a stream: its first event has named where requests go."""
-        self.problem: ServerUnreachable | None = None
+        self.problem: NotMcp | None = None
         """Why what it names cannot be used."""
 
     def transport(self, seconds: float, auth: httpx2.Auth) -> AbstractAsyncContextManager[Any]:

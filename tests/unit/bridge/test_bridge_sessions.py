@@ -15,15 +15,15 @@ from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 
 from demo.bridge.refusals import of_error
 from demo.bridge.upstream import Upstream
-from demo.client import TokenStore
+from demo.client import OAuthRefused, TokenStore
 from demo.client.http.bounded import run
-from demo.errors import AuthorizationRefused, ServerUnreachable
+from demo.errors import ServerUnreachable
 from tests.unit.bridge.hosts import hosted, keep_token
 from tests.unit.client.bytes_fake import Answer as Sent
 from tests.unit.client.bytes_fake import BytesFake, Request, http, result, told, words
 from tests.unit.client.conftest import older_server, sdk_server
 from tests.unit.client.fakes import agent_at
-from tests.unit.client.test_client_held import GONE, Stateful, sent
+from tests.unit.client.test_client_one_session import GONE, Stateful, sent
 
 Serve = Callable[[Callable[[Request], Sent]], BytesFake]
 
@@ -197,8 +197,9 @@ def test_a_server_that_wants_no_token_is_asked_without_one(answer: Any, serve: S
 
 def test_where_a_token_is_wanted_and_none_is_stored_that_is_said(serve: Serve, tmp_path: Path) -> None:
     fake = serve(lambda _: http(401, "<html>401</html>", kind="text/html", www_authenticate="Bearer"))
-    with pytest.raises(AuthorizationRefused, match="has no token for this server"):
+    with pytest.raises(OAuthRefused) as caught:
         bridged(fake.url, tmp_path, count)
+    assert caught.value.oauth_error == "not_logged_in"
 
 
 @pytest.mark.parametrize(

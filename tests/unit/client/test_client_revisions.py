@@ -10,7 +10,7 @@ import pytest
 
 from demo.client import Agent
 from demo.client.http.errors import NoConnection
-from demo.errors import ServerUnreachable
+from demo.client.mcp.reply import UnexpectedAnswer
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, error, http, result, words
 
 Serve = Callable[[Callable[[Request], Answer]], BytesFake]
@@ -120,9 +120,9 @@ def test_a_server_that_speaks_no_revision_of_ours_is_told_by_its_first_answer(se
 
 def test_a_plain_400_of_a_web_server_is_no_mcp_server(serve: Serve, agent: Make) -> None:
     fake = serve(lambda _: http(400, "bad request", kind="text/plain"))
-    with pytest.raises(ServerUnreachable) as caught:
+    with pytest.raises(UnexpectedAnswer) as caught:
         agent(fake.url).call("listMcpShopInventory", {}, token="none")
-    assert "HTTP 400" in caught.value.why
+    assert caught.value.status == 400
 
 
 def test_a_server_that_wants_arguments_in_headers_gets_them_after_one_look_at_its_list(

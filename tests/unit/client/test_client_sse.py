@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from demo.client import Agent, Secret
+from demo.client.http.errors import NotMcp, TimedOut, Unreadable
 from demo.errors import ServerUnreachable
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, http
 from tests.unit.client.fakes import agent_at
@@ -136,9 +137,8 @@ def test_a_call_that_hangs_up_is_not_made_again(serve: Serve, agent: Make) -> No
 
 def test_an_accepted_call_without_an_answer_is_not_made_again(serve: Serve, agent: Make) -> None:
     fake = serve(Events(call=lambda _: http(202)))
-    with pytest.raises(ServerUnreachable) as caught:
+    with pytest.raises(TimedOut):
         agent(f"{fake.url}/sse", timeout=1.0).call("buy", {}, token="none")
-    assert "did not answer" in caught.value.what
     assert len(fake.asked("tools/call")) == 2
 
 
@@ -171,9 +171,8 @@ def test_answers_of_a_burst_are_told_apart(serve: Serve, agent: Make) -> None:
 def test_an_endpoint_at_another_origin_is_refused(endpoint: str, serve: Serve, agent: Make) -> None:
     fake = serve(Events(endpoint))
     begun = time.monotonic()
-    with pytest.raises(ServerUnreachable) as caught:
+    with pytest.raises(NotMcp):
         agent(f"{fake.url}/sse", timeout=8.0).call("buy", {}, token=Secret("a-token-of-some-length"))
-    assert "another origin" in caught.value.why
     assert time.monotonic() - begun < 4.5
     assert sent(fake) == ["tools/call", "initialize", "GET"]
 
@@ -211,7 +210,7 @@ def test_where_the_stream(kind: str, serve: Serve, agent: Make, capfd: pytest.Ca
     with pytest.raises(ServerUnreachable) as caught:
         agent(f"{fake.url}/sse", timeout=2.0).call("buy", {}, token="none")
     assert time.monotonic() - begun < 6
-    assert "HTTP 405" in caught.value.why or "did not answer" in caught.value.what
+    assert isinstance(caught.value, TimedOut) or getattr(caught.value, "status", None) == 405
     assert len(fake.asked("tools/call")) == 1
     assert capfd.readouterr() == ("", "")
 
@@ -230,14 +229,12 @@ def test_a_stream_that_ends_before_the_answer_is_not_called_late(serve: Serve, a
         return events(request)
 
     fake = serve(answer)
-    with pytest.raises(ServerUnreachable) as caught:
+    with pytest.raises(Unreadable):
         agent(f"{fake.url}/sse", timeout=8.0).call("buy", {}, token="none")
-    assert "ended before the answer came" in caught.value.why
 
 
 def test_an_answer_that_is_a_stream_and_ends_without_one_is_not_called_late(serve: Serve, agent: Make) -> None:
     fake = serve(lambda _: http(200, ": nothing today\n\n", kind="text/event-stream"))
-    with pytest.raises(ServerUnreachable) as caught:
+    with pytest.raises(Unreadable):
         agent(fake.url, timeout=8.0).call("buy", {}, token="none")
-    assert "ended before the answer came" in caught.value.why
     assert len(fake.asked("tools/call")) == 1
