@@ -14,8 +14,7 @@ from demo.errors import EXPECTATION, OK, REFUSED, UNREACHABLE, DemoError, UsageE
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from demo.client.mcp.outcome import CallOutcome
-    from demo.client.mcp.refusal import Refused
+    from demo.client.mcp.outcome import CallOutcome, Refused
     from demo.client.oauth.step_up import Obtain
     from demo.client.tokens.stored import StoredToken
     from demo.settings import Settings
@@ -43,7 +42,7 @@ def tools(context: typer.Context, open_: OpenOption = False) -> int:
         for exchange in outcome.exchanges:
             console.print(panels.exchange(exchange))
     if outcome.status != 200:
-        from demo.client.mcp.refusal import refused, unavailable
+        from demo.client.mcp.outcome import refused, unavailable
 
         why = _here(refused(outcome), settings)
         if settings.json:
@@ -197,7 +196,7 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
 
 def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
     from demo import panels
-    from demo.client.mcp.refusal import refused, unavailable
+    from demo.client.mcp.outcome import refused, unavailable
     from demo.panels.values import safe
 
     why = _here(refused(outcome, stepped_up=stepped_up), settings)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final, Literal
 
 from demo.client.http.sanitizing import safe_text
-from demo.client.mcp.refusal import refused, unavailable
+from demo.client.mcp.outcome import ToolsOutcome, refused, unavailable
 from demo.deploy.tools import Waiting, _quietly
 from demo.errors import DemoError, ServerUnreachable
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from demo.client.capabilities import Survey
-    from demo.client.mcp.outcome import ToolsOutcome
 
 ONLINE_SECONDS: Final = 60.0
 """How long a name that is new may take until it is known everywhere."""

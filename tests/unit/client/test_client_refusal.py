@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo.client import Agent
-from demo.client.mcp.refusal import refused
+from demo.client.mcp.outcome import refused
 from demo.client.oauth.step_up import Obtain
 from tests.unit.client.fakes import Reply, Request, Script, Shop, agent_at, granted
 
