@@ -118,10 +118,16 @@ def test_a_command_that_goes_on_asks_again_after_a_silence(tmp_path: Path, monke
         cast.agent().tools()
 
 
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, local.LocalServer, dict[str, Any]]:
+    """The state folder of a server that was killed, that server, and what it told everybody."""
+    state = tmp_path_factory.mktemp("left") / "state"
+    return state, *left_behind(state)
+
+
 @pytest.mark.parametrize("proof", ["none", "another secret", "another address", "not text"])
-def test_a_wrong_proof_is_none(tmp_path: Path, proof: str) -> None:
-    state = tmp_path / "state"
-    server, about = left_behind(state)
+def test_a_wrong_proof_is_none(left: tuple[Path, local.LocalServer, dict[str, Any]], proof: str) -> None:
+    state, server, about = left
     secret = json.loads((state / "server.json").read_text())["secret"]
 
     def answer(challenge: str) -> dict[str, Any]:

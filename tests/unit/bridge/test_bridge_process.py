@@ -74,7 +74,13 @@ def test_what_is_no_message_is_passed_over(bridge: subprocess.Popen[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+    ("sign", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.long),
+        (signal.SIGINT, 130),
+    ],
 )
 def test_a_signal_ends_it_while_stdin_is_open(bridge: subprocess.Popen[str], sign: signal.Signals, code: int) -> None:
     # Right after an answer, when all of its tasks are awake: whichever runs must not be torn out of its order.

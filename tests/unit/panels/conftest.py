@@ -324,32 +324,32 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "token-opaque": lambda: panels.token(
             TokenView("opaque", text, 9, claims=claims, problems=(text,) * 3, told_by=text, active=True), NOW
         ),
-        "capabilities": lambda: panels.capabilities([Capability(text, text, None, text, text)] * 60),
+        "capabilities": lambda: panels.capabilities([Capability(text, text, None, text, text)] * 30),
         "capabilities-short": lambda: panels.capabilities(
-            [Capability(text, text, True, text, text)] * 60, evidence=False
+            [Capability(text, text, True, text, text)] * 30, evidence=False
         ),
         "order": lambda: panels.order(order),
         "order-none": lambda: panels.order(replace(order, user=None, agent=None, consent=None, balance=None)),
         "limits": lambda: panels.limits(limits * 5, NOW),
-        "audit": lambda: panels.audit((given,) * 200),
+        "audit": lambda: panels.audit((given,) * 60),
         "revocation": lambda: panels.revocation(Revocation("agent", text, given, given, 1e9)),
-        "sessions": lambda: panels.sessions((view,) * 60, NOW),
+        "sessions": lambda: panels.sessions((view,) * 30, NOW),
         "user": lambda: panels.user(
             UserView(
-                text, text, text, NOW, ((text, text),) * 60, ((text, text, scopes),) * 60, text, text, (text,) * 9
+                text, text, text, NOW, ((text, text),) * 30, ((text, text, scopes),) * 30, text, text, (text,) * 9
             ),
             NOW,
         ),
         "audit-log": lambda: panels.audit_log(
-            (LoggedOrder(NOW, text, text or None, text, text, 0),) * 60, ((text, 10**9),) * 60, text
+            (LoggedOrder(NOW, text, text or None, text, text, 0),) * 30, ((text, 10**9),) * 30, text
         ),
         "permissions": lambda: panels.permissions(
-            (PermissionView(text, True, False, True, True),) * 60, blueprint=text, role=text
+            (PermissionView(text, True, False, True, True),) * 30, blueprint=text, role=text
         ),
-        "tools": lambda: panels.tools((Tool(text, text, (text, text), text or None),) * 60),
+        "tools": lambda: panels.tools((Tool(text, text, (text, text), text or None),) * 30),
         "link": lambda: panels.link(Link(text, text, text, live=False)),
         "statement": lambda: panels.statement(text, text),
-        "comparison": lambda: panels.comparison(Comparison(text, ((text, text, text),) * 60, text)),
+        "comparison": lambda: panels.comparison(Comparison(text, ((text, text, text),) * 30, text)),
         "closing": lambda: panels.closing(text),
         "notes": lambda: panels.notes(text).within(20),
         "failure": lambda: panels.failure(
