@@ -108,7 +108,7 @@ class LocalShop(ShopProcess):
         assert self._running.stdin is not None
         self._running.stdin.write(json.dumps(secrets) + "\n")
         self._running.stdin.flush()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while True:
             with contextlib.suppress(httpx2.HTTPError):
                 httpx2.get(f"{self.base}/.well-known/oauth-protected-resource/mcp", trust_env=False, verify=False)

@@ -127,7 +127,7 @@ def slow_server() -> Iterator[Slow]:
         runner = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
         thread = threading.Thread(target=runner.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while not runner.started and time.monotonic() < deadline:
             time.sleep(0.01)
         try:

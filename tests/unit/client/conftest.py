@@ -82,12 +82,12 @@ def listening(script: str, *arguments: str) -> Iterator[str]:
     command = [sys.executable, f"tests/unit/client/{script}", str(port), *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
+        deadline = time.monotonic() + 90
+        while True:
             with socket.socket() as one:
                 if one.connect_ex(("127.0.0.1", port)) == 0:
                     break
-            assert process.poll() is None
+            assert process.poll() is None and time.monotonic() < deadline, f"{script} did not start"
             time.sleep(0.05)
         yield f"http://127.0.0.1:{port}"
     finally:
