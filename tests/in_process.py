@@ -24,6 +24,8 @@ from demo.errors import EnvironmentNotReady
 from demo.local_server import local, server
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM") if hasattr(signal, name)]
+_CLOCKED = hasattr(signal, "SIGALRM")
+"""Windows has no such clock: there a command that hangs hangs the tests."""
 _owner = threading.local()
 _server_of, _kill = server._server, os.kill
 
@@ -165,13 +167,15 @@ def run(
         mock.patch.multiple(rich_utils, **dressed),
     ):
         try:
-            signal.signal(signal.SIGALRM, late)
-            signal.setitimer(signal.ITIMER_REAL, timeout)
+            if _CLOCKED:
+                signal.signal(signal.SIGALRM, late)
+                signal.setitimer(signal.ITIMER_REAL, timeout)
             main(arguments)
         except SystemExit as end:
             code = end.code
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            if _CLOCKED:
+                signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in handlers:
                 signal.signal(number, handler)
     out, err = (one.getvalue().decode("utf-8").replace("\r\n", "\n") for one in written)
