@@ -149,7 +149,8 @@ def run(
     from demo.cli.main import main
 
     written = [io.BytesIO(), io.BytesIO()]
-    streams = [io.TextIOWrapper(one, encoding="utf-8", write_through=True) for one in written]
+    encoding = environment.get("PYTHONIOENCODING", "utf-8")
+    streams = [io.TextIOWrapper(one, encoding=encoding, write_through=True) for one in written]
 
     def late(*_: object) -> None:
         raise subprocess.TimeoutExpired(["demo", *arguments], timeout)
@@ -178,5 +179,5 @@ def run(
                 signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in handlers:
                 signal.signal(number, handler)
-    out, err = (one.getvalue().decode("utf-8").replace("\r\n", "\n") for one in written)
+    out, err = (one.getvalue().decode(encoding).replace("\r\n", "\n") for one in written)
     return subprocess.CompletedProcess(["demo", *arguments], code or 0, out, err)

@@ -237,7 +237,7 @@ def test_a_host_beyond_this_machine_is_refused_with_the_reason(demo: Command) ->
 def test_an_ascii_terminal_gets_the_words(demo: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     for line in (["list"], ["next"], ["notes", "buy"], ["run", "--ci", "--to", "challenge"]):
-        finished = demo.process(*line)
+        finished = demo(*line)
         assert finished.returncode == 0, finished.stderr
         assert finished.stdout.isascii()
 

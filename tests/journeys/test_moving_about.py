@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.journeys.terminal import ROOT, Terminal
 from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
 
@@ -164,6 +166,7 @@ def test_the_dry_run_writes_what_was_promised(demo: Command, tmp_path: Path) -> 
     assert not (demo.state / "run.sqlite3").exists(), "the dry run left something in the presenter's own state"
 
 
+@pytest.mark.long
 def test_the_bundled_server_named_by_its_url_plays_all_but_its_restart(demo: Command, base_url: str) -> None:
     told = json.loads(fine(demo("run", "--ci", "--server", base_url, "--json", "-")))
     beats = {beat["id"]: beat for beat in told["beats"]}
