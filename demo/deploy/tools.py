@@ -129,29 +129,61 @@ def install(worker: Path, waiting: Waiting = _quietly) -> Tools:
     """
     if worker.resolve() == PACKAGED.resolve():
         worker = _copied()
-    if _stamp(worker) != _wanted(worker) or not _script(worker).is_file():
-        npm = shutil.which("npm")
-        if npm is None:
-            why = "wrangler comes from npm" if _nodes(worker) else "neither Node nor npm is on this machine"
-            raise EnvironmentNotReady("npm was not found", why=why, do=GET_NODE)
-        waiting("npm to install wrangler", INSTALL_SECONDS)
-        # Named, since NODE_ENV=production and npm's own `omit` leave them out (docs.npmjs.com/cli/commands/npm-ci,
-        # `include`): wrangler is a development dependency, workerd's program an optional one.
-        included = ["--include=prod", "--include=dev", "--include=optional", "--include=peer"]
-        command = [npm, "ci", "--loglevel=error", "--no-audit", "--no-fund", *included]
-        try:
-            done = process.run(command, folder=worker, environment=os.environ, seconds=INSTALL_SECONDS)
-        except process.TooSlow as error:
-            raise EnvironmentNotReady(
-                "npm did not install wrangler", why=f"no end within {INSTALL_SECONDS:.0f} s", do="see to the network"
-            ) from error
-        if done.code != 0:
-            raise EnvironmentNotReady(
-                "npm did not install wrangler", why=done.last_words(), do="fix what npm says, then try again"
-            )
-        _see_that_it_runs(worker)
-        (worker / "node_modules" / ".installed").write_text(_wanted(worker), "utf-8")
+    if not _installed(worker):
+        _npm_ci(worker, waiting)
     return find(worker)
+
+
+def _installed(worker: Path) -> bool:
+    return _stamp(worker) == _wanted(worker) and _script(worker).is_file()
+
+
+def _npm_ci(worker: Path, waiting: Waiting) -> None:
+    """Install what the lock file names; `npm ci` begins by emptying `node_modules`, so that two would break each other.
+
+    Raises:
+        EnvironmentNotReady: see `install`.
+    """
+    import filelock
+
+    npm = shutil.which("npm")
+    if npm is None:
+        why = "wrangler comes from npm" if _nodes(worker) else "neither Node nor npm is on this machine"
+        raise EnvironmentNotReady("npm was not found", why=why, do=GET_NODE)
+    waiting("npm to install wrangler", INSTALL_SECONDS)
+    try:
+        with filelock.FileLock(worker / ".npm-ci.lock").acquire(timeout=INSTALL_SECONDS):
+            if not _installed(worker):  # else another command did it meanwhile
+                _run_npm_ci(npm, worker)
+    except filelock.Timeout as error:
+        raise EnvironmentNotReady(
+            "another command installs wrangler",
+            why=f"it did not end within {INSTALL_SECONDS:.0f} s",
+            do="wait for that command, or stop it, then try again",
+        ) from error
+    except OSError as error:
+        raise EnvironmentNotReady(
+            "npm did not install wrangler", why=str(error), do=f"make {worker} writable, or name another: --worker DIR"
+        ) from error
+
+
+def _run_npm_ci(npm: str, worker: Path) -> None:
+    # Named, since NODE_ENV=production and npm's own `omit` leave them out (docs.npmjs.com/cli/commands/npm-ci,
+    # `include`): wrangler is a development dependency, workerd's program an optional one.
+    included = ["--include=prod", "--include=dev", "--include=optional", "--include=peer"]
+    command = [npm, "ci", "--loglevel=error", "--no-audit", "--no-fund", *included]
+    try:
+        done = process.run(command, folder=worker, environment=os.environ, seconds=INSTALL_SECONDS)
+    except process.TooSlow as error:
+        raise EnvironmentNotReady(
+            "npm did not install wrangler", why=f"no end within {INSTALL_SECONDS:.0f} s", do="see to the network"
+        ) from error
+    if done.code != 0:
+        raise EnvironmentNotReady(
+            "npm did not install wrangler", why=done.last_words(), do="fix what npm says, then try again"
+        )
+    _see_that_it_runs(worker)
+    (worker / "node_modules" / ".installed").write_text(_wanted(worker), "utf-8")
 
 
 def _script(worker: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,15 @@ def test_what_does_not_run_is_not_installed(bare: Yard, stamp: Path, line: str) 
             tools.install(bare.worker)
         assert not stamp.exists()
         assert "npm config list" in refused.value.do and "demo" not in refused.value.do
+
+
+def test_two_that_install_at_once_run_npm_once(bare: Yard, stamp: Path) -> None:
+    npm(
+        bare,
+        f"echo run >> ../runs; test -e ../one && exit 1; touch ../one; sleep 0.5; {WRANGLER}; "
+        "mkdir -p node_modules/workerd; rm ../one",
+    )
+    with ThreadPoolExecutor(3) as pool:
+        assert len({found.worker for found in pool.map(tools.install, [bare.worker] * 3)}) == 1
+    assert stamp.exists()
+    assert (bare.worker.parent / "runs").read_text().split() == ["run"]
