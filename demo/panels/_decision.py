@@ -28,13 +28,15 @@ REFUSALS = {
     "standing.unknown": "Refused: the authorization server cannot be asked",
     "standing.banned": "Refused: banned at this shop",
     "allowlist.user": "Refused: not on the allowlist",
+    "allowlist.client": "Refused: this agent is not let in",
     "scope.insufficient": "Refused: outside of what was granted",
     "limits.rate": "Refused: too many calls",
     "limits.quota": "Refused: the purchase quota is used up",
     "limits.spending": "Refused: more than the human allowed",
     "limits.consent": "Refused: no spending limit was granted",
+    "open.closed": "Refused: the open door is closed",
 }
-"""Rule to the answer that the panel's title gives; the rules are those of docs/wire.md."""
+"""Rule to the answer that the panel's title gives: every rule by which the shop refuses (demo/shop/shop.toml)."""
 
 
 def state_of(given: Decision) -> State:

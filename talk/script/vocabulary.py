@@ -23,8 +23,7 @@ RULES = (
     "allowed",
     *(f"token.{rule}" for rule in ("missing", "malformed", "signature", "issuer", "audience", "expired", "type")),
     *(f"standing.{rule}" for rule in ("unknown", "session", "agent", "user", "token", "banned")),
-    "allowlist.user",
-    "scope.insufficient",
+    *("allowlist.user", "allowlist.client", "scope.insufficient", "open.closed"),
     *(f"limits.{rule}" for rule in ("rate", "quota", "consent", "spending")),
 )
 SCOPES = (

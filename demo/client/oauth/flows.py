@@ -15,7 +15,7 @@ from demo.evidence import AuthorizationServerMetadata
 HUMAN_FLOWS: tuple[HumanFlow[Login], ...] = (DEVICE, BROWSER)
 """Those in which a human decides, the preferred one first."""
 FLOWS: tuple[LoginFlow, ...] = (*HUMAN_FLOWS, CLIENT_CREDENTIALS, ASSERTION)
-"""All of them. A new one is a file like theirs, and a line here."""
+"""All of them. A new one is a file like theirs, a line here, and who takes it (docs/architecture.md)."""
 
 Refused = Callable[[LoginFlow], str | None]
 """Why an authorization server has refused a flow to this client before; None where it has not."""

@@ -11,8 +11,10 @@ from rich.console import Console, RenderableType
 
 from demo import panels
 from demo.evidence import GATES, AuthorizationRequest, Revocation
+from demo.panels._decision import REFUSALS
 from demo.panels.fit import drawn
 from demo.panels.theme import STYLES
+from demo.shop import catalog
 
 SAYS = {
     "decision-refused": ("✗ Refused: no token", "✗ token", "· limits", "not reached", "nobody"),
@@ -221,3 +223,7 @@ def test_a_step_up_says_what_is_new_apart_from_what_is_held(evidence: dict[str, 
     assert "◔ Shirt Agent asks for 2 more" in lines
     first = "\n".join(drawn(panels.device(asked, evidence["NOW"]), 80))
     assert "asks to act for you" in first
+
+
+def test_a_refusal_by_any_rule_of_the_shop_has_a_title() -> None:
+    assert set(REFUSALS) == set(catalog.RULES) - {"allowed", "open.anonymous"}
