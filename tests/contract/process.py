@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,9 +23,18 @@ import httpx2
 
 from demo.deploy import tools, workerd
 from demo.local_server import resources, world
-from demo.net import free_port
 from tests.conftest import ROOT
 from tests.contract.issuer import Issuer
+
+
+def _port_to_come_back_to() -> int:
+    """A free port below those that systems give away by themselves (32768 on Linux, 49152 elsewhere): nobody takes it
+    while the shop is down."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class ShopProcess(ABC):
@@ -35,7 +46,7 @@ class ShopProcess(ABC):
         known = world.credentials(issuer.state)
         assert known is not None
         self.issuer, self.state, self.credentials = issuer, state, known
-        self.port = free_port()
+        self.port = _port_to_come_back_to()
         self.base = f"http://127.0.0.1:{self.port}"
         for path in ("mcp", "admin"):
             resources.add(issuer.state, f"{self.base}/{path}")

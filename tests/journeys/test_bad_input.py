@@ -146,8 +146,9 @@ def test_a_server_that_hangs_is_given_up(demo: Command) -> None:
         assert time.monotonic() - started < 60
 
 
-def test_a_beat_that_fails_for_want_of_a_server_goes_on_later(demo: Command) -> None:
+def test_a_beat_that_fails_for_want_of_a_server_goes_on_later(demo_with_server_apart: Command) -> None:
     """What is played of a beat stays played; the rest is played when the server is back."""
+    demo = demo_with_server_apart
     for _ in range(6):
         assert demo("next").returncode == 0
     server = json.loads((demo.state / "server.json").read_text())
