@@ -28,9 +28,11 @@ ROOT = Path(__file__).parent.parent
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C, also where a shell that runs the tests in the background had it ignored, which processes inherit."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Hear Ctrl-C and a hang-up, also where a shell or `nohup` that runs the tests had them ignored, which processes
+    inherit."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_collection() -> None:
