@@ -25,8 +25,7 @@ BUSY_SECONDS = 5.0
 VERSION = 1
 """Of the run file's tables (`PRAGMA user_version`); raised with each change of them. A run of another version is moved
 aside and not migrated: it is one performance, and the program that began it ends it."""
-_TABLES = f"""
-PRAGMA user_version = {VERSION};
+_TABLES = """
 CREATE TABLE IF NOT EXISTS run (
     id TEXT PRIMARY KEY, plan TEXT NOT NULL, talk TEXT, server TEXT, world TEXT, started_at REAL NOT NULL,
     cursor TEXT, cursor_done INTEGER NOT NULL DEFAULT 0);
@@ -125,6 +124,8 @@ def _connected(file: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(_TABLES)
+        if connection.execute("PRAGMA user_version").fetchone() == (0,):  # else a reader would want the lock of writers
+            connection.execute(f"PRAGMA user_version = {VERSION}")
         if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise _Damaged(found)
     except BaseException:

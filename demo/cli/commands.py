@@ -5,7 +5,7 @@ A command's module is imported when that command is asked for, so that `demo nex
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -15,6 +15,9 @@ AGENT: Final = "The agent"
 HUMAN: Final = "The human in control"
 SERVERS: Final = "Servers"
 SETUP: Final = "Setup"
+
+VALUES: Final = frozenset({"--server", "--profile", "--state", "--width", "--port"})
+"""The global options that take a value."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +70,17 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
     }
 )
 """By name, in the order in which the help lists them."""
+
+
+def command_at(arguments: Sequence[str]) -> int:
+    """Where the command's name stands among arguments whose global options stand in front (`demo.cli.main.hoist`).
+
+    A profile may have the name of a command.
+
+    Returns:
+        The index of the name, of a `--` before it, or the length where there is neither.
+    """
+    at = 0
+    while at < len(arguments) and arguments[at].startswith("-") and arguments[at] != "--":
+        at += 2 if arguments[at] in VALUES else 1
+    return min(at, len(arguments))

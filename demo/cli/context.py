@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from demo.cli.commands import COMMANDS
+from demo.cli.commands import COMMANDS, command_at
 from demo.cli.streams import lead_nowhere
 from demo.errors import DemoError
 from demo.settings import REPEATED, Settings, from_environment
@@ -42,10 +42,8 @@ def appearance(arguments: Sequence[str]) -> Settings:
         arguments: the command line, its global options in front (`demo.cli.main.hoist`).
     """
     given: dict[str, Any] = {"plain": "--plain" in arguments, "json": False}
-    for at, word in enumerate(arguments):
+    for at, word in enumerate(arguments[: command_at(arguments)]):
         name, _, value = word.partition("=")
-        if word == "--" or word in COMMANDS:
-            break
         given["json"] = given["json"] or word == "--json"
         if name == "--width" or name[2:] in REPEATED:
             value = value or "".join(arguments[at + 1 : at + 2])

@@ -9,13 +9,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from demo.cli.commands import COMMANDS
+from demo.cli.commands import COMMANDS, VALUES, command_at
 from demo.cli.streams import aside, finish, lead_nowhere, settle_streams
 from demo.errors import INTERRUPTED, DemoError, UsageError
 from demo.signals import end_in_order, heard
 
 _FLAGS = frozenset({"--json", "--plain", "--quiet", "--wire", "--debug"})
-_VALUES = frozenset({"--server", "--profile", "--state", "--width", "--port"})
 _RESUMES = "; nothing is lost: demo next goes on from here"
 
 
@@ -36,7 +35,7 @@ def hoist(arguments: Sequence[str]) -> list[str]:
             break
         if name in _FLAGS and name not in own and word == name:
             front.append(word)
-        elif name in _VALUES and name not in own:
+        elif name in VALUES and name not in own:
             front.append(word)
             if word == name and at + 1 < len(arguments):
                 at += 1
@@ -102,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _command(arguments: Sequence[str]) -> str:
-    return next((word for word in arguments if word in COMMANDS), "")
+    return next((word for word in arguments[command_at(arguments) :][:1] if word in COMMANDS), "")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -149,7 +149,7 @@ def _buys(step: Step) -> bool:
 def _repeated(source: Source, where: Where, step: Step, beat: str, bought: Mapping[str, Step]) -> Step:
     wanted = step.options["same_as"]
     name = wanted if "/" in wanted else f"{beat}/{wanted}"
-    if step.options["tool"] != PURCHASE:
+    if step.options.get("tool", PURCHASE) != PURCHASE:  # that it is missing, or no text, is noted as that
         do = f"leave same_as out, or call {PURCHASE}, whose idempotency key it repeats"
         source.wrong((*where, "same_as"), f"same_as on a call of '{step.options['tool']}'", do)
     if step.options["args"]:

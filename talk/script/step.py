@@ -37,8 +37,9 @@ def read_step(source: Source, where: Where, table: dict[str, Any], *, bundled: b
     titled = kind.options.get("title")
     title = source.text(where, table, "title", TITLE_LONGEST, required=titled is not None and titled.required)
     options, expect = _options(source, where, table, kind), _expect(source, where, table, kind)
+    typed = source.count == problems
     step = Step(step_id, do, title, options, expect, _show(source, where, table, kind))
-    if source.count == problems:  # of values of the wrong type there is nothing more to say
+    if typed:  # of values of the wrong type there is nothing more to say
         check_sense(source, where, table, step, kind)
         if bundled:
             check_names(source, where, step, kind)

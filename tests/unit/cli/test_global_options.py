@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from demo.cli.commands import command_at
+from demo.cli.context import appearance
 from demo.cli.main import hoist
 from demo.errors import UsageError
 from demo.settings import _TYPES, settle
@@ -28,6 +30,27 @@ from demo.settings import _TYPES, settle
 )
 def test_a_global_option_may_stand_anywhere(given: list[str], wanted: list[str]) -> None:
     assert hoist(given) == wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        (["--profile", "workos", "--json", "whoami"], "whoami"),
+        (["--profile=workos", "next"], "next"),
+        (["next", "workos"], "next"),
+        (["--width", "40"], None),
+        (["--server"], None),
+        (["--plain", "--", "next"], "--"),
+        ([], None),
+    ],
+)
+def test_a_profile_may_have_the_name_of_a_command(line: list[str], command: str | None) -> None:
+    assert (line[command_at(line) :] or [None])[0] == command
+
+
+def test_a_failure_is_drawn_as_asked_for_beside_such_a_profile() -> None:
+    line = ["--profile", "workos", "--json", "--width", "40", "whoami"]
+    assert (appearance(line).json, appearance(line).width) == (True, 40)
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ LITTER = (
     "worker/.dev.vars",
     "worker/.dev.vars.production",
     "worker/.env",
+    "worker/.npm-ci.lock",
     "worker/.wrangler/state",
     "worker/dist/worker.js",
     "worker/node_modules/wrangler/package.json",

@@ -17,6 +17,15 @@ def begun(run: Run) -> Run:
     return run
 
 
+def test_a_run_is_read_while_another_command_writes_it(tmp_path: Path) -> None:
+    with Run.open(tmp_path) as run:
+        begun(run)
+    with contextlib.closing(sqlite3.connect(tmp_path / "run.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with Run.open(tmp_path) as run:
+            assert run.cursor == Cursor(None, False)
+
+
 def test_the_cursor_is_on_a_beat_and_knows_whether_it_was_finished(tmp_path: Path) -> None:
     with Run.open(tmp_path) as run:
         begun(run)

@@ -230,6 +230,7 @@ CASES = {
         'tool = "getUserInfo"\nsame_as',
         18,
     ),
+    "a repeated purchase without its tool": (BUY_MD, 'tool = "buyMcpShopItem"\nsame_as', "same_as", 14),
     "a repeated purchase with arguments of its own": (
         BUY_MD,
         'same_as = "first"',

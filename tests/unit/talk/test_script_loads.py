@@ -181,6 +181,11 @@ def test_a_file_saved_with_windows_line_ends_and_a_byte_order_mark_loads(folder:
     path = folder / "beats" / "hello.md"
     path.write_bytes(b"\xef\xbb\xbf" + HELLO.replace("\n", "\r\n").encode())
     assert load_talk(folder).beat("hello").steps[1].id == "buy"
+    path.write_bytes(path.read_bytes().replace(b'do = "tools"', b'do = "tool"'))
+    with pytest.raises(UsageError) as refused:
+        load_talk(folder)
+    line = HELLO[: HELLO.index('do = "tools"')].count("\n") + 1
+    assert f"hello.md:{line}" in str(refused.value)
 
 
 def test_a_plan_knows_where_a_beat_stands(folder: Path) -> None:
