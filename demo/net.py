@@ -11,6 +11,9 @@ LOOPBACK: Final = "127.0.0.1"
 """Where the servers of this program listen."""
 LOOPBACK_NAMES: Final = (LOOPBACK, "localhost", "[::1]")
 """How a server of this machine is called, as in a URL."""
+LOOPBACK_HOSTS: Final = frozenset({LOOPBACK, "localhost", "::1"})
+"""The hosts for which an authorization server goes without TLS, as `urlsplit` names them: these and no others. A name
+such as `a.localhost` may be resolved to another machine, so that `is_loopback` would promise too much there."""
 
 
 def is_loopback(host: str) -> bool:

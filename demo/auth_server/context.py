@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from demo.net import is_loopback
+from demo.net import LOOPBACK_HOSTS
 
 from .state.keys import SigningKeys
 from .state.store import Store
@@ -66,14 +66,18 @@ class Context:
 
     def __init__(self, config: AuthorizationServerConfig) -> None:
         origin = urlsplit(config.issuer)
-        if origin.scheme != "https" and not (origin.scheme == "http" and is_loopback(origin.hostname or "")):
+        if origin.scheme != "https" and not (origin.scheme == "http" and origin.hostname in LOOPBACK_HOSTS):
             raise ValueError(f"an issuer is https, or http on loopback (RFC 8414 section 2): {config.issuer}")
         if config.issuer.endswith("/"):
             raise ValueError(f"an issuer has no trailing slash here: {config.issuer}")
         self.config = config
         self.issuer = config.issuer
         self.store = Store(config.database)
-        self.keys = SigningKeys.load(self.store, config.clock)
+        try:
+            self.keys = SigningKeys.load(self.store, config.clock)
+        except BaseException:
+            self.store.close()
+            raise
 
     def now(self) -> float:
         """The time by this server's clock, in POSIX seconds."""

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 
-from demo.net import is_loopback
+from demo.net import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
     import httpx2
@@ -26,7 +26,7 @@ SECONDS = 5.0
 LONGEST_DOCUMENT = 5 * 1024
 """Bytes, as draft-ietf-oauth-client-id-metadata-document recommends."""
 LONGEST_URL = 512
-"""Characters of a client ID: it stands in tokens, pages and the audit trail."""
+"""Characters of a client ID: it stands in tokens, pages and the audit log."""
 DEFAULT_FRESH_SECONDS = 300.0
 """How long a document counts that says nothing about it."""
 LONGEST_FRESH_SECONDS = 24 * 3600.0
@@ -88,10 +88,10 @@ class Fetcher:
     """Fetches documents without becoming anybody's means to reach what they cannot (SSRF).
 
     An `https` URL is resolved once; every address must be public, and the connection goes to the one that was
-    checked, so that a name cannot change its mind in between (DNS rebinding). `http` is for loopback names only, and
-    only where this server itself listens on loopback: there the asking browser or process can send the same GET
-    itself, and learns no more from us than whether it was a document. No redirect is followed, no cookie or
-    credential is sent, no proxy of the environment is asked.
+    checked, so that a name cannot change its mind in between (DNS rebinding). `http` is for `LOOPBACK_HOSTS` only,
+    whose addresses are not looked at, and only where this server itself listens on loopback: there the asking browser
+    or process can send the same GET itself, and learns no more from us than whether it was a document. No redirect is
+    followed, no cookie or credential is sent, no proxy of the environment is asked.
 
     Args:
         loopback: whether `http` on loopback may be asked.
@@ -139,7 +139,7 @@ class Fetcher:
             raise DocumentRefused("this client ID is no URL") from error
         if any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
             raise DocumentRefused("a client ID has no . or .. in its path")
-        if parts.scheme == "http" and not (self.loopback and is_loopback(host)):
+        if parts.scheme == "http" and not (self.loopback and host in LOOPBACK_HOSTS):
             raise DocumentRefused("a client ID of this kind is https, or http on the loopback that we share")
 
     async def _get(self, url: str) -> Document:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from demo.net import is_loopback
+from demo.net import LOOPBACK_HOSTS
 
 LONGEST = 512
 """Characters."""
@@ -84,6 +84,6 @@ def resource_objection(url: str) -> str | None:
         return "it is no absolute http or https URL"
     if "@" in parts.netloc or any(sign in url for sign in "#?*"):
         return "it has a user, a query, a fragment or a wildcard"
-    if parts.scheme == "http" and not is_loopback(host):
+    if parts.scheme == "http" and host not in LOOPBACK_HOSTS:
         return "it is plain http, which only this machine's own loopback may be"
     return None

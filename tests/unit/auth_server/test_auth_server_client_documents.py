@@ -151,6 +151,18 @@ def test_the_shared_loopback_is_asked_only_by_a_server_that_is_there_itself(host
     assert host.asked == []
 
 
+@pytest.mark.parametrize(
+    "name", ["a.localhost", "localhost.", "127.0.0.2", "127.1", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"]
+)
+def test_over_plain_http_three_names_of_the_loopback_are_asked_and_no_other(host, name):
+    port = host.base.rpartition(":")[2]
+    with pytest.raises(DocumentRefused, match="https, or http on the loopback"):
+        asyncio.run(Fetcher(loopback=True).fetch(f"http://{name}:{port}/client.json"))
+    assert host.asked == []
+    for allowed in ("127.0.0.1", "LOCALHOST", "[::1]"):
+        Fetcher(loopback=True).check_url(f"http://{allowed}:{port}/client.json")
+
+
 def test_documents_asked_for_from_one_address_are_counted(house, host):
     host.headers["Cache-Control"] = "no-store"
     answers = [house.ask(client_id=host.url).json()["error_description"] for _ in range(31)]

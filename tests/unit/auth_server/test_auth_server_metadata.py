@@ -80,7 +80,14 @@ def test_no_token_or_code_lies_in_the_state_file_and_only_its_owner_reads_it(hou
 
 
 def test_an_issuer_in_the_clear_is_loopback_only(tmp_path):
-    for issuer in ("http://shop.example", "http://127.0.0.1:1/", "ftp://127.0.0.1"):
+    wrong = ("http://shop.example", "http://127.0.0.1:1/", "ftp://127.0.0.1")
+    no_loopback_here = (
+        "http://a.localhost:1",
+        "http://localhost.:1",
+        "http://127.0.0.2:1",
+        "http://[::ffff:127.0.0.1]:1",
+    )
+    for issuer in (*wrong, *no_loopback_here):
         with pytest.raises(ValueError, match="issuer"):
             create_authorization_server(AuthorizationServerConfig(issuer, tmp_path / "x.db", (), ("a", "b")))
 
