@@ -7,6 +7,7 @@ read it has the tokens.
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import Final
@@ -87,16 +88,20 @@ def database(file: Path) -> Path:
 
 
 def write(file: Path, text: str) -> None:
-    """Write a file whole, 0600 from its first byte: a reader sees the old one or the new one, never a part.
+    """Write a file whole, 0600 from its first byte: a reader sees the old one or the new one, never a part. Of several
+    writers at the same time the last one's text stays.
 
     Raises:
         OSError: it cannot be written.
     """
-    part = file.with_name(f"{file.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        opened.write(text)
-    part.replace(file)
+    part = file.with_name(f"{file.name}.{secrets.token_hex(6)}.part")  # one writer's alone, and ours by its beginning
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+            opened.write(text)
+        part.replace(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def no_locks(state: Path, error: OSError) -> EnvironmentNotReady:

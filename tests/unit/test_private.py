@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,31 @@ def test_databases_that_were_open_are_closed(tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o644)
     private.database(tmp_path / "a.sqlite3")
     assert [mode(tmp_path / name) for name in ("a.sqlite3", "a.sqlite3-wal")] == [0o600] * 2
+
+
+def test_several_writers_of_one_file_each_write_it_whole(tmp_path: Path) -> None:
+    file, texts = tmp_path / "server.json", [f"{number}" * 20_000 for number in range(8)]
+    private.write(file, texts[0])
+    seen: set[str] = set()
+
+    def again_and_again(text: str) -> None:
+        for _ in range(50):
+            private.write(file, text)
+            seen.add(file.read_text("utf-8"))
+
+    with ThreadPoolExecutor(len(texts)) as writers:
+        for done in [writers.submit(again_and_again, text) for text in texts]:
+            done.result()
+    assert seen <= set(texts)
+    assert (list(tmp_path.iterdir()), mode(file)) == ([file], 0o600)
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was_and_leaves_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "server.json"
+    private.write(file, "old")
+    with pytest.raises(UnicodeEncodeError):
+        private.write(file, "new \ud800")
+    assert (list(tmp_path.iterdir()), file.read_text("utf-8")) == ([file], "old")
 
 
 @as_root
