@@ -142,22 +142,25 @@ def create_app(
             event_receiver=(f"{base_url}/mcp", f"{base_url}/events"),
         )
     )
-    shop = create_shop(
-        ShopConfig(
-            base_url=base_url,
-            database=database,
-            issuer=base_url,
-            introspection=introspection,
-            clock=clock,
-            aliases=aliases,
+    try:
+        # What WorkOS's API changes may revoke something, too.
+        workos = [
+            one if "GET" in (one.methods or ()) else server.events.before_answering(one)
+            for one in workos_routes(server.context)
+        ]
+        shop = create_shop(
+            ShopConfig(
+                base_url=base_url,
+                database=database,
+                issuer=base_url,
+                introspection=introspection,
+                clock=clock,
+                aliases=aliases,
+            )
         )
-    )
-
-    # What WorkOS's API changes may revoke something, too.
-    workos = [
-        one if "GET" in (one.methods or ()) else server.events.before_answering(one)
-        for one in workos_routes(server.context)
-    ]
+    except BaseException:  # such as a schema of a newer version
+        server.context.store.close()
+        raise
 
     async def health(request: Request) -> JSONResponse:
         about = {"name": NAME, "version": __version__, "instance": instance, "world": name, "pid": os.getpid()}

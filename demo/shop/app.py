@@ -39,8 +39,12 @@ def create_shop(config: ShopConfig) -> Shop:
         sqlite3.Error: the ledger cannot be opened or is not one.
     """
     database = Database(config.database)
-    with database.transaction() as connection:
-        ledger.restock(connection, config.stock, config.open_stock)
+    try:
+        with database.transaction() as connection:
+            ledger.restock(connection, config.stock, config.open_stock)
+    except BaseException:
+        database.close()
+        raise
     auth_server = AuthServer(config.issuer, timeout=config.answer_timeout, clock=config.clock)
     gatehouse = Gatehouse(config, database, auth_server)
     _leave_logging_to_the_application()

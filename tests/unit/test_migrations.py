@@ -7,11 +7,13 @@ from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
+import psutil
 import pytest
 
 from demo.auth_server.state import store
 from demo.errors import EnvironmentNotReady
 from demo.local_server import local, world
+from demo.local_server.server import create_app
 from demo.migrations import NewerSchema, migrate
 from demo.preflight.doctor import examine
 from demo.settings import Settings
@@ -110,6 +112,22 @@ def test_a_file_of_a_newer_version_is_refused_and_stays_as_it_is(tmp_path: Path)
             migrate(connection, "a", ("CREATE TABLE orders (id TEXT);",))
         assert (refused.value.exit_code, str(tmp_path / "x") in refused.value.what) == (3, True)
         assert columns(tmp_path / "x") == before
+
+
+@pytest.mark.parametrize("room", ["the authorization server", "WorkOS's API", "the shop"])
+def test_a_server_that_refuses_its_data_leaves_no_file_open(tmp_path: Path, room: str) -> None:
+    file = tmp_path / "newer.sqlite3"
+    with serving(tmp_path / "server.sqlite3"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "server.sqlite3")) as connection:
+        connection.execute("VACUUM INTO ?", (str(file),))  # one that nobody in this process has ever had open
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("UPDATE schema_versions SET version = 999 WHERE room = ?", (room,)).rowcount == 1
+        connection.commit()
+    with pytest.raises(NewerSchema) as refused:
+        create_app("http://127.0.0.1:1", file)
+    held = [one.path for one in psutil.Process().open_files() if one.path.startswith(str(file))]
+    assert held == [], refused  # whose traceback holds whatever was not closed
 
 
 def test_the_doctor_and_every_command_say_that_a_newer_version_wrote_the_data(tmp_path: Path) -> None:
