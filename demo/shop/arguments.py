@@ -25,7 +25,7 @@ def read(tool: Tool, given: dict[str, Any]) -> dict[str, str | None]:
     faults: list[str] = []
     for name, schema in tool.input_schema.get("properties", {}).items():
         try:
-            if name not in given and name in tool.input_schema["required"]:
+            if name not in given and name in tool.input_schema.get("required", ()):
                 raise BadArguments(say("missing"))
             found[name] = _read(name, schema, given.get(name))
         except BadArguments as fault:

@@ -57,9 +57,10 @@ def agent_token_routes(api: Api) -> list[Route]:
         }
 
     def validate(call: Call) -> dict[str, Any]:
+        token = _text(call.body, "agent_access_token")
         with context.store.transaction(write=False) as connection:
             blueprint = find_blueprint(connection, call.path["id"])
-            claims = _read(context, _text(call.body, "agent_access_token"))
+            claims = _read(context, token)
             session = None if claims is None else find_agent_session(connection, str(claims.get("sid")))
             if claims is None or session is None or session.blueprint_id != blueprint["id"]:
                 raise Refused(400, "invalid_agent_access_token", "The provided agent access token is invalid.")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from .api import unprocessable
+from .api import Refused, unprocessable
 
 ORGANIZATION = "org_conference_shop"
 ORGANIZATION_NAME = "Conference Shop"
@@ -80,4 +80,4 @@ def _index(ids: list[str], cursor: str | None, name: str) -> int:
     try:
         return ids.index(cursor or "")
     except ValueError:
-        raise unprocessable(name, f"{name} names nothing in this list") from None
+        raise Refused(422, "unprocessable_entity", f"{name} names nothing in this list") from None

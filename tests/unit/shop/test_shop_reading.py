@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,6 +105,11 @@ def test_a_missing_argument_is_named(absent: str) -> None:
     given = {name: value for name, value in GOOD.items() if name != absent}
     with pytest.raises(arguments.BadArguments, match=f"{absent}: {catalog.say('missing')}"):
         arguments.read(TOOL, given)
+
+
+def test_a_tool_that_requires_nothing_is_called_with_nothing() -> None:
+    schema = {"type": "object", "properties": {"note": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}
+    assert arguments.read(replace(TOOL, input_schema=schema), {}) == {"note": None}
 
 
 def test_every_fault_is_told_at_once() -> None:

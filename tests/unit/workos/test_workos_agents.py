@@ -107,6 +107,12 @@ def test_a_token_of_another_blueprint_is_not_valid_here(world: World, tenant: Te
     refused_with("entity_not_found", 404, AgentIdentity(tenant, "agent_blueprint_none").deputize, token)
 
 
+@pytest.mark.parametrize("body", [{}, {"agent_access_token": ""}, {"agent_access_token": 7}])
+def test_a_validation_without_a_token_is_malformed_even_for_no_blueprint(tenant: Tenant, body: dict[str, Any]) -> None:
+    path = ("agents", "blueprints", "agent_blueprint_none", "tokens", "validate")
+    refused_with("invalid_request", 400, tenant.ask, "no", lambda sdk: sdk.request("post", path, body=body))
+
+
 def test_an_agent_token_is_none_of_the_shops(world: World, identity: AgentIdentity) -> None:
     held = identity.deputize(world.console().access_token)
     refused = world.agent().call("listMcpShopInventory", {}, token=Secret(held.access_token))

@@ -49,4 +49,8 @@ def test_what_is_no_page_is_a_422(query: dict[str, str]) -> None:
     with pytest.raises(Refused) as refused:
         page(ITEMS, query)
     assert refused.value.status == 422
-    assert refused.value.body()["code"] == "unprocessable_entity"
+    body = refused.value.body()
+    assert body["code"] == "unprocessable_entity"
+    field = next(iter(query))
+    blamed = None if field == "after" else [{"field": field, "code": "invalid"}]  # a cursor is of no form that is wrong
+    assert body.get("errors") == blamed

@@ -18,6 +18,8 @@ from tests.unit.workos.conftest import World, claim
 
 def test_the_accounts_are_users(tenant: Tenant) -> None:
     people = People(tenant)
+    users = tenant.ask("no", lambda sdk: sdk.user_management.list_users()).data
+    assert {user.email for user in users} == {"alice@example.com", "grace@example.com", "mallory@example.org"}
     alice = people.find("alice@example.com")
     assert (alice.id, alice.name, alice.last_sign_in_at) == ("user_alice", "Alice Ito", None)
     assert people.get("user_alice") == alice
