@@ -14,7 +14,6 @@ from tests.contract.shop import Shop, at_once, challenge_of, limits_of, refusal,
 
 READ = "listMcpShopInventory"
 SHOPPER = "shop:read orders:read shop:buy"
-LOGIN = "Log in again, then call again."
 
 
 def metadata_url(shop: Shop) -> str:

@@ -72,7 +72,7 @@ def test_many_at_once_with_one_key_are_one_order(shop: Shop) -> None:
     assert {order["balance"]["amount"] for order in orders} == {7500}
 
 
-@pytest.mark.parametrize("key", ["", "日本語 🗝", "a'; DROP TABLE orders; --", "k" * 200])
+@pytest.mark.parametrize("key", ["", "日本語 🗝", "a'; DROP TABLE orders; --", "k" * 200, "null", "[1]"])
 def test_any_text_is_a_key(shop: Shop, key: str) -> None:
     token = shop.token()
     first, second = (order_of(shop.buy(token=token, key=key)) for _ in range(2))

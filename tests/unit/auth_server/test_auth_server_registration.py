@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from demo.auth_server.clients import client as client_records
@@ -49,6 +51,11 @@ def test_a_registered_agent_cannot_be_granted_what_is_the_consoles(house):
     assert walk.forms.shown["scope"] == ["openid"]
 
 
+def left_out(page: str) -> dict[str, str]:
+    """The reason that the consent page gives for each scope that it leaves out."""
+    return {scope: why for why, scope in re.findall(r"<small>([^<]*)</small></span> <code>([^<]*)</code>", page)}
+
+
 def test_a_client_is_held_to_the_grants_that_it_registered(house):
     code_only = house.register(grant_types=["authorization_code"]).json()["client_id"]
     answer = house.ask(client_id=code_only)
@@ -56,6 +63,11 @@ def test_a_client_is_held_to_the_grants_that_it_registered(house):
     assert house.redeem("x", code_only).json()["error"] == "unauthorized_client"
     walk = house.authorize(client_id=code_only).sign_in()
     assert "offline_access" not in walk.forms.shown["scope"]
+    reasons = left_out(walk.page.text)
+    assert reasons.get("offline_access"), "the human is given a reason"
+    another = house.authorize(client_id=code_only, scope="offline_access sessions:manage openid").sign_in()
+    beside = left_out(another.page.text)
+    assert beside["offline_access"] == reasons["offline_access"] != beside["sessions:manage"], "one of its own"
     token = house.exchange(walk.decide().told["code"], client_id=code_only).json()
     assert "refresh_token" not in token and "offline_access" not in token["scope"]
     assert house.refresh("x", code_only).json()["error"] == "unauthorized_client"

@@ -118,6 +118,15 @@ def test_metadata_that_is_not_the_issuers_is_not_used(world: Any, said: Any, cha
     refused(world, said, world.token(), "standing.unknown", 503)
 
 
+@pytest.mark.parametrize(("path", "with_token", "status"), [("/mcp", False, 401), ("/open/mcp", True, 200)])
+def test_without_a_token_and_at_the_open_door_even_with_one_nothing_is_asked(
+    world: Any, path: str, with_token: bool, status: int
+) -> None:
+    token = world.token() if with_token else None
+    assert world.call("getUserInfo", token=token, path=path).status_code == status
+    assert world.auth_server.asked == []
+
+
 def test_every_request_is_asked_about(world: Any) -> None:
     token = world.token()
     for _ in range(3):
