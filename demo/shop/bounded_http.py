@@ -1,4 +1,4 @@
-"""BoundedClient the authorization server over HTTP: bounded in time and bytes, no redirects; and its clock."""
+"""Asking the authorization server over HTTP: bounded in time and bytes, no redirects; and its clock."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ BUSY_SECONDS: Final = 5.0
 
 def _keys_by_caller(connection: sqlite3.Connection) -> None:
     """Files from before versions may have idempotency keys by consent; since then they are the caller's, over all its
-    consents (`policy.Token`)."""
+    consents (`policy.TokenFacts.caller`)."""
     if not has_column(connection, "shop_keys", "account"):
         return
     connection.execute("ALTER TABLE shop_keys RENAME TO shop_keys_before")

@@ -35,8 +35,8 @@ class LedgerStorage(Storage, MovingWindowSupport):
         return sqlite3.Error
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count, if that is still within the limit. What is not counts for nothing, so that who goes on trying is
-        let in as soon as who waits."""
+        """Count, if that is still within the limit. What is not counts for nothing: a caller that goes on trying
+        is let in as soon as one that waits."""
         now = self._clock()
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM shop_calls WHERE at <= ?", (now - expiry,))

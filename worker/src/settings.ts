@@ -116,7 +116,7 @@ export function readSettings(env: Variables, origin: string): Settings {
   }
   const organization = (env.ORGANIZATION ?? "").trim() || null;
   if (scopesFrom === "role" && organization === null) {
-    // Who may make an organization of their own is its admin: a role counts in one organization only.
+    // Anybody who may make an organization of their own is its admin: a role counts in one organization only.
     wrong.push(`ORGANIZATION must name the one whose roles count (org_...), since ${why}.`);
   }
   const allowlist = listed(env.ALLOWLIST ?? "").map((entry) => entry.toLowerCase());
@@ -234,7 +234,7 @@ function issuerOf(given: string): string {
     throw new SettingsWrong("AUTHORITY must be an issuer's URL, such as https://your-name.authkit.app.");
   }
   if (url?.protocol === "http:" && !LOOPBACK.includes(url.hostname)) {
-    // RFC 8414 section 2. Who sits between could hand out keys of their own.
+    // RFC 8414 section 2. Anybody who sits between could hand out keys of their own.
     throw new SettingsWrong("AUTHORITY must be an https URL: plain http is for an issuer on this very machine.");
   }
   return value;

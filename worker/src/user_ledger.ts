@@ -199,7 +199,7 @@ class Turns {
       if (outcome === "turn") return work();
       throw new Unreadable({ status: 503, code: INTERNAL_ERROR, message: say("busy") });
     })();
-    // Who gave up waiting does not let those behind it pass the one that still works.
+    // A call that gave up waiting does not let those behind it pass the one that still works.
     this.last = Promise.allSettled([before, mine]);
     return mine;
   }

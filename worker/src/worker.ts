@@ -71,7 +71,7 @@ async function read(path: string, request: Request, env: Env, settings: Settings
   return request.method === "HEAD" ? { ...found, body: null } : found;
 }
 
-/** Where the settings are wrong nothing is served, and the pages for who runs the shop say which and why. */
+/** Where the settings are wrong nothing is served, and the pages for the one who runs the shop say which and why. */
 function notSetUp(request: Request, env: Env, problem: string): Answer {
   const { pathname } = new URL(request.url);
   if (pathname === "/") return unsettledWelcome(problem);

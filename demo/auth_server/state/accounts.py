@@ -12,7 +12,7 @@ SCOPES: dict[str, str] = {
     "shop:buy": "Buy in your name, within the limit you set",
     "user:read": "Read your profile at the shop",
     "demo:mode": "Switch the demo's mode for you",
-    "audit:read": "Read the audit trail of what was done for you",
+    "audit:read": "Read the audit log of what was done for you",
     "sessions:manage": "See and revoke what you granted",
     "offline_access": "Stay signed in, without asking you each time",
 }
@@ -62,7 +62,7 @@ ACCOUNTS: tuple[Account, ...] = (
         "Mallory Crane",
         "Somebody from elsewhere: the shop's allowlist does not know her",
         (),
-        # Who is no customer has no demo mode to switch and no audit trail to hand on.
+        # Somebody who is no customer has no demo mode to switch and no audit log to hand on.
         EVERYTHING - {"demo:mode", "audit:read"},
     ),
 )

@@ -19,7 +19,7 @@ SCOPES: Mapping[str, str] = {
     "shop:buy": "Buy, within the limit that was set",
     "user:read": "Read one's profile at the shop",
     "demo:mode": "Switch the demo's mode for oneself",
-    "audit:read": "Read the audit trail of what was done for one",
+    "audit:read": "Read the audit log of what was done for one",
     "sessions:manage": "Revoke an agent, and reinstate it",
 }
 """The shop's scopes (docs/wire.md) as permissions."""

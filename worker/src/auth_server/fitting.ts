@@ -1,5 +1,5 @@
 /** Whether this shop and its authorization server fit together, found out without anybody's token: for `/health`, from
- * which `demo doctor` and `demo deploy` tell who runs the shop what to fix. */
+ * which `demo doctor` and `demo deploy` tell the one who runs the shop what to fix. */
 
 import { say } from "../catalog";
 import type { Settings } from "../settings";

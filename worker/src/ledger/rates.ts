@@ -10,8 +10,8 @@ export interface Rate {
   seconds: number;
 }
 
-/** Count a call at `now`, if it is still within the limit; whether it is. One that is not counts for nothing, so that
- * who goes on trying is let in as soon as who waits. */
+/** Count a call at `now`, if it is still within the limit; whether it is. One that is not counts for nothing: a caller
+ * that goes on trying is let in as soon as one that waits. */
 export function hit(sql: SqlStorage, caller: string, rate: Rate, now: number): boolean {
   const times = within(sql, caller, rate, now);
   sql.exec("DELETE FROM rates WHERE expires_at <= ?", now);

@@ -38,7 +38,7 @@ export async function answerMcp(visit: DoorRequest, serving: Serving): Promise<A
   const request = () =>
     new Request(`${serving.settings.base}/mcp`, { method: "POST", headers, body: JSON.stringify(message) });
   if (await isLegacyRequest(request(), message)) {
-    // The SDK wants both types to be accepted; who takes JSON is given JSON.
+    // The SDK wants both types to be accepted; a client that takes JSON is given JSON.
     if (/application\/json|\*\/\*/.test(headers.get("accept") ?? "")) {
       headers.set("accept", "application/json, text/event-stream");
     }

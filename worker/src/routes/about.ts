@@ -1,4 +1,4 @@
-/** What the shop says of itself: protected resource metadata (RFC 9728), health, and a page for who looks in. */
+/** What the shop says of itself: protected resource metadata (RFC 9728), health, and a page for anybody who looks in. */
 
 import { fitOf } from "../auth_server/fitting";
 import { basic } from "../auth_server/introspection";
@@ -46,8 +46,8 @@ function about(env: Env) {
 }
 
 /** Name, version, which isolate answered, whether the authorization server fits, and what the settings weaken. Which
- * data it has is said to who has the shop's own credentials: to find it out wakes the object that all of it shares, and
- * anybody may ask. */
+ * data it has is said only to the one who has the shop's own credentials: to find it out wakes the object that all of it
+ * shares, and anybody may ask. */
 export async function health(request: Request, env: Env, settings: Settings): Promise<Answer> {
   const world = (await isOperator(request, settings)) ? await env.STOCK.getByName(SHOP).world() : null;
   const authority = await fitOf(settings);
