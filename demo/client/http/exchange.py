@@ -155,9 +155,15 @@ def _event(part: bytes) -> list[Event]:
 
 
 def parse_object(text: str | bytes | bytearray) -> dict[str, Any] | None:
-    """`text` as a JSON object, None where it is none (or is nested beyond reason)."""
+    """`text` as a JSON object, None where it is none (or is nested beyond reason).
+
+    Bytes are UTF-8 (RFC 8259 section 8.1). A byte that is not spoils its own character and no more: some servers put a
+    word of Latin-1 into an answer that is otherwise good. A byte order mark is ignored, as the same section allows.
+    """
+    if not isinstance(text, str):
+        text = text.decode("utf-8", errors="replace")
     try:
-        value = json.loads(text)
+        value = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

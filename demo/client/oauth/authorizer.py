@@ -153,9 +153,10 @@ class Authorizer:
             )
 
         try:
-            with self._registration_in_doubt(metadata, flow):
-                kept = self.registrations.registered(metadata, flow)
+            kept = self.registrations.registered(metadata, flow)
+            with self._learning(metadata, flow):  # a registration that fails is no sign against the one that is kept
                 identity = identify()
+            with self._registration_in_doubt(metadata, flow):
                 try:
                     login = begin(identity)
                 except OAuthRefused as error:
@@ -288,13 +289,26 @@ class Authorizer:
         at all to the client. The human's own no says nothing against the client.
         """
         try:
-            yield
+            with self._learning(metadata, flow):
+                yield
         except BaseException as error:
             if not isinstance(error, OAuthRefused) or error.oauth_error != "access_denied":
                 self.registrations.forget(metadata.issuer, flow)
-            if isinstance(error, GrantNotAllowed) and isinstance(flow, HumanFlow):
+            raise
+
+    @contextmanager
+    def _learning(self, metadata: AuthorizationServerMetadata, flow: LoginFlow) -> Iterator[None]:
+        """Remember a flow that is refused to this client, and name another one in the refusal.
+
+        A client that was registered by hand, and not for the device flow, is to be put right by hand.
+        """
+        try:
+            yield
+        except GrantNotAllowed as error:
+            if isinstance(flow, HumanFlow):
                 self.registrations.learn(metadata.issuer, flow, error.why)
-                if (other := self._other(flow, metadata)) is not None:
+                by_hand = self.registrations.pre_registered(metadata.issuer) is not None
+                if (flow.redirects or not by_hand) and (other := self._other(flow, metadata)) is not None:
                     error.do = f"demo login {other.option}"
             raise
 

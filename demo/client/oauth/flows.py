@@ -38,6 +38,9 @@ def human_flow(name: str) -> HumanFlow[Login]:
 def choose(metadata: AuthorizationServerMetadata, refused: Refused) -> ChosenFlow:
     """The first flow that an authorization server offers and that nothing speaks against.
 
+    Where something speaks against each, it is the first one whose tokens will do (`doubt`): what was refused before may
+    be granted today.
+
     Raises:
         OAuthRefused: it offers none.
     """
@@ -49,7 +52,8 @@ def choose(metadata: AuthorizationServerMetadata, refused: Refused) -> ChosenFlo
             why=", and ".join(flow.problem(metadata) or "" for flow in HUMAN_FLOWS),
             do="ask its operator, or name another --server",
         )
-    flow = next((flow for flow in offered if _against(flow, metadata, refused) is None), offered[0])
+    fit = [flow for flow in offered if flow.doubt(metadata) is None] or offered
+    flow = next((flow for flow in offered if _against(flow, metadata, refused) is None), fit[0])
     passed_over = [why for one in offered[: offered.index(flow)] if (why := _against(one, metadata, refused))]
     if passed_over:
         return ChosenFlow(flow, "; ".join(passed_over))

@@ -227,3 +227,21 @@ def test_an_error_without_the_calls_id_refuses_it(given: Any, serve: Serve, tmp_
     fake = serve(lambda _: told(400, {"jsonrpc": "2.0", "id": given, "error": refusal}))
     outcome = called(fake.url, tmp_path)
     assert (outcome.status, outcome.is_error, outcome.text) == (400, True, "no such size")
+
+
+def test_a_byte_that_is_not_utf_8_spoils_its_own_character_alone(serve: Serve, tmp_path: Path) -> None:
+    def latin(request: Request) -> Answer:
+        message = {"jsonrpc": "2.0", "id": request.json["id"], "result": words("caf\u00e9")}
+        return http(200, json.dumps(message, ensure_ascii=False).encode("latin-1"))
+
+    fake = serve(latin)
+    assert called(fake.url, tmp_path).text == "caf\ufffd"
+    assert len(fake.asked("tools/call")) == 1
+
+
+def test_a_byte_order_mark_before_an_answer_is_ignored(serve: Serve, tmp_path: Path) -> None:
+    def marked(request: Request) -> Answer:
+        message = {"jsonrpc": "2.0", "id": request.json["id"], "result": SOLD}
+        return http(200, json.dumps(message).encode("utf-8-sig"))
+
+    assert called(serve(marked).url, tmp_path).text == "sold"

@@ -11,6 +11,7 @@ import pytest
 from demo.client import BROWSER, Agent, ClientIdentity, OAuthRefused
 from demo.client.http.errors import GrantNotAllowed
 from demo.client.oauth.device_flow import DEVICE
+from demo.client.oauth.login_flow import HumanFlow, Login
 from demo.client.oauth.machine_flow import TokenRequest
 from demo.errors import DemoError
 from tests.unit.client.fakes import Reply, Request, agent_at, granted, oauth, store_in
@@ -329,3 +330,37 @@ def test_advice_names_a_flow_that_exists_there(
         agent.start_login(("shop:read",)) if flow == "device" else agent.start_login(("shop:read",), BROWSER)
     assert do in refused.value.do
     assert auth_server.registered == []
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_client_that_was_registered_by_hand_and_not_for_the_device_flow_is_put_right_by_hand(
+    auth_server: AuthServer, tmp_path: Path, by_hand: bool
+) -> None:
+    identity = ClientIdentity("by-hand", issuer=auth_server.base) if by_hand else None
+    agent = agent_at(auth_server.base, tmp_path, client_id=None, identity=identity)
+    auth_server.shop.polls(oauth("unauthorized_client"))
+    with pytest.raises(GrantNotAllowed) as refused:
+        by_device(agent)
+    assert ("[client]" in refused.value.do, "--browser" in refused.value.do) == (by_hand, not by_hand)
+
+
+@pytest.mark.parametrize("flow", [BROWSER, DEVICE], ids=lambda flow: flow.name)
+def test_a_registration_for_more_that_fails_says_nothing_against_the_one_before(
+    auth_server: AuthServer, agent: Agent, flow: HumanFlow[Login]
+) -> None:
+    fake = auth_server.shop.fake
+    agent.start_login(("shop:read",), flow).close()
+    register, fake.on["/register"] = fake.on["/register"], Reply(503)
+    with pytest.raises(DemoError):
+        agent.start_login(("shop:read", "shop:buy"), flow)
+    fake.on["/register"] = register
+    agent.start_login(("shop:read",), flow).close()
+    assert len(auth_server.registered) == 1
+
+
+def test_a_refusal_in_latin_1_is_read(auth_server: AuthServer, agent: Agent) -> None:
+    refusal = '{"error": "access_denied", "error_description": "Nicht best\u00e4tigt"}'
+    auth_server.shop.polls(Reply(400, body=refusal.encode("latin-1")))
+    with pytest.raises(OAuthRefused) as refused:
+        by_device(agent)
+    assert refused.value.oauth_error == "access_denied"

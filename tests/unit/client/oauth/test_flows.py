@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +144,10 @@ def test_the_first_flow_is_chosen_that_nothing_speaks_against() -> None:
 def test_another_flow_is_one_that_was_not_refused_either() -> None:
     assert other(DEVICE, BOTH, lambda flow: None) is BROWSER
     assert other(BROWSER, BOTH, lambda flow: "no") is None
+
+
+def test_a_flow_whose_tokens_will_not_do_is_chosen_for_no_refusal_of_another() -> None:
+    """AuthKit's device flow gives no tokens for an MCP server."""
+    authkit = replace(BOTH, issuer="https://name.authkit.app")
+    assert choose(authkit, lambda flow: "no" if flow is BROWSER else None).flow is BROWSER
+    assert choose(replace(authkit, authorization_endpoint=None), lambda flow: None).flow is DEVICE
