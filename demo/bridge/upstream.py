@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -60,7 +61,9 @@ class Upstream:
         # The agent's own is fed by other threads.
         self.recorder = Recorder()
         self._connected: Connected
-        self._session = Session(self.recorder, seconds, name=NAME, connecting=CONNECTING)
+        self._secrets: tuple[tuple[str, ...], tuple[str, ...]] = (), ()
+        """Those of the token before, which requests that are under way may still carry, and of the present one."""
+        self._session = Session(self.recorder, seconds, name=NAME, connecting=CONNECTING, for_host=True)
 
     @property
     def url(self) -> str:
@@ -142,10 +145,15 @@ class Upstream:
         self, request: Any, result_type: Any, token: StoredToken | None, on_progress: ProgressFnT | None
     ) -> Reply:
         secrets = token.secrets if token is not None else ()
-        self.recorder.guard(*secrets)
-        reply = await self._connected.ask(
-            self.url, request, result_type, token, holder=_login(token), on_progress=on_progress
-        )
+        if secrets != self._secrets[-1]:
+            self._secrets = self._secrets[-1], secrets
+            self.recorder.guard_only(itertools.chain(*self._secrets))
+        try:
+            reply = await self._connected.ask(
+                self.url, request, result_type, token, holder=_login(token), on_progress=on_progress
+            )
+        finally:
+            self.recorder.take()  # nobody looks at them, and a host stays for days
         # A server that repeats a secret must not hand it to the host: the human deputized the agent, and nobody else.
         if not _repeats(reply.exchange.response_body, secrets):
             return reply

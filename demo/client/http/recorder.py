@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -49,6 +49,11 @@ class Recorder:
     def guard(self, *secrets: str | None) -> None:
         """Have these values masked wherever they appear, also where a server repeats them in a text."""
         self._known.update(secret for secret in secrets if secret and len(secret) >= 8)
+
+    def guard_only(self, secrets: Iterable[str]) -> None:
+        """The same for these, and no longer for those before: for whoever records for days, and renews tokens."""
+        self._known.clear()
+        self.guard(*secrets)
 
     def masked(self, text: str) -> str:
         """A server's text, safe to show and without any secret that is known."""

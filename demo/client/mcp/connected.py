@@ -107,7 +107,8 @@ class Connected:
                 elif isinstance(got, UnexpectedAnswer) and (isinstance(newest, Reply) or isinstance(got, NoStream)):
                     got = newest or got
                 assert got is not None, "what the last session says is the answer"
-                following = next_mode(tried, got, known=known) if older and not self._session.handshake else None
+                settled = self._session.terms.for_host and known == MODERN
+                following = next_mode(tried, got, settled=settled) if older and not self._session.handshake else None
                 if following is None:
                     break
                 mode = following

@@ -19,7 +19,7 @@ GATES = (401, 403, 429, 503)
 
 METHOD_NOT_FOUND, INVALID_PARAMS, HEADER_MISMATCH = -32601, -32602, -32020
 
-_CUT = "its stream of events ended before the answer came"
+CUT = "its stream of events ended before the answer came"
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ def final(
     if carrier.status == 202 and (streams := [one for one in exchanges if one.method == "GET"]):
         # Accepted, and its answer was to come on the stream. Only one that still stands is waited for in vain.
         waited = any(one.late or not one.ended for one in streams)
-        raise no_answer(carrier.url, seconds) if waited else unreadable(carrier.url, _CUT)
+        raise no_answer(carrier.url, seconds) if waited else unreadable(carrier.url, CUT)
     if carrier.status == 200 and carrier.is_stream and not any(_is_response(one.message) for one in carrier.events()):
-        raise unreadable(carrier.url, _CUT)
+        raise unreadable(carrier.url, CUT)
     raise UnexpectedAnswer(_unexpected(carrier), carrier.status)
 
 

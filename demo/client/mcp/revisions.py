@@ -18,6 +18,9 @@ EVENTS = "sse"
 GOODBYE = 2.0
 """Seconds for ending a session that has already answered; an answer is not lost to a server slow to part."""
 
+GOODBYE_UNANSWERED = 0.25
+"""Seconds for the same where the last request was not answered in time: enough to send it."""
+
 MODES = (MODERN, HANDSHAKE, EVENTS)
 
 UNSUPPORTED_PROTOCOL_VERSION = -32022
@@ -30,7 +33,7 @@ class NoStream(UnexpectedAnswer):
     """There is no stream of events of the oldest transport."""
 
 
-def next_mode(tried: Sequence[str], got: Reply | UnexpectedAnswer, *, known: str | None) -> str | None:
+def next_mode(tried: Sequence[str], got: Reply | UnexpectedAnswer, *, settled: bool) -> str | None:
     """The mode to send a request in again, None where `got` is the answer.
 
     Only where the answer says that the request was not understood, and so not carried out, is it sent again: a purchase
@@ -40,7 +43,9 @@ def next_mode(tried: Sequence[str], got: Reply | UnexpectedAnswer, *, known: str
 
     Args:
         tried: the modes so far, the last one is that of `got`.
-        known: the mode that this endpoint was spoken to before, None where it never was.
+        settled: whether this endpoint has answered in the newest revision, and is held to it: its refusal of one
+            request is then no sign of an older server. Some servers do answer `tools/list` without a session, and no
+            call.
     """
     mode = tried[-1]
     if isinstance(got, UnexpectedAnswer):
@@ -53,7 +58,7 @@ def next_mode(tried: Sequence[str], got: Reply | UnexpectedAnswer, *, known: str
         return None
     if wants_the_newest(got) and tried.count(MODERN) == 1:
         return MODERN
-    if known == MODERN and got.error_code != UNSUPPORTED_PROTOCOL_VERSION:
+    if settled and got.error_code != UNSUPPORTED_PROTOCOL_VERSION:
         return None
     return HANDSHAKE if refuses_revision(got) else None
 

@@ -26,7 +26,7 @@ from demo.client.mcp.elicitation import ANSWERING, ROUNDS, Answerer, next_round
 from demo.client.mcp.reading import mirroring
 from demo.client.mcp.reply import HEADER_MISMATCH, Reply, UnexpectedAnswer, final, request_in, request_of, understood
 from demo.client.mcp.resumable import SESSION, Resumable
-from demo.client.mcp.revisions import EVENTS, GOODBYE, HANDSHAKE, NoStream
+from demo.client.mcp.revisions import EVENTS, GOODBYE, GOODBYE_UNANSWERED, HANDSHAKE, NoStream
 from demo.client.mcp.transports import EventChannel, McpHttp
 from demo.errors import DemoError, ServerUnreachable
 
@@ -95,6 +95,7 @@ class SdkSession:
         self._listed: set[str] = set()
         self._keep = keep
         self._answered = resume is not None
+        self._late = False
         self._gone = False
         self._events = EventChannel(url, terms.recorder, terms.seconds) if mode == EVENTS else None
         self._end = anyio.Event()
@@ -165,6 +166,7 @@ class SdkSession:
         for _ in range(ROUNDS + 1):
             cause = Sending(auth, exchanges)
             trouble, late = await self._send(request, kind, cause, on_progress)
+            self._late = late
             seen = (*exchanges, *self._terms.recorder.under_way())
             ours = [one for one in seen if not isinstance(one.cause, Sending) or one.cause.log is exchanges]
             carrier = request_of(ours, cause)
@@ -193,7 +195,7 @@ class SdkSession:
             if following is None:
                 break
             request = following
-        self._answered = self._answered or reply.result is not None
+        self._answered = self._answered or (self._terms.for_host and reply.result is not None)
         return reply
 
     async def close(self) -> None:
@@ -318,7 +320,8 @@ class SdkSession:
         if self._keep:
             self.resumable = None if self._gone else session.after(kept)
             return
-        with suppress(httpx2.HTTPError):  # it is gone, or the server is
+        # The server is gone, or the session is. One that answered nothing in time is not waited for once more.
+        with suppress(httpx2.HTTPError), anyio.move_on_after(GOODBYE_UNANSWERED if self._late else GOODBYE):
             await http.delete(self._url, headers=session.headers)
 
 
@@ -330,7 +333,8 @@ def _is_gone(carrier: HttpExchange | None, *, answered: bool) -> bool:
 
     Args:
         carrier: what carried the request.
-        answered: whether the session has answered before, so that 400 cannot mean that it was never right.
+        answered: whether the session has answered before, so that 400 cannot mean that it was never right: one that is
+            resumed has, and a host's once it did.
     """
     if carrier is None or carrier.request_header(SESSION) is None:
         return False

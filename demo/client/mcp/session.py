@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -38,12 +39,16 @@ class Terms:
         seconds: the bound on one request.
         name: what the client calls itself.
         connecting: seconds for reaching the server at all, None for no other bound than `seconds`.
+        for_host: whether a host is behind it, which asks every server for everything and stays for days. Then a server
+            that has answered in the newest revision is held to it, and a session that has answered is taken to be
+            gone at an HTTP 400.
     """
 
     recorder: Recorder
     seconds: float
     name: str
     connecting: float | None = None
+    for_host: bool = False
 
 
 class Session:
@@ -54,6 +59,7 @@ class Session:
         seconds: the bound on one request.
         name: what the client calls itself.
         connecting: seconds for reaching the server at all, None for no other bound than `seconds`.
+        for_host: whether a host is behind it (`Terms`).
         elicit: answers what a server asks in mid-call; without it the server learns that nobody does.
         handshake: begin with `initialize` instead of finding out, for a server that answers newer requests wrongly.
         memory: where what was learned is kept for other processes, None for nowhere.
@@ -66,11 +72,12 @@ class Session:
         *,
         name: str = "machine-identity-demo",
         connecting: float | None = None,
+        for_host: bool = False,
         elicit: Elicit | None = None,
         handshake: bool = False,
         memory: Memory | None = None,
     ) -> None:
-        self.terms = Terms(recorder, seconds, name, connecting)
+        self.terms = Terms(recorder, seconds, name, connecting, for_host)
         self.elicit = elicit
         self.handshake = handshake
         self.keep = False
@@ -107,7 +114,8 @@ class Session:
         return bounded.run(work, seconds, lambda: no_answer(url, self.terms.seconds))
 
     async def _converse(self, url: str, requests: Requests, bearer: StoredToken | Secret | None) -> list[Reply]:
-        holder = bearer.value if isinstance(bearer, Secret) else bearer.access_token if bearer is not None else ""
+        token = bearer.value if isinstance(bearer, Secret) else bearer.access_token if bearer is not None else ""
+        holder = hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
         replies: list[Reply] = []
         async with self.connected() as connected:
             following = next(requests, None)

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client
-from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
+from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult, ListPromptsRequest, ListPromptsResult
 
 from demo.bridge.refusals import of_error
 from demo.bridge.upstream import Upstream
@@ -20,7 +20,7 @@ from demo.client.http.bounded import run
 from demo.errors import ServerUnreachable
 from tests.unit.bridge.hosts import hosted, keep_token
 from tests.unit.client.bytes_fake import Answer as Sent
-from tests.unit.client.bytes_fake import BytesFake, Request, http, result, told, words
+from tests.unit.client.bytes_fake import BytesFake, Request, error, http, result, told, words
 from tests.unit.client.conftest import older_server, sdk_server
 from tests.unit.client.fakes import agent_at
 from tests.unit.client.test_client_one_session import GONE, Stateful, sent
@@ -241,15 +241,50 @@ def test_a_host_at_a_server_of_the_oldest_transport_has_one_stream(tmp_path: Pat
         url = f"{base}/sse"
 
         async def work(upstream: Upstream) -> int:
-            for _ in range(3):
-                await count(upstream, "add", a=1, b=2)
-            sent = [one for one in upstream.recorder.exchanges if one.url != url]
-            return len([one for one in sent if "initialize" in (one.request_body or "")])
+            with upstream.recorder.collect() as exchanges:
+                for _ in range(3):
+                    await count(upstream, "add", a=1, b=2)
+            methods = [(one.sent or {}).get("method") for one in exchanges if one.url != url]
+            assert methods.count("tools/call") == 3
+            return methods.count("initialize")
 
         assert TokenStore.open(tmp_path, server=url, use_keyring=False).get("agent") is None
-        assert bridged(url, tmp_path, work) <= 2, "initialize, and its notification"
+        assert bridged(url, tmp_path, work) == 1
 
 
 def test_a_url_and_a_command_stay_as_they_are_written() -> None:
     said = of_error(ServerUnreachable("http://one.example/mcp cannot be reached", why="no route", do="demo doctor"), "")
     assert said.text == "http://one.example/mcp cannot be reached. No route. demo doctor."
+
+
+def test_a_server_of_the_newest_revision_is_held_to_it(serve: Serve, tmp_path: Path) -> None:
+    """A host asks for prompts where there are none: that is no sign of an older server."""
+
+    def answer(request: Request) -> Sent:
+        if request.json.get("method") == "tools/call":
+            return result(request, words("s1: 1"))
+        return error(request, 200, -32601, "Method not found")
+
+    fake = serve(answer)
+
+    async def work(upstream: Upstream) -> int | None:
+        await count(upstream)
+        return (await upstream.ask(ListPromptsRequest(), ListPromptsResult)).error_code
+
+    assert bridged(fake.url, tmp_path, work) == -32601
+    assert sent(fake) == ["tools/call", "prompts/list"]
+
+
+def test_what_was_on_the_wire_is_not_kept_for_days(serve: Serve, tmp_path: Path) -> None:
+    fake = serve(lambda request: result(request, words("s1: 1")))
+    tokens = [f"an-access-token-number-{number}" for number in range(3)]
+
+    async def work(upstream: Upstream) -> tuple[int, list[bool]]:
+        for token in tokens:
+            keep_token(fake.url, tmp_path, token)
+            await count(upstream)
+        masked = upstream.recorder.masked(" ".join(tokens))
+        return len(upstream.recorder.exchanges), [token not in masked for token in tokens]
+
+    # A request that is under way may still carry the token before.
+    assert bridged(fake.url, tmp_path, work) == (0, [False, True, True])

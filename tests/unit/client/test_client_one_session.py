@@ -81,6 +81,7 @@ def test_what_a_call_did_in_the_session_is_there_for_the_next(serve: Serve, tmp_
     with one.one_session():
         assert [count(one) for _ in range(3)] == ["s1: 1", "s1: 2", "s1: 3"]
         assert sent(fake).count("initialize") == 1
+        assert ALICE.value not in repr(one._session.resumable.keys())
     assert sent(fake)[-1] == "DELETE", "the session is ended"
     assert len(set(server.ids["s1"])) == 4, "no request id is used twice in a session"
     assert count(one) == "s2: 1"

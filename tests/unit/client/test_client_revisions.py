@@ -63,8 +63,12 @@ REFUSALS: dict[str, Callable[[Request], Answer]] = {
 }
 
 
+def sent_as(request: Request) -> str:
+    return request.json.get("method") or request.method
+
+
 def sent(fake: BytesFake) -> list[str]:
-    return [request.json.get("method") or request.method for request in fake.requests]
+    return [sent_as(request) for request in fake.requests]
 
 
 def test_a_call_at_a_server_of_today_is_one_request_that_names_its_tool(serve: Serve, agent: Make) -> None:
@@ -93,6 +97,16 @@ def test_an_older_server_that(kind: str, serve: Serve, agent: Make) -> None:
     posted = [method for method in sent(fake) if method not in ("GET", "DELETE")]
     assert posted == ["initialize", "notifications/initialized", "tools/call"]
     assert [tool.name for tool in one.tools(token="none").tools] == ["listMcpShopInventory"]
+
+
+@pytest.mark.parametrize("kind", ["wants a session, as the TypeScript SDK does", "does not know the method"])
+def test_a_server_that_lists_without_a_session_is_called_in_one(kind: str, serve: Serve, agent: Make) -> None:
+    older = OldServer(REFUSALS[kind])
+    listed = {"tools": [TOOL], "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+    fake = serve(lambda request: result(request, listed) if "list" in sent_as(request) else older(request))
+    one = agent(fake.url)
+    assert [tool.name for tool in one.tools(token="none").tools] == ["listMcpShopInventory"]
+    assert one.call("listMcpShopInventory", {}, token="none").text == "one shirt"
 
 
 @pytest.mark.parametrize("goodbye", [None, http(500), http(405)])

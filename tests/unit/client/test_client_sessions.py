@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from demo.client import Agent, StoredToken
+from demo.client.http.errors import TimedOut
 from demo.errors import ServerUnreachable
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, error, http, result, words
 from tests.unit.client.fakes import agent_at
@@ -121,3 +122,27 @@ def test_a_program_may_begin_with_the_handshake(sdk_today: str, tmp_path: Path) 
     assert agent.call("add", {"a": 20, "b": 22}, token="none").text == "42"
     first, *_ = (exchange for exchange in agent.recorder.take() if exchange.method == "POST")
     assert json.loads(first.request_body or "")["method"] == "initialize"
+
+
+def test_a_session_that_answered_for_this_call_is_not_taken_to_be_gone_at_a_400(serve: Serve, agent: Make) -> None:
+    server = Sessions(2, lambda request: error(request, 400, -32000, "only two to a customer"))
+    fake = serve(server)
+    outcomes = with_token(agent(fake.url, timeout=5.0), fake.url).burst("buy", {}, at_most=3)
+    assert [outcome.status for outcome in outcomes] == [200, 200, 400]
+    assert len(fake.asked("initialize")) == 1
+
+
+def test_a_server_that_answers_neither_a_call_nor_the_goodbye_is_waited_for_once(serve: Serve, agent: Make) -> None:
+    server = Sessions(1, GONE["in JSON-RPC"])
+
+    def stuck(request: Request) -> Answer:
+        late = request.method == "DELETE" or (
+            request.json.get("method") == "tools/call" and "mcp-session-id" in request.headers
+        )
+        return None if late else server(request)
+
+    one = agent(serve(stuck).url, timeout=2.0, handshake=True)
+    begun = time.monotonic()
+    with pytest.raises(TimedOut):
+        one.call("buy", {}, token="none")
+    assert time.monotonic() - begun < 3.5

@@ -15,6 +15,7 @@ import pytest
 
 from demo.client import Agent, Secret
 from demo.client.http.errors import NotMcp, TimedOut, Unreadable
+from demo.client.mcp.reply import CUT
 from demo.errors import ServerUnreachable
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, http
 from tests.unit.client.fakes import agent_at
@@ -170,11 +171,13 @@ def test_answers_of_a_burst_are_told_apart(serve: Serve, agent: Make) -> None:
 )
 def test_an_endpoint_at_another_origin_is_refused(endpoint: str, serve: Serve, agent: Make) -> None:
     fake = serve(Events(endpoint))
+    one = agent(f"{fake.url}/sse", timeout=8.0)
     begun = time.monotonic()
     with pytest.raises(NotMcp):
-        agent(f"{fake.url}/sse", timeout=8.0).call("buy", {}, token=Secret("a-token-of-some-length"))
+        one.call("buy", {}, token=Secret("a-token-of-some-length"))
     assert time.monotonic() - begun < 4.5
     assert sent(fake) == ["tools/call", "initialize", "GET"]
+    assert {exchange.url for exchange in one.recorder.take()} == {f"{fake.url}/sse"}, "the token went there, too"
 
 
 def silent() -> Iterator[bytes]:
@@ -229,12 +232,14 @@ def test_a_stream_that_ends_before_the_answer_is_not_called_late(serve: Serve, a
         return events(request)
 
     fake = serve(answer)
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable) as caught:
         agent(f"{fake.url}/sse", timeout=8.0).call("buy", {}, token="none")
+    assert caught.value.why == CUT
 
 
 def test_an_answer_that_is_a_stream_and_ends_without_one_is_not_called_late(serve: Serve, agent: Make) -> None:
     fake = serve(lambda _: http(200, ": nothing today\n\n", kind="text/event-stream"))
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable) as caught:
         agent(fake.url, timeout=8.0).call("buy", {}, token="none")
+    assert caught.value.why == CUT
     assert len(fake.asked("tools/call")) == 1
