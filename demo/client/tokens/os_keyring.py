@@ -62,7 +62,10 @@ class OsKeyring:
             return self._get(slot)
         key = self._get(_of_key(slot))
         sealed = kept.get(SEALED) if isinstance(kept, dict) else None
-        return _open(sealed, _key(key)) if key and isinstance(sealed, str) else None
+        try:
+            return _open(sealed, _key(key)) if key and isinstance(sealed, str) else None
+        except ValueError:  # it has been damaged there
+            return None
 
     def _get(self, name: str) -> str | None:
         found: str | None = _ask(lambda keyring: keyring.get_password(self._service, name), KEYRING_SECONDS)

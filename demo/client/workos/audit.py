@@ -33,8 +33,9 @@ EVENTS = (
     "agent.instance.created",
     "agent.instance.session.created",
     "agent.instance.session.revoked",
+    "agent.registration.revoked",
 )
-"""The events of the audit beat."""
+"""The events of the audit beat. WorkOS alone sends the last one, and names no `id` in it."""
 _EXPORT_COLUMNS = {"actor_type", "actor_id", "targets", "metadata"}
 """Those of the local server. WorkOS documents that an export is a CSV file and not what its columns are, so that an
 account's export is not read here."""
@@ -163,7 +164,7 @@ def order_event(decision: Decision, *, where: str) -> AuditLogEvent:
 def _event(event: dict[str, Any]) -> WorkOSEvent:
     data = event.get("data")
     data = data if isinstance(data, dict) else {}
-    about = data.get("id") or ""
+    about = data.get("id") or data.get("agent_registration_id") or ""
     user = data.get("user_id")
     return WorkOSEvent(
         id=safe_text(str(event.get("id", "")), one_line=True),

@@ -304,6 +304,15 @@ def test_a_sealed_text_is_gone_with_its_key_and_opened_by_no_other(small: Small,
     assert small.kept == {}
 
 
+@pytest.mark.parametrize("key", ["not base64: \u00e9", "A"])
+def test_a_sealed_text_whose_key_has_been_damaged_is_none(key: str, small: Small, tmp_path: Path) -> None:
+    store = TokenStore.open(tmp_path, server=SERVER)
+    store.put("agent", token("access-0123456789" * 100))
+    (kept,) = small.kept
+    small.kept[kept] = key
+    assert store.get("agent") is None
+
+
 def test_what_is_too_long_to_be_sealed_goes_to_the_file_and_that_is_said(small: Small, tmp_path: Path) -> None:
     store, kept = TokenStore.open(tmp_path, server=SERVER), token("access-0123456789" * 10_000)
     store.put("agent", kept)

@@ -6,13 +6,14 @@ import csv
 import io
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 
 from demo.client import Agent
-from demo.client.workos.audit import AuditLog, OrderOnRecord, read_export
+from demo.client.workos.audit import EVENTS, AuditLog, OrderOnRecord, read_export
 from demo.client.workos.people import People
 from demo.client.workos.preparing import prepare
 from demo.client.workos.tenant import Tenant, WorkOSRefused
@@ -183,6 +184,21 @@ def test_sessions_are_events_as_they_come_and_go(world: World, tenant: Tenant, l
     assert first[0].about == session
     assert log.events(since=world.clock() + 1) == ()
     assert [one.event for one in log.events(["session.revoked"])] == ["session.revoked"]
+
+
+def test_an_event_that_only_workos_sends_is_asked_for_and_read(
+    log: AuditLog, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "agent.registration.revoked" in EVENTS
+    sent = {
+        "id": "event_1",
+        "event": "agent.registration.revoked",
+        "created_at": "2026-06-01T10:00:00.000Z",
+        "data": {"agent_registration_id": "agent_reg_1"},
+    }
+    monkeypatch.setattr(tenant, "every", lambda *_: [SimpleNamespace(to_dict=lambda: sent)])
+    (event,) = log.events()
+    assert (event.event, event.about, event.user) == ("agent.registration.revoked", "agent_reg_1", None)
 
 
 def test_events_of_no_kind_or_of_no_time_are_a_422(world: World, tenant: Tenant, log: AuditLog) -> None:
