@@ -105,7 +105,7 @@ class AuthorizationServerMetadata:
 
 @dataclass(frozen=True)
 class Challenge:
-    """A refusal that says how to get authority: `WWW-Authenticate` (RFC 6750 section 3, RFC 9728 section 5.1).
+    """A refusal that says how to get a token: `WWW-Authenticate` (RFC 6750 section 3, RFC 9728 section 5.1).
 
     `parameters` are the challenge's own, in the order they came. `resource` and `authorization_server` are what the
     agent found by following it, each None until it has been fetched.

@@ -24,34 +24,36 @@ def challenge(step: Step, scene: Scene) -> Played:
         played.observed = {"status": outcome.status} if outcome.status is not None else {}
         return played
     found = agent.discover(found)
-    resource, authority = found.resource, found.authorization_server
+    resource, auth_server = found.resource, found.authorization_server
     observed = {"scheme": found.scheme, "status": found.status}
     observed |= {name: value for name in ("error", "scope") if (value := found.get(name)) is not None}
     if resource is not None:
         observed["resource"] = resource.resource
-    if authority is not None:
-        observed["authority"] = authority.issuer
-    trusted = resource is not None and authority is not None and resource.problem is None and authority.problem is None
+    if auth_server is not None:
+        observed["authority"] = auth_server.issuer
+    trusted = (
+        resource is not None and auth_server is not None and resource.problem is None and auth_server.problem is None
+    )
     played.observed = observed | {
         "trusted": trusted,
-        "device_flow": authority is not None and authority.device_authorization_endpoint is not None,
+        "device_flow": auth_server is not None and auth_server.device_authorization_endpoint is not None,
     }
     if scene.cast.other is not None and not scene.cast.other.seen.reports_decisions:
-        played.unobservable = _undiscovered(resource, authority)
+        played.unobservable = _undiscovered(resource, auth_server)
     played.panels["challenge"] = lambda: panels.challenge(found)
     return played
 
 
-def _undiscovered(resource: ResourceMetadata | None, authority: AuthorizationServerMetadata | None) -> dict[str, str]:
+def _undiscovered(resource: ResourceMetadata | None, auth_server: AuthorizationServerMetadata | None) -> dict[str, str]:
     """What another server publishes nothing of; what it publishes must hold."""
     missing: dict[str, str] = {}
-    problem = (resource and resource.problem) or (authority and authority.problem)
+    problem = (resource and resource.problem) or (auth_server and auth_server.problem)
     if resource is None and not problem:
         missing["trusted"] = missing["resource"] = "it publishes no protected resource metadata (RFC 9728)"
-    if authority is None and not problem:
+    if auth_server is None and not problem:
         missing["trusted"] = missing["authority"] = "no authorization server metadata can be found (RFC 8414)"
-    if authority is None or authority.device_authorization_endpoint is None:
-        page = authority.authorization_endpoint if authority is not None else None
+    if auth_server is None or auth_server.device_authorization_endpoint is None:
+        page = auth_server.authorization_endpoint if auth_server is not None else None
         missing["device_flow"] = (
             f"its authorization server offers a login in the browser: {page}" if page else "it offers none"
         )

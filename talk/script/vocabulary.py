@@ -65,7 +65,7 @@ TOPICS: Mapping[str, str] = MappingProxyType(
         "github": "where the code is: link and QR code",
         "authless": "easy to do authless, but nobody can say who bought",
         "failure": "an agent without a token is refused",
-        "auth-challenge": "what the refusal says, where to get authority, and from whom",
+        "auth-challenge": "what the refusal says, where to ask for permission, and whom",
         "oauth": "device login and consent: a human deputizes an agent",
         "benefits": "audit trail, rate limits, delegation",
         "whoami": "the user, the agent, the session and the scopes, from the token itself",
@@ -73,7 +73,7 @@ TOPICS: Mapping[str, str] = MappingProxyType(
         "scopes": "what this agent may not do, and how it asks for more",
         "limits": "an allowlist of who, a rate limit and a purchase quota of how many times",
         "audit-trail": "who authorized what, when, through which agent",
-        "revoke": "authority taken back, and the very next call refused",
+        "revoke": "permission revoked, and the very next call refused",
         "future": "rate limits per agent, audit trails for compliance, revocation patterns",
         "call-to-action": "deputies, not users; the two questions; the code",
     }

@@ -1,4 +1,4 @@
-"""The human's own console: see what agents hold, take it back, give standing back, read the audit trail."""
+"""The human's own console: list what agents may do, revoke it, restore an agent's standing, read the audit trail."""
 
 from __future__ import annotations
 
