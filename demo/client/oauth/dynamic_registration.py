@@ -33,6 +33,9 @@ async def register(
 ) -> ClientIdentity:
     """Register a client for one flow: for its grant types, and with its client authentication.
 
+    A registration that is refused for its scopes, or for refresh tokens, is sent again without them: three requests at
+    most, which share the one timeout of `Connection.http`.
+
     Args:
         metadata: the authorization server's; it names a registration endpoint.
         server: the MCP server on whose behalf it is.
