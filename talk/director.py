@@ -60,7 +60,7 @@ class Director:
         if about is not None and about["world"] and not settings.local and worker is None:
             raise UsageError(
                 f"the run under way is at the {'Worker' if run.at_own_worker else 'local server'} of this machine",
-                do="go on without --server. Or begin again: demo reset, then demo next --server URL",
+                do=f"go on without --server. Or begin again: demo reset, then demo next --server {settings.server}",
             )
         named = about is not None and about["server"] and not about["world"]
         if about is not None and named and _base(about["server"]) != _base(settings.server or ""):

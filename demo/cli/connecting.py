@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from demo.cli.context import console_for, say_json, settings_of
+from demo.cli.context import console_for, repeated, say_json, settings_of
 from demo.cli.hosts import HOSTS, Host, Target
 from demo.errors import OK, EnvironmentNotReady, UsageError
 
@@ -45,7 +45,7 @@ def connect(
     if chosen.command is not None:
         say(f"\nOr by command:\n\n{chosen.command}")
     if settings.quiet is False:
-        say(f"\n{_then(settings, stdio)}")
+        say(f"\n{_then(settings, stdio, url)}")
     return OK
 
 
@@ -116,8 +116,12 @@ def _name(given: str | None, settings: Settings, url: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", (urlsplit(url).hostname or "server").lower()).strip("-") or "server"
 
 
-def _then(settings: Settings, stdio: bool) -> str:
+def _then(settings: Settings, stdio: bool, url: str) -> str:
     if stdio:
         return f"It uses the token that is stored on this machine. To log in: {login_command(settings)}"
-    started = " The local server must run: demo serve." if settings.server is None else ""
+    from urllib.parse import urlsplit
+
+    started = ""
+    if settings.server is None:
+        started = repeated(f" The local server must run: demo serve --port {urlsplit(url).port}.", settings)
     return f"The host asks you to sign in when it first connects; no secret stands in this configuration.{started}"

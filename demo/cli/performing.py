@@ -352,8 +352,8 @@ def _verdict(
     skipped = sum(1 for beat in results if beat.skipped)
     left = sum(1 for beat in results for step in beat.steps if step.skipped)
     unchecked = sum(len(step.unchecked) for beat in results for step in beat.steps)
-    counts = f"{len(results)} beats, {steps - left} of {steps} steps played, {len(red)} not as expected"
-    counts += f", {left} skipped in {skipped} beats"
+    counts = f"{_beats(len(results))}, {steps - left} of {steps} steps played, {len(red)} not as expected"
+    counts += f", {left} skipped in {_beats(skipped)}"
     if unchecked:
         counts += f", {unchecked} expectations not checked"
     if aside_only:
@@ -366,3 +366,7 @@ def _verdict(
     for line in unwritten:
         aside(f"not written: {line}\n")
     return EXPECTATION if red or lacking is not None else ENVIRONMENT if unwritten else OK
+
+
+def _beats(number: int) -> str:
+    return f"{number} beat" if number == 1 else f"{number} beats"

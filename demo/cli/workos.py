@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 workos = typer.Typer(
     name="workos",
     help="Prepare and look into the WorkOS environment behind the server.",
-    no_args_is_help=True,
     add_completion=False,
 )
 

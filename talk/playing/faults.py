@@ -75,7 +75,8 @@ def _remembered(scene: Scene) -> tuple[list[str], tuple[Any, ...]]:
     console = scene.cast.console()
     # When one ends by itself moves on with each refresh, of the console's own as well.
     sessions = tuple(replace(one, expires_at=None) for one in console.sessions())
-    return [entry.order_id for entry in trail(scene) if entry.order_id], sessions
+    # A replayed purchase is audited again, under the order that it is.
+    return sorted({entry.order_id for entry in trail(scene) if entry.order_id}), sessions
 
 
 OUTAGE = Kind(

@@ -211,7 +211,9 @@ class Console:
                 why=(told.get("error_description") if told else None) or answer.oauth_why,
                 do="have an admin of this shop do it"
                 if answer.oauth_error == "access_denied"
-                else "sign in again: demo reset, or name what exists",
+                else "name what exists: demo token shows the ids of session, agent and user"
+                if answer.status == 404
+                else "sign in again: demo login --console",
             )
         return answer
 

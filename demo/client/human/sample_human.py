@@ -19,6 +19,7 @@ from demo.errors import ServerUnreachable
 if TYPE_CHECKING:
     import httpx2
 
+UNDO = "where the human revoked this agent: demo reinstate; else "
 STEPS = 8
 """Pages and redirects that one decision may take."""
 
@@ -134,7 +135,7 @@ class _Walk:
                     looked.append(seen)
                 decision = page.button("decision", self._decision)
                 if decision is None:
-                    raise self._stuck(page, f"the page offers no way to {self._decision}")
+                    raise self._stuck(page, f"the page offers no way to {self._decision}", UNDO)
                 url, page = await self._submit(url, *decision)
                 if page.button("decision") is not None:
                     raise self._stuck(page, "the decision was not taken")
@@ -214,13 +215,13 @@ class _Walk:
                 method, fields = "GET", ()
         raise unreachable(url, "its pages redirect without end")
 
-    def _stuck(self, page: Page, why: str) -> OAuthRefused:
+    def _stuck(self, page: Page, why: str, do: str = "") -> OAuthRefused:
         heading = f" ({page.heading})" if page.heading else ""
         return OAuthRefused(
             "the sample human cannot decide on the authorization server's page",
             oauth_error="page",
             why=f"{why}{heading}",
-            do="open the page in a browser, and decide there",
+            do=do + "open the page in a browser, and decide there",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -105,3 +106,19 @@ def test_a_command_imports_only_what_it_needs(demo: Command, line: list[str], sp
         check=True,
     )
     assert set(ran.stderr.rpartition("loaded ")[2].split()) & spared == set()
+
+
+def test_a_group_without_its_command_is_a_missing_command_also_as_json(demo: Command) -> None:
+    asked = demo("workos", "--json")
+    assert asked.returncode == 2
+    assert json.loads(asked.stdout)["error"] == {
+        "exit_code": 2,
+        "what": "Missing command",
+        "why": "",
+        "do": "see: demo workos --help",
+    }
+
+
+def test_the_server_that_a_host_needs_is_started_in_the_same_state_folder(demo: Command) -> None:
+    asked = demo("--state", "of my own", "connect", "claude", "--port", "7327")
+    assert "demo --state 'of my own' serve --port 7327" in asked.stdout

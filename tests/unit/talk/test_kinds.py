@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from talk.playing import KINDS
+from talk.playing import KINDS, faults
 from talk.playing.kind import Kind
 from talk.script.source import fits
 
@@ -53,3 +55,10 @@ def test_a_kind_is_imported_when_a_step_of_it_is_met() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.strip() == "['talk.playing.words']"
+
+
+def test_an_order_that_was_told_twice_is_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    bought = [SimpleNamespace(order_id=one) for one in ("order_1", "order_2", "order_2", None)]
+    monkeypatch.setattr(faults, "trail", lambda scene: bought)
+    scene: Any = SimpleNamespace(cast=SimpleNamespace(console=lambda: SimpleNamespace(sessions=tuple)))
+    assert faults._remembered(scene)[0] == ["order_1", "order_2"]
