@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from demo import panels
 from demo.evidence import BeatHeader
@@ -12,9 +12,9 @@ from talk.stage.keys import listening
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from talk.stage.prompts import Human
-
 Pace = Literal["stage", "brisk", "none"]
+Human = TypeVar("Human")
+"""`talk.stage.prompts.Human`, or one of its kinds."""
 BRISK_SECONDS = 1.5
 _HEADER_ROWS = 2
 _WHOLE = ("device", "browser", "link")
