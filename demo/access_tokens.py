@@ -1,4 +1,4 @@
-"""Is this JWT an access token? One policy for whoever reads one: the agent and the shop here, and the Worker.
+"""Is this JWT an access token? One policy for anyone who reads one: the agent and the shop here, and the Worker.
 
 The Worker has the same policy in `worker/src/policy/token_type.ts`, with these very values (`make worker-data`); both
 are held to the cases of `worker/test/token_types.json`.

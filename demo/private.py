@@ -1,7 +1,7 @@
 """The state folder and the files in it: made in one place, and for this user alone, whichever command comes first.
 
-It holds tokens, the local server's keys and what was bought. Whoever else may write in it owns the demo; whoever may
-read it has the tokens.
+It holds tokens, the local server's keys and what was bought. Anyone else who may write in it owns the demo; anyone who
+may read it has the tokens.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What an administrator's API may know and do of an authorization server: the one door for a room beside this one.
 
-Whoever imports this module and nothing else of the package depends on no endpoint or page.
+Anyone who imports this module and nothing else of the package depends on no endpoint or page.
 """
 
 from __future__ import annotations

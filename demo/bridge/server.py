@@ -74,7 +74,7 @@ class Bridge:
             version=__version__,
             title=f"{self._upstream.url} by the agent of this machine",
             instructions=safe_text(instructions) if instructions else None,
-            # Whoever lists before a login and after it must not be given the first answer twice.
+            # Anyone who lists before a login and after it must not be given the first answer twice.
             cache_hints={
                 "tools/list": CacheHint(),
                 "resources/list": CacheHint(),

@@ -48,7 +48,7 @@ class Upstream:
     the host's connection; a new one is begun where the server ended it, or where another human has logged in.
 
     Args:
-        agent: whose token it is. It is looked up anew for each request, so that a login is seen at once.
+        agent: whose token it is. It is looked up again for each request, so that a login is seen at once.
             Without one the server is asked without one: many want none.
         seconds: the bound on one request.
 

@@ -109,7 +109,7 @@ def say_json(value: Any, *, lines: bool = False) -> None:
     """One JSON value on stdout; with `lines` on one line, as one of many."""
     _said.append(True)
     sys.stdout.write(json_text(value, indent=None if lines else 2, encoding=sys.stdout.encoding or "utf-8") + "\n")
-    sys.stdout.flush()  # whoever reads a pipe of a command that goes on should not have to wait for its end
+    sys.stdout.flush()  # anyone who reads a pipe of a command that goes on should not have to wait for its end
 
 
 def begin() -> None:

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             left = _RESUMES if (name := _command(given)) and COMMANDS[name].resumes and "--ci" not in given else ""
             aside(f"\ninterrupted{left}\n")
     except BrokenPipeError:
-        # Whoever read our output has gone (`demo list | head`): leave without a word.
+        # Anyone who read our output has gone (`demo list | head`): leave without a word.
         lead_nowhere(sys.stdout)
         code = 0
     except Exception as error:
@@ -152,7 +152,7 @@ def _show(error: DemoError, arguments: Sequence[str]) -> None:
     error.do = repeated(error.do, settings)
     # Stdout of these two is a report, and the protocol that an MCP host reads.
     if settings.json and _command(arguments) != "run" and "--stdio" not in arguments:
-        with contextlib.suppress(OSError, ValueError):  # whoever reads it may have gone; the error is told all the same
+        with contextlib.suppress(OSError, ValueError):  # its reader may have gone; the error is shown all the same
             say_failure(error)
     console_for(settings, stderr=True).print(panels.failure(error), soft_wrap=True)
 

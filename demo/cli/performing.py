@@ -37,7 +37,7 @@ def next_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
     with _directing(context, plan, talk) as director:
         planned = director.upcoming()
         if planned is None:
-            director.stage.note("The talk is over. Play the last beat again: demo again. Begin anew: demo reset")
+            director.stage.note("The talk is over. Play the last beat again: demo again. Start over: demo reset")
             return _told(context, director, [])
         return _told(context, director, [director.play(planned)])
 

@@ -71,7 +71,7 @@ def talk_of(opened: Run | None, given: Path | None, *, whole: bool = True) -> Ta
         if given is None and folder is not None and not folder.is_dir():
             raise UsageError(
                 f"the talk of the run under way is gone: {folder}",
-                do="bring the folder back, or begin anew with: demo reset",
+                do="bring the folder back, or begin again with: demo reset",
             ) from error
         raise
 

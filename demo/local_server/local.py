@@ -55,7 +55,7 @@ def _quietly(_what: str, _left: float) -> None:
 
 def stands_at(state: Path, base_url: str) -> bool:
     """Whether it is this state's server that listens at this address, if anything does; bounded. Where nothing does,
-    whoever sends something there hears that by itself."""
+    anyone who sends something there hears that by itself."""
     port = urllib.parse.urlsplit(base_url).port or 0
     if net.is_free(port):
         return True
@@ -79,7 +79,7 @@ def find(state: Path, timeout: float = 2.0) -> LocalServer | None:
 def _ready(state: Path) -> dict[str, Any] | None:
     """What the server of this state has written of itself. Without a secret where an older version wrote it."""
     if not private.is_ours(state):
-        return None  # whoever else may write there would have us believe anything
+        return None  # anyone else who may write there would have us believe anything
     try:
         written = json.loads((state / READY).read_text("utf-8"))
         pid, texts = int(written["pid"]), {name: str(written[name]) for name in ("base_url", "instance", "world")}
@@ -159,7 +159,7 @@ def begin(state: Path, *, port: int) -> None:
 
 def _start(state: Path, port: int) -> tuple[subprocess.Popen[bytes], str | None]:
     """Start a server. Returns its process, and a warning where it must listen elsewhere than at the port meant or last
-    used: what was granted there does not count at another address, and whoever listens there now is not ours."""
+    used: what was granted there does not count at another address, and anyone who listens there now is not ours."""
     _make(state)
     wanted = _last_port(state) or port
     if wanted == 0 or net.is_free(wanted):

@@ -1,7 +1,7 @@
 """An outage drill: for a few seconds the local authorization server gives its resource servers no answer (RFC 7662).
 
 What the talk says of such an hour ("refused, never waved through") can then be tried at the real shop, whose rules stay
-as they are. The drill stands in one file of the state folder, because whoever may write there owns the authorization
+as they are. The drill stands in one file of the state folder, because anyone who may write there owns the authorization
 server anyway. It ends by itself: what a killed process leaves behind must not keep a shop closed.
 """
 

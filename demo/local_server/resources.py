@@ -1,8 +1,8 @@
 """Further resources of the local authorization server (RFC 8707): other shops, such as the Worker on this machine, for
 which it may issue tokens as for its own.
 
-They stand in one file of the state folder, a URL a line, because whoever may write there owns the authorization server
-anyway. Without the file there are none. It is read at each request, so that none needs a restart.
+They stand in one file of the state folder, a URL a line, because anyone who may write there owns the authorization
+server anyway. Without the file there are none. It is read at each request, so that none needs a restart.
 """
 
 from __future__ import annotations

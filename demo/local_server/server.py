@@ -110,7 +110,7 @@ def create_app(
         base_url: its origin without a trailing slash; also the authorization server's issuer.
         database: the SQLite file for everything it remembers; made when missing.
         instance: a name of this process for `/health`.
-        secret: with which it proves itself to whoever sends a challenge there; empty where it proves nothing.
+        secret: with which it proves itself to anyone who sends a challenge there; empty where it proves nothing.
         clock: POSIX seconds; tests move it.
         more_resources: what the authorization server issues tokens for beside this server's own, asked at each request.
     """

@@ -87,7 +87,7 @@ def _mcp_app(server: ShopServer, path: str, config: ShopConfig) -> App:
         streamable_http_path=path,
         stateless_http=True,
         json_response=True,
-        # A body may grow when it is written anew (non-ASCII characters become escapes).
+        # A body may grow when it is written again (non-ASCII characters become escapes).
         max_request_body_size=6 * LIMITS.message_bytes,
         transport_security=TransportSecuritySettings(
             enable_dns_rebinding_protection=True, allowed_hosts=names, allowed_origins=origins

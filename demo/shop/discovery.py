@@ -73,7 +73,7 @@ class AuthServer(BoundedClient):
         return keys.get(kid)
 
     def forget(self) -> None:
-        """Read everything anew next time: what was cached led nowhere."""
+        """Read everything again next time: what was cached led nowhere."""
         self._metadata = None
         self._keys = None
 

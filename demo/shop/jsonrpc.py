@@ -46,7 +46,7 @@ class Call:
     """The tool's name, from the body; a header that says otherwise is not believed."""
     arguments: dict[str, Any] = field(default_factory=dict)
     body: bytes = b""
-    """The message written anew: what comes after the gates can read nothing in it that the gates did not."""
+    """The message written again: what comes after the gates can read nothing in it that the gates did not."""
 
     @property
     def is_tool_call(self) -> bool:

@@ -115,7 +115,7 @@ def _delegating(
         raise malformed("type", "type is user_delegated: the others are not answered here")
     claims = read_access_token(context, _text(body, "user_access_token"))
     human = None if claims is None else find_user_session(context, connection, str(claims.get("sid")))
-    # An agent's token carries `act`: whoever acts for a human may not deputize somebody else in the human's name.
+    # An agent's token carries `act`: anyone who acts for a human may not deputize somebody else in the human's name.
     if claims is None or human is None or "act" in claims or context.now() >= claims["exp"]:
         raise Refused(400, "invalid_user_access_token", "The provided user access token is invalid.")
     if human.status != "active":

@@ -98,7 +98,7 @@ def workos_routes(context: Context) -> list[Route]:
         key = KEY_PREFIX + secrets.token_urlsafe(32) if row is None else str(row["api_key"])
         if row is None:
             connection.execute("INSERT INTO workos_key (api_key) VALUES (?)", (key,))
-    # The database is what counts. The file is written anew at each start, so that one from another world cannot stay.
+    # The database is what counts. The file is written again at each start, so that one from another world cannot stay.
     content = {"api_key": key, "client_id": CLIENT_ID, "organization_id": ORGANIZATION}
     private.write(context.config.database.parent / KEY_FILE, json.dumps(content))
     api = Api(context, key)

@@ -77,7 +77,7 @@ class SecurityEvents:
 
     def _left(self, event: sqlite3.Row) -> float:
         """Seconds until no answer from before this event is acted on any more."""
-        # After a restart of the machine its clock begins anew: then what is kept counts from now.
+        # After a restart of the machine its clock begins again: then what is kept counts from now.
         age: float = time.monotonic() - event["at"]
         return self._context.config.lease_seconds - max(0.0, age)
 

@@ -21,7 +21,7 @@ LONGEST_STATE = 2048
 
 
 class S256(CodeChallenge):  # type: ignore[misc]  # Authlib ships no types
-    """PKCE for every client, and S256 alone: `plain` shows the verifier to whoever sees the request."""
+    """PKCE for every client, and S256 alone: `plain` shows the verifier to anyone who sees the request."""
 
     SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
 

@@ -150,7 +150,7 @@ class DeviceCodeGrant(Grant, AuthlibDeviceCodeGrant):  # type: ignore[misc]  # A
         self.check_token_wishes(session)
 
     def validate_device_credential(self, credential: DeviceRequest) -> Account:
-        """As Authlib, which leaves its errors without a description for whoever reads the device's log.
+        """As Authlib, which leaves its errors without a description for anyone who reads the device's log.
 
         Raises:
             OAuth2Error: `authorization_pending`, `slow_down`, `access_denied` or `expired_token` (section 3.5).

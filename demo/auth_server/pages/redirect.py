@@ -1,7 +1,7 @@
 """The authorization endpoint (OAuth 2.1 section 4.1.1), where a client sends its human's browser; the question that the
 browser brought, and the redirect that answers it.
 
-Nothing is kept of it before the human's yes: every page carries the request as it came, and checks it anew.
+Nothing is kept of it before the human's yes: every page carries the request as it came, and checks it again.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def recognize(context: Context, cookie: str | None) -> Browser:
 
 
 def signed_in(context: Context, before: Browser, account: Account) -> Browser:
-    """A browser signed in as `account`, under a new cookie: whoever planted the old one has no part in it."""
+    """A browser signed in as `account`, under a new cookie: anyone who planted the old one has no part in it."""
     after = Browser(secrets.token_urlsafe(32), account, context.now())
     with context.store.transaction() as connection:
         connection.execute(

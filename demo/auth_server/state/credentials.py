@@ -15,7 +15,7 @@ CODE_SECONDS = 60.0
 CODE_KEPT_SECONDS = 24 * 3600.0
 """A code that is over is remembered this long, so that one that comes again is known and ends its session."""
 REFRESH_SECONDS = 30 * 24 * 3600.0
-"""Life of a refresh token that nobody uses; each rotation starts it anew (RFC 9700 section 4.14.2)."""
+"""Life of a refresh token that nobody uses; each rotation starts it again (RFC 9700 section 4.14.2)."""
 GRACE_SECONDS = 10.0
 """How long a used refresh token still answers its own client: two processes raced, or an answer was lost."""
 

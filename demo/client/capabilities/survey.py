@@ -95,7 +95,7 @@ class Survey:
 
     @property
     def ours(self) -> bool:
-        """Whether this is a shop of this make with the bundled authorization server, both on this machine: one server,
+        """Whether this is the bundled shop with the bundled authorization server, both on this machine: one server,
         or the shop as a Worker beside it.
 
         One that says so by name is held to it, also where its metadata is gone or wrong; only another authorization
@@ -134,7 +134,7 @@ def _is_ours(health: dict[str, Any] | None) -> bool:
 
 
 def says_it_is_ours(agent: Agent) -> bool:
-    """Whether the agent's server calls itself a shop of this make at `/health`: one GET, and no more is looked at.
+    """Whether the agent's server calls itself the bundled shop at `/health`: one GET, and no more is looked at.
 
     Raises:
         ServerUnreachable: nothing answers.

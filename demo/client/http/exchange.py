@@ -45,7 +45,7 @@ def current_cause() -> object | None:
 class HttpExchange:
     """One exchange, secrets and all: for parsing, never for showing (`Recorder.show`).
 
-    Whoever sends the request fills it in as the answer comes. Until `ended` it stands as far as it has come.
+    The sender of the request fills it in as the answer comes. Until `ended` it stands as far as it has come.
     """
 
     method: str

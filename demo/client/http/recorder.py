@@ -51,7 +51,7 @@ class Recorder:
         self._known.update(secret for secret in secrets if secret and len(secret) >= 8)
 
     def guard_only(self, secrets: Iterable[str]) -> None:
-        """The same for these, and no longer for those before: for whoever records for days, and renews tokens."""
+        """The same for these, and no longer for those before: for anyone who records for days, and renews tokens."""
         self._known.clear()
         self.guard(*secrets)
 

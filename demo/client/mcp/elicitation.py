@@ -18,7 +18,7 @@ ROUNDS = 10
 """Times that one call may ask; a server that goes on asking gets no answer any more."""
 
 ANSWERING = 300.0
-"""Seconds that whoever answers may take, over one conversation."""
+"""Seconds that anyone who answers may take, over one conversation."""
 
 
 AGAIN = 0.1

@@ -59,7 +59,7 @@ class StepUp:
         return None
 
     def _unauthorized(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
-        # Asked anew each time: a server may have moved to another authorization server, and then nothing of the old
+        # Asked again each time: a server may have moved to another authorization server, and then nothing of the old
         # one counts.
         followed = self._authorizer.discovery.follow(challenge)
         metadata = self._authorizer.discovery.settled(followed)

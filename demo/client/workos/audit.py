@@ -139,7 +139,7 @@ def order_event(decision: Decision, *, where: str) -> AuditLogEvent:
     named = {"agent": decision.agent, "consent": decision.consent}
     targets = [AuditLogEventTarget(id=decision.order_id, type="order")]
     targets += [AuditLogEventTarget(id=id, type=kind) for kind, id in named.items() if id is not None]
-    # Whoever bought at the open door is nobody, and the log has to say so.
+    # Anyone who bought at the open door is nobody, and the log has to say so.
     actor = AuditLogEventActor(id=ANONYMOUS, type=ANONYMOUS)
     if decision.user is not None:
         actor = AuditLogEventActor(id=decision.user, type="user", name=decision.username)
@@ -181,7 +181,7 @@ def read_export(tenant: Tenant, link: str) -> tuple[OrderOnRecord, ...]:
     Raises:
         ServerUnreachable: nothing comes of the link, or something else than an export.
     """
-    # Whoever has the link can read the log as long as it is good.
+    # Anyone who has the link can read the log as long as it is good.
     tenant.recorder.guard(*(value for name, value in parse_qsl(urlsplit(link).query) if name == "signature"))
     answer: Answer = tenant.http(
         lambda http: fetch(http, "GET", link, server=tenant.environment.base_url, headers={"accept": "text/csv"})

@@ -105,7 +105,7 @@ class People:
         )
 
     def revoke(self, session_id: str) -> None:
-        """End a session: its tokens are no longer renewed, and whoever validates live refuses them at once."""
+        """End a session: its tokens are no longer renewed, and anyone who validates live refuses them at once."""
         self._tenant.ask(
             "WorkOS does not end this session",
             lambda sdk: sdk.user_management.revoke_session(session_id=session_id),

@@ -167,8 +167,8 @@ class Tenant:
 class RecordedBackend:
     """What the SDK takes for its HTTP client (`workos.HTTPBackend`).
 
-    Raises of its requests: `ServerUnreachable`, which the SDK hands on as it is; nothing is tried twice, since whoever
-    waits on stage would rather know.
+    Raises of its requests: `ServerUnreachable`, which the SDK hands on as it is; nothing is tried twice, since
+    the people who wait on stage would rather know.
     """
 
     def __init__(self, connection: Connection) -> None:
