@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from demo import __version__
 from demo.cli.commands import COMMANDS
 from demo.cli.context import settle
+from demo.settings import CHOICES
 
 
 class _Commands(Mapping[str, Any]):
@@ -105,6 +106,14 @@ def options(
     json: Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Use no colour and no live display.")] = False,
     width: Annotated[int | None, typer.Option(metavar="N", help="Draw in so many columns.", min=20, max=400)] = None,
+    theme: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Draw in these colours: terminal (its own), projector, light or colour-blind.",
+            autocompletion=lambda: list(CHOICES["theme"]),
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only what is needed.")] = False,
     wire: Annotated[bool, typer.Option("--wire", help="Show every HTTP exchange.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something breaks.")] = False,
@@ -124,6 +133,7 @@ def options(
             "json": json,
             "plain": plain,
             "width": width,
+            "theme": theme,
             "quiet": quiet,
             "wire": wire,
             "debug": debug,

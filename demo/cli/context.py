@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from demo.cli.commands import COMMANDS, command_at
-from demo.cli.streams import lead_nowhere
 from demo.errors import DemoError
-from demo.settings import REPEATED, Settings, from_environment
+from demo.settings import CHOICES, REPEATED, Settings, from_environment
 from demo.text import json_text
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def appearance(arguments: Sequence[str]) -> Settings:
     for at, word in enumerate(arguments[: command_at(arguments)]):
         name, _, value = word.partition("=")
         given["json"] = given["json"] or word == "--json"
-        if name == "--width" or name[2:] in REPEATED:
+        if name in ("--width", "--theme") or name[2:] in REPEATED:
             value = value or "".join(arguments[at + 1 : at + 2])
             given[name[2:]] = int(value) if name == "--width" and re.fullmatch("[0-9]{2,3}", value) else value
     width = given.get("width")
@@ -55,8 +54,11 @@ def appearance(arguments: Sequence[str]) -> Settings:
         return from_environment(given)
     except DemoError:
         plain = given["plain"] or os.environ.get("DEMO_PLAIN", "").lower() in ("1", "true", "yes", "on")
+        # What is wrong may be the file; what was typed right still holds.
+        theme = str(given.get("theme"))
+        theme = theme if theme in CHOICES["theme"] else Settings.theme
         typed = tuple((name, given[name]) for name in REPEATED if given.get(name))
-        return Settings(plain=plain, json=given["json"], width=given.get("width"), typed=typed)
+        return Settings(plain=plain, json=given["json"], width=given.get("width"), theme=theme, typed=typed)
 
 
 def repeated(advice: str, settings: Settings) -> str:
@@ -80,16 +82,12 @@ def console_for(settings: Settings, *, stderr: bool = False, goes_on: bool = Fal
         stderr: whether it is stderr. Who reads that may go, which is no reason to end otherwise.
         goes_on: whether the command plays on to its end where the reader of stdout goes (`| head`); else it ends there.
     """
-    from rich.console import Console
+    from demo.cli.console import CommandConsole
+    from demo.panels import theme
 
-    class Piped(Console):
-        def on_broken_pipe(self) -> None:
-            self.quiet = True
-            lead_nowhere(self.file)
-            if not (goes_on or stderr):
-                raise BrokenPipeError
-
-    return Piped(
+    theme.use(settings.theme)
+    return CommandConsole(
+        goes_on=goes_on or stderr,
         stderr=stderr,
         quiet=settings.json and not stderr,
         width=settings.width,

@@ -11,6 +11,7 @@ import typer
 from demo.cli.context import console_for, say_json, settings_of
 from demo.cli.talks import PlanOption, TalkOption, complete_beat, peeking, talk_of
 from demo.errors import OK
+from demo.panels import theme
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,11 +59,11 @@ def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
         for one in shown.beats:
             if one.section != section:
                 section = one.section
-                console.print(f"\n{section}", style="dim", markup=False)
+                console.print(f"\n{section}", style=theme.style("quiet"), markup=False)
             mark = ">" if one.id == cursor else " "
             row(one, mark, f"{one.minutes:g} min")
         if shown.encores:
-            console.print("\nEncores, beside the plan: demo goto ID", style="dim", markup=False)
+            console.print("\nEncores, beside the plan: demo goto ID", style=theme.style("quiet"), markup=False)
         for one in shown.encores:
             row(one, " ", "")
     return OK

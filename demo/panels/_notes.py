@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 
 from demo.panels.page import MARGIN
-from demo.panels.theme import UNICODE, glyphs
+from demo.panels.theme import UNICODE, glyphs, style
 from demo.panels.values import many, safe, shorten, unbroken
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Notes:
         text = "\n".join(_line(line, width - 4 * MARGIN, options.encoding) for line in self.markdown.splitlines())
         plain = {f"markdown.{name}": "" for name in ("block_quote", "hr", "item", "paragraph", "text")}
         strong = {f"markdown.{name}": "bold" for name in ("h1", "h2", "h3", "h4", "strong", "code", "code_block")}
-        quiet = {f"markdown.{name}": "dim" for name in ("item.bullet", "item.number", "link_url", "link")}
+        quiet = {f"markdown.{name}": style("quiet") for name in ("item.bullet", "item.number", "link_url", "link")}
         with console.use_theme(Theme({**plain, **strong, **quiet})):
             body = Padding(Markdown(text, hyperlinks=False, code_theme="bw"), (0, MARGIN))
             lines = console.render_lines(body, options.update(width=width, height=None), pad=False)
@@ -57,7 +57,7 @@ class Notes:
             yield Segment.line()
         if len(kept) < len(lines):
             told = f"{' ' * MARGIN}{many(len(lines) - len(kept), 'more line')} of notes"
-            yield Segment(told, console.get_style("dim"))
+            yield Segment(told, console.get_style(style("quiet")))
             yield Segment.line()
 
 

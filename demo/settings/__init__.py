@@ -29,6 +29,7 @@ class Settings:
 
     `server` is None for the local server, which is started when needed. `width` is in columns, None for the
     terminal's own. `state` is the folder that keeps the run, the local server's data and, without a keyring, tokens.
+    `theme` is one of `demo/panels/themes.toml`.
     `repository` is the https address of your own code, for the closing link; None for the talk's first edition.
     `edge` says where a beat may run the shop as a Worker: "auto", "local" (never deployed), "off" (only described).
     `tools`, `client` and `workos` are tables of demo.toml: what a server calls the shop's verbs, who the agent is
@@ -42,6 +43,7 @@ class Settings:
     json: bool = False
     plain: bool = False
     width: int | None = None
+    theme: str = "terminal"
     quiet: bool = False
     wire: bool = False
     debug: bool = False
@@ -66,6 +68,7 @@ _TYPES: Mapping[str, type] = {
     "json": bool,
     "plain": bool,
     "width": int,
+    "theme": str,
     "quiet": bool,
     "wire": bool,
     "debug": bool,
@@ -105,6 +108,8 @@ def settle(
     if not isinstance(profiles, dict):
         raise UsageError(f"{file.name}: profiles is no table", do="write each as [profiles.NAME]")
     given_flags = {name: value for name, value in flags.items() if value not in (None, False)}
+    for name in CHOICES.keys() & given_flags.keys():
+        _within(name, given_flags[name], f"--{name}")
     from_env = _from_environment(environ)
     tables = {name: table.pop(name) for name in _TABLES if name in table}
     profile = given_flags.get("profile") or from_env.get("profile") or table.get("profile")
@@ -275,7 +280,10 @@ def _parse(name: str, value: Any, where: str) -> Any:
     raise UsageError(f"{where} is {value!r}", why=f"it must be {_WORDS[wanted]}", do=f"change or remove {where}")
 
 
-CHOICES: Mapping[str, tuple[str, ...]] = {"edge": ("auto", "local", "off")}
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "edge": ("auto", "local", "off"),
+    "theme": ("terminal", "projector", "light", "colour-blind"),
+}
 """What a word may be."""
 
 RANGES: Mapping[str, tuple[int, int]] = {"width": (20, 400), "port": (0, 65535)}

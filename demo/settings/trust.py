@@ -17,7 +17,7 @@ from demo.errors import EnvironmentNotReady
 
 FILE: Final = "trusted.json"
 HARMLESS: Final = frozenset(
-    {"profile", "json", "plain", "width", "quiet", "wire", "debug", "port", "edge", "repository"}
+    {"profile", "json", "plain", "width", "theme", "quiet", "wire", "debug", "port", "edge", "repository"}
 )
 """What a file may set unasked: how things are drawn, which code is named at the end, the local server's port (it proves
 itself wherever it listens), and which of its own profiles is laid over it, whose settings are looked at in turn."""
