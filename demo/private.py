@@ -17,7 +17,10 @@ from demo.errors import EnvironmentNotReady
 NO_HOME: Final = Path(os.devnull) / "no-home"
 """In the place of the default state folder where no home folder is known. Nothing can exist there: what only looks
 finds nothing, and what must make the folder says what is missing."""
-_OURS: Final = ("run.", "server.", "secrets", "worker", "workos.json", "deployed.json", "trusted.json")
+_OURS: Final = (
+    *("run.", "server.", "secrets", "worker", "workos.json", "deployed.json", "trusted.json"),
+    *("recordings", "wheel.", "audience"),
+)
 """How the names begin of all that this program puts into a state folder."""
 
 

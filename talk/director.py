@@ -111,6 +111,7 @@ class Director:
         if self.run.id is None:
             world = OWN_WORKER if self._worker is not None else ""
             self.run.begin(plan=self.plan.id, talk=self._folder, server=self.settings.server or "", world=world)
+        self._record()
         encore = self.plan.encore(planned.id) is not None
         if afresh or encore:
             self._abandon(planned)
@@ -131,6 +132,18 @@ class Director:
             self.stage.note(notice)
             self._cast.store.notice = None
         return result
+
+    def _record(self) -> None:
+        """Begin the recording of this run, or carry on with it."""
+        about, run = self.run.about(), self.run.id
+        if self.stage.recording is not None and about is not None and run is not None:
+            self.stage.recording.begin(
+                run,
+                plan=about["plan"],
+                talk=about["talk"],
+                server=about["server"] or "",
+                started_at=about["started_at"],
+            )
 
     def cast(self) -> Cast:
         """The actors at the run's server, which is started when it is the local one and does not run."""

@@ -75,6 +75,7 @@ class Runner:
         self.run.end_beat(beat.id, play, ok=ok, moves_cursor=moves_cursor)
         if sentence := closing(beat, {result.id: result for result in results}):
             self.stage.closing(sentence)
+        self.stage.end(beat.id, ok=ok, skipped=skipped)
         seconds = time.monotonic() - started
         return BeatResult(beat.id, beat.title, beat.topics, ok, seconds, tuple(results), skipped, sentence)
 
@@ -84,7 +85,7 @@ class Runner:
         if (why := self._stale_limits(planned, step)) is not None:
             return self._skip(beat, step, play, why)
         # Said before the server is looked at, too: that takes its time where it hardly answers.
-        self.stage.working(step.title or step.id)
+        self.stage.begin_step(step.id, step.do, step.title)
         scene = Scene(self.run.id or "", beat, self.cast, self.stage, self.run.all_results, self.strict)
         started, attempts = time.monotonic(), None
         speaks = kind.speaks and not self.cast.is_local
@@ -117,7 +118,7 @@ class Runner:
                 failed=tuple(step.expect) or ("played",),
                 error=why,
             )
-            self.run.record(beat, play, result)
+            self._record(beat, play, result)
             return result
         wanted = _allowing_for_repeats(step, played.observed, attempts, strict=self.strict)
         if step.do == "burst" and self._other_consent(planned):
@@ -139,7 +140,7 @@ class Runner:
             unchecked=unchecked,
         )
         # Written down before it is shown: what was done must not be done again because nobody saw it.
-        self.run.record(beat, play, result)
+        self._record(beat, play, result)
         exchanges = self.cast.take_exchanges()
         self._show(step, played.panels, exchanges)
         self._show_wire(exchanges)
@@ -223,13 +224,19 @@ class Runner:
     def _skip(self, beat: str, step: Step, play: int, why: str) -> StepResult:
         result = StepResult(step.id, step.do, True, 0.0, skipped=why)
         self.stage.note(f"skipped {step.id}: {why}")
-        self.run.record(beat, play, result)
+        self._record(beat, play, result)
         return result
+
+    def _record(self, beat: str, play: int, result: StepResult) -> None:
+        self.run.record(beat, play, result)
+        self.stage.result(result)
 
     def _show(self, step: Step, made: Mapping[str, Callable[[], Any]], exchanges: list[Exchange]) -> None:
         for name in step.show:
             if name in made:
                 self.stage.show(name, made[name]())
+                if name in step.pause:
+                    self.stage.look()
         # Where a panel cannot be drawn, what was on the wire is shown; a login draws its own as it goes.
         missing = [name for name in step.show if name not in made]
         if missing and exchanges and not KINDS[step.do].draws_itself and "exchange" not in step.show:

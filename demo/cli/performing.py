@@ -231,6 +231,7 @@ def _directing(context: typer.Context, plan: str | None = None, talk: Path | Non
 
 
 def _stage(settings: Settings, pace: Pace, *, person: bool, goes_on: bool = False) -> Stage:
+    from talk.recording.writer import Recording
     from talk.stage.keys import interactive
     from talk.stage.screen import UNATTENDED_SECONDS, Stage
 
@@ -243,6 +244,7 @@ def _stage(settings: Settings, pace: Pace, *, person: bool, goes_on: bool = Fals
         quiet=settings.quiet,
         wire=settings.wire,
         patience=None if pace == "stage" else UNATTENDED_SECONDS,
+        recording=Recording(settings.state) if person else None,  # a dry run has nobody who would follow it
     )
 
 

@@ -5,12 +5,17 @@ it draws. To add one write that module and its line below, which type checkers r
 because a submodule takes its own name in the package: `demo.panels.header` must stay the function. The other modules
 are what panels are drawn with.
 
-Every panel is a `Page` (`demo.panels.page`), a Rich renderable; `Page.within(rows)` asks one to be shorter. None is
-imported until it is used, because `demo next` has a tenth of a second to show its header.
+Every panel is a `Page` (`demo.panels.page`), a Rich renderable; `Page.within(rows)` asks one to be shorter. A page
+knows of which evidence it was made, so that a recording can keep that and draw it again: parameters are plain data,
+with annotations that hold at run time. None is imported until it is used, because `demo next` has a tenth of a second
+to show its header.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -50,5 +55,23 @@ def __getattr__(name: str) -> Any:
         if error.name != home:
             raise
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from error
-    globals()[name] = found
-    return found
+    globals()[name] = made = _remembering(name, found)
+    return made
+
+
+def _remembering(name: str, panel: Callable[..., Any]) -> Callable[..., Any]:
+    """The panel, whose pages know of what they were made (`demo.panels.page.Made`)."""
+    from dataclasses import replace
+
+    from demo.panels.page import Made, Page
+
+    signature = inspect.signature(panel)
+
+    @functools.wraps(panel)
+    def draw(*given: Any, **named: Any) -> Any:
+        page = panel(*given, **named)
+        if not isinstance(page, Page):
+            return page
+        return replace(page, made=Made(name, signature.bind(*given, **named).arguments))
+
+    return draw

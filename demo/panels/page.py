@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, chop_cells
 from rich.measure import Measurement
@@ -198,11 +198,20 @@ def _rows(values: Sequence[str], tail: Sequence[str], room: int) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Made:
+    """Of what a page was made: its panel's name, and the evidence by parameter. A recording keeps this."""
+
+    panel: str
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Page:
     """A panel: a Rich renderable that draws itself for the width, height and encoding it is printed to."""
 
     draw: Callable[[Canvas], None]
     rows: int | None = None
+    made: Made | None = None
 
     def within(self, rows: int) -> Page:
         """The same panel, drawn to use at most `rows` rows where it has something it can leave out."""

@@ -23,7 +23,8 @@ NO_TABLE: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a beat. `options` are its kind's, with the defaults filled in."""
+    """One step of a beat. `options` are its kind's, with the defaults filled in; `pause` names the panels of `show`
+    after which the room stops to look."""
 
     id: str
     do: str
@@ -31,6 +32,7 @@ class Step:
     options: Mapping[str, Any]
     expect: Mapping[str, Any]
     show: tuple[str, ...]
+    pause: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

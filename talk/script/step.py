@@ -13,7 +13,7 @@ from talk.script.source import SLUG, Source, Where, fits, nearest, type_name
 
 TITLE_LONGEST = 60
 
-_STEP_KEYS = ("id", "do", "title", "show", "expect")
+_STEP_KEYS = ("id", "do", "title", "show", "pause", "expect")
 
 
 def read_step(source: Source, where: Where, table: dict[str, Any], *, bundled: bool = True) -> Step:
@@ -38,7 +38,8 @@ def read_step(source: Source, where: Where, table: dict[str, Any], *, bundled: b
     title = source.text(where, table, "title", TITLE_LONGEST, required=titled is not None and titled.required)
     options, expect = _options(source, where, table, kind), _expect(source, where, table, kind)
     typed = source.count == problems
-    step = Step(step_id, do, title, options, expect, _show(source, where, table, kind))
+    show = _show(source, where, table, kind)
+    step = Step(step_id, do, title, options, expect, show, _pause(source, where, table, show))
     if typed:  # of values of the wrong type there is nothing more to say
         check_sense(source, where, table, step, kind)
         if bundled:
@@ -107,3 +108,23 @@ def _show(source: Source, where: Where, table: dict[str, Any], kind: Kind) -> tu
             fix = f"show some of: {', '.join(kind.shows)}{nearest(panel, kind.shows)}"
             source.wrong((*where, "show"), f"a '{kind.name}' step has no panel '{panel}'", fix)
     return show
+
+
+def _pause(source: Source, where: Where, table: dict[str, Any], show: tuple[str, ...]) -> tuple[str, ...]:
+    """The panels after which the room stops to look: `true` means the last one."""
+    given, place = table.get("pause", False), (*where, "pause")
+    if given is False:
+        return ()
+    if not show:
+        source.wrong(place, "'pause' in a step that shows nothing", "show a panel, or take pause out")
+        return ()
+    if given is True:
+        return show[-1:]
+    if not isinstance(given, list) or not given:
+        source.wrong(place, f"'pause' is {given!r}", 'write true, or the panels after which to stop, e.g. ["order"]')
+        return ()
+    for panel in given:
+        if panel not in show:
+            fix = f"pause after some of: {', '.join(show)}{nearest(str(panel), show)}"
+            source.wrong(place, f"this step does not show the panel {panel!r}", fix)
+    return tuple(panel for panel in given if panel in show)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Literal, TypeVar
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from demo import panels
 from demo.evidence import BeatHeader
-from talk.stage.keys import listening
+from talk.stage.keys import Keys, listening
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from talk.recording.writer import Recording
+    from talk.run import StepResult
+
 Pace = Literal["stage", "brisk", "none"]
+Consent = Literal["asked", "yes", "no", "unanswered", "other"]
+"""What became of a consent: nobody has answered yet; the human said yes or no; nobody did; somebody else said yes."""
+Recovery = Literal["again", "recorded", "skip", "stop"]
+"""How the talk goes on after a live step failed: the step again, the beat's recorded take, without the beat, or not."""
 Human = TypeVar("Human")
 """`talk.stage.prompts.Human`, or one of its kinds."""
 BRISK_SECONDS = 1.5
@@ -21,12 +29,14 @@ _WHOLE = ("device", "browser", "link")
 """Panels to act on at once: cut shorter, they would lose their QR code or address."""
 UNATTENDED_SECONDS = 8.0
 """How long a person has to answer a consent at a pace that waits for nobody, before the sample human does."""
-READING_SECONDS = 90.0
-"""How long a full screen waits for Enter before it goes on by itself."""
+READING_SECONDS = 900.0
+"""How long a pause of the script waits for the presenter before the talk goes on by itself: a question may take a
+while, and nobody waits for longer than the whole talk."""
 
 
 class Stage:
-    """Draws on a Rich console.
+    """Draws on a Rich console, and records what is seen. A subclass draws elsewhere: it overrides the hooks, whose
+    names begin with an underscore.
 
     Args:
         person: whether somebody watches who can press keys.
@@ -34,6 +44,7 @@ class Stage:
         quiet: no panels; notes about the performance itself are still shown.
         wire: every HTTP exchange of a step is drawn, too.
         patience: seconds after which the sample human answers in the place of a person who does nothing; None: never.
+        recording: where what is seen is written; None for nowhere.
     """
 
     def __init__(
@@ -46,6 +57,7 @@ class Stage:
         quiet: bool = False,
         wire: bool = False,
         patience: float | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self.console = console
         self.pace = pace
@@ -54,80 +66,125 @@ class Stage:
         self.quiet = quiet
         self.wire = wire
         self.patience = patience
+        self.recording = recording
         self._rows = 0
         self._header: BeatHeader | None = None
+        self._step = ""
         self._status = ""
+        self._waited_for = ""
 
-    def header(self, header: BeatHeader) -> None:
-        """Begin a beat's screen."""
+    def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
+        """Begin a beat's screen.
+
+        Args:
+            recorded: whether it is a take of another performance.
+        """
         self._header = header
+        self._record("beat", header=header, recorded=recorded)
         if self.quiet:
             return
-        if self.person and not self.plain:
-            self.console.clear()
-        self._rows = 0
-        self._draw(panels.header(header))
+        self._new_screen()
+
+    def begin_step(self, step: str, do: str, title: str) -> None:
+        """A step begins: say what is being done, until something is drawn."""
+        self._step = step
+        self._record("step", id=step, do=do, title=title)
+        if self.console.is_terminal:
+            self.status(f"{title or step} ...")
 
     def show(self, name: str, renderable: RenderableType) -> None:
-        """Draw one panel; a full screen waits for Enter first, so that nothing scrolls away unread."""
+        """Draw one panel."""
+        if self.recording is not None:
+            self.recording.panel(name, self._step, renderable)
+        if not self.quiet:
+            self.clear_status()
+            self._draw_panel(name, renderable)
+            if self.pace == "brisk":
+                self._breathe(BRISK_SECONDS)
+
+    def look(self, text: str = "Enter goes on") -> None:
+        """The script's pause: the room stops to look at what is on the screen, until the presenter goes on."""
         if self.quiet:
             return
-        from demo.panels.fit import measure
-
-        self.clear_status()
-        if self.person and name not in _WHOLE and hasattr(renderable, "within"):
-            # Room for the header above it, and below it for the sentence to say aloud and the prompt.
-            renderable = renderable.within(max(10, self.console.height - 6))
-        rows = measure(renderable, self.console.width, self.console.height)[1]
-        if self.person and self.pace != "none" and self._rows + rows + 2 > self.console.height and self._rows:
-            self._turn_page(whole=name in _WHOLE and rows + 5 > self.console.height)
-        self._draw(renderable)
-        if self.pace == "brisk":
+        self._record("pause", text=text)
+        if self.pace == "stage" and self.person:
+            self._await_go(text, READING_SECONDS)
+        elif self.pace == "brisk":
             self._breathe(BRISK_SECONDS)
+        self._record("go")
 
     def closing(self, sentence: str) -> None:
         """The one sentence to say aloud."""
-        self.clear_status()
+        self._record("closing", text=sentence)
         if not self.quiet:
+            self.clear_status()
             self._draw(panels.closing(sentence))
 
     def note(self, text: str) -> None:
         """A line about the performance itself, never evidence."""
+        self._record("note", text=text)
         self.clear_status()
-        self.console.print(text, style="dim", highlight=False, markup=False)
-        self._rows += 1 + len(text) // max(1, self.console.width)
+        self._write_note(text)
+
+    def result(self, result: StepResult) -> None:
+        """A step ended. Nothing is drawn."""
+        decision = result.decision or {}
+        self._record(
+            "result",
+            step=result.id,
+            ok=result.ok,
+            skipped=result.skipped,
+            error=result.error,
+            status=result.http_status,
+            **{name: decision.get(name) for name in ("verdict", "gate", "rule", "order_id", "username", "agent")},
+        )
+
+    def end(self, beat: str, *, ok: bool, skipped: str | None) -> None:
+        """The beat ended. Nothing is drawn."""
+        self._record("end", beat=beat, ok=ok, skipped=skipped)
+        if self.recording is not None and self.recording.trouble is not None:
+            why, self.recording = self.recording.trouble, None
+            self.note(f"this run is no longer recorded: {why}")
+
+    def consent(self, state: Consent, *, human: str = "", agent: str = "", amount: str = "") -> None:
+        """What became of a consent that somebody was asked for on stage. Nothing is drawn."""
+        self._record("consent", state=state, human=human, agent=agent, amount=amount)
+
+    def recover(self, trouble: str) -> Recovery:
+        """A live step failed: say so in one line, and have the presenter choose how it goes on.
+
+        Returns:
+            What was chosen; "stop" where nobody can.
+        """
+        self._record("trouble", text=trouble)
+        how = self._choose_recovery(trouble)
+        self._record("recovery", how=how)
+        return how
 
     def waiting(self, what: str, left: float) -> None:
         """Say what is awaited, and for how long at most, on one line that is drawn over."""
+        if what != self._waited_for:
+            self._waited_for = what
+            self._record("waiting", what=what, left=round(left, 1))
         self.status(f"waiting for {what} ({left:.0f} s at most)")
-
-    def working(self, on: str) -> None:
-        """Say what is being done, until something is drawn."""
-        if self.console.is_terminal:
-            self.status(f"{on} ...")
 
     def status(self, text: str) -> None:
         """A line that is drawn over by the next one, and gone before anything else is drawn."""
-        if text == self._status:
-            return
-        fresh, self._status = not self._status, text
-        if self.console.is_terminal and not self.plain:
-            from demo.panels.theme import glyphs
-            from demo.panels.values import safe, shorten
+        if text != self._status:
+            fresh, self._status = not self._status, text
+            self._write_status(text, fresh=fresh)
 
-            encoding = self.console.encoding
-            ellipsis = glyphs(encoding).ellipsis
-            shown = shorten(safe(text, encoding), self.console.width - 1, ellipsis=ellipsis)
-            self.console.file.write(f"\r\x1b[2K{shown}")
-            self.console.file.flush()
-        elif fresh and not self.quiet:
-            self.console.print(text, highlight=False, markup=False)
+    def clear_status(self) -> None:
+        """Take the status line away, so that what comes next begins a line of its own."""
+        if self._status:
+            self._erase_status()
+        self._status = ""
 
     def pause(self, text: str = "Enter for the next beat") -> None:
         """Between two beats: wait as the pace says."""
         self.clear_status()
         if self.pace == "stage" and self.person:
-            self._await_enter(text)
+            self._await_go(text, READING_SECONDS)
         elif self.pace == "brisk":
             self._breathe(BRISK_SECONDS)
 
@@ -140,27 +197,70 @@ class Stage:
         """
         return human, ask and self.person
 
-    def _turn_page(self, *, whole: bool) -> None:
+    def keys(self) -> AbstractContextManager[Keys]:
+        """While it lasts, the keys that are pressed can be asked for, and are echoed nowhere."""
+        return listening()
+
+    def _record(self, event: str, **fields: Any) -> None:
+        if self.recording is not None:
+            self.recording.add(event, **fields)
+
+    def _choose_recovery(self, trouble: str) -> Recovery:
+        return "stop"
+
+    def _draw_panel(self, name: str, renderable: RenderableType) -> None:
+        from demo.panels.fit import measure
+
+        if self.person and name not in _WHOLE and hasattr(renderable, "within"):
+            # Room for the header above it, and below it for the sentence to say aloud and the prompt.
+            renderable = renderable.within(max(10, self.console.height - 6))
+        rows = measure(renderable, self.console.width, self.console.height)[1]
+        if self.person and self.pace != "none" and self._rows + rows + 2 > self.console.height and self._rows:
+            if self.wire and self._rows > _HEADER_ROWS and self.pace == "stage":
+                self._await_go("Enter for more", READING_SECONDS)  # of the wire the script does not know how much comes
+            self._new_screen(headed=name not in _WHOLE or rows + 5 <= self.console.height)
+        self._draw(renderable)
+
+    def _new_screen(self, *, headed: bool = True) -> None:
         """Go on to an empty screen, with the beat's header where the next panel leaves room for it."""
-        if self._rows > _HEADER_ROWS:
-            if self.pace == "stage":
-                self._await_enter("Enter for more")
-            else:
-                self._breathe(BRISK_SECONDS)
-        if not self.plain:
+        if self.person and not self.plain:
             self.console.clear()
         self._rows = 0
-        if self._header is not None and not whole:
+        if self._header is not None and headed:
             self._draw(panels.header(self._header))
 
-    def _await_enter(self, text: str) -> None:
-        deadline = time.monotonic() + READING_SECONDS
-        with listening() as keys:
-            while (left := deadline - time.monotonic()) > 0:
-                self.status(f"{text} (goes on by itself in {left:.0f} s)")
+    def _await_go(self, text: str, seconds: float) -> None:
+        """Wait until the presenter goes on, for so long at most."""
+        deadline = time.monotonic() + seconds
+        self.status(text)
+        with self.keys() as keys:
+            while time.monotonic() < deadline:
                 if any(key.goes_on or key.text == " " for key in keys.pressed(0.25)):
                     break
         self.clear_status()
+
+    def _write_note(self, text: str) -> None:
+        self.console.print(text, style="dim", highlight=False, markup=False)
+        self._rows += 1 + len(text) // max(1, self.console.width)
+
+    def _write_status(self, text: str, *, fresh: bool) -> None:
+        """Show a status line; `fresh` where none stands there."""
+        if self.console.is_terminal and not self.plain:
+            from demo.panels.theme import glyphs
+            from demo.panels.values import safe, shorten
+
+            encoding = self.console.encoding
+            ellipsis = glyphs(encoding).ellipsis
+            shown = shorten(safe(text, encoding), self.console.width - 1, ellipsis=ellipsis)
+            self.console.file.write(f"\r\x1b[2K{shown}")
+            self.console.file.flush()
+        elif fresh and not self.quiet:
+            self.console.print(text, highlight=False, markup=False)
+
+    def _erase_status(self) -> None:
+        if self.console.is_terminal and not self.plain:
+            self.console.file.write("\r\x1b[2K")
+            self.console.file.flush()
 
     def _breathe(self, seconds: float) -> None:
         if self.console.is_terminal:
@@ -173,13 +273,6 @@ class Stage:
         self._rows += measure(renderable, self.console.width, self.console.height)[1]
         self.console.print(renderable)
 
-    def clear_status(self) -> None:
-        """Take the status line away, so that what comes next begins a line of its own."""
-        if self._status and self.console.is_terminal and not self.plain:
-            self.console.file.write("\r\x1b[2K")
-            self.console.file.flush()
-        self._status = ""
-
 
 class MeasuringStage(Stage):
     """Draws to nowhere and remembers which panel would not fit a screen of the given sizes."""
@@ -191,7 +284,7 @@ class MeasuringStage(Stage):
         self.overflows: list[str] = []
         self._beat = ""
 
-    def header(self, header: BeatHeader) -> None:
+    def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
         self._beat = header.id
         self._check("header", panels.header(header))
 
@@ -224,7 +317,10 @@ class AsideStage(Stage):
     def clear_status(self) -> None:
         self._front.clear_status()
 
-    def header(self, header: BeatHeader) -> None:
+    def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
+        return None
+
+    def look(self, text: str = "") -> None:
         return None
 
     def show(self, name: str, renderable: RenderableType) -> None:

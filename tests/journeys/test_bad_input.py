@@ -186,8 +186,6 @@ def test_control_c_in_the_middle_exits_130_and_loses_nothing(demo: Command) -> N
         assert demo("next").returncode == 0
     terminal = Terminal(demo, "next")
     try:
-        terminal.until(r"Enter for more")
-        terminal.type("\r")
         terminal.until(r"b browser")
         terminal.type("\x03")
         assert terminal.wait() == 130

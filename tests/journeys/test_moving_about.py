@@ -107,7 +107,7 @@ def test_again_plays_a_half_played_beat_from_its_beginning(demo: Command) -> Non
     fine(demo("goto", "login"))
     terminal = Terminal(demo, "goto", "buy")
     try:
-        terminal.until(r"Enter for more")  # the order is on the screen, the chain is not yet
+        terminal.until(r"Enter goes on")  # the order is on the screen, the chain is not yet
         terminal.type("\x03")
         assert terminal.wait() == 130
     finally:

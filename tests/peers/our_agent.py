@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Command
 
-MORE = "goes on by itself in 90 s"
-"""The end of the first line with which a screen that has more asks for Enter."""
+MORE = "Enter goes on"
+"""What a pause of the script says."""
 
 
 class Visit(Protocol):
