@@ -303,6 +303,22 @@ class AuthorizationRequest:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What became of a request that a human was asked to approve."""
+
+    human: str
+    """Who answered, by name or address; who was asked, where nobody answered."""
+    agent: str
+    """Who asked, by name."""
+    said: Literal["yes", "no", "nothing", "other"]
+    """"nothing": nobody decided in time; "other": somebody decided who was not the one that was asked."""
+    amount: Money | None = None
+    """The spending limit that was granted; with a yes only."""
+    scopes: tuple[str, ...] = ()
+    """The scopes that were granted; with a yes only."""
+
+
+@dataclass(frozen=True)
 class SessionView:
     """One session that a human's consent opened, as the authority lists it to that human."""
 

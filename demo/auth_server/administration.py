@@ -11,13 +11,12 @@ from .context import Context
 from .grants.resources import RegisteredResource, register_resource, registered_resources
 from .grants.tokens import read_access_token
 from .requests import FormUnreadable, read_body
-from .state.accounts import ACCOUNTS, SCOPES, Account, account_by_sub
+from .state.accounts import ACCOUNTS, Account, account_by_sub
 from .state.sessions import Session, find_session, lasts_until, revoke_session, session_revocation, sessions_of
 from .state.store import digest, new_id
 
 __all__ = [
     "ACCOUNTS",
-    "SCOPES",
     "Account",
     "Context",
     "FormUnreadable",

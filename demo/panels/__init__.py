@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from demo.panels._answer import answer as answer
     from demo.panels._audit import audit as audit
     from demo.panels._audit_log import audit_log as audit_log
     from demo.panels._browser import browser as browser

@@ -9,7 +9,8 @@ from typing import Any
 
 from starlette.routing import Route
 
-from demo.auth_server.administration import ACCOUNTS, SCOPES, Account, new_id
+from demo.auth_server.administration import ACCOUNTS, Account, new_id
+from demo.scopes import SCOPES
 
 from .api import Api, Call, Refused, not_found, unprocessable
 from .shapes import ORGANIZATION, ORGANIZATION_NAME, derived_id, page, stamp

@@ -21,7 +21,8 @@ _SLACK_MINUTES = 0.001
 class PlannedBeat:
     """A beat's place in a plan: how long, who speaks, and under which section's title.
 
-    `beats` are the talk's, in which it stands under its `id`.
+    `beats` are the talk's, in which it stands under its `id`. An `optional` one may be left out where time is short: no
+    later beat of the plan needs it.
     """
 
     id: str
@@ -29,6 +30,7 @@ class PlannedBeat:
     speaker: str
     section: str
     beats: Mapping[str, Beat] = field(repr=False, compare=False)
+    optional: bool = False
 
     @property
     def beat(self) -> Beat:
@@ -152,12 +154,15 @@ def _encores(source: Source, inside: set[str], beats: Mapping[str, Beat], *, nee
 def _place(
     source: Source, where: Where, slot: dict[str, Any], section: Section, beats: Mapping[str, Beat]
 ) -> PlannedBeat | None:
-    source.known(where, slot, ("id", "minutes", "speaker"))
+    source.known(where, slot, ("id", "minutes", "speaker", "optional"))
     beat_id = source.text(where, slot, "id", TITLE_LONGEST)
     speaker = source.text(where, slot, "speaker", TITLE_LONGEST)
     minutes = source.minutes(where, slot)
+    optional = slot.get("optional", False)
+    if not isinstance(optional, bool):
+        source.wrong((*where, "optional"), f"'optional' is {optional!r}", "write true or false")
     if beat_id in beats:
-        return PlannedBeat(beat_id, minutes, speaker, section.title, beats)
+        return PlannedBeat(beat_id, minutes, speaker, section.title, beats, optional is True)
     if beat_id:
         do = f"write one of: {', '.join(beats)}{nearest(beat_id, beats)}"
         source.wrong((*where, "id"), f"unknown beat '{beat_id}'", do)
@@ -168,6 +173,7 @@ def _check_order(
     source: Source, places: Mapping[Where, PlannedBeat | None], beats: Mapping[str, Beat], *, needs: bool
 ) -> None:
     before: set[str] = set()
+    optional: set[str] = set()
     for where, planned in places.items():
         if planned is None:
             continue
@@ -180,7 +186,12 @@ def _check_order(
                 do = f"put {need} somewhere before {planned.id}"
                 what = f"the beat '{planned.id}' needs '{need}', which does not come before it"
                 source.wrong((*where, "id"), what, do)
+            elif need in optional:
+                what = f"the beat '{planned.id}' needs '{need}', which is optional"
+                source.wrong((*where, "id"), what, f"take optional from {need}: what may go is needed by nothing later")
         before.add(planned.id)
+        if planned.optional:
+            optional.add(planned.id)
 
 
 def _check_sum(source: Source, where: Where, what: str, parts: str, wanted: float, lasts: list[Any]) -> None:

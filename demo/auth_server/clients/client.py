@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from authlib.oauth2.rfc6749 import ClientMixin
 from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE
 
+from demo.scopes import SCOPES
+
 from ..context import Context
-from ..state.accounts import CONSOLE, CONSOLE_ONLY, SCOPES, ordered
+from ..state.accounts import CONSOLE, CONSOLE_ONLY, ordered
 from ..state.store import digest
 from .metadata import CODE, PRIVATE_KEY_JWT, ClientMetadata
 from .uris import is_one_of

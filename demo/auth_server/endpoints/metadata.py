@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from demo.scopes import SCOPES
+
 from ..clients.metadata import ENDPOINT_AUTH_METHODS
 from ..grants.authorization_details import SHOP_SPENDING
 from ..grants.resources import served_resources
 from ..grants.server import OAuthServer
-from ..state.accounts import SCOPES
 from ..state.keys import ALGORITHM
 
 

@@ -13,13 +13,15 @@ from authlib.oauth2 import AuthorizationServer, OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, InvalidScopeError
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from demo.scopes import SCOPES
+
 from ..clients.assertions import ClientAssertion
 from ..clients.client import Client, find_client
 from ..clients.documents import ClientDocuments
 from ..clients.metadata import ENDPOINT_AUTH_METHODS
 from ..context import Context
 from ..requests import NO_STORE, FormRequest
-from ..state.accounts import SCOPES, Account, ordered
+from ..state.accounts import Account, ordered
 from ..state.credentials import save_refresh_token
 from ..state.sessions import Session
 from .resources import audience

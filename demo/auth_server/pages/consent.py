@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from demo.scopes import SCOPES
+
 from ..clients.client import Client
 from ..grants.authorization_details import CURRENCY, spending_up_to
 from ..grants.resources import shops_of
-from ..state.accounts import SCOPES, Account, ordered
+from ..state.accounts import Account, ordered
 from ..state.sessions import agent_of, revocation_of
 from .device import device_question
 from .question import Question, carried

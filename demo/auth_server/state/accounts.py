@@ -1,22 +1,11 @@
-"""The scopes there are, in plain words, and the sample accounts: who may sign in, and what each may grant."""
+"""The sample accounts: who may sign in, and which of the scopes there are each may grant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-SCOPES: dict[str, str] = {
-    "openid": "Know who you are: your name and email address",
-    "shop:read": "See what the shop has",
-    "orders:read": "See your orders, with their addresses",
-    "shop:buy": "Buy in your name, within the limit you set",
-    "user:read": "Read your profile at the shop",
-    "demo:mode": "Switch the demo's mode for you",
-    "audit:read": "Read the audit log of what was done for you",
-    "sessions:manage": "See and revoke what you granted",
-    "offline_access": "Stay signed in, without asking you each time",
-}
-"""Name to plain words, in the order in which a consent page lists them."""
+from demo.scopes import SCOPES
 
 CONSOLE_ONLY = frozenset({"sessions:manage"})
 """What only the human's own console may hold: an agent that could lift its own revocation was never revoked."""

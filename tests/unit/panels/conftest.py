@@ -16,6 +16,7 @@ from demo import panels
 from demo.errors import AuthorizationRefused, DemoError
 from demo.evidence import (
     GATES,
+    Answer,
     AuthorizationRequest,
     AuthorizationServerMetadata,
     BeatHeader,
@@ -156,6 +157,7 @@ AUTHORIZING = AuthorizationRequest(
     AUTHORIZE, RETURN, NOW + 290, "Shirt Agent", ("openid", "shop:read", "shop:buy"), Money(6000)
 )
 WITH_IT = "Told by the token response, not by the token (RFC 6749 section 5.1)."
+ANSWER = Answer("alice@example.com", "Shirt Agent", "yes", Money(6000), ("openid", "shop:read", "shop:buy"))
 OPAQUE = TokenView("opaque", "[masked]", 43,
                    claims=(Claim("scope", "shop:read shop:buy", WITH_IT, False),
                            Claim("exp", "1800000252", WITH_IT, False)),
@@ -258,6 +260,10 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
         ("openid", "shop:read", "shop:buy", "offline_access"),
     ),
     "browser": lambda: panels.browser(AUTHORIZING, NOW),
+    "answer-yes": lambda: panels.answer(ANSWER),
+    "answer-no": lambda: panels.answer(replace(ANSWER, said="no", amount=None, scopes=())),
+    "answer-nothing": lambda: panels.answer(replace(ANSWER, said="nothing", amount=None, scopes=())),
+    "answer-other": lambda: panels.answer(replace(ANSWER, human="mallory@example.org", said="other")),
     "token-opaque": lambda: panels.token(OPAQUE, NOW),
     "token-introspected": lambda: panels.token(INTROSPECTED, NOW),
     "capabilities": lambda: panels.capabilities(CAPABILITIES),
@@ -321,6 +327,8 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "browser": lambda: panels.browser(
             AuthorizationRequest(f"https://{text}?resource={text}&state={text}", text, NOW, text, scopes, money), NOW
         ),
+        "answer": lambda: panels.answer(Answer(text, text, "yes", money, scopes)),
+        "answer-no": lambda: panels.answer(Answer(text, text, "no")),
         "token-opaque": lambda: panels.token(
             TokenView("opaque", text, 9, claims=claims, problems=(text,) * 3, told_by=text, active=True), NOW
         ),

@@ -292,6 +292,18 @@ CASES = {
         '{ id = "buy", minutes = 1, speaker = "Ada" }',
         8,
     ),
+    "optional that is no yes or no": (
+        SHORT_TOML,
+        '{ id = "ask", minutes = 1, speaker = "Ada" }',
+        '{ id = "ask", minutes = 1, speaker = "Ada", optional = "yes" }',
+        8,
+    ),
+    "an optional beat that a later one needs": (
+        SHORT_TOML,
+        '{ id = "ask", minutes = 1, speaker = "Ada" }',
+        '{ id = "ask", minutes = 1, speaker = "Ada", optional = true }',
+        16,
+    ),
     "an encore that is no beat": (
         SHORT_TOML,
         "minutes = 3",

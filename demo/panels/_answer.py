@@ -1,0 +1,72 @@
+"""The human's answer, in block letters: yes, no, or none in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from demo.evidence import Answer
+from demo.panels import bigtype
+from demo.panels.page import Canvas, Page
+from demo.panels.people import name_of
+from demo.panels.theme import State
+from demo.scopes import SCOPES
+
+_SAID: dict[str, tuple[State, str]] = {
+    "yes": ("allowed", "yes"),
+    "no": ("refused", "no"),
+    "nothing": ("waiting", "no answer"),
+    "other": ("unverified", "another yes"),
+}
+"""What was said to the verdict that it is, and how it is written large."""
+
+
+def answer(given: Answer) -> Page:
+    """Who said what to whom, large; what that gave, or that it gave nothing."""
+
+    def draw(canvas: Canvas) -> None:
+        human, agent = name_of(given.human) or "the human", given.agent or "the agent"
+        state, word = _SAID[given.said]
+        _large(f"{human} said {word}" if given.said in ("yes", "no") else word, word, state, canvas)
+        canvas.title(
+            state,
+            {
+                "yes": f"{human} said yes: {agent} may act for {human} now",
+                "no": f"{human} said no: {agent} gets nothing",
+                "nothing": f"{human} did not answer in time: {agent} gets nothing",
+                "other": f"{human} said yes, and was not the one that was asked",
+            }[given.said],
+        )
+        if given.said == "yes":
+            canvas.field("may spend", f"up to {given.amount}" if given.amount else "nothing: no limit was granted")
+            in_words(given.scopes, canvas)
+
+    return Page(draw)
+
+
+def in_words(scopes: Sequence[str], canvas: Canvas, *, at_most: int | None = None, label: str = "may") -> None:
+    """What scopes allow, a line each, as the consent page words it; one that is not of this shop stands as it is.
+
+    Args:
+        at_most: lines; by default as many as are left. What does not fit is counted.
+    """
+    known = [scope for scope in SCOPES if scope in scopes]
+    shown = [*known, *(scope for scope in scopes if scope not in SCOPES)]
+    room = max(1, canvas.left if at_most is None else at_most)
+    kept = shown if len(shown) <= room else shown[: max(1, room - 1)]
+    for number, scope in enumerate(kept):
+        canvas.field(label if number == 0 else "", SCOPES.get(scope, scope))
+    if len(kept) < len(shown):
+        canvas.field("", f"{canvas.glyphs.ellipsis} and {len(shown) - len(kept)} more", "quiet")
+    if not shown:
+        canvas.field(label, "nothing in particular")
+
+
+def _large(sentence: str, word: str, state: State, canvas: Canvas) -> None:
+    blocks = canvas.glyphs.top != canvas.glyphs.bottom
+    for text, size in ((sentence, bigtype.TALL), (word, bigtype.HUGE), (word, bigtype.SMALL)):
+        rows = bigtype.big(text, size, blocks=blocks)
+        if rows is not None and bigtype.columns(text, size) <= canvas.room and len(rows) + 8 <= canvas.rows:
+            for row in rows:
+                canvas.line((row, f"strong {state}"))
+            canvas.gap()
+            return
