@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from demo.net import LOOPBACK_HOSTS
 
+from .state.accounts import Account, Directory, Samples
 from .state.keys import SigningKeys
 from .state.store import Store
 
@@ -36,6 +37,10 @@ class AuthorizationServerConfig:
             identifier, and where it takes events (RFC 8935).
         lease_seconds: how long a revocation waits at most for a resource server that does not acknowledge it. It has to
             be longer than a resource server acts on an answer of introspection (docs/wire.md: 5 s).
+        directory: the accounts that it knows.
+        wrong_codes: how many wrong user codes one address may enter in a minute (RFC 8628 section 5.1).
+        device: where a user code is shown, as the pages say it.
+        way_back: a path of this origin that the page after a decision leads to, and the words for it; None for none.
         clock: POSIX seconds; every expiry is measured by it.
         aliases: other origins under which the issuer's server answers, such as `http://localhost:PORT` for
             `http://127.0.0.1:PORT`. A resource may be named by them; the issuer has one name.
@@ -55,6 +60,10 @@ class AuthorizationServerConfig:
     console_key: Mapping[str, str] | None = None
     event_receiver: tuple[str, str] | None = None
     lease_seconds: float = 6.0
+    directory: Directory = field(default_factory=Samples)
+    wrong_codes: int = 10
+    device: str = "your terminal"
+    way_back: tuple[str, str] | None = None
 
 
 class Context:
@@ -82,6 +91,10 @@ class Context:
     def now(self) -> float:
         """The time by this server's clock, in POSIX seconds."""
         return self.config.clock()
+
+    def account(self, sub: str) -> Account | None:
+        """The account with this `sub`, or None."""
+        return self.config.directory.by_sub(sub)
 
     @property
     def on_loopback(self) -> bool:

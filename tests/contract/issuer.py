@@ -20,7 +20,7 @@ from typing import Any
 import httpx2
 
 from demo.auth_server.context import AuthorizationServerConfig, Context
-from demo.auth_server.state.accounts import account_by_email
+from demo.auth_server.state.accounts import ACCOUNTS
 from demo.auth_server.state.sessions import Session, find_session, open_session
 from demo.auth_server.state.store import new_id
 from demo.local_server import resources, world
@@ -112,7 +112,7 @@ class Issuer:
         if software is None:
             self._agents += 1
             software = f"contract-{self._agents}-{new_id('x')[-4:]}"
-        account = account_by_email(human)
+        account = next((one for one in ACCOUNTS if one.email == human), None)
         assert account is not None
         details = () if limit is None else (spending(limit, resource),)
         with self.room.store.transaction() as connection:
@@ -154,7 +154,7 @@ class Issuer:
 
     def console(self, human: str = ALICE) -> str:
         """A token of the human's own console, for the account API."""
-        account = account_by_email(human)
+        account = next((one for one in ACCOUNTS if one.email == human), None)
         assert account is not None
         audience = self.room.account_resource
         with self.room.store.transaction() as connection:

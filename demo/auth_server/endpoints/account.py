@@ -17,7 +17,7 @@ from ..clients.client import find_client
 from ..context import Context
 from ..grants.tokens import read_access_token
 from ..requests import FormUnreadable, read_body
-from ..state.accounts import Account, account_by_sub
+from ..state.accounts import Account
 from ..state.sessions import (
     Kind,
     Session,
@@ -78,7 +78,7 @@ def authenticate(context: Context, request: Request, *, audience: str, scope: st
     with context.store.transaction(write=False) as connection:
         session = find_session(connection, claims["sid"])
         revoked = None if session is None else session_revocation(connection, session)
-    account = account_by_sub(claims["sub"])
+    account = context.account(claims["sub"])
     if session is None or account is None:
         raise BearerRefused(401, "invalid_token", "this server does not know the session")
     if revoked is not None:
@@ -127,7 +127,7 @@ def account_routes(context: Context) -> list[Route]:
         kind, id = _target(body)
         now = context.now()
         with context.store.transaction() as connection:
-            _check_theirs(connection, account, kind, id)
+            _check_theirs(context, connection, account, kind, id)
             if kind == "session":
                 at = revoke_session(connection, id, kind="session", by=account.sub, now=now)
             else:
@@ -137,7 +137,7 @@ def account_routes(context: Context) -> list[Route]:
     def reinstate(account: Account, body: bytes) -> dict[str, Any]:
         kind, id = _target(body)
         with context.store.transaction() as connection:
-            _check_theirs(connection, account, kind, id)
+            _check_theirs(context, connection, account, kind, id)
             if kind == "session":
                 raise AccountRefused(409, "invalid_request", "a revoked session stays dead; log in again")
             lifted = reinstate_agent_or_user(connection, kind, id)
@@ -201,7 +201,7 @@ def _target(body: bytes) -> tuple[Kind, str]:
     return cast(Kind, given["kind"]), given["id"]
 
 
-def _check_theirs(connection: sqlite3.Connection, account: Account, kind: Kind, id: str) -> None:
+def _check_theirs(context: Context, connection: sqlite3.Connection, account: Account, kind: Kind, id: str) -> None:
     """Refuse what does not exist and what is somebody else's in the same words: neither is theirs to know of."""
     owner: str | None
     if kind == "session":
@@ -211,7 +211,7 @@ def _check_theirs(connection: sqlite3.Connection, account: Account, kind: Kind, 
         row = connection.execute("SELECT sub FROM oauth_agents WHERE id = ?", (id,)).fetchone()
         owner = None if row is None else row["sub"]
     else:
-        user = account_by_sub(id)
+        user = context.account(id)
         owner = None if user is None else user.sub
     if owner is None or (owner != account.sub and not account.is_admin):
         raise AccountRefused(404, "not_found", f"you have no such {kind}")

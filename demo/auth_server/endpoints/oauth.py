@@ -24,7 +24,6 @@ from ..grants.resources import served_resources
 from ..grants.server import OAuthServer
 from ..grants.tokens import read_access_token
 from ..requests import FormRequest, FormUnreadable, read_form, visitor
-from ..state.accounts import account_by_sub
 from ..state.credentials import find_refresh_token
 from ..state.sessions import Session, find_session, revoke_session, session_revocation
 
@@ -134,7 +133,7 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
             revoked = None if session is None else session_revocation(connection, session)
         if revoked is not None:
             return {"active": False, "revoked": revoked.kind}
-        account = None if session is None else account_by_sub(session.sub)
+        account = None if session is None else context.account(session.sub)
         if account is None or context.now() >= token["exp"]:
             return {"active": False}
         payload = {**token, "active": True, "token_type": "Bearer"}

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from ..clients.client import Client
 from ..requests import FormRequest
-from ..state.accounts import Account, account_by_sub, ordered
+from ..state.accounts import Account, ordered
 from ..state.credentials import AuthorizationCode, find_code, save_code, use_up
 from ..state.sessions import revoke_session, session_revocation
 from .authorization_details import spending_details
@@ -157,7 +157,7 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
 
     def authenticate_user(self, authorization_code: AuthorizationCode) -> Account | None:
         """The human who said yes."""
-        return account_by_sub(authorization_code.session.sub)
+        return self.server.context.account(authorization_code.session.sub)
 
     def delete_authorization_code(self, authorization_code: AuthorizationCode) -> None:
         """Mark it as used, in the transaction that made the token; it is kept to be known again."""

@@ -19,7 +19,7 @@ from authlib.oauth2.rfc8628 import DeviceCodeGrant as AuthlibDeviceCodeGrant
 from ..clients.client import Client
 from ..clients.metadata import ENDPOINT_AUTH_METHODS
 from ..requests import FormRequest
-from ..state.accounts import Account, account_by_sub, ordered
+from ..state.accounts import Account, ordered
 from ..state.device_requests import DeviceRequest, find_request, new_user_code, poll, redeem, save_request
 from ..state.sessions import find_session, session_revocation
 from .authorization_details import spending_details
@@ -173,7 +173,7 @@ class DeviceCodeGrant(Grant, AuthlibDeviceCodeGrant):  # type: ignore[misc]  # A
                 return None, False
             session = find_session(connection, found.session_id)
         assert session is not None, "the foreign key holds"
-        return account_by_sub(session.sub), True
+        return context.account(session.sub), True
 
     def should_slow_down(self, credential: DeviceRequest) -> bool:
         """Whether the device polled faster than its interval."""

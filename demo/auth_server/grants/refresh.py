@@ -5,7 +5,7 @@ from __future__ import annotations
 from authlib.oauth2.rfc6749 import InvalidGrantError
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshTokenGrant
 
-from ..state.accounts import Account, account_by_sub
+from ..state.accounts import Account
 from ..state.credentials import GRACE_SECONDS, RefreshToken, find_refresh_token, mark_used
 from ..state.sessions import revoke_session, session_revocation
 from .server import Grant
@@ -48,7 +48,7 @@ class RefreshTokenGrant(Grant, AuthlibRefreshTokenGrant):  # type: ignore[misc] 
 
     def authenticate_user(self, refresh_token: RefreshToken) -> Account | None:
         """The human in whose name the session is."""
-        return account_by_sub(refresh_token.session.sub)
+        return self.server.context.account(refresh_token.session.sub)
 
     def revoke_old_credential(self, refresh_token: RefreshToken) -> None:
         """Mark the refresh token as used, in the transaction that made its successor."""

@@ -147,6 +147,7 @@ def _page(
         words=SCOPES,
         terms=terms,
         tick=TICK,
+        device=context.config.device,
         limit=terms.typed if offer.shops else None,
         currency=CURRENCY,
         asked=None if offer.asked is None else f"{as_text(offer.asked)} {CURRENCY}",

@@ -9,14 +9,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ..clients.client import Client, find_client
+from ..clients.client import find_client
 from ..state.accounts import Account
 from ..state.device_requests import DeviceRequest, canonical_user_code, decide, find_request
 from .question import Question
 from .rendering import message, page
 from .visit import PageRefused, Visit, onward
 
-WRONG_CODES = 10
 WINDOW_SECONDS = 60.0
 
 
@@ -46,8 +45,8 @@ class DeviceQuestion(Question):
     def settled(self) -> Response | None:
         """The outcome page of a request that is decided (409) or expired (410)."""
         if self.request.decision is not None:
-            return _outcome(self.client, f"already-{self.request.decision}", 409)
-        return _outcome(self.client, "expired", 410) if self.request.is_expired() else None
+            return self._outcome(f"already-{self.request.decision}", 409)
+        return self._outcome("expired", 410) if self.request.is_expired() else None
 
     def approved(
         self,
@@ -58,12 +57,18 @@ class DeviceQuestion(Question):
     ) -> Response:
         """The session opens now; the device gets its tokens when it polls next."""
         decide(connection, self.request, "approved", self._open_session(connection, account, scope, details))
-        return _outcome(self.client, "approved")
+        return self._outcome("approved")
 
     def denied(self, connection: sqlite3.Connection, account: Account) -> Response:
         """The device hears it when it polls next."""
         decide(connection, self.request, "denied", None)
-        return _outcome(self.client, "denied")
+        return self._outcome("denied")
+
+    def _outcome(self, state: str, status: int = 200) -> Response:
+        """What became of the request. `state`: approved, denied, already-approved, already-denied, expired."""
+        config = self.visit.context.config
+        where, back = config.device, config.way_back
+        return page("outcome.html", status, client=self.client, state=state, device=where, way_back=back)
 
 
 def device_question(visit: Visit) -> DeviceQuestion | None:
@@ -78,7 +83,9 @@ def device_question(visit: Visit) -> DeviceQuestion | None:
     code, request = found
     client = find_client(visit.context, request.client_id)
     if client is None:
-        raise PageRefused(message(410, "This client is gone", "Start again in your terminal.", again=True))
+        raise PageRefused(
+            message(410, "This client is gone", f"Start again in {visit.context.config.device}.", again=True)
+        )
     return DeviceQuestion(
         visit=visit,
         client=client,
@@ -105,9 +112,9 @@ def _request_of(visit: Visit) -> tuple[str, DeviceRequest] | None:
         wrong, oldest = connection.execute(
             "SELECT COUNT(*), MIN(at) FROM oauth_wrong_codes WHERE address = ?", (visit.address,)
         ).fetchone()
-        if wrong >= WRONG_CODES:
+        if wrong >= context.config.wrong_codes:
             wait = oldest + WINDOW_SECONDS - now
-            text = f"Wait {max(1, round(wait))} seconds, then enter the code that your terminal shows."
+            text = f"Wait {max(1, round(wait))} seconds, then enter the code that {context.config.device} shows."
             raise PageRefused(message(429, "Too many wrong codes", text, retry_after=wait))
         found = None if code is None else find_request(connection, "user_code", code, now)
         if code is not None and found is None:
@@ -116,9 +123,5 @@ def _request_of(visit: Visit) -> tuple[str, DeviceRequest] | None:
 
 
 def _form(visit: Visit, code: str, *, wrong: bool = False) -> Response:
-    return page("verification.html", 400 if wrong else 200, csrf=visit.browser.csrf, code=code, wrong=wrong)
-
-
-def _outcome(client: Client, state: str, status: int = 200) -> Response:
-    """What became of the request. `state`: approved, denied, already-approved, already-denied, expired."""
-    return page("outcome.html", status, client=client, state=state)
+    csrf, device = visit.browser.csrf, visit.context.config.device
+    return page("verification.html", 400 if wrong else 200, csrf=csrf, code=code, wrong=wrong, device=device)

@@ -27,13 +27,16 @@ HEADERS = {
 
 @cache
 def _templates() -> Environment:
-    return Environment(
+    templates = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # Jinja's own `capitalize` makes the rest of the words small.
+    templates.filters["capitalize_first"] = lambda words: words[:1].upper() + words[1:]
+    return templates
 
 
 def page(template: str, status: int = 200, *, redirect_uri: str | None = None, **values: Any) -> Response:

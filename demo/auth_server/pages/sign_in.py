@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from ..state.accounts import ACCOUNTS, account_by_email
 from .question import carried
 from .rendering import page
 from .visit import Visit, onward, set_cookie, signed_in, signed_out
@@ -16,7 +15,7 @@ def choose(visit: Visit) -> Response:
         "sign_in.html",
         csrf=visit.browser.csrf,
         carried=carried(visit),
-        accounts=ACCOUNTS,
+        accounts=visit.offered,
         current=visit.browser.account,
     )
 
@@ -28,7 +27,8 @@ def sign_in(visit: Visit) -> Response:
         browser = signed_out(visit.context, visit.browser)
         response = onward("/device/sign-in", **question)
     else:
-        account = account_by_email(visit.fields.get("account", ""))
+        wanted = visit.fields.get("account", "")
+        account = next((one for one in visit.offered if one.email == wanted), None)
         if account is None:
             return choose(visit)
         browser = signed_in(visit.context, visit.browser, account)

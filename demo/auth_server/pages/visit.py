@@ -18,7 +18,7 @@ from starlette.routing import Route
 from ..context import Context
 from ..grants.server import OAuthServer
 from ..requests import FormUnreadable, read_form, visitor
-from ..state.accounts import Account, account_by_sub
+from ..state.accounts import Account
 from ..state.store import digest
 from .rendering import HEADERS, message
 
@@ -55,7 +55,7 @@ def recognize(context: Context, cookie: str | None) -> Browser:
         ).fetchone()
     if row is None:
         return Browser(cookie)
-    return Browser(cookie, account_by_sub(row["sub"]), row["signed_in_at"])
+    return Browser(cookie, context.account(row["sub"]), row["signed_in_at"])
 
 
 def signed_in(context: Context, before: Browser, account: Account) -> Browser:
@@ -101,6 +101,8 @@ class Visit:
     browser: Browser
     fields: dict[str, str]
     address: str
+    offered: tuple[Account, ...] = ()
+    """Whom this browser may sign in as."""
 
     @property
     def context(self) -> Context:
@@ -129,7 +131,8 @@ def page_route(server: OAuthServer, path: str, *, get: Page, post: Page) -> Rout
 
     def respond(request: Request, fields: dict[str, str]) -> Response:
         context = server.context
-        visit = Visit(server, recognize(context, request.cookies.get(COOKIE)), fields, visitor(request))
+        browser = recognize(context, request.cookies.get(COOKIE))
+        visit = Visit(server, browser, fields, visitor(request), context.config.directory.offered(request.cookies))
         try:
             if request.method == "POST":
                 _refuse_forgery(request, visit)

@@ -1,9 +1,10 @@
-"""The sample accounts: who may sign in, and which of the scopes there are each may grant."""
+"""Whose accounts a server knows: who may sign in, and which of the scopes there are each may grant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from demo.scopes import SCOPES
 
@@ -57,11 +58,28 @@ ACCOUNTS: tuple[Account, ...] = (
 )
 
 
+class Directory(Protocol):
+    """The accounts that one authorization server knows."""
+
+    def by_sub(self, sub: str) -> Account | None:
+        """The account with this `sub`, or None."""
+
+    def offered(self, cookies: Mapping[str, str]) -> tuple[Account, ...]:
+        """The accounts that a browser with these cookies may sign in as, without a password."""
+
+
+class Samples:
+    """The sample accounts, which anybody at this machine may sign in as."""
+
+    def by_sub(self, sub: str) -> Account | None:
+        """The account with this `sub`, or None."""
+        return account_by_sub(sub)
+
+    def offered(self, cookies: Mapping[str, str]) -> tuple[Account, ...]:
+        """All of them, to every browser."""
+        return ACCOUNTS
+
+
 def account_by_sub(sub: str) -> Account | None:
-    """The account with this `sub`, or None."""
+    """The sample account with this `sub`, or None."""
     return next((account for account in ACCOUNTS if account.sub == sub), None)
-
-
-def account_by_email(email: str) -> Account | None:
-    """The account with this email address, or None."""
-    return next((account for account in ACCOUNTS if account.email == email), None)
