@@ -45,7 +45,7 @@ def create_shop(config: ShopConfig) -> Shop:
     except BaseException:
         database.close()
         raise
-    auth_server = AuthServer(config.issuer, timeout=config.answer_timeout, clock=config.clock)
+    auth_server = AuthServer(config.issuer, timeout=config.answer_timeout, clock=config.clock, at=config.auth_server_at)
     gatehouse = Gatehouse(config, database, auth_server)
     _leave_logging_to_the_application()
     behind_protected, behind_open = ShopServer(), ShopServer()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -36,11 +37,13 @@ class BoundedClient:
     """The way to one issuer, each question bounded by `timeout` seconds.
 
     An async context manager: the connection pool lives as long as it is entered. `skew` is the server's clock minus
-    `clock` in seconds, by the `Date` of its last answer; None before the first.
+    `clock` in seconds, by the `Date` of its last answer; None before the first. `at` is the origin where the issuer is
+    asked under its own name; None where that is what the name says.
     """
 
-    def __init__(self, issuer: str, *, timeout: float, clock: Callable[[], float]) -> None:
+    def __init__(self, issuer: str, *, timeout: float, clock: Callable[[], float], at: str | None = None) -> None:
         self.issuer = issuer
+        self._at = at
         self.skew: float | None = None
         self._timeout = timeout
         self._clock = clock
@@ -48,7 +51,7 @@ class BoundedClient:
 
     async def __aenter__(self) -> Self:
         # No redirects: an authorization server is where it says it is. A proxy of the environment is not for loopback.
-        trusting = not is_loopback_url(self.issuer)
+        trusting = not is_loopback_url(self._at or self.issuer)
         self._client = httpx2.AsyncClient(
             timeout=self._timeout,
             follow_redirects=False,
@@ -71,6 +74,9 @@ class BoundedClient:
         """
         if self._client is None:
             raise AuthServerUnavailable("the shop is not running")
+        if self._at is not None and url.startswith(f"{self.issuer}/"):
+            options["headers"] = {**options.get("headers", {}), "host": urlsplit(self.issuer).netloc}
+            url = self._at + url.removeprefix(self.issuer)
         body = b""
         try:
             # The client's own timeouts are per read; this one bounds an answer that comes drop by drop.

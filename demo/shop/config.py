@@ -35,6 +35,8 @@ class ShopConfig:
         open_door: whether there is a door without auth.
         open_rate_calls: so many tool calls there in `rate_seconds` from one address.
         open_stock: how many the open door has of its own when the ledger is new.
+        auth_server_at: the origin at which the issuer is asked from here, such as a loopback address of a server that
+            the world reaches through a tunnel; None for the issuer's own.
         console_clients: which clients are a human's own console.
         leeway_seconds: how far the authorization server's clock and ours may differ when a token's times are checked.
             Seconds, not minutes: tokens live five minutes here.
@@ -59,6 +61,7 @@ class ShopConfig:
     open_door: bool = True
     open_rate_calls: int = LIMITS.open_rate_calls
     open_stock: int = LIMITS.stock
+    auth_server_at: str | None = None
     console_clients: tuple[str, ...] = ("demo-console",)
     leeway_seconds: int = LIMITS.leeway_seconds
     answer_timeout: float = LIMITS.answer_seconds

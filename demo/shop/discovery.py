@@ -34,8 +34,10 @@ class Metadata:
 class AuthServer(BoundedClient):
     """One issuer, found by its URL alone; what is read of it is kept for a while, and nothing of a failure."""
 
-    def __init__(self, issuer: str, *, timeout: float, clock: Callable[[], float] = time.time) -> None:
-        super().__init__(issuer, timeout=timeout, clock=clock)
+    def __init__(
+        self, issuer: str, *, timeout: float, clock: Callable[[], float] = time.time, at: str | None = None
+    ) -> None:
+        super().__init__(issuer, timeout=timeout, clock=clock, at=at)
         self._metadata: tuple[Metadata, float] | None = None
         self._keys: tuple[dict[str, VerificationKey], float] | None = None
         self._looked_at = float("-inf")

@@ -70,6 +70,33 @@ async def _prove(url: httpx2.URL) -> None:
     known.at = time.monotonic()
 
 
+_ELSEWHERE: dict[Origin, httpx2.URL] = {}
+
+
+def reach(url: str, at: str) -> None:
+    """Have what this process sends to the origin of `url` go to the origin `at`, under its own name, as `curl
+    --connect-to` does: for a server of this process whose public address is a tunnel's.
+
+    Raises:
+        ValueError: it is no http or https URL.
+    """
+    where = origin(url)
+    if where is None:
+        raise ValueError(f"not a server's URL: {url}")
+    _ELSEWHERE[where] = httpx2.URL(at)
+
+
+def _readdressed(request: httpx2.Request) -> httpx2.Request:
+    """The request as it is sent; its `Host` header stays that of the server that it is meant for."""
+    at = _ELSEWHERE.get(origin(str(request.url)) or ("", "", 0)) if _ELSEWHERE else None
+    if at is None:
+        return request
+    url = request.url.copy_with(scheme=at.scheme, host=at.host, port=at.port)
+    return httpx2.Request(
+        request.method, url, headers=request.headers.raw, stream=request.stream, extensions=request.extensions
+    )
+
+
 class RecordingTransport(httpx2.AsyncBaseTransport):
     """Sends through an ordinary transport (a proxy where the environment names one) and records.
 
@@ -94,6 +121,7 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         proxy: Proxy | None = None
         try:
             await _prove(request.url)
+            request = _readdressed(request)
             proxy = proxy_for(request.url)
             if proxy is None and not is_loopback(request.url.host):
                 await self._resolve(request.url.host)
