@@ -419,7 +419,8 @@ class Link:
 
 @dataclass(frozen=True)
 class BeatHeader:
-    """The top of the screen while a beat plays. `of` is 0 for a beat that is in no running order."""
+    """The top of the screen while a beat plays. `of` is 0 for a beat that is in no running order; `recorded` says that
+    what stands below was not played now: it is a take of another performance."""
 
     id: str
     title: str
@@ -428,6 +429,7 @@ class BeatHeader:
     speaker: str
     minutes: float
     topics: tuple[str, ...] = field(default=())
+    recorded: bool = False
 
 
 @dataclass(frozen=True)

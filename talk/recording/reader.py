@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, is_dataclass
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from demo.errors import UsageError
+from demo.evidence import BeatHeader
 from talk.recording.writer import VERSION
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
     from demo.panels.page import Page
 
 LONGEST = 64 * 1024 * 1024
@@ -50,15 +56,37 @@ class Take:
         return str(self.head["plan"])
 
     def beats(self) -> Mapping[str, tuple[Event, ...]]:
-        """Of each beat the events of its last play, from its `beat` event on, in the order of first plays."""
-        found: dict[str, list[Event]] = {}
-        current: list[Event] | None = None
+        """Of each beat the events of its last play, from its `beat` event on, in the order of first plays. A play that
+        went on after an interruption has what was played before that in front."""
+        plays: dict[str, list[list[Event]]] = {}
+        current: list[Event] = []
         for event in self.events:
             if event.name == "beat":
-                current = found[event["header"]["id"]] = []
-            if current is not None:
-                current.append(event)
-        return {beat: tuple(events) for beat, events in found.items()}
+                current = []
+                plays.setdefault(event["header"]["id"], []).append(current)
+            current.append(event)
+        merged: dict[str, tuple[Event, ...]] = {}
+        for beat, made in plays.items():
+            whole = made[0]
+            for play in made[1:]:
+                whole = _carried_on(whole, play)
+            merged[beat] = tuple(whole)
+        return merged
+
+
+def _carried_on(before: list[Event], play: list[Event]) -> list[Event]:
+    """A play, with what was played before it where it went on from there: the steps that had ended, and that it has not
+    played again."""
+    if play[0].get("recorded") or any(event.name == "end" for event in before):
+        return play
+    done = {event["step"] for event in before if event.name == "result"}
+    done -= {event["id"] for event in play if event.name == "step"}
+    kept, step = [], None
+    for event in before:
+        step = event["id"] if event.name == "step" else step
+        if step in done:
+            kept.append(event)
+    return [play[0], *kept, *play[1:]]
 
 
 def read(path: Path) -> Take:
@@ -70,7 +98,8 @@ def read(path: Path) -> Take:
     again = "name another, or record one: demo run"
     try:
         if not path.is_file():
-            raise UsageError(f"there is no recording at {path}", do=again)
+            what = "is a folder" if path.is_dir() else "is not there"
+            raise UsageError(f"there is no recording at {path}", why=f"it {what}", do=again)
         if path.stat().st_size > LONGEST:
             raise UsageError(f"{path} is no recording", why=f"it is larger than {LONGEST // 2**20} MiB", do=again)
         data = path.read_bytes()
@@ -83,21 +112,23 @@ def read(path: Path) -> Take:
     head = _head(path, lines[0], again)
     events = []
     for number, line in enumerate(lines[1:], 2):
-        if line.strip():
-            event = parsed(line, number)
-            if event is None:
-                # A crash leaves a line half written, and the performance that carries on ends it.
-                if number - 1 < len(lines) - 1 and not _broken_off(line):
-                    raise UsageError(f"{path}, line {number}: not a line of a recording", do=again)
-                continue
-            events.append(event)
+        if not line.strip():
+            continue
+        try:
+            events.append(_event(line, number))
+        except _BrokenOff:
+            continue  # a crash leaves a line half written, and the performance that carries on ends it
+        except ValueError as error:
+            raise UsageError(
+                f"{path}, line {number}: not a line of a recording", why=str(error), do=f"take the line out, or {again}"
+            ) from error
     return Take(path, head, tuple(events))
 
 
 def _head(path: Path, line: bytes, again: str) -> Mapping[str, Any]:
     try:
         head = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no recording", why="its first line is no JSON", do=again) from error
     if not isinstance(head, dict) or not isinstance(version := head.get("recording"), int):
         raise UsageError(f"{path} is no recording", why="its first line does not say so", do=again)
@@ -110,23 +141,75 @@ def _head(path: Path, line: bytes, again: str) -> Mapping[str, Any]:
     return MappingProxyType(head)
 
 
-def _broken_off(line: bytes) -> bool:
-    """Whether a line is the beginning of one."""
-    return line.startswith(b"{") and not line.rstrip().endswith(b"}")
+class _BrokenOff(ValueError):
+    """A line is the beginning of one."""
+
+
+_SHAPES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "beat": {"header": dict},
+    "step": {"id": str, "do": str},
+    "panel": {"name": str, "with": dict},
+    "note": {"text": str},
+    "waiting": {"what": str},
+    "trouble": {"text": str},
+    "recovery": {"how": str},
+    "consent": {"state": str},
+    "result": {"step": str},
+    "closing": {"text": str},
+    "end": {"beat": str},
+    "stage": {"state": str},
+}
+"""What readers rely on. An event that is not here is passed over by whoever does not know it."""
+_HEADER: Mapping[str, type | tuple[type, ...]] = {
+    **{"id": str, "title": str, "speaker": str},
+    **{"number": int, "of": int, "minutes": (int, float), "topics": list},
+}
+
+
+def _event(line: bytes, number: int) -> Event:
+    """The event that a line holds.
+
+    Raises:
+        ValueError: it holds none, and why.
+    """
+    text = line.decode("utf-8", "replace").rstrip()
+    try:
+        fields = json.loads(text)
+    except json.JSONDecodeError as error:
+        if text.startswith("{") and (error.pos >= len(text) or error.msg.startswith("Unterminated string")):
+            raise _BrokenOff from error
+        raise ValueError(f"it is no JSON: {error.msg} at column {error.colno}") from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(fields, dict):
+        raise ValueError("it is no JSON object")
+    at, name = fields.pop("at", None), fields.pop("event", None)
+    if isinstance(at, bool) or not isinstance(at, int | float) or not isfinite(at):
+        raise ValueError("it has no time: 'at' is to be a number of seconds")
+    if not isinstance(name, str):
+        raise ValueError("it has no 'event'")
+    wanted = {key: (fields, kind) for key, kind in _SHAPES.get(name, {}).items()}
+    if isinstance(header := fields.get("header"), dict) and name == "beat":
+        wanted |= {key: (header, kind) for key, kind in _HEADER.items()}
+    for key, (place, kind) in wanted.items():
+        if not isinstance(place.get(key), kind):
+            raise ValueError(f"{key!r} of the event {name!r} is missing, or is not what it should be")
+    return Event(float(at), name, MappingProxyType(fields), number)
 
 
 def parsed(line: bytes, number: int = 0) -> Event | None:
     """The event that a line holds; None where it holds none."""
     try:
-        fields = json.loads(line)
+        return _event(line, number)
     except ValueError:
         return None
-    if not isinstance(fields, dict):
-        return None
-    at, name = fields.pop("at", None), fields.pop("event", None)
-    if not isinstance(at, int | float) or not isinstance(name, str):
-        return None
-    return Event(float(at), name, MappingProxyType(fields), number)
+
+
+def header_of(event: Event) -> BeatHeader:
+    """The header of a `beat` event."""
+    given = {name: value for name, value in event["header"].items() if name in _HEADER}
+    recorded = bool(event.get("recorded"))
+    return BeatHeader(**given | {"topics": tuple(map(str, given["topics"])), "recorded": recorded})
 
 
 class Tail:
@@ -169,45 +252,50 @@ def rebuild(event: Event) -> Page:
     Raises:
         UsageError: there is no such panel, or its evidence is not what that draws.
     """
-    import inspect
-    from typing import get_type_hints
+    from pydantic import ValidationError
 
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
-
-    from demo import panels
     from demo.panels.page import Page
 
     name, given = event.get("name"), event.get("with")
-    panel = getattr(panels, name, None) if isinstance(name, str) and name.isidentifier() else None
-    if not callable(panel) or not isinstance(given, Mapping):
-        raise UsageError(
-            f"line {event.line}: there is no panel {name!r}", do="record it again with this program: demo run"
-        )
+    again = "record it again with this program: demo run"
     try:
-        hints = get_type_hints(inspect.unwrap(panel))
-        strict = ConfigDict(arbitrary_types_allowed=True)
-        arguments = {
-            parameter: TypeAdapter(hints[parameter], config=None if _own(hints[parameter]) else strict).validate_python(
-                value
-            )
-            for parameter, value in given.items()
-        }
+        panel, readers = _panel(name)
+    except AttributeError as error:
+        raise UsageError(f"line {event.line}: there is no panel {name!r}", do=again) from error
+    try:
+        arguments = {parameter: readers[parameter].validate_python(value) for parameter, value in given.items()}
         bound = inspect.signature(panel).bind_partial()
         bound.arguments.update(arguments)
         page = panel(*bound.args, **bound.kwargs)
     except (KeyError, TypeError, ValidationError) as error:
-        why = str(error).splitlines()[0]
         raise UsageError(
             f"line {event.line}: the evidence of the panel {name!r} is not what it draws",
-            why=why,
-            do="record it again with this program: demo run",
+            why=" ".join(str(error).split())[:200],
+            do=again,
         ) from error
     assert isinstance(page, Page)
     return page
 
 
-def _own(hint: Any) -> bool:
-    """Whether Pydantic takes no configuration for this type: a dataclass has its own."""
-    import dataclasses
+@functools.cache
+def _panel(name: str) -> tuple[Callable[..., Page], Mapping[str, TypeAdapter[Any]]]:
+    """A panel, and what reads each of its parameters.
 
-    return dataclasses.is_dataclass(hint)
+    Raises:
+        AttributeError: there is none of this name.
+    """
+    from pydantic import ConfigDict, TypeAdapter
+
+    from demo import panels
+
+    panel = getattr(panels, name) if name.isidentifier() and not name.startswith("_") else None
+    if not callable(panel):
+        raise AttributeError(name)
+    hints = get_type_hints(inspect.unwrap(panel))
+    # A dataclass has a configuration of its own, and Pydantic takes no other.
+    config = ConfigDict(arbitrary_types_allowed=True)
+    return panel, {
+        parameter: TypeAdapter(hint, config=None if is_dataclass(hint) else config)
+        for parameter, hint in hints.items()
+        if parameter != "return"
+    }

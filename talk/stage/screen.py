@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from demo import panels
@@ -79,8 +80,8 @@ class Stage:
         Args:
             recorded: whether it is a take of another performance.
         """
-        self._header = header
-        self._record("beat", header=header, recorded=recorded)
+        self._header = header = replace(header, recorded=recorded or header.recorded)
+        self._record("beat", header=header, recorded=header.recorded)
         if self.quiet:
             return
         self._new_screen()
@@ -211,14 +212,17 @@ class Stage:
     def _draw_panel(self, name: str, renderable: RenderableType) -> None:
         from demo.panels.fit import measure
 
-        if self.person and name not in _WHOLE and hasattr(renderable, "within"):
-            # Room for the header above it, and below it for the sentence to say aloud and the prompt.
-            renderable = renderable.within(max(10, self.console.height - 6))
+        recorded = self._header is not None and self._header.recorded
+        whole = name in _WHOLE and not recorded
+        if self.person and not whole and hasattr(renderable, "within"):
+            # Room for the header above it, and below it for the sentence to say aloud and the prompt. What was recorded
+            # is always below its header, which says so.
+            renderable = renderable.within(max(10, self.console.height - (3 if name in _WHOLE else 6)))
         rows = measure(renderable, self.console.width, self.console.height)[1]
         if self.person and self.pace != "none" and self._rows + rows + 2 > self.console.height and self._rows:
             if self.wire and self._rows > _HEADER_ROWS and self.pace == "stage":
                 self._await_go("Enter for more", READING_SECONDS)  # of the wire the script does not know how much comes
-            self._new_screen(headed=name not in _WHOLE or rows + 5 <= self.console.height)
+            self._new_screen(headed=not whole or rows + 5 <= self.console.height)
         self._draw(renderable)
 
     def _new_screen(self, *, headed: bool = True) -> None:

@@ -231,6 +231,7 @@ NOTES = "# Failure\n\nSay **nothing** for two seconds.\n\n- point at the 401\n- 
 
 ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "header": lambda: panels.header(BEAT),
+    "header-recorded": lambda: panels.header(replace(BEAT, recorded=True)),
     "header-encore": lambda: panels.header(replace(BEAT, number=0, of=0, speaker="Encore", minutes=0)),
     "user": lambda: panels.user(USER, NOW),
     "user-disagrees": lambda: panels.user(replace(USER, differences=("the sessions", "the consents")), NOW),
