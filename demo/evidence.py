@@ -253,6 +253,32 @@ class TokenView:
 
 
 @dataclass(frozen=True)
+class GrantStanding:
+    """Whether what a token was granted still stands, by the word of who was asked just now.
+
+    A signature says who issued a token, and not that the grant behind it was not revoked since.
+    """
+
+    stands: bool | None
+    """None where the answer settles nothing: the server was busy, or could not be reached."""
+    asked: str
+    """What was asked, e.g. "tools/list at http://127.0.0.1:7327/mcp"."""
+    answer: str
+    """What came, in short, e.g. "200" or "401 standing.session"."""
+    reason: str = ""
+    """Why it does not stand, or is not known, in the words of who was asked."""
+    remedy: str = ""
+    """What would make it stand; empty where nothing is wrong."""
+    revoked: bool = False
+    """Whether it was revoked, by a rule of the shop's standing gate or by introspection (RFC 7662); a server that
+    refuses a token may have another reason."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict with these field names."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Chain:
     """A delegation chain, Human -> Agent -> Action, with where each link was read."""
 

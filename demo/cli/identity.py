@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from demo.cli.context import cast_for, console_for, say_json, say_notice, settings_of
-from demo.errors import OK, UsageError
+from demo.cli.context import cast_for, console_for, repeated, say_json, say_notice, settings_of
+from demo.errors import OK, REFUSED, UsageError
 
 if TYPE_CHECKING:
-    from demo.evidence import Money
+    from demo.evidence import GrantStanding, Money
     from demo.settings import Settings
 
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "demo:mode", "offline_access")
@@ -110,31 +111,54 @@ def _signed_in(settings: Settings) -> int:
 
 
 def whoami(context: typer.Context) -> int:
-    """Show the human, the agent, the session and the scopes, from the token itself, verified."""
+    """Show the human, the agent, the session and the scopes, verified, and whether the grant still stands."""
     settings = settings_of(context)
     agent = cast_for(settings).agent()
     stored = agent.token()
     view = agent.view(stored)
+    standing = agent.standing(stored)
+    verified = view.signature is not None and not view.problems
+    code = REFUSED if standing.stands is False else OK
     if settings.json:
         claims = {claim.name: claim.value for claim in view.claims}
         say_json(
             {
                 "schema": 1,
-                "verified": view.signature is not None and not view.problems,
+                "verified": verified,
                 "problems": list(view.problems),
                 "claims": claims,
                 "scopes": list(view.scopes),
+                "grant": standing.to_dict(),
             }
         )
-        return OK
+        return code
     from demo import panels
 
-    # Who is in an opaque token only its issuer can say (RFC 7662): what it says is shown, and no chain is made of it.
-    opaque = view.kind == "opaque"
-    console_for(settings).print(
-        panels.token(view, time.time()) if opaque else panels.chain(agent.chain(stored, seen=view))
-    )
-    return OK
+    if verified:
+        standing = replace(standing, remedy=_remedy(standing, settings))
+        console_for(settings).print(panels.chain(agent.chain(stored, seen=view), standing))
+        return code
+    # Nobody can say who is in a token that cannot be verified. Of an opaque one its issuer can (RFC 7662): what that
+    # says is shown, and no chain is made of it.
+    if standing.stands is False:
+        view = replace(view, problems=(*view.problems, f"the server refuses it ({standing.answer}): {standing.reason}"))
+    console_for(settings).print(panels.token(view, time.time()))
+    return code
+
+
+def _remedy(standing: GrantStanding, settings: Settings) -> str:
+    """What the server says would help, and the commands that do it at the bundled one."""
+    rule = standing.answer.rpartition(" ")[2]
+    commands = _AGAIN.get(rule, "") if settings.local else ""
+    return repeated(" ".join(filter(None, (standing.remedy, commands))), settings)
+
+
+_AGAIN = {
+    "standing.session": "(demo login)",
+    "standing.token": "(demo login)",
+    "standing.agent": "(demo reinstate --agent, then demo login)",
+    "standing.user": "(demo reinstate --user, then demo login)",
+}
 
 
 def token(

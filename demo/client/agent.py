@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from demo.client.http.bounded import OnWait
@@ -26,8 +27,8 @@ from demo.client.oauth.step_up import Obtain, StepUp
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import Store
 from demo.client.tokens.stored import SPENDING, Secret, StoredToken
-from demo.errors import AuthorizationRefused
-from demo.evidence import AuthorizationServerMetadata, Chain, Challenge, Money, TokenView
+from demo.errors import AuthorizationRefused, ServerUnreachable
+from demo.evidence import AuthorizationServerMetadata, Chain, Challenge, GrantStanding, Money, TokenView
 
 if TYPE_CHECKING:
     import httpx2
@@ -386,6 +387,24 @@ class Agent:
     def view(self, token: StoredToken, *, audience: str | None = None) -> TokenView:
         """What a token says, and what of it holds (`Inspector.view`)."""
         return self._inspector.view(token, audience=audience)
+
+    def standing(self, token: StoredToken) -> GrantStanding:
+        """Whether the grant behind a token stands, by the server's answer to `tools/list` with this very token; where
+        it is refused without a word of which gate did, its authorization server is asked, too (RFC 7662).
+
+        A server that does not answer settles nothing, and raises nothing.
+        """
+        from demo.client.mcp.standing import read_standing  # few programs ask
+
+        endpoint = self.endpoint()
+        try:
+            found = read_standing(self.tools(token=token), endpoint)
+        except ServerUnreachable as error:
+            return GrantStanding(None, f"tools/list at {endpoint}", "no answer", error.what, error.do)
+        if found.stands is False and not found.revoked and self._inspector.active(token) is False:
+            told = "its authorization server says that the token is not active (RFC 7662)"
+            return replace(found, answer=f"{found.answer}; introspection: not active", reason=told, revoked=True)
+        return found
 
     def chain(
         self,

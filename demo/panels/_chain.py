@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from demo.evidence import Chain
+from demo.evidence import Chain, GrantStanding
 from demo.panels.page import Canvas, Page
+from demo.panels.theme import State
 from demo.panels.values import clock, pad
 
 
-def chain(given: Chain) -> Page:
-    """The chain drawn, and below it the consent, session, limit and scopes that hold it together."""
+def chain(given: Chain, standing: GrantStanding | None = None) -> Page:
+    """The chain drawn, and below it the consent, session, limit and scopes that hold it together.
+
+    Args:
+        standing: whether the grant still stands, where that was asked: a chain whose signature is good may be broken.
+    """
 
     def draw(canvas: Canvas) -> None:
         arrow = canvas.glyphs.arrow
         agent = given.client if given.agent.startswith("agent_") else given.agent
         links = [given.human or "nobody", agent or "no agent", *([given.action] if given.action else [])]
-        canvas.title("allowed" if given.human and agent else "unverified", f" {arrow} ".join(links))
+        whole: State = "allowed" if given.human and agent else "unverified"
+        state, finding = (whole, "") if standing is None or standing.stands else _broken(standing)
+        canvas.title(state, finding + f" {arrow} ".join(links))
         if canvas.narrow:
             _stacked(given, canvas)
         else:
@@ -31,16 +38,37 @@ def chain(given: Chain) -> Page:
             "may spend", f"up to {given.spending_limit}" if given.spending_limit else "nothing: no limit granted"
         )
         canvas.gap()
-        canvas.field("read from", given.source, "quiet", prose=True, at_most=3)
+        if standing is not None:
+            _grant(standing, canvas)
+        # Where the grant has more to say, the source has less room: at the design size a panel stays on one screen.
+        canvas.field("read from", given.source, "quiet", prose=True, at_most=3 if standing is None else 1)
         canvas.field("read by", given.convention, "quiet", prose=True, at_most=2)
 
     return Page(draw)
 
 
+def _broken(standing: GrantStanding) -> tuple[State, str]:
+    """The verdict on a chain whose grant does not stand for certain, and what comes before its links in the title."""
+    if standing.stands is None:
+        return "unverified", "Signature valid, grant not known to stand: "
+    return "refused", f"Signature valid, {'grant revoked' if standing.revoked else 'refused by the server'}: "
+
+
+def _grant(standing: GrantStanding, canvas: Canvas) -> None:
+    state: State = "unverified" if standing.stands is None else "allowed" if standing.stands else "refused"
+    word = {"allowed": "stands", "unverified": "not known", "refused": "revoked" if standing.revoked else "refused"}
+    canvas.field("grant", f"{canvas.glyphs.mark(state)} {word[state]}: {standing.answer}", f"strong {state}")
+    if standing.reason:
+        canvas.field("why", standing.reason, prose=True, at_most=2)
+    if standing.remedy:
+        canvas.field("to pass", standing.remedy, "strong", prose=True)
+    canvas.field("asked", standing.asked, "quiet")
+
+
 def _columns(given: Chain) -> list[tuple[str, str, str]]:
     """(heading, what stands large, what stands below) for each link."""
     links = [
-        ("HUMAN", given.human or "nobody", given.human_id),
+        ("HUMAN", given.human or "nobody", given.human_id if given.human_id != given.human else ""),
         ("AGENT", given.agent or given.client or "no agent", given.client if given.agent else ""),
     ]
     if given.action:

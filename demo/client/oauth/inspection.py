@@ -59,6 +59,13 @@ class Inspector:
         )
         return introspection.ask(self._connection, metadata, token, seen) if seen.kind == "opaque" else seen
 
+    def active(self, token: StoredToken) -> bool | None:
+        """Whether the authorization server says that it is active (RFC 7662); None where it does not say."""
+        try:
+            return introspection.active(self._connection, self._authorizer.discovery.of(token), token)
+        except (AuthorizationRefused, ServerUnreachable):
+            return None
+
     def chain(
         self,
         token: StoredToken,

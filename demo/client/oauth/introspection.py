@@ -61,6 +61,13 @@ def ask(
     )
 
 
+def active(connection: Connection, metadata: AuthorizationServerMetadata, token: StoredToken) -> bool | None:
+    """Whether its authorization server says that a token is active (RFC 7662 section 2.2); None where it does not say,
+    or not to this client."""
+    told = _introspected(connection, metadata, token)
+    return None if told is None else told["active"] is True
+
+
 async def userinfo(client: httpx2.AsyncClient, token: StoredToken, endpoint: str, *, server: str) -> dict[str, Any]:
     """Who the human is (OpenID Connect Core section 5.3).
 

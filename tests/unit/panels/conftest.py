@@ -28,6 +28,7 @@ from demo.evidence import (
     Decision,
     DeviceCode,
     Exchange,
+    GrantStanding,
     LimitUse,
     Link,
     LoggedOrder,
@@ -229,6 +230,16 @@ CHECKS = [
 BEAT = BeatHeader("failure", "Failure: no token, no shirt", 5, 18, "Cloudflare", 1.5, ("Failure",))
 NOTES = "# Failure\n\nSay **nothing** for two seconds.\n\n- point at the 401\n- then `demo next`\n"
 
+STANDS = GrantStanding(True, f"tools/list at {BASE}/mcp", "200")
+GONE = GrantStanding(
+    False,
+    STANDS.asked,
+    "401 standing.session",
+    "The human revoked this session.",
+    "Log in again, then call again.",
+    True,
+)
+
 ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "header": lambda: panels.header(BEAT),
     "header-recorded": lambda: panels.header(replace(BEAT, recorded=True)),
@@ -255,6 +266,8 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     ),
     "token-expired": lambda: panels.token(replace(TOKEN, problems=("expired 12 s ago",), expires_at=NOW - 12), NOW),
     "chain": lambda: panels.chain(CHAIN),
+    "chain-stands": lambda: panels.chain(CHAIN, STANDS),
+    "chain-revoked": lambda: panels.chain(CHAIN, GONE),
     "device": lambda: panels.device(DEVICE, NOW),
     "device-more": lambda: panels.device(
         replace(DEVICE, scopes=("openid", "shop:read", "shop:buy", "offline_access", "user:read")), NOW,
@@ -323,6 +336,9 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "token": lambda: panels.token(token, NOW),
         "chain": lambda: panels.chain(
             Chain(text, text, text, text, text, text, text, text, scopes, money, NOW, text, text)
+        ),
+        "chain-refused": lambda: panels.chain(
+            replace(CHAIN, human=text, agent=text), GrantStanding(None, text, text, text, text)
         ),
         "device": lambda: panels.device(DeviceCode(text, text, text or None, NOW, 1, text, scopes, money), NOW),
         "browser": lambda: panels.browser(

@@ -28,6 +28,8 @@ SAYS = {
     "token-unverified": ("? Claimed, not verified", "?  claimed"),
     "token-expired": ("✗ Not to be trusted: expired 12 s ago",),
     "chain": ("✓ alice@example.com → Shirt Agent → bought a shirt", "up to 60.00 USD", "RFC 8693"),
+    "chain-stands": ("✓ alice@example.com → Shirt Agent", "✓ stands: 200"),
+    "chain-revoked": ("✗ Signature valid, grant revoked", "✗ revoked: 401 standing.session", "Log in again"),
     "device": ("◔ Shirt Agent asks to act for you", "BCDF-GHJK", "http://127.0.0.1:7327/device", "9 min 12 s left"),
     "answer-yes": ("✓ Alice said yes: Shirt Agent may act", "up to 60.00 USD", "Buy in your name, within the limit"),
     "answer-no": ("✗ Alice said no: Shirt Agent gets nothing",),

@@ -56,6 +56,22 @@ def test_where_introspection_is_not_for_us_userinfo_tells_who(asked: AuthServer,
     assert view.claim("email") == "alice@example.com"
 
 
+def test_a_server_that_refuses_a_token_without_a_reason_has_its_authorization_server_asked(
+    asked: AuthServer, agent: Agent
+) -> None:
+    token = log_in(agent)
+    asked.shop.fake.on["/mcp"] = Reply(401, headers=(("www-authenticate", 'Bearer error="invalid_token"'),))
+    asked.shop.fake.on["/introspect"] = [Reply(403), Reply(json={"active": False})]
+    unknown, told = agent.standing(token), agent.standing(token)
+    assert (unknown.stands, unknown.revoked) == (False, False)
+    assert (told.stands, told.revoked) == (False, True)
+
+
+def test_a_server_that_has_gone_settles_nothing(auth_server: AuthServer, agent: Agent, tmp_path: Path) -> None:
+    token = log_in(agent)
+    assert agent_at("http://127.0.0.1:1", tmp_path).standing(token).stands is None
+
+
 def test_where_nobody_tells_it_is_said_that_nobody_did(auth_server: AuthServer, agent: Agent) -> None:
     view = agent.view(log_in(agent))
     assert view.told_by is None and view.active is None

@@ -1,0 +1,24 @@
+"""`demo whoami`: a signature that is good, and a grant that stands or was revoked, are two things."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.conftest import Command
+
+
+@pytest.mark.parametrize("kind", ["session", "agent", "token"])
+def test_a_revoked_grant_has_a_valid_signature_and_is_refused(demo: Command, kind: str) -> None:
+    assert demo("login").returncode == 0
+    before = demo("--json", "whoami")
+    assert (before.returncode, json.loads(before.stdout)["grant"]["stands"]) == (0, True)
+    assert demo("revoke", f"--{kind}").returncode == 0
+    after = demo("--json", "whoami")
+    told = json.loads(after.stdout)
+    assert (after.returncode, told["verified"]) == (4, True)
+    assert (told["grant"]["stands"], told["grant"]["revoked"]) == (False, True)
+    drawn = demo("whoami")
+    assert drawn.returncode == 4
+    assert drawn.stdout.lstrip().startswith("✗ Signature valid, grant revoked")
