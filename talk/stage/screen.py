@@ -244,7 +244,9 @@ class Stage:
         self.clear_status()
 
     def _write_note(self, text: str) -> None:
-        self.console.print(text, style="dim", highlight=False, markup=False)
+        from demo.panels.theme import style
+
+        self.console.print(text, style=style("quiet"), highlight=False, markup=False)
         self._rows += 1 + len(text) // max(1, self.console.width)
 
     def _write_status(self, text: str, *, fresh: bool) -> None:
@@ -256,15 +258,27 @@ class Stage:
             encoding = self.console.encoding
             ellipsis = glyphs(encoding).ellipsis
             shown = shorten(safe(text, encoding), self.console.width - 1, ellipsis=ellipsis)
-            self.console.file.write(f"\r\x1b[2K{shown}")
-            self.console.file.flush()
+            self._over_the_line(shown)
         elif fresh and not self.quiet:
             self.console.print(text, highlight=False, markup=False)
 
     def _erase_status(self) -> None:
         if self.console.is_terminal and not self.plain:
-            self.console.file.write("\r\x1b[2K")
-            self.console.file.flush()
+            self._over_the_line("")
+
+    def _over_the_line(self, text: str) -> None:
+        """Write over the line that the cursor is on; in the theme's colours, to its end, where they are not the
+        terminal's own."""
+        from demo.panels.theme import base
+        from demo.panels.values import pad
+
+        self.console.file.write("\r\x1b[2K")
+        if base():
+            self.console.print(pad(text, self.console.width), end="", highlight=False, markup=False)
+            self.console.file.write("\r")
+        else:
+            self.console.file.write(text)
+        self.console.file.flush()
 
     def _breathe(self, seconds: float) -> None:
         if self.console.is_terminal:
