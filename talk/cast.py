@@ -53,6 +53,7 @@ class Cast:
         worker: the Worker that `server` is, where it was started here.
         workos: which WorkOS environment stands behind a server that is not the local one.
         login: a login of the user's own that is used, and must be there afterwards; else tokens are kept in `state`.
+        world: the name of the local server's data, None where nobody has asked.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Cast:
         worker: LocalWorker | None = None,
         workos: WorkOSSettings | None = None,
         login: TokenStore | None = None,
+        world: str | None = None,
     ) -> None:
         self.server = server
         self.edge = edge
@@ -91,6 +93,7 @@ class Cast:
         self._agents: dict[str, Agent] = {}
         self._beat: ExitStack | None = None
         self._console: Console | None = None
+        self._world = world
         self._store = login
         self._lent = login is not None
 
@@ -363,6 +366,20 @@ class Cast:
         recorders = [actor.recorder for actor in actors] + ([self._tenant.recorder] if self._tenant else [])
         taken = [exchange for recorder in recorders for exchange in recorder.take()]
         return sorted(taken, key=lambda exchange: exchange.started_at)
+
+    def revive(self, waiting: local.Waiting) -> bool:
+        """See that the talk's own server runs: where it has ended, it is started again. Another server is let be.
+
+        Returns:
+            Whether it is where it was, with its data. Else these actors know nothing there.
+
+        Raises:
+            EnvironmentNotReady: it cannot be started.
+        """
+        if not self.is_local:
+            return True
+        server, _ = local.ensure(self.state, port=self._port, waiting=waiting)
+        return server.base_url == self.server and self._world in (None, server.world)
 
     def restart(self, waiting: local.Waiting) -> tuple[local.LocalServer, local.LocalServer]:
         """Stop and start the talk's own server. Returns it as it was, and as it is."""

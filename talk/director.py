@@ -73,6 +73,7 @@ class Director:
         self._worker = worker
         self._logins = logins
         self._cast: Cast | None = None
+        self._unkept_said = False
         self.asides: list[BeatResult] = []
         """What was played aside for the sake of other beats."""
 
@@ -131,6 +132,9 @@ class Director:
         if self._cast is not None and (notice := self._cast.store.notice):
             self.stage.note(notice)
             self._cast.store.notice = None
+        if self.run.unkept is not None and not self._unkept_said:
+            self._unkept_said = True
+            self.stage.note(f"the run is kept in memory only, until there is room on the disk ({self.run.unkept})")
         return result
 
     def _record(self) -> None:
@@ -146,7 +150,9 @@ class Director:
             )
 
     def cast(self) -> Cast:
-        """The actors at the run's server, which is started when it is the local one and does not run."""
+        """The actors at the run's server, which is started when it is the local one and does not run (any more)."""
+        if self._cast is not None and not self._cast.revive(self.stage.waiting):
+            self._cast = None
         if self._cast is None:
             if self.settings.server is not None:
                 self._cast = self._named_cast(self.settings.server)
@@ -183,7 +189,7 @@ class Director:
         server, note = local.ensure(state, port=port, waiting=self.stage.waiting)
         if note:
             self.stage.note(note)
-        cast = Cast(server.base_url, state, is_local=True, port=port, edge=self.settings.edge)
+        cast = Cast(server.base_url, state, is_local=True, port=port, edge=self.settings.edge, world=server.world)
         about = self.run.about() or {}
         if about.get("world") and about["world"] != server.world:
             self.stage.note(

@@ -11,13 +11,15 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from demo import private
 from demo.errors import EnvironmentNotReady
+
+T = TypeVar("T")
 
 FILE = "run.sqlite3"
 BUSY_SECONDS = 5.0
@@ -163,13 +165,15 @@ def _trouble(file: Path, error: Exception) -> EnvironmentNotReady:
         what, do = f"{file} is damaged", "begin a fresh run with: demo reset (the damaged file is kept beside it)"
     elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         what, do = f"another program holds {file}", "end that program, or give this run a folder with --state DIR"
+    elif code == sqlite3.SQLITE_FULL:
+        what, do = f"the disk of {file.parent} is full", "free some space, or choose --state DIR elsewhere"
     else:
         what, do = f"the run cannot be kept in {file.parent}", "choose another folder with --state DIR, on a local disk"
     return EnvironmentNotReady(what, why=str(error), do=do)
 
 
 def _fresh() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:")
+    connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.executescript(_TABLES)
     return connection
 
@@ -188,7 +192,10 @@ class Run:
 
     def __init__(self, connection: sqlite3.Connection, state: Path) -> None:
         self._db = connection
+        self._file: sqlite3.Connection | None = None
         self._state = state
+        self.unkept: str | None = None
+        """Why the run is kept in memory at the moment: the disk is full, say. None: it is in its file."""
 
     @classmethod
     @contextlib.contextmanager
@@ -255,21 +262,21 @@ class Run:
 
     def begin(self, *, plan: str, talk: str | None, server: str, world: str) -> str:
         """Begin a fresh run, forgetting the one before. Returns its id."""
-        run = f"run_{secrets.token_hex(8)}"
-        with self._transaction():
-            for table in ("run", "attempt", "result", "played"):
-                self._db.execute(f"DELETE FROM {table}")
-            self._db.execute(
+        run, begun = f"run_{secrets.token_hex(8)}", time.time()
+
+        def begin(database: sqlite3.Connection) -> None:
+            _forget(database)
+            database.execute(
                 "INSERT INTO run (id, plan, talk, server, world, started_at) VALUES (?, ?, ?, ?, ?, ?)",
-                (run, plan, talk, server, world, time.time()),
+                (run, plan, talk, server, world, begun),
             )
+
+        self._write(begin)
         return run
 
     def clear(self) -> None:
         """Forget the run."""
-        with self._transaction():
-            for table in ("run", "attempt", "result", "played"):
-                self._db.execute(f"DELETE FROM {table}")
+        self._write(_forget)
 
     def about(self) -> Mapping[str, Any] | None:
         """plan, talk, server, world, started_at of the run; None when none has begun."""
@@ -283,8 +290,7 @@ class Run:
 
     def settle(self, *, server: str, world: str) -> None:
         """Note that the run goes on at this server with this data."""
-        with self._transaction():
-            self._db.execute("UPDATE run SET server = ?, world = ?", (server, world))
+        self._write(lambda database: database.execute("UPDATE run SET server = ?, world = ?", (server, world)))
 
     @property
     def cursor(self) -> Cursor:
@@ -294,20 +300,23 @@ class Run:
 
     def place(self, beat: str | None, *, done: bool) -> None:
         """Put the cursor on a beat: `done` as if it had been played, so that `next` plays the one after it."""
-        with self._transaction():
-            self._db.execute("UPDATE run SET cursor = ?, cursor_done = ?", (beat, int(done)))
+        at = (beat, int(done))
+        self._write(lambda database: database.execute("UPDATE run SET cursor = ?, cursor_done = ?", at))
 
     def start_beat(self, beat: str, *, moves_cursor: bool = True) -> int:
         """The cursor goes to this beat, not yet done. Returns the number of this play (1 for the first)."""
-        with self._transaction():
-            play = 1 + self._one("SELECT COALESCE(MAX(play), 0) FROM played WHERE beat = ?", beat)
-            self._db.execute(
+
+        def start(database: sqlite3.Connection) -> int:
+            play = 1 + _one(database, "SELECT COALESCE(MAX(play), 0) FROM played WHERE beat = ?", beat)
+            database.execute(
                 f"INSERT INTO played (world, beat, play, started_at) VALUES ({_WORLD}, ?, ?, ?)",
                 (beat, play, time.time()),
             )
             if moves_cursor:
-                self._db.execute("UPDATE run SET cursor = ?, cursor_done = 0", (beat,))
-        return play
+                database.execute("UPDATE run SET cursor = ?, cursor_done = 0", (beat,))
+            return play
+
+        return self._write(start)
 
     def open_play(self, beat: str) -> int | None:
         """The play of this beat that was begun and never ended (a crash), or None."""
@@ -318,31 +327,37 @@ class Run:
 
     def end_beat(self, beat: str, play: int, *, ok: bool, moves_cursor: bool = True) -> None:
         """The beat was played to its end: one transaction ends the play and moves the cursor."""
-        with self._transaction():
-            self._db.execute(
+
+        def end(database: sqlite3.Connection) -> None:
+            database.execute(
                 "UPDATE played SET ended_at = ?, ok = ? WHERE beat = ? AND play = ?", (time.time(), ok, beat, play)
             )
             if moves_cursor:
-                self._db.execute("UPDATE run SET cursor = ?, cursor_done = 1", (beat,))
+                database.execute("UPDATE run SET cursor = ?, cursor_done = 1", (beat,))
+
+        self._write(end)
 
     def attempt(self, beat: str, step: str) -> int:
         """Write down that a step is about to be played. Returns how often it was attempted before, in any play."""
-        with self._transaction():
-            before = self._one(f"SELECT COUNT(*) FROM attempt WHERE beat = ? AND step = ? AND {_HERE}", beat, step)
-            self._db.execute(f"INSERT INTO attempt VALUES ({_WORLD}, ?, ?, ?)", (beat, step, time.time()))
-        return before
+
+        def note(database: sqlite3.Connection) -> int:
+            before = _one(database, f"SELECT COUNT(*) FROM attempt WHERE beat = ? AND step = ? AND {_HERE}", beat, step)
+            database.execute(f"INSERT INTO attempt VALUES ({_WORLD}, ?, ?, ?)", (beat, step, time.time()))
+            return before
+
+        return self._write(note)
 
     def attempted(self, beat: str, step: str) -> bool:
         """Whether this step was attempted before, in any play."""
-        return bool(self._one(f"SELECT COUNT(*) FROM attempt WHERE beat = ? AND step = ? AND {_HERE}", beat, step))
+        counted = f"SELECT COUNT(*) FROM attempt WHERE beat = ? AND step = ? AND {_HERE}"
+        return bool(_one(self._db, counted, beat, step))
 
     def record(self, beat: str, play: int, result: StepResult) -> None:
         """Write down a step's result."""
-        with self._transaction():
-            self._db.execute(
-                f"INSERT OR REPLACE INTO result VALUES ({_WORLD}, ?, ?, ?, ?, ?)",
-                (beat, result.id, play, time.time(), json.dumps(result.__dict__)),
-            )
+        values = (beat, result.id, play, time.time(), json.dumps(result.__dict__))
+        self._write(
+            lambda database: database.execute(f"INSERT OR REPLACE INTO result VALUES ({_WORLD}, ?, ?, ?, ?, ?)", values)
+        )
 
     def results(self, beat: str, play: int) -> dict[str, StepResult]:
         """The results of one play of a beat, by step id."""
@@ -368,18 +383,50 @@ class Run:
         rows = self._db.execute(f"SELECT beat, ok FROM played WHERE ended_at IS NOT NULL AND {_HERE} ORDER BY play")
         return {beat: bool(ok) for beat, ok in rows}
 
-    def _one(self, query: str, *values: Any) -> int:
-        return int(self._db.execute(query, values).fetchone()[0])
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` in one transaction. Where the disk takes no more, the run goes on in memory, and is back in its
+        file as soon as there is room: what was done on stage must not be forgotten in mid-talk."""
         try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            done = _committed(self._db, work)
+        except sqlite3.OperationalError as error:
+            if self._file is not None or not _is_full(error):
+                raise
+            self._file, self._db, self.unkept = self._db, _fresh(), str(error)
+            self._file.backup(self._db)
+            return _committed(self._db, work)
+        if self._file is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.backup(self._file)
+                self._db.close()
+                self._db, self._file, self.unkept = self._file, None, None
+        return done
+
+
+def _committed(database: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Everything that `work` does, or nothing of it."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        done = work(database)
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:  # SQLite has ended it itself where the disk is full (sqlite.org/lang_transaction)
+            database.execute("ROLLBACK")
+        raise
+    return done
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    """Whether a write failed for want of room: the disk's, a quota's, a limit's (sqlite.org/rescode.html)."""
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def _forget(database: sqlite3.Connection) -> None:
+    for table in ("run", "attempt", "result", "played"):
+        database.execute(f"DELETE FROM {table}")
+
+
+def _one(database: sqlite3.Connection, query: str, *values: Any) -> int:
+    return int(database.execute(query, values).fetchone()[0])
 
 
 def _read(text: str) -> StepResult:

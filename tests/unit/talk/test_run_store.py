@@ -102,3 +102,23 @@ def test_a_run_of_this_version_stays_where_it_is(tmp_path: Path) -> None:
         with Run.open(tmp_path):
             pass
     assert not (tmp_path / "run.before.sqlite3").exists()
+
+
+def test_a_run_whose_disk_is_full_goes_on_in_memory_and_is_in_its_file_again_when_there_is_room(tmp_path: Path) -> None:
+    with Run.open(tmp_path) as run:
+        begun(run)
+        # SQLite's own limit of a file: what it says then is what it says of a full disk (SQLITE_FULL).
+        pages = run._db.execute("PRAGMA page_count").fetchone()[0]
+        disk = run._db
+        disk.execute(f"PRAGMA max_page_count = {pages}")
+        play = run.start_beat("buy")
+        for number in range(200):
+            run.record("buy", play, StepResult(f"step-{number}", "call", True, 0.1, {}, {"text": "x" * 200}))
+        assert run.unkept is not None
+        assert len(run.results("buy", play)) == 200
+        disk.execute("PRAGMA max_page_count = 1000000")
+        run.end_beat("buy", play, ok=True)
+        assert run.unkept is None
+    with Run.open(tmp_path) as run:
+        assert len(run.results("buy", play)) == 200
+        assert run.cursor == Cursor("buy", True)
