@@ -169,7 +169,7 @@ def doctor(context: typer.Context) -> int:
             console.print(panels.capabilities(supported).within(REPORT_ROWS))
             console.print()
         rows = [(finding.mark, finding.name, finding.detail, finding.fix) for finding in findings]
-        console.print(panels.checklist(rows))
+        console.print(panels.checklist(rows).within(REPORT_ROWS))
     return ENVIRONMENT if bad else OK
 
 

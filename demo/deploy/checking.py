@@ -82,7 +82,7 @@ def door(seen: Survey, name: str) -> Row:
     if seen.anonymous is None:
         why = seen.failure("endpoint")
         fix = "check --server: it takes the server's MCP URL, often ending in /mcp"
-        elsewhere = fix if seen.absent("endpoint") else "check the network"
+        elsewhere = fix if seen.absent("endpoint") else "check --server and the network"
         return ("bad", name, why, seen.fix("endpoint") or _refused(seen) or elsewhere)
     if seen.requires_token:
         exchanges = seen.anonymous.exchanges

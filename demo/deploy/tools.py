@@ -239,7 +239,7 @@ def _nodes(worker: Path) -> list[Path]:
 
 
 def _node(candidates: Iterable[Path]) -> Path:
-    seen = [(node, _version(node)) for node in candidates]
+    seen = [(node, node_version(node)) for node in candidates]
     good = next((node for node, version in seen if version >= LEAST_NODE), None)
     if good is not None:
         return good
@@ -252,7 +252,8 @@ def _node(candidates: Iterable[Path]) -> Path:
     )
 
 
-def _version(node: Path) -> tuple[int, ...]:
+def node_version(node: Path) -> tuple[int, ...]:
+    """Which Node this is; empty for one that does not run."""
     try:
         said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=False).stdout
     except (OSError, subprocess.SubprocessError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from demo.evidence import Capability
 from demo.local_server import local
 from demo.preflight import Finding
 from demo.preflight.keys_in_files import examine_files
+from demo.preflight.on_stage import examine_full_screen, examine_terminal, examine_worker_tools
 from demo.preflight.workos import examine_workos
 from demo.settings import Settings
 
@@ -45,10 +45,10 @@ def examine(settings: Settings) -> Examination:
     Raises:
         UsageError: the server's URL is none.
     """
-    findings = [_python(), _terminal(settings), _state(settings)]
+    findings = [_python(), examine_terminal(settings), examine_full_screen(), _state(settings)]
     if settings.local:
         findings.append(_port(settings))
-    findings.append(_keyring())
+    findings += [_keyring(), examine_worker_tools(settings)]
     base, finding = _server(settings)
     findings.append(finding)
     seen = None
@@ -75,20 +75,6 @@ def further(settings: Settings, seen: Survey | None) -> list[Finding]:
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     return Finding("ok", "Python", version)
-
-
-def _terminal(settings: Settings) -> Finding:
-    width, height = shutil.get_terminal_size()
-    width = settings.width or width
-    detail = f"{width}x{height}"
-    if not sys.stdout.isatty():
-        return Finding("skip", "terminal", "stdout is not a terminal: no prompts, no colour")
-    if width < 80 or height < 24:
-        return Finding("warn", "terminal", detail, "make it 80x24 or larger: the panels are drawn for that")
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    if encoding != "utf8":
-        return Finding("warn", "terminal", f"{detail}, {encoding or 'no encoding'}", "use a UTF-8 locale, for QR codes")
-    return Finding("ok", "terminal", detail)
 
 
 def _state(settings: Settings) -> Finding:
@@ -156,8 +142,8 @@ def _wire(seen: Survey) -> list[Finding]:
 
 
 def _supported(seen: Survey | None, settings: Settings) -> tuple[Capability, ...]:
-    if seen is None:
-        return ()
+    if seen is None or seen.anonymous is None:
+        return ()  # nothing was seen: why not is a finding, said once
     from demo.client.capabilities import table
     from demo.settings.tools import VERBS
 

@@ -62,7 +62,7 @@ def test_a_server_that_is_silent_or_none_is_a_fault_with_its_mend(demo: Command)
         fake.on["/mcp"] = Reply(200, body=b"<p>hello", headers=(("content-type", "text/html"),))
         stranger = demo("doctor", "--server", f"{fake.base}/mcp", "--json")
     for finished, why, fix in (
-        (silent, "cannot be reached", "check the network"),
+        (silent, "cannot be reached", "check --server and the network"),
         (stranger, "", "it takes the server's MCP URL"),
     ):
         assert finished.returncode == 3
