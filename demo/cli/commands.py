@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "back": Entry(TALK, "demo.cli.performing:back", resumes=True),
         "goto": Entry(TALK, "demo.cli.performing:goto", resumes=True),
         "run": Entry(TALK, "demo.cli.performing:run", own=frozenset({"--json"}), resumes=True),
+        "presenter": Entry(TALK, "demo.cli.presenting:presenter", own=frozenset({"--port"})),
         "list": Entry(TALK, "demo.cli.looking:list_"),
         "status": Entry(TALK, "demo.cli.looking:status"),
         "notes": Entry(TALK, "demo.cli.looking:notes"),

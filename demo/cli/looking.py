@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,6 +103,9 @@ def status(context: typer.Context) -> int:
     """Show the current beat, the time spent, and whether the server runs."""
     settings = settings_of(context)
     from demo.local_server import local
+    from demo.presenter.desk import Desk
+    from demo.presenter.pace import told
+    from demo.presenter.view import standing
 
     with peeking(settings) as opened:
         about = opened.about() if opened else None
@@ -118,9 +120,8 @@ def status(context: typer.Context) -> int:
         cursor = opened.cursor
         planned = plan.find(cursor.beat) if cursor.beat else None
         playing = opened.held()
-        elapsed = max(0.0, time.time() - about["started_at"])  # a clock that was set back tells nothing
         at = plan.position(planned.id) if planned else -1
-        due = 60 * sum(one.minutes for one in plan.beats[: at + int(cursor.done)]) if planned else 0.0
+        stands = standing(Desk(settings).seen())
         answer = {
             "schema": 1,
             "run": opened.id,
@@ -130,8 +131,11 @@ def status(context: typer.Context) -> int:
             "playing": playing,
             "number": at + 1,
             "of": len(plan.beats),
-            "elapsed_seconds": round(elapsed, 1),
-            "planned_seconds": due,
+            "elapsed_seconds": round(stands.gone, 1),
+            "planned_seconds": stands.pace.due,
+            "behind_seconds": stands.pace.seconds,
+            "held_seconds": round(stands.held, 1),
+            "may_go": list(stands.pace.may_go),
             "server": about["server"] or None,
             "server_running": found is not None if settings.local and not opened.at_own_worker else None,
         }
@@ -145,9 +149,9 @@ def status(context: typer.Context) -> int:
         elif planned and not cursor.done:
             place += " (interrupted: demo next goes on with it)"
         console.print(place, style="bold", markup=False)
-        late = elapsed - due
-        pace = f"{abs(late):.0f} s {'behind' if late > 0 else 'ahead of'} the plan"
-        console.print(f"{elapsed / 60:.1f} of {plan.minutes:g} minutes gone, {pace} ({plan.id})", markup=False)
+        gone = f"{told(stands.gone)} of {told(60 * plan.minutes)} gone"
+        held = f", and {told(stands.held)} held for questions" if stands.held >= 1 else ""
+        console.print(f"{gone}{held}: {stands.pace.words} ({plan.id})", markup=False)
         where = about["server"] or "not started yet"
         if opened.at_own_worker:
             how = " (the Worker on this machine, started for each command)"

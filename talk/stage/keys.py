@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 ESCAPE = "\x1b"
@@ -44,11 +44,13 @@ class Key:
     """One key.
 
     `kind`: "text" types the one character of `text`; "enter"; "forward" is PageDown or Right; "paste" is many
-    characters at once, in `text` with newlines as `"\\n"`; "other" is any key that means nothing here.
+    characters at once, in `text` with newlines as `"\\n"`; "other" is any key that means nothing here, and
+    `sequence` is what it sent (without ESC), for a screen to which it means something.
     """
 
     kind: Literal["text", "enter", "forward", "paste", "other"]
     text: str = ""
+    sequence: str = field(default="", compare=False)
 
     @property
     def goes_on(self) -> bool:
@@ -84,7 +86,9 @@ class KeyDecoder:
                 self._held = text[at:]
                 break
             else:
-                keys.append(_pasted(text[at:end]) or Key(_BOUND.get(_name(text[at:end]), "other")))
+                keys.append(
+                    _pasted(text[at:end]) or Key(_BOUND.get(_name(text[at:end]), "other"), sequence=_name(text[at:end]))
+                )
                 at = end
         return _together(keys)
 
@@ -92,7 +96,7 @@ class KeyDecoder:
 def _plain(character: str) -> Key:
     if character in "\r\n":
         return Key("enter")
-    return Key("text", character) if character.isprintable() else Key("other")
+    return Key("text", character) if character.isprintable() else Key("other", sequence=character)
 
 
 def _name(sequence: str) -> str:

@@ -1,0 +1,184 @@
+"""The presenter's desk: reads the run, its recording and the wheel again and again, and makes the view of them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from demo.errors import DemoError
+from demo.presenter.health import Stands
+from demo.presenter.story import Story
+from demo.presenter.view import Health, Seen, View, view
+from talk.recording.reader import Tail
+from talk.recording.wheel import Do, Wheel, turn
+from talk.recording.writer import file_of
+from talk.run import FILE, Cursor, Run, seen
+from talk.script import Plan, load_talk
+
+if TYPE_CHECKING:
+    from demo.settings import Settings
+
+LOOK_SECONDS: Final = 0.5
+"""How often the run is looked at; its recording is read at each view."""
+BUSY_SECONDS: Final = 1.0
+"""How often the run's lock is tried: that takes it for a moment, in which a stage that wants it must try again."""
+TURN_SECONDS: Final = 0.3
+"""Of the same thing, asked for again sooner, nothing comes: a key that repeats is one press."""
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """The run as it was last looked at."""
+
+    id: str
+    plan: Plan
+    about: Mapping[str, Any]
+    cursor: Cursor
+
+
+@dataclass
+class _Followed:
+    """A run's recording, as far as it was read."""
+
+    run: str
+    tail: Tail
+    story: Story = field(default_factory=Story)
+
+
+class Desk:
+    """Where a second screen sits.
+
+    Args:
+        plan: whose first beat is shown before there is a run.
+        health: gives what is known of what the talk stands on.
+        clock: POSIX seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        plan: str | None = None,
+        health: Callable[[], tuple[Health, ...]] = tuple,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings, self._clock = settings, clock
+        self._first = plan
+        self.health = health
+        self._begun: _Begun | None = None
+        self._trouble = ""
+        self._looked_at = self._tried_at = float("-inf")
+        self._busy: bool | None = None
+        self._followed: _Followed | None = None
+        self._wheel = Wheel(settings.state, earlier=True)
+        self._turns: list[tuple[float, bool]] = []
+        self._last_turn: tuple[tuple[Do, str | None], float] = (("resume", None), float("-inf"))
+        self._plans: dict[tuple[str | None, str], Plan] = {}
+        self._one = threading.Lock()
+
+    def view(self) -> View:
+        """The second screen at this moment. What cannot be read is said in it, and never raised. Any thread may ask."""
+        with self._one:
+            try:
+                seen = self._seen()
+                return View(trouble=self._trouble, health=self.health()) if self._trouble else view(seen)
+            except DemoError as error:  # a beat that was edited, and is no beat any more
+                return View(trouble=f"{error.what}. {error.do}".strip(), health=self.health())
+
+    def seen(self) -> Seen:
+        """What is known at this moment; before a run has begun, the plan that it would have.
+
+        Raises:
+            DemoError: the talk of the run cannot be read.
+        """
+        with self._one:
+            return self._seen()
+
+    def _seen(self) -> Seen:
+        now = self._clock()
+        if not 0 <= now - self._looked_at < LOOK_SECONDS:
+            self._look(now)
+        begun = self._begun
+        if begun is None:
+            from talk.director import DEFAULT_PLAN  # which brings all that plays; a run knows its plan
+
+            plan = self._plan(None, self._first or DEFAULT_PLAN)
+            return Seen(plan, Cursor(None, False), Story(), 0.0, (), self._busy, self.health())
+        started_at = float(begun.about["started_at"])
+        story = self._read(begun)
+        self._turns += [(one.at, one.do == "hold") for one in self._wheel.new() if one.do in ("hold", "resume")]
+        holds = [(at - started_at, stopped) for at, stopped in self._turns if at >= started_at]
+        return Seen(begun.plan, begun.cursor, story, now - started_at, holds, self._busy, self.health())
+
+    def stands(self) -> Stands:
+        """What the talk stands on, for who looks at its health."""
+        begun = self._begun
+        if begun is None:
+            return Stands()
+        beats = any(step.do == "worker" for one in begun.plan.beats for step in one.beat.steps)
+        return Stands(str(begun.about["server"] or ""), begun.about["world"] == "worker", beats)
+
+    def turn(self, do: Do, beat: str | None = None) -> str:
+        """Turn the wheel.
+
+        Returns:
+            Why that could not be; empty where the stage may now see it.
+        """
+        now = time.monotonic()
+        asked, at = self._last_turn
+        if asked == (do, beat) and now - at < TURN_SECONDS:
+            return ""
+        self._last_turn = ((do, beat), now)
+        try:
+            turn(self._settings.state, do, beat)
+        except OSError as error:
+            return f"the wheel cannot be turned: {error.strerror or error}"
+        except DemoError as error:
+            return f"the wheel cannot be turned: {error.what}"
+        return ""
+
+    def _look(self, now: float) -> None:
+        self._looked_at = now
+        state = self._settings.state
+        if not seen(state / FILE):
+            self._begun = None
+            return
+        try:
+            with Run.open(state) as run:
+                id_, about, cursor = run.id, run.about(), run.cursor
+                if not 0 <= now - self._tried_at < BUSY_SECONDS:
+                    self._tried_at, self._busy = now, run.held()
+        except (DemoError, sqlite3.Error) as error:
+            if self._begun is None:  # else another program holds it for a moment, and what was seen last still stands
+                self._trouble = error.what if isinstance(error, DemoError) else str(error)
+            return
+        self._trouble, self._begun = "", None
+        if id_ is not None and about is not None:
+            try:
+                self._begun = _Begun(id_, self._plan(about["talk"], about["plan"]), about, cursor)
+            except DemoError as error:
+                self._trouble = f"{error.what}. {error.do}".strip()
+
+    def _plan(self, talk: str | None, plan: str) -> Plan:
+        if (talk, plan) not in self._plans:
+            self._plans[talk, plan] = load_talk(Path(talk) if talk else None, whole=False).plan(plan)
+        return self._plans[talk, plan]
+
+    def _read(self, begun: _Begun) -> Story:
+        if self._followed is None or self._followed.run != begun.id:
+            self._followed = _Followed(begun.id, Tail(file_of(self._settings.state, begun.id)))
+        sections = {one.id: one.section for one in begun.plan.beats}
+        for event in self._followed.tail.new():
+            self._followed.story = self._followed.story.after(event, sections)
+        return self._followed.story
+
+
+def as_line(shown: View) -> str:
+    """A view as JSON on one line: equal lines, nothing new to show."""
+    return json.dumps(shown.to_dict(), ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,219 @@
+"""Whether what the talk stands on is there: server, authorization server, Worker, network.
+
+Each look is bounded and in a thread of its own, so that nothing on the second screen waits for a network that is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from demo.errors import DemoError, EnvironmentNotReady
+from demo.local_server import local
+from demo.presenter.view import NOT_NEEDED, Health
+
+if TYPE_CHECKING:
+    from demo.settings import Settings
+
+EVERY_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 3.0
+"""For one look; one that takes longer counts as no answer until it comes back."""
+Word = tuple[str, str]
+"""A word, and its state (`demo.panels.theme.State`)."""
+NEEDLESS: Final[Word] = (NOT_NEEDED, "none")
+UP: Final[Word] = ("up", "allowed")
+
+
+@dataclass(frozen=True)
+class Stands:
+    """What a talk stands on: the run's server where it is known, whether that is the Worker of this machine, and
+    whether a beat of the plan runs the shop as a Worker."""
+
+    server: str = ""
+    own_worker: bool = False
+    worker_beats: bool = False
+
+
+class Watch:
+    """Looks again and again.
+
+    Args:
+        stands: asked before each look, since a talk's server may move.
+        looks: what is looked at, by name.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        stands: Callable[[], Stands],
+        *,
+        looks: dict[str, Callable[[Settings, Stands], Word]] | None = None,
+    ) -> None:
+        self._settings, self._stands = settings, stands
+        self._ended = threading.Event()
+        self._words: dict[str, Word] = {}
+        self._since: dict[str, float] = {}
+        for name, look in (looks or LOOKS).items():
+            self._words[name] = ("looking", "waiting")
+            threading.Thread(target=self._go_on, args=(name, look), name=f"health: {name}", daemon=True).start()
+
+    def now(self) -> tuple[Health, ...]:
+        """What is known, without waiting."""
+        found = []
+        for name, (word, state) in self._words.items():
+            since = self._since.get(name)
+            if since is not None and time.monotonic() - since > LOOK_SECONDS + 1:
+                word, state = "no answer", "refused"
+            found.append(Health(name, word, state))  # type: ignore[arg-type]  # a Word's second part is a State
+        return tuple(found)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._ended.set()
+
+    def _go_on(self, name: str, look: Callable[[Settings, Stands], Word]) -> None:
+        while not self._ended.is_set():
+            self._since[name] = time.monotonic()
+            try:
+                self._words[name] = look(self._settings, self._stands())
+            except Exception:  # whatever it is, a second screen says so and goes on
+                self._words[name] = ("cannot be looked at", "unverified")
+            self._since.pop(name, None)
+            self._ended.wait(EVERY_SECONDS)
+
+
+def server(settings: Settings, stands: Stands) -> Word:
+    """The shop: the local server by its proof, another one by its answer."""
+    if stands.own_worker:
+        return _answers(f"{stands.server}/.well-known/oauth-protected-resource/mcp")
+    if settings.local:
+        if local.find(settings.state, timeout=LOOK_SECONDS) is not None:
+            return UP
+        return ("down", "refused") if stands.server else ("not started yet", "none")
+    return _elsewhere(str(settings.server))[0]
+
+
+def authorization_server(settings: Settings, stands: Stands) -> Word:
+    """Whoever issues the tokens, by its metadata (RFC 8414)."""
+    if not settings.local:
+        return _issuer(str(settings.server))
+    running = local.find(settings.state, timeout=LOOK_SECONDS)
+    if running is None:
+        return ("down", "refused") if stands.server else ("not started yet", "none")
+    return _answers(f"{running.base_url}/.well-known/oauth-authorization-server")
+
+
+def worker(settings: Settings, stands: Stands) -> Word:
+    """The shop as a Worker, where a beat runs it."""
+    if not (stands.worker_beats or stands.own_worker) or not settings.local:
+        return NEEDLESS
+    if stands.own_worker:
+        return server(settings, stands)
+    if settings.edge == "off":
+        return "switched off", "none"
+    from demo.deploy import record, tools
+
+    if settings.edge == "auto" and record.recall(settings.state) is not None:
+        return "deployed", "allowed"
+    try:
+        tools.find(tools.default_worker())
+    except EnvironmentNotReady:
+        return "not installed", "unverified"
+    return "ready", "allowed"
+
+
+def network(settings: Settings, stands: Stands) -> Word:
+    """The way to a server that is elsewhere."""
+    from urllib.parse import urlsplit
+
+    from demo import net
+
+    target = settings.server
+    if target is None:
+        from demo.deploy import record
+
+        deployed = record.recall(settings.state) if stands.worker_beats and settings.edge == "auto" else None
+        target = deployed.url if deployed is not None else None
+    if target is None or net.is_loopback_url(target):
+        return NEEDLESS
+    import socket
+
+    parts = urlsplit(target)
+    try:
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        socket.create_connection((parts.hostname or "", port), timeout=LOOK_SECONDS).close()
+    except socket.gaierror:
+        return "no DNS", "refused"
+    except ConnectionRefusedError:
+        return UP  # somebody there said so
+    except (OSError, ValueError):
+        return "no way through", "refused"
+    return UP
+
+
+LOOKS: Final[dict[str, Callable[[Settings, Stands], Word]]] = {
+    "server": server,
+    "authorization server": authorization_server,
+    "Worker": worker,
+    "network": network,
+}
+
+
+def _elsewhere(url: str) -> tuple[Word, tuple[str, ...]]:
+    """A server that is elsewhere, and whom it names as its authorization servers, by its metadata (RFC 9728)."""
+    from demo.client.http.connection import Connection
+    from demo.client.http.errors import TimedOut
+    from demo.client.oauth import metadata
+
+    connection = Connection(url, LOOK_SECONDS)
+    endpoint = connection.endpoint()
+    try:
+        found = connection.http(lambda http: metadata.find_resource(http, endpoint, None))
+    except TimedOut:
+        return ("no answer", "refused"), ()
+    except DemoError:
+        return ("down", "refused"), ()
+    if found is None:
+        return ("up, no metadata", "unverified"), ()
+    if found.problem is not None:
+        return ("says it is another", "refused"), ()
+    return UP, found.authorization_servers
+
+
+def _issuer(url: str) -> Word:
+    from demo.client.http.connection import Connection
+    from demo.client.http.errors import TimedOut
+    from demo.client.oauth import metadata
+
+    issuers = _elsewhere(url)[1]
+    if not issuers:
+        return "unknown", "unverified"
+    connection = Connection(url, LOOK_SECONDS)
+    endpoint = connection.endpoint()
+    try:
+        found = connection.http(lambda http: metadata.find_usable(http, issuers, server=endpoint))
+    except TimedOut:
+        return "no answer", "refused"
+    except DemoError:
+        return "down", "refused"
+    return UP if found is not None and found.problem is None else ("not itself", "refused")
+
+
+def _answers(url: str) -> Word:
+    """Whether JSON comes from a server of this machine, past any proxy."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with contextlib.suppress(OSError, ValueError):
+        try:
+            with opener.open(url, timeout=LOOK_SECONDS) as answer:
+                json.loads(answer.read(100_000))
+                return UP
+        except urllib.error.HTTPError as error:
+            return f"error {error.code}", "refused"
+    return "down", "refused"

@@ -1,0 +1,284 @@
+"""The second screen as a web page, on a laptop or a phone: the same view, sent as it changes, and the wheel as buttons.
+
+Who has the secret is the presenter. It comes once in the address that `demo presenter --web` prints, and then in a
+cookie. Nobody else sees anything, and no page of another origin turns the wheel: `Host` and `Origin` are held against
+the names that this server was given (DNS rebinding, CSRF).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, get_args
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from demo import net, private
+from demo.errors import EnvironmentNotReady
+from demo.presenter.desk import Desk, as_line
+from talk.recording.wheel import Do
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+SECRET_FILE: Final = "presenter.secret"
+LOOK_SECONDS: Final = 0.2
+PING_SECONDS: Final = 10
+READERS: Final = 16
+"""Pages that are followed at the same time; more are told to try later."""
+LARGEST_BODY: Final = 1000
+PAGE: Final = Path(__file__).with_name("page.html")
+STRANGER: Final = (
+    "This page is the presenter's alone.\n"
+    "Open the whole address that `demo presenter --web` printed: it carries the key.\n"
+)
+
+
+def secret_of(state: Path) -> str:
+    """The secret of this state folder's page, made when missing: a page that is open already finds a presenter again
+    that was started anew.
+
+    Raises:
+        EnvironmentNotReady: the state folder cannot be used.
+    """
+    file = private.folder(state) / SECRET_FILE
+    try:
+        if len(known := file.read_text("utf-8").strip()) >= 32:
+            return known
+    except (OSError, UnicodeDecodeError):
+        pass
+    made = secrets.token_urlsafe(32)
+    try:
+        private.write(file, made)
+    except OSError as error:
+        raise EnvironmentNotReady(
+            f"{file} cannot be written", why=error.strerror or str(error), do="choose another --state DIR"
+        ) from error
+    return made
+
+
+class Feed:
+    """The view as the latest line of JSON. One task looks, however many pages follow; and none looks where none do."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.readers = 0
+        self._line = ""
+        self._changed = asyncio.Condition()
+        self._looking: asyncio.Task[None] | None = None
+
+    async def lines(self) -> AsyncIterator[str]:
+        """The present line, and then each new one."""
+        if self._looking is None or self._looking.done():
+            self._line = ""
+            self._looking = asyncio.create_task(self._look())
+        sent = ""
+        while True:
+            async with self._changed:
+                while self._line == sent:
+                    await self._changed.wait()
+                sent = self._line
+            yield sent
+
+    async def close(self) -> None:
+        """Look no more."""
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+
+    async def _look(self) -> None:
+        while self.readers > 0:
+            line = as_line(await run_in_threadpool(self.desk.view))
+            if line != self._line:
+                async with self._changed:
+                    self._line = line
+                    self._changed.notify_all()
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+class Guard:
+    """ASGI wrapper: a foreign `Host` or `Origin` is refused on every path, before the secret is looked at."""
+
+    def __init__(self, app: ASGIApp, origins: frozenset[str]) -> None:
+        self.app = app
+        self.origins = origins
+        self.hosts = frozenset(urlsplit(origin).netloc for origin in origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+            host, origin = headers.get(b"host", ""), headers.get(b"origin")
+            if host not in self.hosts:
+                await _plainly(403, f"this server is not {host or 'nameless'}\n")(scope, receive, send)
+                return
+            if origin is not None and origin not in self.origins:
+                await _plainly(403, f"requests from pages of {origin} are not served\n")(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def presenter_app(desk: Desk, secret: str, origins: frozenset[str], *, path: str = "") -> Guard:
+    """The second screen as an ASGI app, which asks for its secret itself.
+
+    Args:
+        origins: every origin at which it is reached, such as `https://192.168.1.20:8443`; no other is served.
+        path: where it is mounted, such as `/presenter`; its cookie goes there only.
+    """
+    feed = Feed(desk)
+    secure = all(origin.startswith("https://") for origin in origins)
+    root = f"{path}/"
+    # By its secret: the pages of two state folders may stand on two ports, and a cookie knows no port (RFC 6265 8.5).
+    cookie = f"demo_presenter_{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
+
+    def known(request: Request) -> bool:
+        return hmac.compare_digest(request.cookies.get(cookie, "").encode(), secret.encode())
+
+    def guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def asked(request: Request) -> Response:
+            return await answer(request) if known(request) else _plainly(401, STRANGER)
+
+        return asked
+
+    async def home(request: Request) -> Response:
+        given = request.query_params.get("key")
+        if given is not None:
+            if not hmac.compare_digest(given.encode(), secret.encode()):
+                return _plainly(401, STRANGER)
+            # Out of the address bar, which an audience may see, and out of the history.
+            answer = RedirectResponse(root, 303, _headers())
+            answer.set_cookie(cookie, secret, path=root, httponly=True, samesite="strict", secure=secure)
+            return answer
+        if not known(request):
+            return _plainly(401, STRANGER)
+        nonce = secrets.token_urlsafe(16)
+        return HTMLResponse(PAGE.read_text("utf-8").replace("NONCE", nonce), headers=_headers(nonce))
+
+    async def events(_: Request) -> Response:
+        from sse_starlette import EventSourceResponse, ServerSentEvent
+
+        class Followed(EventSourceResponse):
+            async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+                feed.readers += 1
+                try:
+                    await super().__call__(scope, receive, send)
+                finally:
+                    feed.readers -= 1
+
+        async def views() -> AsyncIterator[ServerSentEvent]:
+            async for line in feed.lines():
+                yield ServerSentEvent(line, event="view")
+
+        if feed.readers >= READERS:
+            return _plainly(503, "too many pages are open\n")
+        # A comment, which is what a ping is by default, reaches no script: a page could not tell silence from an end.
+        return Followed(
+            views(),
+            ping=PING_SECONDS,
+            ping_message_factory=lambda: ServerSentEvent("", event="still"),
+            headers=_headers(),
+            send_timeout=10,
+        )
+
+    async def wheel(request: Request) -> Response:
+        # Of a page of ours each browser says so; what says nothing is no browser, and has the secret all the same.
+        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return _plainly(403, "only this page's own buttons turn the wheel\n")
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return _plainly(415, "the wheel is asked in JSON\n")
+        try:
+            if int(request.headers.get("content-length") or LARGEST_BODY + 1) > LARGEST_BODY:
+                return _plainly(413, "too much for a wheel\n")
+            asked = json.loads(await request.body())
+            do, beat = asked["do"], asked.get("beat")
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return _plainly(400, "not a turn of the wheel\n")
+        shown = await run_in_threadpool(desk.view)
+        if do not in get_args(Do) or (do == "goto") != (beat is not None):
+            return _plainly(400, "not a turn of the wheel\n")
+        if beat is not None and beat not in [one.id for one in shown.beats]:
+            return _plainly(400, "no such beat\n")
+        trouble = shown.deaf if do not in ("hold", "resume") else ""
+        trouble = trouble or await run_in_threadpool(desk.turn, do, beat)
+        return JSONResponse({"trouble": trouble}, 409 if trouble else 200, _headers())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await feed.close()
+
+    routes = [
+        Route("/", home),
+        Route("/events", guarded(events)),
+        Route("/wheel", guarded(wheel), methods=["POST"]),
+    ]
+    return Guard(Starlette(routes=routes, lifespan=lifespan), origins)
+
+
+def origins_at(port: int) -> frozenset[str]:
+    """The origins of a server on loopback."""
+    return frozenset(f"http://{name}:{port}" for name in net.LOOPBACK_NAMES)
+
+
+def _plainly(status: int, text: str) -> Response:
+    return PlainTextResponse(text, status, _headers())
+
+
+def _headers(nonce: str = "") -> dict[str, str]:
+    own = f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; " if nonce else ""
+    policy = f"default-src 'none'; {own}frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    return {
+        "Content-Security-Policy": policy,
+        "X-Frame-Options": "DENY",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
+def serve(desk: Desk, state: Path, port: int, announce: Callable[[str], None]) -> None:
+    """Serve the page on loopback until Ctrl-C.
+
+    Args:
+        port: where to listen; 0 for any free port.
+        announce: called with the address to open; who opens it at once waits a moment.
+
+    Raises:
+        EnvironmentNotReady: the port is taken, or the state folder cannot be used.
+    """
+    import uvicorn
+
+    secret = secret_of(state)
+    try:
+        sock = net.listening(net.LOOPBACK, port)
+    except OSError as error:
+        raise EnvironmentNotReady(
+            f"port {port} cannot be listened on", why=error.strerror or str(error), do="name another: --port N"
+        ) from error
+    at = sock.getsockname()[1]
+    app = presenter_app(desk, secret, origins_at(at))
+    config = uvicorn.Config(
+        app,
+        log_level="error",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        server_header=False,
+        limit_concurrency=64,
+    )
+
+    announce(f"http://{net.LOOPBACK}:{at}/?key={secret}")
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[sock])

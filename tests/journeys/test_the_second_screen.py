@@ -1,0 +1,214 @@
+"""The presenter's second screen follows a performance in another process: in a terminal, and in a real browser.
+
+Pictures of both are kept under artifacts/.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from demo.presenter.desk import Desk
+from demo.presenter.health import LOOKS, Watch
+from demo.presenter.terminal import Hand, screen
+from demo.settings import Settings
+from talk.recording.wheel import Wheel
+from talk.recording.writer import Recording, file_of
+from talk.run import Run
+from tests.journeys.terminal import Terminal
+from tests.journeys.test_in_a_real_browser import ARTIFACTS, CHROMIUM, SIZES, browser
+
+if TYPE_CHECKING:
+    from tests.conftest import Command
+
+__all__ = ["browser"]
+in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+
+
+class Stage:
+    """What a stage is to who follows it: the run's lock, and its recording."""
+
+    def __init__(self, demo: Command, run: Run) -> None:
+        about, self.run = run.about(), run
+        assert about is not None and run.id is not None
+        self.recording = Recording(demo.state)
+        self.recording.begin(run.id, plan=about["plan"], talk=None, server="", started_at=about["started_at"])
+        self.recording.add("stage", state="open")
+
+
+@pytest.fixture
+def stage(demo: Command) -> Iterator[Stage]:
+    """A stage that is open on a run whose first beat `demo next` has played."""
+    assert demo("next").returncode == 0
+    with Run.open(demo.state) as run, run.performing():
+        yield Stage(demo, run)
+
+
+@pytest.fixture
+def page(demo: Command) -> Iterator[str]:
+    """The address of the page, which a process of its own serves."""
+    serving = demo.start("presenter", "--web", "--port", "0", "--json")
+    assert serving.stdout is not None
+    told = ""
+    while not told.rstrip().endswith("}"):
+        line = serving.stdout.readline()
+        assert line, "it ended"
+        told += line
+    yield json.loads(told)["presenter"]
+    serving.terminate()
+    serving.wait(timeout=10)
+
+
+def test_a_terminal_shows_the_talk_and_its_keys_reach_the_stage(demo: Command, stage: Stage) -> None:
+    wheel = Wheel(demo.state)
+    second = Terminal(demo, "presenter", served=False)
+    try:
+        second.until("An agent is not a user|opening|deputy")
+        second.until("server up")
+        second.type(b"\x1b[6~")
+        second.until("asked: next")
+        second.type("g")
+        second.until("Go to:")
+        for key in "buy":
+            second.type(key)
+            second.read_for(0.05)
+        second.read_for(0.2)
+        second.type("\r")
+        second.until("asked: goto")
+        second.type("q")
+        assert second.wait(10) == 0
+    finally:
+        second.close()
+    assert [(one.do, one.beat) for one in wheel.new()] == [("next", None), ("goto", "buy")]
+
+
+def test_one_that_is_stopped_or_killed_keeps_no_performance_waiting(demo: Command, stage: Stage) -> None:
+    import signal
+
+    second = Terminal(demo, "presenter", served=False)
+    try:
+        second.until("deputy")
+        second.process.send_signal(signal.SIGSTOP)  # it reads nothing any more, and its terminal is full in no time
+        for number in range(500):
+            stage.recording.add("note", text=f"note {number}")
+            stage.run.place("opening", done=True)
+        second.process.kill()
+        stage.recording.add("note", text="and on")
+    finally:
+        second.close()
+    assert stage.recording.trouble is None
+    assert file_of(demo.state, stage.run.id or "").read_text("utf-8").count('"event": "note"') == 501
+
+
+def test_without_a_terminal_it_says_what_to_do(demo: Command) -> None:
+    refused = demo("presenter")
+    assert refused.returncode == 3 and "--web" in refused.stderr
+    assert demo("presenter", "--port", "0").returncode == 2
+
+
+def test_a_port_that_is_taken_is_named(demo: Command) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = demo("presenter", "--web", "--port", str(taken.getsockname()[1]))
+    assert refused.returncode == 3 and "--port" in refused.stderr
+
+
+@in_chromium
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_follows_and_turns_the_wheel(demo: Command, stage: Stage, page: str, browser: Any, size: str) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    wheel = Wheel(demo.state)
+    context = browser.new_context(viewport=SIZES[size])
+    tab = context.new_page()
+    said: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.goto(page)
+    tab.wait_for_selector("#main:not([hidden])")
+    assert "key=" not in tab.url, "the secret stays in the address bar"
+    tab.locator("#health").get_by_text("✓ server up", exact=True).wait_for()
+    tab.screenshot(path=ARTIFACTS / f"presenter-{size}.png")
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+    tab.get_by_role("button", name="Next").click()
+    tab.get_by_text("asked: next").wait_for()
+    tab.keyboard.press("PageUp")
+    tab.get_by_text("asked: back").wait_for()
+    tab.get_by_role("button", name="Go to").click()
+    tab.screenshot(path=ARTIFACTS / f"presenter-{size}-go-to.png")
+    tab.get_by_role("button", name=re.compile("^11")).click()
+    tab.get_by_text("asked: go to").wait_for()
+    tab.get_by_role("button", name="Hold").click()
+    tab.get_by_role("button", name="Resume").wait_for()
+    assert [one.do for one in wheel.new()] == ["next", "back", "goto", "hold"]
+    # A beat begins on the stage, and the page has it without being asked.
+    stage.recording.add("stage", state="shown")
+    header = {"id": "mcp", "title": "MCP", "number": 2, "of": 20, "speaker": "Ann", "minutes": 1, "topics": []}
+    stage.recording.add("beat", header=header, play=1, recorded=False)
+    tab.locator("#title", has_text="MCP: how an agent finds its tools").wait_for()
+    tab.reload()
+    tab.locator("#title", has_text="MCP: how an agent finds its tools").wait_for()
+    assert said == []
+    context.close()
+
+
+@in_chromium
+def test_an_open_page_says_when_the_presenter_is_gone_and_finds_it_again(demo: Command, browser: Any) -> None:
+    def serve(port: str) -> tuple[subprocess.Popen[str], str]:
+        serving = demo.start("presenter", "--web", "--port", port)
+        assert serving.stdout is not None
+        line = ""
+        while "key=" not in line:
+            line = serving.stdout.readline()
+            assert line, "it ended"
+        return serving, line.strip()
+
+    first, address = serve("0")
+    tab = browser.new_page()
+    tab.goto(address)
+    tab.wait_for_selector("#main:not([hidden])")
+    first.kill()
+    first.wait(timeout=10)
+    tab.get_by_text("Not connected").wait_for()
+    assert tab.locator("#next").is_disabled()
+    second, again = serve(address.partition(":")[2].partition(":")[2].partition("/")[0])
+    assert again == address
+    tab.wait_for_selector("#lost", state="hidden", timeout=20_000)
+    second.terminate()
+    second.wait(timeout=10)
+    tab.close()
+
+
+@in_chromium
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (160, 45)])
+def test_pictures_of_the_terminal(demo: Command, browser: Any, stage: Stage, width: int, height: int) -> None:
+    settings = Settings(state=demo.state, edge="off")
+    desk = Desk(settings)
+    desk.view()
+    watch = Watch(settings, desk.stands, looks={name: LOOKS[name] for name in ("server", "authorization server")})
+    desk.health = watch.now
+    wait_until(lambda: all(one.word == "up" for one in watch.now()))
+    console = Console(record=True, width=width, height=height, file=io.StringIO(), force_terminal=True)
+    console.print(screen(desk.view(), Hand(), height))
+    watch.close()
+    ARTIFACTS.mkdir(exist_ok=True)
+    drawn = console.export_svg(title="demo presenter")
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.set_content(drawn)
+    tab.locator("svg").screenshot(path=ARTIFACTS / f"presenter-{width}x{height}.png")
+    tab.close()
