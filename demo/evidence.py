@@ -216,6 +216,14 @@ class Order:
 
 
 @dataclass(frozen=True)
+class ListedOrder:
+    """An order in a list of them, with where it goes; an address that the shop keeps back is what it says instead."""
+
+    order: Order
+    address: str | None
+
+
+@dataclass(frozen=True)
 class Claim:
     """One claim of a token, explained. `verified` says whether a check of the agent's own stands behind it."""
 

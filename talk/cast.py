@@ -208,6 +208,11 @@ class Cast:
                 self._beat.enter_context(self._agents[slot].one_session())
         return self._agents[slot]
 
+    def software(self) -> dict[str, str]:
+        """What the software of the agents, and of the human's console, is called, by its client id."""
+        acting = [*self._agents.values(), *([self._console.agent] if self._console else [])]
+        return {one.client_id: one.name for one in acting if one.client_id}
+
     @contextmanager
     def one_session(self) -> Iterator[None]:
         """While it lasts each agent keeps its MCP session, at a server that has any: what a beat has done there with

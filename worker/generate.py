@@ -45,6 +45,7 @@ def text() -> str:
                 "spendingAction": catalog.SPENDING_ACTION,
             },
         ),
+        "SAMPLE_ADDRESSES": ("The only addresses that the open door tells.", sorted(catalog.SAMPLE_ADDRESSES)),
         "LIMITS": ("Limits, and the defaults of those that a variable may change.", asdict(catalog.LIMITS)),
         "TOOLS": ("The tools as `tools/list` gives them.", [tool.listed() for tool in catalog.TOOLS.values()]),
         "RULES": (

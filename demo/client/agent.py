@@ -187,15 +187,25 @@ class Agent:
                 return outcome
             bearer = again
 
-    def burst(self, tool: str, arguments: dict[str, Any], *, at_most: int) -> tuple[CallOutcome, ...]:
+    def burst(
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        *,
+        at_most: int,
+        on_answer: Callable[[CallOutcome], None] | None = None,
+    ) -> tuple[CallOutcome, ...]:
         """Call a tool in one session again and again, until the first call that is not allowed, or `at_most` times.
+
+        Args:
+            on_answer: told of each outcome as it comes; the next call waits until it returns.
 
         Raises:
             as `call`.
         """
         check_arguments(tool, arguments)
         outcomes: list[CallOutcome] = []
-        requests = calls(tool, arguments, outcomes, self.recorder, at_most=at_most)
+        requests = calls(tool, arguments, outcomes, self.recorder, at_most=at_most, on_answer=on_answer)
         self._session.converse(self.endpoint(), requests, self._bearer("stored", refresh=True), at_most=at_most)
         return tuple(outcomes)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from demo.evidence import Answer
 from demo.panels import bigtype
+from demo.panels.grants import in_words
 from demo.panels.page import Canvas, Page
 from demo.panels.people import name_of
 from demo.panels.theme import State
-from demo.scopes import SCOPES
 
 _SAID: dict[str, tuple[State, str]] = {
     "yes": ("allowed", "yes"),
@@ -37,28 +35,11 @@ def answer(given: Answer) -> Page:
             }[given.said],
         )
         if given.said == "yes":
-            canvas.field("may spend", f"up to {given.amount}" if given.amount else "nothing: no limit was granted")
+            limit = f"up to {given.amount}" if given.amount else "nothing: no limit was granted"
+            canvas.field("may spend", limit, "strong")
             in_words(given.scopes, canvas)
 
     return Page(draw)
-
-
-def in_words(scopes: Sequence[str], canvas: Canvas, *, at_most: int | None = None, label: str = "may") -> None:
-    """What scopes allow, a line each, as the consent page words it; one that is not of this shop stands as it is.
-
-    Args:
-        at_most: lines; by default as many as are left. What does not fit is counted.
-    """
-    known = [scope for scope in SCOPES if scope in scopes]
-    shown = [*known, *(scope for scope in scopes if scope not in SCOPES)]
-    room = max(1, canvas.left if at_most is None else at_most)
-    kept = shown if len(shown) <= room else shown[: max(1, room - 1)]
-    for number, scope in enumerate(kept):
-        canvas.field(label if number == 0 else "", SCOPES.get(scope, scope))
-    if len(kept) < len(shown):
-        canvas.field("", f"{canvas.glyphs.ellipsis} and {len(shown) - len(kept)} more", "quiet")
-    if not shown:
-        canvas.field(label, "nothing in particular")
 
 
 def _large(sentence: str, word: str, state: State, canvas: Canvas) -> None:

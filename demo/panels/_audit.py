@@ -2,75 +2,105 @@
 
 from __future__ import annotations
 
-from rich.cells import cell_len
+from dataclasses import dataclass
 
 from demo.evidence import Decision
 from demo.panels._decision import NOBODY, state_of
 from demo.panels.page import Canvas, Page, Part
+from demo.panels.people import Names, names_of
 from demo.panels.values import clock, many
 
 
-def audit(given: tuple[Decision, ...]) -> Page:
-    """A row for each decision, newest last, refusals and orders marked; what is cut is the oldest, and counted."""
+@dataclass(frozen=True)
+class _Row:
+    """Entries that say the same one after the other: the latest of them, how many they are, and their tools."""
+
+    entry: Decision
+    times: int
+    tools: tuple[str, ...]
+
+
+def audit(given: tuple[Decision, ...], names: Names = ()) -> Page:
+    """A row for each decision, newest last, refusals and orders marked. Where they do not all fit, every order stays,
+    then the latest of the others; what is cut is counted.
+
+    Args:
+        names: what the humans and agents are called that the entries name by their ids.
+    """
+    people = dict(names) | {entry.user: entry.username for entry in given if entry.user and entry.username}
+    called = names_of(people.get(entry.user or "") or entry.username or entry.user or NOBODY for entry in given)
+
+    def who(entry: Decision) -> str:
+        return called[people.get(entry.user or "") or entry.username or entry.user or NOBODY]
 
     def draw(canvas: Canvas) -> None:
         _title(given, canvas)
-        rows = _runs(given)
+        rows = _runs(given, same_tool=True)
         fits = max(1, canvas.left - 1)
-        kept = rows if len(rows) <= fits else rows[-max(1, fits - 1) :]
+        if len(rows) > fits:
+            rows = _runs(given, same_tool=False)
+        kept = rows if len(rows) <= fits else _telling(rows, max(1, fits - 1))
         if given:
             canvas.line((_head(canvas), "quiet"))
         if len(kept) < len(rows):
-            cut = sum(times for _, times in rows[: len(rows) - len(kept)])
-            canvas.line((f"{canvas.glyphs.ellipsis} {many(cut, 'earlier entry', 'earlier entries')}", "quiet"))
+            cut = sum(row.times for row in rows) - sum(row.times for row in kept)
+            canvas.line((f"{canvas.glyphs.ellipsis} {many(cut, 'other entry', 'other entries')}", "quiet"))
         first = {entry.order_id: entry.audit_id for entry in reversed(given) if entry.order_id}
-        for entry, times in kept:
-            found_again = first.get(entry.order_id or "", entry.audit_id) != entry.audit_id
-            _entry(entry, times, canvas, found_again=found_again)
+        for row in kept:
+            found_again = first.get(row.entry.order_id or "", row.entry.audit_id) != row.entry.audit_id
+            _entry(row, who(row.entry), _through(row.entry, names, canvas), canvas, found_again=found_again)
 
     return Page(draw)
 
 
-def _runs(given: tuple[Decision, ...]) -> list[tuple[Decision, int]]:
-    """Entries that say the same one after the other as one row, with how many they are; orders stand alone."""
-    rows: list[tuple[Decision, int]] = []
+def _runs(given: tuple[Decision, ...], *, same_tool: bool) -> list[_Row]:
+    """Entries that say the same one after the other as one row; orders stand alone.
+
+    Args:
+        same_tool: whether the calls of one row are of one tool.
+    """
+    rows: list[_Row] = []
     for entry in given:
-        if rows and not entry.order_id and _said(rows[-1][0]) == _said(entry):
-            rows[-1] = (entry, rows[-1][1] + 1)
+        tool = entry.tool or "request"
+        if rows and not entry.order_id and _said(rows[-1].entry, same_tool) == _said(entry, same_tool):
+            rows[-1] = _Row(entry, rows[-1].times + 1, tuple(dict.fromkeys((*rows[-1].tools, tool))))
         else:
-            rows.append((entry, 1))
+            rows.append(_Row(entry, 1, (tool,)))
     return rows
 
 
-def _said(entry: Decision) -> tuple[object, ...]:
-    who = (entry.user, entry.username, entry.agent, entry.client, entry.consent)
-    return (entry.verdict, entry.rule, entry.tool, entry.order_id, entry.door, *who)
+def _said(entry: Decision, same_tool: bool) -> tuple[object, ...]:
+    who = (entry.user or entry.username, entry.agent, entry.client, entry.door)
+    return (entry.verdict, entry.rule, entry.order_id, *who, *((entry.tool, entry.consent) if same_tool else ()))
+
+
+def _telling(rows: list[_Row], room: int) -> list[_Row]:
+    """The rows that tell the most: the latest orders, then the latest of the others, all in their order."""
+    by_weight = sorted(range(len(rows)), key=lambda at: (rows[at].entry.order_id is None, -at))
+    return [rows[at] for at in sorted(by_weight[:room])]
 
 
 def _title(given: tuple[Decision, ...], canvas: Canvas) -> None:
-    nobody = sum(entry.verdict == "allow" and not entry.user for entry in given)
-    refused = sum(entry.verdict != "allow" for entry in given)
-    orders = len({entry.order_id for entry in given if entry.order_id and entry.verdict == "allow"})
+    refused = many(sum(entry.verdict != "allow" for entry in given), "refusal")
+    bought = {entry.order_id: entry.user for entry in given if entry.order_id and entry.verdict == "allow"}
+    nobody = sum(user is None for user in bought.values())
     if not given:
         canvas.title("none", "Nothing has been decided yet")
-        return
-    counts = f"{many(orders, 'order')}, {many(refused, 'refusal')}"
-    if nobody == len(given):
-        canvas.title("unverified", f"{many(nobody, 'call')}, {counts}: nobody can say who", aside="newest last")
+    elif not bought:
+        canvas.title("none", f"No orders yet, {refused}", aside="newest last")
     elif nobody:
-        canvas.title("unverified", f"{counts}; {many(nobody, 'call')} by nobody", aside="newest last")
-    elif not orders:
-        canvas.title("none", f"No orders yet: {counts}", aside="newest last")
+        orders = f"{many(len(bought), 'order')}: {len(bought) - nobody} with a human behind, {nobody} by nobody"
+        canvas.title("unverified", f"{orders}; {refused}", aside="newest last")
     else:
-        canvas.title("allowed", f"Every order has a human behind it: {counts}", aside="newest last")
+        orders = many(len(bought), "order")
+        canvas.title("allowed", f"Every order has a human behind it: {orders}; {refused}", aside="newest last")
 
 
 def _columns(canvas: Canvas) -> tuple[int, int, int, int]:
     """Widths of who, through, what and how it went; a wide line has room for the consent too."""
     if canvas.wide:
-        return 18, 12, 20, 18
-    how = 10
-    return canvas.room - 17 - 12 - 20 - how, 12, 20, how
+        return 18, 16, 20, 18
+    return 14, canvas.room - 17 - 14 - 20 - 11, 20, 11
 
 
 def _head(canvas: Canvas) -> str:
@@ -86,38 +116,42 @@ def _head(canvas: Canvas) -> str:
     return "  ".join(cells) + "  " + canvas.cell("OUTCOME", how) + ("  CONSENT" if canvas.wide else "")
 
 
-def _entry(entry: Decision, times: int, canvas: Canvas, *, found_again: bool) -> None:
+def _through(entry: Decision, names: Names, canvas: Canvas) -> str:
+    known = dict(names)
+    found = known.get(entry.agent or "") or known.get(entry.client or "") or entry.agent or entry.client or "-"
+    # An agent's id, cut in the middle, says less than what its software is called.
+    return entry.client if entry.client and found == entry.agent and len(found) > _columns(canvas)[1] else found
+
+
+def _entry(row: _Row, name: str, through: str, canvas: Canvas, *, found_again: bool) -> None:
+    entry = row.entry
     state = state_of(entry)
     when, mark = canvas.cell(clock(entry.at), 8), canvas.glyphs.mark(state)
-    name = entry.username or entry.user or NOBODY
     bold = "strong " if entry.order_id or state == "refused" else ""
     outcome = "same order" if found_again and not canvas.wide else _outcome(entry, canvas)
-    outcome += f"{canvas.glyphs.times}{times}" if times > 1 else ""
-    tool = entry.tool or "request"
+    outcome += f"{canvas.glyphs.times}{row.times}" if row.times > 1 else ""
+    tool = row.tools[0] if len(row.tools) == 1 else many(len(row.tools), "tool")
     if canvas.narrow:
         canvas.line((when, "quiet"), "  ", (mark, f"strong {state}"), " ", canvas.short(name, canvas.room - 12))
         about = f"{tool}, {outcome}"
         canvas.line((canvas.short(about, canvas.room - 12), f"{bold}{state}"), indent=14)
         return
-    who, through, what, how = _columns(canvas)
-    agent = entry.agent or entry.client or "-"
-    if cell_len(agent) > through and entry.client:
-        agent = entry.client
+    who, agent, what, how = _columns(canvas)
     parts: list[Part] = [
         (when, "quiet"),
         " ",
         (mark, f"strong {state}"),
         " ",
-        (canvas.cell(name, who), "unverified" if name == NOBODY else ""),
+        (canvas.cell(name, who), f"{bold}unverified" if name == NOBODY else bold),
         "  ",
-        (canvas.cell(agent, through), "quiet"),
+        canvas.cell(through, agent),
         "  ",
-        canvas.cell(tool, what),
+        (canvas.cell(tool, what), "" if entry.order_id else "quiet"),
         "  ",
         (canvas.cell(outcome, how), f"{bold}{state}"),
     ]
     if canvas.wide:
-        rest = canvas.room - 19 - who - through - what - how
+        rest = canvas.room - 19 - who - agent - what - how
         parts += ["  ", (canvas.short(entry.consent or "no consent", rest), "quiet")]
     canvas.line(*parts)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
 from demo.evidence import AuthorizationRequest
-from demo.panels._device import asking, wishes
+from demo.panels.grants import asking, wishes
 from demo.panels.page import Canvas, Page
 from demo.panels.values import left
 
@@ -29,7 +29,7 @@ def browser(given: AuthorizationRequest, now: float, held: Sequence[str] = ()) -
         canvas.field("comes back", given.redirect_uri)
         canvas.field("time", left(given.expires_at, now), "refused" if over else "waiting")
         canvas.gap()
-        wishes(given.scopes, held, canvas, at_most=2)
+        wishes(given.scopes, held, canvas, at_most=max(2, canvas.left - 7))
         if given.spending_limit:
             canvas.field("spend", f"up to {given.spending_limit}")
         for resource in _query(given.url, "resource")[:1]:

@@ -6,37 +6,35 @@ from rich.cells import cell_len
 
 from demo.evidence import Chain, GrantStanding
 from demo.panels.page import Canvas, Page
+from demo.panels.people import name_of
 from demo.panels.theme import State
 from demo.panels.values import clock, pad
 
 
 def chain(given: Chain, standing: GrantStanding | None = None) -> Page:
-    """The chain drawn, and below it the consent, session, limit and scopes that hold it together.
+    """The chain drawn by names, and below it the consent, session, limit and scopes that hold it together.
 
     Args:
         standing: whether the grant still stands, where that was asked: a chain whose signature is good may be broken.
     """
 
     def draw(canvas: Canvas) -> None:
-        arrow = canvas.glyphs.arrow
-        agent = given.client if given.agent.startswith("agent_") else given.agent
-        links = [given.human or "nobody", agent or "no agent", *([given.action] if given.action else [])]
-        whole: State = "allowed" if given.human and agent else "unverified"
+        links = [large for _, large, _ in _columns(given)]
+        whole: State = "allowed" if given.human and (given.agent or given.client) else "unverified"
         state, finding = (whole, "") if standing is None or standing.stands else _broken(standing)
-        canvas.title(state, finding + f" {arrow} ".join(links))
+        canvas.title(state, finding + f" {canvas.glyphs.arrow} ".join(links))
         if canvas.narrow:
             _stacked(given, canvas)
         else:
             _drawn(given, canvas)
         canvas.gap()
-        _whole_ids(given, canvas)
-        canvas.field("consent", given.consent or "none", "" if given.consent else "unverified", whole=True)
-        canvas.field("session", given.session or "none", "" if given.session else "unverified", whole=True)
-        canvas.field("token", given.token_id or "none", whole=True)
+        limit = f"up to {given.spending_limit}" if given.spending_limit else "nothing: no limit granted"
+        canvas.field("may spend", limit, "strong")
         canvas.list("may", given.scopes)
-        canvas.field(
-            "may spend", f"up to {given.spending_limit}" if given.spending_limit else "nothing: no limit granted"
-        )
+        _whole_ids(given, canvas)
+        for label, value in (("consent", given.consent), ("session", given.session)):
+            canvas.field(label, value or "none", "quiet" if value else "unverified", whole=True)
+        canvas.field("token", given.token_id or "none", "quiet", whole=True)
         canvas.gap()
         if standing is not None:
             _grant(standing, canvas)
@@ -66,10 +64,13 @@ def _grant(standing: GrantStanding, canvas: Canvas) -> None:
 
 
 def _columns(given: Chain) -> list[tuple[str, str, str]]:
-    """(heading, what stands large, what stands below) for each link."""
+    """(heading, the name that stands large, the id that stands below) for each link."""
+    human = name_of(given.human)
+    # Of the two the id is what the agent is, and the other what its software is called.
+    agent, id = (given.client, given.agent) if given.agent.startswith("agent_") else (given.agent, given.client)
     links = [
-        ("HUMAN", given.human or "nobody", given.human_id if given.human_id != given.human else ""),
-        ("AGENT", given.agent or given.client or "no agent", given.client if given.agent else ""),
+        ("HUMAN", human or "nobody", given.human if human != given.human else given.human_id),
+        ("AGENT", agent or id or "no agent", id if agent else ""),
     ]
     if given.action:
         links.append(("ACTION", given.action, clock(given.at) if given.at is not None else ""))
@@ -79,9 +80,10 @@ def _columns(given: Chain) -> list[tuple[str, str, str]]:
 def _whole_ids(given: Chain, canvas: Canvas) -> None:
     """What had no room in the chain and is typed (`demo revoke --id`), once more and whole."""
     room = canvas.room - 7 if canvas.narrow else _column(given, canvas)
+    shown = {text for _, large, below in _columns(given) for text in (large, below) if cell_len(text) <= room}
     for label, value in (("user", given.human_id), ("agent", given.agent), ("software", given.client)):
-        if cell_len(value) > room and canvas.typed(value):
-            canvas.field(label, value, whole=True)
+        if value and value not in shown and canvas.typed(value):
+            canvas.field(label, value, "quiet", whole=True)
 
 
 def _column(given: Chain, canvas: Canvas) -> int:
@@ -119,11 +121,8 @@ def _drawn(given: Chain, canvas: Canvas) -> None:
     canvas.line(*first)
     second: list[tuple[str, str]] = []
     for (_, _, below), lines in zip(links, cells, strict=True):
-        strong = len(lines) > 1
-        second.append(
-            (
-                pad(lines[1] if strong else canvas.short(below, width), width + len(shaft)),
-                "strong" if strong else "quiet",
-            )
-        )
+        more = len(lines) > 1
+        # An id that has no room here stands whole in a row of its own, and is not cut.
+        small = "" if cell_len(below) > width and canvas.typed(below) else canvas.short(below, width)
+        second.append((pad(lines[1] if more else small, width + len(shaft)), "strong" if more else "quiet"))
     canvas.line(*second)

@@ -7,6 +7,7 @@ from rich.cells import cell_len
 from demo.evidence import GATES, Decision
 from demo.panels import bigtype
 from demo.panels.page import Canvas, Page
+from demo.panels.people import Names, called, name_of, named
 from demo.panels.theme import State
 from demo.panels.values import clock, pad
 
@@ -46,48 +47,56 @@ def state_of(given: Decision) -> State:
     return "unverified" if given.door == "open" else "allowed"
 
 
-def answer(given: Decision) -> str:
+def answer(given: Decision, names: Names = ()) -> str:
     """The decision as one short sentence."""
     if given.verdict != "allow":
         return REFUSALS.get(given.rule, f"Refused at the {given.gate} gate: {given.rule}")
     if given.door == "open":
         return "Allowed, and nobody knows for whom"
-    who = given.username or given.user
-    return f"Allowed: {given.tool or 'the request'}" + (f", for {who}" if who else "")
+    return f"Allowed: {given.tool or 'the request'}" + (f", for {who(given, names)}" if given.user else "")
 
 
-def who(given: Decision) -> str:
-    """The human, by readable name and id; "nobody" where the decision names none."""
-    if given.username and given.user:
-        return f"{given.username} ({given.user})"
-    return given.username or given.user or NOBODY
+def who(given: Decision, names: Names = ()) -> str:
+    """The human by name; "nobody" where the decision names none."""
+    return name_of(given.username) if given.username else called(given.user, names) or NOBODY
 
 
-def through(given: Decision) -> str:
-    """The agent instance and its software."""
-    if given.agent and given.client:
-        return f"{given.agent} ({given.client})"
-    return given.agent or given.client or ("the human's own hand" if given.user else NOBODY)
+def through(given: Decision, names: Names = ()) -> str:
+    """The agent by name: what its software is called, else its own id."""
+    by_name = dict(names).get(given.agent or "") or dict(names).get(given.client or "")
+    return by_name or given.agent or given.client or ("the human's own hand" if given.user else NOBODY)
 
 
-def decision(given: Decision) -> Page:
-    """One decision: verdict, the path of the gates, reason, remedy, who, through whom, what, and its audit id."""
+def parties(given: Decision, names: Names, canvas: Canvas, *, of: str = "who") -> None:
+    """Who, and through whom: names, and dim beside them the ids by which they are typed."""
+    for label, name, ids in (
+        (of, who(given, names), (given.username, given.user)),
+        ("through", through(given, names), (given.agent, given.client)),
+    ):
+        named(canvas, label, name, ids, "unverified" if name == NOBODY else "strong")
+
+
+def decision(given: Decision, names: Names = ()) -> Page:
+    """One decision: verdict, the path of the gates, reason, remedy, who, through whom, what, and its audit id.
+
+    Args:
+        names: what the humans and agents are called that it names by their ids.
+    """
 
     def draw(canvas: Canvas) -> None:
         state = state_of(given)
         _verdict(given, state, canvas)
-        canvas.title(state, answer(given))
+        canvas.title(state, answer(given, names))
         _path(given, canvas)
         canvas.gap()
         canvas.field("why", given.reason, prose=True, at_most=2)
         if given.remedy:
             canvas.field("to pass", given.remedy, "strong", prose=True, at_most=2)
         canvas.gap()
-        for label, name in (("who", who(given)), ("through", through(given))):
-            canvas.field(label, name, "unverified" if name == NOBODY else "")
+        parties(given, names, canvas)
         order = f", order {given.order_id}" if given.order_id else ""
         canvas.field("what", f"{given.tool or 'a request without a tool'}{order}")
-        canvas.field("audit", f"{given.audit_id}, {clock(given.at)}")
+        canvas.field("on record", f"{given.audit_id}, {clock(given.at)}", "quiet")
 
     return Page(draw)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from rich.cells import cell_len
+
 from demo.evidence import Exchange
 from demo.panels.body import body_lines
-from demo.panels.page import Canvas, Page
+from demo.panels.page import MARGIN, Canvas, Page
 from demo.panels.theme import State
 from demo.panels.values import many, span
 
@@ -35,10 +38,12 @@ def exchange(given: Exchange) -> Page:
             canvas.prose(given.error, "refused")
             canvas.gap()
         if canvas.wide:
-            half = canvas.apart((canvas.width - 2) // 2), canvas.apart((canvas.width - 2) // 2)
-            _request(given, half[0], half[0].left)
-            _response(given, half[1], half[1].left)
-            canvas.beside(*half, gap=2)
+            # An address of a challenge stands whole at its right.
+            right = max((canvas.width - 2) // 2, min(74, canvas.width - 44))
+            asked, answer = canvas.apart(canvas.width - 2 - right), canvas.apart(right)
+            _request(given, asked, asked.left)
+            _response(given, answer, answer.left)
+            canvas.beside(asked, answer, gap=2)
             return
         room = 99 if canvas.narrow else canvas.left
         answer = canvas.apart(canvas.width)
@@ -123,14 +128,43 @@ def _side(
     canvas.label = 22
     start = len(canvas.lines)
     for name, value in headers[: max(1, rows - min(1, len(lines)))]:
-        challenge = name == "www-authenticate"
-        canvas.field(name, value, prose=challenge, at_most=min(3, max(1, rows - 3)))
+        if name == "www-authenticate":
+            _challenge(name, value, canvas, min(4, max(1, rows - 2)))
+        else:
+            canvas.field(name, value)
     left = rows - (len(canvas.lines) - start)
     kept = lines if len(lines) <= left else lines[: max(0, left - 1)]
     for line in kept:
         canvas.line(canvas.short(line, canvas.room))
     if len(kept) < len(lines) and left > 0:
         canvas.line((f"{canvas.glyphs.ellipsis} {many(len(lines) - len(kept), 'more line')}", "quiet"))
+
+
+def _challenge(name: str, value: str, canvas: Canvas, rows: int) -> None:
+    """A challenge, a parameter a line, so that no address in it is cut; prose where that takes too many rows."""
+    found = _PARAMETER.findall(value)
+    lines: list[tuple[int, str]] = []
+    for number, part in enumerate(found):
+        if number == 0 and cell_len(part) <= canvas.room - canvas.label:
+            lines.append((MARGIN + canvas.label, part))
+        elif cell_len(part) <= canvas.room - 2:
+            lines.append((2 * MARGIN, part))
+        else:
+            head, _, tail = part.partition("=")
+            lines += [(2 * MARGIN, f"{head}="), (2 * MARGIN + 2, tail)]
+    if len(lines) > rows or not found or lines[0][0] == 2 * MARGIN:
+        canvas.field(name, value, prose=True, at_most=min(3, rows))
+        return
+    for number, (indent, line) in enumerate(lines):
+        shown = canvas.short(line, canvas.width - indent - MARGIN)
+        if number == 0:
+            canvas.line((name.ljust(canvas.label), "quiet"), shown)
+        else:
+            canvas.line(shown, indent=indent)
+
+
+_PARAMETER = re.compile(r'\s*((?:[A-Za-z]+ )?[\w-]+="[^"]*",?|[^\s,]+,?)')
+"""A parameter of a challenge with its comma, the first one behind the scheme (RFC 9110 section 11.6.1)."""
 
 
 def _chosen(headers: Iterable[tuple[str, str]], names: tuple[str, ...]) -> list[tuple[str, str]]:

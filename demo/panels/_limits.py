@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from demo.evidence import LimitUse, Money
+from demo.panels import bigtype
 from demo.panels.page import Canvas, Page
 from demo.panels.values import many, span
 
 NAMES = {"rate": "calls", "purchases": "purchases", "spending": "spending"}
 
 
-def limits(given: tuple[LimitUse, ...], now: float) -> Page:
+def limits(given: tuple[LimitUse, ...], now: float, status: int | None = None) -> Page:
     """Used, left and until when, a bar for each limit.
 
     Args:
         given: the limits as the shop gave them.
         now: POSIX seconds, for the time until a window ends.
+        status: the HTTP status of a call that a limit refused, which then stands large above them.
     """
 
     def draw(canvas: Canvas) -> None:
         out = [use for use in given if use.left == 0]
+        if status is not None:
+            _refused(f"{status} too many" if status == 429 else str(status), canvas)
         if not given:
             canvas.title("unverified", "No limits: nothing here stops an agent")
         elif out:
@@ -33,6 +37,17 @@ def limits(given: tuple[LimitUse, ...], now: float) -> Page:
             canvas.line((f"{canvas.glyphs.ellipsis} {many(len(given) - len(kept), 'more limit')}", "quiet"))
 
     return Page(draw)
+
+
+def _refused(words: str, canvas: Canvas) -> None:
+    blocks = canvas.glyphs.top != canvas.glyphs.bottom
+    size = bigtype.SMALL if blocks else bigtype.TALL
+    rows = bigtype.big(words, size, blocks=blocks)
+    if rows is None or bigtype.columns(words, size) > canvas.room or canvas.rows < 14 + len(rows):
+        return
+    for row in rows:
+        canvas.line((row, "strong refused"))
+    canvas.gap()
 
 
 def _limit(use: LimitUse, now: float, canvas: Canvas) -> None:

@@ -6,13 +6,17 @@ from rich.cells import cell_len
 
 from demo.evidence import Money, Order
 from demo.panels.page import Canvas, Page
+from demo.panels.people import Names, called, named
 from demo.panels.values import clock
 
 
-def order(given: Order) -> Page:
+def order(given: Order, names: Names = ()) -> Page:
     """An order: what, price, who, through whom, under which consent; the balance of the spending limit as a bar.
 
     A replayed order says that nothing was bought twice; an anonymous one that nobody bought it.
+
+    Args:
+        names: what the human and the agent are called that it names by their ids.
     """
 
     def draw(canvas: Canvas) -> None:
@@ -25,20 +29,28 @@ def order(given: Order) -> Page:
             canvas.title("allowed", f"Bought: {what}")
         if given.replayed:
             canvas.field("what", what)
-        canvas.field("who", given.user or "nobody: no human stands behind this order", _unknown(given.user))
-        canvas.field(
-            "through", given.agent or "nobody: any program could have sent it", _unknown(given.agent), whole=True
-        )
-        canvas.field("consent", given.consent or "none: nobody was asked", _unknown(given.consent), whole=True)
+        _party("who", given.user, "nobody: no human stands behind this order", names, canvas)
+        _party("through", given.agent, "nobody: any program could have sent it", names, canvas)
+        if given.consent:
+            canvas.field("consent", given.consent, "quiet", whole=True)
+        else:
+            canvas.field("consent", "none: nobody was asked", "unverified")
         canvas.field("for", given.company or "no company given")
-        canvas.field("order", f"{given.id}, {clock(given.at)}", whole=True)
+        canvas.field("order", f"{given.id}, {clock(given.at)}", "quiet", whole=True)
         _balance(given, canvas)
 
     return Page(draw)
 
 
-def _unknown(value: str | None) -> str:
-    return "" if value else "unverified"
+def _party(label: str, id: str | None, nobody: str, names: Names, canvas: Canvas) -> None:
+    if not id:
+        canvas.field(label, nobody, "unverified")
+        return
+    name = called(id, names)
+    if name == id:
+        canvas.field(label, id, whole=True)
+    else:
+        named(canvas, label, name, (dict(names).get(id), id))
 
 
 def _balance(given: Order, canvas: Canvas) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from demo.evidence import Decision, Revocation
-from demo.panels._decision import state_of, through, who
+from demo.panels._decision import parties, state_of, through
 from demo.panels.page import Canvas, Page
+from demo.panels.people import Names, named
 from demo.panels.values import clock, span
 
 
-def revocation(given: Revocation) -> Page:
-    """Before and after side by side, the seconds between, and whether it was the very same token."""
+def revocation(given: Revocation, names: Names = ()) -> Page:
+    """Before and after side by side, the seconds between, and whether it was the very same token.
+
+    Args:
+        names: what the human and the agent are called.
+    """
 
     def draw(canvas: Canvas) -> None:
         after = given.after
@@ -19,12 +24,15 @@ def revocation(given: Revocation) -> Page:
             canvas.title("refused", f"The {given.kind} was revoked, and the next call was still allowed")
         else:
             canvas.title("allowed", f"Taken back: the next call was refused {span(given.seconds)} later")
-        named = given.id.startswith(given.kind)
-        canvas.field("revoked", given.id if named else f"{given.kind} {given.id}")
-        shown = after or given.before
+        shown = given.before or after  # a refusal for a revoked grant no longer names the human by address
+        if shown is None:
+            canvas.field("revoked", given.id if given.id.startswith(given.kind) else f"{given.kind} {given.id}")
+        elif given.kind == "agent":
+            named(canvas, "suspended", through(shown, names), (given.id,))
+        else:
+            named(canvas, "revoked", f"the {given.kind}", (given.id,))
         if shown is not None:
-            canvas.field("of", who(shown))
-            canvas.field("through", through(shown))
+            parties(shown, names, canvas, of="of")
         canvas.gap()
         if canvas.narrow:
             _side("BEFORE", given.before, canvas)

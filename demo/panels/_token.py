@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 
 from rich.cells import cell_len
+from rich.text import Text
 
 from demo.evidence import Claim, TokenView
-from demo.panels.page import Canvas, Page
+from demo.panels.page import MARGIN, Canvas, Page
 from demo.panels.theme import State
-from demo.panels.values import left, many
+from demo.panels.values import clock, left, many
 
 STORY = (
-    "sub", "act.sub", "client_id", "sid", "consent_id", "scope", "aud", "iss", "exp",
+    "sub", "act.sub", "sid", "aud", "exp", "scope", "client_id", "consent_id", "iss",
     "authorization_details", "username", "email", "name", "jti", "iat", "auth_time", "typ",
 )  # fmt: skip
 """Which claims tell the story first, where not all of them fit."""
@@ -52,11 +53,11 @@ def token(given: TokenView, now: float) -> Page:
         if len(given.problems) > 3:
             canvas.line((f"{canvas.glyphs.ellipsis} {many(len(given.problems) - 3, 'more problem')}", "refused"))
         canvas.field("token", _masked(given), "quiet")
-        if given.header:
+        if given.header and canvas.rows > 20:
             canvas.list("header", [f"{name} {value}" for name, value in given.header], at_most=1)
         mark = canvas.glyphs.allowed if given.signature else canvas.glyphs.unverified
         words = f"{mark} verified: {given.signature}" if given.signature else f"{mark} not verified"
-        canvas.field("signature", words, "allowed" if given.signature else "unverified")
+        canvas.field("signature", words, "allowed" if given.signature else "unverified", prose=True, at_most=2)
         canvas.gap()
         _claims(given, canvas)
 
@@ -97,16 +98,20 @@ def _claims(given: TokenView, canvas: Canvas) -> None:
     told = sources[:3]
     tail = 1 + len(told) + claimed
     ordered = sorted(given.claims, key=lambda claim: STORY.index(claim.name) if claim.name in STORY else len(STORY))
-    room = len(ordered) if canvas.narrow else max(3, canvas.left - tail)
-    kept = ordered if len(ordered) <= room else ordered[: room - 1]
-    for claim in kept:
-        _claim(claim, sources, canvas)
-    if len(kept) < len(ordered):
-        canvas.line((f"{canvas.glyphs.ellipsis} {many(len(ordered) - len(kept), 'more claim')}", "quiet"))
+    room = max(3, canvas.left - tail)
+    drawn = [_claim(claim, sources, canvas) for claim in ordered]
+    kept = len(drawn)
+    while not canvas.narrow and kept > 2 and sum(map(len, drawn[:kept])) + (kept < len(drawn)) > room:
+        kept -= 1
+    for rows in drawn[:kept]:
+        canvas.lines.extend(rows)
+    if kept < len(ordered):
+        canvas.line((f"{canvas.glyphs.ellipsis} {many(len(ordered) - kept, 'more claim')}", "quiet"))
     canvas.gap()
     for number, source in enumerate(told, 1):
-        mark = f"{canvas.glyphs.allowed}{number if len(sources) > 1 else ' '} verified against "
-        canvas.line((mark, "allowed"), (canvas.short(source, canvas.room - len(mark)), "quiet"))
+        mark = f"{canvas.glyphs.allowed}{number if len(sources) > 1 else ' '} verified: "
+        words = source.replace(given.signature, "the key above") if given.signature else source
+        canvas.line((mark, "allowed"), (canvas.short(words, canvas.room - len(mark)), "quiet"))
     if claimed:
         mark = f"{canvas.glyphs.unverified}  claimed "
         canvas.line(
@@ -115,7 +120,9 @@ def _claims(given: TokenView, canvas: Canvas) -> None:
         )
 
 
-def _claim(claim: Claim, sources: list[str], canvas: Canvas) -> None:
+def _claim(claim: Claim, sources: list[str], screen: Canvas) -> list[Text]:
+    """A claim's line; a value that is too long for its column takes the room of the meaning, and a second line."""
+    canvas = screen.apart(screen.width)
     state: State = "allowed" if claim.verified else "unverified"
     source = claim.against or "a check of the agent's own"
     number = str(sources.index(source) + 1) if claim.verified and len(sources) > 1 else ""
@@ -125,10 +132,20 @@ def _claim(claim: Claim, sources: list[str], canvas: Canvas) -> None:
     if canvas.narrow:
         canvas.line(*parts, canvas.short(claim.value or "(empty)", value))
         canvas.line((canvas.short(_brief(claim.meaning, canvas.room - 3), canvas.room - 3), "quiet"), indent=5)
-        return
+        return canvas.lines
+    if cell_len(claim.value) > value:
+        room = canvas.room - 3 - name - 1
+        top, *below = canvas.wrapped(claim.value, room, 2) or [""]
+        canvas.line(*parts, " ", top)
+        for line in below:
+            canvas.line(line, indent=MARGIN + 3 + name + 1)
+        return canvas.lines
     rest = canvas.room - 3 - name - 1 - value - 2
-    meaning = "".join(canvas.wrapped(_brief(claim.meaning, rest), rest, 1))
+    until = float(claim.value) if claim.name == "exp" and claim.value.isdigit() and len(claim.value) < 12 else None
+    about = f"it ends at {clock(until)}" if until is not None else _brief(claim.meaning, rest)
+    meaning = "".join(canvas.wrapped(about, rest, 1))
     canvas.line(*parts, " ", canvas.cell(claim.value or "(empty)", value), "  ", (meaning, "quiet"))
+    return canvas.lines
 
 
 def _brief(meaning: str, room: int) -> str:

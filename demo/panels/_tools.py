@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from demo.evidence import Tool
-from demo.panels.page import Canvas, Page
+from demo.panels.page import MARGIN, Canvas, Page
 from demo.panels.values import many
 
 _ABOUT = 24
@@ -21,8 +21,10 @@ def tools(given: tuple[Tool, ...]) -> Page:
         name = max(28 if canvas.wide else 24, *(cell_len(one.name) for one in given if canvas.typed(one.name)), 0)
         scopes = [one.scope or "-" for one in given]
         scope = max(16 if canvas.wide else 12, *(cell_len(one) for one in scopes if canvas.typed(one)), 0)
-        rows = [_rows(tool, name, scope, canvas) for tool in given]
-        kept, room = len(rows), canvas.left
+        kept, room = len(given), canvas.left
+        rows = [_rows(tool, name, scope, 2, canvas) for tool in given]
+        if sum(map(len, rows)) > room:
+            rows = [_rows(tool, name, scope, 1, canvas) for tool in given]
         while not canvas.narrow and kept > 1 and sum(map(len, rows[:kept])) + (kept < len(rows)) > room:
             kept -= 1
         for row in rows[:kept]:
@@ -33,9 +35,9 @@ def tools(given: tuple[Tool, ...]) -> Page:
     return Page(draw)
 
 
-def _rows(tool: Tool, name: int, scope: int, canvas: Canvas) -> list[Text]:
-    """A tool's line, in columns of `name` and `scope`, or lines where its name or scope is too long for a column: both
-    are typed, and so stand whole."""
+def _rows(tool: Tool, name: int, scope: int, at_most: int, canvas: Canvas) -> list[Text]:
+    """A tool's line, or `at_most` lines where its description is long, in columns of `name` and `scope`. A name or
+    scope that is too long for a column stands on a line of its own: both are typed, and so stand whole."""
     apart = canvas.apart(canvas.width)
     about = tool.description or (f"({', '.join(tool.arguments)})" if tool.arguments else "no description")
     if canvas.narrow or canvas.room - name - scope - 4 < _ABOUT:
@@ -44,7 +46,7 @@ def _rows(tool: Tool, name: int, scope: int, canvas: Canvas) -> list[Text]:
         if not canvas.narrow:
             apart.prose(about, "quiet", indent=4, at_most=1)
         return apart.lines
-    words = "".join(apart.wrapped(about, canvas.room - name - scope - 4, 1))
+    words, *more = apart.wrapped(about, canvas.room - name - scope - 4, at_most) or [""]
     parts = (
         (apart.cell(tool.name, name), "strong"),
         "  ",
@@ -53,4 +55,6 @@ def _rows(tool: Tool, name: int, scope: int, canvas: Canvas) -> list[Text]:
         (words, "quiet"),
     )
     apart.line(*parts)
+    for line in more:
+        apart.line((line, "quiet"), indent=MARGIN + name + scope + 4)
     return apart.lines

@@ -6,6 +6,7 @@ from rich.cells import cell_len
 
 from demo.evidence import UserView
 from demo.panels.page import Canvas, Page
+from demo.panels.people import name_of, named
 from demo.panels.values import many, span
 
 
@@ -17,11 +18,11 @@ def user(given: UserView, now: float) -> Page:
     """
 
     def draw(canvas: Canvas) -> None:
-        who = canvas.short(given.email or given.id or "somebody", canvas.room // 2)
+        who = canvas.short(name_of(given.email) or given.name or given.id or "somebody", canvas.room // 2)
         agree = "they disagree" if given.differences else "both agree"
         counts = f"{many(len(given.sessions), 'session')}, {many(len(given.consents), 'consent')}"
         canvas.title("refused" if given.differences else "allowed", f"{who}: {counts}, {agree}")
-        canvas.field("user", f"{given.id}, {given.name}" if given.name else given.id)
+        named(canvas, "user", given.name or given.email or given.id, (given.email, given.id))
         signed_in = "never" if given.signed_in_at is None else f"{span(now - given.signed_in_at)} ago"
         canvas.field("signed in", signed_in)
         canvas.gap()
@@ -48,7 +49,7 @@ def _consents(given: UserView, canvas: Canvas) -> None:
     for number, (id, software, scopes) in enumerate(given.consents[:_ROWS]):
         _named("consents" if number == 0 else "", software or "unnamed", id, canvas)
         if not canvas.narrow:
-            canvas.list("", scopes, at_most=1, empty="no scopes")
+            canvas.list("", scopes, at_most=2, empty="no scopes")
     _left_out(len(given.consents), canvas)
     if not given.consents:
         canvas.field("consents", "none: nobody was deputized")
@@ -59,7 +60,12 @@ def _named(label: str, who: str, id: str, canvas: Canvas) -> None:
     width = 22
     beside = canvas.room - canvas.label - width - 2
     if beside > 0 and (cell_len(id) <= beside or not canvas.typed(id)):
-        canvas.field(label, f"{canvas.cell(who, width)}  {canvas.short(id, beside)}")
+        canvas.line(
+            (f"{label:<{canvas.label}}", "quiet"),
+            (canvas.cell(who, width), "strong"),
+            "  ",
+            (canvas.short(id, beside), "quiet"),
+        )
         return
     canvas.field(label, who)
     canvas.field("", id, whole=True)

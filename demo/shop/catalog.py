@@ -173,6 +173,9 @@ ADMIN_ROLE: Final[str] = _DATA["scopes"]["admin_role"]
 SPENDING_TYPE: Final[str] = _DATA["scopes"]["spending_type"]
 SPENDING_ACTION: Final[str] = _DATA["scopes"]["spending_action"]
 
+SAMPLE_ADDRESSES: Final = frozenset(_DATA["samples"]["addresses"])
+"""The only addresses that the open door tells: nobody lives there."""
+
 LIMITS: Final = Limits(**_DATA["limits"])
 
 TOOLS: Final = {name: _tool(name, given, _DATA["schemas"]) for name, given in _DATA["tools"].items()}

@@ -46,7 +46,7 @@ def audit(_: Step, scene: Scene) -> Played:
         "nobody": any(entry.door == "open" and entry.user is None for entry in shown),
         "refusals": any(entry.verdict == "deny" for entry in shown),
     }
-    played = Played(observed, {"audit": lambda: panels.audit(shown)})
+    played = Played(observed, {"audit": lambda: panels.audit(shown, scene.names())})
     if scene.cast.other is not None:
         played.unobservable["hidden"] = "no sample human of another name signs in at this server's authorization server"
     if orders:

@@ -56,7 +56,9 @@ def audit_log(_: Step, scene: Scene) -> Played:
         for one in orders
     )
     kinds, asked = _kinds(events), tenant.environment.base_url
-    return Played(observed, {"audit-log": lambda: panels.audit_log(rows, kinds, asked)}, unobservable=unobservable)
+    return Played(
+        observed, {"audit-log": lambda: panels.audit_log(rows, kinds, asked, scene.names())}, unobservable=unobservable
+    )
 
 
 def _orders(scene: Scene) -> list[Decision]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from demo import panels
 from talk.playing.kind import SAMPLES, TOOL, Contradiction, Kind, Option, Past, Step
 from talk.playing.observing import hold_against_the_wire, played_call
 from talk.playing.scene import RETRY_SECONDS, Played, Scene
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome
     from talk.playing.other_server import OtherServer
+
+SEEN_SECONDS = 0.15
+"""How long a call stands on the screen before the next one, where somebody watches the limit fill."""
+
+BAR = 40
+"""Columns of the bar that fills."""
 
 WINDOWS = 3
 """In so many windows of a rate limit a burst is tried: on a slow machine one may end before the others have called."""
@@ -43,11 +51,17 @@ def burst(step: Step, scene: Scene) -> Played:
             played.observed[observable] = refused if option == "shares" else other.status == 200
     played.decisions += [other.decision for other in others.values() if other.decision is not None]
     if last.status == 429:
+        if (shown := played.panels.pop("limits", None)) is not None and "limits" in step.show:
+            # Now, and not when the step has ended: what comes next is the wait.
+            scene.stage.show("limits", shown())
+            if "limits" in step.pause:
+                scene.stage.look()
         scene.wait("the rate limit, as Retry-After says", min(last.retry_after or 1.0, RETRY_SECONDS))
         again = agent.call(tool, {})
         played.observed["recovered"] = again.status == 200
-        if again.decision is not None:
-            played.decisions.append(again.decision)
+        if (served := again.decision) is not None:
+            played.decisions.append(served)
+            played.panels["decision"] = lambda: panels.decision(served, scene.names())
     return played
 
 
@@ -58,7 +72,9 @@ def _until_refused(
     bursts: list[tuple[CallOutcome, ...]] = []
     others: dict[str, CallOutcome] = {}
     for _ in range(WINDOWS):
-        bursts.append(agent.burst(tool, {}, at_most=step.options["at_most"]))
+        bursts.append(
+            agent.burst(tool, {}, at_most=step.options["at_most"], on_answer=lambda one: _filling(one, scene))
+        )
         last = bursts[-1][-1]
         ends = next((limit.resets_at for limit in last.limits if limit.name == "rate"), None)
         if last.status != 429:
@@ -69,6 +85,20 @@ def _until_refused(
         if all(ends is None or one.decision is None or one.decision.at < ends for one in others.values()):
             break
     return bursts, others
+
+
+def _filling(outcome: CallOutcome, scene: Scene) -> None:
+    """Show how full the rate limit is after a call, on the line that is drawn over."""
+    use = next((limit for limit in outcome.limits if limit.name == "rate"), None)
+    if use is None or use.limit <= 0:
+        return
+    from demo.panels.theme import glyphs
+
+    signs = glyphs(scene.stage.console.encoding)
+    filled = min(use.limit, use.used) * BAR // use.limit
+    scene.stage.status(f"calls  {signs.used * filled}{signs.rest * (BAR - filled)}  {use.used} of {use.limit}")
+    if scene.stage.person and scene.stage.pace != "none":
+        time.sleep(SEEN_SECONDS)
 
 
 def _cannot(step: Step, other: OtherServer, _: Past) -> str | None:
@@ -115,7 +145,8 @@ BURST = Kind(
         "retry_after": bool,
         "recovered": bool,
     },
-    ("decision", "limits"),
+    ("limits", "decision"),
     why_not=_cannot,
     contradictions=_contradictions,
+    draws_itself=True,
 )

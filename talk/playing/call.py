@@ -268,7 +268,7 @@ CALL = Kind(
         "resource_metadata": bool,
         "differs": list,
     },
-    ("exchange", "challenge", "decision", "order", "limits", "chain"),
+    ("exchange", "challenge", "decision", "order", "orders", "limits", "chain"),
     why_not=_cannot_call,
     contradictions=_contradictions,
 )

@@ -49,16 +49,19 @@ def played_call(outcome: CallOutcome, scene: Scene, agent: Agent, decisions: lis
     if (challenged := outcome.challenge) is not None:
         played.panels["challenge"] = lambda: panels.challenge(challenged)
     if (decision := outcome.decision) is not None:
-        played.panels["decision"] = lambda: panels.decision(decision)
+        played.panels["decision"] = lambda: panels.decision(decision, scene.names())
     if (order := outcome.order) is not None:
-        played.panels["order"] = lambda: panels.order(order)
+        played.panels["order"] = lambda: panels.order(order, scene.names())
         if order.user is not None:
             action = f"bought {order.item}, {order.price}"
             played.panels["chain"] = lambda: panels.chain(agent.chain(agent.token(), action))
+    if (orders := outcome.orders) is not None:
+        played.panels["orders"] = lambda: panels.orders(orders, scene.names())
     if outcome.limits:
         # As of the decision: a step may have waited since.
         at = outcome.decision.at if outcome.decision else time.time()
-        played.panels["limits"] = lambda: panels.limits(outcome.limits, at)
+        status = outcome.status if outcome.status == 429 else None
+        played.panels["limits"] = lambda: panels.limits(outcome.limits, at, status)
     return played
 
 

@@ -36,7 +36,7 @@ def revoke(step: Step, scene: Scene) -> Played:
     # The very token of before, not a refreshed one: its JWT has not expired, and must be refused all the same.
     after = agent.call(tool, {}, refresh=False)
     seconds = time.monotonic() - revoked_at
-    played = _revoked(what, target, before, after, seconds)
+    played = _revoked(what, target, before, after, seconds, scene)
     held = agent.stored()
     played.observed["unexpired"] = held is not None and held.expires_at > time.time()
     if after.decision is not None:
@@ -92,7 +92,7 @@ def _handed_back(step: Step, scene: Scene) -> Played:
         raise AuthorizationRefused("the authorization server did not confirm the revocation", why=why, do="demo doctor")
     revoked_at = time.monotonic()
     after = agent.call(tool, {}, token=held)
-    played = _revoked("token", "the agent's token", before, after, time.monotonic() - revoked_at)
+    played = _revoked("token", "the agent's token", before, after, time.monotonic() - revoked_at, scene)
     seen = [observe(before), observe(after)]
     tells = scene.cast.other is not None and scene.cast.other.seen.reports_decisions
     played.unobservable = unobservable(before, seen[0], tells=tells) | unobservable(after, seen[1], tells=tells)
@@ -115,7 +115,7 @@ def _http(outcome: CallOutcome) -> str:
     return f"HTTP {outcome.status}"
 
 
-def _revoked(what: Any, target: str, before: CallOutcome, after: CallOutcome, seconds: float) -> Played:
+def _revoked(what: Any, target: str, before: CallOutcome, after: CallOutcome, seconds: float, scene: Scene) -> Played:
     seen = observe(after)
     observed: dict[str, Any] = {name: seen[name] for name in ("status", "gate", "rule", "error") if name in seen}
     for name, decision in (("before", before.decision), ("after", after.decision)):
@@ -126,9 +126,9 @@ def _revoked(what: Any, target: str, before: CallOutcome, after: CallOutcome, se
     shown = Revocation(what, target, before.decision, after.decision, seconds)
     played = Played(observed, status=after.status, decision=after.decision)
     played.decisions = [one for one in (before.decision, after.decision) if one is not None]
-    played.panels["revocation"] = lambda: panels.revocation(shown)
+    played.panels["revocation"] = lambda: panels.revocation(shown, scene.names())
     if (decision := after.decision) is not None:
-        played.panels["decision"] = lambda: panels.decision(decision)
+        played.panels["decision"] = lambda: panels.decision(decision, scene.names())
     return played
 
 
@@ -146,7 +146,7 @@ def reinstate(step: Step, scene: Scene) -> Played:
     )
     if (decision := outcome.decision) is not None:
         played.decisions = [decision]
-        played.panels["decision"] = lambda: panels.decision(decision)
+        played.panels["decision"] = lambda: panels.decision(decision, scene.names())
     return played
 
 

@@ -37,6 +37,20 @@ class Scene:
         beat, _, name = step.rpartition("/")
         return f"{self.run_id}/{beat or self.beat}/{name}"
 
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """Ids, each with the name that people use: humans as the shop's decisions of this run name them, agents by what
+        their software calls itself."""
+        software = self.cast.software()
+        found: dict[str, str] = {}
+        for result in self.seen():
+            for decision in result.decisions:
+                user, agent, client = (decision.get(name) for name in ("user", "agent", "client"))
+                if user and decision.get("username"):
+                    found[user] = decision["username"]
+                if client in software:
+                    found |= {client: software[client]} | ({agent: software[client]} if agent else {})
+        return tuple(found.items())
+
     def with_retries(self, call: Callable[[], CallOutcome]) -> list[CallOutcome]:
         """Make a call that is about something else than limits: where it is made too often (429), do what the refusal
         says and make it again, twice at most. Every outcome; the last one is the answer."""

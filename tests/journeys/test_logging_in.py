@@ -196,7 +196,7 @@ def test_one_thing_more_is_asked_for_from_the_command_line(demo: Command) -> Non
     finished = demo("call", "getUserInfo", "--step-up")
     assert finished.returncode == 0, finished.stderr
     assert "The server asks for more: user:read" in finished.stdout
-    assert "Shirt Agent asks for one more" in finished.stdout, "what it holds already stands apart"
+    assert "Shirt Agent asks for one thing more" in finished.stdout, "what it holds already stands apart"
     scopes = json.loads(demo("--json", "whoami").stdout)["scopes"]
     assert set(scopes) == {"openid", "shop:read", "user:read"}
 

@@ -1,6 +1,6 @@
 /** The shop's data, typed: what is sold, tools, scopes, limits, and the sentences with their values filled in. */
 
-import { ITEM, RULES, SCOPES, SENTENCES, TOOLS } from "./generated/shop";
+import { ITEM, RULES, SAMPLE_ADDRESSES as SAMPLES, SCOPES, SENTENCES, TOOLS } from "./generated/shop";
 
 export { ITEM, LIMITS, RULES, SCOPES, SERVER, TOOLS, TOKEN_TYPES } from "./generated/shop";
 
@@ -13,6 +13,9 @@ export const PRETTY_PLEASE: ToolName = "prettyPlease";
 export const TOOL_SCOPES: ReadonlyMap<string, string> = new Map(
   TOOLS.map((tool) => [tool.name, tool._meta["demo/scope"]]),
 );
+
+/** The only addresses that the open door tells: nobody lives there. */
+export const SAMPLE_ADDRESSES: ReadonlySet<string> = new Set(SAMPLES);
 
 /** What AuthKit grants an agent, whatever it asks for: scopes that speak of the login alone. */
 export const LOGIN_SCOPES = ["openid", "profile", "email", "offline_access"];

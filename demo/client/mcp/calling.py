@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from demo.client.http.bounded import TICK, OnWait
@@ -71,7 +71,13 @@ class Patience:
 
 
 def calls(
-    tool: str, arguments: dict[str, Any], outcomes: list[CallOutcome], recorder: Recorder, *, at_most: int = 1
+    tool: str,
+    arguments: dict[str, Any],
+    outcomes: list[CallOutcome],
+    recorder: Recorder,
+    *,
+    at_most: int = 1,
+    on_answer: Callable[[CallOutcome], None] | None = None,
 ) -> Requests:
     """Call a tool until the first call that is not allowed, or `at_most` times; each outcome is added to `outcomes`."""
     from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult
@@ -79,6 +85,8 @@ def calls(
     request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
     for _ in range(at_most):
         outcomes.append(call_outcome(tool, (yield request, CallToolResult), recorder))
+        if on_answer is not None:
+            on_answer(outcomes[-1])
         if not outcomes[-1].allowed:
             return
 

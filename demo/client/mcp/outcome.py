@@ -13,10 +13,19 @@ from demo.client.http.exchange import HttpExchange
 from demo.client.http.fetch import own_words, retry_seconds
 from demo.client.http.recorder import Recorder
 from demo.client.http.sanitizing import safe_text
-from demo.client.mcp.reading import listed, mapping, misdeclared, read_decision, read_limits, read_order, read_tools
+from demo.client.mcp.reading import (
+    listed,
+    mapping,
+    misdeclared,
+    read_decision,
+    read_limits,
+    read_order,
+    read_orders,
+    read_tools,
+)
 from demo.client.mcp.reply import GATES, Reply
 from demo.client.oauth.challenge import read_challenge
-from demo.evidence import Challenge, Decision, Exchange, LimitUse, Order, Tool
+from demo.evidence import Challenge, Decision, Exchange, LimitUse, ListedOrder, Order, Tool
 
 BUSY = 429
 
@@ -43,6 +52,7 @@ class CallOutcome:
     exchanges: tuple[Exchange, ...]
     order: Order | None
     said: str = ""
+    orders: tuple[ListedOrder, ...] | None = None
 
     @property
     def allowed(self) -> bool:
@@ -97,6 +107,7 @@ def call_outcome(tool: str, reply: Reply, recorder: Recorder) -> CallOutcome:
         retry_after=_retry_after(reply.exchange),
         exchanges=_shown((reply,), recorder),
         order=None if refused else read_order((structured or {}).get("order")),
+        orders=None if refused else read_orders((structured or {}).get("orders")),
     )
 
 

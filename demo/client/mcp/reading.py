@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from demo.client.http.sanitizing import safe_data, safe_text
 from demo.client.tokens.stored import money, number
-from demo.evidence import Decision, LimitUse, Order, Tool
+from demo.evidence import Decision, LimitUse, ListedOrder, Order, Tool
 
 
 def read_decision(given: Any) -> Decision | None:
@@ -74,6 +74,18 @@ def read_order(given: Any) -> Order | None:
         balance=money(order.get("balance")),
         spending_limit=money(order.get("spendingLimit")),
     )
+
+
+def read_orders(given: Any) -> tuple[ListedOrder, ...] | None:
+    """A list of orders with where they go, None where it is none; an entry that is no order is left out."""
+    if not isinstance(given, list):
+        return None
+    found: list[ListedOrder] = []
+    for item in given:
+        address = mapping(item).get("mailingAddress")
+        if (order := read_order(item)) is not None:
+            found.append(ListedOrder(order, address if isinstance(address, str) else None))
+    return tuple(found)
 
 
 def read_tools(result: dict[str, Any] | None) -> tuple[Tool, ...]:

@@ -24,7 +24,7 @@ MEANINGS = {
     "auth_time": "When the human signed in (OpenID Connect, RFC 9068 section 2.2.1).",
     "acr": "How strongly the human signed in (RFC 9068 section 2.2.1).",
     "amr": "By which means the human signed in (RFC 8176).",
-    "sid": "The session that the human's consent opened (OpenID Connect).",
+    "sid": "The session that consent opened (OpenID Connect).",
     "consent_id": "The human's consent behind it (this issuer's own claim).",
     "azp": "The client that it was issued to (OpenID Connect).",
     "nonce": "Ties it to one sign-in (OpenID Connect).",

@@ -31,6 +31,7 @@ from demo.evidence import (
     GrantStanding,
     LimitUse,
     Link,
+    ListedOrder,
     LoggedOrder,
     Money,
     Order,
@@ -180,6 +181,16 @@ CAPABILITIES = (
 ORDER = Order("order_01A", "Conference T-shirt", "M", "Cloudflare", Money(2500), NOW, "alice@example.com",
               "Shirt Agent", "consent_01A", False, Money(3500), Money(6000))  # fmt: skip
 ANONYMOUS = replace(ORDER, user=None, agent=None, consent=None, balance=None, spending_limit=None)
+LISTED = (
+    ListedOrder(replace(ANONYMOUS, id="order_1", company="Acme"), "12 Main Street, Springfield"),
+    ListedOrder(replace(ANONYMOUS, id="order_2", company="Definitely Acme", size="XXL"), "P.O. Box 0, Nowhere"),
+)
+NAMES = (
+    ("user_01ALICE", "alice@example.com"),
+    ("demo-agent", "Shirt Agent"),
+    ("agent_7k3vqm5h2n4xwz6b", "Shirt Agent"),
+)
+MINE = ListedOrder(replace(ORDER, user="user_01ALICE"), "1 Edge Row, Lisbon")
 LIMITS = (
     LimitUse("rate", 3, 10, "calls", 10, NOW + 7),
     LimitUse("purchases", 1, 2, "purchases"),
@@ -246,7 +257,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "header-encore": lambda: panels.header(replace(BEAT, number=0, of=0, speaker="Encore", minutes=0)),
     "user": lambda: panels.user(USER, NOW),
     "user-disagrees": lambda: panels.user(replace(USER, differences=("the sessions", "the consents")), NOW),
-    "audit-log": lambda: panels.audit_log(LOGGED, SEEN, BASE),
+    "audit-log": lambda: panels.audit_log(LOGGED, SEEN, BASE, NAMES),
     "audit-log-missing": lambda: panels.audit_log((replace(LOGGED[0], on_record=0), LOGGED[1]), SEEN, BASE),
     "audit-log-not-read": lambda: panels.audit_log((replace(LOGGED[1], on_record=None),), (), BASE),
     "permissions": lambda: panels.permissions(PERMISSIONS, blueprint="Shirt Agent", role="customer"),
@@ -258,7 +269,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "challenge-bad-token": lambda: panels.challenge(BAD_TOKEN),
     "decision-refused": lambda: panels.decision(NO_TOKEN),
     "decision-scope": lambda: panels.decision(SCOPE),
-    "decision-allowed": lambda: panels.decision(decision()),
+    "decision-allowed": lambda: panels.decision(decision(), NAMES),
     "decision-open": lambda: panels.decision(OPEN),
     "token": lambda: panels.token(TOKEN, NOW),
     "token-unverified": lambda: panels.token(
@@ -285,8 +296,11 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "order-again": lambda: panels.order(replace(ORDER, replayed=True)),
     "order-anonymous": lambda: panels.order(ANONYMOUS),
     "limits": lambda: panels.limits(LIMITS, NOW),
-    "audit": lambda: panels.audit(TRAIL),
-    "revocation": lambda: panels.revocation(Revocation("agent", "agent_01SHIRT", decision(), REVOKED, 0.041)),
+    "limits-refused": lambda: panels.limits((replace(LIMITS[0], used=10), *LIMITS[1:]), NOW, 429),
+    "orders": lambda: panels.orders(LISTED),
+    "orders-mine": lambda: panels.orders((MINE,), NAMES),
+    "audit": lambda: panels.audit(TRAIL, NAMES),
+    "revocation": lambda: panels.revocation(Revocation("agent", "agent_01SHIRT", decision(), REVOKED, 0.041), NAMES),
     "sessions": lambda: panels.sessions(SESSIONS, NOW),
     "tools": lambda: panels.tools(TOOLS),
     "link": lambda: panels.link(Link("The code", "https://github.com/example/machine-identity-demo", "Two commands.")),
@@ -332,6 +346,7 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "challenge": lambda: panels.challenge(Challenge(401, text[:20], parameters, resource, authority)),
         "decision": lambda: panels.decision(given),
         "decision-allow": lambda: panels.decision(replace(given, verdict="allow", gate="limits")),
+        "decision-named": lambda: panels.decision(given, ((text, text),)),
         "decision-strange": lambda: panels.decision(replace(given, gate=text)),
         "token": lambda: panels.token(token, NOW),
         "chain": lambda: panels.chain(
@@ -356,7 +371,10 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "order": lambda: panels.order(order),
         "order-none": lambda: panels.order(replace(order, user=None, agent=None, consent=None, balance=None)),
         "limits": lambda: panels.limits(limits * 5, NOW),
+        "limits-refused": lambda: panels.limits(limits, NOW, 999),
+        "orders": lambda: panels.orders((ListedOrder(order, text or None),) * 30, ((text, text),)),
         "audit": lambda: panels.audit((given,) * 60),
+        "audit-named": lambda: panels.audit((given, replace(given, verdict="allow")) * 30, ((text, text),)),
         "revocation": lambda: panels.revocation(Revocation("agent", text, given, given, 1e9)),
         "sessions": lambda: panels.sessions((view,) * 30, NOW),
         "user": lambda: panels.user(
@@ -395,6 +413,7 @@ WORST["user"]["nothing"] = lambda: panels.user(UserView("", "", "", None, (), ()
 WORST["audit-log"]["nothing"] = lambda: panels.audit_log((), (), "")
 WORST["permissions"]["nothing"] = lambda: panels.permissions((), blueprint="", role="")
 WORST["sessions"]["nothing"] = lambda: panels.sessions((), NOW)
+WORST["orders"]["nothing"] = lambda: panels.orders(())
 WORST["limits"]["nothing"] = lambda: panels.limits((), NOW)
 WORST["tools"]["nothing"] = lambda: panels.tools(())
 WORST["checklist"]["nothing"] = lambda: panels.checklist([])

@@ -19,18 +19,34 @@ from demo.shop import catalog
 SAYS = {
     "decision-refused": ("✗ Refused: no token", "✗ token", "· limits", "not reached", "nobody"),
     "decision-scope": ("✗ Refused: outside of what was granted", "✓ token", "✓ allowlist", "✗ scope", "· limits"),
-    "decision-allowed": ("✓ Allowed: buyMcpShopItem, for alice@example.com", "✓ limits", "audit_01JBQX3M8V"),
+    "decision-allowed": (
+        "✓ Allowed: buyMcpShopItem, for Alice",
+        "Shirt Agent  agent_7k3",
+        "✓ limits",
+        "audit_01JBQX3M8V",
+    ),
     "decision-open": ("? Allowed, and nobody knows for whom", "this door has no gates", "nobody"),
     "exchange": ("✗ 401 Unauthorized for buyMcpShopItem", "(none sent)", "Bearer realm", "more lines"),
     "challenge": ("✗ Refused: no token, and told where to get one", "RFC 9728 §5.1", "RFC 8414", "RFC 8628"),
     "challenge-bad-token": ("✗ Refused: this token is not good here", "invalid_token"),
-    "token": ("✓ Genuine: an agent acts for a human", "4 min 12 s left", "verified against", "3 more claims"),
+    "token": (
+        "✓ Genuine: an agent acts for a human",
+        "4 min 12 s left",
+        "verified: signature",
+        "more claims",
+        "ends at 08:04:12",
+    ),
     "token-unverified": ("? Claimed, not verified", "?  claimed"),
     "token-expired": ("✗ Not to be trusted: expired 12 s ago",),
-    "chain": ("✓ alice@example.com → Shirt Agent → bought a shirt", "up to 60.00 USD", "RFC 8693"),
-    "chain-stands": ("✓ alice@example.com → Shirt Agent", "✓ stands: 200"),
+    "chain": ("✓ Alice → Shirt Agent → bought a shirt", "up to 60.00 USD", "RFC 8693"),
+    "chain-stands": ("✓ Alice → Shirt Agent", "✓ stands: 200"),
     "chain-revoked": ("✗ Signature valid, grant revoked", "✗ revoked: 401 standing.session", "Log in again"),
-    "device": ("◔ Shirt Agent asks to act for you", "BCDF-GHJK", "http://127.0.0.1:7327/device", "9 min 12 s left"),
+    "device": (
+        "◔ Shirt Agent asks to act for you",
+        "BCDF-GHJK",
+        "http://127.0.0.1:7327/device",
+        "See what the shop has",
+    ),
     "answer-yes": ("✓ Alice said yes: Shirt Agent may act", "up to 60.00 USD", "Buy in your name, within the limit"),
     "answer-no": ("✗ Alice said no: Shirt Agent gets nothing",),
     "answer-nothing": ("◔ Alice did not answer in time",),
@@ -39,11 +55,14 @@ SAYS = {
     "order-again": ("The same order, nothing bought twice",),
     "order-anonymous": ("? Bought, by nobody", "none: nobody was asked", "none: nothing stops the next order"),
     "limits": ("✓ Within every limit", "7 calls left", "1 purchase left", "35.00 USD left", "again in 7 s"),
-    "audit": ("? nobody", "✗ nobody", "✓ alice@example.com", "bought", "standing", "newest last"),
+    "limits-refused": ("✗ At the limit: calls", "0 calls left"),
+    "orders": ("? 2 orders, and nobody knows by whom", "nobody", "12 Main Street, Springfield", "P.O. Box 0, Nowhere"),
+    "orders-mine": ("✓ 1 order, each with a human behind it", "Alice", "1 Edge Row, Lisbon"),
+    "audit": ("? nobody", "✗ nobody", "✓ Alice", "Shirt Agent", "bought", "standing", "newest last"),
     "revocation": ("✓ Taken back: the next call was refused 41 ms later", "✓ allowed", "✗ refused", "The same token"),
     "sessions": ("✓ 2 sessions can act for you, 1 revoked", "✗ Shirt Agent", "✓ Control room", "revoked 30 s ago"),
-    "user": ("✓ alice@example.com: 2 sessions, 1 consent, both agree", "through Shirt Agent", "consent_01B"),
-    "user-disagrees": ("✗ alice@example.com", "they disagree", "the sessions, the consents"),
+    "user": ("✓ Alice: 2 sessions, 1 consent, both agree", "through Shirt Agent", "consent_01B"),
+    "user-disagrees": ("✗ Alice", "they disagree", "the sessions, the consents"),
     "audit-log": ("✓ 2 orders told", "on record once", "✓ anonymous", "session.created ×4"),
     "audit-log-missing": ("✗ 2 orders told", "1 not on record once", "✗ anonymous"),
     "audit-log-not-read": ("? 1 order told", "not read back"),
@@ -91,7 +110,7 @@ def test_a_cut_trail_keeps_the_newest_and_counts_the_rest(name: str, rows: int, 
     lines = drawn(panels.audit(trail), 80)
     assert f"n{rows - 1}@x" in lines[-1]
     shown = sum("@x" in line for line in lines)
-    assert any(f"… {rows - shown} earlier" in line for line in lines)
+    assert any(f"… {rows - shown} other entries" in line for line in lines)
 
 
 def test_a_purchase_at_the_open_door_is_by_nobody(evidence: dict[str, Any]) -> None:
@@ -224,9 +243,9 @@ def test_a_step_up_says_what_is_new_apart_from_what_is_held(evidence: dict[str, 
     asked = replace(evidence["DEVICE"], scopes=("openid", "shop:read", "user:read"))
     lines = [line.split("   ")[-1].strip() for line in drawn(panels.device(asked, evidence["NOW"], ("openid",)), 80)]
     whole = "\n".join(drawn(panels.device(asked, evidence["NOW"], ("openid", "shop:read")), 80))
-    assert "Shirt Agent asks for one more" in whole
-    assert "+ user:read" in whole
-    assert "◔ Shirt Agent asks for 2 more" in lines
+    assert "Shirt Agent asks for one thing more" in whole
+    assert "new         Read your profile at the shop" in whole
+    assert "◔ Shirt Agent asks for 2 things more" in lines
     first = "\n".join(drawn(panels.device(asked, evidence["NOW"]), 80))
     assert "asks to act for you" in first
 

@@ -104,8 +104,8 @@ def test_a_beat_ends_with_a_sentence_to_say(beat: Beat) -> None:
 
 
 @pytest.mark.parametrize("beat", beats(), ids=lambda beat: beat.id)
-def test_a_beat_draws_one_to_three_panels(beat: Beat) -> None:
-    assert 1 <= sum(len(step.show) for step in beat.steps) <= 3
+def test_a_beat_draws_one_to_four_panels(beat: Beat) -> None:
+    assert 1 <= sum(len(step.show) for step in beat.steps) <= 4
 
 
 @pytest.mark.parametrize("beat", beats(), ids=lambda beat: beat.id)

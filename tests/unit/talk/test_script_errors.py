@@ -145,7 +145,7 @@ CASES = {
     "a panel that the kind does not have": (
         BUY_MD,
         'show = ["order"]',
-        'show = ["orders"]',
+        'show = ["ordr"]',
         19,
     ),
     "a show that is no list": (BUY_MD, 'show = ["order"]', 'show = "order"', 19),

@@ -160,7 +160,8 @@ def test_what_a_closing_sentence_rests_on_and_counts_is_in_its_beat(top: str, wh
 
 
 def test_the_talk_knows_the_shop_by_its_own_words() -> None:
-    from demo.auth_server.state.accounts import ACCOUNTS, SCOPES
+    from demo.auth_server.state.accounts import ACCOUNTS
+    from demo.scopes import SCOPES
     from demo.shop import catalog
 
     assert set(vocabulary.SCOPES) == set(SCOPES) >= set(catalog.SCOPES)

@@ -40,6 +40,13 @@ export const SCOPES = {
   "spendingAction": "buy"
 } as const;
 
+/** The only addresses that the open door tells. */
+export const SAMPLE_ADDRESSES = [
+  "1 Edge Row, Lisbon",
+  "12 Main Street, Springfield",
+  "P.O. Box 0, Nowhere"
+] as const;
+
 /** Limits, and the defaults of those that a variable may change. */
 export const LIMITS = {
   "rate_calls": 10,
@@ -1059,7 +1066,7 @@ export const SENTENCES = {
   "nobody_banned": "Nobody is banned here, because nobody is known here.",
   "welcome_back": "Since you ask so nicely: welcome back.",
   "not_banned": "So polite, and not even banned.",
-  "withheld": "(not shown at the open door)",
+  "withheld": "(withheld: it may be somebody's home)",
   "unknown_tool": "Unknown tool: {name}",
   "failed": "The shop has failed at this. Check your orders before you try again.",
   "bad_arguments": "Nothing was done. The arguments do not fit: {faults}.",

@@ -1,6 +1,6 @@
 /** The seven tools, the same at both doors. */
 
-import { ITEM, say, type ToolName } from "../catalog";
+import { ITEM, SAMPLE_ADDRESSES, say, type ToolName } from "../catalog";
 import { now } from "../evidence";
 import { PurchaseRefused, type Purchase } from "../ledger/orders";
 import type { Admitted } from "../gatehouse/gatehouse";
@@ -87,7 +87,8 @@ async function purchaseOf({ settings, visit, admitted }: Admission, given: Argum
 async function orders({ shop, visit }: Admission) {
   const found = await shop.orders(visit.door);
   if (visit.door === "protected") return { orders: found };
-  return { orders: found.map((order) => ({ ...order, mailingAddress: say("withheld") })) };
+  const told = (to: string) => (SAMPLE_ADDRESSES.has(to) ? to : say("withheld"));
+  return { orders: found.map((order) => ({ ...order, mailingAddress: told(order.mailingAddress) })) };
 }
 
 async function userInfo({ shop, visit, admitted }: Admission) {
