@@ -19,7 +19,7 @@ NO_HOME: Final = Path(os.devnull) / "no-home"
 finds nothing, and what must make the folder says what is missing."""
 _OURS: Final = (
     *("run.", "server.", "secrets", "worker", "workos.json", "deployed.json", "trusted.json"),
-    *("recordings", "wheel.", "audience"),
+    *("recordings", "wheel.", "presenter.", "audience"),
 )
 """How the names begin of all that this program puts into a state folder."""
 

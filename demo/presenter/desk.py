@@ -105,13 +105,20 @@ class Desk:
         if not 0 <= now - self._looked_at < LOOK_SECONDS:
             self._look(now)
         begun = self._begun
+        if begun is not None and self._read(begun):
+            self._look(now)  # so that place and recording are of one moment
+            begun = self._begun
         if begun is None:
             from talk.director import DEFAULT_PLAN  # which brings all that plays; a run knows its plan
 
             plan = self._plan(None, self._first or DEFAULT_PLAN)
-            return Seen(plan, Cursor(None, False), Story(), 0.0, (), self._busy, self.health())
+            # Who holds a run that has not begun waits for its first beat: a stage.
+            story = Story(stage="open") if self._busy else Story()
+            return Seen(plan, Cursor(None, False), story, 0.0, (), self._busy, self.health())
         started_at = float(begun.about["started_at"])
-        story = self._read(begun)
+        self._read(begun)
+        assert self._followed is not None
+        story = self._followed.story
         self._turns += [(one.at, one.do == "hold") for one in self._wheel.new() if one.do in ("hold", "resume")]
         holds = [(at - started_at, stopped) for at, stopped in self._turns if at >= started_at]
         return Seen(begun.plan, begun.cursor, story, now - started_at, holds, self._busy, self.health())
@@ -170,13 +177,15 @@ class Desk:
             self._plans[talk, plan] = load_talk(Path(talk) if talk else None, whole=False).plan(plan)
         return self._plans[talk, plan]
 
-    def _read(self, begun: _Begun) -> Story:
+    def _read(self, begun: _Begun) -> bool:
+        """Read on in the run's recording. Returns whether there was something new."""
         if self._followed is None or self._followed.run != begun.id:
             self._followed = _Followed(begun.id, Tail(file_of(self._settings.state, begun.id)))
         sections = {one.id: one.section for one in begun.plan.beats}
-        for event in self._followed.tail.new():
+        new = self._followed.tail.new()
+        for event in new:
             self._followed.story = self._followed.story.after(event, sections)
-        return self._followed.story
+        return bool(new)
 
 
 def as_line(shown: View) -> str:

@@ -84,7 +84,7 @@ class Story:
                 return here if self.doing.kind == "pause" else replace(here, doing=NOTHING)
             case "closing":
                 return replace(here, closing=str(event.get("text") or ""), doing=NOTHING)
-            case "end":
+            case "end" if event["beat"] == self.beat:  # one that was left out ends without having begun
                 return replace(here, ended_at=event.at, doing=NOTHING)
             case "stage":
                 return here._staged(event)

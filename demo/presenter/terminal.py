@@ -156,9 +156,9 @@ def _state(shown: View) -> tuple[State, str]:
         return {"trouble": "refused", "step": "none"}.get(doing.kind, "waiting"), doing.words  # type: ignore[return-value]
     if shown.recorded:
         return "unverified", "a recorded take"
-    if shown.current is not None and not shown.playing:
-        return "none", "played: say the sentence, then go on"
-    return "none", ""
+    if shown.state == "interrupted":
+        return "waiting", "interrupted: the next command goes on with it"
+    return "none", "played: say the sentence, then go on" if shown.state == "ended" else ""
 
 
 def _picker(canvas: Canvas, shown: View, hand: Hand, rows: int) -> None:

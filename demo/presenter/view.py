@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from demo.presenter.notes import Passage, passages
 from demo.presenter.pace import NOT_BEGUN, Pace, pace
@@ -20,6 +20,9 @@ OTHER_COMMAND = "A command plays this run without a stage: the wheel turns nothi
 
 NOT_NEEDED = "not needed"
 """The word for what a talk does without."""
+
+
+BeatState = Literal["none", "playing", "ended", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class View:
     Args:
         trouble: why nothing can be shown; then the rest is empty.
         current: the beat that is on the screen, or was last; None before the first.
+        state: what is with it; a crash, or a killed command, interrupts one.
         following: the one after it; None at the end.
         speaker, then: who speaks now, and who next where that is somebody else.
         sentence: what is said at the beat's end.
@@ -80,7 +84,7 @@ class View:
     beats: tuple[Place, ...] = ()
     current: Place | None = None
     following: Place | None = None
-    playing: bool = False
+    state: BeatState = "none"
     speaker: str = ""
     then: str = ""
     notes: tuple[Passage, ...] = ()
@@ -151,7 +155,7 @@ def view(seen: Seen) -> View:
     stands = standing(seen)
     here = _on_screen(seen)
     encore = here is not None and plan.find(here.id) is None
-    next_ = _following(seen, here)
+    next_ = _following(seen)
     spoken = here or next_
     section = here.section if here is not None and not encore else story.section
     idle = seen.busy is False
@@ -161,7 +165,7 @@ def view(seen: Seen) -> View:
         beats=tuple(_place(plan, one) for one in (*plan.beats, *plan.encores)),
         current=_place(plan, here) if here is not None else None,
         following=_place(plan, next_, first=True) if next_ is not None else None,
-        playing=story.beat is not None and story.ended_at is None and not idle,
+        state=_state(seen),
         speaker=spoken.speaker if spoken is not None else "",
         then=next_.speaker if next_ is not None and spoken is not None and next_.speaker != spoken.speaker else "",
         notes=passages(spoken.beat.notes) if spoken is not None else (),
@@ -208,21 +212,28 @@ def _on_screen(seen: Seen) -> PlannedBeat | None:
     return None
 
 
-def _following(seen: Seen, here: PlannedBeat | None) -> PlannedBeat | None:
-    """The beat that comes next. After an encore it is the one that the run's cursor goes on to."""
+def _following(seen: Seen) -> PlannedBeat | None:
+    """The beat that comes next, from where the run's cursor stands: past what the presenter left out, and after an
+    encore where the plan was. One that was interrupted comes once more."""
     plan, cursor = seen.plan, seen.cursor
-    if here is None:
+    if cursor.beat is None or plan.find(cursor.beat) is None:
         return plan.beats[0]
-    at = plan.position(here.id) if plan.find(here.id) else None
-    if at is None:
-        if cursor.beat is None or plan.find(cursor.beat) is None:
-            return plan.beats[0]
-        at = plan.position(cursor.beat) - int(not cursor.done)
-    return plan.beats[at + 1] if at + 1 < len(plan.beats) else None
+    at = plan.position(cursor.beat)
+    if cursor.done or (_state(seen) == "playing" and seen.story.beat in (cursor.beat, None)):
+        at += 1
+    return plan.beats[at] if at < len(plan.beats) else None
+
+
+def _state(seen: Seen) -> BeatState:
+    story = seen.story
+    if story.beat is None and seen.cursor.beat is None:
+        return "none"
+    ended = story.ended_at is not None if story.beat is not None else seen.cursor.done
+    return "ended" if ended else "interrupted" if seen.busy is False else "playing"
 
 
 def _skips(seen: Seen, here: PlannedBeat | None, next_: PlannedBeat | None) -> str:
-    if here is not None and seen.story.beat == here.id and seen.story.ended_at is None:
+    if here is not None and _state(seen) == "playing":
         return f"the rest of {here.id}"
     return next_.id if next_ is not None else ""
 

@@ -168,6 +168,7 @@ def test_the_page_follows_and_turns_the_wheel(demo: Command, stage: Stage, page:
 
 
 @in_chromium
+@pytest.mark.long
 def test_an_open_page_says_when_the_presenter_is_gone_and_finds_it_again(demo: Command, browser: Any) -> None:
     def serve(port: str) -> tuple[subprocess.Popen[str], str]:
         serving = demo.start("presenter", "--web", "--port", port)

@@ -62,7 +62,7 @@ def test_it_follows_a_recording_as_it_grows_and_a_fresh_run(tmp_path: Path, cloc
     recording.add("beat", header=header("opening"), play=1, recorded=False)
     clock.now += 12
     first = desk.view()
-    assert (first.current and first.current.id, first.beat.gone, first.playing) == ("opening", 12, False)
+    assert (first.current and first.current.id, first.beat.gone, first.state) == ("opening", 12, "interrupted")
     recording.add("end", beat="opening", ok=True, skipped=None)
     recording.add("beat", header=header("mcp"), play=1, recorded=False)
     clock.now += 5

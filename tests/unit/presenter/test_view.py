@@ -93,6 +93,18 @@ def test_skip_leaves_out_the_rest_of_what_plays_and_between_two_beats_the_next_o
     assert view(seen(5, "one", beat(0, "one"), end(4, "one"), done=True)).skips == "two"
 
 
+def test_what_the_presenter_left_out_does_not_come_next() -> None:
+    past = [beat(0, "one"), end(20, "one"), beat(30, "two"), end(50, "two"), end(51, "three")]
+    shown = view(seen(60, "three", *past, done=True))
+    assert (shown.current and shown.current.id, shown.following and shown.following.id) == ("two", "four")
+    assert shown.beat.gone == 30
+
+
+def test_a_beat_that_was_interrupted_comes_once_more() -> None:
+    shown = view(seen(60, "two", beat(0, "one"), end(20, "one"), beat(30, "two"), busy=False))
+    assert (shown.state, shown.following and shown.following.id, shown.doing.words) == ("interrupted", "two", "")
+
+
 def test_what_the_stage_is_at() -> None:
     def at(*events: tuple[float, str, dict[str, object]]) -> tuple[str, str]:
         doing = happened(beat(0, "one"), *events).doing
