@@ -12,7 +12,7 @@ DOCS := .venv-docs/bin
 TALK := --state artifacts/talk
 
 .DEFAULT_GOAL := help
-.PHONY: help talk test test-all dry-run conformance peers worker worker-data contract lint format reference docs bench picture lock clean
+.PHONY: help talk test test-all dry-run conformance peers worker worker-data contract lint format reference docs bench picture recordings lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -28,11 +28,16 @@ test: $(VENV)/dev.stamp ## set up, and pass the tests
 test-all: test ## pass the long tests, too: all of each kind of which `test` has one
 	$(BIN)/python -m pytest -m long -n 4 --dist worksteal
 
-# Both plans, everything asserted; then every panel held against the screen's size.
+# Both plans, everything asserted, and held against the recordings that ship; then every panel against the screen's size.
 dry-run: $(VENV)/run.stamp ## play both plans as CI does, and check that every panel fits
-	$(BIN)/demo run --ci --plan problem-first
-	$(BIN)/demo run --ci --plan context-first
+	$(BIN)/demo run --ci --plan problem-first --record artifacts/problem-first.jsonl
+	$(BIN)/demo run --ci --plan context-first --record artifacts/context-first.jsonl
+	$(BIN)/python -m tools.recordings --against artifacts/problem-first.jsonl artifacts/context-first.jsonl
 	$(BIN)/demo check
+
+# A test says when they are stale. A minute and a half.
+recordings: $(VENV)/run.stamp ## record the plans anew, for demo replay and for when a live step fails
+	$(BIN)/python -m tools.recordings problem-first context-first
 
 # Every scenario's own words are kept.
 conformance: $(VENV)/dev.stamp ## MCP's conformance suite against the agent and the shop; needs npm

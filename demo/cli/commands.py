@@ -45,6 +45,8 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "goto": Entry(TALK, "demo.cli.performing:goto", resumes=True),
         "run": Entry(TALK, "demo.cli.performing:run", own=frozenset({"--json"}), resumes=True),
         "presenter": Entry(TALK, "demo.cli.presenting:presenter", own=frozenset({"--port"})),
+        "replay": Entry(TALK, "demo.cli.recordings:replay"),
+        "export": Entry(TALK, "demo.cli.recordings:export"),
         "list": Entry(TALK, "demo.cli.looking:list_"),
         "status": Entry(TALK, "demo.cli.looking:status"),
         "notes": Entry(TALK, "demo.cli.looking:notes"),

@@ -88,6 +88,9 @@ def run(
         int | None,
         typer.Option("--max-skipped", min=0, help="With --ci: exit 1 when more steps are skipped; half by default."),
     ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="With --ci: record what is seen, for demo export.")
+    ] = None,
     talk: TalkOption = None,
     worker: Annotated[
         bool, typer.Option("--worker", help="Run the shop as a Worker, under workerd on this machine; needs Node.")
@@ -101,6 +104,8 @@ def run(
         )
     if max_skipped is not None and not ci:
         raise UsageError("--max-skipped without --ci", why="only the dry run counts what was skipped", do="add --ci")
+    if record is not None:
+        _make_way(record, ci)
     # A dry run has a world of its own. At a server that somebody has a login at, it borrows that by its profile.
     logins = settings.state if ci and settings.profile is not None and not settings.local else None
     from talk.report import Reports
@@ -113,7 +118,8 @@ def run(
         if ci:
             settings = replace(settings, port=0)  # any free one: dry runs may go on side by side
         given: Pace = "none" if ci else pace or "stage"
-        stage = _stage(settings, given, person=not ci, goes_on=ci or reports.wanted)
+        stage = _stage(settings, given, person=not ci, goes_on=ci or reports.wanted, record=record)
+        recording = stage.recording
         from talk.run import Run
         from talk.stage.keys import hushed
 
@@ -149,7 +155,29 @@ def run(
 
             lacking = too_little(results, max_skipped) if ci else None
             unwritten = reports.write(director.plan.id, director.server, results, seconds, too_little=lacking)
+            if record is not None and recording is not None and recording.trouble is not None:
+                unwritten.append(f"{record}: {recording.trouble}")
             return _verdict(director, results, seconds, unwritten, lacking, aside_only=reports.to_stdout)
+
+
+def _make_way(record: Path, ci: bool) -> None:
+    """See that a dry run can be recorded in this file, and that nothing but an earlier recording is lost for it."""
+    if not ci:
+        why = "a run is recorded anyway, in its state folder"
+        raise UsageError("--record without --ci", why=why, do="write it out afterwards with: demo export")
+    try:
+        if record.exists():
+            if record.stat().st_size:
+                from talk.recording.reader import begins_like_one
+
+                if not begins_like_one(record):
+                    raise UsageError(f"{record} is there, and is no recording", do="give --record another file")
+            record.unlink()
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.touch(mode=0o600)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(f"{record} cannot be written", why=why, do="give --record another file") from error
 
 
 def reset(context: typer.Context) -> int:
@@ -230,7 +258,7 @@ def _directing(context: typer.Context, plan: str | None = None, talk: Path | Non
             yield Director(opened, loaded, settings, stage, plan=plan, worker=here)
 
 
-def _stage(settings: Settings, pace: Pace, *, person: bool, goes_on: bool = False) -> Stage:
+def _stage(settings: Settings, pace: Pace, *, person: bool, goes_on: bool = False, record: Path | None = None) -> Stage:
     from talk.recording.writer import Recording
     from talk.stage.keys import interactive
     from talk.stage.screen import UNATTENDED_SECONDS, Stage
@@ -244,7 +272,8 @@ def _stage(settings: Settings, pace: Pace, *, person: bool, goes_on: bool = Fals
         quiet=settings.quiet,
         wire=settings.wire,
         patience=None if pace == "stage" else UNATTENDED_SECONDS,
-        recording=Recording(settings.state) if person else None,  # a dry run has nobody who would follow it
+        # A dry run has nobody who would follow it.
+        recording=Recording(settings.state, file=record) if person or record is not None else None,
     )
 
 

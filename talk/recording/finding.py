@@ -58,5 +58,5 @@ def find(state: Path, name: str | None) -> Path:
     raise UsageError(
         f"there is no recording {name!r}",
         why=f"there are: {there}{more}" if there else "no run was recorded yet",
-        do="name one of these, or a file",
+        do="name one of these, or a file" if there else "record one: demo run",
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from demo.errors import UsageError
@@ -14,36 +16,65 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 5.0
 """Seconds. A longer time between two things, when a take is played with its timing, is cut to this."""
-SILENT = 2.0
+LEAST_SEEN = 2.0
+"""Seconds for which a panel is seen at least: a dry run waits for nobody, and shows them faster than one reads."""
+SAID = 2.0
 """A wait of so many seconds is said, with its real length where it was cut."""
+_SEEN = ("panel", "closing", "beat")
 
 
-def play_beat(take: Take, beat: str, stage: Stage, *, timed: bool = False) -> None:
+def play_beat(take: Take, beat: str, stage: Stage) -> None:
     """Draw what was recorded of a beat, with the pauses of its script; a recording stage records it, as recorded.
 
     Args:
         beat: its id.
-        timed: with the time that passed between one thing and the next, `LONGEST_WAIT` at most, and not by key.
 
     Raises:
         UsageError: the beat is not in the recording.
     """
-    events = take.beats().get(beat)
-    if events is None:
-        has = ", ".join(take.beats()) or "none"
-        raise UsageError(f"beat {beat!r} is not in the recording of {take.plan}", why=f"it has {has}", do="name one")
-    before = events[0].at
+    for event in take.beat(beat):
+        perform(event, stage, recorded=True)
+
+
+def play_timed(take: Take, beats: Sequence[str], stage: Stage) -> None:
+    """Draw what was recorded of these beats with the time that passed between one thing and the next (`paced`), and
+    not by key.
+
+    Raises:
+        UsageError: a beat is not in the recording.
+    """
+    for wait, passed, event in paced(chain.from_iterable(map(take.beat, beats))):
+        _let_pass(stage, wait, passed)
+        if event.name != "pause":
+            perform(event, stage, recorded=True)
+
+
+def paced(events: Iterable[Event]) -> Iterator[tuple[float, float, Event]]:
+    """The events, each with the seconds to wait before it, and the seconds that had really passed: no wait is longer
+    than `LONGEST_WAIT`, and what is seen stays for `LEAST_SEEN`."""
+    before: float | None = None
+    shown = 0.0  # seconds for which the last thing that is read has been seen; less than the least: not long enough
     for event in events:
-        if timed:
-            _let_pass(stage, event.at - before)
-            before = event.at
-        _perform(event, stage, timed=timed)
+        passed = 0.0 if before is None else max(0.0, event.at - before)
+        wait = min(passed, LONGEST_WAIT)
+        shown += wait
+        if event.name in _SEEN:
+            if before is not None and shown < LEAST_SEEN:
+                wait += LEAST_SEEN - shown
+            shown = 0.0 if event.name != "beat" else LEAST_SEEN
+        before = event.at
+        yield wait, passed, event
 
 
-def _perform(event: Event, stage: Stage, *, timed: bool) -> None:
+def perform(event: Event, stage: Stage, *, recorded: bool) -> None:
+    """Have one event happen on a stage.
+
+    Args:
+        recorded: whether the stage says that it is a recording; else it says so where the recording did.
+    """
     match event.name:
         case "beat":
-            stage.header(header_of(event), recorded=True)
+            stage.header(header_of(event), recorded=recorded)
         case "step":
             stage.begin_step(event["id"], event["do"], str(event.get("title") or ""))
         case "panel":
@@ -53,7 +84,7 @@ def _perform(event: Event, stage: Stage, *, timed: bool) -> None:
                 stage.note(f"a panel of the recording cannot be drawn: {error.what}")
             else:
                 stage.show(str(event.get("shown_as") or event["name"]), page)
-        case "pause" if not timed:
+        case "pause":
             stage.look(str(event.get("text") or "") or "Enter goes on")
         case "closing":
             stage.closing(event["text"])
@@ -63,14 +94,13 @@ def _perform(event: Event, stage: Stage, *, timed: bool) -> None:
             stage.end(event["beat"], ok=bool(event.get("ok")), skipped=event.get("skipped"))
 
 
-def _let_pass(stage: Stage, seconds: float) -> None:
-    """Let the time between two things pass, on a status line where it is long enough to be wondered about."""
-    wait = min(seconds, LONGEST_WAIT)
-    if wait <= 0:
+def _let_pass(stage: Stage, wait: float, passed: float) -> None:
+    """Let time pass, on a status line where it is long enough to be wondered about; a pipe is not made to wait."""
+    if wait <= 0 or not stage.console.is_terminal:
         return
-    if seconds >= SILENT:
-        cut = f", cut to {wait:.0f} s" if seconds > LONGEST_WAIT else ""
-        stage.status(f"recorded: {seconds:.0f} s passed here{cut}")
+    if passed >= SAID:
+        cut = f", cut to {wait:.0f} s" if wait < passed else ""
+        stage.status(f"recorded: {passed:.0f} s passed here{cut}")
     time.sleep(wait)
-    if seconds >= SILENT:
+    if passed >= SAID:
         stage.clear_status()

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from demo.panels.page import Page
 
+AGAIN = "record it again with this program: demo run"
+LATEST = 4e9
+"""POSIX seconds; a later beginning (after 2096) is a slip."""
 LONGEST = 64 * 1024 * 1024
 """Bytes of a file that is read whole; a talk takes less than a hundredth of it."""
 
@@ -72,6 +75,36 @@ class Take:
                 whole = _carried_on(whole, play)
             merged[beat] = tuple(whole)
         return merged
+
+    def beat(self, beat: str) -> tuple[Event, ...]:
+        """The events of one beat.
+
+        Raises:
+            UsageError: it is not in the recording.
+        """
+        if (events := self.beats().get(beat)) is None:
+            has = ", ".join(self.beats()) or "none"
+            raise UsageError(f"beat {beat!r} is not in the recording {self.path}", why=f"it has {has}", do="name one")
+        return events
+
+    def check(self) -> None:
+        """See that each of its panels can be drawn, before any is.
+
+        Raises:
+            UsageError: one cannot; in which line, and why.
+        """
+        from demo.panels.fit import drawn
+
+        for event in self.events:
+            if event.name == "panel":
+                try:
+                    drawn(rebuild(event), 80)
+                except UsageError as error:
+                    raise UsageError(f"{self.path}, {error.what}", why=error.why, do=error.do) from error
+                except Exception as error:
+                    # Evidence of the right types may still be none: a currency that is not, a time beyond all clocks.
+                    what = f"{self.path}, line {event.line}: the panel {event['name']!r} cannot be drawn"
+                    raise UsageError(what, why=str(error), do=AGAIN) from error
 
 
 def _carried_on(before: list[Event], play: list[Event]) -> list[Event]:
@@ -125,6 +158,12 @@ def read(path: Path) -> Take:
     return Take(path, head, tuple(events))
 
 
+def begins_like_one(path: Path) -> bool:
+    """Whether a file's first bytes are those of a recording, of whichever version."""
+    with path.open("rb") as opened:
+        return opened.read(13) == b'{"recording":'
+
+
 def _head(path: Path, line: bytes, again: str) -> Mapping[str, Any]:
     try:
         head = json.loads(line)
@@ -134,10 +173,12 @@ def _head(path: Path, line: bytes, again: str) -> Mapping[str, Any]:
         raise UsageError(f"{path} is no recording", why="its first line does not say so", do=again)
     if version != VERSION:
         why = f"it is of version {version}, and this program reads version {VERSION}"
-        raise UsageError(f"{path} cannot be played", why=why, do="record it again with this program: demo run")
+        raise UsageError(f"{path} cannot be played", why=why, do=AGAIN)
     for name, kind in (("run", str), ("plan", str), ("started_at", int | float)):
         if not isinstance(head.get(name), kind):
             raise UsageError(f"{path} is no recording", why=f"its first line has no {name!r}", do=again)
+    if not 0 <= head["started_at"] < LATEST:
+        raise UsageError(f"{path} is no recording", why="'started_at' in its first line is no time", do=again)
     return MappingProxyType(head)
 
 
@@ -257,11 +298,10 @@ def rebuild(event: Event) -> Page:
     from demo.panels.page import Page
 
     name, given = event.get("name"), event.get("with")
-    again = "record it again with this program: demo run"
     try:
         panel, readers = _panel(name)
     except AttributeError as error:
-        raise UsageError(f"line {event.line}: there is no panel {name!r}", do=again) from error
+        raise UsageError(f"line {event.line}: there is no panel {name!r}", do=AGAIN) from error
     try:
         arguments = {parameter: readers[parameter].validate_python(value) for parameter, value in given.items()}
         bound = inspect.signature(panel).bind_partial()
@@ -271,7 +311,7 @@ def rebuild(event: Event) -> Page:
         raise UsageError(
             f"line {event.line}: the evidence of the panel {name!r} is not what it draws",
             why=" ".join(str(error).split())[:200],
-            do=again,
+            do=AGAIN,
         ) from error
     assert isinstance(page, Page)
     return page

@@ -23,6 +23,8 @@ VERSION = 1
 """Of the format, in the first line of each recording; raised with each change that an older reader would misread."""
 FOLDER = "recordings"
 """Where a state folder keeps them."""
+KEPT = 20
+"""How many recordings of runs a state folder keeps; the oldest goes where another one begins."""
 _TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?")
 """A JWT: evidence is masked where it is taken (`demo.client.http.redaction`), and this looks once more."""
 
@@ -61,6 +63,8 @@ class Recording:
         file = self._file or file_of(self._state, run)
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._file is None and not file.exists():
+                _prune(file.parent)
             self._open = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b", buffering=0)
             if size := self._open.seek(0, os.SEEK_END):
                 self._open.seek(size - 1)
@@ -91,7 +95,15 @@ class Recording:
 
     def _write(self, line: Mapping[str, Any]) -> None:
         assert self._open is not None
-        text = _TOKEN.sub("[token masked]", json.dumps(line, default=_plain, ensure_ascii=False, allow_nan=False))
+        try:
+            made = json.dumps(line, default=_plain, ensure_ascii=False, allow_nan=False)
+        except (
+            ValueError,
+            TypeError,
+            RecursionError,
+        ):  # nothing that evidence is made of: left out, and the talk goes on
+            return
+        text = _TOKEN.sub("[token masked]", made)
         try:
             self._open.write(text.encode("utf-8", "replace") + b"\n")
         except OSError as error:
@@ -103,6 +115,13 @@ class Recording:
             self.close()
         except OSError:
             self._open = None
+
+
+def _prune(folder: Path) -> None:
+    """Make room for one more."""
+    kept = sorted(folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
+    for file in kept[: max(0, len(kept) - KEPT + 1)]:
+        file.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

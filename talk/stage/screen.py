@@ -123,6 +123,9 @@ class Stage:
 
     def note(self, text: str) -> None:
         """A line about the performance itself, never evidence."""
+        from demo.panels.values import safe
+
+        text = safe(text, self.console.encoding)  # what a server said may be part of it
         self._record("note", text=text)
         self.clear_status()
         self._write_note(text)

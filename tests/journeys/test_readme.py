@@ -46,7 +46,8 @@ def test_every_command_works_in_the_order_given(demo_apart: Command, tmp_path: P
         if program != "demo" or wants_node(arguments):
             continue
         played += 1
-        written = [str(tmp_path / word) if word.endswith((".json", ".xml")) else word for word in arguments]
+        files = (".json", ".xml", ".html", ".cast", "slides/")
+        written = [str(tmp_path / word) if word.endswith(files) else word for word in arguments]
         finished = demo_apart(*written, timeout=180)
         said = f"demo {shlex.join(arguments)}: {finished.stdout[-1500:]}\n{finished.stderr}"
         assert finished.returncode == 0, said

@@ -1,0 +1,92 @@
+"""What a terminal would show, as lines of text with the roles of the theme: what HTML and SVG are made of."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+
+from demo.panels import theme
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+VERDICTS = ("allowed", "refused", "waiting", "unverified")
+DRAWN = frozenset("▀▄█░━─▌│┃ ")
+"""Characters that draw: block letters, QR codes, bars and rules, which are no text to anyone who hears them."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Text in one line that looks alike. `roles` are names of `demo.panels.theme`, e.g. ("refused", "strong")."""
+
+    text: str
+    roles: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> int:
+        """How many columns it takes."""
+        return cell_len(self.text)
+
+
+Line = tuple[Span, ...]
+
+
+def lines_of(renderable: RenderableType, width: int, rows: int) -> list[Line]:
+    """The lines that a renderable draws on a screen of `width` columns and `rows` rows."""
+    console = Console(
+        width=width, height=rows, file=io.StringIO(), force_terminal=True, color_system="truecolor",
+        legacy_windows=False, highlight=False, markup=False, emoji=False, _environ={},
+    )  # fmt: skip
+    segments = (one for one in console.render(renderable, console.options) if not one.control)
+    lines = [_line(line) for line in Segment.split_lines(segments)]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def plain(line: Line) -> str:
+    """A line without its roles."""
+    return "".join(span.text for span in line)
+
+
+def is_drawn(line: Line) -> bool:
+    """Whether a line draws something rather than says it."""
+    text = plain(line)
+    return bool(text.strip()) and set(text) <= DRAWN
+
+
+def _line(segments: list[Segment]) -> Line:
+    spans: list[Span] = []
+    for segment in segments:
+        roles = _roles(segment.style) if segment.style is not None else ()
+        if spans and spans[-1].roles == roles:
+            spans[-1] = Span(spans[-1].text + segment.text, roles)
+        elif segment.text:
+            spans.append(Span(segment.text, roles))
+    if spans and not (spans[-1].roles and "scan" in spans[-1].roles):
+        spans[-1] = Span(spans[-1].text.rstrip(), spans[-1].roles)
+    return tuple(span for span in spans if span.text)
+
+
+def _roles(style: Style) -> tuple[str, ...]:
+    """The theme's roles that make a style: the verdict by its colour, then what is strong or quiet."""
+    return _roles_in(style, theme.current().name)
+
+
+@cache
+def _roles_in(style: Style, name: str) -> tuple[str, ...]:
+    def colour(role: str) -> object:
+        return Style.parse(theme.style(role)).color
+
+    if style.bgcolor is not None and style.bgcolor == Style.parse(theme.style("scan")).bgcolor:
+        return ("scan",)
+    verdicts = [role for role in VERDICTS if style.color is not None and style.color == colour(role)]
+    quiet = style.dim or (style.color is not None and style.color == colour("quiet"))
+    return (*verdicts, *(("strong",) if style.bold else ()), *(("quiet",) if quiet else ()))
