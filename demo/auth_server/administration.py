@@ -12,7 +12,17 @@ from .grants.resources import RegisteredResource, register_resource, registered_
 from .grants.tokens import read_access_token
 from .requests import FormUnreadable, read_body
 from .state.accounts import ACCOUNTS, Account, account_by_sub
-from .state.sessions import Session, find_session, lasts_until, revoke_session, session_revocation, sessions_of
+from .state.sessions import (
+    Session,
+    agent_of,
+    find_session,
+    lasts_until,
+    revocation_of,
+    revoke_agent_or_user,
+    revoke_session,
+    session_revocation,
+    sessions_of,
+)
 from .state.store import digest, new_id
 
 __all__ = [
@@ -23,6 +33,7 @@ __all__ = [
     "RegisteredResource",
     "Session",
     "account_by_sub",
+    "agent_of",
     "digest",
     "find_client",
     "find_session",
@@ -33,6 +44,8 @@ __all__ = [
     "register_resource",
     "registered_resources",
     "resource_objection",
+    "revocation_of",
+    "revoke_agent_or_user",
     "revoke_session",
     "session_revocation",
     "sessions_of",

@@ -1,0 +1,281 @@
+"""The process of the room: the pages for phones on one port, the endpoints for the agents on a loopback port.
+
+It ends with the session that started it: when its standard input ends, which it does even where that was killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from demo import net, private
+from demo.audience import address, tls
+from demo.audience.address import Address
+from demo.errors import DemoError, EnvironmentNotReady
+
+if TYPE_CHECKING:
+    pass
+
+FOLDER: Final = "audience"
+"""In the state folder: all that the room keeps."""
+READY, LOCK, LOG, PORT, DATABASE = "audience.json", "lock", "log", "port", "room.sqlite3"
+FIX: Final = "fix: "
+"""How the last line begins of one that cannot start: what helps."""
+SILENT_SECONDS: Final = 10.0
+"""That a connection may take for its first request."""
+CONNECTIONS_OF_A_PHONE: Final = 40
+MOST_CONNECTIONS: Final = 1600
+MOST_FILES: Final = 4096
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where the room is, as it writes it into its ready file (0600). `secret` is the presenter's command line's."""
+
+    url: str
+    inside: str
+    pid: int
+    started: float
+    fingerprint: str = ""
+    secret: str = field(default="", repr=False)
+
+
+def serve(state: Path, given: str, *, port: int | None = None) -> None:
+    """Serve until standard input ends, or a signal. Blocks.
+
+    Args:
+        state: the presenter's state folder.
+        given: what was given with `--audience`.
+        port: where to listen, unless the address names a port.
+
+    Raises:
+        UsageError: the address cannot be one.
+        EnvironmentNotReady: it cannot be listened on, or another session serves this state's room.
+    """
+    import filelock
+
+    where = address.read(given)
+    folder = private.folder(private.folder(state) / FOLDER)
+    try:
+        held = filelock.FileLock(folder / LOCK, mode=0o600).acquire(timeout=0.5)
+    except filelock.Timeout as error:
+        raise EnvironmentNotReady(
+            "the room of this state is served already", why="by another session", do="end that session first"
+        ) from error
+    except OSError as error:
+        raise private.no_locks(folder, error) from error
+    with held, _listening(where, folder, port) as sock, net.listening(net.LOOPBACK, 0) as inside_sock:
+        _many_files()
+        origin = where.origin(sock.getsockname()[1])
+        inside = f"http://{net.LOOPBACK}:{inside_sock.getsockname()[1]}"
+        private.write(folder / PORT, str(sock.getsockname()[1]))
+        try:
+            asyncio.run(_run(state, folder, where, origin, inside, sock, inside_sock))
+        except (sqlite3.Error, OSError) as error:
+            raise EnvironmentNotReady(
+                "the room cannot be opened", why=str(error), do=f"remove {folder}; what is in it is for one talk"
+            ) from error
+        finally:
+            (folder / READY).unlink(missing_ok=True)
+
+
+def _listening(where: Address, folder: Path, port: int | None) -> socket.socket:
+    """The socket for phones: at the port that is named, else that of last time, the usual one, or a free one."""
+    named = where.port or port
+    fixed = named is not None or where.public is not None  # a tunnel leads to one port
+    tries = [named] if named is not None else [_last_port(folder), address.DEFAULT_PORT, *([] if fixed else [0])]
+    trouble: OSError | None = None
+    for one in tries:
+        if one is None:
+            continue
+        try:
+            return net.listening(where.host, one)
+        except (OSError, OverflowError) as error:
+            trouble = error if isinstance(error, OSError) else OSError(str(error))
+    assert trouble is not None
+    own = ", ".join(address.own_addresses()) or "none but loopback"
+    raise EnvironmentNotReady(
+        f"{where.host}:{tries[-1]} cannot be listened on",
+        why=trouble.strerror or str(trouble),
+        do=f"name an address of this machine ({own}), or another port: --audience={where.host}:PORT",
+    ) from trouble
+
+
+def _last_port(folder: Path) -> int | None:
+    try:
+        return int((folder / PORT).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+async def _run(
+    state: Path, folder: Path, where: Address, origin: str, inside: str, sock: socket.socket, inside_sock: socket.socket
+) -> None:
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from demo.audience.app import RoomApp
+    from demo.audience.attendees import Attendees
+    from demo.audience.feed import Feed
+    from demo.audience.issuer import open_issuer
+    from demo.client.http.transport import reach
+
+    attendees = Attendees(folder / DATABASE)
+    issuer = open_issuer(origin, inside, folder / DATABASE, attendees, clock=time.time)
+    reach(origin, inside)
+    secret = secrets.token_urlsafe(32)
+    room = RoomApp(issuer, attendees, Feed(state), shared=where.public is not None or net.is_loopback_url(origin))
+    names = ["127.0.0.1", origin.partition("://")[2].rpartition(":")[0] or origin.partition("://")[2]]
+    agents = Starlette(
+        routes=[*issuer.inside.routes, *room.control(secret)],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=names)],
+    )
+    pair = tls.certificate(folder, where.host) if where.tls else None
+    common: dict[str, Any] = {
+        "log_level": "error", "access_log": False, "server_header": False, "timeout_graceful_shutdown": 2,
+        "lifespan": "off", "ws": "none",
+    }  # fmt: skip
+    outside = uvicorn.Config(
+        room.outside(),
+        http=_protocol(shared=where.public is not None or net.is_loopback_url(origin)),
+        ssl_certfile=pair[0] if pair else None,
+        ssl_keyfile=pair[1] if pair else None,
+        # Who calls through a tunnel is named by the tunnel's program, which runs here.
+        proxy_headers=where.public is not None,
+        forwarded_allow_ips=net.LOOPBACK,
+        limit_concurrency=MOST_CONNECTIONS,
+        backlog=1024,
+        **common,
+    )
+    servers = (_Server(outside), _Server(uvicorn.Config(agents, http="h11", **common)))
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        room.hub.close()  # streams end first: a server waits for what is open
+        for one in servers:
+            one.should_exit = True
+
+    for one in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, ValueError):  # Windows has none on its event loop
+            loop.add_signal_handler(one, stop)
+    threading.Thread(target=_ends_with_input, args=(loop, stop), daemon=True).start()
+    from demo.processes import ProcessMark
+
+    ours = ProcessMark.of(os.getpid())
+    serving = Serving(origin, inside, os.getpid(), ours.started if ours else 0.0, pair[2] if pair else "", secret)
+    try:
+        async with room.running():
+            work = [asyncio.create_task(servers[0].serve([sock])), asyncio.create_task(servers[1].serve([inside_sock]))]
+            while not all(one.started for one in servers) and not any(one.done() for one in work):
+                await asyncio.sleep(0.02)
+            private.write(folder / READY, json.dumps(serving.__dict__))
+            await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            stop()
+            await asyncio.gather(*work)
+    finally:
+        attendees.close()
+        issuer.close()
+
+
+def _ends_with_input(loop: asyncio.AbstractEventLoop, stop: Any) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        while sys.stdin.buffer.read(1024):
+            pass
+    with contextlib.suppress(RuntimeError):  # the loop is closed already
+        loop.call_soon_threadsafe(stop)
+
+
+def _many_files() -> None:
+    """Each page that watches is an open file; some systems allow 256."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # not on Windows
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _protocol(*, shared: bool) -> type[asyncio.Protocol]:
+    """uvicorn's HTTP/1.1, which closes a connection that says nothing, and one too many of the same address."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    open_now: dict[str, int] = {}
+
+    class Bounded(H11Protocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._peer = (transport.get_extra_info("peername") or ("",))[0]
+            open_now[self._peer] = open_now.get(self._peer, 0) + 1
+            self._spoke = False
+            self._first = self.loop.call_later(SILENT_SECONDS, self._silent)
+            if not shared and open_now[self._peer] > CONNECTIONS_OF_A_PHONE:
+                transport.close()
+
+        def handle_events(self) -> None:
+            super().handle_events()
+            self._spoke = self._spoke or self.scope is not None
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._first.cancel()
+            if (left := open_now.get(self._peer, 1) - 1) > 0:
+                open_now[self._peer] = left
+            else:
+                open_now.pop(self._peer, None)
+            super().connection_lost(exc)
+
+        def _silent(self) -> None:
+            if not self._spoke:
+                self.transport.close()
+
+    return Bounded
+
+
+def _server_class() -> Any:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield  # two servers share one process, and it hears the signals
+
+    return Server
+
+
+def _Server(config: Any) -> Any:
+    return _server_class()(config)
+
+
+def main() -> None:
+    """`python -m demo.audience.server`: what a session starts."""
+    parser = argparse.ArgumentParser(prog="demo.audience.server", description=__doc__)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--address", default="")
+    parser.add_argument("--port", type=int)
+    given = parser.parse_args()
+    try:
+        serve(given.state, given.address, port=given.port)
+    except DemoError as error:
+        # The last two lines are what `life.start` says of it.
+        sys.stderr.write(f"{error.what}: {error.why}\n{FIX}{error.do}\n")
+        raise SystemExit(error.exit_code) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""The room, over real sockets: what phones see of the talk, and *be the human* from the account to the revocation."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from demo.audience import attendees, guard, life
+from demo.errors import EnvironmentNotReady, UsageError
+
+from .conftest import House, Phone, beat, form, statement, until
+
+HOSTILE = '<img src=x onerror="alert(1)">'
+
+
+def events(phone: Phone, path: str, enough: str, seconds: float = 10.0) -> str:
+    """What an event stream has said when `enough` was in it."""
+    said = ""
+    with phone.http.stream("GET", path, timeout=seconds) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        for chunk in stream.iter_text():
+            said += chunk
+            if enough in said:
+                return said
+    raise AssertionError(said)
+
+
+def test_the_page_shows_what_is_recorded_and_a_stream_says_it_as_it_comes(house: House):
+    phone = house.phone()
+    house.record(beat("The first beat"), statement("One sentence"))
+    until(lambda: "The first beat" in phone.page("/") and "One sentence" in phone.page("/"))
+    heard: list[str] = []
+    listener = threading.Thread(target=lambda: heard.append(events(phone, "/feed", "Another sentence")))
+    listener.start()
+    house.record(statement("Another sentence"))
+    listener.join(15)
+    assert heard and "event: now" in heard[0] and "Another sentence" in heard[0]
+    # Who missed something is given that alone.
+    last = int(re.findall(r"^id: (\d+)", heard[0], re.MULTILINE)[-1])
+    house.record(statement("A third one"))
+    again = events(phone, f"/feed?after={last}", "A third one")
+    assert "One sentence" not in again and "event: +panels" in again
+
+
+def test_whatever_a_recording_says_is_text_on_the_page(house: House):
+    phone = house.phone()
+    consent = {"event": "consent", "state": "asked", "human": HOSTILE, "agent": HOSTILE, "amount": HOSTILE}
+    closing = {"event": "closing", "text": HOSTILE}
+    house.record(beat(HOSTILE, speaker=HOSTILE), statement(HOSTILE), consent, closing)
+    page = phone.shows("/", "onerror")
+    assert "<img" not in page
+
+
+def test_the_code_by_which_the_human_on_stage_approves_is_not_on_it(house: House):
+    phone = house.phone()
+    device = {"user_code": "BCDF-GHJK", "verification_uri": "https://as.example/device", "client": "Shirt Agent"}
+    house.record(
+        beat("The consent"),
+        {"event": "panel", "name": "device", "step": "s", "with": {"given": device, "now": 0}},
+        {"event": "consent", "state": "asked", "human": "Alice Ito", "agent": "Shirt Agent", "amount": "60.00 USD"},
+    )
+    page = phone.shows("/", "Alice Ito")
+    assert "BCDF" not in page and "as.example" not in page
+
+
+def test_a_line_that_is_no_event_changes_nothing(house: House):
+    phone = house.phone()
+    bad = [
+        {"event": "beat"},
+        {"event": "beat", "header": []},
+        {"event": "panel", "name": "order", "with": {"given": 1}},
+    ]
+    panel = {"event": "panel", "name": "no_such_panel", "step": "s", "with": {"given": {}}}
+    house.record(
+        beat("Before"), *bad, panel, {"event": "result", "verdict": 3}, {"event": "closing", "text": "Still here"}
+    )
+    page = phone.shows("/", "Still here")
+    assert "Before" in page and "Look at the stage" in page
+
+
+def test_an_attendee_approves_an_agent_sees_it_buy_and_sees_it_revoked(house: House):
+    phone = house.phone()
+    assert phone.join("Zoë").url.path == "/you"
+    consent = phone.sign_in(phone.link())
+    assert "Zoë" in consent and "Shirt Agent" in consent
+    assert "alice@example.com" not in consent  # the talk's accounts are none of this room's
+    assert phone.decide(limit="30").status_code == 200
+    phone.sees("Bought a shirt for 25.00 USD")
+    phone.sees("5.00 USD")
+    phone.press("/you/buy")
+    until(lambda: phone.rules() == ["limits.spending", "allowed"])
+    assert [(one.number, one.name) for one in life.revoke(house.state, phone.number)] == [(phone.number, "Zoë")]
+    until(lambda: phone.rules()[0] == "standing.agent")
+    # It was revoked once, and there is nothing more to take.
+    assert life.revoke(house.state, phone.number) == ()
+
+
+def test_all_are_revoked_at_once_and_each_next_call_is_refused(house: House):
+    phones = [house.phone() for _ in range(3)]
+    for phone in phones:
+        phone.join()
+        phone.decide(limit="100")
+    for phone in phones:
+        phone.sees("Bought a shirt")
+    assert {one.number for one in life.revoke(house.state, None)} == {phone.number for phone in phones}
+    for phone in phones:
+        until(lambda phone=phone: phone.rules()[0] == "standing.agent")
+
+
+def test_a_no_is_an_outcome_and_the_agent_may_ask_again(house: House):
+    phone = house.phone()
+    phone.join("Ann")
+    phone.decide("deny")
+    phone.sees("You said no")
+    phone.press("/you/ask")
+    phone.decide("approve")
+    phone.sees("Bought a shirt")
+
+
+def test_nobody_signs_in_as_another_attendee(house: House):
+    ann, eve = house.phone(), house.phone()
+    ann.join("Ann")
+    eve.join("Eve")
+    assert eve.http.post("/device", data={"user_code": "x"}).status_code == 403  # no form of ours
+    sign_in = eve.http.post("/device", data=form(eve.page(eve.link()), "/device")).text
+    assert f"no{eve.number}@" in sign_in and f"no{ann.number}@" not in sign_in
+    fields = form(sign_in, "/device/sign-in") | {"account": f"no{ann.number}@{attendees.DOMAIN}"}
+    answer = eve.http.post("/device/sign-in", data=fields)
+    assert answer.url.path == "/device/sign-in"  # asked once more who it is
+
+
+def test_a_form_from_elsewhere_does_nothing(house: House):
+    phone = house.phone()
+    phone.join("Ann")
+    phone.decide(limit="100")
+    phone.sees("Bought a shirt")
+    assert phone.http.post("/you/buy", data={"csrf": "0" * 64}).status_code == 200
+    elsewhere = {"origin": "https://evil.example"}
+    assert phone.http.post("/you", data={"name": "x"}, headers=elsewhere).status_code == 403
+    for path in ("/you/buy", "/you/ask"):
+        assert phone.http.get(path).status_code == 405
+    assert phone.rules() == ["allowed"]
+
+
+@pytest.mark.parametrize("name", ["fuck", "F.u-c K", "sh1t", "x" * 25, "<b>", "a\u202eb", "Adm1n", "e" + "\u0301" * 9])
+def test_a_name_that_is_not_shown_makes_no_account(house: House, name: str):
+    phone = house.phone()
+    answer = phone.join(name)
+    assert (answer.status_code, "set-cookie" in answer.headers) == (400, False)
+    assert "<b>" not in answer.text
+
+
+def test_what_is_for_software_and_for_the_presenter_is_not_on_the_network(house: House):
+    phone = house.phone()
+    software = (
+        "/oauth2/token",
+        "/oauth2/device_authorization",
+        "/oauth2/introspect",
+        "/oauth2/register",
+        "/mcp",
+        "/events",
+    )
+    for path in (*software, "/account/sessions", "/room/revoke/all", "/audit", "/open/mcp", "/health"):
+        assert (phone.http.get(path).status_code, phone.http.post(path).status_code) == (404, 404), path
+    # On loopback the presenter's command line is known by a secret in the state folder.
+    with httpx2.Client(base_url=house.inside, verify=False) as inside:
+        for headers in ({}, {"authorization": "Bearer guess"}):
+            assert inside.post("/room/revoke/all", headers=headers).status_code == 401
+        assert inside.get("/mcp", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_the_issuer_is_the_address_that_phones_use(house: House):
+    metadata = house.phone().http.get("/.well-known/oauth-authorization-server").json()
+    assert metadata["issuer"] == house.room.url
+    resource = house.phone().http.get("/.well-known/oauth-protected-resource/mcp").json()
+    assert (resource["resource"], resource["authorization_servers"]) == (f"{house.room.url}/mcp", [house.room.url])
+
+
+def test_requests_that_no_phone_sends_are_refused(house: House):
+    http = house.phone().http
+    assert http.get("/", headers={"host": "evil.example"}).status_code == 421
+    assert http.request("DELETE", "/you").status_code == 405
+    assert http.get("/?" + "x" * guard.LONGEST_TARGET).status_code == 414
+    assert http.post("/you", data={"name": "x" * guard.LONGEST_BODY}).status_code == 413
+    assert http.get("/nothing").status_code == 404
+    headers = http.get("/").headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
+
+
+def test_the_pages_work_without_scripts_and_hold_none(house: House):
+    phone = house.phone()
+    for path in ("/", "/you"):
+        page = phone.page(path)
+        assert '<noscript><meta http-equiv="refresh"' in page
+        assert re.findall(r"<script[^>]*>", page) == ['<script src="/room.js" defer>']
+        assert " style=" not in page and " on" not in "".join(re.findall(r"<\w+([^>]*)>", page)).replace(" one", "")
+
+
+def test_one_session_serves_a_room_and_another_is_told(house: House):
+    with pytest.raises(EnvironmentNotReady) as refused:
+        life.start(house.state, "")
+    assert "another session" in refused.value.why
+    with pytest.raises(EnvironmentNotReady):
+        life.forget(house.state)
+    with pytest.raises(UsageError):
+        life.revoke(house.state, 599)
+
+
+@pytest.mark.long
+def test_the_room_ends_with_the_session_that_is_killed(tmp_path: Path):
+    state = tmp_path / "state"
+    starts = (
+        "from pathlib import Path; from demo.audience import life; "
+        f"print(life.start(Path({str(state)!r}), '').url, flush=True); input()"
+    )
+    session = subprocess.Popen([sys.executable, "-c", starts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert session.stdout is not None
+    url = session.stdout.readline().strip()
+    assert httpx2.get(url, verify=False).status_code == 200
+    phone = Phone(httpx2.Client(base_url=url, follow_redirects=True, timeout=20, verify=False))
+    phone.join("Ann")
+    number = phone.number
+    session.kill()
+    session.wait()
+    until(lambda: life.find(state) is None)
+    # The accounts are there again for the session that goes on; what the agents held is not.
+    room = life.start(state, "")
+    try:
+        assert room.url == url
+        assert phone.number == number
+    finally:
+        room.stop()
+    life.forget(state)
+    assert not (state / "audience").exists()
