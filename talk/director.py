@@ -227,6 +227,17 @@ class Director:
         while (play := self.run.open_play(planned.id)) is not None:
             self.run.end_beat(planned.id, play, ok=False, moves_cursor=False)
 
+    def leave(self, planned: PlannedBeat, *, out: bool = False) -> None:
+        """Break off a beat that the presenter leaves: it is not resumed, but played anew.
+
+        Args:
+            out: it is left out, and the talk goes on after it.
+        """
+        self._abandon(planned)
+        if out and self.plan.find(planned.id) is not None:
+            self.run.place(planned.id, done=True)
+        self.stage.end(planned.id, ok=False, skipped="the presenter left it")
+
     def _play_aside(self, planned: PlannedBeat) -> None:
         self._abandon(planned)
         result = self._aside().play(planned, moves_cursor=False)

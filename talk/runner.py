@@ -142,6 +142,7 @@ class Runner:
         # Written down before it is shown: what was done must not be done again because nobody saw it.
         self._record(beat, play, result)
         exchanges = self.cast.take_exchanges()
+        self.stage.exchanged(exchanges)
         self._show(step, played.panels, exchanges)
         self._show_wire(exchanges)
         for why in dict.fromkeys(() if played.said else unchecked.values()):

@@ -44,6 +44,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "back": Entry(TALK, "demo.cli.performing:back", resumes=True),
         "goto": Entry(TALK, "demo.cli.performing:goto", resumes=True),
         "run": Entry(TALK, "demo.cli.performing:run", own=frozenset({"--json"}), resumes=True),
+        "stage": Entry(TALK, "demo.cli.staging:stage", resumes=True),
         "presenter": Entry(TALK, "demo.cli.presenting:presenter", own=frozenset({"--port"})),
         "replay": Entry(TALK, "demo.cli.recordings:replay"),
         "export": Entry(TALK, "demo.cli.recordings:export"),

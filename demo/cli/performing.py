@@ -134,7 +134,7 @@ def run(
                 # What is asked for is looked at first: a slip of the pen must not cost the run under way.
                 _slice(talk_of(None, talk).plan(plan or DEFAULT_PLAN), None, to, encores=ci)
                 start_afresh(settings, opened)
-            here = shop.enter_context(_worker_beside(settings, stage)) if worker else None
+            here = shop.enter_context(worker_beside(settings, stage)) if worker else None
             settings = settings if here is None else replace(settings, server=here.base_url)
             loaded = talk_of(opened if from_ else None, talk)
             director = Director(opened, loaded, settings, stage, plan=plan, strict=ci, worker=here, logins=logins)
@@ -226,7 +226,7 @@ def _find_worker() -> None:
     tools.find(tools.default_worker())
 
 
-def _worker_beside(settings: Settings, stage: Stage) -> LocalWorker:
+def worker_beside(settings: Settings, stage: Stage) -> LocalWorker:
     """The shop as a Worker, to be started beside the local server, which is its authorization server."""
     from demo.deploy.local_worker import LocalWorker
     from demo.local_server import local
@@ -251,7 +251,7 @@ def _directing(context: typer.Context, plan: str | None = None, talk: Path | Non
         if settings.local and opened.at_own_worker:
             from dataclasses import replace
 
-            here = shop.enter_context(_worker_beside(settings, stage))
+            here = shop.enter_context(worker_beside(settings, stage))
             settings = replace(settings, server=here.base_url)
         with hushed(stage.person):
             loaded = talk_of(opened, talk, whole=talk is not None)

@@ -34,7 +34,7 @@ _BOUND: dict[str, Literal["enter", "forward"]] = {
 }
 SPLIT_SECONDS = 0.25
 """A lone ESC with nothing behind it for so long is the Escape key, and what comes then is a key of its own."""
-_PASTED = 3
+PASTED = 3
 """So many characters that arrive at once, not all the same, were not typed."""
 _CHUNK, _LONGEST = 4096, 64 * 1024
 
@@ -58,39 +58,60 @@ class Key:
         return self.kind in ("enter", "forward")
 
 
-class KeyDecoder:
-    """Makes keys of a terminal's bytes, which may arrive in any pieces."""
+class Splitter:
+    """Splits a terminal's bytes, which may arrive in any pieces, into characters and whole escape sequences."""
 
     def __init__(self) -> None:
         # A byte that is no UTF-8 is kept apart: it may be an introducer of one byte, of a terminal with 8-bit controls.
         self._bytes = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._held = ""
         self._since = 0.0
+        self._told = False
+
+    def feed(self, data: bytes, now: float) -> list[str]:
+        """What is complete with `data`, read at `now` (monotonic seconds); data may be empty.
+
+        An ESC that stays alone is the Escape key, and what comes later may go on with it all the same; a paste that the
+        terminal marks (bracketed paste) is one sequence.
+        """
+        text = re.sub(r"[\udc80-\udc9f]", lambda found: chr(ord(found[0]) - 0xDC00), self._bytes.decode(data))
+        pieces: list[str] = []
+        if self._held and now - self._since > SPLIT_SECONDS:
+            goes_on = _continued(self._held, text)
+            alone = self._held == ESCAPE and not self._told and not (text and goes_on)
+            if alone or (not goes_on and pasted(self._held) is not None):
+                pieces.append(self._held)
+            self._told = self._held == ESCAPE
+            self._held = self._held if goes_on else ""
+        if text:
+            text, self._held, self._since, self._told = self._held + text, "", now, False
+        at = 0
+        while at < len(text):
+            end = at + 1 if text[at] != ESCAPE and text[at] not in _C1 else _end(text, at)
+            if end is None:
+                self._held = text[at:]
+                break
+            pieces.append(text[at:end])
+            at = end
+        return pieces
+
+
+class KeyDecoder:
+    """Makes keys of a terminal's bytes, which may arrive in any pieces."""
+
+    def __init__(self) -> None:
+        self._splitter = Splitter()
 
     def feed(self, data: bytes, now: float) -> list[Key]:
         """The keys that are complete with `data`, read at `now` (monotonic seconds); data may be empty."""
-        text = re.sub(r"[\udc80-\udc9f]", lambda found: chr(ord(found[0]) - 0xDC00), self._bytes.decode(data))
-        keys: list[Key] = []
-        if self._held and now - self._since > SPLIT_SECONDS and not _continued(self._held, text):
-            if (pasted := _pasted(self._held)) is not None:
-                keys.append(pasted)
-            self._held = ""
-        if text:
-            text, self._held, self._since = self._held + text, "", now
-        at = 0
-        while at < len(text):
-            if text[at] != ESCAPE and text[at] not in _C1:
-                keys.append(_plain(text[at]))
-                at += 1
-            elif (end := _end(text, at)) is None:
-                self._held = text[at:]
-                break
-            else:
-                keys.append(
-                    _pasted(text[at:end]) or Key(_BOUND.get(_name(text[at:end]), "other"), sequence=_name(text[at:end]))
-                )
-                at = end
-        return _together(keys)
+        return _together([_key(piece) for piece in self._splitter.feed(data, now) if piece != ESCAPE])
+
+
+def _key(piece: str) -> Key:
+    if piece[0] != ESCAPE and piece[0] not in _C1:
+        return _plain(piece)
+    text = pasted(piece)
+    return Key(_BOUND.get(_name(piece), "other"), sequence=_name(piece)) if text is None else Key("paste", text)
 
 
 def _plain(character: str) -> Key:
@@ -102,6 +123,11 @@ def _plain(character: str) -> Key:
 def _name(sequence: str) -> str:
     """The sequence without its introducer's ESC: `"[C"`, in whichever form it came."""
     return _C1[sequence[0]] + sequence[1:] if sequence[0] in _C1 else sequence[1:]
+
+
+def seven_bit(piece: str) -> str:
+    """A sequence in its form with ESC, whichever it came in; a character as it is."""
+    return ESCAPE + _name(piece) if piece[0] in _C1 else piece
 
 
 def _end(text: str, at: int) -> int | None:
@@ -148,18 +174,17 @@ def _continued(held: str, text: str) -> bool:
     return _name(held)[:1] in ("[", "O") and not _name(held).startswith(("[M", f"[{_PASTE}"))
 
 
-def _pasted(sequence: str) -> Key | None:
-    """The paste that a terminal marked as one (bracketed paste), where the sequence is one."""
-    if not _name(sequence).startswith(f"[{_PASTE}"):
+def pasted(sequence: str) -> str | None:
+    """The text that a terminal marked as pasted (bracketed paste), with newlines as `"\\n"`; None for anything else."""
+    if sequence[0] not in (ESCAPE, *_C1) or not _name(sequence).startswith(f"[{_PASTE}"):
         return None
-    text = sequence.partition(_PASTE)[2].removesuffix(_PASTE_END)
-    return Key("paste", re.sub(r"\r\n?", "\n", text))
+    return re.sub(r"\r\n?", "\n", sequence.partition(_PASTE)[2].removesuffix(_PASTE_END))
 
 
 def _together(keys: list[Key]) -> list[Key]:
     """The keys, with what a terminal pasted without saying so as the paste that it is."""
     typed = [key.text for key in keys if key.kind == "text"]
-    if len(typed) < _PASTED or len(set(typed)) == 1:
+    if len(typed) < PASTED or len(set(typed)) == 1:
         return keys
     made: list[Key] = []
     for key in keys:

@@ -16,7 +16,7 @@ from demo.client.http.origins import origin
 from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.evidence import DeviceCode
 from demo.net import is_loopback
-from talk.stage.keys import Key, Keys, interactive, listening
+from talk.stage.keys import Key, Keys, interactive
 
 if TYPE_CHECKING:
     from demo.client.oauth.browser_flow import BrowserLogin
@@ -72,7 +72,7 @@ class LoginPrompt(ABC):
         self.answer = Answer()
         self._thread: threading.Thread | None = None
         self._keys: Keys | None = None
-        self._listening = listening() if ask else None
+        self._listening = stage.keys() if ask else None
         self._acted = False
         self._answers_at: float | None = None
         self._looks_at = 0.0

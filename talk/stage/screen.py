@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -14,6 +15,7 @@ from talk.stage.keys import Keys, listening
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from demo.evidence import Exchange
     from talk.recording.writer import Recording
     from talk.run import StepResult
 
@@ -129,6 +131,9 @@ class Stage:
         self._record("note", text=text)
         self.clear_status()
         self._write_note(text)
+
+    def exchanged(self, exchanges: Sequence[Exchange]) -> None:
+        """What a step sent and received. Nothing is drawn; `wire` does."""
 
     def result(self, result: StepResult) -> None:
         """A step ended. Nothing is drawn."""
@@ -337,6 +342,9 @@ class AsideStage(Stage):
 
     def clear_status(self) -> None:
         self._front.clear_status()
+
+    def _write_note(self, text: str) -> None:
+        self._front._write_note(text)
 
     def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
         return None

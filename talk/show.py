@@ -1,0 +1,152 @@
+"""A whole talk in one session: the presenter says which beat comes next, and nothing that fails ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+
+from demo.errors import DemoError
+from talk.playing import KINDS
+from talk.stage.helm import Order, Turned
+from talk.stage.sheet import title_card
+
+if TYPE_CHECKING:
+    from talk.director import Director
+    from talk.script import PlannedBeat
+    from talk.stage.live import LiveStage
+
+OVER = "The talk is over. r plays the last beat again, g goes to any, Ctrl-Q ends the session."
+FIRST = "This is the first beat."
+
+
+class Show:
+    """Leads a session of one run, in the talk's own thread: whoever has opened the run.
+
+    Args:
+        director: of the run.
+        stage: where it plays.
+    """
+
+    def __init__(self, director: Director, stage: LiveStage) -> None:
+        self.director, self.stage = director, stage
+
+    def run(self) -> None:
+        """Play what the presenter asks for, until they end the session."""
+        self._front()
+        while True:
+            order: Order | None = self.stage.helm.await_order()
+            while order is not None:
+                if order.do == "close":
+                    self.stage.say(state="closed")
+                    return
+                order = self._obey(order)
+            self.stage.played = frozenset(self.director.run.beats_played())
+            self.stage.between()
+
+    def _front(self) -> None:
+        plan, following = self.director.plan, self.director.upcoming()
+        self.stage.played = frozenset(self.director.run.beats_played())
+        below = "space begins"
+        if self.director.run.id is not None:
+            below = f"space goes on with: {following.beat.title}" if following is not None else OVER
+        self.stage.front(title_card(plan.title, below))
+        self.stage.between()
+
+    def _obey(self, order: Order) -> Order | None:
+        """Do what the presenter asks. Returns what they ask for in the middle of it, None where it came to its end."""
+        if order.do == "skip":
+            if (left_out := self.director.upcoming()) is not None:
+                self.director.leave(left_out, out=True)
+                self.stage.note(f"left out: {left_out.beat.title}")
+            return None
+        planned = self._meant(order)
+        if planned is None:
+            return None
+        try:
+            self.director.play(planned, afresh=order.do != "next")
+        except Turned as turned:
+            return self._turned(planned, turned.order)
+        except Exception as error:  # whatever it is, the talk goes on
+            return self._failed(planned, order, error)
+        return None
+
+    def _meant(self, order: Order) -> PlannedBeat | None:
+        """The beat that is asked for; None, which is said, where there is none."""
+        plan = self.director.plan
+        if order.do == "goto":
+            return plan.find(order.beat) or plan.encore(order.beat)
+        if order.do == "next" or (current := self.director.current()) is None:
+            following = self.director.upcoming()
+            if following is None:
+                self.stage.note(OVER)
+            return following
+        if order.do == "again":
+            return current
+        at = plan.position(current.id)
+        if at == 0:
+            self.stage.note(FIRST)
+            return current
+        return plan.beats[at - 1]
+
+    def _turned(self, planned: PlannedBeat, order: Order) -> Order | None:
+        """The presenter has turned elsewhere while this beat played."""
+        if order.do == "close":
+            return order  # the next session goes on in the middle of it
+        if order.do == "skip":
+            self.director.leave(planned, out=True)
+            return None
+        self.director.leave(planned)
+        return order
+
+    def _failed(self, planned: PlannedBeat, order: Order, error: Exception) -> Order | None:
+        """A beat could not be played to its end."""
+        try:
+            how = self.stage.recover(in_one_line(error))
+        except Turned as turned:
+            return self._turned(planned, turned.order)
+        if how == "again":
+            return Order("next") if self.director.upcoming() is planned else order
+        if how == "skip":
+            self.director.leave(planned, out=True)
+        return None
+
+
+def in_one_line(error: Exception) -> str:
+    """What failed, in a line for the presenter."""
+    if isinstance(error, DemoError):
+        return f"{error.what}: {error.why}" if error.why else error.what
+    return f"something broke that should not have: {type(error).__name__}"
+
+
+class Prefetching:
+    """Makes ready what the next beats need, without any of their effects, in a thread beside the talk's: code is
+    imported and the local server started, so that the first panel of a beat waits for nothing."""
+
+    def __init__(self, director: Director) -> None:
+        beats = director.plan.beats
+        following = director.upcoming()
+        at = beats.index(following) if following in beats else 0
+        self._steps = [step for planned in (*beats[at:], *beats[:at]) for step in planned.beat.steps]
+        self._settings = director.settings
+        self._thread = threading.Thread(target=self._fetch, name="prefetch", daemon=True)
+
+    def start(self) -> None:
+        """Begin, and return at once."""
+        self._thread.start()
+
+    def _fetch(self) -> None:
+        from importlib import import_module
+
+        from demo import panels
+        from demo.local_server import local
+
+        with contextlib.suppress(Exception):  # what goes wrong here is said where it is needed
+            if self._settings.local:
+                local.begin(self._settings.state, port=self._settings.port)
+        for name in dict.fromkeys(name for step in self._steps for name in (step.do, *step.show)):
+            with contextlib.suppress(Exception):
+                KINDS[name] if name in KINDS else getattr(panels, name)
+        for module in ("demo.client.agent", "demo.client.oauth.device_flow", "talk.stage.login", "rich.markdown"):
+            with contextlib.suppress(Exception):
+                import_module(module)

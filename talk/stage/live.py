@@ -1,0 +1,162 @@
+"""The stage of a full-screen session: it keeps what is to be seen as a sheet, which the screen draws at any size."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from demo.evidence import BeatHeader
+from talk.stage.helm import Helm
+from talk.stage.screen import READING_SECONDS, Recovery, Stage
+from talk.stage.sheet import Sheet
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from demo.evidence import Exchange
+    from talk.recording.writer import Recording
+    from talk.stage.keys import Keys
+
+CHOICES: dict[str, Recovery] = {"r": "again", "t": "recorded", "s": "skip"}
+"""The keys that answer what becomes of a step that failed."""
+_GAUGE_STEPS = 24
+
+
+class LiveStage(Stage):
+    """Draws nothing: it makes the next `Sheet` and says that there is one.
+
+    Args:
+        helm: where the presenter's wishes come from.
+        changed: called from the talk's thread whenever `sheet` is another; it must return at once.
+    """
+
+    def __init__(
+        self,
+        helm: Helm,
+        changed: Callable[[], None],
+        *,
+        wire: bool = False,
+        fallback: str = "ask",
+        recording: Recording | None = None,
+    ) -> None:
+        from rich.console import Console
+
+        nowhere = Console(file=io.StringIO(), force_terminal=True, width=80, height=24, _environ={})
+        super().__init__(nowhere, pace="stage", person=True, wire=wire, recording=recording)
+        self.helm = helm
+        self.fallback = fallback
+        self.sheet = Sheet()
+        self.exchanges: tuple[Exchange, ...] = ()
+        """Those of the last step that had any."""
+        self.trouble = ""
+        """What failed, while the presenter is asked what to do about it."""
+        self.played: frozenset[str] = frozenset()
+        """The beats played to their end."""
+        self._changed = changed
+        self._opened = False
+        self._fresh = True
+        self._whole_wait = ("", 0.0)
+
+    def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
+        self.sheet = replace(self.sheet, recorded=recorded)
+        if not self._opened:  # now there is a run, and a recording of it
+            self._opened = True
+            self.say(state="open")
+        super().header(header, recorded=recorded)
+
+    def begin_step(self, step: str, do: str, title: str) -> None:
+        self.helm.check()
+        super().begin_step(step, do, title)
+
+    def exchanged(self, exchanges: Sequence[Exchange]) -> None:
+        if exchanges:
+            self.exchanges = tuple(exchanges)
+
+    def waiting(self, what: str, left: float) -> None:
+        """Say what is awaited, without the seconds: nothing that counts distracts the room. A line fills instead."""
+        self.helm.check()
+        if what != self._waited_for:
+            self._waited_for = what
+            self._record("waiting", what=what, left=round(left, 1))
+        if self._whole_wait[0] != what or left > self._whole_wait[1]:
+            self._whole_wait = (what, left)
+        whole = self._whole_wait[1]
+        share = round(_GAUGE_STEPS * (1 - left / whole)) / _GAUGE_STEPS if whole > 0 else 1.0
+        self.status(f"waiting for {what}")
+        self._put(share=share)
+
+    def closing(self, sentence: str) -> None:
+        self._record("closing", text=sentence)
+        self.clear_status()
+        self._put(closing=sentence)
+
+    def keys(self) -> AbstractContextManager[Keys]:
+        return self.helm.keys()
+
+    def say(self, **about: Any) -> None:
+        """The session's own state, for who follows it."""
+        self._record("stage", **about)
+
+    def between(self) -> None:
+        """Show that the presenter is awaited between two beats. What they play then begins a screen of its own."""
+        self._fresh = True
+        self._put(awaits=True, status="", share=None)
+
+    def front(self, page: RenderableType) -> None:
+        """What stands on the screen before the first beat: no evidence, and not recorded."""
+        self._put(header=None, panels=(("front", page),), closing="", notes=())
+
+    def _put(self, **changes: Any) -> None:
+        made = replace(self.sheet, **changes)
+        if made != self.sheet:
+            self.sheet = made
+            self._changed()
+
+    def _new_screen(self, *, headed: bool = True) -> None:
+        self._fresh = False
+        self._put(header=self._header, panels=(), closing="", notes=(), status="", share=None, awaits=False)
+
+    def _draw_panel(self, name: str, renderable: RenderableType) -> None:
+        if name == "exchange" and self.wire and self.sheet.panels and not self._fresh:
+            self._await_go("", READING_SECONDS)  # of the wire the script does not know how much comes
+        # After a pause what comes next begins a screen of its own. A note is about what stood there when it was made.
+        before = () if self._fresh else self.sheet.panels
+        self._fresh = False
+        self._put(panels=(*before, (name, renderable)), notes=())
+
+    def _draw(self, renderable: RenderableType) -> None:
+        self._draw_panel("", renderable)
+
+    def _await_go(self, text: str, seconds: float) -> None:
+        self._put(awaits=True, status="", share=None)
+        try:
+            self.helm.await_go(seconds)
+        finally:
+            self._fresh = True
+            self._put(awaits=False)
+
+    def _choose_recovery(self, trouble: str) -> Recovery:
+        if self.fallback in ("recorded", "skip"):
+            wait, otherwise = 10.0, self.fallback
+        else:
+            wait, otherwise = READING_SECONDS, "stop"
+        self.trouble = trouble
+        self._changed()
+        try:
+            choice = self.helm.await_choice(wait)
+        finally:
+            self.trouble = ""
+            self._changed()
+        return CHOICES.get(choice, otherwise)  # type: ignore[arg-type]  # one of Recovery, by the command's choices
+
+    def _write_note(self, text: str) -> None:
+        self._put(notes=(*self.sheet.notes, text))
+
+    def _write_status(self, text: str, *, fresh: bool) -> None:
+        self._put(status=text, share=None)
+
+    def _erase_status(self) -> None:
+        self._put(status="", share=None)

@@ -1,0 +1,325 @@
+"""What lies over the audience's screen for a moment: picker, notes, wire, a command, and the two questions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+if TYPE_CHECKING:
+    from demo.evidence import Exchange
+    from talk.stage.app import Session
+
+COMMAND_SECONDS = 60.0
+"""How long a command a la carte may take."""
+LONGEST = 64 * 1024
+"""Bytes of its output that are kept."""
+_CLOSING = "escape,space,enter,right,pagedown,q"
+
+CSS = """
+Screen, ModalScreen, VerticalScroll, Static, Input, OptionList, Input:focus, OptionList:focus {
+    background: $background; color: $foreground; border: none; padding: 0;
+}
+Static, Input, Input:focus, OptionList, OptionList:focus { padding: 0 1; }
+ModalScreen { padding: 1 1 0 1; }
+Static.title { text-style: bold; height: auto; margin-bottom: 1; }
+Static.hint { text-style: dim; height: 1; dock: bottom; }
+VerticalScroll, OptionList { height: 1fr; scrollbar-size-vertical: 0; overflow-x: hidden; }
+Input { height: 1; margin-bottom: 1; }
+OptionList > .option-list--option-highlighted { background: $background; color: $foreground; text-style: reverse bold; }
+End, Recovery { align: center middle; }
+End Static, Recovery Static { width: 60; height: auto; }
+"""
+
+
+class Reading(ModalScreen[None]):
+    """Something to read, which scrolls; any key that goes on closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(_CLOSING, "leave", show=False),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+    ]
+    heading = ""
+
+    def compose(self) -> ComposeResult:
+        yield Static(self.heading, classes="title")
+        with VerticalScroll(can_focus=False):
+            yield from self.body()
+        yield Static("↑ ↓ scroll · space closes", classes="hint")
+
+    def body(self) -> Sequence[Static]:
+        """What is to be read."""
+        raise NotImplementedError
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def action_scroll(self, rows: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
+
+
+class Notes(Reading):
+    """The speaker's notes of the beat."""
+
+    heading = "Notes"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "leave", show=False)]
+
+    def __init__(self, markdown: str) -> None:
+        super().__init__()
+        self._markdown = markdown
+
+    def body(self) -> Sequence[Static]:
+        from demo import panels
+
+        return [Static(panels.notes(self._markdown or "This beat has no notes."))]
+
+
+class Wire(Reading):
+    """The HTTP exchanges of the last step, secrets masked as everywhere."""
+
+    heading = "The wire: the last step's HTTP exchanges"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("w", "leave", show=False)]
+
+    def __init__(self, exchanges: Sequence[Exchange]) -> None:
+        super().__init__()
+        self._exchanges = exchanges
+
+    def body(self) -> Sequence[Static]:
+        from demo import panels
+
+        if not self._exchanges:
+            return [Static("Nothing went over the network yet.")]
+        return [Static(panels.exchange(exchange).within(60)) for exchange in self._exchanges]
+
+
+class Help(Reading):
+    """The keys."""
+
+    heading = "Keys"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark", "leave", show=False)]
+
+    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def body(self) -> Sequence[Static]:
+        names = {
+            "full_stop": ".", "plus": "+", "minus": "-", "colon": ":", "exclamation_mark": "!", "question_mark": "?"
+        }  # fmt: skip
+        rows = [
+            ("space →", "go on: after a pause, or to the next beat (clickers: PageDown, Down, Enter)"),
+            ("b ←", "back: play the beat before (clickers: PageUp, Up)"),
+            *((names.get(key, key), about) for key, about in self._keys),
+            ("Ctrl-Q", "end the session, when you say so; the run is kept"),
+            ("", ""),
+            ("y Enter", "at a consent: yes, as the sample human"),
+            ("d n", "no"),
+            ("b", "decide in the browser"),
+        ]
+        text = Text()
+        for key, about in rows:
+            text.append(f"{key:>9}", "bold").append(f"   {about}\n")
+        return [Static(text)]
+
+
+class Picker(ModalScreen[str | None]):
+    """Choose a beat; typing narrows the list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", show=False, priority=True),
+        Binding("down", "move(1)", show=False, priority=True),
+        Binding("up", "move(-1)", show=False, priority=True),
+    ]
+
+    def __init__(self, beats: Sequence[tuple[str, str, str, bool]], here: str) -> None:
+        super().__init__()
+        self._beats, self._here = beats, here
+
+    def compose(self) -> ComposeResult:
+        yield Static("Go to", classes="title")
+        yield Input(placeholder="type to narrow the list")
+        yield OptionList()
+        yield Static("↑ ↓ choose · Enter plays it · Esc closes", classes="hint")
+
+    def on_mount(self) -> None:
+        self._narrow("")
+        self.query_one(Input).focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._narrow(event.value)
+
+    def _narrow(self, typed: str) -> None:
+        listed = self.query_one(OptionList)
+        listed.clear_options()
+        words = typed.lower().split()
+        found = [row for row in self._beats if all(word in f"{row[0]} {row[2]}".lower() for word in words)]
+        for beat, number, title, played in found:
+            mark = "▶" if beat == self._here else "✓" if played else " "
+            text = Text.assemble(f"{mark} ", (f"{number:>5}  ", "dim"), title, (f"  {beat}", "dim"), no_wrap=True)
+            listed.add_option(Option(text, id=beat))
+        if found:
+            ids = [row[0] for row in found]
+            listed.highlighted = ids.index(self._here) if self._here in ids else 0
+
+    def action_move(self, by: int) -> None:
+        listed = self.query_one(OptionList)
+        listed.action_cursor_down() if by > 0 else listed.action_cursor_up()
+
+    def on_input_submitted(self) -> None:
+        listed = self.query_one(OptionList)
+        at = listed.highlighted
+        self.dismiss(listed.get_option_at_index(at).id if at is not None else None)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option.id)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+class CommandLine(ModalScreen[None]):
+    """A command a la carte: what is typed runs as `demo ...` in the same run's state; its output stands below.
+
+    Args:
+        obey: does what is meant for the talk itself; gives whether it was.
+        first: run at once.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", show=False, priority=True),
+        Binding("pagedown,down", "scroll(1)", show=False, priority=True),
+        Binding("pageup,up", "scroll(-1)", show=False, priority=True),
+    ]
+
+    def __init__(self, session: Session, obey: Callable[[str], bool], *, first: str = "") -> None:
+        super().__init__()
+        self._session, self._obey, self._first = session, obey, first
+        self.said = ""
+        """What the last command said."""
+
+    def compose(self) -> ComposeResult:
+        yield Static("demo", classes="title")
+        yield Input(value=self._first, placeholder="orders · audit · revoke · quit", select_on_focus=False)
+        with VerticalScroll(can_focus=False):
+            yield Static("", id="output")
+        yield Static("Enter runs it · Esc goes back to the talk", classes="hint")
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+        if self._first:
+            self.run_worker(self._run(self._first), exclusive=True)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        line = event.value.strip().removeprefix("demo ").strip()
+        if not line:
+            self.dismiss(None)
+        elif self._obey(line):
+            if self.is_current:
+                self.dismiss(None)
+        else:
+            self.run_worker(self._run(line), exclusive=True)
+
+    async def _run(self, line: str) -> None:
+        output = self.query_one("#output", Static)
+        output.update(Text(f"{line} ...", "dim"))
+        text = await self._output(line)
+        self.said = text.plain
+        output.update(text)
+        self.query_one(VerticalScroll).scroll_home(animate=False)
+
+    async def _output(self, line: str) -> Text:
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            return Text(f"cannot read that: {error}")
+        width = max(20, self.size.width - 4)
+        environment = os.environ | self._session.environment | {"COLUMNS": str(width), "FORCE_COLOR": "1"}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._session.command,
+                *words,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=environment,
+            )
+        except (OSError, ValueError) as error:
+            return Text(f"that cannot be started: {error}")
+        late = False
+        assert process.stdout is not None
+        written = b""
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS):
+                while len(written) < LONGEST and (chunk := await process.stdout.read(4096)):
+                    written += chunk
+                if len(written) < LONGEST:
+                    await process.wait()
+        except TimeoutError:
+            late = True
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        text = Text.from_ansi(written.decode("utf-8", "replace"))
+        if late:
+            text.append(f"\nended after {COMMAND_SECONDS:.0f} s: run it in a shell (!)", "dim")
+        elif process.returncode:
+            text.append(f"\nexit code {process.returncode}", "dim")
+        return text
+
+    def action_scroll(self, rows: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+class End(ModalScreen[bool]):
+    """Whether the session shall end: `y` alone says so."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(
+            Text.assemble(
+                ("End the session?", "bold"), "\n\nThe run is kept: demo stage goes on from here.\n\n",
+                ("y", "bold"), "  ends it; any other key goes back",
+            )
+        )  # fmt: skip
+
+    def on_key(self, event: events.Key) -> None:
+        event.stop()
+        event.prevent_default()
+        self.dismiss(event.key == "y")
+
+
+class Recovery(ModalScreen[str | None]):
+    """A live step failed: how the talk goes on, one key each."""
+
+    def __init__(self, trouble: str) -> None:
+        super().__init__()
+        self._trouble = trouble
+
+    def compose(self) -> ComposeResult:
+        yield Static(
+            Text.assemble(
+                (self._trouble, "bold"), "\n\n", ("r", "bold"), "  try again\n", ("t", "bold"),
+                "  play the recorded take of this beat\n", ("s", "bold"), "  skip this beat",
+            )
+        )  # fmt: skip
+
+    def on_key(self, event: events.Key) -> None:
+        event.stop()
+        event.prevent_default()
+        if event.key in ("r", "t", "s"):
+            self.dismiss(event.key)
