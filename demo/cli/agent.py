@@ -197,7 +197,6 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
 def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
     from demo import panels
     from demo.client.mcp.outcome import refused, unavailable
-    from demo.panels.values import safe
 
     why = _here(refused(outcome, stepped_up=stepped_up), settings)
     denied = outcome.decision is not None and outcome.decision.verdict == "deny"
@@ -230,15 +229,36 @@ def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
         _say_refused(console, why)
         return code
     if outcome.order is None and not denied:
-        if outcome.structured:
-            shown = json.dumps(outcome.structured, indent=2, ensure_ascii=False)
-            for line in shown.split("\n"):  # the data itself is for --json; on a screen it must be harmless
-                console.print(safe(line, console.encoding), markup=False, highlight=False)
-        else:
-            _quote(console, outcome.text)
-        if outcome.is_error and "Unknown tool" in outcome.text:
-            console.print("The server's tools: demo tools", markup=False, highlight=False)
+        _show_result(console, outcome)
     return code
+
+
+def _show_result(console: Console, outcome: CallOutcome) -> None:
+    """What the tool gave: a shop's orders as the table that they are, anything else as fields and tables."""
+    from demo import panels
+    from demo.client.mcp.reading import read_orders
+
+    data = outcome.structured or _as_data(outcome.text)
+    listed = None if outcome.is_error or data is None or set(data) != {"orders"} else read_orders(data["orders"])
+    if listed is not None and data is not None and len(listed) == len(data["orders"]):
+        caller = outcome.decision
+        names = ((caller.user, caller.username),) if caller and caller.user and caller.username else ()
+        console.print(panels.orders(listed, names).within(_ALL))
+        return
+    console.print(panels.result(outcome.tool, data, outcome.text, outcome.is_error).within(_ALL))
+    if outcome.is_error and "Unknown tool" in outcome.text:
+        console.print("The server's tools: demo tools", markup=False, highlight=False)
+
+
+def _as_data(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is: servers of before 2025-06-18 have no other place for data."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
 
 
 def _here(why: Refused | None, settings: Settings) -> Refused | None:
@@ -251,11 +271,3 @@ def _say_refused(console: Console, why: Refused) -> None:
     from demo import panels
 
     console.print(panels.failure(DemoError(f"Refused: {why.error}", why=why.description, do=why.do)))
-
-
-def _quote(console: Console, text: str) -> None:
-    """A server's own words, marked as such on each line of the screen: none of them can pass for a panel of ours."""
-    from rich.text import Text
-
-    for line in Text(text).wrap(console, max(8, console.width - 2)):
-        console.print(Text("│ ") + line, highlight=False)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from demo.panels._order import order as order
     from demo.panels._orders import orders as orders
     from demo.panels._permissions import permissions as permissions
+    from demo.panels._result import result as result
     from demo.panels._revocation import revocation as revocation
     from demo.panels._sessions import sessions as sessions
     from demo.panels._statement import statement as statement

@@ -39,8 +39,9 @@ def test_an_order_is_told_as_it_was_made(demo: Command, encoding: str) -> None:
 
 def test_on_the_screen_it_is_harmless_and_nothing_else_is_made_of_it(demo: Command) -> None:
     args = ("call", "buyMcpShopItem", f"company={TRICKY}", "mailingAddress=1 Main St", "tshirtSize=M", "--open")
-    assert demo(*args).returncode == 0
-    shown = demo("orders", "--open").stdout
+    bought = demo(*args)
+    assert bought.returncode == 0
+    shown = bought.stdout + demo("orders", "--open").stdout
     assert ":100:" in shown
     assert not set(shown) & set("\u202e\u200b\u00ad")
     told = json.loads(demo("orders", "--open", "--json").stdout)

@@ -251,6 +251,15 @@ GONE = GrantStanding(
     True,
 )
 
+STOCK = {
+    "items": [
+        {"id": "conference-t-shirt", "name": "Conference T-shirt", "sizes": ["S", "M"], "price": Money(2500).__dict__},
+        {"id": "cap", "name": "Cap", "sizes": [], "price": Money(1000).__dict__, "stock": 3},
+    ],
+    "currency": "USD",
+    "opening": {"days": ["Monday", "Tuesday"], "late": True, "until": None},
+}
+
 ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "header": lambda: panels.header(BEAT),
     "header-recorded": lambda: panels.header(replace(BEAT, recorded=True)),
@@ -295,6 +304,9 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "order": lambda: panels.order(ORDER),
     "order-again": lambda: panels.order(replace(ORDER, replayed=True)),
     "order-anonymous": lambda: panels.order(ANONYMOUS),
+    "result": lambda: panels.result("listMcpShopInventory", STOCK),
+    "result-words": lambda: panels.result("text", None, "One line.\n✓ Bought\n" + "and many words " * 12),
+    "result-failed": lambda: panels.result("buy", None, "Unknown tool: buy", failed=True),
     "limits": lambda: panels.limits(LIMITS, NOW),
     "limits-refused": lambda: panels.limits((replace(LIMITS[0], used=10), *LIMITS[1:]), NOW, 429),
     "orders": lambda: panels.orders(LISTED),
@@ -368,6 +380,8 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "capabilities-short": lambda: panels.capabilities(
             [Capability(text, text, True, text, text)] * 30, evidence=False
         ),
+        "result": lambda: panels.result(text, {text: [{text: text, "b": [text]}] * 40, "c": {"d": {"e": [[text]]}}}),
+        "result-words": lambda: panels.result(text, {"one": text} if text else None, text * 20, failed=True),
         "order": lambda: panels.order(order),
         "order-none": lambda: panels.order(replace(order, user=None, agent=None, consent=None, balance=None)),
         "limits": lambda: panels.limits(limits * 5, NOW),
