@@ -112,7 +112,7 @@ class Director:
         if self.run.id is None:
             world = OWN_WORKER if self._worker is not None else ""
             self.run.begin(plan=self.plan.id, talk=self._folder, server=self.settings.server or "", world=world)
-        self._record()
+        self.record()
         encore = self.plan.encore(planned.id) is not None
         if afresh or encore:
             self._abandon(planned)
@@ -137,7 +137,7 @@ class Director:
             self.stage.note(f"the run is kept in memory only, until there is room on the disk ({self.run.unkept})")
         return result
 
-    def _record(self) -> None:
+    def record(self) -> None:
         """Begin the recording of this run, or carry on with it."""
         about, run = self.run.about(), self.run.id
         if self.stage.recording is not None and about is not None and run is not None:

@@ -50,6 +50,8 @@ class Show:
         below = "space begins"
         if self.director.run.id is not None:
             below = f"space goes on with: {following.beat.title}" if following is not None else OVER
+            self.director.record()
+            self.stage.opened()
         self.stage.front(title_card(plan.title, below))
         self.stage.between()
 

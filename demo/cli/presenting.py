@@ -37,7 +37,6 @@ def presenter(
     from demo.presenter.health import Watch
 
     desk = Desk(settings, plan=plan)
-    desk.view()  # so that the first look at what the talk stands on knows what that is
     watch = Watch(settings, desk.stands)
     desk.health = watch.now
     try:

@@ -125,10 +125,10 @@ class Desk:
 
     def stands(self) -> Stands:
         """What the talk stands on, for who looks at its health."""
-        begun = self._begun
+        seen, begun = self.seen(), self._begun
+        beats = any(step.do == "worker" for one in seen.plan.beats for step in one.beat.steps)
         if begun is None:
-            return Stands()
-        beats = any(step.do == "worker" for one in begun.plan.beats for step in one.beat.steps)
+            return Stands(worker_beats=beats)
         return Stands(str(begun.about["server"] or ""), begun.about["world"] == "worker", beats)
 
     def turn(self, do: Do, beat: str | None = None) -> str:

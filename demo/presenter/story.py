@@ -35,6 +35,7 @@ class Story:
     section_at: float = 0.0
     ended_at: float | None = None
     """When the beat on the screen ended; None while it plays."""
+    step: str = ""
     doing: Doing = NOTHING
     closing: str = ""
     recorded: bool = False
@@ -69,7 +70,8 @@ class Story:
                     recorded=event.get("recorded") is True,
                 )
             case "step":
-                return replace(here._running(event.at), doing=_doing("step", event.get("title") or event.get("id")))
+                title = str(event.get("title") or event["id"])
+                return replace(here._running(event.at), step=title, doing=Doing("step", title))
             case "waiting":
                 return replace(here, doing=_doing("waiting", f"waiting for {event.get('what')}"))
             case "pause":
@@ -80,8 +82,10 @@ class Story:
                 return replace(here, doing=_consent(event))
             case "trouble":
                 return replace(here, doing=_doing("trouble", event.get("text")))
-            case "recovery" | "panel":
-                return here if self.doing.kind == "pause" else replace(here, doing=NOTHING)
+            case "panel" if self.doing.kind == "waiting":
+                return replace(here, doing=Doing("step", self.step))
+            case "recovery":
+                return replace(here, doing=NOTHING)
             case "closing":
                 return replace(here, closing=str(event.get("text") or ""), doing=NOTHING)
             case "end" if event["beat"] == self.beat:  # one that was left out ends without having begun

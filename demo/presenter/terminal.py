@@ -156,6 +156,8 @@ def _state(shown: View) -> tuple[State, str]:
         return {"trouble": "refused", "step": "none"}.get(doing.kind, "waiting"), doing.words  # type: ignore[return-value]
     if shown.recorded:
         return "unverified", "a recorded take"
+    if shown.state == "none":
+        return "none", "" if shown.deaf else "the stage is open: next begins"
     if shown.state == "interrupted":
         return "waiting", "interrupted: the next command goes on with it"
     return "none", "played: say the sentence, then go on" if shown.state == "ended" else ""

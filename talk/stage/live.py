@@ -62,10 +62,14 @@ class LiveStage(Stage):
 
     def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
         self.sheet = replace(self.sheet, recorded=recorded)
-        if not self._opened:  # now there is a run, and a recording of it
+        self.opened()
+        super().header(header, recorded=recorded)
+
+    def opened(self) -> None:
+        """Say that the session is open, once there is a run, and a recording of it."""
+        if not self._opened:
             self._opened = True
             self.say(state="open")
-        super().header(header, recorded=recorded)
 
     def begin_step(self, step: str, do: str, title: str) -> None:
         self.helm.check()

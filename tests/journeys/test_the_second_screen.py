@@ -74,27 +74,41 @@ def page(demo: Command) -> Iterator[str]:
     serving.wait(timeout=10)
 
 
-def test_a_terminal_shows_the_talk_and_its_keys_reach_the_stage(demo: Command, stage: Stage) -> None:
-    wheel = Wheel(demo.state)
-    second = Terminal(demo, "presenter", served=False)
-    try:
-        second.until("An agent is not a user|opening|deputy")
-        second.until("server up")
-        second.type(b"\x1b[6~")
-        second.until("asked: next")
-        second.type("g")
-        second.until("Go to:")
-        for key in "buy":
+def test_a_talk_is_led_from_the_second_screen_through_the_death_of_its_stage(demo: Command) -> None:
+    def shows(terminal: Terminal, pattern: str) -> None:
+        """Read until it comes, among what is written from now on."""
+        terminal.until(pattern)
+        terminal.written = b""
+
+    def press(*keys: str | bytes) -> None:
+        for key in keys:
+            second.read_for(0.4)  # a hand presses no faster; a stage takes it for one press
             second.type(key)
-            second.read_for(0.05)
-        second.read_for(0.2)
-        second.type("\r")
-        second.until("asked: goto")
-        second.type("q")
+
+    stage, second = Terminal(demo, "stage"), Terminal(demo, "presenter")
+    try:
+        shows(stage, "space begins")
+        shows(second, "the stage is open")
+        press(b"\x1b[6~")
+        shows(stage, "a deputy needs a human")
+        shows(second, "1/20")
+        press(" ")
+        shows(stage, "7 tools")
+        shows(second, "2/20")
+        stage.process.kill()
+        shows(second, "No stage is open")
+        stage.close()
+        stage = Terminal(demo, "stage")
+        shows(stage, "goes on with")
+        shows(second, "q.*quit")  # the wheel turns again, although nothing was played
+        press("g", "w", "r", "\r")
+        shows(stage, "Ask your own system")
+        shows(second, "wrap|19/20")
+        press("q")
         assert second.wait(10) == 0
     finally:
         second.close()
-    assert [(one.do, one.beat) for one in wheel.new()] == [("next", None), ("goto", "buy")]
+        stage.close()
 
 
 def test_one_that_is_stopped_or_killed_keeps_no_performance_waiting(demo: Command, stage: Stage) -> None:
@@ -200,7 +214,6 @@ def test_an_open_page_says_when_the_presenter_is_gone_and_finds_it_again(demo: C
 def test_pictures_of_the_terminal(demo: Command, browser: Any, stage: Stage, width: int, height: int) -> None:
     settings = Settings(state=demo.state, edge="off")
     desk = Desk(settings)
-    desk.view()
     watch = Watch(settings, desk.stands, looks={name: LOOKS[name] for name in ("server", "authorization server")})
     desk.health = watch.now
     wait_until(lambda: all(one.word == "up" for one in watch.now()))

@@ -111,7 +111,9 @@ def test_what_the_stage_is_at() -> None:
         return doing.kind, doing.words
 
     assert at((1, "step", {"id": "buy", "do": "call", "title": "The agent buys"})) == ("step", "The agent buys")
-    assert at((1, "waiting", {"what": "the rate limit", "left": 9})) == ("waiting", "waiting for the rate limit")
+    step, waiting = (1, "step", {"id": "buy", "title": "Buy"}), (1, "waiting", {"what": "the limit", "left": 9})
+    assert at(step, waiting) == ("waiting", "waiting for the limit")
+    assert at(step, waiting, (1, "panel", {"name": "limits"})) == ("step", "Buy")
     asked = {"state": "asked", "human": "Alice", "agent": "the agent", "amount": "$60.00"}
     assert at((1, "consent", asked))[0] == "consent" and "Alice" in at((1, "consent", asked))[1]
     assert at((1, "trouble", {"text": "the shop does not answer"})) == ("trouble", "the shop does not answer")
