@@ -89,8 +89,11 @@ bench: $(VENV)/dev.stamp ## measure: the command's speed, code lines, the Worker
 	$(BIN)/python bench/first_paint.py
 	$(BIN)/python -m bench.durable_objects
 
-picture: $(VENV)/run.stamp ## make the README's picture
-	$(BIN)/python bench/picture.py
+# Of the recording that ships, and so without playing anything.
+picture: $(VENV)/run.stamp ## make the README's animated picture
+	$(BIN)/demo export problem-first $(SCENES) -o docs/picture.svg
+
+SCENES := --beat authless --beat failure --beat login --beat buy --beat limits --beat audit --beat revoke
 
 # Pins with hashes and no address, for every platform at once.
 lock: $(VENV)/dev.stamp ## renew every pinned version

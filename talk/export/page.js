@@ -12,10 +12,12 @@
     slides[now].classList.remove("now");
     now = Math.min(Math.max(wanted, 0), slides.length - 1);
     slides[now].classList.add("now");
+    root.classList.toggle("begun", now > 0);
     byId("back").disabled = now === 0;
     byId("next").disabled = now === slides.length - 1;
     place.textContent = `${now + 1} of ${slides.length}`;
     const heard = document.createElement("span");
+    heard.className = "heard";
     heard.textContent = `: ${slides[now].querySelector("h2").textContent}`;
     place.append(heard);
     go.value = [...go.options].map((one) => one.value).filter((value) => Number(value) <= now + 1).pop();

@@ -38,11 +38,13 @@ EMPTY = Markup("")
 
 @dataclass(frozen=True)
 class ShownPart:
-    """One thing on the page: a panel at both widths, a note, or the sentence said."""
+    """One thing on the page: a panel at both widths, a note, or the sentence said. `heard` is what a panel says in
+    block letters, for those who listen."""
 
     kind: Literal["panel", "note", "said"]
     text: str = ""
     label: str = ""
+    heard: str = ""
     wide: Markup = EMPTY
     narrow: Markup = EMPTY
 
@@ -113,7 +115,11 @@ def _shown(part: Part) -> ShownPart:
     if part.page is None:
         return ShownPart(part.kind, text=safe(part.text))
     wide, narrow = (lines_of(part.page.within(ROWS), width, ROWS) for width in (WIDE, NARROW))
-    return ShownPart("panel", label=f"panel: {part.name.replace('_', ' ')}", wide=_html(wide), narrow=_html(narrow))
+    evidence = part.page.made.evidence if part.page.made is not None else {}
+    text = evidence.get("text")
+    heard = safe(text) if isinstance(text, str) and any(map(is_drawn, wide)) else ""
+    label = f"panel: {part.name.replace('_', ' ')}"
+    return ShownPart("panel", label=label, heard=heard, wide=_html(wide), narrow=_html(narrow))
 
 
 def _html(lines: Sequence[Line]) -> Markup:

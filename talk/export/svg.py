@@ -19,8 +19,7 @@ EDGE, BAR = 14, 30
 BLOCKS = frozenset("▀▄█ ")
 MONOSPACE = "ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace"
 INKS = ("allowed", "refused", "waiting", "unverified", "quiet")
-_STILL = "@media (prefers-reduced-motion:reduce){.f{animation:none}.f.k{opacity:1}}"
-"""For who asks for no motion: one screen, the one that was chosen to stand for all."""
+_STILL = "@media (prefers-reduced-motion:reduce){.f{animation:none}.f0{opacity:1}}"
 
 
 def picture(lines: Sequence[Line], *, title: str, width: int, rows: int, described: str) -> str:
@@ -38,30 +37,27 @@ def picture(lines: Sequence[Line], *, title: str, width: int, rows: int, describ
 
 
 def animation(
-    frames: Sequence[tuple[Sequence[Line], float]], *, title: str, width: int, rows: int, described: str, still: int = 0
+    frames: Sequence[tuple[Sequence[Line], float]], *, title: str, width: int, rows: int, described: str
 ) -> str:
-    """Screens that follow each other, over and over.
+    """Screens that follow each other, over and over; where the reader wants no motion, the first of them.
 
     Args:
         frames: the lines of each screen, and for how many seconds it is seen.
-        still: the frame to show where the reader wants no motion.
     """
     whole = sum(seconds for _, seconds in frames)
-    rules, groups, begun = [], [], 0.0
+    rules = [f".f{{opacity:0;animation:{whole:.1f}s step-end infinite}}"]
+    groups, begun = [], 0.0
     for number, (lines, seconds) in enumerate(frames):
         first, last = 100 * begun / whole, 100 * (begun + seconds) / whole
         begun += seconds
-        # Opaque from `first` to `last`: a step function by keyframes a hair apart, so that no two screens are mixed.
-        hidden = f"0%,{first - 0.01:.2f}%{{opacity:0}}" if first > 0 else ""
-        after = f"{last:.2f}%,100%{{opacity:0}}" if last < 99.99 else ""
-        rules.append(f"@keyframes k{number}{{{hidden}{first:.2f}%,{last - 0.01:.2f}%{{opacity:1}}{after}}}")
-        rules.append(f".f{number}{{animation-name:k{number}}}")
-        chosen = " k" if number == still else ""
-        groups.append(f'<g class="f f{number}{chosen}">{_lines(lines)}</g>')
-    rules.append(f".f{{opacity:0;animation:{whole:.1f}s step-end infinite}}")
-    # The name comes after the shorthand, which would reset it.
-    ordered = [rules[-1], *rules[:-1], _STILL]
-    return _image(groups, _style(ordered), title, width, rows, described)
+        # Steps, so that no two screens are ever mixed: each keyframe holds until the next.
+        hidden = "0%{opacity:0}" if number else ""
+        gone = f"{last:.2f}%{{opacity:0}}" if number < len(frames) - 1 else ""
+        rules.append(
+            f"@keyframes k{number}{{{hidden}{first:.2f}%{{opacity:1}}{gone}}}.f{number}{{animation-name:k{number}}}"
+        )
+        groups.append(f'<g class="f f{number}">{_lines(lines)}</g>')
+    return _image(groups, _style([*rules, _STILL]), title, width, rows, described)
 
 
 def _style(more: Sequence[str]) -> str:
