@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from demo.client.http.known_servers import Memory
     from demo.client.human.console import Console
     from demo.client.human.sample_human import SampleHuman
-    from demo.client.tokens.store import TokenStore
+    from demo.client.tokens.store import Store, TokenStore
     from demo.client.tokens.stored import StoredToken
     from demo.client.workos.agents import AgentIdentity, AgentPass
     from demo.client.workos.hosted_console import HostedConsole
@@ -265,24 +265,42 @@ class Cast:
                 raise NotHere(CANNOT, why=why)
             self._console = self.hosted_console()
         if self._console is None:
-            from demo.client.human.console import Console, console_identity
-            from demo.local_server import world
-
-            # Two servers where the shop is a Worker; the bundled shop is its own authorization server.
-            identity = console_identity(world.console(self.state / world.DATABASE))
-            console = Console(self.server, store=self.store, issuer=self._issuer_beside(), client=identity)
-            try:
+            console = self._bundled_console(self.store)
+            with self._of_this_folder():
                 if not console.signed_in():
                     console.sign_in(self.human())
-            except AuthorizationRefused as refused:
-                if getattr(refused, "oauth_error", None) != "invalid_client":
-                    raise
-                raise NotHere(
-                    "the human's console is not known to this server",
-                    why="it proves itself by a key that lies in the server's own state folder, and this one is another",
-                ) from refused
             self._console = console
         return self._console
+
+    def console_of(self, account: str) -> Console:
+        """The console of another sample human, signed in for this process alone: the talk's own stays as it is."""
+        from demo.client.tokens.store import MemoryStore
+
+        human, console = self.human(account), self._bundled_console(MemoryStore().at(self.server))
+        with self._of_this_folder():
+            console.sign_in(human)
+        return console
+
+    def _bundled_console(self, store: Store) -> Console:
+        from demo.client.human.console import Console, console_identity
+        from demo.local_server import world
+
+        # Two servers where the shop is a Worker; the bundled shop is its own authorization server.
+        identity = console_identity(world.console(self.state / world.DATABASE))
+        return Console(self.server, store=store, issuer=self._issuer_beside(), client=identity)
+
+    @contextmanager
+    def _of_this_folder(self) -> Iterator[None]:
+        """Says what is wrong where a console proves itself to a server that has another key for it."""
+        try:
+            yield
+        except AuthorizationRefused as refused:
+            if getattr(refused, "oauth_error", None) != "invalid_client":
+                raise
+            raise NotHere(
+                "the human's console is not known to this server",
+                why="it proves itself by a key that lies in the server's own state folder, and this one is another",
+            ) from refused
 
     def _issuer_beside(self) -> str | None:
         """The bundled authorization server where it is another server than the shop; None where it is the same."""

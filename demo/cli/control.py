@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from demo.cli.context import cast_for, console_for, say_json, settings_of
+from demo.cli.identity import SAMPLE
 from demo.errors import OK, AuthorizationRefused, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 Kind = Literal["agent", "session", "user", "token"]
 FOLLOW_SECONDS = 3600.0
 """How long `demo audit --follow` follows, so that a forgotten one stops by itself."""
+
+ADMIN = "grace@example.com"
+"""The sample human who is an admin of the bundled shop."""
 
 _ALL = 100_000
 """Rows: a list that was asked for by itself is whole, and scrolls."""
@@ -116,6 +120,10 @@ def door(
     ] = None,
     close: Annotated[bool, typer.Option("--close", help="Close the open door.")] = False,
     reopen: Annotated[bool, typer.Option("--reopen", help="Open it again.")] = False,
+    account: Annotated[
+        str | None,
+        typer.Option(metavar="EMAIL", help="Let this sample human do it; the bundled shop's admin is Grace."),
+    ] = None,
 ) -> int:
     """Restock a door of the shop, or close and reopen the open one; only an admin may."""
     if close and reopen:
@@ -127,7 +135,26 @@ def door(
     if stock is None and not (close or reopen):
         raise UsageError("nothing to do", do="use --stock N, --close or --reopen")
     settings = settings_of(context)
-    state = cast_for(settings).console().set_door(which, stock=stock, open=reopen if close or reopen else None)
+    cast = cast_for(settings)
+    if account is not None and not cast.ours:
+        raise UsageError(
+            "--account takes a sample human of the bundled authorization server",
+            why="at this server an admin signs in at their own console",
+            do="sign in as one: demo login --console",
+        )
+    console = cast.console() if account is None else cast.console_of(account)
+    try:
+        state = console.set_door(which, stock=stock, open=reopen if close or reopen else None)
+    except AuthorizationRefused as refused:
+        if getattr(refused, "oauth_error", None) != "access_denied":
+            raise
+        who = f"{account or SAMPLE} is none; {ADMIN} is" if cast.ours else "the human at this console is none"
+        again = f"let {ADMIN} do it: the same command with --account {ADMIN}"
+        raise AuthorizationRefused(
+            "only an admin of this shop may set its doors",
+            why=who,
+            do=again if cast.ours else "sign in as an admin of the shop: demo login --console",
+        ) from refused
     if settings.json:
         say_json({"schema": 1, **state})
     elif not settings.quiet:

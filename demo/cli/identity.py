@@ -47,6 +47,12 @@ def login(
         raise UsageError(
             "--device and --browser exclude each other", do="choose one, or neither: demo login then picks the flow"
         )
+    if console and (device or deny or scope or spend is not None or account != SAMPLE):
+        raise UsageError(
+            "--console takes no --device, --deny, --scope, --spend or --account",
+            why="it is your own console that signs in, and it asks for what a console needs",
+            do="leave them out",
+        )
     settings = settings_of(context)
     cast = cast_for(settings)
     from demo import panels
@@ -54,12 +60,6 @@ def login(
     from talk.stage.login import LoggingIn
     from talk.stage.screen import Stage
 
-    if console and (deny or scope or spend is not None or account != SAMPLE):
-        raise UsageError(
-            "--console takes no --deny, --scope, --spend or --account",
-            why="it is your own console that signs in, and it asks for what a console needs",
-            do="leave them out",
-        )
     hosted = cast.hosted_console() if console and not cast.ours else None
     if console and hosted is None:
         cast.console()  # at the bundled authorization server the sample human signs in at once

@@ -108,7 +108,7 @@ def settle(
     if not isinstance(profiles, dict):
         raise UsageError(f"{file.name}: profiles is no table", do="write each as [profiles.NAME]")
     given_flags = {name: value for name, value in flags.items() if value not in (None, False)}
-    for name in CHOICES.keys() & given_flags.keys():
+    for name in (CHOICES.keys() | {"server"}) & given_flags.keys():
         _within(name, given_flags[name], f"--{name}")
     from_env = _from_environment(environ)
     tables = {name: table.pop(name) for name in _TABLES if name in table}
@@ -301,11 +301,25 @@ def _within(name: str, value: Any, where: str) -> Any:
     if name == "repository" and not _PAGE.fullmatch(value):
         why = "it must be an https URL, of at most 200 characters so that its QR code can be scanned"
         raise UsageError(f"{where} is {value!r}", why=why, do="write it as https://github.com/YOU/TALK")
+    if name == "server" and not _is_url(value):
+        do = "give one that starts with https://, or on this machine http://"
+        raise UsageError(f"{where} is {value!r}, which is no server's URL", do=do)
     least, most = RANGES.get(name, (0, 0))
     if name in RANGES and not least <= value <= most:
         why = f"it must be from {least} to {most}"
         raise UsageError(f"{where} is {value}", why=why, do=f"change or remove {where}")
     return value
+
+
+def _is_url(value: str) -> bool:
+    """Whether it has a scheme, a host, and no port that is none; what may be fetched there is the client's to say."""
+    from urllib.parse import urlsplit  # most invocations name no server
+
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 _WORDS: Mapping[type, str] = {str: "text", int: "a whole number", bool: "true or false", Path: "a folder's path"}

@@ -16,7 +16,7 @@ from demo.client.http.sanitizing import safe_data
 from demo.client.mcp.reading import read_decision
 from demo.client.oauth.challenge import read_challenge
 from demo.client.tokens.identity import ClientIdentity
-from demo.client.tokens.store import TokenStore
+from demo.client.tokens.store import Store
 from demo.client.tokens.stored import StoredToken, money, number
 from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.evidence import Decision, SessionView
@@ -59,7 +59,7 @@ class Console:
         self,
         server: str,
         *,
-        store: TokenStore,
+        store: Store,
         issuer: str | None = None,
         client: ClientIdentity | None = None,
         timeout: float = 15.0,

@@ -1,0 +1,34 @@
+"""Options that a command cannot follow are refused, and a refusal names who may and how."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from demo.auth_server.state.accounts import ACCOUNTS
+from demo.cli.control import ADMIN
+from tests.conftest import Command
+
+
+def test_the_doors_refusal_names_the_admin_who_then_does_it(demo: Command) -> None:
+    refused = json.loads(demo("--json", "door", "open", "--stock", "7").stdout)["error"]
+    assert refused["exit_code"] == 4
+    assert ADMIN in refused["why"] and f"--account {ADMIN}" in refused["do"]
+    assert [account.email for account in ACCOUNTS if account.is_admin] == [ADMIN]
+    done = demo("--json", "door", "open", "--stock", "7", "--account", ADMIN)
+    assert json.loads(done.stdout)["stock"] == 7, done.stderr
+    # The talk's own console is still Alice's, to whom the admin's right was not lent.
+    assert demo("door", "open", "--stock", "8").returncode == 4
+
+
+@pytest.mark.parametrize("line", ["login --console --device", "login --console --deny"])
+def test_a_console_takes_no_option_that_it_would_not_follow(demo: Command, line: str) -> None:
+    assert demo(*line.split()).returncode == 2
+
+
+@pytest.mark.parametrize("command", ["status", "list", "notes login", "tools", "check"])
+@pytest.mark.parametrize("server", ["notaurl", "ftp://host/mcp", "http://", "http://host:notaport/mcp"])
+def test_what_is_no_servers_url_is_told_by_every_command(demo: Command, command: str, server: str) -> None:
+    told = json.loads(demo("--json", "--server", server, *command.split()).stdout)["error"]
+    assert (told["exit_code"], server in told["what"]) == (2, True)
