@@ -74,12 +74,8 @@ def replay(
         say_json(as_json(take, beats))
         return OK
 
-    class Timed(Stage):
-        def _await_go(self, text: str, seconds: float) -> None:
-            return None
-
     timed = pace == "as-recorded"
-    stage = (Timed if timed else Stage)(
+    stage = Stage(
         console_for(settings),
         pace="stage" if pace is None or pace == "as-recorded" else pace,
         person=interactive(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -18,6 +17,8 @@ LONGEST_WAIT = 5.0
 """Seconds. A longer time between two things, when a take is played with its timing, is cut to this."""
 LEAST_SEEN = 2.0
 """Seconds for which a panel is seen at least: a dry run waits for nobody, and shows them faster than one reads."""
+SHORTEST_WAIT = 0.2
+"""Seconds. What is shorter is added to the next."""
 SAID = 2.0
 """A wait of so many seconds is said, with its real length where it was cut."""
 _SEEN = ("panel", "closing", "beat")
@@ -43,8 +44,13 @@ def play_timed(take: Take, beats: Sequence[str], stage: Stage) -> None:
     Raises:
         UsageError: a beat is not in the recording.
     """
+    due = 0.0
     for wait, passed, event in paced(chain.from_iterable(map(take.beat, beats))):
-        _let_pass(stage, wait, passed)
+        due += wait
+        if due >= SHORTEST_WAIT:
+            cut = f", cut to {wait:.0f} s" if wait < passed else ""
+            stage.let_pass(due, f"recorded: {passed:.0f} s passed here{cut}" if passed >= SAID else "")
+            due = 0.0
         if event.name != "pause":
             perform(event, stage, recorded=True)
 
@@ -92,15 +98,3 @@ def perform(event: Event, stage: Stage, *, recorded: bool) -> None:
             stage.note(f"skipped {event['step']}: {event['skipped']}")
         case "end":
             stage.end(event["beat"], ok=bool(event.get("ok")), skipped=event.get("skipped"))
-
-
-def _let_pass(stage: Stage, wait: float, passed: float) -> None:
-    """Let time pass, on a status line where it is long enough to be wondered about; a pipe is not made to wait."""
-    if wait <= 0 or not stage.console.is_terminal:
-        return
-    if passed >= SAID:
-        cut = f", cut to {wait:.0f} s" if wait < passed else ""
-        stage.status(f"recorded: {passed:.0f} s passed here{cut}")
-    time.sleep(wait)
-    if passed >= SAID:
-        stage.clear_status()

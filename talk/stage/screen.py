@@ -197,6 +197,13 @@ class Stage:
         elif self.pace == "brisk":
             self._breathe(BRISK_SECONDS)
 
+    def let_pass(self, seconds: float, text: str = "") -> None:
+        """Let recorded time pass, `text` on the status line. A person may go on at once, and a pipe does."""
+        if self.person:
+            self._await_go(text, seconds)
+        else:
+            self._breathe(seconds)
+
     def answered_by(self, human: Human | None, *, ask: bool) -> tuple[Human | None, bool]:
         """Who answers a login: the sample human, if there is one, and whether the person at the terminal is asked.
 
@@ -246,8 +253,8 @@ class Stage:
         deadline = time.monotonic() + seconds
         self.status(text)
         with self.keys() as keys:
-            while time.monotonic() < deadline:
-                if any(key.goes_on or key.text == " " for key in keys.pressed(0.25)):
+            while (left := deadline - time.monotonic()) > 0:
+                if any(key.goes_on or key.text == " " for key in keys.pressed(min(0.25, left))):
                     break
         self.clear_status()
 

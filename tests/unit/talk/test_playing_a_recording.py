@@ -13,8 +13,8 @@ from demo import panels
 from demo.errors import UsageError
 from demo.evidence import BeatHeader, Link
 from talk.recording.finding import find, runs
-from talk.recording.playing import play_beat
-from talk.recording.reader import Take, read, rebuild
+from talk.recording.playing import LEAST_SEEN, LONGEST_WAIT, paced, play_beat
+from talk.recording.reader import Event, Take, read, rebuild
 from talk.recording.writer import Recording, file_of
 from talk.stage.screen import Stage
 
@@ -155,3 +155,18 @@ def test_a_line_that_is_none_of_a_recording_is_named(tmp_path: Path, line: str) 
     file.write_text("\n".join([*lines[:3], line, *lines[3:]]) + "\n")
     with pytest.raises(UsageError, match="line 4"):
         read(file)
+
+
+def test_a_long_wait_is_cut_and_a_panel_is_seen_long_enough() -> None:
+    given = [("beat", 0.0), ("panel", 0.1), ("waiting", 0.2), ("panel", 0.3), ("note", 60.3), ("closing", 60.4)]
+    waits = {event.name: (wait, passed) for wait, passed, event in paced(events_of(given))}
+    assert waits["note"] == (LONGEST_WAIT, pytest.approx(60.0))
+    assert waits["closing"] == (pytest.approx(0.1), pytest.approx(0.1)), "what was there has been seen by then"
+    second = [wait for wait, _, event in paced(events_of(given)) if event.name in ("waiting", "panel")]
+    assert sum(second[1:]) == pytest.approx(LEAST_SEEN), "a dry run would not leave it there"
+    backwards = [wait for wait, _, _ in paced(events_of([("beat", 9.0), ("note", 1.0)]))]
+    assert backwards == [0.0, 0.0]
+
+
+def events_of(given: list[tuple[str, float]]) -> list[Event]:
+    return [Event(at, name) for name, at in given]
