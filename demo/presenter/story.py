@@ -100,9 +100,11 @@ class Story:
                 return replace(self, holds=(*self.holds, (event.at, True)))
             case "blank":
                 return replace(self, stage="blank")
-            case "shown" if self.stage == "blank":
+            case "shown":
                 return replace(self, stage="open")
-            case "open" | "shown":
+            case "resumed":
+                return self._running(event.at)
+            case "open":
                 return replace(self._running(event.at), stage="open")
             case "closed":
                 return replace(self._running(event.at), stage="none", doing=NOTHING)

@@ -357,7 +357,7 @@ class StageApp(App[None]):
         if turn.do == "blank":
             self.do_blank()
         elif turn.do == "hold" or turn.do == "resume":
-            self.stage.say(state="hold" if turn.do == "hold" else "shown")
+            self.stage.say(state="hold" if turn.do == "hold" else "resumed")
         elif turn.do == "next":
             self.stage.helm.go()
         elif turn.do == "goto":

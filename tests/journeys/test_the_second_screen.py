@@ -18,7 +18,7 @@ from rich.console import Console
 
 from demo.presenter.desk import Desk
 from demo.presenter.health import LOOKS, Watch
-from demo.presenter.terminal import Hand, screen
+from demo.presenter.layout import Hand, screen
 from demo.settings import Settings
 from talk.recording.wheel import Wheel
 from talk.recording.writer import Recording, file_of

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from demo.panels.fit import drawn
 from demo.presenter.desk import Desk
+from demo.presenter.layout import KEYS, Hand, picked, screen
 from demo.presenter.notes import Passage
 from demo.presenter.story import Doing
-from demo.presenter.terminal import KEYS, Hand, picked, pressed, screen
+from demo.presenter.terminal import pressed
 from demo.presenter.view import NO_STAGE, Health, View, view
 from demo.settings import Settings
 from talk.recording.wheel import Wheel

@@ -57,7 +57,7 @@ def test_a_blank_screen_does_not_end_a_hold() -> None:
     assert view(seen(25, "one", *events)).blank
     shown = view(seen(40, "one", *events, stage(30, "shown")))
     assert (shown.blank, shown.held, shown.held_seconds) == (False, True, 30)
-    assert not view(seen(50, "one", *events, stage(30, "shown"), stage(40, "shown"))).held
+    assert not view(seen(50, "one", *events, stage(30, "shown"), stage(40, "resumed"))).held
 
 
 def test_when_the_last_beat_has_ended_the_clock_has_nothing_to_count() -> None:

@@ -275,7 +275,7 @@ def test_the_second_screen_turns_the_talk(folder: Path) -> None:
             wheel.turn(played.state, "hold")
             await played.until(lambda: played.named("stage")[-1]["state"] == "hold")
             wheel.turn(played.state, "resume")
-            await played.until(lambda: played.named("stage")[-1]["state"] == "shown")
+            await played.until(lambda: played.named("stage")[-1]["state"] == "resumed")
             assert played.stands() == ("third", True)
 
     asyncio.run(play())
