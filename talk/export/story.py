@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from talk.recording.reader import Event, Take
 
 WIDTH, ROWS = 80, 24
+_CONSENT = {
+    "asked": "{agent} asks {human}{amount}",
+    "yes": "{human} said yes to {agent}{amount}",
+    "no": "{human} said no to {agent}",
+    "unanswered": "nobody answered {agent}",
+    "other": "somebody else than {human} said yes to {agent}",
+}
 
 
 @dataclass(frozen=True)
@@ -156,8 +163,9 @@ def _note(event: Event) -> str:
         case "note":
             return str(event["text"])
         case "consent":
-            asked = " ".join(filter(None, (str(event.get("agent") or ""), str(event.get("amount") or ""))))
-            return f"consent {event['state']}: {event.get('human') or 'a human'}{f' to {asked}' if asked else ''}"
+            human, agent = (str(event.get(name) or f"the {name}") for name in ("human", "agent"))
+            amount = f", up to {event['amount']}" if event.get("amount") else ""
+            return _CONSENT.get(event["state"], "{human} was asked").format(human=human, agent=agent, amount=amount)
         case "trouble":
             return f"trouble: {event['text']}"
         case "recovery":

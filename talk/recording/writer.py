@@ -5,6 +5,7 @@ The events and their fields are in docs/recording.md.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -27,6 +28,9 @@ KEPT = 20
 """How many recordings of runs a state folder keeps; the oldest goes where another one begins."""
 _TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?")
 """A JWT: evidence is masked where it is taken (`demo.client.http.redaction`), and this looks once more."""
+_PARAMETER = re.compile(r"([?&](?:state|code|token|access_token|id_token)=)[^&\"\\\s]+")
+"""What an address of an authorization request carries for two to know (RFC 6749, 4.1): the browser needs it, nobody
+else does."""
 
 
 def file_of(state: Path, run: str) -> Path:
@@ -103,7 +107,7 @@ class Recording:
             RecursionError,
         ):  # nothing that evidence is made of: left out, and the talk goes on
             return
-        text = _TOKEN.sub("[token masked]", made)
+        text = _PARAMETER.sub(r"\1[masked]", _TOKEN.sub("[token masked]", made))
         try:
             self._open.write(text.encode("utf-8", "replace") + b"\n")
         except OSError as error:
@@ -119,9 +123,10 @@ class Recording:
 
 def _prune(folder: Path) -> None:
     """Make room for one more."""
-    kept = sorted(folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
-    for file in kept[: max(0, len(kept) - KEPT + 1)]:
-        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # another command may do the same
+        kept = sorted(folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
+        for file in kept[: max(0, len(kept) - KEPT + 1)]:
+            file.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

@@ -49,6 +49,15 @@ def test_a_token_is_never_in_it(tmp_path: Path) -> None:
     assert JWT not in file_of(tmp_path, "run_1").read_text()
 
 
+def test_what_an_authorization_request_carries_is_not_in_it(tmp_path: Path) -> None:
+    stage, _ = recorded(tmp_path)
+    stage.note("open https://as.example/authorize?client_id=demo&state=s3cret&code_challenge=x and come back")
+    stage.show("link", panels.link(Link("Back", "https://as.example/?code=s3cret&state=s3cret")))
+    text = file_of(tmp_path, "run_1").read_text()
+    assert "s3cret" not in text
+    assert "client_id=demo" in text and "code_challenge=x" in text
+
+
 def test_one_that_a_crash_cut_short_is_carried_on(tmp_path: Path) -> None:
     stage, recording = recorded(tmp_path)
     stage.note("one")
