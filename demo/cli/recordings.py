@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from talk.recording.reader import Take
+    from talk.stage.screen import Stage
 
 Format = Literal["cast", "cast2", "html", "svg", "slides", "md", "json"]
 ENDINGS: dict[str, Format] = {".cast": "cast", ".html": "html", ".svg": "svg", ".md": "md", ".json": "json"}
 LEAST_SECONDS, MOST_SECONDS = 3.0, 6.0
 """For how long a screen of an animation is seen."""
 ROWS = 24
+BACK = frozenset({"[5~", "[D", "OD"})
+"""What PageUp and Left send: a clicker's way back."""
 
 
 def complete_recording(context: typer.Context) -> list[str]:
@@ -59,7 +63,7 @@ def replay(
     ] = None,
 ) -> int:
     """Play a recording, with no server and no network; every screen says that it is recorded."""
-    from talk.recording.playing import play_beat, play_timed
+    from talk.recording.playing import play_timed
     from talk.stage.keys import hushed, interactive
     from talk.stage.screen import Stage
 
@@ -85,12 +89,43 @@ def replay(
     with hushed(stage.person):
         if timed:
             play_timed(take, beats, stage)
-        for at, beat in enumerate(() if timed else beats):
-            if at:
-                stage.pause()
-            play_beat(take, beat, stage)
+        else:
+            _by_beat(take, beats, stage)
     stage.note(f"The recording is over: {take.plan}, {_day(take)}. Nothing of it was done now.")
     return OK
+
+
+def _by_beat(take: Take, beats: Sequence[str], stage: Stage) -> None:
+    """Play one beat after the other, as the pace says; a person may go back."""
+    from talk.recording.playing import play_beat
+
+    at = 0
+    while at < len(beats):
+        play_beat(take, beats[at], stage)
+        if at + 1 < len(beats) and stage.pace == "stage" and stage.person:
+            at += -1 if _goes_back(stage) and at else 1
+        else:
+            if at + 1 < len(beats):
+                stage.pause()
+            at += 1
+
+
+def _goes_back(stage: Stage) -> bool:
+    """Wait for the presenter; whether they go back. A replay is the talk where nothing else works, and its keys too."""
+    from talk.stage.screen import READING_SECONDS
+
+    deadline = time.monotonic() + READING_SECONDS
+    back = None
+    with stage.keys() as keys:
+        stage.status("Enter for the next beat, b for the one before")
+        while back is None and (left := deadline - time.monotonic()) > 0:
+            for key in keys.pressed(min(0.25, left)):
+                if key.text in ("b", "B") or key.sequence in BACK:
+                    back = True
+                elif key.goes_on or key.text == " ":
+                    back = False
+    stage.clear_status()
+    return bool(back)
 
 
 def export(
@@ -229,6 +264,4 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
 
 
 def _day(take: Take) -> str:
-    import time
-
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(take.head["started_at"]))
