@@ -76,6 +76,8 @@ class Cast:
         self.repository: str | None = None
         """Where the code of this talk is, for the closing link; None: where the beat itself says."""
         self.worker = worker
+        self.grantor: str | None = None
+        """Who gave the talk's agent its grant, by their address, where this run has seen it."""
         self.state = state
         self.is_local = is_local
         self._port = port
@@ -94,6 +96,7 @@ class Cast:
         self._beat: ExitStack | None = None
         self._console: Console | None = None
         self._world = world
+        self._console_of = HUMAN
         self._store = login
         self._lent = login is not None
 
@@ -250,16 +253,25 @@ class Cast:
             memory=self._memory,
         )
 
+    def account(self, scripted: str = HUMAN) -> str:
+        """Which sample account plays the one that the script names: where another human than Alice gave the agent its
+        grant, they play her part from then on, and she plays theirs."""
+        if self.grantor is None:
+            return scripted
+        return {HUMAN: self.grantor, self.grantor: HUMAN}.get(scripted, scripted)
+
     def human(self, account: str = HUMAN) -> SampleHuman:
-        """The sample human with this account, who decides on the authorization server's own pages."""
+        """The sample human who plays this account's part, and decides on the authorization server's own pages."""
         if not self.ours:
             raise NotHere(CANNOT, why="sample humans sign in at the bundled authorization server only")
         from demo.client.human.sample_human import SampleHuman
 
-        return SampleHuman(account)
+        return SampleHuman(self.account(account))
 
     def console(self) -> Console:
-        """The human's own console, signed in."""
+        """The own console of the human who gave the agent its grant, signed in."""
+        if self._console_of != self.account() and self.ours:
+            self._console = None
         if self._console is None and not self.ours:
             if (why := self._no_console()) is not None:
                 raise NotHere(CANNOT, why=why)
@@ -267,9 +279,9 @@ class Cast:
         if self._console is None:
             console = self._bundled_console(self.store)
             with self._of_this_folder():
-                if not console.signed_in():
+                if not console.signed_in() or (self.grantor is not None and self._is_anothers(console)):
                     console.sign_in(self.human())
-            self._console = console
+            self._console, self._console_of = console, self.account()
         return self._console
 
     def console_of(self, account: str) -> Console:
@@ -301,6 +313,11 @@ class Cast:
                 "the human's console is not known to this server",
                 why="it proves itself by a key that lies in the server's own state folder, and this one is another",
             ) from refused
+
+    def _is_anothers(self, console: Console) -> bool:
+        """Whether another human is signed in at the console than the one behind the agent's token."""
+        mine, theirs = (_claim(agent.stored(), "sub") for agent in (self.agent(), console.agent))
+        return None not in (mine, theirs) and mine != theirs
 
     def _issuer_beside(self) -> str | None:
         """The bundled authorization server where it is another server than the shop; None where it is the same."""
@@ -376,12 +393,7 @@ class Cast:
 
     def consent(self) -> str | None:
         """The consent behind the agent's stored token, as the token claims it; None without one."""
-        from demo.client.tokens import claims
-
-        token = self.agent().stored()
-        jwt = claims.take_apart(token.access_token) if token else None
-        consent = jwt.claims.get("consent_id") if jwt else None
-        return consent if isinstance(consent, str) else None
+        return _claim(self.agent().stored(), "consent_id")
 
     def take_exchanges(self) -> list[Exchange]:
         """What the actors put on the wire since the last time this was asked, oldest first."""
@@ -432,3 +444,12 @@ class Cast:
             why = "this Worker asks its authorization server about no token"
         if why is not None:
             raise NotHere(CANNOT, why=why)
+
+
+def _claim(token: StoredToken | None, name: str) -> str | None:
+    """What a token claims, unverified; None where it does not."""
+    from demo.client.tokens import claims
+
+    jwt = claims.take_apart(token.access_token) if token is not None else None
+    value = jwt.claims.get(name) if jwt is not None else None
+    return value if isinstance(value, str) else None

@@ -12,9 +12,10 @@ from talk.cast import Cast
 from talk.playing import KINDS
 from talk.playing.kind import Step
 from talk.run import OWN_WORKER, BeatResult, Run
-from talk.runner import Runner
+from talk.runner import Instead, Runner
 from talk.script import Plan, PlannedBeat, Talk
 from talk.stage.screen import AsideStage, Stage
+from talk.trouble import error_of, in_words
 
 if TYPE_CHECKING:
     from demo.deploy.local_worker import LocalWorker
@@ -119,14 +120,22 @@ class Director:
         if not encore:
             # Before what it builds on is played aside: an interruption of that is resumed from here, too.
             self.run.place(planned.id, done=False)
-        runner = Runner(self.run, self.plan, _NO_CAST, self.stage, strict=self.strict)
+        runner = Runner(
+            self.run,
+            self.plan,
+            _NO_CAST,
+            self.stage,
+            strict=self.strict,
+            talk=self.talk.folder,
+            revived=self.cast,
+        )
         self.stage.header(runner.header(planned))
-        if planned.beat.needs or any(KINDS[step.do].speaks for step in planned.beat.steps):
-            runner.cast = self.cast()
-            self._fulfil_needs(planned)
-        elif self._cast is None and self.settings.local:
-            # Words only: nobody waits for a server, but the next beat will be glad of one.
-            local.begin(self.settings.state, port=self.settings.port)
+        try:
+            unasked = self._prepare(planned, runner)
+        except Instead as chosen:
+            return runner.instead(planned, chosen, moves_cursor=not encore)
+        if unasked is not None:
+            return unasked
         # An encore is no place in the plan: the run goes on from where it stood.
         result = runner.play(planned, headed=True, moves_cursor=not encore)
         if self._cast is not None and (notice := self._cast.store.notice):
@@ -136,6 +145,27 @@ class Director:
             self._unkept_said = True
             self.stage.note(f"the run is kept in memory only, until there is room on the disk ({self.run.unkept})")
         return result
+
+    def _prepare(self, planned: PlannedBeat, runner: Runner) -> BeatResult | None:
+        """See to server, grant and needs; where that fails on stage, as the presenter chooses.
+
+        Returns:
+            What the beat then is where the human was asked for the grant that it needs, and gave none.
+        """
+        while True:
+            try:
+                if planned.beat.needs or any(KINDS[step.do].speaks for step in planned.beat.steps):
+                    runner.cast = self.cast()
+                    return self._fulfil_needs(planned, runner)
+                if self._cast is None and self.settings.local:
+                    # Words only: nobody waits for a server, but the next beat will be glad of one.
+                    local.begin(self.settings.state, port=self.settings.port)
+                return None
+            except (UsageError, BrokenPipeError, Instead):
+                raise
+            except Exception as error:
+                if not runner.recovered(planned, error_of(error)):
+                    raise
 
     def record(self) -> None:
         """Begin the recording of this run, or carry on with it."""
@@ -160,6 +190,7 @@ class Director:
             else:
                 self._cast = self._local_cast()
             self._cast.repository = self.settings.repository
+            self._cast.grantor = self._grantor()
         return self._cast
 
     def _named_cast(self, server: str) -> Cast:
@@ -201,7 +232,8 @@ class Director:
         self.run.settle(server=server.base_url, world=server.world)
         return cast
 
-    def _fulfil_needs(self, planned: PlannedBeat) -> None:
+    def _fulfil_needs(self, planned: PlannedBeat, runner: Runner) -> BeatResult | None:
+        """See that what the beat builds on was played and stands; what it is where no human gave the grant for it."""
         needs = [one for one in self.plan.beats if one.id in _all_needs(self.talk, planned.id)]
         # At another server a beat that is red stays red: to play it aside again would be to stop there for good.
         played = {beat for beat, ok in self.run.beats_played().items() if ok or self._goes_on}
@@ -211,16 +243,60 @@ class Director:
         leave = half and any(step.do == "revoke" for step in planned.beat.steps)
         # At another server nobody can be asked aside: a person decides there, on the stage.
         repairs = not self.strict and self.cast().ours
+        openly = self.stage.person and self.stage.pace == "stage"
         if logins and not leave and repairs and not self._grant_stands():
             self._abandon(planned)
+            login = _consent_of(logins[-1])
+            if openly:
+                self.stage.note("the agent's grant has ended since: the human is asked again")
+                return self._ask(login, planned, runner)
             self.stage.note("the agent's grant has ended since: the sample human is asked again, aside")
-            login = logins[-1]
-            steps = tuple(step for step in login.beat.steps if _grants(step))
-            self._play_aside(replace(login, beats={login.id: replace(login.beat, steps=steps)}))
+            self._play_aside(login)
         for need in needs:
-            if need.id not in played:
-                self.stage.note(f"this beat builds on {need.id}, which was not played yet: playing it aside")
+            if need.id in played:
+                continue
+            if openly and repairs and self._was_refused(need):
+                # What the room has refused nobody grants behind its back.
+                self.stage.note("the agent has no grant yet: the human is asked again")
+                if (unasked := self._ask(_consent_of(need), planned, runner)) is not None:
+                    return unasked
+            else:
+                self.stage.note(f"this beat builds on {need.id}, which was not played live yet: playing it aside")
                 self._play_aside(need)
+        return None
+
+    def _ask(self, login: PlannedBeat, planned: PlannedBeat, runner: Runner) -> BeatResult | None:
+        """Ask the human for a grant on the screen of the beat that needs it, which then begins.
+
+        Returns:
+            What the beat is where no grant was given: it is not played, and the run stays at it.
+        """
+        self._abandon(login)
+        asked = runner.perform(login, [], moves_cursor=False)
+        if not asked.ok:
+            raise ExpectationFailed(
+                "the human could not be asked",
+                why=next((in_words(step) for step in asked.steps if not step.ok), ""),
+                do=f"ask once more: demo goto {planned.id}",
+            )
+        if asked.ungranted:
+            self.stage.end(planned.id, ok=True, skipped="no grant was given")
+            beat = planned.beat
+            return BeatResult(beat.id, beat.title, beat.topics, True, asked.seconds, asked.steps, "no grant was given")
+        self.stage.header(runner.header(planned))
+        return None
+
+    def _grantor(self) -> str | None:
+        """Who gave the agent its grant in this run, by their address; None where nobody has, or it was not told."""
+        steps = {(beat.id, step.id) for beat in self.talk.beats.values() for step in beat.steps if _grants(step)}
+        granted = [one for one in self.run.results_of(steps) if one.observed.get("granted") is True]
+        human = granted[-1].observed.get("human") if granted else None
+        return str(human) if human else None
+
+    def _was_refused(self, planned: PlannedBeat) -> bool:
+        """Whether the last consent that this beat asked for on stage was not given."""
+        results = self.run.results_of({(planned.id, step.id) for step in planned.beat.steps if _grants(step)})
+        return bool(results) and results[-1].ungranted
 
     def _abandon(self, planned: PlannedBeat) -> None:
         """End what an interruption left half played of this beat: it is not resumed."""
@@ -246,7 +322,7 @@ class Director:
         if red is not None and not self.strict and not self._goes_on:
             raise ExpectationFailed(
                 f"beat {result.id}, played aside, is not as expected at its step {red.id}",
-                why=red.error or f"{', '.join(red.failed)} did not hold",
+                why=in_words(red),
                 do=f"look at it: demo goto {result.id}. Or begin again: demo reset",
             )
 
@@ -261,7 +337,8 @@ class Director:
 
     def _grant_stands(self) -> bool:
         try:
-            return self.cast().agent().tools().status == 200
+            # 429: called too often, by a grant that stands.
+            return self.cast().agent().tools().status in (200, 429)
         except AuthorizationRefused:
             return False
 
@@ -279,6 +356,15 @@ def _all_needs(talk: Talk, beat: str) -> set[str]:
 
 def _grants(step: Step) -> bool:
     return step.do == "login" and step.options["who"] == "agent" and step.options["decide"] == "approve"
+
+
+def _consent_of(planned: PlannedBeat) -> PlannedBeat:
+    """The beat's consents alone: what is asked, and the answer. What is said of it belongs to its own place."""
+    steps = tuple(
+        replace(step, show=("device", "answer"), pause=("answer",)) for step in planned.beat.steps if _grants(step)
+    )
+    beat = replace(planned.beat, steps=steps, say="", instead="", rests_on=())
+    return replace(planned, beats={planned.id: beat})
 
 
 def _logs_in(planned: PlannedBeat) -> bool:

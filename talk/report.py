@@ -168,7 +168,8 @@ def _replace(file: Path, text: str) -> None:
 
 
 def _beat(beat: BeatResult) -> dict[str, Any]:
-    return {
+    recovered = {"recovered": beat.recovered} if beat.recovered is not None else {}
+    return recovered | {
         "id": beat.id,
         "title": beat.title,
         "ok": beat.ok,
@@ -190,7 +191,12 @@ def _step(step: StepResult) -> dict[str, Any]:
         "http_status": step.http_status,
         "decision": _decision(step.decision),
     }
-    more = (("error", step.error), ("skipped", step.skipped), ("unchecked", dict(step.unchecked)))
+    more = (
+        ("error", step.error),
+        ("skipped", step.skipped),
+        ("unchecked", dict(step.unchecked)),
+        ("outcome", step.outcome),
+    )
     return found | {name: value for name, value in more if value}
 
 

@@ -11,10 +11,10 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from demo import private
 from demo.errors import EnvironmentNotReady
@@ -49,6 +49,10 @@ OWN_WORKER = "worker"
 """What stands in the place of a world where the run's server is a Worker that is started for it each time."""
 
 
+Outcome = Literal["declined", "unanswered", "other_account"]
+"""What becomes of a consent beside the script's: the human says no; nobody decides in time; another human says yes."""
+
+
 @dataclass(frozen=True)
 class StepResult:
     """What one step did. `observed` holds what `expect` may speak of; `failed` the expectations that did not hold."""
@@ -68,6 +72,13 @@ class StepResult:
     error: str | None = None
     unchecked: Mapping[str, str] = field(default_factory=dict)
     """Expectations that this server has no way to show, each with the reason."""
+    outcome: Outcome | None = None
+    """What became of a consent on stage, where it is not what the script has: no failure, and nothing is expected."""
+
+    @property
+    def ungranted(self) -> bool:
+        """Whether a consent was asked for on stage and the agent has no grant of it: it is asked for again."""
+        return self.outcome is not None and self.observed.get("granted") is not True
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,13 @@ class BeatResult:
     skipped: str | None = None
     said: str = ""
     """The sentence at its end; empty where none could be said."""
+    recovered: Literal["recorded", "skip"] | None = None
+    """How it went on on stage after a live step had failed: by its recorded take, or without the rest of it."""
+
+    @property
+    def ungranted(self) -> bool:
+        """Whether it waits at a consent that was not given: the next play of it asks again."""
+        return any(step.ungranted for step in self.steps)
 
 
 @dataclass(frozen=True)
@@ -370,6 +388,11 @@ class Run:
         """Every step result of this run in the present data, oldest first."""
         rows = self._db.execute(f"SELECT result FROM result WHERE {_HERE} ORDER BY rowid")
         return [_read(row[0]) for row in rows]
+
+    def results_of(self, steps: Collection[tuple[str, str]]) -> list[StepResult]:
+        """The results of these steps, each a beat's id and its own, in any play; oldest first."""
+        rows = self._db.execute(f"SELECT beat, step, result FROM result WHERE {_HERE} ORDER BY rowid")
+        return [_read(result) for beat, step, result in rows if (beat, step) in steps]
 
     def purchases(self, beats: Iterable[str]) -> list[StepResult]:
         """The results in these beats that placed or found an order, oldest first."""

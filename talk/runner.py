@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
-from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
+from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable, UsageError
 from demo.evidence import BeatHeader
-from talk.cast import Cast
+from talk.cast import HUMAN, Cast
 from talk.playing import KINDS
 from talk.playing.kind import PURCHASE, SAMPLES, Past, Step, base_key, holds
 from talk.playing.other_server import NotHere
 from talk.playing.scene import Scene
-from talk.run import BeatResult, Run, StepResult
+from talk.run import BeatResult, Outcome, Run, StepResult
 from talk.script import Beat, Plan, PlannedBeat
 from talk.script.beat import filled
 from talk.stage.screen import Stage
+from talk.trouble import error_of, in_words
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from demo.evidence import Exchange
     from talk.playing.other_server import OtherServer
+    from talk.recording.reader import Take
+
+
+class Instead(Exception):
+    """A live step failed, and the presenter chose to go on without it.
+
+    Args:
+        how: how it goes on.
+        trouble: what went wrong, in a line.
+    """
+
+    def __init__(self, how: Literal["recorded", "skip"], trouble: str) -> None:
+        super().__init__(trouble)
+        self.how, self.trouble = how, trouble
 
 
 class Runner:
@@ -28,10 +45,23 @@ class Runner:
 
     Args:
         strict: the dry run: nothing is repaired on the way, and only a first play counts.
+        talk: the folder of a talk of one's own, where its recorded takes are; None for the bundled one.
+        revived: gives the actors for another try of what failed, at a server that runs again; by default the same ones.
     """
 
-    def __init__(self, run: Run, plan: Plan, cast: Cast, stage: Stage, *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        run: Run,
+        plan: Plan,
+        cast: Cast,
+        stage: Stage,
+        *,
+        strict: bool = False,
+        talk: Path | None = None,
+        revived: Callable[[], Cast] | None = None,
+    ) -> None:
         self.run, self.plan, self.cast, self.stage, self.strict = run, plan, cast, stage, strict
+        self._talk, self._revived = talk, revived
 
     def header(self, planned: PlannedBeat) -> BeatHeader:
         """The top of the screen for this beat: cheap, so that it is drawn before anything heavy is imported."""
@@ -50,34 +80,144 @@ class Runner:
             headed: the header is on the screen already.
             moves_cursor: whether the run then stands on this beat.
         """
-        beat = planned.beat
+        started = time.monotonic()
+        results: list[StepResult] = []
         if not headed:
             self.stage.header(self.header(planned))
+        try:
+            return self.perform(planned, results, moves_cursor=moves_cursor)
+        except Instead as chosen:
+            return self.instead(planned, chosen, results, started=started, moves_cursor=moves_cursor)
+
+    def perform(self, planned: PlannedBeat, results: list[StepResult], *, moves_cursor: bool) -> BeatResult:
+        """Play a beat's steps; each result is added to `results` as it comes.
+
+        Raises:
+            Instead: a live step failed, and the presenter chose to go on without the rest.
+        """
+        beat, started = planned.beat, time.monotonic()
         play = self.run.open_play(beat.id)
+        done: dict[str, StepResult] = {}
         if play is None:
             play = self.run.start_beat(beat.id, moves_cursor=moves_cursor)
-            done: dict[str, StepResult] = {}
         else:
-            done = self.run.results(beat.id, play)
-            if done:
-                self.stage.note(
-                    f"going on after an interruption: {len(done)} of {len(beat.steps)} steps were done "
-                    "(demo again plays it whole)"
-                )
-        results: list[StepResult] = []
-        started = time.monotonic()
+            done = self._done(beat, play)
         with self.cast.one_session():
             for step in beat.steps:
-                result = done.get(step.id) or self._step(planned, step, play)
-                results.append(result)
+                results.append(done.get(step.id) or self._live(planned, step, play))
+                if results[-1].ungranted:
+                    break
         skipped = next((result.skipped for result in results if result.skipped), None)
         ok = all(result.ok for result in results)
-        self.run.end_beat(beat.id, play, ok=ok, moves_cursor=moves_cursor)
+        waits = bool(results) and results[-1].ungranted
+        if not waits:
+            self.run.end_beat(beat.id, play, ok=ok, moves_cursor=moves_cursor)
+        elif moves_cursor:
+            # The run stays at this consent: the next play of the beat asks again.
+            self.run.place(beat.id, done=False)
         if sentence := closing(beat, {result.id: result for result in results}):
             self.stage.closing(sentence)
+        if waits:
+            self.stage.note(_ungranted(results[-1]))
         self.stage.end(beat.id, ok=ok, skipped=skipped)
         seconds = time.monotonic() - started
         return BeatResult(beat.id, beat.title, beat.topics, ok, seconds, tuple(results), skipped, sentence)
+
+    def _done(self, beat: Beat, play: int) -> dict[str, StepResult]:
+        """What was played already of a play that was not ended, and why it goes on; a consent is asked for again."""
+        results = self.run.results(beat.id, play)
+        done = {name: result for name, result in results.items() if not result.ungranted}
+        if len(done) < len(results):
+            self.stage.note("the human is asked once more")
+        elif done:
+            self.stage.note(
+                f"going on after an interruption: {len(done)} of {len(beat.steps)} steps were done "
+                "(demo again plays it whole)"
+            )
+        return done
+
+    def instead(
+        self,
+        planned: PlannedBeat,
+        chosen: Instead,
+        results: Sequence[StepResult] = (),
+        *,
+        started: float | None = None,
+        moves_cursor: bool = True,
+    ) -> BeatResult:
+        """End a beat in which a live step failed, with its recorded take or without. The run goes on after it; for what
+        builds on it, it was not played."""
+        beat, began = planned.beat, time.monotonic() if started is None else started
+        how = chosen.how if chosen.how == "skip" or self._recorded(planned) else "skip"
+        play = self.run.open_play(beat.id) or self.run.start_beat(beat.id, moves_cursor=moves_cursor)
+        self.run.end_beat(beat.id, play, ok=False, moves_cursor=moves_cursor)
+        if how == "skip":
+            self.stage.note(f"{beat.id} is skipped: {chosen.trouble}")
+            self.stage.end(beat.id, ok=False, skipped=chosen.trouble)
+        skipped = chosen.trouble if how == "skip" else None
+        seconds = time.monotonic() - began
+        return BeatResult(beat.id, beat.title, beat.topics, False, seconds, tuple(results), skipped, recovered=how)
+
+    def _take(self) -> Take:
+        """The recorded take of the plan: the one that ships with the talk, or lies beside a talk of one's own."""
+        from talk.recording.finding import SHIPPED
+        from talk.recording.reader import read
+
+        folder = self._talk / SHIPPED.name if self._talk is not None else SHIPPED
+        return read(folder / f"{self.plan.id}.jsonl")
+
+    def _has_take(self, planned: PlannedBeat) -> bool:
+        """Whether there is a recording that this beat can be played from."""
+        try:
+            return planned.id in self._take().beats()
+        except UsageError:
+            return False
+
+    def _recorded(self, planned: PlannedBeat) -> bool:
+        """Play the recorded take of a beat; False where there is none, or it is broken, which is said."""
+        from talk.recording.playing import play_beat
+
+        try:
+            play_beat(self._take(), planned.id, self.stage)
+        except UsageError as error:
+            self.stage.note(f"the recorded take cannot be played: {in_words(error)}")
+            return False
+        return True
+
+    def recovered(self, planned: PlannedBeat, failed: DemoError | StepResult) -> bool:
+        """Have the presenter choose how it goes on after a failure: whether it is tried again.
+
+        Returns:
+            False where it is to end there.
+
+        Raises:
+            Instead: the recorded take was chosen, or to go on without this beat.
+        """
+        if self.strict:
+            return False
+        self.stage.takes = self._has_take(planned)
+        how = self.stage.recover(in_words(failed))
+        if how in ("recorded", "skip"):
+            raise Instead(how, in_words(failed))
+        return how == "again"
+
+    def _live(self, planned: PlannedBeat, step: Step, play: int) -> StepResult:
+        """Play a step; where it fails on stage, as the presenter chooses."""
+        tries = 0
+        while True:
+            try:
+                tries += 1
+                if tries > 1 and self._revived is not None:
+                    self.cast = self._revived()
+                result = self._step(planned, step, play)
+            except (UsageError, BrokenPipeError):
+                raise  # the talk's own fault; nobody reads any more
+            except Exception as error:
+                if not self.recovered(planned, error_of(error)):
+                    raise
+            else:
+                if result.ok or not self.recovered(planned, result):
+                    return result
 
     def _step(self, planned: PlannedBeat, step: Step, play: int) -> StepResult:
         beat, kind = planned.id, KINDS[step.do]
@@ -107,8 +247,6 @@ class Runner:
                     error.do = "go on from here: demo next starts the server again"
                 raise
             why = f"{error.what}. {error.why}".strip()
-            if not self.strict:
-                self.stage.note(f"not as expected in {step.id}: {why}")
             result = StepResult(
                 step.id,
                 step.do,
@@ -120,7 +258,9 @@ class Runner:
             )
             self._record(beat, play, result)
             return result
+        outcome = None if self.strict else played.outcome
         wanted = _allowing_for_repeats(step, played.observed, attempts, strict=self.strict)
+        wanted = self._allowing_for_the_room(wanted, outcome, granted=played.observed.get("granted") is True)
         if step.do == "burst" and self._other_consent(planned):
             wanted = {key: value for key, value in wanted.items() if base_key(key) not in _OF_A_CONSENT}
         unchecked = {key: why for key in wanted if (why := played.unobservable.get(base_key(key))) is not None}
@@ -138,20 +278,33 @@ class Runner:
             decision=played.decision.to_dict() if played.decision else None,
             decisions=tuple(decision.to_dict() for decision in played.decisions),
             unchecked=unchecked,
+            outcome=outcome,
         )
         # Written down before it is shown: what was done must not be done again because nobody saw it.
         self._record(beat, play, result)
         exchanges = self.cast.take_exchanges()
         self.stage.exchanged(exchanges)
-        self._show(step, played.panels, exchanges)
+        self._show(step, played.panels, exchanges, shown=None if self.strict else played.shown)
         self._show_wire(exchanges)
         for why in dict.fromkeys(() if played.said else unchecked.values()):
             keys = ", ".join(key for key, reason in unchecked.items() if reason == why)
             self.stage.note(f"not checked in {step.id}: {keys} ({why})")
-        for key in failed:
+        for key in failed if self.strict else ():
             seen = played.observed.get(base_key(key), "nothing")
             self.stage.note(f"expected {key} = {wanted[key]!r}, saw {seen!r} (step {step.id})")
         return result
+
+    def _allowing_for_the_room(
+        self, wanted: Mapping[str, Any], outcome: Outcome | None, *, granted: bool
+    ) -> Mapping[str, Any]:
+        """What to expect on stage, where the room decides who says yes, and whether: of an answer that is not the
+        script's nothing that it settles, and after another human's yes nothing that names the script's."""
+        if outcome is not None and not granted:
+            return {}
+        if self.strict or self.cast.grantor in (None, HUMAN):
+            return wanted
+        settled = {*_OF_A_HUMAN, *(_OF_AN_ANSWER if outcome is not None else ())}
+        return {key: value for key, value in wanted.items() if base_key(key) not in settled}
 
     def _show_wire(self, exchanges: list[Exchange]) -> None:
         if self.stage.wire:
@@ -232,12 +385,21 @@ class Runner:
         self.run.record(beat, play, result)
         self.stage.result(result)
 
-    def _show(self, step: Step, made: Mapping[str, Callable[[], Any]], exchanges: list[Exchange]) -> None:
-        for name in step.show:
+    def _show(
+        self,
+        step: Step,
+        made: Mapping[str, Callable[[], Any]],
+        exchanges: list[Exchange],
+        *,
+        shown: tuple[str, ...] | None,
+    ) -> None:
+        for name in step.show if shown is None else shown:
             if name in made:
                 self.stage.show(name, made[name]())
-                if name in step.pause:
+                if name in step.pause or (shown is not None and name != shown[-1]):
                     self.stage.look()
+        if shown is not None:
+            return
         # Where a panel cannot be drawn, what was on the wire is shown; a login draws its own as it goes.
         missing = [name for name in step.show if name not in made]
         if missing and exchanges and not KINDS[step.do].draws_itself and "exchange" not in step.show:
@@ -250,13 +412,13 @@ def closing(beat: Beat, results: Mapping[str, StepResult]) -> str:
     """What is said after a play of the beat; empty where nothing can be.
 
     Its sentence where every step it rests on was played, as expected, with nothing left unchecked; where one was not,
-    what the beat has `instead`; after a step that is red, nothing.
+    what the beat has `instead`; so it is where a human gave no grant. After a step that is red, nothing.
     """
     if any(not result.ok for result in results.values()):
         return ""
     rests_on = beat.rests_on if beat.rests_on is not None else tuple(step.id for step in beat.steps)
     rested = [results.get(step) for step in rests_on]
-    seen = all(one is not None and one.skipped is None and not one.unchecked for one in rested)
+    seen = all(one is not None and one.skipped is None and not one.unchecked and not one.ungranted for one in rested)
 
     def observed(step: str, name: str) -> Any:
         return results[step].observed.get(name) if step in results else None
@@ -265,6 +427,17 @@ def closing(beat: Beat, results: Mapping[str, StepResult]) -> str:
     return sentence or filled(beat.instead, observed) or ""
 
 
+def _ungranted(result: StepResult) -> str:
+    """How it goes on after a consent that was not given, or was of no use."""
+    human = result.observed.get("human")
+    why = f"{human} may not come in here, so the grant was handed back. " if human else ""
+    return f"{why}To ask again: demo next"
+
+
+_OF_A_HUMAN = ("human", "others", "hidden")
+"""What names a human, or tells theirs from others' in what they may read."""
+_OF_AN_ANSWER = ("scopes", "left_out", "spending")
+"""What the human who answers decides."""
 _OF_A_CONSENT = ("balance", "money_left", "purchases_left")
 """What a new consent begins again."""
 

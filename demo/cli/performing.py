@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -30,11 +31,21 @@ BeatArgument = Annotated[
     ),
 ]
 Pace = Literal["stage", "brisk", "none"]
+Fallback = Literal["ask", "recorded", "skip", "stop"]
+FallbackOption = Annotated[
+    Fallback | None,
+    typer.Option(
+        "--fallback",
+        help="After a live step fails: ask, or choose by itself when nobody answers; ask on stage, else stop.",
+    ),
+]
 
 
-def next_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = None) -> int:
+def next_(
+    context: typer.Context, plan: PlanOption = None, talk: TalkOption = None, fallback: FallbackOption = None
+) -> int:
     """Play the next beat; the first one starts a run."""
-    with _directing(context, plan, talk) as director:
+    with _directing(context, plan, talk, fallback=fallback) as director:
         planned = director.upcoming()
         if planned is None:
             director.stage.note("The talk is over. Play the last beat again: demo again. Start over: demo reset")
@@ -42,24 +53,24 @@ def next_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
         return _told(context, director, [director.play(planned)])
 
 
-def again(context: typer.Context) -> int:
+def again(context: typer.Context, fallback: FallbackOption = None) -> int:
     """Play the current beat again; nothing is bought twice."""
-    with _directing(context) as director:
+    with _directing(context, fallback=fallback) as director:
         return _told(context, director, [director.play(_current(director), afresh=True)])
 
 
-def back(context: typer.Context) -> int:
+def back(context: typer.Context, fallback: FallbackOption = None) -> int:
     """Play the beat before the current one."""
-    with _directing(context) as director:
+    with _directing(context, fallback=fallback) as director:
         at = director.plan.position(_current(director).id)
         if at == 0:
             raise UsageError("this is the first beat", do="play it again with: demo again")
         return _told(context, director, [director.play(director.plan.beats[at - 1], afresh=True)])
 
 
-def goto(context: typer.Context, beat: BeatArgument) -> int:
+def goto(context: typer.Context, beat: BeatArgument, fallback: FallbackOption = None) -> int:
     """Play this beat; what it needs and was skipped is played first, without panels."""
-    with _directing(context) as director:
+    with _directing(context, fallback=fallback) as director:
         return _told(context, director, [director.play(_beat(director, beat), afresh=True)])
 
 
@@ -92,6 +103,7 @@ def run(
         Path | None, typer.Option("--record", metavar="FILE", help="With --ci: record what is seen, for demo export.")
     ] = None,
     talk: TalkOption = None,
+    fallback: FallbackOption = None,
     worker: Annotated[
         bool, typer.Option("--worker", help="Run the shop as a Worker, under workerd on this machine; needs Node.")
     ] = False,
@@ -106,6 +118,8 @@ def run(
         raise UsageError("--max-skipped without --ci", why="only the dry run counts what was skipped", do="add --ci")
     if record is not None:
         _make_way(record, ci)
+    if ci and fallback is not None:
+        raise UsageError("--fallback with --ci", why="the dry run plays everything live, or is red", do="leave one out")
     # A dry run has a world of its own. At a server that somebody has a login at, it borrows that by its profile.
     logins = settings.state if ci and settings.profile is not None and not settings.local else None
     from talk.report import Reports
@@ -118,7 +132,7 @@ def run(
         if ci:
             settings = replace(settings, port=0)  # any free one: dry runs may go on side by side
         given: Pace = "none" if ci else pace or "stage"
-        stage = _stage(settings, given, person=not ci, goes_on=ci or reports.wanted, record=record)
+        stage = _stage(settings, given, person=not ci, goes_on=ci or reports.wanted, record=record, fallback=fallback)
         recording = stage.recording
         from talk.run import Run
         from talk.stage.keys import hushed
@@ -238,14 +252,16 @@ def worker_beside(settings: Settings, stage: Stage) -> LocalWorker:
 
 
 @contextlib.contextmanager
-def _directing(context: typer.Context, plan: str | None = None, talk: Path | None = None) -> Iterator[Director]:
+def _directing(
+    context: typer.Context, plan: str | None = None, talk: Path | None = None, *, fallback: Fallback | None = None
+) -> Iterator[Director]:
     settings = settings_of(context)
     from talk.director import Director
     from talk.run import Run
     from talk.stage.keys import hushed
 
     with Run.open(settings.state) as opened, opened.performing(), contextlib.ExitStack() as shop:
-        stage = _stage(settings, "stage", person=True)
+        stage = _stage(settings, "stage", person=True, fallback=fallback)
         shop.callback(stage.clear_status)
         here = None
         if settings.local and opened.at_own_worker:
@@ -258,7 +274,15 @@ def _directing(context: typer.Context, plan: str | None = None, talk: Path | Non
             yield Director(opened, loaded, settings, stage, plan=plan, worker=here)
 
 
-def _stage(settings: Settings, pace: Pace, *, person: bool, goes_on: bool = False, record: Path | None = None) -> Stage:
+def _stage(
+    settings: Settings,
+    pace: Pace,
+    *,
+    person: bool,
+    goes_on: bool = False,
+    record: Path | None = None,
+    fallback: Fallback | None = None,
+) -> Stage:
     from talk.recording.writer import Recording
     from talk.stage.keys import interactive
     from talk.stage.screen import UNATTENDED_SECONDS, Stage
@@ -274,6 +298,7 @@ def _stage(settings: Settings, pace: Pace, *, person: bool, goes_on: bool = Fals
         patience=None if pace == "stage" else UNATTENDED_SECONDS,
         # A dry run has nobody who would follow it.
         recording=Recording(settings.state, file=record) if person or record is not None else None,
+        fallback=fallback or ("ask" if pace == "stage" else "stop"),
     )
 
 
@@ -328,7 +353,10 @@ def _play_all(
         if at:
             director.stage.pause()
         results.append(director.play(planned))
-        if stop_at_failure and not results[-1].ok:
+        if results[-1].ungranted:
+            director.stage.pause("Enter asks again")
+            results[-1] = director.play(planned)
+        if results[-1].ungranted or (stop_at_failure and not results[-1].ok and not results[-1].recovered):
             break
 
 
@@ -350,14 +378,14 @@ def _told(context: typer.Context, director: Director, results: list[BeatResult])
 
 
 def _complain(results: list[BeatResult]) -> int:
-    from talk.report import failure
+    from talk.trouble import in_words
 
     for beat in results:
         for step in beat.steps:
-            if not step.ok:
+            if not step.ok and beat.recovered is None:
                 raise ExpectationFailed(
                     f"beat {beat.id}, step {step.id}: not as expected",
-                    why=failure(step),
+                    why=in_words(step),
                     do="go on with demo next, or play this beat again with demo again",
                 )
     return OK
@@ -375,22 +403,29 @@ def _verdict(
     """Say how it went, on stderr where stdout is a report's, and what could not be written. Returns the exit code: a
     red beat counts for more than a report that is missing."""
     from talk.report import failure
+    from talk.trouble import in_words
 
-    red = [(beat, step) for beat in results for step in beat.steps if not step.ok]
+    red = [(beat, step) for beat in results for step in beat.steps if not step.ok and beat.recovered is None]
+    said = failure if director.strict else in_words
     for beat, step in red:
-        aside(f"red: {director.plan.id} / {beat.id} / {step.id}: {failure(step)}\n")
+        aside(f"red: {director.plan.id} / {beat.id} / {step.id}: {said(step)}\n")
     steps = sum(len(beat.steps) for beat in results)
     skipped = sum(1 for beat in results if beat.skipped)
     left = sum(1 for beat in results for step in beat.steps if step.skipped)
-    unchecked = sum(len(step.unchecked) for beat in results for step in beat.steps)
+    unchecked = Counter(why for beat in results for step in beat.steps for why in step.unchecked.values())
+    recovered = Counter(beat.recovered for beat in results if beat.recovered is not None)
     counts = f"{_beats(len(results))}, {steps - left} of {steps} steps played, {len(red)} not as expected"
     counts += f", {left} skipped in {_beats(skipped)}"
-    if unchecked:
-        counts += f", {unchecked} expectations not checked"
-    if aside_only:
-        aside(f"{counts}, {seconds:.1f} s\n")
-    else:
-        director.stage.note(f"{counts}, {seconds:.1f} s")
+    if recovered["recorded"]:
+        counts += f", {_beats(recovered['recorded'])} from its recording"
+    if recovered["skip"]:
+        counts += f", {_beats(recovered['skip'])} given up after a failure"
+    say = (lambda line: aside(f"{line}\n")) if aside_only else director.stage.note
+    say(f"{counts}, {seconds:.1f} s")
+    for why, number in unchecked.most_common():
+        say(f"{number} expectations not checked: {why}")
+    if results[-1:] and results[-1].ungranted:
+        say(f"the run stays at {results[-1].id}, which needs a grant")
     if lacking is not None:
         aside(f"red: {director.plan.id}: {lacking}\n")
         aside("name a --profile with a login (demo --profile NAME login), or allow it with --max-skipped N\n")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.errors import AuthorizationRefused
-from demo.evidence import Comparison, Money
-from talk.playing.humans import NO_NAME, has_name, unreadable, username
+from demo.evidence import Answer, Comparison, Money
+from talk.playing.humans import NO_NAME, has_name, person_of, unreadable, username
 from talk.playing.kind import WHO, Contradiction, Kind, Option, Past, Step
 from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene
@@ -19,9 +19,19 @@ if TYPE_CHECKING:
 
     from demo.client.agent import Agent
     from demo.client.tokens.stored import StoredToken
-    from demo.evidence import TokenView
+    from demo.evidence import Decision, TokenView
     from talk.playing.other_server import OtherServer
+    from talk.run import Outcome
     from talk.stage.login import Granted
+    from talk.stage.screen import Consent
+
+
+OUTCOMES: Mapping[str, Outcome] = {
+    "access_denied": "declined",
+    "expired_token": "unanswered",
+    "timeout": "unanswered",
+}
+"""What a human answered, or that none did, by OAuth error code (RFC 8628 section 3.5, RFC 6749 section 4.1.2.1)."""
 
 
 def login(step: Step, scene: Scene) -> Played:
@@ -38,24 +48,29 @@ def login(step: Step, scene: Scene) -> Played:
         )
     asked = tuple(step.options["scopes"]) if other is None else other.scopes(step.options["scopes"])
     before = agent.stored()
+    logging_in = LoggingIn(
+        agent,
+        scene.stage,
+        human=scene.cast.human(step.options["account"]) if other is None else None,
+        approve=step.options["decide"] == "approve",
+        ask=step.options["ask"],
+        spending=_spending(step, scene),
+        shown="device" in step.show,
+        clicker=True,
+    )
     try:
-        granted = LoggingIn(
-            agent,
-            scene.stage,
-            human=scene.cast.human(step.options["account"]) if other is None else None,
-            approve=step.options["decide"] == "approve",
-            ask=step.options["ask"],
-            spending=_spending(step, scene),
-            shown="device" in step.show,
-        ).by(ChosenFlow(DEVICE, "it is the talk's") if other is None else agent.choose_flow(), asked)
+        flow = ChosenFlow(DEVICE, "it is the talk's") if other is None else agent.choose_flow()
+        granted = logging_in.by(flow, asked)
     except AuthorizationRefused as refused:
         error = getattr(refused, "oauth_error", None)
         if error is None:
             raise
         if error == "unsupported" and other is not None:
             raise NotHere(refused.what, why=refused.why) from refused
-        scene.stage.note(f"{refused.what}: {error}")
-        return Played({"granted": False, "error": error})
+        return _not_granted(step, scene, error, refused.what, logging_in.answered_by)
+    stranger = _another(step, scene, granted)
+    if stranger is not None and (met := _kept_out(agent, scene)) is not None:
+        return _handed_back(step, scene, granted.token, before, Answer(stranger, agent.name, "other"), met)
     if before is not None and other is None:
         # The new consent replaces the old one: what is not needed any more is revoked (RFC 7009). At another
         # authorization server that might end the whole grant, and the new token with it (section 2.1).
@@ -69,7 +84,77 @@ def login(step: Step, scene: Scene) -> Played:
     if before is not None:
         more = _more(before.scope, played.observed["scopes"])
         played.panels["scopes"] = lambda: panels.comparison(more)
+    human = str(played.observed.get("human") or "")
+    if step.options["who"] == "agent":
+        if other is None and human:
+            scene.cast.grantor = human
+        limit = granted.token.spending_limit
+        said = Answer(human, agent.name, "yes" if stranger is None else "other", limit, granted.token.scope)
+        _answered(played, scene, said)
+    if stranger is not None:
+        played.outcome = "other_account"
+        played.shown = tuple(dict.fromkeys(("answer", *step.show)))
     return played
+
+
+def _not_granted(step: Step, scene: Scene, error: str, what: str, human: str | None) -> Played:
+    """The end of a login without a grant: what the script has, an answer of the room, or a refusal of the server."""
+    played = Played({"granted": False, "error": error})
+    outcome = OUTCOMES.get(error)
+    if outcome is None or step.options["who"] != "agent":
+        scene.stage.note(f"{what}: {error}")
+        return played
+    asked = scene.cast.account(step.options["account"]) if scene.cast.other is None else ""
+    # Who has said no in a browser, nobody tells.
+    who = asked if outcome == "unanswered" else human or ""
+    agent = scene.cast.agent(step.options["who"])
+    _answered(played, scene, Answer(who, agent.name, "no" if outcome == "declined" else "nothing"))
+    if step.options["decide"] == "approve":
+        played.outcome, played.shown = outcome, ("answer",)
+    elif "answer" not in step.show:
+        scene.stage.note(f"{what}: {error}")
+    return played
+
+
+def _another(step: Step, scene: Scene, granted: Granted) -> str | None:
+    """Who has said yes where the script has somebody else; None where it was who was asked, or nobody can know."""
+    if scene.strict or scene.cast.other is not None or step.options["who"] != "agent" or not has_name(granted.token):
+        return None
+    person = person_of(scene.cast.agent(), granted.token)
+    human = username(person) if person is not None else ""
+    return human if human not in ("", scene.cast.account(step.options["account"])) else None
+
+
+def _kept_out(agent: Agent, scene: Scene) -> Decision | None:
+    """The decision by which the shop lets in nobody with this grant, whatever it allows: its human is not on the
+    shop's list; None where it is let in."""
+    met = scene.with_retries(lambda: agent.call("listMcpShopInventory", {}))[-1]
+    return met.decision if met.decision is not None and met.decision.gate == "allowlist" else None
+
+
+def _handed_back(
+    step: Step, scene: Scene, token: StoredToken, before: StoredToken | None, answer: Answer, met: Decision
+) -> Played:
+    """A grant that is of no use is revoked (RFC 7009), and the agent goes on with what it had."""
+    who = step.options["who"]
+    scene.cast.agent(who).revoke(token)
+    if before is not None:
+        scene.cast.store.put(who, before)
+    else:
+        scene.cast.store.delete(who)
+    played = Played({"granted": False, "human": answer.human}, decision=met, decisions=[met])
+    played.outcome, played.shown = "other_account", ("answer", "decision")
+    played.panels["decision"] = lambda: panels.decision(met)
+    _answered(played, scene, answer)
+    return played
+
+
+def _answered(played: Played, scene: Scene, answer: Answer) -> None:
+    """Note what the human has answered: for the recording, and as a panel."""
+    states: dict[str, Consent] = {"yes": "yes", "no": "no", "nothing": "unanswered", "other": "other"}
+    amount = str(answer.amount) if answer.amount is not None else ""
+    scene.stage.consent(states[answer.said], human=answer.human, agent=answer.agent, amount=amount)
+    played.panels["answer"] = lambda: panels.answer(answer)
 
 
 def _is_gone(agent: Agent, token: StoredToken) -> bool:
@@ -210,7 +295,7 @@ LOGIN = Kind(
         "delegated": bool,
         "replaced": bool,
     },
-    ("device", "token", "chain", "scopes"),
+    ("device", "answer", "token", "chain", "scopes"),
     names={"account": "account", "scopes": "scope", "left_out": "scope"},
     why_not=_cannot,
     contradictions=_contradictions,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from demo.client.mcp.outcome import CallOutcome
     from demo.evidence import Decision
     from talk.cast import Cast
-    from talk.run import StepResult
+    from talk.run import Outcome, StepResult
     from talk.stage.screen import Stage
 
 RETRY_SECONDS = 20.0
@@ -79,5 +79,9 @@ class Played:
     decisions: list[Decision] = field(default_factory=list)
     unobservable: dict[str, str] = field(default_factory=dict)
     """What another server has no way to show, each with the reason: no expectation of it is checked."""
+    outcome: Outcome | None = None
+    """What became of a consent that a human was asked for, where it is not what the script has."""
+    shown: tuple[str, ...] | None = None
+    """Which panels are shown of it, where they are not those of the script."""
     said: bool = False
     """Whether a panel of this step says that already; a line below it might push it off the screen."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.evidence import BeatHeader
 from talk.stage.helm import Helm
-from talk.stage.screen import READING_SECONDS, Recovery, Stage
+from talk.stage.screen import FALLBACK_SECONDS, READING_SECONDS, Fallback, Recovery, Stage
 from talk.stage.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -39,15 +39,14 @@ class LiveStage(Stage):
         changed: Callable[[], None],
         *,
         wire: bool = False,
-        fallback: str = "ask",
+        fallback: Fallback = "ask",
         recording: Recording | None = None,
     ) -> None:
         from rich.console import Console
 
         nowhere = Console(file=io.StringIO(), force_terminal=True, width=80, height=24, _environ={})
-        super().__init__(nowhere, pace="stage", person=True, wire=wire, recording=recording)
+        super().__init__(nowhere, pace="stage", person=True, wire=wire, recording=recording, fallback=fallback)
         self.helm = helm
-        self.fallback = fallback
         self.sheet = Sheet()
         self.exchanges: tuple[Exchange, ...] = ()
         """Those of the last step that had any."""
@@ -143,10 +142,8 @@ class LiveStage(Stage):
             self._put(awaits=False)
 
     def _choose_recovery(self, trouble: str) -> Recovery:
-        if self.fallback in ("recorded", "skip"):
-            wait, otherwise = 10.0, self.fallback
-        else:
-            wait, otherwise = READING_SECONDS, "stop"
+        otherwise: Recovery = "stop" if self.fallback == "ask" else self.fallback
+        wait = READING_SECONDS if otherwise == "stop" else FALLBACK_SECONDS
         self.trouble = trouble
         self._changed()
         try:
@@ -154,7 +151,7 @@ class LiveStage(Stage):
         finally:
             self.trouble = ""
             self._changed()
-        return CHOICES.get(choice, otherwise)  # type: ignore[arg-type]  # one of Recovery, by the command's choices
+        return CHOICES.get(choice, otherwise)
 
     def _write_note(self, text: str) -> None:
         self._put(notes=(*self.sheet.notes, text))

@@ -62,6 +62,7 @@ class LoggingIn:
         spending: the limit to ask for (RFC 9396), None for none.
         resources: what the token is for (RFC 8707); the server by default.
         shown: whether the panel is drawn.
+        clicker: whether a clicker's key must be pressed twice to approve (`talk.stage.prompts`).
     """
 
     def __init__(
@@ -75,7 +76,10 @@ class LoggingIn:
         spending: Money | None = None,
         resources: tuple[str, ...] | None = None,
         shown: bool = True,
+        clicker: bool = False,
     ) -> None:
+        self.answered_by: str | None = None
+        """Which sample human has answered the latest login; None where a person did, in a browser, or nobody."""
         self._agent = agent
         self._stage = stage
         self._human = human
@@ -84,6 +88,7 @@ class LoggingIn:
         self._spending = spending
         self._resources = resources
         self._shown = shown
+        self._clicker = clicker
 
     def choose(self, name: str | None = None) -> ChosenFlow:
         """The flow of this name, else the one that the authorization server's metadata offers, and why.
@@ -120,14 +125,17 @@ class LoggingIn:
         pending = self._agent.start_login(scopes, chosen.flow, resources=self._resources, spending=self._spending)
         try:
             prompt, code = self._prompt(pending)
-            with prompt:
-                token = self._agent.finish_login(
-                    pending,
-                    on_wait=prompt.tick,
-                    give_up=prompt.failed,
-                    pasted=prompt.pasted,
-                    timeout=LOGIN_SECONDS,
-                )
+            try:
+                with prompt:
+                    token = self._agent.finish_login(
+                        pending,
+                        on_wait=prompt.tick,
+                        give_up=prompt.failed,
+                        pasted=prompt.pasted,
+                        timeout=LOGIN_SECONDS,
+                    )
+            finally:
+                self.answered_by = prompt.human.account if prompt.answer.page is not None and prompt.human else None
             return self._granted(token, chosen, prompt, code)
         finally:
             pending.close()
@@ -138,12 +146,16 @@ class LoggingIn:
         from demo.client.oauth.device_flow import DeviceLogin
 
         human, ask = self._stage.answered_by(self._human, ask=self._ask)
+        if ask or self._shown:
+            amount = str(self._spending) if self._spending is not None else ""
+            asked = human.account if human is not None else ""
+            self._stage.consent("asked", human=asked, agent=self._agent.name, amount=amount)
         if isinstance(pending, BrowserLogin):
             now = time.time()
             if self._shown:
-                asked = replace(pending.request, expires_at=min(pending.request.expires_at, now + LOGIN_SECONDS))
-                self._stage.show("browser", panels.browser(asked, now, self._held()))
-            return BrowserPrompt(self._stage, pending, human, approve=self._approve, ask=ask), ""
+                request = replace(pending.request, expires_at=min(pending.request.expires_at, now + LOGIN_SECONDS))
+                self._stage.show("browser", panels.browser(request, now, self._held()))
+            return BrowserPrompt(self._stage, pending, human, approve=self._approve, ask=ask, clicker=self._clicker), ""
         assert isinstance(pending, DeviceLogin)
         code = pending.code
         if self._shown:
@@ -151,7 +163,9 @@ class LoggingIn:
         if self._human is None and not self._stage.person:
             sys.stderr.write(f"open {code.verification_uri} and enter {code.user_code}\n")
         shown = self._shown and not self._stage.quiet
-        return DevicePrompt(self._stage, code, human, approve=self._approve, ask=ask, shown=shown), code.user_code
+        return DevicePrompt(
+            self._stage, code, human, approve=self._approve, ask=ask, shown=shown, clicker=self._clicker
+        ), code.user_code
 
     def _granted(self, token: StoredToken, chosen: ChosenFlow, prompt: LoginPrompt, code: str) -> Granted:
         page, human = prompt.answer.page, prompt.human

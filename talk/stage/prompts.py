@@ -16,6 +16,7 @@ from demo.client.http.origins import origin
 from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.evidence import DeviceCode
 from demo.net import is_loopback
+from demo.panels.people import name_of
 from talk.stage.keys import Key, Keys, interactive
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ LONGEST_ANSWER = 15.0
 """Seconds for which the sample human, once begun, is let finish."""
 LONGEST_PASTE = 16 * 1024
 """Characters of a pasted address that are kept."""
+REFLEX_SECONDS = 0.5
+"""A second press within so long is the same movement of a hand, and no second thought."""
+ARMED_SECONDS = 10.0
+"""For how long the first press of a clicker waits for the one that approves."""
 LOOK_SECONDS = 1.0
 """How often the wait looks whether the authorization server still runs; it is gone when it is missing twice."""
 
@@ -65,15 +70,19 @@ class LoginPrompt(ABC):
         human: the sample human, None at another authorization server than the bundled one.
         approve: what the sample human decides where nobody is asked.
         ask: whether a person at the terminal is asked.
+        clicker: whether PageDown and Right, which go on everywhere else on stage, approve only when pressed again.
     """
 
-    def __init__(self, stage: Stage, url: str, human: Human | None, *, approve: bool, ask: bool) -> None:
-        self.stage, self.url, self.human, self.approve = stage, url, human, approve
+    def __init__(
+        self, stage: Stage, url: str, human: Human | None, *, approve: bool, ask: bool, clicker: bool = False
+    ) -> None:
+        self.stage, self.url, self.human, self.approve, self.clicker = stage, url, human, approve, clicker
         self.answer = Answer()
         self._thread: threading.Thread | None = None
         self._keys: Keys | None = None
         self._listening = stage.keys() if ask else None
         self._acted = False
+        self._armed_at: float | None = None
         self._answers_at: float | None = None
         self._looks_at = 0.0
         self._missed = 0
@@ -101,13 +110,15 @@ class LoginPrompt(ABC):
         """Called while the agent waits, several times a second: say what is awaited, act when somebody has chosen."""
         self._look()
         if self._keys is None:
-            self.stage.waiting(self._awaited(state), left)
+            self.stage.waiting(self._awaited(state) if self.human is None else self._decides(), left)
             self._start(self.approve)
             return
         for key in self._keys.pressed():
             self._acted = self._take(key) or self._acted
         self._answer_unasked()
-        if self._answers_at is None or self._thread is not None:
+        if self._armed and self._thread is None:
+            self.stage.status("press it once more to approve; d denies")
+        elif self._answers_at is None or self._thread is not None:
             self.stage.waiting(self._awaited(state), left)
 
     def failed(self) -> bool:
@@ -133,6 +144,35 @@ class LoginPrompt(ABC):
     @abstractmethod
     def _decide(self, human: Human, approve: bool) -> None:
         """Have the sample human answer."""
+
+    def _decides(self) -> str:
+        """What is awaited where nobody at the terminal is asked."""
+        account = self.human.account if self.human is not None else "somebody"
+        return f"{account} to {'approve' if self.approve else 'deny'} on the consent page"
+
+    def _answered(self, key: Key) -> bool:
+        """Take a key that answers: Enter and y approve, d and n deny. A clicker's goes on, too; on stage, where it is
+        pressed by reflex, only when pressed again."""
+        if self.human is None:
+            return False
+        letter = key.text.lower() if key.kind == "text" else ""
+        if key.kind == "enter" or letter == "y" or (key.kind == "forward" and self._confirmed()):
+            self._start(True)
+        elif letter in ("d", "n"):
+            self._start(False)
+        return key.goes_on or letter in ("y", "d", "n")
+
+    @property
+    def _armed(self) -> bool:
+        return self._armed_at is not None and time.monotonic() - self._armed_at < ARMED_SECONDS
+
+    def _confirmed(self) -> bool:
+        if not self.clicker:
+            return True
+        now = time.monotonic()
+        if self._armed_at is None or not self._armed:
+            self._armed_at = now
+        return now - self._armed_at > REFLEX_SECONDS
 
     def _answer_unasked(self) -> None:
         """Have the sample human answer in the end where the pace says that nobody may be at the keyboard. Acting comes
@@ -171,7 +211,7 @@ class LoginPrompt(ABC):
             )
 
     def _or_here(self) -> str:
-        return f" · Enter approve as {self.human.account} · d deny" if self.human else ""
+        return f" · Enter approves as {name_of(self.human.account)} · d denies" if self.human else ""
 
     def _start(self, approve: bool) -> None:
         # In a thread of its own: the agent goes on waiting, as it would while a person reads the page.
@@ -195,30 +235,33 @@ class DevicePrompt(LoginPrompt):
     """
 
     def __init__(
-        self, stage: Stage, code: DeviceCode, human: Human | None, *, approve: bool, ask: bool, shown: bool
+        self,
+        stage: Stage,
+        code: DeviceCode,
+        human: Human | None,
+        *,
+        approve: bool,
+        ask: bool,
+        shown: bool,
+        clicker: bool = False,
     ) -> None:
-        super().__init__(stage, code.verification_uri, human, approve=approve, ask=ask)
+        super().__init__(stage, code.verification_uri, human, approve=approve, ask=ask, clicker=clicker)
         self.code, self.shown = code, shown
 
     def _begin(self, asked: bool) -> None:
         if asked:
             if not self.shown:
                 self.stage.note(f"{self.code.client} asks: code {self.code.user_code} at {self.code.verification_uri}")
-            self.stage.note(f"Decide there, or here: b browser{self._or_here()}")
+            self.stage.note(f"Decide there, or here: b opens a browser{self._or_here()}")
 
     def _awaited(self, state: str) -> str:
-        return f"the human's decision ({state})"
+        return "the human's decision" if state == "pending" else f"the human's decision ({state})"
 
     def _take(self, key: Key) -> bool:
-        if key.goes_on:
-            self._start(True)
-        elif key.kind == "text" and key.text in "dD":
-            self._start(False)
-        elif key.kind == "text" and key.text in "bB":
+        if key.kind == "text" and key.text in "bB":
             open_browser(self._page)
-        else:
-            return False
-        return True
+            return True
+        return self._answered(key)
 
     @property
     def _page(self) -> str:
@@ -235,8 +278,17 @@ class BrowserPrompt(LoginPrompt):
         login: the login under way.
     """
 
-    def __init__(self, stage: Stage, login: BrowserLogin, human: Human | None, *, approve: bool, ask: bool) -> None:
-        super().__init__(stage, login.url, human, approve=approve, ask=ask)
+    def __init__(
+        self,
+        stage: Stage,
+        login: BrowserLogin,
+        human: Human | None,
+        *,
+        approve: bool,
+        ask: bool,
+        clicker: bool = False,
+    ) -> None:
+        super().__init__(stage, login.url, human, approve=approve, ask=ask, clicker=clicker)
         self.login = login
         self._line = ""
         self._came: list[str] = []
@@ -264,22 +316,16 @@ class BrowserPrompt(LoginPrompt):
             *whole, self._line = (self._line + key.text).split("\n")
             self._came += [line.strip() for line in whole if line.strip()]
             self._line = self._line[:LONGEST_PASTE]
-        elif key.goes_on:
-            self._enter()
-        elif not key.text:
-            return False
-        elif not self._line and key.text in "dD" and self.human is not None:
-            self._start(False)
-        else:
+        elif key.goes_on and self._line.strip():
+            self._came.append(self._line.strip())
+            self._line = ""
+        elif not self._line.strip() and self.human is not None and self._answered(key):
+            self._line = ""
+        elif key.text:
             self._line = (self._line + key.text)[:LONGEST_PASTE]
-        return True
-
-    def _enter(self) -> None:
-        line, self._line = self._line.strip(), ""
-        if line:
-            self._came.append(line)
         else:
-            self._start(True)
+            return key.goes_on
+        return True
 
     def _decide(self, human: Human, approve: bool) -> None:
         self.answer.page, redirect = human.authorize(self.login.url, approve)

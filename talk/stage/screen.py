@@ -24,6 +24,8 @@ Consent = Literal["asked", "yes", "no", "unanswered", "other"]
 """What became of a consent: nobody has answered yet; the human said yes or no; nobody did; somebody else said yes."""
 Recovery = Literal["again", "recorded", "skip", "stop"]
 """How the talk goes on after a live step failed: the step again, the beat's recorded take, without the beat, or not."""
+Fallback = Literal["ask", "recorded", "skip", "stop"]
+"""Who chooses a recovery: the presenter; or, where nobody presses a key in time, one of the others."""
 Human = TypeVar("Human")
 """`talk.stage.prompts.Human`, or one of its kinds."""
 BRISK_SECONDS = 1.5
@@ -32,6 +34,10 @@ _WHOLE = ("device", "browser", "link")
 """Panels to act on at once: cut shorter, they would lose their QR code or address."""
 UNATTENDED_SECONDS = 8.0
 """How long a person has to answer a consent at a pace that waits for nobody, before the sample human does."""
+RECOVERY_SECONDS = 90.0
+"""How long the presenter has to choose how the talk goes on after a live step failed."""
+FALLBACK_SECONDS = 15.0
+"""The same where --fallback has chosen already."""
 READING_SECONDS = 900.0
 """How long a pause of the script waits for the presenter before the talk goes on by itself: a question may take a
 while, and nobody waits for longer than the whole talk."""
@@ -48,6 +54,7 @@ class Stage:
         wire: every HTTP exchange of a step is drawn, too.
         patience: seconds after which the sample human answers in the place of a person who does nothing; None: never.
         recording: where what is seen is written; None for nowhere.
+        fallback: how the talk goes on after a live step failed, where nobody chooses.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class Stage:
         wire: bool = False,
         patience: float | None = None,
         recording: Recording | None = None,
+        fallback: Fallback = "ask",
     ) -> None:
         self.console = console
         self.pace = pace
@@ -70,6 +78,9 @@ class Stage:
         self.wire = wire
         self.patience = patience
         self.recording = recording
+        self.fallback = fallback
+        self.takes = False
+        """Whether the beat on stage has a recorded take."""
         self._rows = 0
         self._header: BeatHeader | None = None
         self._step = ""
@@ -144,6 +155,7 @@ class Stage:
             ok=result.ok,
             skipped=result.skipped,
             error=result.error,
+            outcome=result.outcome,
             status=result.http_status,
             **{name: decision.get(name) for name in ("verdict", "gate", "rule", "order_id", "username", "agent")},
         )
@@ -222,7 +234,38 @@ class Stage:
             self.recording.add(event, **fields)
 
     def _choose_recovery(self, trouble: str) -> Recovery:
-        return "stop"
+        """Ask the presenter, in one line and with a key each, and wait so long for an answer."""
+        unasked: Recovery = "stop" if self.fallback == "ask" else self.fallback
+        if not self.person or self.fallback == "stop":
+            return unasked
+        self._write_trouble(trouble)
+        keys: dict[str, Recovery] = {"r": "again", "t": "recorded", "s": "skip"}
+        if not self.takes:
+            del keys["t"]
+        labels = {"r": "r try again", "t": "t show the recorded take", "s": "s skip this beat"}
+        chosen = " · ".join(labels[key] for key in keys)
+        by_itself = {"stop": "ends here", "recorded": "shows the take", "skip": "skips it"}[unasked]
+        seconds = RECOVERY_SECONDS if unasked == "stop" else FALLBACK_SECONDS
+        deadline = time.monotonic() + seconds
+        with self.keys() as pressed:
+            while (left := deadline - time.monotonic()) > 0:
+                self.status(f"{chosen}   ({by_itself} in {left:.0f} s)")
+                for key in pressed.pressed(min(0.25, left)):
+                    if key.kind == "text" and (how := keys.get(key.text.lower())) is not None:
+                        self.clear_status()
+                        return how
+        self.clear_status()
+        return unasked
+
+    def _write_trouble(self, trouble: str) -> None:
+        from demo.panels.theme import glyphs
+        from demo.panels.values import safe
+
+        self.clear_status()
+        encoding = self.console.encoding
+        text = f"{glyphs(encoding).refused} {safe(trouble, encoding)}"
+        self.console.print(text, style="bold", highlight=False, markup=False)
+        self._rows += 1 + len(text) // max(1, self.console.width)
 
     def _draw_panel(self, name: str, renderable: RenderableType) -> None:
         from demo.panels.fit import measure

@@ -126,17 +126,17 @@ def test_the_wait_notices_that_the_server_is_gone(terminal: Open, demo: Command,
     assert "has stopped" in told and "check --server" not in told
 
 
-def test_in_a_beat_it_names_the_command_that_goes_on(terminal: Open, demo: Command) -> None:
+def test_in_a_beat_the_presenter_tries_again_with_one_key(terminal: Open, demo: Command) -> None:
     screen = terminal("goto", "login", "--quiet")
     screen.until("Decide there")
     assert demo("stop").returncode == 0
-    assert screen.wait(20) == 5
-    told = " ".join(screen.screen.split())
-    assert "demo next" in told and "check --server" not in told
-    going_on = terminal("next", "--quiet")
-    going_on.until("Decide there")
-    going_on.type("\n")
-    assert going_on.wait() == 0
+    screen.until("r try again")
+    assert "check --server" not in " ".join(screen.screen.split())
+    screen.type("\n")  # no reflex chooses
+    screen.type("r")
+    screen.until("(?s)r try again.*Decide there")
+    screen.type("y")
+    assert screen.wait(30) == 0
 
 
 def test_at_a_pace_that_waits_for_nobody_the_sample_human_answers_and_says_so(terminal: Open) -> None:
@@ -153,5 +153,8 @@ def test_there_a_person_who_acts_is_obeyed(terminal: Open) -> None:
     screen.type("b")
     screen.until(WAITS)  # in the place of the countdown, which is over
     screen.type("d")
-    assert screen.wait() == 1
+    screen.until("Decide there.*(?s:.)*Decide there")  # what a person has refused is asked openly, once more
+    screen.type("n")
+    assert screen.wait() == 0
+    assert "the run stays at login" in screen.screen
     assert "Nobody is at the keyboard" not in screen.screen

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from demo.errors import AuthorizationRefused, DemoError
 from demo.evidence import AuthorizationRequest, DeviceCode
+from talk.stage import prompts
+from talk.stage.keys import Key
 from talk.stage.prompts import BrowserPrompt, DevicePrompt, LoginPrompt
 from talk.stage.screen import Stage
 
@@ -74,3 +76,31 @@ def test_what_has_nothing_to_do_with_the_answer_is_left_as_it_is(prompt: LoginPr
 def test_a_login_that_was_granted_all_the_same_stands(prompt: LoginPrompt) -> None:
     with prompt:
         given_up(prompt)
+
+
+def test_a_clickers_key_approves_at_the_second_press_and_never_by_reflex(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered: list[bool] = []
+
+    class Watched(Helpless):
+        def decide(self, verification_uri: str, user_code: str, approve: bool) -> object:
+            answered.append(approve)
+            return None
+
+    def pressed(*keys: str, clicker: bool = True) -> list[bool]:
+        answered.clear()
+        stage = Stage(Console(file=io.StringIO()))
+        prompt = DevicePrompt(stage, CODE, Watched(), approve=True, ask=False, shown=True, clicker=clicker)
+        for key in keys:
+            prompt._take(Key("forward") if key == ">" else Key("text", key))
+        if prompt._thread is not None:
+            prompt._thread.join()
+        return answered
+
+    assert pressed(">", ">", ">") == [], "a double click is one movement of a hand"
+    monkeypatch.setattr(prompts, "REFLEX_SECONDS", 0.0)
+    assert pressed(">") == []
+    assert pressed(">", ">") == [True]
+    assert pressed(">", "d") == [False]
+    assert pressed(">", clicker=False) == [True], "demo login is played by nobody's clicker"
+    assert pressed("Y") == [True]
+    assert pressed("n") == [False]

@@ -68,7 +68,7 @@ class WithSomebody(Stage):
 
     def __init__(self) -> None:
         self.written = io.StringIO()
-        super().__init__(Console(file=self.written, width=100, color_system=None), person=True)
+        super().__init__(Console(file=self.written, width=100, color_system=None), person=True, fallback="stop")
 
     def show(self, name: str, renderable: object) -> None:
         self.console.print(renderable)
