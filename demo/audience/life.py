@@ -154,7 +154,7 @@ def forget(state: Path) -> None:
     if not folder.is_dir() or not private.is_ours(state):
         return
     try:
-        with filelock.FileLock(folder / LOCK, mode=0o600).acquire(timeout=0):
+        with filelock.FileLock(folder / LOCK, mode=0o600).acquire(timeout=STOP_SECONDS):
             pass
     except filelock.Timeout as error:
         raise EnvironmentNotReady("the room of this state is being served", do="end that session first") from error

@@ -80,6 +80,7 @@ def serve(state: Path, given: str, *, port: int | None = None) -> None:
         raise private.no_locks(folder, error) from error
     with held, _listening(where, folder, port) as sock, net.listening(net.LOOPBACK, 0) as inside_sock:
         _many_files()
+        _after_the_stage()
         origin = where.origin(sock.getsockname()[1])
         inside = f"http://{net.LOOPBACK}:{inside_sock.getsockname()[1]}"
         private.write(folder / PORT, str(sock.getsockname()[1]))
@@ -199,6 +200,12 @@ def _ends_with_input(loop: asyncio.AbstractEventLoop, stop: Any) -> None:
             pass
     with contextlib.suppress(RuntimeError):  # the loop is closed already
         loop.call_soon_threadsafe(stop)
+
+
+def _after_the_stage() -> None:
+    """What this process does may wait; what the stage draws may not."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(10)  # not on Windows
 
 
 def _many_files() -> None:

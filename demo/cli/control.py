@@ -68,12 +68,21 @@ def revoke(
     id_: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="Name another one than the stored token's.")
     ] = None,
+    attendee: Annotated[
+        str | None,
+        typer.Option(
+            "--attendee", metavar="NUMBER|all", help="Revoke the agent of an attendee of demo stage --audience, or all."
+        ),
+    ] = None,
 ) -> int:
     """Revoke what an agent was granted; the next call is refused."""
     settings = settings_of(context)
     chosen = [name for name, on in (("agent", agent), ("session", session), ("user", user), ("token", token)) if on]
+    chosen += ["attendee"] if attendee is not None else []
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other", do="choose one")
+    if attendee is not None:
+        return _revoke_in_the_room(settings, attendee)
     kind = chosen[0] if chosen else "session"
     cast = cast_for(settings)
     if kind == "token":
@@ -171,6 +180,27 @@ def _target(cast: Cast, kind: str) -> str:
     from talk.playing.revoke import target_of
 
     return target_of(agent, kind)
+
+
+def _revoke_in_the_room(settings: Settings, which: str) -> int:
+    """Revoke attendees' agents, and say whose."""
+    from demo.audience import life
+
+    number = None if which == "all" else int(which) if which.isascii() and which.isdecimal() else 0
+    if number == 0:
+        raise UsageError(
+            f"--attendee {which}: that is no attendee", do="use the number that their page shows, or: --attendee all"
+        )
+    revoked = life.revoke(settings.state, number)
+    if settings.json:
+        say_json({"schema": 1, "revoked": [{"number": one.number, "name": one.name} for one in revoked]})
+    elif not settings.quiet:
+        if number is not None:
+            said = f"agent of number {number} revoked" if revoked else f"number {number} has no agent with authority"
+        else:
+            said = f"{len(revoked)} {'agent' if len(revoked) == 1 else 'agents'} of the room revoked"
+        console_for(settings).print(f"{said[0].upper()}{said[1:]}.", markup=False, highlight=False)
+    return OK
 
 
 def _said(settings: Settings, kind: str, target: str, done: str, instead: str = "") -> int:

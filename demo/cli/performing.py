@@ -210,7 +210,8 @@ def reset(context: typer.Context) -> int:
 
 
 def start_afresh(settings: Settings, opened: Run) -> None:
-    """Forget the run and its tokens and, of the local server, everything that was granted and bought."""
+    """Forget the run and its tokens and, of the local server and the room, everything that was granted and bought."""
+    from demo.audience import life
     from demo.client.tokens.store import TokenStore
     from demo.local_server import local
 
@@ -223,6 +224,7 @@ def start_afresh(settings: Settings, opened: Run) -> None:
         local.stop(settings.state)
         _end_leftover_worker(settings.state)
         local.forget(settings.state)
+    life.forget(settings.state)
     opened.clear()
 
 
