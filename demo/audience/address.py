@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from demo import net
 from demo.errors import UsageError
 
-DEFAULT_PORT: Final = 7328
-"""The local server's, and one more."""
+DEFAULT_PORT: Final = 7329
+"""After the local server's and the presenter's page's."""
 
 
 @dataclass(frozen=True)

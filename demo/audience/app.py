@@ -196,7 +196,6 @@ class RoomApp:
                     yield _event(news)
                     if news.part == "you" and attendee is not None:
                         yield _event(News(news.id, "short", page.WORDS[self.agents.of(attendee).state]))
-                yield ServerSentEvent("", event="over")
 
         # A reverse proxy must not keep events back; nginx and many tunnels obey this header.
         headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -15,6 +15,8 @@ from demo.errors import INTERRUPTED, DemoError, UsageError
 from demo.signals import end_in_order, heard
 
 _FLAGS = frozenset({"--json", "--plain", "--quiet", "--wire", "--debug"})
+_LONE = frozenset({"--audience"})
+"""Options whose value may be left out, as `--audience` and `--audience=ADDRESS`: Typer has none such."""
 _RESUMES = "; nothing is lost: demo next goes on from here"
 
 
@@ -43,7 +45,8 @@ def hoist(arguments: Sequence[str]) -> list[str]:
         else:
             if not word.startswith("-") and not [one for one in rest if not one.startswith("-")]:
                 own = COMMANDS[word].own if word in COMMANDS else frozenset()
-            rest.append(word)
+            alone = word in _LONE and (at + 1 == len(arguments) or arguments[at + 1].startswith("-"))
+            rest.append(f"{word}=" if alone else word)
         at += 1
     return front + rest
 

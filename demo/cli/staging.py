@@ -17,6 +17,7 @@ from demo.cli.talks import PlanOption, TalkOption, talk_of
 from demo.errors import OK, EnvironmentNotReady, UsageError
 
 if TYPE_CHECKING:
+    from demo.audience.life import Audience
     from demo.settings import Settings
     from talk.director import Director
     from talk.script import Plan
@@ -40,10 +41,40 @@ def stage(
             "--fallback", help="Do this where a live step fails and nobody chooses: ask on, play its take, or skip it."
         ),
     ] = "ask",
+    audience: Annotated[
+        str | None,
+        typer.Option(
+            "--audience",
+            metavar="[ADDRESS]",
+            help="Serve a page for the room: on loopback; over https on this address of the machine; or behind a"
+            " tunnel's https:// address.",
+        ),
+    ] = None,
 ) -> int:
     """Play the talk in one full-screen session: space or a clicker goes on, ? shows the keys."""
     settings = settings_of(context)
     _see_a_terminal(settings)
+    room = _room(settings, audience)
+    try:
+        return _play(settings, plan, talk, fallback, room)
+    finally:
+        if room is not None:
+            room.stop()
+
+
+def _room(settings: Settings, address: str | None) -> Audience | None:
+    """The page for the audience, served by a process of its own; None where none is asked for."""
+    if address is None:
+        return None
+    from demo.audience import life
+
+    room = life.start(settings.state, address)
+    if room.fingerprint:
+        aside(f"{room.url} has a certificate of this machine's own, SHA-256 {room.fingerprint}\n")
+    return room
+
+
+def _play(settings: Settings, plan: str | None, talk: Path | None, fallback: Fallback, room: Audience | None) -> int:
     from talk.recording.writer import Recording
     from talk.stage.helm import Helm, Order
     from talk.stage.live import LiveStage
@@ -62,7 +93,7 @@ def stage(
     from talk.stage.app import StageApp  # the screen is imported while the run is opened
 
     director = playing.opened()
-    app = StageApp(live, _session(settings, director.plan), driver=_driver(), began=playing.prefetch)
+    app = StageApp(live, _session(settings, director.plan, room), driver=_driver(), began=playing.prefetch)
     shown.append(app)
     try:
         app.run(mouse=False)
@@ -171,7 +202,7 @@ def _driver() -> type | None:
     return WholeKeysDriver
 
 
-def _session(settings: Settings, plan: Plan) -> Session:
+def _session(settings: Settings, plan: Plan, room: Audience | None) -> Session:
     from talk.stage.app import Session
 
     options = [f"--{name}={value}" for name, value in settings.typed if name != "state"]
@@ -181,6 +212,7 @@ def _session(settings: Settings, plan: Plan) -> Session:
         (sys.executable, "-m", "demo", f"--state={settings.state}", *options),
         {"DEMO_STATE": str(settings.state)} | {f"DEMO_{name.upper()}": value for name, value in settings.typed},
         sys.stdout.encoding or "utf-8",
+        lambda: room.url if room is not None and room.alive else "",
     )
 
 

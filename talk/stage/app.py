@@ -46,6 +46,7 @@ KEYS: Mapping[str, tuple[str, str]] = {
     "n": ("notes of this beat", "notes"),
     "w": ("wire: the HTTP exchanges of the last step", "wire"),
     "t": ("token: what the agent holds, verified now", "token"),
+    "a": ("the audience's page: its address, to scan", "audience"),
     "full_stop": ("black screen, and back", "blank"),
     "plus": ("larger: one panel at a time", "larger"),
     "equals_sign": ("", "larger"),
@@ -77,6 +78,7 @@ class Session:
         command: how `demo` is started for a command a la carte, with the options that mean this run.
         environment: what a shell gets, so that `demo` means this run there, too.
         encoding: of the terminal.
+        audience: gives the address of the page for the room, empty where none is served.
     """
 
     state: Path
@@ -84,6 +86,7 @@ class Session:
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     encoding: str = "utf-8"
+    audience: Callable[[], str] = str
 
 
 class SheetView(Widget):
@@ -306,6 +309,9 @@ class StageApp(App[None]):
 
     def do_token(self) -> None:
         self.push_screen(overlays.CommandLine(self.session, self._obey, first="token"))
+
+    def do_audience(self) -> None:
+        self.push_screen(overlays.Audience(self.session.audience()))
 
     def do_command(self) -> None:
         self.push_screen(overlays.CommandLine(self.session, self._obey))

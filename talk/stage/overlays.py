@@ -105,6 +105,29 @@ class Wire(Reading):
         return [Static(panels.exchange(exchange).within(60)) for exchange in self._exchanges]
 
 
+class Audience(Reading):
+    """Where the room follows on its phones."""
+
+    heading = "The room"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("a", "leave", show=False)]
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+
+    def body(self) -> Sequence[Static]:
+        from demo import panels
+        from demo.evidence import Link
+        from demo.net import is_loopback_url
+
+        if not self._url:
+            return [Static("No page is served for the room: demo stage --audience does it.")]
+        if is_loopback_url(self._url):
+            title = "Loopback: only this machine reaches it"
+            return [Static(panels.statement(self._url, title=title))]
+        return [Static(panels.link(Link("Be the human", self._url, "Follow the talk, and deputize an agent.")))]
+
+
 class Help(Reading):
     """The keys."""
 

@@ -23,7 +23,6 @@
     source.addEventListener(id, part(id, false));
     source.addEventListener("+" + id, part(id, true));
   });
-  source.addEventListener("over", function () { source.close(); say("The talk is over."); });
   source.onopen = function () { say(""); };
   source.onerror = function () {
     say("Connection lost. Trying again.");

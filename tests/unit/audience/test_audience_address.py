@@ -17,12 +17,12 @@ from demo.errors import UsageError
 @pytest.mark.parametrize(
     ("given", "host", "tls", "origin"),
     [
-        ("", "127.0.0.1", False, "http://127.0.0.1:7328"),
-        ("127.0.0.1", "127.0.0.1", False, "http://127.0.0.1:7328"),
-        ("192.168.1.20", "192.168.1.20", True, "https://192.168.1.20:7328"),
+        ("", "127.0.0.1", False, "http://127.0.0.1:7329"),
+        ("127.0.0.1", "127.0.0.1", False, "http://127.0.0.1:7329"),
+        ("192.168.1.20", "192.168.1.20", True, "https://192.168.1.20:7329"),
         ("192.168.1.20:8443", "192.168.1.20", True, "https://192.168.1.20:8443"),
         ("[2001:DB8::1]:8443", "2001:db8::1", True, "https://[2001:db8::1]:8443"),
-        ("2001:db8:0::1", "2001:db8::1", True, "https://[2001:db8::1]:7328"),
+        ("2001:db8:0::1", "2001:db8::1", True, "https://[2001:db8::1]:7329"),
         # Behind a tunnel this machine speaks http on loopback, and is known by the tunnel's name.
         ("https://Talk.Tunnel.Example/", "127.0.0.1", False, "https://talk.tunnel.example"),
         ("https://talk.example:443", "127.0.0.1", False, "https://talk.example"),
@@ -31,7 +31,7 @@ from demo.errors import UsageError
 )
 def test_an_address_is_https_wherever_a_phone_reaches_it(given: str, host: str, tls: bool, origin: str):
     found = read(given)
-    assert (found.host, found.tls, found.origin(found.port or 7328)) == (host, tls, origin)
+    assert (found.host, found.tls, found.origin(found.port or 7329)) == (host, tls, origin)
 
 
 @pytest.mark.parametrize(

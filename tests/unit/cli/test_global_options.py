@@ -25,6 +25,11 @@ from demo.settings import _TYPES, settle
         (["serve", "--port", "0"], ["serve", "--port", "0"]),
         (["call", "tool", "--", "--json"], ["call", "tool", "--", "--json"]),
         (["next", "--server"], ["--server", "next"]),
+        # An option whose value may be left out.
+        (["stage", "--audience"], ["stage", "--audience="]),
+        (["stage", "--audience", "--plain"], ["--plain", "stage", "--audience="]),
+        (["stage", "--audience", "192.168.1.20"], ["stage", "--audience", "192.168.1.20"]),
+        (["stage", "--audience=192.168.1.20"], ["stage", "--audience=192.168.1.20"]),
         ([], []),
     ],
 )
