@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from math import isfinite
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from demo.errors import UsageError
@@ -186,18 +186,24 @@ class _BrokenOff(ValueError):
     """A line is the beginning of one."""
 
 
+_TEXT, _FLAG = (str, NoneType), (bool, NoneType)
+"""What may be missing."""
 _SHAPES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
-    "beat": {"header": dict},
-    "step": {"id": str, "do": str},
-    "panel": {"name": str, "with": dict},
+    "beat": {"header": dict, "recorded": _FLAG},
+    "step": {"id": str, "do": str, "title": _TEXT},
+    "panel": {"name": str, "with": dict, "shown_as": _TEXT, "step": _TEXT},
     "note": {"text": str},
     "waiting": {"what": str},
+    "pause": {"text": _TEXT},
     "trouble": {"text": str},
     "recovery": {"how": str},
-    "consent": {"state": str},
-    "result": {"step": str},
+    "consent": {"state": str, "human": _TEXT, "agent": _TEXT, "amount": _TEXT},
+    "result": {
+        **{"step": str, "ok": _FLAG, "status": (int, NoneType)},
+        **dict.fromkeys(("skipped", "error", "verdict", "gate", "rule", "order_id", "username", "agent"), _TEXT),
+    },
     "closing": {"text": str},
-    "end": {"beat": str},
+    "end": {"beat": str, "ok": _FLAG, "skipped": _TEXT},
     "stage": {"state": str},
 }
 """What readers rely on. An event that is not here is passed over by whoever does not know it."""

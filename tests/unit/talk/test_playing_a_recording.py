@@ -146,6 +146,7 @@ def test_a_line_that_a_crash_cut_is_passed_over(tmp_path: Path, line: str) -> No
         '{"at": 1, "event": "panel", "name": "link"}',
         '{"at": 1, "event": "beat", "header": {"id": 5}}',
         '{"at": 1, "event": "closing", "text": null}',
+        '{"at": 1, "event": "result", "step": "one", "ok": "yes"}',
         "[" * 100_000,
     ],
 )
