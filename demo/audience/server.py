@@ -135,6 +135,7 @@ async def _run(
     from demo.audience.attendees import Attendees
     from demo.audience.feed import Feed
     from demo.audience.issuer import open_issuer
+    from demo.audience.presenting import presenter_routes
     from demo.client.http.transport import reach
 
     attendees = Attendees(folder / DATABASE)
@@ -153,7 +154,7 @@ async def _run(
         "lifespan": "off", "ws": "none",
     }  # fmt: skip
     outside = uvicorn.Config(
-        room.outside(),
+        room.outside(presenter_routes(state)),
         http=_protocol(shared=where.public is not None or net.is_loopback_url(origin)),
         ssl_certfile=pair[0] if pair else None,
         ssl_keyfile=pair[1] if pair else None,

@@ -69,12 +69,25 @@ def _serve(settings: Settings, desk: Desk, port: int | None) -> None:
 
     def announce(address: str) -> None:
         if settings.json:
-            say_json({"schema": 1, "presenter": address})
+            say_json({"schema": 1, "presenter": address}, lines=True)
             return
         console = console_for(settings)
-        console.print("The presenter's page, for you alone (the address carries its key):", markup=False)
-        console.print(address, markup=False, soft_wrap=True)
-        console.print("Ctrl-C stops it.", markup=False)
+        if net.is_loopback_url(address):
+            console.print("The presenter's page, for you alone (the address carries its key):", markup=False)
+            console.print(address, markup=False, soft_wrap=True)
+            console.print("Ctrl-C stops it.", markup=False)
+            return
+        from demo import panels
+        from demo.evidence import Link
+
+        note = "For you alone: the address carries the key."
+        console.print(panels.link(Link("On your phone, while the room is open", address, note)))
+
+    def room() -> str | None:
+        from demo.audience import life
+
+        serving = life.find(settings.state)
+        return serving.url if serving is not None else None
 
     chosen = port if port is not None else PORT if net.is_free(PORT) else 0
-    serve(desk, settings.state, chosen, announce)
+    serve(desk, settings.state, chosen, announce, room)

@@ -13,7 +13,10 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 from urllib.parse import urlsplit
@@ -26,6 +29,7 @@ from starlette.routing import Route
 
 from demo import net, private
 from demo.errors import EnvironmentNotReady
+from demo.presenter import door
 from demo.presenter.desk import Desk, as_line
 from talk.recording.wheel import Do
 
@@ -108,38 +112,53 @@ class Feed:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-class Guard:
-    """ASGI wrapper: a foreign `Host` or `Origin` is refused on every path, before the secret is looked at."""
+@dataclass(frozen=True)
+class Place:
+    """An origin at which the page is reached, and its path there, which ends with a slash."""
 
-    def __init__(self, app: ASGIApp, origins: frozenset[str]) -> None:
+    origin: str
+    path: str = "/"
+
+    @property
+    def host(self) -> str:
+        """The `Host` of requests that come by it."""
+        return urlsplit(self.origin).netloc
+
+
+class Guard:
+    """ASGI wrapper: a foreign `Host` or `Origin` is refused on every path, before the secret is looked at.
+
+    Args:
+        places: where the page is reached at this moment.
+    """
+
+    def __init__(self, app: ASGIApp, places: Callable[[], Iterable[Place]]) -> None:
         self.app = app
-        self.origins = origins
-        self.hosts = frozenset(urlsplit(origin).netloc for origin in origins)
+        self.places = places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http":
             headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
             host, origin = headers.get(b"host", ""), headers.get(b"origin")
-            if host not in self.hosts:
+            place = next((one for one in self.places() if one.host == host), None)
+            if place is None:
                 await _plainly(403, f"this server is not {host or 'nameless'}\n")(scope, receive, send)
                 return
-            if origin is not None and origin not in self.origins:
+            if origin not in (None, place.origin):
                 await _plainly(403, f"requests from pages of {origin} are not served\n")(scope, receive, send)
                 return
+            scope["state"] = {**scope.get("state", {}), "place": place}
         await self.app(scope, receive, send)
 
 
-def presenter_app(desk: Desk, secret: str, origins: frozenset[str], *, path: str = "") -> Guard:
+def presenter_app(desk: Desk, secret: str, places: Callable[[], Iterable[Place]]) -> Guard:
     """The second screen as an ASGI app, which asks for its secret itself.
 
     Args:
-        origins: every origin at which it is reached, such as `https://192.168.1.20:8443`; no other is served.
-        path: where it is mounted, such as `/presenter`; its cookie goes there only.
+        places: where it is reached at this moment; elsewhere it is not served.
     """
     feed = Feed(desk)
-    secure = all(origin.startswith("https://") for origin in origins)
-    root = f"{path}/"
     # By its secret: the pages of two state folders may stand on two ports, and a cookie knows no port (RFC 6265 8.5).
     cookie = f"demo_presenter_{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
 
@@ -153,13 +172,15 @@ def presenter_app(desk: Desk, secret: str, origins: frozenset[str], *, path: str
         return asked
 
     async def home(request: Request) -> Response:
-        given = request.query_params.get("key")
+        given, place = request.query_params.get("key"), request.state.place
         if given is not None:
             if not hmac.compare_digest(given.encode(), secret.encode()):
                 return _plainly(401, STRANGER)
             # Out of the address bar, which an audience may see, and out of the history.
-            answer = RedirectResponse(root, 303, _headers())
-            answer.set_cookie(cookie, secret, path=root, httponly=True, samesite="strict", secure=secure)
+            answer = RedirectResponse(place.path, 303, _headers())
+            secure = place.origin.startswith("https://")
+            # Lax: with Strict a browser that came from a link in somebody's chat would leave it out of this redirect.
+            answer.set_cookie(cookie, secret, path=place.path, httponly=True, samesite="lax", secure=secure)
             return answer
         if not known(request):
             return _plainly(401, STRANGER)
@@ -224,12 +245,12 @@ def presenter_app(desk: Desk, secret: str, origins: frozenset[str], *, path: str
         Route("/events", guarded(events)),
         Route("/wheel", guarded(wheel), methods=["POST"]),
     ]
-    return Guard(Starlette(routes=routes, lifespan=lifespan), origins)
+    return Guard(Starlette(routes=routes, lifespan=lifespan), places)
 
 
-def origins_at(port: int) -> frozenset[str]:
-    """The origins of a server on loopback."""
-    return frozenset(f"http://{name}:{port}" for name in net.LOOPBACK_NAMES)
+def on_loopback(port: int) -> tuple[Place, ...]:
+    """The places of a server on loopback."""
+    return tuple(Place(f"http://{name}:{port}") for name in net.LOOPBACK_NAMES)
 
 
 def _plainly(status: int, text: str) -> Response:
@@ -249,12 +270,13 @@ def _headers(nonce: str = "") -> dict[str, str]:
     }
 
 
-def serve(desk: Desk, state: Path, port: int, announce: Callable[[str], None]) -> None:
-    """Serve the page on loopback until Ctrl-C.
+def serve(desk: Desk, state: Path, port: int, announce: Callable[[str], None], room: Callable[[], str | None]) -> None:
+    """Serve the page on loopback until Ctrl-C, and for phones where the room's server leads them here.
 
     Args:
         port: where to listen; 0 for any free port.
-        announce: called with the address to open; who opens it at once waits a moment.
+        announce: called with each address to open, as soon as there is one; who opens it at once waits a moment.
+        room: the origin of the room's server, None where none is open.
 
     Raises:
         EnvironmentNotReady: the port is taken, or the state folder cannot be used.
@@ -269,7 +291,8 @@ def serve(desk: Desk, state: Path, port: int, announce: Callable[[str], None]) -
             f"port {port} cannot be listened on", why=error.strerror or str(error), do="name another: --port N"
         ) from error
     at = sock.getsockname()[1]
-    app = presenter_app(desk, secret, origins_at(at))
+    rooms = _Rooms(room, lambda place: announce(f"{place.origin}{place.path}?key={secret}"))
+    app = presenter_app(desk, secret, lambda: (*on_loopback(at), *rooms.open))
     config = uvicorn.Config(
         app,
         log_level="error",
@@ -278,7 +301,30 @@ def serve(desk: Desk, state: Path, port: int, announce: Callable[[str], None]) -
         server_header=False,
         limit_concurrency=64,
     )
-
     announce(f"http://{net.LOOPBACK}:{at}/?key={secret}")
-    with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[sock])
+    with contextlib.suppress(OSError):  # without it the page is not reached through the room
+        door.write(state, at)
+    threading.Thread(target=rooms.watch, name="rooms", daemon=True).start()
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[sock])
+    finally:
+        with contextlib.suppress(OSError):
+            door.forget(state, at)
+
+
+class _Rooms:
+    """The room whose server leads phones to the page: which one is open now, and word of each that opens."""
+
+    def __init__(self, room: Callable[[], str | None], opened: Callable[[Place], None]) -> None:
+        self._room, self._opened = room, opened
+        self.open: tuple[Place, ...] = ()
+
+    def watch(self) -> None:
+        """Look every second, to the end of the process."""
+        while True:
+            origin = self._room()
+            if origin is not None and origin not in {place.origin for place in self.open}:
+                self._opened(Place(origin, f"{door.PATH}/"))
+            self.open = () if origin is None else (Place(origin, f"{door.PATH}/"),)
+            time.sleep(1.0)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from demo.audience import life
 from demo.presenter.desk import Desk
 from demo.presenter.health import LOOKS, Watch
 from demo.presenter.layout import Hand, screen
@@ -183,6 +184,39 @@ def test_the_page_follows_and_turns_the_wheel(demo: Command, stage: Stage, page:
 
 @in_chromium
 @pytest.mark.long
+def test_a_phone_reaches_the_page_through_the_room_while_it_is_served(
+    demo: Command, stage: Stage, browser: Any
+) -> None:
+    room = life.start(demo.state, "")
+    serving = demo.start("presenter", "--web", "--port", "0", "--json")
+    context = browser.new_context(viewport=SIZES["phone"])
+    try:
+        assert serving.stdout is not None
+        addresses = [json.loads(serving.stdout.readline())["presenter"] for _ in range(2)]
+        address = next(one for one in addresses if one.startswith(room.url))
+        tab = context.new_page()
+        stranger = tab.goto(f"{room.url}/presenter")
+        assert stranger is not None and stranger.status == 401
+        tab.goto(address)
+        tab.wait_for_selector("#main:not([hidden])")
+        assert tab.url == f"{room.url}/presenter/"
+        wheel = Wheel(demo.state)
+        tab.get_by_role("button", name="Next").click()
+        tab.get_by_text("asked: next").wait_for()
+        assert [one.do for one in wheel.new()] == ["next"]
+        serving.kill()
+        serving.wait(timeout=10)
+        gone = tab.goto(f"{room.url}/presenter/")
+        assert gone is not None and gone.status == 404
+    finally:
+        context.close()
+        serving.kill()
+        serving.wait(timeout=10)
+        room.stop()
+
+
+@in_chromium
+@pytest.mark.long
 def test_an_open_page_says_when_the_presenter_is_gone_and_finds_it_again(demo: Command, browser: Any) -> None:
     def serve(port: str) -> tuple[subprocess.Popen[str], str]:
         serving = demo.start("presenter", "--web", "--port", port)
@@ -211,7 +245,10 @@ def test_an_open_page_says_when_the_presenter_is_gone_and_finds_it_again(demo: C
 
 @in_chromium
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (160, 45)])
-def test_pictures_of_the_terminal(demo: Command, browser: Any, stage: Stage, width: int, height: int) -> None:
+def test_pictures_of_the_terminal(
+    demo: Command, browser: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch, width: int, height: int
+) -> None:
+    monkeypatch.setattr("demo.presenter.health.EVERY_SECONDS", 0.2)  # the server may be starting yet
     settings = Settings(state=demo.state, edge="off")
     desk = Desk(settings)
     watch = Watch(settings, desk.stands, looks={name: LOOKS[name] for name in ("server", "authorization server")})

@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from demo.presenter.desk import Desk
-from demo.presenter.web import SECRET_FILE, origins_at, presenter_app, secret_of
+from demo.presenter.web import SECRET_FILE, Place, on_loopback, presenter_app, secret_of
 from demo.settings import Settings
 from talk.recording.wheel import Wheel
 from tests.unit.presenter.test_desk import begun, header
@@ -21,7 +21,7 @@ ORIGIN = "http://127.0.0.1:7328"
 
 @pytest.fixture
 def stranger(tmp_path: Path) -> Iterator[TestClient]:
-    app = presenter_app(Desk(Settings(state=tmp_path)), SECRET, origins_at(7328))
+    app = presenter_app(Desk(Settings(state=tmp_path)), SECRET, lambda: on_loopback(7328))
     with TestClient(app, base_url=ORIGIN, follow_redirects=False) as client:
         yield client
 
@@ -31,7 +31,7 @@ def presenter(stranger: TestClient) -> TestClient:
     answer = stranger.get(f"/?key={SECRET}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"]
-    assert "HttpOnly" in cookie and "SameSite=strict" in cookie
+    assert "HttpOnly" in cookie and "SameSite=lax" in cookie
     return stranger
 
 
@@ -128,11 +128,14 @@ def test_where_no_stage_is_open_the_page_says_so(presenter: TestClient, tmp_path
 
 
 def test_by_a_public_address_the_cookie_goes_over_tls_and_to_its_own_path_alone(tmp_path: Path) -> None:
-    origin = "https://talk.example"
-    app = presenter_app(Desk(Settings(state=tmp_path)), SECRET, frozenset({origin}), path="/presenter")
-    with TestClient(app, base_url=origin, follow_redirects=False) as client:
-        cookie = client.get(f"/?key={SECRET}").headers["set-cookie"]
-    assert "Secure" in cookie and "Path=/presenter/" in cookie
+    place = Place("https://talk.example", "/presenter/")
+    app = presenter_app(Desk(Settings(state=tmp_path)), SECRET, lambda: [*on_loopback(7328), place])
+    with TestClient(app, base_url=place.origin, follow_redirects=False) as client:
+        answer = client.get(f"/?key={SECRET}")
+        # A page of the one place is a stranger at the other.
+        assert client.get("/", headers={"origin": ORIGIN}).status_code == 403
+    assert "Secure" in answer.headers["set-cookie"] and "Path=/presenter/" in answer.headers["set-cookie"]
+    assert answer.headers["location"] == "/presenter/"
 
 
 def test_the_secret_is_the_user_s_alone_and_an_open_page_stays_valid(tmp_path: Path) -> None:
