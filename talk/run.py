@@ -190,6 +190,15 @@ def _trouble(file: Path, error: Exception) -> EnvironmentNotReady:
     return EnvironmentNotReady(what, why=str(error), do=do)
 
 
+def _copied(file: Path) -> sqlite3.Connection:
+    """The run as its file has it, in memory; where a program died in mid-write, as it was at the last checkpoint."""
+    memory = _fresh()
+    uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+    with contextlib.closing(sqlite3.connect(uri, uri=True)) as kept:
+        kept.backup(memory)
+    return memory
+
+
 def _fresh() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.executescript(_TABLES)
@@ -226,13 +235,22 @@ class Run:
         """
         file = state / FILE
         private.folder(state)
+        unkept = None
         try:
-            connection = _connected(file)
+            try:
+                connection = _connected(file)
+            except sqlite3.OperationalError as error:
+                if not _is_full(error):
+                    raise
+                # Even to read a file in WAL mode takes some room beside it.
+                connection, unkept = _copied(file), str(error)
         except (OSError, sqlite3.Error) as error:
             raise _trouble(file, error) from error
         with contextlib.closing(connection):
             try:
-                yield cls(connection, state)
+                opened = cls(connection, state)
+                opened.unkept = unkept
+                yield opened
             except sqlite3.Error as error:  # this process opens no other database
                 raise _trouble(file, error) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,4 +122,23 @@ def test_a_run_whose_disk_is_full_goes_on_in_memory_and_is_in_its_file_again_whe
         assert run.unkept is None
     with Run.open(tmp_path) as run:
         assert len(run.results("buy", play)) == 200
+        assert run.cursor == Cursor("buy", True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit there")
+def test_a_run_is_read_where_there_is_no_room_beside_its_file(tmp_path: Path) -> None:
+    import resource
+
+    with Run.open(tmp_path) as run:
+        begun(run).place("buy", done=True)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))  # the kernel lets no file grow
+    try:
+        with Run.open(tmp_path) as run:
+            assert run.unkept is not None
+            run.place("limits", done=False)
+            assert run.cursor == Cursor("limits", False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    with Run.open(tmp_path) as run:
         assert run.cursor == Cursor("buy", True)
