@@ -270,7 +270,9 @@ class Cast:
 
     def console(self) -> Console:
         """The own console of the human who gave the agent its grant, signed in."""
-        if self._console_of != self.account() and self.ours:
+        known = self._console
+        # Its token may be out of reach: a keyring can be locked in mid-talk.
+        if known is not None and self.ours and (self._console_of != self.account() or known.agent.stored() is None):
             self._console = None
         if self._console is None and not self.ours:
             if (why := self._no_console()) is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.errors import AuthorizationRefused, ExpectationFailed, UsageError
+from demo.errors import AuthorizationRefused, DemoError, ExpectationFailed, UsageError
 from demo.local_server import local
 from talk.cast import Cast
 from talk.playing import KINDS
@@ -18,6 +19,7 @@ from talk.stage.screen import AsideStage, Stage
 from talk.trouble import error_of, in_words
 
 if TYPE_CHECKING:
+    from demo.client.agent import Agent
     from demo.deploy.local_worker import LocalWorker
     from demo.settings import Settings
 
@@ -159,7 +161,8 @@ class Director:
                     return self._fulfil_needs(planned, runner)
                 if self._cast is None and self.settings.local:
                     # Words only: nobody waits for a server, but the next beat will be glad of one.
-                    local.begin(self.settings.state, port=self.settings.port)
+                    with contextlib.suppress(DemoError, OSError):  # which that beat will say
+                        local.begin(self.settings.state, port=self.settings.port)
                 return None
             except (UsageError, BrokenPipeError, Instead):
                 raise
@@ -337,10 +340,34 @@ class Director:
 
     def _grant_stands(self) -> bool:
         try:
-            # 429: called too often, by a grant that stands.
-            return self.cast().agent().tools().status in (200, 429)
+            agent = self.cast().agent()
+            if self._gave_up():
+                self._let_in(agent)
+            return agent.tools().status in (200, 429)  # 429: called too often, by a grant that stands
         except AuthorizationRefused:
             return False
+
+    def _gave_up(self) -> bool:
+        """Whether a beat that puts the agent out for a while did not come to its end, at which it lets it in again."""
+        played = self.run.beats_played()
+        return any(
+            played.get(one.id) is False and any(_puts_out(step) for step in one.beat.steps) for one in self.plan.beats
+        )
+
+    def _let_in(self, agent: Agent) -> None:
+        """Take back what a beat that was given up in its middle has left: a ban by the shop, a suspended agent."""
+        from talk.playing.revoke import target_of
+
+        refused = agent.call("listMcpShopInventory", {}).decision
+        rule = refused.rule if refused is not None else ""
+        if rule == "standing.banned":
+            agent.call("prettyPlease", {})
+        elif rule in ("standing.agent", "standing.user"):
+            what = rule.partition(".")[2]
+            self.cast().console().reinstate(what, target_of(agent, what))
+        else:
+            return
+        self.stage.note("the beat that was given up had put the agent out: it is let in again")
 
 
 def _all_needs(talk: Talk, beat: str) -> set[str]:
@@ -365,6 +392,12 @@ def _consent_of(planned: PlannedBeat) -> PlannedBeat:
     )
     beat = replace(planned.beat, steps=steps, say="", instead="", rests_on=())
     return replace(planned, beats={planned.id: beat})
+
+
+def _puts_out(step: Step) -> bool:
+    """Whether a step takes the agent's standing, or its human's, which another step of its beat gives back."""
+    banned = step.do == "call" and step.options.get("args", {}).get("mode") == "banned"
+    return banned or (step.do == "revoke" and step.options["what"] in ("agent", "user"))
 
 
 def _logs_in(planned: PlannedBeat) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -199,6 +200,10 @@ class Runner:
         how = self.stage.recover(in_words(failed))
         if how in ("recorded", "skip"):
             raise Instead(how, in_words(failed))
+        if how == "again":
+            # A server that ended is started again; where it cannot be, or is elsewhere now, the next try says so.
+            with contextlib.suppress(DemoError):
+                self.cast.revive(self.stage.waiting)
         return how == "again"
 
     def _live(self, planned: PlannedBeat, step: Step, play: int) -> StepResult:

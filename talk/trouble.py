@@ -10,6 +10,7 @@ from demo.errors import DemoError, EnvironmentNotReady
 from talk.playing.kind import base_key
 from talk.run import StepResult
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _VERDICTS = {"allow": "allowed", "deny": "refused"}
 
 
@@ -19,7 +20,7 @@ def error_of(failed: Exception) -> DemoError:
         return failed
     if isinstance(failed, sqlite3.Error):
         return EnvironmentNotReady("the run cannot be written down", why=str(failed), do="see to the state folder")
-    if isinstance(failed, OSError) and failed.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(failed, OSError) and failed.errno in _FULL:
         return EnvironmentNotReady("the disk is full", why=str(failed.filename or ""), do="free some")
     return DemoError(f"something broke that should not have: {type(failed).__name__}", why=str(failed), do="try again")
 

@@ -137,7 +137,7 @@ def reinstate(step: Step, scene: Scene) -> Played:
     agent, console = scene.cast.agent(), scene.cast.console()
     what = step.options["what"]
     console.reinstate(what, target_of(agent, what))
-    outcome = agent.call(scene.cast.tools.name(step.options["tool"]), {})
+    outcome = _called(scene, agent, scene.cast.tools.name(step.options["tool"]))
     seen = observe(outcome)
     played = Played(
         {name: seen[name] for name in ("status", "verdict", "gate", "rule") if name in seen},

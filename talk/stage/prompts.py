@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import threading
 import time
 import webbrowser
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -85,6 +87,7 @@ class LoginPrompt(ABC):
         self._armed_at: float | None = None
         self._answers_at: float | None = None
         self._looks_at = 0.0
+        self._unopened = False
         self._missed = 0
 
     def __enter__(self) -> Self:
@@ -109,6 +112,9 @@ class LoginPrompt(ABC):
     def tick(self, left: float, state: str) -> None:
         """Called while the agent waits, several times a second: say what is awaited, act when somebody has chosen."""
         self._look()
+        if self._unopened:
+            self._unopened = False
+            self.stage.note("No browser opens here. Open the page on any device, or decide by a key.")
         if self._keys is None:
             self.stage.waiting(self._awaited(state) if self.human is None else self._decides(), left)
             self._start(self.approve)
@@ -120,6 +126,9 @@ class LoginPrompt(ABC):
             self.stage.status("press it once more to approve; d denies")
         elif self._answers_at is None or self._thread is not None:
             self.stage.waiting(self._awaited(state), left)
+
+    def _not_opened(self) -> None:
+        self._unopened = True
 
     def failed(self) -> bool:
         """Whether the sample human could not answer, so that waiting on is pointless."""
@@ -259,7 +268,7 @@ class DevicePrompt(LoginPrompt):
 
     def _take(self, key: Key) -> bool:
         if key.kind == "text" and key.text in "bB":
-            open_browser(self._page)
+            open_browser(self._page, self._not_opened)
             return True
         return self._answered(key)
 
@@ -301,7 +310,7 @@ class BrowserPrompt(LoginPrompt):
         if asked:
             self.stage.note(f"Opening the browser. If none opens, open this anywhere: {self.login.url}")
             self.stage.note(f"Browser elsewhere? Paste the address it ends at, then Enter{self._or_here()}")
-            open_browser(self.login.url)
+            open_browser(self.login.url, self._not_opened)
         elif self.human is None and not interactive():
             sys.stderr.write(f"Open {self.login.url}\nand give the address that the browser ends at, on stdin.\n")
             # Nobody waits for its end: a line may never come.
@@ -337,7 +346,15 @@ class BrowserPrompt(LoginPrompt):
                 self._came.append(line)
 
 
-def open_browser(url: str) -> None:
-    """Open a page in the system's browser."""
-    # Best effort, in the background: a browser that takes its time must not hold up the polling.
-    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+def open_browser(url: str, unopened: Callable[[], None]) -> None:
+    """Open a page in the system's browser; `unopened` is called, in another thread, where none opens."""
+
+    def look() -> None:
+        opened = False
+        with contextlib.suppress(Exception):  # each platform raises what its system raises
+            opened = webbrowser.open(url)
+        if not opened:
+            unopened()
+
+    # In the background: a browser that takes its time must not hold up the polling.
+    threading.Thread(target=look, daemon=True).start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+import webbrowser
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from talk.stage import prompts
 from talk.stage.keys import Key
 from talk.stage.prompts import BrowserPrompt, DevicePrompt, LoginPrompt
 from talk.stage.screen import Stage
+from tests.unit.talk.presenter import Presenter
 
 ACCOUNT = "alice@example.com"
 CODE = DeviceCode("BCDF-GHJK", "http://127.0.0.1:9/device", None, time.time() + 60, 1.0, "An agent", ())
@@ -104,3 +106,21 @@ def test_a_clickers_key_approves_at_the_second_press_and_never_by_reflex(monkeyp
     assert pressed(">", clicker=False) == [True], "demo login is played by nobody's clicker"
     assert pressed("Y") == [True]
     assert pressed("n") == [False]
+
+
+@pytest.mark.parametrize("opens", [False, webbrowser.Error("could not locate runnable browser")])
+def test_a_browser_that_does_not_open_is_said(monkeypatch: pytest.MonkeyPatch, opens: bool | Exception) -> None:
+    def open_(url: str) -> bool:
+        if isinstance(opens, Exception):
+            raise opens
+        return opens
+
+    monkeypatch.setattr(webbrowser, "open", open_)
+    stage = Presenter("b")
+    said = len(stage.notes) + 1  # how to answer
+    with DevicePrompt(stage, CODE, Helpless(), approve=True, ask=True, shown=True) as prompt:
+        deadline = time.monotonic() + 10
+        while len(stage.notes) == said and time.monotonic() < deadline:
+            prompt.tick(1.0, "pending")
+            time.sleep(0.01)
+    assert len(stage.notes) == said + 1
