@@ -12,7 +12,7 @@ DOCS := .venv-docs/bin
 TALK := --state artifacts/talk
 
 .DEFAULT_GOAL := help
-.PHONY: help talk test test-all dry-run conformance peers worker worker-data contract lint format reference docs bench picture recordings lock clean
+.PHONY: help talk test test-all dry-run rehearse rehearse-part conformance peers worker worker-data contract lint format reference docs bench picture recordings lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
@@ -38,6 +38,13 @@ dry-run: $(VENV)/run.stamp ## play both plans as CI does, and check that every p
 # A test says when they are stale. A minute and a half.
 recordings: $(VENV)/run.stamp ## record the plans anew, for demo replay and for when a live step fails
 	$(BIN)/python -m tools.recordings problem-first context-first
+
+# Nothing stops the talk: a fault at a beat, in a world of its own, must end in a recovery.
+rehearse: $(VENV)/run.stamp ## play every fault at every beat of both plans; takes long
+	$(BIN)/demo rehearse --all
+
+rehearse-part: $(VENV)/run.stamp ## play every fault once and every beat once, as CI does
+	$(BIN)/demo rehearse
 
 # Every scenario's own words are kept.
 conformance: $(VENV)/dev.stamp ## MCP's conformance suite against the agent and the shop; needs npm

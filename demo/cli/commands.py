@@ -52,6 +52,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "status": Entry(TALK, "demo.cli.looking:status"),
         "notes": Entry(TALK, "demo.cli.looking:notes"),
         "reset": Entry(TALK, "demo.cli.performing:reset"),
+        "rehearse": Entry(TALK, "demo.cli.rehearsing:rehearse"),
         "check": Entry(TALK, "demo.cli.checking:check"),
         "login": Entry(AGENT, "demo.cli.identity:login"),
         "whoami": Entry(AGENT, "demo.cli.identity:whoami"),

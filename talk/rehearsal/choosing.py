@@ -1,0 +1,80 @@
+"""Which faults are rehearsed at which beats, and how they share performances."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from talk.rehearsal.faults import FAULTS
+from talk.rehearsal.playing import Cell
+
+if TYPE_CHECKING:
+    from talk.script import Beat, Plan
+
+
+@dataclass
+class Planned:
+    """One performance: a plan, and its faults by beat."""
+
+    plan: Plan
+    cells: dict[str, Cell] = field(default_factory=dict)
+
+    def takes(self, cell: Cell) -> bool:
+        """Whether there is room: the beat is in the plan, and it and its neighbours are still without a fault, so that
+        each fault is followed by a beat in which everything works again."""
+        if self.plan.find(cell.beat) is None:
+            return False
+        at = self.plan.position(cell.beat)
+        near = {one.id for one in self.plan.beats[max(0, at - 1) : at + 2]}
+        return not near & set(self.cells)
+
+    @property
+    def faults(self) -> tuple[Cell, ...]:
+        """The cells in the order of the plan."""
+        return tuple(self.cells[one.id] for one in self.plan.beats if one.id in self.cells)
+
+
+def everything(plan: Plan, dice: random.Random, faults: Sequence[str] = (), beats: Sequence[str] = ()) -> list[Cell]:
+    """Each of these faults at each of these beats of a plan; all where none is named.
+
+    Args:
+        dice: says at which step a fault begins that may begin in mid-beat.
+    """
+    chosen = [one.beat for one in plan.beats if not beats or one.id in beats]
+    return [_cell(beat, name, dice) for name in faults or FAULTS for beat in chosen]
+
+
+def representative(beats: Sequence[Beat], dice: random.Random) -> list[Cell]:
+    """Each fault once, at a beat where it is felt, and each beat once."""
+    without, cells = {beat.id for beat in beats}, []
+    for name, fault in FAULTS.items():
+        felt = [beat for beat in beats if fault.is_felt(beat)]
+        beat = dice.choice([one for one in felt if one.id in without] or felt)
+        without.discard(beat.id)
+        cells.append(_cell(beat, name, dice))
+    for beat in (one for one in beats if one.id in without):
+        felt_here = [name for name, fault in FAULTS.items() if fault.is_felt(beat)]
+        cells.append(_cell(beat, dice.choice(felt_here), dice))
+    return cells
+
+
+def packed(cells: Iterable[Cell], plans: Sequence[Plan]) -> list[Planned]:
+    """Performances that have each cell once, in one of the plans."""
+    passes: list[Planned] = []
+    for cell in cells:
+        here = next((one for one in passes if one.takes(cell)), None)
+        if here is None:
+            able = [plan for plan in plans if plan.find(cell.beat) is not None]
+            # The plans take turns, so that one is not rehearsed more than the other.
+            plan = min(able, key=lambda one: sum(made.plan is one for made in passes))
+            here = Planned(plan)
+            passes.append(here)
+        here.cells[cell.beat] = cell
+    return passes
+
+
+def _cell(beat: Beat, fault: str, dice: random.Random) -> Cell:
+    latest = len(beat.steps) if FAULTS[fault].strikes_midway else 0
+    return Cell(beat.id, fault, dice.randint(0, latest))
