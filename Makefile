@@ -94,6 +94,7 @@ docs: .venv-docs/docs.stamp ## the documentation site, in artifacts/site
 bench: $(VENV)/dev.stamp ## measure: the command's speed, code lines, the Worker's objects
 	$(BIN)/python bench/code_lines.py
 	$(BIN)/python bench/first_paint.py
+	$(BIN)/python bench/stage_paint.py
 	$(BIN)/python -m bench.durable_objects
 
 # Of the recording that ships, and so without playing anything.

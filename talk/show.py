@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from typing import TYPE_CHECKING
 
-from demo.errors import DemoError
-from talk.playing import KINDS
 from talk.stage.helm import Order, Turned
 from talk.stage.sheet import title_card
+from talk.trouble import error_of, in_words
 
 if TYPE_CHECKING:
     from talk.director import Director
@@ -69,8 +66,8 @@ class Show:
             self.director.play(planned, afresh=order.do != "next")
         except Turned as turned:
             return self._turned(planned, turned.order)
-        except Exception as error:  # whatever it is, the talk goes on
-            return self._failed(planned, order, error)
+        except Exception as error:  # whatever it is, and nobody chose otherwise: the session goes on
+            self.stage.note(f"{in_words(error_of(error))}. space tries again")
         return None
 
     def _meant(self, order: Order) -> PlannedBeat | None:
@@ -100,55 +97,3 @@ class Show:
             return None
         self.director.leave(planned)
         return order
-
-    def _failed(self, planned: PlannedBeat, order: Order, error: Exception) -> Order | None:
-        """A beat could not be played to its end."""
-        try:
-            how = self.stage.recover(in_one_line(error))
-        except Turned as turned:
-            return self._turned(planned, turned.order)
-        if how == "again":
-            return Order("next") if self.director.upcoming() is planned else order
-        if how == "skip":
-            self.director.leave(planned, out=True)
-        return None
-
-
-def in_one_line(error: Exception) -> str:
-    """What failed, in a line for the presenter."""
-    if isinstance(error, DemoError):
-        return f"{error.what}: {error.why}" if error.why else error.what
-    return f"something broke that should not have: {type(error).__name__}"
-
-
-class Prefetching:
-    """Makes ready what the next beats need, without any of their effects, in a thread beside the talk's: code is
-    imported and the local server started, so that the first panel of a beat waits for nothing."""
-
-    def __init__(self, director: Director) -> None:
-        beats = director.plan.beats
-        following = director.upcoming()
-        at = beats.index(following) if following in beats else 0
-        self._steps = [step for planned in (*beats[at:], *beats[:at]) for step in planned.beat.steps]
-        self._settings = director.settings
-        self._thread = threading.Thread(target=self._fetch, name="prefetch", daemon=True)
-
-    def start(self) -> None:
-        """Begin, and return at once."""
-        self._thread.start()
-
-    def _fetch(self) -> None:
-        from importlib import import_module
-
-        from demo import panels
-        from demo.local_server import local
-
-        with contextlib.suppress(Exception):  # what goes wrong here is said where it is needed
-            if self._settings.local:
-                local.begin(self._settings.state, port=self._settings.port)
-        for name in dict.fromkeys(name for step in self._steps for name in (step.do, *step.show)):
-            with contextlib.suppress(Exception):
-                KINDS[name] if name in KINDS else getattr(panels, name)
-        for module in ("demo.client.agent", "demo.client.oauth.device_flow", "talk.stage.login", "rich.markdown"):
-            with contextlib.suppress(Exception):
-                import_module(module)

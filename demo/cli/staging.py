@@ -153,8 +153,9 @@ class _Playing(threading.Thread):
 
         from demo.cli.performing import worker_beside
         from talk.director import Director
+        from talk.prefetching import Prefetching
         from talk.run import Run
-        from talk.show import Prefetching, Show
+        from talk.show import Show
 
         settings = self._settings
         with Run.open(settings.state) as opened, opened.performing(), contextlib.ExitStack() as shop:

@@ -238,7 +238,7 @@ class StageApp(App[None]):
         """Draw the sheet anew, and ask what the talk wants to know."""
         self.view.refresh()
         if self.stage.trouble and self._asking is None:
-            self._asking = overlays.Recovery(self.stage.trouble)
+            self._asking = overlays.Recovery(self.stage.trouble, takes=self.stage.takes, unasked=self.stage.fallback)
             self.push_screen(self._asking, self._recovered)
         elif not self.stage.trouble and self._asking is not None and self._asking.is_current:
             self._asking.dismiss(None)  # somebody else, or time, has decided

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 CHOICES: dict[str, Recovery] = {"r": "again", "t": "recorded", "s": "skip"}
 """The keys that answer what becomes of a step that failed."""
+KEYS_FOR = {"demo next": "space", "demo again": "r", "demo goto": "g"}
+"""What is pressed here where a note says what to type."""
+ANSWERED = ("device", "browser")
+"""Panels that ask for something: what comes after them takes their place."""
 _GAUGE_STEPS = 24
 
 
@@ -60,7 +64,6 @@ class LiveStage(Stage):
         self._whole_wait = ("", 0.0)
 
     def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
-        self.sheet = replace(self.sheet, recorded=recorded)
         self.opened()
         super().header(header, recorded=recorded)
 
@@ -126,7 +129,7 @@ class LiveStage(Stage):
         if name == "exchange" and self.wire and self.sheet.panels and not self._fresh:
             self._await_go("", READING_SECONDS)  # of the wire the script does not know how much comes
         # After a pause what comes next begins a screen of its own. A note is about what stood there when it was made.
-        before = () if self._fresh else self.sheet.panels
+        before = () if self._fresh else tuple(one for one in self.sheet.panels if one[0] not in ANSWERED)
         self._fresh = False
         self._put(panels=(*before, (name, renderable)), notes=())
 
@@ -154,6 +157,8 @@ class LiveStage(Stage):
         return CHOICES.get(choice, otherwise)
 
     def _write_note(self, text: str) -> None:
+        for command, key in KEYS_FOR.items():
+            text = text.replace(command, key)
         self._put(notes=(*self.sheet.notes, text))
 
     def _write_status(self, text: str, *, fresh: bool) -> None:

@@ -18,6 +18,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from talk.stage.screen import FALLBACK_SECONDS
+
 if TYPE_CHECKING:
     from demo.evidence import Exchange
     from talk.stage.app import Session
@@ -327,22 +329,32 @@ class End(ModalScreen[bool]):
 
 
 class Recovery(ModalScreen[str | None]):
-    """A live step failed: how the talk goes on, one key each."""
+    """A live step failed: how the talk goes on, one key each.
 
-    def __init__(self, trouble: str) -> None:
+    Args:
+        trouble: what failed, in a line.
+        takes: whether there is a recorded take of the beat.
+        unasked: what is done where nobody chooses.
+    """
+
+    def __init__(self, trouble: str, *, takes: bool, unasked: str) -> None:
         super().__init__()
         self._trouble = trouble
+        self._keys = {"r": "try again", "t": "show the recorded take of this beat", "s": "skip this beat"}
+        if not takes:
+            del self._keys["t"]
+        self._unasked = {"recorded": "shows the take", "skip": "skips it"}.get(unasked, "")
 
     def compose(self) -> ComposeResult:
-        yield Static(
-            Text.assemble(
-                (self._trouble, "bold"), "\n\n", ("r", "bold"), "  try again\n", ("t", "bold"),
-                "  play the recorded take of this beat\n", ("s", "bold"), "  skip this beat",
-            )
-        )  # fmt: skip
+        text = Text(f"{self._trouble}\n\n", "bold")
+        for key, does in self._keys.items():
+            text.append_text(Text.assemble((key, "bold"), (f"  {does}\n", "not bold")))
+        if self._unasked:
+            text.append(f"\n{self._unasked} by itself in {FALLBACK_SECONDS:.0f} s", "not bold dim")
+        yield Static(text)
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
-        if event.key in ("r", "t", "s"):
+        if event.key in self._keys:
             self.dismiss(event.key)

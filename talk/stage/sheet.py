@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.segment import Segment
 
 from demo.panels import bigtype, closing
-from demo.panels.page import MARGIN, Canvas, Page
+from demo.panels.fit import DESIGN_ROWS
+from demo.panels.page import MARGIN, WIDEST, Canvas, Page
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,6 +28,8 @@ TALL_ROWS, VAST_ROWS = 32, 38
 """From so many rows on the title stands in block letters; from so many on it may take two lines of them."""
 _WHOLE = ("device", "browser", "link")
 """Panels to act on at once: they get the whole screen where they would otherwise lose their code or address."""
+_CLOSING_ROWS = 2
+"""Kept free for the sentence at a beat's end, so that nothing moves when it comes."""
 _GAUGE = 24
 """Columns of the line that fills while something is awaited."""
 
@@ -45,7 +48,6 @@ class Sheet:
         status: what is being done or awaited.
         share: how much of the time for that has gone, 0 to 1; None where nobody knows.
         awaits: whether the presenter is awaited.
-        recorded: whether it is a take of another performance.
     """
 
     header: BeatHeader | None = None
@@ -55,40 +57,46 @@ class Sheet:
     status: str = ""
     share: float | None = None
     awaits: bool = False
-    recorded: bool = False
 
 
 def paint(sheet: Sheet, width: int, height: int, *, size: Size = 0, encoding: str = "utf-8") -> list[Line]:
     """The screen as exactly `height` lines; of what has no room the newest is kept."""
-    draw = partial(_drawn, width=min(width, 140), encoding=encoding)
+    across, airy = min(width, WIDEST), height > DESIGN_ROWS
+    draw = partial(_drawn, width=across, encoding=encoding)
     foot = _foot(sheet, draw)
-    head = _head(sheet, draw, height, size)
     last = draw(closing(sheet.closing)) if sheet.closing else []
-    room = height - len(foot) - len(last)
+    room = max(0, height - len(foot) - len(last))
+    head, body = _head_and_body(sheet, draw, room - max(0, _CLOSING_ROWS - len(last)), height, size)
+    spare = max(0, room - len(head) - sum(map(len, body)))
+    between = 1 if spare >= len(body) else 0
+    spare -= between * max(0, len(body) - 1)
+    lines = [*head, *([[]] * (spare // 3 if airy or sheet.header is None else 0))]
+    inset = [Segment(" " * _inset(body, across))]
+    for number, block in enumerate(body):
+        lines += [[]] * (between if number else 0) + [[*inset, *line] for line in block]
+    lines = lines[:room]
+    below = 1 if airy and len(lines) < room else 0
+    lines += [[]] * (room - len(lines) - below) + last + [[]] * below + foot
+    left = [Segment(" " * ((width - across) // 2))]
+    return [[*left, *line] for line in lines[:height]]
+
+
+def _head_and_body(
+    sheet: Sheet, draw: partial[list[Line]], room: int, height: int, size: Size
+) -> tuple[list[Line], list[list[Line]]]:
+    """The title, and the panels below it: large letters never take the rows that a panel needs."""
+    head = _head(sheet, draw)
     shown = list(sheet.panels[-1:] if size > 0 else sheet.panels)
-    if shown and shown[-1][0] in _WHOLE:
+    if shown and shown[-1][0] in _WHOLE and not (sheet.header and sheet.header.recorded):  # then nobody acts on it
         whole = draw(shown[-1][1], rows=room)
         if len(whole) > room - len(head):
-            head, shown = (head if len(whole) + len(head) <= room else []), shown[-1:]
+            return [], [whole]
     body = _body(shown, draw, room - len(head))
-    spare = max(0, room - len(head) - sum(map(len, body)))
-    lines: list[Line] = list(head)
-    above = 1 if spare > len(body) and height > 24 else 0
-    spare -= above
-    between = 1 if len(body) > 1 and spare >= len(body) else 0
-    spare -= between * max(0, len(body) - 1)
-    top = above + (spare // 3 if height > 24 or sheet.header is None else 0)
-    lines += [[]] * top
-    inset = _inset(body, min(width, 140))
-    for number, block in enumerate(body):
-        lines += [[]] * (between if number else 0)
-        lines += [[Segment(" " * inset), *line] for line in block] if inset else block
-    lines = lines[: height - len(foot) - len(last)]
-    fill = height - len(foot) - len(last) - len(lines)
-    lower = max(0, fill - (1 if height > 24 else 0))
-    lines += [[]] * lower + last + [[]] * (fill - lower) + foot
-    left = (width - min(width, 140)) // 2
-    return [[Segment(" " * left), *line] if left and line else line for line in lines[:height]]
+    if size > 0 or (size == 0 and height >= TALL_ROWS):
+        large = _head(sheet, draw, at_most=2 if size > 0 or height >= VAST_ROWS else 1)
+        if len(large) + sum(map(len, body)) + len(body) < room:
+            head = large
+    return head, body
 
 
 def title_card(title: str, below: str = "") -> Page:
@@ -127,25 +135,26 @@ def _columns(line: Line) -> int:
     return cell_len("".join(segment.text for segment in line).rstrip())
 
 
-def _head(sheet: Sheet, draw: partial[list[Line]], height: int, size: Size) -> list[Line]:
+def _head(sheet: Sheet, draw: partial[list[Line]], *, at_most: int = 0) -> list[Line]:
+    """The beat's title over a line that fills as the talk goes on; in block letters where at most so many lines of them
+    hold it."""
     header = sheet.header
     if header is None:
         return []
-    letters = size >= 0 and (height >= TALL_ROWS or size > 0)
 
     def drawing(canvas: Canvas) -> None:
         number = f"{header.number}/{header.of}" if header.of else "+"
-        aside = "recorded" if sheet.recorded else header.speaker
+        aside = "recorded" if header.recorded else header.speaker
         shown = canvas.short(aside, canvas.room // 3)
-        role = "waiting" if sheet.recorded else "quiet"
-        rows = _block_letters(header.title, canvas, 2 if height >= VAST_ROWS else 1) if letters else None
+        role = "waiting" if header.recorded else "quiet"
+        rows = _block_letters(header.title, canvas, at_most) if at_most else None
         if rows is not None:
             space = canvas.room - len(number) - cell_len(shown)
             canvas.line()
             canvas.line((number, "quiet"), " " * space, (shown, role))
             canvas.line()
             for row in rows:
-                canvas.line((row, "strong"))
+                canvas.line((row, "quiet"))  # what the room looks at stands below it
             canvas.line()
         else:
             title = canvas.short(header.title, canvas.room - len(number) - cell_len(shown) - 4)

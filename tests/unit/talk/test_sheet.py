@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rich.cells import cell_len
 
@@ -81,4 +83,4 @@ def test_a_panel_to_act_on_gets_the_title_s_rows_where_it_needs_them() -> None:
 
 
 def test_a_recorded_take_says_so() -> None:
-    assert "recorded" in text(paint(Sheet(HEADER, recorded=True), 80, 24))
+    assert "recorded" in text(paint(Sheet(replace(HEADER, recorded=True)), 80, 24))

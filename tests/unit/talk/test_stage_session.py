@@ -346,7 +346,7 @@ def test_a_failure_is_one_line_and_one_key_each(
             await pilot.press("space")
             await played.until(lambda: isinstance(played.app.screen, overlays.Recovery))
             assert played.named("trouble")[-1]["text"].startswith("the disk is full")
-            await pilot.press("enter", "escape", "x")  # none of them chooses
+            await pilot.press("enter", "escape", "x", "t")  # none of them chooses: there is no take of this talk
             assert isinstance(played.app.screen, overlays.Recovery)
             await pilot.press(keys)
             await played.until(lambda: played.helm.awaited == "order")
