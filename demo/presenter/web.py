@@ -58,11 +58,11 @@ def secret_of(state: Path) -> str:
     """
     file = private.folder(state) / SECRET_FILE
     try:
-        if len(known := file.read_text("utf-8").strip()) >= 32:
+        if len(known := file.read_text("utf-8").strip()) >= 22:
             return known
     except (OSError, UnicodeDecodeError):
         pass
-    made = secrets.token_urlsafe(32)
+    made = secrets.token_urlsafe(16)  # 128 bits; a longer address would not stand on one line
     try:
         private.write(file, made)
     except OSError as error:

@@ -15,7 +15,7 @@ from demo.settings import Settings
 from talk.recording.wheel import Wheel
 from tests.unit.presenter.test_desk import begun, header
 
-SECRET = "s" * 43
+SECRET = "s" * 22
 ORIGIN = "http://127.0.0.1:7328"
 
 
@@ -140,7 +140,7 @@ def test_by_a_public_address_the_cookie_goes_over_tls_and_to_its_own_path_alone(
 
 def test_the_secret_is_the_user_s_alone_and_an_open_page_stays_valid(tmp_path: Path) -> None:
     made = secret_of(tmp_path)
-    assert (secret_of(tmp_path), len(made)) == (made, 43)
+    assert (secret_of(tmp_path), len(made)) == (made, 22)
     assert stat.S_IMODE((tmp_path / SECRET_FILE).stat().st_mode) == 0o600
     (tmp_path / SECRET_FILE).write_bytes(b"\xff")
     assert secret_of(tmp_path) != made
