@@ -216,6 +216,11 @@ class Cast:
         acting = [*self._agents.values(), *([self._console.agent] if self._console else [])]
         return {one.client_id: one.name for one in acting if one.client_id}
 
+    @property
+    def skew(self) -> float | None:
+        """The server's clock minus ours in seconds; None before it has answered an agent."""
+        return next((agent.skew for agent in self._agents.values() if agent.skew is not None), None)
+
     @contextmanager
     def one_session(self) -> Iterator[None]:
         """While it lasts each agent keeps its MCP session, at a server that has any: what a beat has done there with

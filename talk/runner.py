@@ -197,9 +197,11 @@ class Runner:
         if self.strict:
             return False
         self.stage.takes = self._has_take(planned)
-        how = self.stage.recover(in_words(failed))
+        skew = self.cast.skew
+        trouble = in_words(failed, server=self.cast.server, ahead=None if skew is None else -skew)
+        how = self.stage.recover(trouble)
         if how in ("recorded", "skip"):
-            raise Instead(how, in_words(failed))
+            raise Instead(how, trouble)
         if how == "again":
             # A server that ended is started again; where it cannot be, or is elsewhere now, the next try says so.
             with contextlib.suppress(DemoError):

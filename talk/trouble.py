@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import re
 import sqlite3
+from http import HTTPStatus
 from typing import Any
 
 from demo.errors import DemoError, EnvironmentNotReady
@@ -11,6 +13,9 @@ from talk.playing.kind import base_key
 from talk.run import StepResult
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CLOCK_OFF = 120.0
+"""Seconds by which two clocks may differ without a word."""
+_AUTHORIZATION_SERVER = ("/oauth2/", "/device", "/account", "/.well-known/oauth-authorization-server")
 _VERDICTS = {"allow": "allowed", "deny": "refused"}
 
 
@@ -25,8 +30,27 @@ def error_of(failed: Exception) -> DemoError:
     return DemoError(f"something broke that should not have: {type(failed).__name__}", why=str(failed), do="try again")
 
 
-def in_words(failed: DemoError | StepResult) -> str:
-    """One line on what went wrong, without codes where the matter has a word."""
+def in_words(failed: DemoError | StepResult, *, server: str = "", ahead: float | None = None) -> str:
+    """One line on what went wrong, without codes and addresses where the matter has a word.
+
+    Args:
+        server: the server's base URL, whose places are then called by what they are.
+        ahead: seconds by which this machine's clock is ahead of the server's, None where nobody knows; said where it is
+            far off, since what a wrong clock does looks like anything else.
+    """
+    said = _said(failed)
+    if server:
+        said = re.sub(rf"{re.escape(server)}\b(/[^\s,:;)]*)?", lambda found: _place(found[1] or ""), said)
+    if ahead is not None and abs(ahead) > CLOCK_OFF:
+        said += f" (this machine's clock is {abs(ahead) / 60:.0f} min {'ahead' if ahead > 0 else 'behind'})"
+    return said
+
+
+def _place(path: str) -> str:
+    return "the authorization server" if path.startswith(_AUTHORIZATION_SERVER) else "the shop"
+
+
+def _said(failed: DemoError | StepResult) -> str:
     if isinstance(failed, DemoError):
         return " ".join((f"{failed.what}: {failed.why}" if failed.why else failed.what).split())
     if failed.error:
@@ -35,16 +59,25 @@ def in_words(failed: DemoError | StepResult) -> str:
     for key in ("verdict", "before", "after"):
         if key in failed.failed and seen.get(key) in _VERDICTS:
             wanted, got = (_VERDICTS.get(str(value), str(value)) for value in (failed.expected[key], seen[key]))
-            by = f" by the rule {seen['rule']}" if got == "refused" and seen.get("rule") else _status(failed)
+            ruled = got == "refused" and seen.get("rule") and key != "before"  # the rule is of the later call
+            by = f" by the rule {seen['rule']}" if ruled else "" if key == "before" else _status(failed)
             call = {"before": "the call before it", "after": "the call after it"}.get(key, "the call")
             return f"{call} was {got}{by}, where the script has it {wanted}"
     if "granted" in failed.failed:
         return f"the agent got no grant ({seen.get('error', 'no reason was given')})"
     if "status" in failed.failed:
-        return f"the answer is HTTP {seen.get('status', 'none')}, where the script has {failed.expected['status']}"
+        return f"the answer is {_phrase(seen.get('status'))}, where the script has {_phrase(failed.expected['status'])}"
     first = failed.failed[0]
     more = f", and {len(failed.failed) - 1} more" if len(failed.failed) > 1 else ""
     return f"{base_key(first)} is {_value(seen, first)}, where the script has {failed.expected[first]!r}{more}"
+
+
+def _phrase(status: Any) -> str:
+    """A status with its name (RFC 9110 section 15): people read the name."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return "none" if status is None else str(status)
 
 
 def _status(failed: StepResult) -> str:
