@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
+from demo.client.http.bounded import TICK
 from demo.client.http.errors import GrantNotAllowed
 from demo.evidence import Money
 from talk.stage.prompts import BrowserPrompt, DevicePrompt
@@ -122,11 +123,16 @@ class LoggingIn:
         return self._log_in(other, scopes)
 
     def _log_in(self, chosen: ChosenFlow, scopes: tuple[str, ...]) -> Granted:
+        from demo.client.oauth.device_flow import DeviceLogin
+
         pending = self._agent.start_login(scopes, chosen.flow, resources=self._resources, spending=self._spending)
         try:
             prompt, code = self._prompt(pending)
             try:
                 with prompt:
+                    if prompt.unasked and prompt.decide() and isinstance(pending, DeviceLogin):
+                        # Nobody need wait the interval out for an answer that is there (RFC 8628 section 3.5).
+                        pending = replace(pending, code=replace(pending.code, interval=TICK))
                     token = self._agent.finish_login(
                         pending,
                         on_wait=prompt.tick,

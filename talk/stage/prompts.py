@@ -130,6 +130,19 @@ class LoginPrompt(ABC):
     def _not_opened(self) -> None:
         self._unopened = True
 
+    @property
+    def unasked(self) -> bool:
+        """Whether the sample human decides, and nobody at the terminal is asked."""
+        return self._keys is None and self.human is not None
+
+    def decide(self) -> bool:
+        """Have the sample human decide before the answer is waited for. Returns whether they are done."""
+        self.stage.waiting(self._decides(), LONGEST_ANSWER)
+        self._start(self.approve)
+        if self._thread is not None:
+            self._thread.join(LONGEST_ANSWER)
+        return self._thread is not None and not self._thread.is_alive()
+
     def failed(self) -> bool:
         """Whether the sample human could not answer, so that waiting on is pointless."""
         return self.answer.error is not None

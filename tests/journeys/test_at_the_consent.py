@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import termios
@@ -137,6 +138,37 @@ def test_in_a_beat_the_presenter_tries_again_with_one_key(terminal: Open, demo: 
     screen.until("(?s)r try again.*Decide there")
     screen.type("y")
     assert screen.wait(30) == 0
+
+
+def test_after_a_no_next_asks_again_and_a_kill_at_the_consent_loses_nothing(terminal: Open, demo: Command) -> None:
+    screen = terminal("goto", "login")
+    screen.until(WAITS)
+    screen.type("d")
+    assert screen.wait() == 0
+    assert "expected" not in screen.screen
+    for kill in (True, False):
+        again = terminal("next")
+        again.until(WAITS)
+        if kill:
+            again.process.kill()
+            again.wait()
+    again.type("y")
+    assert again.wait() == 0
+    where = json.loads(demo("status", "--json").stdout)
+    assert (where["beat"], where["done"]) == ("login", True)
+
+
+def test_a_kill_at_the_choice_after_a_failure_resumes_at_its_step(terminal: Open, demo: Command) -> None:
+    screen = terminal("goto", "login", "--quiet")
+    screen.until("Decide there")
+    assert demo("stop").returncode == 0
+    screen.until("r try again")
+    screen.process.kill()
+    screen.wait()
+    going_on = terminal("next", "--quiet")
+    going_on.until("1 of 2 steps were done(?s:.)*Decide there")
+    going_on.type("\n")
+    assert going_on.wait() == 0
 
 
 def test_at_a_pace_that_waits_for_nobody_the_sample_human_answers_and_says_so(terminal: Open) -> None:
