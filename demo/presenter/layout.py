@@ -22,6 +22,8 @@ MEASURE: Final = 84
 """Columns: prose wider than this is slow to read at a glance."""
 PLAN_COLUMNS: Final = 44
 """What the running order takes where there is room for it beside the notes."""
+TALL, TALL_WORDS = 36, 4
+"""Rows from which there is room for so many of what is said in the next beat."""
 PACE: Final[Mapping[str, State]] = MappingProxyType(
     {"on time": "allowed", "ahead": "waiting", "behind": "refused", "over": "none"}
 )
@@ -67,7 +69,7 @@ def screen(shown: View, hand: Hand, rows: int) -> Page:
     """The second screen, drawn to fill exactly so many rows."""
 
     def draw(canvas: Canvas) -> None:
-        below = _bottom(canvas, shown, hand)
+        below = _bottom(canvas, shown, hand, TALL_WORDS if rows >= TALL else 1)
         if shown.trouble:
             canvas.prose(shown.trouble, "strong", at_most=4)
         elif canvas.wide:
@@ -192,30 +194,27 @@ def _beside(canvas: Canvas, shown: View, rows: int) -> None:
         canvas.line(*parts)
 
 
-def _bottom(canvas: Canvas, shown: View, hand: Hand) -> Canvas:
+def _bottom(canvas: Canvas, shown: View, hand: Hand, words: int) -> Canvas:
     below = canvas.apart(canvas.width)
     if not shown.trouble:
-        _next(below, shown)
+        _next(below, shown, words)
         below.gap()
         _clocks(below, shown)
     needless = [one.name for one in shown.health if one.word == NOT_NEEDED]
     lines = [(one.state, f"{one.name} {one.word}") for one in shown.health if one.word != NOT_NEEDED]
     lines += [("none", f"{', '.join(needless)} {NOT_NEEDED}")] if needless else []
-    _row(below, [_health(below, state, words) for state, words in lines])
+    _row(below, [_health(below, *line) for line in lines])
     if hand.notice:
         below.line((below.short(hand.notice, below.room), "strong waiting"))
     elif shown.deaf:
         below.line((below.short(f"{below.glyphs.warning} {shown.deaf}", below.room), "waiting"))
     else:
-        parts = [
-            [(key, "strong"), (f" {'resume' if name == 'hold' and shown.held else name}", "quiet")]
-            for key, name in KEYS
-        ]
-        _row(below, parts)
+        names = {"hold": "resume"} if shown.held else {}
+        _row(below, [[(key, "strong"), (f" {names.get(name, name)}", "quiet")] for key, name in KEYS], gap=2)
     return below
 
 
-def _next(canvas: Canvas, shown: View) -> None:
+def _next(canvas: Canvas, shown: View, words: int) -> None:
     if shown.following is None:
         canvas.line(("next  ", "quiet"), "nothing: this is the last beat" if shown.current else "")
         return
@@ -224,7 +223,7 @@ def _next(canvas: Canvas, shown: View) -> None:
     head = f"{one.number}  "
     title = canvas.short(one.title, canvas.room - 6 - cell_len(head) - cell_len(tail))
     canvas.line(("next  ", "quiet"), head, (title, "strong"), (tail, "quiet"))
-    for line in canvas.wrapped(one.first, canvas.room - 6, 1):
+    for line in canvas.wrapped(one.first, min(MEASURE, canvas.room - 6), words):
         canvas.line(" " * 6, (line, "quiet"))
 
 
