@@ -104,10 +104,11 @@ class SheetView(Widget):
         self._of: object = None
 
     def render_line(self, y: int) -> Strip:
-        lines = self._drawn()
+        lines = self.drawn()
         return lines[y] if y < len(lines) else Strip.blank(self.size.width)
 
-    def _drawn(self) -> list[Strip]:
+    def drawn(self) -> list[Strip]:
+        """The lines as they are on the screen."""
         width, height = self.size
         of = (self._stage.sheet, width, height, self.scale, self.blank)
         if of != self._of:
@@ -223,6 +224,7 @@ class StageApp(App[None]):
     def on_mount(self) -> None:
         """Begin to follow the talk and the wheel."""
         self.set_interval(WHEEL_SECONDS, self._look_at_the_wheel)
+        self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh(layout=True))  # after Ctrl-Z and fg
         self.changed()
         if self._began is not None:
             self.call_after_refresh(self._began)

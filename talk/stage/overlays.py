@@ -271,7 +271,9 @@ class CommandLine(ModalScreen[None]):
         except ValueError as error:
             return Text(f"cannot read that: {error}")
         width = max(20, self.size.width - 4)
-        environment = os.environ | self._session.environment | {"COLUMNS": str(width), "FORCE_COLOR": "1"}
+        environment = (
+            os.environ | self._session.environment | {"COLUMNS": str(width), "LINES": "60", "FORCE_COLOR": "1"}
+        )
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._session.command,

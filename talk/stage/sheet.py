@@ -66,11 +66,12 @@ def paint(sheet: Sheet, width: int, height: int, *, size: Size = 0, encoding: st
     foot = _foot(sheet, draw)
     last = draw(closing(sheet.closing)) if sheet.closing else []
     room = max(0, height - len(foot) - len(last))
-    head, body = _head_and_body(sheet, draw, room - max(0, _CLOSING_ROWS - len(last)), height, size)
-    spare = max(0, room - len(head) - sum(map(len, body)))
+    steady = room - max(0, _CLOSING_ROWS - len(last))
+    head, body = _head_and_body(sheet, draw, steady, height, size)
+    spare = max(0, steady - len(head) - sum(map(len, body)))
     between = 1 if spare >= len(body) else 0
     spare -= between * max(0, len(body) - 1)
-    lines = [*head, *([[]] * (spare // 3 if airy or sheet.header is None else 0))]
+    lines = [*head, *([[]] * (spare // 3 if airy or sheet.header is None else min(1, spare)))]
     inset = [Segment(" " * _inset(body, across))]
     for number, block in enumerate(body):
         lines += [[]] * (between if number else 0) + [[*inset, *line] for line in block]

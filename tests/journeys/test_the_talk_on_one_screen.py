@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests.journeys.terminal import Terminal
@@ -41,6 +42,14 @@ def go(screen: Terminal, key: str, until: str) -> None:
     screen.until(until)
 
 
+def stopped(screen: Terminal) -> None:
+    """Wait until the process is stopped, which it lets the terminal know first."""
+    deadline = time.monotonic() + 10
+    while psutil.Process(screen.process.pid).status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < deadline
+        screen.read_for(0.05)
+
+
 def status(demo: Command) -> dict[str, object]:
     found: dict[str, object] = json.loads(demo("status", "--json").stdout)
     return found
@@ -61,6 +70,11 @@ def test_the_first_beats_by_keys_a_kill_and_the_session_that_goes_on(terminal: O
     screen = terminal("stage", width=120, height=40)
     screen.until("goes on with")
     go(screen, "\x1b[C", "anonymous|nobody")
+    screen.written = b""
+    screen.type("\x1a")  # suspended, and brought back
+    stopped(screen)
+    os.kill(screen.process.pid, signal.SIGCONT)
+    screen.until("anonymous|nobody")
     screen.type("\x11")
     screen.until("End the session")
     screen.type("y")

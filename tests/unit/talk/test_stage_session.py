@@ -245,7 +245,7 @@ def test_black_is_black_and_the_next_press_only_shows_the_screen_again(folder: P
             await played.go(pilot)
             await pilot.press("full_stop")
             await pilot.pause()
-            assert all(not "".join(segment.text for segment in strip).strip() for strip in played.app.view._drawn())
+            assert all(not "".join(segment.text for segment in strip).strip() for strip in played.app.view.drawn())
             await asyncio.sleep(REST_SECONDS)
             await pilot.press("space")
             assert played.stands() == ("first", True)
@@ -288,7 +288,7 @@ def test_it_is_drawn_anew_at_every_size(folder: Path) -> None:
             for size in ((120, 40), (60, 20), (20, 6), (160, 45), (80, 24)):
                 await pilot.resize_terminal(*size)
                 await pilot.pause()
-                strips = played.app.view._drawn()
+                strips = played.app.view.drawn()
                 assert (strips[0].cell_length, len(strips)) == size
             for key in ("plus", "plus", "minus", "minus", "minus", "plus"):
                 await pilot.press(key)
@@ -365,7 +365,7 @@ def test_a_theme_paints_the_whole_screen(folder: Path, name: str) -> None:
         async with session(folder) as (played, pilot):
             await played.go(pilot)
             background = theme.current().background
-            for strip in played.app.view._drawn():
+            for strip in played.app.view.drawn():
                 colours = {segment.style.bgcolor.name for segment in strip if segment.style and segment.style.bgcolor}
                 assert colours == {background}
 
