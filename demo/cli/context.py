@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.cli.commands import COMMANDS, command_at
 from demo.errors import DemoError
+from demo.panels import theme
 from demo.settings import CHOICES, REPEATED, Settings, from_environment
 from demo.text import json_text
 
@@ -25,6 +26,7 @@ def settle(context: typer.Context, flags: Mapping[str, Any]) -> None:
     """Settle the global options of this invocation."""
     # `demo trust` is what makes a demo.toml count; before that, and for that, it does not.
     context.obj = from_environment(flags, with_file=context.invoked_subcommand != "trust")
+    theme.use(context.obj.theme)
 
 
 def settings_of(context: typer.Context) -> Settings:
@@ -55,10 +57,10 @@ def appearance(arguments: Sequence[str]) -> Settings:
     except DemoError:
         plain = given["plain"] or os.environ.get("DEMO_PLAIN", "").lower() in ("1", "true", "yes", "on")
         # What is wrong may be the file; what was typed right still holds.
-        theme = str(given.get("theme"))
-        theme = theme if theme in CHOICES["theme"] else Settings.theme
+        wanted = str(given.get("theme"))
+        wanted = wanted if wanted in CHOICES["theme"] else Settings.theme
         typed = tuple((name, given[name]) for name in REPEATED if given.get(name))
-        return Settings(plain=plain, json=given["json"], width=given.get("width"), theme=theme, typed=typed)
+        return Settings(plain=plain, json=given["json"], width=given.get("width"), theme=wanted, typed=typed)
 
 
 def repeated(advice: str, settings: Settings) -> str:
@@ -83,9 +85,7 @@ def console_for(settings: Settings, *, stderr: bool = False, goes_on: bool = Fal
         goes_on: whether the command plays on to its end where the reader of stdout goes (`| head`); else it ends there.
     """
     from demo.cli.console import CommandConsole
-    from demo.panels import theme
 
-    theme.use(settings.theme)
     return CommandConsole(
         goes_on=goes_on or stderr,
         stderr=stderr,

@@ -150,8 +150,10 @@ def _help_for(error: Exception) -> str:
 def _show(error: DemoError, arguments: Sequence[str]) -> None:
     from demo import panels
     from demo.cli.context import appearance, console_for, repeated, say_failure
+    from demo.panels import theme
 
     settings = appearance(arguments)
+    theme.use(settings.theme)
     error.do = repeated(error.do, settings)
     # Stdout of these two is a report, and the protocol that an MCP host reads.
     if settings.json and _command(arguments) != "run" and "--stdio" not in arguments:

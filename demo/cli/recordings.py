@@ -158,7 +158,7 @@ def export(
         for one in beat:
             take.beat(one)
         beats = [one for one in beats if one in beat]
-    console = console_for(settings)  # which chooses the theme
+    console = console_for(settings)
     size = (settings.width or 80, height)
     if chosen == "slides":
         return _slides(settings, take, beats, size, output)

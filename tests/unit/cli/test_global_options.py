@@ -10,7 +10,10 @@ from demo.cli.commands import command_at
 from demo.cli.context import appearance
 from demo.cli.main import hoist
 from demo.errors import UsageError
+from demo.panels import theme
 from demo.settings import _TYPES, settle
+from tests import in_process
+from tests.conftest import ROOT, Command
 
 
 @pytest.mark.parametrize(
@@ -107,3 +110,13 @@ def test_a_wrong_value_is_refused_by_name(tmp_path: Path, text: str, environ: di
         settle({}, environ, file)
     assert says in refused.value.what
     assert refused.value.do
+
+
+@pytest.mark.skipif(not in_process.possible(), reason="what a process has chosen is gone with it")
+def test_a_theme_holds_for_whatever_draws_and_for_this_command_alone(demo: Command) -> None:
+    """`demo stage` and the pages draw on no console of the command line."""
+    chosen = []
+    for line in (("--theme", "light", "status", "--json"), ("status", "--json"), ("--theme", "nonsense", "status")):
+        in_process.run(line, environment=demo.environment(), folder=ROOT, timeout=30)
+        chosen.append(theme.current().name)
+    assert chosen == ["light", theme.TERMINAL, theme.TERMINAL]
