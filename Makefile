@@ -99,7 +99,7 @@ bench: $(VENV)/dev.stamp ## measure: the command's speed, code lines, the Worker
 
 # Of the recording that ships, and so without playing anything.
 picture: $(VENV)/run.stamp ## make the README's animated picture
-	$(BIN)/demo export problem-first $(SCENES) -o docs/picture.svg
+	TZ=UTC $(BIN)/demo export problem-first $(SCENES) -o docs/picture.svg
 
 SCENES := --beat authless --beat failure --beat login --beat buy --beat limits --beat audit --beat revoke
 
