@@ -102,8 +102,7 @@ def main() -> None:
 
 def first_title() -> bytes:
     """The title of the first beat of the default plan."""
-    from talk.director import DEFAULT_PLAN
-    from talk.script import load_talk
+    from talk.script import DEFAULT_PLAN, load_talk
 
     return load_talk(None).plan(DEFAULT_PLAN).beats[0].beat.title.encode()
 

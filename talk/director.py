@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from demo.deploy.local_worker import LocalWorker
     from demo.settings import Settings
 
-DEFAULT_PLAN = "problem-first"
-
 
 class Director:
     """Leads one run: finds the beat, draws its title at once, then makes server, grant and needs ready.
@@ -71,7 +69,7 @@ class Director:
                 f"the run under way is at {about['server']}",
                 do=f"go on there: demo next --server {about['server']}. Or begin again: demo reset",
             )
-        self.plan: Plan = talk.plan(about["plan"] if about is not None else plan or DEFAULT_PLAN)
+        self.plan: Plan = talk.plan(about["plan"] if about is not None else plan or talk.default)
         self._folder = folder
         self._worker = worker
         self._logins = logins

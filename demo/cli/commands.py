@@ -53,6 +53,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "notes": Entry(TALK, "demo.cli.looking:notes"),
         "reset": Entry(TALK, "demo.cli.performing:reset"),
         "rehearse": Entry(TALK, "demo.cli.rehearsing:rehearse"),
+        "new-talk": Entry(TALK, "demo.cli.new_talk:new_talk"),
         "check": Entry(TALK, "demo.cli.checking:check"),
         "login": Entry(AGENT, "demo.cli.identity:login"),
         "whoami": Entry(AGENT, "demo.cli.identity:whoami"),

@@ -29,9 +29,7 @@ def list_(context: typer.Context, plan: PlanOption = None, talk: TalkOption = No
     with peeking(settings) as opened:
         about = opened.about() if opened else None
         talked = talk_of(opened, talk)
-        from talk.director import DEFAULT_PLAN
-
-        shown = talked.plan(plan or (about["plan"] if about else DEFAULT_PLAN))
+        shown = talked.plan(plan or (about["plan"] if about else talked.default))
         cursor = opened.cursor.beat if opened and about and about["plan"] == shown.id else None
         if settings.json:
             beats = [
@@ -173,10 +171,8 @@ def notes(
         talk = talk_of(opened, None, whole=False)
         wanted = beat or (opened.cursor.beat if opened else None)
         about = opened.about() if opened else None
-        from talk.director import DEFAULT_PLAN
-
         if wanted is None:
-            wanted = talk.plan(about["plan"] if about else DEFAULT_PLAN).beats[0].id
+            wanted = talk.plan(about["plan"] if about else talk.default).beats[0].id
         shown = talk.beat(wanted)
         if settings.json:
             say_json(

@@ -139,14 +139,15 @@ def run(
 
         with Run.open(state) as opened, opened.performing(), contextlib.ExitStack() as shop:
             shop.callback(stage.clear_status)
-            from talk.director import DEFAULT_PLAN, Director
+            from talk.director import Director
 
             worker = worker or bool(from_ and settings.local and opened.at_own_worker)
             if worker:
                 _find_worker()
             if not from_:
                 # What is asked for is looked at first: a slip of the pen must not cost the run under way.
-                _slice(talk_of(None, talk).plan(plan or DEFAULT_PLAN), None, to, encores=ci)
+                asked = talk_of(None, talk)
+                _slice(asked.plan(plan or asked.default), None, to, encores=ci)
                 start_afresh(settings, opened)
             here = shop.enter_context(worker_beside(settings, stage)) if worker else None
             settings = settings if here is None else replace(settings, server=here.base_url)

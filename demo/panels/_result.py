@@ -38,7 +38,7 @@ def result(tool: str, data: dict[str, Any] | None = None, text: str = "", failed
         if data:
             _fields(data, canvas, 1)
         elif not text.strip():
-            canvas.line(("nothing", "quiet"))
+            canvas.line(("neither data nor text", "quiet"))
         if len(canvas.lines) > canvas.rows:
             cut = len(canvas.lines) - canvas.rows + 1
             del canvas.lines[-cut:]

@@ -109,7 +109,7 @@ class Desk:
             self._look(now)  # so that place and recording are of one moment
             begun = self._begun
         if begun is None:
-            from talk.director import DEFAULT_PLAN  # which brings all that plays; a run knows its plan
+            from talk.script import DEFAULT_PLAN  # which brings all kinds of step; a run knows its plan
 
             plan = self._plan(None, self._first or DEFAULT_PLAN)
             # Who holds a run that has not begun waits for its first beat: a stage.

@@ -12,7 +12,10 @@ from talk.script.beat import Beat, read_beat, resolve
 from talk.script.plan import Plan, PlannedBeat, Section, read_plan
 from talk.script.source import Problem, Source, nearest
 
-__all__ = ["Beat", "Plan", "PlannedBeat", "Section", "Talk", "load_talk"]
+__all__ = ["DEFAULT_PLAN", "Beat", "Plan", "PlannedBeat", "Section", "Talk", "load_talk", "template"]
+
+DEFAULT_PLAN = "problem-first"
+"""The plan where none is named, in a talk that has it."""
 
 BUNDLED = Path(__file__).parent.parent
 """The folder of the talk that comes with the package."""
@@ -25,6 +28,11 @@ class Talk:
     beats: Mapping[str, Beat]
     plans: Mapping[str, Plan]
     folder: Path | None = None
+
+    @property
+    def default(self) -> str:
+        """The id of the plan that is played where none is named."""
+        return DEFAULT_PLAN if DEFAULT_PLAN in self.plans else next(iter(self.plans))
 
     def plan(self, plan_id: str) -> Plan:
         """The plan called `plan_id`.
@@ -76,6 +84,13 @@ def load_talk(folder: Path | None = None, *, whole: bool = True) -> Talk:
     if problems:
         raise _refusal(problems)
     return Talk(beats, MappingProxyType(plans), None if folder is None else root)
+
+
+def template() -> Mapping[str, str]:
+    """The files of a talk to begin with, by their paths in its folder; `TITLE` stands for the talk's title."""
+    root = BUNDLED / "template"
+    found = sorted(path for path in root.rglob("*") if path.suffix in (".md", ".toml"))
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in found}
 
 
 class _Beats(Mapping[str, Beat]):
