@@ -214,6 +214,22 @@ def seen(file: Path) -> bool:
         return False
 
 
+def is_held(state: Path) -> bool:
+    """Whether a command is playing the run of this state folder at the moment."""
+    import filelock
+
+    lock = state / _LOCK
+    if not lock.exists():  # nobody has played yet, and a command that only looks makes nothing
+        return False
+    try:
+        with filelock.FileLock(lock, mode=0o600).acquire(timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:  # another user's folder: whether somebody plays there cannot be seen
+        return False
+
+
 class Run:
     """The run kept in a state folder. Use `Run.open`; only the holder of `performing()` writes."""
 
@@ -277,18 +293,7 @@ class Run:
 
     def held(self) -> bool:
         """Whether a command is playing this run at the moment."""
-        import filelock
-
-        lock = self._state / _LOCK
-        if not lock.exists():  # nobody has played yet, and a command that only looks makes nothing
-            return False
-        try:
-            with filelock.FileLock(lock, mode=0o600).acquire(timeout=0):
-                return False
-        except filelock.Timeout:
-            return True
-        except OSError:  # another user's folder: whether somebody plays there cannot be seen
-            return False
+        return is_held(self._state)
 
     @property
     def id(self) -> str | None:

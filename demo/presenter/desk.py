@@ -18,7 +18,7 @@ from demo.presenter.view import Health, Seen, View, view
 from talk.recording.reader import Tail
 from talk.recording.wheel import Do, Wheel, turn
 from talk.recording.writer import file_of
-from talk.run import FILE, Cursor, Run, seen
+from talk.run import FILE, Cursor, Run, is_held, seen
 from talk.script import Plan, load_talk
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Desk:
         self._trouble = ""
         self._looked_at = self._tried_at = float("-inf")
         self._busy: bool | None = None
+        self._written: tuple[tuple[int, int] | None, ...] | None = None
         self._followed: _Followed | None = None
         self._wheel = Wheel(settings.state, earlier=True)
         self._turns: list[tuple[float, bool]] = []
@@ -153,24 +154,27 @@ class Desk:
     def _look(self, now: float) -> None:
         self._looked_at = now
         state = self._settings.state
+        if not 0 <= now - self._tried_at < BUSY_SECONDS:
+            self._tried_at, self._busy = now, is_held(state)
         if not seen(state / FILE):
-            self._begun = None
+            self._begun = self._written = None
             return
+        written = tuple(map(_mark, (state / FILE, state / f"{FILE}-wal")))
+        if written == self._written:
+            return  # a database is opened, and its files made and taken away again, only where there is something new
         try:
             with Run.open(state) as run:
                 id_, about, cursor = run.id, run.about(), run.cursor
-                if not 0 <= now - self._tried_at < BUSY_SECONDS:
-                    self._tried_at, self._busy = now, run.held()
         except (DemoError, sqlite3.Error) as error:
             if self._begun is None:  # else another program holds it for a moment, and what was seen last still stands
                 self._trouble = error.what if isinstance(error, DemoError) else str(error)
             return
-        self._trouble, self._begun = "", None
+        self._trouble, self._begun, self._written = "", None, written
         if id_ is not None and about is not None:
             try:
                 self._begun = _Begun(id_, self._plan(about["talk"], about["plan"]), about, cursor)
             except DemoError as error:
-                self._trouble = f"{error.what}. {error.do}".strip()
+                self._trouble, self._written = f"{error.what}. {error.do}".strip(), None
 
     def _plan(self, talk: str | None, plan: str) -> Plan:
         if (talk, plan) not in self._plans:
@@ -186,6 +190,15 @@ class Desk:
         for event in new:
             self._followed.story = self._followed.story.after(event, sections)
         return bool(new)
+
+
+def _mark(file: Path) -> tuple[int, int] | None:
+    """By what a change of a file shows; None where there is none."""
+    try:
+        about = file.stat()
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_size
 
 
 def as_line(shown: View) -> str:

@@ -37,7 +37,7 @@ def presenter(stranger: TestClient) -> TestClient:
 
 @pytest.fixture
 def open_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("talk.run.Run.held", lambda _: True)
+    monkeypatch.setattr("demo.presenter.desk.is_held", lambda _: True)
     recording = begun(tmp_path)
     recording.add("stage", state="open")
     recording.add("beat", header=header("opening"), play=1, recorded=False)
