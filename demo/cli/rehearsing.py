@@ -13,7 +13,7 @@ import typer
 
 from demo.cli.context import console_for, say_json, settings_of
 from demo.cli.streams import aside
-from demo.cli.talks import complete_beat, complete_plan
+from demo.cli.talks import TalkOption, complete_beat, complete_plan
 from demo.errors import EXPECTATION, OK, UsageError
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def rehearse(
         int, typer.Option("--seed", help="Choose which fault meets which beat, and at which step it begins.")
     ] = 1,
     count: Annotated[int | None, typer.Option("--count", min=1, help="Rehearse so many of them, by the seed.")] = None,
+    talk: TalkOption = None,
     names: Annotated[bool, typer.Option("--list", help="List the faults, and inject none.")] = False,
 ) -> int:
     """Play the talk against injected faults, in worlds of its own, and show how it goes on after each."""
@@ -68,11 +69,16 @@ def rehearse(
     from talk.rehearsal.world import play_all
     from talk.script import load_talk
 
-    talk = load_talk(None)
+    if not settings.local:
+        raise UsageError(
+            "--server and demo rehearse", why="each rehearsal has a local server of its own", do="leave it out"
+        )
+    folder = talk.resolve() if talk is not None else None
+    loaded = load_talk(folder)
     _known(fault or (), FAULTS, "fault", "demo rehearse --list")
-    _known(beat or (), talk.beats, "beat", "demo list")
-    plans = [talk.plan(plan)] if plan else [talk.plan(one) for one in talk.plans]
-    passes = _passes(talk, plans, beat or [], fault or [], every=every, dice=random.Random(seed), count=count)
+    _known(beat or (), loaded.beats, "beat", "demo list")
+    plans = [loaded.plan(plan)] if plan else [loaded.plan(one) for one in loaded.plans]
+    passes = _passes(loaded, plans, beat or [], fault or [], every=every, dice=random.Random(seed), count=count)
     console, errors = console_for(settings), console_for(settings, stderr=True)
     whole, done, started = sum(len(one.cells) for one in passes), 0, time.monotonic()
 
@@ -84,7 +90,10 @@ def rehearse(
             errors.print(f"{done} of {whole}: {outcome.fault} at {outcome.beat}: {how}", markup=False)
 
     rehearsed = play_all(
-        [(one.plan.id, one.faults) for one in passes], report, side_by_side=max(1, min(os.cpu_count() or 1, 8))
+        [(one.plan.id, one.faults) for one in passes],
+        report,
+        side_by_side=max(1, min(os.cpu_count() or 1, 8)),
+        talk=folder,
     )
     came = Report(tuple(rehearsed.outcomes), tuple(rehearsed.outside), time.monotonic() - started)
     if settings.json:

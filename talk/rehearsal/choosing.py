@@ -47,10 +47,12 @@ def everything(plan: Plan, dice: random.Random, faults: Sequence[str] = (), beat
 
 
 def representative(beats: Sequence[Beat], dice: random.Random) -> list[Cell]:
-    """Each fault once, at a beat where it is felt, and each beat once."""
+    """Each fault once, at a beat where it is felt if there is one, and each beat once."""
     without, cells = {beat.id for beat in beats}, []
     for name, fault in FAULTS.items():
         felt = [beat for beat in beats if fault.is_felt(beat)]
+        if not felt:  # a talk in which nobody logs in, say
+            continue
         beat = dice.choice([one for one in felt if one.id in without] or felt)
         without.discard(beat.id)
         cells.append(_cell(beat, name, dice))

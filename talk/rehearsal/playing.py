@@ -64,6 +64,8 @@ class Pass:
     cells: tuple[Cell, ...]
     state: str
     port: int
+    talk: str | None = None
+    """The folder of a talk of one's own; None for the bundled one."""
 
     @classmethod
     def read(cls, text: str) -> Pass:
@@ -139,7 +141,7 @@ class Performance:
         keyring = _keyring_of_memory()
         threading.excepthook = self._thread_broke
         self._threads: list[str] = []
-        talk = load_talk(None)
+        talk = load_talk(Path(self.given.talk) if self.given.talk else None)
         settings = Settings(state=state, port=self.given.port, edge="off")
         self.presenter.recording = Recording(state)
         with Wire(self.given.port) as wire, Run.open(state) as run, run.performing():

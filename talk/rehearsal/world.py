@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from demo import net, processes
+from demo.errors import DemoError
 from talk.rehearsal.playing import OUTSIDE, Cell, Outcome, Pass
 
 START_SECONDS: Final = 60.0
@@ -33,37 +34,60 @@ class Rehearsed:
     outside: list[str] = field(default_factory=list)
 
 
-def play(plan: str, cells: tuple[Cell, ...], report: Callable[[Outcome], None]) -> Rehearsed:
+def play(
+    plan: str,
+    cells: tuple[Cell, ...],
+    report: Callable[[Outcome], None],
+    *,
+    talk: Path | None = None,
+    under_way: set[subprocess.Popen[bytes]] | None = None,
+) -> Rehearsed:
     """Play one pass in a throwaway world; a beat that does not end in its time ends the pass.
 
     Args:
         report: told how each beat went, as soon as it has ended.
+        talk: the folder of a talk of one's own.
+        under_way: has the pass's process while it runs.
     """
     from demo.local_server import local
 
     state = Path(tempfile.mkdtemp(prefix="demo-rehearsal-"))
     try:
-        given = Pass(plan, cells, str(state), net.free_port())
-        return _followed(given, report)
+        given = Pass(plan, cells, str(state), net.free_port(), str(talk) if talk else None)
+        return _followed(given, report, set() if under_way is None else under_way)
     finally:
-        with contextlib.suppress(Exception):  # what a killed process has left may be in any state
+        with contextlib.suppress(DemoError, OSError):  # what a killed process has left may be in any state
             local.stop(state)
         shutil.rmtree(state, ignore_errors=True)
 
 
 def play_all(
-    passes: list[tuple[str, tuple[Cell, ...]]], report: Callable[[Outcome], None], *, side_by_side: int
+    passes: list[tuple[str, tuple[Cell, ...]]],
+    report: Callable[[Outcome], None],
+    *,
+    side_by_side: int,
+    talk: Path | None,
 ) -> Rehearsed:
-    """Play passes, so many side by side."""
-    whole = Rehearsed()
-    with ThreadPoolExecutor(side_by_side) as pool:
-        for one in pool.map(lambda given: play(given[0], given[1], report), passes):
+    """Play passes, so many side by side. An interruption ends them, and takes their worlds away."""
+    whole, under_way = Rehearsed(), set[subprocess.Popen[bytes]]()
+    pool = ThreadPoolExecutor(side_by_side)
+
+    def one_pass(given: tuple[str, tuple[Cell, ...]]) -> Rehearsed:
+        return play(given[0], given[1], report, talk=talk, under_way=under_way)
+
+    try:
+        for one in pool.map(one_pass, passes):
             whole.outcomes += one.outcomes
             whole.outside += one.outside
-    return whole
+        return whole
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list(under_way):
+            process.kill()
+        pool.shutdown()
 
 
-def _followed(given: Pass, report: Callable[[Outcome], None]) -> Rehearsed:
+def _followed(given: Pass, report: Callable[[Outcome], None], under_way: set[subprocess.Popen[bytes]]) -> Rehearsed:
     rehearsed = Rehearsed()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
     path = os.pathsep.join(filter(None, (str(_FENCE), environment.get("PYTHONPATH"))))
@@ -77,6 +101,7 @@ def _followed(given: Pass, report: Callable[[Outcome], None]) -> Rehearsed:
             env=environment | {"PYTHONPATH": path, "REHEARSAL_OUTSIDE": outside, "NO_COLOR": "1"},
             **processes.apart(),
         )
+        under_way.add(process)
         try:
             assert process.stdin is not None
             process.stdin.write(given.written().encode())
@@ -108,6 +133,7 @@ def _followed(given: Pass, report: Callable[[Outcome], None]) -> Rehearsed:
                 )
             return rehearsed
         finally:
+            under_way.discard(process)
             if process.poll() is None:
                 process.kill()
                 process.wait()
