@@ -48,7 +48,7 @@ class Decided:
 
 @dataclass(frozen=True)
 class StepStory:
-    """What one step did. `ok` is None where it was broken off."""
+    """What one step did. `ok` is None where it was broken off, and in a beat that is a take of another performance."""
 
     id: str
     do: str
@@ -103,7 +103,7 @@ def markdown(take: Take, beats: Collection[str], *, title: str) -> str:
         about = [beat.speaker, f"{beat.minutes:g} min" if beat.minutes else "", "recorded" if beat.recorded else ""]
         lines += [f"*{_prose(', '.join(filter(None, about)))}*", ""]
         for step in beat.steps:
-            lines += [f"- **{_prose(step.title or step.id)}** ({_prose(step.do)}): {_outcome(step)}"]
+            lines += [f"- **{_prose(step.title or step.id)}** ({_prose(step.do)}): {_outcome(step, beat.recorded)}"]
             answers = [panel.answer for panel in step.panels if panel.answer != step.title]
             lines += [f"  - {_prose(answer)}" for answer in answers]
             lines += [f"  - {_prose(note)}" for note in step.notes]
@@ -173,9 +173,11 @@ def _note(event: Event) -> str:
     return ""
 
 
-def _outcome(step: StepStory) -> str:
+def _outcome(step: StepStory, recorded: bool) -> str:
     if step.skipped:
         return f"skipped, {_prose(step.skipped)}"
+    if recorded and step.ok is None:
+        return "shown from a recording"
     if step.decision is None:
         said = {True: "done", False: f"not as expected, {_prose(step.error or '')}".rstrip(", "), None: "broken off"}
         return said[step.ok]

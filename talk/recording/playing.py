@@ -27,14 +27,21 @@ _SEEN = ("panel", "closing", "beat")
 def play_beat(take: Take, beat: str, stage: Stage) -> None:
     """Draw what was recorded of a beat, with the pauses of its script; a recording stage records it, as recorded.
 
+    Where the script does not pause between two panels, whoever leads through it has `LEAST_SEEN` to look, or goes on at
+    once: live, what was done took its time.
+
     Args:
         beat: its id.
 
     Raises:
         UsageError: the beat is not in the recording.
     """
+    unseen = False
     for event in take.beat(beat):
+        if event.name == "panel" and unseen and stage.person and stage.pace == "stage":
+            stage.let_pass(LEAST_SEEN)
         perform(event, stage, recorded=True)
+        unseen = event.name == "panel" or (unseen and event.name != "pause")
 
 
 def play_timed(take: Take, beats: Sequence[str], stage: Stage) -> None:

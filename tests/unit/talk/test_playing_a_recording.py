@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,15 @@ def test_every_screen_of_it_is_marked(tmp_path: Path) -> None:
     play_beat(a_take(tmp_path), "opening", stage)
     assert len(stage.screens) > 1
     assert all("RECORDED" in screen for screen in stage.screens)
-    assert stage.looked == len(PANELS)
+    assert stage.looked == len(PANELS), "the pauses of the script"
+
+
+def test_two_panels_without_a_pause_are_both_seen(tmp_path: Path) -> None:
+    take = a_take(tmp_path)
+    events = tuple(event for event in take.events if event.name not in ("pause", "go"))
+    stage = Watched()
+    play_beat(replace(take, events=events), "opening", stage)
+    assert stage.looked == len(PANELS), "after each but the last"
 
 
 def test_what_is_played_into_a_run_is_recorded_there_as_recorded(tmp_path: Path) -> None:
