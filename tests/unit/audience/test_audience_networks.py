@@ -15,6 +15,7 @@ import pytest
 from demo.audience import life
 from demo.audience.address import Address
 from demo.audience.server import FOLDER
+from demo.net import free_port
 
 from .conftest import Phone, until
 
@@ -55,7 +56,7 @@ def test_over_https_a_phone_sees_the_certificate_of_the_address_and_the_cookie_i
 
 def test_behind_a_tunnel_the_public_name_is_the_issuer_and_the_agents_stay_on_this_machine(tmp_path: Path):
     state, public = tmp_path / "state", "https://talk.tunnel.example"
-    with served(state, Address(public=public)) as url:
+    with served(state, Address(port=free_port(), public=public)) as url:
         assert url == public  # a name that no resolver knows: whatever went out to it would fail
         port = int((state / FOLDER / "port").read_text())
         # As a tunnel's program does it: plain http to the loopback port, with the public name and the phone's address.

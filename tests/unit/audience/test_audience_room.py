@@ -166,7 +166,7 @@ def test_what_is_for_software_and_for_the_presenter_is_not_on_the_network(house:
         "/mcp",
         "/events",
     )
-    for path in (*software, "/account/sessions", "/room/revoke/all", "/audit", "/open/mcp", "/health"):
+    for path in (*software, "/account/sessions", "/room/revoke/all", "/presenter/", "/audit", "/open/mcp", "/health"):
         assert (phone.http.get(path).status_code, phone.http.post(path).status_code) == (404, 404), path
     # On loopback the presenter's command line is known by a secret in the state folder.
     with httpx2.Client(base_url=house.inside, verify=False) as inside:
