@@ -318,7 +318,6 @@ class Director:
     def _play_aside(self, planned: PlannedBeat) -> None:
         self._abandon(planned)
         result = self._aside().play(planned, moves_cursor=False)
-        self.asides.append(result)
         red = next((step for step in result.steps if not step.ok), None)
         if red is not None and not self.strict and not self._goes_on:
             raise ExpectationFailed(
@@ -326,6 +325,7 @@ class Director:
                 why=in_words(red),
                 do=f"look at it: demo goto {result.id}. Or begin again: demo reset",
             )
+        self.asides.append(result)
 
     @property
     def _goes_on(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -202,10 +201,6 @@ class Runner:
         how = self.stage.recover(trouble)
         if how in ("recorded", "skip"):
             raise Instead(how, trouble)
-        if how == "again":
-            # A server that ended is started again; where it cannot be, or is elsewhere now, the next try says so.
-            with contextlib.suppress(DemoError):
-                self.cast.revive(self.stage.waiting)
         return how == "again"
 
     def _live(self, planned: PlannedBeat, step: Step, play: int) -> StepResult:

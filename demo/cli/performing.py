@@ -420,7 +420,7 @@ def _verdict(
     counts = f"{_beats(len(results))}, {steps - left} of {steps} steps played, {len(red)} not as expected"
     counts += f", {left} skipped in {_beats(skipped)}"
     if recovered["recorded"]:
-        counts += f", {_beats(recovered['recorded'])} from its recording"
+        counts += f", {_beats(recovered['recorded'])} from the recording"
     if recovered["skip"]:
         counts += f", {_beats(recovered['skip'])} given up after a failure"
     say = (lambda line: aside(f"{line}\n")) if aside_only else director.stage.note

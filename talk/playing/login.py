@@ -111,8 +111,6 @@ def _not_granted(step: Step, scene: Scene, error: str, what: str, human: str | N
     _answered(played, scene, Answer(who, agent.name, "no" if outcome == "declined" else "nothing"))
     if step.options["decide"] == "approve":
         played.outcome, played.shown = outcome, ("answer",)
-    elif "answer" not in step.show:
-        scene.stage.note(f"{what}: {error}")
     return played
 
 

@@ -243,13 +243,12 @@ class Stage:
         if not self.takes:
             del keys["t"]
         labels = {"r": "r try again", "t": "t show the recorded take", "s": "s skip this beat"}
-        chosen = " · ".join(labels[key] for key in keys)
         by_itself = {"stop": "ends here", "recorded": "shows the take", "skip": "skips it"}[unasked]
         seconds = RECOVERY_SECONDS if unasked == "stop" else FALLBACK_SECONDS
+        self.status(f"{' · '.join(labels[key] for key in keys)}   (else {by_itself} after {seconds:.0f} s)")
         deadline = time.monotonic() + seconds
         with self.keys() as pressed:
             while (left := deadline - time.monotonic()) > 0:
-                self.status(f"{chosen}   ({by_itself} in {left:.0f} s)")
                 for key in pressed.pressed(min(0.25, left)):
                     if key.kind == "text" and (how := keys.get(key.text.lower())) is not None:
                         self.clear_status()
