@@ -123,15 +123,12 @@ def _head(canvas: Canvas, shown: View) -> None:
     name = canvas.room // 3
     who: list[Part] = [(f"{canvas.short(shown.speaker, name)} speaks", "strong")] if shown.speaker else []
     who += [(f"  then {canvas.short(shown.then, name)}", "quiet")] if shown.then else []
-    state, words = _state(shown)
-    if words:
-        room = canvas.room - sum(cell_len(part[0]) for part in who) - 4
-        if room >= 16:
-            words = canvas.short(f"{canvas.glyphs.mark(state)} {words}", room)
-            space = canvas.room - sum(cell_len(part[0]) for part in who) - cell_len(words)
-            who += [" " * space, (words, state)]
     canvas.line(*who)
-    canvas.gap()
+    # On a row of its own, empty or not: what stands below it must not move from one step to the next.
+    state, words = _state(shown)
+    canvas.line(*([(canvas.short(f"{canvas.glyphs.mark(state)} {words}", canvas.room), state)] if words else []))
+    if canvas.rows >= TALL:
+        canvas.line()
 
 
 def _state(shown: View) -> tuple[State, str]:

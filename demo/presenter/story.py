@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from talk.recording.reader import Event
 
-Kind = Literal["", "step", "waiting", "pause", "consent", "trouble"]
+Kind = Literal["", "step", "waiting", "pause", "asked", "consent", "trouble"]
 
 
 @dataclass(frozen=True)
@@ -72,16 +72,16 @@ class Story:
             case "step":
                 title = str(event.get("title") or event["id"])
                 return replace(here._running(event.at), step=title, doing=Doing("step", title))
-            case "waiting":
-                return replace(here, doing=_doing("waiting", f"waiting for {event.get('what')}"))
+            case "waiting" if self.doing.kind != "asked":  # else it is for the answer
+                return replace(here, doing=Doing("waiting", f"waiting for {event['what']}"))
             case "pause":
-                return replace(here, doing=_doing("pause", "the room is looking: go on when you are"))
+                return replace(here, doing=Doing("pause", "the room is looking: go on when you are"))
             case "go":
                 return replace(here._running(event.at), doing=NOTHING)
             case "consent":
                 return replace(here, doing=_consent(event))
             case "trouble":
-                return replace(here, doing=_doing("trouble", event.get("text")))
+                return replace(here, doing=Doing("trouble", str(event["text"])))
             case "panel" if self.doing.kind == "waiting":
                 return replace(here, doing=Doing("step", self.step))
             case "recovery":
@@ -115,20 +115,14 @@ class Story:
         return replace(self, holds=(*self.holds, (at, False)))
 
 
-def _doing(kind: Kind, words: object) -> Doing:
-    return Doing(kind, str(words or ""))
-
-
 def _consent(event: Event) -> Doing:
-    human, agent = event.get("human") or "the human", event.get("agent") or "the agent"
-    said = {
-        "asked": f"{human} is asked: may {agent} act?",
-        "yes": f"{human} said yes",
-        "no": f"{human} said no",
-        "unanswered": "nobody has answered",
-        "other": "another account said yes",
-    }
-    return Doing("consent", said.get(str(event.get("state")), ""))
+    human, agent, amount = (str(event.get(name) or "") for name in ("human", "agent", "amount"))
+    human = human or "the human"
+    if event["state"] == "asked":
+        limit = f", up to {amount}" if amount else ""
+        return Doing("asked", f"{human} is asked by {agent or 'the agent'}{limit}: answer on the stage")
+    said = {"yes": f"{human} said yes", "no": f"{human} said no", "other": "another account said yes"}
+    return Doing("consent", said.get(str(event["state"]), "nobody has answered"))
 
 
 def told(events: Iterable[Event], sections: Mapping[str, str]) -> Story:

@@ -114,8 +114,11 @@ def test_what_the_stage_is_at() -> None:
     step, waiting = (1, "step", {"id": "buy", "title": "Buy"}), (1, "waiting", {"what": "the limit", "left": 9})
     assert at(step, waiting) == ("waiting", "waiting for the limit")
     assert at(step, waiting, (1, "panel", {"name": "limits"})) == ("step", "Buy")
-    asked = {"state": "asked", "human": "Alice", "agent": "the agent", "amount": "$60.00"}
-    assert at((1, "consent", asked))[0] == "consent" and "Alice" in at((1, "consent", asked))[1]
+    asked = (1.0, "consent", {"state": "asked", "human": "Alice", "agent": "Shirt Agent", "amount": "60.00 USD"})
+    wait = (2.0, "waiting", {"what": "the human's decision", "left": 9})
+    kind, words = at(asked, wait)
+    assert kind == "asked" and all(one in words for one in ("Alice", "Shirt Agent", "60.00 USD"))
+    assert at(asked, wait, (3, "consent", {"state": "no", "human": "Alice"})) == ("consent", "Alice said no")
     assert at((1, "trouble", {"text": "the shop does not answer"})) == ("trouble", "the shop does not answer")
     assert at((1, "pause", {"text": ""}))[0] == "pause"
     assert at((1, "pause", {"text": ""}), (2, "go", {})) == ("", "")
