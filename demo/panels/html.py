@@ -44,6 +44,8 @@ def fragment(panel: RenderableType, width: int = 80, rows: int = 60) -> str:
 def _span(text: str, style: Style | None) -> str:
     classes = _classes(style) if style is not None and text.strip() else ""
     shown = escape(text)
+    if "scan" in classes:  # a QR code, which may stand beside words
+        return f'<span class="{classes}" aria-hidden="true">{shown}</span>'
     return f'<span class="{classes}">{shown}</span>' if classes else shown
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from demo.panels import theme
+from demo.panels.html import fragment
 from demo.panels.values import safe
-from talk.export.cells import Line, Span, is_drawn, lines_of
 
 if TYPE_CHECKING:
     from talk.export.screens import Part, Screen
@@ -114,29 +114,9 @@ def _slides(screens: Sequence[Screen]) -> list[Slide]:
 def _shown(part: Part) -> ShownPart:
     if part.page is None:
         return ShownPart(part.kind, text=safe(part.text))
-    wide, narrow = (lines_of(part.page.within(ROWS), width, ROWS) for width in (WIDE, NARROW))
+    wide, narrow = (fragment(part.page.within(ROWS), width, ROWS) for width in (WIDE, NARROW))
     evidence = part.page.made.evidence if part.page.made is not None else {}
     text = evidence.get("text")
-    heard = safe(text) if isinstance(text, str) and any(map(is_drawn, wide)) else ""
+    heard = safe(text) if isinstance(text, str) and 'aria-hidden="true"' in wide else ""
     label = f"panel: {part.name.replace('_', ' ')}"
-    return ShownPart("panel", label=label, heard=heard, wide=_html(wide), narrow=_html(narrow))
-
-
-def _html(lines: Sequence[Line]) -> Markup:
-    """Lines as text with a class for each role. Rows that only draw are one block, unheard."""
-    written: list[str] = []
-    drawing = False
-    for line in lines:
-        if is_drawn(line) != drawing:
-            written.append("</span>" if drawing else '<span aria-hidden="true">')
-            drawing = not drawing
-        written.append("".join(map(_span, line)) + "\n")
-    return Markup("".join(written).rstrip("\n") + "</span>" * drawing)
-
-
-def _span(span: Span) -> str:
-    text = str(escape(span.text))
-    if not span.roles:
-        return text
-    hidden = ' aria-hidden="true"' if "scan" in span.roles else ""
-    return f'<span class="{" ".join(span.roles)}"{hidden}>{text}</span>'
+    return ShownPart("panel", label=label, heard=heard, wide=Markup(wide), narrow=Markup(narrow))

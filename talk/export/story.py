@@ -59,7 +59,8 @@ class StepStory:
     status: int | None
     decision: Decided | None
     panels: tuple[ShownPanel, ...]
-    notes: tuple[str, ...]
+    log: tuple[str, ...]
+    """In order: the answers of its panels, what became of a consent, and notes about the performance."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,7 @@ def markdown(take: Take, beats: Collection[str], *, title: str) -> str:
         lines += [f"*{_prose(', '.join(filter(None, about)))}*", ""]
         for step in beat.steps:
             lines += [f"- **{_prose(step.title or step.id)}** ({_prose(step.do)}): {_outcome(step, beat.recorded)}"]
-            answers = [panel.answer for panel in step.panels if panel.answer != step.title]
-            lines += [f"  - {_prose(answer)}" for answer in answers]
-            lines += [f"  - {_prose(note)}" for note in step.notes]
+            lines += [f"  - {_prose(one)}" for one in step.log if one != step.title]
         lines += ["", f"> {_prose(beat.said)}", ""] if beat.said else [""]
     return "\n".join(lines)
 
@@ -141,14 +140,16 @@ def _step(events: list[Event]) -> StepStory:
         read = {name: result.get(name) for name in ("verdict", "gate", "rule", "agent")}
         decision = Decided(user=result.get("username"), order=result.get("order_id"), **read)
     found = {name: result.get(name) if result is not None else None for name in ("ok", "skipped", "error", "status")}
+    panels = {event.line: _panel(event) for event in events if event.name == "panel"}
+    log = (panels[event.line].answer if event.line in panels else _note(event) for event in events)
     return StepStory(
         begun["id"],
         begun["do"],
         str(begun.get("title") or ""),
         **found,
         decision=decision,
-        panels=tuple(_panel(event) for event in events if event.name == "panel"),
-        notes=tuple(note for event in events if (note := _note(event))),
+        panels=tuple(panels.values()),
+        log=tuple(filter(None, log)),
     )
 
 
