@@ -6,16 +6,19 @@ import re
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from demo.cli.context import cast_for, console_for, repeated, say_json, say_notice, settings_of
-from demo.errors import OK, REFUSED, UsageError
+from demo.errors import OK, REFUSED, AuthorizationRefused, ServerUnreachable, UsageError
 
 if TYPE_CHECKING:
+    from demo.client.agent import Agent
+    from demo.client.tokens.stored import StoredToken
     from demo.evidence import GrantStanding, Money
     from demo.settings import Settings
+    from talk.cast import Cast
 
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "demo:mode", "offline_access")
 
@@ -113,7 +116,8 @@ def _signed_in(settings: Settings) -> int:
 def whoami(context: typer.Context) -> int:
     """Show the human, the agent, the session and the scopes, verified, and whether the grant still stands."""
     settings = settings_of(context)
-    agent = cast_for(settings).agent()
+    cast = cast_for(settings)
+    agent = cast.agent()
     stored = agent.token()
     view = agent.view(stored)
     standing = agent.standing(stored)
@@ -136,7 +140,8 @@ def whoami(context: typer.Context) -> int:
 
     if verified:
         standing = replace(standing, remedy=_remedy(standing, settings))
-        console_for(settings).print(panels.chain(agent.chain(stored, seen=view), standing))
+        chain = agent.chain(stored, seen=view, person=_person(cast, agent, stored))
+        console_for(settings).print(panels.chain(chain, standing))
         return code
     # Nobody can say who is in a token that cannot be verified. Of an opaque one its issuer can (RFC 7662): what that
     # says is shown, and no chain is made of it.
@@ -144,6 +149,19 @@ def whoami(context: typer.Context) -> int:
         view = replace(view, problems=(*view.problems, f"the server refuses it ({standing.answer}): {standing.reason}"))
     console_for(settings).print(panels.token(view, time.time()))
     return code
+
+
+def _person(cast: Cast, agent: Agent, stored: StoredToken) -> dict[str, Any]:
+    """Who the human is: to a grant that was revoked nobody tells a name any more, and their own console knows it."""
+    person = agent.identify(stored)
+    if "email" in person or not cast.ours:
+        return person
+    try:
+        console = cast.console().agent
+        told = console.identify(console.token())
+    except (AuthorizationRefused, ServerUnreachable):
+        return person
+    return told if told.get("sub") == person.get("sub") else person
 
 
 def _remedy(standing: GrantStanding, settings: Settings) -> str:
@@ -156,8 +174,8 @@ def _remedy(standing: GrantStanding, settings: Settings) -> str:
 _AGAIN = {
     "standing.session": "(demo login)",
     "standing.token": "(demo login)",
-    "standing.agent": "(demo reinstate --agent, then demo login)",
-    "standing.user": "(demo reinstate --user, then demo login)",
+    "standing.agent": "(demo reinstate --agent)",
+    "standing.user": "(demo reinstate --user)",
 }
 
 

@@ -40,7 +40,8 @@ def chain(given: Chain, standing: GrantStanding | None = None) -> Page:
             _grant(standing, canvas)
         # Where the grant has more to say, the source has less room: at the design size a panel stays on one screen.
         canvas.field("read from", given.source, "quiet", prose=True, at_most=3 if standing is None else 1)
-        canvas.field("read by", given.convention, "quiet", prose=True, at_most=2)
+        if standing is None or standing.stands:
+            canvas.field("read by", given.convention, "quiet", prose=True, at_most=2)
 
     return Page(draw)
 
@@ -59,7 +60,7 @@ def _grant(standing: GrantStanding, canvas: Canvas) -> None:
     if standing.reason:
         canvas.field("why", standing.reason, prose=True, at_most=2)
     if standing.remedy:
-        canvas.field("to pass", standing.remedy, "strong", prose=True)
+        canvas.field("to pass", standing.remedy, "strong", prose=True, at_most=2)
     canvas.field("asked", standing.asked, "quiet")
 
 

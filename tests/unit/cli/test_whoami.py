@@ -21,4 +21,13 @@ def test_a_revoked_grant_has_a_valid_signature_and_is_refused(demo: Command, kin
     assert (told["grant"]["stands"], told["grant"]["revoked"]) == (False, True)
     drawn = demo("whoami")
     assert drawn.returncode == 4
-    assert drawn.stdout.lstrip().startswith("✗ Signature valid, grant revoked")
+    assert drawn.stdout.lstrip().startswith("✗ Signature valid, grant revoked: Alice → Shirt Agent")
+
+
+def test_what_it_says_would_help_does_help(demo: Command) -> None:
+    assert demo("login").returncode == 0
+    assert demo("revoke", "--agent").returncode == 0
+    shown = " ".join(demo("whoami").stdout.split())
+    assert "(demo reinstate --agent)" in shown
+    assert demo("reinstate", "--agent").returncode == 0
+    assert demo("whoami").returncode == 0
