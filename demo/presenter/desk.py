@@ -29,7 +29,8 @@ LOOK_SECONDS: Final = 0.5
 BUSY_SECONDS: Final = 1.0
 """How often the run's lock is tried: that takes it for a moment, in which a stage that wants it must try again."""
 TURN_SECONDS: Final = 0.3
-"""Of the same thing, asked for again sooner, nothing comes: a key that repeats is one press."""
+"""Of the same thing, asked for again sooner than this after the last time, nothing comes: a key that is held down is
+one press, however long it is."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,9 @@ class Desk:
             Why that could not be; empty where the stage may now see it.
         """
         now = time.monotonic()
-        asked, at = self._last_turn
+        (asked, at), self._last_turn = self._last_turn, ((do, beat), now)
         if asked == (do, beat) and now - at < TURN_SECONDS:
             return ""
-        self._last_turn = ((do, beat), now)
         try:
             turn(self._settings.state, do, beat)
         except OSError as error:

@@ -123,13 +123,15 @@ def test_a_run_that_nobody_writes_is_opened_once(tmp_path: Path, clock: Clock, m
     assert opened == [tmp_path]
 
 
-def test_the_wheel_is_turned_once_for_a_key_that_repeats(tmp_path: Path) -> None:
-    begun(tmp_path)
-    wheel = Wheel(tmp_path)
-    desk = Desk(Settings(state=tmp_path))
-    assert [desk.turn("next") for _ in range(300)] == [""] * 300
+def test_a_key_that_is_held_down_turns_the_wheel_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel, desk, now = Wheel(tmp_path), Desk(Settings(state=tmp_path)), 100.0
+    for seconds, presses in ((0.003, 300), (0.03, 100), (1.0, 1)):  # a storm, a key that repeats, a press after a rest
+        for _ in range(presses):
+            now += seconds
+            monkeypatch.setattr("demo.presenter.desk.time.monotonic", lambda: now)  # noqa: B023  # asked at once
+            assert desk.turn("next") == ""
     assert desk.turn("goto", "mcp") == ""
-    assert [(one.do, one.beat) for one in wheel.new()] == [("next", None), ("goto", "mcp")]
+    assert [(one.do, one.beat) for one in wheel.new()] == [("next", None), ("next", None), ("goto", "mcp")]
 
 
 def test_a_wheel_that_cannot_be_turned_says_so(tmp_path: Path) -> None:
