@@ -88,7 +88,8 @@ class Cast:
         self.passes: dict[str, tuple[AgentIdentity, AgentPass]] = {}
         """What agents hold by WorkOS, by their blueprints' names: in memory alone, and gone with this process."""
         self.spent: dict[str, tuple[StoredToken, float]] = {}
-        """Refresh tokens that were used, by slot, with when: the `reuse` step uses one again. In memory alone, too."""
+        """Refresh tokens that were used, by slot, with when (monotonic seconds): the `reuse` step uses one again. In
+        memory alone, too."""
         self._other: OtherServer | None = None
         self._survey: Survey | None = None
         self._ours: bool | None = True if is_local or worker is not None else None
@@ -219,7 +220,7 @@ class Cast:
     @property
     def skew(self) -> float | None:
         """The server's clock minus ours in seconds; None before it has answered an agent."""
-        return next((agent.skew for agent in self._agents.values() if agent.skew is not None), None)
+        return max((agent.skew for agent in self._agents.values() if agent.skew is not None), key=abs, default=None)
 
     @contextmanager
     def one_session(self) -> Iterator[None]:

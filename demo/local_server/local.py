@@ -33,6 +33,8 @@ READY, LOCK, LOG, STARTING = "server.json", "server.lock", "server.log", "server
 that was started last."""
 START_SECONDS = 20.0
 STOP_SECONDS = 6.0
+HUNG_SECONDS = 4.0
+"""A server that has said where it is and is silent for so long hangs, and is started again."""
 Waiting = Callable[[str, float], None]
 """Called about ten times a second while something is awaited: what for, and how many seconds are left at most."""
 
@@ -117,6 +119,7 @@ def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[Loca
         stop(state, waiting=waiting)
         note = _of_another_version("")
     process, moved, starts = None, None, 0
+    hung_at = time.monotonic() + HUNG_SECONDS
     deadline = time.monotonic() + START_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         if (server := find(state)) is not None:
@@ -130,6 +133,10 @@ def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[Loca
                 break
             process, moved = _start(state, port)
             starts += 1
+        if starts == 0 and time.monotonic() > hung_at and _unresponsive(state) is not None:
+            stop(state, waiting=waiting)
+            note = "the local server did not answer any more: it was started again, with its data"
+            deadline = time.monotonic() + START_SECONDS
         waiting("the local server to start", left)
         time.sleep(0.05)
     if process is not None and process.poll() is None:

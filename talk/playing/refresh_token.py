@@ -50,10 +50,10 @@ def reuse(step: Step, scene: Scene) -> Played:
     if agent.token().refresh_token is None:
         raise NotHere("no refresh token can be used twice", why="the consent has no offline_access, so there is none")
     if who not in scene.cast.spent:
-        scene.cast.spent[who] = (agent.token(), time.time())
+        scene.cast.spent[who] = (agent.token(), time.monotonic())
         agent.refresh()
     spent, at = scene.cast.spent.pop(who)
-    scene.wait("the grace for a lost answer to end", max(0.0, at + GRACE_SECONDS - time.time()))
+    scene.wait("the grace for a lost answer to end", max(0.0, at + GRACE_SECONDS - time.monotonic()))
     agent.recorder.take()
     status, error = agent.redeem(spent, client_id=spent.client_id)
     exchanges = agent.recorder.take()

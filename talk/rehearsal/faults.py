@@ -58,6 +58,7 @@ class World:
     presenter: Presenter
     director: Director
     keyring: Any
+    clock: Clock
     struck: int = 0
 
     def pid(self) -> int | None:
@@ -175,6 +176,21 @@ def _server_killed(world: World) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _server_hung(world: World) -> Iterator[None]:
+    """The server's process stands still, and its socket takes connections all the same."""
+    pid = world.pid() if hasattr(signal, "SIGSTOP") else None
+    if pid is not None:
+        os.kill(pid, signal.SIGSTOP)
+        world.struck += 1
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            if pid is not None:
+                os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
 def _answered(answer: Any, world: World) -> Iterator[None]:
     from demo.client.human.sample_human import SampleHuman
 
@@ -224,14 +240,28 @@ def _token_expired(world: World) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _clock(seconds: float, world: World) -> Iterator[None]:
-    true = time.time
-    clock: Any = time
-    clock.time = lambda: true() + seconds
+    world.clock.ahead = seconds
     world.struck += 1
     try:
         yield
     finally:
-        clock.time = true
+        world.clock.ahead = 0.0
+
+
+class Clock:
+    """`time.time` of this process from now on: right, or `ahead` seconds off. For good, since a module that is loaded
+    meanwhile may keep the function."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self.true = time.time
+        patched: Any = time
+        patched.time = lambda: self.true() + self.ahead
+
+    def close(self) -> None:
+        """Have the time told as before."""
+        patched: Any = time
+        patched.time = self.true
 
 
 @contextlib.contextmanager
@@ -308,6 +338,7 @@ _ALL = (
     Fault("portal-at-discovery", "a captive portal answers for the metadata", _on_wire(_portal_at_discovery)),
     Fault("portal", "a captive portal answers each request", _on_wire(_portal)),
     Fault("server-killed", "the local server is killed (SIGKILL)", _server_killed, passes=True),
+    Fault("server-hung", "the local server answers nothing (SIGSTOP)", _server_hung, seconds=150.0),
     Fault("slow", "each answer takes 2 s longer", _on_wire(partial(_slow, 2.0)), seconds=240.0),
     Fault("very-slow", "each answer takes 20 s longer", _on_wire(partial(_slow, 20.0)), seconds=240.0, passes=True),
     Fault("error-500", "each answer is a 500", _on_wire(_failing), passes=True),

@@ -16,13 +16,13 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from demo.errors import DemoError
-from talk.rehearsal.faults import FAULTS, Fault, World
+from talk.rehearsal.faults import FAULTS, Clock, Fault, World
 from talk.rehearsal.presenter import Presenter
 from talk.rehearsal.wire import Wire
 
@@ -144,9 +144,9 @@ class Performance:
         talk = load_talk(Path(self.given.talk) if self.given.talk else None)
         settings = Settings(state=state, port=self.given.port, edge="off")
         self.presenter.recording = Recording(state)
-        with Wire(self.given.port) as wire, Run.open(state) as run, run.performing():
+        with closing(Clock()) as clock, Wire(self.given.port) as wire, Run.open(state) as run, run.performing():
             director = Director(run, talk, settings, self.presenter, plan=self.given.plan)
-            self.world = World(state, wire, self.presenter, director, keyring)
+            self.world = World(state, wire, self.presenter, director, keyring, clock)
             cells = {cell.beat: cell for cell in self.given.cells}
             last = max(director.plan.position(beat) for beat in cells)
             for planned in director.plan.beats[: last + 2]:

@@ -116,6 +116,16 @@ def test_a_server_that_hangs_is_stopped_all_the_same(state: Path) -> None:
         os.kill(server.pid, 0)
 
 
+def test_a_server_that_hangs_is_started_again_with_its_data(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "HUNG_SECONDS", 0.1)
+    monkeypatch.setattr(local, "STOP_SECONDS", 0.3)
+    hung, _ = local.ensure(state, port=0)
+    os.kill(hung.pid, signal.SIGSTOP)
+    server, note = local.ensure(state, port=0)
+    assert note is not None
+    assert (server.pid != hung.pid, server.world, server.base_url) == (True, hung.world, hung.base_url)
+
+
 def test_an_unwritable_state_folder_is_named_with_a_mend(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
