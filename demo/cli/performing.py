@@ -357,6 +357,7 @@ def _play_all(
             director.stage.pause()
         results.append(director.play(planned))
         if results[-1].ungranted:
+            director.stage.patience = None  # somebody is there, and what they refuse nobody grants after some seconds
             director.stage.pause("Enter asks again")
             results[-1] = director.play(planned)
         if results[-1].ungranted or (stop_at_failure and not results[-1].ok and not results[-1].recovered):

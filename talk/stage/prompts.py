@@ -274,7 +274,7 @@ class DevicePrompt(LoginPrompt):
         if asked:
             if not self.shown:
                 self.stage.note(f"{self.code.client} asks: code {self.code.user_code} at {self.code.verification_uri}")
-            self.stage.note(f"Decide there, or here: b opens a browser{self._or_here()}")
+            self.stage.note(f"Decide there, or here: b browser{self._or_here()}")
 
     def _awaited(self, state: str) -> str:
         return "the human's decision" if state == "pending" else f"the human's decision ({state})"

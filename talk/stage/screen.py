@@ -242,10 +242,12 @@ class Stage:
         keys: dict[str, Recovery] = {"r": "again", "t": "recorded", "s": "skip"}
         if not self.takes:
             del keys["t"]
-        labels = {"r": "r try again", "t": "t show the recorded take", "s": "s skip this beat"}
-        by_itself = {"stop": "ends here", "recorded": "shows the take", "skip": "skips it"}[unasked]
+        labels = {"r": "r try again", "t": "t recorded take", "s": "s skip the beat"}
+        by_itself = {"stop": "ends here", "recorded": "the take", "skip": "skips it"}[unasked]
         seconds = RECOVERY_SECONDS if unasked == "stop" else FALLBACK_SECONDS
-        self.status(f"{' · '.join(labels[key] for key in keys)}   (else {by_itself} after {seconds:.0f} s)")
+        choices = " · ".join(labels[key] for key in keys)
+        whole = f"{choices}   (else {by_itself} after {seconds:.0f} s)"
+        self.status(whole if len(whole) < self.console.width else choices)
         deadline = time.monotonic() + seconds
         with self.keys() as pressed:
             while (left := deadline - time.monotonic()) > 0:
