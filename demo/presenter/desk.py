@@ -18,7 +18,7 @@ from demo.presenter.view import Health, Seen, View, view
 from talk.recording.reader import Tail
 from talk.recording.wheel import Do, Wheel, turn
 from talk.recording.writer import file_of
-from talk.run import FILE, Cursor, Run, is_held, seen
+from talk.run import FILE, OWN_WORKER, Cursor, Run, is_held, seen
 from talk.script import Plan, load_talk
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ class Desk:
         beats = any(step.do == "worker" for one in seen.plan.beats for step in one.beat.steps)
         if begun is None:
             return Stands(worker_beats=beats)
-        return Stands(str(begun.about["server"] or ""), begun.about["world"] == "worker", beats)
+        server, world = str(begun.about["server"] or ""), begun.about["world"]
+        return Stands(server, bool(server) and not world, world == OWN_WORKER, beats)
 
     def turn(self, do: Do, beat: str | None = None) -> str:
         """Turn the wheel.

@@ -33,12 +33,23 @@ UP: Final[Word] = ("up", "allowed")
 
 @dataclass(frozen=True)
 class Stands:
-    """What a talk stands on: the run's server where it is known, whether that is the Worker of this machine, and
-    whether a beat of the plan runs the shop as a Worker."""
+    """What a talk stands on.
+
+    Args:
+        server: the run's server, where it is known.
+        named: whether that is one that was named (`--server`), in the place of the local one.
+        own_worker: whether it is the Worker of this machine.
+        worker_beats: whether a beat of the plan runs the shop as a Worker.
+    """
 
     server: str = ""
+    named: bool = False
     own_worker: bool = False
     worker_beats: bool = False
+
+    def elsewhere(self, settings: Settings) -> str | None:
+        """The server that the talk was given, or None for the local one."""
+        return self.server if self.named else settings.server
 
 
 class Watch:
@@ -93,17 +104,18 @@ def server(settings: Settings, stands: Stands) -> Word:
     """The shop: the local server by its proof, another one by its answer."""
     if stands.own_worker:
         return _answers(f"{stands.server}/.well-known/oauth-protected-resource/mcp")
-    if settings.local:
-        if local.find(settings.state, timeout=LOOK_SECONDS) is not None:
-            return UP
-        return ("down", "refused") if stands.server else ("not started yet", "none")
-    return _elsewhere(str(settings.server))[0]
+    if (named := stands.elsewhere(settings)) is not None:
+        return _elsewhere(named)[0]
+    if local.find(settings.state, timeout=LOOK_SECONDS) is not None:
+        return UP
+    return ("down", "refused") if stands.server else ("not started yet", "none")
 
 
 def authorization_server(settings: Settings, stands: Stands) -> Word:
     """Whoever issues the tokens, by its metadata (RFC 8414)."""
-    if not settings.local:
-        return _issuer(str(settings.server))
+    named = stands.elsewhere(settings)
+    if named is not None and not stands.own_worker:
+        return _issuer(named)
     running = local.find(settings.state, timeout=LOOK_SECONDS)
     if running is None:
         return ("down", "refused") if stands.server else ("not started yet", "none")
@@ -112,10 +124,10 @@ def authorization_server(settings: Settings, stands: Stands) -> Word:
 
 def worker(settings: Settings, stands: Stands) -> Word:
     """The shop as a Worker, where a beat runs it."""
-    if not (stands.worker_beats or stands.own_worker) or not settings.local:
-        return NEEDLESS
     if stands.own_worker:
         return server(settings, stands)
+    if not stands.worker_beats or stands.elsewhere(settings) is not None:
+        return NEEDLESS
     if settings.edge == "off":
         return "switched off", "none"
     from demo.deploy import record, tools
@@ -135,7 +147,7 @@ def network(settings: Settings, stands: Stands) -> Word:
 
     from demo import net
 
-    target = settings.server
+    target = stands.elsewhere(settings)
     if target is None:
         from demo.deploy import record
 
@@ -145,15 +157,20 @@ def network(settings: Settings, stands: Stands) -> Word:
         return NEEDLESS
     import socket
 
-    parts = urlsplit(target)
+    import httpx2
+
+    from demo.client.http.environment import proxy_for
+
     try:
+        proxy = proxy_for(httpx2.URL(target))
+        parts = urlsplit(proxy.url if proxy is not None else target)
         port = parts.port or (80 if parts.scheme == "http" else 443)
         socket.create_connection((parts.hostname or "", port), timeout=LOOK_SECONDS).close()
     except socket.gaierror:
         return "no DNS", "refused"
     except ConnectionRefusedError:
         return UP  # somebody there said so
-    except (OSError, ValueError):
+    except (OSError, ValueError, httpx2.InvalidURL):
         return "no way through", "refused"
     return UP
 

@@ -48,6 +48,8 @@ def test_a_named_server_and_whom_it_trusts(base_url: str, tmp_path: Path) -> Non
     settings = Settings(state=tmp_path, server=base_url)
     assert looked("server", settings) == ("up", "allowed")
     assert looked("authorization server", settings) == ("up", "allowed")
+    # The second screen need not be told again which server the run is at.
+    assert looked("server", Settings(state=tmp_path), Stands(base_url, named=True)) == ("up", "allowed")
     gone = Settings(state=tmp_path, server=f"http://127.0.0.1:{net.free_port()}")
     assert looked("server", gone) == ("down", "refused")
     assert looked("authorization server", gone)[1] == "unverified"
@@ -85,8 +87,18 @@ def test_a_worker_whose_tools_are_missing_is_said(tmp_path: Path, monkeypatch: p
         ("https://nowhere.invalid", ("no DNS", "refused")),
     ],
 )
-def test_the_network(server: str | None, word: tuple[str, str], tmp_path: Path) -> None:
+def test_the_network(
+    server: str | None, word: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
     assert looked("network", Settings(state=tmp_path, server=server)) == word
+
+
+def test_the_network_may_be_behind_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with silent() as proxy:
+        monkeypatch.setenv("https_proxy", proxy)
+        monkeypatch.setenv("no_proxy", "")
+        assert looked("network", Settings(state=tmp_path, server="https://nowhere.invalid")) == ("up", "allowed")
 
 
 def test_a_look_that_hangs_keeps_nobody_waiting_and_one_that_breaks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
