@@ -66,8 +66,10 @@ def steps() -> str:
 
 STEPS: Final = """\
 A beat's steps, by their `do`. Each has an `id`, and may have a `title`, the panels to `show` (else its kind's first)
-and what to `expect` of it: of a kind that can be observed something must be expected. In `expect` a list is matched
-by its name, or by `NAME_has` for what it must contain; a number by its name, or by `NAME_min` and `NAME_max`."""
+and what to `expect` of it: of a kind that can be observed something must be expected. With `pause = true` the room
+stops to look after its last panel, with `pause = ["order"]` after each that is named; `see` lists texts that must be
+readable on its panels at 80x24, which `demo check` asserts. In `expect` a list is matched by its name, or by
+`NAME_has` for what it must contain; a number by its name, or by `NAME_min` and `NAME_max`."""
 
 
 def _kind(kind: Kind) -> str:

@@ -1,4 +1,4 @@
-"""The dry run's own world, and `demo check`: does every panel of every beat fit the screen?"""
+"""The dry run's own world, and `demo check`: does a talk fit its screen and minutes, and is all seen that must be?"""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ import typer
 from demo.cli.context import console_for, say_json, settings_of
 from demo.errors import EXPECTATION, OK
 from demo.signals import undisturbed
-
-DESIGN_SIZE = (80, 24)
 
 
 @contextlib.contextmanager
@@ -40,11 +38,12 @@ def throwaway_world() -> Iterator[Path]:
 
 
 def check(context: typer.Context) -> int:
-    """Play both plans without showing them, and name each panel that does not fit 80x24 or this terminal."""
+    """Play every plan without showing it, and name what does not fit the screen, what goes by unread at 80x24, and each
+    beat that takes longer than its minutes."""
     from talk.director import Director
+    from talk.measuring import DESIGN_SIZE, MeasuringStage, overlong
     from talk.run import Run
     from talk.script import load_talk
-    from talk.stage.screen import MeasuringStage
 
     settings = settings_of(context)
     console = console_for(settings)
@@ -53,25 +52,44 @@ def check(context: typer.Context) -> int:
     sizes = (DESIGN_SIZE,) if here == DESIGN_SIZE else (DESIGN_SIZE, here)
     talk = load_talk(None)
     overflows: list[str] = []
+    unseen: list[str] = []
+    late: list[str] = []
     red: list[str] = []
     drawn = 0
     for plan in talk.plans:
         with throwaway_world() as state, Run.open(state) as run, run.performing():
-            stage = MeasuringStage(console_for(replace(settings, json=True)), sizes)
+            stage = MeasuringStage(console_for(replace(settings, json=True)), sizes, talk.beats)
             here_settings = replace(settings, state=state, server=None, port=0)
             director = Director(run, talk, here_settings, stage, plan=plan, strict=True)
             for planned in (*director.plan.beats, *director.plan.encores):
                 result = director.play(planned)
+                if (why := overlong(planned, result)) is not None:
+                    late.append(f"{plan}: {why}")
                 red.extend(f"{plan} / {result.id} / {step.id}" for step in result.steps if not step.ok)
             overflows.extend(f"{plan}: {why}" for why in stage.overflows)
+            unseen.extend(f"{plan}: {why}" for why in stage.unseen)
             drawn += stage.drawn
     shown = " and ".join(f"{width}x{height}" for width, height in sizes)
     if settings.json:
-        say_json({"schema": 1, "sizes": [list(size) for size in sizes], "panels": drawn, "overflows": overflows})
+        say_json(
+            {
+                "schema": 1,
+                "sizes": [list(size) for size in sizes],
+                "panels": drawn,
+                "overflows": overflows,
+                "unseen": unseen,
+                "late": late,
+            }
+        )
     for line in overflows:
         console.print(f"overflows: {line}", markup=False)
+    for line in unseen:
+        console.print(f"not seen: {line}", markup=False)
+    for line in late:
+        console.print(f"too long: {line}", markup=False)
     for line in red:
         console.print(f"not as expected: {line}", markup=False)
-    if not overflows and not red:
-        console.print(f"{drawn} panels drawn at {shown}: every one fits", markup=False)
-    return EXPECTATION if overflows or red else OK
+    if not (wrong := [*overflows, *unseen, *late, *red]):
+        fine = f"{drawn} panels drawn at {shown}: every one fits and is seen, and every beat has the minutes it takes"
+        console.print(fine, markup=False)
+    return EXPECTATION if wrong else OK

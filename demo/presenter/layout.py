@@ -11,9 +11,9 @@ from rich.cells import cell_len
 
 from demo.panels import bigtype
 from demo.panels.page import Canvas, Page, Part
-from demo.presenter.notes import SAY
 from demo.presenter.pace import told
 from demo.presenter.view import NOT_NEEDED, Clock, Place, View
+from talk.script.notes import SAY
 
 if TYPE_CHECKING:
     from demo.panels.theme import State

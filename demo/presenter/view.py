@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from demo.presenter.notes import Passage, passages
 from demo.presenter.pace import NOT_BEGUN, Pace, pace
 from demo.presenter.story import NOTHING, Doing, Story, held
+from talk.script.notes import Passage, passages
 
 if TYPE_CHECKING:
     from demo.panels.theme import State

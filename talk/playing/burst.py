@@ -149,4 +149,5 @@ BURST = Kind(
     why_not=_cannot,
     contradictions=_contradictions,
     draws_itself=True,
+    holds=("limits",),
 )

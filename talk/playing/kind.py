@@ -24,7 +24,7 @@ NO_TABLE: Mapping[str, Any] = MappingProxyType({})
 @dataclass(frozen=True)
 class Step:
     """One step of a beat. `options` are its kind's, with the defaults filled in; `pause` names the panels of `show`
-    after which the room stops to look."""
+    after which the room stops to look; `see` what must be readable on its panels at the design size."""
 
     id: str
     do: str
@@ -33,6 +33,7 @@ class Step:
     expect: Mapping[str, Any]
     show: tuple[str, ...]
     pause: tuple[str, ...] = ()
+    see: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Kind:
             has written itself, without defaults.
         of_this_folder: whether only a server that was started from this state folder can do it.
         draws_itself: whether it shows its panels while it is played, so that none is missing afterwards.
+        holds: panels that it leaves on the screen for a while: somebody answers, or a wait counts down.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Kind:
     contradictions: Callable[[Mapping[str, Any], Step], Iterator[Contradiction]] = _none
     of_this_folder: bool = False
     draws_itself: bool = False
+    holds: tuple[str, ...] = ()
 
     @property
     def speaks(self) -> bool:

@@ -298,4 +298,5 @@ LOGIN = Kind(
     why_not=_cannot,
     contradictions=_contradictions,
     draws_itself=True,
+    holds=("device", "browser"),
 )

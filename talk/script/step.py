@@ -13,7 +13,7 @@ from talk.script.source import SLUG, Source, Where, fits, nearest, type_name
 
 TITLE_LONGEST = 60
 
-_STEP_KEYS = ("id", "do", "title", "show", "pause", "expect")
+_STEP_KEYS = ("id", "do", "title", "show", "pause", "see", "expect")
 
 
 def read_step(source: Source, where: Where, table: dict[str, Any], *, bundled: bool = True) -> Step:
@@ -39,7 +39,8 @@ def read_step(source: Source, where: Where, table: dict[str, Any], *, bundled: b
     options, expect = _options(source, where, table, kind), _expect(source, where, table, kind)
     typed = source.count == problems
     show = _show(source, where, table, kind)
-    step = Step(step_id, do, title, options, expect, show, _pause(source, where, table, show))
+    pause, see = _pause(source, where, table, show), _see(source, where, table, show)
+    step = Step(step_id, do, title, options, expect, show, pause, see)
     if typed:  # of values of the wrong type there is nothing more to say
         check_sense(source, where, table, step, kind)
         if bundled:
@@ -128,3 +129,14 @@ def _pause(source: Source, where: Where, table: dict[str, Any], show: tuple[str,
             fix = f"pause after some of: {', '.join(show)}{nearest(str(panel), show)}"
             source.wrong(place, f"this step does not show the panel {panel!r}", fix)
     return tuple(panel for panel in given if panel in show)
+
+
+def _see(source: Source, where: Where, table: dict[str, Any], show: tuple[str, ...]) -> tuple[str, ...]:
+    """What must be readable on the step's panels."""
+    see, place = source.texts(where, table, "see"), (*where, "see")
+    if see and not show:
+        source.wrong(place, "'see' in a step that shows nothing", "show a panel, or take see out")
+        return ()
+    if not all(text.strip() for text in see):
+        source.wrong(place, "'see' has an empty text", "write out what must be read on the panel")
+    return see

@@ -30,7 +30,7 @@ Human = TypeVar("Human")
 """`talk.stage.prompts.Human`, or one of its kinds."""
 BRISK_SECONDS = 1.5
 _HEADER_ROWS = 2
-_WHOLE = ("device", "browser", "link")
+WHOLE = ("device", "browser", "link")
 """Panels to act on at once: cut shorter, they would lose their QR code or address."""
 UNATTENDED_SECONDS = 8.0
 """How long a person has to answer a consent at a pace that waits for nobody, before the sample human does."""
@@ -41,6 +41,15 @@ FALLBACK_SECONDS = 15.0
 READING_SECONDS = 900.0
 """How long a pause of the script waits for the presenter before the talk goes on by itself: a question may take a
 while, and nobody waits for longer than the whole talk."""
+
+
+def shortened(name: str, renderable: RenderableType, height: int, *, recorded: bool = False) -> RenderableType:
+    """A panel as short as a screen of `height` rows needs it: with room for the header above it, and below it for the
+    sentence to say aloud and the prompt. What was recorded is always below its header, which says so."""
+    if (name in WHOLE and not recorded) or not hasattr(renderable, "within"):
+        return renderable
+    short: RenderableType = renderable.within(max(10, height - (3 if name in WHOLE else 6)))
+    return short
 
 
 class Stage:
@@ -272,11 +281,9 @@ class Stage:
         from demo.panels.fit import measure
 
         recorded = self._header is not None and self._header.recorded
-        whole = name in _WHOLE and not recorded
-        if self.person and not whole and hasattr(renderable, "within"):
-            # Room for the header above it, and below it for the sentence to say aloud and the prompt. What was recorded
-            # is always below its header, which says so.
-            renderable = renderable.within(max(10, self.console.height - (3 if name in _WHOLE else 6)))
+        whole = name in WHOLE and not recorded
+        if self.person:
+            renderable = shortened(name, renderable, self.console.height, recorded=recorded)
         rows = measure(renderable, self.console.width, self.console.height)[1]
         if self.person and self.pace != "none" and self._rows + rows + 2 > self.console.height and self._rows:
             if self.wire and self._rows > _HEADER_ROWS and self.pace == "stage":
@@ -349,36 +356,6 @@ class Stage:
         self.clear_status()
         self._rows += measure(renderable, self.console.width, self.console.height)[1]
         self.console.print(renderable)
-
-
-class MeasuringStage(Stage):
-    """Draws to nowhere and remembers which panel would not fit a screen of the given sizes."""
-
-    def __init__(self, console: Console, sizes: tuple[tuple[int, int], ...]) -> None:
-        super().__init__(console)
-        self.sizes = sizes
-        self.drawn = 0
-        self.overflows: list[str] = []
-        self._beat = ""
-
-    def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
-        self._beat = header.id
-        self._check("header", panels.header(header))
-
-    def show(self, name: str, renderable: RenderableType) -> None:
-        self._check(name, renderable)
-
-    def closing(self, sentence: str) -> None:
-        self._check("closing", panels.closing(sentence))
-
-    def _check(self, name: str, renderable: RenderableType) -> None:
-        from demo.panels.fit import overflow
-
-        self.drawn += 1
-        for width, height in self.sizes:
-            # Two rows for the header above it, one for the prompt below.
-            if (why := overflow(renderable, width, height - 3)) is not None:
-                self.overflows.append(f"beat {self._beat}, panel {name}, at {width}x{height}: {why}")
 
 
 class AsideStage(Stage):

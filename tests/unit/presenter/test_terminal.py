@@ -12,12 +12,12 @@ from rich.console import Console
 from demo.panels.fit import drawn
 from demo.presenter.desk import Desk
 from demo.presenter.layout import KEYS, Hand, picked, screen
-from demo.presenter.notes import Passage
 from demo.presenter.story import Doing
 from demo.presenter.terminal import pressed
 from demo.presenter.view import NO_STAGE, Health, View, view
 from demo.settings import Settings
 from talk.recording.wheel import Wheel
+from talk.script.notes import Passage
 from talk.stage.keys import Key, KeyDecoder
 from tests.unit.presenter.talks import beat, end, seen, stage
 

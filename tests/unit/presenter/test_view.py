@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from demo.presenter.notes import passages
 from demo.presenter.view import NO_STAGE, OTHER_COMMAND, view
+from talk.script.notes import passages
 from tests.unit.presenter.talks import beat, end, happened, seen, stage
 
 

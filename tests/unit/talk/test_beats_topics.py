@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from importlib import resources
 from typing import Any
 
 import pytest
 
 from talk.script import Beat, Plan, Talk, load_talk
+from talk.script.notes import passages, to_say
+from talk.script.timing import too_long
 from talk.script.vocabulary import TOPICS
 
 PLANS = ("problem-first", "context-first")
@@ -90,6 +93,30 @@ def test_a_plan_lasts_fifteen_minutes_in_the_sections_that_were_agreed(name: str
 
 
 @pytest.mark.parametrize("name", PLANS)
+def test_the_words_of_every_beat_fit_into_its_minutes(name: str) -> None:
+    assert [why for one in plan(name).beats if (why := too_long(one)) is not None] == []
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_what_may_go_where_time_is_short_takes_no_topic_with_it(name: str) -> None:
+    staying = {topic for one in plan(name).beats if not one.optional for topic in one.beat.topics}
+    assert staying == BRIEF_TOPICS
+    assert sum(one.minutes for one in plan(name).beats if one.optional) >= 1
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_two_hand_over_four_times(name: str) -> None:
+    speakers = [one.speaker for one in plan(name).beats]
+    assert sum(one != other for one, other in itertools.pairwise(speakers)) == 4
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_where_agents_run_comes_when_the_room_knows_a_shop_an_order_and_a_session(name: str) -> None:
+    order = [one.id for one in plan(name).beats]
+    assert {"mcp", "authless", "login", "buy"} <= set(order[: order.index("where-agents-run")])
+
+
+@pytest.mark.parametrize("name", PLANS)
 def test_both_presenters_speak_and_each_for_a_third_of_the_time_at_least(name: str) -> None:
     minutes = dict.fromkeys(("Cloudflare", "WorkOS"), 0.0)
     for one in plan(name).beats:
@@ -101,6 +128,18 @@ def test_both_presenters_speak_and_each_for_a_third_of_the_time_at_least(name: s
 def test_a_beat_ends_with_a_sentence_to_say(beat: Beat) -> None:
     assert beat.say[0].isupper()
     assert beat.say[-1] in ".?!"
+
+
+@pytest.mark.parametrize("beat", beats(), ids=lambda beat: beat.id)
+def test_the_notes_begin_with_what_to_say(beat: Beat) -> None:
+    first, *_ = passages(beat.notes)
+    assert first.label == "Say"
+    assert to_say(beat.notes) == first.text
+
+
+@pytest.mark.parametrize("beat", beats(), ids=lambda beat: beat.id)
+def test_a_beat_says_what_must_be_seen(beat: Beat) -> None:
+    assert any(step.see for step in beat.steps)
 
 
 @pytest.mark.parametrize("beat", beats(), ids=lambda beat: beat.id)

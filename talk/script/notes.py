@@ -36,3 +36,8 @@ def plain(markdown: str) -> str:
     """Words without Markdown's marks, on one line."""
     words = " ".join(re.sub(r"^\s*([-*+]|\d+\.)\s+", "", line).strip() for line in markdown.splitlines())
     return _MARKS.sub("", _LINK.sub(lambda found: found[1] or found[2], words)).strip()
+
+
+def to_say(markdown: str) -> str:
+    """What the notes have to be said aloud, as plain words; empty where they say nothing under that label."""
+    return " ".join(one.text for one in passages(markdown) if one.label == SAY)
