@@ -146,6 +146,11 @@ class Director:
             self.stage.note(f"the run is kept in memory only, until there is room on the disk ({self.run.unkept})")
         return result
 
+    @staticmethod
+    def speaks(planned: PlannedBeat) -> bool:
+        """Whether a beat does more than speak to the room: it wants a server, or what others did there."""
+        return bool(planned.beat.needs) or any(KINDS[step.do].speaks for step in planned.beat.steps)
+
     def _prepare(self, planned: PlannedBeat, runner: Runner) -> BeatResult | None:
         """See to server, grant and needs; where that fails on stage, as the presenter chooses.
 
@@ -154,7 +159,7 @@ class Director:
         """
         while True:
             try:
-                if planned.beat.needs or any(KINDS[step.do].speaks for step in planned.beat.steps):
+                if self.speaks(planned):
                     runner.cast = self.cast()
                     return self._fulfil_needs(planned, runner)
                 if self._cast is None and self.settings.local:

@@ -10,6 +10,7 @@ from talk.trouble import error_of, in_words
 
 if TYPE_CHECKING:
     from talk.director import Director
+    from talk.prefetching import Prefetching
     from talk.script import PlannedBeat
     from talk.stage.live import LiveStage
 
@@ -23,10 +24,11 @@ class Show:
     Args:
         director: of the run.
         stage: where it plays.
+        prefetching: what is made ready beside it, and waits while a beat does more than speak to the room.
     """
 
-    def __init__(self, director: Director, stage: LiveStage) -> None:
-        self.director, self.stage = director, stage
+    def __init__(self, director: Director, stage: LiveStage, prefetching: Prefetching | None = None) -> None:
+        self.director, self.stage, self._prefetching = director, stage, prefetching
 
     def run(self) -> None:
         """Play what the presenter asks for, until they end the session."""
@@ -62,12 +64,18 @@ class Show:
         planned = self._meant(order)
         if planned is None:
             return None
+        if self._prefetching is not None and self.director.speaks(planned):
+            self.stage.headed = self._prefetching.hold  # once its title is on the screen
         try:
             self.director.play(planned, afresh=order.do != "next")
         except Turned as turned:
             return self._turned(planned, turned.order)
         except Exception as error:  # whatever it is, and nobody chose otherwise: the session goes on
             self.stage.note(f"{in_words(error_of(error))}. space tries again")
+        finally:
+            self.stage.headed = None
+            if self._prefetching is not None:
+                self._prefetching.release()
         return None
 
     def _meant(self, order: Order) -> PlannedBeat | None:

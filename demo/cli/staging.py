@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 Fallback = Literal["ask", "recorded", "skip"]
 ENDING_SECONDS = 5.0
 """How long the end of a session waits for a step that is being played."""
+_SCREENS = 5
+"""How often the screen may break before the session ends for it."""
 _OPENING_SECONDS = 60.0
 """How long the run may take to be opened: its file may be held, and a Worker has to start."""
 
@@ -88,23 +90,26 @@ def _play(settings: Settings, plan: str | None, talk: Path | None, fallback: Fal
         fallback=fallback,
         recording=Recording(settings.state),
     )
-    playing = _Playing(settings, plan, talk, live)
+    playing = _Playing(settings, plan, talk, live, ended=lambda: shown[0].ended() if shown else None)
     playing.start()
     from talk.stage.app import StageApp  # the screen is imported while the run is opened
 
-    director = playing.opened()
-    app = StageApp(live, _session(settings, director.plan, room), driver=_driver(), began=playing.prefetch)
-    shown.append(app)
+    session = _session(settings, playing.opened().plan, room)
     try:
-        app.run(mouse=False)
+        for number in range(_SCREENS):
+            # Where the screen breaks, the talk has not: another one shows it.
+            shown[:] = [StageApp(live, session, driver=_driver(), began=None if number else playing.prefetch)]
+            shown[0].run(mouse=False)
+            if shown[0].broke is None or not playing.is_alive():
+                break
     finally:
         helm.turn(Order("close"))
         playing.join(ENDING_SECONDS)
-    if playing.failure is not None or app.broke is not None:
-        raise playing.failure or app.broke or AssertionError
+    if (broke := playing.failure or shown[0].broke) is not None:
+        raise broke
     if playing.is_alive():
         aside("The session has ended in the middle of a step; demo stage or demo next goes on at that step.\n")
-    return app.return_code or OK
+    return OK
 
 
 class _Playing(threading.Thread):
@@ -113,8 +118,11 @@ class _Playing(threading.Thread):
     It does not outlive the command: what it plays may be cut off at any instant, as by a crash, and is resumed.
     """
 
-    def __init__(self, settings: Settings, plan: str | None, talk: Path | None, live: LiveStage) -> None:
+    def __init__(
+        self, settings: Settings, plan: str | None, talk: Path | None, live: LiveStage, *, ended: Callable[[], None]
+    ) -> None:
         super().__init__(name="talk", daemon=True)
+        self._ended = ended
         self._settings, self._plan, self._talk, self._live = settings, plan, talk, live
         self._ready = threading.Event()
         self._director: Director | None = None
@@ -146,6 +154,7 @@ class _Playing(threading.Thread):
             self.failure = failure
         finally:
             self._ready.set()
+            self._ended()
 
     def _lead(self) -> None:
         import contextlib
@@ -165,10 +174,11 @@ class _Playing(threading.Thread):
                 settings = replace(settings, server=here.base_url)
             loaded = talk_of(opened, self._talk)
             director = Director(opened, loaded, settings, self._live, plan=self._plan, worker=here)
-            self._prefetch = Prefetching(director).start
+            prefetching = Prefetching(director)
+            self._prefetch = prefetching.start
             self._director = director
             self._ready.set()
-            Show(director, self._live).run()
+            Show(director, self._live, prefetching).run()
 
 
 def _see_a_terminal(settings: Settings) -> None:

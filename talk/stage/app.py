@@ -236,14 +236,19 @@ class StageApp(App[None]):
         with contextlib.suppress(RuntimeError):  # the session has ended
             self.call_later(self.changed)
 
+    def ended(self) -> None:
+        """The talk has ended. Called from any thread."""
+        with contextlib.suppress(RuntimeError):
+            self.call_later(self.end)
+
     def changed(self) -> None:
         """Draw the sheet anew, and ask what the talk wants to know."""
         self.view.refresh()
         if self.stage.trouble and self._asking is None:
             self._asking = overlays.Recovery(self.stage.trouble, takes=self.stage.takes, unasked=self.stage.fallback)
             self.push_screen(self._asking, self._recovered)
-        elif not self.stage.trouble and self._asking is not None and self._asking.is_current:
-            self._asking.dismiss(None)  # somebody else, or time, has decided
+        elif not self.stage.trouble and self._asking is not None:
+            self._asking.leave()  # somebody else, or time, has decided
 
     def _recovered(self, key: str | None) -> None:
         self._asking = None

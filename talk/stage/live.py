@@ -58,6 +58,8 @@ class LiveStage(Stage):
         """What failed, while the presenter is asked what to do about it."""
         self.played: frozenset[str] = frozenset()
         """The beats played to their end."""
+        self.headed: Callable[[], None] | None = None
+        """Called once a beat's title is on the screen, before anything is done for it."""
         self._changed = changed
         self._opened = False
         self._fresh = True
@@ -66,6 +68,8 @@ class LiveStage(Stage):
     def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
         self.opened()
         super().header(header, recorded=recorded)
+        if self.headed is not None:
+            self.headed()
 
     def opened(self) -> None:
         """Say that the session is open, once there is a run, and a recording of it."""

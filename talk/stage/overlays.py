@@ -7,7 +7,7 @@ import contextlib
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.text import Text
 from textual import events
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from demo.evidence import Exchange
     from talk.stage.app import Session
 
+Result = TypeVar("Result")
 COMMAND_SECONDS = 60.0
 """How long a command a la carte may take."""
 LONGEST = 64 * 1024
@@ -46,7 +47,19 @@ End Static, Recovery Static { width: 60; height: auto; }
 """
 
 
-class Reading(ModalScreen[None]):
+class Overlay(ModalScreen[Result]):
+    """Something that lies over the talk until it is left."""
+
+    _left = False
+
+    def leave(self, result: Result | None = None) -> None:
+        """Go back to the talk, once: keys may come faster than a screen goes."""
+        if self.is_current and not self._left:
+            self._left = True
+            self.dismiss(result)
+
+
+class Reading(Overlay[None]):
     """Something to read, which scrolls; any key that goes on closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -67,7 +80,7 @@ class Reading(ModalScreen[None]):
         raise NotImplementedError
 
     def action_leave(self) -> None:
-        self.dismiss(None)
+        self.leave()
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
@@ -160,7 +173,7 @@ class Help(Reading):
         return [Static(text)]
 
 
-class Picker(ModalScreen[str | None]):
+class Picker(Overlay[str]):
     """Choose a beat; typing narrows the list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -206,16 +219,16 @@ class Picker(ModalScreen[str | None]):
     def on_input_submitted(self) -> None:
         listed = self.query_one(OptionList)
         at = listed.highlighted
-        self.dismiss(listed.get_option_at_index(at).id if at is not None else None)
+        self.leave(listed.get_option_at_index(at).id if at is not None else None)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(event.option.id)
+        self.leave(event.option.id)
 
     def action_leave(self) -> None:
-        self.dismiss(None)
+        self.leave()
 
 
-class CommandLine(ModalScreen[None]):
+class CommandLine(Overlay[None]):
     """A command a la carte: what is typed runs as `demo ...` in the same run's state; its output stands below.
 
     Args:
@@ -249,11 +262,8 @@ class CommandLine(ModalScreen[None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         line = event.value.strip().removeprefix("demo ").strip()
-        if not line:
-            self.dismiss(None)
-        elif self._obey(line):
-            if self.is_current:
-                self.dismiss(None)
+        if not line or self._obey(line):
+            self.leave()
         else:
             self.run_worker(self._run(line), exclusive=True)
 
@@ -310,10 +320,10 @@ class CommandLine(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
 
     def action_leave(self) -> None:
-        self.dismiss(None)
+        self.leave()
 
 
-class End(ModalScreen[bool]):
+class End(Overlay[bool]):
     """Whether the session shall end: `y` alone says so."""
 
     def compose(self) -> ComposeResult:
@@ -327,10 +337,10 @@ class End(ModalScreen[bool]):
     def on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
-        self.dismiss(event.key == "y")
+        self.leave(event.key == "y")
 
 
-class Recovery(ModalScreen[str | None]):
+class Recovery(Overlay[str]):
     """A live step failed: how the talk goes on, one key each.
 
     Args:
@@ -359,4 +369,4 @@ class Recovery(ModalScreen[str | None]):
         event.stop()
         event.prevent_default()
         if event.key in self._keys:
-            self.dismiss(event.key)
+            self.leave(event.key)

@@ -37,22 +37,25 @@ def test_nothing_is_written_down_by_server_or_run(base_url: str, tmp_path: Path)
     assert [path.name for path in settings.state.iterdir() if not path.name.startswith("run.")] == []
 
 
-def test_no_panel_of_the_plan_is_imported_by_its_beat() -> None:
+def test_nothing_is_imported_beside_a_step_and_everything_once_it_may() -> None:
     program = """
-import sys
+import sys, time
 from demo.settings import Settings
-from pathlib import Path
 from talk.prefetching import Prefetching
 from talk.script import load_talk
 class Director:
     plan = load_talk(None).plan("problem-first")
     settings = Settings(server="http://127.0.0.1:9")
     def upcoming(self): return self.plan.beats[3]
-prefetching = Prefetching(Director())
-prefetching.start()
-prefetching.join(60)
 wanted = ("demo.panels._challenge", "demo.panels._audit_log", "mcp.client.streamable_http", "workos")
-print([name for name in wanted if name not in sys.modules])
+prefetching = Prefetching(Director())
+prefetching.hold()
+prefetching.start()
+time.sleep(0.3)
+print(sum(name in sys.modules for name in wanted))
+prefetching.release()
+prefetching.join(60)
+print(sum(name in sys.modules for name in wanted))
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert ran.stdout.strip() == "[]"
+    assert ran.stdout.split() == ["0", "4"]

@@ -311,6 +311,33 @@ def test_notes_wire_and_help_lie_over_it_and_a_press_takes_them_away(folder: Pat
     asyncio.run(play())
 
 
+def test_what_lies_over_it_is_left_once_however_many_keys_say_so(folder: Path) -> None:
+    async def play() -> None:
+        async with session(folder) as (played, pilot):
+            for key in ("n", "question_mark", "g", "colon", "ctrl+q"):
+                await pilot.press(key)
+                over = played.app.screen
+                assert isinstance(over, overlays.Overlay)
+                over.leave()
+                over.leave()
+                await pilot.pause()
+                assert played.app.screen is not over
+            assert played.app.broke is None
+
+    asyncio.run(play())
+
+
+def test_where_the_screen_breaks_another_one_shows_the_same_talk(folder: Path) -> None:
+    async def play() -> None:
+        async with session(folder) as (played, pilot):
+            await played.go(pilot)
+            other = StageApp(played.live, played.app.session)
+            async with other.run_test(size=(80, 24)):
+                assert "Said of first." in "".join(segment.text for strip in other.view.drawn() for segment in strip)
+
+    asyncio.run(play())
+
+
 def test_a_command_a_la_carte_runs_in_the_same_state_and_words_for_the_talk_lead_it(folder: Path) -> None:
     async def play() -> None:
         async with session(folder) as (played, pilot):
