@@ -43,7 +43,7 @@ _AUTHORIZATION_SERVER = (
 )
 """Where the authorization server answers, beside the shop in one process."""
 
-Bites = Literal["wire", "consent", "token", "anything"]
+Bites = Literal["wire", "discovery", "consent", "grant", "token", "anything"]
 
 
 @dataclass
@@ -77,8 +77,8 @@ class Fault:
         name: what `--fault` calls it.
         about: what it is, for a person.
         inject: does the damage while a `with` block lasts.
-        bites: what a beat must have for the fault to be felt: something on the wire, a consent that somebody on stage
-            is asked for, a token; or nothing in particular.
+        bites: what a beat must have for the fault to be felt: something on the wire, a look at metadata, a consent that
+            somebody on stage is asked for, the grant of an earlier beat, any token; or nothing in particular.
         passes: whether it is over when the presenter tries again; else it lasts until the beat ends.
         strikes_midway: whether it may begin in mid-beat; the others have begun before it.
         seconds: how long a beat may take with it, at most.
@@ -98,6 +98,10 @@ class Fault:
 
         if self.bites == "wire":
             return any(KINDS[step.do].speaks for step in beat.steps)
+        if self.bites == "discovery":
+            return any(step.do in ("challenge", "whoami") for step in beat.steps)
+        if self.bites == "grant":
+            return "login" in beat.needs
         if self.bites == "consent":
             return any(step.do == "login" and step.options["ask"] for step in beat.steps)
         if self.bites == "token":
@@ -335,7 +339,9 @@ def _on_wire(behaviour: Behaviour) -> Callable[[World], AbstractContextManager[N
 _ALL = (
     Fault("no-network", "nothing leaves this machine", _untouched, "anything", strikes_midway=False),
     Fault("no-names", "no name is resolved", _no_names),
-    Fault("portal-at-discovery", "a captive portal answers for the metadata", _on_wire(_portal_at_discovery)),
+    Fault(
+        "portal-at-discovery", "a captive portal answers for the metadata", _on_wire(_portal_at_discovery), "discovery"
+    ),
     Fault("portal", "a captive portal answers each request", _on_wire(_portal)),
     Fault("server-killed", "the local server is killed (SIGKILL)", _server_killed, passes=True),
     Fault("server-hung", "the local server answers nothing (SIGSTOP)", _server_hung, seconds=150.0),
@@ -343,12 +349,12 @@ _ALL = (
     Fault("very-slow", "each answer takes 20 s longer", _on_wire(partial(_slow, 20.0)), seconds=240.0, passes=True),
     Fault("error-500", "each answer is a 500", _on_wire(_failing), passes=True),
     Fault("error-429", "each answer is a 429", _on_wire(_too_many)),
-    Fault("authorization-server-down", "the authorization server answers 503", _authorization_server_down),
+    Fault("authorization-server-down", "the authorization server answers 503", _authorization_server_down, "token"),
     Fault("code-expired", "the device code expires before anybody answers", _code_expired, "consent"),
     Fault("denied", "the human says no", partial(_answered, "no"), "consent", strikes_midway=False),
     Fault("unanswered", "nobody answers the consent", partial(_answered, "nobody"), "consent", strikes_midway=False),
     Fault("other-account", "another account gives the consent", partial(_answered, "other"), "consent"),
-    Fault("token-expired", "the agent's token ends in mid-beat", _token_expired, "token"),
+    Fault("token-expired", "the agent's token ends in mid-beat", _token_expired, "grant"),
     Fault("clock-ahead", "this machine's clock is an hour ahead", partial(_clock, HOUR), "token"),
     Fault("clock-behind", "this machine's clock is an hour behind", partial(_clock, -HOUR), "token"),
     Fault("keyring-locked", "the keyring is locked", _keyring_locked, "token"),
