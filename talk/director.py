@@ -143,7 +143,10 @@ class Director:
             self._cast.store.notice = None
         if self.run.unkept is not None and not self._unkept_said:
             self._unkept_said = True
-            self.stage.note(f"the run is kept in memory only, until there is room on the disk ({self.run.unkept})")
+            self.stage.note(
+                f"There is no room on the disk ({self.run.unkept}): the run is in memory only, and the next command "
+                "begins where this one began; demo goto BEAT goes on."
+            )
         return result
 
     @staticmethod
