@@ -37,6 +37,9 @@ def presenter(
     from demo.presenter.health import Watch
 
     desk = Desk(settings, plan=plan)
+    under_way = desk.seen().plan.id
+    if plan is not None and plan != under_way:
+        raise UsageError(f"a run of the plan {under_way!r} is under way", do="follow it: demo presenter")
     watch = Watch(settings, desk.stands)
     desk.health = watch.now
     try:

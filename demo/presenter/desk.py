@@ -91,7 +91,10 @@ class Desk:
                 seen = self._seen()
                 return View(trouble=self._trouble, health=self.health()) if self._trouble else view(seen)
             except DemoError as error:  # a beat that was edited, and is no beat any more
-                return View(trouble=f"{error.what}. {error.do}".strip(), health=self.health())
+                trouble = f"{error.what}. {error.do}".strip()
+            except Exception as error:  # whatever it is, the second screen stays, and may find its way back
+                trouble = f"something broke that should not have: {type(error).__name__}"
+            return View(trouble=trouble, health=self.health())
 
     def seen(self) -> Seen:
         """What is known at this moment; before a run has begun, the plan that it would have.

@@ -134,6 +134,10 @@ def test_without_a_terminal_it_says_what_to_do(demo: Command) -> None:
     refused = demo("presenter")
     assert refused.returncode == 3 and "--web" in refused.stderr
     assert demo("presenter", "--port", "0").returncode == 2
+    assert demo("presenter", "--web", "--plan", "nowhere").returncode == 2
+    assert demo("next").returncode == 0
+    refused = demo("presenter", "--web", "--plan", "context-first")
+    assert refused.returncode == 2 and "problem-first" in refused.stderr
 
 
 def test_a_port_that_is_taken_is_named(demo: Command) -> None:

@@ -123,6 +123,14 @@ def test_a_run_that_nobody_writes_is_opened_once(tmp_path: Path, clock: Clock, m
     assert opened == [tmp_path]
 
 
+def test_what_should_not_break_is_said_and_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(Settings(state=tmp_path))
+    with monkeypatch.context() as broken:
+        broken.setattr("demo.presenter.desk.view", lambda _: 1 / 0)
+        assert "ZeroDivisionError" in desk.view().trouble
+    assert desk.view().trouble == ""
+
+
 def test_a_key_that_is_held_down_turns_the_wheel_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheel, desk, now = Wheel(tmp_path), Desk(Settings(state=tmp_path)), 100.0
     for seconds, presses in ((0.003, 300), (0.03, 100), (1.0, 1)):  # a storm, a key that repeats, a press after a rest
