@@ -33,8 +33,6 @@ from demo.audience import life
 EVENTS = 20
 """Panels that are appended while everybody watches."""
 GAP_SECONDS = 0.5
-JOINING = 8
-"""Attendees who are in the middle of joining at the same time; a room scans a code over some minutes."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +116,7 @@ async def _attend(url: str, shared: httpx2.AsyncHTTPTransport) -> httpx2.AsyncCl
     page = (await http.post("/device/sign-in", data=fields)).text
     answer = await http.post("/device/consent", data=_form(page, "/device/consent") | {"decision": "approve"})
     answer.raise_for_status()
+    await http.get("/you?decided")
     return http
 
 
@@ -164,7 +163,7 @@ def draw_on() -> None:
         time.sleep(0.1)
 
 
-async def measure(url: str, state: Path, *, watchers: int, attendees: int, file: Path) -> Measured:
+async def measure(url: str, state: Path, *, watchers: int, attendees: int, at_once: int, file: Path) -> Measured:
     """Fill a room that is served at `url`, and measure."""
     stage = Stage()
     alone = await asyncio.to_thread(stage.median)
@@ -178,7 +177,10 @@ async def measure(url: str, state: Path, *, watchers: int, attendees: int, file:
         async with asyncio.timeout(120):
             await asyncio.gather(*(one.wait() for one in ready))
         await asyncio.to_thread(stage.median)
-        turns, shared = asyncio.Semaphore(JOINING), httpx2.AsyncHTTPTransport(limits=limits)
+        turns = asyncio.Semaphore(at_once)
+        # No connection is used twice: a browser asks again where one was closed meanwhile, and this client does not.
+        fresh = httpx2.Limits(max_connections=200, max_keepalive_connections=0)
+        shared = httpx2.AsyncHTTPTransport(limits=fresh)
 
         async def attend() -> httpx2.AsyncClient:
             async with turns:
@@ -239,15 +241,21 @@ async def _until(people: list[httpx2.AsyncClient], text: str, seconds: float) ->
     return len(people) - len(left)
 
 
-def run(watchers: int, attendees: int) -> Measured:
-    """A room of its own, filled and measured."""
+def run(watchers: int, attendees: int, at_once: int = 8) -> Measured:
+    """A room of its own, filled and measured.
+
+    Args:
+        at_once: how many are in the middle of joining at the same time.
+    """
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
         room = life.start(state, "")
         try:
             file = state / "recordings" / "run_bench.jsonl"
             file.parent.mkdir()
-            return asyncio.run(measure(room.url, state, watchers=watchers, attendees=attendees, file=file))
+            return asyncio.run(
+                measure(room.url, state, watchers=watchers, attendees=attendees, at_once=at_once, file=file)
+            )
         finally:
             room.stop()
 
@@ -257,11 +265,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--watchers", type=int, default=500)
     parser.add_argument("--attendees", type=int, default=500)
+    parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--draw", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.draw:
         draw_on()
-    for line in run(given.watchers, given.attendees).lines():
+    for line in run(given.watchers, given.attendees, given.at_once).lines():
         print(line)
 
 

@@ -8,11 +8,14 @@ agent's, as everywhere else, in one of a few threads.
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -27,7 +30,7 @@ from demo.client.oauth.device_flow import DEVICE, DeviceLogin
 from demo.client.oauth.login_flow import LoginRequest, Waiting
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import MemoryStore
-from demo.errors import DemoError
+from demo.errors import AuthorizationRefused, DemoError
 from demo.evidence import AuthorizationServerMetadata, Money
 
 if TYPE_CHECKING:
@@ -44,6 +47,9 @@ MOST_ASKS: Final = 10
 MOST_CALLS: Final = 30
 """Of one attendee, so that a page that is pressed by a machine costs no more than this."""
 SHOWN_CALLS: Final = 5
+SELDOM_SECONDS: Final = 10.0
+"""Between two polls of an agent whose human has not come back yet."""
+BROKEN: Final = "something broke that should not have"
 State = Literal["none", "asking", "allowed", "no", "expired", "failed", "revoked"]
 
 
@@ -96,6 +102,8 @@ class _Kept:
 
     deputy: Deputy = field(default_factory=Deputy)
     token: StoredToken | None = field(default=None, repr=False)
+    back: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the human comes back from the consent page: there is probably an answer."""
     wait: asyncio.Task[None] | None = None
     work: asyncio.Task[None] | None = None
 
@@ -145,12 +153,11 @@ class Agents:
             page = login.code.verification_uri_complete or login.code.verification_uri
             # Relative: the page is on the origin that the phone is on already.
             self._set(attendee, kept, code=login.code.user_code, page=page.removeprefix(self._server))
-            kept.token = await self._answer(login, http)
+            kept.token = await self._answer(attendee, kept, login, http)
         except Exception as raised:
             error = unwrap(raised)  # a login is waited for in a task group
-            if not isinstance(error, DemoError):
-                raise
-            self._set(attendee, kept, state=_ended(error), code="", trouble=error.what)
+            said = error.what if isinstance(error, DemoError) else BROKEN
+            self._set(attendee, kept, state=_ended(error), code="", trouble=said)
         else:
             limit = kept.token.spending_limit
             self._set(attendee, kept, state="allowed", code="", page="", limit=limit, left=limit)
@@ -158,9 +165,27 @@ class Agents:
         finally:
             self._recorder.take()
 
-    async def _answer(self, login: DeviceLogin, http: httpx2.AsyncClient) -> StoredToken:
+    async def _answer(
+        self, attendee: Attendee, kept: _Kept, login: DeviceLogin, http: httpx2.AsyncClient
+    ) -> StoredToken:
+        """Poll until the human has decided: seldom, as hundreds are waited for, until they come back from deciding."""
+
+        async def pause(least: float) -> None:
+            await asyncio.sleep(least)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(kept.back.wait(), max(0.0, SELDOM_SECONDS - least))
+
+        kept.back.clear()
         seconds = max(1.0, login.code.expires_at - time.time())
-        return await login.finish(http, Waiting(seconds, None, None, None, self._recorder.guard))
+        token = await login.finish(http, Waiting(seconds, None, None, None, self._recorder.guard, pause))
+        if _subject(token) != attendee.sub:
+            raise AuthorizationRefused("another account said yes, so your agent does not use it")
+        return token
+
+    def came_back(self, attendee: Attendee) -> None:
+        """An attendee comes from the page where they decide."""
+        if (kept := self._kept.get(attendee.number)) is not None:
+            kept.back.set()
 
     async def _ready(self) -> tuple[httpx2.AsyncClient, LoginRequest]:
         """The client that all logins share, and what they ask for; the software discovers its server once."""
@@ -192,8 +217,9 @@ class Agents:
         loop = asyncio.get_running_loop()
         try:
             outcome = await loop.run_in_executor(self._pool, self._called, token, attendee)
-        except DemoError as error:
-            call = Call(time.time(), False, "No answer", f"{error.what}. {error.why}".strip(), "", None)
+        except Exception as error:
+            why = f"{error.what}. {error.why}".strip() if isinstance(error, DemoError) else BROKEN
+            call = Call(time.time(), False, "No answer", why, "", None)
             self._set(attendee, kept, busy=False, calls=(call, *kept.deputy.calls)[:SHOWN_CALLS])
             return
         before = kept.deputy
@@ -261,10 +287,19 @@ class Agents:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _ended(error: DemoError) -> State:
+def _ended(error: BaseException) -> State:
     """How a login ended that gave no token (RFC 8628 section 3.5)."""
     how: dict[str | None, State] = {"access_denied": "no", "expired_token": "expired", "timeout": "expired"}
     return how.get(error.oauth_error, "failed") if isinstance(error, OAuthRefused) else "failed"
+
+
+def _subject(token: StoredToken) -> str:
+    """For whom a token was issued, as it says itself: enough for its own client, which the shop does not rely on."""
+    try:
+        part = token.access_token.split(".")[1]
+        return str(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["sub"])
+    except (IndexError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def read(outcome: CallOutcome) -> Call:

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -129,18 +129,22 @@ class RoomApp:
 
     async def _follow(self) -> None:
         while True:
-            for room in await run_in_threadpool(self._feed.news, time.monotonic()):
-                before, after = self._parts, await run_in_threadpool(self._drawn, room)
-                self._parts = after
-                for part, html in after.items():
-                    old = before[part]
-                    if html == old:
-                        continue
-                    if part == "panels" and old and html.endswith(old):
-                        self.hub.publish(part, html.removesuffix(old), added=True)
-                    else:
-                        self.hub.publish(part, html)
+            with suppress(Exception):  # whatever a recording holds, the page goes on with its next event
+                await self._news()
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _news(self) -> None:
+        for room in await run_in_threadpool(self._feed.news, time.monotonic()):
+            before, after = self._parts, await run_in_threadpool(self._drawn, room)
+            self._parts = after
+            for part, html in after.items():
+                old = before[part]
+                if html == old:
+                    continue
+                if part == "panels" and old and html.endswith(old):
+                    self.hub.publish(part, html.removesuffix(old), added=True)
+                else:
+                    self.hub.publish(part, html)
 
     def _drawn(self, room: Room) -> dict[str, str]:
         return page.parts(room, self._totals())
@@ -202,7 +206,10 @@ class RoomApp:
         return EventSourceResponse(events(), headers=headers, ping=15, send_timeout=10)
 
     async def _you(self, request: Request) -> Response:
-        return self._yours(request, self._attendees.of(request.cookies))
+        attendee = self._attendees.of(request.cookies)
+        if attendee is not None and "decided" in request.query_params:
+            self.agents.came_back(attendee)  # it only asks sooner what it would ask anyway
+        return self._yours(request, attendee)
 
     def _yours(self, request: Request, attendee: Attendee | None, status: int = 200, **said: str) -> Response:
         parts = {}

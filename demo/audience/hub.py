@@ -112,6 +112,7 @@ class Hub:
                 yield News(after, part, html)
             watcher.own = watcher.number is not None
         while not self.closed:
+            watcher.woken.clear()  # before anything is looked at: what comes meanwhile is looked at again
             missed = [one for one in self._news if one.id > after]
             for one in missed:
                 after = one.id
@@ -119,6 +120,4 @@ class Hub:
             if watcher.own:
                 watcher.own = False
                 yield News(after, "you", own())
-            if not missed and not watcher.own:
-                watcher.woken.clear()
-                await watcher.woken.wait()
+            await watcher.woken.wait()

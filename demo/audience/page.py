@@ -18,7 +18,6 @@ from starlette.responses import HTMLResponse, Response
 from demo.audience.agents import MOST_ASKS, MOST_CALLS, Deputy
 from demo.audience.attendees import Attendee
 from demo.audience.feed import Room
-from demo.errors import UsageError
 from demo.panels.html import fragment
 from talk.recording.reader import Event, rebuild
 
@@ -134,7 +133,7 @@ def _panel(key: _Key) -> str:
     try:
         drawn = rebuild(event)
         wide, narrow = fragment(drawn, WIDE), fragment(drawn, NARROW)
-    except (UsageError, ValueError, TypeError, ArithmeticError):
+    except Exception:  # whatever a panel stumbles over, the page goes on
         wide = narrow = ""
     if not wide or len(wide) + len(narrow) > LARGEST_PANEL:
         wide = narrow = "Look at the stage."

@@ -35,7 +35,7 @@ FOLDER: Final = "audience"
 READY, LOCK, LOG, PORT, DATABASE = "audience.json", "lock", "log", "port", "room.sqlite3"
 FIX: Final = "fix: "
 """How the last line begins of one that cannot start: what helps."""
-SILENT_SECONDS: Final = 10.0
+SILENT_SECONDS: Final = 20.0
 """That a connection may take for its first request."""
 CONNECTIONS_OF_A_PHONE: Final = 40
 MOST_CONNECTIONS: Final = 1600
@@ -150,7 +150,7 @@ async def _run(
     )
     pair = tls.certificate(folder, where.host) if where.tls else None
     common: dict[str, Any] = {
-        "log_level": "error", "access_log": False, "server_header": False, "timeout_graceful_shutdown": 2,
+        "log_level": "critical", "access_log": False, "server_header": False, "timeout_graceful_shutdown": 2,
         "lifespan": "off", "ws": "none",
     }  # fmt: skip
     outside = uvicorn.Config(

@@ -16,6 +16,7 @@ def choose(visit: Visit) -> Response:
         csrf=visit.browser.csrf,
         carried=carried(visit),
         accounts=visit.offered,
+        way_back=visit.context.config.way_back,
         current=visit.browser.account,
     )
 

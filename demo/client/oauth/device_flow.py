@@ -63,7 +63,7 @@ class DeviceLogin(Login):
             nonlocal state, outcome, trouble
             interval, odd = self.code.interval, 0
             while True:
-                await anyio.sleep(interval)
+                await (waiting.pause or anyio.sleep)(interval)
                 try:
                     with anyio.fail_after(patience):
                         answer = await self.asked.ask_token(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
@@ -99,6 +99,8 @@ class Waiting:
         give_up: asked as often; True ends the wait.
         pasted: asked as often; the authorization response's URL, when the human has pasted it.
         guard: takes each secret that turns up, so that it is shown nowhere.
+        pause: waits so many seconds or longer between two polls, for who has reason to ask less often than it may; None
+            for just so long.
     """
 
     seconds: float
@@ -106,6 +108,7 @@ class Waiting:
     give_up: Callable[[], bool] | None
     pasted: Callable[[], str | None] | None
     guard: Callable[..., None]
+    pause: Callable[[float], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

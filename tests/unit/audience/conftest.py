@@ -75,7 +75,10 @@ class Phone:
 
     def decide(self, decision: str = "approve", limit: str = "30") -> httpx2.Response:
         fields = form(self.sign_in(self.link()), "/device/consent") | {"decision": decision, "limit": limit}
-        return self.http.post("/device/consent", data=fields)
+        answer = self.http.post("/device/consent", data=fields)
+        assert "/you?decided" in answer.text
+        self.page("/you?decided")  # as the page says; otherwise the agent hears of it some seconds later
+        return answer
 
     def press(self, action: str) -> None:
         self.http.post(action, data=form(self.page(), action))

@@ -123,6 +123,17 @@ def test_a_no_is_an_outcome_and_the_agent_may_ask_again(house: House):
     phone.sees("Bought a shirt")
 
 
+def test_an_agent_does_not_act_for_another_attendee_who_said_yes(house: House):
+    ann, eve = house.phone(), house.phone()
+    ann.join("Ann")
+    eve.join("Eve")
+    fields = form(eve.sign_in(ann.link()), "/device/consent") | {"decision": "approve", "limit": "30"}
+    assert eve.http.post("/device/consent", data=fields).status_code == 200
+    ann.page("/you?decided")
+    ann.sees("another account said yes")
+    assert ann.rules() == []
+
+
 def test_nobody_signs_in_as_another_attendee(house: House):
     ann, eve = house.phone(), house.phone()
     ann.join("Ann")
@@ -133,6 +144,9 @@ def test_nobody_signs_in_as_another_attendee(house: House):
     fields = form(sign_in, "/device/sign-in") | {"account": f"no{ann.number}@{attendees.DOMAIN}"}
     answer = eve.http.post("/device/sign-in", data=fields)
     assert answer.url.path == "/device/sign-in"  # asked once more who it is
+    nobody = house.phone()
+    page = nobody.http.post("/device", data=form(nobody.page(ann.link()), "/device")).text
+    assert "This browser has no account here" in page and "@" not in page
 
 
 def test_a_form_from_elsewhere_does_nothing(house: House):
