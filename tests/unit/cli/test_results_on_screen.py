@@ -14,7 +14,7 @@ SHIRT = ("company=Acme", "mailingAddress=1 Main Street", "tshirtSize=M")
 
 
 def test_orders_are_a_table_by_the_humans_name(demo: Command) -> None:
-    assert demo("login").returncode == 0
+    assert demo("login", "--browser").returncode == 0
     assert demo("call", "buyMcpShopItem", *SHIRT).returncode == 0
     shown = demo("orders").stdout
     (row,) = [line for line in shown.splitlines() if "1 Main Street" in line]

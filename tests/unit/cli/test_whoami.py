@@ -11,7 +11,7 @@ from tests.conftest import Command
 
 @pytest.mark.parametrize("kind", ["session", "agent", "token"])
 def test_a_revoked_grant_has_a_valid_signature_and_is_refused(demo: Command, kind: str) -> None:
-    assert demo("login").returncode == 0
+    assert demo("login", "--browser").returncode == 0
     before = demo("--json", "whoami")
     assert (before.returncode, json.loads(before.stdout)["grant"]["stands"]) == (0, True)
     assert demo("revoke", f"--{kind}").returncode == 0
@@ -25,7 +25,7 @@ def test_a_revoked_grant_has_a_valid_signature_and_is_refused(demo: Command, kin
 
 
 def test_what_it_says_would_help_does_help(demo: Command) -> None:
-    assert demo("login").returncode == 0
+    assert demo("login", "--browser").returncode == 0
     assert demo("revoke", "--agent").returncode == 0
     shown = " ".join(demo("whoami").stdout.split())
     assert "(demo reinstate --agent)" in shown
