@@ -186,7 +186,7 @@ def test_control_c_in_the_middle_exits_130_and_loses_nothing(demo: Command) -> N
         assert demo("next").returncode == 0
     terminal = Terminal(demo, "next")
     try:
-        terminal.until(r"b browser")
+        terminal.until(r"b opens a browser")
         terminal.type("\x03")
         assert terminal.wait() == 130
         assert "demo next goes on from here" in terminal.screen
