@@ -1,56 +1,46 @@
-"""The dry run's own world, and `demo check`: does a talk fit its screen and minutes, and is all seen that must be?"""
+"""`demo check`: does a talk fit its screen and minutes, and is all seen that must be?"""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
+from demo.cli.throwaway import throwaway_world
 from demo.errors import EXPECTATION, OK
-from demo.signals import undisturbed
 
 
-@contextlib.contextmanager
-def throwaway_world() -> Iterator[Path]:
-    """A state folder for one dry run. Its server is stopped and the folder removed, whatever happens."""
-    from demo.local_server import local
-
-    state = Path(tempfile.mkdtemp(prefix="demo-dry-"))
-    before = os.environ.get("DEMO_KEYRING")
-    os.environ["DEMO_KEYRING"] = "0"  # tokens of a dry run have no business in the person's keyring
-    try:
-        yield state
-    finally:
-        with undisturbed():
-            if before is None:
-                os.environ.pop("DEMO_KEYRING", None)
-            else:
-                os.environ["DEMO_KEYRING"] = before
-            local.stop(state)
-            shutil.rmtree(state, ignore_errors=True)
-
-
-def check(context: typer.Context) -> int:
+def check(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Check the talk in this folder: its beats/ and its plans/."),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again at each save, and draw the beat that was saved; Ctrl-C ends it.")
+    ] = False,
+) -> int:
     """Play every plan without showing it, and name what does not fit the screen, what goes by unread at 80x24, and each
     beat that takes longer than its minutes."""
+    settings = settings_of(context)
+    if watch:
+        from demo.cli.watching import watch as watching
+
+        return watching(settings, folder)
     from talk.director import Director
     from talk.measuring import DESIGN_SIZE, MeasuringStage, overlong
+    from talk.report import failure
     from talk.run import Run
     from talk.script import load_talk
 
-    settings = settings_of(context)
     console = console_for(settings)
     # A terminal narrower or lower than the design is for `demo doctor` to speak of.
     here = (max(console.width, DESIGN_SIZE[0]), max(console.height, DESIGN_SIZE[1]))
     sizes = (DESIGN_SIZE,) if here == DESIGN_SIZE else (DESIGN_SIZE, here)
-    talk = load_talk(None)
+    talk = load_talk(folder)
     overflows: list[str] = []
     unseen: list[str] = []
     late: list[str] = []
@@ -65,7 +55,7 @@ def check(context: typer.Context) -> int:
                 result = director.play(planned)
                 if (why := overlong(planned, result)) is not None:
                     late.append(f"{plan}: {why}")
-                red.extend(f"{plan} / {result.id} / {step.id}" for step in result.steps if not step.ok)
+                red += [f"{plan} / {result.id} / {one.id}: {failure(one)}" for one in result.steps if not one.ok]
             overflows.extend(f"{plan}: {why}" for why in stage.overflows)
             unseen.extend(f"{plan}: {why}" for why in stage.unseen)
             drawn += stage.drawn
@@ -79,6 +69,7 @@ def check(context: typer.Context) -> int:
                 "overflows": overflows,
                 "unseen": unseen,
                 "late": late,
+                "red": red,
             }
         )
     for line in overflows:

@@ -55,7 +55,7 @@ def new_talk(
         named = shlex.quote(str(folder))
         for line in (
             f"A talk that plays is in {folder}: {', '.join(sorted(files))}",
-            f"Play it: demo run --talk {named}",
+            f"Write it, and see what you write: demo check {named} --watch",
             f"Give it: demo stage --talk {named}",
         ):
             console.print(line, markup=False, soft_wrap=True)

@@ -311,7 +311,7 @@ def _world_for(settings: Settings, ci: bool) -> Iterator[Path]:
     if not ci:
         yield settings.state
         return
-    from demo.cli.checking import throwaway_world
+    from demo.cli.throwaway import throwaway_world
 
     with throwaway_world() as state:
         yield state

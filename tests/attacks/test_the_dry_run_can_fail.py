@@ -119,7 +119,7 @@ def first_red(
     """
     from rich.console import Console
 
-    from demo.cli.checking import throwaway_world
+    from demo.cli.throwaway import throwaway_world
     from demo.local_server import local
     from demo.settings import Settings
     from talk.director import Director
