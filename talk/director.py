@@ -15,6 +15,7 @@ from talk.playing.kind import Step
 from talk.run import OWN_WORKER, BeatResult, Run
 from talk.runner import Instead, Runner
 from talk.script import Plan, PlannedBeat, Talk
+from talk.script.notes import to_say
 from talk.stage.screen import AsideStage, Stage
 from talk.trouble import error_of, in_words
 
@@ -73,6 +74,8 @@ class Director:
         self._folder = folder
         self._worker = worker
         self._logins = logins
+        self.narrates = False
+        """Whether each beat's words are shown before its panels, for who watches alone."""
         self._cast: Cast | None = None
         self._unkept_said = False
         self.asides: list[BeatResult] = []
@@ -130,6 +133,8 @@ class Director:
             revived=self.cast,
         )
         self.stage.header(runner.header(planned))
+        if self.narrates:
+            self.stage.narrate(to_say(planned.beat.notes))
         try:
             unasked = self._prepare(planned, runner)
         except Instead as chosen:

@@ -88,6 +88,10 @@ def run(
         typer.Option("--to", metavar="BEAT", help="Stop after this beat.", autocompletion=complete_beat),
     ] = None,
     pace: Annotated[Pace | None, typer.Option("--pace", help="Wait between beats, or not; stage by default.")] = None,
+    narrate: Annotated[
+        bool,
+        typer.Option("--narrate", help="Show what is said before the panels, to be read; --pace brisk by default."),
+    ] = False,
     ci: Annotated[bool, typer.Option("--ci", help="Do a dry run: no prompt, no pause, everything asserted.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - for stdout.")
@@ -114,6 +118,8 @@ def run(
         raise UsageError(
             "--worker and --server exclude each other", why="--worker starts its own server", do="leave one out"
         )
+    if narrate and ci:
+        raise UsageError("--narrate with --ci", why="nobody reads a dry run", do="leave one out")
     if max_skipped is not None and not ci:
         raise UsageError("--max-skipped without --ci", why="only the dry run counts what was skipped", do="add --ci")
     if record is not None:
@@ -131,7 +137,7 @@ def run(
         settings = replace(settings, state=state, json=reports.to_stdout)
         if ci:
             settings = replace(settings, port=0)  # any free one: dry runs may go on side by side
-        given: Pace = "none" if ci else pace or "stage"
+        given: Pace = "none" if ci else pace or ("brisk" if narrate else "stage")
         stage = _stage(settings, given, person=not ci, goes_on=ci or reports.wanted, record=record, fallback=fallback)
         recording = stage.recording
         from talk.run import Run
@@ -153,6 +159,7 @@ def run(
             settings = settings if here is None else replace(settings, server=here.base_url)
             loaded = talk_of(opened if from_ else None, talk)
             director = Director(opened, loaded, settings, stage, plan=plan, strict=ci, worker=here, logins=logins)
+            director.narrates = narrate
             beats = _slice(director.plan, from_, to, encores=ci)
             started = time.monotonic()
             results: list[BeatResult] = []

@@ -38,6 +38,8 @@ RECOVERY_SECONDS = 90.0
 """How long the presenter has to choose how the talk goes on after a live step failed."""
 FALLBACK_SECONDS = 15.0
 """The same where --fallback has chosen already."""
+READ_WORDS_A_MINUTE = 200
+"""At which people read a text that they have not seen before."""
 READING_SECONDS = 900.0
 """How long a pause of the script waits for the presenter before the talk goes on by itself: a question may take a
 while, and nobody waits for longer than the whole talk."""
@@ -135,6 +137,19 @@ class Stage:
         elif self.pace == "brisk":
             self._breathe(BRISK_SECONDS)
         self._record("go")
+
+    def narrate(self, words: str) -> None:
+        """What a speaker would say now, for somebody who watches alone: until it is read, at the pace that waits for
+        nobody, and then gone."""
+        if self.quiet or not words:
+            return
+        self._draw(panels.notes(words))
+        if self.pace == "stage" and self.person:
+            self._await_go("Enter goes on", READING_SECONDS)
+        elif self.pace == "brisk":
+            self.let_pass(60 * len(words.split()) / READ_WORDS_A_MINUTE, "Enter goes on")
+        if self.person:
+            self._new_screen()
 
     def closing(self, sentence: str) -> None:
         """The one sentence to say aloud."""
