@@ -120,6 +120,7 @@ def _passes(
 ) -> list[Planned]:
     """The performances that rehearse what was asked for."""
     from talk.rehearsal.choosing import everything, packed, representative
+    from talk.rehearsal.playing import in_order
 
     if every or beats or faults:
         cells = [(cell, plan) for plan in plans for cell in everything(plan, dice, faults, beats)]
@@ -127,7 +128,7 @@ def _passes(
             cells = dice.sample(cells, min(count, len(cells)))
         passes = [one for plan in plans for one in packed((cell for cell, of in cells if of is plan), [plan])]
     else:
-        here = {one.id for plan in plans for one in plan.beats}
+        here = {one.id for plan in plans for one in in_order(plan)}
         chosen = representative([beat for beat in talk.beats.values() if beat.id in here], dice)
         passes = packed(dice.sample(chosen, min(count, len(chosen))) if count is not None else chosen, plans)
     if not passes:

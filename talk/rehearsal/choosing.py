@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from talk.rehearsal.faults import FAULTS
-from talk.rehearsal.playing import Cell
+from talk.rehearsal.playing import Cell, in_order
 
 if TYPE_CHECKING:
     from talk.script import Beat, Plan
@@ -24,16 +24,16 @@ class Planned:
     def takes(self, cell: Cell) -> bool:
         """Whether there is room: the beat is in the plan, and it and its neighbours are still without a fault, so that
         each fault is followed by a beat in which everything works again."""
-        if self.plan.find(cell.beat) is None:
+        beats = [one.id for one in in_order(self.plan)]
+        if cell.beat not in beats:
             return False
-        at = self.plan.position(cell.beat)
-        near = {one.id for one in self.plan.beats[max(0, at - 1) : at + 2]}
-        return not near & set(self.cells)
+        at = beats.index(cell.beat)
+        return not set(beats[max(0, at - 1) : at + 2]) & set(self.cells)
 
     @property
     def faults(self) -> tuple[Cell, ...]:
         """The cells in the order of the plan."""
-        return tuple(self.cells[one.id] for one in self.plan.beats if one.id in self.cells)
+        return tuple(self.cells[one.id] for one in in_order(self.plan) if one.id in self.cells)
 
 
 def everything(plan: Plan, dice: random.Random, faults: Sequence[str] = (), beats: Sequence[str] = ()) -> list[Cell]:
@@ -42,7 +42,7 @@ def everything(plan: Plan, dice: random.Random, faults: Sequence[str] = (), beat
     Args:
         dice: says at which step a fault begins that may begin in mid-beat.
     """
-    chosen = [one.beat for one in plan.beats if not beats or one.id in beats]
+    chosen = [one.beat for one in in_order(plan) if not beats or one.id in beats]
     return [_cell(beat, name, dice) for name in faults or FAULTS for beat in chosen]
 
 
@@ -68,7 +68,7 @@ def packed(cells: Iterable[Cell], plans: Sequence[Plan]) -> list[Planned]:
     for cell in cells:
         here = next((one for one in passes if one.takes(cell)), None)
         if here is None:
-            able = [plan for plan in plans if plan.find(cell.beat) is not None]
+            able = [plan for plan in plans if any(one.id == cell.beat for one in in_order(plan))]
             # The plans take turns, so that one is not rehearsed more than the other.
             plan = min(able, key=lambda one: sum(made.plan is one for made in passes))
             here = Planned(plan)

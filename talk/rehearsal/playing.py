@@ -27,7 +27,7 @@ from talk.rehearsal.presenter import Presenter
 from talk.rehearsal.wire import Wire
 
 if TYPE_CHECKING:
-    from talk.script import PlannedBeat
+    from talk.script import Plan, PlannedBeat
 
 OUTSIDE: Final = "outside.log"
 """In the state folder: what this process and the local server tried to reach beyond this machine."""
@@ -54,6 +54,11 @@ class Cell:
     beat: str
     fault: str
     step: int = 0
+
+
+def in_order(plan: Plan) -> tuple[PlannedBeat, ...]:
+    """The beats of a plan and then its encores, as a rehearsal plays them."""
+    return (*plan.beats, *plan.encores)
 
 
 @dataclass(frozen=True)
@@ -148,8 +153,9 @@ class Performance:
             director = Director(run, talk, settings, self.presenter, plan=self.given.plan)
             self.world = World(state, wire, self.presenter, director, keyring, clock)
             cells = {cell.beat: cell for cell in self.given.cells}
-            last = max(director.plan.position(beat) for beat in cells)
-            for planned in director.plan.beats[: last + 2]:
+            beats = in_order(director.plan)
+            last = max(at for at, one in enumerate(beats) if one.id in cells)
+            for planned in beats[: last + 2]:
                 self._beat(planned, cells.get(planned.id))
             self.tell({"outside": _lines(state / OUTSIDE)})
 

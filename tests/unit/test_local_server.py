@@ -116,6 +116,7 @@ def test_a_server_that_hangs_is_stopped_all_the_same(state: Path) -> None:
         os.kill(server.pid, 0)
 
 
+@pytest.mark.long
 def test_a_server_that_hangs_is_started_again_with_its_data(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "HUNG_SECONDS", 0.1)
     monkeypatch.setattr(local, "STOP_SECONDS", 0.3)
