@@ -30,6 +30,7 @@ from talk.stage.keys import Key
 from talk.stage.live import LiveStage
 from talk.stage.sheet import Sheet, Size, paint
 
+_PLAIN = Style()
 WHEEL_SECONDS = 0.1
 """How often it looks whether a second screen asks for something."""
 GO = frozenset({"space", "enter", "right", "down", "pagedown"})
@@ -115,7 +116,8 @@ class SheetView(Widget):
             style = Style.parse("default on #000000" if self.blank else theme.base() or "none")
             drawn = [] if self.blank else self._paint(of[0], width, height)
             drawn += [[]] * (height - len(drawn))
-            lines = [list(Segment.apply_style(line, style)) for line in drawn]
+            # Each segment with a style of its own: Textual looks into it where NO_COLOR is set.
+            lines = [[Segment(part.text, style + (part.style or _PLAIN)) for part in line] for line in drawn]
             self._lines = [Strip(line).adjust_cell_length(width, style) for line in lines]
             self._of = of
         return self._lines
@@ -300,7 +302,9 @@ class StageApp(App[None]):
     def do_pick(self) -> None:
         header = self.stage.sheet.header
         rows = [(beat.id, beat.number, beat.title, beat.id in self.stage.played) for beat in self.session.beats]
-        self.push_screen(overlays.Picker(rows, header.id if header else ""), self._picked)
+        self.push_screen(
+            overlays.Picker(rows, header.id if header else "", encoding=self.session.encoding), self._picked
+        )
 
     def _picked(self, beat: str | None) -> None:
         if beat is not None:

@@ -18,6 +18,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from demo.panels.theme import glyphs
 from talk.stage.screen import FALLBACK_SECONDS
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Reading(Overlay[None]):
         yield Static(self.heading, classes="title")
         with VerticalScroll(can_focus=False):
             yield from self.body()
-        yield Static("↑ ↓ scroll · space closes", classes="hint")
+        yield Static("Up and Down scroll, space closes", classes="hint")
 
     def body(self) -> Sequence[Static]:
         """What is to be read."""
@@ -158,8 +159,8 @@ class Help(Reading):
             "full_stop": ".", "plus": "+", "minus": "-", "colon": ":", "exclamation_mark": "!", "question_mark": "?"
         }  # fmt: skip
         rows = [
-            ("space →", "go on: after a pause, or to the next beat (clickers: PageDown, Down, Enter)"),
-            ("b ←", "back: play the beat before (clickers: PageUp, Up)"),
+            ("space", "go on, after a pause or to the next beat (Right, PageDown)"),
+            ("b", "back: play the beat before (Left, PageUp)"),
             *((names.get(key, key), about) for key, about in self._keys),
             ("Ctrl-Q", "end the session, when you say so; the run is kept"),
             ("", ""),
@@ -182,15 +183,15 @@ class Picker(Overlay[str]):
         Binding("up", "move(-1)", show=False, priority=True),
     ]
 
-    def __init__(self, beats: Sequence[tuple[str, str, str, bool]], here: str) -> None:
+    def __init__(self, beats: Sequence[tuple[str, str, str, bool]], here: str, *, encoding: str) -> None:
         super().__init__()
-        self._beats, self._here = beats, here
+        self._beats, self._here, self._glyphs = beats, here, glyphs(encoding)
 
     def compose(self) -> ComposeResult:
         yield Static("Go to", classes="title")
         yield Input(placeholder="type to narrow the list")
         yield OptionList()
-        yield Static("↑ ↓ choose · Enter plays it · Esc closes", classes="hint")
+        yield Static("Up and Down choose, Enter plays it, Esc closes", classes="hint")
 
     def on_mount(self) -> None:
         self._narrow("")
@@ -205,7 +206,7 @@ class Picker(Overlay[str]):
         words = typed.lower().split()
         found = [row for row in self._beats if all(word in f"{row[0]} {row[2]}".lower() for word in words)]
         for beat, number, title, played in found:
-            mark = "▶" if beat == self._here else "✓" if played else " "
+            mark = self._glyphs.head if beat == self._here else self._glyphs.allowed if played else " "
             text = Text.assemble(f"{mark} ", (f"{number:>5}  ", "dim"), title, (f"  {beat}", "dim"), no_wrap=True)
             listed.add_option(Option(text, id=beat))
         if found:
@@ -250,10 +251,10 @@ class CommandLine(Overlay[None]):
 
     def compose(self) -> ComposeResult:
         yield Static("demo", classes="title")
-        yield Input(value=self._first, placeholder="orders · audit · revoke · quit", select_on_focus=False)
+        yield Input(value=self._first, placeholder="orders, audit, revoke, ... or quit", select_on_focus=False)
         with VerticalScroll(can_focus=False):
             yield Static("", id="output")
-        yield Static("Enter runs it · Esc goes back to the talk", classes="hint")
+        yield Static("Enter runs it, Esc goes back to the talk", classes="hint")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

@@ -194,7 +194,7 @@ def _foot(sheet: Sheet, draw: partial[list[Line]]) -> list[Line]:
 
     def drawing(canvas: Canvas) -> None:
         for note in sheet.notes[-2:]:
-            for line in canvas.wrapped(note, canvas.room, 2):
+            for line in canvas.wrapped(note.replace("·", canvas.glyphs.dot), canvas.room, 2):
                 canvas.line((line, "quiet"))
         gauge: tuple[tuple[str, str], ...] = ()
         if sheet.share is not None:

@@ -399,6 +399,19 @@ def test_a_theme_paints_the_whole_screen(folder: Path, name: str) -> None:
     asyncio.run(play())
 
 
+def test_without_colour_every_key_and_overlay_works(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")  # https://no-color.org
+
+    async def play() -> None:
+        async with session(folder) as (played, pilot):
+            await played.go(pilot)
+            for key in ("full_stop", "full_stop", "n", "space", "w", "space", "g", "escape", "question_mark", "space"):
+                await pilot.press(key)
+            assert played.stands() == ("first", True)
+
+    asyncio.run(play())
+
+
 def test_the_run_is_held_as_long_as_the_session_lasts(folder: Path) -> None:
     async def play() -> None:
         async with session(folder) as (played, _):
