@@ -93,10 +93,11 @@ docs: .venv-docs/docs.stamp ## the documentation site, in artifacts/site
 	$(DOCS)/sphinx-build --quiet --fail-on-warning --builder html docs artifacts/site
 
 # The command's speed; then the Worker's objects under workerd, which wants Node and what `make worker` installs.
-bench: $(VENV)/dev.stamp ## measure: the command's speed, code lines, the Worker's objects
+bench: $(VENV)/dev.stamp ## measure: the command's speed, code lines, a full room, the Worker's objects
 	$(BIN)/python bench/code_lines.py
 	$(BIN)/python bench/first_paint.py
 	$(BIN)/python bench/stage_paint.py
+	$(BIN)/python -m bench.audience
 	$(BIN)/python -m bench.durable_objects
 
 # Of the recording that ships, and so without playing anything.

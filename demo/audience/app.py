@@ -180,6 +180,8 @@ class RoomApp:
         return page.page("room.html", after=self.hub.last, attendee=attendee, parts=parts)
 
     async def _stream(self, request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         if self.hub.full:
             busy = "Too many pages are open. This one tries again."
             return Response(busy, 503, {"Retry-After": "15", "Cache-Control": "no-store"})

@@ -109,10 +109,13 @@ def _listening(where: Address, folder: Path, port: int | None) -> socket.socket:
             trouble = error if isinstance(error, OSError) else OSError(str(error))
     assert trouble is not None
     own = ", ".join(address.own_addresses()) or "none but loopback"
+    fix = f"name an address of this machine ({own}), or another port: --audience={where.host}:PORT"
+    if where.public is not None:
+        fix = f"end what listens there: the tunnel leads to port {tries[-1]}"
     raise EnvironmentNotReady(
-        f"{where.host}:{tries[-1]} cannot be listened on",
+        f"{where.host}{f':{tries[-1]}' if tries[-1] else ''} cannot be listened on",
         why=trouble.strerror or str(trouble),
-        do=f"name an address of this machine ({own}), or another port: --audience={where.host}:PORT",
+        do=fix,
     ) from trouble
 
 

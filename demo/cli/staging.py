@@ -70,6 +70,7 @@ def _room(settings: Settings, address: str | None) -> Audience | None:
         return None
     from demo.audience import life
 
+    aside("Opening the page for the room ...\n")
     room = life.start(settings.state, address)
     if room.fingerprint:
         aside(f"{room.url} has a certificate of this machine's own, SHA-256 {room.fingerprint}\n")

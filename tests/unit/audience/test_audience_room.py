@@ -18,6 +18,8 @@ from .conftest import House, Phone, beat, form, statement, until
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
 
 def events(phone: Phone, path: str, enough: str, seconds: float = 10.0) -> str:
     """What an event stream has said when `enough` was in it."""
@@ -202,6 +204,8 @@ def test_requests_that_no_phone_sends_are_refused(house: House):
     assert http.request("DELETE", "/you").status_code == 405
     assert http.get("/?" + "x" * guard.LONGEST_TARGET).status_code == 414
     assert http.post("/you", data={"name": "x" * guard.LONGEST_BODY}).status_code == 413
+    assert http.post("/device", content=iter([b"x" * 9000]), headers=FORM).status_code == 411
+    assert http.head("/feed").status_code == 200  # and no stream
     assert http.get("/nothing").status_code == 404
     headers = http.get("/").headers
     assert "default-src 'none'" in headers["content-security-policy"]
