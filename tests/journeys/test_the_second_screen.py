@@ -86,15 +86,22 @@ def test_a_talk_is_led_from_the_second_screen_through_the_death_of_its_stage(dem
             second.read_for(0.4)  # a hand presses no faster; a stage takes it for one press
             second.type(key)
 
+    def next_until(key: str | bytes, pattern: str) -> None:
+        """Go on until it is on the stage, through the pauses of the script."""
+        for _ in range(8):
+            press(key)
+            stage.read_for(1.5)
+            if re.search(pattern, stage.screen):
+                break
+        shows(stage, pattern)
+
     stage, second = Terminal(demo, "stage"), Terminal(demo, "presenter")
     try:
         shows(stage, "space begins")
         shows(second, "the stage is open")
-        press(b"\x1b[6~")
-        shows(stage, "a deputy needs a human")
+        next_until(b"\x1b[6~", "a deputy needs a human")
         shows(second, "1/20")
-        press(" ")
-        shows(stage, "7 tools")
+        next_until(" ", "7 tools")
         shows(second, "2/20")
         stage.process.kill()
         shows(second, "No stage is open")
@@ -103,8 +110,8 @@ def test_a_talk_is_led_from_the_second_screen_through_the_death_of_its_stage(dem
         shows(stage, "goes on with")
         shows(second, "q.*quit")  # the wheel turns again, although nothing was played
         press("g", "w", "r", "\r")
-        shows(stage, "Ask your own system")
-        shows(second, "wrap|19/20")
+        shows(stage, "19/20")
+        shows(second, "19/20")
         press("q")
         assert second.wait(10) == 0
     finally:
