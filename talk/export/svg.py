@@ -130,7 +130,8 @@ def _path(fill: str, rectangles: Sequence[tuple[int, int, int, int]], row: int, 
     for column, top, columns, halves in rectangles:
         across, down = columns * COLUMN + HAIR, halves * ROW / 2 + HAIR
         shapes.append(f"M{column * COLUMN:.4g} {row * ROW + top * ROW / 2:.4g}h{across:.4g}v{down:.4g}h-{across:.4g}z")
-    filled = f' fill="{fill}"' if fill else _class(roles) or ' class="n"'
+    inks = [role for role in roles if role in INKS] or ["none"]
+    filled = f' fill="{fill}"' if fill else _class(inks)
     return f'<path d="{"".join(shapes)}"{filled}/>' if shapes else ""
 
 

@@ -129,12 +129,10 @@ class Stage:
 
     def look(self, text: str = "Enter goes on") -> None:
         """The script's pause: the room stops to look at what is on the screen, until the presenter goes on."""
-        if self.quiet:
-            return
         self._record("pause", text=text)
-        if self.pace == "stage" and self.person:
+        if self.pace == "stage" and self.person and not self.quiet:
             self._await_go(text, READING_SECONDS)
-        elif self.pace == "brisk":
+        elif self.pace == "brisk" and not self.quiet:
             self._breathe(BRISK_SECONDS)
         self._record("go")
 

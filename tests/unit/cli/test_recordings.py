@@ -101,6 +101,9 @@ def test_the_animation_is_a_picture_and_nothing_more(demo: Command, hostile: Pat
     assert tags <= {"svg", "title", "desc", "style", "rect", "circle", "g", "text", "path"}
     assert "href" not in text and len(text) < LARGEST
     assert "prefers-reduced-motion" in text
+    coloured = re.findall(r"\.(\w)\{fill:", text)
+    for shape in (element for element in root.iter() if element.tag.endswith("path")):
+        assert shape.get("fill") or set(str(shape.get("class")).split()) & set(coloured), "else it is black on black"
 
 
 @pytest.mark.parametrize("version", [2, 3])
