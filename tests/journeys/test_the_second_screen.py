@@ -5,6 +5,7 @@ Pictures of both are kept under artifacts/.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -12,13 +13,14 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from rich.console import Console
 
 from demo.audience import life
 from demo.presenter.desk import Desk
-from demo.presenter.health import LOOKS, Watch
+from demo.presenter.health import Watch
 from demo.presenter.layout import Hand, screen
 from demo.settings import Settings
 from talk.recording.wheel import Wheel
@@ -60,19 +62,22 @@ def stage(demo: Command) -> Iterator[Stage]:
         yield Stage(demo, run)
 
 
+@contextlib.contextmanager
+def serving(demo: Command, port: str = "0") -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    """The page, served by a process of its own, and its addresses as it tells them."""
+    with demo.start("presenter", "--web", "--port", port, "--json") as process:
+        assert process.stdout is not None
+        try:
+            yield process, (json.loads(line)["presenter"] for line in process.stdout)
+        finally:
+            process.kill()
+
+
 @pytest.fixture
 def page(demo: Command) -> Iterator[str]:
-    """The address of the page, which a process of its own serves."""
-    serving = demo.start("presenter", "--web", "--port", "0", "--json")
-    assert serving.stdout is not None
-    told = ""
-    while not told.rstrip().endswith("}"):
-        line = serving.stdout.readline()
-        assert line, "it ended"
-        told += line
-    yield json.loads(told)["presenter"]
-    serving.terminate()
-    serving.wait(timeout=10)
+    """The address of the page on loopback."""
+    with serving(demo) as (_, addresses):
+        yield next(addresses)
 
 
 def test_a_talk_is_led_from_the_second_screen_through_the_death_of_its_stage(demo: Command) -> None:
@@ -90,7 +95,7 @@ def test_a_talk_is_led_from_the_second_screen_through_the_death_of_its_stage(dem
         """Go on until it is on the stage, through the pauses of the script."""
         for _ in range(8):
             press(key)
-            stage.read_for(1.5)
+            stage.read_for(0.6)
             if re.search(pattern, stage.screen):
                 break
         shows(stage, pattern)
@@ -198,14 +203,12 @@ def test_the_page_follows_and_turns_the_wheel(demo: Command, stage: Stage, page:
 def test_a_phone_reaches_the_page_through_the_room_while_it_is_served(
     demo: Command, stage: Stage, browser: Any
 ) -> None:
-    room = life.start(demo.state, "")
-    serving = demo.start("presenter", "--web", "--port", "0", "--json")
-    context = browser.new_context(viewport=SIZES["phone"])
-    try:
-        assert serving.stdout is not None
-        addresses = [json.loads(serving.stdout.readline())["presenter"] for _ in range(2)]
+    with contextlib.ExitStack() as down:
+        room = life.start(demo.state, "")
+        down.callback(room.stop)
+        process, addresses = down.enter_context(serving(demo))
+        tab = down.enter_context(browser.new_context(viewport=SIZES["phone"])).new_page()
         address = next(one for one in addresses if one.startswith(room.url))
-        tab = context.new_page()
         stranger = tab.goto(f"{room.url}/presenter")
         assert stranger is not None and stranger.status == 401
         tab.goto(address)
@@ -215,62 +218,42 @@ def test_a_phone_reaches_the_page_through_the_room_while_it_is_served(
         tab.get_by_role("button", name="Next").click()
         tab.get_by_text("asked: next").wait_for()
         assert [one.do for one in wheel.new()] == ["next"]
-        serving.kill()
-        serving.wait(timeout=10)
+        process.kill()
+        process.wait(timeout=10)
         gone = tab.goto(f"{room.url}/presenter/")
         assert gone is not None and gone.status == 404
-    finally:
-        context.close()
-        serving.kill()
-        serving.wait(timeout=10)
-        room.stop()
 
 
 @in_chromium
 @pytest.mark.long
 def test_an_open_page_says_when_the_presenter_is_gone_and_finds_it_again(demo: Command, browser: Any) -> None:
-    def serve(port: str) -> tuple[subprocess.Popen[str], str]:
-        serving = demo.start("presenter", "--web", "--port", port)
-        assert serving.stdout is not None
-        line = ""
-        while "key=" not in line:
-            line = serving.stdout.readline()
-            assert line, "it ended"
-        return serving, line.strip()
-
-    first, address = serve("0")
     tab = browser.new_page()
-    tab.goto(address)
-    tab.wait_for_selector("#main:not([hidden])")
-    first.kill()
-    first.wait(timeout=10)
+    with serving(demo) as (_, addresses):
+        address = next(addresses)
+        tab.goto(address)
+        tab.wait_for_selector("#main:not([hidden])")
     tab.get_by_text("Not connected").wait_for()
     assert tab.locator("#next").is_disabled()
-    second, again = serve(address.partition(":")[2].partition(":")[2].partition("/")[0])
-    assert again == address
-    tab.wait_for_selector("#lost", state="hidden", timeout=20_000)
-    second.terminate()
-    second.wait(timeout=10)
+    with serving(demo, str(urlsplit(address).port)) as (_, addresses):
+        assert next(addresses) == address
+        tab.wait_for_selector("#lost", state="hidden", timeout=20_000)
     tab.close()
 
 
 @in_chromium
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (160, 45)])
-def test_pictures_of_the_terminal(
-    demo: Command, browser: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch, width: int, height: int
-) -> None:
+def test_pictures_of_the_terminal(demo: Command, browser: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("demo.presenter.health.EVERY_SECONDS", 0.2)  # the server may be starting yet
     settings = Settings(state=demo.state, edge="off")
     desk = Desk(settings)
-    watch = Watch(settings, desk.stands, looks={name: LOOKS[name] for name in ("server", "authorization server")})
+    watch = Watch(settings, desk.stands)
     desk.health = watch.now
-    wait_until(lambda: all(one.word == "up" for one in watch.now()))
-    console = Console(record=True, width=width, height=height, file=io.StringIO(), force_terminal=True)
-    console.print(screen(desk.view(), Hand(), height))
+    wait_until(lambda: [one.word for one in watch.now()][:2] == ["up", "up"])
     watch.close()
     ARTIFACTS.mkdir(exist_ok=True)
-    drawn = console.export_svg(title="demo presenter")
     tab = browser.new_page(viewport={"width": 1280, "height": 900})
-    tab.set_content(drawn)
-    tab.locator("svg").screenshot(path=ARTIFACTS / f"presenter-{width}x{height}.png")
+    for width, height in ((80, 24), (120, 40), (160, 45)):
+        console = Console(record=True, width=width, height=height, file=io.StringIO(), force_terminal=True)
+        console.print(screen(desk.view(), Hand(), height))
+        tab.set_content(console.export_svg(title="demo presenter"))
+        tab.locator("svg").screenshot(path=ARTIFACTS / f"presenter-{width}x{height}.png")
     tab.close()
