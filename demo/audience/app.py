@@ -216,7 +216,8 @@ class RoomApp:
     def _yours(self, request: Request, attendee: Attendee | None, status: int = 200, **said: str) -> Response:
         parts = {}
         if attendee is not None:
-            parts["you"] = page.own(attendee, self.agents.of(attendee), _csrf(request))
+            deputy = self.agents.of(attendee)
+            parts = {"you": page.own(attendee, deputy, _csrf(request)), "short": page.WORDS[deputy.state]}
         told = {"typed": "", "fault": "", **said}
         return page.page("you.html", status, after=self.hub.last, attendee=attendee, parts=parts, **told)
 

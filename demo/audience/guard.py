@@ -77,6 +77,21 @@ class Guard:
         return None
 
 
+class Named:
+    """ASGI wrapper for what is on loopback: a foreign `Host` is refused (421), and nothing else looked at."""
+
+    def __init__(self, app: App, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and dict(scope["headers"]).get(b"host", b"").decode("latin-1") not in self._hosts:
+            await _refuse(send, 421, "This is another server.")
+            return
+        await self._app(scope, receive, send)
+
+
 async def _refuse(send: Send, status: int, why: str) -> None:
     body = why.encode()
     headers = [

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from demo.audience.attendees import DOMAIN, MOST, Attendees
@@ -49,11 +48,11 @@ AT_MOST: Final = 2
 
 @dataclass(frozen=True)
 class Issuer:
-    """Both, opened. `pages` are the routes for phones, `inside` is the application for the agents."""
+    """Both, opened. `pages` are the routes for phones, `inside` those for the agents."""
 
     origin: str
     pages: tuple[BaseRoute, ...]
-    inside: Starlette
+    inside: tuple[BaseRoute, ...]
     server: AuthorizationServer
     shop: Shop
 
@@ -136,8 +135,8 @@ def open_issuer(
         raise
     routes = (*server.routes, *(one for one in shop.routes if isinstance(one, Route)))
     pages = tuple(one for one in routes if one.path.startswith(_FOR_PHONES))
-    agents = [one for one in routes if one.path.startswith(_FOR_AGENTS)]
-    return Issuer(origin, pages, Starlette(routes=agents), server, shop)
+    agents = tuple(one for one in routes if one.path.startswith(_FOR_AGENTS))
+    return Issuer(origin, pages, agents, server, shop)
 
 
 def hosts(origin: str, inside: str) -> frozenset[str]:

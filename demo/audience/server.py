@@ -131,13 +131,12 @@ async def _run(
 ) -> None:
     import uvicorn
     from starlette.applications import Starlette
-    from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from demo.audience.app import RoomApp
     from demo.audience.attendees import Attendees
     from demo.audience.feed import Feed
-    from demo.audience.issuer import open_issuer
+    from demo.audience.guard import Named
+    from demo.audience.issuer import hosts, open_issuer
     from demo.audience.presenting import presenter_routes
     from demo.client.http.transport import reach
 
@@ -146,11 +145,7 @@ async def _run(
     reach(origin, inside)
     secret = secrets.token_urlsafe(32)
     room = RoomApp(issuer, attendees, Feed(state), shared=where.public is not None or net.is_loopback_url(origin))
-    names = ["127.0.0.1", origin.partition("://")[2].rpartition(":")[0] or origin.partition("://")[2]]
-    agents = Starlette(
-        routes=[*issuer.inside.routes, *room.control(secret)],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=names)],
-    )
+    agents = Named(Starlette(routes=[*issuer.inside, *room.control(secret)]), hosts(origin, inside))
     pair = tls.certificate(folder, where.host) if where.tls else None
     common: dict[str, Any] = {
         "log_level": "critical", "access_log": False, "server_header": False, "timeout_graceful_shutdown": 2,

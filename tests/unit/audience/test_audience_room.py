@@ -188,7 +188,7 @@ def test_what_is_for_software_and_for_the_presenter_is_not_on_the_network(house:
     with httpx2.Client(base_url=house.inside, verify=False) as inside:
         for headers in ({}, {"authorization": "Bearer guess"}):
             assert inside.post("/room/revoke/all", headers=headers).status_code == 401
-        assert inside.get("/mcp", headers={"host": "evil.example"}).status_code == 400
+        assert inside.get("/mcp", headers={"host": "evil.example"}).status_code == 421
 
 
 def test_the_issuer_is_the_address_that_phones_use(house: House):
