@@ -11,6 +11,7 @@ from demo import panels
 from demo.errors import UsageError
 from talk.export.cells import Line, Span, lines_of
 from talk.recording.reader import header_of, rebuild
+from talk.stage.screen import WHOLE
 
 if TYPE_CHECKING:
     from demo.evidence import BeatHeader
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 LAST_SECONDS = 4.0
 """How long the last screen is taken to have been seen."""
-FRAME = 6
-"""Rows that a panel leaves free at most: as on a stage, for the header, the sentence to say, and the prompt."""
+HEAD, FRAME = 3, 6
+"""Rows that a panel leaves free: for the header; as on a stage, for the sentence to say and the prompt as well."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def frames(screen: Screen, width: int, rows: int) -> list[list[Line]]:
 
 def _lines(part: Part, width: int, rows: int) -> list[Line]:
     if part.page is not None:
-        return lines_of(part.page.within(max(10, rows - FRAME)), width, rows)
+        free = rows - (HEAD if part.name in WHOLE else FRAME)
+        return lines_of(part.page.within(max(10, free)), width, rows)
     if part.kind == "said":
         return lines_of(panels.closing(part.text), width, rows)
     return [(Span("  "), Span(part.text[: width - 4], ("quiet",)))]

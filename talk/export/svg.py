@@ -93,7 +93,8 @@ def _row(line: Line, number: int) -> str:
     for span in line:
         if set(span.text) <= BLOCKS:
             if "scan" in span.roles:
-                written.append(_path("#000", [(column, 0, span.columns, 2)], number))
+                ground = f'x="{column * COLUMN:.4g}" y="{number * ROW}" width="{span.columns * COLUMN:.4g}"'
+                written.append(f'<rect {ground} height="{ROW}" fill="#000"/>')
                 written.append(_path("#fff", _blocks(span.text, column), number))
             elif span.text.strip():
                 written.append(_path("", _blocks(span.text, column), number, span.roles))
@@ -124,12 +125,13 @@ def _blocks(text: str, column: int) -> list[tuple[int, int, int, int]]:
 
 
 def _path(fill: str, rectangles: Sequence[tuple[int, int, int, int]], row: int, roles: Sequence[str] = ()) -> str:
-    """Rectangles as one shape: half blocks of a font leave gaps, which no camera forgives in a QR code. Each is a hair
-    larger than it is, so that none shows between two of them either, at any size of the picture."""
+    """Rectangles as one shape: half blocks of a font leave gaps, which no camera forgives in a QR code. Each is larger
+    by a hair on every side, so that no gap shows between two of them either, at any size of the picture."""
     shapes = []
     for column, top, columns, halves in rectangles:
-        across, down = columns * COLUMN + HAIR, halves * ROW / 2 + HAIR
-        shapes.append(f"M{column * COLUMN:.4g} {row * ROW + top * ROW / 2:.4g}h{across:.4g}v{down:.4g}h-{across:.4g}z")
+        left, over = column * COLUMN - HAIR, row * ROW + top * ROW / 2 - HAIR
+        across, down = columns * COLUMN + 2 * HAIR, halves * ROW / 2 + 2 * HAIR
+        shapes.append(f"M{left:.4g} {over:.4g}h{across:.4g}v{down:.4g}h-{across:.4g}z")
     inks = [role for role in roles if role in INKS] or ["none"]
     filled = f' fill="{fill}"' if fill else _class(inks)
     return f'<path d="{"".join(shapes)}"{filled}/>' if shapes else ""
