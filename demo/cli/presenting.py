@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
-from demo.cli.talks import PlanOption
+from demo.cli.talks import PlanOption, TalkOption
 from demo.errors import OK, EnvironmentNotReady, UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def presenter(
         ),
     ] = None,
     plan: PlanOption = None,
+    talk: TalkOption = None,
 ) -> int:
     """Show the second screen: what to say, the clock against the plan, and keys that move the stage."""
     settings = settings_of(context)
@@ -36,10 +37,8 @@ def presenter(
     from demo.presenter.desk import Desk
     from demo.presenter.health import Watch
 
-    desk = Desk(settings, plan=plan)
-    under_way = desk.seen().plan.id
-    if plan is not None and plan != under_way:
-        raise UsageError(f"a run of the plan {under_way!r} is under way", do="follow it: demo presenter")
+    desk = Desk(settings, plan=plan, talk=talk)
+    desk.refuse_another()
     watch = Watch(settings, desk.stands)
     desk.health = watch.now
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from demo.errors import DemoError
+from demo.errors import DemoError, UsageError
 from demo.presenter.health import Stands
 from demo.presenter.story import Story
 from demo.presenter.view import Health, Seen, View, view
@@ -19,7 +19,7 @@ from talk.recording.reader import Tail
 from talk.recording.wheel import Do, Wheel, turn
 from talk.recording.writer import file_of
 from talk.run import FILE, OWN_WORKER, Cursor, Run, is_held, seen
-from talk.script import Plan, load_talk
+from talk.script import DEFAULT_PLAN, Plan, load_talk
 
 if TYPE_CHECKING:
     from demo.settings import Settings
@@ -56,7 +56,7 @@ class Desk:
     """Where a second screen sits.
 
     Args:
-        plan: whose first beat is shown before there is a run.
+        plan, talk: whose first beat is shown before there is a run.
         health: gives what is known of what the talk stands on.
         clock: POSIX seconds.
     """
@@ -66,11 +66,12 @@ class Desk:
         settings: Settings,
         *,
         plan: str | None = None,
+        talk: Path | None = None,
         health: Callable[[], tuple[Health, ...]] = tuple,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings, self._clock = settings, clock
-        self._first = plan
+        self._first = (str(talk.resolve()) if talk is not None else None, plan)
         self.health = health
         self._begun: _Begun | None = None
         self._trouble = ""
@@ -114,9 +115,8 @@ class Desk:
             self._look(now)  # so that place and recording are of one moment
             begun = self._begun
         if begun is None:
-            from talk.script import DEFAULT_PLAN  # which brings all kinds of step; a run knows its plan
-
-            plan = self._plan(None, self._first or DEFAULT_PLAN)
+            talk, named = self._first
+            plan = self._plan(talk, named or DEFAULT_PLAN)
             # Who holds a run that has not begun waits for its first beat: a stage.
             story = Story(stage="open") if self._busy else Story()
             return Seen(plan, Cursor(None, False), story, 0.0, (), self._busy, self.health())
@@ -127,6 +127,24 @@ class Desk:
         self._turns += [(one.at, one.do == "hold") for one in self._wheel.new() if one.do in ("hold", "resume")]
         holds = [(at - started_at, stopped) for at, stopped in self._turns if at >= started_at]
         return Seen(begun.plan, begun.cursor, story, now - started_at, holds, self._busy, self.health())
+
+    def refuse_another(self) -> None:
+        """See that the run under way, if there is one, is of the plan and the talk that were named.
+
+        Raises:
+            UsageError: it is of another; or there is no such plan, or no such talk.
+        """
+        self.seen()
+        talk, plan = self._first
+        if self._begun is None:
+            return
+        about = self._begun.about
+        what = f"the plan {about['plan']!r}" if plan not in (None, about["plan"]) else ""
+        what = "another talk" if talk not in (None, about["talk"]) else what
+        if what:
+            raise UsageError(
+                f"a run of {what} is under way", do="follow it: demo presenter. Or begin again: demo reset"
+            )
 
     def stands(self) -> Stands:
         """What the talk stands on, for who looks at its health."""

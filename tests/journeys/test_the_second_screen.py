@@ -150,6 +150,7 @@ def test_without_a_terminal_it_says_what_to_do(demo: Command) -> None:
     assert demo("next").returncode == 0
     refused = demo("presenter", "--web", "--plan", "context-first")
     assert refused.returncode == 2 and "problem-first" in refused.stderr
+    assert demo("presenter", "--web", "--talk", str(demo.state.parent)).returncode == 2
 
 
 def test_a_port_that_is_taken_is_named(demo: Command) -> None:
