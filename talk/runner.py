@@ -124,10 +124,11 @@ class Runner:
         return BeatResult(beat.id, beat.title, beat.topics, ok, seconds, tuple(results), skipped, sentence)
 
     def _done(self, beat: Beat, play: int) -> dict[str, StepResult]:
-        """What was played already of a play that was not ended, and why it goes on; a consent is asked for again."""
+        """What was played already of a play that was not ended, and why it goes on. A consent is asked for again, and a
+        step that had failed is tried again."""
         results = self.run.results(beat.id, play)
-        done = {name: result for name, result in results.items() if not result.ungranted}
-        if len(done) < len(results):
+        done = {name: result for name, result in results.items() if result.ok and not result.ungranted}
+        if any(result.ungranted for result in results.values()):
             self.stage.note("the human is asked once more")
         elif done:
             self.stage.note(

@@ -194,6 +194,7 @@ class LoginPrompt(ABC):
         now = time.monotonic()
         if self._armed_at is None or not self._armed:
             self._armed_at = now
+            self.stage.clear_status()  # where no line is drawn over another, only one that is fresh is written
         return now - self._armed_at > REFLEX_SECONDS
 
     def _answer_unasked(self) -> None:

@@ -143,3 +143,25 @@ def test_a_verdict_that_is_not_the_scripts_is_said_in_words(
     stage = Presenter("s")
     assert play(base_url, tmp_path, "buy", stage).recovered == "skip"
     assert stage.troubles == ["the call was refused by the rule token.missing, where the script has it allowed"]
+
+
+def test_a_performance_that_is_cut_off_at_the_choice_goes_on_at_the_step_that_failed(
+    base_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(base_url, tmp_path, "login", Presenter("y"))
+    agent_call = Agent.call
+
+    def without_a_token(self: Agent, *given: object, **named: object) -> object:
+        return agent_call(self, *given, **named | {"token": "none"})  # type: ignore[arg-type]
+
+    class CutOff(Presenter):
+        def _choose_recovery(self, trouble: str) -> screen.Recovery:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Agent, "call", without_a_token)
+        with pytest.raises(KeyboardInterrupt):
+            play(base_url, tmp_path, "buy", CutOff())
+    assert cursor(tmp_path) == ("buy", False)
+    result = play(base_url, tmp_path, None, Presenter())
+    assert (result.id, result.ok, cursor(tmp_path)) == ("buy", True, ("buy", True))
