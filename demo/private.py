@@ -6,6 +6,7 @@ may read it has the tokens.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -80,7 +81,16 @@ def database(file: Path) -> Path:
     Raises:
         OSError: it cannot be made, or is not this user's.
     """
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # One that is there is not opened to try it: its close would let go of every lock that SQLite holds on it in
+        # this process (sqlite.org/howtocorrupt.html, section 2.2), and the next program that closes the file would take
+        # itself for the last one and remove the write-ahead log, with all that was written since.
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file)) from None
+        if not os.access(file, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file)) from None
     for one in (file, *(file.with_name(f"{file.name}{rest}") for rest in ("-wal", "-shm"))):
         try:
             if stat.S_IMODE(one.stat().st_mode) != 0o600:

@@ -204,3 +204,21 @@ def test_a_home_that_is_nowhere_is_no_home(monkeypatch: pytest.MonkeyPatch, tmp_
         assert default_state() == private.NO_HOME
     with pytest.raises(EnvironmentNotReady, match="no home folder"):
         private.folder(settle({}, {}, tmp_path / "demo.toml").state)
+
+
+def test_a_database_in_use_keeps_its_log_when_another_program_looks_into_it(tmp_path: Path) -> None:
+    file = private.database(tmp_path / "server.sqlite3")
+    with sqlite3.connect(file, isolation_level=None) as ours:
+        ours.execute("PRAGMA journal_mode = WAL")
+        ours.execute("CREATE TABLE sessions (id TEXT)")
+        private.database(file)  # as a second room of the same process does
+        ours.execute("INSERT INTO sessions VALUES ('before')")
+        look = (
+            "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]);"
+            "print(db.execute('SELECT count(*) FROM sessions').fetchone()[0]); db.close()"
+        )
+        for written in (1, 2):
+            seen = subprocess.run([sys.executable, "-c", look, file], capture_output=True, text=True, check=True)
+            assert seen.stdout.strip() == str(written)
+            ours.execute("INSERT INTO sessions VALUES ('after')")
+    ours.close()
