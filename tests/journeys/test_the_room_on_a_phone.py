@@ -86,9 +86,10 @@ def test_the_room_follows_the_stage_and_is_the_human(browser: Any, stage: Termin
         page.get_by_role("heading", level=1).wait_for()
     time.sleep(0.5)  # as a hand does: a press that comes sooner is the one before, again
     stage.type(" ")
-    stage.until("a deputy needs a human")
+    stage.until("1/20 +Who is at the keyboard")
     for page, name in ((phone, "phone"), (laptop, "laptop")):
-        page.get_by_text("a deputy needs a human").wait_for()  # with no reload, by the event stream
+        page.get_by_role("heading", name="Who is at the keyboard?").wait_for()  # with no reload, by the event stream
+        page.locator("article.panel").first.wait_for()
         keep(page, f"talk-{name}")
     for page, name in ((phone, "phone"), (laptop, "laptop")):
         _is_the_human(page, name)
@@ -142,5 +143,5 @@ def test_without_scripts_the_page_loads_itself_again(browser: Any, stage: Termin
     stage.type(" ")
     time.sleep(0.5)
     stage.type(" ")
-    stage.until("a deputy needs a human")
-    page.get_by_text("a deputy needs a human").wait_for()
+    stage.until("1/20 +Who is at the keyboard")
+    page.get_by_role("heading", name="Who is at the keyboard?").wait_for()
