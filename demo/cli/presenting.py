@@ -67,7 +67,7 @@ def _show(settings: Settings, desk: Desk) -> None:
 
 def _serve(settings: Settings, desk: Desk, port: int | None) -> None:
     from demo import net
-    from demo.presenter.web import serve
+    from demo.presenter.serving import serve
 
     def announce(address: str) -> None:
         if settings.json:

@@ -13,8 +13,6 @@ import hashlib
 import hmac
 import json
 import secrets
-import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,16 +25,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from demo import net, private
-from demo.errors import EnvironmentNotReady
-from demo.presenter import door
+from demo import net
 from demo.presenter.desk import Desk, as_line
 from talk.recording.wheel import Do
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-SECRET_FILE: Final = "presenter.secret"
 LOOK_SECONDS: Final = 0.2
 PING_SECONDS: Final = 10
 READERS: Final = 16
@@ -47,29 +42,6 @@ STRANGER: Final = (
     "This page is the presenter's alone.\n"
     "Open the whole address that `demo presenter --web` printed: it carries the key.\n"
 )
-
-
-def secret_of(state: Path) -> str:
-    """The secret of this state folder's page, made when missing: a page that is open already finds a presenter again
-    that was started anew.
-
-    Raises:
-        EnvironmentNotReady: the state folder cannot be used.
-    """
-    file = private.folder(state) / SECRET_FILE
-    try:
-        if len(known := file.read_text("utf-8").strip()) >= 22:
-            return known
-    except (OSError, UnicodeDecodeError):
-        pass
-    made = secrets.token_urlsafe(16)  # 128 bits; a longer address would not stand on one line
-    try:
-        private.write(file, made)
-    except OSError as error:
-        raise EnvironmentNotReady(
-            f"{file} cannot be written", why=error.strerror or str(error), do="choose another --state DIR"
-        ) from error
-    return made
 
 
 class Feed:
@@ -268,63 +240,3 @@ def _headers(nonce: str = "") -> dict[str, str]:
         "Cache-Control": "no-store",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
-
-
-def serve(desk: Desk, state: Path, port: int, announce: Callable[[str], None], room: Callable[[], str | None]) -> None:
-    """Serve the page on loopback until Ctrl-C, and for phones where the room's server leads them here.
-
-    Args:
-        port: where to listen; 0 for any free port.
-        announce: called with each address to open, as soon as there is one; who opens it at once waits a moment.
-        room: the origin of the room's server, None where none is open.
-
-    Raises:
-        EnvironmentNotReady: the port is taken, or the state folder cannot be used.
-    """
-    import uvicorn
-
-    secret = secret_of(state)
-    try:
-        sock = net.listening(net.LOOPBACK, port)
-    except OSError as error:
-        raise EnvironmentNotReady(
-            f"port {port} cannot be listened on", why=error.strerror or str(error), do="name another: --port N"
-        ) from error
-    at = sock.getsockname()[1]
-    rooms = _Rooms(room, lambda place: announce(f"{place.origin}{place.path}?key={secret}"))
-    app = presenter_app(desk, secret, lambda: (*on_loopback(at), *rooms.open))
-    config = uvicorn.Config(
-        app,
-        log_level="error",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-        server_header=False,
-        limit_concurrency=64,
-    )
-    announce(f"http://{net.LOOPBACK}:{at}/?key={secret}")
-    with contextlib.suppress(OSError):  # without it the page is not reached through the room
-        door.write(state, at)
-    threading.Thread(target=rooms.watch, name="rooms", daemon=True).start()
-    try:
-        with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[sock])
-    finally:
-        with contextlib.suppress(OSError):
-            door.forget(state, at)
-
-
-class _Rooms:
-    """The room whose server leads phones to the page: which one is open now, and word of each that opens."""
-
-    def __init__(self, room: Callable[[], str | None], opened: Callable[[Place], None]) -> None:
-        self._room, self._opened = room, opened
-        self.open: tuple[Place, ...] = ()
-
-    def watch(self) -> None:
-        """Look every second, to the end of the process."""
-        while True:
-            origin = self._room()
-            if origin is not None and origin not in {place.origin for place in self.open}:
-                self._opened(Place(origin, f"{door.PATH}/"))
-            self.open = () if origin is None else (Place(origin, f"{door.PATH}/"),)
-            time.sleep(1.0)

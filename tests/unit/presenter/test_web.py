@@ -10,7 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from demo.presenter.desk import Desk
-from demo.presenter.web import SECRET_FILE, Place, on_loopback, presenter_app, secret_of
+from demo.presenter.serving import SECRET_FILE, secret_of
+from demo.presenter.web import Place, on_loopback, presenter_app
 from demo.settings import Settings
 from talk.recording.wheel import Wheel
 from tests.unit.presenter.test_desk import begun, header
