@@ -21,6 +21,10 @@ import tempfile
 import termios
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from talk.script import PlannedBeat
 
 ROOT = Path(__file__).parent.parent
 SETTLED = 3.0
@@ -52,12 +56,12 @@ class Screen:
         os.write(self._master, keys)
         return at
 
-    def until(self, text: str, seconds: float = 60.0) -> float:
-        """Read on until the text is on the screen; gives when."""
+    def until(self, *texts: str, seconds: float = 60.0) -> float:
+        """Read on until one of the texts is on the screen; gives when."""
         deadline = time.perf_counter() + seconds
-        while text.encode() not in _ESCAPES.sub(b"", self._written):
+        while not any(text.encode() in _ESCAPES.sub(b"", self._written) for text in texts):
             if time.perf_counter() > deadline or not select.select([self._master], [], [], seconds)[0]:
-                raise SystemExit(f"{text!r} never came: {self._written[-2000:]!r}")
+                raise SystemExit(f"{texts} never came: {self._written[-2000:]!r}")
             self._written += os.read(self._master, 65536)
         return time.perf_counter()
 
@@ -83,13 +87,10 @@ class Screen:
 
 def main() -> None:
     """Measure and print."""
-    from talk.playing import KINDS
     from talk.script import load_talk
 
     plan = load_talk(None).plan("problem-first")
-    words = [
-        one for one in plan.beats if not one.beat.needs and not any(KINDS[step.do].speaks for step in one.beat.steps)
-    ]
+    words = [one for one in plan.beats if not one.beat.needs and all(step.do == "say" for step in one.beat.steps)]
     in_session: list[float] = []
     by_next: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -104,10 +105,10 @@ def main() -> None:
                     session.type(letter.encode())
                     session.read(0.1)
                 pressed = session.type(b"\r")
-                in_session.append(_panel_of(session, planned.beat.title, pressed))
+                in_session.append(_panel_of(session, planned, pressed))
                 session.read(SETTLED)
                 alone = Screen(other, "goto", planned.id)
-                by_next.append(_panel_of(alone, planned.beat.title, alone.started))
+                by_next.append(_panel_of(alone, planned, alone.started))
                 alone.end()
         finally:
             session.end()
@@ -122,15 +123,11 @@ def main() -> None:
     print(f"demo stage, start to first key  {1000 * ready:6.0f} ms   {ready / base:.2f}")
 
 
-def _panel_of(screen: Screen, title: str, since: float) -> float:
-    """Seconds until the beat's title and the first rows of a panel below it are there."""
-    screen.until(title)
-    return _first_letters(screen) - since
-
-
-def _first_letters(screen: Screen) -> float:
-    """A panel in words is in block letters, or a QR code: both are drawn with half blocks."""
-    return screen.until("▀")
+def _panel_of(screen: Screen, planned: PlannedBeat, since: float) -> float:
+    """Seconds until the beat's title and the first rows of a panel are there: words in block letters (which half blocks
+    draw), or as they are."""
+    screen.until(planned.beat.title)
+    return screen.until("▀", str(planned.beat.steps[0].options["text"]).strip().splitlines()[0]) - since
 
 
 if __name__ == "__main__":

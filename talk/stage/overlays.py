@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -19,6 +20,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from demo.panels.theme import glyphs
+from talk.stage.helm import UNREAD_SECONDS
 from talk.stage.screen import FALLBACK_SECONDS
 
 if TYPE_CHECKING:
@@ -356,6 +358,7 @@ class Recovery(Overlay[str]):
         self._keys = {"r": "try again", "t": "show the recorded take of this beat", "s": "skip this beat"}
         if not takes:
             del self._keys["t"]
+        self._asked_at = time.monotonic()
         self._unasked = {"recorded": "shows the take", "skip": "skips it"}.get(unasked, "")
 
     def compose(self) -> ComposeResult:
@@ -369,5 +372,6 @@ class Recovery(Overlay[str]):
     def on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
-        if event.key in self._keys:
+        # What was meant for the talk, or for a command line, in the instant before is no choice.
+        if event.key in self._keys and time.monotonic() - self._asked_at >= UNREAD_SECONDS:
             self.leave(event.key)

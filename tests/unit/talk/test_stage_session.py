@@ -29,7 +29,7 @@ from talk.script import load_talk
 from talk.show import Show
 from talk.stage import overlays
 from talk.stage.app import Listed, Session, StageApp
-from talk.stage.helm import REST_SECONDS, Helm, Order
+from talk.stage.helm import REST_SECONDS, UNREAD_SECONDS, Helm, Order
 from talk.stage.keys import Key
 from talk.stage.live import LiveStage
 from talk.stage.sheet import paint
@@ -374,7 +374,9 @@ def test_a_failure_is_one_line_and_one_key_each(
             await played.until(lambda: isinstance(played.app.screen, overlays.Recovery))
             assert played.named("trouble")[-1]["text"].startswith("the disk is full")
             await pilot.press("enter", "escape", "x", "t")  # none of them chooses: there is no take of this talk
+            await pilot.press(keys)  # nor does what was pressed before anybody could read it
             assert isinstance(played.app.screen, overlays.Recovery)
+            await asyncio.sleep(UNREAD_SECONDS)
             await pilot.press(keys)
             await played.until(lambda: played.helm.awaited == "order")
             assert played.stands() == stands
