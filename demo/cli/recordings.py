@@ -43,7 +43,7 @@ def complete_recording(context: typer.Context) -> list[str]:
 RecordingArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN|PLAN|FILE]",
+        metavar="RUN|PLAN|FILE",
         help="A recorded run by its id, the recording that ships with a plan, or a file; the last run by default.",
         show_default=False,
         autocompletion=complete_recording,
@@ -152,7 +152,7 @@ def export(
 ) -> int:
     """Write a recording out: for asciinema, as a page, as pictures, as a transcript, for programs."""
     settings = settings_of(context)
-    chosen = format_ or ENDINGS.get(output.suffix.lower() if output is not None else "", "html")
+    chosen = format_ or _format_of(output)
     take, beats = _take(settings, recording)
     if beat:
         for one in beat:
@@ -179,6 +179,16 @@ def export(
     elif not settings.quiet:
         console.print(f"Wrote {path} ({size_in_bytes / 1000:.0f} kB).", markup=False)
     return OK
+
+
+def _format_of(output: Path | None) -> Format:
+    """The format that a file's ending says; a page where there is no file to go by."""
+    if output is None or output == Path("-"):
+        return "html"
+    if (format_ := ENDINGS.get(output.suffix.lower())) is None:
+        what = f"what to write to {output} is not known"
+        raise UsageError(what, why=f"its ending is none of {', '.join(ENDINGS)}", do="say it with --format")
+    return format_
 
 
 def _take(settings: Settings, name: str | None) -> tuple[Take, list[str]]:

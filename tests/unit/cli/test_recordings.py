@@ -168,7 +168,8 @@ def test_a_file_that_is_there_is_overwritten_only_where_it_is_named(
     taken.write_text("notes of my own")
     assert demo("export", PLAN, "-o", str(taken)).returncode == 0
     assert taken.read_text().startswith("# ")
-    assert demo("export", PLAN, "-o", str(tmp_path)).returncode == 2, "a folder"
+    assert demo("export", PLAN, "--format", "html", "-o", str(tmp_path)).returncode == 2, "a folder"
+    assert demo("export", PLAN, "-o", str(tmp_path / "talk.gif")).returncode == 2, "an ending that says nothing"
 
 
 def test_a_replay_asks_nobody_and_leaves_nothing(demo: Command, monkeypatch: pytest.MonkeyPatch) -> None:
