@@ -222,6 +222,15 @@ class Cast:
         """The server's clock minus ours in seconds; None before it has answered an agent."""
         return max((agent.skew for agent in self._agents.values() if agent.skew is not None), key=abs, default=None)
 
+    def granted_by(self) -> dict[str, str]:
+        """The address of the human who gave the agent its grant, by the id that its token has for them."""
+        from demo.client.tokens import claims
+
+        token = self.agent().stored() if self.grantor is not None else None
+        jwt = claims.take_apart(token.access_token) if token else None
+        subject = jwt.claims.get("sub") if jwt else None
+        return {subject: self.grantor} if isinstance(subject, str) and self.grantor is not None else {}
+
     @contextmanager
     def one_session(self) -> Iterator[None]:
         """While it lasts each agent keeps its MCP session, at a server that has any: what a beat has done there with

@@ -64,7 +64,7 @@ class MeasuringStage(Stage):
         width, height = DESIGN_SIZE
         lines = drawn(shortened(name, renderable, height), width, height)
         self._read += lines
-        if self._used > _HEADER_ROWS and self._used + len(lines) + 2 > height:
+        if self._looked or (self._used > _HEADER_ROWS and self._used + len(lines) + 2 > height):
             self._gone(f"the panel {name}")
         self._used += len(lines)
         # The step itself leaves the screen as it is while somebody answers, or a wait counts down.
@@ -72,6 +72,7 @@ class MeasuringStage(Stage):
 
     def look(self, text: str = "") -> None:
         self._on_screen = [(name, True) for name, _ in self._on_screen]
+        self._looked = True
 
     def result(self, result: StepResult) -> None:
         self._skipped = result.skipped is not None
@@ -109,7 +110,7 @@ class MeasuringStage(Stage):
         self._clear()
 
     def _clear(self) -> None:
-        self._on_screen, self._used = [], _HEADER_ROWS
+        self._on_screen, self._used, self._looked = [], _HEADER_ROWS, False
 
     def _fits(self, name: str, renderable: RenderableType) -> None:
         from demo.panels.fit import overflow

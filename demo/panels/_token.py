@@ -127,7 +127,7 @@ def _claim(claim: Claim, sources: list[str], screen: Canvas) -> list[Text]:
     source = claim.against or "a check of the agent's own"
     number = str(sources.index(source) + 1) if claim.verified and len(sources) > 1 else ""
     mark = f"{canvas.glyphs.mark(state)}{number}"
-    name, value = (12, canvas.room - 15) if canvas.narrow else (22, 40) if canvas.wide else (13, 25)
+    name, value = (12, canvas.room - 15) if canvas.narrow else (22, 40) if canvas.wide else (12, 26)
     parts = [(f"{mark:<3}", state), (canvas.cell(claim.name, name), "quiet")]
     if canvas.narrow:
         canvas.line(*parts, canvas.short(claim.value or "(empty)", value))

@@ -35,18 +35,26 @@ def tools(given: tuple[Tool, ...]) -> Page:
     return Page(draw)
 
 
+def _brief(description: str, room: int) -> str:
+    """A description, or only its first sentence where it is longer than `room` columns."""
+    first = description.partition(". ")[0]
+    return description if cell_len(description) <= room or first == description else f"{first}."
+
+
 def _rows(tool: Tool, name: int, scope: int, at_most: int, canvas: Canvas) -> list[Text]:
     """A tool's line, or `at_most` lines where its description is long, in columns of `name` and `scope`. A name or
     scope that is too long for a column stands on a line of its own: both are typed, and so stand whole."""
     apart = canvas.apart(canvas.width)
-    about = tool.description or (f"({', '.join(tool.arguments)})" if tool.arguments else "no description")
-    if canvas.narrow or canvas.room - name - scope - 4 < _ABOUT:
+    beside = canvas.room - name - scope - 4
+    takes = f"({', '.join(tool.arguments)})" if tool.arguments else "no description"
+    about = _brief(tool.description, 2 * beside) or takes
+    if canvas.narrow or beside < _ABOUT:
         apart.whole(tool.name, "strong")
         apart.whole(tool.scope or "no scope told", "quiet", indent=4)
         if not canvas.narrow:
             apart.prose(about, "quiet", indent=4, at_most=1)
         return apart.lines
-    words, *more = apart.wrapped(about, canvas.room - name - scope - 4, at_most) or [""]
+    words, *more = apart.wrapped(about, beside, at_most) or [""]
     parts = (
         (apart.cell(tool.name, name), "strong"),
         "  ",

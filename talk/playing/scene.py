@@ -38,10 +38,9 @@ class Scene:
         return f"{self.run_id}/{beat or self.beat}/{name}"
 
     def names(self) -> tuple[tuple[str, str], ...]:
-        """Ids, each with the name that people use: humans as the shop's decisions of this run name them, agents by what
-        their software calls itself."""
-        software = self.cast.software()
-        found: dict[str, str] = {}
+        """Ids, each with the name that people use: humans as the login and the shop's decisions of this run name them,
+        agents by what their software calls itself."""
+        software, found = self.cast.software(), dict(self.cast.granted_by())
         for result in self.seen():
             for decision in result.decisions:
                 user, agent, client = (decision.get(name) for name in ("user", "agent", "client"))

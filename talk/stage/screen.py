@@ -97,6 +97,8 @@ class Stage:
         self._step = ""
         self._status = ""
         self._waited_for = ""
+        self._looked = False
+        """Whether the room has looked at what is on the screen: what comes next begins one of its own."""
 
     def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
         """Begin a beat's screen.
@@ -134,6 +136,7 @@ class Stage:
             self._await_go(text, READING_SECONDS)
         elif self.pace == "brisk" and not self.quiet:
             self._breathe(BRISK_SECONDS)
+        self._looked = True
         self._record("go")
 
     def narrate(self, words: str) -> None:
@@ -298,7 +301,8 @@ class Stage:
         if self.person:
             renderable = shortened(name, renderable, self.console.height, recorded=recorded)
         rows = measure(renderable, self.console.width, self.console.height)[1]
-        if self.person and self.pace != "none" and self._rows + rows + 2 > self.console.height and self._rows:
+        over = self._looked or self._rows + rows + 2 > self.console.height
+        if self.person and self.pace != "none" and over and self._rows:
             if self.wire and self._rows > _HEADER_ROWS and self.pace == "stage":
                 self._await_go("Enter for more", READING_SECONDS)  # of the wire the script does not know how much comes
             self._new_screen(headed=not whole or rows + 5 <= self.console.height)
@@ -308,6 +312,7 @@ class Stage:
         """Go on to an empty screen, with the beat's header where the next panel leaves room for it."""
         if self.person and not self.plain:
             self.console.clear()
+        self._looked = False
         self._rows = 0
         if self._header is not None and headed:
             self._draw(panels.header(self._header))
