@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from demo.cli.context import console_for, say_json
 from demo.cli.throwaway import throwaway_world
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from demo.settings import Settings
     from talk.script import PlannedBeat
 
+World = Callable[[], AbstractContextManager[Path]]
+"""Gives a state folder in which nothing was played, and takes it away afterwards."""
 DEBOUNCE_MS, STEP_MS, LOOK_MS = 400, 50, 300
 """Milliseconds: saves that come together are one; how long nothing must follow; how often the first look is waited for.
 An editor writes a file in several strokes."""
@@ -59,17 +62,52 @@ def watch(settings: Settings, folder: Path | None) -> int:
     if not root.is_dir():
         raise UsageError(f"there is no folder {folder}", do="name a folder with beats/ and plans/ in it")
     try:
-        for changed in _changes(root):
-            _show(settings, root, look(settings, folder, changed))
+        with _Worlds() as worlds:
+            for changed in _changes(root):
+                _show(settings, root, look(settings, folder, changed, worlds.one))
+                worlds.ready()
     except KeyboardInterrupt:
         if not settings.json:
             console_for(settings).print()
     return OK
 
 
-def look(settings: Settings, folder: Path | None, changed: Iterable[Path]) -> Round:
+class _Worlds:
+    """Throwaway worlds, one after the other; the server of the next one starts while nobody waits for it."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._next: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def ready(self) -> None:
+        """Have one ready."""
+        from demo.local_server import local
+
+        if self._next is None:
+            self._next = self._open.enter_context(throwaway_world())
+            local.begin(self._next, port=0)
+
+    @contextmanager
+    def one(self) -> Iterator[Path]:
+        """A world that nothing was played in."""
+        self.ready()
+        state, self._next = self._next, None
+        assert state is not None
+        try:
+            yield state
+        finally:
+            self._open.close()
+
+
+def look(settings: Settings, folder: Path | None, changed: Iterable[Path], world: World = throwaway_world) -> Round:
     """What is to be said of a talk: whether it loads, whether its words fit the minutes, and how the beats play that
-    were changed, with what they need."""
+    were changed, with what they need, each in a `world` of its own."""
     found = Round()
     try:
         talk = load_talk(folder)
@@ -89,13 +127,13 @@ def look(settings: Settings, folder: Path | None, changed: Iterable[Path]) -> Ro
         found.checks.append(("ok", "minutes", "what is said fits into them", None))
     beats = sorted({path.stem for path in changed if path.suffix == ".md" and path.stem in talk.beats})
     for beat in beats[:MOST]:
-        _play(settings, talk, beat, found)
+        _play(settings, talk, beat, found, world)
     if beats[MOST:]:
         found.checks.append(("skip", "not played", ", ".join(beats[MOST:]), "demo check plays every beat"))
     return found
 
 
-def _play(settings: Settings, talk: Talk, beat: str, found: Round) -> None:
+def _play(settings: Settings, talk: Talk, beat: str, found: Round, world: World) -> None:
     """Play one beat from a clean start, and note what is wrong with it."""
     from talk.director import Director
     from talk.report import failure
@@ -109,7 +147,7 @@ def _play(settings: Settings, talk: Talk, beat: str, found: Round) -> None:
     wrong: list[tuple[str, str | None]] = []
     stage = DrawingStage(console_for(replace(settings, json=True)), talk)
     try:
-        with throwaway_world() as state, Run.open(state) as run, run.performing():
+        with world() as state, Run.open(state) as run, run.performing():
             here = replace(settings, state=state, server=None, port=0)
             director = Director(run, talk, here, stage, plan=plan, strict=True)
             result = director.play(planned)
@@ -205,5 +243,5 @@ def _show(settings: Settings, root: Path, found: Round) -> None:
     if found.drawn:
         drawn.print()
     console.print(panels.failure(found.error) if found.error is not None else panels.checklist(found.checks))
-    at = time.strftime("%H:%M:%S")
-    console.print(f"\n{at}, watching {root}: save a beat to see it, Ctrl-C ends this", markup=False, soft_wrap=True)
+    console.print(f"\n{time.strftime('%H:%M:%S')}, watching {root}", markup=False, soft_wrap=True)
+    console.print("Save a beat to see it. Ctrl-C ends this.", markup=False)

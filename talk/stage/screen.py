@@ -358,7 +358,10 @@ class Stage:
 
         self.console.file.write("\r\x1b[2K")
         if base():
+            # Also a stage that draws nowhere says what it waits for.
+            quiet, self.console.quiet = self.console.quiet, False
             self.console.print(pad(text, self.console.width), end="", highlight=False, markup=False)
+            self.console.quiet = quiet
             self.console.file.write("\r")
         else:
             self.console.file.write(text)
