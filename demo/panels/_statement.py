@@ -15,7 +15,7 @@ def statement(text: str, title: str | None = None) -> Page:
     def draw(canvas: Canvas) -> None:
         sentences = [line.strip() for line in text.splitlines() if line.strip()]
         if title:
-            canvas.line((canvas.short(title, canvas.room), "quiet"))
+            canvas.prose(title, "quiet")
             canvas.gap()
         rows = _letters(sentences, canvas, 1) or _letters(sentences, canvas, 0)
         if rows is not None:
