@@ -7,7 +7,7 @@ part is made by the same template either way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from demo.audience.agents import MOST_ASKS, MOST_CALLS, Deputy
 from demo.audience.attendees import Attendee
 from demo.audience.feed import Room
 from demo.panels.html import fragment
+from demo.panels.people import name_of
 from talk.recording.reader import Event, rebuild
 
 HERE: Final = Path(__file__).parent
@@ -81,9 +82,10 @@ def static(name: str) -> bytes:
 def parts(room: Room, totals: Totals) -> dict[str, str]:
     """The parts of the room's page that change, each by the id of its element. The newest panel is the first, as
     it is what the stage shows."""
+    chain = replace(room.chain, human=name_of(room.chain.human))
     return {
         "now": render("now.html", room=room),
-        "chain": render("chain.html", chain=room.chain),
+        "chain": render("chain.html", chain=chain),
         "panels": "".join(panel(one) for one in reversed(room.panels)) if room.curtain != "blank" else "",
         "closing": render("closing.html", room=room),
         "totals": render("totals.html", totals=totals),

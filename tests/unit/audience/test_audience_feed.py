@@ -37,6 +37,12 @@ def test_each_end_of_a_consent_is_a_state_of_the_chain(state: str, verdict: str)
     assert (chain.human, chain.agent, chain.verdict) == ("Alice Ito", "Shirt Agent", verdict)
 
 
+def test_a_human_has_one_name_here_as_on_stage():
+    seen = after(beat("A call"), {"event": "result", "verdict": "allow", "username": "alice@example.com"})
+    chain = page.parts(seen, page.Totals())["chain"]
+    assert "Alice" in chain and "@" not in chain
+
+
 def test_what_was_done_before_is_not_what_a_refusal_is_about():
     price = {"amount": 2500, "currency": "USD"}
     order = {"event": "panel", "name": "order", "step": "s", "with": {"given": {"item": "Shirt", "price": price}}}
