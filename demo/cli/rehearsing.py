@@ -92,7 +92,7 @@ def rehearse(
     rehearsed = play_all(
         [(one.plan.id, one.faults) for one in passes],
         report,
-        side_by_side=max(1, min(os.cpu_count() or 1, 8)),
+        side_by_side=min(2 * (os.cpu_count() or 1), 8),  # they wait more than they work
         talk=folder,
     )
     came = Report(tuple(rehearsed.outcomes), tuple(rehearsed.outside), time.monotonic() - started)

@@ -50,14 +50,14 @@ def representative(beats: Sequence[Beat], dice: random.Random) -> list[Cell]:
     """Each fault once, at a beat where it is felt if there is one, and each beat once."""
     without, cells = {beat.id for beat in beats}, []
     for name, fault in FAULTS.items():
-        felt = [beat for beat in beats if fault.is_felt(beat)]
+        felt = [beat for beat in beats if fault.felt_at(beat)]
         if not felt:  # a talk in which nobody logs in, say
             continue
         beat = dice.choice([one for one in felt if one.id in without] or felt)
         without.discard(beat.id)
         cells.append(_cell(beat, name, dice))
     for beat in (one for one in beats if one.id in without):
-        felt_here = [name for name, fault in FAULTS.items() if fault.is_felt(beat)]
+        felt_here = [name for name, fault in FAULTS.items() if fault.felt_at(beat)]
         cells.append(_cell(beat, dice.choice(felt_here), dice))
     return cells
 
@@ -78,5 +78,6 @@ def packed(cells: Iterable[Cell], plans: Sequence[Plan]) -> list[Planned]:
 
 
 def _cell(beat: Beat, fault: str, dice: random.Random) -> Cell:
-    latest = len(beat.steps) if FAULTS[fault].strikes_midway else 0
-    return Cell(beat.id, fault, dice.randint(0, latest))
+    """The fault at this beat: from its beginning, or from one of the steps at which it is felt."""
+    midway = FAULTS[fault].felt_at(beat) if FAULTS[fault].strikes_midway else []
+    return Cell(beat.id, fault, dice.choice([0, *midway]))

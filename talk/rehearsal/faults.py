@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from talk.director import Director
+    from talk.playing.kind import Step
     from talk.rehearsal.presenter import Presenter
     from talk.script import Beat
 
@@ -92,21 +93,25 @@ class Fault:
     strikes_midway: bool = True
     seconds: float = 90.0
 
-    def is_felt(self, beat: Beat) -> bool:
-        """Whether this beat has what the fault bites."""
+    def felt_at(self, beat: Beat) -> list[int]:
+        """The numbers of this beat's steps, from 1, at which the fault is felt when it begins there."""
         from talk.playing import KINDS
 
-        if self.bites == "wire":
-            return any(KINDS[step.do].speaks for step in beat.steps)
-        if self.bites == "discovery":
-            return any(step.do in ("challenge", "whoami") for step in beat.steps)
-        if self.bites == "grant":
-            return "login" in beat.needs
-        if self.bites == "consent":
-            return any(step.do == "login" and step.options["ask"] for step in beat.steps)
-        if self.bites == "token":
-            return "login" in beat.needs or any(step.do == "login" for step in beat.steps)
-        return True
+        def bitten(step: Step) -> bool:
+            if self.bites == "wire":
+                # A rehearsal starts no Worker: what runs there is described.
+                return KINDS[step.do].speaks and step.do != "worker"
+            if self.bites == "discovery":
+                return step.do in ("challenge", "whoami")
+            if self.bites == "consent":
+                return step.do == "login" and bool(step.options["ask"])
+            if self.bites == "grant":
+                return "login" in beat.needs
+            if self.bites == "token":
+                return "login" in beat.needs or step.do == "login"
+            return True
+
+        return [number for number, step in enumerate(beat.steps, 1) if bitten(step)]
 
 
 def _on_the_way(behaviour: Behaviour, world: World) -> AbstractContextManager[None]:

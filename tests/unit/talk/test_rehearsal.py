@@ -39,7 +39,7 @@ def test_the_part_has_each_fault_once_where_it_is_felt_and_each_beat(seed: int) 
     cells = representative(beats, random.Random(seed))
     assert {cell.fault for cell in cells} == set(FAULTS)
     assert {cell.beat for cell in cells} == {beat.id for beat in beats}
-    assert all(FAULTS[cell.fault].is_felt(TALK.beats[cell.beat]) for cell in cells)
+    assert all(FAULTS[cell.fault].felt_at(TALK.beats[cell.beat]) for cell in cells)
 
 
 def test_each_cell_is_in_one_performance_and_the_beat_after_it_has_no_fault() -> None:
