@@ -50,7 +50,7 @@ def shortened(name: str, renderable: RenderableType, height: int, *, recorded: b
     sentence to say aloud and the prompt. What was recorded is always below its header, which says so."""
     if (name in WHOLE and not recorded) or not hasattr(renderable, "within"):
         return renderable
-    short: RenderableType = renderable.within(max(10, height - (3 if name in WHOLE else 6)))
+    short: RenderableType = renderable.within(max(10, height - (5 if name in WHOLE else 6)))
     return short
 
 

@@ -21,7 +21,8 @@ from talk.stage.screen import Stage
 
 HEADER = BeatHeader("opening", "Who is there?", 1, 2, "Ann", 0.5)
 PANELS = [panels.statement(f"Panel number {number}", "words " * 60) for number in range(4)]
-CODE = panels.link(Link("The code", "https://example.com/code"))
+CODE = panels.link(Link("The code", "https://developers.example.com/durable-objects/and/on", "It is all there."))
+SAID = "That is all, and it is said in a sentence of two rows, since that is the longest one there may be."
 
 
 class Watched(Stage):
@@ -51,7 +52,7 @@ def a_take(state: Path, run: str = "run_1") -> Take:
         stage.show("statement", panel)
         stage.look()
     stage.show("link", CODE)
-    stage.closing("That is all.")
+    stage.closing(SAID)
     stage.end("opening", ok=True, skipped=None)
     recording.close()
     return read(file_of(state, run))
@@ -62,6 +63,7 @@ def test_every_screen_of_it_is_marked(tmp_path: Path) -> None:
     play_beat(a_take(tmp_path), "opening", stage)
     assert len(stage.screens) > 1
     assert all("RECORDED" in screen for screen in stage.screens)
+    assert max(screen.count("\n") for screen in stage.screens) < stage.console.height, "it does not scroll away"
     assert stage.looked == len(PANELS), "the pauses of the script"
 
 
@@ -92,7 +94,7 @@ def test_a_panel_that_cannot_be_drawn_does_not_stop_the_talk(tmp_path: Path) -> 
     file.write_text("\n".join(lines) + "\n")
     stage = Watched()
     play_beat(read(file), "opening", stage)
-    assert "That is all." in stage.screens[-1]
+    assert "That is all" in stage.screens[-1]
 
 
 def test_a_beat_that_is_not_in_it_is_named(tmp_path: Path) -> None:
