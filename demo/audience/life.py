@@ -25,6 +25,8 @@ from demo.processes import ProcessMark
 START_SECONDS = 20.0
 STOP_SECONDS = 6.0
 REVOKE_SECONDS = 15.0
+ENDING_SECONDS = 3.0
+"""How long one may take to end by itself whose session has ended."""
 Waiting = Callable[[str, float], None]
 """Called about ten times a second while something is awaited: what for, and how many seconds are left at most."""
 
@@ -154,7 +156,7 @@ def forget(state: Path) -> None:
     if not folder.is_dir() or not private.is_ours(state):
         return
     try:
-        with filelock.FileLock(folder / LOCK, mode=0o600).acquire(timeout=STOP_SECONDS):
+        with filelock.FileLock(folder / LOCK, mode=0o600).acquire(timeout=ENDING_SECONDS):
             pass
     except filelock.Timeout as error:
         raise EnvironmentNotReady("the room of this state is being served", do="end that session first") from error
