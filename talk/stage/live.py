@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from demo.evidence import BeatHeader
 from talk.stage.helm import Helm
 from talk.stage.screen import FALLBACK_SECONDS, READING_SECONDS, Fallback, Recovery, Stage
-from talk.stage.sheet import Sheet
+from talk.stage.sheet import ASKS, Sheet
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,8 +24,6 @@ CHOICES: dict[str, Recovery] = {"r": "again", "t": "recorded", "s": "skip"}
 """The keys that answer what becomes of a step that failed."""
 KEYS_FOR = {"demo next": "space", "demo again": "r", "demo goto": "g"}
 """What is pressed here where a note says what to type."""
-ANSWERED = ("device", "browser")
-"""Panels that ask for something: what comes after them takes their place."""
 _GAUGE_STEPS = 24
 
 
@@ -133,7 +131,7 @@ class LiveStage(Stage):
         if name == "exchange" and self.wire and self.sheet.panels and not self._fresh:
             self._await_go("", READING_SECONDS)  # of the wire the script does not know how much comes
         # After a pause what comes next begins a screen of its own. A note is about what stood there when it was made.
-        before = () if self._fresh else tuple(one for one in self.sheet.panels if one[0] not in ANSWERED)
+        before = () if self._fresh else tuple(one for one in self.sheet.panels if one[0] not in ASKS)
         self._fresh = False
         self._put(panels=(*before, (name, renderable)), notes=())
 

@@ -26,7 +26,9 @@ Size = Literal[-1, 0, 1]
 Big: the newest panel alone."""
 TALL_ROWS, VAST_ROWS = 32, 38
 """From so many rows on the title stands in block letters; from so many on it may take two lines of them."""
-_WHOLE = ("device", "browser", "link")
+ASKS = ("device", "browser")
+"""Panels that ask for something: what comes after them takes their place, and no sentence stands below them."""
+_WHOLE = (*ASKS, "link")
 """Panels to act on at once: they get the whole screen where they would otherwise lose their code or address."""
 _CLOSING_ROWS = 2
 """Kept free for the sentence at a beat's end, so that nothing moves when it comes."""
@@ -66,7 +68,8 @@ def paint(sheet: Sheet, width: int, height: int, *, size: Size = 0, encoding: st
     foot = _foot(sheet, draw)
     last = draw(closing(sheet.closing)) if sheet.closing else []
     room = max(0, height - len(foot) - len(last))
-    steady = room - max(0, _CLOSING_ROWS - len(last))
+    asks = bool(sheet.panels) and sheet.panels[-1][0] in ASKS
+    steady = room if asks else room - max(0, _CLOSING_ROWS - len(last))
     head, body = _head_and_body(sheet, draw, steady, height, size)
     spare = max(0, steady - len(head) - sum(map(len, body)))
     between = 1 if spare >= len(body) else 0

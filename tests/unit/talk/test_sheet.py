@@ -82,5 +82,11 @@ def test_a_panel_to_act_on_gets_the_title_s_rows_where_it_needs_them() -> None:
         assert ("It buys" in shown) is headed
 
 
+def test_a_panel_that_asks_keeps_the_title_with_the_rows_of_a_sentence_that_never_comes() -> None:
+    sheet = Sheet(HEADER, (block("device", 18),), notes=("Enter says yes",), status="waiting")
+    shown = text(paint(sheet, 80, 24))
+    assert "It buys" in shown and "device17" in shown and "Enter says yes" in shown
+
+
 def test_a_recorded_take_says_so() -> None:
     assert "recorded" in text(paint(Sheet(replace(HEADER, recorded=True)), 80, 24))
