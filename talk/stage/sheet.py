@@ -15,6 +15,7 @@ from rich.segment import Segment
 from demo.panels import bigtype, closing
 from demo.panels.fit import DESIGN_ROWS
 from demo.panels.page import MARGIN, WIDEST, Canvas, Page
+from talk.stage.screen import WHOLE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,8 +29,6 @@ TALL_ROWS, VAST_ROWS = 32, 38
 """From so many rows on the title stands in block letters; from so many on it may take two lines of them."""
 ASKS = ("device", "browser")
 """Panels that ask for something: what comes after them takes their place, and no sentence stands below them."""
-_WHOLE = (*ASKS, "link")
-"""Panels to act on at once: they get the whole screen where they would otherwise lose their code or address."""
 _CLOSING_ROWS = 2
 """Kept free for the sentence at a beat's end, so that nothing moves when it comes."""
 _GAUGE = 24
@@ -91,7 +90,7 @@ def _head_and_body(
     """The title, and the panels below it: large letters never take the rows that a panel needs."""
     head = _head(sheet, draw)
     shown = list(sheet.panels[-1:] if size > 0 else sheet.panels)
-    if shown and shown[-1][0] in _WHOLE and not (sheet.header and sheet.header.recorded):  # then nobody acts on it
+    if shown and shown[-1][0] in WHOLE and not (sheet.header and sheet.header.recorded):  # then nobody acts on it
         whole = draw(shown[-1][1], rows=room)
         if len(whole) > room - len(head):
             return [], [whole]
