@@ -399,7 +399,8 @@ class Runner:
         for name in step.show if shown is None else shown:
             if name in made:
                 self.stage.show(name, made[name]())
-                if name in step.pause or (shown is not None and name != shown[-1]):
+                # An answer that is not the script's ends the beat, unless more is shown of it: nothing follows a pause.
+                if name in step.pause if shown is None else name != shown[-1]:
                     self.stage.look()
         if shown is not None:
             return

@@ -272,9 +272,9 @@ class Stage:
         seconds = RECOVERY_SECONDS if unasked == "stop" else FALLBACK_SECONDS
         choices = " · ".join(labels[key] for key in keys)
         whole = f"{choices}   (else {by_itself} after {seconds:.0f} s)"
-        self.status(whole if len(whole) < self.console.width else choices)
         deadline = time.monotonic() + seconds
         with self.keys() as pressed:
+            self.status(whole if len(whole) < self.console.width else choices)
             while (left := deadline - time.monotonic()) > 0:
                 for key in pressed.pressed(min(0.25, left)):
                     if key.kind == "text" and (how := keys.get(key.text.lower())) is not None:
@@ -320,8 +320,8 @@ class Stage:
     def _await_go(self, text: str, seconds: float) -> None:
         """Wait until the presenter goes on, for so long at most."""
         deadline = time.monotonic() + seconds
-        self.status(text)
         with self.keys() as keys:
+            self.status(text)  # only now: a key that answers it is heard
             while (left := deadline - time.monotonic()) > 0:
                 if any(key.goes_on or key.text == " " for key in keys.pressed(min(0.25, left))):
                     break

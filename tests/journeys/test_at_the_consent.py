@@ -142,6 +142,8 @@ def test_in_a_beat_the_presenter_tries_again_with_one_key(terminal: Open, demo: 
 
 def test_after_a_no_next_asks_again_and_a_kill_at_the_consent_loses_nothing(terminal: Open, demo: Command) -> None:
     screen = terminal("goto", "login")
+    screen.until("Enter goes on")  # after the no of the script
+    screen.type("\n")
     screen.until(WAITS)
     screen.type("d")
     assert screen.wait() == 0
@@ -153,6 +155,8 @@ def test_after_a_no_next_asks_again_and_a_kill_at_the_consent_loses_nothing(term
             again.process.kill()
             again.wait()
     again.type("y")
+    again.until("Alice said yes(?s:.)*Enter goes on")
+    again.type("\n")
     assert again.wait() == 0
     where = json.loads(demo("status", "--json").stdout)
     assert (where["beat"], where["done"]) == ("login", True)
