@@ -214,6 +214,44 @@ def seen(file: Path) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class Glance:
+    """A run as its file has it at one moment; what is not known yet is empty."""
+
+    id: str
+    plan: str
+    talk: str | None
+    server: str
+    world: str
+    started_at: float
+    cursor: Cursor
+
+
+def glance(state: Path) -> Glance | None:
+    """A look at the run for who follows it, as often as they like: it makes, checks and tidies up nothing, as the last
+    one who closes a database does for whoever wrote it. None where no run has begun, or one of another version.
+
+    Raises:
+        EnvironmentNotReady: the file is damaged, or cannot be read now.
+    """
+    file = state / FILE
+    if not seen(file):
+        return None
+    try:
+        uri = f"{file.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as looking:
+            if looking.execute("PRAGMA user_version").fetchone() != (VERSION,):
+                return None
+            columns = "id, plan, talk, server, world, started_at, cursor, cursor_done"
+            row = looking.execute(f"SELECT {columns} FROM run").fetchone()
+    except sqlite3.Error as error:
+        raise _trouble(file, error) from error
+    if row is None:
+        return None
+    id_, plan, talk, server, world, started_at, beat, done = row
+    return Glance(id_, plan, talk, server or "", world or "", started_at, Cursor(beat, bool(done)))
+
+
 def is_held(state: Path) -> bool:
     """Whether a command is playing the run of this state folder at the moment."""
     import filelock

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from demo.errors import DemoError, UsageError
 from demo.presenter.health import Stands
@@ -18,7 +17,7 @@ from demo.presenter.view import Health, Seen, View, view
 from talk.recording.reader import Tail
 from talk.recording.wheel import Do, Wheel, turn
 from talk.recording.writer import file_of
-from talk.run import FILE, OWN_WORKER, Cursor, Run, is_held, seen
+from talk.run import OWN_WORKER, Cursor, Glance, glance, is_held
 from talk.script import DEFAULT_PLAN, Plan, load_talk
 
 if TYPE_CHECKING:
@@ -35,12 +34,10 @@ one press, however long it is."""
 
 @dataclass(frozen=True)
 class _Begun:
-    """The run as it was last looked at."""
+    """The run as it was last looked at, and its plan."""
 
-    id: str
+    run: Glance
     plan: Plan
-    about: Mapping[str, Any]
-    cursor: Cursor
 
 
 @dataclass
@@ -77,7 +74,6 @@ class Desk:
         self._trouble = ""
         self._looked_at = self._tried_at = float("-inf")
         self._busy: bool | None = None
-        self._written: tuple[tuple[int, int] | None, ...] | None = None
         self._followed: _Followed | None = None
         self._wheel = Wheel(settings.state, earlier=True)
         self._turns: list[tuple[float, bool]] = []
@@ -120,13 +116,13 @@ class Desk:
             # Who holds a run that has not begun waits for its first beat: a stage.
             story = Story(stage="open") if self._busy else Story()
             return Seen(plan, Cursor(None, False), story, 0.0, (), self._busy, self.health())
-        started_at = float(begun.about["started_at"])
+        started_at = begun.run.started_at
         self._read(begun)
         assert self._followed is not None
         story = self._followed.story
         self._turns += [(one.at, one.do == "hold") for one in self._wheel.new() if one.do in ("hold", "resume")]
         holds = [(at - started_at, stopped) for at, stopped in self._turns if at >= started_at]
-        return Seen(begun.plan, begun.cursor, story, now - started_at, holds, self._busy, self.health())
+        return Seen(begun.plan, begun.run.cursor, story, now - started_at, holds, self._busy, self.health())
 
     def refuse_another(self) -> None:
         """See that the run under way, if there is one, is of the plan and the talk that were named.
@@ -138,9 +134,9 @@ class Desk:
         talk, plan = self._first
         if self._begun is None:
             return
-        about = self._begun.about
-        what = f"the plan {about['plan']!r}" if plan not in (None, about["plan"]) else ""
-        what = "another talk" if talk not in (None, about["talk"]) else what
+        run = self._begun.run
+        what = f"the plan {run.plan!r}" if plan not in (None, run.plan) else ""
+        what = "another talk" if talk not in (None, run.talk) else what
         if what:
             raise UsageError(
                 f"a run of {what} is under way", do="follow it: demo presenter. Or begin again: demo reset"
@@ -152,8 +148,8 @@ class Desk:
         beats = any(step.do == "worker" for one in seen.plan.beats for step in one.beat.steps)
         if begun is None:
             return Stands(worker_beats=beats)
-        server, world = str(begun.about["server"] or ""), begun.about["world"]
-        return Stands(server, bool(server) and not world, world == OWN_WORKER, beats)
+        run = begun.run
+        return Stands(run.server, bool(run.server) and not run.world, run.world == OWN_WORKER, beats)
 
     def turn(self, do: Do, beat: str | None = None) -> str:
         """Turn the wheel.
@@ -178,25 +174,18 @@ class Desk:
         state = self._settings.state
         if not 0 <= now - self._tried_at < BUSY_SECONDS:
             self._tried_at, self._busy = now, is_held(state)
-        if not seen(state / FILE):
-            self._begun = self._written = None
-            return
-        written = tuple(map(_mark, (state / FILE, state / f"{FILE}-wal")))
-        if written == self._written:
-            return  # a database is opened, and its files made and taken away again, only where there is something new
         try:
-            with Run.open(state) as run:
-                id_, about, cursor = run.id, run.about(), run.cursor
-        except (DemoError, sqlite3.Error) as error:
+            found = glance(state)
+        except DemoError as error:
             if self._begun is None:  # else another program holds it for a moment, and what was seen last still stands
-                self._trouble = error.what if isinstance(error, DemoError) else str(error)
+                self._trouble = error.what
             return
-        self._trouble, self._begun, self._written = "", None, written
-        if id_ is not None and about is not None:
+        self._trouble, self._begun = "", None
+        if found is not None:
             try:
-                self._begun = _Begun(id_, self._plan(about["talk"], about["plan"]), about, cursor)
+                self._begun = _Begun(found, self._plan(found.talk, found.plan))
             except DemoError as error:
-                self._trouble, self._written = f"{error.what}. {error.do}".strip(), None
+                self._trouble = f"{error.what}. {error.do}".strip()
 
     def _plan(self, talk: str | None, plan: str) -> Plan:
         if (talk, plan) not in self._plans:
@@ -205,22 +194,13 @@ class Desk:
 
     def _read(self, begun: _Begun) -> bool:
         """Read on in the run's recording. Returns whether there was something new."""
-        if self._followed is None or self._followed.run != begun.id:
-            self._followed = _Followed(begun.id, Tail(file_of(self._settings.state, begun.id)))
+        if self._followed is None or self._followed.run != begun.run.id:
+            self._followed = _Followed(begun.run.id, Tail(file_of(self._settings.state, begun.run.id)))
         sections = {one.id: one.section for one in begun.plan.beats}
         new = self._followed.tail.new()
         for event in new:
             self._followed.story = self._followed.story.after(event, sections)
         return bool(new)
-
-
-def _mark(file: Path) -> tuple[int, int] | None:
-    """By what a change of a file shows; None where there is none."""
-    try:
-        about = file.stat()
-    except OSError:
-        return None
-    return about.st_mtime_ns, about.st_size
 
 
 def as_line(shown: View) -> str:

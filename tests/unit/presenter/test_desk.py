@@ -103,26 +103,6 @@ def test_a_damaged_run_and_a_talk_that_is_gone_are_said(tmp_path: Path) -> None:
     assert "nowhere" in desk.view().trouble and "nowhere" in desk.view().trouble
 
 
-def test_a_run_that_nobody_writes_is_opened_once(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun(tmp_path).close()
-    desk = Desk(Settings(state=tmp_path), clock=clock)
-    for _ in range(3):  # the last one to close a database tidies its files up, which is something new once more
-        clock.now += 1
-        assert desk.view().state == "interrupted"
-    opened: list[Path] = []
-    kept = Run.open
-    monkeypatch.setattr("talk.run.Run.open", lambda state: opened.append(state) or kept(state))
-    for _ in range(20):
-        clock.now += 1
-        desk.view()
-    assert opened == []
-    with kept(tmp_path) as run:
-        run.place("mcp", done=True)
-    clock.now += 1
-    assert desk.view().following is not None
-    assert opened == [tmp_path]
-
-
 def test_what_should_not_break_is_said_and_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(Settings(state=tmp_path))
     with monkeypatch.context() as broken:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.errors import EnvironmentNotReady
-from talk.run import VERSION, Cursor, Run, StepResult
+from talk.run import VERSION, Cursor, Run, StepResult, glance
 
 
 def begun(run: Run) -> Run:
@@ -142,3 +142,24 @@ def test_a_run_is_read_where_there_is_no_room_beside_its_file(tmp_path: Path) ->
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     with Run.open(tmp_path) as run:
         assert run.cursor == Cursor("buy", True)
+
+
+def test_a_glance_sees_each_write_and_makes_nothing(tmp_path: Path) -> None:
+    assert glance(tmp_path) is None and list(tmp_path.iterdir()) == []
+    with Run.open(tmp_path) as run:
+        assert glance(tmp_path) is None
+        begun(run)
+        for done in (False, True):
+            run.place("opening", done=done)
+            found = glance(tmp_path)
+            assert found is not None and (found.id, found.cursor) == (run.id, Cursor("opening", done))
+
+
+def test_a_glance_at_a_run_of_another_version_sees_none_and_at_a_damaged_one_says_so(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "run.sqlite3")) as newer:
+        newer.execute(f"PRAGMA user_version = {VERSION + 1}")
+        newer.execute("CREATE TABLE run (id TEXT)")
+    assert glance(tmp_path) is None
+    (tmp_path / "run.sqlite3").write_bytes(b"no database at all" * 100)
+    with pytest.raises(EnvironmentNotReady, match="damaged"):
+        glance(tmp_path)
