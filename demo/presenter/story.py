@@ -44,7 +44,6 @@ class Story:
     """The full-screen session, as it says itself; a killed one never said that it ended."""
     holds: tuple[tuple[float, bool], ...] = ()
     """When the talk's clock was stopped (True) or ran on."""
-    last_at: float = 0.0
 
     def after(self, event: Event, sections: Mapping[str, str]) -> Story:
         """The story with one event more.
@@ -52,13 +51,12 @@ class Story:
         Args:
             sections: the title of each beat's section in the plan.
         """
-        here = replace(self, last_at=max(self.last_at, event.at))
         match event.name:
             case "beat":
                 beat = str(event["header"]["id"])
                 section = sections.get(beat, self.section)
                 return replace(
-                    here._running(event.at),
+                    self._running(event.at),
                     began=self.began if self.began is not None else event.at,
                     beat=beat,
                     beat_at=event.at,
@@ -71,28 +69,28 @@ class Story:
                 )
             case "step":
                 title = str(event.get("title") or event["id"])
-                return replace(here._running(event.at), step=title, doing=Doing("step", title))
+                return replace(self._running(event.at), step=title, doing=Doing("step", title))
             case "waiting" if self.doing.kind != "asked":  # else it is for the answer
-                return replace(here, doing=Doing("waiting", f"waiting for {event['what']}"))
+                return replace(self, doing=Doing("waiting", f"waiting for {event['what']}"))
             case "pause":
-                return replace(here, doing=Doing("pause", "the room is looking: go on when you are"))
+                return replace(self, doing=Doing("pause", "the room is looking: go on when you are"))
             case "go":
-                return replace(here._running(event.at), doing=NOTHING)
+                return replace(self._running(event.at), doing=NOTHING)
             case "consent":
-                return replace(here, doing=_consent(event))
+                return replace(self, doing=_consent(event))
             case "trouble":
-                return replace(here, doing=Doing("trouble", str(event["text"])))
+                return replace(self, doing=Doing("trouble", str(event["text"])))
             case "panel" if self.doing.kind == "waiting":
-                return replace(here, doing=Doing("step", self.step))
+                return replace(self, doing=Doing("step", self.step))
             case "recovery":
-                return replace(here, doing=NOTHING)
+                return replace(self, doing=NOTHING)
             case "closing":
-                return replace(here, closing=str(event.get("text") or ""), doing=NOTHING)
+                return replace(self, closing=str(event.get("text") or ""), doing=NOTHING)
             case "end" if event["beat"] == self.beat:  # one that was left out ends without having begun
-                return replace(here, ended_at=event.at, doing=NOTHING)
+                return replace(self, ended_at=event.at, doing=NOTHING)
             case "stage":
-                return here._staged(event)
-        return here
+                return self._staged(event)
+        return self
 
     def _staged(self, event: Event) -> Story:
         match event.get("state"):
@@ -123,14 +121,6 @@ def _consent(event: Event) -> Doing:
         return Doing("asked", f"{human} is asked by {agent or 'the agent'}{limit}: answer on the stage")
     said = {"yes": f"{human} said yes", "no": f"{human} said no", "other": "another account said yes"}
     return Doing("consent", said.get(str(event["state"]), "nobody has answered"))
-
-
-def told(events: Iterable[Event], sections: Mapping[str, str]) -> Story:
-    """The story that events tell, from the beginning."""
-    story = Story()
-    for event in events:
-        story = story.after(event, sections)
-    return story
 
 
 def held(signals: Iterable[tuple[float, bool]], since: float, until: float) -> float:

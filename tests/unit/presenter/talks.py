@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from demo.presenter.story import Story, told
+from demo.presenter.story import Story
 from demo.presenter.view import Seen
 from talk.recording.reader import Event
 from talk.run import Cursor
@@ -43,8 +43,10 @@ PLAN = Plan(
 
 
 def happened(*given: tuple[float, str, dict[str, Any]]) -> Story:
-    sections = {one.id: one.section for one in PLAN.beats}
-    return told((Event(at, name, MappingProxyType(fields)) for at, name, fields in given), sections)
+    sections, story = {one.id: one.section for one in PLAN.beats}, Story()
+    for at, name, fields in given:
+        story = story.after(Event(at, name, MappingProxyType(fields)), sections)
+    return story
 
 
 def beat(at: float, name: str, **more: Any) -> tuple[float, str, dict[str, Any]]:
