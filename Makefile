@@ -19,7 +19,7 @@ help: ## list these targets
 		printf '  make %-13s %s\n' "$$name" "$$what"; done
 
 talk: $(VENV)/run.stamp ## set up, and play the whole talk briskly, beside any run under way
-	@echo "The talk plays by itself, in about two minutes. With the words of its speakers: $(BIN)/demo run --narrate"
+	@echo "The talk plays by itself, in two or three minutes. With the words of its speakers: $(BIN)/demo run --narrate"
 	$(BIN)/demo $(TALK) run --pace brisk
 	@$(BIN)/demo $(TALK) --quiet stop
 	@echo "That was the talk. With the words of its speakers, at a pace for reading: $(BIN)/demo run --narrate"

@@ -8,7 +8,6 @@ from urllib.parse import parse_qs, urlsplit
 from demo.evidence import AuthorizationRequest
 from demo.panels.grants import asking, wishes
 from demo.panels.page import Canvas, Page
-from demo.panels.values import left
 
 
 def browser(given: AuthorizationRequest, now: float, held: Sequence[str] = ()) -> Page:
@@ -27,7 +26,6 @@ def browser(given: AuthorizationRequest, now: float, held: Sequence[str] = ()) -
         canvas.title("refused" if over else "waiting", answer)
         canvas.field("decide at", _place(given.url), "strong")
         canvas.field("comes back", given.redirect_uri)
-        canvas.field("time", left(given.expires_at, now), "refused" if over else "waiting")
         canvas.gap()
         wishes(given.scopes, held, canvas, at_most=max(2, canvas.left - 7))
         if given.spending_limit:

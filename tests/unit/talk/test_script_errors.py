@@ -148,6 +148,18 @@ CASES = {
         'show = ["ordr"]',
         19,
     ),
+    "a see in a step that shows nothing": (
+        BUY_MD,
+        'show = ["order"]',
+        'show = []\nsee = ["Bought"]',
+        20,
+    ),
+    "a see of no text": (
+        BUY_MD,
+        'show = ["order"]',
+        'show = ["order"]\nsee = [" "]',
+        20,
+    ),
     "a show that is no list": (BUY_MD, 'show = ["order"]', 'show = "order"', 19),
     "an expectation that the kind cannot observe": (
         BUY_MD,
