@@ -191,11 +191,12 @@ class LoginPrompt(ABC):
     def _confirmed(self) -> bool:
         if not self.clicker:
             return True
-        now = time.monotonic()
-        if self._armed_at is None or not self._armed:
-            self._armed_at = now
+        now, armed = time.monotonic(), self._armed
+        rested = armed and now - (self._armed_at or 0.0) > REFLEX_SECONDS
+        self._armed_at = now  # a key that is held down never rests
+        if not armed:
             self.stage.clear_status()  # where no line is drawn over another, only one that is fresh is written
-        return now - self._armed_at > REFLEX_SECONDS
+        return rested
 
     def _answer_unasked(self) -> None:
         """Have the sample human answer in the end where the pace says that nobody may be at the keyboard. Acting comes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 import webbrowser
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,26 +83,30 @@ def test_a_login_that_was_granted_all_the_same_stands(prompt: LoginPrompt) -> No
 
 def test_a_clickers_key_approves_at_the_second_press_and_never_by_reflex(monkeypatch: pytest.MonkeyPatch) -> None:
     answered: list[bool] = []
+    now = [0.0]
+    monkeypatch.setattr(prompts, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     class Watched(Helpless):
         def decide(self, verification_uri: str, user_code: str, approve: bool) -> object:
             answered.append(approve)
             return None
 
-    def pressed(*keys: str, clicker: bool = True) -> list[bool]:
+    def pressed(*keys: str, clicker: bool = True, apart: float = 1.0) -> list[bool]:
         answered.clear()
         stage = Stage(Console(file=io.StringIO()))
         prompt = DevicePrompt(stage, CODE, Watched(), approve=True, ask=False, shown=True, clicker=clicker)
         for key in keys:
+            now[0] += apart
             prompt._take(Key("forward") if key == ">" else Key("text", key))
         if prompt._thread is not None:
             prompt._thread.join()
         return answered
 
-    assert pressed(">", ">", ">") == [], "a double click is one movement of a hand"
-    monkeypatch.setattr(prompts, "REFLEX_SECONDS", 0.0)
     assert pressed(">") == []
     assert pressed(">", ">") == [True]
+    assert pressed(">", ">", apart=0.2) == [], "a double click is one movement of a hand"
+    assert pressed(*">" * 30, apart=0.03) == [], "so is a key that is held down"
+    assert pressed(">", ">", apart=11.0) == [], "what was pressed long ago is forgotten"
     assert pressed(">", "d") == [False]
     assert pressed(">", clicker=False) == [True], "demo login is played by nobody's clicker"
     assert pressed("Y") == [True]
