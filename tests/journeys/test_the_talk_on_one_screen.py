@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -35,11 +36,16 @@ def terminal(demo: Command) -> Iterator[Open]:
 
 
 def go(screen: Terminal, key: str, until: str) -> None:
-    """Press a key that goes on, and see what comes; no sooner after the last one than a hand does."""
-    time.sleep(0.4)
-    screen.written = b""
-    screen.type(key)
-    screen.until(until)
+    """Press a key that goes on, through the pauses of the script, until this is seen; no sooner than a hand does."""
+    for _ in range(6):
+        time.sleep(0.4)
+        screen.written = b""
+        screen.type(key)
+        screen.until("▶")  # the presenter is awaited
+        screen.read_for(0.3)
+        if re.search(until, screen.screen):
+            return
+    raise AssertionError(f"{until!r} never came. The screen:\n{screen.screen}")
 
 
 def stopped(screen: Terminal) -> None:
