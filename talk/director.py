@@ -144,7 +144,7 @@ class Director:
         # An encore is no place in the plan: the run goes on from where it stood.
         result = runner.play(planned, headed=True, moves_cursor=not encore)
         if self._cast is not None and (notice := self._cast.store.notice):
-            self.stage.note(notice)
+            self.stage.notice(notice)
             self._cast.store.notice = None
         if self.run.unkept is not None and not self._unkept_said:
             self._unkept_said = True

@@ -106,6 +106,8 @@ def _play(settings: Settings, plan: str | None, talk: Path | None, fallback: Fal
     finally:
         helm.turn(Order("close"))
         playing.join(ENDING_SECONDS)
+        for notice in live.notices:
+            aside(f"{notice}\n")
     if (broke := playing.failure or shown[0].broke) is not None:
         raise broke
     if playing.is_alive():

@@ -52,6 +52,8 @@ class LiveStage(Stage):
         self.sheet = Sheet()
         self.exchanges: tuple[Exchange, ...] = ()
         """Those of the last step that had any."""
+        self.notices: list[str] = []
+        """What is said once the terminal is the presenter's again."""
         self.trouble = ""
         """What failed, while the presenter is asked what to do about it."""
         self.played: frozenset[str] = frozenset()
@@ -157,6 +159,9 @@ class LiveStage(Stage):
             self.trouble = ""
             self._changed()
         return CHOICES.get(choice, otherwise)
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
 
     def _write_note(self, text: str) -> None:
         for command, key in KEYS_FOR.items():

@@ -171,6 +171,10 @@ class Stage:
     def exchanged(self, exchanges: Sequence[Exchange]) -> None:
         """What a step sent and received. Nothing is drawn; `wire` does."""
 
+    def notice(self, text: str) -> None:
+        """What the presenter should know of this machine, and the room need not."""
+        self.note(text)
+
     def result(self, result: StepResult) -> None:
         """A step ended. Nothing is drawn."""
         decision = result.decision or {}

@@ -424,3 +424,10 @@ def test_the_run_is_held_as_long_as_the_session_lasts(folder: Path) -> None:
             assert run.id is None or file_of(played.state, run.id).exists()
 
     asyncio.run(play())
+
+
+def test_what_concerns_this_machine_alone_is_kept_from_the_room(folder: Path) -> None:
+    live = LiveStage(Helm(), lambda: None)
+    live.notice("tokens are kept in a file")
+    assert not live.sheet.notes
+    assert live.notices == ["tokens are kept in a file"]
