@@ -194,8 +194,9 @@ class Director:
             )
 
     def cast(self) -> Cast:
-        """The actors at the run's server, which is started when it is the local one and does not run (any more)."""
-        if self._cast is not None and not self._cast.revive(self.stage.waiting):
+        """The actors at the run's server, which is started when it is the local one and does not run; on stage also
+        where it does not run any more. In the dry run a server that ends is red."""
+        if self._cast is not None and not self.strict and not self._cast.revive(self.stage.waiting):
             self._cast = None
         if self._cast is None:
             if self.settings.server is not None:
@@ -263,9 +264,11 @@ class Director:
             login = _consent_of(logins[-1])
             if openly:
                 self.stage.note("the agent's grant has ended since: the human is asked again")
-                return self._ask(login, planned, runner)
-            self.stage.note("the agent's grant has ended since: the sample human is asked again, aside")
-            self._play_aside(login)
+                if (unasked := self._ask(login, planned, runner)) is not None:
+                    return unasked
+            else:
+                self.stage.note("the agent's grant has ended since: the sample human is asked again, aside")
+                self._play_aside(login)
         for need in needs:
             if need.id in played:
                 continue

@@ -5,6 +5,7 @@ Of each breakage only its beat is played, with the beats that this one builds on
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -172,3 +173,26 @@ def test_an_honest_server_is_green(monkeypatch: pytest.MonkeyPatch, plan: str) -
 def test_a_broken_rule_turns_its_beat_red(monkeypatch: pytest.MonkeyPatch, breakage: str) -> None:
     beat = EXPECTED[breakage].partition("/")[0]
     assert first_red(monkeypatch, breakage, only=(*AFTER.get(breakage, ()), beat)) == EXPECTED[breakage]
+
+
+def test_a_server_that_ends_in_mid_run_is_not_started_again_in_the_dry_run() -> None:
+    from rich.console import Console
+
+    from demo.cli.throwaway import throwaway_world
+    from demo.errors import ServerUnreachable
+    from demo.local_server import local
+    from demo.settings import Settings
+    from talk.director import Director
+    from talk.run import Run
+    from talk.script import load_talk
+    from talk.stage.screen import Stage
+
+    with throwaway_world() as state, Run.open(state) as run, run.performing():
+        stage = Stage(Console(file=io.StringIO(), width=80))
+        director = Director(run, load_talk(None), Settings(state=state, port=0), stage, strict=True)
+        needs_no_login = [one for one in director.plan.beats if not one.beat.needs and director.speaks(one)]
+        assert director.play(needs_no_login[0]).ok
+        local.stop(state)
+        with contextlib.suppress(ServerUnreachable):
+            assert not director.play(needs_no_login[1]).ok
+        assert local.find(state) is None

@@ -8,7 +8,7 @@ import pytest
 
 from demo.client.agent import Agent
 from demo.client.tokens.store import TokenStore
-from talk.run import BeatResult
+from talk.run import BeatResult, Run
 from talk.stage import login as logins
 from tests.unit.talk.presenter import Presenter, cursor, play
 
@@ -89,3 +89,12 @@ def test_a_beat_whose_grant_has_ended_asks_on_the_screen_and_begins_after_the_ye
     assert cursor(tmp_path) == ("whoami", False)
     played = play(base_url, tmp_path, None, Presenter("y"))
     assert (played.id, played.ok, played.ungranted) == ("whoami", True, False)
+
+
+def test_what_else_a_beat_builds_on_is_played_after_the_human_was_asked_again(base_url: str, tmp_path: Path) -> None:
+    play(base_url, tmp_path, "login", Presenter("y"))
+    agent = agent_of(base_url, tmp_path)
+    assert agent.revoke(agent.token()) is None
+    assert play(base_url, tmp_path, "audit", Presenter("y")).ok
+    with Run.open(tmp_path) as run:
+        assert run.beats_played()["buy"] is True
