@@ -363,7 +363,7 @@ def _play_all(
         if at:
             director.stage.pause()
         results.append(director.play(planned))
-        if results[-1].ungranted:
+        if results[-1].ungranted and director.stage.person:
             director.stage.patience = None  # somebody is there, and what they refuse nobody grants after some seconds
             director.stage.pause("Enter asks again")
             results[-1] = director.play(planned)
@@ -435,14 +435,15 @@ def _verdict(
     say(f"{counts}, {seconds:.1f} s")
     for why, number in unchecked.most_common():
         say(f"{number} expectations not checked: {why}")
-    if results[-1:] and results[-1].ungranted:
+    if stays := bool(results) and results[-1].ungranted:
         say(f"the run stays at {results[-1].id}, which needs a grant")
     if lacking is not None:
         aside(f"red: {director.plan.id}: {lacking}\n")
         aside("name a --profile with a login (demo --profile NAME login), or allow it with --max-skipped N\n")
     for line in unwritten:
         aside(f"not written: {line}\n")
-    return EXPECTATION if red or lacking is not None else ENVIRONMENT if unwritten else OK
+    unfinished = stays and not director.stage.person  # a script is told; who was asked knows what they said
+    return EXPECTATION if red or lacking is not None or unfinished else ENVIRONMENT if unwritten else OK
 
 
 def _beats(number: int) -> str:
