@@ -20,15 +20,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from demo import net, private
 from demo.audience import address, tls
 from demo.audience.address import Address
 from demo.errors import DemoError, EnvironmentNotReady
-
-if TYPE_CHECKING:
-    pass
 
 FOLDER: Final = "audience"
 """In the state folder: all that the room keeps."""
@@ -163,7 +160,7 @@ async def _run(
         backlog=1024,
         **common,
     )
-    servers = (_Server(outside), _Server(uvicorn.Config(agents, http="h11", **common)))
+    servers = (_server(outside), _server(uvicorn.Config(agents, http="h11", **common)))
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -253,7 +250,7 @@ def _protocol(*, shared: bool) -> type[asyncio.Protocol]:
     return Bounded
 
 
-def _server_class() -> Any:
+def _server(config: Any) -> Any:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -261,11 +258,7 @@ def _server_class() -> Any:
         def capture_signals(self) -> Iterator[None]:
             yield  # two servers share one process, and it hears the signals
 
-    return Server
-
-
-def _Server(config: Any) -> Any:
-    return _server_class()(config)
+    return Server(config)
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from demo.panels import theme
 from demo.panels.html import fragment
@@ -33,20 +32,17 @@ ROWS = 32
 """A page scrolls, but what a panel leaves out of 24 rows is seldom missed."""
 
 
-EMPTY = Markup("")
-
-
 @dataclass(frozen=True)
 class ShownPart:
-    """One thing on the page: a panel at both widths, a note, or the sentence said. `heard` is what a panel says in
-    block letters, for those who listen."""
+    """One thing on the page: a panel at both widths as HTML, a note, or the sentence said. `heard` is what a panel says
+    in block letters, for those who listen."""
 
     kind: Literal["panel", "note", "said"]
     text: str = ""
     label: str = ""
     heard: str = ""
-    wide: Markup = EMPTY
-    narrow: Markup = EMPTY
+    wide: str = ""
+    narrow: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,9 +70,9 @@ def page(take: Take, screens: Sequence[Screen], *, title: str) -> str:
         title=title,
         about=f"Recorded on {day} as it was played. Every panel is evidence from the wire.",
         slides=[*_slides(screens)],
-        style=Markup(_colours() + (HERE / "page.css").read_text("utf-8")),
-        script=Markup(script),
-        policy=Markup(policy),
+        style=_colours() + (HERE / "page.css").read_text("utf-8"),
+        script=script,
+        policy=policy,
     )
 
 
@@ -119,4 +115,4 @@ def _shown(part: Part) -> ShownPart:
     text = evidence.get("text")
     heard = safe(text) if isinstance(text, str) and 'aria-hidden="true"' in wide else ""
     label = f"panel: {part.name.replace('_', ' ')}"
-    return ShownPart("panel", label=label, heard=heard, wide=Markup(wide), narrow=Markup(narrow))
+    return ShownPart("panel", label=label, heard=heard, wide=wide, narrow=narrow)

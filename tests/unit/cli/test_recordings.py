@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,10 @@ def test_the_page_has_every_beat_and_what_was_said(demo: Command) -> None:
     text = written(demo, PLAN, "html")
     beats = json.loads(written(demo, PLAN, "json"))["beats"]
     assert len(beats) > 15
-    from markupsafe import escape
-
+    read = unescape(text)
     for beat in beats:
-        assert str(escape(beat["title"])) in text
-        assert beat["said"] is None or str(escape(beat["said"])) in text
+        assert beat["title"] in read
+        assert beat["said"] is None or beat["said"] in read
     widest = max(len(re.sub("<[^>]*>", "", line)) for line in re.findall('<pre class="wide">([^\n]*)', text))
     assert widest <= WIDE + len("&amp;")
 
