@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from demo.evidence import Money
+from talk.recording.finding import runs
 from talk.recording.reader import Event, Tail
-from talk.recording.writer import FOLDER
 
 PRIVATE: Final = frozenset({"device", "browser", "exchange", "notes"})
 """Panels that are for the presenter: by the first two somebody else could answer in the human's place."""
@@ -70,7 +70,7 @@ class Feed:
     """
 
     def __init__(self, state: Path) -> None:
-        self._folder = state / FOLDER
+        self._state = state
         self._tail: Tail | None = None
         self._looked = float("-inf")
         self.room = Room()
@@ -83,7 +83,7 @@ class Feed:
         """
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
-            newest = _newest(self._folder)
+            newest = next(iter(runs(self._state)), None)
             if newest is not None and (self._tail is None or self._tail.path != newest):
                 self._tail, self.room = Tail(newest), Room()
         found = []
@@ -93,14 +93,6 @@ class Feed:
                 self.room = after
                 found.append(after)
         return found
-
-
-def _newest(folder: Path) -> Path | None:
-    try:
-        files = [(one.stat().st_mtime, one) for one in folder.glob("*.jsonl")]
-    except OSError:
-        return None
-    return max(files)[1] if files else None
 
 
 def step(room: Room, event: Event) -> Room:

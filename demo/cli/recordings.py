@@ -25,8 +25,6 @@ ENDINGS: dict[str, Format] = {".cast": "cast", ".html": "html", ".svg": "svg", "
 LEAST_SECONDS, MOST_SECONDS = 3.0, 6.0
 """For how long a screen of an animation is seen."""
 ROWS = 24
-BACK = frozenset({"[5~", "[D", "OD"})
-"""What PageUp and Left send: a clicker's way back."""
 
 
 def complete_recording(context: typer.Context) -> list[str]:
@@ -120,7 +118,7 @@ def _goes_back(stage: Stage) -> bool:
         stage.status("Enter for the next beat, b for the one before")
         while back is None and (left := deadline - time.monotonic()) > 0:
             for key in keys.pressed(min(0.25, left)):
-                if key.text in ("b", "B") or key.sequence in BACK:
+                if key.text in ("b", "B") or key.goes_back:
                     back = True
                 elif key.goes_on or key.text == " ":
                     back = False

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 0.1
 NOTICE_SECONDS: Final = 3.0
 TURNS: Final[Mapping[str, Do]] = MappingProxyType({" ": "next", "b": "back", "r": "again", "s": "skip", ".": "blank"})
-BACK: Final = frozenset({"[5~", "[D", "OD"})
-"""PageUp and Left: what a clicker sends to go back."""
 ROWS: Final[Mapping[str, int]] = MappingProxyType({"[A": -1, "OA": -1, "[B": 1, "OB": 1, "k": -1, "j": 1})
 ERASE: Final = frozenset({"\x7f", "\x08"})
 
@@ -36,7 +34,7 @@ def pressed(key: Key, hand: Hand, shown: View, desk: Desk) -> Hand:
         return hand
     if key.goes_on:
         return _turned(hand, desk, "next", shown)
-    if key.sequence in BACK:
+    if key.goes_back:
         return _turned(hand, desk, "back", shown)
     if (by := ROWS.get(key.text or key.sequence)) is not None:
         return replace(hand, scroll=max(0, hand.scroll + by))

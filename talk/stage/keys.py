@@ -32,6 +32,8 @@ _BOUND: dict[str, Literal["enter", "forward"]] = {
     "OC": "forward",  # Right, in application mode
     "OM": "enter",  # Enter of the keypad, in application mode
 }
+_BACK = frozenset({"[5~", "[D", "OD"})
+"""PageUp and Left: what a clicker sends to go back."""
 SPLIT_SECONDS = 0.25
 """A lone ESC with nothing behind it for so long is the Escape key, and what comes then is a key of its own."""
 PASTED = 3
@@ -56,6 +58,11 @@ class Key:
     def goes_on(self) -> bool:
         """Whether it is Enter, or what a clicker sends for it."""
         return self.kind in ("enter", "forward")
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether it is what a clicker sends to go back: PageUp or Left."""
+        return self.sequence in _BACK
 
 
 class Splitter:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.evidence import BeatHeader
 from talk.stage.helm import Helm
-from talk.stage.screen import FALLBACK_SECONDS, READING_SECONDS, Fallback, Recovery, Stage
+from talk.stage.screen import CHOICES, FALLBACK_SECONDS, READING_SECONDS, Fallback, Recovery, Stage
 from talk.stage.sheet import ASKS, Sheet
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from talk.recording.writer import Recording
     from talk.stage.keys import Keys
 
-CHOICES: dict[str, Recovery] = {"r": "again", "t": "recorded", "s": "skip"}
-"""The keys that answer what becomes of a step that failed."""
 KEYS_FOR = {"demo next": "space", "demo again": "r", "demo goto": "g"}
 """What is pressed here where a note says what to type."""
 _GAUGE_STEPS = 24

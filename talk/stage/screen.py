@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -24,6 +24,8 @@ Consent = Literal["asked", "yes", "no", "unanswered", "other"]
 """What became of a consent: nobody has answered yet; the human said yes or no; nobody did; somebody else said yes."""
 Recovery = Literal["again", "recorded", "skip", "stop"]
 """How the talk goes on after a live step failed: the step again, the beat's recorded take, without the beat, or not."""
+CHOICES: Mapping[str, Recovery] = {"r": "again", "t": "recorded", "s": "skip"}
+"""The keys by which the presenter chooses that."""
 Fallback = Literal["ask", "recorded", "skip", "stop"]
 """Who chooses a recovery: the presenter; or, where nobody presses a key in time, one of the others."""
 Human = TypeVar("Human")
@@ -268,9 +270,7 @@ class Stage:
         if not self.person or self.fallback == "stop":
             return unasked
         self._write_trouble(trouble)
-        keys: dict[str, Recovery] = {"r": "again", "t": "recorded", "s": "skip"}
-        if not self.takes:
-            del keys["t"]
+        keys = {key: how for key, how in CHOICES.items() if self.takes or how != "recorded"}
         labels = {"r": "r try again", "t": "t recorded take", "s": "s skip the beat"}
         by_itself = {"stop": "ends here", "recorded": "the take", "skip": "skips it"}[unasked]
         seconds = RECOVERY_SECONDS if unasked == "stop" else FALLBACK_SECONDS

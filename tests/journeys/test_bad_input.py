@@ -57,7 +57,7 @@ def complains(finished: subprocess.CompletedProcess[str], code: int, *says: str)
         (["revoke"], 4, "--id"),
     ],
 )
-def test_a_wrong_word_is_named_with_its_mend(demo: Command, line: list[str], code: int, says: str) -> None:
+def test_a_wrong_word_is_named_with_its_fix(demo: Command, line: list[str], code: int, says: str) -> None:
     complains(demo(*line), code, says)
 
 

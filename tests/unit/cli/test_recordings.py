@@ -112,7 +112,8 @@ def test_the_cast_is_what_players_read(demo: Command, hostile: Path, recording: 
     given = PLAN if recording == "shipped" else str(hostile)
     head, *events = map(json.loads, written(demo, given, "cast" if version == 3 else "cast2").splitlines())
     assert head["version"] == version
-    assert (head["term"]["cols"], head["term"]["rows"]) if version == 3 else (head["width"], head["height"]) == (80, 24)
+    size = (head["term"]["cols"], head["term"]["rows"]) if version == 3 else (head["width"], head["height"])
+    assert size == (80, 24)
     theme = head["theme"] if version == 2 else head["term"]["theme"]
     assert len(theme["palette"].split(":")) == 16
     times = [event[0] for event in events]
