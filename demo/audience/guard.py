@@ -66,10 +66,12 @@ class Guard:
             return 414, "The address is too long."
         if method == "POST" and origin is not None and origin not in self._origins:
             return 403, "This form came from somewhere else. Nothing was changed."
-        length = headers.get(b"content-length", "")  # no longer body follows: the HTTP parser sees to it
-        if method == "POST" and not length.isdecimal():
+        # No longer body follows: the HTTP parser sees to it, but takes a body in chunks in spite of a length that is
+        # given as well (RFC 9112 section 6.3), and of every method.
+        length = headers.get(b"content-length", "" if method == "POST" else "0")
+        if b"transfer-encoding" in headers or not length.isdecimal():
             return 411, "A form says how long it is."
-        if method == "POST" and int(length) > LONGEST_BODY:
+        if len(length) > 9 or int(length) > LONGEST_BODY:
             return 413, "The form is too long."
         client = (scope.get("client") or ("",))[0]
         if not self._rate.hit(self._item, client):

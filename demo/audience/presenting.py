@@ -7,6 +7,7 @@ presenter --web`); it asks for its secret itself. This process neither knows tha
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,9 @@ ANSWER_SECONDS: Final = 5.0
 STILL_SECONDS: Final = 30.0
 """The longest silence of its stream, which says every ten seconds that it is there."""
 CONNECTIONS: Final = 32
-_SENT: Final = ("host", "cookie", "origin", "content-type", "accept", "sec-fetch-site")
+_NAME: Final = re.compile("[a-z]*")
+"""What stands beside the page; what else an address may hold (a slash, a NUL) is no business of another server's."""
+_SENT: Final = (b"host", b"cookie", b"origin", b"content-type", b"accept", b"sec-fetch-site")
 _DROPPED: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "date", "server"})
 
 
@@ -32,11 +35,12 @@ def presenter_routes(state: Path) -> tuple[Route, ...]:
     client = functools.cache(_client)
 
     async def forward(request: Request) -> Response:
-        port = door.find(state)
-        if port is None:
+        port, rest = door.find(state), request.path_params["rest"]
+        if port is None or not _NAME.fullmatch(rest):
             return PlainTextResponse("There is nothing here.\n", 404)
-        headers = [(name, request.headers[name]) for name in _SENT if name in request.headers]
-        url = f"http://{net.LOOPBACK}:{port}/{request.path_params.get('rest', '')}"
+        # As they came: a header need be no text.
+        headers = [(name, value) for name, value in request.headers.raw if name in _SENT]
+        url = f"http://{net.LOOPBACK}:{port}/{rest}"
         try:
             body = await request.body()
             sent = client().build_request(
