@@ -24,12 +24,14 @@ COOKIE: Final = "room_attendee"
 MOST: Final = 600
 """Attendees of one room."""
 MOST_OF_ONE_ADDRESS: Final = 30
-"""Accounts that one network address may have made; a room behind one address (NAT, a tunnel) has no such bound."""
+"""Accounts that one network address may make in a session; a room behind one address (a tunnel) has no such bound."""
 DOMAIN: Final = "room.example"
 """Of their email addresses, which nobody is asked for (RFC 2606 section 3)."""
 _STEPS: Final = (
     "CREATE TABLE room_attendees (number INTEGER PRIMARY KEY, name TEXT NOT NULL, cookie TEXT NOT NULL UNIQUE,"
     " address TEXT NOT NULL, created_at REAL NOT NULL);",
+    # From where somebody came is counted while the room is open, and written down nowhere.
+    "ALTER TABLE room_attendees DROP COLUMN address;",
 )
 
 
@@ -74,15 +76,13 @@ class Attendees:
         self._connection = sqlite3.connect(database, timeout=5, isolation_level=None, check_same_thread=False)
         try:
             migrate(self._connection, "the room", _STEPS)
-            rows = self._connection.execute("SELECT number, name, cookie, address FROM room_attendees").fetchall()
+            rows = self._connection.execute("SELECT number, name, cookie FROM room_attendees").fetchall()
         except BaseException:
             self._connection.close()
             raise
         self._by_cookie = {row[2]: Attendee(row[0], row[1]) for row in rows}
         self._by_sub = {one.sub: one for one in self._by_cookie.values()}
         self._of_address: dict[str, int] = {}
-        for row in rows:
-            self._of_address[row[3]] = self._of_address.get(row[3], 0) + 1
 
     def __len__(self) -> int:
         return len(self._by_sub)
@@ -111,8 +111,8 @@ class Attendees:
             number = 1 + max((one.number for one in self._by_sub.values()), default=0)
             attendee = Attendee(number, chosen or f"Guest {number}")
             self._connection.execute(
-                "INSERT INTO room_attendees (number, name, cookie, address, created_at) VALUES (?, ?, ?, ?, ?)",
-                (number, attendee.name, cookie, address, self._clock()),
+                "INSERT INTO room_attendees (number, name, cookie, created_at) VALUES (?, ?, ?, ?)",
+                (number, attendee.name, cookie, self._clock()),
             )
             self._by_cookie[cookie] = self._by_sub[attendee.sub] = attendee
             self._of_address[address] = self._of_address.get(address, 0) + 1

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from demo.audience import attendees, guard, life
+from demo.audience.server import DATABASE
 from demo.errors import EnvironmentNotReady, UsageError
+from demo.presenter import door
 
 from .conftest import House, Phone, beat, form, statement, until
 
@@ -205,11 +210,50 @@ def test_requests_that_no_phone_sends_are_refused(house: House):
     assert http.get("/?" + "x" * guard.LONGEST_TARGET).status_code == 414
     assert http.post("/you", data={"name": "x" * guard.LONGEST_BODY}).status_code == 413
     assert http.post("/device", content=iter([b"x" * 9000]), headers=FORM).status_code == 411
+    # A parser believes the chunks and not the length (RFC 9112 section 6.3), and a body may come with any method.
+    both = {**FORM, "content-length": "5", "transfer-encoding": "chunked"}
+    assert http.post("/you", content=iter([b"name=" + b"x" * 9000]), headers=both).status_code == 411
+    assert http.request("GET", "/presenter/", content=iter([b"x" * 9000])).status_code == 411
+    assert http.request("GET", "/presenter/", content=b"x" * 9000).status_code == 413
     assert http.head("/feed").status_code == 200  # and no stream
     assert http.get("/nothing").status_code == 404
     headers = http.get("/").headers
     assert "default-src 'none'" in headers["content-security-policy"]
     assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
+
+
+def test_the_way_to_the_presenter_s_page_leads_to_what_is_there_and_nowhere_else(house: House):
+    received: list[bytes] = []
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            received.append(self.requestline.encode())
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as page:
+        threading.Thread(target=page.serve_forever, daemon=True).start()
+        door.write(house.state, page.server_port)
+        try:
+            client = house.phone().http
+            assert client.get("/presenter/", headers={"cookie": "a=ü".encode("latin-1")}).status_code == 200
+            for elsewhere in ("%00", "%0d%0aX:1", "..%2f", "%3Fkey=1", "http://evil.example/", "@evil.example"):
+                assert client.get(f"/presenter/{elsewhere}").status_code == 404, elsewhere
+            assert received == [b"GET / HTTP/1.1"]
+        finally:
+            door.forget(house.state, page.server_port)
+            page.shutdown()
+
+
+def test_where_an_attendee_came_from_is_written_down_nowhere(house: House):
+    house.phone().join("Ann")
+    with contextlib.closing(sqlite3.connect(house.state / life.FOLDER / DATABASE)) as kept:
+        rows = kept.execute("SELECT * FROM room_attendees").fetchall()
+    assert rows and "127.0.0.1" not in str(rows)
 
 
 def test_the_pages_work_without_scripts_and_hold_none(house: House):
