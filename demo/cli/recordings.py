@@ -203,8 +203,10 @@ def _take(settings: Settings, name: str | None) -> tuple[Take, list[str]]:
 
 
 def _written(chosen: Format, take: Take, beats: Sequence[str], size: tuple[int, int]) -> str:
+    from demo.panels.values import safe
+
     width, rows = size
-    title = take.plan.replace("-", " ").capitalize()
+    title = safe(take.plan).replace("-", " ").capitalize()
     if chosen in ("cast", "cast2"):
         from talk.export.cast import cast, played
 
@@ -235,12 +237,13 @@ def _written(chosen: Format, take: Take, beats: Sequence[str], size: tuple[int, 
         shown = frames(screen, width, rows)
         seconds = min(max((screen.until - screen.at) / len(shown), LEAST_SECONDS), MOST_SECONDS)
         pictures += [(lines, seconds) for lines in shown]
-    titles = "; ".join(dict.fromkeys(screen.header.title for screen in found))
+    titles = safe("; ".join(dict.fromkeys(screen.header.title for screen in found)))
     return animation(pictures, title="demo", width=width, rows=rows, described=f"{title}, screen by screen: {titles}")
 
 
 def _slides(settings: Settings, take: Take, beats: Sequence[str], size: tuple[int, int], output: Path | None) -> int:
     """A picture of each screen, in a folder."""
+    from demo.panels.values import safe
     from talk.export.screens import frames, screens
     from talk.export.svg import picture
 
@@ -255,7 +258,7 @@ def _slides(settings: Settings, take: Take, beats: Sequence[str], size: tuple[in
             for lines in frames(screen, width, rows):
                 name = re.sub(r"[^A-Za-z0-9_-]", "-", screen.header.id)[:40]  # a file may be anybody's
                 path = folder / f"{len(written) + 1:02}-{name}.svg"
-                title = screen.header.title
+                title = safe(screen.header.title)
                 path.write_text(picture(lines, title="demo", width=width, rows=rows, described=title), encoding="utf-8")
                 written.append(str(path))
     except OSError as error:

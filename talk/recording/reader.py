@@ -264,7 +264,6 @@ class Tail:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.head: Mapping[str, Any] = MappingProxyType({})
         self._at = 0
         self._rest = b""
         self._file: tuple[int, int] | None = None
@@ -288,8 +287,6 @@ class Tail:
         for line in lines:
             if (event := parsed(line)) is not None:
                 events.append(event)
-            elif line.startswith(b'{"recording"'):
-                self.head = MappingProxyType(json.loads(line))
         return events
 
 
@@ -335,7 +332,8 @@ def _panel(name: str) -> tuple[Callable[..., Page], Mapping[str, TypeAdapter[Any
     from demo import panels
 
     panel = getattr(panels, name) if name.isidentifier() and not name.startswith("_") else None
-    if not callable(panel):
+    # What that package uses itself, such as `import_module`, is named in it as well, and is no panel.
+    if not callable(panel) or getattr(panel, "__module__", "") != f"{panels.__name__}._{name}":
         raise AttributeError(name)
     hints = get_type_hints(inspect.unwrap(panel))
     # A dataclass has a configuration of its own, and Pydantic takes no other.

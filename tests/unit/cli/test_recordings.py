@@ -24,6 +24,8 @@ PLAN = "problem-first"
 LARGEST = 300_000
 """Bytes of an animation: a README loads it at once."""
 HOSTILE = f"</pre></script><img src=x onerror=alert(1)>]]>&amp;`|{EVIL}"
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and what turns the direction of text."""
 FORMATS = ("cast", "cast2", "html", "svg", "md", "json")
 
 
@@ -79,6 +81,7 @@ def test_the_page_holds_all_that_it_shows_and_runs_only_its_own_script(
     assert page.elements.count("script") == 1
     assert not {"img", "link", "iframe", "object", "embed"} & set(page.elements)
     assert "default-src 'none'" in text and "url(" not in text and "@import" not in text
+    assert not OBEYED.search(text)
 
 
 def test_the_page_has_every_beat_and_what_was_said(demo: Command) -> None:
@@ -100,7 +103,7 @@ def test_the_animation_is_a_picture_and_nothing_more(demo: Command, hostile: Pat
     tags = {element.tag.rpartition("}")[2] for element in root.iter()}
     assert tags <= {"svg", "title", "desc", "style", "rect", "circle", "g", "text", "path"}
     assert "href" not in text and len(text) < LARGEST
-    assert "prefers-reduced-motion" in text
+    assert "prefers-reduced-motion" in text and not OBEYED.search(text)
     coloured = re.findall(r"\.(\w)\{fill:", text)
     for shape in (element for element in root.iter() if element.tag.endswith("path")):
         assert shape.get("fill") or set(str(shape.get("class")).split()) & set(coloured), "else it is black on black"

@@ -13,7 +13,7 @@ from demo import panels
 from demo.errors import UsageError
 from demo.evidence import BeatHeader, Link
 from demo.panels.fit import drawn
-from talk.recording.reader import Tail, read, rebuild
+from talk.recording.reader import Event, Tail, read, rebuild
 from talk.recording.writer import Recording, file_of
 from talk.stage.screen import Stage
 
@@ -104,3 +104,16 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(UsageError):
         read(file)
+
+
+@pytest.mark.parametrize("name", ["import_module", "functools", "Callable", "Any", "theme", "__getattr__"])
+def test_a_recording_names_panels_and_nothing_else_of_this_program(name: str) -> None:
+    with pytest.raises(UsageError, match="no panel"):
+        rebuild(Event(0.0, "panel", {"name": name, "with": {}}))
+
+
+@pytest.mark.parametrize("head", ['{"recording": 1, "run": ', '{"recording": ' + "[" * 100_000, '{"recording": 1}'])
+def test_a_broken_first_line_does_not_stop_who_follows(tmp_path: Path, head: str) -> None:
+    file = tmp_path / "some.jsonl"
+    file.write_text(head + '\n{"at": 1, "event": "go"}\n')
+    assert [event.name for event in Tail(file).new()] == ["go"]
