@@ -260,7 +260,7 @@ class Agents:
         return agent
 
     def revoked(self, attendees: Iterable[Attendee]) -> None:
-        """The authority of these agents was taken back: their pages say so, and each makes its very next call."""
+        """These agents were revoked: their pages say so, and each makes its very next call."""
         waiting = deque(attendees)
         for attendee in waiting:
             kept = self._kept.get(attendee.number)

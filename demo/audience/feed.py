@@ -133,7 +133,7 @@ def _panel(room: Room, event: Event) -> Room:
         price = Money(int(first["price"]["amount"]), str(first["price"]["currency"]))
         chain = replace(chain, action=f"bought {first['item']} for {price}", verdict="allowed", words="allowed")
     elif name == "revocation":
-        chain = replace(chain, verdict="revoked", words="authority taken back")
+        chain = replace(chain, verdict="revoked", words="authority revoked")
     acted = room.acted or chain != room.chain
     if name in PRIVATE:
         return replace(room, chain=chain, acted=acted)

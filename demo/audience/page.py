@@ -99,7 +99,7 @@ WORDS: Final = {
     "no": "You said no.",
     "expired": "The code has expired.",
     "failed": "Your agent could not ask.",
-    "revoked": "Your agent's authority was taken back.",
+    "revoked": "Your agent's authority was revoked.",
 }
 """How an attendee's agent stands, in a sentence."""
 

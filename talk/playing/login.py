@@ -68,9 +68,9 @@ def login(step: Step, scene: Scene) -> Played:
         if error == "unsupported" and other is not None:
             raise NotHere(refused.what, why=refused.why) from refused
         return _not_granted(step, scene, error, refused.what, logging_in.answered_by)
-    stranger = _another(step, scene, granted)
-    if stranger is not None and (met := _kept_out(agent, scene)) is not None:
-        return _handed_back(step, scene, granted.token, before, Answer(stranger, agent.name, "other"), met)
+    other_human = _another(step, scene, granted)
+    if other_human is not None and (met := _kept_out(agent, scene)) is not None:
+        return _handed_back(step, scene, granted.token, before, Answer(other_human, agent.name, "other"), met)
     if before is not None and other is None:
         # The new consent replaces the old one: what is not needed any more is revoked (RFC 7009). At another
         # authorization server that might end the whole grant, and the new token with it (section 2.1).
@@ -89,9 +89,9 @@ def login(step: Step, scene: Scene) -> Played:
         if other is None and human:
             scene.cast.grantor = human
         limit = granted.token.spending_limit
-        said = Answer(human, agent.name, "yes" if stranger is None else "other", limit, granted.token.scope)
+        said = Answer(human, agent.name, "yes" if other_human is None else "other", limit, granted.token.scope)
         _answered(played, scene, said)
-    if stranger is not None:
+    if other_human is not None:
         played.outcome = "other_account"
         played.shown = tuple(dict.fromkeys(("answer", *step.show)))
     return played
