@@ -14,6 +14,8 @@ LONGEST: Final = 24
 """Characters."""
 _MARKS: Final = " '’.-"
 _LOOKALIKES: Final = str.maketrans("013457@$!", "oieastasi")
+_UNSEEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Letters and marks that nobody sees (Unicode, Default_Ignorable_Code_Point), after NFKC."""
 _BLOCKED: Final = re.compile(
     r"fuck|shit|cunt|nigg|faggot|whore|bitch|penis|vagina|hitler|nazi|porn|rape|wank|twat|asshole|dickhead|motherf"
     r"|scheiss|fotze|arschloch|hurensohn|wichs|putain|encul|connard|salope|puta|mierda|cabron|cazzo|merda|kurwa|blyat",
@@ -36,6 +38,8 @@ def fit(given: str) -> str:
         return ""
     if len(name) > LONGEST:
         raise Unfit(f"A name has at most {LONGEST} characters here.")
+    if _UNSEEN.search(name):
+        raise Unfit("Use letters that can be seen.")
     marks = 0
     for character in name:
         category = unicodedata.category(character)
