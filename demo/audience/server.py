@@ -32,10 +32,6 @@ FOLDER: Final = "audience"
 READY, LOCK, LOG, PORT, DATABASE = "audience.json", "lock", "log", "port", "room.sqlite3"
 FIX: Final = "fix: "
 """How the last line begins of one that cannot start: what helps."""
-SILENT_SECONDS: Final = 20.0
-"""That a connection may take for its first request."""
-CONNECTIONS_OF_A_PHONE: Final = 40
-MOST_CONNECTIONS: Final = 1600
 MOST_FILES: Final = 4096
 
 
@@ -129,6 +125,7 @@ async def _run(
     import uvicorn
     from starlette.applications import Starlette
 
+    from demo.audience import connections
     from demo.audience.app import RoomApp
     from demo.audience.attendees import Attendees
     from demo.audience.feed import Feed
@@ -141,7 +138,8 @@ async def _run(
     issuer = open_issuer(origin, inside, folder / DATABASE, attendees, clock=time.time)
     reach(origin, inside)
     secret = secrets.token_urlsafe(32)
-    room = RoomApp(issuer, attendees, Feed(state), shared=where.public is not None or net.is_loopback_url(origin))
+    shared = where.public is not None or net.is_loopback_url(origin)
+    room = RoomApp(issuer, attendees, Feed(state), shared=shared)
     agents = Named(Starlette(routes=[*issuer.inside, *room.control(secret)]), hosts(origin, inside))
     pair = tls.certificate(folder, where.host) if where.tls else None
     common: dict[str, Any] = {
@@ -150,16 +148,17 @@ async def _run(
     }  # fmt: skip
     outside = uvicorn.Config(
         room.outside(presenter_routes(state)),
-        http=_protocol(shared=where.public is not None or net.is_loopback_url(origin)),
+        http=connections.protocol(),
         ssl_certfile=pair[0] if pair else None,
         ssl_keyfile=pair[1] if pair else None,
         # Who calls through a tunnel is named by the tunnel's program, which runs here.
         proxy_headers=where.public is not None,
         forwarded_allow_ips=net.LOOPBACK,
-        limit_concurrency=MOST_CONNECTIONS,
+        limit_concurrency=connections.MOST,
         backlog=1024,
         **common,
     )
+    phones = connections.Listening(sock, of_one=connections.MOST if shared else connections.OF_A_PHONE)
     servers = (_server(outside), _server(uvicorn.Config(agents, http="h11", **common)))
     loop = asyncio.get_running_loop()
 
@@ -178,7 +177,10 @@ async def _run(
     serving = Serving(origin, inside, os.getpid(), ours.started if ours else 0.0, pair[2] if pair else "", secret)
     try:
         async with room.running():
-            work = [asyncio.create_task(servers[0].serve([sock])), asyncio.create_task(servers[1].serve([inside_sock]))]
+            work = [
+                asyncio.create_task(servers[0].serve([phones])),
+                asyncio.create_task(servers[1].serve([inside_sock])),
+            ]
             while not all(one.started for one in servers) and not any(one.done() for one in work):
                 await asyncio.sleep(0.02)
             private.write(folder / READY, json.dumps(serving.__dict__))
@@ -213,41 +215,6 @@ def _many_files() -> None:
         wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
         if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _protocol(*, shared: bool) -> type[asyncio.Protocol]:
-    """uvicorn's HTTP/1.1, which closes a connection that says nothing, and one too many of the same address."""
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    open_now: dict[str, int] = {}
-
-    class Bounded(H11Protocol):
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._peer = (transport.get_extra_info("peername") or ("",))[0]
-            open_now[self._peer] = open_now.get(self._peer, 0) + 1
-            self._spoke = False
-            self._first = self.loop.call_later(SILENT_SECONDS, self._silent)
-            if not shared and open_now[self._peer] > CONNECTIONS_OF_A_PHONE:
-                transport.close()
-
-        def handle_events(self) -> None:
-            super().handle_events()
-            self._spoke = self._spoke or self.scope is not None
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._first.cancel()
-            if (left := open_now.get(self._peer, 1) - 1) > 0:
-                open_now[self._peer] = left
-            else:
-                open_now.pop(self._peer, None)
-            super().connection_lost(exc)
-
-        def _silent(self) -> None:
-            if not self._spoke:
-                self.transport.close()
-
-    return Bounded
 
 
 def _server(config: Any) -> Any:
