@@ -25,6 +25,7 @@ from demo.errors import DemoError
 from talk.rehearsal.faults import FAULTS, Clock, Fault, World
 from talk.rehearsal.presenter import Presenter
 from talk.rehearsal.wire import Wire
+from talk.trouble import in_words
 
 if TYPE_CHECKING:
     from talk.script import Plan, PlannedBeat
@@ -111,7 +112,6 @@ class Outcome:
 class _Ended:
     """How the commands of one beat ended."""
 
-    ok: bool = False
     errors: list[str] = field(default_factory=list)
     asked_again: bool = False
     how: str = ""
@@ -194,9 +194,11 @@ class Performance:
         for _ in range(TRIES):
             try:
                 played = self.world.director.play(planned)
-                ended.ok = played.ok
                 ended.how = played.recovered or ""
-                if not played.ungranted:
+                if not played.ok and not ended.how:
+                    red = next((step for step in played.steps if not step.ok), None)
+                    ended.broken = f"the beat ended red: {in_words(red) if red is not None else 'no step of it'}"
+                if not played.ungranted or ended.broken:
                     return ended
                 ended.asked_again = True
                 self._damage.close()  # the human thinks again
@@ -225,8 +227,6 @@ class Performance:
         ]
         if answered and (self._fault is None or self._fault.bites == "consent"):
             return "asked again" if ended.asked_again else "went on", ANSWERS[answered[-1]]
-        if not ended.ok:
-            return "red", next((note for note in seen.notes if "expected" in note), "")
         retried = [what for what in seen.waits if "rate limit" in what or "Retry" in what]
         if retried and self.world.wire.spoilt:
             return "waited", f"waiting for {retried[0]}"

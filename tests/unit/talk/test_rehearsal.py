@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keyring
@@ -27,6 +28,7 @@ from talk.rehearsal.playing import Cell, Outcome, Pass, Performance, in_order
 from talk.rehearsal.presenter import Presenter
 from talk.rehearsal.table import Report
 from talk.rehearsal.wire import CLEAR, Weather, Wire, response
+from talk.run import BeatResult, StepResult
 from talk.script import load_talk
 
 TALK = load_talk(None)
@@ -179,6 +181,13 @@ def test_a_talk_whose_recovery_is_broken_is_caught(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(Presenter, "_choose_recovery", broken)
     assert "ZeroDivisionError" in performed(tmp_path, Cell("mcp", "error-500"))["mcp"].wrong
+
+
+def test_a_beat_that_ends_red_with_nobody_asked_is_no_recovery() -> None:
+    red = BeatResult("buy", "", (), False, 0.0, (StepResult("first", "call", False, 0.0, error="HTTP 500"),))
+    performance, planned = Performance(Pass("problem-first", (), "", 0), print), PLANS[0].beats[0]
+    performance.world = SimpleNamespace(director=SimpleNamespace(play=lambda _: red))  # type: ignore[assignment]
+    assert "HTTP 500" in performance._command(planned).broken
 
 
 def test_a_performance_that_hangs_is_ended_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
