@@ -90,7 +90,7 @@ def _until_refused(
 def _filling(outcome: CallOutcome, scene: Scene) -> None:
     """Show how full the rate limit is after a call, on the line that is drawn over."""
     use = next((limit for limit in outcome.limits if limit.name == "rate"), None)
-    if use is None or use.limit <= 0:
+    if use is None or use.limit <= 0 or not scene.stage.draws_over:
         return
     from demo.panels.theme import glyphs
 

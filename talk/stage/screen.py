@@ -102,6 +102,11 @@ class Stage:
         self._looked = False
         """Whether the room has looked at what is on the screen: what comes next begins one of its own."""
 
+    @property
+    def draws_over(self) -> bool:
+        """Whether the status line is drawn over by the next one; else only the first of several is written."""
+        return self.console.is_terminal and not self.plain
+
     def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
         """Begin a beat's screen.
 
@@ -339,7 +344,7 @@ class Stage:
 
     def _write_status(self, text: str, *, fresh: bool) -> None:
         """Show a status line; `fresh` where none stands there."""
-        if self.console.is_terminal and not self.plain:
+        if self.draws_over:
             from demo.panels.theme import glyphs
             from demo.panels.values import safe, shorten
 
@@ -351,7 +356,7 @@ class Stage:
             self.console.print(text, highlight=False, markup=False)
 
     def _erase_status(self) -> None:
-        if self.console.is_terminal and not self.plain:
+        if self.draws_over:
             self._over_the_line("")
 
     def _over_the_line(self, text: str) -> None:
