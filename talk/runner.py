@@ -438,8 +438,8 @@ def _ungranted(result: StepResult) -> str:
     return f"{why}To ask again: demo next"
 
 
-_OF_A_HUMAN = ("human", "others", "hidden")
-"""What names a human, or tells theirs from others' in what they may read."""
+_OF_A_HUMAN = ("human", "role", "others", "hidden")
+"""What names a human, says what they are, or tells theirs from others' in what they may read."""
 _OF_AN_ANSWER = ("scopes", "left_out", "spending")
 """What the human who answers decides."""
 _OF_A_CONSENT = ("balance", "money_left", "purchases_left")

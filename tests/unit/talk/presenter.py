@@ -85,7 +85,7 @@ def play(base_url: str, state: Path, beat: str | None, stage: Stage) -> BeatResu
     """What one `demo goto BEAT`, or `demo next` (None), plays, by a director of its own."""
     with Run.open(state) as run, run.performing():
         director = Director(run, load_talk(None), Settings(server=base_url, state=state, port=0), stage)
-        planned = director.upcoming() if beat is None else director.plan.find(beat)
+        planned = director.upcoming() if beat is None else director.plan.find(beat) or director.plan.encore(beat)
         assert planned is not None
         return director.play(planned, afresh=beat is not None)
 

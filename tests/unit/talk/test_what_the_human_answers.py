@@ -59,6 +59,8 @@ def test_a_yes_of_another_customer_goes_on_and_is_theirs_from_then_on(base_url: 
     assert {step.decision["username"] for step in bought.steps if step.decision} == {"grace@example.com"}
     revoked = play(base_url, tmp_path, "revoke", Presenter())
     assert revoked.ok, [step.failed for step in revoked.steps]
+    encore = play(base_url, tmp_path, "agent-identity", Presenter())  # she is an admin, where Alice is a customer
+    assert encore.ok, [step.failed for step in encore.steps]
 
 
 def test_a_step_up_that_is_refused_leaves_what_was_granted(base_url: str, tmp_path: Path) -> None:
