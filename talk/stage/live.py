@@ -164,7 +164,8 @@ class LiveStage(Stage):
     def _write_note(self, text: str) -> None:
         for command, key in KEYS_FOR.items():
             text = text.replace(command, key)
-        self._put(notes=(*self.sheet.notes, text))
+        others = (note for note in self.sheet.notes if note != text)  # said twice it would take rows from what is shown
+        self._put(notes=(*others, text))
 
     def _write_status(self, text: str, *, fresh: bool) -> None:
         self._put(status=text, share=None)

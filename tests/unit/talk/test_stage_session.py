@@ -161,6 +161,12 @@ def test_a_clicker_alone_plays_the_talk_and_its_pauses(folder: Path) -> None:
             assert played.stands() == ("third", True)
             await played.go(pilot, "space")  # the end, which is said
             assert played.stands() == ("third", True)
+            said = played.live.sheet.notes
+            await asyncio.sleep(REST_SECONDS + 0.02)
+            pressed = len(played.named("note"))
+            await pilot.press("space")  # said again it would push the last screen away
+            await played.until(lambda: len(played.named("note")) > pressed and played.helm.awaited == "order")
+            assert played.live.sheet.notes == said
             assert {"first", "second", "third"} == played.live.played
             assert [event["state"] for event in played.named("stage")] == ["open"]
         assert [event["state"] for event in played.named("stage")] == ["open", "closed"]
