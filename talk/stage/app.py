@@ -319,7 +319,7 @@ class StageApp(App[None]):
         self.push_screen(overlays.Wire(self.stage.exchanges))
 
     def do_token(self) -> None:
-        self.push_screen(overlays.CommandLine(self.session, self._obey, first="token"))
+        self.push_screen(overlays.Token(self.session))
 
     def do_audience(self) -> None:
         self.push_screen(overlays.Audience(self.session.audience()))

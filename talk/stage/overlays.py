@@ -231,12 +231,73 @@ class Picker(Overlay[str]):
         self.leave()
 
 
+async def output_of(session: Session, words: Sequence[str], *, columns: int) -> Text:
+    """What `demo` with these words says in the run's state, in so many columns."""
+    environment = (
+        os.environ | session.environment | {"COLUMNS": str(max(20, columns)), "LINES": "60", "FORCE_COLOR": "1"}
+    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *session.command,
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+        )
+    except (OSError, ValueError) as error:
+        return Text(f"that cannot be started: {error}")
+    late = False
+    assert process.stdout is not None
+    written = b""
+    try:
+        async with asyncio.timeout(COMMAND_SECONDS):
+            while len(written) < LONGEST and (chunk := await process.stdout.read(4096)):
+                written += chunk
+            if len(written) < LONGEST:
+                await process.wait()
+    except TimeoutError:
+        late = True
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    text = Text.from_ansi(written.decode("utf-8", "replace"))
+    if late:
+        text.append(f"\nended after {COMMAND_SECONDS:.0f} s: run it in a shell (!)", "dim")
+    elif process.returncode:
+        text.append(f"\nexit code {process.returncode}", "dim")
+    return text
+
+
+class Token(Reading):
+    """What the agent's token says, asked for when it is opened: to be read, so that a clicker closes it, too."""
+
+    heading = "The token that the agent holds, verified now"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("t", "leave", show=False)]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.said = ""
+        """What `demo token` said."""
+
+    def body(self) -> Sequence[Static]:
+        return [Static(Text("...", "dim"), id="output")]
+
+    def on_mount(self) -> None:
+        self.run_worker(self._ask(), exclusive=True)
+
+    async def _ask(self) -> None:
+        text = await output_of(self._session, ["token"], columns=self.size.width - 4)
+        self.said = text.plain
+        self.query_one("#output", Static).update(text)
+
+
 class CommandLine(Overlay[None]):
     """A command a la carte: what is typed runs as `demo ...` in the same run's state; its output stands below.
 
     Args:
         obey: does what is meant for the talk itself; gives whether it was.
-        first: run at once.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -245,23 +306,21 @@ class CommandLine(Overlay[None]):
         Binding("pageup,up", "scroll(-1)", show=False, priority=True),
     ]
 
-    def __init__(self, session: Session, obey: Callable[[str], bool], *, first: str = "") -> None:
+    def __init__(self, session: Session, obey: Callable[[str], bool]) -> None:
         super().__init__()
-        self._session, self._obey, self._first = session, obey, first
+        self._session, self._obey = session, obey
         self.said = ""
         """What the last command said."""
 
     def compose(self) -> ComposeResult:
         yield Static("demo", classes="title")
-        yield Input(value=self._first, placeholder="orders, audit, revoke, ... or quit", select_on_focus=False)
+        yield Input(placeholder="orders, audit, revoke, ... or quit")
         with VerticalScroll(can_focus=False):
             yield Static("", id="output")
         yield Static("Enter runs it, Esc goes back to the talk", classes="hint")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
-        if self._first:
-            self.run_worker(self._run(self._first), exclusive=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         line = event.value.strip().removeprefix("demo ").strip()
@@ -273,51 +332,13 @@ class CommandLine(Overlay[None]):
     async def _run(self, line: str) -> None:
         output = self.query_one("#output", Static)
         output.update(Text(f"{line} ...", "dim"))
-        text = await self._output(line)
+        try:
+            text = await output_of(self._session, shlex.split(line), columns=self.size.width - 4)
+        except ValueError as error:  # shlex, of what was typed
+            text = Text(f"cannot read that: {error}")
         self.said = text.plain
         output.update(text)
         self.query_one(VerticalScroll).scroll_home(animate=False)
-
-    async def _output(self, line: str) -> Text:
-        try:
-            words = shlex.split(line)
-        except ValueError as error:
-            return Text(f"cannot read that: {error}")
-        width = max(20, self.size.width - 4)
-        environment = (
-            os.environ | self._session.environment | {"COLUMNS": str(width), "LINES": "60", "FORCE_COLOR": "1"}
-        )
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._session.command,
-                *words,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=environment,
-            )
-        except (OSError, ValueError) as error:
-            return Text(f"that cannot be started: {error}")
-        late = False
-        assert process.stdout is not None
-        written = b""
-        try:
-            async with asyncio.timeout(COMMAND_SECONDS):
-                while len(written) < LONGEST and (chunk := await process.stdout.read(4096)):
-                    written += chunk
-                if len(written) < LONGEST:
-                    await process.wait()
-        except TimeoutError:
-            late = True
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        text = Text.from_ansi(written.decode("utf-8", "replace"))
-        if late:
-            text.append(f"\nended after {COMMAND_SECONDS:.0f} s: run it in a shell (!)", "dim")
-        elif process.returncode:
-            text.append(f"\nexit code {process.returncode}", "dim")
-        return text
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)

@@ -359,6 +359,21 @@ def test_a_command_a_la_carte_runs_in_the_same_state_and_words_for_the_talk_lead
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("closing", ["space", "pagedown", "t"])
+def test_what_the_token_says_is_read_and_closed_as_the_notes_are(folder: Path, closing: str) -> None:
+    async def play() -> None:
+        async with session(folder) as (played, pilot):
+            await pilot.press("t")
+            screen = played.app.screen
+            assert isinstance(screen, overlays.Token)
+            await played.until(lambda: "['token']" in screen.said and str(played.state) in screen.said)
+            await pilot.press(closing)
+            assert not isinstance(played.app.screen, overlays.Overlay)
+            assert played.helm.awaited == "order", "it closed, and the talk stands where it stood"
+
+    asyncio.run(play())
+
+
 @pytest.mark.parametrize(("keys", "stands"), [("r", ("first", True)), ("s", ("first", False))])
 def test_a_failure_is_one_line_and_one_key_each(
     folder: Path, monkeypatch: pytest.MonkeyPatch, keys: str, stands: tuple[str, bool]
