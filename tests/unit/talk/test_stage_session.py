@@ -351,6 +351,9 @@ def test_a_command_a_la_carte_runs_in_the_same_state_and_words_for_the_talk_lead
             screen = played.app.screen
             assert isinstance(screen, overlays.CommandLine)
             await played.until(lambda: "['orders', '--json']" in screen.said and str(played.state) in screen.said)
+            await pilot.press(*["backspace"] * 20, *"presenter --web", "enter")  # whose key is not for the room
+            await played.until(lambda: "another terminal" in screen.said)
+            assert "--web" not in screen.said
             await pilot.press("escape", "colon", *"goto third", "enter")
             await played.until(lambda: played.stands() == ("third", True))
             await pilot.press("colon", *"quit", "enter")
