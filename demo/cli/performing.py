@@ -205,11 +205,13 @@ def _make_way(record: Path, ci: bool) -> None:
 def reset(context: typer.Context) -> int:
     """Forget the run, its orders, tokens, consents and quotas, and stop the local server."""
     settings = settings_of(context)
+    from demo.presenter.serving import forget_secret
     from talk.run import Run, repair
 
     repair(settings.state)
     with Run.open(settings.state) as opened, opened.performing():
         start_afresh(settings, opened)
+        forget_secret(settings.state)
     if settings.json:
         say_json({"schema": 1, "reset": True})
     elif not settings.quiet:

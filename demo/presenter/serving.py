@@ -47,6 +47,15 @@ def secret_of(state: Path) -> str:
     return made
 
 
+def forget_secret(state: Path) -> None:
+    """Have the next page of this state folder ask for another secret.
+
+    Raises:
+        OSError: the file cannot be removed.
+    """
+    (state / SECRET_FILE).unlink(missing_ok=True)
+
+
 def serve(desk: Desk, state: Path, port: int, announce: Callable[[str], None], room: Callable[[], str | None]) -> None:
     """Serve the page on loopback until Ctrl-C, and for phones where the room's server leads them here.
 

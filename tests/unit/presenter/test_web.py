@@ -14,6 +14,7 @@ from demo.presenter.serving import SECRET_FILE, secret_of
 from demo.presenter.web import Place, on_loopback, presenter_app
 from demo.settings import Settings
 from talk.recording.wheel import Wheel
+from tests.conftest import Command
 from tests.unit.presenter.test_desk import begun, header
 
 SECRET = "s" * 22
@@ -145,3 +146,9 @@ def test_the_secret_is_the_user_s_alone_and_an_open_page_stays_valid(tmp_path: P
     assert stat.S_IMODE((tmp_path / SECRET_FILE).stat().st_mode) == 0o600
     (tmp_path / SECRET_FILE).write_bytes(b"\xff")
     assert secret_of(tmp_path) != made
+
+
+def test_a_key_that_somebody_saw_is_none_after_a_reset(demo: Command) -> None:
+    seen = secret_of(demo.state)
+    assert demo("reset").returncode == 0
+    assert secret_of(demo.state) != seen
