@@ -194,7 +194,7 @@ async def _run(
 
 def _ends_with_input(loop: asyncio.AbstractEventLoop, stop: Any) -> None:
     with contextlib.suppress(OSError, ValueError):
-        while sys.stdin.buffer.read(1024):
+        while os.read(sys.stdin.fileno(), 1024):  # a buffer's lock would abort the end of this process
             pass
     with contextlib.suppress(RuntimeError):  # the loop is closed already
         loop.call_soon_threadsafe(stop)
