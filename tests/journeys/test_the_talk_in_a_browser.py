@@ -23,6 +23,8 @@ def test_the_login_beat_goes_through_the_browser_and_back(demo: Command, tmp_pat
         terminal = Terminal(demo, "goto", "login", "--server", url, browser=str(browser))
         try:
             terminal.until(r"asks to act for you, in the browser")
+            terminal.until(r"Enter goes on")  # the answer, which came by the browser, is looked at
+            terminal.type("\r")
             assert terminal.wait() == 0, terminal.screen
         finally:
             terminal.close()
