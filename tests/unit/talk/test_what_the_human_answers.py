@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from demo.client.agent import Agent
+from demo.client.human.sample_human import SampleHuman
 from demo.client.tokens.store import TokenStore
+from demo.settings import Settings
+from talk.director import Director
 from talk.run import BeatResult, Run
+from talk.script import load_talk
 from talk.stage import login as logins
+from talk.stage.screen import Stage
 from tests.unit.talk.presenter import Presenter, cursor, play
 
 
@@ -100,3 +107,19 @@ def test_what_else_a_beat_builds_on_is_played_after_the_human_was_asked_again(ba
     assert play(base_url, tmp_path, "audit", Presenter("y")).ok
     with Run.open(tmp_path) as run:
         assert run.beats_played()["buy"] is True
+
+
+def test_in_the_dry_run_an_answer_that_is_not_the_scripts_is_red(
+    base_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = SampleHuman.decide
+    monkeypatch.setattr(SampleHuman, "decide", lambda self, page, code, _: decide(self, page, code, False))
+    stage = Stage(Console(file=io.StringIO()))
+    with Run.open(tmp_path) as run, run.performing():
+        settings = Settings(server=base_url, state=tmp_path, port=0)
+        director = Director(run, load_talk(None), settings, stage, strict=True)
+        login = director.plan.find("login")
+        assert login is not None
+        result = director.play(login)
+    assert (outcome(result), result.ok) == ((None, False), False)
+    assert "granted" in result.steps[-1].failed
