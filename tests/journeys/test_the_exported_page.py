@@ -3,7 +3,6 @@ for nothing, and is one long page where no script runs. Pictures are kept under 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ from talk.export.page import page
 from talk.export.screens import screens
 from talk.recording.finding import SHIPPED
 from talk.recording.reader import read
-from tests.journeys.test_in_a_real_browser import ARTIFACTS, CHROMIUM, QUIET, SIZES
+from tests.journeys.test_in_a_real_browser import ARTIFACTS, CHROMIUM, SIZES, browser
 
+__all__ = ["browser"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
 
 
@@ -24,15 +24,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("exported") / "talk.html"
     file.write_text(page(take, screens(take, [*take.beats()]), title="Problem first"), "utf-8")
     return file
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield launched
-        launched.close()
 
 
 def shown(view: Any) -> list[str]:

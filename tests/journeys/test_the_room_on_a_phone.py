@@ -14,11 +14,12 @@ import pytest
 
 from demo.audience import life
 from tests.journeys.terminal import Terminal
-from tests.journeys.test_in_a_real_browser import ARTIFACTS, CHROMIUM, QUIET, SIZES
+from tests.journeys.test_in_a_real_browser import ARTIFACTS, CHROMIUM, SIZES, browser
 
 if TYPE_CHECKING:
     from tests.conftest import Command
 
+__all__ = ["browser"]
 pytestmark = [pytest.mark.long, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")]
 CONTRAST = """() => {
   const lit = (c) => c.map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
@@ -38,15 +39,6 @@ CONTRAST = """() => {
   return found;
 }"""
 """What on a page has a contrast below 4.5:1 (WCAG 2.2, 1.4.3)."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
