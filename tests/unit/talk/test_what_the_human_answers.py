@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from demo.cli import performing
 from demo.client.agent import Agent
 from demo.client.human.sample_human import SampleHuman
 from demo.client.tokens.store import TokenStore
+from demo.errors import EXPECTATION, OK
 from demo.settings import Settings
 from talk.director import Director
-from talk.run import BeatResult, Run
+from talk.run import BeatResult, Run, StepResult
 from talk.script import load_talk
 from talk.stage import login as logins
 from talk.stage.screen import Stage
@@ -123,3 +127,30 @@ def test_in_the_dry_run_an_answer_that_is_not_the_scripts_is_red(
         result = director.play(login)
     assert (outcome(result), result.ok) == ((None, False), False)
     assert "granted" in result.steps[-1].failed
+
+
+@pytest.mark.parametrize(("person", "asked", "code"), [(True, 2, OK), (False, 1, EXPECTATION)])
+def test_a_run_asks_a_person_once_more_and_a_script_is_told(person: bool, asked: int, code: int) -> None:
+    refused = StepResult("granted", "login", True, 0.0, outcome="unanswered")
+    stage = Stage(Console(file=io.StringIO()), person=person)
+    plays: list[object] = []
+    results: list[BeatResult] = []
+
+    class Refused:
+        """As much of a director as a run looks at."""
+
+        strict = False
+        plan = SimpleNamespace(id="problem-first")
+
+        def __init__(self) -> None:
+            self.stage = stage
+
+        def play(self, planned: object) -> BeatResult:
+            plays.append(planned)
+            return BeatResult("login", "", (), True, 0.0, (refused,))
+
+    director: Any = Refused()
+    beats: Any = ["login", "whoami"]
+    performing._play_all(director, beats, results, stop_at_failure=True)
+    assert plays == ["login"] * asked
+    assert performing._verdict(director, results, 1.0, [], None, aside_only=False) == code
