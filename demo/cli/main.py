@@ -17,7 +17,7 @@ from demo.signals import end_in_order, heard
 _FLAGS = frozenset({"--json", "--plain", "--quiet", "--wire", "--debug"})
 _LONE = frozenset({"--audience"})
 """Options whose value may be left out, as `--audience` and `--audience=ADDRESS`: Typer has none such."""
-_RESUMES = "; nothing is lost: demo next goes on from here"
+_RESUMES = "demo next goes on from here"
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:
@@ -72,9 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, EOFError):
         code = INTERRUPTED
         if heard() is None:
-            # A dry run has a world of its own, which is gone with it.
-            left = _RESUMES if (name := _command(given)) and COMMANDS[name].resumes and "--ci" not in given else ""
-            aside(f"\ninterrupted{left}\n")
+            aside(f"\ninterrupted{what_is_left(given)}\n")
     except BrokenPipeError:
         # Anyone who read our output has gone (`demo list | head`): leave without a word.
         lead_nowhere(sys.stdout)
@@ -101,6 +99,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _show(DemoError("what this command says cannot be written", why=why, do="see to stdout"), given)
         code = code or DemoError.exit_code
     raise SystemExit(code if (number := heard()) is None else 128 + number)
+
+
+def what_is_left(arguments: Sequence[str]) -> str:
+    """How a run that was interrupted goes on: with the same options, as another state folder has another run."""
+    name = _command(arguments)
+    if not name or not COMMANDS[name].resumes or "--ci" in arguments:  # a dry run's world is gone with it
+        return ""
+    from demo.cli.context import appearance, repeated
+
+    return f"; nothing is lost: {repeated(_RESUMES, appearance(arguments))}"
 
 
 def _command(arguments: Sequence[str]) -> str:

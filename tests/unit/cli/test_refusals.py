@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.cli.context import repeated
+from demo.cli.main import what_is_left
 from demo.settings import Settings
 from tests.conftest import Command
 from tests.unit.client.fakes import Fake, Reply, Request, faking
@@ -62,6 +63,21 @@ def test_the_command_that_helps_means_the_server_and_the_state_that_were_named(
 )
 def test_only_commands_are_given_the_options(advice: str, wanted: str) -> None:
     assert repeated(advice, Settings(typed=(("server", "http://h/mcp"),))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "goes_on"),
+    [
+        (["next"], "demo next"),
+        (["--state", "artifacts/talk", "run"], "demo --state artifacts/talk next"),
+        (["--server=http://h/mcp", "goto", "buy"], "demo --server http://h/mcp next"),
+        (["run", "--ci"], None),
+        (["orders"], None),
+    ],
+)
+def test_an_interrupted_run_goes_on_in_the_state_folder_that_it_is_in(line: list[str], goes_on: str | None) -> None:
+    said = what_is_left(line)
+    assert f"{goes_on} goes on" in said if goes_on else said == ""
 
 
 def test_a_list_that_is_refused_is_never_silent(demo: Command, fake: Fake) -> None:
