@@ -18,6 +18,14 @@ WIDER = 2_000
 """Columns at which nothing needs to be broken: what stands there is what the words really are."""
 
 
+def paper(width: int, rows: int, *, colour: bool = True) -> Console:
+    """A console of this size that shows nobody what it draws: its segments are read."""
+    return Console(
+        width=width, height=rows, file=io.StringIO(), force_terminal=True, legacy_windows=False, _environ={},
+        color_system="truecolor" if colour else None, highlight=False, markup=False, emoji=False,
+    )  # fmt: skip
+
+
 def drawn(renderable: RenderableType, width: int, rows: int = DESIGN_ROWS) -> list[str]:
     """The lines a renderable draws, as plain text without colour, not cropped to `width`.
 
@@ -26,10 +34,7 @@ def drawn(renderable: RenderableType, width: int, rows: int = DESIGN_ROWS) -> li
         width: columns of the screen.
         rows: rows of the screen, which some panels adapt to.
     """
-    console = Console(
-        width=width, height=rows, file=io.StringIO(), force_terminal=True, color_system=None, legacy_windows=False,
-        _environ={},
-    )  # fmt: skip
+    console = paper(width, rows, colour=False)
     segments = (segment for segment in console.render(renderable, console.options) if not segment.control)
     lines = ["".join(part.text for part in line).rstrip() for line in Segment.split_lines(segments)]
     while lines and not lines[-1]:

@@ -6,14 +6,14 @@ The page that holds it says in its stylesheet what `allowed`, `refused`, `waitin
 
 from __future__ import annotations
 
-import io
 from functools import cache
 from html import escape
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.style import Style
 
 from demo.panels import theme
+from demo.panels.fit import paper
 
 _DRAWN = "".join((*"█▀▄▌▐░▒▓ ",))
 """What block letters, bars and QR codes are drawn with; a screen reader would spell them."""
@@ -26,11 +26,7 @@ def fragment(panel: RenderableType, width: int = 80, rows: int = 60) -> str:
         width: columns to draw it for.
         rows: rows that it adapts to.
     """
-    console = Console(
-        width=width, height=rows, file=io.StringIO(), force_terminal=True, color_system="truecolor",
-        legacy_windows=False, highlight=False, markup=False, emoji=False, _environ={},
-    )  # fmt: skip
-    lines = []
+    console, lines = paper(width, rows), []
     for line in console.render_lines(panel, pad=False):
         drawn = "".join(_span(segment.text, segment.style) for segment in line if not segment.control)
         text = "".join(segment.text for segment in line)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 
 from demo.panels import theme
+from demo.panels.fit import paper
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,10 +39,7 @@ Line = tuple[Span, ...]
 
 def lines_of(renderable: RenderableType, width: int, rows: int) -> list[Line]:
     """The lines that a renderable draws on a screen of `width` columns and `rows` rows."""
-    console = Console(
-        width=width, height=rows, file=io.StringIO(), force_terminal=True, color_system="truecolor",
-        legacy_windows=False, highlight=False, markup=False, emoji=False, _environ={},
-    )  # fmt: skip
+    console = paper(width, rows)
     segments = (one for one in console.render(renderable, console.options) if not one.control)
     lines = [_line(line) for line in Segment.split_lines(segments)]
     while lines and not lines[-1]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.segment import Segment
 
 from demo.panels import bigtype, closing
-from demo.panels.fit import DESIGN_ROWS
+from demo.panels.fit import DESIGN_ROWS, paper
 from demo.panels.page import MARGIN, WIDEST, Canvas, Page
 from talk.stage.screen import WHOLE
 
@@ -216,10 +214,7 @@ def _drawn(
     """The lines of a renderable, in colour, in `rows` rows where it can choose."""
     if rows is not None and hasattr(renderable, "within"):
         renderable = renderable.within(rows)
-    console = Console(
-        width=width, height=max(5, rows or 24), file=io.StringIO(), force_terminal=True, color_system="truecolor",
-        legacy_windows=False, highlight=False, markup=False, _environ={},
-    )  # fmt: skip
+    console = paper(width, max(5, rows or DESIGN_ROWS))
     options = console.options.copy()
     options.encoding = encoding
     segments = (segment for segment in console.render(renderable, options) if not segment.control)
