@@ -15,6 +15,7 @@ from rich.style import Style
 from demo.panels import theme
 from demo.panels.fit import paper
 
+VERDICTS = ("allowed", "refused", "waiting", "unverified")
 _DRAWN = "".join((*"█▀▄▌▐░▒▓ ",))
 """What block letters, bars and QR codes are drawn with; a screen reader would spell them."""
 
@@ -38,20 +39,25 @@ def fragment(panel: RenderableType, width: int = 80, rows: int = 60) -> str:
 
 
 def _span(text: str, style: Style | None) -> str:
-    classes = _classes(style) if style is not None and text.strip() else ""
+    classes = " ".join(roles_of(style)) if style is not None and text.strip() else ""
     shown = escape(text)
     if "scan" in classes:  # a QR code, which may stand beside words
         return f'<span class="{classes}" aria-hidden="true">{shown}</span>'
     return f'<span class="{classes}">{shown}</span>' if classes else shown
 
 
+def roles_of(style: Style) -> tuple[str, ...]:
+    """The theme's roles that make a style: the verdict by its colour, then what is strong or quiet; or `scan`."""
+    return _roles_in(style, theme.current().name)
+
+
 @cache
-def _classes(style: Style) -> str:
-    """The roles of `demo.panels.theme.STYLES` that a style is made of."""
-    found = []
-    for role in theme.STYLES:
-        one = Style.parse(theme.style(role))
-        colour = one.color is not None and one.color == style.color and one.bgcolor == style.bgcolor
-        if colour or (one.bold and style.bold) or (one.dim and style.dim):
-            found.append(role)
-    return " ".join(found)
+def _roles_in(style: Style, name: str) -> tuple[str, ...]:
+    def colour(role: str) -> object:
+        return Style.parse(theme.style(role)).color
+
+    if style.bgcolor is not None and style.bgcolor == Style.parse(theme.style("scan")).bgcolor:
+        return ("scan",)
+    verdicts = [role for role in VERDICTS if style.color is not None and style.color == colour(role)]
+    quiet = style.dim or (style.color is not None and style.color == colour("quiet"))
+    return (*verdicts, *(("strong",) if style.bold else ()), *(("quiet",) if quiet else ()))

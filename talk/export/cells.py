@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 
-from demo.panels import theme
 from demo.panels.fit import paper
+from demo.panels.html import roles_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-VERDICTS = ("allowed", "refused", "waiting", "unverified")
 DRAWN = frozenset("▀▄█░━─▌│┃ ")
 """Characters that draw: block letters, QR codes, bars and rules, which are no text to anyone who hears them."""
 
@@ -61,7 +58,7 @@ def is_drawn(line: Line) -> bool:
 def _line(segments: list[Segment]) -> Line:
     spans: list[Span] = []
     for segment in segments:
-        roles = _roles(segment.style) if segment.style is not None else ()
+        roles = roles_of(segment.style) if segment.style is not None else ()
         if spans and spans[-1].roles == roles:
             spans[-1] = Span(spans[-1].text + segment.text, roles)
         elif segment.text:
@@ -69,20 +66,3 @@ def _line(segments: list[Segment]) -> Line:
     if spans and not (spans[-1].roles and "scan" in spans[-1].roles):
         spans[-1] = Span(spans[-1].text.rstrip(), spans[-1].roles)
     return tuple(span for span in spans if span.text)
-
-
-def _roles(style: Style) -> tuple[str, ...]:
-    """The theme's roles that make a style: the verdict by its colour, then what is strong or quiet."""
-    return _roles_in(style, theme.current().name)
-
-
-@cache
-def _roles_in(style: Style, name: str) -> tuple[str, ...]:
-    def colour(role: str) -> object:
-        return Style.parse(theme.style(role)).color
-
-    if style.bgcolor is not None and style.bgcolor == Style.parse(theme.style("scan")).bgcolor:
-        return ("scan",)
-    verdicts = [role for role in VERDICTS if style.color is not None and style.color == colour(role)]
-    quiet = style.dim or (style.color is not None and style.color == colour("quiet"))
-    return (*verdicts, *(("strong",) if style.bold else ()), *(("quiet",) if quiet else ()))
