@@ -8,8 +8,6 @@ agent's, as everywhere else, in one of a few threads.
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import threading
 import time
 from collections import deque
@@ -28,6 +26,7 @@ from demo.client.http.errors import OAuthRefused
 from demo.client.http.recorder import Recorder
 from demo.client.oauth.device_flow import DEVICE, DeviceLogin
 from demo.client.oauth.login_flow import LoginRequest, Waiting
+from demo.client.tokens import claims
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import MemoryStore
 from demo.errors import AuthorizationRefused, DemoError
@@ -295,11 +294,8 @@ def _ended(error: BaseException) -> State:
 
 def _subject(token: StoredToken) -> str:
     """For whom a token was issued, as it says itself: enough for its own client, which the shop does not rely on."""
-    try:
-        part = token.access_token.split(".")[1]
-        return str(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["sub"])
-    except (IndexError, ValueError, KeyError, TypeError):
-        return ""
+    jwt = claims.take_apart(token.access_token)
+    return str(jwt.claims.get("sub", "")) if jwt is not None else ""
 
 
 def read(outcome: CallOutcome) -> Call:
