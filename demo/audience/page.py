@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from demo.audience.agents import MOST_ASKS, MOST_CALLS, Deputy
@@ -20,6 +21,7 @@ from demo.audience.attendees import Attendee
 from demo.audience.feed import Room
 from demo.panels.html import fragment
 from demo.panels.people import name_of
+from demo.panels.values import safe
 from talk.recording.reader import Event, rebuild
 
 HERE: Final = Path(__file__).parent
@@ -60,11 +62,13 @@ def _templates() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # A server's words may hold what turns the text beside them, which no markup is needed for.
+        finalize=lambda value: safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
 
 
 def render(template: str, **values: Any) -> str:
-    """What a template makes of values, escaped."""
+    """What a template makes of values, escaped; what is no letter but a command is written out."""
     return _templates().get_template(template).render(values)
 
 

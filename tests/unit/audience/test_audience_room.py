@@ -21,7 +21,7 @@ from demo.presenter import door
 
 from .conftest import House, Phone, beat, form, statement, until
 
-HOSTILE = '<img src=x onerror="alert(1)">'
+HOSTILE = '<img src=x onerror="alert(1)">\x1b[31m\x9b\u202e'
 
 NAMES_NOT_SHOWN = (
     *("fuck", "F.u-c K", "sh1t", "fu\u115fck", "Adm1n", "admin\u3164", "\u3164", "A\ufe0f"),
@@ -65,7 +65,7 @@ def test_whatever_a_recording_says_is_text_on_the_page(house: House):
     closing = {"event": "closing", "text": HOSTILE}
     house.record(beat(HOSTILE, speaker=HOSTILE), statement(HOSTILE), consent, closing)
     page = phone.shows("/", "onerror")
-    assert "<img" not in page
+    assert "<img" not in page and not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", page)
 
 
 def test_the_code_by_which_the_human_on_stage_approves_is_not_on_it(house: House):
