@@ -83,6 +83,8 @@ def follow(desk: Desk, console: Console) -> None:
     """Show the second screen until the presenter leaves it, or the terminal is gone. Needs a terminal."""
     import contextlib
 
+    from rich.control import Control
+
     from demo.panels import theme
     from talk.stage.keys import listening
 
@@ -97,7 +99,9 @@ def follow(desk: Desk, console: Console) -> None:
             now = (shown, hand, console.size)
             if now != drawn:
                 drawn = now
-                whole.update(screen(shown, hand, console.height))
+                with console:  # one write: from the top, or each second of the clock would scroll the screen away
+                    console.control(Control.home())
+                    whole.update(screen(shown, hand, console.height))
             for key in keys.pressed(LOOK_SECONDS):
                 hand = pressed(key, hand, shown, desk)
                 said_at = time.monotonic()

@@ -117,6 +117,11 @@ def test_a_talk_is_led_from_the_second_screen_through_the_death_of_its_stage(dem
         press("g", "w", "r", "\r")
         shows(stage, "19/20")
         shows(second, "19/20")
+        press("j", "k", "j")
+        second.read_for(0.6)
+        pictures = second.written.split(b"\x1b[H")
+        assert len(pictures) > 3
+        assert max(picture.count(b"\n") for picture in pictures) < 24, "drawn from the top, never scrolled away"
         press("q")
         assert second.wait(10) == 0
     finally:
