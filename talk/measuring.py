@@ -41,6 +41,7 @@ class MeasuringStage(Stage):
         self.unseen: list[str] = []
         """What goes by unread, or cannot be read, at the design size."""
         self._beat = ""
+        self._place = ""
         self._on_screen: list[tuple[str, bool]] = []
         """The panels on the screen, each with whether the room has had time to look at it."""
         self._used = 0
@@ -51,11 +52,14 @@ class MeasuringStage(Stage):
     def header(self, header: BeatHeader, *, recorded: bool = False) -> None:
         self._beat, self._at, self._read = header.id, None, []
         self._clear()
+        self._place = f"{header.id} ({header.number} of {header.of})" if header.of else header.id
+        self._say_where()
         self._fits("header", panels.header(header))
 
     def begin_step(self, step: str, do: str, title: str) -> None:
         self._settle()
         self._at, self._read, self._skipped = self.beats[self._beat].step(step), [], False
+        self._say_where()
 
     def show(self, name: str, renderable: RenderableType) -> None:
         from demo.panels.fit import drawn
@@ -86,8 +90,13 @@ class MeasuringStage(Stage):
             self._gone("the sentence at the end")
 
     def end(self, beat: str, *, ok: bool, skipped: str | None) -> None:
+        self.clear_status()
         self._settle()
         self._at = None
+
+    def _say_where(self) -> None:
+        if self.draws_over:  # a plan takes half a minute, and whoever waits sees that it goes on
+            self.status(f"playing {self._place}")
 
     def _settle(self) -> None:
         """A step's panels were shown: what it wants seen must be among them."""
