@@ -51,13 +51,13 @@ class Director:
         if about is not None and plan is not None and plan != about["plan"]:
             raise UsageError(
                 f"a run of the plan {about['plan']!r} is under way",
-                do=f"go on with it: demo next. Or begin again: demo reset, then demo next --plan {plan}",
+                do="go on with it: leave --plan out. Or begin again: demo reset, then this command once more",
             )
         folder = str(talk.folder) if talk.folder else None
         if about is not None and folder != about["talk"]:
             raise UsageError(
                 "a run of another talk is under way",
-                do="go on with it: demo next. Or begin again: demo reset, then demo next --talk DIR",
+                do="go on with it: leave --talk out. Or begin again: demo reset, then this command once more",
             )
         if about is not None and about["world"] and not settings.local and worker is None:
             raise UsageError(
