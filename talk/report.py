@@ -53,7 +53,7 @@ def as_json(
         "schema": SCHEMA,
         "plan": plan,
         "server": server,
-        "ok": all(beat.ok for beat in beats) and too_little is None,
+        "ok": all(beat.ok and not beat.ungranted for beat in beats) and too_little is None,
         "played": len(steps) - skipped,
         "skipped": skipped,
         "seconds": round(seconds, 3),
@@ -207,7 +207,7 @@ def _decision(decision: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def as_junit(plan: str, beats: Sequence[BeatResult], seconds: float, *, too_little: str | None = None) -> str:
     """JUnit XML: a test suite a plan, a class a beat, a test case a step; one more where too much was skipped."""
     steps = [(beat, step) for beat in beats for step in beat.steps]
-    failures = sum(1 for _, step in steps if not step.ok)
+    failures = sum(1 for _, step in steps if not step.ok or step.ungranted)
     skipped = sum(1 for _, step in steps if step.skipped)
     suite = ElementTree.Element(
         "testsuite",
@@ -223,7 +223,7 @@ def as_junit(plan: str, beats: Sequence[BeatResult], seconds: float, *, too_litt
         )
         if step.skipped:
             ElementTree.SubElement(case, "skipped", message=_printable(step.skipped))
-        elif not step.ok:
+        elif not step.ok or step.ungranted:
             ElementTree.SubElement(case, "failure", message=_printable(failure(step)))
     if too_little is not None:
         case = ElementTree.SubElement(suite, "testcase", classname=plan, name="max-skipped", time="0.000")
@@ -232,9 +232,11 @@ def as_junit(plan: str, beats: Sequence[BeatResult], seconds: float, *, too_litt
 
 
 def failure(step: StepResult) -> str:
-    """One line on why a step is red."""
+    """One line on why a step is red, or leaves the run where it is."""
     if step.error:
         return step.error
+    if step.ungranted:
+        return f"nothing was granted ({step.outcome})"
     seen = {key: step.observed.get(key, "nothing") for key in step.observed}
     wanted = ", ".join(f"{key} = {step.expected.get(key)!r}" for key in step.failed)
     return f"expected {wanted}; saw {seen!r}"

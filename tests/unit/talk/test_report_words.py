@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from talk.report import as_junit
+from talk.report import as_json, as_junit
 from talk.run import BeatResult, StepResult
 
 
@@ -18,3 +18,10 @@ def test_xml_keeps_what_it_can_hold_and_loses_what_it_cannot() -> None:
         said.replace("\ufffe", "\ufffd").replace("\x1b", "\ufffd").replace("\x00", "\ufffd").replace("\ud800", "\ufffd")
     )
     assert told.get("message") == kept
+
+
+def test_a_run_that_stays_at_a_consent_is_no_success_in_either_report() -> None:
+    step = StepResult("granted", "login", True, 0.1, observed={"granted": False}, outcome="unanswered")
+    beats = [BeatResult("login", "L", (), True, 0.1, (step,))]
+    assert as_json("plan", "http://server", beats, 0.1)["ok"] is False
+    assert ElementTree.fromstring(as_junit("plan", beats, 0.1).encode()).get("failures") == "1"
