@@ -37,8 +37,8 @@ class Turn:
 
 
 def turn(agent: OurAgent, *command: str) -> Turn:
-    """One command that plays a beat to its end."""
-    code, screen = agent.watched(*command, width=80, height=24)
+    """One command that plays a beat to its end. A step that is red ends it, and nobody is asked how it goes on."""
+    code, screen = agent.watched(*command, "--fallback", "stop", width=80, height=24)
     with Run.open(agent.demo.state) as run:
         assert run.cursor.done, screen
         beat = run.cursor.beat or ""
