@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 
 from demo.panels import bigtype, closing
+from demo.panels._header import RECORDED
 from demo.panels.fit import DESIGN_ROWS, paper
 from demo.panels.page import MARGIN, WIDEST, Canvas, Page
 from talk.stage.screen import WHOLE
@@ -145,9 +146,9 @@ def _head(sheet: Sheet, draw: partial[list[Line]], *, at_most: int = 0) -> list[
 
     def drawing(canvas: Canvas) -> None:
         number = f"{header.number}/{header.of}" if header.of else "+"
-        aside = "recorded" if header.recorded else header.speaker
+        aside = RECORDED if header.recorded else header.speaker
         shown = canvas.short(aside, canvas.room // 3)
-        role = "waiting" if header.recorded else "quiet"
+        role = "strong unverified" if header.recorded else "quiet"
         rows = _block_letters(header.title, canvas, at_most) if at_most else None
         if rows is not None:
             space = canvas.room - len(number) - cell_len(shown)

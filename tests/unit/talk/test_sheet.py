@@ -89,4 +89,4 @@ def test_a_panel_that_asks_keeps_the_title_with_the_rows_of_a_sentence_that_neve
 
 
 def test_a_recorded_take_says_so() -> None:
-    assert "recorded" in text(paint(Sheet(replace(HEADER, recorded=True)), 80, 24))
+    assert "RECORDED" in text(paint(Sheet(replace(HEADER, recorded=True)), 80, 24))

@@ -25,7 +25,7 @@ CASES: dict[str, tuple[tuple[str, ...], str, bool, str]] = {
     "answer": (("answer-yes",), "The human decided, and the agent got a badge.", False, "said yes"),
     "token": (("token",), "The token says who.", False, "Genuine"),
     "limits": (("limits",), "", False, "calls"),
-    "recorded": (("chain", "order"), "Every order leads back to one consent.", True, "recorded"),
+    "recorded": (("chain", "order"), "Every order leads back to one consent.", True, "RECORDED"),
 }
 """Name to panels, sentence, whether it is a recorded take, and what must be readable."""
 
