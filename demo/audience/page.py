@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from demo.audience.agents import MOST_ASKS, MOST_CALLS, Deputy
@@ -63,7 +62,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         # A server's words may hold what turns the text beside them, which no markup is needed for.
-        finalize=lambda value: safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+        finalize=lambda value: safe(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
     )
 
 
