@@ -20,6 +20,7 @@ from typing import Any
 import keyring
 import pytest
 
+from demo.local_server import local
 from demo.net import free_port
 from talk.rehearsal import playing, world
 from talk.rehearsal.choosing import everything, packed, representative
@@ -163,7 +164,10 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def performed(state: Path, *cells: Cell) -> dict[str, Outcome]:
     lines: list[Mapping[str, Any]] = []
     port = free_port()
-    Performance(Pass("problem-first", cells, str(state), port), lines.append).play()
+    try:
+        Performance(Pass("problem-first", cells, str(state), port), lines.append).play()
+    finally:
+        local.stop(state)  # in a rehearsal the process of the performance is ended, and its world with it
     return {line["outcome"]["beat"]: Outcome.read(line["outcome"]) for line in lines if "outcome" in line}
 
 
