@@ -321,7 +321,7 @@ class Director:
             self.run.end_beat(planned.id, play, ok=False, moves_cursor=False)
 
     def leave(self, planned: PlannedBeat, *, out: bool = False) -> None:
-        """Break off a beat that the presenter leaves: it is not resumed, but played anew.
+        """Break off a beat that the presenter leaves: it is not resumed, but played from its beginning.
 
         Args:
             out: it is left out, and the talk goes on after it.
@@ -369,7 +369,7 @@ class Director:
         )
 
     def _let_in(self, agent: Agent) -> None:
-        """Take back what a beat that was given up in its middle has left: a ban by the shop, a suspended agent."""
+        """Undo what a beat that was given up in its middle has left: a ban by the shop, a suspended agent."""
         from talk.playing.revoke import target_of
 
         refused = agent.call("listMcpShopInventory", {}).decision

@@ -95,7 +95,7 @@ class MeasuringStage(Stage):
         self._at = None
 
     def _say_where(self) -> None:
-        if self.draws_over:  # a plan takes half a minute, and whoever waits sees that it goes on
+        if self.draws_over:  # a plan takes half a minute, and the person who waits sees that it goes on
             self.status(f"playing {self._place}")
 
     def _settle(self) -> None:

@@ -229,7 +229,7 @@ class Glance:
 
 def glance(state: Path) -> Glance | None:
     """A look at the run for who follows it, as often as they like: it makes, checks and tidies up nothing, as the last
-    one who closes a database does for whoever wrote it. None where no run has begun, or one of another version.
+    one who closes a database does for its writer. None where no run has begun, or one of another version.
 
     Raises:
         EnvironmentNotReady: the file is damaged, or cannot be read now.

@@ -19,7 +19,7 @@ FIRST = "This is the first beat."
 
 
 class Show:
-    """Leads a session of one run, in the talk's own thread: whoever has opened the run.
+    """Leads a session of one run, in the talk's own thread, which is the one that has opened the run.
 
     Args:
         director: of the run.

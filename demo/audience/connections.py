@@ -1,6 +1,6 @@
 """The connections of phones: so many at the same time from one address, counted from the moment of their acceptance.
 
-A TLS handshake may be left unfinished for a minute. Whoever counts what has spoken HTTP does not see those, and each of
+A TLS handshake may be left unfinished for a minute. A count of what has spoken HTTP does not see those, and each of
 them is a file that this process has open: a single phone could take them all, and the page would stand still.
 """
 

@@ -118,7 +118,7 @@ def panel(event: Event) -> str:
 
 
 class _Key:
-    """An event as a key: panels are drawn once, whoever asks."""
+    """An event as a key: a panel is drawn once for all readers."""
 
     def __init__(self, event: Event) -> None:
         self.event = event

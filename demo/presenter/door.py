@@ -39,6 +39,6 @@ def find(state: Path) -> int | None:
 
 
 def forget(state: Path, port: int) -> None:
-    """Take back what `write` said, unless another process has said something since."""
+    """Remove what `write` said, unless another process has said something since."""
     if find(state) == port:
         (state / FILE).unlink(missing_ok=True)

@@ -112,7 +112,7 @@ def server(settings: Settings, stands: Stands) -> Word:
 
 
 def authorization_server(settings: Settings, stands: Stands) -> Word:
-    """Whoever issues the tokens, by its metadata (RFC 8414)."""
+    """The authorization server, by its metadata (RFC 8414)."""
     named = stands.elsewhere(settings)
     if named is not None and not stands.own_worker:
         return _issuer(named)

@@ -137,7 +137,7 @@ def _state(shown: View) -> tuple[State, str]:
     if shown.blank:
         return "waiting", "the screen is blank"
     if doing.words:
-        return {"trouble": "refused", "step": "none"}.get(doing.kind, "waiting"), doing.words  # type: ignore[return-value]
+        return ("refused" if doing.kind == "trouble" else "none" if doing.kind == "step" else "waiting"), doing.words
     if shown.recorded:
         return "unverified", "a recorded take"
     if shown.state == "none":

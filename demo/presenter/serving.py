@@ -26,7 +26,7 @@ CONNECTIONS: Final = 64
 
 def secret_of(state: Path) -> str:
     """The secret of this state folder's page, made when missing: a page that is open already finds a presenter again
-    that was started anew.
+    that was restarted.
 
     Raises:
         EnvironmentNotReady: the state folder cannot be used.

@@ -27,8 +27,8 @@ _SEEN = ("panel", "closing", "beat")
 def play_beat(take: Take, beat: str, stage: Stage) -> None:
     """Draw what was recorded of a beat, with the pauses of its script; a recording stage records it, as recorded.
 
-    Where the script does not pause between two panels, whoever leads through it has `LEAST_SEEN` to look, or goes on at
-    once: live, what was done took its time.
+    Where the script does not pause between two panels, the presenter has `LEAST_SEEN` to look, or goes on
+    at once: live, what was done took its time.
 
     Args:
         beat: its id.

@@ -206,7 +206,7 @@ _SHAPES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "end": {"beat": str, "ok": _FLAG, "skipped": _TEXT},
     "stage": {"state": str},
 }
-"""What readers rely on. An event that is not here is passed over by whoever does not know it."""
+"""What readers rely on. An event that is not here is ignored by a reader that does not know it."""
 _HEADER: Mapping[str, type | tuple[type, ...]] = {
     **{"id": str, "title": str, "speaker": str},
     **{"number": int, "of": int, "minutes": (int, float), "topics": list},
@@ -260,7 +260,7 @@ def header_of(event: Event) -> BeatHeader:
 
 
 class Tail:
-    """Follows a recording as it grows. One that is not there yet has no events; one that was replaced is read anew."""
+    """Follows a recording as it grows. One that is not there yet has no events; one that was replaced is read again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

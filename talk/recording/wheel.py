@@ -31,7 +31,7 @@ FILE: Final = "wheel.jsonl"
 STALE_SECONDS: Final = 5.0
 """What was asked longer ago than this is not done any more: the presenter has seen that nothing came of it."""
 LARGEST: Final = 256 * 1024
-"""Bytes after which the file is begun anew; a talk takes some hundred lines."""
+"""Bytes after which the file starts again; a talk takes some hundred lines."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Wheel:
         without its wheel."""
         if (size := self._size()) == self._at:
             return []
-        if size < self._at:  # begun anew
+        if size < self._at:  # started again
             self._at, self._rest = 0, b""
         try:
             with self._file.open("rb") as opened:

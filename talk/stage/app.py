@@ -216,7 +216,7 @@ class StageApp(App[None]):
         super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
-        """End where Textual would show the room a traceback; whoever started the session says what broke."""
+        """End where Textual would show the room a traceback; the command that started the session says what broke."""
         self._close_messages_no_wait()
 
     def get_default_screen(self) -> Screen[None]:
@@ -244,7 +244,7 @@ class StageApp(App[None]):
             self.call_later(self.end)
 
     def changed(self) -> None:
-        """Draw the sheet anew, and ask what the talk wants to know."""
+        """Draw the sheet again, and ask what the talk wants to know."""
         self.view.refresh()
         if self.stage.trouble and self._asking is None:
             self._asking = overlays.Recovery(self.stage.trouble, takes=self.stage.takes, unasked=self.stage.fallback)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shlex
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -78,9 +79,9 @@ class Reading(Overlay[None]):
             yield from self.body()
         yield Static("Up and Down scroll, space closes", classes="hint")
 
+    @abstractmethod
     def body(self) -> Sequence[Static]:
-        """What is to be read."""
-        raise NotImplementedError
+        """What is to be read, top to bottom."""
 
     def action_leave(self) -> None:
         self.leave()
