@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -69,6 +70,9 @@ class BoundedClient:
     async def ask(self, method: str, url: str, **options: Any) -> tuple[int, Any]:
         """One HTTP question whose answer is JSON; gives status and the parsed body (None when it is not JSON).
 
+        Every question may be asked twice, and is where the connection was lost before an answer began: one that was
+        kept open may have been closed on the other side.
+
         Raises:
             AuthServerUnavailable: no answer in time, or too long a one.
         """
@@ -78,10 +82,15 @@ class BoundedClient:
             options["headers"] = {**options.get("headers", {}), "host": urlsplit(self.issuer).netloc}
             url = self._at + url.removeprefix(self.issuer)
         body = b""
+        request = self._client.build_request(method, url, **options)
         try:
             # The client's own timeouts are per read; this one bounds an answer that comes drop by drop.
             with anyio.fail_after(self._timeout):
-                async with self._client.stream(method, url, **options) as response:
+                try:
+                    response = await self._client.send(request, stream=True)
+                except (httpx2.NetworkError, httpx2.RemoteProtocolError):
+                    response = await self._client.send(request, stream=True)
+                async with contextlib.aclosing(response):
                     self._heard(response.headers)
                     async for chunk in response.aiter_bytes():
                         body += chunk

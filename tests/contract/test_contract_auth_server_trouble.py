@@ -129,6 +129,25 @@ def test_an_auth_server_that_gets_into_trouble_lets_nobody_in_and_loses_nothing(
     assert audit_id in {entry["audit_id"] for entry in apart.entries(token, limit=1000)}
 
 
+def test_a_connection_that_is_lost_before_an_answer_is_opened_once_more(apart: Shop) -> None:
+    """Such as one that was kept open, and that the other side has just closed."""
+    token = apart.token()
+    lost = 0
+
+    async def losing_the_first(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal lost
+        if lost == 0:
+            lost += 1
+            receive.__self__.transport.abort()  # uvicorn's, which ASGI itself has no word for
+            await hanging(scope, receive, send)
+        else:
+            await apart.issuer.switch.app(scope, receive, send)
+
+    with apart.issuer.answering(losing_the_first, "/oauth2/introspect"):
+        assert apart.call(READ, token=token).status_code == 200
+    assert lost == 1
+
+
 def test_an_auth_server_that_is_stopped_and_started_again_knows_the_same_token(apart: Shop) -> None:
     token = apart.token()
     first = order_of(apart.buy(token=token, key="k"))

@@ -32,7 +32,8 @@ function heard(issuer: string, headers: Headers): void {
 }
 
 /**
- * One HTTP question to an issuer; gives the response with its body read.
+ * One HTTP question to an issuer; gives the response with its body read. Every question may be asked twice, and is where
+ * the connection was lost before an answer began: one that was kept open may have been closed on the other side.
  *
  * @param timeout milliseconds, from connection to last byte.
  * @throws AuthServerUnavailable no answer in time, or too long a one.
@@ -41,7 +42,11 @@ export async function askBounded(issuer: string, url: string, init: RequestInit,
   try {
     const signal = AbortSignal.timeout(timeout);
     // An authorization server is where it says it is: a redirect is an answer, and the wrong one.
-    const response = await fetch(url, { ...init, redirect: "manual", signal });
+    const ask = () => fetch(url, { ...init, redirect: "manual", signal });
+    const response = await ask().catch((error: unknown) => {
+      if (isLate(error)) throw error;
+      return ask();
+    });
     heard(issuer, response.headers);
     const parts: Uint8Array[] = [];
     let length = 0;
@@ -54,9 +59,12 @@ export async function askBounded(issuer: string, url: string, init: RequestInit,
     return new Response(body, { status: response.status, headers: response.headers });
   } catch (error) {
     if (error instanceof AuthServerUnavailable) throw error;
-    const late = error instanceof Error && /Timeout|Abort/.test(error.name);
-    throw new AuthServerUnavailable(say(late ? "late" : "no_connection"));
+    throw new AuthServerUnavailable(say(isLate(error) ? "late" : "no_connection"));
   }
+}
+
+function isLate(error: unknown): boolean {
+  return error instanceof Error && /Timeout|Abort/.test(error.name);
 }
 
 /** The JSON object in a response, or null where it is none. */
