@@ -1,4 +1,5 @@
-"""Processes of this machine: which one it is, whether it lives, what it listens on, and how one is started apart."""
+"""Processes of this machine: which one it is, whether it lives, what it listens on, and how one is started: apart from
+this terminal, and without what is secret in this environment."""
 
 from __future__ import annotations
 
@@ -6,7 +7,63 @@ import contextlib
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+_ORDINARY: Final = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP"),
+        # Where an interpreter and its libraries are, and the certificates that servers are held against.
+        *("PYTHONPATH", "PYTHONHOME", "PYTHONUTF8", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+        *("DYLD_FALLBACK_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        # Windows: nothing starts without the first.
+        *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERNAME", "USERPROFILE", "HOMEDRIVE"),
+        *("HOMEPATH", "APPDATA", "LOCALAPPDATA", "PROGRAMFILES", "PROGRAMFILES(X86)", "PROGRAMDATA"),
+        "REHEARSAL_OUTSIDE",
+    }
+)
+_ORDINARY_STARTS: Final = ("LC_", "XDG_")
+NETWORK: Final = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "NODE_EXTRA_CA_CERTS"})
+"""What a program also needs that calls other machines. A proxy's URL may hold a password."""
+_DESKTOP: Final = frozenset(
+    {
+        *("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS", "DESKTOP_SESSION"),
+        *("WSL_DISTRO_NAME", "WSL_INTEROP", "WSLENV", "__CF_USER_TEXT_ENCODING"),
+    }
+)
+_OPEN: Final = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.stdin.readline()))"
+
+
+def environment(names: frozenset[str] = frozenset(), starts: tuple[str, ...] = (), **more: str) -> dict[str, str]:
+    """The environment of a process that we start: an allowlist, since what other programs of this person keep in
+    theirs (keys, tokens) would stay readable in `/proc` for as long as the process lives.
+
+    Args:
+        names, starts: further variables of ours that it gets, in upper case: by name, or by how the name begins.
+        more: set over these.
+    """
+    kept, begins = _ORDINARY | names, (*_ORDINARY_STARTS, *starts)
+    ours = {
+        name: value for name, value in os.environ.items() if name.upper() in kept or name.upper().startswith(begins)
+    }
+    return {**ours, **more}
+
+
+def open_page(url: str) -> bool:
+    """Open a page in the system's browser, which gets no secrets of this environment; whether one opened. Blocks."""
+    import subprocess
+
+    # `webbrowser` gives a browser the environment of its own process, so that is another one; and the address is not
+    # in its arguments. It knows no TERM, or a browser for terminals would take this one over.
+    started = subprocess.run(
+        [sys.executable, "-c", _OPEN],
+        input=url.encode(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(_DESKTOP | NETWORK, ("KDE_", "GNOME_")),
+        check=False,
+        **apart(),
+    )
+    return started.returncode == 0
 
 
 def apart() -> dict[str, Any]:

@@ -85,6 +85,7 @@ def start(state: Path, given: str, *, waiting: Waiting = lambda _what, _left: No
             stdout=log,
             stderr=log,
             cwd=Path(__file__).parent.parent.parent,
+            env=processes.environment(),
             **processes.apart(),
         )
     deadline = time.monotonic() + START_SECONDS

@@ -7,7 +7,6 @@ it by its `tree` address).
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 from demo.errors import EnvironmentNotReady
+from demo.processes import environment
 
 BUTTON: Final = "https://deploy.workers.cloudflare.com"
 SECONDS: Final = 10.0
@@ -60,14 +60,13 @@ def markdown(worker: Path) -> str:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """What git says, None where it says nothing or is not there."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],
             capture_output=True,
             text=True,
             timeout=SECONDS,
-            env=environment,
+            env=environment(),
             check=False,
         )
     except (OSError, subprocess.SubprocessError):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from demo import processes
 from demo.deploy import process
 from demo.errors import EnvironmentNotReady
 
@@ -24,6 +25,19 @@ PACKAGED: Final = Path(__file__).with_name("worker")
 """The Worker that an installed package carries; a checkout has it beside the package."""
 LEAST_NODE: Final = (20, 3)
 """What the pinned wrangler asks for (`engines` in its package.json)."""
+_CLOUDFLARE: Final = ("CLOUDFLARE_", "CF_", "WRANGLER_")
+"""How the names begin of the variables that wrangler reads: an account, a token, where it keeps its login."""
+_NPM: Final = ("NPM_", "NODE_AUTH_TOKEN")
+"""The same of npm: its settings, and the token for a registry that asks for one."""
+_QUIET: Final = {
+    "WRANGLER_SEND_METRICS": "false",
+    "CI": "1",
+    "NO_COLOR": "1",
+    "FORCE_COLOR": "0",
+    "CLOUDFLARE_CF_FETCH_ENABLED": "false",  # else it asks the network where it is
+    # Else the Worker's own port serves its objects to read and to write (/cdn-cgi/explorer) for any program.
+    "X_LOCAL_EXPLORER": "false",
+}
 GET_NODE: Final = "install Node 22 (nodejs.org), which brings npm, then try again"
 Waiting = Callable[[str, float], None]
 """Called with what is awaited, and how many seconds it may take at most."""
@@ -46,16 +60,20 @@ class Tools:
         return [str(self.node), str(self.wrangler), *arguments]
 
     def environment(self, **more: str) -> dict[str, str]:
-        """What wrangler runs in: ours, asking nothing and reporting to nobody.
+        """What wrangler runs in, asking nothing and reporting to nobody: with what is Cloudflare's and wrangler's of
+        this person's environment, and nothing secret that is another program's.
 
         CI=1 makes it answer its own questions by their defaults, so that it never waits for a key that nobody presses.
         """
-        quiet = {"WRANGLER_SEND_METRICS": "false", "CI": "1", "NO_COLOR": "1", "FORCE_COLOR": "0"}
-        quiet["CLOUDFLARE_CF_FETCH_ENABLED"] = "false"  # else it asks the network where it is
-        # Else the Worker's own port serves its objects to read and to write (/cdn-cgi/explorer) for any program.
-        quiet["X_LOCAL_EXPLORER"] = "false"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
-        return {**kept, **quiet, "PATH": f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}", **more}
+        return self._environment(_CLOUDFLARE, {**_QUIET, **more})
+
+    def offline(self) -> dict[str, str]:
+        """What workerd runs in on this machine: the same without an account and without the network."""
+        return self._environment((), _QUIET)
+
+    def _environment(self, starts: tuple[str, ...], more: dict[str, str]) -> dict[str, str]:
+        kept = processes.environment(processes.NETWORK if starts else frozenset(), starts)
+        return {**kept, "PATH": f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}", **more}
 
 
 def default_worker() -> Path:
@@ -173,7 +191,9 @@ def _run_npm_ci(npm: str, worker: Path) -> None:
     included = ["--include=prod", "--include=dev", "--include=optional", "--include=peer"]
     command = [npm, "ci", "--loglevel=error", "--no-audit", "--no-fund", *included]
     try:
-        done = process.run(command, folder=worker, environment=os.environ, seconds=INSTALL_SECONDS)
+        done = process.run(
+            command, folder=worker, environment=processes.environment(processes.NETWORK, _NPM), seconds=INSTALL_SECONDS
+        )
     except process.TooSlow as error:
         raise EnvironmentNotReady(
             "npm did not install wrangler", why=f"no end within {INSTALL_SECONDS:.0f} s", do="see to the network"
@@ -200,7 +220,7 @@ def _see_that_it_runs(worker: Path) -> None:
     try:
         # It loads workerd's place only to run it, so that is asked for by name.
         command = [str(built.node), "-e", "require('wrangler/package.json'); require('workerd')"]
-        done = process.run(command, folder=worker, environment=built.environment(), seconds=RUN_SECONDS)
+        done = process.run(command, folder=worker, environment=built.offline(), seconds=RUN_SECONDS)
         why = "" if done.code == 0 else done.last_words()
     except process.TooSlow:
         why = f"no end within {RUN_SECONDS:.0f} s"
@@ -255,7 +275,9 @@ def _node(candidates: Iterable[Path]) -> Path:
 def node_version(node: Path) -> tuple[int, ...]:
     """Which Node this is; empty for one that does not run."""
     try:
-        said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=False).stdout
+        said = subprocess.run(
+            [node, "--version"], capture_output=True, text=True, timeout=20, env=processes.environment(), check=False
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
     match = re.match(r"v(\d+)\.(\d+)\.(\d+)", said)

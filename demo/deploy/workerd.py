@@ -72,7 +72,7 @@ def running(
     log, base_url = state / "worker.log", f"http://127.0.0.1:{port}"
     end_leftover(state)
     try:
-        with process.running(command, folder=tools.worker, environment=tools.environment(), log=log) as started:
+        with process.running(command, folder=tools.worker, environment=tools.offline(), log=log) as started:
             if (mark := processes.ProcessMark.of(started.pid)) is not None:
                 private.write(state / "pid", json.dumps(mark.written()))
             deadline = time.monotonic() + START_SECONDS

@@ -346,6 +346,7 @@ def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             cwd=Path(__file__).parent.parent.parent,
+            env=processes.environment(),
             **processes.apart(),
         )
     if (mark := ProcessMark.of(process.pid)) is not None:

@@ -12,7 +12,6 @@ import signal
 import sqlite3
 import sys
 import time
-import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from demo import processes
 from talk.rehearsal.wire import CLEAR, Behaviour, Request, Weather, Wire, response
 
 if TYPE_CHECKING:
@@ -325,15 +325,15 @@ def _narrow(world: World) -> Iterator[None]:
 def _no_browser(world: World) -> Iterator[None]:
     def fails(*_: object, **__: object) -> bool:
         world.struck += 1
-        raise webbrowser.Error("could not locate runnable browser")
+        return False
 
-    module: Any = webbrowser
-    before, module.open = webbrowser.open, fails
+    module: Any = processes
+    before, module.open_page = processes.open_page, fails
     world.presenter.opens_browser = True
     try:
         yield
     finally:
-        module.open = before
+        module.open_page = before
         world.presenter.opens_browser = False
 
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from demo import net, processes
+from demo import net
 from demo.errors import DemoError
+from demo.processes import apart, environment
 from talk.rehearsal.playing import OUTSIDE, Cell, Outcome, Pass
 
 START_SECONDS: Final = 60.0
@@ -89,8 +90,7 @@ def play_all(
 
 def _followed(given: Pass, report: Callable[[Outcome], None], under_way: set[subprocess.Popen[bytes]]) -> Rehearsed:
     rehearsed = Rehearsed()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
-    path = os.pathsep.join(filter(None, (str(_FENCE), environment.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(_FENCE), os.environ.get("PYTHONPATH"))))
     outside = str(Path(given.state) / OUTSIDE)
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
@@ -98,8 +98,8 @@ def _followed(given: Pass, report: Callable[[Outcome], None], under_way: set[sub
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=environment | {"PYTHONPATH": path, "REHEARSAL_OUTSIDE": outside, "NO_COLOR": "1"},
-            **processes.apart(),
+            env=environment(PYTHONPATH=path, REHEARSAL_OUTSIDE=outside, NO_COLOR="1"),
+            **apart(),
         )
         under_way.add(process)
         try:

@@ -7,13 +7,13 @@ import socket
 import sys
 import threading
 import time
-import webbrowser
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from demo import processes
 from demo.client.http.origins import origin
 from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.evidence import DeviceCode
@@ -366,8 +366,8 @@ def open_browser(url: str, unopened: Callable[[], None]) -> None:
 
     def look() -> None:
         opened = False
-        with contextlib.suppress(Exception):  # each platform raises what its system raises
-            opened = webbrowser.open(url)
+        with contextlib.suppress(OSError):
+            opened = processes.open_page(url)
         if not opened:
             unopened()
 

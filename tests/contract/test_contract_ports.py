@@ -1,4 +1,5 @@
-"""Every port on which anything listens that the demo starts: on loopback, and none of them a debugger's."""
+"""Every process that the demo starts: it listens on loopback alone, at no debugger's port, and is given no secret that
+this environment holds for another tool."""
 
 from __future__ import annotations
 
@@ -57,7 +58,10 @@ def debugger(port: int) -> str:
 @pytest.mark.skipif(WORKER != ROOT / "worker", reason="the Worker of this tree is the one that commands find")
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("line", [("serve", "--worker"), ("run", "--worker", "--pace", "stage")], ids=" ".join)
-def test_no_port_is_a_debuggers(demo: Command, line: tuple[str, ...]) -> None:
+def test_no_port_is_a_debuggers_and_no_environment_has_another_tools_secret(
+    demo: Command, line: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-7a1f")
     running = demo.start(*line)
     try:
         deadline = time.monotonic() + 90
@@ -72,6 +76,10 @@ def test_no_port_is_a_debuggers(demo: Command, line: tuple[str, ...]) -> None:
         arguments = {process.pid: process.cmdline() for process in ports.values()}
         assert [one for words in arguments.values() for one in words if one.startswith(DEBUGGERS)] == []
         assert {port: said for port in ports if (said := debugger(port))} == {}
+        assert "canary-7a1f" in psutil.Process(running.pid).environ().values(), "the test must see what it looks for"
+        for process in {*ports.values(), *psutil.Process(running.pid).children(recursive=True)}:
+            if process.pid != running.pid:
+                assert "canary-7a1f" not in process.environ().values(), process.cmdline()
         told = json.dumps(arguments)
         secret = json.loads((demo.state / "server.json").read_text())["secret"]
         assert secret not in told
