@@ -92,12 +92,14 @@ reference: $(VENV)/dev.stamp ## write the reference of commands and steps from t
 docs: .venv-docs/docs.stamp ## the documentation site, in artifacts/site
 	$(DOCS)/sphinx-build --quiet --fail-on-warning --builder html docs artifacts/site
 
-# The command's speed; then the Worker's objects under workerd, which wants Node and what `make worker` installs.
-bench: $(VENV)/dev.stamp ## measure: the command's speed, code lines, a full room, the Worker's objects
+# What deciding costs, beside servers of the peers' environment; then the Worker's objects under workerd, which wants Node
+# and what `make worker` installs.
+bench: $(VENV)/dev.stamp ## measure: the command's speed, code lines, a full room, the gates, the Worker's objects
 	$(BIN)/python bench/code_lines.py
 	$(BIN)/python bench/first_paint.py
 	$(BIN)/python bench/stage_paint.py
 	$(BIN)/python -m bench.audience
+	$(BIN)/python -m bench.gates
 	$(BIN)/python -m bench.durable_objects
 
 # Of the recording that ships, and so without playing anything.
