@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from demo.net import LOOPBACK_HOSTS
+from demo.proofs import Nonces
 
 from .state.accounts import Account, Directory, Samples
 from .state.keys import SigningKeys
@@ -82,6 +83,7 @@ class Context:
         self.config = config
         self.issuer = config.issuer
         self.store = Store(config.database)
+        self.nonces = Nonces()
         try:
             self.keys = SigningKeys.load(self.store, config.clock)
         except BaseException:
@@ -110,6 +112,10 @@ class Context:
         """The resource by the issuer's own origin, where it is named by another of the same server."""
         alias = next((one for one in self.config.aliases if resource.startswith(f"{one}/")), None)
         return resource if alias is None else self.issuer + resource.removeprefix(alias)
+
+    def origin(self, host: str) -> str:
+        """The origin that a request with this `Host` came by: an alias, or else the issuer's own."""
+        return next((one for one in self.config.aliases if urlsplit(one).netloc == host), self.issuer)
 
     @property
     def account_resource(self) -> str:

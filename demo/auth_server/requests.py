@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,7 +12,10 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Payload, OAuth2Req
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
+from starlette.datastructures import Headers
 from starlette.requests import Request
+
+from demo.proofs import Proof
 
 from .state.sessions import Session
 
@@ -93,18 +95,25 @@ class FormPayload(OAuth2Payload):  # type: ignore[misc]  # Authlib ships no type
 
 
 class FormRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no types
-    """A request as Authlib's endpoints and grants want it, with the session, resources and details it is about."""
+    """A request as Authlib's endpoints and grants want it, with the session, resources and details it is about, and the
+    key that its client has proved (RFC 9449)."""
 
-    def __init__(self, uri: str, fields: dict[str, list[str]], headers: Mapping[str, str]) -> None:
+    def __init__(self, uri: str, fields: dict[str, list[str]], headers: Headers) -> None:
         # Authlib refuses http, and lifts that for a whole process by an environment variable only. The issuer was
         # checked at the start: https, or http on loopback, where there is no transport to secure.
-        super().__init__("POST", urlsplit(uri)._replace(scheme="https").geturl(), headers=headers)
-        self.uri = uri
+        super().__init__("POST", urlsplit(uri)._replace(scheme="https").geturl())
+        self.uri, self.headers = uri, headers
         self.payload = FormPayload(fields)
         self.session: Session | None = None
         self.resources: tuple[str, ...] = ()
         self.details: tuple[dict[str, Any], ...] = ()
         self.nonce: str | None = None
+        self.proof: Proof | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The thumbprint of the key that the client has proved; None where it proved none."""
+        return None if self.proof is None else self.proof.key
 
     @property
     def form(self) -> dict[str, str]:

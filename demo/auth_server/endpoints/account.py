@@ -1,5 +1,5 @@
-"""The authorization server's own protected resources (RFC 6750): userinfo (OpenID Connect Core section 5.3), and the
-account API, by which a human sees the sessions that their consents opened, revokes, and reinstates."""
+"""The authorization server's own protected resources (RFC 6750, RFC 9449): userinfo (OpenID Connect Core section 5.3),
+and the account API, by which a human sees the sessions that their consents opened, revokes, and reinstates."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from demo import proofs
+from demo.proofs import ProofRefused, Received
+
 from ..clients.client import find_client
 from ..context import Context
-from ..grants.tokens import read_access_token
+from ..grants.bound import WORDS, remember
+from ..grants.tokens import bound_to, read_access_token
 from ..requests import FormUnreadable, read_body
 from ..state.accounts import Account
 from ..state.sessions import (
@@ -36,56 +40,114 @@ LONGEST_BODY = 4096
 NO_STORE = {"Cache-Control": "no-store"}
 
 
-class BearerRefused(Exception):
-    """A refusal with its challenge (section 3). Without `error` there was no token at all (section 3.1)."""
+class TokenRefused(Exception):
+    """A refusal with its challenges (RFC 6750 section 3, RFC 9449 section 7.1). Without `error` there was no token at
+    all (RFC 6750 section 3.1).
 
-    def __init__(self, status: int, error: str = "", description: str = "", scope: str = "") -> None:
+    Args:
+        bound: whether a token that is bound to a key was wanted or sent, so that the error belongs to that scheme.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        error: str = "",
+        description: str = "",
+        scope: str = "",
+        *,
+        bound: bool = False,
+        nonce: str | None = None,
+    ) -> None:
         super().__init__(description)
         self.status = status
         self.error = error
         self.description = description
         self.scope = scope
+        self.bound = bound
+        self.nonce = nonce
 
     def response(self) -> Response:
-        """The refusal, in header and body."""
-        parameters = {"realm": "authority", "error": self.error, "error_description": self.description}
-        if self.scope:
-            parameters["scope"] = self.scope
-        challenge = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items() if value)
+        """The refusal, in headers and body."""
+        told = {"error": self.error, "error_description": self.description, "scope": self.scope}
+        bearer = _challenge("Bearer", {} if self.bound else told)
+        bound = _challenge("DPoP", {**(told if self.bound else {}), "algs": " ".join(proofs.ALGORITHMS)})
         body = {
             "error": self.error or "invalid_token",
-            "error_description": self.description or "a bearer token is needed",
+            "error_description": self.description or "an access token is needed",
         }
-        return JSONResponse(body, self.status, {"WWW-Authenticate": challenge, **NO_STORE})
+        answer = JSONResponse(body, self.status, NO_STORE)
+        for challenge in (bound, bearer) if self.bound else (bearer, bound):
+            answer.headers.append("WWW-Authenticate", challenge)
+        if self.nonce is not None:
+            answer.headers["DPoP-Nonce"] = self.nonce
+        return answer
+
+
+def _challenge(scheme: str, parameters: dict[str, str]) -> str:
+    given = {"realm": "authority", **parameters}
+    return f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in given.items() if value)
 
 
 def authenticate(context: Context, request: Request, *, audience: str, scope: str) -> Account:
     """The human for whom this request is made; blocking, call it in a thread.
 
     Raises:
-        BearerRefused: 401 without a token or with one that does not hold here, 403 when its scope is too small.
+        TokenRefused: 401 without a token or with one that does not hold here, 403 when its scope is too small.
     """
     kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        raise BearerRefused(401, scope=scope)
-    claims = read_access_token(context, token.strip())
+    kind, token = kind.lower(), token.strip()
+    if kind not in ("bearer", "dpop") or not token:
+        raise TokenRefused(401, scope=scope)
+    claims = read_access_token(context, token)
     if claims is None:
-        raise BearerRefused(401, "invalid_token", "this is not an access token of this server")
+        raise TokenRefused(401, "invalid_token", "this is not an access token of this server")
     if not isinstance(claims["aud"], str) or context.canonical(claims["aud"]) != audience:
-        raise BearerRefused(401, "invalid_token", f"this token is for another audience, not for {audience}")
+        raise TokenRefused(401, "invalid_token", f"this token is for another audience, not for {audience}")
     if context.now() >= claims["exp"]:
-        raise BearerRefused(401, "invalid_token", "this token has expired")
+        raise TokenRefused(401, "invalid_token", "this token has expired")
+    _check_possession(context, request, kind, token, bound_to(claims))
     with context.store.transaction(write=False) as connection:
         session = find_session(connection, claims["sid"])
         revoked = None if session is None else session_revocation(connection, session)
     account = context.account(claims["sub"])
     if session is None or account is None:
-        raise BearerRefused(401, "invalid_token", "this server does not know the session")
+        raise TokenRefused(401, "invalid_token", "this server does not know the session")
     if revoked is not None:
-        raise BearerRefused(401, "invalid_token", f"this {revoked.kind} was revoked")
+        raise TokenRefused(401, "invalid_token", f"this {revoked.kind} was revoked")
     if scope not in claims["scope"].split():
-        raise BearerRefused(403, "insufficient_scope", f"this needs the scope {scope}", scope)
+        raise TokenRefused(403, "insufficient_scope", f"this needs the scope {scope}", scope)
     return account
+
+
+def _check_possession(context: Context, request: Request, kind: str, token: str, key: str | None) -> None:
+    """See that a token which is bound to a key comes with a proof of it, and only then by the scheme DPoP (RFC 9449
+    sections 7.1 and 7.2).
+
+    Raises:
+        TokenRefused: it does not.
+    """
+    if key is None and kind == "dpop":
+        raise TokenRefused(401, "invalid_token", "this token is bound to no key: send it as a bearer token", bound=True)
+    if key is None:
+        return
+    if kind == "bearer":
+        raise TokenRefused(401, "invalid_token", "this token is bound to a key: send it with a proof, by DPoP")
+    origins = {context.issuer, context.origin(request.headers.get("host", ""))}
+    sent = Received(
+        tuple(request.headers.getlist("dpop")), request.method, [origin + request.url.path for origin in origins]
+    )
+    now = context.now()
+    try:
+        proof = proofs.check(sent, now=now, nonces=context.nonces, token=token)
+    except ProofRefused as refused:
+        nonce = context.nonces.issue(now) if refused.wants_nonce else None
+        error = "use_dpop_nonce" if refused.wants_nonce else "invalid_dpop_proof"
+        raise TokenRefused(401, error, WORDS[refused.fault], bound=True, nonce=nonce) from None
+    if proof.key != key:
+        raise TokenRefused(401, "invalid_dpop_proof", WORDS["key"], bound=True)
+    with context.store.transaction() as connection:
+        if not remember(connection, proof, now):
+            raise TokenRefused(401, "invalid_dpop_proof", WORDS["replayed"], bound=True)
 
 
 def userinfo_routes(context: Context) -> list[Route]:
@@ -94,7 +156,7 @@ def userinfo_routes(context: Context) -> list[Route]:
     def answer(request: Request) -> Response:
         try:
             account = authenticate(context, request, audience=context.userinfo_resource, scope="openid")
-        except BearerRefused as refusal:
+        except TokenRefused as refusal:
             return refusal.response()
         claims = {"sub": account.sub, "name": account.name, "email": account.email, "roles": list(account.roles)}
         return JSONResponse(claims, headers=NO_STORE)
@@ -148,7 +210,7 @@ def account_routes(context: Context) -> list[Route]:
             try:
                 account = authenticate(context, request, audience=context.account_resource, scope=SCOPE)
                 return JSONResponse(answer(account, body), headers=NO_STORE)
-            except BearerRefused as refusal:
+            except TokenRefused as refusal:
                 return refusal.response()
             except AccountRefused as refusal:
                 content = {"error": refusal.error, "error_description": refusal.description}

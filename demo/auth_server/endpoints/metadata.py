@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from demo import proofs
 from demo.scopes import SCOPES
 
 from ..clients.metadata import ENDPOINT_AUTH_METHODS
@@ -43,6 +44,7 @@ def metadata(server: OAuthServer) -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": list(ENDPOINT_AUTH_METHODS),
         "revocation_endpoint_auth_signing_alg_values_supported": [ALGORITHM],
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "dpop_signing_alg_values_supported": list(proofs.ALGORITHMS),  # RFC 9449 section 5.1
         "authorization_details_types_supported": [SHOP_SPENDING],  # RFC 9396 section 10
         # RFC 9728 section 4; its own userinfo endpoint is one, whose tokens are asked for by `resource`.
         "protected_resources": [*served_resources(context), context.userinfo_resource],

@@ -22,7 +22,7 @@ from ..context import Context
 from ..grants.device import DeviceAuthorizationEndpoint
 from ..grants.resources import served_resources
 from ..grants.server import OAuthServer
-from ..grants.tokens import read_access_token
+from ..grants.tokens import bound_to, read_access_token
 from ..requests import FormRequest, FormUnreadable, read_form, visitor
 from ..state.credentials import find_refresh_token
 from ..state.sessions import Session, find_session, revoke_session, session_revocation
@@ -136,7 +136,7 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
         account = None if session is None else context.account(session.sub)
         if account is None or context.now() >= token["exp"]:
             return {"active": False}
-        payload = {**token, "active": True, "token_type": "Bearer"}
+        payload = {**token, "active": True, "token_type": "Bearer" if bound_to(token) is None else "DPoP"}
         if introspected.for_resource_server:
             payload |= {"username": account.email, "name": account.name, "roles": list(account.roles)}
         return payload

@@ -7,12 +7,15 @@ from authlib.oauth2.rfc6749 import InvalidClientError, InvalidGrantError, Invali
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as AuthlibAuthorizationCodeGrant
 from authlib.oauth2.rfc7636 import CodeChallenge
 
+from demo.proofs import THUMBPRINT
+
 from ..clients.client import Client
 from ..requests import FormRequest
 from ..state.accounts import Account, ordered
 from ..state.credentials import AuthorizationCode, find_code, save_code, use_up
 from ..state.sessions import revoke_session, session_revocation
 from .authorization_details import spending_details
+from .bound import require_key
 from .resources import requested_resources
 from .server import Grant
 
@@ -92,6 +95,8 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
             raise InvalidRequestError("the only response_mode is query")
         if any(len(given.get(name, "")) > LONGEST_STATE for name in ("state", "nonce")):
             raise InvalidRequestError(f"state and nonce are at most {LONGEST_STATE} characters long")
+        if "dpop_jkt" in given and not THUMBPRINT.fullmatch(given["dpop_jkt"]):
+            raise InvalidRequestError("dpop_jkt is the thumbprint of a key: 43 characters of base64url (RFC 9449)")
         # RFC 6749 section 3.3: an MCP client that heard of no scopes names none. The consent page shows these.
         request.payload.datalist.setdefault("scope", [" ".join(client.default_scope)])
         request.resources = requested_resources(context, request.payload.datalist.get("resource", []))
@@ -114,6 +119,7 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
                 redirect_uri=request.form["redirect_uri"],
                 code_challenge=request.form["code_challenge"],
                 nonce=request.form.get("nonce"),
+                key=request.form.get("dpop_jkt"),
                 session_id=session.id,
                 now=context.now(),
             )
@@ -139,6 +145,8 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
                 raise InvalidGrantError("the authorization code was used before: its session is revoked; log in again")
         if now >= found.expires_at:
             raise InvalidGrantError("the authorization code has expired; log in again")
+        if found.key is not None:
+            require_key(self.request, found.key, "the authorization code")
         # OAuth 2.1 section 10.2: a client need not send it any more, but where it does it must be the same.
         if self.request.form.get("redirect_uri", found.redirect_uri) != found.redirect_uri:
             raise InvalidGrantError("redirect_uri is not the one of the authorization request")

@@ -8,6 +8,7 @@ from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshTok
 from ..state.accounts import Account
 from ..state.credentials import GRACE_SECONDS, RefreshToken, find_refresh_token, mark_used
 from ..state.sessions import revoke_session, session_revocation
+from .bound import require_key
 from .server import Grant
 
 
@@ -25,8 +26,9 @@ class RefreshTokenGrant(Grant, AuthlibRefreshTokenGrant):  # type: ignore[misc] 
         """The refresh token, when it may be used now by the client that sent it.
 
         Raises:
-            InvalidGrantError: unknown, another client's (then nothing changes), expired, used before (then its
-                session is revoked), or of what was revoked.
+            InvalidGrantError: unknown, expired, another client's or bound to another key (then nothing changes), used
+                before (then its session is revoked), or of what was revoked.
+            InvalidProofError: bound to a key of which no proof came; nothing changes.
         """
         context = self.server.context
         now = context.now()
@@ -37,6 +39,8 @@ class RefreshTokenGrant(Grant, AuthlibRefreshTokenGrant):  # type: ignore[misc] 
             # Before anything else is looked at, so that somebody with a stolen token can learn and change nothing.
             if token.client_id != self.request.client.client_id:
                 raise InvalidGrantError("the refresh token belongs to another client")
+            if token.key is not None:
+                require_key(self.request, token.key, "the refresh token")
             if token.used_at is not None and now - token.used_at > GRACE_SECONDS:
                 revoke_session(connection, token.session.id, kind="reuse", by=token.client_id, now=now)
                 raise InvalidGrantError("the refresh token was used before: its session is revoked; log in again")

@@ -24,6 +24,7 @@ from ..requests import NO_STORE, FormRequest
 from ..state.accounts import Account, ordered
 from ..state.credentials import save_refresh_token
 from ..state.sessions import Session
+from .bound import prove
 from .resources import audience
 from .tokens import sign_access_token, sign_id_token
 
@@ -100,7 +101,11 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships n
                 raise OAuth2Error(f"grant_type is one of: {known}", error="unsupported_grant_type")
         except OAuth2Error as error:
             return self.refused(request, error)
-        with self.context.store.transaction():
+        with self.context.store.transaction() as connection:
+            try:
+                prove(self.context, connection, request)
+            except OAuth2Error as error:
+                return self.refused(request, error)
             response: Response = self.create_token_response(request)
         return response
 
@@ -172,8 +177,9 @@ class Grant:
                 audience=audience(context, session, self.request.form.get("resource")),
                 scope=granted,
                 seconds=seconds,
+                key=self.request.key,
             ),
-            "token_type": "Bearer",
+            "token_type": "Bearer" if self.request.key is None else "DPoP",
             "expires_in": seconds,
             "scope": " ".join(granted),
         }
@@ -192,4 +198,6 @@ class Grant:
         assert session is not None, "validated before"
         if "refresh_token" in token:
             with self.server.context.store.transaction() as connection:
-                save_refresh_token(connection, token["refresh_token"], session, self.server.context.now())
+                # A client with credentials of its own is bound by these already, and may change its key (section 5).
+                key = self.request.key if self.request.client.auth_method == "none" else None
+                save_refresh_token(connection, token["refresh_token"], session, key, self.server.context.now())

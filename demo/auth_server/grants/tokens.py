@@ -13,9 +13,19 @@ TYPE = "at+jwt"
 
 
 def sign_access_token(
-    context: Context, session: Session, *, audience: str, scope: tuple[str, ...], seconds: int
+    context: Context,
+    session: Session,
+    *,
+    audience: str,
+    scope: tuple[str, ...],
+    seconds: int,
+    key: str | None = None,
 ) -> str:
-    """An access token in `session` for one audience, for `seconds` from now."""
+    """An access token in `session` for one audience, for `seconds` from now.
+
+    Args:
+        key: the thumbprint of the key that it is bound to (RFC 9449 section 6.1); None for a bearer token.
+    """
     now = int(context.now())
     claims: dict[str, Any] = {
         "iss": context.issuer,
@@ -32,9 +42,16 @@ def sign_access_token(
     }
     if session.agent_id is not None:
         claims["act"] = {"sub": session.agent_id}
+    if key is not None:
+        claims["cnf"] = {"jkt": key}
     if session.authorization_details:
         claims["authorization_details"] = list(session.authorization_details)
     return context.keys.sign(claims, typ=TYPE)
+
+
+def bound_to(claims: dict[str, Any]) -> str | None:
+    """The thumbprint of the key that an access token is bound to (RFC 9449 section 6.1); None of a bearer token."""
+    return claims["cnf"]["jkt"] if "cnf" in claims else None
 
 
 def read_access_token(context: Context, token: str) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from authlib.oauth2 import OAuth2Error
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -143,7 +144,7 @@ def redirect_question(visit: Visit) -> RedirectQuestion:
         fields = parse_fields(text.encode())
     except (FormUnreadable, UnicodeError) as error:
         raise PageRefused(_refusal("invalid_request", "The request cannot be read.")) from error
-    request = FormRequest(f"{visit.context.issuer}/oauth2/authorize", fields, {})
+    request = FormRequest(f"{visit.context.issuer}/oauth2/authorize", fields, Headers())
     try:
         grant: AuthorizationCodeGrant = visit.server.get_consent_grant(request)
     except OAuth2Error as error:

@@ -29,6 +29,8 @@ class AuthorizationCode(AuthorizationCodeMixin):  # type: ignore[misc]  # Authli
     redirect_uri: str
     code_challenge: str
     nonce: str | None
+    key: str | None
+    """The thumbprint of the key that must be proved with it (RFC 9449 section 10, `dpop_jkt`); None for none."""
     session: Session
     expires_at: float
     redeemed_at: float | None
@@ -50,6 +52,7 @@ def save_code(
     redirect_uri: str,
     code_challenge: str,
     nonce: str | None,
+    key: str | None,
     session_id: str,
     now: float,
 ) -> None:
@@ -57,9 +60,19 @@ def save_code(
     connection.execute("DELETE FROM oauth_authorization_codes WHERE expires_at < ?", (now - CODE_KEPT_SECONDS,))
     connection.execute("DELETE FROM oauth_authorization_codes WHERE session_id = ?", (session_id,))
     connection.execute(
-        "INSERT INTO oauth_authorization_codes (id, code_digest, client_id, redirect_uri, code_challenge, nonce,"
-        " session_id, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (new_id("code"), digest(code), client_id, redirect_uri, code_challenge, nonce, session_id, now + CODE_SECONDS),
+        "INSERT INTO oauth_authorization_codes (id, code_digest, client_id, redirect_uri, code_challenge, nonce, key,"
+        " session_id, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            new_id("code"),
+            digest(code),
+            client_id,
+            redirect_uri,
+            code_challenge,
+            nonce,
+            key,
+            session_id,
+            now + CODE_SECONDS,
+        ),
     )
 
 
@@ -99,6 +112,7 @@ def _read_code(connection: sqlite3.Connection, row: sqlite3.Row) -> Authorizatio
         redirect_uri=row["redirect_uri"],
         code_challenge=row["code_challenge"],
         nonce=row["nonce"],
+        key=row["key"],
         session=session,
         expires_at=row["expires_at"],
         redeemed_at=row["redeemed_at"],
@@ -114,6 +128,8 @@ class RefreshToken:
     client_id: str
     expires_at: float
     used_at: float | None
+    key: str | None
+    """The thumbprint of the key that it is bound to (RFC 9449 section 5); None for none."""
 
     def check_client(self, client: ClientMixin) -> bool:
         """Whether it was issued to `client`."""
@@ -124,13 +140,15 @@ class RefreshToken:
         return " ".join(self.session.scope)
 
 
-def save_refresh_token(connection: sqlite3.Connection, value: str, session: Session, now: float) -> None:
+def save_refresh_token(
+    connection: sqlite3.Connection, value: str, session: Session, key: str | None, now: float
+) -> None:
     """Remember a refresh token that was just issued, and forget those that expired."""
     connection.execute("DELETE FROM oauth_refresh_tokens WHERE expires_at < ?", (now,))
     connection.execute(
-        "INSERT INTO oauth_refresh_tokens (digest, session_id, client_id, created_at, expires_at)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (digest(value), session.id, session.client_id, now, now + REFRESH_SECONDS),
+        "INSERT INTO oauth_refresh_tokens (digest, session_id, client_id, created_at, expires_at, key)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (digest(value), session.id, session.client_id, now, now + REFRESH_SECONDS, key),
     )
 
 
@@ -141,7 +159,7 @@ def find_refresh_token(connection: sqlite3.Connection, value: str) -> RefreshTok
         return None
     session = find_session(connection, row["session_id"])
     assert session is not None, "the foreign key holds"
-    return RefreshToken(row["digest"], session, row["client_id"], row["expires_at"], row["used_at"])
+    return RefreshToken(row["digest"], session, row["client_id"], row["expires_at"], row["used_at"], row["key"])
 
 
 def mark_used(connection: sqlite3.Connection, token: RefreshToken, now: float) -> None:

@@ -86,7 +86,13 @@ ALTER TABLE authority_assertions RENAME TO oauth_assertions;
 ALTER TABLE authority_events RENAME TO oauth_security_events;
 ALTER TABLE authority_wrong_codes RENAME TO oauth_wrong_codes;
 """
-STEPS = (_TABLES, _scope_of_clients, _RENAMED)
+_PROOFS = """
+CREATE TABLE oauth_proofs (id TEXT PRIMARY KEY, until REAL NOT NULL);
+CREATE INDEX oauth_proofs_until ON oauth_proofs (until);
+ALTER TABLE oauth_refresh_tokens ADD COLUMN key TEXT;
+ALTER TABLE oauth_authorization_codes ADD COLUMN key TEXT;
+"""
+STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS)
 """The schema's history. To change it: append a step, never edit one."""
 
 

@@ -190,7 +190,10 @@ def test_a_request_without_kind_and_id_is_a_bad_request(house, content):
 def test_the_account_api_asks_for_a_token_made_for_it(house):
     bare = house.http.get("/account/sessions")
     assert bare.status_code == 401
-    assert bare.headers["www-authenticate"] == 'Bearer realm="authority", scope="sessions:manage"'
+    assert bare.headers.get_list("www-authenticate") == [
+        'Bearer realm="authority", scope="sessions:manage"',
+        'DPoP realm="authority", algs="ES256"',
+    ]
 
     def challenge(token: str) -> tuple[int, str]:
         answer = house.http.get("/account/sessions", headers={"Authorization": f"Bearer {token}"})
