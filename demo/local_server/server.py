@@ -178,7 +178,8 @@ def create_app(
             yield
 
     ours = [Route("/health", health), Route("/client.json", client_metadata)]
-    app = Starlette(routes=[*ours, *server.routes, *workos, *shop.routes], lifespan=lifespan)
+    # Routes are tried in this order: what agents call all the time comes first.
+    app = Starlette(routes=[*shop.routes, *ours, *server.routes, *workos], lifespan=lifespan)
     return Guard(app, origins_of(base_url))
 
 
