@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from typing import Any
+
 from authlib.oauth2.rfc6749 import InvalidGrantError
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshTokenGrant
 
@@ -13,7 +16,8 @@ from .server import Grant
 
 
 class RefreshTokenGrant(Grant, AuthlibRefreshTokenGrant):  # type: ignore[misc]  # Authlib ships no types
-    """Each refresh token works once; the same client may repeat it for 10 s, anybody later ends the session."""
+    """Each refresh token works once. For 10 s, and until its successor is used, its client may ask for that very
+    successor again; whoever comes with it later ends the session. So a stolen one makes no second line of tokens."""
 
     INCLUDE_NEW_REFRESH_TOKEN = True
 
@@ -41,13 +45,27 @@ class RefreshTokenGrant(Grant, AuthlibRefreshTokenGrant):  # type: ignore[misc] 
                 raise InvalidGrantError("the refresh token belongs to another client")
             if token.key is not None:
                 require_key(self.request, token.key, "the refresh token")
-            if token.used_at is not None and now - token.used_at > GRACE_SECONDS:
+            if token.used_at is not None and self._is_over(connection, token, refresh_token, now):
                 revoke_session(connection, token.session.id, kind="reuse", by=token.client_id, now=now)
                 raise InvalidGrantError("the refresh token was used before: its session is revoked; log in again")
             revoked = session_revocation(connection, token.session)
             if revoked is not None:
                 fix = "log in again" if revoked.kind in ("session", "token") else "have it reinstated"
                 raise InvalidGrantError(f"this {revoked.kind} was revoked; {fix}")
+        return token
+
+    @staticmethod
+    def _is_over(connection: sqlite3.Connection, token: RefreshToken, value: str, now: float) -> bool:
+        """Whether a used token may not come again: its grace has ended, or somebody used what followed it."""
+        assert token.used_at is not None, "asked of a used token"
+        successor = find_refresh_token(connection, token.successor(value))
+        return now - token.used_at > GRACE_SECONDS or successor is None or successor.used_at is not None
+
+    def generate_token(self, *args: Any, **given: Any) -> dict[str, Any]:
+        """The token response, with the one refresh token that follows the one that was sent."""
+        token: dict[str, Any] = super().generate_token(*args, **given)
+        if "refresh_token" in token:
+            token["refresh_token"] = self.request.refresh_token.successor(self.request.form["refresh_token"])
         return token
 
     def authenticate_user(self, refresh_token: RefreshToken) -> Account | None:

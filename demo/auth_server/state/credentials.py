@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import secrets
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, ClientMixin
 
@@ -17,7 +21,8 @@ CODE_KEPT_SECONDS = 24 * 3600.0
 REFRESH_SECONDS = 30 * 24 * 3600.0
 """Life of a refresh token that nobody uses; each rotation starts it again (RFC 9700 section 4.14.2)."""
 GRACE_SECONDS = 10.0
-"""How long a used refresh token still answers its own client: two processes raced, or an answer was lost."""
+"""How long a used refresh token still gives its own client the same successor: two processes raced, or an answer was
+lost."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,16 @@ class RefreshToken:
     used_at: float | None
     key: str | None
     """The thumbprint of the key that it is bound to (RFC 9449 section 5); None for none."""
+    seed: str = field(repr=False)
+
+    def successor(self, value: str) -> str:
+        """What follows this token, whose value this is: the same one each time it is asked for.
+
+        It takes both to compute: the value, which is not kept, and the seed, which nobody else has. So neither who
+        reads the database nor who once held an old token knows the token in use.
+        """
+        made = hmac.new(self.seed.encode(), value.encode(), hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(made).decode().rstrip("=")
 
     def check_client(self, client: ClientMixin) -> bool:
         """Whether it was issued to `client`."""
@@ -143,12 +158,12 @@ class RefreshToken:
 def save_refresh_token(
     connection: sqlite3.Connection, value: str, session: Session, key: str | None, now: float
 ) -> None:
-    """Remember a refresh token that was just issued, and forget those that expired."""
+    """Remember a refresh token that was just issued, once, and forget those that expired."""
     connection.execute("DELETE FROM oauth_refresh_tokens WHERE expires_at < ?", (now,))
     connection.execute(
-        "INSERT INTO oauth_refresh_tokens (digest, session_id, client_id, created_at, expires_at, key)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (digest(value), session.id, session.client_id, now, now + REFRESH_SECONDS, key),
+        "INSERT INTO oauth_refresh_tokens (digest, session_id, client_id, created_at, expires_at, key, seed)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
+        (digest(value), session.id, session.client_id, now, now + REFRESH_SECONDS, key, secrets.token_hex(32)),
     )
 
 
@@ -159,7 +174,9 @@ def find_refresh_token(connection: sqlite3.Connection, value: str) -> RefreshTok
         return None
     session = find_session(connection, row["session_id"])
     assert session is not None, "the foreign key holds"
-    return RefreshToken(row["digest"], session, row["client_id"], row["expires_at"], row["used_at"], row["key"])
+    return RefreshToken(
+        row["digest"], session, row["client_id"], row["expires_at"], row["used_at"], row["key"], row["seed"]
+    )
 
 
 def mark_used(connection: sqlite3.Connection, token: RefreshToken, now: float) -> None:

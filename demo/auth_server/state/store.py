@@ -92,7 +92,11 @@ CREATE INDEX oauth_proofs_until ON oauth_proofs (until);
 ALTER TABLE oauth_refresh_tokens ADD COLUMN key TEXT;
 ALTER TABLE oauth_authorization_codes ADD COLUMN key TEXT;
 """
-STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS)
+_SEEDS = """
+ALTER TABLE oauth_refresh_tokens ADD COLUMN seed TEXT NOT NULL DEFAULT '';
+UPDATE oauth_refresh_tokens SET seed = lower(hex(randomblob(32)));
+"""
+STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS, _SEEDS)
 """The schema's history. To change it: append a step, never edit one."""
 
 
