@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from demo import net, private
+from demo import connections, net, private
 from demo.audience import address, tls
 from demo.audience.address import Address
 from demo.errors import DemoError, EnvironmentNotReady
@@ -32,7 +32,8 @@ FOLDER: Final = "audience"
 READY, LOCK, LOG, PORT, DATABASE = "audience.json", "lock", "log", "port", "room.sqlite3"
 FIX: Final = "fix: "
 """How the last line begins of one that cannot start: what helps."""
-MOST_FILES: Final = 4096
+HEAD_SECONDS: Final = 20.0
+"""That a phone on a crowded network may take for a request's head, a TLS handshake included."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def serve(state: Path, given: str, *, port: int | None = None) -> None:
     except OSError as error:
         raise private.no_locks(folder, error) from error
     with held, _listening(where, folder, port) as sock, net.listening(net.LOOPBACK, 0) as inside_sock:
-        _many_files()
+        connections.many_files()
         _after_the_stage()
         origin = where.origin(sock.getsockname()[1])
         inside = f"http://{net.LOOPBACK}:{inside_sock.getsockname()[1]}"
@@ -125,7 +126,6 @@ async def _run(
     import uvicorn
     from starlette.applications import Starlette
 
-    from demo.audience import connections
     from demo.audience.app import RoomApp
     from demo.audience.attendees import Attendees
     from demo.audience.feed import Feed
@@ -148,7 +148,7 @@ async def _run(
     }  # fmt: skip
     outside = uvicorn.Config(
         room.outside(presenter_routes(state)),
-        http=connections.protocol(),
+        http=connections.protocol(connections.Bounds(head=HEAD_SECONDS)),
         ssl_certfile=pair[0] if pair else None,
         ssl_keyfile=pair[1] if pair else None,
         # Who calls through a tunnel is named by the tunnel's program, which runs here.
@@ -159,7 +159,10 @@ async def _run(
         **common,
     )
     phones = connections.Listening(sock, of_one=connections.MOST if shared else connections.OF_A_PHONE)
-    servers = (_server(outside), _server(uvicorn.Config(agents, http="h11", **common)))
+    servers = (
+        _server(outside),
+        _server(uvicorn.Config(agents, http=connections.protocol(connections.Bounds(most=connections.MOST)), **common)),
+    )
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -204,17 +207,6 @@ def _after_the_stage() -> None:
     """What this process does may wait; what the stage draws may not."""
     with contextlib.suppress(AttributeError, OSError):
         os.nice(10)  # not on Windows
-
-
-def _many_files() -> None:
-    """Each page that watches is an open file; some systems allow 256."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource  # not on Windows
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _server(config: Any) -> Any:

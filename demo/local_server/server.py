@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from demo import __version__, net, private
+from demo import __version__, connections, net, private
 from demo.errors import EnvironmentNotReady
 from demo.local_server import outage, proving, resources, world
 from demo.processes import ProcessMark
@@ -243,8 +243,12 @@ def serve(
         ours = ProcessMark.of(os.getpid())
         started = ours.started if ours is not None else 0.0
         serving = Serving(base_url, os.getpid(), instance, name, started, secret)
+        most = connections.most_connections(connections.many_files())
         config = uvicorn.Config(
             outage.Drilled(guard, state),
+            http=connections.protocol(connections.Bounds(most=most)),
+            ws="none",
+            backlog=connections.BACKLOG,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=2,
@@ -260,8 +264,9 @@ def serve(
         try:
             server.run(sockets=[sock])
         finally:
-            if _read(ready) == serving:
-                ready.unlink(missing_ok=True)
+            if _is_ours(ready, serving):
+                with contextlib.suppress(OSError):
+                    ready.unlink(missing_ok=True)
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -304,16 +309,22 @@ def _server(config: Config) -> Server:
 
 def _watch(guard: Guard, server: object, ready: Path, serving: Serving, idle_seconds: float) -> None:
     """Stop when nobody has called for long, or when the state is not ours any more: its folder was emptied."""
-    while guard.clock() - guard.last_call < idle_seconds and _read(ready) == serving:
+    while guard.clock() - guard.last_call < idle_seconds and _is_ours(ready, serving):
         time.sleep(min(2.0, idle_seconds))
     server.should_exit = True  # type: ignore[attr-defined]  # uvicorn.Server, not imported at module level
 
 
-def _read(ready: Path) -> Serving | None:
+def _is_ours(ready: Path, serving: Serving) -> bool:
+    """Whether the ready file still says that this server serves the state; also where that cannot be looked at now (no
+    file can be opened, the disk does not answer), which says nothing of the file."""
     try:
-        return Serving(**json.loads(ready.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
+        return Serving(**json.loads(ready.read_text("utf-8"))) == serving
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    except (ValueError, TypeError):
+        return False  # nobody writes it but a server of this state
 
 
 def main() -> None:

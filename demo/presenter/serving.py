@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from demo import net, private
+from demo import connections, net, private
 from demo.errors import EnvironmentNotReady
 from demo.presenter import door
 from demo.presenter.web import Place, on_loopback, presenter_app
@@ -85,7 +85,8 @@ def serve(desk: Desk, state: Path, port: int, announce: Callable[[str], None], r
         access_log=False,
         timeout_graceful_shutdown=1,
         server_header=False,
-        limit_concurrency=CONNECTIONS,
+        http=connections.protocol(connections.Bounds(most=CONNECTIONS)),
+        backlog=CONNECTIONS,
     )
     announce(f"http://{net.LOOPBACK}:{at}/?key={secret}")
     with contextlib.suppress(OSError):  # without it the page is not reached through the room

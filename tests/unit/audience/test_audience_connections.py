@@ -12,7 +12,7 @@ import pytest
 
 from demo import net
 from demo.audience import tls
-from demo.audience.connections import Listening
+from demo.connections import Listening
 
 
 def test_one_phone_takes_no_more_than_its_share_even_of_handshakes_that_it_never_ends(tmp_path: Path):
