@@ -63,7 +63,18 @@ CREATE TABLE IF NOT EXISTS shop_revocations (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, jti TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, subject TEXT NOT NULL,
     at REAL NOT NULL);
 """
-STEPS: Final = (_keys_by_caller, _TABLES, _KEYS)
+_STANDING: Final = """
+CREATE TABLE IF NOT EXISTS shop_lease (
+    one INTEGER PRIMARY KEY CHECK (one = 1), era TEXT NOT NULL, process TEXT NOT NULL, since REAL NOT NULL,
+    asked_at REAL NOT NULL, seconds REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS shop_standing (
+    session TEXT PRIMARY KEY, user TEXT NOT NULL, agent TEXT, client TEXT, era TEXT NOT NULL, heard INTEGER NOT NULL,
+    standing TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS shop_standing_agent ON shop_standing (agent);
+CREATE INDEX IF NOT EXISTS shop_standing_user ON shop_standing (user);
+DELETE FROM shop_revocations;
+"""
+STEPS: Final = (_keys_by_caller, _TABLES, _KEYS, _STANDING)
 """The schema's history. To change it: append a step, never edit one."""
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from typing import Any, Final
 
 from joserfc import jws
@@ -19,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from demo.shop import standing
 from demo.shop.bearer import ALGORITHMS
 from demo.shop.bounded_http import AuthServerUnavailable
 from demo.shop.catalog import LIMITS
@@ -42,12 +42,12 @@ class StandingChanged(Exception):
 def rely(connection: sqlite3.Connection) -> Reliance:
     """To be called before the authorization server is asked."""
     row = connection.execute("SELECT coalesce(max(seq), 0) AS seq FROM shop_revocations").fetchone()
-    return Reliance(int(row["seq"]), time.monotonic())
+    return Reliance(int(row["seq"]), standing.steady())
 
 
 def over(reliance: Reliance, *, lease: float) -> bool:
     """Whether the lease of an answer is over."""
-    return time.monotonic() - reliance.asked_at > lease
+    return standing.steady() - reliance.asked_at > lease
 
 
 def check(connection: sqlite3.Connection, reliance: Reliance, token: TokenFacts, *, lease: float) -> None:
@@ -92,7 +92,7 @@ def routes(config: ShopConfig, database: Database, auth_server: AuthServer) -> l
             return JSONResponse({"err": "invalid_key", "description": f"the keys cannot be read: {unknown}"}, 503)
         except Unfit as unfit:
             return _refused(unfit)
-        await database.write(_keep, jti, kind, subject, config.clock())
+        await database.write(note, jti, kind, subject)
         return Response(status_code=202)  # RFC 8935 section 2.2: it is kept, and so it holds
 
     return [Route(PATH, receive, methods=["POST"])]
@@ -140,12 +140,16 @@ def _subject(given: Any) -> tuple[str, str]:
     raise Unfit("invalid_request", "its sub_id names no session, application or user")
 
 
-def _keep(connection: sqlite3.Connection, jti: str, kind: str, subject: str, now: float) -> None:
-    connection.execute("DELETE FROM shop_revocations WHERE at < ?", (now - KEPT_SECONDS,))
+def note(connection: sqlite3.Connection, jti: str, kind: str, subject: str) -> None:
+    """Note what was revoked, and forget what was kept of it. Told twice it is noted once."""
+    now = standing.steady()
+    # Those of before a restart of the machine have times that are still to come.
+    connection.execute("DELETE FROM shop_revocations WHERE at < ? OR at > ?", (now - KEPT_SECONDS, now))
     connection.execute(
         "INSERT INTO shop_revocations (jti, kind, subject, at) VALUES (?, ?, ?, ?) ON CONFLICT (jti) DO NOTHING",
         (jti, kind, subject, now),
     )
+    standing.void(connection, kind, subject)
 
 
 def _refused(unfit: Unfit) -> Response:
