@@ -141,7 +141,7 @@ def revoke(state: Path, number: int | None) -> tuple[Revoked, ...]:
         raise EnvironmentNotReady(
             "the room refused to revoke", why=f"HTTP {error.code}", do="start the session again"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, http.client.HTTPException) as error:
         raise EnvironmentNotReady("the room does not answer", why=str(error), do="start the session again") from error
 
 
@@ -170,7 +170,7 @@ def _read(state: Path) -> Serving | None:
     try:
         given: dict[str, Any] = json.loads((state / FOLDER / READY).read_text("utf-8"))
         return Serving(**given)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, RecursionError, TypeError):
         return None
 
 

@@ -43,5 +43,5 @@ def recall(state: Path) -> Record | None:
         found = json.loads((state / FILE).read_text("utf-8"))
         variables = {str(name): str(value) for name, value in found["variables"].items()}
         return Record(str(found["url"]), str(found["worker"]), variables)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None

@@ -289,5 +289,5 @@ def wrangler_version(tools: Tools) -> str:
     try:
         about = json.loads((tools.wrangler.parent.parent / "package.json").read_text("utf-8"))
         return str(about["version"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return "unknown"

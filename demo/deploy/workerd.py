@@ -104,7 +104,7 @@ def end_leftover(state: Path) -> None:
     """
     if not private.is_ours(state):
         return
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         mark = processes.ProcessMark.read(json.loads((state / "pid").read_text("utf-8")))
         if mark is not None and mark.lives:
             process.end_group(mark.pid)
@@ -120,10 +120,10 @@ def _heard(base_url: str, issuer: str) -> tuple[bool, str]:
             named = json.loads(answer.read(10_000)).get("authorization_servers")
             return named == ([issuer] if issuer else []), ""
     except urllib.error.HTTPError as error:
-        with error, contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+        with error, contextlib.suppress(OSError, ValueError, RecursionError, http.client.HTTPException):
             body = json.loads(error.read(10_000))
             return False, str(body.get("error_description", "")) if isinstance(body, dict) else ""
-    except (OSError, ValueError, AttributeError, http.client.HTTPException):
+    except (OSError, ValueError, RecursionError, AttributeError, http.client.HTTPException):
         pass
     return False, ""
 

@@ -86,7 +86,7 @@ def account(tools: Tools, waiting: Waiting = _quietly) -> Account | None:
         if output["loggedIn"] is not True:
             return None
         names = tuple(str(one["name"]) for one in output.get("accounts") or [])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise EnvironmentNotReady(
             "wrangler does not say who is logged in",
             why=ended.last_words() or f"exit code {ended.code}",
@@ -101,7 +101,7 @@ def secret_names(tools: Tools) -> tuple[str, ...]:
     try:
         listed = json.loads(ended.out[ended.out.index("[") : ended.out.rindex("]") + 1])
         return tuple(str(one["name"]) for one in listed)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return ()
 
 
@@ -169,7 +169,7 @@ def _deployment(file: Path) -> dict[str, Any]:
     try:
         lines = file.read_text("utf-8").splitlines()
         entries = [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EnvironmentNotReady(
             "wrangler does not say what it deployed", why=str(error), do="look with: npx wrangler deployments list"
         ) from error

@@ -86,7 +86,7 @@ def _ready(state: Path) -> dict[str, Any] | None:
         written = json.loads((state / READY).read_text("utf-8"))
         pid, texts = int(written["pid"]), {name: str(written[name]) for name in ("base_url", "instance", "world")}
         return {**texts, "pid": pid, "started": written.get("started"), "secret": str(written.get("secret", ""))}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -317,7 +317,7 @@ def health(
             request.add_header("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
         with opener.open(request, timeout=timeout) as answer:
             about = json.loads(answer.read(10_000))
-    except (OSError, ValueError, http.client.HTTPException):
+    except (OSError, ValueError, RecursionError, http.client.HTTPException):
         return None
     return about if isinstance(about, dict) else None
 
@@ -358,7 +358,7 @@ def _starting(state: Path) -> bool:
     """Whether the process last started for this state still runs, perhaps before it holds the state."""
     try:
         mark = ProcessMark.read(json.loads((state / STARTING).read_text("utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return mark is not None and mark.lives
 

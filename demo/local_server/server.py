@@ -323,7 +323,7 @@ def _is_ours(ready: Path, serving: Serving) -> bool:
         return False
     except OSError:
         return True
-    except (ValueError, TypeError):
+    except (ValueError, RecursionError, TypeError):
         return False  # nobody writes it but a server of this state
 
 

@@ -226,7 +226,7 @@ def _issuer(url: str) -> Word:
 def _answers(url: str) -> Word:
     """Whether JSON comes from a server of this machine, past any proxy."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         try:
             with opener.open(url, timeout=LOOK_SECONDS) as answer:
                 json.loads(answer.read(100_000))

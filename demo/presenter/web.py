@@ -196,7 +196,7 @@ def presenter_app(desk: Desk, secret: str, places: Callable[[], Iterable[Place]]
                 return _plainly(413, "too much for a wheel\n")
             asked = json.loads(await request.body())
             do, beat = asked["do"], asked.get("beat")
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
             return _plainly(400, "not a turn of the wheel\n")
         shown = await run_in_threadpool(desk.view)
         if do not in get_args(Do) or (do == "goto") != (beat is not None):

@@ -88,7 +88,7 @@ def _known(state: Path) -> dict[str, str]:
         return {}
     try:
         found = json.loads((state / FILE).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return {str(file): str(digest) for file, digest in found.items()} if isinstance(found, dict) else {}
 

@@ -41,7 +41,7 @@ class ProofKey:
             key = jwk.ECKey.import_key(json.loads(text))
             if not key.is_private:
                 raise ValueError("not a private key")
-        except (JoseError, TypeError, KeyError) as error:
+        except (JoseError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"not a DPoP key: {error}") from None
         return cls(key)
 

@@ -79,7 +79,10 @@ class Listener:
 
     def take(self, target: str) -> tuple[int, str]:
         """One request's answer: (HTTP status, page)."""
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:  # such as `http://[/callback`, which HTTP lets a client write (RFC 9112 section 3.2.2)
+            parts = urlsplit("")
         if parts.path != self.path:
             return 404, _page(False, "Nothing is here", "This address is for the end of a login only.")
         given = parse_qs(parts.query, keep_blank_values=True)

@@ -95,12 +95,12 @@ class ClientIdentity:
         Raises:
             ValueError: it is not what `to_json` wrote.
         """
-        given = json.loads(text)
         try:
+            given = json.loads(text)
             known = {f.name: given[f.name] for f in fields(cls) if f.name in given}
             lists = {name: tuple(known.get(name) or ()) for name in ("scopes", "grants")}
             found = cls(**known | lists)
-        except TypeError as error:
+        except (TypeError, RecursionError) as error:
             raise ValueError(f"not a client identity: {error}") from None
         if not isinstance(found.client_id, str) or not found.client_id or found.method not in METHODS:
             raise ValueError("not a client identity")

@@ -38,7 +38,7 @@ class SecretFile:
             raise _in_the_way(self.path, str(error)) from None
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -92,15 +92,15 @@ class StoredToken:
         Raises:
             ValueError: it is not what `to_json` wrote.
         """
-        given = json.loads(text)
         try:
+            given = json.loads(text)
             known = {f.name: given[f.name] for f in fields(cls) if f.name in given or f.default is MISSING}
             known["scope"] = tuple(known["scope"])
             known["authorization_details"] = tuple(known["authorization_details"])
             known["expires_at"] = float(known["expires_at"])
             if known.get("identity") is not None:
                 known["identity"] = ClientIdentity.from_json(known["identity"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"not a stored token: {error}") from None
         texts = [*(known[name] for name in ("access_token", "issuer", "token_endpoint", "client_id")), *known["scope"]]
         maybe = [known.get(name) for name in ("refresh_token", "resource", "dpop_key")]

@@ -71,7 +71,7 @@ class Environment:
             raise EnvironmentNotReady(
                 "the local server has left no API key", why=f"{file} is not there", do="start it: demo next"
             ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
             raise EnvironmentNotReady(
                 "the local server's API key cannot be read", why=f"{file}: {error}", do="demo stop, then demo next"
             ) from None
