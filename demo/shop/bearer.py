@@ -19,6 +19,7 @@ from demo.evidence import Money
 from demo.shop.catalog import LIMITS, SPENDING_ACTION, SPENDING_TYPE
 from demo.shop.discovery import AuthServer
 from demo.shop.policy import TokenFacts
+from demo.shop.signatures import Signed
 
 ALGORITHMS: Final = ("ES256", "RS256")
 """Never `none`, never a symmetric one (RFC 8725 section 3.1)."""
@@ -55,6 +56,23 @@ async def read(
         return TokenFacts(fault="missing")
     if len(token) > LIMITS.token_characters or not _COMPACT_JWS.fullmatch(token):
         return TokenFacts(fault="malformed")
+    signed = auth_server.signatures.find(token)
+    # A key that is another now, or none any more, has signed nothing that counts.
+    if signed is None or await auth_server.key(signed.kid) is not signed.key:
+        verified = await _verify(token, auth_server)
+        if isinstance(verified, TokenFacts):
+            return verified
+        signed = verified
+        auth_server.signatures.keep(token, signed)
+    return facts(signed.header, signed.claims, resource=resource, currency=currency, aliases=aliases)
+
+
+async def _verify(token: str, auth_server: AuthServer) -> Signed | TokenFacts:
+    """What was signed, or why it was not.
+
+    Raises:
+        AuthServerUnavailable: as `read`.
+    """
     try:
         header = jws.extract_compact(token.encode()).headers()
     except (JoseError, ValueError, RecursionError):
@@ -62,7 +80,9 @@ async def read(
     algorithm, kid = header.get("alg"), header.get("kid")
     if algorithm not in ALGORITHMS:
         return TokenFacts(fault="signature", detail="algorithm")
-    key = await auth_server.key(kid if isinstance(kid, str) else None) if kid is None or isinstance(kid, str) else None
+    if kid is not None and not isinstance(kid, str):
+        return TokenFacts(fault="signature", detail="key")
+    key = await auth_server.key(kid)
     if key is None:
         return TokenFacts(fault="signature", detail="key")
     try:
@@ -75,7 +95,7 @@ async def read(
         claims = None
     if not isinstance(claims, dict):
         return TokenFacts(fault="malformed", detail="claims")
-    return facts(header, claims, resource=resource, currency=currency, aliases=aliases)
+    return Signed(kid, key, header, claims)
 
 
 def facts(

@@ -18,6 +18,7 @@ from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 
 from demo.shop.bounded_http import AuthServerUnavailable, BoundedClient
 from demo.shop.catalog import LIMITS, say
+from demo.shop.signatures import Signatures
 
 VerificationKey = ECKey | RSAKey
 T = TypeVar("T")
@@ -44,6 +45,8 @@ class AuthServer(BoundedClient):
         self._look_failed: AuthServerUnavailable | None = None
         self._failed: tuple[AuthServerUnavailable, float] | None = None
         self._asking = asyncio.Lock()
+        self.signatures = Signatures()
+        """Which of its keys signed which token."""
         self.secret_in_form = False
         """Whether it has taken the shop's credentials in the form, last."""
 

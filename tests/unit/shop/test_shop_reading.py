@@ -10,6 +10,7 @@ import pytest
 
 from demo.evidence import Money
 from demo.shop import arguments, bearer, catalog
+from demo.shop.discovery import AuthServer
 from demo.shop.policy import Case, Rules, check_token
 
 HERE = "https://shop.example/mcp"
@@ -29,7 +30,7 @@ def verdict(now: float = 0.0, **changes: Any) -> str | None:
 
 @pytest.mark.parametrize("token", ["", "opaque", "a.b", "..", "a.b.c", "a.b.c.d.e", "x" * 20_000])
 def test_what_is_no_jwt_is_malformed(token: str) -> None:
-    nobody: Any = None  # is not asked for a key
+    nobody = AuthServer("https://as.example", timeout=1.0)  # is not asked for a key: nobody has entered it
     assert asyncio.run(bearer.read(token, nobody, resource=HERE, currency="USD")).fault == "malformed"
 
 
