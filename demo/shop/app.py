@@ -17,7 +17,7 @@ from demo.shop.catalog import LIMITS
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
 from demo.shop.discovery import AuthServer
-from demo.shop.doors import App, OpenDoor, ProtectedDoor
+from demo.shop.doors import App, Door
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.server import ShopServer
 
@@ -49,8 +49,8 @@ def create_shop(config: ShopConfig) -> Shop:
     gatehouse = Gatehouse(config, database, auth_server)
     _leave_logging_to_the_application()
     behind_protected, behind_open = ShopServer(), ShopServer()
-    protected = ProtectedDoor(gatehouse, _mcp_app(behind_protected, "/mcp", config))
-    opened = OpenDoor(gatehouse, _mcp_app(behind_open, "/open/mcp", config))
+    protected = Door(gatehouse, _mcp_app(behind_protected, "/mcp", config), "protected")
+    opened = Door(gatehouse, _mcp_app(behind_open, "/open/mcp", config), "open")
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from dataclasses import replace
-from typing import Any
 
 from demo.evidence import Decision
 
@@ -26,15 +24,6 @@ def record(connection: sqlite3.Connection, decision: Decision) -> None:
         "INSERT INTO shop_audit (audit_id, user, decision) VALUES (?, ?, ?)",
         (decision.audit_id, decision.user, json.dumps(decision.to_dict())),
     )
-
-
-def amend(connection: sqlite3.Connection, decision: Decision, /, **changes: Any) -> Decision:
-    """Write down what came of an entry that was allowed (its order, or the guard that stopped it after all)."""
-    amended = replace(decision, **changes)
-    connection.execute(
-        "UPDATE shop_audit SET decision = ? WHERE audit_id = ?", (json.dumps(amended.to_dict()), decision.audit_id)
-    )
-    return amended
 
 
 class UnknownEntry(LookupError):

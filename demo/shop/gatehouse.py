@@ -5,26 +5,26 @@ Both doors and the routes beside them share one.
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-import weakref
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
-
-import anyio
+from typing import Final, Literal, TypeVar
 
 from demo import access_tokens
 from demo.evidence import Decision, LimitUse
-from demo.shop import audit_log, bearer, events, introspection, jsonrpc, ledger, policy, refusal
+from demo.shop import audit_log, bearer, events, introspection, jsonrpc, ledger, policy, refusal, standing
 from demo.shop.bounded_http import AuthServerUnavailable
-from demo.shop.catalog import BUY, DEFAULT_SCOPE, LIMITS, say
+from demo.shop.catalog import DEFAULT_SCOPE, say
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
 from demo.shop.discovery import AuthServer
 from demo.shop.jsonrpc import Call
 from demo.shop.policy import Case, Ruling, Standing, TokenFacts, Usage
 from demo.shop.rates import Rates
+
+R = TypeVar("R")
+TRIES: Final = 5
+"""How often a request asks again whose grant changes, or whose lease ends, while it is being served."""
 
 
 class Gatehouse:
@@ -34,10 +34,8 @@ class Gatehouse:
         self.config = config
         self.database = database
         self._auth_server = auth_server
-        self._rates = Rates(database, calls=config.rate_calls, seconds=config.rate_seconds, clock=config.clock)
-        self._open_rates = Rates(
-            database, calls=config.open_rate_calls, seconds=config.rate_seconds, clock=config.clock
-        )
+        self._rates = Rates(calls=config.rate_calls, seconds=config.rate_seconds, clock=config.clock)
+        self._open_rates = Rates(calls=config.open_rate_calls, seconds=config.rate_seconds, clock=config.clock)
         allowlist = frozenset(username.lower() for username in config.allowlist)
         types = frozenset(map(access_tokens.normal, config.token_types))
         self._rules = policy.Rules(
@@ -49,7 +47,6 @@ class Gatehouse:
             types,
             config.organization,
         )
-        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     async def open_case(
         self, token: str | None, *, method: str | None, tool: str | None, scope: str | None, path: str = "mcp"
@@ -75,126 +72,132 @@ class Gatehouse:
         rules = replace(self._rules, resource=f"{self.config.base_url}/{path}", aliases=self.config.named(path))
         return Case(facts, self.config.clock(), rules, method, tool, scope, standing_unknown, skew)
 
-    async def admit(self, case: Case, token: str | None) -> tuple[Case, Ruling]:
-        """Gates 1 to 4; the authorization server is only asked about a token that passed the first."""
-        if case.standing is not None:
-            return case, policy.check_standing(case) or policy.admit(case)
-        ruling = policy.check_token(case)
-        if ruling is None:
-            # Before the question, since what comes meanwhile makes the answer void.
-            reliance = await self.database.read(events.rely)
-            asked = await introspection.ask(self._auth_server, self.config.introspection, token or "", case.token)
-            banned = await self.database.read(ledger.is_banned, case.token.user)
-            asked = replace(asked, banned=banned)
-            now, skew = self.config.clock(), self._auth_server.skew
-            case = replace(case, standing=asked, reliance=reliance, now=now, skew=skew)
-            ruling = policy.admit(case)
-        return case, ruling
+    async def settle(
+        self,
+        case: Case,
+        token: str | None,
+        act: Callable[[sqlite3.Connection, Case], R],
+        undo: Callable[[sqlite3.Connection, R], None] | None = None,
+    ) -> R:
+        """Run `act(connection, case)` in one transaction, in which what the authorization server said of the case is
+        known to hold. It is asked where nothing was kept of it, and again where that changed.
 
-    async def admit_again(self, case: Case, token: str | None) -> tuple[Case, Ruling]:
-        """Gates 1 to 4 once more, where what was answered may not be acted on any more."""
-        return await self.admit(replace(case, standing=None, reliance=None), token)
-
-    def rely(self, connection: sqlite3.Connection, case: Case) -> None:
-        """See, in the transaction that acts, that what admitted this case may be acted on now.
+        Args:
+            undo: takes back what `act` did, where more time went by until it was committed than the answer that it
+                relied on was good for: a revocation may have been answered meanwhile. Nobody has seen it yet.
 
         Raises:
-            StandingChanged: ask again.
+            Unacceptable: it changed too often (503).
+            sqlite3.Error: nothing is written; then nothing may be done or answered on its strength.
         """
-        if case.reliance is not None:
+        for _ in range(TRIES):
+            try:
+                used, result = await self.database.write(self._on_standing, case, act)
+            except events.StandingChanged:
+                case = await self.ask(case, token)
+                continue
+            if used.reliance is None or not events.over(used.reliance, lease=self.config.lease_seconds):
+                return result
+            if undo is not None:
+                await self.database.write(undo, result)
+            case = replace(case, standing=None, reliance=None)
+        raise jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, say("unsettled"))
+
+    def _on_standing(
+        self, connection: sqlite3.Connection, case: Case, act: Callable[[sqlite3.Connection, Case], R]
+    ) -> tuple[Case, R]:
+        if case.standing is None and policy.check_token(case) is None:
+            found = standing.kept(connection, case.token)
+            if found is None:
+                raise events.StandingChanged
+            case = replace(case, standing=found.standing, reliance=found.reliance)
+        elif case.reliance is not None and case.standing is not None:
             events.check(connection, case.reliance, case.token, lease=self.config.lease_seconds)
+            if case.standing.active:
+                standing.keep(connection, case.token, case.standing, case.reliance)
+        if case.standing is not None:
+            banned = ledger.is_banned(connection, case.token.user)
+            case = replace(case, standing=replace(case.standing, banned=banned))
+        return case, act(connection, case)
 
-    def outlived(self, case: Case) -> bool:
-        """Whether more time has gone by since the authorization server was asked than its answer is good for."""
-        return case.reliance is not None and events.over(case.reliance, lease=self.config.lease_seconds)
+    async def ask(self, case: Case, token: str | None) -> Case:
+        """The case with what the authorization server says of its token now."""
+        # Before the question, since what comes meanwhile makes the answer void.
+        reliance = await self.database.read(events.rely)
+        asked = await introspection.ask(self._auth_server, self.config.introspection, token or "", case.token)
+        now, skew = self.config.clock(), self._auth_server.skew
+        return replace(case, standing=asked, reliance=reliance if asked.known else None, now=now, skew=skew)
 
-    async def limit(self, case: Case, call: Call) -> tuple[Ruling, Usage]:
-        """Gate 5, for a tool call: counts it, then asks."""
-        rate_ok = await self.database.run(self._rates.hit, case.token.caller)
-        usage = await self.usage(case.token, rate_ok=rate_ok, key=call.idempotency_key)
+    def admit(self, connection: sqlite3.Connection, case: Case) -> Ruling:
+        """Gates 1 to 4; in the transaction that acts, by way of `settle`."""
+        unknown = case.standing is not None and not case.standing.known
+        return (policy.check_standing(case) if unknown else None) or policy.admit(case)
+
+    def within_limits(self, connection: sqlite3.Connection, case: Case, key: str | None) -> tuple[Ruling, Usage]:
+        """Gate 5, for a tool call: counts it, then asks.
+
+        Args:
+            key: the call's idempotency key.
+        """
+        rate_ok = self._rates.hit(connection, case.token.caller)
+        usage = self.usage(connection, case.token, rate_ok=rate_ok, key=key)
         return policy.within_limits(case, usage), usage
 
-    async def usage(self, token: TokenFacts, *, rate_ok: bool, key: str | None = None) -> Usage:
+    def usage(
+        self, connection: sqlite3.Connection, token: TokenFacts, *, rate_ok: bool = True, key: str | None = None
+    ) -> Usage:
         """How much of its limits a caller has used."""
-        rate = await self.database.run(self._rates.use, token.caller)
-        used = await self.database.read(ledger.spent, token.account)
-        replay = await self.database.read(ledger.find_replay, token.caller, key) is not None
+        used = ledger.spent(connection, token.account)
         limit = token.spending_limit
         return Usage(
             rate_ok=rate_ok,
-            rate=rate,
+            rate=self._rates.use(connection, token.caller),
             purchases=LimitUse("purchases", used.orders, self.config.purchases_per_consent, "purchases"),
             spending=None if limit is None else LimitUse("spending", used.amount, limit.amount, limit.currency),
             price=self.config.price,
-            replay=replay,
+            replay=ledger.find_replay(connection, token.caller, key) is not None,
         )
 
-    async def pass_open(self, call: Call, address: str) -> tuple[Case, Decision, tuple[LimitUse, ...]]:
+    def open_door_case(self, call: Call) -> Case:
+        """A request at the open door, of which nothing is known but what it asks for."""
+        return Case(TokenFacts(), self.config.clock(), self._rules, call.method, call.tool)
+
+    def pass_open(
+        self, connection: sqlite3.Connection, call: Call, address: str
+    ) -> tuple[Case, Ruling, tuple[LimitUse, ...]]:
         """The open door asks nobody, and only counts: whether it is open, and how often one address calls.
 
         Args:
             address: where the request came from, which is all that tells two callers apart here.
         """
-        now, key = self.config.clock(), f"open:{address}"
+        case, key = self.open_door_case(call), f"open:{address}"
         limits: tuple[LimitUse, ...] = ()
         ruling: Ruling | None = None
-        if not self.config.open_door or await self.database.read(ledger.is_closed):
+        if not self.config.open_door or ledger.is_closed(connection):
             ruling = policy.deny("open.closed", resource=self.config.resource)
-        elif call.is_tool_call and not await self.database.run(self._open_rates.hit, key):
-            limits = (await self.database.run(self._open_rates.use, key),)
-            ruling = policy.too_often(limits[0], now)
-        case = Case(TokenFacts(), now, self._rules, call.method, call.tool)
-        decision = replace(self.decision(case, ruling or policy.allow("open.anonymous"), call), door="open")
-        if call.is_tool_call:
-            await self.record(decision)
-        return case, decision, limits
+        elif call.is_tool_call and not self._open_rates.hit(connection, key):
+            limits = (self._open_rates.use(connection, key),)
+            ruling = policy.too_often(limits[0], case.now)
+        return case, ruling or policy.allow("open.anonymous"), limits
 
-    async def record(self, decision: Decision, case: Case | None = None) -> None:
-        """Commit a decision to the audit log; of a `case` that was admitted, if that still holds.
-
-        Raises:
-            StandingChanged: it does not; nothing is on record. Ask again.
-            sqlite3.Error: it is not there; then nothing may be done or answered on its strength.
-        """
-
-        def write(connection: sqlite3.Connection) -> None:
-            if case is not None and decision.verdict == "allow":
-                self.rely(connection, case)
-            audit_log.record(connection, decision)
-
-        await self.database.write(write)
-
-    @asynccontextmanager
-    async def turn(self, case: Case) -> AsyncIterator[None]:
-        """One purchase at a time on one consent, from its gates to its answer, so that the gate which counts and
-        the tool which buys see the same numbers. The ledger's own guard holds without this; then the second of
-        two would be refused by the ledger, and not by the gate that can say why in HTTP.
-
-        Raises:
-            Unacceptable: the purchases before it took too long (503).
-        """
-        if case.tool != BUY or case.token.fault is not None:
-            yield
-            return
-        lock = self._turns.setdefault(case.token.account, asyncio.Lock())
-        try:
-            with anyio.fail_after(LIMITS.turn_seconds):
-                await lock.acquire()
-        except TimeoutError:
-            raise jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, say("busy")) from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def decision(self, case: Case, ruling: Ruling, call: Call) -> Decision:
+    def decision(
+        self,
+        case: Case,
+        ruling: Ruling,
+        call: Call,
+        *,
+        door: Literal["open", "protected"] = "protected",
+        audit_id: str | None = None,
+        order_id: str | None = None,
+    ) -> Decision:
         """A ruling with who, through whom, what, when and by which token."""
         token, asked = case.token, case.standing
         return Decision(
-            audit_id=audit_log.new_audit_id(),
+            audit_id=audit_id or audit_log.new_audit_id(),
             at=self.config.clock(),
             **vars(ruling),
-            door="protected",
+            door=door,
+            order_id=order_id,
             tool=None if case.tool is None else policy.short(case.tool, 60),
             arguments=call.digest,
             user=token.user,

@@ -168,11 +168,11 @@ def place(connection: sqlite3.Connection, wanted: Purchase) -> Order:
     return _receipt(connection, wanted, order_id, replayed=False)
 
 
-def void(connection: sqlite3.Connection, order: Order) -> None:
+def void(connection: sqlite3.Connection, order_id: str) -> None:
     """Undo an order that was just placed, as if it never was: it counts for no limit, and is in stock again."""
-    row = connection.execute("SELECT door FROM shop_orders WHERE id = ?", (order.id,)).fetchone()
-    connection.execute("DELETE FROM shop_keys WHERE order_id = ?", (order.id,))
-    connection.execute("DELETE FROM shop_orders WHERE id = ?", (order.id,))
+    row = connection.execute("SELECT door FROM shop_orders WHERE id = ?", (order_id,)).fetchone()
+    connection.execute("DELETE FROM shop_keys WHERE order_id = ?", (order_id,))
+    connection.execute("DELETE FROM shop_orders WHERE id = ?", (order_id,))
     connection.execute("UPDATE shop_stock SET left = left + 1 WHERE item = ?", (_shelf(row["door"]),))
 
 

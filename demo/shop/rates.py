@@ -16,18 +16,28 @@ from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
 from demo.evidence import LimitUse
-from demo.shop.database import Database
 
 
 class LedgerStorage(Storage, MovingWindowSupport):
-    """A `limits` storage on SQLite: when each call was made that still counts."""
+    """A `limits` storage on SQLite: when each call was made that still counts. It works in the transaction that is
+    named in `at`, by the time that is named there."""
 
     STORAGE_SCHEME = None
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._database = database
-        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+        self._now = 0.0
+
+    def at(self, connection: sqlite3.Connection, now: float) -> None:
+        """What follows happens in this transaction, at this time in POSIX seconds."""
+        self._connection, self._now = connection, now
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The transaction at hand."""
+        assert self._connection is not None, "a limit is asked inside a transaction only"
+        return self._connection
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -37,23 +47,20 @@ class LedgerStorage(Storage, MovingWindowSupport):
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Count, if that is still within the limit. What is not counts for nothing: a caller that goes on trying
         is let in as soon as one that waits."""
-        now = self._clock()
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM shop_calls WHERE at <= ?", (now - expiry,))
-            used = connection.execute("SELECT count(*) FROM shop_calls WHERE key = ?", (key,)).fetchone()[0]
-            if used + amount > limit:
-                return False
-            connection.executemany("INSERT INTO shop_calls (key, at) VALUES (?, ?)", [(key, now)] * amount)
+        now = self._now
+        self.connection.execute("DELETE FROM shop_calls WHERE at <= ?", (now - expiry,))
+        used = self.connection.execute("SELECT count(*) FROM shop_calls WHERE key = ?", (key,)).fetchone()[0]
+        if used + amount > limit:
+            return False
+        self.connection.executemany("INSERT INTO shop_calls (key, at) VALUES (?, ?)", [(key, now)] * amount)
         return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """When the oldest call was made that still counts, now where there is none; and how many there are."""
-        now = self._clock()
-        with self._database.reading() as connection:
-            oldest, used = connection.execute(
-                "SELECT min(at), count(*) FROM shop_calls WHERE key = ? AND at > ?", (key, now - expiry)
-            ).fetchone()
-        return now if oldest is None else float(oldest), int(used)
+        oldest, used = self.connection.execute(
+            "SELECT min(at), count(*) FROM shop_calls WHERE key = ? AND at > ?", (key, self._now - expiry)
+        ).fetchone()
+        return self._now if oldest is None else float(oldest), int(used)
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """A fixed window's; there is none here."""
@@ -69,33 +76,38 @@ class LedgerStorage(Storage, MovingWindowSupport):
 
     def check(self) -> bool:
         """Whether the file answers."""
-        with self._database.reading() as connection:
-            return connection.execute("SELECT 1").fetchone() is not None
+        return self.connection.execute("SELECT 1").fetchone() is not None
 
     def reset(self) -> int | None:
         """Forget every counter; how many calls there were."""
-        with self._database.transaction() as connection:
-            return connection.execute("DELETE FROM shop_calls").rowcount
+        return self.connection.execute("DELETE FROM shop_calls").rowcount
 
     def clear(self, key: str) -> None:
         """Forget one counter."""
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM shop_calls WHERE key = ?", (key,))
+        self.connection.execute("DELETE FROM shop_calls WHERE key = ?", (key,))
 
 
 class Rates:
-    """A rate limit of the shop: so many calls in so many seconds for each caller; all have the same seconds."""
+    """A rate limit of the shop: so many calls in so many seconds for each caller; all have the same seconds.
 
-    def __init__(self, database: Database, *, calls: int, seconds: int, clock: Callable[[], float]) -> None:
-        self._limiter = MovingWindowRateLimiter(LedgerStorage(database, clock))
+    Args:
+        clock: POSIX seconds.
+    """
+
+    def __init__(self, *, calls: int, seconds: int, clock: Callable[[], float]) -> None:
+        self._storage = LedgerStorage()
+        self._limiter = MovingWindowRateLimiter(self._storage)
         self._item = RateLimitItemPerSecond(calls, seconds)
+        self._clock = clock
 
-    def hit(self, caller: str) -> bool:
+    def hit(self, connection: sqlite3.Connection, caller: str) -> bool:
         """Count a call, if it is still within the limit; whether it is."""
+        self._storage.at(connection, self._clock())
         return self._limiter.hit(self._item, caller)
 
-    def use(self, caller: str) -> LimitUse:
+    def use(self, connection: sqlite3.Connection, caller: str) -> LimitUse:
         """How much of the limit is used, without counting; `resets_at` is when the oldest call counts no more."""
+        self._storage.at(connection, self._clock())
         reset_time, remaining = self._limiter.get_window_stats(self._item, caller)
         used = self._item.amount - remaining
         seconds = float(self._item.get_expiry())

@@ -79,9 +79,9 @@ def _document(config: ShopConfig, request: Request, path: str, scopes: tuple[str
 async def _read_audit(house: Gatehouse, request: Request) -> Response:
     """The audit log for those it is about: passes the gates token, standing, allowlist and scope. A refused read is on
     record; an allowed one is not, since following the log would then feed it."""
-    case, ruling = await _admit(house, request, AUDIT_SCOPE, "mcp")
-    if ruling.verdict == "deny":
-        return await _refuse(house, request, case, ruling, "mcp")
+    case, refused = await _admit(house, request, AUDIT_SCOPE, "mcp")
+    if refused is not None:
+        return refused
     try:
         limit = int(request.query_params.get("limit", LIMITS.audit_entries))
         if not 1 <= limit <= LIMITS.most_audit_entries:
@@ -104,12 +104,9 @@ async def _read_audit(house: Gatehouse, request: Request) -> Response:
 async def _set_door(house: Gatehouse, request: Request) -> Response:
     """An admin restocks a door, or switches the open one off and on (docs/wire.md). It takes the token of the
     authorization server's own routes for the human in control: a console's, which no agent has."""
-    case, ruling = await _admit(house, request, MANAGE_SCOPE, "account")
-    console = case.token.agent is None and case.token.client in house.config.console_clients
-    if ruling.verdict == "allow" and not console:
-        ruling = deny("allowlist.client", client=short(case.token.client or "This client"))
-    if ruling.verdict == "deny":
-        return await _refuse(house, request, case, ruling, "account")
+    case, refused = await _admit(house, request, MANAGE_SCOPE, "account", _only_the_console)
+    if refused is not None:
+        return refused
     if case.standing is None or ADMIN_ROLE not in case.standing.roles:
         return _error(403, "access_denied", say("no_admin"))
     try:
@@ -118,14 +115,22 @@ async def _set_door(house: Gatehouse, request: Request) -> Response:
         return _error(400, "invalid_request", say("body_not_json"))
     if (why := _objection(given)) is not None:
         return _error(400, "invalid_request", why)
-    state = await house.database.write(
-        ledger.set_door, given["door"], stock=given.get("stock"), opened=given.get("open")
-    )
-    state["open"] = state["open"] and (given["door"] == "protected" or house.config.open_door)
-    who = (case.standing.username or case.token.user) or "an admin"
-    reason = say("door_set" if state["open"] else "door_closed", user=who, door=state["door"], stock=state["stock"])
-    await house.record(house.decision(case, Ruling("allow", "scope", "allowed", reason), Call()))
-    return _json(state)
+
+    def change(connection: sqlite3.Connection, case: Case) -> dict[str, Any]:
+        state = ledger.set_door(connection, given["door"], stock=given.get("stock"), opened=given.get("open"))
+        state["open"] = state["open"] and (given["door"] == "protected" or house.config.open_door)
+        who = (case.standing.username if case.standing else None) or case.token.user or "an admin"
+        reason = say("door_set" if state["open"] else "door_closed", user=who, door=state["door"], stock=state["stock"])
+        audit_log.record(connection, house.decision(case, Ruling("allow", "scope", "allowed", reason), Call()))
+        return state
+
+    return _json(await house.database.write(change, case))
+
+
+def _only_the_console(house: Gatehouse, case: Case) -> Ruling | None:
+    if case.token.agent is None and case.token.client in house.config.console_clients:
+        return None
+    return deny("allowlist.client", client=short(case.token.client or "This client"))
 
 
 def _objection(given: Any) -> str | None:
@@ -140,16 +145,29 @@ def _objection(given: Any) -> str | None:
     return say("door_gates") if given["door"] == "protected" and opened is not None else None
 
 
-async def _admit(house: Gatehouse, request: Request, scope: str, path: str) -> tuple[Case, Ruling]:
+async def _admit(
+    house: Gatehouse,
+    request: Request,
+    scope: str,
+    path: str,
+    beside: Callable[[Gatehouse, Case], Ruling | None] = lambda *_: None,
+) -> tuple[Case, Response | None]:
+    """The request as the gates know it, and the answer to send where one of them refuses it; `beside` is one more."""
     token = bearer.from_headers(request.headers.raw)
+    host = request.headers.get("host", "")
+
+    def act(connection: sqlite3.Connection, case: Case) -> tuple[Case, Response | None]:
+        ruling = house.admit(connection, case)
+        if ruling.verdict == "allow":
+            ruling = beside(house, case) or ruling
+        if ruling.verdict == "allow":
+            return case, None
+        decision = house.decision(case, ruling, Call())
+        audit_log.record(connection, decision)
+        return case, refusal.response(house.refuse(case, decision, None, host=host, path=path))
+
     case = await house.open_case(token, method=None, tool=None, scope=scope, path=path)
-    return await house.admit(case, token)
-
-
-async def _refuse(house: Gatehouse, request: Request, case: Case, ruling: Ruling, path: str) -> Response:
-    decision = house.decision(case, ruling, Call())
-    await house.record(decision)
-    return refusal.response(house.refuse(case, decision, None, host=request.headers.get("host", ""), path=path))
+    return await house.settle(case, token, act)
 
 
 def _error(status: int, error: str, description: str) -> Response:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, TextContent, Tool
 
@@ -17,8 +18,6 @@ from demo import __version__
 from demo.shop import catalog, tools
 from demo.shop.catalog import say
 from demo.shop.doors import ADMISSION, Admission
-
-logger = logging.getLogger(__name__)
 
 
 class ShopServer(MCPServer[Any]):
@@ -46,29 +45,28 @@ class ShopServer(MCPServer[Any]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Run a tool. What it raises becomes an `isError` result that a model can act on."""
+        """Decide the call and run its tool, in one transaction. What a tool could not do becomes an `isError` result
+        that a model can act on; a refusal is answered by the door in place of what this gives."""
         result: CallToolResult | InputRequiredResult
         admission = _admission_of(context)
-        try:
-            if name in catalog.TOOLS:
-                content = await tools.run(name, admission, arguments)
-                text = json.dumps(content, indent=2, ensure_ascii=False)
-                result = CallToolResult(content=[TextContent(type="text", text=text)], structured_content=content)
-            else:
+        outcome = await admission.act(partial(tools.run, name, arguments) if name in catalog.TOOLS else None)
+        if outcome is None or admission.instead is not None:
+            return _error(say("failed"))
+        if outcome.failure is not None:
+            result = _error(outcome.failure)
+        elif outcome.content is not None:
+            text = json.dumps(outcome.content, indent=2, ensure_ascii=False)
+            result = CallToolResult(content=[TextContent(type="text", text=text)], structured_content=outcome.content)
+        else:
+            try:
                 result = await super().call_tool(name, arguments, context)
-        except MCPError:
-            raise
-        except Exception as error:
-            if isinstance(error, ToolError) and not isinstance(error, UnexpectedToolError):
+            except ToolError as error:
                 result = _error(str(error).removeprefix(f"Error executing tool {name}: "))
-            else:
-                logger.exception("tool %r failed", name)
-                result = _error(say("failed"))
         if isinstance(result, CallToolResult):
             result.meta = {
                 **(result.meta or {}),
-                "demo/decision": admission.decision.to_dict(),
-                "demo/limits": [asdict(limit) for limit in await admission.limits()],
+                "demo/decision": outcome.decision.to_dict(),
+                "demo/limits": [asdict(limit) for limit in outcome.limits],
             }
         return result
 

@@ -1,15 +1,14 @@
 """The authorization server and the shop as processes: `python -m tests.attacks.apart ROLE PORT DATABASE PEER [JSON]`.
 
-Two databases, and nothing between them but the wire. In the JSON: `gate` (a file; no purchase goes from its gates to
-its order before it exists), `held` (seconds that each order's transaction takes longer), `lease` (seconds, of the
-role's own), and what is weakened: `deaf` (the shop takes events and goes by none), `mute` (the authorization server
-tells nobody).
+Two databases, and nothing between them but the wire. In the JSON: `gate` (a file; nothing that the authorization server
+was asked about is acted on before it exists; who waits for it is a line of `GATE.waiting`), `held` (seconds that each
+order's transaction takes longer), `lease` (seconds, of the role's own), and what is weakened: `deaf` (the shop takes
+events and goes by none), `mute` (the authorization server tells nobody).
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -23,7 +22,7 @@ from starlette.applications import Starlette
 from demo.auth_server.context import AuthorizationServerConfig
 from demo.auth_server.routes import create_authorization_server
 from demo.evidence import Money
-from demo.shop import tools
+from demo.shop import introspection, ledger
 from demo.shop.app import create_shop
 from demo.shop.config import ShopConfig
 
@@ -43,30 +42,33 @@ def authority(base: str, database: Path, shop: str, given: dict[str, Any]) -> St
 
 
 def shop(base: str, database: Path, issuer: str, given: dict[str, Any]) -> Starlette:
-    honest = tools._place
+    honest = ledger.place
 
-    def slowly(connection: sqlite3.Connection, *rest: Any) -> Any:
+    def slowly(*given_to_it: Any) -> Any:
         # Inside the transaction, where no other purchase can help and SQLite itself has nothing to wait for.
-        result = honest(connection, *rest)
+        result = honest(*given_to_it)
         time.sleep(given.get("held", 0.0))
         return result
 
-    tools._place = slowly  # type: ignore[assignment]
+    ledger.place = slowly
     if given.get("deaf"):
         from demo.shop import events
 
         events.check = lambda *_, **__: None
         events.over = lambda *_, **__: False
     if gate := given.get("gate"):
-        placed = tools._placed
+        ask = introspection.ask
 
-        async def later(*rest: Any) -> Any:
+        async def and_wait(*rest: Any) -> Any:
+            answer = await ask(*rest)
+            with Path(f"{gate}.waiting").open("a") as waiting:
+                waiting.write("one\n")
             with anyio.fail_after(60):
                 while not Path(gate).exists():
                     await anyio.sleep(0.02)
-            return await placed(*rest)
+            return answer
 
-        tools._placed = later
+        introspection.ask = and_wait
     config = ShopConfig(
         base_url=base,
         database=database,

@@ -151,10 +151,6 @@ def writes_another_consent() -> None:
         honest(connection, replace(decision, consent=decision.consent and "consent_0"))
 
     audit_log.record = broken
-    honest_amend = audit_log.amend
-    audit_log.amend = lambda connection, decision, /, **changes: honest_amend(
-        connection, replace(decision, consent=decision.consent and "consent_0"), **changes
-    )
 
 
 def lets_a_rival_use_the_consent() -> None:
@@ -292,8 +288,8 @@ def forgets_what_would_help() -> None:
 
 def _changes_decisions(change: Callable[[Decision], dict[str, Any]]) -> None:
     honest = Gatehouse.decision
-    Gatehouse.decision = lambda *given: replace(  # type: ignore[method-assign]
-        honest(*given), **change(honest(*given))
+    Gatehouse.decision = lambda *given, **more: replace(  # type: ignore[method-assign]
+        honest(*given, **more), **change(honest(*given, **more))
     )
 
 
@@ -369,9 +365,9 @@ def counts_the_rate_for_each_session() -> None:
 
 def counts_one_rate_for_everybody() -> None:
     honest = Rates.hit
-    Rates.hit = lambda self, caller: honest(self, "everybody")  # type: ignore[method-assign]
+    Rates.hit = lambda self, connection, caller: honest(self, connection, "everybody")  # type: ignore[method-assign]
     honest_use = Rates.use
-    Rates.use = lambda self, caller: honest_use(self, "everybody")  # type: ignore[method-assign]
+    Rates.use = lambda self, connection, caller: honest_use(self, connection, "everybody")  # type: ignore[method-assign]
 
 
 def says_to_wait_a_minute() -> None:
@@ -459,7 +455,10 @@ def buys_twice_and_says_that_it_did_not() -> None:
 
 
 def leaves_the_order_out_of_the_decision() -> None:
-    audit_log.amend = lambda connection, decision, /, **changes: decision
+    honest = Gatehouse.decision
+    Gatehouse.decision = lambda self, *given, **more: honest(  # type: ignore[method-assign]
+        self, *given, **{**more, "order_id": None}
+    )
 
 
 def lists_a_scope_that_is_not_asked_for() -> None:
@@ -490,13 +489,13 @@ def answers_without_the_audit_id() -> None:
 
 def knows_the_anonymous() -> None:
     """The open door, where nobody is asked, names somebody."""
-    honest = Gatehouse.pass_open
+    honest = Gatehouse.decision
 
-    async def named(self: Gatehouse, *given: Any) -> Any:
-        case, decision, limits = await honest(self, *given)
-        return case, replace(decision, user="user_alice"), limits
+    def named(self: Gatehouse, *given: Any, door: Any = "protected", **more: Any) -> Decision:
+        made = honest(self, *given, door=door, **more)
+        return made if door == "protected" else replace(made, user="user_alice")
 
-    Gatehouse.pass_open = named  # type: ignore[method-assign]
+    Gatehouse.decision = named  # type: ignore[method-assign]
 
 
 def takes_a_refresh_token_twice() -> None:

@@ -29,7 +29,7 @@ EXPECTED = {
     "buys_twice": "buy/again",
     "accepts_forged_claims": "not-just-any-token/forged",
     "writes_no_audit_entry": "who-manages-identity/record",
-    "writes_another_consent": "buy/first",
+    "writes_another_consent": "audit/trail",
     "lets_a_rival_use_the_consent": "not-just-any-token/stolen",
     "hides_the_limit_on_the_consent_page": "login/granted",
     "lists_no_sessions": "who-manages-identity/user",

@@ -183,7 +183,7 @@ def test_the_ledger_is_never_wrong(
                 assert order.balance is not None
                 assert granted is not None
                 assert order.balance.amount == granted.amount - sum(model[consent]) >= 0
-            with database.reading() as connection:
+            with database.transaction() as connection:
                 for consent, prices in model.items():
                     assert ledger.spent(connection, consent) == ledger.Spent(len(prices), sum(prices))
                 assert ledger.stock_left(connection) == stock - sum(len(prices) for prices in model.values())
@@ -194,16 +194,17 @@ def test_the_ledger_is_never_wrong(
 def test_the_rate_keeps_the_shops_time_and_forgets_with_its_window(tmp_path: Path) -> None:
     now = 1000.0
     database = Database(tmp_path / "rates.sqlite3")
-    rates = Rates(database, calls=3, seconds=10, clock=lambda: now)
-    assert rates.use("agent") == LimitUse("rate", 0, 3, "calls", 10.0, None)
-    assert [rates.hit("agent") for _ in range(5)] == [True, True, True, False, False]
-    assert rates.use("agent") == LimitUse("rate", 3, 3, "calls", 10.0, 1010.0)
-    assert rates.hit("another")
-    now = 1009.9
-    assert not rates.hit("agent")
-    now = 1010.0
-    assert rates.hit("agent")
-    assert rates.use("agent") == LimitUse("rate", 1, 3, "calls", 10.0, 1020.0)
+    rates = Rates(calls=3, seconds=10, clock=lambda: now)
+    with database.transaction() as connection:
+        assert rates.use(connection, "agent") == LimitUse("rate", 0, 3, "calls", 10.0, None)
+        assert [rates.hit(connection, "agent") for _ in range(5)] == [True, True, True, False, False]
+        assert rates.use(connection, "agent") == LimitUse("rate", 3, 3, "calls", 10.0, 1010.0)
+        assert rates.hit(connection, "another")
+        now = 1009.9
+        assert not rates.hit(connection, "agent")
+        now = 1010.0
+        assert rates.hit(connection, "agent")
+        assert rates.use(connection, "agent") == LimitUse("rate", 1, 3, "calls", 10.0, 1020.0)
     database.close()
 
 
@@ -215,11 +216,12 @@ def test_no_stretch_of_a_windows_length_holds_more_calls_than_the_limit(gaps: li
     with tempfile.TemporaryDirectory() as folder:
         database = Database(Path(folder) / "rates.sqlite3")
         try:
-            rates = Rates(database, calls=3, seconds=10, clock=lambda: now)
+            rates = Rates(calls=3, seconds=10, clock=lambda: now)
             for gap in gaps:
                 now = round(now + gap / 10, 1)
                 within = [at for at in admitted if at > now - 10.0]
-                assert rates.hit("agent") is (len(within) < 3)
+                with database.transaction() as connection:
+                    assert rates.hit(connection, "agent") is (len(within) < 3)
                 admitted += [now] if len(within) < 3 else []
         finally:
             database.close()

@@ -842,6 +842,10 @@ export const RULES = {
       "lasting": {
         "reason": "Authorization server unavailable: {trouble}.",
         "remedy": "Nothing was done. The operator of this shop must fix its settings."
+      },
+      "outlived": {
+        "reason": "What admitted this was too old when it was done. It is undone.",
+        "remedy": "The shop asks again, and does it where it may."
       }
     }
   },
