@@ -72,7 +72,7 @@ def test_an_idempotency_key_of_a_consent_becomes_its_agents(tmp_path: Path) -> N
         connection.executemany("INSERT INTO shop_keys VALUES (?, ?, ?, ?)", kept)
         connection.commit()
     opened = shop.Database(file)
-    with opened.reading() as connection:
+    with opened.transaction() as connection:
         found = [tuple(row) for row in connection.execute("SELECT caller, order_id FROM shop_keys ORDER BY order_id")]
     opened.close()
     assert found == [("agent:agent_1", "order_1"), ("client:user_alice c", "order_2"), ("open", "order_3")]
