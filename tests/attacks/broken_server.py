@@ -352,7 +352,7 @@ def _lifts_the_ban_for(tool: str) -> None:
 
 
 def keeps_out_who_says_please() -> None:
-    ledger.lift_ban = lambda connection, user: True
+    ledger.lift_ban = lambda connection, caller: True
 
 
 def challenges_a_banned_user() -> None:
