@@ -12,8 +12,9 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.routing import BaseRoute, Route
 
 from demo.net import LOOPBACK_NAMES
-from demo.shop import events, ledger, routes
+from demo.shop import audit_routes, events, ledger, routes
 from demo.shop.catalog import LIMITS
+from demo.shop.checkpoints import Checkpoints, own_key
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
 from demo.shop.discovery import AuthServer
@@ -42,11 +43,13 @@ def create_shop(config: ShopConfig) -> Shop:
     try:
         with database.transaction() as connection:
             ledger.restock(connection, config.stock, config.open_stock)
+            key = own_key(connection, config.clock())
     except BaseException:
         database.close()
         raise
     auth_server = AuthServer(config.issuer, timeout=config.answer_timeout, clock=config.clock, at=config.auth_server_at)
     gatehouse = Gatehouse(config, database, auth_server)
+    checkpoints = Checkpoints(config, database, key)
     _leave_logging_to_the_application()
     behind_protected, behind_open = ShopServer(), ShopServer()
     protected = Door(gatehouse, _mcp_app(behind_protected, "/mcp", config), "protected")
@@ -57,6 +60,7 @@ def create_shop(config: ShopConfig) -> Shop:
         async with AsyncExitStack() as stack:
             stack.callback(database.close)
             await stack.enter_async_context(auth_server)
+            await stack.enter_async_context(checkpoints.kept())
             for server in (behind_protected, behind_open):
                 await stack.enter_async_context(server.session_manager.run())
             yield
@@ -65,6 +69,7 @@ def create_shop(config: ShopConfig) -> Shop:
         Route("/mcp", endpoint=protected),
         Route("/open/mcp", endpoint=opened),
         *routes.routes(gatehouse),
+        *audit_routes.routes(gatehouse, checkpoints),
         *events.routes(config, database, auth_server),
     ]
     return Shop(config, served, lifespan)

@@ -29,7 +29,6 @@ export const ITEM = {
 export const SCOPES = {
   "default": "shop:read",
   "audit": "audit:read",
-  "everyOrder": "orders:all",
   "manage": "sessions:manage",
   "shopper": [
     "shop:read",
@@ -329,7 +328,7 @@ export const TOOLS = [
   },
   {
     "name": "listMcpShopOrders",
-    "description": "List the orders that the calling agent placed, with the addresses they go to; with `orders:all`, all of its human's.",
+    "description": "List the orders placed for the calling user, with the addresses they go to.",
     "inputSchema": {
       "type": "object",
       "properties": {}
@@ -574,7 +573,7 @@ export const TOOLS = [
   },
   {
     "name": "setDemoMode",
-    "description": "Switch the demo's mode for the calling agent: `banned` shuts this agent out of the shop, and no other.",
+    "description": "Switch the demo's mode for the calling user: `banned` shuts this user out of the shop.",
     "inputSchema": {
       "type": "object",
       "properties": {
@@ -626,7 +625,7 @@ export const TOOLS = [
   },
   {
     "name": "clearDemoMode",
-    "description": "Switch the demo's mode for the calling agent back to normal.",
+    "description": "Switch the demo's mode for the calling user back to normal.",
     "inputSchema": {
       "type": "object",
       "properties": {}
@@ -667,7 +666,7 @@ export const TOOLS = [
   },
   {
     "name": "prettyPlease",
-    "description": "Ask nicely to be let back in: the one tool that a banned agent may call.",
+    "description": "Ask nicely to be let back in: the one tool that a banned user's agent may call.",
     "inputSchema": {
       "type": "object",
       "properties": {}
@@ -900,7 +899,7 @@ export const RULES = {
     "challenge": null,
     "words": {
       "main": {
-        "reason": "This agent is banned from the shop.",
+        "reason": "This user is banned from the shop.",
         "remedy": "Call prettyPlease and mean it."
       }
     }
@@ -1093,6 +1092,8 @@ export const SENTENCES = {
   "unsettled": "What this call relies on kept changing. Nothing was done; try again.",
   "unknown_prompt": "Unknown prompt: {name}",
   "audit_limit": "limit is a number from 1 to {most}.",
+  "audit_place": "after is the place of an entry in its log: a number.",
+  "audit_log_unknown": "there is no such log, or it is not yours to read; /audit/checkpoint names yours",
   "audit_after": "after names no entry of this audit log; leave it out to begin anew.",
   "no_admin": "only an admin of this shop may set its doors",
   "door_shape": "the body is JSON with a door (open or protected), and stock (0 to {most}) or open (true or false) or both",

@@ -1,0 +1,67 @@
+"""What the routes beside the doors have in common: the gates in front of each, and answers that no cache keeps."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from demo.shop import audit_log, bearer, jsonrpc, refusal
+from demo.shop.gatehouse import Gatehouse
+from demo.shop.jsonrpc import Call
+from demo.shop.policy import Case, Ruling
+
+
+def answered(
+    house: Gatehouse, what: Callable[[Gatehouse, Request], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """A route's function, which answers a request that cannot be served as the doors do."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await what(house, request)
+        except jsonrpc.Gone:
+            return Response(status_code=400)  # nobody reads it
+        except jsonrpc.Unacceptable as unacceptable:
+            return refusal.response(refusal.unacceptable(unacceptable))
+        except sqlite3.Error:
+            return refusal.response(refusal.unwritable(None))
+
+    return answer
+
+
+async def admit(
+    house: Gatehouse,
+    request: Request,
+    scope: str,
+    path: str,
+    beside: Callable[[Gatehouse, Case], Ruling | None] = lambda *_: None,
+) -> tuple[Case, Response | None]:
+    """The request as the gates know it, and the answer to send where one of them refuses it; `beside` is one more."""
+    token = bearer.from_headers(request.headers.raw)
+    host = request.headers.get("host", "")
+
+    def act(connection: sqlite3.Connection, case: Case) -> tuple[Case, Response | None]:
+        ruling = house.admit(connection, case)
+        if ruling.verdict == "allow":
+            ruling = beside(house, case) or ruling
+        if ruling.verdict == "allow":
+            return case, None
+        decision = house.decision(case, ruling, Call())
+        audit_log.record(connection, decision)
+        return case, refusal.response(house.refuse(case, decision, None, host=host, path=path))
+
+    case = await house.open_case(token, method=None, tool=None, scope=scope, path=path)
+    return await house.settle(case, token, act)
+
+
+def error(status: int, error: str, description: str) -> Response:
+    return answer({"error": error, "error_description": description}, status)
+
+
+def answer(body: dict[str, Any], status: int = 200) -> Response:
+    """JSON that no cache may keep."""
+    return JSONResponse(body, status, headers={"cache-control": "no-store"})
