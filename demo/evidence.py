@@ -173,6 +173,85 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class TrailFinding:
+    """One thing that is wrong with an audit log: what kind of thing, at which place, and what it is in words."""
+
+    kind: Literal["edited", "missing", "moved", "inserted", "rewritten", "cut", "replaced", "unsigned", "key"]
+    seq: int | None
+    """The place in its log, from 1; None where it is about the log."""
+    audit_id: str | None
+    what: str
+
+
+@dataclass(frozen=True)
+class LogCheck:
+    """One log of the audit trail, verified: each entry against its link, the links against signed checkpoints."""
+
+    log: str
+    user: str | None
+    """Whose it is; None: of those whom nobody can be named for."""
+    size: int
+    entries: int
+    """How many were read and hashed; less than `size` where old ones were pruned."""
+    written_before: int
+    """How many at its beginning were chained later than they were written."""
+    link: str
+    """The last link, in hexadecimal digits."""
+    signed_at: float | None
+    """Of the newest checkpoint whose signature is good; None: there is none."""
+    key: str | None
+    """The thumbprint of the key that signed it (RFC 7638)."""
+    remembered: int | None
+    """How long it was when this client verified it last; None: never."""
+    findings: tuple[TrailFinding, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict with these field names."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ChangedByte:
+    """One byte of a copy of an audit entry, changed, and what the same verification then says of the log."""
+
+    seq: int
+    audit_id: str
+    name: str
+    """The field in which it lies."""
+    before: str
+    after: str
+    """The field's value before and after."""
+    at: int
+    of: int
+    """Which byte of how many, from 1."""
+    link: str
+    """The link that the log has for the entry, in hexadecimal digits; and what its hash comes to now."""
+    hashed: str
+    findings: tuple[TrailFinding, ...]
+
+
+@dataclass(frozen=True)
+class OrderTrace:
+    """One order, back to the human whose consent it was placed by, as audit trail and authorization server have it."""
+
+    order: str
+    decision: Decision
+    """What the shop decided when it was placed; of the copies of an order that was asked for again, the first."""
+    seq: int
+    """Its place in its log."""
+    verified: bool
+    """Whether the whole log of that decision was verified, and nothing found."""
+    session: SessionView | None
+    """The session as the authorization server lists it; None where it lists none such."""
+    software: str
+    """What the agent's software calls itself; empty where nobody says."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict with these field names."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class LimitUse:
     """How much of one limit is used. `unit` is "calls", "purchases" or a currency (then minor units)."""
 

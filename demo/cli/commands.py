@@ -63,7 +63,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "call": Entry(AGENT, "demo.cli.agent:call"),
         "orders": Entry(AGENT, "demo.cli.agent:orders"),
         "connect": Entry(AGENT, "demo.cli.connecting:connect"),
-        "audit": Entry(HUMAN, "demo.cli.control:audit"),
+        "audit": Entry(HUMAN, "demo.cli.auditing:audit"),
         "revoke": Entry(HUMAN, "demo.cli.control:revoke"),
         "reinstate": Entry(HUMAN, "demo.cli.control:reinstate"),
         "door": Entry(HUMAN, "demo.cli.control:door"),

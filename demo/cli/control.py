@@ -1,8 +1,7 @@
-"""Commands of the human in control: audit, revoke, reinstate, door."""
+"""Commands of the human in control: revoke, reinstate, door."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,51 +11,12 @@ from demo.cli.identity import SAMPLE
 from demo.errors import OK, AuthorizationRefused, UsageError
 
 if TYPE_CHECKING:
-    from demo.evidence import Decision
     from demo.settings import Settings
     from talk.cast import Cast
 
 Kind = Literal["agent", "session", "user", "token"]
-FOLLOW_SECONDS = 3600.0
-"""How long `demo audit --follow` follows, so that a forgotten one stops by itself."""
-
 ADMIN = "grace@example.com"
 """The sample human who is an admin of the bundled shop."""
-
-_ALL = 100_000
-"""Rows: a list that was asked for by itself is whole, and scrolls."""
-
-
-def audit(
-    context: typer.Context,
-    follow: Annotated[bool, typer.Option("--follow", help="Wait for new entries and show them, for one hour.")] = False,
-) -> int:
-    """Show the audit log: who authorized what, when, through which agent."""
-    settings = settings_of(context)
-    console = cast_for(settings).console()
-    from demo import panels
-
-    entries = console.audit()
-    screen = console_for(settings)
-
-    def show(found: tuple[Decision, ...]) -> None:
-        if settings.json and follow:
-            for entry in found:  # one line an entry, so that a pipe can be read as it fills
-                say_json(entry.to_dict(), lines=True)
-        elif settings.json:
-            say_json({"schema": 1, "entries": [entry.to_dict() for entry in found]})
-        else:
-            screen.print(panels.audit(found).within(_ALL))
-
-    show(entries)
-    deadline = time.monotonic() + FOLLOW_SECONDS
-    while follow and time.monotonic() < deadline:
-        time.sleep(1.0)
-        fresh = console.audit(after=entries[-1].audit_id if entries else None)
-        if fresh:
-            entries = fresh
-            show(fresh)
-    return OK
 
 
 def revoke(

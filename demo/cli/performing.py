@@ -222,6 +222,7 @@ def reset(context: typer.Context) -> int:
 def start_afresh(settings: Settings, opened: Run) -> None:
     """Forget the run and its tokens and, of the local server and the room, everything that was granted and bought."""
     from demo.audience import life
+    from demo.client.audit import remembered
     from demo.client.tokens.store import TokenStore
     from demo.local_server import local
 
@@ -234,6 +235,7 @@ def start_afresh(settings: Settings, opened: Run) -> None:
         local.stop(settings.state)
         _end_leftover_worker(settings.state)
         local.forget(settings.state)
+        remembered.forget_local(settings.state)
     life.forget(settings.state)
     opened.clear()
 

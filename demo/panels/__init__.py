@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from demo.panels._capabilities import capabilities as capabilities
     from demo.panels._chain import chain as chain
     from demo.panels._challenge import challenge as challenge
+    from demo.panels._changed_byte import changed_byte as changed_byte
     from demo.panels._checklist import checklist as checklist
     from demo.panels._closing import closing as closing
     from demo.panels._comparison import comparison as comparison
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
     from demo.panels._statement import statement as statement
     from demo.panels._token import token as token
     from demo.panels._tools import tools as tools
+    from demo.panels._trace import trace as trace
     from demo.panels._user import user as user
+    from demo.panels._verification import verification as verification
 
 
 def __getattr__(name: str) -> Any:

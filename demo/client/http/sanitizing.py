@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from demo.text import OBEYED, bounded
+from demo.text import OBEYED
 
 DEEPEST = 64
 """Levels of JSON that anything is read from."""
@@ -24,14 +24,13 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def safe_text(text: str, *, one_line: bool = False) -> str:
-    """`text` with every control character and terminal escape replaced by a visible one, and more marks on one letter
-    than any language has by their number.
+    """`text` with every control character and terminal escape replaced by a visible one.
 
     Args:
         text: anything that a server sent.
         one_line: replace tabs and newlines too, for a name, a header or a claim.
     """
-    shown = bounded(OBEYED.sub(_visible, text), lambda marks: f"<+{len(marks)} marks>")
+    shown = OBEYED.sub(_visible, text)
     return _BREAKS.sub(_visible, shown) if one_line else shown
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from demo.client.human.sample_human import SampleHuman
 
 SCOPES = ("openid", "audit:read", "sessions:manage", "offline_access")
-PAGE, MOST_PAGES = 200, 50
-"""Of sessions."""
 CLIENT = "demo-console"
 
 
@@ -39,6 +39,10 @@ def console_identity(key: tuple[str, str] | None) -> ClientIdentity:
     if key is None:
         return ClientIdentity(CLIENT)
     return ClientIdentity(CLIENT, private_key=key[1], method="private_key_jwt", issuer=key[0])
+
+
+class NoSuchRoute(ServerUnreachable):
+    """This server has no such API."""
 
 
 class Console:
@@ -96,22 +100,14 @@ class Console:
         return self.agent.finish_login(decided, timeout=30.0)
 
     def sessions(self) -> tuple[SessionView, ...]:
-        """The sessions that the human's consents opened, oldest first; of more than ten thousand the newest.
+        """The sessions that the human's consents opened, oldest first.
 
         Raises:
             AuthorizationRefused, ServerUnreachable: the account API does not open, or does not answer.
         """
-        pages: list[tuple[SessionView, ...]] = []
-        before: object = None
-        while len(pages) < MOST_PAGES:
-            query = urlencode({"limit": PAGE} | ({"before": before} if before else {}))
-            told = self._account_call("GET", f"/account/sessions?{query}", None).json or {}
-            found = _listed(told.get("sessions"))
-            pages.append(tuple(_session(safe_data(entry)) for entry in found if isinstance(entry, dict)))
-            # Another server may have no pages, and gives all at once.
-            if not isinstance(before := told.get("before"), str) or not pages[-1]:
-                break
-        return tuple(session for page in reversed(pages) for session in page)
+        answer = self._account_call("GET", "/account/sessions", None)
+        listed = (answer.json or {}).get("sessions")
+        return tuple(_session(safe_data(entry)) for entry in _listed(listed) if isinstance(entry, dict))
 
     def revoke(self, kind: str, id: str) -> None:
         """Revoke what a session, an agent or a user may do.
@@ -147,6 +143,31 @@ class Console:
         entries = (answer.json or {}).get("entries")
         found = (read_decision(entry) for entry in _listed(entries))
         return tuple(decision for decision in found if decision is not None)
+
+    def read_trail(self, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """What the shop says at one of the audit log's own routes, exactly as it says it: what is hashed must not be
+        made fit for a terminal first.
+
+        Raises:
+            AuthorizationRefused: the token does not open it.
+            NoSuchRoute: the shop does not prove its audit trail.
+            ServerUnreachable: it does not answer as it must.
+        """
+        url = f"{self.shop}{path}?{urlencode(query)}"
+        try:
+            answer = self._request(self._reading(), "GET", url, None)
+        except OAuthRefused as refused:
+            if refused.oauth_error not in ("not_found", "http_404"):
+                raise
+            why = "this server does not prove its audit trail"
+            raise NoSuchRoute(f"{self.shop}{path} does not exist", why=why, do="demo doctor") from None
+        try:
+            told = json.loads(answer.text)
+        except (ValueError, RecursionError):
+            told = None
+        if not isinstance(told, dict):
+            raise ServerUnreachable(f"{url} does not answer with a JSON object", do="demo doctor")
+        return told
 
     def set_door(
         self, door: Literal["open", "protected"], *, stock: int | None = None, open: bool | None = None
@@ -208,7 +229,7 @@ class Console:
         held = presented(token)
         answer = self.agent.http(lambda http: fetch(http, method, url, server=self.shop, auth=held, body=body))
         if answer.status == 404 and answer.json is None:
-            raise ServerUnreachable(f"{url} does not exist", do="this server has no such API")
+            raise NoSuchRoute(f"{url} does not exist", do="this server has no such API")
         if answer.status >= 500:
             raise ServerUnreachable(
                 f"{url} answers HTTP {answer.status}", why=answer.oauth_why, do="try again in a moment, or demo doctor"

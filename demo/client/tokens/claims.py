@@ -80,6 +80,19 @@ def verify_signature(token: str, jwks: Mapping[str, Any]) -> str:
     return safe_text(kid, one_line=True) if isinstance(kid, str) else "(the only key)"
 
 
+def thumbprint(jwks: Mapping[str, Any], kid: str) -> str:
+    """The thumbprint (RFC 7638) of the key that a set calls `kid`: the same, whatever it is called.
+
+    Raises:
+        ValueError: there is no such key.
+    """
+    known = list(_understood(jwks))
+    found = next((one for one in known if one.kid == kid), known[0] if len(known) == 1 else None)
+    if found is None:
+        raise ValueError(f"there is no key {kid}")
+    return str(found.thumbprint())
+
+
 def _understood(jwks: Mapping[str, Any]) -> Iterator[jwk.Key]:
     """The keys of a set that this client can verify with; others must not spoil the set (RFC 7517 section 5)."""
     from joserfc import jwk

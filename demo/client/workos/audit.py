@@ -204,7 +204,7 @@ def _order(row: Mapping[str, str]) -> OrderOnRecord:
     return OrderOnRecord(
         audit_id=safe_text(str(json.loads(row["metadata"])["audit_id"]), one_line=True),
         order=targets["order"],
-        actor=None if row["actor_type"] == ANONYMOUS else safe_text(row["actor_id"], one_line=True),
+        actor=None if row["actor_type"] == ANONYMOUS else safe_text(row["actor_id"].removeprefix("'"), one_line=True),
         agent=targets.get("agent"),
         consent=targets.get("consent"),
     )

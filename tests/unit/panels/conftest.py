@@ -23,6 +23,7 @@ from demo.evidence import (
     Capability,
     Chain,
     Challenge,
+    ChangedByte,
     Claim,
     Comparison,
     Decision,
@@ -32,15 +33,18 @@ from demo.evidence import (
     LimitUse,
     Link,
     ListedOrder,
+    LogCheck,
     LoggedOrder,
     Money,
     Order,
+    OrderTrace,
     PermissionView,
     ResourceMetadata,
     Revocation,
     SessionView,
     TokenView,
     Tool,
+    TrailFinding,
     UserView,
 )
 
@@ -260,11 +264,43 @@ STOCK = {
     "opening": {"days": ["Monday", "Tuesday"], "late": True, "until": None},
 }
 
+LOGS = (
+    LogCheck("log_1", "user_alice", 12, 12, 0, "5e" * 32, NOW - 2, "zFLgOtYvmqf19UqNDl4BMLzPZ8g6jNeqnGyAGlwlCIA", 9),
+    LogCheck("log_2", None, 40, 31, 0, "c3" * 32, NOW - 2, "zFLgOtYvmqf19UqNDl4BMLzPZ8g6jNeqnGyAGlwlCIA", 38),
+)
+EDITED = TrailFinding("edited", 7, "audit_7", "it is not what was written: its hash does not fit its link")
+ALTERED = (
+    replace(LOGS[0], findings=(EDITED, TrailFinding("missing", 9, None, "there is no entry number 9"))),
+    replace(LOGS[1], findings=(TrailFinding("cut", None, None, "the whole log is gone"),)),
+)
+CHANGED = ChangedByte(
+    7, "audit_7", "consent", "consent_ab12cd34", "consent_ab12cd30", 212, 561, "5e" * 32, "71" * 32, (EDITED,)
+)
+TRACED = OrderTrace(
+    "order_408b8bd0d5ec",
+    decision(order_id="order_408b8bd0d5ec", tool="buyMcpShopItem"),
+    7,
+    True,
+    SessionView(
+        "session_1", "consent_1", "agent_1", "demo-agent", "Shirt Agent", ("shop:buy",), NOW - 60, None, Money(6000)
+    ),
+    "Shirt Agent",
+)
 ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "header": lambda: panels.header(BEAT),
     "header-recorded": lambda: panels.header(replace(BEAT, recorded=True)),
     "header-encore": lambda: panels.header(replace(BEAT, number=0, of=0, speaker="Encore", minutes=0)),
     "user": lambda: panels.user(USER, NOW),
+    "verification": lambda: panels.verification(LOGS, f"{BASE}/audit/keys", NAMES),
+    "verification-altered": lambda: panels.verification(ALTERED, f"{BASE}/audit/keys", NAMES),
+    "verification-first": lambda: panels.verification((replace(LOGS[0], remembered=None, signed_at=None, key=None),)),
+    "changed-byte": lambda: panels.changed_byte(CHANGED),
+    "changed-byte-unseen": lambda: panels.changed_byte(replace(CHANGED, findings=())),
+    "trace": lambda: panels.trace(TRACED),
+    "trace-nobody": lambda: panels.trace(
+        replace(TRACED, decision=replace(OPEN, order_id="order_2"), session=None, software="")
+    ),
+    "trace-altered": lambda: panels.trace(replace(TRACED, verified=False)),
     "user-disagrees": lambda: panels.user(replace(USER, differences=("the sessions", "the consents")), NOW),
     "audit-log": lambda: panels.audit_log(LOGGED, SEEN, BASE, NAMES),
     "audit-log-missing": lambda: panels.audit_log((replace(LOGGED[0], on_record=0), LOGGED[1]), SEEN, BASE),
@@ -352,7 +388,13 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
     token = TokenView(
         "jwt", text, len(text), ((text, text),) * 9, claims, text or None, (text,) * 9 if text else (), scopes
     )
+    finding = TrailFinding("edited", 10**9, text, text)
+    check = LogCheck(text, text, 10**9, 10**8, 10**7, text, NOW, text, 10**6, (finding,) * 9)
+    changed = ChangedByte(10**9, text, text, text, text, 10**9, 10**9, text, text, (finding,) * 9)
     return {
+        "verification": lambda: panels.verification((check,) * 30, text, ((text, text),)),
+        "changed-byte": lambda: panels.changed_byte(changed),
+        "trace": lambda: panels.trace(OrderTrace(text, given, 10**9, True, view, text)),
         "header": lambda: panels.header(BeatHeader(text, text, 999, 1000, text, 12.25)),
         "exchange": lambda: panels.exchange(exchange),
         "challenge": lambda: panels.challenge(Challenge(401, text[:20], parameters, resource, authority)),
@@ -423,6 +465,7 @@ for _label, _text in WORST_TEXTS.items():
     for _panel, _draw in _worst(_text).items():
         WORST[_panel][_label or "empty"] = _draw
 WORST["audit"]["nothing"] = lambda: panels.audit(())
+WORST["verification"]["nothing"] = lambda: panels.verification(())
 WORST["user"]["nothing"] = lambda: panels.user(UserView("", "", "", None, (), (), "", ""), NOW)
 WORST["audit-log"]["nothing"] = lambda: panels.audit_log((), (), "")
 WORST["permissions"]["nothing"] = lambda: panels.permissions((), blueprint="", role="")

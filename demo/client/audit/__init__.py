@@ -1,0 +1,1 @@
+"""The audit trail as its reader verifies it: chains and signed checkpoints (docs/wire.md, "The audit trail")."""

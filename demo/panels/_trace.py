@@ -1,0 +1,76 @@
+"""One order, traced: from the order, down through what the shop decided and by which token, to one human's consent."""
+
+from __future__ import annotations
+
+from demo.evidence import OrderTrace
+from demo.panels.page import Canvas, Page
+from demo.panels.people import name_of
+from demo.panels.values import clock
+
+
+def trace(given: OrderTrace) -> Page:
+    """A link of the chain in each row, the human last; each says where it was read."""
+    decision, session = given.decision, given.session
+
+    def draw(canvas: Canvas) -> None:
+        person = name_of(decision.username or "") or decision.user or ""
+        if not decision.user:
+            canvas.title("unverified", "This order leads back to nobody: no token, no consent, no human")
+        elif not given.verified:
+            canvas.title("refused", "The audit log of this order does not verify: demo audit verify")
+        elif session is None:
+            canvas.title("unverified", f"The shop says {person}; no such session is listed")
+        else:
+            canvas.title("allowed", f"This order leads back to one consent of {person}")
+        links: list[tuple[str, str, str]] = [
+            ("ORDER", given.order, f"placed {clock(decision.at)}"),
+            ("DECISION", decision.audit_id, f"entry {given.seq}, {'verified' if given.verified else 'not verified'}"),
+        ]
+        if decision.user:
+            links += [
+                ("TOKEN", decision.token_id or "none", "its jti"),
+                ("SESSION", decision.session or "none", _standing(given)),
+                ("CONSENT", decision.consent or "none", _granted(given)),
+                ("AGENT", decision.agent or "none", given.software or decision.client or ""),
+                ("SOFTWARE", decision.client or "none", "its client id"),
+                ("HUMAN", decision.username or decision.user, decision.user if decision.username else ""),
+            ]
+        else:
+            links.append(("DOOR", decision.door, "it asks nobody"))
+        for number, (label, value, aside) in enumerate(links):
+            _link(label, value, aside, number == len(links) - 1, canvas)
+        canvas.gap()
+        if session is not None and session.scopes:
+            canvas.list("may", session.scopes)
+
+    return Page(draw)
+
+
+def _link(label: str, value: str, aside: str, last: bool, canvas: Canvas) -> None:
+    if canvas.narrow:
+        canvas.line((f"{label:<9}", "quiet"), (canvas.short(value, canvas.room - 9), "strong"))
+        return
+    mark = " " if last else canvas.glyphs.down
+    wide = canvas.room - 12
+    room = min(40, wide)
+    canvas.line(
+        (f"{label:<9}", "quiet"),
+        (f"{mark}  ", "quiet"),
+        (canvas.cell(value, room), "strong"),
+        " ",
+        (canvas.short(aside, wide - room - 1), "quiet"),
+    )
+
+
+def _standing(given: OrderTrace) -> str:
+    if given.session is None:
+        return "not listed"
+    revoked, created = given.session.revoked_at, given.session.created_at
+    if revoked is not None:
+        return f"revoked {clock(revoked)}"
+    return f"since {clock(created)}" if created else "stands"
+
+
+def _granted(given: OrderTrace) -> str:
+    limit = given.session.spending_limit if given.session is not None else None
+    return f"up to {limit}" if limit is not None else ""

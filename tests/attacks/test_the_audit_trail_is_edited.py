@@ -1,0 +1,205 @@
+"""Whoever can write the shop's file edits, removes, moves or adds entries of the audit trail: the reader notices.
+
+Row T6 of the attacks; NIST SP 800-92 section 2.3 (integrity of log data); Schneier and Kelsey, "Secure Audit Logs to
+Support Computer Forensics" (1999): what was written before a break-in cannot be changed unnoticed. Against the file's
+owner the triggers help nothing, so each attack drops them first. Each is also played against a shop that signs whatever
+it finds, for a reader who remembers nothing: there the attack works.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.client import Agent, MemoryStore, SampleHuman
+from demo.client.audit import reading, remembered
+from demo.client.human.console import Console
+from demo.evidence import LogCheck
+from demo.shop import checkpoints
+from tests.conftest import console_at, serving
+
+File = sqlite3.Connection
+CALLS = 8
+"""By nobody: entries of the one log that everybody reads."""
+SIZE = CALLS + 1
+"""With the console's own question where to sign in, which bears no token."""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shop") / "server.sqlite3"
+
+
+@pytest.fixture(scope="module")
+def signed_in(file: Path) -> Iterator[Console]:
+    with serving(file) as url:
+        call(url)
+        found = console_at(url, MemoryStore())
+        found.sign_in(SampleHuman("alice@example.com"))
+        yield found
+
+
+@pytest.fixture
+def console(signed_in: Console, file: Path) -> Iterator[Console]:
+    """At a shop whose file is as it was, when the test is over."""
+    with closing(sqlite3.connect(file)) as there, closing(sqlite3.connect(":memory:")) as kept:
+        there.backup(kept)
+        yield signed_in
+        kept.backup(there)
+
+
+def call(url: str, times: int = CALLS) -> None:
+    agent = Agent(url, store=MemoryStore())
+    for _ in range(times):
+        agent.call("listMcpShopInventory", {}, door="open", token="none")
+
+
+def look(console: Console, state: Path) -> LogCheck:
+    """What the reader of the trail is told of nobody's log."""
+    checks = reading.check(reading.read(console), state)
+    (found,) = [one for one in checks if one.user is None]
+    return found
+
+
+def edit(file: File) -> None:
+    file.execute("UPDATE shop_audit SET decision = replace(decision, '\"allow\"', '\"deny\"') WHERE place = 3")
+
+
+def remove(file: File) -> None:
+    file.execute("DELETE FROM shop_audit WHERE place = 3")
+
+
+def swap(file: File) -> None:
+    file.execute("UPDATE shop_audit SET place = -1 WHERE place = 3")
+    file.execute("UPDATE shop_audit SET place = 3 WHERE place = 5")
+    file.execute("UPDATE shop_audit SET place = 5 WHERE place = -1")
+
+
+def insert(file: File) -> None:
+    """Between two others, each of which moves on by one."""
+    rows = file.execute("SELECT audit_id, owner, place, link, decision FROM shop_audit WHERE place >= 3").fetchall()
+    file.execute("DELETE FROM shop_audit WHERE place >= 3")
+    made_up = ("audit_made_up", rows[0][1], 3, rows[0][3], rows[0][4].replace(rows[0][0], "audit_made_up"))
+    for row in (made_up, *((one[0], one[1], one[2] + 1, one[3], one[4]) for one in rows)):
+        text = json.dumps(
+            {**json.loads(row[4]), "seq": row[2]}, ensure_ascii=False, sort_keys=True, separators=(",", ":")
+        )
+        values = (*row[:4], text)
+        file.execute("INSERT INTO shop_audit (audit_id, owner, place, link, decision) VALUES (?, ?, ?, ?, ?)", values)
+
+
+def cut(file: File) -> None:
+    file.execute("DELETE FROM shop_audit WHERE place > 5")
+    file.execute("DELETE FROM shop_audit_checkpoints")
+
+
+def prune_without_a_trace(file: File) -> None:
+    """As if it were old: but what is kept of it is not its link."""
+    file.execute("UPDATE shop_audit_logs SET pruned = 3, pruned_link = zeroblob(32)")
+    file.execute("DELETE FROM shop_audit WHERE place <= 3")
+
+
+def rewrite(file: File) -> None:
+    """Edit an entry and compute every link after it anew: the chain is whole, and is another."""
+    edit(file)
+    owner, log = file.execute("SELECT owner, id FROM shop_audit_logs WHERE owner = ''").fetchone()
+    link = sha256(log.encode()).digest()
+    query = "SELECT place, decision FROM shop_audit WHERE owner = ? ORDER BY place"
+    for place, decision in file.execute(query, (owner,)).fetchall():
+        link = sha256(link + decision.encode()).digest()
+        file.execute("UPDATE shop_audit SET link = ? WHERE owner = ? AND place = ?", (link, owner, place))
+
+
+def rewrite_and_forge(file: File) -> None:
+    """... and no checkpoint is left that says otherwise."""
+    rewrite(file)
+    file.execute("DELETE FROM shop_audit_checkpoints")
+
+
+def another_key(file: File) -> None:
+    """A checkpoint that somebody else signs."""
+    rewrite(file)
+    signed = file.execute("SELECT jws FROM shop_audit_checkpoints LIMIT 1").fetchone()[0]
+    head, body, signature = signed.split(".")
+    forged = f"{head}.{body}.{signature[::-1]}"
+    file.execute("UPDATE shop_audit_checkpoints SET jws = ?", (forged,))
+
+
+def replace_the_log(file: File) -> None:
+    file.execute("UPDATE shop_audit_logs SET id = 'log_another' WHERE owner = ''")
+    rewrite_and_forge(file)
+
+
+ATTACKS: list[tuple[Callable[[File], None], set[tuple[str, int | None]]]] = [
+    (edit, {("edited", 3)}),
+    (remove, {("missing", 3)}),
+    (swap, {("moved", 3), ("moved", 4)}),
+    (insert, {("edited", 3), ("edited", 4), ("edited", 5), ("edited", 6), ("edited", 7), ("edited", 8), ("edited", 9)}),
+    (cut, {("cut", SIZE)}),
+    (prune_without_a_trace, {("edited", 4)}),
+    (rewrite, {("rewritten", SIZE)}),
+    (rewrite_and_forge, {("rewritten", SIZE)}),
+    (another_key, {("unsigned", None), ("rewritten", SIZE)}),
+    (replace_the_log, {("replaced", None)}),
+]
+
+
+def attack_with(attack: Callable[[File], None], path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("BEGIN IMMEDIATE")
+        for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            file.execute(f"DROP TRIGGER {name}")
+        attack(file)
+        file.execute("COMMIT")
+
+
+@pytest.mark.parametrize(("attack", "named"), ATTACKS, ids=[attack.__name__ for attack, _ in ATTACKS])
+def test_the_entry_is_named(
+    console: Console, file: Path, tmp_path: Path, attack: Callable[[File], None], named: set[tuple[str, int | None]]
+) -> None:
+    assert look(console, tmp_path).findings == ()
+    attack_with(attack, file)
+    for _ in range(2):  # what is wrong does not become right by being looked at
+        found = look(console, tmp_path)
+        assert named <= {(one.kind, one.seq) for one in found.findings}, found.findings
+    assert {one.kind for one in found.findings} <= {kind for kind, _ in named} | {"unsigned", "edited", "rewritten"}
+
+
+def test_an_entry_is_named_by_its_audit_id(console: Console, file: Path, tmp_path: Path) -> None:
+    third = console.audit()[2].audit_id
+    attack_with(edit, file)
+    assert [(one.seq, one.audit_id) for one in look(console, tmp_path).findings if one.kind == "edited"] == [(3, third)]
+
+
+@pytest.mark.parametrize("attack", [cut, rewrite_and_forge, replace_the_log], ids=lambda attack: attack.__name__)
+def test_against_a_shop_that_signs_what_it_finds_and_a_reader_without_memory_it_works(
+    console: Console, file: Path, tmp_path: Path, attack: Callable[[File], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the tests above are seen to bite."""
+    honest = checkpoints._state
+
+    def signs_anything(*given: Any) -> Any:
+        found = honest(*given)
+        return None if found is None else (found[0], None, True)
+
+    monkeypatch.setattr(checkpoints, "_state", signs_anything)
+    monkeypatch.setattr(remembered, "recall", lambda *_: {})
+    look(console, tmp_path)
+    attack_with(attack, file)
+    assert look(console, tmp_path).findings == ()
+
+
+def test_a_log_that_only_grows_stays_good_and_what_was_verified_is_remembered(console: Console, tmp_path: Path) -> None:
+    first = look(console, tmp_path)
+    call(console.shop, 3)
+    second = look(console, tmp_path)
+    assert (first.size, first.remembered, second.size, second.remembered) == (SIZE, None, SIZE + 3, SIZE)
+    assert (first.findings, second.findings) == ((), ())
+    assert first.key == second.key is not None
