@@ -22,7 +22,6 @@ from .state.sessions import (
     revoke_session,
     session_revocation,
     sessions_of,
-    sessions_through,
 )
 from .state.store import digest, new_id
 
@@ -50,5 +49,4 @@ __all__ = [
     "revoke_session",
     "session_revocation",
     "sessions_of",
-    "sessions_through",
 ]

@@ -21,6 +21,7 @@ _HOMES: Mapping[str, str] = {
     "whoami": "whoami",
     "burst": "burst",
     "audit": "audit",
+    "verify": "verify",
     "sessions": "audit",
     "revoke": "revoke",
     "reinstate": "revoke",

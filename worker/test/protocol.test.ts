@@ -206,7 +206,6 @@ test("metadata names the authorization server, by RFC 9728", async () => {
       "orders:read",
       "user:read",
       "demo:mode",
-      "orders:all",
       "audit:read",
     ]);
   }
