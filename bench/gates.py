@@ -32,6 +32,7 @@ from bench import agents, hammer
 from bench.figures import Side, side
 from bench.gates_servers import TOOL, inventory
 from bench.load import Refused, Round, tool_call
+from bench.memory import processor
 from demo.net import free_port
 
 ROOT: Final = Path(__file__).parent.parent
@@ -60,6 +61,8 @@ class Compared:
 
     clients: int
     sides: dict[str, Side]
+    processor: dict[str, float]
+    """Seconds of processor time for each call."""
 
 
 @contextlib.contextmanager
@@ -146,31 +149,44 @@ def check(server: Server) -> None:
 def compare(servers: list[Server], clients: int, seconds: float) -> Compared:
     """Block by block for about so many seconds, each server in turn."""
     rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
+    taken = dict.fromkeys(rounds, 0.0)
     until = time.monotonic() + seconds
-    for turn in itertools.count():
+    for turn in itertools.count(1):
         first = turn % len(servers)
         for server in servers[first:] + servers[:first]:
+            before = processor(server.pid)
             rounds[server.name].append(hammer.block(server.port, server.calls, clients=clients, calls=BLOCK * clients))
+            taken[server.name] += processor(server.pid) - before
         if time.monotonic() > until:
-            return Compared(clients, {name: side(done) for name, done in rounds.items()})
+            sent = turn * clients * (BLOCK + 1)
+            per_call = {name: seconds / sent for name, seconds in taken.items()}
+            return Compared(clients, {name: side(done) for name, done in rounds.items()}, per_call)
     raise AssertionError("unreachable")
 
 
 def lines(found: list[Compared]) -> list[str]:
     """The report."""
     said = [
-        "one call of a tool that reads: calls a second, p50 and p99, and each as a ratio to ours",
-        "(above 1.00 in calls: faster than ours; above 1.00 in p50 or p99: slower than ours)",
+        "one call of a tool that reads: calls a second, p50, p99 and processor time, and each as a ratio to ours",
+        "(above 1.00 in calls: faster than ours; above 1.00 in the others: slower than ours)",
     ]
     for one in found:
         ours = one.sides[OURS]
-        said += ["", f"{one.clients:2} at a time         calls/s      p50        p99  |  calls   p50    p99   (calls)"]
         said += [
-            f"{name:18} {of.per_second:9.0f} {1000 * of.p50:7.2f} ms {1000 * of.p99:7.2f} ms  |"
-            f" {of.per_second / ours.per_second:6.2f} {of.p50 / ours.p50:6.2f} {of.p99 / ours.p99:6.2f}   {of.calls}"
+            "",
+            f"{one.clients:2} at a time         calls/s        p50        p99  processor  |  calls   p50   p99  proc.",
+        ]
+        said += [
+            f"{name:18} {of.per_second:9.0f} {_ms(of.p50)} {_ms(of.p99)} {_ms(one.processor[name])}  |"
+            f" {of.per_second / ours.per_second:6.2f} {of.p50 / ours.p50:6.2f} {of.p99 / ours.p99:6.2f}"
+            f" {one.processor[name] / one.processor[OURS]:6.2f}"
             for name, of in one.sides.items()
         ]
     return [*said, "", "floor: a server that reads nothing and decides nothing, so what the load itself can do"]
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:7.2f} ms"
 
 
 def peers() -> str | None:

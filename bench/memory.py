@@ -1,9 +1,11 @@
-"""How much memory a program's descendants hold: read from Linux's `/proc`, unknown elsewhere."""
+"""What processes take: memory of a program's descendants, read from Linux's `/proc`, and processor time."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+
+import psutil
 
 
 def resident(root: int, name: str) -> int | None:
@@ -30,3 +32,14 @@ def _descends(pid: int, root: int, parents: dict[int, int]) -> bool:
         if pid == root:
             return True
     return False
+
+
+def processor(pid: int) -> float:
+    """Seconds of processor time that a process has taken so far, in all its threads."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def held(pid: int) -> int:
+    """Bytes that are resident in one process."""
+    return int(psutil.Process(pid).memory_info().rss)

@@ -38,6 +38,7 @@ def text() -> str:
             {
                 "default": catalog.DEFAULT_SCOPE,
                 "audit": catalog.AUDIT_SCOPE,
+                "everyOrder": catalog.EVERY_ORDER_SCOPE,
                 "manage": catalog.MANAGE_SCOPE,
                 "shopper": catalog.SHOPPER_SCOPES,
                 "adminRole": catalog.ADMIN_ROLE,

@@ -22,6 +22,7 @@ from .state.sessions import (
     revoke_session,
     session_revocation,
     sessions_of,
+    sessions_through,
 )
 from .state.store import digest, new_id
 
@@ -49,4 +50,5 @@ __all__ = [
     "revoke_session",
     "session_revocation",
     "sessions_of",
+    "sessions_through",
 ]

@@ -10,20 +10,20 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len, split_graphemes
 
-COMBINING_RUN = 3
-"""More combining marks than this on one letter are an attack on the lines above and below, not a language."""
+from demo.text import bounded
 
 
 def safe(value: str, encoding: str = "utf-8") -> str:
     r"""The value with everything that a terminal might obey or hide written out, e.g. `\x1b`, `\u202e`.
 
-    Control characters, bidirectional overrides, zero-width characters, lone surrogates, line separators and
-    characters that `encoding` has no bytes for are escaped; unusual spaces become a plain space. What joins the parts
-    of one emoji or of one word in its script is kept: without it they are something else.
+    Control characters, bidirectional overrides, zero-width characters, lone surrogates, line separators, characters
+    that `encoding` has no bytes for, and more marks on a letter than a language has are escaped; unusual spaces become
+    a plain space. What joins the parts of one emoji or of one word in its script is kept: without it they are something
+    else.
     """
     if value.isascii() and value.isprintable():
         return value
-    shown = "".join(_harmless(value))
+    shown = "".join(_harmless(bounded(value, lambda marks: marks.encode("unicode_escape").decode("ascii"))))
     if encoding.lower().replace("-", "") in ("utf8", "utf16", "utf32"):
         return shown
     try:
@@ -37,16 +37,15 @@ _FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\
 
 
 def _harmless(value: str) -> Iterator[str]:
-    run = flag = 0
+    flag = 0
     turned = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in value if letter.isalpha())
     for at, character in enumerate(value):
         category = unicodedata.category(character)
-        run = run + 1 if category in ("Mn", "Me") else 0
         if character == "\U0001f3f4" and (found := _FLAG.match(value, at)):
             flag = found.end()
         if category == "Zs":
             yield " "
-        elif run > COMBINING_RUN or not (character.isprintable() or at < flag or _kept(value, at, turned)):
+        elif not (character.isprintable() or at < flag or _kept(value, at, turned)):
             yield character.encode("unicode_escape").decode("ascii")
         else:
             yield character

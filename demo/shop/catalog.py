@@ -167,6 +167,7 @@ SIZES: Final[tuple[str, ...]] = tuple(_DATA["schemas"]["Size"]["enum"])
 
 DEFAULT_SCOPE: Final[str] = _DATA["scopes"]["default"]
 AUDIT_SCOPE: Final[str] = _DATA["scopes"]["audit"]
+EVERY_ORDER_SCOPE: Final[str] = _DATA["scopes"]["every_order"]
 MANAGE_SCOPE: Final[str] = _DATA["scopes"]["manage"]
 SHOPPER_SCOPES: Final[tuple[str, ...]] = tuple(_DATA["scopes"]["shopper"])
 ADMIN_ROLE: Final[str] = _DATA["scopes"]["admin_role"]
@@ -181,7 +182,7 @@ LIMITS: Final = Limits(**_DATA["limits"])
 TOOLS: Final = {name: _tool(name, given, _DATA["schemas"]) for name, given in _DATA["tools"].items()}
 LIST_INVENTORY, BUY, LIST_ORDERS, USER_INFO, SET_MODE, CLEAR_MODE, PRETTY_PLEASE = TOOLS
 
-SCOPES: Final = tuple(dict.fromkeys([*(tool.scope for tool in TOOLS.values()), AUDIT_SCOPE]))
+SCOPES: Final = tuple(dict.fromkeys([*(tool.scope for tool in TOOLS.values()), EVERY_ORDER_SCOPE, AUDIT_SCOPE]))
 """Every scope that means something at this resource, for its metadata."""
 
 RULES: Final = {name: _rule(name, given) for name, given in _DATA["rules"].items()}

@@ -80,7 +80,15 @@ CREATE INDEX IF NOT EXISTS shop_standing_user ON shop_standing (user);
 DELETE FROM shop_revocations;
 """
 _CALLS_BY_AGE: Final = "CREATE INDEX IF NOT EXISTS shop_calls_at ON shop_calls (at);"
-STEPS: Final = (_keys_by_caller, _TABLES, _KEYS, _STANDING, _CALLS_BY_AGE, chain_what_is_there)
+_BANS_BY_CALLER: Final = """
+CREATE TABLE shop_banned (caller TEXT PRIMARY KEY, at REAL NOT NULL);
+INSERT OR IGNORE INTO shop_banned
+    SELECT 'agent:' || json_extract(a.decision, '$.agent'), b.at FROM shop_bans b JOIN shop_audit a ON a.user = b.user
+    WHERE json_extract(a.decision, '$.agent') IS NOT NULL;
+DROP TABLE shop_bans;
+"""
+"""Until then a ban was its user's: it goes on for each agent that had called for them."""
+STEPS: Final = (_keys_by_caller, _TABLES, _KEYS, _STANDING, _CALLS_BY_AGE, _BANS_BY_CALLER, chain_what_is_there)
 """The schema's history. To change it: append a step, never edit one."""
 
 

@@ -116,7 +116,7 @@ class Gatehouse:
             if case.standing.active:
                 standing.keep(connection, case.token, case.standing, case.reliance)
         if case.standing is not None:
-            banned = ledger.is_banned(connection, case.token.user)
+            banned = ledger.is_banned(connection, case.token.caller)
             case = replace(case, standing=replace(case.standing, banned=banned))
         return case, act(connection, case)
 

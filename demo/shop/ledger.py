@@ -198,11 +198,20 @@ def _receipt(connection: sqlite3.Connection, wanted: Purchase, order_id: str, *,
     return _order(row, replayed=replayed, balance=balance, spending_limit=limit)
 
 
-def orders(connection: sqlite3.Connection, *, user: str | None) -> list[tuple[Order, str]]:
-    """Orders with their mailing addresses, oldest first: a human's own, or with None those of the open door."""
+def orders(
+    connection: sqlite3.Connection, *, user: str | None, through: tuple[str | None, str | None] | None = None
+) -> list[tuple[Order, str]]:
+    """Orders with their mailing addresses, oldest first: a human's own, or with None those of the open door.
+
+    Args:
+        through: agent instance and client: only what was placed through these. The client counts where no agent is
+            named, as in `policy.TokenFacts.caller`.
+    """
+    agent, client = through or (None, None)
     rows = connection.execute(
-        "SELECT * FROM shop_orders WHERE door = ? AND user IS ? ORDER BY seq",
-        ("open" if user is None else "protected", user),
+        "SELECT * FROM shop_orders WHERE door = ? AND user IS ?"
+        " AND (? OR (agent IS ? AND (agent IS NOT NULL OR client IS ?))) ORDER BY seq",
+        ("open" if user is None else "protected", user, through is None, agent, client),
     ).fetchall()
     return [(_order(row), str(row["address"])) for row in rows]
 
@@ -226,16 +235,16 @@ def _order(
     )
 
 
-def ban(connection: sqlite3.Connection, user: str, at: float) -> None:
-    """Ban a user from the shop, from now on; banning twice is the same as once."""
-    connection.execute("INSERT OR IGNORE INTO shop_bans (user, at) VALUES (?, ?)", (user, at))
+def ban(connection: sqlite3.Connection, caller: str, at: float) -> None:
+    """Ban an agent (`policy.TokenFacts.caller`) from the shop, from now on; banning twice is the same as once."""
+    connection.execute("INSERT OR IGNORE INTO shop_banned (caller, at) VALUES (?, ?)", (caller, at))
 
 
-def lift_ban(connection: sqlite3.Connection, user: str) -> bool:
-    """Lift a user's ban; whether there was one."""
-    return connection.execute("DELETE FROM shop_bans WHERE user = ?", (user,)).rowcount > 0
+def lift_ban(connection: sqlite3.Connection, caller: str) -> bool:
+    """Lift an agent's ban; whether there was one."""
+    return connection.execute("DELETE FROM shop_banned WHERE caller = ?", (caller,)).rowcount > 0
 
 
-def is_banned(connection: sqlite3.Connection, user: str | None) -> bool:
-    """Whether the shop has banned this user."""
-    return connection.execute("SELECT 1 FROM shop_bans WHERE user = ?", (user,)).fetchone() is not None
+def is_banned(connection: sqlite3.Connection, caller: str) -> bool:
+    """Whether the shop has banned this agent."""
+    return connection.execute("SELECT 1 FROM shop_banned WHERE caller = ?", (caller,)).fetchone() is not None

@@ -49,7 +49,10 @@ def _buy(acting: Acting, given: Arguments) -> Answer:
 
 
 def _list_orders(acting: Acting, _: Arguments) -> Answer:
-    found = ledger.orders(acting.connection, user=acting.token.user)
+    token = acting.token
+    # What another agent of the same human bought, and where it goes, is theirs to see and not this one's.
+    through = None if catalog.EVERY_ORDER_SCOPE in token.scopes or token.user is None else (token.agent, token.client)
+    found = ledger.orders(acting.connection, user=token.user, through=through)
     theirs = acting.door == "protected"
     told = [(order, to if theirs or to in catalog.SAMPLE_ADDRESSES else say("withheld")) for order, to in found]
     return {"orders": [{**order.to_dict(), "mailingAddress": to} for order, to in told]}
@@ -66,7 +69,7 @@ def _user_info(acting: Acting, _: Arguments) -> Answer:
         "client": token.client,
         "session": token.session,
         "scopes": sorted(token.scopes),
-        "mode": "banned" if ledger.is_banned(acting.connection, token.user) else "normal",
+        "mode": "banned" if ledger.is_banned(acting.connection, token.caller) else "normal",
     }
 
 
@@ -75,16 +78,16 @@ def _set_mode(acting: Acting, given: Arguments) -> Answer:
     if user is None:
         raise Failed(say("nobody_to_ban"))
     if given["mode"] == "banned":
-        ledger.ban(acting.connection, user, acting.house.config.clock())
+        ledger.ban(acting.connection, acting.token.caller, acting.house.config.clock())
     else:
-        ledger.lift_ban(acting.connection, user)
+        ledger.lift_ban(acting.connection, acting.token.caller)
     return {"user": user, "mode": given["mode"]}
 
 
 def _clear_mode(acting: Acting, _: Arguments) -> Answer:
     user = acting.token.user
     if user is not None:
-        ledger.lift_ban(acting.connection, user)
+        ledger.lift_ban(acting.connection, acting.token.caller)
     return {"user": user, "mode": "normal"}
 
 
@@ -92,7 +95,7 @@ def _pretty_please(acting: Acting, _: Arguments) -> Answer:
     user = acting.token.user
     if user is None:
         return {"user": None, "mode": "normal", "message": say("nobody_banned")}
-    lifted = ledger.lift_ban(acting.connection, user)
+    lifted = ledger.lift_ban(acting.connection, acting.token.caller)
     return {"user": user, "mode": "normal", "message": say("welcome_back" if lifted else "not_banned")}
 
 

@@ -14,6 +14,8 @@ from .events import record
 from .shapes import ORGANIZATION, derived_id, stamp
 from .users import UserSession
 
+KEPT_SECONDS = 90 * 24 * 3600.0
+"""A session that ended by itself is remembered this long."""
 _SELECT = """
 SELECT s.id, s.instance_id, i.blueprint_id, i.sub, s.user_session_id, s.intent, s.expires_at, s.revoked_at,
        s.created_at, s.updated_at
@@ -90,6 +92,7 @@ def open_agent_session(
 ) -> tuple[AgentSession, bool]:
     """The session that a mint opens, and whether its instance is new."""
     instance_id, new_instance = _instance(connection, blueprint["id"], human.session.sub, now)
+    connection.execute("DELETE FROM workos_agent_sessions WHERE expires_at < ?", (now - KEPT_SECONDS,))
     settings, id = blueprint["session_settings"], new_id("agent_instance_session")
     expires_at = now + min(settings["refresh_token_ttl_seconds"], settings["max_age_seconds"])
     connection.execute(

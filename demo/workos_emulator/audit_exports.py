@@ -25,6 +25,8 @@ from .shapes import seconds, stamp
 
 PATH = "/audit_logs/exports"
 LINK_SECONDS = 600
+KEPT_SECONDS = 24 * 3600.0
+"""An export that was asked for is remembered this long: a later question for its link finds none."""
 COLUMNS = ("occurred_at", "action", "actor_type", "actor_id", "actor_name", "targets", "context", "metadata")
 
 
@@ -50,6 +52,7 @@ def export_routes(api: Api) -> list[Route]:
         asked = _asked(call.body)
         id, now = new_id("audit_log_export"), context.now()
         with context.store.transaction() as connection:
+            connection.execute("DELETE FROM workos_audit_exports WHERE created_at < ?", (now - KEPT_SECONDS,))
             connection.execute("INSERT INTO workos_audit_exports VALUES (?, ?, ?)", (id, json.dumps(asked), now))
         return shown(id, now)
 

@@ -17,6 +17,7 @@ from .shapes import derived_id, page, stamp
 ACTIONS = "/audit_logs/actions"
 KEY_SECONDS = 24 * 3600.0
 """How long an idempotency key holds."""
+KEPT_SECONDS = 365 * 24 * 3600.0
 MOST_METADATA, LONGEST_NAME, LONGEST_VALUE = 50, 40, 500
 
 
@@ -36,9 +37,11 @@ def audit_log_routes(api: Api) -> list[Route]:
         with context.store.transaction() as connection:
             _check_schema(connection, event)
             connection.execute(
-                "UPDATE workos_audit_events SET idempotency_key = NULL WHERE created_at < ?",
+                "UPDATE workos_audit_events SET idempotency_key = NULL"
+                " WHERE created_at < ? AND idempotency_key IS NOT NULL",
                 (now - KEY_SECONDS,),
             )
+            connection.execute("DELETE FROM workos_audit_events WHERE occurred_at < ?", (now - KEPT_SECONDS,))
             connection.execute(
                 "INSERT OR IGNORE INTO workos_audit_events"
                 " (idempotency_key, event, occurred_at, created_at) VALUES (?, ?, ?, ?)",

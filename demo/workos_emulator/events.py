@@ -13,7 +13,9 @@ from demo.auth_server.administration import Context, new_id
 
 from .api import Api, Call, unprocessable
 from .shapes import ORGANIZATION, derived_id, page, seconds, stamp
-from .users import UserSession, user_sessions
+from .users import MOST_SESSIONS, UserSession, user_sessions
+
+KEPT_SECONDS = 90 * 24 * 3600.0
 
 
 def event_routes(api: Api) -> list[Route]:
@@ -39,7 +41,8 @@ def event_routes(api: Api) -> list[Route]:
 
 
 def record(connection: sqlite3.Connection, event: str, data: dict[str, Any], at: float) -> None:
-    """Write down that something happened."""
+    """Write down that something happened, and forget what happened long before."""
+    connection.execute("DELETE FROM workos_events WHERE created_at < ?", (at - KEPT_SECONDS,))
     connection.execute(
         "INSERT INTO workos_events (id, event, data, created_at) VALUES (?, ?, ?, ?)",
         (new_id("event"), event, json.dumps(data), at),
@@ -47,9 +50,11 @@ def record(connection: sqlite3.Connection, event: str, data: dict[str, Any], at:
 
 
 def _all(context: Context, connection: sqlite3.Connection) -> list[tuple[float, dict[str, Any]]]:
-    """Everything, with its time. Where two happened at once, the human's session comes before what stands on it."""
+    """The newest of everything, with its time. Where two happened at once, the human's session comes before what stands
+    on it."""
     found = [event for session in user_sessions(context, connection) for event in _of_session(session)]
-    for row in connection.execute("SELECT * FROM workos_events ORDER BY seq"):
+    rows = connection.execute("SELECT * FROM workos_events ORDER BY seq DESC LIMIT ?", (MOST_SESSIONS,)).fetchall()
+    for row in rows[::-1]:
         found.append((row["created_at"], _event(row["id"], row["event"], json.loads(row["data"]), row["created_at"])))
     return sorted(found, key=lambda event: event[0])  # stable: the order within a source stays
 

@@ -81,7 +81,14 @@ ALTER TABLE authority_workos_blueprints RENAME TO workos_blueprints;
 ALTER TABLE authority_workos_instances RENAME TO workos_instances;
 ALTER TABLE authority_workos_agent_sessions RENAME TO workos_agent_sessions;
 """
-STEPS = (_TABLES, _RENAMED)
+_INDEXES = """
+CREATE INDEX workos_audit_events_occurred ON workos_audit_events (occurred_at, seq);
+CREATE INDEX workos_audit_events_keys ON workos_audit_events (created_at) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX workos_events_created ON workos_events (created_at);
+CREATE INDEX workos_audit_exports_created ON workos_audit_exports (created_at);
+CREATE INDEX workos_agent_sessions_expiry ON workos_agent_sessions (expires_at);
+"""
+STEPS = (_TABLES, _RENAMED, _INDEXES)
 """The history of the schema of what is put in through the API. To change it: append a step, never edit one."""
 
 

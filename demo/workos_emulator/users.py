@@ -24,6 +24,7 @@ from demo.auth_server.administration import (
     revoke_session,
     session_revocation,
     sessions_of,
+    sessions_through,
 )
 
 from .api import Api, Call, malformed, not_found, unprocessable
@@ -31,6 +32,8 @@ from .shapes import ORGANIZATION, derived_id, page, stamp
 
 REVOKED_BY = "workos_api"
 """Who revoked a session, as the authorization server keeps it: the holder of the API key, not the human."""
+MOST_SESSIONS = 1000
+"""That a list is made of: each is looked up by itself while others wait for the database."""
 APPLICATIONS = "/user_management/users/{id}/authorized_applications"
 
 
@@ -82,8 +85,9 @@ def find_user_session(context: Context, connection: sqlite3.Connection, session_
 
 
 def user_sessions(context: Context, connection: sqlite3.Connection, sub: str | None = None) -> list[UserSession]:
-    """All sessions, or one human's, oldest first."""
-    return [_with_end(context, connection, session) for session in sessions_of(connection, sub)]
+    """The newest sessions, of everybody or of one human, oldest first."""
+    found = sessions_of(connection, sub, limit=MOST_SESSIONS)
+    return [_with_end(context, connection, session) for session in found]
 
 
 def _with_end(context: Context, connection: sqlite3.Connection, session: Session) -> UserSession:
@@ -138,15 +142,18 @@ def user_routes(api: Api) -> list[Route]:
     def delete_application(call: Call) -> None:
         named = call.path["application"]
         with context.store.transaction() as connection:
-            ended = [
-                one.session
-                for one in _consents(context, connection, call.path["id"])
-                if named in (one.session.client_id, _application_id(one.session.client_id))
-            ]
-            if not ended:
+            client_id = next(
+                (
+                    one.session.client_id
+                    for one in _consents(context, connection, call.path["id"])
+                    if named in (one.session.client_id, _application_id(one.session.client_id))
+                ),
+                None,
+            )
+            if client_id is None:
                 raise not_found("Authorized application", named)
-            for session in ended:
-                revoke_session(connection, session.id, kind="session", by=REVOKED_BY, now=context.now())
+            for id in sessions_through(connection, call.path["id"], client_id):
+                revoke_session(connection, id, kind="session", by=REVOKED_BY, now=context.now())
 
     return [
         api.route("GET", "/user_management/users", list_users),
@@ -168,7 +175,7 @@ def _known(id: str) -> Account:
 
 def user_shown(connection: sqlite3.Connection, account: Account) -> dict[str, Any]:
     """An account as a user. Sample accounts are part of the program, which has no date: POSIX time 0 says so."""
-    signed_in = max((session.auth_time for session in sessions_of(connection, account.sub)), default=None)
+    signed_in = max((session.auth_time for session in sessions_of(connection, account.sub, limit=20)), default=None)
     first, _, last = account.name.partition(" ")
     return {
         "object": "user",

@@ -27,7 +27,7 @@ RULES = (
     *(f"limits.{rule}" for rule in ("rate", "quota", "consent", "spending")),
 )
 SCOPES = (
-    *("openid", "shop:read", "orders:read", "shop:buy", "user:read", "demo:mode"),
+    *("openid", "shop:read", "orders:read", "orders:all", "shop:buy", "user:read", "demo:mode"),
     *("audit:read", "sessions:manage", "offline_access"),
 )
 ACCOUNTS = ("alice@example.com", "grace@example.com", "mallory@example.org")

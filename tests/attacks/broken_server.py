@@ -177,7 +177,7 @@ def hides_the_limit_on_the_consent_page() -> None:
 def lists_no_sessions() -> None:
     from demo.auth_server.endpoints import account
 
-    account.sessions_of = lambda connection, sub: []
+    account.sessions_of = lambda connection, sub, **_: ()
 
 
 def workos_lists_no_sessions() -> None:
@@ -352,7 +352,7 @@ def _lifts_the_ban_for(tool: str) -> None:
 
 
 def keeps_out_who_says_please() -> None:
-    ledger.lift_ban = lambda connection, user: True
+    ledger.lift_ban = lambda connection, caller: True
 
 
 def challenges_a_banned_user() -> None:
@@ -606,8 +606,8 @@ def lists_everybodys_sessions() -> None:
     from demo.auth_server.state.accounts import ACCOUNTS
 
     honest = account.sessions_of
-    account.sessions_of = lambda connection, sub: tuple(
-        session for one in ACCOUNTS for session in honest(connection, one.sub)
+    account.sessions_of = lambda connection, sub, **page: tuple(
+        session for one in ACCOUNTS for session in honest(connection, one.sub, **page)
     )
 
 

@@ -28,7 +28,15 @@ def test_the_metadata_says_where_tokens_come_from(shop: Shop) -> None:
         assert answer.json() == {
             "resource": shop.resource,
             "authorization_servers": [shop.issuer.url],
-            "scopes_supported": ["shop:read", "shop:buy", "orders:read", "user:read", "demo:mode", "audit:read"],
+            "scopes_supported": [
+                "shop:read",
+                "shop:buy",
+                "orders:read",
+                "user:read",
+                "demo:mode",
+                "orders:all",
+                "audit:read",
+            ],
             "bearer_methods_supported": ["header"],
             "authorization_details_types_supported": ["shop_spending"],
             "resource_name": "Conference T-shirt shop",
@@ -223,8 +231,9 @@ def test_what_an_agent_holds_is_told_where_it_is_short(shop: Shop, scope: tuple[
     assert wording(refusal(answer))[1]["held"] == holds
 
 
-def test_a_banned_user_may_only_say_please(shop: Shop) -> None:
-    token = shop.token(shop.grant(human=GRACE))
+def test_a_banned_agent_may_only_say_please(shop: Shop) -> None:
+    banned = shop.grant(human=GRACE, software="the banned one")
+    token = shop.token(banned)
     assert structured(shop.call("setDemoMode", {"mode": "banned"}, token=token)) == {
         "user": "user_grace",
         "mode": "banned",
@@ -239,8 +248,12 @@ def test_a_banned_user_may_only_say_please(shop: Shop) -> None:
         assert shop.post("tools/list", token=token).status_code == 200
         assert shop.audit(token).status_code == 200
         assert shop.call("getUserInfo", token=shop.token()).status_code == 200
+        anew = shop.token(shop.grant(human=GRACE, software="the banned one"))
+        assert refusal(shop.call(READ, token=anew))["rule"] == "standing.banned", "the same agent, logged in again"
         other = shop.token(shop.grant(human=GRACE))
-        assert refusal(shop.call(READ, token=other))["rule"] == "standing.banned"
+        assert structured(shop.call("getUserInfo", token=other))["mode"] == "normal", "her other agents go on"
+        assert structured(shop.call("clearDemoMode", token=other))["mode"] == "normal"
+        assert refusal(shop.call(READ, token=token))["rule"] == "standing.banned", "no other agent lifts it"
     finally:
         pardon = structured(shop.call("prettyPlease", token=token))
     assert pardon == {"user": "user_grace", "mode": "normal", "message": say("welcome_back")}

@@ -136,15 +136,21 @@ def test_who_is_calling_is_told_as_the_token_and_the_auth_server_say(shop: Shop)
     }
 
 
-def test_orders_are_the_humans_own_over_all_their_agents(shop: Shop) -> None:
-    first, second = shop.token(), shop.token()
-    mine = [order_of(shop.buy(token=token, mailingAddress="Žluťoučká 7, Brno"))["id"] for token in (first, second)]
-    orders = structured(shop.call("listMcpShopOrders", token=second))["orders"]
-    found = [order for order in orders if order["id"] in mine]
+def test_orders_are_the_agents_own_and_the_humans_where_that_was_granted(shop: Shop) -> None:
+    first, second = shop.grant(), shop.grant(scope=("shop:read", "orders:read", "orders:all", "shop:buy"))
+    mine = [
+        order_of(shop.buy(token=shop.token(grant), mailingAddress="Žluťoučká 7, Brno"))["id"]
+        for grant in (first, second)
+    ]
+    own = structured(shop.call("listMcpShopOrders", token=shop.token(first)))["orders"]
+    assert [order["id"] for order in own] == mine[:1]
+    every = structured(shop.call("listMcpShopOrders", token=shop.token(second)))["orders"]
+    found = [order for order in every if order["id"] in mine]
     assert [order["id"] for order in found] == mine
     assert {order["mailingAddress"] for order in found} == {"Žluťoučká 7, Brno"}
-    assert {order["user"] for order in orders} == {"user_alice"}
-    theirs = structured(shop.call("listMcpShopOrders", token=shop.token(shop.grant(human="grace@example.com"))))
+    assert {order["user"] for order in every} == {"user_alice"}
+    grace = shop.grant(human="grace@example.com", scope=("orders:read", "orders:all"))
+    theirs = structured(shop.call("listMcpShopOrders", token=shop.token(grace)))
     assert not {order["id"] for order in theirs["orders"]} & set(mine)
 
 

@@ -21,7 +21,7 @@ export const SAMPLE_ADDRESSES: ReadonlySet<string> = new Set(SAMPLES);
 export const LOGIN_SCOPES = ["openid", "profile", "email", "offline_access"];
 
 /** Every scope that means something at the protected door, for its metadata. */
-export const SCOPES_SUPPORTED = [...new Set([...TOOL_SCOPES.values(), SCOPES.audit])];
+export const SCOPES_SUPPORTED = [...new Set([...TOOL_SCOPES.values(), SCOPES.everyOrder, SCOPES.audit])];
 
 /** The scope of a 401 challenge: what a shopper needs, and what this request needs beside it. Clients ask for just what
  * the first challenge names, and many never step up afterwards. The human's own routes ask for nothing else. */

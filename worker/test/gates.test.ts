@@ -144,12 +144,15 @@ test("a scope that was not granted is asked for by name", async () => {
   ]);
 });
 
-test("a banned user's agent may list the tools and ask nicely, and nothing else", async () => {
-  const token = await authority.token(somebody());
+test("a banned agent may list the tools and ask nicely, and nothing else; others go on", async () => {
+  const claims = somebody();
+  const token = await authority.token(claims);
+  const other = await authority.token({ ...claims, act: { sub: "agent_other" } });
   expect((await call("setDemoMode", { mode: "banned" }, { token })).body.result.structuredContent.mode).toBe("banned");
   const refused = await call("listMcpShopInventory", {}, { token });
   expect(refusal(refused)).toMatchObject({ status: 403, rule: "standing.banned" });
   expect(refused.headers.get("www-authenticate")).toBeNull();
+  expect((await call("listMcpShopInventory", {}, { token: other })).status).toBe(200);
   expect((await post("tools/list", {}, { token })).status).toBe(200);
   expect((await call("prettyPlease", {}, { token })).body.result.structuredContent.message).toContain("welcome back");
   expect((await call("listMcpShopInventory", {}, { token })).status).toBe(200);

@@ -206,6 +206,7 @@ test("metadata names the authorization server, by RFC 9728", async () => {
       "orders:read",
       "user:read",
       "demo:mode",
+      "orders:all",
       "audit:read",
     ]);
   }

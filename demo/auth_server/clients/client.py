@@ -28,9 +28,15 @@ DEFAULT_SCOPE = ("openid", "shop:read")
 MOST_CLIENTS = 500
 """How many of each kind are kept. Beyond it the oldest that nobody ever consented to go."""
 
-USED = """
-SELECT client_id FROM oauth_consents UNION SELECT client_id FROM oauth_device_requests WHERE expires_at > :now
+_LEAST_USED = """
+SELECT c.client_id FROM oauth_clients c
+WHERE c.source = :source AND NOT EXISTS (SELECT 1 FROM oauth_consents WHERE client_id = c.client_id)
+ORDER BY coalesce((SELECT max(coalesce(d.polled_at, d.created_at)) FROM oauth_device_requests d
+    WHERE d.client_id = c.client_id AND d.decision IS NULL AND d.expires_at > :now), 0), c.created_at, c.rowid
+LIMIT :many
 """
+"""Clients that nobody ever consented to: first those whose human is asked nothing, then those whose device has been
+silent for longest. A device's question costs nothing, so that it must not hold a place against others."""
 
 
 @dataclass(frozen=True)
@@ -192,8 +198,7 @@ def _make_room(connection: sqlite3.Connection, source: str, now: float) -> bool:
     if count < MOST_CLIENTS:
         return True
     gone = connection.execute(
-        f"DELETE FROM oauth_clients WHERE client_id IN (SELECT client_id FROM oauth_clients"
-        f" WHERE source = :source AND client_id NOT IN ({USED}) ORDER BY created_at, rowid LIMIT :many)",
+        f"DELETE FROM oauth_clients WHERE client_id IN ({_LEAST_USED})",
         {"source": source, "now": now, "many": count - MOST_CLIENTS + 1},
     )
     return gone.rowcount > 0

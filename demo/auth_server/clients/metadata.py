@@ -9,6 +9,8 @@ from typing import Any
 
 from authlib.oauth2 import OAuth2Error
 
+from demo.text import bounded
+
 from ..state.accounts import ordered
 from .uris import redirect_uri_objection
 
@@ -109,10 +111,11 @@ def read_metadata(
 
 
 def clean_name(name: str) -> str:
-    """A name as it may stand on a consent page: one line, no control or direction-changing character, not long."""
+    """A name as it may stand on a consent page: one line, no control or direction-changing character, no
+    pile of marks, not long."""
     visible = "".join(" " if character.isspace() else character for character in name)
     visible = "".join(character for character in visible if unicodedata.category(character)[0] != "C")
-    visible = " ".join(visible.split())
+    visible = " ".join(bounded(visible, lambda _: "").split())
     if len(visible) > LONGEST_NAME:
         visible = visible[: LONGEST_NAME - 1].rstrip() + "…"
     return visible or UNNAMED

@@ -25,6 +25,7 @@ from ..state.accounts import Account
 from ..state.sessions import (
     Kind,
     Session,
+    UnknownSession,
     find_session,
     lasts_until,
     reinstate_agent_or_user,
@@ -37,6 +38,8 @@ from ..state.sessions import (
 SCOPE = "sessions:manage"
 LONGEST_BODY = 4096
 """Bytes."""
+PAGE, MOST_OF_A_PAGE = 100, 200
+"""Sessions."""
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -180,12 +183,21 @@ class AccountRefused(Exception):
 def account_routes(context: Context) -> list[Route]:
     """`/account/sessions`, `/account/revoke`, `/account/reinstate`."""
 
-    def sessions(account: Account, _: bytes) -> dict[str, Any]:
-        with context.store.transaction(write=False) as connection:
-            found = sessions_of(connection, account.sub)
-            return {"sessions": [_describe(context, connection, session) for session in found]}
+    def sessions(account: Account, request: Request, _: bytes) -> dict[str, Any]:
+        limit, before = _limit(request.query_params.get("limit")), request.query_params.get("before")
+        try:
+            with context.store.transaction(write=False) as connection:
+                found = sessions_of(connection, account.sub, before=before, limit=limit + 1)
+        except UnknownSession:
+            raise AccountRefused(400, "invalid_request", "before names no session of yours") from None
+        shown = []
+        for session in found[-limit:]:
+            # One at a time: whoever else is served meanwhile waits for one of them, not for all.
+            with context.store.transaction(write=False) as connection:
+                shown.append(_describe(context, connection, session))
+        return {"sessions": shown, "before": shown[0]["id"] if len(found) > limit else None}
 
-    def revoke(account: Account, body: bytes) -> dict[str, Any]:
+    def revoke(account: Account, _: Request, body: bytes) -> dict[str, Any]:
         kind, id = _target(body)
         now = context.now()
         with context.store.transaction() as connection:
@@ -196,7 +208,7 @@ def account_routes(context: Context) -> list[Route]:
                 at = revoke_agent_or_user(connection, kind, id, by=account.sub, now=now)
         return {"kind": kind, "id": id, "revoked_at": at}
 
-    def reinstate(account: Account, body: bytes) -> dict[str, Any]:
+    def reinstate(account: Account, _: Request, body: bytes) -> dict[str, Any]:
         kind, id = _target(body)
         with context.store.transaction() as connection:
             _check_theirs(context, connection, account, kind, id)
@@ -205,11 +217,11 @@ def account_routes(context: Context) -> list[Route]:
             lifted = reinstate_agent_or_user(connection, kind, id)
         return {"kind": kind, "id": id, "revoked_at": None, "lifted": lifted}
 
-    def route(path: str, method: str, answer: Callable[[Account, bytes], dict[str, Any]]) -> Route:
+    def route(path: str, method: str, answer: Callable[[Account, Request, bytes], dict[str, Any]]) -> Route:
         def respond(request: Request, body: bytes) -> Response:
             try:
                 account = authenticate(context, request, audience=context.account_resource, scope=SCOPE)
-                return JSONResponse(answer(account, body), headers=NO_STORE)
+                return JSONResponse(answer(account, request, body), headers=NO_STORE)
             except TokenRefused as refusal:
                 return refusal.response()
             except AccountRefused as refusal:
@@ -248,6 +260,15 @@ def _describe(context: Context, connection: sqlite3.Connection, session: Session
         "revoked_by_kind": None if revoked is None else revoked.kind,
         "spending_limit": session.spending_limit,
     }
+
+
+def _limit(given: str | None) -> int:
+    """How many sessions a page has."""
+    if given is None:
+        return PAGE
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= MOST_OF_A_PAGE):
+        raise AccountRefused(400, "invalid_request", f"limit is a whole number from 1 to {MOST_OF_A_PAGE}")
+    return int(given[:9])
 
 
 def _target(body: bytes) -> tuple[Kind, str]:

@@ -20,6 +20,9 @@ CODE_KEPT_SECONDS = 24 * 3600.0
 """A code that is over is remembered this long, so that one that comes again is known and ends its session."""
 REFRESH_SECONDS = 30 * 24 * 3600.0
 """Life of a refresh token that nobody uses; each rotation starts it again (RFC 9700 section 4.14.2)."""
+USED_KEPT = 100
+"""Used refresh tokens of a session that are remembered, so that one which comes again is known (RFC 9700 section
+4.14.2). An older one is unknown, and refused as such."""
 GRACE_SECONDS = 10.0
 """How long a used refresh token still gives its own client the same successor: two processes raced, or an answer was
 lost."""
@@ -158,12 +161,18 @@ class RefreshToken:
 def save_refresh_token(
     connection: sqlite3.Connection, value: str, session: Session, key: str | None, now: float
 ) -> None:
-    """Remember a refresh token that was just issued, once, and forget those that expired."""
+    """Remember a refresh token that was just issued, once; forget those that expired, and those used long before."""
     connection.execute("DELETE FROM oauth_refresh_tokens WHERE expires_at < ?", (now,))
     connection.execute(
         "INSERT INTO oauth_refresh_tokens (digest, session_id, client_id, created_at, expires_at, key, seed)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
         (digest(value), session.id, session.client_id, now, now + REFRESH_SECONDS, key, secrets.token_hex(32)),
+    )
+    connection.execute(
+        "DELETE FROM oauth_refresh_tokens WHERE session_id = :session AND used_at IS NOT NULL AND expires_at <"
+        " (SELECT expires_at FROM oauth_refresh_tokens WHERE session_id = :session"
+        " ORDER BY expires_at DESC LIMIT 1 OFFSET :kept)",
+        {"session": session.id, "kept": USED_KEPT},
     )
 
 

@@ -16,6 +16,13 @@ ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 """Consonants only: no words by accident, nothing that looks like a digit (RFC 8628 section 6.1)."""
 KEPT_SECONDS = 24 * 3600.0
 """An expired request is remembered this long, so that a late poll hears `expired_token` and not a riddle."""
+MOST = 2000
+"""Requests without an answer that are kept. Anybody may make them, and on loopback nobody can tell who. So beyond it
+those go whose device has been silent for longest: one that waits for its human polls every few seconds, and who floods
+would have to poll for thousands."""
+MOST_OF_A_CLIENT = 500
+"""The same of one client."""
+_ACTIVE = "coalesce(polled_at, created_at)"
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,17 @@ def save_request(
             interval,
         ),
     )
+    _make_room(connection, client_id)
+
+
+def _make_room(connection: sqlite3.Connection, client_id: str) -> None:
+    """Forget what is too many. The device that polls for it hears that its code is unknown, and asks for another."""
+    for where, most in ((" AND client_id = :client_id", MOST_OF_A_CLIENT), ("", MOST)):
+        connection.execute(
+            "DELETE FROM oauth_device_requests WHERE id IN (SELECT id FROM oauth_device_requests"
+            f" WHERE decision IS NULL{where} ORDER BY {_ACTIVE} DESC LIMIT -1 OFFSET :most)",
+            {"client_id": client_id, "most": most},
+        )
 
 
 def find_request(

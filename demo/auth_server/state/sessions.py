@@ -7,6 +7,7 @@ here, so that every grant opens sessions in the same way. Agents and users are r
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from .store import new_id
 
 Kind = Literal["session", "agent", "user"]
 """What a human can revoke."""
+KEPT_SECONDS = 400 * 24 * 3600.0
+"""A session that is over is remembered this long, so that a year's orders can be traced to the consent behind each."""
+_PRUNED_AT_ONCE = 20
+"""By each new session: more than it adds, so that those that are over for long do not grow in number."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ def open_session(
     Args:
         delegated: whether the client acts for the human, so that an agent is named; not so their own console.
     """
+    _forget(connection, now)
     consent_id, session_id = new_id("consent"), new_id("session")
     agent_id = _agent(connection, sub, client_id, now) if delegated else None
     connection.execute(
@@ -137,11 +143,74 @@ def lasts_until(connection: sqlite3.Connection, session: Session, *, access_toke
     return session.created_at + access_token_seconds if found is None else float(found)
 
 
-def sessions_of(connection: sqlite3.Connection, sub: str | None = None) -> tuple[Session, ...]:
-    """The sessions that this human's consents opened, of agents and of the human's own console; without `sub` all that
-    there are. Oldest first."""
-    rows = connection.execute(f"{SELECT} WHERE ? IS NULL OR c.sub = ? ORDER BY s.created_at, s.rowid", (sub, sub))
-    return tuple(_read(row) for row in rows)
+class UnknownSession(LookupError):
+    """The session to go on from is none of this human's."""
+
+
+def sessions_of(
+    connection: sqlite3.Connection, sub: str | None = None, *, before: str | None = None, limit: int
+) -> tuple[Session, ...]:
+    """The newest sessions that this human's consents opened, of agents and of the human's own console; without `sub`
+    the newest of all. Oldest first.
+
+    Args:
+        before: the id of a session: those that are older than it.
+        limit: how many at most.
+
+    Raises:
+        UnknownSession: `before` is none of this human's.
+    """
+    # A consent and its session are made at the same time: what orders one orders the other.
+    if sub is None:
+        rows = connection.execute(f"{SELECT} ORDER BY s.created_at DESC, s.rowid DESC LIMIT ?", (limit,)).fetchall()
+        return tuple(_read(row) for row in rows[::-1])
+    at: tuple[float, int] = (math.inf, 0)
+    if before is not None:
+        found = connection.execute(
+            "SELECT c.created_at, c.rowid FROM oauth_sessions s JOIN oauth_consents c ON c.id = s.consent_id"
+            " WHERE s.id = ? AND c.sub = ?",
+            (before, sub),
+        ).fetchone()
+        if found is None:
+            raise UnknownSession(before)
+        at = (found[0], found[1])
+    rows = connection.execute(
+        f"{SELECT} WHERE c.sub = ? AND (c.created_at, c.rowid) < (?, ?)"
+        " ORDER BY c.created_at DESC, c.rowid DESC LIMIT ?",
+        (sub, *at, limit),
+    ).fetchall()
+    return tuple(_read(row) for row in rows[::-1])
+
+
+def sessions_through(connection: sqlite3.Connection, sub: str, client_id: str) -> tuple[str, ...]:
+    """The ids of the sessions that this human's consents to one client opened and that were not revoked."""
+    rows = connection.execute(
+        "SELECT s.id FROM oauth_consents c JOIN oauth_sessions s ON s.consent_id = c.id"
+        " WHERE c.sub = ? AND c.client_id = ? AND s.agent_id IS NOT NULL AND s.revoked_at IS NULL",
+        (sub, client_id),
+    )
+    return tuple(row["id"] for row in rows)
+
+
+def _forget(connection: sqlite3.Connection, now: float) -> None:
+    """Forget a few of the sessions that have been over for long, with their consents; and agents that have none."""
+    over = connection.execute(
+        "SELECT s.id, s.consent_id, s.agent_id FROM oauth_sessions s WHERE s.created_at < ? AND NOT EXISTS"
+        " (SELECT 1 FROM oauth_refresh_tokens r WHERE r.session_id = s.id AND r.expires_at > ?)"
+        " ORDER BY s.created_at LIMIT ?",
+        (now - KEPT_SECONDS, now, _PRUNED_AT_ONCE),
+    ).fetchall()
+    for row in over:
+        for table in ("oauth_refresh_tokens", "oauth_authorization_codes", "oauth_device_requests"):
+            connection.execute(f"DELETE FROM {table} WHERE session_id = ?", (row["id"],))
+        connection.execute("DELETE FROM oauth_sessions WHERE id = ?", (row["id"],))
+        connection.execute("DELETE FROM oauth_consents WHERE id = ?", (row["consent_id"],))
+        # One that was revoked stays revoked, should its software come back.
+        connection.execute(
+            "DELETE FROM oauth_agents WHERE id = :id AND NOT EXISTS (SELECT 1 FROM oauth_sessions WHERE agent_id = :id)"
+            " AND NOT EXISTS (SELECT 1 FROM oauth_revocations WHERE kind = 'agent' AND id = :id)",
+            {"id": row["agent_id"]},
+        )
 
 
 @dataclass(frozen=True)

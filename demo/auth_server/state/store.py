@@ -96,7 +96,28 @@ _SEEDS = """
 ALTER TABLE oauth_refresh_tokens ADD COLUMN seed TEXT NOT NULL DEFAULT '';
 UPDATE oauth_refresh_tokens SET seed = lower(hex(randomblob(32)));
 """
-STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS, _SEEDS)
+_INDEXES = """
+CREATE INDEX oauth_consents_sub ON oauth_consents (sub, created_at);
+CREATE INDEX oauth_consents_client ON oauth_consents (client_id);
+CREATE INDEX oauth_sessions_created ON oauth_sessions (created_at);
+CREATE INDEX oauth_sessions_agent ON oauth_sessions (agent_id);
+CREATE INDEX oauth_refresh_tokens_session ON oauth_refresh_tokens (session_id, expires_at);
+CREATE INDEX oauth_codes_session ON oauth_authorization_codes (session_id);
+CREATE INDEX oauth_codes_expiry ON oauth_authorization_codes (expires_at);
+CREATE INDEX oauth_codes_challenge ON oauth_authorization_codes (code_challenge);
+CREATE INDEX oauth_device_requests_session ON oauth_device_requests (session_id);
+CREATE INDEX oauth_device_requests_expiry ON oauth_device_requests (expires_at);
+CREATE INDEX oauth_device_requests_client
+    ON oauth_device_requests (client_id, coalesce(polled_at, created_at)) WHERE decision IS NULL;
+CREATE INDEX oauth_device_requests_active
+    ON oauth_device_requests (coalesce(polled_at, created_at)) WHERE decision IS NULL;
+CREATE INDEX oauth_clients_source ON oauth_clients (source, created_at);
+CREATE INDEX oauth_browser_sessions_expiry ON oauth_browser_sessions (expires_at);
+CREATE INDEX oauth_assertions_expiry ON oauth_assertions (expires_at);
+CREATE INDEX oauth_wrong_codes_at ON oauth_wrong_codes (at);
+"""
+"""For what is looked up, counted or pruned otherwise than by its id, so that no table is read whole."""
+STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS, _SEEDS, _INDEXES)
 """The schema's history. To change it: append a step, never edit one."""
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from demo.text import OBEYED
+from demo.text import OBEYED, bounded
 
 DEEPEST = 64
 """Levels of JSON that anything is read from."""
@@ -24,13 +24,14 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def safe_text(text: str, *, one_line: bool = False) -> str:
-    """`text` with every control character and terminal escape replaced by a visible one.
+    """`text` with every control character and terminal escape replaced by a visible one, and more marks on one letter
+    than any language has by their number.
 
     Args:
         text: anything that a server sent.
         one_line: replace tabs and newlines too, for a name, a header or a claim.
     """
-    shown = OBEYED.sub(_visible, text)
+    shown = bounded(OBEYED.sub(_visible, text), lambda marks: f"<+{len(marks)} marks>")
     return _BREAKS.sub(_visible, shown) if one_line else shown
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from demo.client.human.sample_human import SampleHuman
 
 SCOPES = ("openid", "audit:read", "sessions:manage", "offline_access")
+PAGE, MOST_PAGES = 200, 50
+"""Of sessions."""
 CLIENT = "demo-console"
 
 
@@ -100,14 +102,22 @@ class Console:
         return self.agent.finish_login(decided, timeout=30.0)
 
     def sessions(self) -> tuple[SessionView, ...]:
-        """The sessions that the human's consents opened, oldest first.
+        """The sessions that the human's consents opened, oldest first; of more than ten thousand the newest.
 
         Raises:
             AuthorizationRefused, ServerUnreachable: the account API does not open, or does not answer.
         """
-        answer = self._account_call("GET", "/account/sessions", None)
-        listed = (answer.json or {}).get("sessions")
-        return tuple(_session(safe_data(entry)) for entry in _listed(listed) if isinstance(entry, dict))
+        pages: list[tuple[SessionView, ...]] = []
+        before: object = None
+        while len(pages) < MOST_PAGES:
+            query = urlencode({"limit": PAGE} | ({"before": before} if before else {}))
+            told = self._account_call("GET", f"/account/sessions?{query}", None).json or {}
+            found = _listed(told.get("sessions"))
+            pages.append(tuple(_session(safe_data(entry)) for entry in found if isinstance(entry, dict)))
+            # Another server may have no pages, and gives all at once.
+            if not isinstance(before := told.get("before"), str) or not pages[-1]:
+                break
+        return tuple(session for page in reversed(pages) for session in page)
 
     def revoke(self, kind: str, id: str) -> None:
         """Revoke what a session, an agent or a user may do.

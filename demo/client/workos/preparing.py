@@ -15,10 +15,11 @@ T = TypeVar("T")
 
 SCOPES: Mapping[str, str] = {
     "shop:read": "See what the shop has",
-    "orders:read": "See one's orders, with their addresses",
+    "orders:read": "See the orders that the agent placed for one, with their addresses",
+    "orders:all": "See all of one's orders, those of one's other agents too",
     "shop:buy": "Buy, within the limit that was set",
     "user:read": "Read one's profile at the shop",
-    "demo:mode": "Switch the demo's mode for oneself",
+    "demo:mode": "Switch the demo's mode for the agent: shut it out of the shop, and let it back in",
     "audit:read": "Read the audit log of what was done for one",
     "sessions:manage": "Revoke an agent, and reinstate it",
 }

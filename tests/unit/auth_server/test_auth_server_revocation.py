@@ -126,8 +126,26 @@ def test_a_human_sees_the_sessions_of_agents_and_of_the_console_and_nobody_elses
                 "revoked_by_kind": None,
                 "spending_limit": None,
             },
-        ]
+        ],
+        "before": None,
     }
+
+
+def test_sessions_come_in_pages_from_the_newest_back(house, read_claims):
+    opened = [read_claims(house.login()["access_token"])["sid"] for _ in range(4)]
+    theirs = read_claims(house.login("grace@example.com")["access_token"])["sid"]
+    console = house.console()
+    pages, before = [], None
+    for _ in range(9):
+        query = {"limit": 2} | ({} if before is None else {"before": before})
+        told = house.http.get("/account/sessions", headers=console, params=query).json()
+        pages.append([one["id"] for one in told["sessions"]])
+        if (before := told["before"]) is None:
+            break
+    assert [page[0] for page in pages] == [opened[3], opened[1], opened[0]]
+    assert [one for page in reversed(pages) for one in page][:4] == opened
+    for query in ({"limit": 0}, {"limit": "x"}, {"limit": 201}, {"before": theirs}, {"before": "nothing"}):
+        assert house.http.get("/account/sessions", headers=console, params=query).status_code == 400
 
 
 def test_a_session_taken_back_stops_at_once_and_for_good(house, read_claims):

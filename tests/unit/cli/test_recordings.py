@@ -18,12 +18,12 @@ from talk.export.page import WIDE
 from talk.recording.finding import SHIPPED
 from talk.recording.writer import KEPT, Recording, file_of
 from tests.conftest import Command
-from tests.unit.panels.conftest import EVIL
+from tests.unit.panels.conftest import EVIL, ZALGO
 
 PLAN = "problem-first"
 LARGEST = 300_000
 """Bytes of an animation: a README loads it at once."""
-HOSTILE = f"</pre></script><img src=x onerror=alert(1)>]]>&amp;`|{EVIL}"
+HOSTILE = f"</pre></script><img src=x onerror=alert(1)>]]>&amp;`|{EVIL}{ZALGO}"
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and what turns the direction of text."""
 FORMATS = ("cast", "cast2", "html", "svg", "md", "json")
@@ -81,7 +81,7 @@ def test_the_page_holds_all_that_it_shows_and_runs_only_its_own_script(
     assert page.elements.count("script") == 1
     assert not {"img", "link", "iframe", "object", "embed"} & set(page.elements)
     assert "default-src 'none'" in text and "url(" not in text and "@import" not in text
-    assert not OBEYED.search(text)
+    assert not OBEYED.search(text) and "\u0301" * 4 not in text
 
 
 def test_the_page_has_every_beat_and_what_was_said(demo: Command) -> None:

@@ -10,7 +10,7 @@ from demo.shop import policy
 
 
 @pytest.mark.parametrize("mode", ["2026-07-28", "auto", "legacy"])
-def test_a_banned_users_agent_finds_its_way_back_with_any_client(world: Any, mode: str) -> None:
+def test_a_banned_agent_finds_its_way_back_with_any_client(world: Any, mode: str) -> None:
     token = world.token()
     banned = world.with_client("setDemoMode", {"mode": "banned"}, token=token, mode=mode)
     assert banned.structured_content == {"user": "user_alice", "mode": "banned"}
@@ -40,7 +40,7 @@ def test_text_in_any_script_survives_the_gates(world: Any) -> None:
     ("gate", "claims", "rule"),
     [
         ("check_token", {"aud": "elsewhere"}, "token.audience"),
-        ("check_standing", {"sub": "user_grace"}, "standing.banned"),
+        ("check_standing", {"sub": "user_grace", "act": {"sub": "agent_of_grace"}}, "standing.banned"),
         ("check_allowlist", {"sub": "user_mallory"}, "allowlist.user"),
         ("check_scope", {"scope": "openid"}, "scope.insufficient"),
         ("check_rate", {"act": {"sub": "agent_busy"}}, "limits.rate"),

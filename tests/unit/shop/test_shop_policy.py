@@ -235,7 +235,7 @@ def test_a_file_that_another_writer_holds_is_waited_for(tmp_path: Path) -> None:
 
     def hold() -> None:
         with first.transaction() as connection:
-            ledger.ban(connection, "user", 1.0)
+            ledger.ban(connection, "agent:a", 1.0)
             held.set()
             time.sleep(0.3)
 
@@ -243,8 +243,8 @@ def test_a_file_that_another_writer_holds_is_waited_for(tmp_path: Path) -> None:
     thread.start()
     assert held.wait(5)
     with second.transaction() as connection:
-        assert ledger.is_banned(connection, "user")
-        assert ledger.lift_ban(connection, "user")
+        assert ledger.is_banned(connection, "agent:a")
+        assert ledger.lift_ban(connection, "agent:a")
     thread.join(5)
     first.close()
     second.close()

@@ -213,7 +213,7 @@ export class Gatehouse {
     const kind = revokedKind(this.sql, token);
     // A user's revocation stops what acts for that user, not the user's own console.
     const stopped = kind !== null && !(own && kind !== "session");
-    const banned = isBanned(this.sql, token.user);
+    const banned = isBanned(this.sql, callerOf(token));
     return asked.active && stopped ? { ...asked, banned, active: false, revoked: kind } : { ...asked, banned };
   }
 

@@ -29,6 +29,7 @@ export const ITEM = {
 export const SCOPES = {
   "default": "shop:read",
   "audit": "audit:read",
+  "everyOrder": "orders:all",
   "manage": "sessions:manage",
   "shopper": [
     "shop:read",
@@ -328,7 +329,7 @@ export const TOOLS = [
   },
   {
     "name": "listMcpShopOrders",
-    "description": "List the orders placed for the calling user, with the addresses they go to.",
+    "description": "List the orders that the calling agent placed, with the addresses they go to; with `orders:all`, all of its human's.",
     "inputSchema": {
       "type": "object",
       "properties": {}
@@ -573,7 +574,7 @@ export const TOOLS = [
   },
   {
     "name": "setDemoMode",
-    "description": "Switch the demo's mode for the calling user: `banned` shuts this user out of the shop.",
+    "description": "Switch the demo's mode for the calling agent: `banned` shuts this agent out of the shop, and no other.",
     "inputSchema": {
       "type": "object",
       "properties": {
@@ -625,7 +626,7 @@ export const TOOLS = [
   },
   {
     "name": "clearDemoMode",
-    "description": "Switch the demo's mode for the calling user back to normal.",
+    "description": "Switch the demo's mode for the calling agent back to normal.",
     "inputSchema": {
       "type": "object",
       "properties": {}
@@ -666,7 +667,7 @@ export const TOOLS = [
   },
   {
     "name": "prettyPlease",
-    "description": "Ask nicely to be let back in: the one tool that a banned user's agent may call.",
+    "description": "Ask nicely to be let back in: the one tool that a banned agent may call.",
     "inputSchema": {
       "type": "object",
       "properties": {}
@@ -899,7 +900,7 @@ export const RULES = {
     "challenge": null,
     "words": {
       "main": {
-        "reason": "This user is banned from the shop.",
+        "reason": "This agent is banned from the shop.",
         "remedy": "Call prettyPlease and mean it."
       }
     }

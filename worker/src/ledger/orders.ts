@@ -131,9 +131,21 @@ export function pending(sql: SqlStorage): { id: string; auditId: string }[] {
   return rows.map((row) => ({ id: String(row["id"]), auditId: String(row["audit_id"]) }));
 }
 
-/** Placed orders of one door with the addresses they go to, oldest first. */
-export function placed(sql: SqlStorage, door: Door): (Order & { mailingAddress: string })[] {
-  const rows = sql.exec("SELECT * FROM orders WHERE door = ? AND state = 'placed' ORDER BY seq", door).toArray();
+/** Through whom an order was placed; the client counts where no agent is named, as in `callerOf`. */
+export type Through = Pick<Purchase, "agent" | "client">;
+
+/** Placed orders of one door with the addresses they go to, oldest first: all, or those placed through one agent. */
+export function placed(sql: SqlStorage, door: Door, through: Through | null): (Order & { mailingAddress: string })[] {
+  const rows = sql
+    .exec(
+      `SELECT * FROM orders WHERE door = ? AND state = 'placed'
+         AND (? OR (agent IS ? AND (agent IS NOT NULL OR client IS ?))) ORDER BY seq`,
+      door,
+      through === null ? 1 : 0,
+      through?.agent ?? null,
+      through?.client ?? null,
+    )
+    .toArray();
   return rows.map((row) => ({ ...orderOf(row), mailingAddress: String(row["address"]) }));
 }
 

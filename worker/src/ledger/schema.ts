@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS audit (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, audit_id TEXT NOT NULL UNIQUE, user TEXT, decision TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS revocations (
   kind TEXT NOT NULL, id TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, id));
-CREATE TABLE IF NOT EXISTS bans (user TEXT PRIMARY KEY, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS banned (caller TEXT PRIMARY KEY, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS rates (key TEXT PRIMARY KEY, times BLOB NOT NULL, expires_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 `;
@@ -30,6 +30,13 @@ export function prepare(sql: SqlStorage): void {
   const rates = sql.exec("SELECT name FROM pragma_table_info('rates')").toArray();
   if (rates.some(({ name }) => name === "used")) sql.exec("DROP TABLE rates");
   sql.exec(SCHEMA);
+  // An earlier version banned the user: that goes on for each agent that had called for them.
+  if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'bans'").toArray().length === 0) return;
+  sql.exec(`INSERT OR IGNORE INTO banned
+    SELECT CASE WHEN agent IS NOT NULL THEN 'agent:' || agent ELSE 'client:' || a.user || ' ' || client END, b.at
+    FROM bans b JOIN (SELECT user, json_extract(decision, '$.agent') AS agent, json_extract(decision, '$.client') AS client
+      FROM audit) a ON a.user = b.user WHERE coalesce(agent, client) IS NOT NULL`);
+  sql.exec("DROP TABLE bans");
 }
 
 /** The first row that a statement gives, or null. */

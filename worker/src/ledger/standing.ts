@@ -36,19 +36,19 @@ export function reinstate(sql: SqlStorage, kind: "agent" | "user", id: string): 
   return revoked;
 }
 
-/** Ban a user from the shop, from now on; banning twice is the same as once. */
-export function ban(sql: SqlStorage, user: string, at: number): void {
-  sql.exec("INSERT OR IGNORE INTO bans (user, at) VALUES (?, ?)", user, at);
+/** Ban an agent (`callerOf`) from the shop, from now on; banning twice is the same as once. */
+export function ban(sql: SqlStorage, caller: string, at: number): void {
+  sql.exec("INSERT OR IGNORE INTO banned (caller, at) VALUES (?, ?)", caller, at);
 }
 
-/** Lift a user's ban; whether there was one. */
-export function liftBan(sql: SqlStorage, user: string): boolean {
-  const banned = isBanned(sql, user);
-  sql.exec("DELETE FROM bans WHERE user = ?", user);
+/** Lift an agent's ban; whether there was one. */
+export function liftBan(sql: SqlStorage, caller: string): boolean {
+  const banned = isBanned(sql, caller);
+  sql.exec("DELETE FROM banned WHERE caller = ?", caller);
   return banned;
 }
 
-/** Whether the shop has banned this user. */
-export function isBanned(sql: SqlStorage, user: string | null): boolean {
-  return first(sql, "SELECT 1 FROM bans WHERE user = ?", user) !== null;
+/** Whether the shop has banned this agent. */
+export function isBanned(sql: SqlStorage, caller: string): boolean {
+  return first(sql, "SELECT 1 FROM banned WHERE caller = ?", caller) !== null;
 }

@@ -1,7 +1,16 @@
 /** Buying, from the order that is written down to the stock that is there for it. */
 
 import { amend } from "../ledger/audit_log";
-import { begin, pending, place, placed, PurchaseRefused, withdraw, type Purchase } from "../ledger/orders";
+import {
+  begin,
+  pending,
+  place,
+  placed,
+  PurchaseRefused,
+  withdraw,
+  type Purchase,
+  type Through,
+} from "../ledger/orders";
 import { ban, isBanned, liftBan, revokedKind } from "../ledger/standing";
 import { LedgerFailed } from "../ledger/schema";
 import { now, type Decision, type Door, type Order } from "../evidence";
@@ -91,22 +100,24 @@ export class Shop {
     return this.write(() => amend(this.storage.sql, decision.audit_id, changes)) ?? decision;
   }
 
-  /** Placed orders with their addresses: the human's own, or those of the open door, for the shop's eyes alone. */
-  async orders(door: Door): Promise<ReturnType<typeof placed>> {
+  /** Placed orders with their addresses: the human's own, or those of the open door, for the shop's eyes alone.
+   *
+   * @param through only what was placed through this agent, or this client where no agent is named; null: all. */
+  async orders(door: Door, through: Through | null): Promise<ReturnType<typeof placed>> {
     await this.settle().catch((error: unknown) => console.error("an order is not settled yet", error));
-    return placed(this.storage.sql, door);
+    return placed(this.storage.sql, door, through);
   }
 
-  ban(user: string): void {
-    this.write(() => ban(this.storage.sql, user, now()));
+  ban(caller: string): void {
+    this.write(() => ban(this.storage.sql, caller, now()));
   }
 
-  liftBan(user: string): boolean {
-    return this.write(() => liftBan(this.storage.sql, user));
+  liftBan(caller: string): boolean {
+    return this.write(() => liftBan(this.storage.sql, caller));
   }
 
-  isBanned(user: string | null): boolean {
-    return isBanned(this.storage.sql, user);
+  isBanned(caller: string): boolean {
+    return isBanned(this.storage.sql, caller);
   }
 
   /** Bring orders to an end that were begun and cut off: the stock room knows which it has served, and one that is

@@ -1,6 +1,6 @@
 /** The seven tools, the same at both doors. */
 
-import { ITEM, SAMPLE_ADDRESSES, say, type ToolName } from "../catalog";
+import { ITEM, SAMPLE_ADDRESSES, say, SCOPES, type ToolName } from "../catalog";
 import { now } from "../evidence";
 import { PurchaseRefused, type Purchase } from "../ledger/orders";
 import type { Admitted } from "../gatehouse/gatehouse";
@@ -84,9 +84,12 @@ async function purchaseOf({ settings, visit, admitted }: Admission, given: Argum
   };
 }
 
-async function orders({ shop, visit }: Admission) {
-  const found = await shop.orders(visit.door);
-  if (visit.door === "protected") return { orders: found };
+async function orders({ shop, visit, admitted }: Admission) {
+  const { facts, door } = visit;
+  // What another agent of the same human bought, and where it goes, is theirs to see and not this one's.
+  const all = door === "open" || (admitted.standing?.permissions ?? facts.scopes).includes(SCOPES.everyOrder);
+  const found = await shop.orders(door, all ? null : facts);
+  if (door === "protected") return { orders: found };
   const told = (to: string) => (SAMPLE_ADDRESSES.has(to) ? to : say("withheld"));
   return { orders: found.map((order) => ({ ...order, mailingAddress: told(order.mailingAddress) })) };
 }
@@ -94,7 +97,7 @@ async function orders({ shop, visit }: Admission) {
 async function userInfo({ shop, visit, admitted }: Admission) {
   const { user, agent, client, session, scopes } = visit.facts;
   const { username = null, name = null, roles = [] } = admitted.standing ?? {};
-  const mode = shop.isBanned(user) ? "banned" : "normal";
+  const mode = shop.isBanned(callerOf(visit.facts)) ? "banned" : "normal";
   const known = { user, username: username ?? (user === null ? "anonymous" : user), name, roles };
   return { ...known, agent, client, session, scopes: [...scopes].sort(), mode };
 }
@@ -102,21 +105,21 @@ async function userInfo({ shop, visit, admitted }: Admission) {
 async function setMode({ shop, visit }: Admission, given: Arguments) {
   const { user } = visit.facts;
   if (user === null) throw new ToolError(say("nobody_to_ban"));
-  if (given["mode"] === "banned") shop.ban(user);
-  else shop.liftBan(user);
+  if (given["mode"] === "banned") shop.ban(callerOf(visit.facts));
+  else shop.liftBan(callerOf(visit.facts));
   return { user, mode: given["mode"] };
 }
 
 async function clearMode({ shop, visit }: Admission) {
   const { user } = visit.facts;
-  if (user !== null) shop.liftBan(user);
+  if (user !== null) shop.liftBan(callerOf(visit.facts));
   return { user, mode: "normal" };
 }
 
 async function prettyPlease({ shop, visit }: Admission) {
   const { user } = visit.facts;
   if (user === null) return { user, mode: "normal", message: say("nobody_banned") };
-  const lifted = shop.liftBan(user);
+  const lifted = shop.liftBan(callerOf(visit.facts));
   const message = say(lifted ? "welcome_back" : "not_banned");
   return { user, mode: "normal", message };
 }

@@ -1,0 +1,83 @@
+"""One round of all that is done at a local server, by everybody who may call it."""
+
+from __future__ import annotations
+
+import time
+
+import httpx2
+
+from demo.client import Agent, MemoryStore
+from demo.client.workos.agents import AgentIdentity
+from demo.client.workos.audit import AuditLog
+from demo.client.workos.people import People
+from demo.client.workos.preparing import prepare
+from demo.evidence import Decision
+from tests.unit.auth_server.conftest import Browser, Clock, House
+from tests.unit.auth_server.test_auth_server_dpop import Holder, login
+from tests.unit.workos.conftest import BUY, CEILING, World, log_in
+
+
+def a_whole_round(world: World) -> None:
+    """Log in, buy, read, renew, register, guess, administrate, revoke, reinstate."""
+    with httpx2.Client(base_url=world.base, trust_env=False, timeout=20) as http:
+        agent = world.agent()
+        outcome = agent.call("buyMcpShopItem", {**BUY, "idempotencyKey": "one"})
+        assert outcome.decision is not None and outcome.allowed
+        for tool in ("listMcpShopInventory", "listMcpShopOrders", "getUserInfo"):
+            agent.call(tool, {})
+        assert agent.call("buyMcpShopItem", BUY, door="open", token="none").status == 200
+        assert agent.call("listMcpShopInventory", {}, token="none").status == 401
+        reading = {"Authorization": f"Bearer {agent.token().access_token}"}
+        entries = http.get("/audit", headers=reading).json()["entries"]
+        assert http.get("/audit", headers=reading, params={"after": entries[0]["audit_id"]}).status_code == 200
+        agent.refresh()
+        banned = Agent(world.base, store=MemoryStore(), client_id="demo-rival")
+        log_in(banned, "grace@example.com", ("shop:read", "demo:mode", "user:read"), None, None)
+        banned.call("setDemoMode", {"mode": "banned"})
+        banned.call("prettyPlease", {})
+        by_others(House(world.base, Clock(), world.state / "server.sqlite3", http))
+        by_an_administrator(world, outcome.decision)
+        console = {"Authorization": f"Bearer {world.console().access_token}"}
+        listed = http.get("/account/sessions", headers=console, params={"limit": 1}).json()
+        assert http.get("/account/sessions", headers=console, params={"before": listed["before"]}).status_code == 200
+        session = agent.view(agent.token()).claim("sid")
+        for body in ({"kind": "session", "id": session}, {"kind": "user", "id": "user_alice"}):
+            assert http.post("/account/revoke", headers=console, json=body).status_code == 200
+        assert http.post("/account/reinstate", headers=console, json=body).status_code == 200
+        assert agent.call("listMcpShopInventory", {}).status == 401
+
+
+def by_others(house: House) -> None:
+    """A newcomer, a browser that approves, one that guesses, one that signs in and out."""
+    assert house.register().status_code == 201
+    code = house.code()
+    assert house.exchange(code).status_code == 200
+    assert house.exchange(code).status_code == 400
+    holder = Holder(house)
+    bound = login(holder)
+    assert holder.refresh(bound["refresh_token"]).status_code == 200
+    browser = Browser(house.base)
+    for typed in ("WRNG-CDFX", str(house.ask().json()["user_code"])):
+        browser.get("/device")
+        browser.submit("/device", user_code=typed)
+
+
+def by_an_administrator(world: World, decision: Decision) -> None:
+    """WorkOS's API, by its SDK: people, agents, the audit log and events."""
+    tenant = world.tenant()
+    people = People(tenant)
+    people.sessions("user_alice")
+    people.grants("user_alice")
+    people.find("alice@example.com")
+    identity = AgentIdentity.ensure(tenant, name="Shirt Agent", permissions=CEILING)
+    held = identity.deputize(world.console().access_token)
+    identity.validate(held.access_token)
+    identity.revoke(held.session)
+    prepare(tenant, f"{world.base}/mcp")
+    log = AuditLog(tenant, where="here")
+    log.record_order(decision)
+    log.export(time.time() - 60, time.time() + 60)
+    log.events()
+    agent = world.agent("grace@example.com")
+    people.revoke_grant("user_grace", "demo-agent")
+    assert agent.call("listMcpShopInventory", {}).status == 401
