@@ -41,6 +41,7 @@ _FOR_AGENTS: Final = (
     "/.well-known/",
     "/mcp",
     "/events",
+    "/ssf/",
 )
 AT_MOST: Final = 2
 """Shirts for one consent, as in the talk."""
@@ -107,7 +108,7 @@ def open_issuer(
             resource_server=introspection,
             access_token_seconds=GRANT_SECONDS,
             poll_interval=POLL_SECONDS,
-            event_receiver=(f"{origin}/mcp", f"{inside}/events"),
+            reached_at={f"{origin}/mcp": inside},
             directory=attendees,
             wrong_codes=WRONG_CODES,
             device="your agent's page",
@@ -127,6 +128,7 @@ def open_issuer(
                 stock=AT_MOST * MOST,
                 open_door=False,
                 auth_server_at=inside,
+                reached_at=inside,
                 clock=clock,
             )
         )

@@ -14,6 +14,7 @@ from demo.proofs import Nonces
 from .state.accounts import Account, Directory, Samples
 from .state.keys import SigningKeys
 from .state.store import Store
+from .state.streams import Leases
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,9 @@ class AuthorizationServerConfig:
         poll_interval: seconds between two polls of a device (RFC 8628 section 3.5).
         suggested_limit: minor units of `authorization_details.CURRENCY` that the consent page fills in where an agent
             asks to buy and names no limit, as every client must that does not know RFC 9396.
-        event_receiver: the resource server that hears of each revocation before it is answered: its resource
-            identifier, and where it takes events (RFC 8935).
+        reached_at: the origin at which a resource's server is reached from here, where that is not the resource's own.
         lease_seconds: how long a revocation waits at most for a resource server that does not acknowledge it. It has to
-            be longer than a resource server acts on an answer of introspection (docs/wire.md: 5 s).
+            be longer than a resource server relies on what it was told (docs/wire.md: 5 s).
         directory: the accounts that it knows.
         wrong_codes: how many wrong user codes one address may enter in a minute (RFC 8628 section 5.1).
         device: where a user code is shown, as the pages say it.
@@ -59,7 +59,7 @@ class AuthorizationServerConfig:
     more_resources: Callable[[], tuple[str, ...]] = tuple
     aliases: tuple[str, ...] = ()
     console_key: Mapping[str, str] | None = None
-    event_receiver: tuple[str, str] | None = None
+    reached_at: Mapping[str, str] = field(default_factory=dict)
     lease_seconds: float = 6.0
     directory: Directory = field(default_factory=Samples)
     wrong_codes: int = 10
@@ -68,7 +68,7 @@ class AuthorizationServerConfig:
 
 
 class Context:
-    """One authorization server. Cheap to pass around; nothing in it changes after the start but the store.
+    """One authorization server. Cheap to pass around; only store and leases change after the start.
 
     Raises:
         ValueError: the issuer is neither `https` nor on loopback, or ends in a slash.
@@ -82,6 +82,7 @@ class Context:
             raise ValueError(f"an issuer has no trailing slash here: {config.issuer}")
         self.config = config
         self.issuer = config.issuer
+        self.leases = Leases(config.lease_seconds)
         self.store = Store(config.database)
         self.nonces = Nonces()
         try:

@@ -12,6 +12,7 @@ from .endpoints.metadata import metadata_routes
 from .endpoints.oauth import ENDPOINTS, oauth_routes
 from .endpoints.registration import registration_routes
 from .endpoints.security_events import SecurityEvents
+from .endpoints.streams import stream_routes
 from .grants import GRANTS
 from .grants.server import OAuthServer
 from .pages.consent import consent, decide
@@ -21,8 +22,9 @@ from .pages.rendering import stylesheet
 from .pages.sign_in import choose, sign_in
 from .pages.visit import page_route
 
-REVOKING = ("/oauth2/token", "/oauth2/revoke", "/account/revoke")
-"""Where something may be revoked; at the token endpoint by a code or refresh token that comes again."""
+REVOKING = ("/oauth2/token", "/oauth2/revoke")
+"""Where something may be revoked, beside the account API; at the token endpoint by a code or refresh token that comes
+again."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def create_authorization_server(config: AuthorizationServerConfig) -> Authorizat
         Route("/device/style.css", stylesheet, methods=["GET"]),
         page_route(server, "/device/sign-in", get=choose, post=sign_in),
         page_route(server, "/device/consent", get=consent, post=decide),
-        *account_routes(context),
+        *account_routes(context, events),
+        *stream_routes(context, events),
     )
     for route in routes:
         if route.path in REVOKING:

@@ -139,7 +139,6 @@ def create_app(
             more_resources=more_resources,
             aliases=aliases,
             console_key=console_key,
-            event_receiver=(f"{base_url}/mcp", f"{base_url}/events"),
         )
     )
     try:

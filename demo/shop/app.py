@@ -21,6 +21,7 @@ from demo.shop.discovery import AuthServer
 from demo.shop.doors import App, Door
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.server import ShopServer
+from demo.shop.stream import EventStream
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def create_shop(config: ShopConfig) -> Shop:
         database.close()
         raise
     auth_server = AuthServer(config.issuer, timeout=config.answer_timeout, clock=config.clock, at=config.auth_server_at)
+    stream = EventStream(config, database, auth_server)
+    auth_server.before_asking = stream.ready
     gatehouse = Gatehouse(config, database, auth_server)
     checkpoints = Checkpoints(config, database, key)
     _leave_logging_to_the_application()
@@ -61,6 +64,7 @@ def create_shop(config: ShopConfig) -> Shop:
             stack.callback(database.close)
             await stack.enter_async_context(auth_server)
             await stack.enter_async_context(checkpoints.kept())
+            stack.push_async_callback(stream.close)
             for server in (behind_protected, behind_open):
                 await stack.enter_async_context(server.session_manager.run())
             yield
@@ -70,7 +74,7 @@ def create_shop(config: ShopConfig) -> Shop:
         Route("/open/mcp", endpoint=opened),
         *routes.routes(gatehouse),
         *audit_routes.routes(gatehouse, checkpoints),
-        *events.routes(config, database, auth_server),
+        *events.routes(config, database, auth_server, stream.verified),
     ]
     return Shop(config, served, lifespan)
 

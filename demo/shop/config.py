@@ -37,11 +37,12 @@ class ShopConfig:
         open_stock: how many the open door has of its own when the ledger is new.
         auth_server_at: the origin at which the issuer is asked from here, such as a loopback address of a server that
             the world reaches through a tunnel; None for the issuer's own.
+        reached_at: the origin at which the authorization server reaches this shop; None for `base_url`.
         console_clients: which clients are a human's own console.
         leeway_seconds: how far the authorization server's clock and ours may differ when a token's times are checked.
             Seconds, not minutes: tokens live five minutes here.
         answer_timeout: seconds for one question to the authorization server, from connection to the last byte.
-        lease_seconds: how long an answer of the authorization server is acted on at most. It waits longer than that
+        lease_seconds: how long what the authorization server said is relied on at most. It waits longer than that
             before it answers a revocation that this shop does not acknowledge.
         clock: POSIX seconds; tests turn it.
     """
@@ -62,6 +63,7 @@ class ShopConfig:
     open_rate_calls: int = LIMITS.open_rate_calls
     open_stock: int = LIMITS.stock
     auth_server_at: str | None = None
+    reached_at: str | None = None
     console_clients: tuple[str, ...] = ("demo-console",)
     leeway_seconds: int = LIMITS.leeway_seconds
     answer_timeout: float = LIMITS.answer_seconds

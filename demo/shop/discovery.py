@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -49,6 +49,10 @@ class AuthServer(BoundedClient):
         """Which of its keys signed which token."""
         self.secret_in_form = False
         """Whether it has taken the shop's credentials in the form, last."""
+        self.used_at = float("-inf")
+        """When a token of its own was last shown here, by `time.monotonic`."""
+        self.before_asking: Callable[[], Awaitable[None]] = _nothing
+        """To be awaited before it is asked about a token."""
 
     async def metadata(self) -> Metadata:
         """The authorization server's metadata, read once and again when it is old.
@@ -70,6 +74,7 @@ class AuthServer(BoundedClient):
         Raises:
             AuthServerUnavailable: the keys cannot be read, or could not be a moment ago: not to know is not to say no.
         """
+        self.used_at = time.monotonic()
         keys = await self._read_keys()
         if kid is not None and kid not in keys:
             keys = await self._look_again(kid)
@@ -147,6 +152,10 @@ class AuthServer(BoundedClient):
         except AuthServerUnavailable as unknown:
             self._failed = (unknown, time.monotonic())
             raise
+
+
+async def _nothing() -> None:
+    return
 
 
 def metadata_urls(issuer: str) -> tuple[str, str]:

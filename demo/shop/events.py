@@ -1,15 +1,18 @@
 """Security events: the authorization server pushes what was revoked (RFC 8417, RFC 8935), and the shop goes by that.
 
-Each request asks the authorization server whether the grant stands, and acts on the answer a moment later. An event
-makes void what was answered before it: what acts checks here, in the transaction in which it acts, whether an event
-about the same session, agent or user has come since it asked. And no answer is acted on for longer than a lease, so
-that the authorization server, which waits that long, need not wait for ever for a shop that does not answer.
+A request acts on what the authorization server said before: of its grant, or by verifying the stream of these events
+(`standing.py`, `stream.py`). An event makes void what was said before it: what acts checks here, in the transaction in
+which it acts, whether an event about the same session, agent or user has come since. And nothing that was said is acted
+on for longer than a lease, so that the authorization server, which waits that long, need not wait for ever for a shop
+that does not answer.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from joserfc import jws
@@ -30,7 +33,10 @@ from demo.shop.policy import Reliance, TokenFacts
 PATH: Final = "/events"
 TYPE: Final = "secevent+jwt"
 SESSION_REVOKED: Final = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
-"""OpenID Continuous Access Evaluation Profile 1.0, section 3.1."""
+TOKEN_CLAIMS_CHANGE: Final = "https://schemas.openid.net/secevent/caep/event-type/token-claims-change"
+"""OpenID Continuous Access Evaluation Profile 1.0, sections 3.1 and 3.2. Of either, what was said is asked again."""
+VERIFICATION: Final = "https://schemas.openid.net/secevent/ssf/event-type/verification"
+"""OpenID Shared Signals Framework 1.0, section 8.1.4."""
 KEPT_SECONDS: Final = 3600.0
 """An event makes void what was answered before it, for which nobody waits an hour."""
 
@@ -74,8 +80,27 @@ class Unfit(Exception):
         self.err = err
 
 
-def routes(config: ShopConfig, database: Database, auth_server: AuthServer) -> list[BaseRoute]:
-    """`POST /events`. Who may push is said by the signature alone: it is the authorization server's own."""
+@dataclass(frozen=True)
+class Event:
+    """What an event says: that something about `subject` (session, agent or user) changed, or that the stream is
+    verified, which was asked for by `state`."""
+
+    jti: str
+    subject: tuple[str, str] | None = None
+    state: str | None = None
+
+
+def routes(
+    config: ShopConfig,
+    database: Database,
+    auth_server: AuthServer,
+    verified: Callable[[str | None], Awaitable[bool]],
+) -> list[BaseRoute]:
+    """`POST /events`. Who may push is said by the signature alone: it is the authorization server's own.
+
+    Args:
+        verified: told of a verification's state; whether that was asked for.
+    """
 
     async def receive(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -87,19 +112,22 @@ def routes(config: ShopConfig, database: Database, auth_server: AuthServer) -> l
             if len(body) > LIMITS.token_characters:
                 return _refused(Unfit("invalid_request", "the event is too long"))
         try:
-            jti, kind, subject = await read(bytes(body), auth_server, issuer=config.issuer, audience=config.resource)
+            event = await read(bytes(body), auth_server, issuer=config.issuer, audience=config.resource)
         except AuthServerUnavailable as unknown:
             return JSONResponse({"err": "invalid_key", "description": f"the keys cannot be read: {unknown}"}, 503)
         except Unfit as unfit:
             return _refused(unfit)
-        await database.write(note, jti, kind, subject)
+        if event.subject is not None:
+            await database.write(note, event.jti, *event.subject)
+        elif not await verified(event.state):
+            return _refused(Unfit("invalid_state", "no verification with this state was asked for"))
         return Response(status_code=202)  # RFC 8935 section 2.2: it is kept, and so it holds
 
     return [Route(PATH, receive, methods=["POST"])]
 
 
-async def read(token: bytes, auth_server: AuthServer, *, issuer: str, audience: str) -> tuple[str, str, str]:
-    """The id of an event, and what was revoked: kind (session, agent, user) and id.
+async def read(token: bytes, auth_server: AuthServer, *, issuer: str, audience: str) -> Event:
+    """What an event says.
 
     Raises:
         Unfit: its signature, issuer, audience or content is not as it must be.
@@ -125,9 +153,13 @@ async def read(token: bytes, auth_server: AuthServer, *, issuer: str, audience: 
     if audience not in (named if isinstance(named, list) else [named]):
         raise Unfit("invalid_audience", f"it is not for {audience}")
     about, jti = claims.get("events"), claims.get("jti")
-    if not isinstance(jti, str) or not jti or not isinstance(about, dict) or SESSION_REVOKED not in about:
-        raise Unfit("invalid_request", "it has no jti, or no event that this shop understands")
-    return jti, *_subject(claims.get("sub_id"))
+    if isinstance(jti, str) and jti and isinstance(about, dict):
+        if SESSION_REVOKED in about or TOKEN_CLAIMS_CHANGE in about:
+            return Event(jti, subject=_subject(claims.get("sub_id")))
+        if isinstance(about.get(VERIFICATION), dict):
+            state = about[VERIFICATION].get("state")
+            return Event(jti, state=state if isinstance(state, str) else None)
+    raise Unfit("invalid_request", "it has no jti, or no event that this shop understands")
 
 
 def _subject(given: Any) -> tuple[str, str]:

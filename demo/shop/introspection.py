@@ -1,6 +1,7 @@
-"""Whether a grant still stands: token introspection (RFC 7662) at the authorization server, on every request.
+"""Whether a grant still stands: token introspection (RFC 7662) at the authorization server.
 
-Nothing is cached. Revocation has to be instant, and a cache is a promise to be late.
+Nothing is kept here: revocation has to be instant, and a cache is a promise to be late. What may be relied on for how
+long is `standing.py`'s to say.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ async def ask(auth_server: AuthServer, credentials: tuple[str, str], token: str,
         facts: what the token says, to see that the answer is about the same token.
     """
     try:
+        await auth_server.before_asking()
         metadata = await auth_server.metadata()
         status, answer = 401, None
         # RFC 6749 section 2.3.1: in the header, or where that is not taken in the form, as WorkOS shows it

@@ -35,9 +35,15 @@ def authority(base: str, database: Path, shop: str, given: dict[str, Any]) -> St
         database=database,
         resources=(f"{shop}/mcp", f"{base}/account"),
         resource_server=SECRET,
-        event_receiver=None if given.get("mute") else (f"{shop}/mcp", f"{shop}/events"),
         lease_seconds=given.get("lease", 6.0),
     )
+    if given.get("mute"):
+        from demo.auth_server.endpoints.security_events import SecurityEvents
+
+        async def tell_nobody(_: SecurityEvents) -> tuple[Any, ...]:
+            return ()
+
+        SecurityEvents.settle = tell_nobody  # type: ignore[assignment]
     return Starlette(routes=create_authorization_server(config).routes)
 
 

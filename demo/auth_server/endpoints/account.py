@@ -34,6 +34,7 @@ from ..state.sessions import (
     session_revocation,
     sessions_of,
 )
+from .security_events import SecurityEvents
 
 SCOPE = "sessions:manage"
 LONGEST_BODY = 4096
@@ -180,7 +181,7 @@ class AccountRefused(Exception):
         self.description = description
 
 
-def account_routes(context: Context) -> list[Route]:
+def account_routes(context: Context, events: SecurityEvents) -> list[Route]:
     """`/account/sessions`, `/account/revoke`, `/account/reinstate`."""
 
     def sessions(account: Account, request: Request, _: bytes) -> dict[str, Any]:
@@ -218,10 +219,10 @@ def account_routes(context: Context) -> list[Route]:
         return {"kind": kind, "id": id, "revoked_at": None, "lifted": lifted}
 
     def route(path: str, method: str, answer: Callable[[Account, Request, bytes], dict[str, Any]]) -> Route:
-        def respond(request: Request, body: bytes) -> Response:
+        def respond(request: Request, body: bytes) -> Response | dict[str, Any]:
             try:
                 account = authenticate(context, request, audience=context.account_resource, scope=SCOPE)
-                return JSONResponse(answer(account, request, body), headers=NO_STORE)
+                return answer(account, request, body)
             except TokenRefused as refusal:
                 return refusal.response()
             except AccountRefused as refusal:
@@ -233,7 +234,14 @@ def account_routes(context: Context) -> list[Route]:
                 body = await read_body(request, LONGEST_BODY)
             except FormUnreadable:
                 return JSONResponse({"error": "invalid_request", "error_description": "too long"}, 413, NO_STORE)
-            return await run_in_threadpool(respond, request, body)
+            answered = await run_in_threadpool(respond, request, body)
+            if isinstance(answered, Response):
+                return answered
+            if answer is revoke:
+                # It is answered when it holds everywhere; and how each resource server came to know is told.
+                told = [one.to_dict() for one in await events.settle() if one.id == answered["id"]]
+                answered["delivered"] = told
+            return JSONResponse(answered, headers=NO_STORE)
 
         return Route(path, endpoint, methods=[method])
 

@@ -120,7 +120,11 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
         named = token["aud"] if isinstance(token["aud"], list) else [token["aud"]]
         # The account API among them: an admin sets the shop's doors there, with the console's token.
         served = served_resources(context)
-        return any(context.canonical(str(one)) in served for one in named)
+        theirs = [one for one in map(context.canonical, map(str, named)) if one in served]
+        for one in theirs:
+            # Before looking: what it is told it relies on, and a revocation from now on waits for it.
+            context.leases.extend(one)
+        return bool(theirs)
 
     def create_introspection_payload(self, introspected: Introspected | None) -> dict[str, Any]:
         """The claims and, for a resource server, who is behind them; or `active: false` and what was revoked."""

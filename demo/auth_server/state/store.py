@@ -117,7 +117,15 @@ CREATE INDEX oauth_assertions_expiry ON oauth_assertions (expires_at);
 CREATE INDEX oauth_wrong_codes_at ON oauth_wrong_codes (at);
 """
 """For what is looked up, counted or pruned otherwise than by its id, so that no table is read whole."""
-STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS, _SEEDS, _INDEXES)
+_STREAMS = """
+CREATE TABLE IF NOT EXISTS oauth_event_streams (
+    id TEXT PRIMARY KEY, client_id TEXT NOT NULL, resource TEXT NOT NULL, origin TEXT NOT NULL UNIQUE,
+    endpoint_url TEXT NOT NULL, events_requested TEXT NOT NULL, used_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS oauth_event_acknowledgements (
+    jti TEXT NOT NULL, stream TEXT NOT NULL, PRIMARY KEY (jti, stream));
+CREATE INDEX IF NOT EXISTS oauth_event_streams_client ON oauth_event_streams (client_id);
+"""
+STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS, _SEEDS, _INDEXES, _STREAMS)
 """The schema's history. To change it: append a step, never edit one."""
 
 

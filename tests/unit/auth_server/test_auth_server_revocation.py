@@ -152,7 +152,7 @@ def test_a_session_taken_back_stops_at_once_and_for_good(house, read_claims):
     token, other = house.login(), house.login()
     console, sid = house.console(), read_claims(token["access_token"])["sid"]
     answer = at_account(house, console, "session", sid)
-    assert answer.json() == {"kind": "session", "id": sid, "revoked_at": house.clock.now}
+    assert answer.json() == {"kind": "session", "id": sid, "revoked_at": house.clock.now, "delivered": []}
     assert house.introspect(token["access_token"]) == {"active": False, "revoked": "session"}
     assert house.introspect(other["access_token"])["active"] is True
     assert at_account(house, console, "session", sid, "/account/reinstate").status_code == 409
