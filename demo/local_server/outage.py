@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 How = Literal["failing", "silent"]
 """It answers 503, or it takes the question and says nothing for as long as the drill lasts."""
 
-PATH: Final = "/oauth2/introspect"
+PATHS: Final = ("/oauth2/introspect", "/ssf/verify")
+"""Where it is asked about a token, and whether what it said of others still holds."""
 FILE: Final = "server.outage"
 LONGEST_SECONDS: Final = 15.0
 """No drill is believed that would last longer."""
@@ -58,14 +59,14 @@ def under_way(state: Path) -> How | None:
 
 
 class Drilled:
-    """ASGI wrapper of the authorization server's introspection endpoint; every other path is none of its business."""
+    """ASGI wrapper of what the authorization server tells its resource servers; no other path is its business."""
 
     def __init__(self, app: ASGIApp, state: Path) -> None:
         self.app = app
         self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        how = under_way(self.state) if scope["type"] == "http" and scope["path"] == PATH else None
+        how = under_way(self.state) if scope["type"] == "http" and scope["path"] in PATHS else None
         if how is None:
             await self.app(scope, receive, send)
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
@@ -64,6 +65,7 @@ async def read(
             return verified
         signed = verified
         auth_server.signatures.keep(token, signed)
+    auth_server.used_at = time.monotonic()
     return facts(signed.header, signed.claims, resource=resource, currency=currency, aliases=aliases)
 
 

@@ -50,7 +50,7 @@ class AuthServer(BoundedClient):
         self.secret_in_form = False
         """Whether it has taken the shop's credentials in the form, last."""
         self.used_at = float("-inf")
-        """When a token of its own was last shown here, by `time.monotonic`."""
+        """When a token that it signed was last shown here, by `time.monotonic`."""
         self.before_asking: Callable[[], Awaitable[None]] = _nothing
         """To be awaited before it is asked about a token."""
 
@@ -74,7 +74,6 @@ class AuthServer(BoundedClient):
         Raises:
             AuthServerUnavailable: the keys cannot be read, or could not be a moment ago: not to know is not to say no.
         """
-        self.used_at = time.monotonic()
         keys = await self._read_keys()
         if kid is not None and kid not in keys:
             keys = await self._look_again(kid)

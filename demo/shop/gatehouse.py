@@ -108,7 +108,8 @@ class Gatehouse:
     ) -> tuple[Case, R]:
         if case.standing is None and policy.check_token(case) is None:
             found = standing.kept(connection, case.token)
-            if found is None:
+            if found is None or case.now + (case.skew or 0.0) >= case.token.expires_at:
+                # One that has expired by the authorization server's own clock is that server's to judge.
                 raise events.StandingChanged
             case = replace(case, standing=found.standing, reliance=found.reliance)
         elif case.reliance is not None and case.standing is not None:

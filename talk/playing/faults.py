@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,11 @@ from talk.playing.observing import hold_against_the_wire, played_call
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
+    from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome
+
+
+NOTICED_SECONDS = 8.0
 
 
 def outage(step: Step, scene: Scene) -> Played:
@@ -27,6 +32,8 @@ def outage(step: Step, scene: Scene) -> Played:
     outcomes: list[CallOutcome] = []
     for how in ("failing", "silent"):
         with drill(scene.cast.state, how):
+            if not outcomes:
+                _noticed(agent)
             outcomes.append(agent.call(tool, {}, refresh=False))
     again = scene.with_retries(lambda: agent.call(tool, {}))
     # Where only one of the two was refused, the other is what has to be seen.
@@ -37,6 +44,14 @@ def outage(step: Step, scene: Scene) -> Played:
     played.observed["recovered"] = again[-1].status == 200
     hold_against_the_wire(played, worst, scene, sent=agent.stored())
     return played
+
+
+def _noticed(agent: Agent) -> None:
+    """Wait until the shop relies on nothing that it was told before: it has itself told again each second or so, and
+    relies on nothing for longer than a lease of 5 s (docs/wire.md). To list the tools counts as no call."""
+    deadline = time.monotonic() + NOTICED_SECONDS
+    while time.monotonic() < deadline and agent.tools().status == 200:
+        time.sleep(0.2)
 
 
 def restart(_: Step, scene: Scene) -> Played:

@@ -189,7 +189,7 @@ class Issuer:
     @contextlib.contextmanager
     def answering(self, app: Any, *paths: str) -> Iterator[None]:
         """For as long as the block `app` answers in this server's place: all that begins with one of these paths."""
-        self.switch.instead = dict.fromkeys(paths or ("/oauth2/", "/.well-known/"), app)
+        self.switch.instead = dict.fromkeys(paths or ("/oauth2/", "/ssf/", "/.well-known/"), app)
         try:
             yield
         finally:
@@ -197,7 +197,7 @@ class Issuer:
 
     def silence(self) -> contextlib.AbstractContextManager[None]:
         """For as long as the block nobody can ask the authorization server anything."""
-        return self.answering(silent, "/oauth2/")
+        return self.answering(silent, "/oauth2/", "/ssf/")
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:

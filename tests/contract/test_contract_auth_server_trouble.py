@@ -21,6 +21,8 @@ from tests.contract.shop import Shop, opened, order_of, refusal, wording
 READ = "listMcpShopInventory"
 QUESTION_SECONDS = 3.0
 """How long one question to the authorization server may take (docs/wire.md)."""
+LEASE_SECONDS = 5.0
+"""How long what it said is relied on at most."""
 AGAIN, FIX = "main", "lasting"
 """What the refusal says to do: the variants of `standing.unknown`."""
 
@@ -94,6 +96,14 @@ def is_refused(answer: httpx2.Response, trouble: str, variant: str) -> str:
     return str(decision["audit_id"])
 
 
+def until_refused(shop: Shop, token: str) -> None:
+    """Wait until nothing is relied on any more that was said before: a lease at most (docs/wire.md)."""
+    deadline = time.monotonic() + LEASE_SECONDS + 1.0
+    while shop.post("tools/list", token=token).status_code == 200:
+        assert time.monotonic() < deadline, "it is relied on for longer"
+        time.sleep(0.1)
+
+
 def test_an_auth_server_that_was_never_reached_is_named_and_then_the_same_token_passes(process: ShopProcess) -> None:
     """One shop that has read nothing yet, through every trouble in turn: none of them leaves anything behind."""
     told: list[str] = []
@@ -120,10 +130,12 @@ def test_an_auth_server_that_was_never_reached_is_named_and_then_the_same_token_
 @pytest.mark.parametrize("trouble", list(LATER))
 def test_an_auth_server_that_gets_into_trouble_lets_nobody_in_and_loses_nothing(apart: Shop, trouble: str) -> None:
     app, why, variant = LATER[trouble]
-    token = apart.token()
+    grant = apart.grant()
+    token = apart.token(grant)
     first = order_of(apart.buy(token=token, key="k"))
+    unseen = apart.token(apart.grant(software=grant.session.client_id))
     with apart.issuer.answering(app), in_time():
-        audit_id = is_refused(apart.buy(token=token, key="k"), why, variant)
+        audit_id = is_refused(apart.buy(token=unseen, key="k"), why, variant)
     again = order_of(apart.buy(token=token, key="k"))
     assert (again["id"], again["replayed"]) == (first["id"], True)
     assert audit_id in {entry["audit_id"] for entry in apart.entries(token, limit=1000)}
@@ -151,7 +163,8 @@ def test_a_connection_that_is_lost_before_an_answer_is_opened_once_more(apart: S
 def test_an_auth_server_that_is_stopped_and_started_again_knows_the_same_token(apart: Shop) -> None:
     token = apart.token()
     first = order_of(apart.buy(token=token, key="k"))
-    with apart.issuer.away(), in_time():
+    with apart.issuer.away():
+        until_refused(apart, token)
         is_refused(apart.buy(token=token, key="k"), "no_connection", AGAIN)
         assert apart.call(READ, token=None).status_code == 401, "who has no token is told so by the shop alone"
         assert apart.call(READ, token=None, path="/open/mcp").status_code == 200

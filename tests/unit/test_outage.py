@@ -27,7 +27,10 @@ def test_what_a_killed_process_left_behind_keeps_no_shop_closed(tmp_path: Path, 
     assert outage.under_way(tmp_path) is None
 
 
-def test_the_path_is_the_one_that_the_metadata_names() -> None:
+def test_the_paths_are_those_that_the_metadata_name() -> None:
+    from demo.auth_server.endpoints import streams
     from demo.auth_server.endpoints.metadata import __file__ as metadata
 
-    assert f'"introspection_endpoint": f"{{issuer}}{outage.PATH}"' in Path(metadata).read_text("utf-8")
+    introspection, verification = outage.PATHS
+    assert f'"introspection_endpoint": f"{{issuer}}{introspection}"' in Path(metadata).read_text("utf-8")
+    assert streams.transmitter("")["verification_endpoint"] == verification
