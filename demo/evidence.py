@@ -314,6 +314,11 @@ class Claim:
     """What it was checked against, e.g. "signature, JWKS of http://..."; None where it is merely claimed."""
 
 
+Holder = Literal["key", "anyone", "downgraded"]
+"""Who can use a token: who has its key alone (RFC 9449); or anyone who has a copy of it, which is a bearer token; and
+`downgraded` is one that came although a key was proved."""
+
+
 @dataclass(frozen=True)
 class TokenView:
     """What can honestly be said about a token without printing it."""
@@ -333,6 +338,8 @@ class TokenView:
     """Who was asked about an opaque token and answered, e.g. "introspection, http://..."; None: nobody was."""
     active: bool | None = None
     """Whether the authority says that the token stands (RFC 7662 section 2.2); None where it did not say."""
+    holder: Holder = "anyone"
+    """Who can use it, as the client knows it."""
 
     def claim(self, name: str) -> str | None:
         """The value of the claim called `name` (dotted for nested ones: `act.sub`), or None."""

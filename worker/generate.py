@@ -1,7 +1,8 @@
 """Write the shop's data as TypeScript: `python worker/generate.py` (`make worker-data`).
 
-One source for two shops: what `demo/shop/shop.toml` and `demo/access_tokens.py` say is written to
-`worker/src/generated/shop.ts`. With `--check` nothing is written, and the exit code is 1 where the file is stale.
+One source for two shops: what `demo/shop/shop.toml`, `demo/access_tokens.py` and `demo/proofs.py` say is
+written to `worker/src/generated/shop.ts`. With `--check` nothing is written, and the exit code is 1 where the file is
+stale.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from demo import access_tokens
+from demo import access_tokens, proofs
 from demo.shop import catalog
 
 TARGET = Path(__file__).parent / "src" / "generated" / "shop.ts"
 HEAD = (
-    "/** The shop's data: written by `make worker-data` from `demo/shop/shop.toml` and `demo/access_tokens.py`.\n"
-    " * Change it there, never here. */\n"
+    "/** The shop's data: written by `make worker-data` from `demo/shop/shop.toml`, `demo/access_tokens.py` and\n"
+    " * `demo/proofs.py`. Change it there, never here. */\n"
 )
 
 
@@ -71,6 +72,18 @@ def text() -> str:
                 "authkitConsent": access_tokens.AUTHKIT_CONSENT,
                 "loginClaims": access_tokens.LOGIN_CLAIMS,
                 "objections": access_tokens.OBJECTIONS,
+            },
+        ),
+        "PROOFS": (
+            "Proofs of possession (RFC 9449), as `demo/proofs.py` explains them.",
+            {
+                "algorithms": proofs.ALGORITHMS,
+                "type": proofs.TYPE,
+                "seconds": proofs.SECONDS,
+                "aheadSeconds": proofs.AHEAD_SECONDS,
+                "nonceSeconds": proofs.NONCE_SECONDS,
+                "longest": proofs.LONGEST,
+                "longestId": proofs.LONGEST_ID,
             },
         ),
     }

@@ -95,6 +95,7 @@ def login(
                 "granted": True,
                 "scopes": list(view.scopes),
                 "expires_at": stored.expires_at,
+                "holder": view.holder,
                 "flow": chosen.flow.name,
                 "why": chosen.why,
             }
@@ -132,6 +133,7 @@ def whoami(context: typer.Context) -> int:
                 "problems": list(view.problems),
                 "claims": claims,
                 "scopes": list(view.scopes),
+                "holder": view.holder,
                 "grant": standing.to_dict(),
             }
         )
@@ -195,7 +197,15 @@ def token(
         return OK
     view = agent.view(stored)
     if settings.json:
-        say_json({"schema": 1, "token": view.masked, "problems": list(view.problems), "expires_at": stored.expires_at})
+        say_json(
+            {
+                "schema": 1,
+                "token": view.masked,
+                "problems": list(view.problems),
+                "expires_at": stored.expires_at,
+                "holder": view.holder,
+            }
+        )
         return OK
     from demo import panels
 

@@ -58,10 +58,20 @@ def token(given: TokenView, now: float) -> Page:
         mark = canvas.glyphs.allowed if given.signature else canvas.glyphs.unverified
         words = f"{mark} verified: {given.signature}" if given.signature else f"{mark} not verified"
         canvas.field("signature", words, "allowed" if given.signature else "unverified", prose=True, at_most=2)
+        _holder(given, canvas)
         canvas.gap()
         _claims(given, canvas)
 
     return Page(draw)
+
+
+def _holder(given: TokenView, canvas: Canvas) -> None:
+    """Who can use it; nothing of an ordinary bearer token, of which that is known."""
+    if given.holder == "key":
+        canvas.field("good for", f"{canvas.glyphs.allowed} only who holds its key (RFC 9449)", "allowed")
+    elif given.holder == "downgraded":
+        words = f"{canvas.glyphs.unverified} anyone with a copy: a key was proved, a bearer token came"
+        canvas.field("good for", words, "unverified", prose=True, at_most=2)
 
 
 def _masked(given: TokenView) -> str:
@@ -171,6 +181,7 @@ def _opaque(given: TokenView, now: float, canvas: Canvas) -> None:
         canvas.field("time", time)
     canvas.field("token", f"{given.masked}, {many(given.length, 'character')}", "quiet")
     canvas.field("asked", given.told_by or "nobody: no introspection and no userinfo answered", "quiet")
+    _holder(given, canvas)
     canvas.gap()
     missing = [(name, words) for name, words in CANNOT if given.claim(name) is None]
     tail = 3 + len(missing)

@@ -1,4 +1,4 @@
-"""What the bearer token of a request says: RFC 6750 for carrying it, RFC 7515 and RFC 9068 for reading it.
+"""What the token of a request says: RFC 6750 and RFC 9449 for carrying it, RFC 7515 and RFC 9068 for reading it.
 
 Only the signature is judged here, since without it nothing else may be believed. Whether the claims are good
 enough is the policy's to decide.
@@ -10,14 +10,17 @@ import json
 import re
 import time
 from collections.abc import Collection, Iterable
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 from joserfc import jws
 from joserfc.errors import JoseError
 
 from demo.access_tokens import type_of
 from demo.evidence import Money
+from demo.proofs import Received
 from demo.shop.catalog import LIMITS, SPENDING_ACTION, SPENDING_TYPE
+from demo.shop.config import ShopConfig
 from demo.shop.discovery import AuthServer
 from demo.shop.policy import TokenFacts
 from demo.shop.signatures import Signed
@@ -25,18 +28,42 @@ from demo.shop.signatures import Signed
 ALGORITHMS: Final = ("ES256", "RS256")
 """Never `none`, never a symmetric one (RFC 8725 section 3.1)."""
 
-_BEARER: Final = re.compile(r"bearer(?:[ ]+(.*))?", re.IGNORECASE | re.DOTALL)
+_CREDENTIALS: Final = re.compile(r"(bearer|dpop)(?:[ ]+(.*))?", re.IGNORECASE | re.DOTALL)
 _COMPACT_JWS: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
 
-def from_headers(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """The bearer token of an ASGI request's headers: None where there is none, empty where it is unreadable
-    (two Authorization headers, or nothing after `Bearer`)."""
-    given = [value for name, value in headers if name.lower() == b"authorization"]
+@dataclass(frozen=True)
+class Presented:
+    """What a request presents.
+
+    Args:
+        token: None where there is none, empty where it is unreadable (two Authorization headers, or nothing after the
+            scheme).
+        scheme: by which it came.
+        received: what a proof of its key is about.
+    """
+
+    token: str | None
+    scheme: Literal["Bearer", "DPoP"]
+    received: Received
+
+
+def presented(headers: Iterable[tuple[bytes, bytes]], *, method: str, path: str, config: ShopConfig) -> Presented:
+    """What an ASGI request presents, with the URL that it came by (RFC 9449 section 4.3, item 9)."""
+    found: dict[bytes, list[str]] = {b"authorization": [], b"dpop": [], b"host": []}
+    for name, value in headers:
+        if (lower := name.lower()) in found:
+            found[lower].append(value.decode("latin-1").strip())
+    given = found[b"authorization"]
+    # Two headers may arrive as one with a comma in it (RFC 9110 section 5.2), which no proof has.
+    proofs = tuple(one.strip() for value in found[b"dpop"] for one in value.split(","))
+    received = Received(proofs, method, (config.origin("".join(found[b"host"][:1])) + path,))
     if len(given) > 1:
-        return ""
-    match = _BEARER.fullmatch(given[0].decode("latin-1").strip()) if given else None
-    return (match.group(1) or "") if match else None
+        return Presented("", "Bearer", received)
+    match = _CREDENTIALS.fullmatch(given[0]) if given else None
+    if match is None:
+        return Presented(None, "Bearer", received)
+    return Presented(match[2] or "", "Bearer" if match[1].lower() == "bearer" else "DPoP", received)
 
 
 async def read(
@@ -45,7 +72,7 @@ async def read(
     """Verify a token's signature against the authorization server's keys and give what it says.
 
     Args:
-        token: as `from_headers` gave it.
+        token: as `presented` gave it.
         resource: whose spending limit to look for, where the token limits one to certain locations.
         aliases: other names of the same resource.
         currency: the only one that a spending limit counts in.
@@ -122,7 +149,7 @@ def facts(
         or not (audiences is None or (isinstance(audiences, list) and all(isinstance(one, str) for one in audiences)))
     ):
         return TokenFacts(fault="malformed", detail="claim")
-    scope = claims.get("scope")
+    scope, confirmation = claims.get("scope"), claims.get("cnf")
     return TokenFacts(
         type=type_of(header, claims),
         issuer=str(claims["iss"]),
@@ -130,7 +157,7 @@ def facts(
         expires_at=float(claims["exp"]),
         not_before=None if not_before is None else float(claims["nbf"]),
         user=str(claims["sub"]),
-        agent=text(actor.get("sub")) if isinstance(actor, dict) else None,
+        agent=text(_of(actor, "sub")),
         client=text(claims.get("client_id")),
         session=text(claims.get("sid")),
         consent=text(claims.get("consent_id")),
@@ -140,6 +167,7 @@ def facts(
         spending_limit=spending_limit(
             claims.get("authorization_details"), resource=resource, currency=currency, aliases=aliases
         ),
+        key=None if confirmation is None else (text(_of(confirmation, "jkt")) or ""),
     )
 
 
@@ -165,6 +193,11 @@ def spending_limit(details: Any, *, resource: str, currency: str, aliases: Colle
             return None
         limits.append(amount)
     return Money(min(limits), currency) if limits else None
+
+
+def _of(value: Any, name: str) -> Any:
+    """A member of an object; None of anything else."""
+    return value.get(name) if isinstance(value, dict) else None
 
 
 def text(value: Any) -> str | None:

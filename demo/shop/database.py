@@ -88,7 +88,20 @@ INSERT OR IGNORE INTO shop_banned
 DROP TABLE shop_bans;
 """
 """Until then a ban was its user's: it goes on for each agent that had called for them."""
-STEPS: Final = (_keys_by_caller, _TABLES, _KEYS, _STANDING, _CALLS_BY_AGE, _BANS_BY_CALLER, chain_what_is_there)
+_PROOFS: Final = """
+CREATE TABLE shop_proofs (id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX shop_proofs_until ON shop_proofs (until);
+"""
+STEPS: Final = (
+    _keys_by_caller,
+    _TABLES,
+    _KEYS,
+    _STANDING,
+    _CALLS_BY_AGE,
+    _BANS_BY_CALLER,
+    chain_what_is_there,
+    _PROOFS,
+)
 """The schema's history. To change it: append a step, never edit one."""
 
 

@@ -221,11 +221,13 @@ class Door:
             except jsonrpc.Unacceptable as unreadable:
                 fault = unreadable
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-        token = bearer.from_headers(scope["headers"]) if self._which == "protected" else None
+        token = None
         if self._which == "open":
             case = house.open_door_case(call)
         else:
-            case = await house.open_case(token, method=call.method, tool=call.tool, scope=scope_of(call.tool))
+            sent = bearer.presented(scope["headers"], method=scope["method"], path=scope["path"], config=house.config)
+            token, needed = sent.token, scope_of(call.tool)
+            case = await house.open_case(sent, method=call.method, tool=call.tool, scope=needed)
         address = (scope.get("client") or ("nowhere",))[0]
         admission = Admission(house, self._which, case, call, host, token, address)
         if fault is not None:

@@ -12,7 +12,9 @@ from typing import Final, Literal, TypeVar
 
 from demo import access_tokens
 from demo.evidence import Decision, LimitUse
-from demo.shop import audit_log, bearer, events, introspection, jsonrpc, ledger, policy, refusal, standing
+from demo.proofs import Nonces
+from demo.shop import audit_log, bearer, events, introspection, jsonrpc, ledger, policy, proofs, refusal, standing
+from demo.shop.bearer import Presented
 from demo.shop.bounded_http import AuthServerUnavailable
 from demo.shop.catalog import DEFAULT_SCOPE, say
 from demo.shop.config import ShopConfig
@@ -47,9 +49,10 @@ class Gatehouse:
             types,
             config.organization,
         )
+        self._nonces = Nonces()
 
     async def open_case(
-        self, token: str | None, *, method: str | None, tool: str | None, scope: str | None, path: str = "mcp"
+        self, presented: Presented, *, method: str | None, tool: str | None, scope: str | None, path: str = "mcp"
     ) -> Case:
         """Read the token. Where the authorization server's keys cannot be had, the case says so and cannot pass.
 
@@ -59,7 +62,7 @@ class Gatehouse:
         standing_unknown = None
         try:
             facts = await bearer.read(
-                token,
+                presented.token,
                 self._auth_server,
                 resource=self.config.resource,
                 currency=self.config.price.currency,
@@ -70,7 +73,8 @@ class Gatehouse:
             standing_unknown = Standing(known=False, detail=str(unknown), lasting=unknown.lasting)
         skew = self._auth_server.skew
         rules = replace(self._rules, resource=f"{self.config.base_url}/{path}", aliases=self.config.named(path))
-        return Case(facts, self.config.clock(), rules, method, tool, scope, standing_unknown, skew)
+        case = Case(facts, self.config.clock(), rules, method, tool, scope, standing_unknown, skew)
+        return proofs.read(case, presented, self._nonces)
 
     async def settle(
         self,
@@ -100,12 +104,13 @@ class Gatehouse:
                 return result
             if undo is not None:
                 await self.database.write(undo, result)
-            case = replace(case, standing=None, reliance=None)
+            case = replace(used, standing=None, reliance=None)  # its proof is used up, by this very request
         raise jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, say("unsettled"))
 
     def _on_standing(
         self, connection: sqlite3.Connection, case: Case, act: Callable[[sqlite3.Connection, Case], R]
     ) -> tuple[Case, R]:
+        case = proofs.spend(connection, case)
         if case.standing is None and policy.check_token(case) is None:
             found = standing.kept(connection, case.token)
             if found is None or case.now + (case.skew or 0.0) >= case.token.expires_at:
@@ -228,6 +233,8 @@ class Gatehouse:
             metadata_url=self.config.metadata_url(host, path),
             scope=case.scope or DEFAULT_SCOPE,
             now=self.config.clock(),
+            scheme=case.scheme,
+            nonce=self._nonces.issue(self.config.clock()),
         )
 
 

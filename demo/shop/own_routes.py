@@ -41,7 +41,7 @@ async def admit(
     beside: Callable[[Gatehouse, Case], Ruling | None] = lambda *_: None,
 ) -> tuple[Case, Response | None]:
     """The request as the gates know it, and the answer to send where one of them refuses it; `beside` is one more."""
-    token = bearer.from_headers(request.headers.raw)
+    presented = bearer.presented(request.headers.raw, method=request.method, path=request.url.path, config=house.config)
     host = request.headers.get("host", "")
 
     def act(connection: sqlite3.Connection, case: Case) -> tuple[Case, Response | None]:
@@ -54,8 +54,8 @@ async def admit(
         audit_log.record(connection, decision)
         return case, refusal.response(house.refuse(case, decision, None, host=host, path=path))
 
-    case = await house.open_case(token, method=None, tool=None, scope=scope, path=path)
-    return await house.settle(case, token, act)
+    case = await house.open_case(presented, method=None, tool=None, scope=scope, path=path)
+    return await house.settle(case, presented.token, act)
 
 
 def error(status: int, error: str, description: str) -> Response:

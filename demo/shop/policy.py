@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from demo import access_tokens
 from demo.evidence import LimitUse, Money, Verdict
+from demo.proofs import Proof
 from demo.shop.catalog import BUY, LIMITS, PRETTY_PLEASE, RULES, fill, say
 
 Fault = Literal["missing", "malformed", "signature"]
@@ -45,6 +46,9 @@ class TokenFacts:
     token_id: str | None = None
     scopes: frozenset[str] = frozenset()
     spending_limit: Money | None = None
+    key: str | None = None
+    """The thumbprint of the key that it is bound to (RFC 9449 section 6.1); empty where it is bound to something that
+    cannot be read; None of a bearer token."""
 
     @property
     def account(self) -> str:
@@ -122,6 +126,12 @@ class Case:
     standing: Standing | None = None
     skew: float | None = None
     """The authorization server's clock minus ours in seconds; None where it is not known. It changes words only."""
+    scheme: Literal["Bearer", "DPoP"] = "Bearer"
+    """By which the token came."""
+    proof: Proof | None = None
+    """Of the key that the token is bound to; it holds, but whether it came before is not known yet."""
+    unproved: tuple[str, str] | None = None
+    """Rule and variant by which the token is not for who presented it; None where nothing speaks against that."""
     reliance: Reliance | None = None
     """Since when `standing` is relied on; None where the authorization server was not asked."""
 
@@ -164,7 +174,8 @@ def allow(rule: str, variant: str = "main", /, *, gate: str | None = None, **val
 
 
 def check_token(case: Case) -> Ruling | None:
-    """Gate 1: a token, of ours, for us, in time, and an access token (RFC 6750, RFC 8707, RFC 9068 section 4)."""
+    """Gate 1: a token, of ours, for us, in time, an access token, and of who presents it (RFC 6750, RFC 8707, RFC 9068
+    section 4, RFC 9449 section 7)."""
     token, rules = case.token, case.rules
     if token.fault is not None:
         return deny(f"token.{token.fault}", token.detail)
@@ -184,7 +195,7 @@ def check_token(case: Case) -> Ruling | None:
     types = rules.token_types or access_tokens.accepted(token.issuer, token.session)
     if (why := access_tokens.objection(short(token.type), types)) is not None:
         return deny("token.type", objection=why)
-    return None
+    return deny(*case.unproved) if case.unproved is not None else None
 
 
 def check_standing(case: Case) -> Ruling | None:

@@ -1,15 +1,17 @@
-"""A refusal on the wire: HTTP status, challenge (RFC 6750 section 3, RFC 9728 section 5.1) and JSON-RPC error."""
+"""A refusal on the wire: HTTP status, challenges (RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section
+5.1) and JSON-RPC error."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, Literal
 
 from starlette.responses import Response
 
 from demo.evidence import Decision, LimitUse
+from demo.proofs import ALGORITHMS
 from demo.shop import jsonrpc
 from demo.shop.catalog import LIMITS, RULES, say, scope_to_log_in_for
 
@@ -33,26 +35,29 @@ def status_of(decision: Decision) -> int:
     return status
 
 
-def challenge_of(decision: Decision, *, metadata_url: str, scope: str) -> str | None:
-    """The `WWW-Authenticate` value of a refusal; None where another token would not help.
+def challenges_of(
+    decision: Decision, *, metadata_url: str, scope: str, scheme: Literal["Bearer", "DPoP"] = "Bearer"
+) -> tuple[str, ...]:
+    """The `WWW-Authenticate` values of a refusal, that of the scheme by which the token came first; none where another
+    token would not help.
 
     A token that was not enough has to grow by what the request needs, `scope`; one that does not hold is to be replaced
-    by one for all that its agent is likely to need.
+    by one for all that its agent is likely to need, by either scheme (RFC 9449 section 7.2).
     """
     login = scope_to_log_in_for(scope)
     match RULES[decision.rule].challenge:
         case None:
-            return None
+            return ()
         case "token":  # RFC 6750 section 3.1: no error code for a request that brought no token
-            return _challenge(resource_metadata=metadata_url, scope=login)
+            own = {"resource_metadata": metadata_url, "scope": login}
         case "insufficient_scope" as error:
-            return _challenge(
-                error=error, error_description=decision.reason, scope=scope, resource_metadata=metadata_url
-            )
+            told = {"error": error, "error_description": decision.reason}
+            return (_challenge(scheme, **told, scope=scope, resource_metadata=metadata_url),)
         case error:
-            return _challenge(
-                error=error, error_description=decision.reason, resource_metadata=metadata_url, scope=login
-            )
+            told = {"error": error, "error_description": decision.reason}
+            own = {**told, "resource_metadata": metadata_url, "scope": login}
+    other: Literal["Bearer", "DPoP"] = "DPoP" if scheme == "Bearer" else "Bearer"
+    return _challenge(scheme, **own), _challenge(other, resource_metadata=metadata_url, scope=login)
 
 
 def refuse(
@@ -63,17 +68,22 @@ def refuse(
     metadata_url: str,
     scope: str,
     now: float,
+    scheme: Literal["Bearer", "DPoP"] = "Bearer",
+    nonce: str = "",
 ) -> Answer:
     """The answer to a refused request.
 
     Args:
         scope: what the request needs, given in the error's data, and in the challenge with what goes with it.
         now: POSIX seconds, for `Retry-After`.
+        scheme: by which the token came.
+        nonce: what a proof is to have in it, where one is refused for that (RFC 9449 section 9).
     """
     headers = [(AUDIT_HEADER, decision.audit_id.encode())]
-    challenge = challenge_of(decision, metadata_url=metadata_url, scope=scope)
-    if challenge is not None:
+    for challenge in challenges_of(decision, metadata_url=metadata_url, scope=scope, scheme=scheme):
         headers.append((b"www-authenticate", challenge.encode("ascii")))
+    if decision.rule == "token.nonce":
+        headers.append((b"dpop-nonce", nonce.encode("ascii")))
     status = status_of(decision)
     if status == 429:
         resets_at = next((limit.resets_at for limit in limits if limit.name == "rate" and limit.resets_at), now)
@@ -119,10 +129,12 @@ def response(answered: Answer) -> Response:
     return found
 
 
-def _challenge(**parameters: str) -> str:
-    """A Bearer challenge; values are quoted-strings of the characters that RFC 6750 section 3 allows."""
-    listed = [f'{name}="{_quotable(value)}"' for name, value in {"realm": REALM, **parameters}.items()]
-    return f"Bearer {', '.join(listed)}"
+def _challenge(scheme: str, **parameters: str) -> str:
+    """A challenge; values are quoted-strings of the characters that RFC 6750 section 3 allows."""
+    algorithms = {"algs": " ".join(ALGORITHMS)} if scheme == "DPoP" else {}  # RFC 9449 section 7.1
+    given = {"realm": REALM, **parameters, **algorithms}
+    listed = [f'{name}="{_quotable(value)}"' for name, value in given.items()]
+    return f"{scheme} {', '.join(listed)}"
 
 
 def _quotable(value: str) -> str:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from demo.proofs import ALGORITHMS
 from demo.shop import audit_log, audit_routes, jsonrpc, ledger
 from demo.shop.catalog import (
     ADMIN_ROLE,
@@ -58,6 +59,7 @@ def _document(config: ShopConfig, request: Request, path: str, scopes: tuple[str
         "authorization_servers": [config.issuer],
         "scopes_supported": list(scopes),
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),  # RFC 9449: bound tokens are taken, too
         "resource_name": name,
     }
 

@@ -190,6 +190,7 @@ def _granted(agent: Agent, granted: Granted, asked: tuple[str, ...], scene: Scen
         "spending": limit.amount if limit else 0,
         "verified": view.signature is not None and not view.problems,
         "delegated": view.claim("act.sub") is not None,
+        "bound": view.holder == "key",
         "consent_matches": granted.matches and view.claim("client_id") == agent.client_id,
     }
     played = Played(observed, {"token": lambda: panels.token(view, time.time())})
@@ -217,6 +218,7 @@ def _unobservable(view: TokenView, asked: tuple[str, ...], *, limited: bool) -> 
         "human": "a person decided here, not the talk's sample human",
         "scopes": f"this server has scopes of its own: {names} was asked for",
         "left_out": f"this server has scopes of its own: {names} was asked for",
+        "bound": "whether its tokens are bound to a key (RFC 9449) is for this server to say",
     }
     if not limited:
         missing["spending"] = (
@@ -291,6 +293,7 @@ LOGIN = Kind(
         "consent_matches": bool,
         "verified": bool,
         "delegated": bool,
+        "bound": bool,
         "replaced": bool,
     },
     ("device", "answer", "token", "chain", "scopes"),

@@ -474,13 +474,13 @@ def lists_no_scope_of_what_spends_money() -> None:
 
 
 def names_an_error_where_no_token_came() -> None:
-    honest = refusal.challenge_of
+    honest = refusal.challenges_of
 
-    def broken(decision: Decision, **given: str) -> str | None:
+    def broken(decision: Decision, **given: Any) -> tuple[str, ...]:
         rule = "token.malformed" if decision.rule == "token.missing" else decision.rule
         return honest(replace(decision, rule=rule), **given)
 
-    refusal.challenge_of = broken  # type: ignore[assignment]
+    refusal.challenges_of = broken  # type: ignore[assignment]
 
 
 def answers_without_the_audit_id() -> None:

@@ -141,6 +141,9 @@ def refusal(answer: httpx2.Response) -> dict[str, Any]:
         assert told is not None
         assert (told["realm"], told.get("error", "token")) == ("shop", rule.challenge)
         assert told.get("error_description", decision["reason"]) == decision["reason"]
+        schemes = challenges_of(answer)
+        assert set(schemes) == {"Bearer", "DPoP"} or answer.status_code == 403, "either kind of token will do"
+        assert schemes.get("DPoP", {}).get("algs", "ES256") == "ES256"
     return decision
 
 
@@ -193,18 +196,25 @@ def limits_of(answer: httpx2.Response) -> dict[str, tuple[int, int]]:
     return {one["name"]: (one["used"], one["limit"]) for one in listed}
 
 
-def challenge_of(answer: httpx2.Response) -> dict[str, str] | None:
-    """The parameters of the one Bearer challenge (RFC 6750 section 3); None where there is none."""
-    header = answer.headers.get("www-authenticate")
-    if header is None:
-        return None
-    scheme, _, rest = header.partition(" ")
-    assert scheme == "Bearer"
-    found: dict[str, str] = {}
-    for name, value in _parameters(rest):
-        assert name not in found, f"{name} twice in {header}"
-        found[name] = value
+def challenges_of(answer: httpx2.Response) -> dict[str, dict[str, str]]:
+    """The parameters of each challenge, by its scheme, in their order (RFC 9110 section 11.6.1)."""
+    found: dict[str, dict[str, str]] = {}
+    for one in re.split(r", (?=(?:Bearer|DPoP) )", answer.headers.get("www-authenticate", "")):
+        scheme, _, rest = one.partition(" ")
+        if not scheme:
+            continue
+        assert scheme in ("Bearer", "DPoP") and scheme not in found, one
+        found[scheme] = {}
+        for name, value in _parameters(rest):
+            assert name not in found[scheme], f"{name} twice in {one}"
+            found[scheme][name] = value
     return found
+
+
+def challenge_of(answer: httpx2.Response) -> dict[str, str] | None:
+    """The parameters of the first challenge, of the scheme by which the token came (RFC 6750 section 3, RFC 9449,
+    7.1); None where there is none."""
+    return next(iter(challenges_of(answer).values()), None)
 
 
 def _parameters(text: str) -> Iterator[tuple[str, str]]:

@@ -38,6 +38,7 @@ def test_the_metadata_says_where_tokens_come_from(shop: Shop) -> None:
                 "audit:read",
             ],
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": ["ES256"],
             "authorization_details_types_supported": ["shop_spending"],
             "resource_name": "Conference T-shirt shop",
         }
@@ -69,10 +70,10 @@ def test_the_challenge_asks_for_what_the_call_needs_beside_what_a_shopper_needs(
     assert answer.json()["error"]["data"]["scope"] == needed
 
 
-@pytest.mark.parametrize("scheme", ["Basic abc", "Bearer", "bearer", "DPoP x.y.z"])
+@pytest.mark.parametrize("scheme", ["Basic abc", "Bearer", "bearer", "Digest x.y.z", "DPoP", "dpop x.y.z"])
 def test_another_scheme_and_an_empty_token_are_no_token_that_can_be_read(shop: Shop, scheme: str) -> None:
     answer = shop.post("tools/list", token=None, authorization=scheme)
-    expected = "token.malformed" if scheme.lower() == "bearer" else "token.missing"
+    expected = "token.missing" if scheme.startswith(("Basic", "Digest")) else "token.malformed"
     assert (answer.status_code, refusal(answer)["rule"]) == (401, expected)
 
 

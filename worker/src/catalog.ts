@@ -2,7 +2,7 @@
 
 import { ITEM, RULES, SAMPLE_ADDRESSES as SAMPLES, SCOPES, SENTENCES, TOOLS } from "./generated/shop";
 
-export { ITEM, LIMITS, RULES, SCOPES, SERVER, TOOLS, TOKEN_TYPES } from "./generated/shop";
+export { ITEM, LIMITS, PROOFS, RULES, SCOPES, SERVER, TOOLS, TOKEN_TYPES } from "./generated/shop";
 
 export type Size = (typeof ITEM.sizes)[number];
 export type ToolName = (typeof TOOLS)[number]["name"];

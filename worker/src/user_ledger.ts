@@ -80,7 +80,8 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
       }
       const decision = this.shop.write(() => house.record(one, ruling, NO_CALL));
       house.makeKnown(one.token.user);
-      return { refused: refuse(decision, { ...house.told(request.resource, request.scope), id: null, limits: [] }) };
+      const told = house.told(request.resource, request.scope, request.possession);
+      return { refused: refuse(decision, { ...told, id: null, limits: [] }) };
     } catch (error) {
       if (error instanceof LedgerFailed) return { refused: unwritable(null) };
       throw error;
@@ -152,7 +153,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     house.makeKnown(visit.facts.user);
     const { decision, limits } = admitted;
     if (decision.verdict === "deny") {
-      const told = house.told(house.settings.resource, needed ?? SCOPES.default);
+      const told = house.told(house.settings.resource, needed ?? SCOPES.default, visit.possession);
       return refuse(decision, { ...told, id: visit.call.id, limits });
     }
     return this.passOn(house, visit, admitted);

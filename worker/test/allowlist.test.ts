@@ -32,6 +32,7 @@ const ruled = (one: Case, member: boolean | null = null) =>
     scope: null,
     standing: { ...NO_STANDING, known: true, active: true, username: one.username, roles: one.roles ?? [], member },
     skew: null,
+    unproved: null,
   });
 
 test.each(cases as Case[])("$what", (one) => {

@@ -16,7 +16,8 @@ test("without a token it is told how to get one, and no error code", async () =>
   const said = await call("listMcpShopInventory");
   expect(refusal(said)).toMatchObject({ status: 401, rule: "token.missing", tool: "listMcpShopInventory", user: null });
   expect(said.headers.get("www-authenticate")).toBe(
-    `Bearer realm="shop", resource_metadata="${METADATA}", scope="shop:read orders:read shop:buy"`,
+    `Bearer realm="shop", resource_metadata="${METADATA}", scope="shop:read orders:read shop:buy", ` +
+      `DPoP realm="shop", resource_metadata="${METADATA}", scope="shop:read orders:read shop:buy", algs="ES256"`,
   );
   expect((await call("getUserInfo")).headers.get("www-authenticate")).toContain(
     'scope="shop:read orders:read shop:buy user:read"',

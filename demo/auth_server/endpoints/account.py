@@ -137,9 +137,8 @@ def _check_possession(context: Context, request: Request, kind: str, token: str,
     if kind == "bearer":
         raise TokenRefused(401, "invalid_token", "this token is bound to a key: send it with a proof, by DPoP")
     origins = {context.issuer, context.origin(request.headers.get("host", ""))}
-    sent = Received(
-        tuple(request.headers.getlist("dpop")), request.method, [origin + request.url.path for origin in origins]
-    )
+    given = tuple(one.strip() for value in request.headers.getlist("dpop") for one in value.split(","))
+    sent = Received(given, request.method, [origin + request.url.path for origin in origins])
     now = context.now()
     try:
         proof = proofs.check(sent, now=now, nonces=context.nonces, token=token)

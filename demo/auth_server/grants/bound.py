@@ -56,7 +56,7 @@ def prove(context: Context, connection: sqlite3.Connection, request: FormRequest
     Raises:
         InvalidProofError, UseNonceError: the proof proves nothing.
     """
-    sent = tuple(request.headers.getlist("dpop"))
+    sent = tuple(one.strip() for value in request.headers.getlist("dpop") for one in value.split(","))
     if not sent:
         return
     path = request.uri.removeprefix(context.issuer)

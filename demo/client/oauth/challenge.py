@@ -89,7 +89,8 @@ def _end(pattern: re.Pattern[str], value: str, at: int) -> int:
 
 
 def read_challenge(status: int, header_lines: Iterable[str], *, anonymous: bool = False) -> Challenge | None:
-    """The challenge that an OAuth client answers to: the first `Bearer` or `DPoP` one, else the first of all.
+    """The challenge that an OAuth client answers to: of the `Bearer` and `DPoP` ones that with an error,
+    or else the first; or else the first of all.
 
     Args:
         status: of the answer that carried it.
@@ -99,7 +100,9 @@ def read_challenge(status: int, header_lines: Iterable[str], *, anonymous: bool 
     parsed = parse_challenges(", ".join(header_lines))
     if not parsed:
         return None
-    chosen = next((one for one in parsed if one.scheme.lower() in ("bearer", "dpop")), parsed[0])
+    known = [one for one in parsed if one.scheme.lower() in ("bearer", "dpop")]
+    # Of two schemes, the one in which the token came has the error (RFC 9449 section 7.2).
+    chosen = next((one for one in known if "error" in dict(one.parameters)), (known or parsed)[0])
     return Challenge(
         status=status,
         anonymous=anonymous,

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from demo.client.http.connection import Connection
 from demo.client.http.errors import OAuthRefused, not_logged_in
-from demo.client.http.fetch import fetch
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.token_endpoint import ClientAnswer, ask, refused
+from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import Store
 from demo.client.tokens.stored import StoredToken, read_token_response
 
@@ -133,14 +133,11 @@ class Credentials:
         return fresh
 
     def redeem(self, token: StoredToken, client_id: str) -> tuple[int, str]:
-        """Try a refresh token as another client: (HTTP status, OAuth error code, empty where there is none)."""
-        form = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", token.refresh_token or ""),
-            ("client_id", client_id),
-        ]
-        server = self._connection.endpoint()
-        answer = self._connection.http(lambda http: fetch(http, "POST", token.token_endpoint, server=server, form=form))
+        """Try a refresh token as a public client: (HTTP status, OAuth error code, empty where there is none). The key
+        that it is bound to is the own client's alone."""
+        form = [("grant_type", "refresh_token"), ("refresh_token", token.refresh_token or "")]
+        key = ProofKey.from_json(token.dpop_key) if token.dpop_key and client_id == token.client_id else None
+        answer = self._ask(replace(token, identity=ClientIdentity(client_id)), token.token_endpoint, form, key)
         return answer.status, answer.oauth_error
 
     def revoke(self, token: StoredToken, endpoint: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from demo.client.http.connection import Connection
@@ -57,6 +58,7 @@ class Inspector:
             expires_at=token.expires_at if token.end_told else None,
             scopes=token.scope,
         )
+        seen = replace(seen, holder=token.holder)
         return introspection.ask(self._connection, metadata, token, seen) if seen.kind == "opaque" else seen
 
     def active(self, token: StoredToken) -> bool | None:

@@ -29,6 +29,7 @@ MEANINGS = {
     "azp": "The client that it was issued to (OpenID Connect).",
     "nonce": "Ties it to one sign-in (OpenID Connect).",
     "cnf": "The key that its holder must prove (RFC 7800).",
+    "cnf.jkt": "The key that its holder must prove, by its thumbprint (RFC 9449 section 6.1).",
     "roles": "The human's roles (RFC 9068 section 2.2.3.1).",
     "groups": "The human's groups (RFC 9068 section 2.2.3.1).",
     "entitlements": "What the human is entitled to (RFC 9068 section 2.2.3.1).",

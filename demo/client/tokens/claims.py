@@ -224,9 +224,12 @@ def _claims(jwt: Jwt, signature: str | None, failed: set[str], issuer: str, audi
 
 
 def _flat(claims: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Claims in their order, those of `act` dotted: `act.sub`, and `act.act.sub` for an actor's actor."""
+    """Claims in their order, those of `act` dotted: `act.sub`, and `act.act.sub` for an actor's actor; `cnf.jkt`."""
     found: list[tuple[str, Any]] = []
     for name, value in claims.items():
+        if name == "cnf" and isinstance(value, dict):
+            found += [(f"{name}.{key}", item) for key, item in value.items()]
+            continue
         at, depth = name, 0
         while name == "act" and isinstance(value, dict) and depth < 8:
             found += [(f"{at}.{key}", item) for key, item in value.items() if key != "act"]

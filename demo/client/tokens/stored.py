@@ -13,7 +13,7 @@ from demo.client.http.errors import OAuthRefused
 from demo.client.http.redaction import mask_token
 from demo.client.http.sanitizing import safe_data, safe_text
 from demo.client.tokens.identity import ClientIdentity
-from demo.evidence import Money
+from demo.evidence import Holder, Money
 
 DEFAULT_SECONDS = 300.0
 """Life assumed of a renewable access token whose response tells none (RFC 6749 section 5.1 leaves it to the client)."""
@@ -58,11 +58,18 @@ class StoredToken:
     """What renews it, where that takes more than the client's name."""
     dpop_key: str | None = field(default=None, repr=False)
     """The private key that it is bound to (RFC 9449), None for a bearer token."""
+    downgraded: bool = False
+    """Whether a proof of a key was answered with a bearer token, where both servers take part in DPoP."""
     end_told: bool = True
     """Whether the token response told when it ends; else `expires_at` is a guess of ours, and shown to nobody."""
 
     def __str__(self) -> str:
         return f"{mask_token(self.access_token)} for {self.resource or 'no resource'}"
+
+    @property
+    def holder(self) -> Holder:
+        """Who can use it."""
+        return "key" if self.dpop_key is not None else "downgraded" if self.downgraded else "anyone"
 
     @property
     def client(self) -> ClientIdentity:
@@ -98,6 +105,7 @@ class StoredToken:
             known["scope"] = tuple(known["scope"])
             known["authorization_details"] = tuple(known["authorization_details"])
             known["expires_at"] = float(known["expires_at"])
+            known["downgraded"] = known.get("downgraded") is True
             if known.get("identity") is not None:
                 known["identity"] = ClientIdentity.from_json(known["identity"])
         except (KeyError, TypeError, RecursionError) as error:
@@ -200,6 +208,7 @@ def read_token_response(
         identity=identity,
         # An authorization server may answer a proof with a bearer token (RFC 9449 section 5): then no key goes with it.
         dpop_key=key if kind.lower() == "dpop" else None,
+        downgraded=key is not None and kind.lower() != "dpop",
         resource=known.get("resource") or (asked.resource if asked else None),
         access_token=access,
         end_told=told,

@@ -317,6 +317,8 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "decision-allowed": lambda: panels.decision(decision(), NAMES),
     "decision-open": lambda: panels.decision(OPEN),
     "token": lambda: panels.token(TOKEN, NOW),
+    "token-bound": lambda: panels.token(replace(TOKEN, holder="key"), NOW),
+    "token-downgraded": lambda: panels.token(replace(TOKEN, holder="downgraded"), NOW),
     "token-unverified": lambda: panels.token(
         replace(TOKEN, signature=None, claims=UNCHECKED), NOW
     ),

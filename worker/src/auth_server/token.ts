@@ -14,20 +14,21 @@ import { keysOf } from "./metadata";
 
 /** Never `none`, never a symmetric one (RFC 8725 section 3.1). */
 const ALGORITHMS = ["ES256", "RS256"];
-const BEARER = /^bearer(?:[ ]+(.*))?$/is;
+const CREDENTIALS = /^(bearer|dpop)(?:[ ]+(.*))?$/is;
 const COMPACT_JWS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/;
 
-/** The bearer token of a request: null where there is none, empty where nothing comes after `Bearer`. Two headers
- * arrive as one with a comma in it, which no token has. */
-export function bearerOf(headers: Headers): string | null {
-  const match = BEARER.exec(headers.get("authorization")?.trim() ?? "");
-  return match === null ? null : (match[1] ?? "");
+/** The token of a request, and the scheme by which it came (RFC 6750, RFC 9449): null where there is none, empty where
+ * nothing comes after the scheme. Two headers arrive as one with a comma in it, which no token has. */
+export function credentialsOf(headers: Headers): { token: string | null; scheme: "Bearer" | "DPoP" } {
+  const match = CREDENTIALS.exec(headers.get("authorization")?.trim() ?? "");
+  if (match === null) return { token: null, scheme: "Bearer" };
+  return { token: match[2] ?? "", scheme: match[1]!.toLowerCase() === "dpop" ? "DPoP" : "Bearer" };
 }
 
 /**
  * Verify a token's signature and give what it says.
  *
- * @param token as `bearerOf` gave it.
+ * @param token as `credentialsOf` gave it.
  * @throws AuthServerUnavailable the authorization server's keys cannot be read.
  */
 export async function readToken(token: string | null, settings: Settings): Promise<TokenFacts> {
@@ -86,7 +87,7 @@ export function facts(
   claims: Record<string, unknown>,
   settings: Settings,
 ): TokenFacts {
-  const { aud, exp, nbf, act } = claims;
+  const { aud, exp, nbf, act, cnf } = claims;
   const audience: unknown = typeof aud === "string" ? [aud] : (aud ?? []);
   const [issuer, user] = [text(claims["iss"]), text(claims["sub"])];
   if (issuer === null || user === null || !isTime(exp) || !(nbf === undefined || isTime(nbf)) || !isStrings(audience)) {
@@ -111,6 +112,7 @@ export function facts(
     tokenId: text(claims["jti"]),
     scopes: [...new Set(settings.scopeClaims.flatMap((name) => strings(claims[name])))],
     spendingLimit: spendingLimit(claims["authorization_details"], settings),
+    key: cnf === undefined || cnf === null ? null : ((isObject(cnf) ? text(cnf["jkt"]) : null) ?? ""),
   };
 }
 

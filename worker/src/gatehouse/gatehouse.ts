@@ -5,6 +5,7 @@ import { personOf } from "../auth_server/directory";
 import { askStanding } from "../auth_server/introspection";
 import { now, short, type Decision, type LimitUse } from "../evidence";
 import { findReplay, spent } from "../ledger/orders";
+import { spend } from "../ledger/proofs";
 import { hit, use } from "../ledger/rates";
 import { revokedKind, isBanned } from "../ledger/standing";
 import { newAuditId, record } from "../ledger/audit_log";
@@ -21,6 +22,7 @@ import {
   type Ruling,
   type Usage,
 } from "../policy/gates";
+import { NO_POSSESSION, type Possession } from "../policy/proof";
 import { AUTHKIT } from "../policy/token_type";
 import type { Settings } from "../settings";
 import { spellings } from "../wire/origin";
@@ -54,6 +56,7 @@ export class Gatehouse {
   async standing(visit: DoorRequest | OwnRequest, scope: string | null, resource?: string): Promise<Standing | null> {
     if (visit.unavailable !== null) return visit.unavailable;
     const one = this.caseOf(visit.facts, { method: null, tool: null, scope }, resource, visit.skew);
+    one.unproved = visit.possession.unproved;
     if (checkToken(one) !== null || visit.token === null) return null;
     return this.withRole(await askStanding(visit.token, visit.facts, this.settings), visit.facts);
   }
@@ -87,6 +90,7 @@ export class Gatehouse {
     const { call, facts } = visit;
     const { resource } = this.settings;
     const one = this.caseOf(facts, { method: call.method, tool: call.tool, scope }, resource, visit.skew);
+    one.unproved = spend(this.sql, visit.possession, one.now);
     one.standing = this.withOurs(asked, facts, false);
     let ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
     if (ruling.verdict === "allow" && call.method === "tools/call" && this.isConsole(facts)) {
@@ -111,6 +115,7 @@ export class Gatehouse {
     const { facts, scope, resource, own, skew } = request;
     const asked = await this.standing(request, scope, resource);
     const one = this.caseOf(facts, { method: null, tool: null, scope }, resource, skew);
+    one.unproved = spend(this.sql, request.possession, one.now);
     const console = this.isConsole(facts);
     one.standing = this.withOurs(asked, facts, own || console);
     const ruling = asked?.known === false ? (checkStanding(one) ?? admit(one)) : admit(one);
@@ -164,17 +169,18 @@ export class Gatehouse {
   }
 
   /** What a refusal tells beside the decision; `resource` is the one whose metadata it names. */
-  told(resource: string, scope: string) {
+  told(resource: string, scope: string, { scheme, nonce }: Possession) {
     const path = new URL(resource).pathname;
     const metadataUrl = `${this.settings.base}/.well-known/oauth-protected-resource${path}`;
     // Where roles decide the authorization server knows no scope of ours, and an agent that asks for one is turned away
     // there.
-    return { metadataUrl, scope, asks: this.settings.scopesFrom === "token" ? scope : null, now: now() };
+    return { metadataUrl, scope, asks: this.settings.scopesFrom === "token" ? scope : null, now: now(), scheme, nonce };
   }
 
   /** What a refusal at the open door tells beside the decision: no token would change it. */
   unchallenged() {
-    return { metadataUrl: "", scope: "", asks: null, now: now() };
+    const { scheme, nonce } = NO_POSSESSION;
+    return { metadataUrl: "", scope: "", asks: null, now: now(), scheme, nonce };
   }
 
   /** A request with nothing known of its standing yet. */
@@ -190,7 +196,15 @@ export class Gatehouse {
     const audiences = [...spellings(resource), ...extra];
     const types = tokenTypes ?? (this.settings.scopesFrom === "role" ? AUTHKIT : null);
     const rules = { audiences, issuer, allowlist, organization, tokenTypes: types, leeway };
-    return { token, now: now(), rules, ...asked, standing: null, skew: skewOf(issuer) ?? heardAtTheEdge };
+    return {
+      token,
+      now: now(),
+      rules,
+      ...asked,
+      standing: null,
+      skew: skewOf(issuer) ?? heardAtTheEdge,
+      unproved: null,
+    };
   }
 
   /** Whether a token is the human's own console's. */

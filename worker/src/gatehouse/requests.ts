@@ -2,6 +2,7 @@
 
 import type { Door } from "../evidence";
 import type { Standing, TokenFacts } from "../policy/facts";
+import type { Possession } from "../policy/proof";
 import type { Call, Unacceptable } from "../wire/message";
 
 export interface DoorRequest {
@@ -20,6 +21,7 @@ export interface DoorRequest {
   /** As presented, to ask the authorization server about; null where there was none. */
   token: string | null;
   facts: TokenFacts;
+  possession: Possession;
   /** Why the authorization server's keys could not be read, or null. */
   unavailable: Standing | null;
   /** The authorization server's clock minus ours in seconds, as the edge has heard it; null where it has not. */
@@ -36,6 +38,7 @@ export interface OwnRequest {
   own: boolean;
   token: string | null;
   facts: TokenFacts;
+  possession: Possession;
   unavailable: Standing | null;
   skew: number | null;
 }

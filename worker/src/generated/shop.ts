@@ -1,5 +1,5 @@
-/** The shop's data: written by `make worker-data` from `demo/shop/shop.toml` and `demo/access_tokens.py`.
- * Change it there, never here. */
+/** The shop's data: written by `make worker-data` from `demo/shop/shop.toml`, `demo/access_tokens.py` and
+ * `demo/proofs.py`. Change it there, never here. */
 
 /** What the MCP server says of itself. */
 export const SERVER = {
@@ -831,6 +831,91 @@ export const RULES = {
       }
     }
   },
+  "token.bound": {
+    "gate": "token",
+    "status": 401,
+    "challenge": "invalid_token",
+    "words": {
+      "main": {
+        "reason": "This token is bound to a key, and came without proof of it.",
+        "remedy": "Send it with a proof by its key, by the DPoP scheme (RFC 9449)."
+      },
+      "unbound": {
+        "reason": "This token is bound to no key, and came by the DPoP scheme.",
+        "remedy": "Send it as a bearer token."
+      },
+      "unknown": {
+        "reason": "This token is bound in a way that this shop cannot check.",
+        "remedy": "Get one that is bound by DPoP (RFC 9449), or to nothing."
+      }
+    }
+  },
+  "token.proof": {
+    "gate": "token",
+    "status": 401,
+    "challenge": "invalid_dpop_proof",
+    "words": {
+      "main": {
+        "reason": "The proof does not hold.",
+        "remedy": "Make a proof for this very request, by the token's key (RFC 9449)."
+      },
+      "missing": {
+        "reason": "This token is bound to a key, and no proof of it came.",
+        "remedy": "Make a proof for this very request, by the token's key (RFC 9449)."
+      },
+      "several": {
+        "reason": "More than one proof came.",
+        "remedy": "Make a proof for this very request, by the token's key (RFC 9449)."
+      },
+      "malformed": {
+        "reason": "The proof is no signed JWT of RFC 9449.",
+        "remedy": "Make a proof for this very request, by the token's key (RFC 9449)."
+      },
+      "signature": {
+        "reason": "The proof is not signed by the key that it names.",
+        "remedy": "Make a proof for this very request, by the token's key (RFC 9449)."
+      },
+      "method": {
+        "reason": "The proof is for another HTTP method.",
+        "remedy": "Make a proof for this very request, by the token's key (RFC 9449)."
+      },
+      "url": {
+        "reason": "The proof is for another URL.",
+        "remedy": "Make a proof for this very request, by the token's key (RFC 9449)."
+      },
+      "token": {
+        "reason": "The proof is for another token.",
+        "remedy": "Make a proof for this very request, by the token's key (RFC 9449)."
+      },
+      "key": {
+        "reason": "The proof is by another key than the token is bound to.",
+        "remedy": "Make a proof for this very request, by the token's key (RFC 9449)."
+      },
+      "replayed": {
+        "reason": "The proof was used before.",
+        "remedy": "Make a proof for this very request, by the token's key (RFC 9449)."
+      }
+    }
+  },
+  "token.nonce": {
+    "gate": "token",
+    "status": 401,
+    "challenge": "use_dpop_nonce",
+    "words": {
+      "main": {
+        "reason": "The proof does not show that it was made just now.",
+        "remedy": "Make a proof with the nonce of this answer, then call again."
+      },
+      "time": {
+        "reason": "The proof's time is not now, by this shop's clock.",
+        "remedy": "Make a proof with the nonce of this answer, then call again."
+      },
+      "nonce": {
+        "reason": "The proof's nonce is not of this shop, or too old.",
+        "remedy": "Make a proof with the nonce of this answer, then call again."
+      }
+    }
+  },
   "standing.unknown": {
     "gate": "standing",
     "status": 503,
@@ -1128,4 +1213,17 @@ export const TOKEN_TYPES = {
     "absent": "The token does not say that it is an access token: it has no `typ` (RFC 9068 section 2.1).",
     "other": "A token of type '{type}' is no access token."
   }
+} as const;
+
+/** Proofs of possession (RFC 9449), as `demo/proofs.py` explains them. */
+export const PROOFS = {
+  "algorithms": [
+    "ES256"
+  ],
+  "type": "dpop+jwt",
+  "seconds": 60.0,
+  "aheadSeconds": 5.0,
+  "nonceSeconds": 300.0,
+  "longest": 4096,
+  "longestId": 256
 } as const;

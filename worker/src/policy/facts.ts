@@ -28,6 +28,9 @@ export interface TokenFacts {
   scopes: string[];
   /** The consent's (RFC 9396), or null where the human consented to none. */
   spendingLimit: Money | null;
+  /** The thumbprint of the key that it is bound to (RFC 9449 section 6.1); empty where it is bound to something that
+   * cannot be read; null of a bearer token. */
+  key: string | null;
 }
 
 export const NO_FACTS: TokenFacts = {
@@ -50,6 +53,7 @@ export const NO_FACTS: TokenFacts = {
   tokenId: null,
   scopes: [],
   spendingLimit: null,
+  key: null,
 };
 
 export type Kind = "session" | "agent" | "user";

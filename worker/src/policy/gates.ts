@@ -16,6 +16,7 @@ import {
 } from "../catalog";
 import { inWords, short, type LimitUse, type Money, type Verdict } from "../evidence";
 import type { Kind, Standing, TokenFacts } from "./facts";
+import type { Unproved } from "./proof";
 import { accepted, objection } from "./token_type";
 
 /** The shop's own settings, as far as deciding needs them. */
@@ -46,6 +47,9 @@ export interface Case {
   /** The authorization server's clock minus ours in seconds, as last heard; null where it was never. It changes words
    * only. */
   skew: number | null;
+  /** By which rule, in which variant of its words, the token is not for who presented it; null where nothing speaks
+   * against that. */
+  unproved: Unproved | null;
 }
 
 /** How much of each limit was used before this call; `rate` counts this call already. */
@@ -90,8 +94,9 @@ function ruling(verdict: Verdict, rule: RuleId, variant: string, values: Record<
   return { verdict, gate: RULES[rule].gate, rule, reason: fill(reason, values), remedy: filled };
 }
 
-/** Gate 1: a token, of ours, for us, in time, and an access token (RFC 6750, RFC 8707, RFC 9068 section 4). */
-export function checkToken({ token, rules, now, skew }: Case): Ruling | null {
+/** Gate 1: a token, of ours, for us, in time, an access token, and of who presents it (RFC 6750, RFC 8707, RFC 9068
+ * section 4, RFC 9449 section 7). */
+export function checkToken({ token, rules, now, skew, unproved }: Case): Ruling | null {
   if (token.fault !== null) return ruling("deny", `token.${token.fault}`, token.detail, {});
   if (token.issuer !== rules.issuer) return deny("token.issuer", "main");
   if (!token.audience.some((one) => rules.audiences.includes(one))) {
@@ -109,7 +114,8 @@ export function checkToken({ token, rules, now, skew }: Case): Ruling | null {
   }
   if (token.notBefore !== null && now + rules.leeway < token.notBefore) return deny("token.expired", "not_yet");
   const why = objection(token.type, rules.tokenTypes ?? accepted(token.issuer, token.session));
-  return why === null ? null : deny("token.type", "main", { objection: why });
+  if (why !== null) return deny("token.type", "main", { objection: why });
+  return unproved === null ? null : ruling("deny", ...unproved, {});
 }
 
 /** What a refusal says of what was revoked; null where the authorization server does not tell. */

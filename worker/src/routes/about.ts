@@ -2,7 +2,7 @@
 
 import { fitOf } from "../auth_server/fitting";
 import { basic } from "../auth_server/introspection";
-import { LOGIN_SCOPES, SCOPES, SCOPES_SUPPORTED, SERVER } from "../catalog";
+import { LOGIN_SCOPES, PROOFS, SCOPES, SCOPES_SUPPORTED, SERVER } from "../catalog";
 import { short } from "../evidence";
 import { SHOP } from "../ledger/stock";
 import type { Env } from "../env";
@@ -21,6 +21,7 @@ export function doorMetadata(settings: Settings): Answer {
     authorization_servers: settings.issuer === "" ? [] : [settings.issuer],
     scopes_supported: settings.scopesFrom === "token" ? SCOPES_SUPPORTED : LOGIN_SCOPES,
     bearer_methods_supported: ["header"],
+    dpop_signing_alg_values_supported: PROOFS.algorithms,
     authorization_details_types_supported: [SCOPES.spendingType],
     resource_name: SERVER.title,
   });
@@ -33,6 +34,7 @@ export function adminMetadata(settings: Settings): Answer {
     authorization_servers: settings.issuer === "" ? [] : [settings.issuer],
     scopes_supported: settings.scopesFrom === "token" ? [SCOPES.manage] : LOGIN_SCOPES,
     bearer_methods_supported: ["header"],
+    dpop_signing_alg_values_supported: PROOFS.algorithms,
     resource_name: `${SERVER.title}: revoke access`,
   });
 }

@@ -2,6 +2,7 @@
 
 import type { Door } from "../evidence";
 import { NO_FACTS } from "../policy/facts";
+import { NO_POSSESSION } from "../policy/proof";
 import type { Env } from "../env";
 import type { Settings } from "../settings";
 import { unacceptable, type Answer } from "../wire/answer";
@@ -39,7 +40,14 @@ export async function enter(
   const headers = [...request.headers].filter(([name]) => PASSED.test(name)) as [string, string][];
   const common = { origin, door, address: addressOf(request), method: request.method, headers, call, fault };
   if (door === "open") {
-    const visit = { ...common, token: null, facts: NO_FACTS, unavailable: null, skew: null };
+    const visit = {
+      ...common,
+      token: null,
+      facts: NO_FACTS,
+      possession: NO_POSSESSION,
+      unavailable: null,
+      skew: null,
+    };
     return ledgerOf(null, env, settings).enter(visit);
   }
   const known = await presented(request, settings);

@@ -1,10 +1,12 @@
 /** What the edge itself reads of a request before it goes to a ledger: the token's signature, by kept keys. */
 
 import { AuthServerUnavailable, skewOf } from "../auth_server/asking";
-import { bearerOf, readToken } from "../auth_server/token";
+import { credentialsOf, readToken } from "../auth_server/token";
 import { ledgerName } from "../gatehouse/requests";
 import type { UserLedger } from "../user_ledger";
+import { now } from "../evidence";
 import { NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
+import { NO_POSSESSION, Nonces, possessionOf, type Possession, type Received } from "../policy/proof";
 import type { Env } from "../env";
 import type { Settings } from "../settings";
 import { LIMITS } from "../catalog";
@@ -15,6 +17,7 @@ import { INTERNAL_ERROR } from "../wire/message";
 export interface Presented {
   token: string | null;
   facts: TokenFacts;
+  possession: Possession;
   unavailable: Standing | null;
   skew: number | null;
 }
@@ -22,15 +25,37 @@ export interface Presented {
 /** Read the request's token. Where the authorization server's keys cannot be had, that is said and the request cannot
  * pass. */
 export async function presented(request: Request, settings: Settings): Promise<Presented> {
-  const token = bearerOf(request.headers);
+  const { token, scheme } = credentialsOf(request.headers);
   try {
     const facts = await readToken(token, settings);
-    return { token, facts, unavailable: null, skew: skewOf(settings.issuer) };
+    const possession =
+      token === null || facts.fault !== null
+        ? { ...NO_POSSESSION, scheme }
+        : await possessionOf(facts.key, scheme, token, received(request, settings), noncesOf(settings), now());
+    return { token, facts, possession, unavailable: null, skew: skewOf(settings.issuer) };
   } catch (error) {
     if (!(error instanceof AuthServerUnavailable)) throw error;
     const facts: TokenFacts = { ...NO_FACTS, fault: "signature", detail: "unchecked" };
-    return { token, facts, unavailable: unknown(error.message, error.fix !== null), skew: null };
+    const possession = { ...NO_POSSESSION, scheme };
+    return { token, facts, possession, unavailable: unknown(error.message, error.fix !== null), skew: null };
   }
+}
+
+/** What a proof is about: this request, by the name that it came by or the one that the shop is published under. */
+function received(request: Request, settings: Settings): Received {
+  const { origin, pathname } = new URL(request.url);
+  const urls = [...new Set([origin, settings.base])].map((one) => one + pathname);
+  return { proof: request.headers.get("dpop"), method: request.method, urls };
+}
+
+let nonces: { secret: string; of: Nonces } | null = null;
+
+/** Nonces that every isolate of this shop knows, by a secret that all of them have. A shop without one has its isolates
+ * make their own, and a client whose clock is wrong may be asked more than once. */
+function noncesOf({ introspection, directory }: Settings): Nonces {
+  const secret = introspection?.secret ?? directory?.key ?? nonces?.secret ?? crypto.randomUUID();
+  if (nonces?.secret !== secret) nonces = { secret, of: new Nonces(secret) };
+  return nonces.of;
 }
 
 /** Where a request came from, as the platform has seen it. */

@@ -1,12 +1,15 @@
-/** A refusal on the wire: HTTP status, challenge (RFC 6750 section 3, RFC 9728 section 5.1) and JSON-RPC error. */
+/** A refusal on the wire: HTTP status, challenges (RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728
+ * section 5.1) and JSON-RPC error. */
 
-import { LIMITS, RULES, scopeToLogInFor } from "../catalog";
+import { LIMITS, PROOFS, RULES, scopeToLogInFor } from "../catalog";
 import type { Decision, LimitUse } from "../evidence";
 import { rpcError, type Answer } from "./answer";
 import { REFUSED, TOO_MANY } from "./message";
 
 export const AUDIT_HEADER = "demo-audit-id";
 const REALM = "shop";
+
+type Scheme = "Bearer" | "DPoP";
 
 type Rules = Readonly<Record<string, { status: number | null; challenge: string | null }>>;
 
@@ -15,19 +18,26 @@ export function statusOf({ rule }: Decision): number {
   return (RULES as Rules)[rule]?.status ?? 403;
 }
 
-/** The `WWW-Authenticate` value of a refusal; null where another token would not help. */
-export function challengeOf({ rule, reason }: Decision, metadataUrl: string, asks: string | null): string | null {
+/** The `WWW-Authenticate` values of a refusal, that of the scheme by which the token came first; none where another token
+ * would not help. One that was not enough has to grow by what the request needs; one that does not hold is to be replaced
+ * by one for all that its agent is likely to need, by either scheme (RFC 9449 section 7.2). */
+export function challengesOf(
+  { rule, reason }: Decision,
+  metadataUrl: string,
+  asks: string | null,
+  scheme: Scheme,
+): string[] {
   const error = (RULES as Rules)[rule]?.challenge ?? null;
-  if (error === null) return null;
-  // A token that was not enough has to grow by what the request needs; one that does not hold is to be replaced by one
-  // for all that its agent is likely to need.
-  const wanted = asks === null || error === "insufficient_scope" ? asks : scopeToLogInFor(asks);
-  const scope: Record<string, string> = wanted === null ? {} : { scope: wanted };
+  if (error === null) return [];
   const found = { resource_metadata: metadataUrl };
-  // RFC 6750 section 3.1: no error code for a request that brought no token.
-  if (error === "token") return challenge({ ...found, ...scope });
   const told = { error, error_description: reason };
-  return challenge(error === "insufficient_scope" ? { ...told, ...scope, ...found } : { ...told, ...found, ...scope });
+  if (error === "insufficient_scope") {
+    return [challenge(scheme, { ...told, ...(asks === null ? {} : { scope: asks }), ...found })];
+  }
+  const wanted = asks === null ? found : { ...found, scope: scopeToLogInFor(asks) };
+  // RFC 6750 section 3.1: no error code for a request that brought no token.
+  const own = error === "token" ? wanted : { ...told, ...wanted };
+  return [challenge(scheme, own), challenge(scheme === "Bearer" ? "DPoP" : "Bearer", wanted)];
 }
 
 /** The answer to a refused request. */
@@ -42,13 +52,16 @@ export function refuse(
     /** What the challenge has an agent ask its authorization server for; null: what the metadata names. */
     asks: string | null;
     now: number;
+    scheme: Scheme;
+    /** What a proof is to have in it, where one is refused for that (RFC 9449 section 9); else null. */
+    nonce: string | null;
   },
 ): Answer {
-  const { id, limits, metadataUrl, scope, asks, now } = context;
+  const { id, limits, metadataUrl, scope, asks, now, scheme, nonce } = context;
   const status = statusOf(decision);
   const headers = [[AUDIT_HEADER, decision.audit_id]];
-  const challenged = challengeOf(decision, metadataUrl, asks);
-  if (challenged !== null) headers.push(["www-authenticate", challenged]);
+  for (const one of challengesOf(decision, metadataUrl, asks, scheme)) headers.push(["www-authenticate", one]);
+  if (nonce !== null) headers.push(["dpop-nonce", nonce]);
   if (status === 429) {
     const resetsAt = limits.find((limit) => limit.name === "rate")?.resets_at ?? now;
     headers.push(["retry-after", String(Math.max(1, Math.ceil(resetsAt - now)))]);
@@ -60,10 +73,11 @@ export function refuse(
   return rpcError(status, id, { code, message, data: { decision, limits, scope } }, headers);
 }
 
-/** A Bearer challenge; values are quoted-strings of the characters that RFC 6750 section 3 allows. */
-function challenge(parameters: Record<string, string>): string {
-  const listed = Object.entries({ realm: REALM, ...parameters });
-  return `Bearer ${listed.map(([name, value]) => `${name}="${quotable(value)}"`).join(", ")}`;
+/** A challenge; values are quoted-strings of the characters that RFC 6750 section 3 allows. */
+function challenge(scheme: Scheme, parameters: Record<string, string>): string {
+  const algorithms = scheme === "DPoP" ? { algs: PROOFS.algorithms.join(" ") } : {}; // RFC 9449 section 7.1
+  const listed = Object.entries({ realm: REALM, ...parameters, ...algorithms });
+  return `${scheme} ${listed.map(([name, value]) => `${name}="${quotable(value)}"`).join(", ")}`;
 }
 
 function quotable(value: string): string {
