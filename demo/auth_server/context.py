@@ -105,6 +105,11 @@ class Context:
         return self.issuer.startswith("http:")
 
     @property
+    def own_origins(self) -> frozenset[str]:
+        """By which this server is reached in plain http on loopback; none where it has TLS."""
+        return frozenset((self.issuer, *self.config.aliases)) if self.on_loopback else frozenset()
+
+    @property
     def resources(self) -> tuple[str, ...]:
         """What tokens may be asked for now (RFC 8707)."""
         return tuple(dict.fromkeys((*self.config.resources, *self.config.more_resources())))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import re
 import socket
@@ -16,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 
-from demo.net import LOOPBACK_HOSTS
+from .public_addresses import is_public
 
 if TYPE_CHECKING:
     import httpx2
@@ -33,7 +32,6 @@ LONGEST_FRESH_SECONDS = 24 * 3600.0
 AT_ONCE = 4
 """Documents that are fetched at the same time."""
 
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+/[A-Za-z0-9\-._~:/?@!$&'()*+,;=%\[\]]+")
 
 
@@ -59,18 +57,6 @@ async def resolve(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-def is_public(address: str) -> bool:
-    """Whether an address belongs to the internet at large: not private, loopback, link-local or reserved."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        ip = ipaddress.IPv4Address(ip.packed[12:]) if ip in _NAT64 else inner or ip  # the address that it leads to
-    return ip.is_global and not ip.is_multicast
-
-
 def is_client_url(client_id: str) -> bool:
     """Whether a client ID claims to be a URL at all, by which a document is meant."""
     return client_id.startswith(("https://", "http://"))
@@ -88,19 +74,19 @@ class Fetcher:
     """Fetches documents without becoming anybody's means to reach what they cannot (SSRF).
 
     An `https` URL is resolved once; every address must be public, and the connection goes to the one that was
-    checked, so that a name cannot change its mind in between (DNS rebinding). `http` is for `LOOPBACK_HOSTS` only,
-    whose addresses are not looked at, and only where this server itself listens on loopback: there the asking browser
-    or process can send the same GET itself, and learns no more from us than whether it was a document. No redirect is
-    followed, no cookie or credential is sent, no proxy of the environment is asked.
+    checked, so that a name cannot change its mind in between (DNS rebinding). `http` is for this server's own origin
+    on loopback, without a query: at another port a GET from here would come without the marks (`Origin`,
+    `Sec-Fetch-Site`) by which a server there refuses a web page's. No redirect is followed, no cookie or credential is
+    sent, no proxy of the environment is asked.
 
     Args:
-        loopback: whether `http` on loopback may be asked.
+        own: this server's origins, if they are `http` on loopback; where it has none, `https` alone is asked.
         addresses: resolves a name; tests replace it.
         permitted: which addresses an `https` URL may have; tests replace it.
         tls: makes the TLS context; tests replace it.
     """
 
-    loopback: bool
+    own: frozenset[str]
     addresses: Callable[[str, int], Awaitable[list[str]]] = resolve
     permitted: Callable[[str], bool] = is_public
     tls: Callable[[], ssl.SSLContext] = _default_tls
@@ -134,13 +120,13 @@ class Fetcher:
             raise DocumentRefused("a client ID of this kind is an https URL with a path, and names no user")
         try:
             parts = urlsplit(url)
-            host, _ = parts.hostname or "", parts.port
+            _ = parts.hostname, parts.port
         except ValueError as error:
             raise DocumentRefused("this client ID is no URL") from error
         if any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
             raise DocumentRefused("a client ID has no . or .. in its path")
-        if parts.scheme == "http" and not (self.loopback and host in LOOPBACK_HOSTS):
-            raise DocumentRefused("a client ID of this kind is https, or http on the loopback that we share")
+        if parts.scheme == "http" and (f"http://{parts.netloc.lower()}" not in self.own or parts.query):
+            raise DocumentRefused("a client ID of this kind is https, or http at this server itself")
 
     async def _get(self, url: str) -> Document:
         import httpx2

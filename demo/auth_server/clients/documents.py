@@ -27,7 +27,7 @@ class ClientDocuments:
     def __init__(self, context: Context, grant_types: Sequence[str], fetcher: Fetcher | None = None) -> None:
         self._context = context
         self._grant_types = grant_types
-        self._fetcher = Fetcher(loopback=context.on_loopback) if fetcher is None else fetcher
+        self._fetcher = Fetcher(context.own_origins) if fetcher is None else fetcher
         self._rate = Rate("client-document", FETCHES_A_MINUTE)
 
     async def ensure(self, client_id: str, address: str) -> None:
