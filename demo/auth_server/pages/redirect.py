@@ -25,8 +25,8 @@ from ..requests import FormRequest, FormUnreadable, parse_fields, read_form, vis
 from ..state.accounts import Account
 from ..state.credentials import unused_session
 from ..state.sessions import Session, find_session, revoke_session
-from .question import Question
-from .rendering import message
+from .question import Question, carried
+from .rendering import message, page
 from .visit import Browser, PageRefused, Visit, onward
 
 LONGEST_REQUEST = 8 * 1024
@@ -75,6 +75,11 @@ class RedirectQuestion(Question):
 
     redirect_uri: str
     grant: AuthorizationCodeGrant
+
+    @property
+    def came(self) -> str:
+        """This browser brought it; how a link got there nobody knows."""
+        return "just now, by the link that opened this page"
 
     def settled(self) -> None:
         """None: it can be answered as long as it can be asked."""
@@ -134,8 +139,8 @@ def redirect_question(visit: Visit) -> RedirectQuestion:
     """The question in this visit's `request` field.
 
     Raises:
-        PageRefused: with a redirect where the client can learn what is wrong, else with a page: nobody is sent to
-            a place that is not certainly the client's.
+        PageRefused: with a redirect where the client can learn what is wrong and is known here, else with a page:
+            nobody is sent to a place that is not certainly the client's, or that nobody here knows.
     """
     text = visit.fields["request"]
     if len(text) > LONGEST_REQUEST:
@@ -149,7 +154,7 @@ def redirect_question(visit: Visit) -> RedirectQuestion:
         grant: AuthorizationCodeGrant = visit.server.get_consent_grant(request)
     except OAuth2Error as error:
         if error.redirect_uri:
-            raise PageRefused(visit.server.refused(request, error)) from error
+            raise PageRefused(_sent_back(visit, request, error)) from error
         raise PageRefused(_refusal(error.error, WORDS.get(error.error, ""))) from error
     return RedirectQuestion(
         visit=visit,
@@ -157,9 +162,27 @@ def redirect_question(visit: Visit) -> RedirectQuestion:
         scope=grant.asked_scope,
         resources=grant.request.resources,
         details=grant.request.details,
-        carried={"request": text},
+        carried=carried(visit),
         redirect_uri=grant.redirect_uri,
         grant=grant,
+    )
+
+
+def _sent_back(visit: Visit, request: FormRequest, error: OAuth2Error) -> Response:
+    """An error on its way to the client. A client that made itself known chose the place, and it may be any: there a
+    human goes by their own click, and sees where, or we would be an open redirector (RFC 9700 section 4.11.2)."""
+    back: Response = visit.server.refused(request, error)
+    client = visit.server.query_client(request.form["client_id"])
+    if client is not None and client.source == "known":
+        return back
+    return page(
+        "leaving.html",
+        400,
+        client=client,
+        error=error.error,
+        why=error.description or "it is not well-formed",
+        place=request.form["redirect_uri"],
+        back=back.headers["location"],
     )
 
 

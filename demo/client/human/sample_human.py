@@ -112,12 +112,7 @@ class _Walk:
             if seen:
                 return seen[0], returned.url
             told = dict(parse_qsl(urlsplit(returned.url).query))
-            raise OAuthRefused(
-                "the authorization server refused before it asked the human",
-                oauth_error=safe_text(told.get("error", "page"), one_line=True),
-                why=safe_text(told.get("error_description", "it gave no reason"), one_line=True),
-                do="fix what the agent asks for, and start the login again",
-            ) from None
+            raise _refused_unasked(told.get("error", ""), told.get("error_description", "")) from None
         raise OAuthRefused(
             "the authorization server did not lead back to the agent after the decision",
             oauth_error="page",
@@ -205,6 +200,8 @@ class _Walk:
             if not response.has_redirect_location:
                 page = Page(response.text)
                 if response.status_code >= 400:
+                    if (named := page.one("error")) and self._returns_to is not None:
+                        raise _refused_unasked(named, page.one("why"))
                     raise self._stuck(page, f"HTTP {response.status_code}")
                 return url, page
             url = joined(url, response.headers["location"])
@@ -223,6 +220,15 @@ class _Walk:
             why=f"{why}{heading}",
             do=do + "open the page in a browser, and decide there",
         )
+
+
+def _refused_unasked(error: str, why: str) -> OAuthRefused:
+    return OAuthRefused(
+        "the authorization server refused before it asked the human",
+        oauth_error=safe_text(error, one_line=True) or "page",
+        why=safe_text(why, one_line=True) or "it gave no reason",
+        do="fix what the agent asks for, and start the login again",
+    )
 
 
 def _is_return(url: str, redirect_uri: str) -> bool:

@@ -77,7 +77,7 @@ def test_a_client_is_held_to_the_grants_that_it_registered(house):
     house.browser().decide(asked["user_code"])
     assert "refresh_token" not in house.redeem(asked["device_code"], device_only["client_id"]).json()
     with_uri = house.register(grant_types=[DEVICE_CODE]).json()["client_id"]
-    assert house.authorize(client_id=with_uri).told["error"] == "unauthorized_client"
+    assert house.authorize(client_id=with_uri).forms.shown["error"] == ["unauthorized_client"]
     assert house.exchange("x", client_id=with_uri).json()["error"] == "unauthorized_client"
 
 
