@@ -149,9 +149,10 @@ class Agents:
         try:
             http, asked = await self._ready()
             login = await DEVICE.begin(http, asked)
-            page = login.code.verification_uri_complete or login.code.verification_uri
-            # Relative: the page is on the origin that the phone is on already.
-            self._set(attendee, kept, code=login.code.user_code, page=page.removeprefix(self._server))
+            # Relative: the page is on the origin that the phone is on already. With the code in it, which this very
+            # browser is shown: `Attendees.started` says so.
+            page = f"{login.code.verification_uri.removeprefix(self._server)}?user_code={login.code.user_code}"
+            self._set(attendee, kept, code=login.code.user_code, page=page)
             kept.token = await self._answer(attendee, kept, login, http)
         except Exception as raised:
             error = unwrap(raised)  # a login is waited for in a task group

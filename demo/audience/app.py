@@ -168,6 +168,7 @@ class RoomApp:
         )
 
     def _changed(self, attendee: Attendee) -> None:
+        self._attendees.asks(attendee, self.agents.of(attendee).code)
         self.hub.nudge(attendee.number)
 
     # What is asked for

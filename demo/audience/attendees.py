@@ -83,6 +83,7 @@ class Attendees:
         self._by_cookie = {row[2]: Attendee(row[0], row[1]) for row in rows}
         self._by_sub = {one.sub: one for one in self._by_cookie.values()}
         self._of_address: dict[str, int] = {}
+        self._asked: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._by_sub)
@@ -136,6 +137,15 @@ class Attendees:
         """As `demo.auth_server`'s `Directory` has it: a browser's own account alone."""
         found = self.of(cookies)
         return () if found is None else (found.account,)
+
+    def asks(self, attendee: Attendee, user_code: str) -> None:
+        """An attendee's agent asks, and their page shows them this code."""
+        self._asked[attendee.sub] = user_code
+
+    def started(self, cookies: Mapping[str, str]) -> str | None:
+        """As `demo.auth_server`'s `Directory` has it: what the attendee's own page shows."""
+        found = self.of(cookies)
+        return None if found is None else self._asked.get(found.sub)
 
     def close(self) -> None:
         """Close the file."""

@@ -30,8 +30,6 @@ GRANT_SECONDS: Final = 30 * 60
 """How long a consent holds: as long as a talk and its questions. No token is renewed, so that it ends by itself."""
 POLL_SECONDS: Final = 1
 """The least between two polls of one agent (RFC 8628 section 3.5)."""
-WRONG_CODES: Final = 120
-"""Of one address in a minute. Behind a tunnel a whole room may have one address, and a code is 34 bits."""
 _FOR_PHONES: Final = ("/device", "/.well-known/", "/oauth2/jwks")
 _FOR_AGENTS: Final = (
     "/oauth2/token",
@@ -110,7 +108,6 @@ def open_issuer(
             poll_interval=POLL_SECONDS,
             reached_at={f"{origin}/mcp": inside},
             directory=attendees,
-            wrong_codes=WRONG_CODES,
             device="your agent's page",
             way_back=("/you?decided", "See what your agent does"),
             clock=clock,

@@ -39,7 +39,6 @@ class AuthorizationServerConfig:
         lease_seconds: how long a revocation waits at most for a resource server that does not acknowledge it. It has to
             be longer than a resource server relies on what it was told (docs/wire.md: 5 s).
         directory: the accounts that it knows.
-        wrong_codes: how many wrong user codes one address may enter in a minute (RFC 8628 section 5.1).
         device: where a user code is shown, as the pages say it.
         way_back: a path of this origin that the page after a decision leads to, and the words for it; None for none.
         clock: POSIX seconds; every expiry is measured by it.
@@ -62,7 +61,6 @@ class AuthorizationServerConfig:
     reached_at: Mapping[str, str] = field(default_factory=dict)
     lease_seconds: float = 6.0
     directory: Directory = field(default_factory=Samples)
-    wrong_codes: int = 10
     device: str = "your terminal"
     way_back: tuple[str, str] | None = None
 

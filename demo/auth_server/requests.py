@@ -108,6 +108,8 @@ class FormRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no type
         self.resources: tuple[str, ...] = ()
         self.details: tuple[dict[str, Any], ...] = ()
         self.nonce: str | None = None
+        self.address = ""
+        """Where it comes from, by network address; empty where nobody needs to know."""
         self.proof: Proof | None = None
 
     @property

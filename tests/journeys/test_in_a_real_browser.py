@@ -53,10 +53,10 @@ def asked(terminal: Terminal) -> tuple[str, str]:
     """The code and the link that the terminal shows."""
     code = terminal.until(r"\b([A-Z]{4}-[A-Z]{4})\b").group(1)
     base = terminal.until(r"(http://127\.0\.0\.1:\d+)/device").group(1)
-    return code, f"{base}/device?user_code={code}"
+    return code, f"{base}/device"
 
 
-def walk_to_consent(browser: Any, link: str, size: str, name: str) -> Any:
+def walk_to_consent(browser: Any, code: str, link: str, size: str, name: str) -> Any:
     ARTIFACTS.mkdir(exist_ok=True)
     page = browser.new_page(viewport=SIZES[size], java_script_enabled=False)
     page.set_default_timeout(15_000)
@@ -66,6 +66,7 @@ def walk_to_consent(browser: Any, link: str, size: str, name: str) -> Any:
         page.screenshot(path=ARTIFACTS / f"{name}-{size}-{next(steps)}.png", full_page=True)
 
     page.goto(link)
+    page.get_by_label("Code").fill(code)
     keep()
     page.get_by_role("button", name="Continue").click()
     keep()
@@ -79,7 +80,7 @@ def test_the_code_is_compared_consent_is_given_and_the_command_goes_on(
     terminal: Terminal, browser: Any, size: str
 ) -> None:
     code, link = asked(terminal)
-    page = walk_to_consent(browser, link, size, "approve")
+    page = walk_to_consent(browser, code, link, size, "approve")
     shown = page.inner_text("body")
     assert code in shown
     assert "Shirt Agent" in shown
@@ -93,8 +94,8 @@ def test_the_code_is_compared_consent_is_given_and_the_command_goes_on(
 
 
 def test_a_human_denies_and_the_command_says_so(terminal: Terminal, browser: Any) -> None:
-    _, link = asked(terminal)
-    page = walk_to_consent(browser, link, "laptop", "deny")
+    code, link = asked(terminal)
+    page = walk_to_consent(browser, code, link, "laptop", "deny")
     page.get_by_role("button", name="Deny").click()
     page.screenshot(path=ARTIFACTS / "deny-laptop-4.png", full_page=True)
     assert terminal.wait() == 4
@@ -103,9 +104,9 @@ def test_a_human_denies_and_the_command_says_so(terminal: Terminal, browser: Any
 
 
 def test_opening_the_link_alone_approves_nothing(terminal: Terminal, browser: Any) -> None:
-    _, link = asked(terminal)
+    code, link = asked(terminal)
     page = browser.new_page(viewport=SIZES["phone"])
-    page.goto(link)
+    page.goto(f"{link}?user_code={code}")
     page.reload()
     page.wait_for_timeout(2500)
     assert terminal.process.poll() is None, "the command went on although nobody decided"

@@ -176,6 +176,7 @@ def oauth_routes(server: OAuthServer) -> list[Route]:
             except FormUnreadable as error:
                 return server.refused(None, InvalidRequestError(str(error)))
             form = FormRequest(context.issuer + path, fields, request.headers)
+            form.address = visitor(request)
             if fetches:
                 try:
                     await server.documents.ensure(form.form.get("client_id", ""), visitor(request))

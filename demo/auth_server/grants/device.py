@@ -81,12 +81,17 @@ class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: 
 
     def _answer(self, request: FormRequest) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         status, answer, headers = super().create_endpoint_response(request)
+        if request.client.delegated:
+            # Whoever sends somebody a link has typed the code for them (RFC 8628 section 5.4). What is to act for a
+            # human has its code typed, from the device that shows it. Nobody else can be the human's own console.
+            del answer["verification_uri_complete"]
         with self.context.store.transaction() as connection:
             save_request(
                 connection,
                 device_code=answer["device_code"],
                 user_code=answer["user_code"],
                 client_id=request.client.client_id,
+                address=request.address,
                 scope=ordered(request.form["scope"].split()),
                 resources=request.resources,
                 authorization_details=request.details,

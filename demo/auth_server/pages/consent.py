@@ -150,6 +150,8 @@ def _page(
         device=context.config.device,
         limit=terms.typed if offer.shops else None,
         currency=CURRENCY,
+        came=question.came,
+        much=None if offer.asked is None else f"{offer.asked / 100:,.2f} {CURRENCY}",
         asked=None if offer.asked is None else f"{as_text(offer.asked)} {CURRENCY}",
         minutes=max(1, round(context.config.access_token_seconds / 60)),
     )

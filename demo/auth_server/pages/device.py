@@ -1,22 +1,37 @@
 """The question of a device (RFC 8628): found by the code that it shows, typed on the verification page (section 3.3),
-and answered on the device. Wrong codes are counted: guessing is bounded (section 5.1)."""
+and answered on the device.
+
+Only that page looks a code up, and counts wrong ones: guessing is bounded (section 5.1), and no link or picture of
+another site can have a browser guess. The pages behind it want the mark that this browser was given there.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
 
+from demo.net import is_loopback
+
 from ..clients.client import find_client
 from ..state.accounts import Account
-from ..state.device_requests import DeviceRequest, canonical_user_code, decide, find_request
-from .question import Question
+from ..state.device_requests import (
+    DeviceRequest,
+    canonical_user_code,
+    count_wrong_code,
+    decide,
+    find_request,
+    note_entered,
+)
+from .question import Question, carried
 from .rendering import message, page
 from .visit import PageRefused, Visit, onward
 
-WINDOW_SECONDS = 60.0
+ENTERED = "entered"
+"""The field with the mark of a browser that entered this code."""
 
 
 def ask(visit: Visit) -> Response:
@@ -26,13 +41,22 @@ def ask(visit: Visit) -> Response:
 
 def look_up(visit: Visit) -> Response:
     """To the request with this code, by way of signing in."""
-    question = device_question(visit)
-    if question is None:
-        return _form(visit, visit.fields.get("user_code", "")[:32], wrong=True)
+    typed = visit.fields.get("user_code", "")[:32]
+    code = canonical_user_code(typed)
+    question = None if code is None else _question(visit, code, count=True)
+    if code is None or question is None:
+        return _form(visit, typed, wrong=True)
     over = question.settled()
     if over is not None:
         return over
-    return onward("/device/consent" if visit.browser.account else "/device/sign-in", user_code=question.code)
+    if question.request.was_guessed_at:
+        return question.over()
+    if code == canonical_user_code(visit.fields.get("filled", "")) and question.to_be_typed:
+        return _form(visit, "", to_be_typed=True)
+    with visit.context.store.transaction() as connection:
+        note_entered(connection, question.request)
+    question.carried[ENTERED] = visit.browser.mark(ENTERED, code)
+    return onward("/device/consent" if visit.browser.account else "/device/sign-in", **question.carried)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +66,31 @@ class DeviceQuestion(Question):
     code: str
     request: DeviceRequest
 
+    @property
+    def came(self) -> str:
+        """When the device asked, and from which machine."""
+        request = self.request
+        seconds = max(0, round(request.read_at - request.created_at))
+        ago, unit = (seconds, "second") if seconds < 100 else (round(seconds / 60), "minute")
+        at = datetime.fromtimestamp(request.created_at, UTC).strftime("%H:%M:%S UTC")
+        where = "this server's own machine" if is_loopback(request.address) else request.address
+        return f"{ago} {unit}{'' if ago == 1 else 's'} ago ({at}), from {where}"
+
+    @property
+    def to_be_typed(self) -> bool:
+        """Whether its code has to be typed, and is not taken from a link, which anybody may have sent: unless this very
+        browser started the request, or a client did that nobody else can be."""
+        return self.client.delegated and self.visit.started != self.code
+
+    def over(self) -> Response:
+        """The outcome page of a request whose code is good for nothing any more."""
+        return self._outcome("expired", 410)
+
     def settled(self) -> Response | None:
         """The outcome page of a request that is decided (409) or expired (410)."""
         if self.request.decision is not None:
             return self._outcome(f"already-{self.request.decision}", 409)
-        return self._outcome("expired", 410) if self.request.is_expired() else None
+        return self.over() if self.request.is_expired() else None
 
     def approved(
         self,
@@ -72,56 +116,55 @@ class DeviceQuestion(Question):
 
 
 def device_question(visit: Visit) -> DeviceQuestion | None:
-    """The question with the user code of this visit, or None when there is none such.
+    """The question with the user code of this visit, which this browser entered; or None when there is none such.
 
     Raises:
-        PageRefused: wrong codes were entered too often, or the client is not known any more.
+        PageRefused: the code was not entered here, or the client is not known any more.
     """
-    found = _request_of(visit)
-    if found is None:
+    code = canonical_user_code(visit.fields.get("user_code", ""))
+    if code is None:
         return None
-    code, request = found
-    client = find_client(visit.context, request.client_id)
+    if not visit.browser.bears(visit.fields.get(ENTERED, ""), ENTERED, code):
+        raise PageRefused(onward("/device", user_code=code))
+    return _question(visit, code)
+
+
+def _question(visit: Visit, code: str, *, count: bool = False) -> DeviceQuestion | None:
+    """The question with this code; None when there is none such, and then it may `count` as a wrong one.
+
+    Raises:
+        PageRefused: the client is not known any more.
+    """
+    context = visit.context
+    with context.store.transaction(write=count) as connection:
+        request = find_request(connection, "user_code", code, context.now())
+        if request is None and count:
+            count_wrong_code(connection)
+    if request is None:
+        return None
+    client = find_client(context, request.client_id)
     if client is None:
-        raise PageRefused(
-            message(410, "This client is gone", f"Start again in {visit.context.config.device}.", again=True)
-        )
+        raise PageRefused(message(410, "This client is gone", f"Start again in {context.config.device}.", again=True))
     return DeviceQuestion(
         visit=visit,
         client=client,
         scope=request.scope,
         resources=request.resources,
         details=request.authorization_details,
-        carried={"user_code": code},
+        carried={**carried(visit), "user_code": code},
         code=code,
         request=request,
     )
 
 
-def _request_of(visit: Visit) -> tuple[str, DeviceRequest] | None:
-    """The user code of this visit, as it is written on the device, and its request; None when there is none such.
-
-    Raises:
-        PageRefused: 429, this address has been wrong too often of late. A right code is refused as well then,
-            because its acceptance would show a guesser that it was right.
-    """
-    context, now = visit.context, visit.context.now()
-    code = canonical_user_code(visit.fields.get("user_code", ""))
-    with context.store.transaction() as connection:
-        connection.execute("DELETE FROM oauth_wrong_codes WHERE at <= ?", (now - WINDOW_SECONDS,))
-        wrong, oldest = connection.execute(
-            "SELECT COUNT(*), MIN(at) FROM oauth_wrong_codes WHERE address = ?", (visit.address,)
-        ).fetchone()
-        if wrong >= context.config.wrong_codes:
-            wait = oldest + WINDOW_SECONDS - now
-            text = f"Wait {max(1, round(wait))} seconds, then enter the code that {context.config.device} shows."
-            raise PageRefused(message(429, "Too many wrong codes", text, retry_after=wait))
-        found = None if code is None else find_request(connection, "user_code", code, now)
-        if code is not None and found is None:
-            connection.execute("INSERT INTO oauth_wrong_codes (address, at) VALUES (?, ?)", (visit.address, now))
-    return None if code is None or found is None else (code, found)
-
-
-def _form(visit: Visit, code: str, *, wrong: bool = False) -> Response:
-    csrf, device = visit.browser.csrf, visit.context.config.device
-    return page("verification.html", 400 if wrong else 200, csrf=csrf, code=code, wrong=wrong, device=device)
+def _form(visit: Visit, code: str, *, wrong: bool = False, to_be_typed: bool = False) -> Response:
+    return page(
+        "verification.html",
+        400 if wrong else 200,
+        csrf=visit.browser.csrf,
+        tab=carried(visit).get("tab"),
+        code=code,
+        wrong=wrong,
+        to_be_typed=to_be_typed,
+        device=visit.context.config.device,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +23,7 @@ class Question(ABC):
         client: who asks.
         scope, resources: for which scopes, and where.
         details: within which limit (RFC 9396).
-        carried: the form fields by which every page of this visit knows the question again.
+        carried: the form fields by which every page of this visit knows question and tab again.
         code: what to compare with the device's, None where no device is involved.
         redirect_uri: where the answer is taken, None where a device polls for it.
     """
@@ -34,9 +33,14 @@ class Question(ABC):
     scope: tuple[str, ...]
     resources: tuple[str, ...]
     details: tuple[dict[str, Any], ...]
-    carried: Mapping[str, str]
+    carried: dict[str, str]
     code: str | None = None
     redirect_uri: str | None = None
+
+    @property
+    @abstractmethod
+    def came(self) -> str:
+        """When and from where it came, in words."""
 
     @abstractmethod
     def settled(self) -> Response | None:
@@ -78,8 +82,10 @@ class Question(ABC):
 
 
 def carried(visit: Visit) -> dict[str, str]:
-    """The fields by which the question is known again, as they came and unchecked."""
+    """The fields by which the question and the tab are known again; the question's as they came and unchecked."""
+    tab = {"tab": visit.browser.tab} if visit.browser.account else {}
     if "request" in visit.fields:
-        return {"request": visit.fields["request"]}
+        return {"request": visit.fields["request"], **tab}
     code = visit.fields.get("user_code", "")[:32]
-    return {"user_code": code} if code else {}
+    entered = visit.fields.get("entered", "")[:64]
+    return {**({"user_code": code, "entered": entered} if code else {}), **tab}

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from .question import carried
 from .rendering import page
-from .visit import Visit, onward, set_cookie, signed_in, signed_out
+from .visit import Visit, onward, signed_in, signed_out
 
 
 def choose(visit: Visit) -> Response:
@@ -24,15 +24,13 @@ def choose(visit: Visit) -> Response:
 def sign_in(visit: Visit) -> Response:
     """Sign in as `account`, or, with `switch`, sign out and choose again; then on to the question."""
     question = carried(visit)
+    question.pop("tab", None)
     if "switch" in visit.fields:
-        browser = signed_out(visit.context, visit.browser)
-        response = onward("/device/sign-in", **question)
-    else:
-        wanted = visit.fields.get("account", "")
-        account = next((one for one in visit.offered if one.email == wanted), None)
-        if account is None:
-            return choose(visit)
-        browser = signed_in(visit.context, visit.browser, account)
-        response = onward("/device/consent", **question) if question else onward("/device")
-    set_cookie(visit.context, response, browser)
-    return response
+        signed_out(visit.context, visit.browser)
+        return onward("/device/sign-in", **question)
+    wanted = visit.fields.get("account", "")
+    account = next((one for one in visit.offered if one.email == wanted), None)
+    if account is None:
+        return choose(visit)
+    browser = signed_in(visit.context, visit.browser, account)
+    return onward("/device/consent" if question else "/device", **question, tab=browser.tab)

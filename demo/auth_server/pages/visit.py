@@ -24,72 +24,102 @@ from .rendering import HEADERS, message
 
 COOKIE = "auth_server_browser"
 SIGNED_IN_SECONDS = 3600.0
+MOST_SIGNED_IN = 5000
+"""Sign-ins that are remembered at once; of more the oldest are forgotten, and sign in again."""
 
 
 @dataclass(frozen=True)
 class Browser:
-    """One browser. `secret` is its cookie; nothing about it is stored before somebody signs in."""
+    """One browser. `secret` is its cookie; nothing about it is stored before somebody signs in.
+
+    Somebody is signed in on one tab, which knows a secret of its own. It is in the tab's forms and addresses and in no
+    cookie, because a cookie is sent to every port of its host (RFC 6265 section 8.5): on loopback to whoever of this
+    machine's users has the browser sent there. A decision takes both.
+    """
 
     secret: str
+    tab: str = ""
     account: Account | None = None
     signed_in_at: float = 0.0
 
     @property
     def csrf(self) -> str:
         """What this browser's forms carry. Who does not know the cookie cannot compute it."""
-        return hmac.new(self.secret.encode(), b"csrf", hashlib.sha256).hexdigest()
+        return self.mark("csrf")
 
-    def brought(self, csrf: str) -> bool:
-        """Whether `csrf` is this browser's; compared in constant time."""
-        return hmac.compare_digest(self.csrf.encode(), csrf.encode())
+    def mark(self, *what: str) -> str:
+        """A mark that says something of this browser, and that only this server's pages and this browser can make."""
+        return hmac.new(self.secret.encode(), " ".join(what).encode(), hashlib.sha256).hexdigest()
+
+    def bears(self, mark: str, *what: str) -> bool:
+        """Whether that is this browser's mark; compared in constant time."""
+        return hmac.compare_digest(self.mark(*what).encode(), mark.encode())
 
 
-def recognize(context: Context, cookie: str | None) -> Browser:
-    """The browser with this cookie, or a new one."""
+def recognize(context: Context, cookie: str | None, tab: str) -> Browser:
+    """The browser with this cookie, or a new one; with its account where this tab is signed in."""
     if not cookie:
         return Browser(secrets.token_urlsafe(32))
     with context.store.transaction(write=False) as connection:
         row = connection.execute(
             "SELECT sub, signed_in_at FROM oauth_browser_sessions WHERE digest = ? AND expires_at > ?",
-            (digest(cookie), context.now()),
+            (_session(cookie, tab), context.now()),
         ).fetchone()
     if row is None:
         return Browser(cookie)
-    return Browser(cookie, context.account(row["sub"]), row["signed_in_at"])
+    return Browser(cookie, tab, context.account(row["sub"]), row["signed_in_at"])
+
+
+def _session(cookie: str, tab: str) -> str:
+    return digest(f"{cookie} {tab}")
 
 
 def signed_in(context: Context, before: Browser, account: Account) -> Browser:
-    """A browser signed in as `account`, under a new cookie: anyone who planted the old one has no part in it."""
-    after = Browser(secrets.token_urlsafe(32), account, context.now())
+    """The same browser, with `account` signed in on this tab. Who planted its cookie does not know the tab's secret."""
+    after = Browser(before.secret, secrets.token_urlsafe(32), account, context.now())
     with context.store.transaction() as connection:
         connection.execute(
-            "DELETE FROM oauth_browser_sessions WHERE digest = ? OR expires_at <= ?",
-            (digest(before.secret), context.now()),
+            "DELETE FROM oauth_browser_sessions WHERE digest = ? OR expires_at <= ? OR rowid IN"
+            " (SELECT rowid FROM oauth_browser_sessions ORDER BY signed_in_at DESC LIMIT -1 OFFSET ?)",
+            (_session(before.secret, before.tab), context.now(), MOST_SIGNED_IN - 1),
         )
         connection.execute(
             "INSERT INTO oauth_browser_sessions (digest, sub, signed_in_at, expires_at) VALUES (?, ?, ?, ?)",
-            (digest(after.secret), account.sub, after.signed_in_at, after.signed_in_at + SIGNED_IN_SECONDS),
+            (
+                _session(after.secret, after.tab),
+                account.sub,
+                after.signed_in_at,
+                after.signed_in_at + SIGNED_IN_SECONDS,
+            ),
         )
     return after
 
 
 def signed_out(context: Context, before: Browser) -> Browser:
-    """The same browser with nobody signed in, under a new cookie."""
+    """The same browser with nobody signed in on this tab."""
     with context.store.transaction() as connection:
-        connection.execute("DELETE FROM oauth_browser_sessions WHERE digest = ?", (digest(before.secret),))
-    return Browser(secrets.token_urlsafe(32))
+        session = _session(before.secret, before.tab)
+        connection.execute("DELETE FROM oauth_browser_sessions WHERE digest = ?", (session,))
+    return Browser(before.secret)
+
+
+def cookie_name(context: Context) -> str:
+    """The cookie's name: over https one that no other host and no plain http can set or read (RFC 6265bis, `__Host-`).
+    On loopback there is no https."""
+    return COOKIE if context.on_loopback else f"__Host-{COOKIE}"
 
 
 def set_cookie(context: Context, response: Response, browser: Browser) -> None:
-    """Give the browser its cookie: for these pages only, out of scripts' reach, not sent along from elsewhere."""
+    """Give the browser its cookie: out of scripts' reach, not sent along from elsewhere, and for these pages only;
+    `__Host-` wants the path `/`."""
     response.set_cookie(
-        COOKIE,
+        cookie_name(context),
         browser.secret,
         max_age=int(SIGNED_IN_SECONDS),
-        path="/device",
+        path="/device" if context.on_loopback else "/",
         httponly=True,
         samesite="lax",
-        secure=context.issuer.startswith("https:"),
+        secure=not context.on_loopback,
     )
 
 
@@ -103,6 +133,8 @@ class Visit:
     address: str
     offered: tuple[Account, ...] = ()
     """Whom this browser may sign in as."""
+    started: str | None = None
+    """The user code that this browser was shown by a page of this very server, where it started that request."""
 
     @property
     def context(self) -> Context:
@@ -131,8 +163,9 @@ def page_route(server: OAuthServer, path: str, *, get: Page, post: Page) -> Rout
 
     def respond(request: Request, fields: dict[str, str]) -> Response:
         context = server.context
-        browser = recognize(context, request.cookies.get(COOKIE))
-        visit = Visit(server, browser, fields, visitor(request), context.config.directory.offered(request.cookies))
+        cookies, directory, name = request.cookies, context.config.directory, cookie_name(context)
+        browser = recognize(context, cookies.get(name), fields.get("tab", ""))
+        visit = Visit(server, browser, fields, visitor(request), directory.offered(cookies), directory.started(cookies))
         try:
             if request.method == "POST":
                 _refuse_forgery(request, visit)
@@ -141,7 +174,7 @@ def page_route(server: OAuthServer, path: str, *, get: Page, post: Page) -> Rout
                 response = get(visit)
         except PageRefused as refused:
             response = refused.response
-        if COOKIE not in request.cookies and "set-cookie" not in response.headers:
+        if not cookies.get(name):
             set_cookie(context, response, visit.browser)
         return response
 
@@ -165,6 +198,6 @@ def _refuse_forgery(request: Request, visit: Visit) -> None:
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         raise PageRefused(message(403, "This form came from somewhere else", "Nothing was changed.", again=True))
-    if not visit.browser.brought(visit.fields.get("csrf", "")):
+    if not visit.browser.bears(visit.fields.get("csrf", ""), "csrf"):
         text = "Nothing was changed. The page was open too long, or cookies are switched off. Enter the code again."
         raise PageRefused(message(403, "This form is stale", text, again=True))

@@ -67,6 +67,10 @@ class Directory(Protocol):
     def offered(self, cookies: Mapping[str, str]) -> tuple[Account, ...]:
         """The accounts that a browser with these cookies may sign in as, without a password."""
 
+    def started(self, cookies: Mapping[str, str]) -> str | None:
+        """The user code of the device request that a browser with these cookies started on a page of this very server,
+        which shows it that code; None where there is none."""
+
 
 class Samples:
     """The sample accounts, which anybody at this machine may sign in as."""
@@ -78,6 +82,9 @@ class Samples:
     def offered(self, cookies: Mapping[str, str]) -> tuple[Account, ...]:
         """All of them, to every browser."""
         return ACCOUNTS
+
+    def started(self, cookies: Mapping[str, str]) -> None:
+        """None: requests are started in terminals."""
 
 
 def account_by_sub(sub: str) -> Account | None:

@@ -14,6 +14,11 @@ from .store import digest, new_id
 
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 """Consonants only: no words by accident, nothing that looks like a digit (RFC 8628 section 6.1)."""
+LETTERS = 8
+MOST_WRONG_CODES = len(ALPHABET) ** LETTERS // 1_000_000
+"""How many wrong user codes may be entered, by anybody anywhere, while one code can be guessed: one in a million of all
+that there are (RFC 8628 section 5.1). Then the code is over, and the device asks for another. Who comes with the right
+one is never turned away for what others typed: not by address, of which a machine has many."""
 KEPT_SECONDS = 24 * 3600.0
 """An expired request is remembered this long, so that a late poll hears `expired_token` and not a riddle."""
 MOST = 2000
@@ -31,6 +36,8 @@ class DeviceRequest(DeviceCredentialMixin):  # type: ignore[misc]  # Authlib shi
 
     id: str
     client_id: str
+    address: str
+    """Where the device asked from, by network address."""
     scope: tuple[str, ...]
     resources: tuple[str, ...]
     authorization_details: tuple[dict[str, Any], ...]
@@ -42,6 +49,10 @@ class DeviceRequest(DeviceCredentialMixin):  # type: ignore[misc]  # Authlib shi
     decided_at: float | None
     session_id: str | None
     redeemed_at: float | None
+    entered_at: float | None
+    """When somebody entered its code first."""
+    wrong_codes: int
+    """How many wrong codes were entered since it was made."""
     read_at: float
 
     def get_client_id(self) -> str:
@@ -57,20 +68,25 @@ class DeviceRequest(DeviceCredentialMixin):  # type: ignore[misc]  # Authlib shi
         return self.id
 
     def is_expired(self) -> bool:
-        """Whether its time was over when it was read."""
-        return self.read_at >= self.expires_at
+        """Whether its time was over when it was read, or too many codes had been tried before it was entered."""
+        return self.read_at >= self.expires_at or (self.entered_at is None and self.was_guessed_at)
+
+    @property
+    def was_guessed_at(self) -> bool:
+        """Whether so many codes were tried that the next right one may be a guess."""
+        return self.decision is None and self.wrong_codes > MOST_WRONG_CODES
 
 
 def new_user_code() -> str:
     """A fresh user code, `XXXX-XXXX`: 34 bits, enough where guesses are bounded (RFC 8628 section 5.1)."""
-    letters = "".join(secrets.choice(ALPHABET) for _ in range(8))
+    letters = "".join(secrets.choice(ALPHABET) for _ in range(LETTERS))
     return f"{letters[:4]}-{letters[4:]}"
 
 
 def canonical_user_code(typed: str) -> str | None:
     """What a person typed as `XXXX-XXXX`, whatever the case, dashes and spaces; None when it cannot be a code."""
     letters = "".join(character for character in typed.upper() if character.isalnum())
-    if len(letters) != 8 or any(letter not in ALPHABET for letter in letters):
+    if len(letters) != LETTERS or any(letter not in ALPHABET for letter in letters):
         return None
     return f"{letters[:4]}-{letters[4:]}"
 
@@ -81,6 +97,7 @@ def save_request(
     device_code: str,
     user_code: str,
     client_id: str,
+    address: str,
     scope: tuple[str, ...],
     resources: tuple[str, ...],
     authorization_details: tuple[dict[str, Any], ...],
@@ -95,13 +112,15 @@ def save_request(
     """
     connection.execute("DELETE FROM oauth_device_requests WHERE expires_at < ?", (now - KEPT_SECONDS,))
     connection.execute(
-        "INSERT INTO oauth_device_requests (id, device_code_digest, user_code_digest, client_id, scope, resources,"
-        " authorization_details, created_at, expires_at, interval) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO oauth_device_requests (id, device_code_digest, user_code_digest, client_id, address, scope,"
+        " resources, authorization_details, created_at, expires_at, interval, wrong_before)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT so_far FROM oauth_wrong_codes))",
         (
             new_id("device"),
             digest(device_code),
             digest(user_code),
             client_id,
+            address,
             " ".join(scope),
             json.dumps(resources),
             json.dumps(authorization_details),
@@ -129,15 +148,31 @@ def find_request(
     """The request with this id, device code or (canonical) user code, or None."""
     column = {"id": "id", "device_code": "device_code_digest", "user_code": "user_code_digest"}[by]
     row = connection.execute(
-        f"SELECT * FROM oauth_device_requests WHERE {column} = ?", (value if by == "id" else digest(value),)
+        "SELECT *, (SELECT so_far FROM oauth_wrong_codes) - wrong_before AS wrong_codes FROM oauth_device_requests"
+        f" WHERE {column} = ?",
+        (value if by == "id" else digest(value),),
     ).fetchone()
     if row is None:
         return None
-    given = {name: row[name] for name in row.keys() if not name.endswith("_digest")}  # noqa: SIM118 - a Row, not a dict
+    left_out = ("device_code_digest", "user_code_digest", "wrong_before")
+    given = {name: row[name] for name in row.keys() if name not in left_out}  # noqa: SIM118 - a Row, not a dict
     given["scope"] = tuple(given["scope"].split())
     given["resources"] = tuple(json.loads(given["resources"]))
     given["authorization_details"] = tuple(json.loads(given["authorization_details"]))
     return DeviceRequest(**given, read_at=now)
+
+
+def count_wrong_code(connection: sqlite3.Connection) -> None:
+    """Somebody entered a code that no request has."""
+    connection.execute("UPDATE oauth_wrong_codes SET so_far = so_far + 1")
+
+
+def note_entered(connection: sqlite3.Connection, request: DeviceRequest) -> None:
+    """Somebody entered the code of this request."""
+    connection.execute(
+        "UPDATE oauth_device_requests SET entered_at = ? WHERE id = ? AND entered_at IS NULL",
+        (request.read_at, request.id),
+    )
 
 
 def poll(connection: sqlite3.Connection, request: DeviceRequest, *, tolerance: float, step: float) -> bool:

@@ -125,7 +125,16 @@ CREATE TABLE IF NOT EXISTS oauth_event_acknowledgements (
     jti TEXT NOT NULL, stream TEXT NOT NULL, PRIMARY KEY (jti, stream));
 CREATE INDEX IF NOT EXISTS oauth_event_streams_client ON oauth_event_streams (client_id);
 """
-STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS, _SEEDS, _INDEXES, _STREAMS)
+_GUESSES = """
+DROP TABLE oauth_wrong_codes;
+CREATE TABLE oauth_wrong_codes (one INTEGER PRIMARY KEY CHECK (one = 1), so_far INTEGER NOT NULL);
+INSERT INTO oauth_wrong_codes VALUES (1, 0);
+ALTER TABLE oauth_device_requests ADD COLUMN address TEXT NOT NULL DEFAULT '';
+ALTER TABLE oauth_device_requests ADD COLUMN wrong_before INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE oauth_device_requests ADD COLUMN entered_at REAL;
+DELETE FROM oauth_browser_sessions;
+"""
+STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS, _SEEDS, _INDEXES, _STREAMS, _GUESSES)
 """The schema's history. To change it: append a step, never edit one."""
 
 

@@ -64,9 +64,16 @@ class Phone:
         """Where the agent sends its human."""
         return unescape(until(lambda: re.search(r'href="(/device\?[^"]+)"', self.page()))[1])
 
+    def enter(self, link: str) -> httpx2.Response:
+        """As far as the page to sign in. A code that another phone's page shows is typed."""
+        page = self.http.post("/device", data=form(self.page(link), "/device"))
+        if 'id="typed"' in page.text:
+            page = self.http.post("/device", data=form(page.text, "/device") | {"user_code": link.rpartition("=")[2]})
+        return page
+
     def sign_in(self, link: str) -> str:
         """As far as the consent page, whose text it gives."""
-        page = self.http.post("/device", data=form(self.page(link), "/device"))
+        page = self.enter(link)
         account = re.search(r'name="account" value="([^"]*)"', page.text)
         if account is None:  # signed in before
             return page.text

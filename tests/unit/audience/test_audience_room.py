@@ -145,18 +145,27 @@ def test_an_agent_does_not_act_for_another_attendee_who_said_yes(house: House):
     assert ann.rules() == []
 
 
+def test_a_code_is_taken_from_the_link_on_the_phone_that_shows_it_and_on_no_other(house: House):
+    ann, eve = house.phone(), house.phone()
+    ann.join("Ann")
+    eve.join("Eve")
+    for phone, typed in ((ann, False), (eve, True), (house.phone(), True)):
+        page = phone.http.post("/device", data=form(phone.page(ann.link()), "/device"))
+        assert ('id="typed"' in page.text) is typed
+
+
 def test_nobody_signs_in_as_another_attendee(house: House):
     ann, eve = house.phone(), house.phone()
     ann.join("Ann")
     eve.join("Eve")
     assert eve.http.post("/device", data={"user_code": "x"}).status_code == 403  # no form of ours
-    sign_in = eve.http.post("/device", data=form(eve.page(eve.link()), "/device")).text
+    sign_in = eve.enter(eve.link()).text
     assert f"no{eve.number}@" in sign_in and f"no{ann.number}@" not in sign_in
     fields = form(sign_in, "/device/sign-in") | {"account": f"no{ann.number}@{attendees.DOMAIN}"}
     answer = eve.http.post("/device/sign-in", data=fields)
     assert answer.url.path == "/device/sign-in"  # asked once more who it is
     nobody = house.phone()
-    page = nobody.http.post("/device", data=form(nobody.page(ann.link()), "/device")).text
+    page = nobody.enter(ann.link()).text
     assert "This browser has no account here" in page and "@" not in page
 
 

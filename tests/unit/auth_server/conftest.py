@@ -109,6 +109,13 @@ class Browser:
         # verify=False: loopback speaks http, and loading the root certificates takes longer than a whole test.
         self.http = httpx2.Client(base_url=base, follow_redirects=True, timeout=10, verify=False)
         self.page: httpx2.Response
+        self.at: httpx2.URL
+        """Of the last consent page."""
+
+    def again(self) -> httpx2.Response:
+        """The last consent page, loaded again."""
+        self.page = self.http.get(self.at)
+        return self.page
 
     def get(self, path: str, **query: str) -> httpx2.Response:
         self.page = self.http.get(path, params=query or None)
@@ -131,6 +138,7 @@ class Browser:
         self.submit("/device", user_code=user_code)
         if self.page.url.path == "/device/sign-in":
             self.submit("/device/sign-in", account=account)
+        self.at = self.page.url
         return self.page
 
     def decide(self, user_code: str, decision: str = "approve", account: str = "alice@example.com") -> httpx2.Response:

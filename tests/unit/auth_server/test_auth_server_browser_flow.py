@@ -125,7 +125,7 @@ def test_a_request_that_no_longer_reads_gets_a_page(house):
     browser = house.browser()
     browser.consent(house.ask().json()["user_code"])
     for text in ("x=%ff", "", "client_id=stranger", "x" * 10_000):
-        assert browser.get("/device/consent", request=text).status_code == 400
+        assert browser.get("/device/consent", request=text, tab=browser.at.params["tab"]).status_code == 400
 
 
 def test_the_endpoint_answers_to_post_as_well(house):
@@ -160,9 +160,10 @@ def test_a_decision_without_this_browsers_token_is_none(house, csrf):
 
 def test_looking_at_the_pages_decides_nothing(house):
     walk = house.authorize().sign_in()
-    request = walk.forms.form("/device/consent")["fields"]["request"]
+    fields = walk.forms.form("/device/consent")["fields"]
+    request, tab = fields["request"], fields["tab"]
     for _ in range(2):
-        answer = walk.http.get(f"/device/consent?request={quote(request)}&decision=approve")
+        answer = walk.http.get(f"/device/consent?request={quote(request)}&tab={tab}&decision=approve")
         assert answer.status_code == 200 and 'value="approve"' in answer.text
 
 

@@ -14,7 +14,10 @@ def test_a_device_gets_two_codes_and_where_to_type_one_of_them(house):
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     assert asked["verification_uri"] == f"{house.base}/device"
-    assert asked["verification_uri_complete"] == f"{house.base}/device?user_code={asked['user_code']}"
+    # A link with the code in it is for the console alone, which nobody else can be (RFC 8628 section 5.4).
+    assert "verification_uri_complete" not in asked
+    console = house.ask(client_id="demo-console", scope="sessions:manage", resource=house.account).json()
+    assert console["verification_uri_complete"] == f"{house.base}/device?user_code={console['user_code']}"
     assert (asked["expires_in"], asked["interval"]) == (600, 1)
 
 

@@ -60,9 +60,10 @@ def test_everything_can_be_reached_and_seen_by_keyboard(house, chromium):
     asked = house.ask().json()
     page = chromium.new_page()
     page.set_default_timeout(10_000)
-    page.goto(asked["verification_uri_complete"])
+    page.goto(asked["verification_uri"])
     playwright.expect(page.get_by_label("Code")).to_be_focused()
-    page.keyboard.press("Enter")  # the code is filled in already
+    page.keyboard.type(asked["user_code"])
+    page.keyboard.press("Enter")
     page.wait_for_url("**/device/sign-in*")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -81,9 +82,14 @@ def test_a_human_sees_the_amount_first_corrects_it_and_unticks_a_box(house, chro
     asked = house.ask(authorization_details=house.spending()).json()
     page = chromium.new_context(viewport={"width": width, "height": height}, java_script_enabled=False).new_page()
     page.set_default_timeout(10_000)
-    page.goto(asked["verification_uri_complete"])
+    page.goto(f"{asked['verification_uri']}?user_code={asked['user_code']}")
+    page.get_by_role("button", name="Continue").click()
+    # What came with a link is typed again (RFC 8628 section 5.4).
+    playwright.expect(page.get_by_label("Code")).to_have_value("")
+    page.get_by_label("Code").fill(asked["user_code"])
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Alice Ito").click()
+    assert "60.00 USD" in page.get_by_role("heading", level=1).inner_text()
     amount = page.get_by_label("It may spend up to")
     assert amount.input_value() == "60.00"
     box, first = amount.bounding_box(), page.get_by_role("checkbox").first.bounding_box()
@@ -91,11 +97,11 @@ def test_a_human_sees_the_amount_first_corrects_it_and_unticks_a_box(house, chro
     assert box["y"] + box["height"] <= height and box["y"] < first["y"]
     assert box["x"] >= 0 and box["x"] + box["width"] <= width
     amount.fill("a few dollars")
-    page.get_by_label("See your orders").uncheck()
+    page.get_by_label("See the orders that it placed").uncheck()
     page.get_by_role("button", name="Approve").click()
     playwright.expect(amount).to_be_focused()
     assert amount.input_value() == "a few dollars" and page.get_by_role("alert").is_visible()
-    playwright.expect(page.get_by_label("See your orders")).not_to_be_checked()
+    playwright.expect(page.get_by_label("See the orders that it placed")).not_to_be_checked()
     amount.fill("30")
     amount.press("Tab")
     page.get_by_role("button", name="Approve").click()

