@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import json
 import sys
 from pathlib import Path
@@ -34,6 +35,8 @@ def ours(port: int, state: Path) -> None:
     demo.shop.app.create_shop = unlimited
     app = create_app(f"http://127.0.0.1:{port}", state / "server.sqlite3")
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    gc.freeze()  # as `demo.local_server.server.main` does
+    gc.set_threshold(20_000, 20, 50)
     with net.listening("127.0.0.1", port) as bound:
         uvicorn.Server(config).run(sockets=[bound])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -64,6 +65,7 @@ def accepted(issuer: str, session: str | None) -> frozenset[str]:
     return AUTHKIT if is_authkit(issuer) or (session or "").startswith(AUTHKIT_CONSENT) else RFC_9068
 
 
+@lru_cache(maxsize=64)
 def is_authkit(issuer: str) -> bool:
     """Whether an issuer is AuthKit or WorkOS itself, by its host; one at a custom domain is not known by it."""
     try:

@@ -93,7 +93,10 @@ async def read(
         signed = verified
         auth_server.signatures.keep(token, signed)
     auth_server.used_at = time.monotonic()
-    return facts(signed.header, signed.claims, resource=resource, currency=currency, aliases=aliases)
+    asked = (resource, currency, frozenset(aliases))
+    if asked not in signed.told:
+        signed.told[asked] = facts(signed.header, signed.claims, resource=resource, currency=currency, aliases=aliases)
+    return signed.told[asked]
 
 
 async def _verify(token: str, auth_server: AuthServer) -> Signed | TokenFacts:

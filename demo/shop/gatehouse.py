@@ -72,7 +72,9 @@ class Gatehouse:
             facts = TokenFacts(fault="signature", detail="unchecked")
             standing_unknown = Standing(known=False, detail=str(unknown), lasting=unknown.lasting)
         skew = self._auth_server.skew
-        rules = replace(self._rules, resource=f"{self.config.base_url}/{path}", aliases=self.config.named(path))
+        rules = self._rules
+        if path != "mcp":
+            rules = replace(rules, resource=f"{self.config.base_url}/{path}", aliases=self.config.named(path))
         case = Case(facts, self.config.clock(), rules, method, tool, scope, standing_unknown, skew)
         return proofs.read(case, presented, self._nonces)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
-
-import anyio
 
 from demo.shop.catalog import LIMITS, say
 
@@ -85,7 +84,7 @@ async def read_body(headers: list[tuple[bytes, bytes]], receive: Receive) -> byt
         raise too_long
     body = bytearray()
     try:
-        with anyio.fail_after(LIMITS.message_seconds):
+        async with asyncio.timeout(LIMITS.message_seconds):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":

@@ -313,5 +313,7 @@ def _allowed(case: Case, gate: str) -> Ruling:
 
 def short(value: str, length: int = 40) -> str:
     """A value that others chose, made fit for one line: cut in the middle, nothing unprintable."""
-    clean = "".join(character if character.isprintable() else "?" for character in value)
+    clean = value
+    if not value.isprintable():
+        clean = "".join(character if character.isprintable() else "?" for character in value)
     return clean if len(clean) <= length else f"{clean[: length // 2 - 1]}...{clean[-(length // 2 - 2) :]}"

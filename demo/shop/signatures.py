@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from joserfc.jwk import ECKey, RSAKey
+
+from demo.shop.policy import TokenFacts
 
 MOST: Final = 4096
 """Tokens that are kept, the last used; some ten megabytes."""
@@ -25,6 +27,8 @@ class Signed:
     key: ECKey | RSAKey
     header: dict[str, Any]
     claims: dict[str, Any]
+    told: dict[Any, TokenFacts] = field(default_factory=dict)
+    """What it says to each resource, as it was read."""
 
 
 class Signatures:

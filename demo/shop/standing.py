@@ -17,6 +17,7 @@ import sqlite3
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Final
 
 from demo.shop.policy import Reliance, Standing, TokenFacts
@@ -54,10 +55,14 @@ def kept(connection: sqlite3.Connection, token: TokenFacts) -> Kept | None:
     ).fetchone()
     if row is None or not _holds(row):
         return None
-    said = json.loads(row["standing"])
-    return Kept(
-        Standing(**{**said, "roles": tuple(said["roles"])}), Reliance(int(row["heard"]), float(row["asked_at"]))
-    )
+    return Kept(_read(row["standing"]), Reliance(int(row["heard"]), float(row["asked_at"])))
+
+
+@lru_cache(maxsize=1024)
+def _read(written: str) -> Standing:
+    """A standing as `keep` wrote it; many agents have the same human."""
+    said = json.loads(written)
+    return Standing(**{**said, "roles": tuple(said["roles"])})
 
 
 def keep(connection: sqlite3.Connection, token: TokenFacts, standing: Standing, reliance: Reliance) -> None:
