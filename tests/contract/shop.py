@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -114,6 +115,18 @@ def at_once(count: int, what: Callable[[int], httpx2.Response]) -> list[httpx2.R
     """Do something `count` times at the same time."""
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(what, range(count)))
+
+
+LEASE_SECONDS = 5.0
+"""How long what the authorization server said is relied on at most (docs/wire.md)."""
+
+
+def until_refused(shop: Shop, token: str) -> None:
+    """Wait until nothing is relied on any more that was said before."""
+    deadline = time.monotonic() + LEASE_SECONDS + 1.0
+    while shop.post("tools/list", token=token).status_code == 200:
+        assert time.monotonic() < deadline, "it is relied on for longer"
+        time.sleep(0.1)
 
 
 def refusal(answer: httpx2.Response) -> dict[str, Any]:

@@ -16,13 +16,11 @@ import pytest
 from demo.shop.catalog import say
 from tests.contract.issuer import Issuer, silent
 from tests.contract.process import ShopProcess
-from tests.contract.shop import Shop, opened, order_of, refusal, wording
+from tests.contract.shop import Shop, opened, order_of, refusal, until_refused, wording
 
 READ = "listMcpShopInventory"
 QUESTION_SECONDS = 3.0
 """How long one question to the authorization server may take (docs/wire.md)."""
-LEASE_SECONDS = 5.0
-"""How long what it said is relied on at most."""
 AGAIN, FIX = "main", "lasting"
 """What the refusal says to do: the variants of `standing.unknown`."""
 
@@ -94,14 +92,6 @@ def is_refused(answer: httpx2.Response, trouble: str, variant: str) -> str:
     assert wording(decision) == (variant, {"trouble": say(trouble)})
     assert int(answer.headers["retry-after"]) >= 1
     return str(decision["audit_id"])
-
-
-def until_refused(shop: Shop, token: str) -> None:
-    """Wait until nothing is relied on any more that was said before: a lease at most (docs/wire.md)."""
-    deadline = time.monotonic() + LEASE_SECONDS + 1.0
-    while shop.post("tools/list", token=token).status_code == 200:
-        assert time.monotonic() < deadline, "it is relied on for longer"
-        time.sleep(0.1)
 
 
 def test_an_auth_server_that_was_never_reached_is_named_and_then_the_same_token_passes(process: ShopProcess) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from demo.shop.catalog import say
 from tests.contract.issuer import GRACE, MALLORY, spending
-from tests.contract.shop import Shop, at_once, challenge_of, limits_of, refusal, structured, wording
+from tests.contract.shop import Shop, at_once, challenge_of, limits_of, refusal, structured, until_refused, wording
 
 READ = "listMcpShopInventory"
 SHOPPER = "shop:read orders:read shop:buy"
@@ -167,6 +167,7 @@ def test_where_the_auth_server_cannot_be_asked_nobody_is_waved_through(shop: Sho
     token = shop.token()
     assert shop.call(READ, token=token).status_code == 200
     with shop.issuer.silence():
+        until_refused(shop, token)
         answer = shop.call(READ, token=token)
     decision = refusal(answer)
     assert (answer.status_code, decision["rule"]) == (503, "standing.unknown")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import threading
 import time
+from typing import Any
 
 import httpx2
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from tests.contract.issuer import ALICE, GRACE
 from tests.contract.shop import Shop, challenge_of, order_of, refusal
@@ -88,6 +93,87 @@ def test_no_call_that_begins_after_the_answer_to_the_revocation_is_admitted(shop
     assert 200 in before
     assert after
     assert set(after) == {401}
+
+
+@pytest.mark.parametrize("kind", ["session", "agent"])
+def test_a_call_that_was_asked_about_before_the_revocation_is_not_admitted_after_it(shop: Shop, kind: str) -> None:
+    """CWE-367: what the authorization server said of the grant was true when it was asked, and is not any more."""
+    shop.call(READ, token=shop.token())  # so that the shop is told of what is revoked
+    grant = shop.grant()
+    token, asked, revoked = shop.token(grant), threading.Event(), threading.Event()
+    answers: list[httpx2.Response] = []
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        """The truth, told a moment later."""
+        said: list[Any] = []
+
+        async def keep(message: Any) -> None:
+            said.append(message)
+
+        await shop.issuer.switch.app(scope, receive, keep)
+        asked.set()
+        while not revoked.is_set():
+            await asyncio.sleep(0.02)
+        for message in said:
+            await send(message)
+
+    def buy() -> None:
+        with httpx2.Client(timeout=20, trust_env=False, verify=False) as http:
+            answers.append(Shop(shop.name, shop.base, shop.issuer, http).buy(token=token))
+
+    thread = threading.Thread(target=buy)
+    with shop.issuer.answering(late, "/oauth2/introspect"):
+        thread.start()
+        assert asked.wait(10)
+        began = time.monotonic()
+        shop.issuer.revoke(kind, grant.session.id if kind == "session" else grant.agent)
+        took = time.monotonic() - began
+        revoked.set()
+        thread.join(20)
+    assert refusal(answers[0])["rule"] == f"standing.{kind}"
+    assert took < 2.5, "the shop acknowledged it"
+    other = shop.token(shop.grant())
+    assert shop.call(READ, token=other).status_code == 200
+
+
+def test_a_shop_acknowledges_no_event_that_is_none_or_none_for_it(shop: Shop) -> None:
+    shop.call(READ, token=shop.token())
+    session = shop.grant().session
+    user = {"format": "iss_sub", "iss": shop.issuer.url, "sub": session.sub}
+    good: dict[str, Any] = {
+        "iss": shop.issuer.url,
+        "aud": shop.resource,
+        "jti": "event_1",
+        "iat": int(time.time()),
+        "sub_id": {"format": "complex", "user": user, "session": {"format": "opaque", "id": session.id}},
+        "events": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked": {}},
+    }
+    push = functools.partial(pushed, shop)
+    assert push(good).status_code == 202
+    assert push(good).status_code == 202, "told twice"
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"iss": "https://elsewhere.example"}, "invalid_issuer"),
+        ({"aud": "https://elsewhere.example/mcp"}, "invalid_audience"),
+        ({"events": {"https://elsewhere.example/event": {}}}, "invalid_request"),
+        ({"sub_id": {"format": "email", "email": "alice@example.com"}}, "invalid_request"),
+        ({"sub_id": None}, "invalid_request"),
+        ({"jti": None}, "invalid_request"),
+    ]
+    for change, err in changes:
+        answer = push({**good, **change})
+        assert (answer.status_code, answer.json()["err"]) == (400, err), change
+    forged = jwt.encode({"alg": "ES256", "typ": "secevent+jwt", "kid": "mine"}, good, ECKey.generate_key("P-256"))
+    for refused in (push(good, typ="at+jwt"), push(forged), push(good, kind="application/json"), push("x" * 100_000)):
+        assert refused.status_code == 400
+
+
+def pushed(
+    shop: Shop, event: dict[str, Any] | str, *, typ: str = "secevent+jwt", kind: str = "application/secevent+jwt"
+) -> httpx2.Response:
+    """What a shop says to an event: claims that the authorization server signs, or anything else."""
+    if isinstance(event, dict):
+        event = shop.issuer.room.keys.sign({name: value for name, value in event.items() if value is not None}, typ=typ)
+    return shop.http.post(f"{shop.base}/events", content=event, headers={"content-type": kind})
 
 
 def test_a_token_that_the_client_handed_in_is_dead(shop: Shop) -> None:

@@ -16,6 +16,7 @@ import { prepare, LedgerFailed } from "./ledger/schema";
 import { isClosed, openStock, setClosed, setOpenStock, type StockBinding } from "./ledger/stock";
 import { entries, type Query } from "./ledger/audit_log";
 import { reinstate, revoke } from "./ledger/standing";
+import { Reliance, StandingChanged, TRIES } from "./ledger/reliance";
 import { NO_FACTS, type Kind } from "./policy/facts";
 import { readSettings, type Variables } from "./settings";
 import { Gatehouse, limitsOf, type Admitted } from "./gatehouse/gatehouse";
@@ -46,12 +47,13 @@ export type Answered = { refused: Answer } | Caller;
 
 export class UserLedger extends DurableObject<Variables & StockBinding> {
   private readonly turns = new Turns();
+  private readonly reliance = new Reliance();
   private readonly shop: Shop;
 
   constructor(state: DurableObjectState, env: Variables & StockBinding) {
     super(state, env);
     prepare(state.storage.sql);
-    this.shop = new Shop(state.storage, env);
+    this.shop = new Shop(state.storage, env, this.reliance);
   }
 
   /** Answer one request to a door. Purchases come one at a time, from their gates to their answer, so that the gate
@@ -73,7 +75,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   async admit(request: OwnRequest): Promise<Answered> {
     try {
       const house = this.house(request.origin);
-      const { ruling, one } = await house.admitOwn(request);
+      const { ruling, one } = await this.settled(() => house.admitOwn(request));
       if (ruling.verdict === "allow") {
         const { username = null, roles = [] } = one.standing ?? {};
         return { user: one.token.user ?? "", username, admin: roles.includes(SCOPES.adminRole) };
@@ -84,8 +86,14 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
       return { refused: refuse(decision, { ...told, id: null, limits: [] }) };
     } catch (error) {
       if (error instanceof LedgerFailed) return { refused: unwritable(null) };
+      if (error instanceof Unreadable) return { refused: unacceptable(error.why) };
       throw error;
     }
+  }
+
+  /** Note what the authorization server says that it has revoked: nothing is relied on that it said of it before. */
+  hear(kind: Kind, id: string): void {
+    this.reliance.note(kind, id);
   }
 
   /** Entries of this object's audit log; see `ledger/audit_log`. */
@@ -139,16 +147,18 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   }
 
   private house(origin: string): Gatehouse {
-    return new Gatehouse(this.ctx.storage, this.env, readSettings(this.env, origin), this.ctx);
+    return new Gatehouse(this.ctx.storage, this.env, readSettings(this.env, origin), this.ctx, this.reliance);
   }
 
   private async serve(visit: DoorRequest): Promise<Answer> {
     const house = this.house(visit.origin);
     if (visit.door === "open") return this.passOpen(house, visit);
     const needed = visit.call.tool === null ? null : (TOOL_SCOPES.get(visit.call.tool) ?? null);
-    const standing = await house.standing(visit, needed);
-    // From here to the record nothing is waited for: what was found out still holds when it is written down.
-    const admitted = this.shop.write(() => house.decide(visit, needed, standing));
+    const admitted = await this.settled(async () => {
+      const relied = await house.standing(visit, needed);
+      // From here to the record nothing is waited for: what was found out still holds when it is written down.
+      return () => this.shop.write(() => house.decide(visit, needed, relied));
+    });
     if ("unreadable" in admitted) return unacceptable(admitted.unreadable);
     house.makeKnown(visit.facts.user);
     const { decision, limits } = admitted;
@@ -157,6 +167,21 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
       return refuse(decision, { ...told, id: visit.call.id, limits });
     }
     return this.passOn(house, visit, admitted);
+  }
+
+  /** Find out, and act on it in one block; again where what was found out does not hold any more by then.
+   *
+   * @throws Unreadable it kept changing. */
+  private async settled<T>(findOut: () => Promise<() => T>): Promise<T> {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const act = await findOut();
+      try {
+        return act();
+      } catch (error) {
+        if (!(error instanceof StandingChanged)) throw error;
+      }
+    }
+    throw new Unreadable({ status: 503, code: INTERNAL_ERROR, message: say("unsettled") });
   }
 
   private async passOpen(house: Gatehouse, visit: DoorRequest): Promise<Answer> {
@@ -172,7 +197,14 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     const limits = (): LimitUse[] => (visit.door === "open" ? [] : limitsOf(house.usage(visit.facts, true, null)));
     const answer =
       visit.method === "POST"
-        ? await answerMcp(visit, { shop: this.shop, settings: house.settings, visit, admitted, limits })
+        ? await answerMcp(visit, {
+            shop: this.shop,
+            settings: house.settings,
+            visit,
+            admitted,
+            limits,
+            again: () => house.standing(visit, null),
+          })
         : postOnly();
     if (onRecord) answer.headers.push([AUDIT_HEADER, admitted.decision.audit_id]);
     return answer;

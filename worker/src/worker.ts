@@ -1,11 +1,13 @@
 /** The shop on Cloudflare Workers: which request goes where. */
 
+import { EVENTS_PATH } from "./auth_server/events";
 import type { Env } from "./env";
 import { readSettings, SettingsWrong, type Settings } from "./settings";
 import { administer, setDoor } from "./routes/admin";
 import { adminMetadata, doorMetadata, health, unsettled, unsettledWelcome, welcome } from "./routes/about";
 import { readAudit } from "./routes/audit";
 import { enter } from "./routes/door";
+import { takeEvent } from "./routes/events";
 import { addressOf, unreachable } from "./routes/edge";
 import { plainError, rpcError, toResponse, type Answer } from "./wire/answer";
 import { TOO_MANY } from "./wire/message";
@@ -50,6 +52,9 @@ async function answer(request: Request, env: Env): Promise<Answer> {
     case "/admin/door":
       if (request.method !== "POST") return otherMethod("POST");
       return setDoor(request, env, settings, origin);
+    case EVENTS_PATH:
+      if (request.method !== "POST") return otherMethod("POST");
+      return takeEvent(request, env, settings);
     default:
       return read(pathname, request, env, settings, origin);
   }

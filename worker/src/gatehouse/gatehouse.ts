@@ -3,10 +3,12 @@
 import { AuthServerUnavailable, skewOf } from "../auth_server/asking";
 import { personOf } from "../auth_server/directory";
 import { askStanding } from "../auth_server/introspection";
+import { streamIsOpen } from "../auth_server/stream";
 import { now, short, type Decision, type LimitUse } from "../evidence";
 import { findReplay, spent } from "../ledger/orders";
 import { spend } from "../ledger/proofs";
 import { hit, use } from "../ledger/rates";
+import type { Relied, Reliance } from "../ledger/reliance";
 import { revokedKind, isBanned } from "../ledger/standing";
 import { newAuditId, record } from "../ledger/audit_log";
 import { accountOf, callerOf, NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
@@ -38,6 +40,7 @@ export interface Admitted {
   decision: Decision;
   limits: LimitUse[];
   standing: Standing | null;
+  relied: Relied | null;
 }
 
 export class Gatehouse {
@@ -48,17 +51,33 @@ export class Gatehouse {
     private readonly env: StockBinding,
     readonly settings: Settings,
     private readonly context: DurableObjectState,
+    private readonly reliance: Reliance,
   ) {
     this.sql = this.storage.sql;
   }
 
-  /** What the authorization server says of a token that passed the first gate; null for one that did not. */
-  async standing(visit: DoorRequest | OwnRequest, scope: string | null, resource?: string): Promise<Standing | null> {
-    if (visit.unavailable !== null) return visit.unavailable;
+  /** What the authorization server says of a token that passed the first gate, or said and vouches for; null for one
+   * that did not. */
+  async standing(visit: DoorRequest | OwnRequest, scope: string | null, resource?: string): Promise<Relied | null> {
+    if (visit.unavailable !== null) return { standing: visit.unavailable, since: null };
     const one = this.caseOf(visit.facts, { method: null, tool: null, scope }, resource, visit.skew);
     one.unproved = visit.possession.unproved;
     if (checkToken(one) !== null || visit.token === null) return null;
-    return this.withRole(await askStanding(visit.token, visit.facts, this.settings), visit.facts);
+    const kept = this.reliance.kept(visit.facts);
+    if (kept !== null && !this.isOverThere(one)) return kept;
+    // Before the question: what the authorization server says it must be able to take back, and what comes meanwhile
+    // makes the answer void.
+    const isTold = await streamIsOpen(this.settings);
+    const since = this.reliance.since();
+    const asked = await askStanding(visit.token, visit.facts, this.settings);
+    // What WorkOS says of a human changes without an event.
+    if (isTold && this.settings.directory === null) this.reliance.keep(visit.facts, asked, since);
+    return { standing: await this.withRole(asked, visit.facts), since: asked.known && isTold ? since : null };
+  }
+
+  /** Whether a token has expired by the authorization server's own clock, which is that server's to judge. */
+  private isOverThere({ token, now, skew }: Case): boolean {
+    return now + (skew ?? 0) >= token.expiresAt;
   }
 
   /** The same with what WorkOS says of the human, where this shop asks it. */
@@ -86,8 +105,10 @@ export class Gatehouse {
 
   /** All five gates of the protected door, in one transaction with the record of what they said. `unreadable` where
    * all passed and there is no message to pass on. */
-  decide(visit: DoorRequest, scope: string | null, asked: Standing | null): Admitted | { unreadable: Unacceptable } {
+  decide(visit: DoorRequest, scope: string | null, relied: Relied | null): Admitted | { unreadable: Unacceptable } {
     const { call, facts } = visit;
+    this.reliance.check(facts, relied?.since ?? null);
+    const asked = relied?.standing ?? null;
     const { resource } = this.settings;
     const one = this.caseOf(facts, { method: call.method, tool: call.tool, scope }, resource, visit.skew);
     one.unproved = spend(this.sql, visit.possession, one.now);
@@ -107,13 +128,20 @@ export class Gatehouse {
     } else if (ruling.gate === "scope") {
       limits = limitsOf(this.usage(facts, true, null));
     }
-    return { decision: this.record(one, ruling, call), limits, standing: one.standing };
+    return { decision: this.record(one, ruling, call), limits, standing: one.standing, relied };
   }
 
   /** The first four gates, for a route of the human's own. */
-  async admitOwn(request: OwnRequest): Promise<{ one: Case; ruling: Ruling }> {
+  async admitOwn(request: OwnRequest): Promise<() => { one: Case; ruling: Ruling }> {
+    const { scope, resource } = request;
+    const relied = await this.standing(request, scope, resource);
+    return () => this.decideOwn(request, relied);
+  }
+
+  private decideOwn(request: OwnRequest, relied: Relied | null): { one: Case; ruling: Ruling } {
     const { facts, scope, resource, own, skew } = request;
-    const asked = await this.standing(request, scope, resource);
+    this.reliance.check(facts, relied?.since ?? null);
+    const asked = relied?.standing ?? null;
     const one = this.caseOf(facts, { method: null, tool: null, scope }, resource, skew);
     one.unproved = spend(this.sql, request.possession, one.now);
     const console = this.isConsole(facts);
@@ -142,7 +170,7 @@ export class Gatehouse {
     ruling ??= allowAnonymous();
     const decision: Decision = { ...this.decision(one, ruling, call), door: "open" };
     if (calling) record(this.sql, decision, MOST_ENTRIES);
-    return { decision, limits, standing: null };
+    return { decision, limits, standing: null, relied: null };
   }
 
   /** Put a ruling on record, with who, through whom, what, when and by which token. */

@@ -125,10 +125,10 @@ export function withdraw(sql: SqlStorage, id: string): void {
   sql.exec("DELETE FROM orders WHERE id = ?", id);
 }
 
-/** Orders that were begun and neither placed nor withdrawn, with the entry of the audit log that each belongs to. */
-export function pending(sql: SqlStorage): { id: string; auditId: string }[] {
-  const rows = sql.exec("SELECT id, audit_id FROM orders WHERE state = 'pending' ORDER BY seq").toArray();
-  return rows.map((row) => ({ id: String(row["id"]), auditId: String(row["audit_id"]) }));
+/** The ids of orders that were begun and neither placed nor withdrawn. */
+export function pending(sql: SqlStorage): string[] {
+  const rows = sql.exec("SELECT id FROM orders WHERE state = 'pending' ORDER BY seq").toArray();
+  return rows.map((row) => String(row["id"]));
 }
 
 /** Through whom an order was placed; the client counts where no agent is named, as in `callerOf`. */

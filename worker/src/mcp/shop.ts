@@ -12,19 +12,24 @@ import {
   type Through,
 } from "../ledger/orders";
 import { ban, isBanned, liftBan, revokedKind } from "../ledger/standing";
+import { StandingChanged, TRIES, type Relied, type Reliance } from "../ledger/reliance";
 import { LedgerFailed } from "../ledger/schema";
 import { now, type Decision, type Door, type Order } from "../evidence";
 import { openStock, setOpenStock, SHOP, type StockBinding } from "../ledger/stock";
 import type { Kind, TokenFacts } from "../policy/facts";
 
 /** What came of a purchase. */
-export type Bought = { order: Order; decision: Decision | null } | { soldOut: true } | { revoked: Kind };
+export type Bought = { order: Order; decision: Decision | null } | { soldOut: true } | { revoked: Kind | "token" };
 
 /** One object's orders and bans, and the stock that it shares with all others. */
 export class Shop {
+  /** Orders that are being served now. */
+  private readonly underWay = new Set<string>();
+
   constructor(
     private readonly storage: DurableObjectStorage,
     private readonly env: StockBinding,
+    private readonly reliance: Reliance,
   ) {}
 
   /**
@@ -36,7 +41,7 @@ export class Shop {
     try {
       return this.storage.transactionSync(work);
     } catch (error) {
-      if (error instanceof PurchaseRefused) throw error;
+      if (error instanceof PurchaseRefused || error instanceof StandingChanged) throw error;
       console.error("the ledger cannot be written", error);
       throw new LedgerFailed("the ledger cannot be written", { cause: error });
     }
@@ -69,30 +74,68 @@ export class Shop {
   }
 
   /**
-   * Buy, or find the order that the key stands for. While the stock is asked, the human may revoke here what the
-   * token was granted: that is seen in the transaction that places the order, and nothing is placed after it.
+   * Buy, or find the order that the key stands for. While the stock is asked, what the token was granted may be revoked,
+   * here or at the authorization server: that is seen in the transaction that places the order, and nothing is placed
+   * after it.
    *
+   * @param relied what the authorization server said of the grant.
+   * @param again asks it once more, where what it said is good no longer.
    * @throws PurchaseRefused a guard says no; nothing was taken.
    */
-  async buy(wanted: Purchase, token: TokenFacts): Promise<Bought> {
+  async buy(
+    wanted: Purchase,
+    token: TokenFacts,
+    relied: Relied | null,
+    again: () => Promise<Relied | null>,
+  ): Promise<Bought> {
     await this.settle();
     const order = this.write(() => begin(this.storage.sql, wanted));
-    if (!order.replayed && !(await this.stock.take(order.id))) {
-      this.write(() => withdraw(this.storage.sql, order.id));
-      return { soldOut: true };
+    this.underWay.add(order.id);
+    try {
+      if (!order.replayed && !(await this.stock.take(order.id))) {
+        this.write(() => withdraw(this.storage.sql, order.id));
+        return { soldOut: true };
+      }
+      let now = relied;
+      for (let tries = 0; ; tries++) {
+        const bought = this.write(() => this.placed(wanted, order, token, now, tries < TRIES));
+        if (bought === "again") {
+          now = await again();
+          continue;
+        }
+        if ("revoked" in bought) await this.stock.giveBack(order.id);
+        return bought;
+      }
+    } finally {
+      this.underWay.delete(order.id);
     }
-    // Placed and on record at once: what is cut off in between would be an order that nobody authorized.
-    const bought = this.write((): Bought => {
-      const revoked = order.replayed ? null : revokedKind(this.storage.sql, token);
+  }
+
+  /** Placed and on record at once: what is cut off in between would be an order that nobody authorized. */
+  private placed(
+    wanted: Purchase,
+    order: Order,
+    token: TokenFacts,
+    relied: Relied | null,
+    mayAsk: boolean,
+  ): Bought | "again" {
+    const { sql } = this.storage;
+    if (!order.replayed) {
+      const since = relied?.since ?? null;
+      let revoked: Kind | "token" | null = revokedKind(sql, token);
+      if (relied !== null && !relied.standing.active) revoked ??= relied.standing.revoked ?? "token";
+      else if (since !== null) revoked ??= this.reliance.changed(token, since);
+      if (revoked === null && since !== null && this.reliance.over(since)) {
+        if (mayAsk) return "again";
+        revoked = "token";
+      }
       if (revoked !== null) {
-        withdraw(this.storage.sql, order.id);
+        withdraw(sql, order.id);
         return { revoked };
       }
-      place(this.storage.sql, order.id);
-      return { order, decision: amend(this.storage.sql, wanted.auditId, { order_id: order.id }) };
-    });
-    if ("revoked" in bought) await this.stock.giveBack(order.id);
-    return bought;
+    }
+    place(sql, order.id);
+    return { order, decision: amend(sql, wanted.auditId, { order_id: order.id }) };
   }
 
   /** Write down that a guard stopped, after all, what the gates had let through. */
@@ -120,16 +163,13 @@ export class Shop {
     return isBanned(this.storage.sql, caller);
   }
 
-  /** Bring orders to an end that were begun and cut off: the stock room knows which it has served, and one that is
-   * being served at this moment may be asked for twice. */
+  /** Take orders back that were begun and cut off, by the end of this object or of a request: nobody was told of them,
+   * and what they were authorized by may have been revoked since. */
   private async settle(): Promise<void> {
-    for (const { id, auditId } of pending(this.storage.sql)) {
-      const there = await this.stock.take(id);
-      this.write(() => {
-        if (!there) return withdraw(this.storage.sql, id);
-        place(this.storage.sql, id);
-        amend(this.storage.sql, auditId, { order_id: id });
-      });
+    for (const id of pending(this.storage.sql)) {
+      if (this.underWay.has(id)) continue;
+      await this.stock.giveBack(id);
+      this.write(() => withdraw(this.storage.sql, id));
     }
   }
 

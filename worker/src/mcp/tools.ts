@@ -9,6 +9,7 @@ import { accountOf, callerOf } from "../policy/facts";
 import { deny, refuseRevoked } from "../policy/gates";
 import type { Settings } from "../settings";
 import { digest } from "../wire/message";
+import type { Relied } from "../ledger/reliance";
 import type { Arguments } from "./arguments";
 import type { Shop } from "./shop";
 
@@ -19,6 +20,8 @@ export interface Admission {
   visit: DoorRequest;
   /** Its decision grows with what the tool does. */
   admitted: Admitted;
+  /** What the authorization server says of the grant now. */
+  again: () => Promise<Relied | null>;
 }
 
 /** A tool's refusal, in words that a model can act on: an `isError` result. */
@@ -36,11 +39,13 @@ async function inventory({ shop, settings, visit }: Admission) {
 }
 
 async function buy(admission: Admission, given: Arguments) {
-  const { shop, admitted, settings, visit } = admission;
+  const { shop, admitted, settings, visit, again } = admission;
   const wanted = await purchaseOf(admission, given);
   try {
     const bought =
-      visit.door === "open" ? shop.buyOpen(wanted, settings.open.stockAtFirst) : await shop.buy(wanted, visit.facts);
+      visit.door === "open"
+        ? shop.buyOpen(wanted, settings.open.stockAtFirst)
+        : await shop.buy(wanted, visit.facts, admitted.relied, again);
     if ("soldOut" in bought) throw new ToolError(say("sold_out"));
     if ("revoked" in bought) {
       const ruling = refuseRevoked(bought.revoked);
