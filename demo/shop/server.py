@@ -15,8 +15,9 @@ from pydantic import TypeAdapter
 
 from demo import __version__
 from demo.shop import catalog, tools
+from demo.shop.admission import Admission
 from demo.shop.catalog import say
-from demo.shop.doors import ADMISSION, Admission
+from demo.shop.doors import ADMISSION
 
 _CONTENT: Final = TypeAdapter(dict[str, Any])
 """Writes indented JSON five times as fast as `json` does."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from demo.shop import arguments, catalog, ledger, policy
+from demo.shop.admission import Acting, Failed, Stopped
 from demo.shop.catalog import say
-from demo.shop.doors import Acting, Failed, Stopped
 from demo.shop.jsonrpc import digest
 
 Answer = dict[str, Any]

@@ -18,7 +18,8 @@ from demo.evidence import Decision
 from demo.shop import audit_chain, audit_log
 from demo.shop.checkpoints import Checkpoints, own_key
 from demo.shop.config import ShopConfig
-from demo.shop.database import STEPS, Database
+from demo.shop.database import Database
+from demo.shop.schema import STEPS
 from tests.unit.test_migrations import OLD
 
 BASE = "http://127.0.0.1:1"
