@@ -75,6 +75,14 @@ CREATE TABLE IF NOT EXISTS shop_audit_checkpoints (
 CREATE TABLE IF NOT EXISTS shop_audit_keys (kid TEXT PRIMARY KEY, jwk TEXT NOT NULL, created_at REAL NOT NULL);
 """
 
+READING: Final = f"""
+CREATE INDEX shop_audit_of ON shop_audit (owner);
+CREATE INDEX shop_audit_attributed ON shop_audit (seq) WHERE owner <> '{NOBODY}';
+CREATE TABLE shop_audit_forgotten (
+    owner TEXT NOT NULL, verdict TEXT NOT NULL, rule TEXT NOT NULL, entries INTEGER NOT NULL, first_at REAL NOT NULL,
+    last_at REAL NOT NULL, PRIMARY KEY (owner, verdict, rule)) WITHOUT ROWID;
+"""
+"""What somebody's entries are found by in the order in which all were written, and the count of those that went."""
 TRIGGERS: Final = (
     """
 CREATE TRIGGER shop_audit_is_append_only BEFORE UPDATE ON shop_audit BEGIN

@@ -19,6 +19,13 @@ from demo.shop.audit_chain import NOBODY
 
 _LED_TO_NONE: Final = "json_extract(decision, '$.order_id') IS NULL"
 """An entry that led to an order stays as long as the order does."""
+KEPT_SECONDS: Final = 400 * 24 * 3600.0
+"""A year's entries, and those that are read a month later."""
+MOST_OF_A_USER: Final = 100_000
+MOST_OF_NOBODY: Final = 10_000
+"""Entries of one log, besides those that led to an order. What goes is counted by what it said."""
+PRUNED_EVERY: Final = 100
+"""Entries: each of these times as many go as came, so that no call pays for more."""
 
 
 def new_audit_id() -> str:
@@ -39,6 +46,19 @@ def record(connection: sqlite3.Connection, decision: Decision) -> None:
         "INSERT INTO shop_audit (audit_id, owner, place, link, decision) VALUES (?, ?, ?, ?, ?)",
         (decision.audit_id, owner, place + 1, audit_chain.link(before, entry), entry),
     )
+    if (place + 1) % PRUNED_EVERY == 0:
+        prune(connection, owner, _over(connection, owner, place + 1, decision.at))
+
+
+def _over(connection: sqlite3.Connection, owner: str, size: int, now: float) -> int:
+    """Up to which place a log of this size is to be pruned: what is too many of it, and what is too old."""
+    aged = connection.execute(
+        "SELECT place, json_extract(decision, '$.at') AS at FROM shop_audit WHERE owner = ?1 AND place >"
+        " (SELECT pruned FROM shop_audit_logs WHERE owner = ?1) ORDER BY place LIMIT ?2",
+        (owner, 2 * PRUNED_EVERY),
+    ).fetchall()
+    old = [int(row["place"]) for row in aged if row["at"] < now - KEPT_SECONDS]
+    return max([size - (MOST_OF_NOBODY if owner == NOBODY else MOST_OF_A_USER), *old])
 
 
 def prune(connection: sqlite3.Connection, owner: str, through: int) -> int:
@@ -49,8 +69,9 @@ def prune(connection: sqlite3.Connection, owner: str, through: int) -> int:
         How many entries went.
     """
     row = connection.execute(
-        "SELECT place, link FROM shop_audit JOIN shop_audit_logs USING (owner) WHERE owner = ? AND place > pruned"
-        " AND place <= min(?, (SELECT max(place) - 1 FROM shop_audit WHERE owner = ?)) ORDER BY place DESC LIMIT 1",
+        "SELECT place, link, pruned FROM shop_audit JOIN shop_audit_logs USING (owner) WHERE owner = ?"
+        " AND place > pruned AND place <= min(?, (SELECT max(place) - 1 FROM shop_audit WHERE owner = ?))"
+        " ORDER BY place DESC LIMIT 1",
         (owner, through, owner),
     ).fetchone()
     if row is None:
@@ -62,9 +83,39 @@ def prune(connection: sqlite3.Connection, owner: str, through: int) -> int:
         "DELETE FROM shop_audit_checkpoints WHERE log = (SELECT id FROM shop_audit_logs WHERE owner = ?) AND size < ?",
         (owner, row["place"]),
     )
-    return connection.execute(
-        f"DELETE FROM shop_audit WHERE owner = ? AND place <= ? AND {_LED_TO_NONE}", (owner, row["place"])
-    ).rowcount
+    going = f"FROM shop_audit WHERE owner = ? AND place > ? AND place <= ? AND {_LED_TO_NONE}"
+    these = (owner, row["pruned"], row["place"])
+    connection.execute(
+        "INSERT INTO shop_audit_forgotten (owner, verdict, rule, entries, first_at, last_at) SELECT owner,"
+        " json_extract(decision, '$.verdict') AS verdict, json_extract(decision, '$.rule') AS rule, count(*),"
+        f" min(json_extract(decision, '$.at')), max(json_extract(decision, '$.at')) {going}"
+        " GROUP BY owner, verdict, rule"
+        " ON CONFLICT (owner, verdict, rule) DO UPDATE SET entries = entries + excluded.entries,"
+        " first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)",
+        these,
+    )
+    return connection.execute(f"DELETE {going}", these).rowcount
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Entries of one log that are counted and kept no more, by what they said; times in POSIX seconds."""
+
+    user: str | None
+    verdict: str
+    rule: str
+    entries: int
+    first_at: float
+    last_at: float
+
+
+def forgotten(connection: sqlite3.Connection, *, reader: str | None) -> list[Forgotten]:
+    """What is counted only of this user's entries and of nobody's."""
+    rows = connection.execute(
+        "SELECT * FROM shop_audit_forgotten WHERE owner IN (?, ?) ORDER BY owner, verdict, rule",
+        (reader or NOBODY, NOBODY),
+    )
+    return [Forgotten(row["owner"] or None, *tuple(row)[1:]) for row in rows]
 
 
 def _head(connection: sqlite3.Connection, owner: str) -> tuple[int, bytes]:
@@ -82,7 +133,9 @@ class UnknownEntry(LookupError):
 def entries(
     connection: sqlite3.Connection, *, reader: str | None, everybody: bool, after: str | None, limit: int
 ) -> list[Decision]:
-    """Entries, oldest first: those after the entry `after`, or without one the last `limit` there are.
+    """Entries, oldest first: those after the entry `after`, or without one the last `limit` there are. Of these at most
+    half are attributed to nobody where there are others: anybody can make thousands of those, and a person's own must
+    not be gone from the page for that.
 
     Args:
         reader: a user's `sub`: sees what is attributed to them and what is attributed to nobody.
@@ -91,19 +144,36 @@ def entries(
     Raises:
         UnknownEntry: `after` is no entry of this log.
     """
-    start = 0
+    start, order = 0, "DESC" if after is None else "ASC"
     if after is not None:
         row = connection.execute("SELECT seq FROM shop_audit WHERE audit_id = ?", (after,)).fetchone()
         if row is None:
             raise UnknownEntry(after)
         start = int(row["seq"])
-    order = "ASC" if after is not None else "DESC"
-    rows = connection.execute(
-        f"SELECT decision FROM shop_audit WHERE seq > ? AND (? OR owner IN (?, ?)) ORDER BY seq {order} LIMIT ?",
-        (start, everybody, NOBODY, reader or NOBODY, limit),
-    ).fetchall()
-    found = [Decision.from_dict(json.loads(row["decision"])) for row in rows]
-    return found if after is not None else found[::-1]
+
+    def of(where: str, *given: object) -> list[sqlite3.Row]:
+        return connection.execute(
+            f"SELECT seq, owner, decision FROM shop_audit WHERE {where} AND seq > ? ORDER BY seq {order} LIMIT ?",
+            (*given, start, limit),
+        ).fetchall()
+
+    theirs = of(f"owner <> '{NOBODY}'") if everybody else of("owner = ?", reader) if reader else []
+    rows = sorted((*theirs, *of("owner = ?", NOBODY)), key=lambda row: row["seq"], reverse=after is None)
+    if after is None:
+        rows = _fairly(rows, limit, most_of_nobody=limit - min(len(theirs), limit // 2))[::-1]
+    return [Decision.from_dict(json.loads(row["decision"])) for row in rows[:limit]]
+
+
+def _fairly(rows: list[sqlite3.Row], limit: int, *, most_of_nobody: int) -> list[sqlite3.Row]:
+    """The first `limit`, with at most so many that are attributed to nobody."""
+    kept: list[sqlite3.Row] = []
+    for row in rows:
+        if row["owner"] == NOBODY:
+            if most_of_nobody == 0:
+                continue
+            most_of_nobody -= 1
+        kept.append(row)
+    return kept[:limit]
 
 
 @dataclass(frozen=True)

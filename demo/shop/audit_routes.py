@@ -6,6 +6,7 @@ following the log would then feed it.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -57,7 +58,9 @@ async def _entries(house: Gatehouse, request: Request) -> Response:
         )
     except audit_log.UnknownEntry:
         return error(400, "invalid_request", say("audit_after"))
-    return answer({"entries": [decision.to_dict() for decision in found]})
+    gone = await house.database.read(audit_log.forgotten, reader=case.token.user)
+    told = {"forgotten": [asdict(one) for one in gone]} if gone else {}
+    return answer({"entries": [decision.to_dict() for decision in found], **told})
 
 
 async def _checkpoint(house: Gatehouse, request: Request, signer: Checkpoints) -> Response:

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Final
 
 from demo.migrations import has_column
-from demo.shop.audit_chain import chain_what_is_there
+from demo.shop.audit_chain import READING, chain_what_is_there
 
 
 def _keys_by_caller(connection: sqlite3.Connection) -> None:
@@ -74,6 +74,7 @@ _PROOFS: Final = """
 CREATE TABLE shop_proofs (id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 CREATE INDEX shop_proofs_until ON shop_proofs (until);
 """
+_REVOCATIONS_BY_AGE: Final = "CREATE INDEX shop_revocations_at ON shop_revocations (at);"
 STEPS: Final = (
     _keys_by_caller,
     _TABLES,
@@ -83,5 +84,7 @@ STEPS: Final = (
     _BANS_BY_CALLER,
     chain_what_is_there,
     _PROOFS,
+    READING,
+    _REVOCATIONS_BY_AGE,
 )
 """The schema's history. To change it: append a step, never edit one."""

@@ -6,12 +6,14 @@ import time
 
 import httpx2
 
-from demo.client import Agent, MemoryStore
+from demo.client import Agent, MemoryStore, SampleHuman
+from demo.client.human import console as human
 from demo.client.workos.agents import AgentIdentity
 from demo.client.workos.audit import AuditLog
 from demo.client.workos.people import People
 from demo.client.workos.preparing import prepare
 from demo.evidence import Decision
+from tests.conftest import console_at
 from tests.unit.auth_server.conftest import Browser, Clock, House
 from tests.unit.auth_server.test_auth_server_dpop import Holder, login
 from tests.unit.workos.conftest import BUY, CEILING, World, log_in
@@ -27,9 +29,6 @@ def a_whole_round(world: World) -> None:
             agent.call(tool, {})
         assert agent.call("buyMcpShopItem", BUY, door="open", token="none").status == 200
         assert agent.call("listMcpShopInventory", {}, token="none").status == 401
-        reading = {"Authorization": f"Bearer {agent.token().access_token}"}
-        entries = http.get("/audit", headers=reading).json()["entries"]
-        assert http.get("/audit", headers=reading, params={"after": entries[0]["audit_id"]}).status_code == 200
         agent.refresh()
         banned = Agent(world.base, store=MemoryStore(), client_id="demo-rival")
         log_in(banned, "grace@example.com", ("shop:read", "demo:mode", "user:read"), None, None)
@@ -37,13 +36,20 @@ def a_whole_round(world: World) -> None:
         banned.call("prettyPlease", {})
         by_others(House(world.base, Clock(), world.state / "server.sqlite3", http))
         by_an_administrator(world, outcome.decision)
-        console = {"Authorization": f"Bearer {world.console().access_token}"}
-        listed = http.get("/account/sessions", headers=console, params={"limit": 1}).json()
-        assert http.get("/account/sessions", headers=console, params={"before": listed["before"]}).status_code == 200
+        console = console_at(world.base, MemoryStore())
+        console.sign_in(SampleHuman("alice@example.com"))
+        entries = console.audit()
+        console.audit(after=entries[0].audit_id)
+        for log in console.read_trail("/audit/checkpoint", {})["logs"]:
+            console.read_trail("/audit/log", {"id": log["log"]})
+        pages, human.PAGE = human.PAGE, 1
+        assert len(console.sessions()) > 2
+        human.PAGE = pages
         session = agent.view(agent.token()).claim("sid")
-        for body in ({"kind": "session", "id": session}, {"kind": "user", "id": "user_alice"}):
-            assert http.post("/account/revoke", headers=console, json=body).status_code == 200
-        assert http.post("/account/reinstate", headers=console, json=body).status_code == 200
+        assert session is not None
+        console.revoke("session", session)
+        console.revoke("user", "user_alice")
+        assert console.reinstate("user", "user_alice")
         assert agent.call("listMcpShopInventory", {}).status == 401
 
 
