@@ -454,6 +454,8 @@ class SessionView:
     spending_limit: Money | None = None
     expires_at: float | None = None
     """When it ends by itself; None where that was not told."""
+    revoked_by_kind: str | None = None
+    """What was revoked of it: `session`, `agent`, `user` or `token`; None where nothing was, or that was not told."""
 
 
 @dataclass(frozen=True)
@@ -502,6 +504,52 @@ class PermissionView:
     ceiling: bool
     role: bool
     held: bool
+
+
+@dataclass(frozen=True)
+class GateExplained:
+    """What one gate would say, and the line of the policy that it goes by.
+
+    `key` is None where the policy has no say: the authorization server has, or the human who consented.
+    """
+
+    gate: str
+    said: Literal["passed", "refused", "not asked"]
+    key: str | None = None
+    line: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the shop's gates would say of a call, asked of the shop; nobody made the call.
+
+    `scopes` is None where there is no grant to call with.
+    """
+
+    verdict: Verdict
+    gate: str
+    rule: str
+    reason: str
+    remedy: str | None
+    user: str
+    username: str | None
+    agent: str | None
+    client: str | None
+    tool: str
+    needs: str | None
+    """The scope that the tool needs; None where there is no such tool."""
+    scopes: tuple[str, ...] | None
+    gates: tuple[GateExplained, ...]
+    limits: tuple[LimitUse, ...]
+    digest: str
+    """Of the policy in force."""
+    source: str
+    """Where that was read: "shipped" or the name of a file in the state folder."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict with these field names."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from demo import access_tokens, proofs
+from demo.policy_file import SHIPPED
 from demo.shop import catalog
 
 TARGET = Path(__file__).parent / "src" / "generated" / "shop.ts"
 HEAD = (
-    "/** The shop's data: written by `make worker-data` from `demo/shop/shop.toml`, `demo/access_tokens.py` and\n"
-    " * `demo/proofs.py`. Change it there, never here. */\n"
+    "/** The shop's data: written by `make worker-data` from `demo/shop/shop.toml`, `demo/policy.toml`,\n"
+    " * `demo/access_tokens.py` and `demo/proofs.py`. Change it there, never here. */\n"
 )
 
 
 def text() -> str:
     """The whole of the generated file."""
+    policy = SHIPPED.policy
     found: dict[str, tuple[str, Any]] = {
         "SERVER": (
             "What the MCP server says of itself.",
@@ -48,8 +50,20 @@ def text() -> str:
             },
         ),
         "SAMPLE_ADDRESSES": ("The only addresses that the open door tells.", sorted(catalog.SAMPLE_ADDRESSES)),
-        "LIMITS": ("Limits, and the defaults of those that a variable may change.", asdict(catalog.LIMITS)),
-        "TOOLS": ("The tools as `tools/list` gives them.", [tool.listed() for tool in catalog.TOOLS.values()]),
+        "LIMITS": (
+            "Limits, and the defaults of those that a variable may change.",
+            {
+                "rate_calls": policy.rate.calls,
+                "rate_seconds": policy.rate.seconds,
+                "open_rate_calls": policy.rate.open_calls,
+                "purchases_per_consent": policy.quota.purchases_per_consent,
+                **asdict(catalog.LIMITS),
+            },
+        ),
+        "TOOLS": (
+            "The tools as `tools/list` gives them.",
+            [tool.listed(policy.scope_of(tool.name) or "") for tool in catalog.TOOLS.values()],
+        ),
         "RULES": (
             "The rules of the gates: gate, HTTP status, challenge, and reason and remedy of each variant.",
             {

@@ -67,6 +67,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "revoke": Entry(HUMAN, "demo.cli.control:revoke"),
         "reinstate": Entry(HUMAN, "demo.cli.control:reinstate"),
         "door": Entry(HUMAN, "demo.cli.control:door"),
+        "policy": Entry(HUMAN, "demo.cli.policies:policy"),
         "serve": Entry(SERVERS, "demo.cli.serving:serve", own=frozenset({"--port"})),
         "stop": Entry(SERVERS, "demo.cli.serving:stop"),
         "deploy": Entry(SERVERS, "demo.cli.deploying:deploy"),

@@ -103,6 +103,7 @@ def create_app(
     secret: str = "",
     clock: Callable[[], float] = time.time,
     more_resources: Callable[[], tuple[str, ...]] = tuple,
+    policy_folder: Path | None = None,
 ) -> Guard:
     """The whole local server as one ASGI app.
 
@@ -112,6 +113,7 @@ def create_app(
         instance: a name of this process for `/health`.
         secret: with which it proves itself to anyone who sends a challenge there; empty where it proves nothing.
         clock: POSIX seconds; tests move it.
+        policy_folder: where the shop's policy may lie as a file; None: the one that ships is in force.
         more_resources: what the authorization server issues tokens for beside this server's own, asked at each request.
     """
     from starlette.applications import Starlette
@@ -155,6 +157,7 @@ def create_app(
                 introspection=introspection,
                 clock=clock,
                 aliases=aliases,
+                policy_folder=policy_folder,
             )
         )
     except BaseException:  # such as a schema of a newer version
@@ -163,10 +166,11 @@ def create_app(
 
     async def health(request: Request) -> JSONResponse:
         about = {"name": NAME, "version": __version__, "instance": instance, "world": name, "pid": os.getpid()}
+        told: dict[str, object] = {**about, "policy": await shop.policy()}
         challenge = request.query_params.get(proving.CHALLENGE, "")
         if secret and 0 < len(challenge) <= proving.LONGEST_CHALLENGE:
-            about["proof"] = proving.proof(secret, base_url, instance, challenge)
-        return JSONResponse(about, headers={"Cache-Control": "no-store"})
+            told["proof"] = proving.proof(secret, base_url, instance, challenge)
+        return JSONResponse(told, headers={"Cache-Control": "no-store"})
 
     async def client_metadata(_: Request) -> JSONResponse:
         return JSONResponse(client_document(base_url), headers={"Cache-Control": "max-age=300"})
@@ -208,6 +212,8 @@ def serve(
     import filelock
     import uvicorn
 
+    from demo import policy_file  # it loads what only a server needs
+
     shown = f"[{host}]" if ":" in host else host
     if shown not in net.LOOPBACK_NAMES:
         raise EnvironmentNotReady(
@@ -235,10 +241,21 @@ def serve(
         try:
             name, _ = world.settle(database)
             guard = create_app(
-                base_url, database, instance=instance, secret=secret, more_resources=partial(resources.read, state)
+                base_url,
+                database,
+                instance=instance,
+                secret=secret,
+                more_resources=partial(resources.read, state),
+                policy_folder=state,
             )
         except (sqlite3.Error, OSError) as error:
             raise _trouble(database, error) from error
+        except policy_file.PolicyWrong as wrong:
+            raise EnvironmentNotReady(
+                f"{state / policy_file.NAME} is no policy",
+                why=wrong.told(),
+                do="fix it, or remove it: then the policy that ships is in force",
+            ) from wrong
         ours = ProcessMark.of(os.getpid())
         started = ours.started if ours is not None else 0.0
         serving = Serving(base_url, os.getpid(), instance, name, started, secret)

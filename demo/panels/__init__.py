@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from demo.panels._decision import decision as decision
     from demo.panels._device import device as device
     from demo.panels._exchange import exchange as exchange
+    from demo.panels._explanation import explanation as explanation
     from demo.panels._failure import failure as failure
     from demo.panels._header import header as header
     from demo.panels._limits import limits as limits

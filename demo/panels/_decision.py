@@ -39,6 +39,7 @@ REFUSALS = {
     "limits.spending": "Refused: more than the human allowed",
     "limits.consent": "Refused: no spending limit was granted",
     "open.closed": "Refused: the open door is closed",
+    "policy.refused": "Refused: a policy that cannot be read",
 }
 """Rule to the answer that the panel's title gives: every rule by which the shop refuses (demo/shop/shop.toml)."""
 

@@ -16,6 +16,7 @@ from demo.local_server import local
 from demo.preflight import Finding
 from demo.preflight.keys_in_files import examine_files
 from demo.preflight.on_stage import examine_full_screen, examine_terminal, examine_worker_tools
+from demo.preflight.policy import examine_policy
 from demo.preflight.workos import examine_workos
 from demo.settings import Settings
 
@@ -51,6 +52,8 @@ def examine(settings: Settings) -> Examination:
     findings += [_keyring(), examine_worker_tools(settings)]
     base, finding = _server(settings)
     findings.append(finding)
+    if base is not None and settings.local:
+        findings.append(examine_policy(settings.state, base))
     seen = None
     if base is None:
         findings += [Finding("skip", name, "the server was not reached") for name in ("clock", "authority")]

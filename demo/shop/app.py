@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.routing import BaseRoute, Route
 
 from demo.net import LOOPBACK_NAMES
-from demo.shop import audit_routes, events, ledger, routes
+from demo.shop import audit_routes, events, ledger, policy_routes, routes
 from demo.shop.catalog import LIMITS
 from demo.shop.checkpoints import Checkpoints, own_key
 from demo.shop.config import ShopConfig
@@ -32,6 +33,8 @@ class Shop:
     routes: list[BaseRoute]
     lifespan: Callable[[], AbstractAsyncContextManager[None]]
     """Opens the MCP session managers and the connections to the authorization server; to be entered once."""
+    policy: Callable[[], Awaitable[dict[str, Any]]]
+    """What anybody may know of the policy in force: which one it is, not what it says."""
 
 
 def create_shop(config: ShopConfig) -> Shop:
@@ -39,22 +42,24 @@ def create_shop(config: ShopConfig) -> Shop:
 
     Raises:
         sqlite3.Error: the ledger cannot be opened or is not one.
+        PolicyWrong: the policy file cannot be read, and there never was a good one.
     """
     database = Database(config.database)
+    auth_server = AuthServer(config.issuer, timeout=config.answer_timeout, clock=config.clock, at=config.auth_server_at)
+    gatehouse = Gatehouse(config, database, auth_server)
     try:
         with database.transaction() as connection:
             ledger.restock(connection, config.stock, config.open_stock)
             key = own_key(connection, config.clock())
+            gatehouse.policy.begin(connection)
     except BaseException:
         database.close()
         raise
-    auth_server = AuthServer(config.issuer, timeout=config.answer_timeout, clock=config.clock, at=config.auth_server_at)
     stream = EventStream(config, database, auth_server)
     auth_server.before_asking = stream.ready
-    gatehouse = Gatehouse(config, database, auth_server)
     checkpoints = Checkpoints(config, database, key)
     _leave_logging_to_the_application()
-    behind_protected, behind_open = ShopServer(), ShopServer()
+    behind_protected, behind_open = ShopServer(gatehouse.policy.current), ShopServer(gatehouse.policy.current)
     protected = Door(gatehouse, _mcp_app(behind_protected, "/mcp", config), "protected")
     opened = Door(gatehouse, _mcp_app(behind_open, "/open/mcp", config), "open")
 
@@ -74,9 +79,15 @@ def create_shop(config: ShopConfig) -> Shop:
         Route("/open/mcp", endpoint=opened),
         *routes.routes(gatehouse),
         *audit_routes.routes(gatehouse, checkpoints),
+        *policy_routes.routes(gatehouse),
         *events.routes(config, database, auth_server, stream.verified),
     ]
-    return Shop(config, served, lifespan)
+
+    async def about_policy() -> dict[str, Any]:
+        await gatehouse.policy.refresh(database)
+        return gatehouse.policy.about()
+
+    return Shop(config, served, lifespan, about_policy)
 
 
 def _leave_logging_to_the_application() -> None:

@@ -13,41 +13,37 @@ from pathlib import Path
 from typing import Any, Final
 
 from demo.evidence import Money
+from demo.policy_file import Policy
 
 JsonSchema = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool as `tools/list` gives it, and the scope that it needs."""
+    """A tool as `tools/list` gives it, but for the scope that it needs: that is policy."""
 
     name: str
     description: str
-    scope: str
     read_only: bool
     input_schema: JsonSchema
     output_schema: JsonSchema
 
-    def listed(self) -> dict[str, Any]:
-        """The tool on the wire (MCP 2026-07-28, tools, listing tools)."""
+    def listed(self, scope: str) -> dict[str, Any]:
+        """The tool on the wire (MCP 2026-07-28, tools, listing tools), with the scope that it needs now."""
         return {
             "name": self.name,
             "description": self.description,
             "inputSchema": self.input_schema,
             "outputSchema": self.output_schema,
             "annotations": {"readOnlyHint": self.read_only, "openWorldHint": False},
-            "_meta": {"demo/scope": self.scope},
+            "_meta": {"demo/scope": scope},
         }
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Every limit of the shop, as `shop.toml` explains them; those that a setting may change are its defaults."""
+    """Every limit of the shop that is no policy, as `shop.toml` explains them."""
 
-    rate_calls: int
-    rate_seconds: int
-    open_rate_calls: int
-    purchases_per_consent: int
     stock: int
     most_stock: int
     leeway_seconds: int
@@ -138,7 +134,6 @@ def _tool(name: str, given: Mapping[str, Any], schemas: Mapping[str, Any]) -> To
     return Tool(
         name=name,
         description=given["description"],
-        scope=given["scope"],
         read_only=given["read_only"],
         input_schema=_object(given.get("input", {}), schemas, tuple(given.get("optional", ()))),
         output_schema=_whole(_object(given["output"], schemas), schemas),
@@ -182,9 +177,6 @@ LIMITS: Final = Limits(**_DATA["limits"])
 TOOLS: Final = {name: _tool(name, given, _DATA["schemas"]) for name, given in _DATA["tools"].items()}
 LIST_INVENTORY, BUY, LIST_ORDERS, USER_INFO, SET_MODE, CLEAR_MODE, PRETTY_PLEASE = TOOLS
 
-SCOPES: Final = tuple(dict.fromkeys([*(tool.scope for tool in TOOLS.values()), EVERY_ORDER_SCOPE, AUDIT_SCOPE]))
-"""Every scope that means something at this resource, for its metadata."""
-
 RULES: Final = {name: _rule(name, given) for name, given in _DATA["rules"].items()}
 SENTENCES: Final[dict[str, str]] = {**_DATA["troubles"], **_DATA["words"], **_DATA["errors"]}
 
@@ -201,10 +193,10 @@ def fill(sentence: str, values: Mapping[str, object]) -> str:
     return _HOLE.sub(lambda hole: str(values[hole[1]]), sentence)
 
 
-def scope_of(tool: str | None) -> str | None:
-    """The scope that a call of this tool needs; None where there is no such tool."""
-    found = TOOLS.get(tool or "")
-    return found.scope if found else None
+def scopes_by(policy: Policy) -> tuple[str, ...]:
+    """Every scope that means something at the protected door by this policy, for its metadata."""
+    needed = (policy.scope_of(tool) or DEFAULT_SCOPE for tool in TOOLS)
+    return tuple(dict.fromkeys((*needed, EVERY_ORDER_SCOPE, AUDIT_SCOPE)))
 
 
 def scope_to_log_in_for(needed: str | None) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from demo.evidence import Money
+from demo.policy_file import SHIPPED, Policy, Quota, Rate, Written
 from demo.shop.catalog import LIMITS, PRICE
 
 
@@ -24,6 +25,8 @@ class ShopConfig:
         database: the SQLite file; it may be shared with other rooms, the shop's tables are prefixed `shop_`.
         issuer: the authorization server that the shop trusts; everything else about it is discovered (RFC 8414).
         introspection: client id and secret of this resource server at the authorization server (RFC 7662 section 2.1).
+        policy_folder: where a `policy.toml` may lie, which is read again while the shop runs; what follows of policy is
+            then for a shop without such a file. None: there never is one.
         allowlist: who may use the protected door, compared without case: email addresses, user ids, `@DOMAIN`,
             `role:SLUG`, and `members` of `organization`.
         organization: the id of the organization (`org_id` of a token) that is the shop's; None where there is none.
@@ -51,16 +54,17 @@ class ShopConfig:
     database: Path
     issuer: str
     introspection: tuple[str, str] = field(repr=False)
-    allowlist: tuple[str, ...] = ("alice@example.com", "grace@example.com")
+    policy_folder: Path | None = None
+    allowlist: tuple[str, ...] = SHIPPED.policy.allowlist
     organization: str | None = None
     token_types: tuple[str, ...] = ()
-    rate_calls: int = LIMITS.rate_calls
-    rate_seconds: int = LIMITS.rate_seconds
-    purchases_per_consent: int = LIMITS.purchases_per_consent
+    rate_calls: int = SHIPPED.policy.rate.calls
+    rate_seconds: int = SHIPPED.policy.rate.seconds
+    purchases_per_consent: int = SHIPPED.policy.quota.purchases_per_consent
     price: Money = PRICE
     stock: int = LIMITS.stock
     open_door: bool = True
-    open_rate_calls: int = LIMITS.open_rate_calls
+    open_rate_calls: int = SHIPPED.policy.rate.open_calls
     open_stock: int = LIMITS.stock
     auth_server_at: str | None = None
     reached_at: str | None = None
@@ -70,6 +74,14 @@ class ShopConfig:
     lease_seconds: float = 5.0
     clock: Callable[[], float] = time.time
     aliases: tuple[str, ...] = ()
+
+    @property
+    def policy(self) -> Written:
+        """The policy of a shop without a file of its own."""
+        rate = Rate(self.rate_calls, self.rate_seconds, self.open_rate_calls)
+        shipped = SHIPPED.policy
+        ours = Policy(1, tuple(self.allowlist), shipped.scopes, rate, Quota(self.purchases_per_consent))
+        return SHIPPED if ours == shipped else Written(ours, SHIPPED.text, ours.digest)
 
     @property
     def resource(self) -> str:

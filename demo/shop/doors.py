@@ -12,7 +12,6 @@ from typing import Any, Final, Literal
 
 from demo.shop import bearer, jsonrpc, refusal
 from demo.shop.admission import Acting, Admission
-from demo.shop.catalog import scope_of
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import Call
 
@@ -47,6 +46,7 @@ class Door:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         house, call = self._gatehouse, Call()
+        await house.policy.refresh(house.database)
         fault: jsonrpc.Unacceptable | None = None
         body = await jsonrpc.read_body(scope["headers"], receive)
         if scope["method"] == "POST":
@@ -60,7 +60,7 @@ class Door:
             case = house.open_door_case(call)
         else:
             sent = bearer.presented(scope["headers"], method=scope["method"], path=scope["path"], config=house.config)
-            token, needed = sent.token, scope_of(call.tool)
+            token, needed = sent.token, house.policy.current().scope_of(call.tool)
             case = await house.open_case(sent, method=call.method, tool=call.tool, scope=needed)
         address = (scope.get("client") or ("nowhere",))[0]
         admission = Admission(house, self._which, case, call, host, token, address)

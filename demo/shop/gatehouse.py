@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeVar
 
 from demo import access_tokens
 from demo.evidence import Decision, LimitUse
+from demo.policy_file import Policy
 from demo.proofs import Nonces
 from demo.shop import audit_log, bearer, events, introspection, jsonrpc, ledger, policy, proofs, refusal, standing
 from demo.shop.bearer import Presented
@@ -22,6 +23,7 @@ from demo.shop.database import Database
 from demo.shop.discovery import AuthServer
 from demo.shop.jsonrpc import Call
 from demo.shop.policy import Case, Ruling, Standing, TokenFacts, Usage
+from demo.shop.policy_in_force import PolicyInForce
 from demo.shop.rates import Rates
 
 R = TypeVar("R")
@@ -36,20 +38,36 @@ class Gatehouse:
         self.config = config
         self.database = database
         self._auth_server = auth_server
-        self._rates = Rates(calls=config.rate_calls, seconds=config.rate_seconds, clock=config.clock)
-        self._open_rates = Rates(calls=config.open_rate_calls, seconds=config.rate_seconds, clock=config.clock)
-        allowlist = frozenset(username.lower() for username in config.allowlist)
-        types = frozenset(map(access_tokens.normal, config.token_types))
-        self._rules = policy.Rules(
-            config.resource,
-            config.issuer,
-            allowlist,
-            config.leeway_seconds,
-            config.resource_aliases,
-            types,
-            config.organization,
-        )
+        self.policy = PolicyInForce(config.policy, config.policy_folder, clock=config.clock)
+        self._rates = Rates(self._rate, clock=config.clock)
+        self._open_rates = Rates(self._open_rate, clock=config.clock)
+        self._token_types = frozenset(map(access_tokens.normal, config.token_types))
+        self._rules: tuple[Policy, policy.Rules] | None = None
         self._nonces = Nonces()
+
+    def rules(self) -> policy.Rules:
+        """The shop's settings for deciding, by the policy in force."""
+        config, now = self.config, self.policy.current()
+        if self._rules is None or self._rules[0] is not now:
+            rules = policy.Rules(
+                config.resource,
+                config.issuer,
+                frozenset(entry.lower() for entry in now.allowlist),
+                config.leeway_seconds,
+                config.resource_aliases,
+                self._token_types,
+                config.organization,
+            )
+            self._rules = now, rules
+        return self._rules[1]
+
+    def _rate(self) -> tuple[int, int]:
+        rate = self.policy.current().rate
+        return rate.calls, rate.seconds
+
+    def _open_rate(self) -> tuple[int, int]:
+        rate = self.policy.current().rate
+        return rate.open_calls, rate.seconds
 
     async def open_case(
         self, presented: Presented, *, method: str | None, tool: str | None, scope: str | None, path: str = "mcp"
@@ -72,7 +90,7 @@ class Gatehouse:
             facts = TokenFacts(fault="signature", detail="unchecked")
             standing_unknown = Standing(known=False, detail=str(unknown), lasting=unknown.lasting)
         skew = self._auth_server.skew
-        rules = self._rules
+        rules = self.rules()
         if path != "mcp":
             rules = replace(rules, resource=f"{self.config.base_url}/{path}", aliases=self.config.named(path))
         case = Case(facts, self.config.clock(), rules, method, tool, scope, standing_unknown, skew)
@@ -156,11 +174,11 @@ class Gatehouse:
     ) -> Usage:
         """How much of its limits a caller has used."""
         used = ledger.spent(connection, token.account)
-        limit = token.spending_limit
+        limit, quota = token.spending_limit, self.policy.current().quota.purchases_per_consent
         return Usage(
             rate_ok=rate_ok,
             rate=self._rates.use(connection, token.caller),
-            purchases=LimitUse("purchases", used.orders, self.config.purchases_per_consent, "purchases"),
+            purchases=LimitUse("purchases", used.orders, quota, "purchases"),
             spending=None if limit is None else LimitUse("spending", used.amount, limit.amount, limit.currency),
             price=self.config.price,
             replay=ledger.find_replay(connection, token.caller, key) is not None,
@@ -168,7 +186,7 @@ class Gatehouse:
 
     def open_door_case(self, call: Call) -> Case:
         """A request at the open door, of which nothing is known but what it asks for."""
-        return Case(TokenFacts(), self.config.clock(), self._rules, call.method, call.tool)
+        return Case(TokenFacts(), self.config.clock(), self.rules(), call.method, call.tool)
 
     def pass_open(
         self, connection: sqlite3.Connection, call: Call, address: str

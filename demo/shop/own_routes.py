@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from demo.shop import audit_log, bearer, jsonrpc, refusal
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import Call
-from demo.shop.policy import Case, Ruling
+from demo.shop.policy import Case, Ruling, check_scope, deny, short
 
 
 def answered(
@@ -39,23 +39,38 @@ async def admit(
     scope: str,
     path: str,
     beside: Callable[[Gatehouse, Case], Ruling | None] = lambda *_: None,
+    *,
+    strangers: bool = False,
 ) -> tuple[Case, Response | None]:
-    """The request as the gates know it, and the answer to send where one of them refuses it; `beside` is one more."""
+    """The request as the gates know it, and the answer to send where one of them refuses it; `beside` is one more.
+
+    Args:
+        strangers: whether somebody may go on who is not on the allowlist.
+    """
+    await house.policy.refresh(house.database)
     presented = bearer.presented(request.headers.raw, method=request.method, path=request.url.path, config=house.config)
     host = request.headers.get("host", "")
 
     def act(connection: sqlite3.Connection, case: Case) -> tuple[Case, Response | None]:
         ruling = house.admit(connection, case)
-        if ruling.verdict == "allow":
-            ruling = beside(house, case) or ruling
-        if ruling.verdict == "allow":
+        objection = ruling if ruling.verdict == "deny" else None
+        if strangers and ruling.gate == "allowlist":
+            objection = check_scope(case)
+        if (objection := objection or beside(house, case)) is None:
             return case, None
-        decision = house.decision(case, ruling, Call())
+        decision = house.decision(case, objection, Call())
         audit_log.record(connection, decision)
         return case, refusal.response(house.refuse(case, decision, None, host=host, path=path))
 
     case = await house.open_case(presented, method=None, tool=None, scope=scope, path=path)
     return await house.settle(case, presented.token, act)
+
+
+def only_the_console(house: Gatehouse, case: Case) -> Ruling | None:
+    """One more gate, for a route of the human in control: no agent has a token of theirs, and no other client."""
+    if case.token.agent is None and case.token.client in house.config.console_clients:
+        return None
+    return deny("allowlist.client", client=short(case.token.client or "This client"))
 
 
 def error(status: int, error: str, description: str) -> Response:

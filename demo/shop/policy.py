@@ -222,6 +222,14 @@ def check_standing(case: Case) -> Ruling | None:
 def check_allowlist(case: Case) -> Ruling | None:
     """Gate 3: is this human welcome here at all? By email address or the address's domain, by the authorization
     server's own id of the user, by a role, or as a member of the shop's organization."""
+    username = case.standing.username if case.standing else None
+    if any(name.lower() in case.rules.allowlist for name in names_of(case)):
+        return None
+    return deny("allowlist.user", user=short(username)) if username else deny("allowlist.user", "nameless")
+
+
+def names_of(case: Case) -> list[str]:
+    """What of an allowlist lets this human in, in any spelling: their own names, then those that stand for many."""
     token, rules = case.token, case.rules
     username = case.standing.username if case.standing else None
     # A name that somebody chose must not read as one of the entries that stand for many.
@@ -233,9 +241,7 @@ def check_allowlist(case: Case) -> Ruling | None:
         names += [f"role:{role}" for role in (case.standing.roles if case.standing else ())]
     if rules.organization is not None and token.organization == rules.organization:
         names.append("members")
-    if any(name.lower() in rules.allowlist for name in names):
-        return None
-    return deny("allowlist.user", user=short(username)) if username else deny("allowlist.user", "nameless")
+    return names
 
 
 _GROUP: Final = re.compile(r"@|role:|members$", re.IGNORECASE)

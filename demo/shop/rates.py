@@ -91,14 +91,22 @@ class Rates:
     """A rate limit of the shop: so many calls in so many seconds for each caller; all have the same seconds.
 
     Args:
+        limit: how many calls in how many seconds, asked each time: it is policy, which may change.
         clock: POSIX seconds.
     """
 
-    def __init__(self, *, calls: int, seconds: int, clock: Callable[[], float]) -> None:
+    def __init__(self, limit: Callable[[], tuple[int, int]], *, clock: Callable[[], float]) -> None:
         self._storage = LedgerStorage()
         self._limiter = MovingWindowRateLimiter(self._storage)
-        self._item = RateLimitItemPerSecond(calls, seconds)
+        self._limit = limit
+        self._known: tuple[int, int] | None = None
         self._clock = clock
+
+    @property
+    def _item(self) -> RateLimitItemPerSecond:
+        if (now := self._limit()) != self._known:
+            self._known, self._made = now, RateLimitItemPerSecond(*now)
+        return self._made
 
     def hit(self, connection: sqlite3.Connection, caller: str) -> bool:
         """Count a call, if it is still within the limit; whether it is."""
@@ -108,7 +116,7 @@ class Rates:
     def use(self, connection: sqlite3.Connection, caller: str) -> LimitUse:
         """How much of the limit is used, without counting; `resets_at` is when the oldest call counts no more."""
         self._storage.at(connection, self._clock())
-        reset_time, remaining = self._limiter.get_window_stats(self._item, caller)
-        used = self._item.amount - remaining
-        seconds = float(self._item.get_expiry())
-        return LimitUse("rate", used, self._item.amount, "calls", seconds, reset_time if used else None)
+        item = self._item
+        reset_time, remaining = self._limiter.get_window_stats(item, caller)
+        used = item.amount - remaining
+        return LimitUse("rate", used, item.amount, "calls", float(item.get_expiry()), reset_time if used else None)

@@ -16,16 +16,16 @@ from demo.shop.catalog import (
     ADMIN_ROLE,
     LIMITS,
     MANAGE_SCOPE,
-    SCOPES,
     SERVER_TITLE,
     SPENDING_TYPE,
     say,
+    scopes_by,
 )
 from demo.shop.config import ShopConfig
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import Call
-from demo.shop.own_routes import admit, answer, answered, error
-from demo.shop.policy import Case, Ruling, deny, short
+from demo.shop.own_routes import admit, answer, answered, error, only_the_console
+from demo.shop.policy import Case, Ruling
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 
@@ -43,7 +43,7 @@ def routes(house: Gatehouse) -> list[BaseRoute]:
 
 async def _metadata(house: Gatehouse, request: Request) -> Response:
     """The protected door's metadata (RFC 9728 section 2): how who was refused finds the authorization server."""
-    told = _document(house.config, request, "mcp", SCOPES, SERVER_TITLE)
+    told = _document(house.config, request, "mcp", scopes_by(house.policy.current()), SERVER_TITLE)
     told["jwks_uri"] = house.config.origin(request.headers.get("host", "")) + audit_routes.KEYS
     return answer({**told, "authorization_details_types_supported": [SPENDING_TYPE]})
 
@@ -67,7 +67,7 @@ def _document(config: ShopConfig, request: Request, path: str, scopes: tuple[str
 async def _set_door(house: Gatehouse, request: Request) -> Response:
     """An admin restocks a door, or switches the open one off and on (docs/wire.md). It takes the token of the
     authorization server's own routes for the human in control: a console's, which no agent has."""
-    case, refused = await admit(house, request, MANAGE_SCOPE, "account", _only_the_console)
+    case, refused = await admit(house, request, MANAGE_SCOPE, "account", only_the_console)
     if refused is not None:
         return refused
     if case.standing is None or ADMIN_ROLE not in case.standing.roles:
@@ -88,12 +88,6 @@ async def _set_door(house: Gatehouse, request: Request) -> Response:
         return state
 
     return answer(await house.database.write(change, case))
-
-
-def _only_the_console(house: Gatehouse, case: Case) -> Ruling | None:
-    if case.token.agent is None and case.token.client in house.config.console_clients:
-        return None
-    return deny("allowlist.client", client=short(case.token.client or "This client"))
 
 
 def _objection(given: Any) -> str | None:

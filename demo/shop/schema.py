@@ -75,6 +75,11 @@ CREATE TABLE shop_proofs (id TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWI
 CREATE INDEX shop_proofs_until ON shop_proofs (until);
 """
 _REVOCATIONS_BY_AGE: Final = "CREATE INDEX shop_revocations_at ON shop_revocations (at);"
+_POLICIES: Final = """
+CREATE TABLE shop_policies (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT NOT NULL UNIQUE, text TEXT NOT NULL, at REAL NOT NULL,
+    in_force INTEGER NOT NULL DEFAULT 0);
+"""
 STEPS: Final = (
     _keys_by_caller,
     _TABLES,
@@ -86,5 +91,6 @@ STEPS: Final = (
     _PROOFS,
     READING,
     _REVOCATIONS_BY_AGE,
+    _POLICIES,
 )
 """The schema's history. To change it: append a step, never edit one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequ
 from pydantic import TypeAdapter
 
 from demo import __version__
+from demo.policy_file import Policy
 from demo.shop import catalog, tools
 from demo.shop.admission import Admission
 from demo.shop.catalog import say
@@ -24,9 +26,14 @@ _CONTENT: Final = TypeAdapter(dict[str, Any])
 
 
 class ShopServer(MCPServer[Any]):
-    """An MCP server whose tool results carry `demo/decision` and `demo/limits` in their `_meta`."""
+    """An MCP server whose tool results carry `demo/decision` and `demo/limits` in their `_meta`.
 
-    def __init__(self) -> None:
+    Args:
+        policy: gives the policy in force, which says what scope each tool needs.
+    """
+
+    def __init__(self, policy: Callable[[], Policy]) -> None:
+        self._policy = policy
         root = logging.getLogger()
         handlers, level = root.handlers[:], root.level
         super().__init__(
@@ -43,7 +50,9 @@ class ShopServer(MCPServer[Any]):
 
     async def list_tools(self) -> list[Tool]:
         """The seven tools of the catalog, and whatever was added to this server by the SDK's own means."""
-        return [Tool.model_validate(tool.listed()) for tool in catalog.TOOLS.values()] + await super().list_tools()
+        needed = {name: self._policy().scope_of(name) or "" for name in catalog.TOOLS}
+        ours = [Tool.model_validate(tool.listed(needed[name])) for name, tool in catalog.TOOLS.items()]
+        return ours + await super().list_tools()
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

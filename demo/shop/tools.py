@@ -128,6 +128,6 @@ def _purchase(acting: Acting, given: Arguments) -> ledger.Purchase:
         agent=token.agent,
         client=token.client,
         consent=token.consent,
-        quota=config.purchases_per_consent if protected else None,
+        quota=acting.house.policy.current().quota.purchases_per_consent if protected else None,
         spending_limit=token.spending_limit if protected else None,
     )

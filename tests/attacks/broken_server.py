@@ -463,14 +463,19 @@ def leaves_the_order_out_of_the_decision() -> None:
 
 def lists_a_scope_that_is_not_asked_for() -> None:
     """Whoever may read may buy; the list of tools says otherwise."""
-    from demo.shop import doors
+    honest = Gatehouse.open_case
 
-    honest = doors.scope_of
-    doors.scope_of = lambda tool: "shop:read" if tool == catalog.BUY else honest(tool)
+    async def broken(self: Gatehouse, token: Any, *, tool: str | None, scope: str | None, **more: Any) -> policy.Case:
+        return await honest(self, token, tool=tool, scope="shop:read" if tool == catalog.BUY else scope, **more)
+
+    Gatehouse.open_case = broken  # type: ignore[method-assign]
 
 
 def lists_no_scope_of_what_spends_money() -> None:
-    catalog.TOOLS[catalog.BUY] = replace(catalog.TOOLS[catalog.BUY], scope="shop:read")
+    honest = catalog.Tool.listed
+    catalog.Tool.listed = lambda self, scope: honest(  # type: ignore[method-assign]
+        self, "shop:read" if self.name == catalog.BUY else scope
+    )
 
 
 def names_an_error_where_no_token_came() -> None:

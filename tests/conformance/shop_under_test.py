@@ -56,8 +56,8 @@ def add_diagnostic_tools() -> None:
     """Have every shop made from now on offer them beside its own."""
     honest_make, honest_list = ShopServer.__init__, ShopServer.list_tools
 
-    def make(server: ShopServer) -> None:
-        honest_make(server)
+    def make(server: ShopServer, *given: Any) -> None:
+        honest_make(server, *given)
 
         @server.tool(name="test_simple_text", description="Give one line of text.", structured_output=False)
         def simple_text() -> str:

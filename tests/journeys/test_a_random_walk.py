@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.shop.catalog import LIMITS
+from demo.policy_file import SHIPPED
 from talk.script import load_talk
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_where_a_refusal_is_meant_nothing_is_bought_under_a_later_consent(demo: 
         played = demo(*line, timeout=120)
         assert played.returncode == 0, played.stdout
         if line == ["goto", "limits"]:
-            time.sleep(LIMITS.rate_seconds + 0.5)  # it used up what this agent may call in so long
+            time.sleep(SHIPPED.policy.rate.seconds + 0.5)  # it used up what this agent may call in so long
     before = placed(demo)
     again = demo("goto", "limits", "--json", timeout=120)
     assert again.returncode == 0, again.stderr

@@ -21,7 +21,7 @@ from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import Store
 from demo.client.tokens.stored import StoredToken, money, number
 from demo.errors import AuthorizationRefused, ServerUnreachable
-from demo.evidence import Decision, SessionView
+from demo.evidence import Decision, Explanation, GateExplained, LimitUse, SessionView
 
 if TYPE_CHECKING:
     from demo.client.human.sample_human import SampleHuman
@@ -197,6 +197,20 @@ class Console:
             raise ServerUnreachable(f"{own}/door does not say what it did", do="demo doctor")
         return {"door": door, "open": opened, "stock": left}
 
+    def explain(self, question: dict[str, Any]) -> Explanation:
+        """What the shop's gates would say of a call, by the policy in force (docs/wire.md, `POST /policy/explain`).
+
+        Raises:
+            AuthorizationRefused: it is about somebody else, and this human is no admin of the shop.
+            ServerUnreachable: the shop explains nothing, or does not answer as it must.
+        """
+        account = f"{self.issuer}/account"
+        told = self._call(account, "POST", f"{self.shop}/policy/explain", question).json or {}
+        found = _explanation(safe_data(told))
+        if found is None:
+            raise ServerUnreachable(f"{self.shop} does not explain what was asked", do="demo doctor")
+        return found
+
     @cached_property
     def admin(self) -> str | None:
         """The resource identifier of the shop's own admin route, if it has one (RFC 9728); the bundled shop has none,
@@ -295,4 +309,22 @@ def _session(entry: dict[str, Any]) -> SessionView:
         revoked_at=number(entry.get("revoked_at")),
         spending_limit=money(entry.get("spending_limit")),
         expires_at=number(entry.get("expires_at")),
+        revoked_by_kind=str(kind) if (kind := entry.get("revoked_by_kind")) else None,
     )
+
+
+def _explanation(told: dict[str, Any]) -> Explanation | None:
+    """An explanation as the shop gives it, in which null is absent; None where it is none."""
+    try:
+        policy, scopes = told["policy"], told.get("scopes")
+        texts: dict[str, Any] = {name: told[name] for name in ("verdict", "gate", "rule", "reason", "user", "tool")}
+        return Explanation(
+            **texts | {name: told.get(name) for name in ("remedy", "username", "agent", "client", "needs")},
+            scopes=None if scopes is None else tuple(map(str, scopes)),
+            gates=tuple(GateExplained(**one) for one in told["gates"]),
+            limits=tuple(LimitUse(**one) for one in told["limits"]),
+            digest=str(policy["digest"]),
+            source=str(policy["source"]),
+        )
+    except (KeyError, TypeError, AttributeError):
+        return None

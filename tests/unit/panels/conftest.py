@@ -29,6 +29,8 @@ from demo.evidence import (
     Decision,
     DeviceCode,
     Exchange,
+    Explanation,
+    GateExplained,
     GrantStanding,
     LimitUse,
     Link,
@@ -255,6 +257,19 @@ GONE = GrantStanding(
     True,
 )
 
+EXPLAINED_GATES = (
+    GateExplained("token", "passed"), GateExplained("standing", "passed"),
+    GateExplained("allowlist", "passed", "allowlist", 11, '"alice@example.com",'),
+    GateExplained("scope", "passed", "scopes.buyMcpShopItem", 19, 'buyMcpShopItem = "shop:buy"'),
+    GateExplained("limits", "passed", "quota.purchases_per_consent", 32, "purchases_per_consent = 2"),
+)  # fmt: skip
+EXPLAINED = Explanation(
+    "deny", "limits", "limits.quota", "2 of 2 purchases of this consent are used.", "Ask the human for a new consent.",
+    "user_alice", "alice@example.com", "agent_7k3vqm5h2n4xwz6b", "demo-agent", "buyMcpShopItem", "shop:buy",
+    ("shop:buy", "shop:read"), (*EXPLAINED_GATES[:4], replace(EXPLAINED_GATES[4], said="refused")), (),
+    "8072c6ec5f5689a9db482895ccd906de0f3c860ebd21fd3ce5333d36e1ba9ad4", "policy.toml",
+)  # fmt: skip
+
 STOCK = {
     "items": [
         {"id": "conference-t-shirt", "name": "Conference T-shirt", "sizes": ["S", "M"], "price": Money(2500).__dict__},
@@ -362,6 +377,11 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "comparison": lambda: panels.comparison(COMPARISON),
     "closing": lambda: panels.closing("No token, no shirt: the shop does not know who asks, so it does not sell."),
     "notes": lambda: panels.notes(NOTES),
+    "explanation": lambda: panels.explanation(EXPLAINED),
+    "explanation-allowed": lambda: panels.explanation(
+        replace(EXPLAINED, verdict="allow", gate="limits", rule="allowed", remedy=None,
+                reason="Every gate passed for alice@example.com through demo-agent.", gates=EXPLAINED_GATES)
+    ),
     "failure": lambda: panels.failure(
         AuthorizationRefused("The agent has no authority", why="nobody has logged it in", do="demo login")
     ),
@@ -443,6 +463,26 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         ),
         "audit-log": lambda: panels.audit_log(
             (LoggedOrder(NOW, text, text or None, text, text, 0),) * 30, ((text, 10**9),) * 30, text
+        ),
+        "explanation": lambda: panels.explanation(
+            Explanation(
+                "deny",
+                text,
+                text,
+                text,
+                text or None,
+                text,
+                text,
+                text,
+                text,
+                text,
+                text,
+                (text,) * 9,
+                (GateExplained(text, "refused", text, 10**9, text),) * 5,
+                limits,
+                text,
+                text,
+            )
         ),
         "permissions": lambda: panels.permissions(
             (PermissionView(text, True, False, True, True),) * 30, blueprint=text, role=text

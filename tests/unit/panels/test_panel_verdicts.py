@@ -70,6 +70,13 @@ SAYS = {
     "audit-log-missing": ("✗ 2 orders told", "1 not on record once", "✗ anonymous"),
     "audit-log-not-read": ("? 1 order told", "not read back"),
     "permissions": ("✓ It wished for 3 permissions, and holds 1", "holds it", "not in it", "Shirt Agent", "customer"),
+    "explanation": (
+        "✗ It would be refused: the purchase quota is used up",
+        "refused    line 32",
+        "purchases_per_consent = 2",
+        "Ask the human for a new consent.",
+    ),
+    "explanation-allowed": ("✓ It would pass: buyMcpShopItem", 'line 11  "alice@example.com"'),
     "permissions-beyond": ("✗ It holds what nobody could give it: shop:refund",),
     "header-encore": ("Failure: no token, no shirt", "Encore"),
     "tools": ("4 tools", "shop:buy"),
@@ -254,4 +261,4 @@ def test_a_step_up_says_what_is_new_apart_from_what_is_held(evidence: dict[str, 
 
 
 def test_a_refusal_by_any_rule_of_the_shop_has_a_title() -> None:
-    assert set(REFUSALS) == set(catalog.RULES) - {"allowed", "open.anonymous"}
+    assert set(REFUSALS) == set(catalog.RULES) - {"allowed", "open.anonymous", "policy.changed"}

@@ -194,7 +194,7 @@ def test_the_ledger_is_never_wrong(
 def test_the_rate_keeps_the_shops_time_and_forgets_with_its_window(tmp_path: Path) -> None:
     now = 1000.0
     database = Database(tmp_path / "rates.sqlite3")
-    rates = Rates(calls=3, seconds=10, clock=lambda: now)
+    rates = Rates(lambda: (3, 10), clock=lambda: now)
     with database.transaction() as connection:
         assert rates.use(connection, "agent") == LimitUse("rate", 0, 3, "calls", 10.0, None)
         assert [rates.hit(connection, "agent") for _ in range(5)] == [True, True, True, False, False]
@@ -216,7 +216,7 @@ def test_no_stretch_of_a_windows_length_holds_more_calls_than_the_limit(gaps: li
     with tempfile.TemporaryDirectory() as folder:
         database = Database(Path(folder) / "rates.sqlite3")
         try:
-            rates = Rates(calls=3, seconds=10, clock=lambda: now)
+            rates = Rates(lambda: (3, 10), clock=lambda: now)
             for gap in gaps:
                 now = round(now + gap / 10, 1)
                 within = [at for at in admitted if at > now - 10.0]

@@ -161,11 +161,13 @@ def test_what_a_closing_sentence_rests_on_and_counts_is_in_its_beat(top: str, wh
 
 def test_the_talk_knows_the_shop_by_its_own_words() -> None:
     from demo.auth_server.state.accounts import ACCOUNTS
+    from demo.policy_file import SHIPPED
     from demo.scopes import SCOPES
     from demo.shop import catalog
 
-    assert set(vocabulary.SCOPES) == set(SCOPES) >= set(catalog.SCOPES)
+    assert set(vocabulary.SCOPES) == set(SCOPES) >= set(catalog.scopes_by(SHIPPED.policy))
     assert set(vocabulary.ACCOUNTS) == {account.email for account in ACCOUNTS}
     assert set(vocabulary.TOOLS) == set(catalog.TOOLS)
     assert vocabulary.VALUES["tshirtSize"] == catalog.SIZES
-    assert set(vocabulary.RULES) == set(catalog.RULES)
+    # What is said of a policy itself answers no request.
+    assert set(vocabulary.RULES) == {name for name, rule in catalog.RULES.items() if rule.gate != "policy"}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.policy_file import SHIPPED
 from demo.shop import catalog
 
 ROOT = next(parent for parent in Path(__file__).parents if (parent / "pyproject.toml").is_file())
@@ -28,15 +29,15 @@ def test_the_generated_file_is_fresh() -> None:
 def test_the_workers_settings_begin_with_the_same_limits() -> None:
     without_comments = re.sub(r"^\s*//.*$", "", (ROOT / "worker" / "wrangler.jsonc").read_text("utf-8"), flags=re.M)
     variables = json.loads(re.sub(r",(\s*[}\]])", r"\1", without_comments))["vars"]
-    limits = catalog.LIMITS
+    limits, policy = catalog.LIMITS, SHIPPED.policy
     assert {
         name: variables[name] for name in variables if name.endswith(("_CALLS", "_SECONDS", "_CONSENT", "_FIRST"))
     } == {
-        "RATE_CALLS": str(limits.rate_calls),
-        "RATE_SECONDS": str(limits.rate_seconds),
-        "PURCHASES_PER_CONSENT": str(limits.purchases_per_consent),
+        "RATE_CALLS": str(policy.rate.calls),
+        "RATE_SECONDS": str(policy.rate.seconds),
+        "PURCHASES_PER_CONSENT": str(policy.quota.purchases_per_consent),
         "STOCK_AT_FIRST": str(limits.stock),
-        "OPEN_RATE_CALLS": str(limits.open_rate_calls),
+        "OPEN_RATE_CALLS": str(policy.rate.open_calls),
         "OPEN_STOCK_AT_FIRST": str(limits.stock),
     }
 

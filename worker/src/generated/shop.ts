@@ -1,5 +1,5 @@
-/** The shop's data: written by `make worker-data` from `demo/shop/shop.toml`, `demo/access_tokens.py` and
- * `demo/proofs.py`. Change it there, never here. */
+/** The shop's data: written by `make worker-data` from `demo/shop/shop.toml`, `demo/policy.toml`,
+ * `demo/access_tokens.py` and `demo/proofs.py`. Change it there, never here. */
 
 /** What the MCP server says of itself. */
 export const SERVER = {
@@ -1095,6 +1095,28 @@ export const RULES = {
       }
     }
   },
+  "policy.changed": {
+    "gate": "policy",
+    "status": null,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "Policy {digest} is in force; it was {before}.",
+        "remedy": null
+      }
+    }
+  },
+  "policy.refused": {
+    "gate": "policy",
+    "status": null,
+    "challenge": null,
+    "words": {
+      "main": {
+        "reason": "A new policy was refused ({where}); {digest} stays in force.",
+        "remedy": "Fix the file; demo policy check names each fault."
+      }
+    }
+  },
   "open.closed": {
     "gate": "door",
     "status": 403,
@@ -1181,6 +1203,7 @@ export const SENTENCES = {
   "audit_place": "after is the place of an entry in its log: a number.",
   "audit_log_unknown": "there is no such log, or it is not yours to read; /audit/checkpoint names yours",
   "audit_after": "after names no entry of this audit log; leave it out to begin anew.",
+  "not_about_you": "only an admin of this shop may ask about somebody else",
   "no_admin": "only an admin of this shop may set its doors",
   "door_shape": "the body is JSON with a door (open or protected), and stock (0 to {most}) or open (true or false) or both",
   "door_gates": "the protected door cannot be switched; its gates decide",
