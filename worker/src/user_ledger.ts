@@ -13,8 +13,9 @@ import { now, type Decision, type Door, type LimitUse } from "./evidence";
 import { answerMcp } from "./mcp/server";
 import { Shop } from "./mcp/shop";
 import { prepare, LedgerFailed } from "./ledger/schema";
-import { isClosed, openStock, setClosed, setOpenStock, type StockBinding } from "./ledger/stock";
-import { entries, type Query } from "./ledger/audit_log";
+import { isClosed, openStock, setClosed, setOpenStock, SHOP, type StockBinding } from "./ledger/stock";
+import { decodeJwt } from "jose";
+import * as log from "./ledger/audit_log";
 import { reinstate, revoke } from "./ledger/standing";
 import { Reliance, StandingChanged, TRIES } from "./ledger/reliance";
 import { NO_FACTS, type Kind } from "./policy/facts";
@@ -53,6 +54,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   constructor(state: DurableObjectState, env: Variables & StockBinding) {
     super(state, env);
     prepare(state.storage.sql);
+    log.openLog(state.storage.sql);
     this.shop = new Shop(state.storage, env, this.reliance);
   }
 
@@ -97,8 +99,31 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   }
 
   /** Entries of this object's audit log; see `ledger/audit_log`. */
-  read(query: Query): { found: boolean; entries: Decision[] } {
-    return entries(this.ctx.storage.sql, query);
+  read(query: log.Query): { found: boolean; entries: Decision[] } {
+    return log.entries(this.ctx.storage.sql, query);
+  }
+
+  /** This object's audit log as it is now, with a checkpoint that the shop signs: made now where there is none of this
+   * size, else the last there is, where the log does not follow from that. What was altered is not signed. */
+  async checkpoint(origin: string): Promise<log.Head & { checkpoint: string | null }> {
+    const { sql } = this.ctx.storage;
+    const head = log.headOf(sql);
+    const last = log.lastCheckpoint(sql);
+    const known = last === null ? null : String(decodeJwt(last.jws)["link"]);
+    const sound = log.follows(sql, head, last?.size ?? head.pruned, known ?? head.pruned_link);
+    if (!sound) console.error("the audit log was altered; it gets no checkpoint", head.log);
+    if (!sound || last?.size === head.size) return { ...head, checkpoint: last?.jws ?? null };
+    const { log: id, size, link, written_before } = head;
+    const told = { iss: this.house(origin).settings.base, iat: Math.floor(now()), log: id, size, link, written_before };
+    const signed = await this.env.STOCK.getByName(SHOP).sign(told);
+    this.shop.write(() => log.keepCheckpoint(sql, size, signed));
+    return { ...head, checkpoint: signed };
+  }
+
+  /** Entries of this object's audit log as they are chained; null where it is not the log of this id. */
+  chained(id: string, after: number, limit: number): log.Chained | null {
+    const { sql } = this.ctx.storage;
+    return log.headOf(sql).log === id ? log.chained(sql, after, limit) : null;
   }
 
   /** Revoke; since when it is, in POSIX seconds. From the answer on no call with it is admitted. */
@@ -206,6 +231,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
             again: () => house.standing(visit, null),
           })
         : postOnly();
+    if (admitted.due) Object.assign(admitted, { decision: this.shop.record(admitted.decision), due: false });
     if (onRecord) answer.headers.push([AUDIT_HEADER, admitted.decision.audit_id]);
     return answer;
   }

@@ -5,7 +5,7 @@ import type { Env } from "./env";
 import { readSettings, SettingsWrong, type Settings } from "./settings";
 import { administer, setDoor } from "./routes/admin";
 import { adminMetadata, doorMetadata, health, unsettled, unsettledWelcome, welcome } from "./routes/about";
-import { readAudit } from "./routes/audit";
+import { AUDIT_KEYS, auditKeys, readAudit, readCheckpoints, readLog } from "./routes/audit";
 import { enter } from "./routes/door";
 import { takeEvent } from "./routes/events";
 import { addressOf, unreachable } from "./routes/edge";
@@ -65,6 +65,9 @@ async function read(path: string, request: Request, env: Env, settings: Settings
     "/": () => welcome(settings),
     "/health": () => health(request, env, settings),
     "/audit": () => readAudit(request, env, settings, origin),
+    "/audit/checkpoint": () => readCheckpoints(request, env, settings, origin),
+    "/audit/log": () => readLog(request, env, settings, origin),
+    [AUDIT_KEYS]: () => auditKeys(env),
     [METADATA]: () => doorMetadata(settings),
     [`${METADATA}/mcp`]: () => doorMetadata(settings),
     [`${METADATA}/admin`]: () => adminMetadata(settings),

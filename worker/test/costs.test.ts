@@ -6,7 +6,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test, vi } from "vitest";
 import type { Order } from "../src/evidence";
-import { begin, hex } from "../src/ledger/orders";
+import { begin, place, hex } from "../src/ledger/orders";
 import type { StockRoom } from "../src/ledger/stock";
 import { newAuditId, record } from "../src/ledger/audit_log";
 import { ledgerName } from "../src/gatehouse/requests";
@@ -117,12 +117,13 @@ test("bytes that an entry of the trail takes, whole", async () => {
 });
 
 test("bytes that an order takes, with its idempotency key", async () => {
+  const [entry] = await audit(token);
   const order: Order = orderOf(await buy({ token }));
   const bytes = await bytesOf(ledger, (sql, index) => {
-    const [auditId, key] = [newAuditId(sql, Date.now()), `key-of-a-purchase-${index}`];
+    const key = `key-of-a-purchase-${index}`;
     const { size, company, price, at, user, agent, consent } = order;
     const [wanted, whose] = [
-      { size, company, price, at, key, auditId },
+      { size, company, price, at, key },
       { user, agent, consent, client: "demo-agent" },
     ];
     const account = { account: `consent:${consent}`, caller: `agent:${agent}`, quota: null, spendingLimit: null };
@@ -131,7 +132,8 @@ test("bytes that an order takes, with its idempotency key", async () => {
       address: "1 Main St, Springfield",
       arguments: "sha256:0123456789abcdef",
     };
-    begin(sql, { ...wanted, ...whose, ...account, ...sent });
+    const { id } = begin(sql, { ...wanted, ...whose, ...account, ...sent }, entry!);
+    place(sql, id, newAuditId(sql, Date.now()));
   });
   expectBytes(bytes, costs.bytes.order);
 });

@@ -10,7 +10,8 @@ import { spend } from "../ledger/proofs";
 import { hit, use } from "../ledger/rates";
 import type { Relied, Reliance } from "../ledger/reliance";
 import { revokedKind, isBanned } from "../ledger/standing";
-import { newAuditId, record } from "../ledger/audit_log";
+import { record } from "../ledger/audit_log";
+import { BUY } from "../catalog";
 import { accountOf, callerOf, NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import {
   admit,
@@ -32,15 +33,14 @@ import { idempotencyKey, type Call, type Unacceptable } from "../wire/message";
 import { ledgerName, type OwnRequest, type DoorRequest } from "./requests";
 import { isClosed, SHOP, type StockBinding } from "../ledger/stock";
 
-/** Entries that an audit log keeps: the newest. Anybody can fill the anonymous callers', which so must end somewhere. */
-const MOST_ENTRIES = 100_000;
-
 /** What came of the gates; `decision` grows with what the tool does. */
 export interface Admitted {
   decision: Decision;
   limits: LimitUse[];
   standing: Standing | null;
   relied: Relied | null;
+  /** Whether the decision is still to be put on record: that of a purchase goes there with what came of it. */
+  due: boolean;
 }
 
 export class Gatehouse {
@@ -128,7 +128,9 @@ export class Gatehouse {
     } else if (ruling.gate === "scope") {
       limits = limitsOf(this.usage(facts, true, null));
     }
-    return { decision: this.record(one, ruling, call), limits, standing: one.standing, relied };
+    const due = ruling.verdict === "allow" && call.tool === BUY;
+    const decision = due ? this.decision(one, ruling, call) : this.record(one, ruling, call);
+    return { decision, limits, standing: one.standing, relied, due };
   }
 
   /** The first four gates, for a route of the human's own. */
@@ -168,16 +170,15 @@ export class Gatehouse {
       ruling = checkRate(one, { rateOk: false, rate: limits[0]! });
     }
     ruling ??= allowAnonymous();
-    const decision: Decision = { ...this.decision(one, ruling, call), door: "open" };
-    if (calling) record(this.sql, decision, MOST_ENTRIES);
-    return { decision, limits, standing: null, relied: null };
+    const due = ruling.verdict === "allow" && calling && call.tool === BUY;
+    let decision: Decision = { ...this.decision(one, ruling, call), door: "open" };
+    if (calling && !due) decision = record(this.sql, decision);
+    return { decision, limits, standing: null, relied: null, due };
   }
 
   /** Put a ruling on record, with who, through whom, what, when and by which token. */
   record(one: Case, ruling: Ruling, call: Call): Decision {
-    const decision = this.decision(one, ruling, call);
-    record(this.sql, decision, MOST_ENTRIES);
-    return decision;
+    return record(this.sql, this.decision(one, ruling, call));
   }
 
   /** How much of its limits a caller has used. */
@@ -262,7 +263,7 @@ export class Gatehouse {
   private decision(one: Case, ruling: Ruling, call: Call): Decision {
     const { token, standing, tool } = one;
     return {
-      audit_id: newAuditId(this.sql, Date.now()),
+      audit_id: "",
       at: now(),
       ...ruling,
       door: "protected",

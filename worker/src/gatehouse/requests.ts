@@ -50,3 +50,8 @@ export const NOBODY = "nobody";
 export function ledgerName(issuer: string, user: string | null): string {
   return user === null ? NOBODY : `user ${issuer} ${user}`;
 }
+
+/** Whose ledger an object of this name holds; null for nobody's. */
+export function userOf(issuer: string, name: string): string | null {
+  return name === NOBODY ? null : name.slice(ledgerName(issuer, "").length);
+}

@@ -4,6 +4,7 @@
  * several logs read as one by sorting them. */
 
 import type { Decision } from "../evidence";
+import { canonical, firstLink, link } from "./audit_chain";
 import { hex } from "./orders";
 import { first } from "./schema";
 
@@ -16,24 +17,126 @@ export function newAuditId(sql: SqlStorage, nowMs: number): string {
   return `audit_${(BigInt(`0x${before}`) + 1n).toString(16).padStart(24, "0")}`;
 }
 
-/** Write a new entry, and forget the oldest ones beyond `most`. */
-export function record(sql: SqlStorage, decision: Decision, most: number): void {
-  sql.exec(
-    "INSERT INTO audit (audit_id, user, decision) VALUES (?, ?, ?)",
-    decision.audit_id,
-    decision.user,
-    JSON.stringify(decision),
-  );
-  sql.exec("DELETE FROM audit WHERE seq <= (SELECT max(seq) FROM audit) - ?", most);
+/** Entries that a log keeps: the newest, and those that led to an order. Anybody can fill the anonymous callers', which so
+ * must end somewhere. */
+export const MOST_ENTRIES = 100_000;
+
+/** Begin the log's chain, once. Entries of an earlier version are chained as they are, and the log says how many. */
+export function openLog(sql: SqlStorage): void {
+  if (first(sql, "SELECT 1 FROM audit_log") !== null) return;
+  const id = `log_${hex(8)}`;
+  const rows = sql.exec("SELECT seq, decision FROM audit ORDER BY seq").toArray();
+  const pruned = Number(rows[0]?.["seq"] ?? 1) - 1;
+  let last = firstLink(id);
+  sql.exec("INSERT INTO audit_log VALUES (1, ?, ?, ?, ?)", id, pruned, last, pruned + rows.length);
+  for (const row of rows) {
+    const entry = canonical({ ...JSON.parse(String(row["decision"])), seq: Number(row["seq"]) });
+    last = link(last, entry);
+    sql.exec("UPDATE audit SET decision = ?, link = ? WHERE seq = ?", entry, last, row["seq"]!);
+  }
 }
 
-/** Write down what came of an entry that was allowed: its order, or the guard that stopped it after all. */
-export function amend(sql: SqlStorage, auditId: string, changes: Partial<Decision>): Decision | null {
-  const row = first(sql, "SELECT decision FROM audit WHERE audit_id = ?", auditId);
-  if (row === null) return null;
-  const amended: Decision = { ...JSON.parse(String(row["decision"])), ...changes };
-  sql.exec("UPDATE audit SET decision = ? WHERE audit_id = ?", JSON.stringify(amended), auditId);
-  return amended;
+/** Write a new entry at the end of the log, with an id of this moment, and forget the oldest ones beyond `most`, but for
+ * those that led to an order. Nothing that was written is ever changed. Gives the decision as it is on record. */
+export function record(sql: SqlStorage, given: Decision, most = MOST_ENTRIES): Decision {
+  const decision = { ...given, audit_id: newAuditId(sql, Date.now()) };
+  const log = headOf(sql);
+  const entry = canonical({ ...decision, seq: log.size + 1 });
+  sql.exec(
+    "INSERT INTO audit (seq, audit_id, user, decision, link) VALUES (?, ?, ?, ?, ?)",
+    log.size + 1,
+    decision.audit_id,
+    decision.user,
+    entry,
+    link(log.link, entry),
+  );
+  if (log.size + 1 - log.pruned > most) prune(sql, log.size + 1 - most);
+  return decision;
+}
+
+/** Forget the entries up to and with the place `through`, but for those that led to an order. The link of the last one is
+ * kept, so that what follows still proves itself. */
+export function prune(sql: SqlStorage, through: number): void {
+  const row = first(sql, "SELECT link FROM audit WHERE seq = ?", through);
+  if (row === null) return;
+  sql.exec("UPDATE audit_log SET pruned = ?, pruned_link = ?", through, row["link"]!);
+  sql.exec("DELETE FROM audit WHERE seq <= ? AND json_extract(decision, '$.order_id') IS NULL", through);
+  sql.exec("DELETE FROM audit_checkpoints WHERE size < ?", through);
+}
+
+/** A log as it is: its id, what is kept of it, and where it ends. */
+export interface Head {
+  log: string;
+  size: number;
+  link: string;
+  pruned: number;
+  pruned_link: string;
+  written_before: number;
+}
+
+/** This log as it is now. */
+export function headOf(sql: SqlStorage): Head {
+  const about = first(sql, "SELECT * FROM audit_log")!;
+  const [pruned, prunedLink] = [Number(about["pruned"]), String(about["pruned_link"])];
+  const last = first(sql, "SELECT seq, link FROM audit WHERE seq > ? ORDER BY seq DESC LIMIT 1", pruned);
+  return {
+    log: String(about["id"]),
+    size: last === null ? pruned : Number(last["seq"]),
+    link: last === null ? prunedLink : String(last["link"]),
+    pruned,
+    pruned_link: prunedLink,
+    written_before: Number(about["written_before"]),
+  };
+}
+
+/** The size and link of the last checkpoint; null where there is none. */
+export function lastCheckpoint(sql: SqlStorage): { size: number; jws: string } | null {
+  const row = first(sql, "SELECT size, jws FROM audit_checkpoints ORDER BY size DESC LIMIT 1");
+  return row === null ? null : { size: Number(row["size"]), jws: String(row["jws"]) };
+}
+
+/** Keep a checkpoint. */
+export function keepCheckpoint(sql: SqlStorage, size: number, jws: string): void {
+  sql.exec("INSERT OR IGNORE INTO audit_checkpoints (size, jws) VALUES (?, ?)", size, jws);
+}
+
+/** Whether what the log has follows from a checkpoint of the size and link that are given. */
+export function follows(sql: SqlStorage, head: Head, size: number, known: string): boolean {
+  if (size > head.size) return false;
+  let [place, last] = size >= head.pruned ? [size, known] : [head.pruned, head.pruned_link];
+  const there = place === 0 ? null : first(sql, "SELECT link FROM audit WHERE seq = ?", place);
+  if (place > head.pruned && there?.["link"] !== last) return false;
+  const rows = sql.exec(
+    "SELECT seq, link, decision FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq",
+    place,
+    head.size,
+  );
+  for (const row of rows) {
+    last = link(last, String(row["decision"]));
+    place += 1;
+    if (row["seq"] !== place || row["link"] !== last) return false;
+  }
+  return place === head.size && last === head.link;
+}
+
+/** Entries as they are chained, and the checkpoints that were made of them. */
+export interface Chained {
+  log: string;
+  entries: { link: string; entry: Decision & { seq: number } }[];
+  checkpoints: string[];
+}
+
+/** The first `limit` entries after a place. */
+export function chained(sql: SqlStorage, after: number, limit: number): Chained {
+  const rows = sql.exec("SELECT link, decision FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", after, limit).toArray();
+  const entries = rows.map((row) => ({ link: String(row["link"]), entry: JSON.parse(String(row["decision"])) }));
+  const through = entries.at(-1)?.entry.seq ?? after;
+  const signed = sql.exec(
+    "SELECT jws FROM audit_checkpoints WHERE size > ? AND size <= ? ORDER BY size",
+    after,
+    through,
+  );
+  return { log: headOf(sql).log, entries, checkpoints: [...signed].map((row) => String(row["jws"])) };
 }
 
 /** What to read: see `entries`. */
@@ -61,7 +164,10 @@ export function entries(sql: SqlStorage, query: Query): { found: boolean; entrie
       limit,
     )
     .toArray()
-    .map((row) => JSON.parse(String(row["decision"])) as Decision);
+    .map((row) => {
+      const { seq: _, ...decision } = JSON.parse(String(row["decision"])) as Decision & { seq: number };
+      return decision;
+    });
   return { found, entries: after === null ? rows.reverse() : rows };
 }
 

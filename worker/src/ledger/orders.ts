@@ -5,7 +5,7 @@
  * nothing is taken twice. A pending order counts against quota and balance. */
 
 import { ITEM } from "../catalog";
-import { money, type Door, type Money, type Order } from "../evidence";
+import { money, type Decision, type Door, type Money, type Order } from "../evidence";
 import { first } from "./schema";
 
 /** A rule of the limits gate, or a sentence of the catalog. */
@@ -20,7 +20,6 @@ export class PurchaseRefused extends Error {
 
 /** What is to be bought, by whom, on which account, within which terms. */
 export interface Purchase {
-  auditId: string;
   door: Door;
   /** What quota and money are counted by: the consent. */
   account: string;
@@ -70,7 +69,7 @@ export function findReplay(
  * @throws PurchaseRefused with the reason; the transaction must be rolled back. The guards repeat what the gates
  * decided a moment before, in the same transaction as the order.
  */
-export function begin(sql: SqlStorage, wanted: Purchase): Order {
+export function begin(sql: SqlStorage, wanted: Purchase, decision: Decision): Order {
   const replay = findReplay(sql, wanted.caller, wanted.key);
   if (replay !== null) {
     if (replay.arguments !== wanted.arguments) throw new PurchaseRefused("key_reused");
@@ -85,7 +84,7 @@ export function begin(sql: SqlStorage, wanted: Purchase): Order {
   const id = `order_${hex(6)}`;
   sql.exec(
     `INSERT INTO orders (id, at, state, door, account, user, agent, client, consent, item, size, company, address,
-       amount, currency, audit_id) VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       amount, currency, audit_id, decision) VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)`,
     id,
     wanted.at,
     wanted.door,
@@ -100,7 +99,7 @@ export function begin(sql: SqlStorage, wanted: Purchase): Order {
     wanted.address,
     wanted.price.amount,
     wanted.price.currency,
-    wanted.auditId,
+    JSON.stringify(decision),
   );
   if (wanted.key !== null) {
     sql.exec(
@@ -114,9 +113,13 @@ export function begin(sql: SqlStorage, wanted: Purchase): Order {
   return receipt(sql, wanted, id, false);
 }
 
-/** There was stock for it. */
-export function place(sql: SqlStorage, id: string): void {
-  sql.exec("UPDATE orders SET state = 'placed' WHERE id = ?", id);
+/** There was stock for it; `auditId` is the entry of the audit log that it was placed by. */
+export function place(sql: SqlStorage, id: string, auditId: string): void {
+  sql.exec(
+    "UPDATE orders SET state = 'placed', audit_id = ?, decision = NULL WHERE id = ? AND state = 'pending'",
+    auditId,
+    id,
+  );
 }
 
 /** There was none: as if it had never been asked for. */
@@ -125,10 +128,19 @@ export function withdraw(sql: SqlStorage, id: string): void {
   sql.exec("DELETE FROM orders WHERE id = ?", id);
 }
 
-/** The ids of orders that were begun and neither placed nor withdrawn. */
-export function pending(sql: SqlStorage): string[] {
-  const rows = sql.exec("SELECT id FROM orders WHERE state = 'pending' ORDER BY seq").toArray();
-  return rows.map((row) => String(row["id"]));
+/** It is not known what becomes of it, and that is on record: it is only to be taken back. */
+export function leave(sql: SqlStorage, id: string): void {
+  sql.exec("UPDATE orders SET decision = NULL WHERE id = ?", id);
+}
+
+/** Orders that were begun and neither placed nor withdrawn, with what was decided about each and is not on record yet;
+ * null for one of an earlier version, which had that on record. */
+export function pending(sql: SqlStorage): { id: string; decision: Decision | null }[] {
+  const rows = sql.exec("SELECT id, decision FROM orders WHERE state = 'pending' ORDER BY seq").toArray();
+  return rows.map((row) => ({
+    id: String(row["id"]),
+    decision: row["decision"] === null ? null : (JSON.parse(String(row["decision"])) as Decision),
+  }));
 }
 
 /** Through whom an order was placed; the client counts where no agent is named, as in `callerOf`. */

@@ -13,7 +13,11 @@ CREATE TABLE IF NOT EXISTS keys (
   PRIMARY KEY (caller, key));
 CREATE INDEX IF NOT EXISTS keys_order ON keys (order_id);
 CREATE TABLE IF NOT EXISTS audit (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, audit_id TEXT NOT NULL UNIQUE, user TEXT, decision TEXT NOT NULL);
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, audit_id TEXT NOT NULL UNIQUE, user TEXT, decision TEXT NOT NULL, link TEXT);
+CREATE TABLE IF NOT EXISTS audit_log (
+  one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, pruned INTEGER NOT NULL, pruned_link TEXT NOT NULL,
+  written_before INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS audit_checkpoints (size INTEGER PRIMARY KEY, jws TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS revocations (
   kind TEXT NOT NULL, id TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, id));
 CREATE TABLE IF NOT EXISTS banned (caller TEXT PRIMARY KEY, at REAL NOT NULL);
@@ -32,6 +36,8 @@ export function prepare(sql: SqlStorage): void {
   const rates = sql.exec("SELECT name FROM pragma_table_info('rates')").toArray();
   if (rates.some(({ name }) => name === "used")) sql.exec("DROP TABLE rates");
   sql.exec(SCHEMA);
+  addColumn(sql, "orders", "decision");
+  addColumn(sql, "audit", "link");
   // An earlier version banned the user: that goes on for each agent that had called for them.
   if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'bans'").toArray().length === 0) return;
   sql.exec(`INSERT OR IGNORE INTO banned
@@ -39,6 +45,11 @@ export function prepare(sql: SqlStorage): void {
     FROM bans b JOIN (SELECT user, json_extract(decision, '$.agent') AS agent, json_extract(decision, '$.client') AS client
       FROM audit) a ON a.user = b.user WHERE coalesce(agent, client) IS NOT NULL`);
   sql.exec("DROP TABLE bans");
+}
+
+function addColumn(sql: SqlStorage, table: "orders" | "audit", column: string): void {
+  const there = sql.exec(`SELECT name FROM pragma_table_info('${table}')`).toArray();
+  if (!there.some(({ name }) => name === column)) sql.exec(`ALTER TABLE ${table} ADD COLUMN ${column} TEXT`);
 }
 
 /** The first row that a statement gives, or null. */

@@ -3,6 +3,7 @@
  * nowhere else. */
 
 import { DurableObject } from "cloudflare:workers";
+import { calculateJwkThumbprint, CompactSign, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
 import { hex } from "./orders";
 import { first } from "./schema";
 import { readSettings, type Variables } from "../settings";
@@ -12,6 +13,7 @@ CREATE TABLE IF NOT EXISTS stock (one INTEGER PRIMARY KEY CHECK (one = 1), left 
 CREATE TABLE IF NOT EXISTS taken (order_id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS ledgers (seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS world (id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS signing_key (one INTEGER PRIMARY KEY CHECK (one = 1), jwk TEXT NOT NULL);
 `;
 
 /** The name of the only instance. */
@@ -75,6 +77,32 @@ export class StockRoom extends DurableObject<Variables> {
     const rows = this.sql.exec("SELECT name FROM ledgers ORDER BY seq DESC LIMIT ?", most).toArray();
     const total = Number(first(this.sql, "SELECT count(*) AS n FROM ledgers")?.["n"]);
     return { names: rows.map((row) => String(row["name"])), total };
+  }
+
+  /** Sign a checkpoint of an audit log (RFC 7515), with the shop's own key. */
+  async sign(checkpoint: Record<string, string | number>): Promise<string> {
+    const jwk = await this.key();
+    const header = { alg: "ES256", typ: "audit-checkpoint+jwt", kid: jwk.kid! };
+    const payload = new TextEncoder().encode(JSON.stringify(checkpoint));
+    return new CompactSign(payload).setProtectedHeader(header).sign(await importJWK(jwk, "ES256"));
+  }
+
+  /** The public half of that key, as a JWK Set (RFC 7517 section 5). */
+  async jwks(): Promise<{ keys: JWK[] }> {
+    const { d: _, ...key } = await this.key();
+    return { keys: [key] };
+  }
+
+  /** The shop's signing key, made when it is first needed. */
+  private async key(): Promise<JWK> {
+    const kept = () => first(this.sql, "SELECT jwk FROM signing_key")?.["jwk"];
+    if (kept() === undefined) {
+      const { privateKey } = await generateKeyPair("ES256", { extractable: true });
+      const jwk = await exportJWK(privateKey);
+      const named = { ...jwk, kid: await calculateJwkThumbprint(jwk), use: "sig", alg: "ES256" };
+      this.sql.exec("INSERT OR IGNORE INTO signing_key VALUES (1, ?)", JSON.stringify(named));
+    }
+    return JSON.parse(String(kept())) as JWK;
   }
 
   /** The name of this data: it changes only when all of it is gone. */

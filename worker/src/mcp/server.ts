@@ -94,6 +94,8 @@ function build(serving: Serving): Server {
 /** Run a tool; its result says in `_meta` what was decided about the call, and how much of its limits is left. */
 async function callTool(name: string, serving: Serving): Promise<CallToolResult> {
   const result = await run(name, serving);
+  const { admitted, shop } = serving;
+  if (admitted.due) Object.assign(admitted, { decision: shop.record(admitted.decision), due: false });
   const meta = { "demo/decision": serving.admitted.decision, "demo/limits": serving.limits() };
   return { ...result, _meta: meta };
 }

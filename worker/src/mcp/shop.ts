@@ -1,8 +1,9 @@
 /** Buying, from the order that is written down to the stock that is there for it. */
 
-import { amend } from "../ledger/audit_log";
+import { record } from "../ledger/audit_log";
 import {
   begin,
+  leave,
   pending,
   place,
   placed,
@@ -17,9 +18,10 @@ import { LedgerFailed } from "../ledger/schema";
 import { now, type Decision, type Door, type Order } from "../evidence";
 import { openStock, setOpenStock, SHOP, type StockBinding } from "../ledger/stock";
 import type { Kind, TokenFacts } from "../policy/facts";
+import { refuseRevoked, type Ruling } from "../policy/gates";
 
-/** What came of a purchase. */
-export type Bought = { order: Order; decision: Decision | null } | { soldOut: true } | { revoked: Kind | "token" };
+/** What came of a purchase, with the decision about it as it is on record. */
+export type Bought = { decision: Decision } & ({ order: Order } | { soldOut: true } | { revoked: Ruling });
 
 /** One object's orders and bans, and the stock that it shares with all others. */
 export class Shop {
@@ -54,22 +56,26 @@ export class Shop {
     return door === "open" ? openStock(this.storage.sql, openAtFirst) : this.stock.left();
   }
 
+  /** Put a decision on record; as it is there. */
+  record(decision: Decision): Decision {
+    return this.write(() => this.note(decision));
+  }
+
   /**
    * Buy at the open door, from its own stock, or find the order that the key stands for.
    *
-   * @throws PurchaseRefused a guard says no; nothing was taken.
+   * @throws PurchaseRefused a guard says no; nothing was taken, and nothing is on record.
    */
-  buyOpen(wanted: Purchase, openAtFirst: number): { order: Order; decision: Decision | null } {
+  buyOpen(wanted: Purchase, given: Decision, openAtFirst: number): { order: Order; decision: Decision } {
     const { sql } = this.storage;
     return this.write(() => {
-      const order = begin(sql, wanted);
+      const order = begin(sql, wanted, given);
       if (!order.replayed) {
         const left = openStock(sql, openAtFirst);
         if (left < 1) throw new PurchaseRefused("sold_out");
         setOpenStock(sql, left - 1);
       }
-      place(sql, order.id);
-      return { order, decision: amend(sql, wanted.auditId, { order_id: order.id }) };
+      return { order, decision: this.placed(order.id, given) };
     });
   }
 
@@ -78,27 +84,31 @@ export class Shop {
    * here or at the authorization server: that is seen in the transaction that places the order, and nothing is placed
    * after it.
    *
+   * @param given what was decided about it, which goes on record with what comes of it.
    * @param relied what the authorization server said of the grant.
    * @param again asks it once more, where what it said is good no longer.
-   * @throws PurchaseRefused a guard says no; nothing was taken.
+   * @throws PurchaseRefused a guard says no; nothing was taken, and nothing is on record.
    */
   async buy(
     wanted: Purchase,
     token: TokenFacts,
+    given: Decision,
     relied: Relied | null,
     again: () => Promise<Relied | null>,
   ): Promise<Bought> {
     await this.settle();
-    const order = this.write(() => begin(this.storage.sql, wanted));
+    const order = this.write(() => begin(this.storage.sql, wanted, given));
     this.underWay.add(order.id);
     try {
       if (!order.replayed && !(await this.stock.take(order.id))) {
-        this.write(() => withdraw(this.storage.sql, order.id));
-        return { soldOut: true };
+        return this.write(() => {
+          withdraw(this.storage.sql, order.id);
+          return { soldOut: true, decision: this.note(given) };
+        });
       }
       let now = relied;
       for (let tries = 0; ; tries++) {
-        const bought = this.write(() => this.placed(wanted, order, token, now, tries < TRIES));
+        const bought = this.write(() => this.placing(order, token, given, now, tries < TRIES));
         if (bought === "again") {
           now = await again();
           continue;
@@ -106,16 +116,20 @@ export class Shop {
         if ("revoked" in bought) await this.stock.giveBack(order.id);
         return bought;
       }
+    } catch (error) {
+      // The caller puts the decision on record, and not whoever takes the order back.
+      this.write(() => leave(this.storage.sql, order.id));
+      throw error;
     } finally {
       this.underWay.delete(order.id);
     }
   }
 
   /** Placed and on record at once: what is cut off in between would be an order that nobody authorized. */
-  private placed(
-    wanted: Purchase,
+  private placing(
     order: Order,
     token: TokenFacts,
+    given: Decision,
     relied: Relied | null,
     mayAsk: boolean,
   ): Bought | "again" {
@@ -131,16 +145,11 @@ export class Shop {
       }
       if (revoked !== null) {
         withdraw(sql, order.id);
-        return { revoked };
+        const ruling = refuseRevoked(revoked);
+        return { revoked: ruling, decision: this.note({ ...given, ...ruling }) };
       }
     }
-    place(sql, order.id);
-    return { order, decision: amend(sql, wanted.auditId, { order_id: order.id }) };
-  }
-
-  /** Write down that a guard stopped, after all, what the gates had let through. */
-  amend(decision: Decision, changes: Partial<Decision>): Decision {
-    return this.write(() => amend(this.storage.sql, decision.audit_id, changes)) ?? decision;
+    return { order, decision: this.placed(order.id, given) };
   }
 
   /** Placed orders with their addresses: the human's own, or those of the open door, for the shop's eyes alone.
@@ -166,11 +175,25 @@ export class Shop {
   /** Take orders back that were begun and cut off, by the end of this object or of a request: nobody was told of them,
    * and what they were authorized by may have been revoked since. */
   private async settle(): Promise<void> {
-    for (const id of pending(this.storage.sql)) {
+    for (const { id, decision } of pending(this.storage.sql)) {
       if (this.underWay.has(id)) continue;
       await this.stock.giveBack(id);
-      this.write(() => withdraw(this.storage.sql, id));
+      this.write(() => {
+        withdraw(this.storage.sql, id);
+        if (decision !== null) this.note(decision);
+      });
     }
+  }
+
+  /** Place an order, and put on record by which decision; inside a transaction. */
+  private placed(id: string, given: Decision): Decision {
+    const decision = this.note({ ...given, order_id: id });
+    place(this.storage.sql, id, decision.audit_id);
+    return decision;
+  }
+
+  private note(decision: Decision): Decision {
+    return record(this.storage.sql, decision);
   }
 
   private get stock() {

@@ -1,12 +1,12 @@
 /** The seven tools, the same at both doors. */
 
 import { ITEM, SAMPLE_ADDRESSES, say, SCOPES, type ToolName } from "../catalog";
-import { now } from "../evidence";
+import { now, type Decision } from "../evidence";
 import { PurchaseRefused, type Purchase } from "../ledger/orders";
 import type { Admitted } from "../gatehouse/gatehouse";
 import type { DoorRequest } from "../gatehouse/requests";
 import { accountOf, callerOf } from "../policy/facts";
-import { deny, refuseRevoked } from "../policy/gates";
+import { deny } from "../policy/gates";
 import type { Settings } from "../settings";
 import { digest } from "../wire/message";
 import type { Relied } from "../ledger/reliance";
@@ -41,35 +41,32 @@ async function inventory({ shop, settings, visit }: Admission) {
 async function buy(admission: Admission, given: Arguments) {
   const { shop, admitted, settings, visit, again } = admission;
   const wanted = await purchaseOf(admission, given);
+  // Until here the decision is not on record: it goes there once, with what came of it.
+  const onRecord = (decision: Decision) => Object.assign(admitted, { decision, due: false });
   try {
     const bought =
       visit.door === "open"
-        ? shop.buyOpen(wanted, settings.open.stockAtFirst)
-        : await shop.buy(wanted, visit.facts, admitted.relied, again);
+        ? shop.buyOpen(wanted, admitted.decision, settings.open.stockAtFirst)
+        : await shop.buy(wanted, visit.facts, admitted.decision, admitted.relied, again);
+    onRecord(bought.decision);
     if ("soldOut" in bought) throw new ToolError(say("sold_out"));
-    if ("revoked" in bought) {
-      const ruling = refuseRevoked(bought.revoked);
-      admitted.decision = shop.amend(admitted.decision, ruling);
-      throw new ToolError(say("revoked", { reason: ruling.reason }));
-    }
-    admitted.decision = bought.decision ?? admitted.decision;
+    if ("revoked" in bought) throw new ToolError(say("revoked", { reason: bought.revoked.reason }));
     return { order: bought.order };
   } catch (error) {
     if (!(error instanceof PurchaseRefused)) throw error;
     if (error.fault === "key_reused" || error.fault === "sold_out") throw new ToolError(say(error.fault));
-    // The gate let it through and the ledger's guard did not: the record must not go on saying that it was allowed.
+    // The gate let it through and the ledger's guard did not: the record must not say that it was allowed.
     const ruling = deny(error.fault, "ledger");
-    admitted.decision = shop.amend(admitted.decision, ruling);
+    onRecord(shop.record({ ...admitted.decision, ...ruling }));
     throw new ToolError(ruling.reason);
   }
 }
 
-async function purchaseOf({ settings, visit, admitted }: Admission, given: Arguments): Promise<Purchase> {
+async function purchaseOf({ settings, visit }: Admission, given: Arguments): Promise<Purchase> {
   const [company, address, size] = [given["company"]!, given["mailingAddress"]!, given["tshirtSize"]!];
   const { facts, door } = visit;
   const protectedDoor = door === "protected";
   return {
-    auditId: admitted.decision.audit_id,
     door,
     account: protectedDoor ? accountOf(facts) : OPEN_ACCOUNT,
     caller: protectedDoor ? callerOf(facts) : OPEN_ACCOUNT,

@@ -6,6 +6,7 @@ import { LOGIN_SCOPES, PROOFS, SCOPES, SCOPES_SUPPORTED, SERVER } from "../catal
 import { short } from "../evidence";
 import { SHOP } from "../ledger/stock";
 import type { Env } from "../env";
+import { AUDIT_KEYS } from "./audit";
 import type { Settings } from "../settings";
 import { json, type Answer } from "../wire/answer";
 
@@ -22,6 +23,7 @@ export function doorMetadata(settings: Settings): Answer {
     scopes_supported: settings.scopesFrom === "token" ? SCOPES_SUPPORTED : LOGIN_SCOPES,
     bearer_methods_supported: ["header"],
     dpop_signing_alg_values_supported: PROOFS.algorithms,
+    jwks_uri: `${settings.base}${AUDIT_KEYS}`,
     authorization_details_types_supported: [SCOPES.spendingType],
     resource_name: SERVER.title,
   });

@@ -3,7 +3,7 @@
 import { LIMITS, say, SCOPES } from "../catalog";
 import { merged, type Query } from "../ledger/audit_log";
 import { SHOP } from "../ledger/stock";
-import { ledgerName, NOBODY } from "../gatehouse/requests";
+import { ledgerName, NOBODY, userOf } from "../gatehouse/requests";
 import type { Env } from "../env";
 import type { Settings } from "../settings";
 import { json, plainError, type Answer } from "../wire/answer";
@@ -14,8 +14,11 @@ import { ledgerOf, presented } from "./edge";
  * only so many for one request of a client's. */
 const MOST_LEDGERS = 40;
 
-/** Answer a reading of the audit log: an ordinary user's own and the unattributed, an admin's all. */
-export async function readAudit(request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
+/** Where the key is published that signs checkpoints (`jwks_uri` of RFC 9728 section 2). */
+export const AUDIT_KEYS = "/audit/keys";
+
+/** Whose logs a request may read: the refusal to send, or the reader with the objects that hold them, nobody's first. */
+async function readerOf(request: Request, env: Env, settings: Settings, origin: string) {
   const known = await presented(request, settings);
   const own = ledgerOf(known.facts.user, env, settings);
   // A console that has a token for the human's own routes need not ask for another one to read what was done.
@@ -23,18 +26,33 @@ export async function readAudit(request: Request, env: Env, settings: Settings, 
   const resource = console ? settings.adminResource : settings.resource;
   const wanted = { origin, resource, scope: SCOPES.audit, own: false, ...known };
   const heard = await own.admit(wanted);
+  if ("refused" in heard) return heard;
+  const name = ledgerName(settings.issuer, heard.user);
+  const { names, left } = heard.admin ? await everyLedger(env, name) : { names: [name], left: 0 };
+  return { ...heard, names: [NOBODY, ...names], left };
+}
+
+/** A number of the query within bounds, null where it is none. */
+function numberOf(request: Request, name: string, absent: number, least: number, most: number): number | null {
+  const number = Number(new URL(request.url).searchParams.get(name) ?? absent);
+  return Number.isInteger(number) && number >= least && number <= most ? number : null;
+}
+
+function limitOf(request: Request): number | null {
+  return numberOf(request, "limit", LIMITS.audit_entries, 1, LIMITS.most_audit_entries);
+}
+
+const wrongLimit = () => plainError(400, "invalid_request", say("audit_limit", { most: LIMITS.most_audit_entries }));
+
+/** Answer a reading of the audit log: an ordinary user's own and the unattributed, an admin's all. */
+export async function readAudit(request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
+  const heard = await readerOf(request, env, settings, origin);
   if ("refused" in heard) return heard.refused;
+  const limit = limitOf(request);
+  if (limit === null) return wrongLimit();
   const asked = new URL(request.url).searchParams;
-  const limit = Number(asked.get("limit") ?? LIMITS.audit_entries);
-  if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.most_audit_entries) {
-    return plainError(400, "invalid_request", say("audit_limit", { most: LIMITS.most_audit_entries }));
-  }
   const query: Query = { reader: heard.user, everybody: heard.admin, after: asked.get("after") || null, limit };
-  const nobody = env.USERS.getByName(NOBODY);
-  const { ledgers, left } = heard.admin
-    ? await everyLedger(env, ledgerName(settings.issuer, heard.user))
-    : { ledgers: [own], left: 0 };
-  const logs = await Promise.all([nobody, ...ledgers].map((ledger) => ledger.read(query)));
+  const logs = await Promise.all(heard.names.map((name) => env.USERS.getByName(name).read(query)));
   if (query.after !== null && !logs.some((log) => log.found)) {
     return plainError(400, "invalid_request", say("audit_after"));
   }
@@ -42,12 +60,43 @@ export async function readAudit(request: Request, env: Env, settings: Settings, 
     logs.map((log) => log.entries),
     query,
   );
-  return json(200, left > 0 ? { entries, ledgers_not_read: left } : { entries });
+  return json(200, heard.left > 0 ? { entries, ledgers_not_read: heard.left } : { entries });
+}
+
+/** `GET /audit/checkpoint`: the logs that the reader may see, each with a checkpoint that is made now. */
+export async function readCheckpoints(request: Request, env: Env, settings: Settings, origin: string) {
+  const heard = await readerOf(request, env, settings, origin);
+  if ("refused" in heard) return heard.refused;
+  const of = async (name: string) => {
+    const { written_before: _, link: __, ...told } = await env.USERS.getByName(name).checkpoint(origin);
+    return { ...told, user: userOf(settings.issuer, name) };
+  };
+  const logs = (await Promise.all(heard.names.map(of))).filter(({ size }) => size > 0);
+  return json(200, heard.left > 0 ? { logs, next: null, ledgers_not_read: heard.left } : { logs, next: null });
+}
+
+/** `GET /audit/log`: the entries of one log as they are chained, and the checkpoints that were made of them. */
+export async function readLog(request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
+  const heard = await readerOf(request, env, settings, origin);
+  if ("refused" in heard) return heard.refused;
+  const limit = limitOf(request);
+  if (limit === null) return wrongLimit();
+  const after = numberOf(request, "after", 0, 0, Number.MAX_SAFE_INTEGER);
+  if (after === null) return plainError(400, "invalid_request", say("audit_place"));
+  const id = new URL(request.url).searchParams.get("id") ?? "";
+  const found = await Promise.all(heard.names.map((name) => env.USERS.getByName(name).chained(id, after, limit)));
+  const log = found.find((one) => one !== null) ?? null;
+  // Somebody else's is as unknown as one that does not exist.
+  return log === null ? plainError(404, "not_found", say("audit_log_unknown")) : json(200, log);
+}
+
+/** `GET /audit/keys`: the key that signs checkpoints, for anybody. */
+export async function auditKeys(env: Env): Promise<Answer> {
+  return json(200, await env.STOCK.getByName(SHOP).jwks());
 }
 
 /** The newest ledgers, and the admin's own, which may be too young for the shop to know of it. */
 async function everyLedger(env: Env, own: string) {
   const { names, total } = await env.STOCK.getByName(SHOP).ledgers(MOST_LEDGERS);
-  const read = [...new Set([own, ...names])];
-  return { ledgers: read.map((name) => env.USERS.getByName(name)), left: total - names.length };
+  return { names: [...new Set([own, ...names])], left: total - names.length };
 }
