@@ -23,12 +23,12 @@ from typing import Any
 
 from demo import __version__, net, private, processes
 from demo.errors import EnvironmentNotReady
-from demo.local_server import outage, proving, resources
+from demo.local_server import LOG, outage, proving, resources
 from demo.processes import ProcessMark
 
 WORKER = "worker"
 """The folder in the state folder where the Worker that runs on this machine keeps its own."""
-READY, LOCK, LOG, STARTING = "server.json", "server.lock", "server.log", "server.pid"
+READY, LOCK, STARTING = "server.json", "server.lock", "server.pid"
 """In the state folder: where the server is and its secret, what it holds while it lives, what it says, and the process
 that was started last."""
 START_SECONDS = 20.0

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from demo import __version__, connections, net, private
 from demo.errors import EnvironmentNotReady
-from demo.local_server import outage, proving, resources, world
+from demo.local_server import LOG, LONGEST_LOG, outage, proving, resources, world
 from demo.processes import ProcessMark
 
 if TYPE_CHECKING:
@@ -326,8 +326,17 @@ def _server(config: Config) -> Server:
 def _watch(guard: Guard, server: object, ready: Path, serving: Serving, idle_seconds: float) -> None:
     """Stop when nobody has called for long, or when the state is not ours any more: its folder was emptied."""
     while guard.clock() - guard.last_call < idle_seconds and _is_ours(ready, serving):
+        _shorten(ready.with_name(LOG))
         time.sleep(min(2.0, idle_seconds))
     server.should_exit = True  # type: ignore[attr-defined]  # uvicorn.Server, not imported at module level
+
+
+def _shorten(log: Path) -> None:
+    """Begin the log anew where it is long, if what this process says goes there."""
+    with contextlib.suppress(OSError):
+        said = os.fstat(sys.stderr.fileno())
+        if said.st_size > LONGEST_LOG and os.path.samestat(said, log.stat()):
+            os.truncate(log, 0)  # it is written at its end, wherever that is (O_APPEND)
 
 
 def _is_ours(ready: Path, serving: Serving) -> bool:

@@ -27,7 +27,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from demo import connections, net
-from demo.local_server import server
+from demo.local_server import LONGEST_LOG, server
 from demo.local_server.server import create_app
 
 FILES = 200
@@ -37,7 +37,7 @@ WEAK = """
 import demo.connections as connections
 from uvicorn.protocols.http.h11_impl import H11Protocol
 connections.protocol = lambda bounds: H11Protocol
-from demo.local_server import server
+from demo.local_server import LONGEST_LOG, server
 server._is_ours = lambda ready, serving: _looked(ready) == serving
 def _looked(ready):
     import json
@@ -136,6 +136,26 @@ def test_what_cannot_be_looked_at_is_not_gone(
 
     monkeypatch.setattr(Path, "read_text", fails)
     assert server._is_ours(tmp_path / "server.json", serving) is ours
+
+
+@pytest.mark.parametrize("bounded", [True, False], ids=["as it is", "weakened"])
+def test_what_anybody_has_the_server_say_fills_no_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bounded: bool
+) -> None:
+    log = tmp_path / "server.log"
+    if not bounded:
+        monkeypatch.setattr(server, "LONGEST_LOG", 2**60)
+    with log.open("ab") as said:
+        monkeypatch.setattr(sys, "stderr", said)
+        for _ in range(30):
+            said.write(b"Invalid HTTP request received.\n" * 4000)
+            said.flush()
+            server._shorten(log)
+        other = tmp_path / "other.log"
+        other.write_bytes(b"x" * (LONGEST_LOG + 1))
+        server._shorten(other)
+    assert (log.stat().st_size <= LONGEST_LOG) is bounded
+    assert other.stat().st_size > 0, "nobody else's file is touched"
 
 
 @contextlib.contextmanager
