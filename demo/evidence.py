@@ -563,6 +563,18 @@ class Tool:
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """How one resource server came to know of a revocation before it was answered, as the authorization server says."""
+
+    event: str
+    """The event's `jti`."""
+    resource: str
+    acknowledged: bool
+    """False: it answered nothing for as long as it may have relied on what it was told before."""
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Revocation:
     """Authority taken back: what was revoked, and the same call just before and just after."""
 
@@ -572,6 +584,7 @@ class Revocation:
     after: Decision | None
     seconds: float
     """From the answer to the revocation to the refusal of the next call."""
+    delivered: tuple[Delivery, ...] = ()
 
 
 @dataclass(frozen=True)

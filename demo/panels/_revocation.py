@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from demo.evidence import Decision, Revocation
 from demo.panels._decision import parties, state_of, through
 from demo.panels.page import Canvas, Page
 from demo.panels.people import Names, named
 from demo.panels.values import clock, span
+
+MOST_TOLD = 2
+"""Shops; each is a line."""
 
 
 def revocation(given: Revocation, names: Names = ()) -> Page:
@@ -33,6 +38,9 @@ def revocation(given: Revocation, names: Names = ()) -> Page:
             named(canvas, "revoked", f"the {given.kind}", (given.id,))
         if shown is not None:
             parties(shown, names, canvas, of="of")
+        for one in given.delivered[:MOST_TOLD]:
+            came = "acknowledged" if one.acknowledged else "no answer"
+            canvas.field("told", f"{came} in {span(one.seconds)}: {_host(one.resource)}")
         canvas.gap()
         if canvas.narrow:
             _side("BEFORE", given.before, canvas)
@@ -49,6 +57,13 @@ def revocation(given: Revocation, names: Names = ()) -> Page:
             canvas.prose("The same token both times: it did not expire, its authority was taken back.", "strong")
 
     return Page(draw)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc or url
+    except ValueError:
+        return url
 
 
 def _side(name: str, given: Decision | None, canvas: Canvas) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.errors import AuthorizationRefused
-from demo.evidence import Comparison, Revocation
+from demo.evidence import Comparison, Delivery, Revocation
 from talk.playing.kind import AGENTS, TOOL, Kind, Option, Past, Step
 from talk.playing.observing import differences, observe, unobservable
 from talk.playing.scene import Played, Scene
@@ -28,15 +28,20 @@ def revoke(step: Step, scene: Scene) -> Played:
     tool = scene.cast.tools.name(step.options["tool"])
     before = _called(scene, agent, tool)
     target = target_of(agent, what)
+    delivered: tuple[Delivery, ...] | None = None
     if console is None:
         agent.revoke(agent.token())
     else:
-        console.revoke(what, target)
+        delivered = console.revoke(what, target)
     revoked_at = time.monotonic()
     # The very token of before, not a refreshed one: its JWT has not expired, and must be refused all the same.
     after = agent.call(tool, {}, refresh=False)
     seconds = time.monotonic() - revoked_at
-    played = _revoked(what, target, before, after, seconds, scene)
+    played = _revoked(what, target, before, after, seconds, scene, delivered or ())
+    if delivered is None:
+        played.unobservable["acknowledged"] = "the authorization server does not say how shops came to know"
+    else:
+        played.observed["acknowledged"] = bool(delivered) and all(one.acknowledged for one in delivered)
     held = agent.stored()
     played.observed["unexpired"] = held is not None and held.expires_at > time.time()
     if after.decision is not None:
@@ -97,6 +102,7 @@ def _handed_back(step: Step, scene: Scene) -> Played:
     tells = scene.cast.other is not None and scene.cast.other.seen.reports_decisions
     played.unobservable = unobservable(before, seen[0], tells=tells) | unobservable(after, seen[1], tells=tells)
     played.observed |= {"unexpired": held.expires_at > time.time(), "same_token": True}
+    played.unobservable["acknowledged"] = "RFC 7009 does not say how shops came to know"
     played.unobservable["final"] = "the token was handed back; that it cannot be renewed is not tried"
     for name, one in zip(("before", "after"), seen, strict=True):
         if "verdict" in one:
@@ -115,7 +121,15 @@ def _http(outcome: CallOutcome) -> str:
     return f"HTTP {outcome.status}"
 
 
-def _revoked(what: Any, target: str, before: CallOutcome, after: CallOutcome, seconds: float, scene: Scene) -> Played:
+def _revoked(
+    what: Any,
+    target: str,
+    before: CallOutcome,
+    after: CallOutcome,
+    seconds: float,
+    scene: Scene,
+    delivered: tuple[Delivery, ...] = (),
+) -> Played:
     seen = observe(after)
     observed: dict[str, Any] = {name: seen[name] for name in ("status", "gate", "rule", "error") if name in seen}
     for name, decision in (("before", before.decision), ("after", after.decision)):
@@ -123,7 +137,7 @@ def _revoked(what: Any, target: str, before: CallOutcome, after: CallOutcome, se
             observed[name] = decision.verdict
     if before.decision is not None and after.decision is not None and before.decision.token_id is not None:
         observed["same_token"] = before.decision.token_id == after.decision.token_id
-    shown = Revocation(what, target, before.decision, after.decision, seconds)
+    shown = Revocation(what, target, before.decision, after.decision, seconds, delivered)
     played = Played(observed, status=after.status, decision=after.decision)
     played.decisions = [one for one in (before.decision, after.decision) if one is not None]
     played.panels["revocation"] = lambda: panels.revocation(shown, scene.names())
@@ -188,6 +202,7 @@ REVOKE = Kind(
         "same_token": bool,
         "unexpired": bool,
         "final": bool,
+        "acknowledged": bool,
         "differs": list,
     },
     ("revocation", "decision"),

@@ -21,7 +21,7 @@ from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.store import Store
 from demo.client.tokens.stored import StoredToken, money, number
 from demo.errors import AuthorizationRefused, ServerUnreachable
-from demo.evidence import Decision, Explanation, GateExplained, LimitUse, SessionView
+from demo.evidence import Decision, Delivery, Explanation, GateExplained, LimitUse, SessionView
 
 if TYPE_CHECKING:
     from demo.client.human.sample_human import SampleHuman
@@ -119,14 +119,19 @@ class Console:
                 break
         return tuple(session for page in reversed(pages) for session in page)
 
-    def revoke(self, kind: str, id: str) -> None:
-        """Revoke what a session, an agent or a user may do.
+    def revoke(self, kind: str, id: str) -> tuple[Delivery, ...] | None:
+        """Revoke what a session, an agent or a user may do; how the resource servers came to know, None where the
+        authorization server does not say.
 
         Raises:
             AuthorizationRefused: there is no such one, or it is not this human's.
         """
-        self._account_call("POST", "/account/revoke", {"kind": kind, "id": id})
+        answer = self._account_call("POST", "/account/revoke", {"kind": kind, "id": id})
         self._at_shop("revoke", kind, id)
+        told = (answer.json or {}).get("delivered")
+        if not isinstance(told, list):
+            return None
+        return tuple(delivery for delivery in map(_delivery, told) if delivery is not None)
 
     def reinstate(self, kind: str, id: str) -> bool:
         """Reinstate an agent or a user; whether it had been revoked.
@@ -328,3 +333,13 @@ def _explanation(told: dict[str, Any]) -> Explanation | None:
         )
     except (KeyError, TypeError, AttributeError):
         return None
+
+
+def _delivery(told: Any) -> Delivery | None:
+    given = told if isinstance(told, dict) else {}
+    event, resource, acknowledged, took = (
+        given.get(name) for name in ("event", "resource", "acknowledged", "milliseconds")
+    )
+    if not isinstance(event, str) or not isinstance(resource, str) or not isinstance(acknowledged, bool):
+        return None
+    return Delivery(event, resource, acknowledged, (number(took) or 0.0) / 1000)

@@ -81,7 +81,7 @@ class HostedConsole(Console):
         )
 
     def revoke(self, kind: str, id: str) -> None:
-        """Revoke a session, an agent or a user.
+        """Revoke a session, an agent or a user; None, since WorkOS does not say how shops came to know.
 
         Raises:
             AuthorizationRefused: the shop or WorkOS refuses.

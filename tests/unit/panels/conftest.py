@@ -27,6 +27,7 @@ from demo.evidence import (
     Claim,
     Comparison,
     Decision,
+    Delivery,
     DeviceCode,
     Exchange,
     Explanation,
@@ -88,6 +89,8 @@ SCOPE = refused("scope", "scope.insufficient", "setDemoMode needs the scope demo
                 "and shop:buy.", "Ask the human for demo:mode.", tool="setDemoMode")  # fmt: skip
 REVOKED = refused("standing", "standing.agent", "The human took back this agent's authority.",
                   "Log in again, if the human still wants this agent to act.", at=NOW + 2)  # fmt: skip
+DELIVERY = Delivery("event_4q", "http://127.0.0.1:7327/mcp", True, 0.004)
+UNTOLD = {"resource": "https://shirts.example.workers.dev/mcp", "acknowledged": False, "seconds": 6.0}
 OPEN = decision(gate="door", rule="open.anonymous", reason="This door asks nobody for anything.",
                 door="open", user=None, username=None, agent=None, client=None, session=None, consent=None,
                 token_id=None)  # fmt: skip
@@ -365,7 +368,9 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "orders": lambda: panels.orders(LISTED),
     "orders-mine": lambda: panels.orders((MINE,), NAMES),
     "audit": lambda: panels.audit(TRAIL, NAMES),
-    "revocation": lambda: panels.revocation(Revocation("agent", "agent_01SHIRT", decision(), REVOKED, 0.041), NAMES),
+    "revocation": lambda: panels.revocation(
+        Revocation("agent", "agent_01SHIRT", decision(), REVOKED, 0.041, (DELIVERY, replace(DELIVERY, **UNTOLD))), NAMES
+    ),
     "sessions": lambda: panels.sessions(SESSIONS, NOW),
     "tools": lambda: panels.tools(TOOLS),
     "link": lambda: panels.link(Link("The code", "https://github.com/example/machine-identity-demo", "Two commands.")),
@@ -453,7 +458,9 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "orders": lambda: panels.orders((ListedOrder(order, text or None),) * 30, ((text, text),)),
         "audit": lambda: panels.audit((given,) * 60),
         "audit-named": lambda: panels.audit((given, replace(given, verdict="allow")) * 30, ((text, text),)),
-        "revocation": lambda: panels.revocation(Revocation("agent", text, given, given, 1e9)),
+        "revocation": lambda: panels.revocation(
+            Revocation("agent", text, given, given, 1e9, (Delivery(text, text, True, 1e9),) * 9)
+        ),
         "sessions": lambda: panels.sessions((view,) * 30, NOW),
         "user": lambda: panels.user(
             UserView(
