@@ -51,7 +51,7 @@ def bare(port: int, state: Path) -> None:
     server: MCPServer[Any] = MCPServer("Bare", log_level="ERROR")
     answer = inventory()
 
-    @server.tool(name=TOOL, description=catalog.TOOLS[TOOL].listed()["description"])
+    @server.tool(name=TOOL, description=catalog.TOOLS[TOOL].description)
     def listed() -> dict[str, Any]:
         return answer
 

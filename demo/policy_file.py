@@ -43,7 +43,7 @@ def _known(scope: str) -> str:
 
 Scope = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(HELD_BY_AGENTS)})]
 Entry = Annotated[str, Field(pattern=_ENTRY, max_length=320)]
-Calls = Annotated[int, Field(ge=1, le=100_000)]
+Calls = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
 @checked.dataclass(frozen=True, config=_CLOSED)

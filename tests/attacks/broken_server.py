@@ -382,10 +382,10 @@ def says_to_wait_a_minute() -> None:
 
 
 def tells_of_limits_that_nobody_has_used() -> None:
-    from demo.shop import doors
+    from demo.shop import admission
 
-    honest = doors.limits_of
-    doors.limits_of = lambda usage: tuple(replace(limit, used=0) for limit in honest(usage))
+    honest = admission.limits_of
+    admission.limits_of = lambda usage: tuple(replace(limit, used=0) for limit in honest(usage))
 
 
 def waves_through_when_nobody_answers() -> None:

@@ -24,7 +24,7 @@ def changed(old: str, new: str) -> bytes:
 
 WRONG: dict[str, tuple[bytes, str, str | None]] = {
     "too little": (changed("calls = 10  ", "calls = 0  "), "rate.calls", "calls = 0"),
-    "too much": (changed("calls = 10  ", "calls = 100001  "), "rate.calls", "calls = 100001"),
+    "too much": (changed("calls = 10  ", "calls = 1000000001  "), "rate.calls", "calls = 1000000001"),
     "a text for a number": (changed("calls = 10  ", 'calls = "10"'), "rate.calls", 'calls = "10"'),
     "a fraction": (changed("calls = 10  ", "calls = 10.5"), "rate.calls", "calls = 10.5"),
     "a date": (changed("seconds = 10\n", "seconds = 2026-07-28\n"), "rate.seconds", "seconds = 2026"),
