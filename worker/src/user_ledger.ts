@@ -9,7 +9,7 @@ import { AUDIT_HEADER, refuse } from "./wire/refusal";
 import { postOnly, rpcError, unacceptable, unwritable, type Answer } from "./wire/answer";
 import { INTERNAL_ERROR, NO_CALL, Unreadable } from "./wire/message";
 import { BUY, LIMITS, say, SCOPES, TOOL_SCOPES } from "./catalog";
-import { now, type Decision, type Door, type LimitUse } from "./evidence";
+import { now, type Door, type LimitUse } from "./evidence";
 import { answerMcp } from "./mcp/server";
 import { Shop } from "./mcp/shop";
 import { prepare, LedgerFailed } from "./ledger/schema";
@@ -99,7 +99,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   }
 
   /** Entries of this object's audit log; see `ledger/audit_log`. */
-  read(query: log.Query): { found: boolean; entries: Decision[] } {
+  read(query: log.Query): log.Page {
     return log.entries(this.ctx.storage.sql, query);
   }
 

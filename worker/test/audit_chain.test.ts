@@ -5,7 +5,7 @@ import { compactVerify, createLocalJWKSet, decodeJwt, type JSONWebKeySet } from 
 import { beforeEach, expect, test } from "vitest";
 import { canonical, firstLink, link } from "../src/ledger/audit_chain";
 import { prune, record } from "../src/ledger/audit_log";
-import { ledgerName } from "../src/gatehouse/requests";
+import { ledgerName, NOBODY } from "../src/gatehouse/requests";
 import type { Decision } from "../src/evidence";
 import type { UserLedger } from "../src/user_ledger";
 import { ask, audit, buy, call, openAuthority, somebody, type Authority } from "./world";
@@ -43,7 +43,11 @@ async function entriesOf({ log }: Log, token: string): Promise<Entries> {
 }
 
 async function inLedger<T>(user: string, work: (sql: SqlStorage) => T): Promise<T> {
-  const stub = env.USERS.getByName(ledgerName(env.AUTHORITY!, user));
+  return inObject(ledgerName(env.AUTHORITY!, user), work);
+}
+
+async function inObject<T>(name: string, work: (sql: SqlStorage) => T): Promise<T> {
+  const stub = env.USERS.getByName(name);
   return runInDurableObject(stub as DurableObjectStub<UserLedger>, (_, { storage: { sql } }) => work(sql));
 }
 
@@ -116,11 +120,55 @@ test("the oldest go behind a kept link, but for what led to an order", async () 
   const whole = await entriesOf(await ownLog(token, claims.sub), token);
   await inLedger(claims.sub, (sql) => {
     prune(sql, 1);
-    record(sql, whole[2]!.entry as unknown as Decision, 2);
+    record(sql, whole[2]!.entry as unknown as Decision, 2, 1);
   });
   const log = await ownLog(token, claims.sub);
   expect([log.pruned, log.pruned_link, log.size]).toEqual([2, whole[1]!.link, 4]);
   expect((await entriesOf(log, token)).map(({ entry }) => entry["seq"])).toEqual([2, 3, 4]);
   expect(decodeJwt(log.checkpoint!)["size"]).toBe(4);
   expect((await audit(token)).filter(({ user }) => user === claims.sub)).toHaveLength(3);
+});
+
+test("an agent's hundred thousand calls take no order with them, and nobody's crowd out nobody", async () => {
+  const claims = somebody();
+  const token = await authority.token(claims);
+  const bought = (await buy({ token })).headers.get("demo-audit-id");
+  await call("getUserInfo", {}, { token });
+  const own = (await entriesOf(await ownLog(token, claims.sub), token)).at(-1)!.entry as unknown as Decision;
+  const flood = (one: Decision, times: number) => (sql: SqlStorage) => {
+    for (let n = 0; n < times; n++) record(sql, one, 200);
+  };
+  await inLedger(claims.sub, flood(own, 3000));
+  const entries = await entriesOf(await ownLog(token, claims.sub), token);
+  expect(entries[0]!.entry["audit_id"]).toBe(bought);
+  expect(entries.length).toBeLessThan(320);
+  await inObject(NOBODY, flood({ ...own, user: null, agent: null, door: "open", rule: "open.anonymous" }, 1500));
+  const said = await ask("/audit?limit=100", { headers: { authorization: `Bearer ${token}` } });
+  const page = said.body.entries as Decision[];
+  expect(page.filter(({ user }) => user === claims.sub)).toHaveLength(50);
+  expect(page.filter(({ user }) => user === null)).toHaveLength(50);
+  const { forgotten } = said.body as { forgotten: { user: string | null; rule: string; entries: number }[] };
+  const kept = entries.length - 1;
+  expect(forgotten.find(({ user }) => user === claims.sub)).toMatchObject({ rule: "allowed", entries: 3001 - kept });
+  expect(forgotten.find(({ user, rule }) => user === null && rule === "open.anonymous")!.entries).toBeGreaterThan(1000);
+  const log = await ownLog(token, claims.sub);
+  expect(log.size).toBe(3002);
+  expect(decodeJwt(log.checkpoint!)["size"]).toBe(3002);
+  // It bites: by the rule as it was, the newest entries alone, the order is gone.
+  await inLedger(claims.sub, (sql) => sql.exec("DELETE FROM audit WHERE seq <= (SELECT max(seq) FROM audit) - 200"));
+  const washed = await entriesOf(await ownLog(token, claims.sub), token);
+  expect(washed.some(({ entry }) => entry["audit_id"] === bought)).toBe(false);
+});
+
+test("what is older than a year and more goes", async () => {
+  const claims = somebody();
+  const token = await authority.token(claims);
+  await call("getUserInfo", {}, { token });
+  const entry = (await entriesOf(await ownLog(token, claims.sub), token))[0]!.entry as unknown as Decision;
+  await inLedger(claims.sub, (sql) => {
+    for (let n = 0; n < 150; n++) record(sql, { ...entry, at: 1000 + n });
+    for (let n = 0; n < 100; n++) record(sql, entry);
+  });
+  const left = await entriesOf(await ownLog(token, claims.sub), token);
+  expect(left.every((one) => Number(one.entry["at"]) > 2000)).toBe(true);
 });

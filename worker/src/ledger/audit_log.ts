@@ -17,9 +17,14 @@ export function newAuditId(sql: SqlStorage, nowMs: number): string {
   return `audit_${(BigInt(`0x${before}`) + 1n).toString(16).padStart(24, "0")}`;
 }
 
-/** Entries that a log keeps: the newest, and those that led to an order. Anybody can fill the anonymous callers', which so
- * must end somewhere. */
-export const MOST_ENTRIES = 100_000;
+/** Entries that a log keeps: the newest, and those that led to an order. Anybody can fill the anonymous callers', and an
+ * agent its human's. */
+const MOST_OF_A_USER = 100_000;
+const MOST_OF_NOBODY = 10_000;
+/** Seconds: a year's entries, and those that are read a month later. */
+const KEPT_SECONDS = 400 * 24 * 3600;
+/** Entries: each of these times as many go as came, so that no call pays for more. */
+const PRUNED_EVERY = 100;
 
 /** Begin the log's chain, once. Entries of an earlier version are chained as they are, and the log says how many. */
 export function openLog(sql: SqlStorage): void {
@@ -38,30 +43,71 @@ export function openLog(sql: SqlStorage): void {
 
 /** Write a new entry at the end of the log, with an id of this moment, and forget the oldest ones beyond `most`, but for
  * those that led to an order. Nothing that was written is ever changed. Gives the decision as it is on record. */
-export function record(sql: SqlStorage, given: Decision, most = MOST_ENTRIES): Decision {
+export function record(
+  sql: SqlStorage,
+  given: Decision,
+  most = given.user === null ? MOST_OF_NOBODY : MOST_OF_A_USER,
+  every = PRUNED_EVERY,
+): Decision {
   const decision = { ...given, audit_id: newAuditId(sql, Date.now()) };
   const log = headOf(sql);
-  const entry = canonical({ ...decision, seq: log.size + 1 });
+  const size = log.size + 1;
+  const entry = canonical({ ...decision, seq: size });
   sql.exec(
     "INSERT INTO audit (seq, audit_id, user, decision, link) VALUES (?, ?, ?, ?, ?)",
-    log.size + 1,
+    size,
     decision.audit_id,
     decision.user,
     entry,
     link(log.link, entry),
   );
-  if (log.size + 1 - log.pruned > most) prune(sql, log.size + 1 - most);
+  if (size % every === 0) prune(sql, Math.max(size - most, aged(sql, log.pruned, decision.at - KEPT_SECONDS, every)));
   return decision;
 }
 
-/** Forget the entries up to and with the place `through`, but for those that led to an order. The link of the last one is
- * kept, so that what follows still proves itself. */
+/** Up to which place entries are older than this, of the first that are left. */
+function aged(sql: SqlStorage, pruned: number, before: number, every: number): number {
+  const rows = sql.exec(
+    "SELECT seq, json_extract(decision, '$.at') AS at FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+    pruned,
+    2 * every,
+  );
+  return Math.max(0, ...[...rows].filter(({ at }) => Number(at) < before).map(({ seq }) => Number(seq)));
+}
+
+/** Forget the entries up to and with the place `through`, but for those that led to an order, and count them by what they
+ * said. The link of the last one is kept, so that what follows still proves itself. */
 export function prune(sql: SqlStorage, through: number): void {
+  const { pruned } = headOf(sql);
   const row = first(sql, "SELECT link FROM audit WHERE seq = ?", through);
-  if (row === null) return;
+  if (row === null || through <= pruned) return;
+  const going = "FROM audit WHERE seq > ? AND seq <= ? AND json_extract(decision, '$.order_id') IS NULL";
   sql.exec("UPDATE audit_log SET pruned = ?, pruned_link = ?", through, row["link"]!);
-  sql.exec("DELETE FROM audit WHERE seq <= ? AND json_extract(decision, '$.order_id') IS NULL", through);
+  sql.exec(
+    `INSERT INTO audit_forgotten SELECT json_extract(decision, '$.verdict') AS verdict,
+       json_extract(decision, '$.rule') AS rule, count(*), min(json_extract(decision, '$.at')),
+       max(json_extract(decision, '$.at')) ${going} GROUP BY verdict, rule
+     ON CONFLICT (verdict, rule) DO UPDATE SET entries = entries + excluded.entries,
+       first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)`,
+    pruned,
+    through,
+  );
+  sql.exec(`DELETE ${going}`, pruned, through);
   sql.exec("DELETE FROM audit_checkpoints WHERE size < ?", through);
+}
+
+/** Entries that are counted and kept no more, by what they said; times in POSIX seconds. */
+export interface Forgotten {
+  verdict: string;
+  rule: string;
+  entries: number;
+  first_at: number;
+  last_at: number;
+}
+
+/** What of this log is counted only. */
+function forgotten(sql: SqlStorage): Forgotten[] {
+  return sql.exec("SELECT * FROM audit_forgotten ORDER BY verdict, rule").toArray() as unknown as Forgotten[];
 }
 
 /** A log as it is: its id, what is kept of it, and where it ends. */
@@ -149,9 +195,16 @@ export interface Query {
   limit: number;
 }
 
+/** Entries of one log, and what of it is counted only. */
+export interface Page {
+  found: boolean;
+  entries: Decision[];
+  forgotten: Forgotten[];
+}
+
 /** Entries, oldest first: the first `limit` after the id `after`, or without one the last `limit` there are. `found`
  * says whether `after` is an entry of this log. */
-export function entries(sql: SqlStorage, query: Query): { found: boolean; entries: Decision[] } {
+export function entries(sql: SqlStorage, query: Query): Page {
   const { reader, everybody, after, limit } = query;
   const found = after !== null && first(sql, "SELECT 1 FROM audit WHERE audit_id = ?", after) !== null;
   const rows = sql
@@ -168,11 +221,17 @@ export function entries(sql: SqlStorage, query: Query): { found: boolean; entrie
       const { seq: _, ...decision } = JSON.parse(String(row["decision"])) as Decision & { seq: number };
       return decision;
     });
-  return { found, entries: after === null ? rows.reverse() : rows };
+  return { found, entries: after === null ? rows.reverse() : rows, forgotten: forgotten(sql) };
 }
 
-/** Several logs as one: what `entries` would have given, had all been written to a single one. */
-export function merged(logs: Decision[][], query: Query): Decision[] {
+/** Several logs as one: what `entries` would have given, had all been written to a single one. Of the last there are at
+ * most half are attributed to nobody where there are others: anybody can make thousands of those, and a person's own
+ * must not be gone from the page for that. */
+export function merged(logs: Decision[][], { after, limit }: Query): Decision[] {
   const all = logs.flat().sort((one, other) => (one.audit_id < other.audit_id ? -1 : 1));
-  return query.after === null ? all.slice(-query.limit) : all.slice(0, query.limit);
+  if (after !== null) return all.slice(0, limit);
+  const theirs = all.filter(({ user }) => user !== null && user !== undefined).length;
+  let nobodys = limit - Math.min(theirs, Math.floor(limit / 2));
+  const fair = all.reverse().filter(({ user }) => (user !== null && user !== undefined) || nobodys-- > 0);
+  return fair.slice(0, limit).reverse();
 }

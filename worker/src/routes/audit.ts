@@ -60,7 +60,15 @@ export async function readAudit(request: Request, env: Env, settings: Settings, 
     logs.map((log) => log.entries),
     query,
   );
-  return json(200, heard.left > 0 ? { entries, ledgers_not_read: heard.left } : { entries });
+  // Nobody's log is the first, and the reader's own the second.
+  const forgotten = logs
+    .slice(0, 2)
+    .flatMap((log, at) => log.forgotten.map((one) => ({ user: at === 0 ? null : heard.user, ...one })));
+  return json(200, {
+    entries,
+    ...(forgotten.length > 0 ? { forgotten } : {}),
+    ...(heard.left > 0 ? { ledgers_not_read: heard.left } : {}),
+  });
 }
 
 /** `GET /audit/checkpoint`: the logs that the reader may see, each with a checkpoint that is made now. */
