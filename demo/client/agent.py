@@ -296,7 +296,12 @@ class Agent:
 
     @overload
     def start_login(
-        self, scopes: Sequence[str], *, resources: Sequence[str] | None = None, spending: Money | None = None
+        self,
+        scopes: Sequence[str],
+        *,
+        resources: Sequence[str] | None = None,
+        spending: Money | None = None,
+        bound: bool = True,
     ) -> DeviceLogin: ...
 
     @overload
@@ -307,6 +312,7 @@ class Agent:
         *,
         resources: Sequence[str] | None = None,
         spending: Money | None = None,
+        bound: bool = True,
     ) -> L: ...
 
     def start_login(
@@ -316,9 +322,10 @@ class Agent:
         *,
         resources: Sequence[str] | None = None,
         spending: Money | None = None,
+        bound: bool = True,
     ) -> Login:
         """Begin a login, by the device flow unless another is named (`Authorizer.start`)."""
-        return self.authorizer.start(flow, scopes, resources=resources, spending=spending)
+        return self.authorizer.start(flow, scopes, resources=resources, spending=spending, bound=bound)
 
     def finish_login(
         self,

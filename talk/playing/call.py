@@ -28,6 +28,9 @@ LONGEST_DEATH = 30.0
 DEAD_MARGIN = 1.5
 """Seconds past `exp` after which no shop with a sane leeway still accepts a token."""
 
+STOLEN = ("stolen", "stolen-with-own-key")
+"""Another machine presents a copy of the token: as a bearer token, or by the scheme DPoP with a key of its own."""
+
 FORGED = "audit:read"
 """The scope that a forger writes into a token."""
 
@@ -111,6 +114,8 @@ def _caller(step: Step, scene: Scene) -> tuple[Agent, Bearer]:
     if kind == "forged":
         held = agent.token()
         return agent, replace(held, access_token=_forged(held.access_token))
+    if kind in STOLEN:
+        return scene.cast.agent("thief"), _copied(agent.token(), key=kind == "stolen-with-own-key")
     before = agent.stored()
     if before is not None and before.refresh_token is None:
         why = "it is made by a refresh, and the consent has no offline_access"
@@ -133,6 +138,17 @@ def _caller(step: Step, scene: Scene) -> tuple[Agent, Bearer]:
     left = min(max(0.0, short.expires_at - time.time()), LONGEST_DEATH)  # whatever a clock does meanwhile
     scene.wait("the token to expire", left + DEAD_MARGIN)
     return agent, short
+
+
+def _copied(token: StoredToken, *, key: bool) -> StoredToken:
+    """What a thief has of a token that was copied to another machine: the token, and not the key that it is bound to.
+
+    Args:
+        key: whether the thief proves a key of their own with it.
+    """
+    from demo.client.oauth.dpop import ProofKey
+
+    return replace(token, refresh_token=None, dpop_key=ProofKey.generate().to_json() if key else None)
 
 
 def _forged(token: str) -> str:
@@ -200,6 +216,9 @@ def _no_special_token(step: Step, other: OtherServer) -> str | None:
     if kind == "forged":
         opaque = held is None or claims.take_apart(held.access_token) is None
         return "its tokens are opaque: there is no claim in them to forge" if opaque else None
+    if kind in STOLEN:
+        bound = held is not None and held.dpop_key is not None
+        return None if bound else "its tokens are bound to no key (RFC 9449): a copy of one is as good as the token"
     if held is None or held.refresh_token is None:
         return "such a token is made by a refresh, and this authorization server gave no refresh token"
     if claims.take_apart(held.access_token) is None:
@@ -239,7 +258,7 @@ CALL = Kind(
         "args": Option(dict, default=NO_TABLE),
         "door": DOOR,
         "who": WHO,
-        "token": Option(default="stored", choices=("stored", "other-audience", "expired", "forged")),
+        "token": Option(default="stored", choices=("stored", "other-audience", "expired", "forged", *STOLEN)),
         "same_as": Option(),
         "but": Option(dict),
     },

@@ -55,6 +55,7 @@ def login(step: Step, scene: Scene) -> Played:
         approve=step.options["decide"] == "approve",
         ask=step.options["ask"],
         spending=_spending(step, scene),
+        bound=step.options["bound"],
         shown="device" in step.show,
         clicker=True,
     )
@@ -273,7 +274,7 @@ def _contradictions(given: Mapping[str, Any], step: Step) -> Iterator[Contradict
 LOGIN = Kind(
     "login",
     "The human is asked, and decides on the authorization server's pages (RFC 8628; or a browser). "
-    "`spending` in cents.",
+    "`spending` in cents; `bound = false` asks for a bearer token, as a client does that can prove no key.",
     login,
     {
         "who": WHO,
@@ -282,6 +283,7 @@ LOGIN = Kind(
         "spending": Option(int, default=0),
         "decide": Option(default="approve", choices=("approve", "deny")),
         "ask": Option(bool, default=True),
+        "bound": Option(bool, default=True),
     },
     {
         "granted": bool,

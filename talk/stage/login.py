@@ -62,6 +62,7 @@ class LoggingIn:
         ask: whether the stage's person is asked at all.
         spending: the limit to ask for (RFC 9396), None for none.
         resources: what the token is for (RFC 8707); the server by default.
+        bound: whether a key is proved, where the servers take part in that (RFC 9449).
         shown: whether the panel is drawn.
         clicker: whether a clicker's key must be pressed twice to approve (`talk.stage.prompts`).
     """
@@ -76,6 +77,7 @@ class LoggingIn:
         ask: bool = True,
         spending: Money | None = None,
         resources: tuple[str, ...] | None = None,
+        bound: bool = True,
         shown: bool = True,
         clicker: bool = False,
     ) -> None:
@@ -88,6 +90,7 @@ class LoggingIn:
         self._ask = ask
         self._spending = spending
         self._resources = resources
+        self._bound = bound
         self._shown = shown
         self._clicker = clicker
 
@@ -125,7 +128,9 @@ class LoggingIn:
     def _log_in(self, chosen: ChosenFlow, scopes: tuple[str, ...]) -> Granted:
         from demo.client.oauth.device_flow import DeviceLogin
 
-        pending = self._agent.start_login(scopes, chosen.flow, resources=self._resources, spending=self._spending)
+        pending = self._agent.start_login(
+            scopes, chosen.flow, resources=self._resources, spending=self._spending, bound=self._bound
+        )
         try:
             prompt, code = self._prompt(pending)
             try:

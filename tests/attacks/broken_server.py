@@ -83,6 +83,14 @@ def accepts_expired_token() -> None:
     introspection.judge = broken
 
 
+def takes_a_bound_token_as_any_other() -> None:
+    policy.check_token = _without_token_rule("token.bound")
+
+
+def takes_a_proof_of_any_key() -> None:
+    policy.check_token = _without_token_rule("token.proof")
+
+
 def accepts_revoked_session() -> None:
     honest = introspection.judge
 

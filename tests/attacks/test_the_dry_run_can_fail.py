@@ -19,6 +19,8 @@ EXPECTED = {
     "accepts_no_token": "failure/refused",
     "accepts_wrong_audience": "not-just-any-token/elsewhere",
     "accepts_expired_token": "not-just-any-token/too-late",
+    "takes_a_bound_token_as_any_other": "copied-token/card",
+    "takes_a_proof_of_any_key": "copied-token/another-key",
     "accepts_revoked_session": "revoke/suspend",
     "accepts_missing_scope": "scopes/too-much",
     "accepts_banned_user": "banned/no-shirt",

@@ -125,6 +125,7 @@ class Authorizer:
         *,
         resources: Sequence[str] | None = None,
         spending: Money | None = None,
+        bound: bool = True,
     ) -> L:
         """Begin a login in which a human decides. What is begun is to be finished, or closed.
 
@@ -132,6 +133,8 @@ class Authorizer:
             scopes: what to ask for.
             resources: what the token is for (RFC 8707); the server by default.
             spending: a limit to ask for (RFC 9396), None for none.
+            bound: whether a key is proved where both sides take part in that (RFC 9449), so that the token is good for
+                its holder alone.
 
         Raises:
             AuthorizationRefused: the flow is not offered, the agent is no client there, or the request is refused.
@@ -143,7 +146,7 @@ class Authorizer:
         listener = self._listen(metadata, flow) if flow.redirects else None
 
         def begin(identity: ClientIdentity) -> L:
-            asked = self._request(metadata, identity, scopes, resources, spending, listener)
+            asked = self._request(metadata, identity, scopes, resources, spending, listener, bound=bound)
             return self._connection.http(lambda http: flow.begin(http, asked))
 
         def identify() -> ClientIdentity:
@@ -242,6 +245,8 @@ class Authorizer:
         resources: Sequence[str] | None = None,
         spending: Money | None = None,
         listener: Listener | None = None,
+        *,
+        bound: bool = True,
     ) -> LoginRequest:
         return LoginRequest(
             metadata=metadata,
@@ -251,7 +256,7 @@ class Authorizer:
             scopes=tuple(scopes),
             resources=self._resources(resources),
             spending=spending,
-            key=self._key(metadata),
+            key=self._key(metadata) if bound else None,
             listener=listener,
         )
 

@@ -67,7 +67,7 @@ def test_how_long_the_words_take_is_counted(name: str) -> None:
 
 def test_what_it_cuts_first_is_what_may_go_and_every_beat_that_it_names_there_is() -> None:
     cut = PAGE.partition("## What do we cut first?")[2].partition("\n## ")[0]
-    first = cut.partition("(both optional)")[0]
+    first = cut.partition("(all optional)")[0]
     for name in HEADINGS:
         assert {one.id for one in plan(name).beats if one.optional} == set(re.findall(r"\*([a-z-]+)\*", first))
     named = set(re.findall(r"(?<!\*)\*([a-z]+(?:-[a-z]+)*)\*(?!\*)", PAGE))
