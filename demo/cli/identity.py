@@ -39,6 +39,10 @@ def login(
     account: Annotated[
         str, typer.Option(metavar="EMAIL", help="Let this sample human decide, where no person does.")
     ] = SAMPLE,
+    expected: Annotated[
+        str | None,
+        typer.Option("--as", metavar="EMAIL", help="Take nobody's yes but this account's; an email address or a sub."),
+    ] = None,
     deny: Annotated[bool, typer.Option("--deny", help="Let the sample human deny, where no person decides.")] = False,
     console: Annotated[
         bool,
@@ -50,9 +54,9 @@ def login(
         raise UsageError(
             "--device and --browser exclude each other", do="choose one, or neither: demo login then picks the flow"
         )
-    if console and (device or deny or scope or spend is not None or account != SAMPLE):
+    if console and (device or deny or scope or spend is not None or account != SAMPLE or expected):
         raise UsageError(
-            "--console takes no --device, --deny, --scope, --spend or --account",
+            "--console takes no --device, --deny, --scope, --spend, --account or --as",
             why="it is your own console that signs in, and it asks for what a console needs",
             do="leave them out",
         )
@@ -73,6 +77,7 @@ def login(
         Stage(console_for(settings), person=interactive() and not settings.json, plain=settings.plain),
         human=cast.human(account) if cast.ours else None,
         approve=not deny,
+        expected=expected,
         resources=None if hosted is None else (hosted.resource,),
         spending=None
         if hosted is not None
@@ -96,12 +101,16 @@ def login(
                 "scopes": list(view.scopes),
                 "expires_at": stored.expires_at,
                 "holder": view.holder,
+                "human": list(stored.human),
                 "flow": chosen.flow.name,
                 "why": chosen.why,
             }
         )
     else:
-        console_for(settings).print(panels.token(view, time.time()))
+        screen = console_for(settings)
+        if stored.human and not settings.quiet:
+            screen.print(f"Said yes: {stored.human[0]}", markup=False)
+        screen.print(panels.token(view, time.time()))
     return OK
 
 

@@ -334,10 +334,13 @@ class Agent:
         on_wait: OnWait | None = None,
         give_up: Callable[[], bool] | None = None,
         pasted: Callable[[], str | None] | None = None,
+        expected: str | None = None,
         timeout: float = 600.0,
     ) -> StoredToken:
         """Wait until the human has decided, and keep the token (`Authorizer.finish`)."""
-        return self.authorizer.finish(login, on_wait=on_wait, give_up=give_up, pasted=pasted, timeout=timeout)
+        return self.authorizer.finish(
+            login, on_wait=on_wait, give_up=give_up, pasted=pasted, expected=expected, timeout=timeout
+        )
 
     def login_as_machine(self, request: TokenRequest, scopes: Sequence[str] = ()) -> StoredToken:
         """Get a token with no human in it, and keep it (`Authorizer.by_machine`)."""

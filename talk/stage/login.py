@@ -63,6 +63,7 @@ class LoggingIn:
         spending: the limit to ask for (RFC 9396), None for none.
         resources: what the token is for (RFC 8707); the server by default.
         bound: whether a key is proved, where the servers take part in that (RFC 9449).
+        expected: whose yes is taken, by email address or `sub`; None for anybody's.
         shown: whether the panel is drawn.
         clicker: whether a clicker's key must be pressed twice to approve (`talk.stage.prompts`).
     """
@@ -78,6 +79,7 @@ class LoggingIn:
         spending: Money | None = None,
         resources: tuple[str, ...] | None = None,
         bound: bool = True,
+        expected: str | None = None,
         shown: bool = True,
         clicker: bool = False,
     ) -> None:
@@ -91,6 +93,7 @@ class LoggingIn:
         self._spending = spending
         self._resources = resources
         self._bound = bound
+        self._expected = expected
         self._shown = shown
         self._clicker = clicker
 
@@ -143,6 +146,7 @@ class LoggingIn:
                         on_wait=prompt.tick,
                         give_up=prompt.failed,
                         pasted=prompt.pasted,
+                        expected=self._expected,
                         timeout=LOGIN_SECONDS,
                     )
             finally:

@@ -283,16 +283,13 @@ class DevicePrompt(LoginPrompt):
 
     def _take(self, key: Key) -> bool:
         if key.kind == "text" and key.text in "bB":
-            open_browser(self._page, self._not_opened)
+            # Without the code, which the arguments of a browser would show to every user of this machine.
+            open_browser(self.code.verification_uri, self._not_opened)
             return True
         return self._answered(key)
 
-    @property
-    def _page(self) -> str:
-        return self.code.verification_uri_complete or self.code.verification_uri
-
     def _decide(self, human: Human, approve: bool) -> None:
-        self.answer.page = human.decide(self._page, self.code.user_code, approve)
+        self.answer.page = human.decide(self.code.verification_uri, self.code.user_code, approve)
 
 
 class BrowserPrompt(LoginPrompt):
@@ -325,7 +322,7 @@ class BrowserPrompt(LoginPrompt):
         if asked:
             self.stage.note(f"Opening the browser. If none opens, open this anywhere: {self.login.url}")
             self.stage.note(f"Browser elsewhere? Paste the address it ends at, then Enter{self._or_here()}")
-            open_browser(self.login.url, self._not_opened)
+            open_browser(self.login.begins_at, self._not_opened)
         elif self.human is None and not interactive():
             sys.stderr.write(f"Open {self.login.url}\nand give the address that the browser ends at, on stdin.\n")
             # Nobody waits for its end: a line may never come.

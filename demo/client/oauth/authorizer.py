@@ -11,6 +11,7 @@ from demo.client.http import bounded
 from demo.client.http.bounded import OnWait
 from demo.client.http.connection import Connection, connect
 from demo.client.http.errors import GrantNotAllowed, OAuthRefused, no_answer
+from demo.client.http.sanitizing import safe_text
 from demo.client.oauth import flows
 from demo.client.oauth.challenge import scopes_wanted, union
 from demo.client.oauth.credentials import Credentials
@@ -182,12 +183,15 @@ class Authorizer:
         on_wait: OnWait | None = None,
         give_up: Callable[[], bool] | None = None,
         pasted: Callable[[], str | None] | None = None,
+        expected: str | None = None,
         timeout: float = 600.0,
     ) -> StoredToken:
         """Wait until the human has decided, and keep the token.
 
         Args:
             on_wait, give_up, pasted: as in `Waiting`.
+            expected: the email address or `sub` of the human who is to say yes; None for whoever does. Another one's
+                token is not kept, and handed back.
             timeout: seconds to wait at most, beside the login's own life.
 
         Raises:
@@ -205,6 +209,8 @@ class Authorizer:
             with self._registration_in_doubt(metadata, login.flow):
                 token = bounded.run(finish, None, lambda: no_answer(metadata.token_endpoint, timeout))
             self.registrations.learn(metadata.issuer, login.flow, None)
+            if expected is not None and expected.casefold() not in {name.casefold() for name in token.human}:
+                raise _somebody_else(expected, token, self.revoke(token))
             self.credentials.keep(token)
         except BaseException as error:
             login.conclude(error)
@@ -338,3 +344,14 @@ class Authorizer:
         if self.discovery.dpop and ALGORITHM in metadata.dpop_signing_alg_values_supported:
             return ProofKey.generate()
         return None
+
+
+def _somebody_else(expected: str, token: StoredToken, not_revoked: str | None) -> OAuthRefused:
+    who = f"it was {token.human[0]}" if token.human else "who it was is not known: no ID token came (scope openid)"
+    back = "the token is not kept, and was revoked" if not_revoked is None else "the token is not kept"
+    return OAuthRefused(
+        f"somebody else than {safe_text(expected, one_line=True)} said yes",
+        oauth_error="another_account",
+        why=f"{who}; {back}",
+        do="log in again, and sign in with that account; or leave --as out",
+    )

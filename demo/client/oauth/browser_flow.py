@@ -57,6 +57,12 @@ class BrowserLogin(Login):
         return self.request.url
 
     @property
+    def begins_at(self) -> str:
+        """What to have this machine's browser open: an address for one browser, since a program's arguments are read by
+        every user of a machine. It leads to `url`."""
+        return self.url if self.asked.listener is None else self.asked.listener.begin_at(self.url)
+
+    @property
     def redirect_uri(self) -> str:
         """Where the browser comes back to."""
         return self.request.redirect_uri
@@ -116,6 +122,13 @@ class BrowserLogin(Login):
             if waiting.give_up is not None and waiting.give_up():
                 raise OAuthRefused(
                     "the login was given up", oauth_error="given_up", do="log in again when you are ready"
+                )
+            if self.asked.listener is not None and self.asked.listener.contested:
+                raise OAuthRefused(
+                    "two browsers came to begin this login",
+                    oauth_error="contested",
+                    why="its address is for one, so somebody else may have it, and may finish the login in your place",
+                    do="log in again; if it happens again, see who else uses this machine, or use demo login --device",
                 )
             if self.asked.listener is not None and self.asked.listener.found is not None:
                 return self.read_redirect(self.asked.listener.found)

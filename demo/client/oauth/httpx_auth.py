@@ -165,11 +165,12 @@ class BrowserFlow(OAuthFlow):
     """Authorization code with PKCE in the browser of this machine (OAuth 2.1 section 4.1, RFC 8252).
 
     Args:
-        open: opens a URL; the system's browser by default.
+        open: given the address of the login, opens it; by default the system's browser, which begins at an address that
+            is worth nothing to who reads it among the browser's arguments.
         given: as for every flow.
     """
 
-    def __init__(self, server: str, *, open: Callable[[str], object] = webbrowser.open, **given: Any) -> None:
+    def __init__(self, server: str, *, open: Callable[[str], object] | None = None, **given: Any) -> None:
         super().__init__(server, **given)
         self._open = open
 
@@ -177,7 +178,8 @@ class BrowserFlow(OAuthFlow):
         """Open the consent page, and wait for the browser to come back."""
         login = self.authorizer.start(BROWSER, scopes)
         try:
-            if self._open(login.url) is False:
+            opened = webbrowser.open(login.begins_at) if self._open is None else self._open(login.url)
+            if opened is False:
                 sys.stderr.write(f"Open this in a browser of this machine: {login.url}\n")
         except BaseException:
             login.close()

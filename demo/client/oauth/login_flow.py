@@ -12,6 +12,7 @@ from demo.client.http.bounded import OnWait
 from demo.client.oauth import token_endpoint
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.token_endpoint import ClientAnswer
+from demo.client.tokens import id_token
 from demo.client.tokens.identity import ClientIdentity
 from demo.client.tokens.stored import StoredToken, read_token_response
 from demo.evidence import AuthorizationServerMetadata, Money
@@ -85,6 +86,7 @@ class LoginRequest:
             resource=self.resource,
             scope=self.scopes,
             dpop_key=self.key.to_json() if self.key else None,
+            human=id_token.names(answer.json or {}, issuer=self.metadata.issuer, client_id=answer.identity.client_id),
         )
 
 

@@ -1,12 +1,21 @@
-"""Where the browser comes back to: a listener on this machine for one redirect (RFC 8252 section 7.3)."""
+"""Where the browser of a login begins and comes back to: a listener on this machine (RFC 8252 section 7.3).
+
+It begins at an address that is good for one browser and leads to the authorization server. So what other users of this
+machine read among the browser's arguments is worth nothing to them; with the login's own address one of them could
+finish it, and the agent would end in that one's account. Where the system says whose a connection is (Linux), those of
+other users are answered with nothing.
+"""
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
 from html import escape
+from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from demo.errors import EnvironmentNotReady
@@ -14,6 +23,9 @@ from demo.net import LOOPBACK, listening
 
 HOST = LOOPBACK
 PATH = "/callback"
+BEGIN = "/begin/"
+COOKIE = "login"
+CONNECTIONS = Path("/proc/net/tcp")
 HOLD = 20.0
 """Seconds for which the browser's page waits to hear how the login ended."""
 
@@ -33,6 +45,11 @@ class Listener:
 
     def __init__(self, port: int = 0, *, host: str = HOST, path: str = PATH) -> None:
         self._state = ""
+        self._page = ""
+        self._once, self._browser = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        self._begun = False
+        self.contested = False
+        """Whether a second browser came to begin the login."""
         self._found: str | None = None
         self._ended: tuple[bool, str, str] | None = None
         self._arrived = threading.Event()
@@ -47,13 +64,19 @@ class Listener:
             ) from None
         self._server.listener = self
         self.path = path
-        self.redirect_uri = f"http://{host}:{self._server.server_port}{path}"
+        self._origin = f"http://{host}:{self._server.server_port}"
+        self.redirect_uri = self._origin + path
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
         self._thread.start()
 
     def expect(self, state: str) -> None:
         """Take the redirect that carries this `state`, and no other (RFC 6749 section 10.12)."""
         self._state = state
+
+    def begin_at(self, page: str) -> str:
+        """The address that leads one browser to `page`, where the login is."""
+        self._page = page
+        return f"{self._origin}{BEGIN}{self._once}"
 
     @property
     def found(self) -> str | None:
@@ -77,6 +100,24 @@ class Listener:
         self._server.server_close()
         self._thread.join(2.0)
 
+    def begin(self, target: str, cookies: str) -> tuple[int, str, dict[str, str]] | None:
+        """The answer to the browser that begins the login: (HTTP status, page, headers); None for another address.
+
+        The first that comes is marked by a cookie, and may come again.
+        """
+        if not self._page or not secrets.compare_digest(target.encode(), f"{BEGIN}{self._once}".encode()):
+            return None
+        try:
+            mark = SimpleCookie(cookies).get(COOKIE)
+        except CookieError:
+            mark = None
+        if self._begun and (mark is None or not secrets.compare_digest(mark.value.encode(), self._browser.encode())):
+            self.contested = True
+            return 409, _page(False, "Another browser has begun this login", "It is given up. Log in again."), {}
+        self._begun = True
+        kept = f"{COOKIE}={self._browser}; Path={BEGIN}{self._once}; HttpOnly; SameSite=Lax"
+        return 303, "", {"Location": self._page, "Set-Cookie": kept}
+
     def take(self, target: str) -> tuple[int, str]:
         """One request's answer: (HTTP status, page)."""
         try:
@@ -99,6 +140,21 @@ class Listener:
             return 200, _page(True, "Received", "Look at the terminal for how the login ends.")
         ok, title, detail = self._ended
         return (200 if ok else 400), _page(ok, title, detail)
+
+
+def is_another_users(from_port: int, to_port: int) -> bool:
+    """Whether a connection between two ports of the loopback is known to be another user's. root's are nobody's secret,
+    and where the system does not say (all but Linux) none is known to be."""
+    try:
+        lines = CONNECTIONS.read_text("ascii").splitlines()
+    except (OSError, ValueError):
+        return False
+    ends = [f":{port:04X}" for port in (from_port, to_port)]
+    for line in lines:
+        columns = line.split()
+        if len(columns) > 7 and columns[1].endswith(ends[0]) and columns[2].endswith(ends[1]):
+            return int(columns[7]) not in (0, os.getuid())  # proc_pid_net(5): `uid` is of the socket's owner
+    return False
 
 
 class _Server(ThreadingHTTPServer):
@@ -128,8 +184,13 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             own = urlsplit(self.server.listener.redirect_uri).netloc
             # A name that somebody points at this machine is not ours (DNS rebinding).
+            more: dict[str, str] = {}
             if self.headers.get("host", "").lower() not in (own, f"{HOST}:{self.server.server_port}"):
                 status, page = 421, _page(False, "Not this host", "Nothing is served under this name.")
+            elif is_another_users(self.client_address[1], self.server.server_port):
+                status, page = 403, _page(False, "Not for you", "Another user of this machine is logging in here.")
+            elif (begun := self.server.listener.begin(self.path, self.headers.get("cookie", ""))) is not None:
+                status, page, more = begun
             else:
                 status, page = self.server.listener.take(self.path)
             body = page.encode()
@@ -140,6 +201,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Referrer-Policy", "no-referrer")
             self.send_header("X-Content-Type-Options", "nosniff")
             self.send_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+            for name, value in more.items():
+                self.send_header(name, value)
             self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(body)

@@ -60,6 +60,9 @@ class StoredToken:
     """The private key that it is bound to (RFC 9449), None for a bearer token."""
     downgraded: bool = False
     """Whether a proof of a key was answered with a bearer token, where both servers take part in DPoP."""
+    human: tuple[str, ...] = ()
+    """By which names its issuer knows who said yes, as the ID token beside it told: email address, `sub`. Empty where
+    there was none."""
     end_told: bool = True
     """Whether the token response told when it ends; else `expires_at` is a guess of ours, and shown to nobody."""
 
@@ -105,12 +108,17 @@ class StoredToken:
             known["scope"] = tuple(known["scope"])
             known["authorization_details"] = tuple(known["authorization_details"])
             known["expires_at"] = float(known["expires_at"])
+            known["human"] = tuple(known.get("human", ()))
             known["downgraded"] = known.get("downgraded") is True
             if known.get("identity") is not None:
                 known["identity"] = ClientIdentity.from_json(known["identity"])
         except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"not a stored token: {error}") from None
-        texts = [*(known[name] for name in ("access_token", "issuer", "token_endpoint", "client_id")), *known["scope"]]
+        texts = [
+            *(known[name] for name in ("access_token", "issuer", "token_endpoint", "client_id")),
+            *known["scope"],
+            *known["human"],
+        ]
         maybe = [known.get(name) for name in ("refresh_token", "resource", "dpop_key")]
         if not all(isinstance(text, str) for text in texts + [text for text in maybe if text is not None]):
             raise ValueError("not a stored token: a text is missing")
@@ -177,7 +185,7 @@ def read_token_response(
         received_at: when it came, POSIX seconds, by our clock.
         asked: the token it renews: what the response leaves out stays as it was (RFC 6749 section 6).
         known: `issuer`, `token_endpoint`, `identity`, `resource` and the `scope` asked for, for a first token;
-            `dpop_key` where a proof went with the request.
+            `dpop_key` where a proof went with the request, `human` where an ID token came.
 
     Raises:
         OAuthRefused: it holds no token that this client can use.
@@ -211,6 +219,7 @@ def read_token_response(
         downgraded=key is not None and kind.lower() != "dpop",
         resource=known.get("resource") or (asked.resource if asked else None),
         access_token=access,
+        human=known.get("human") or (asked.human if asked else ()),
         end_told=told,
         refresh_token=refresh if isinstance(refresh, str) and refresh else (asked.refresh_token if asked else None),
         expires_at=received_at + lasts,
