@@ -24,8 +24,8 @@ KEPT_SECONDS: Final = 400 * 24 * 3600.0
 MOST_OF_A_USER: Final = 100_000
 MOST_OF_NOBODY: Final = 10_000
 """Entries of one log, besides those that led to an order. What goes is counted by what it said."""
-PRUNED_EVERY: Final = 100
-"""Entries: each of these times as many go as came, so that no call pays for more."""
+PRUNED_EVERY, PRUNED_AT_ONCE = 100, 1000
+"""Entries: so often, and so many at most: more than came, and so few that no call waits for it."""
 
 
 def new_audit_id() -> str:
@@ -51,14 +51,17 @@ def record(connection: sqlite3.Connection, decision: Decision) -> None:
 
 
 def _over(connection: sqlite3.Connection, owner: str, size: int, now: float) -> int:
-    """Up to which place a log of this size is to be pruned: what is too many of it, and what is too old."""
+    """Up to which place a log of this size is to be pruned: what is too many of it, and what is too old; of much only
+    the beginning, so that no call waits for a year's pruning."""
+    (pruned,) = connection.execute("SELECT pruned FROM shop_audit_logs WHERE owner = ?", (owner,)).fetchone()
+    most = pruned + PRUNED_AT_ONCE
     aged = connection.execute(
-        "SELECT place, json_extract(decision, '$.at') AS at FROM shop_audit WHERE owner = ?1 AND place >"
-        " (SELECT pruned FROM shop_audit_logs WHERE owner = ?1) ORDER BY place LIMIT ?2",
-        (owner, 2 * PRUNED_EVERY),
+        "SELECT place, json_extract(decision, '$.at') AS at FROM shop_audit WHERE owner = ? AND place > ?"
+        " ORDER BY place LIMIT ?",
+        (owner, pruned, 2 * PRUNED_EVERY),
     ).fetchall()
     old = [int(row["place"]) for row in aged if row["at"] < now - KEPT_SECONDS]
-    return max([size - (MOST_OF_NOBODY if owner == NOBODY else MOST_OF_A_USER), *old])
+    return min(most, max([size - (MOST_OF_NOBODY if owner == NOBODY else MOST_OF_A_USER), *old]))
 
 
 def prune(connection: sqlite3.Connection, owner: str, through: int) -> int:

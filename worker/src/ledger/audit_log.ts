@@ -23,8 +23,9 @@ const MOST_OF_A_USER = 100_000;
 const MOST_OF_NOBODY = 10_000;
 /** Seconds: a year's entries, and those that are read a month later. */
 const KEPT_SECONDS = 400 * 24 * 3600;
-/** Entries: each of these times as many go as came, so that no call pays for more. */
+/** Entries: so often, and so many at most: more than came, and so few that no call waits for it. */
 const PRUNED_EVERY = 100;
+const PRUNED_AT_ONCE = 1000;
 
 /** Begin the log's chain, once. Entries of an earlier version are chained as they are, and the log says how many. */
 export function openLog(sql: SqlStorage): void {
@@ -61,7 +62,10 @@ export function record(
     entry,
     link(log.link, entry),
   );
-  if (size % every === 0) prune(sql, Math.max(size - most, aged(sql, log.pruned, decision.at - KEPT_SECONDS, every)));
+  if (size % every === 0) {
+    const over = Math.max(size - most, aged(sql, log.pruned, decision.at - KEPT_SECONDS, every));
+    prune(sql, Math.min(over, log.pruned + PRUNED_AT_ONCE));
+  }
   return decision;
 }
 
