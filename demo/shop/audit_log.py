@@ -53,7 +53,7 @@ def record(connection: sqlite3.Connection, decision: Decision) -> None:
 def _over(connection: sqlite3.Connection, owner: str, size: int, now: float) -> int:
     """Up to which place a log of this size is to be pruned: what is too many of it, and what is too old; of much only
     the beginning, so that no call waits for a year's pruning."""
-    (pruned,) = connection.execute("SELECT pruned FROM shop_audit_logs WHERE owner = ?", (owner,)).fetchone()
+    pruned = int(connection.execute("SELECT pruned FROM shop_audit_logs WHERE owner = ?", (owner,)).fetchone()[0])
     most = pruned + PRUNED_AT_ONCE
     aged = connection.execute(
         "SELECT place, json_extract(decision, '$.at') AS at FROM shop_audit WHERE owner = ? AND place > ?"
