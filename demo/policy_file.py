@@ -31,7 +31,7 @@ SCHEMA: Final = Path(__file__).with_name("policy.schema.json")
 HELD_BY_AGENTS: Final = tuple(scope for scope in SCOPES if scope not in ("openid", "offline_access", "sessions:manage"))
 """The scopes that a tool may need: no agent brings what is for signing in, or for the human's own console."""
 
-_ENTRY: Final = r"^(@[^\s@*]+|[Rr][Oo][Ll][Ee]:[\w.-]+|[^\s@*:]+@[^\s@*]+|[A-Za-z0-9][\w.|-]*)$"
+_ENTRY: Final = r"^(@[^\s@*,]+|[Rr][Oo][Ll][Ee]:[\w.-]+|[^\s@*:,]+@[^\s@*,]+|[A-Za-z0-9][\w.|-]*)$"
 _CLOSED: Final = ConfigDict(extra="forbid", strict=True)
 
 
@@ -165,13 +165,22 @@ def of_folder(folder: Path) -> bytes | None:
     """The content of the policy file in a state folder; None where there is none.
 
     Raises:
-        OSError: it cannot be read, or is no plain file.
+        OSError: as `content_of`.
     """
     try:
-        # Without waiting: a pipe of that name would never be read to its end.
-        found = os.open(folder / NAME, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        return content_of(folder / NAME)
     except FileNotFoundError:
         return None
+
+
+def content_of(path: Path) -> bytes:
+    """The content of a file, as far as a policy may be long.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file.
+    """
+    # Without waiting: a pipe of that name would never be read to its end.
+    found = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(found, "rb") as file:
         if not stat.S_ISREG(os.fstat(found).st_mode):
             raise OSError("it is no plain file")

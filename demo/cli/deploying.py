@@ -36,6 +36,9 @@ def deploy(
             help="Permit a tool by the token's scopes, or by the human's role at WorkOS; role by default at AuthKit."
         ),
     ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Deploy the rules of this policy file; see demo policy.")
+    ] = None,
     worker: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Deploy the Worker in this folder; the bundled one by default.")
     ] = None,
@@ -58,7 +61,7 @@ def deploy(
     # What an earlier deployment was given stands until something else is said: without it nobody would be let in.
     last = record.recall(settings.state)
     kept = last.variables if last is not None and last.worker == str(folder) and authority is None else {}
-    variables = kept | _variables(authority, scopes_from, settings.workos.organization_id)
+    variables = kept | _variables(authority, scopes_from, settings.workos.organization_id) | _policy(policy)
     plan = plan.with_variables(variables)
     console = console_for(settings)
     waiting = waiting_aloud(settings)
@@ -183,6 +186,16 @@ def _variables(authority: str | None, scopes_from: str | None, organization: str
     if scopes_from == "role" and organization is not None:
         found[ORGANIZATION] = organization
     return found
+
+
+def _policy(file: Path | None) -> dict[str, str]:
+    """What a policy file sets otherwise than the Worker's configuration."""
+    if file is None:
+        return {}
+    from demo.cli.policies import read_policy
+    from demo.deploy.policy import variables
+
+    return variables(read_policy(file).policy)
 
 
 def _issuer(given: str) -> str:

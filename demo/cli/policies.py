@@ -53,17 +53,15 @@ def check(
     from demo import policy_file
 
     settings = settings_of(context)
-    path = file or settings.state / policy_file.NAME
-    try:
-        content = path.read_bytes() if file is not None else policy_file.of_folder(settings.state)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read", why=error.strerror or str(error), do="name a file") from error
-    if content is None:
-        written, said = policy_file.SHIPPED, f"There is no {path}: the policy that ships counts."
+    if file is not None:
+        written, said = read_policy(file), f"{file} is a policy."
     else:
-        written, said = _read(content, path), f"{path} is a policy."
+        written, source = _of_state(settings)
+        path = settings.state / policy_file.NAME
+        none = source == "shipped"
+        said = f"There is no {path}: the policy that ships counts." if none else f"{path} is a policy."
     if settings.json:
-        say_json({"schema": 1, "file": None if content is None else str(path), "digest": written.digest})
+        say_json({"schema": 1, "digest": written.digest})
     elif not settings.quiet:
         console_for(settings).print(said, markup=False, soft_wrap=True)
     return OK
@@ -195,6 +193,21 @@ def _stored(cast: Cast) -> str | None:
     held = (agent := cast.agent()).stored()
     chain = agent.chain(held) if held is not None else None
     return (chain.agent or chain.client) if chain is not None else None
+
+
+def read_policy(path: Path) -> Written:
+    """The policy in a file.
+
+    Raises:
+        UsageError: it cannot be read, or is no policy.
+    """
+    from demo import policy_file
+
+    try:
+        content = policy_file.content_of(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read", why=error.strerror or str(error), do="name a file") from error
+    return _read(content, path)
 
 
 def _of_state(settings: Settings) -> tuple[Written, str]:
