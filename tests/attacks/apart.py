@@ -2,8 +2,9 @@
 
 Two databases, and nothing between them but the wire. In the JSON: `gate` (a file; nothing that the authorization server
 was asked about is acted on before it exists; who waits for it is a line of `GATE.waiting`), `held` (seconds that each
-order's transaction takes longer), `lease` (seconds, of the role's own), and what is weakened: `deaf` (the shop takes
-events and goes by none), `mute` (the authorization server tells nobody).
+order's transaction takes longer), `lease` (seconds, of the role's own), `clock` (seconds that the shop's is ahead), and
+what is weakened: `deaf` (the shop takes events and goes by none), `retentive` (it forgets nothing that it kept), `mute`
+(the authorization server tells nobody).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from starlette.applications import Starlette
 from demo.auth_server.context import AuthorizationServerConfig
 from demo.auth_server.routes import create_authorization_server
 from demo.evidence import Money
-from demo.shop import introspection, ledger
+from demo.shop import introspection, ledger, standing
 from demo.shop.app import create_shop
 from demo.shop.config import ShopConfig
 
@@ -62,6 +63,9 @@ def shop(base: str, database: Path, issuer: str, given: dict[str, Any]) -> Starl
 
         events.check = lambda *_, **__: None
         events.over = lambda *_, **__: False
+        standing.void = lambda *_, **__: None
+    if given.get("retentive"):
+        standing.void = lambda *_, **__: None
     if gate := given.get("gate"):
         ask = introspection.ask
 
@@ -85,6 +89,7 @@ def shop(base: str, database: Path, issuer: str, given: dict[str, Any]) -> Starl
         stock=10**6,
         price=Money(1),
         lease_seconds=given.get("lease", 5.0),
+        clock=lambda: time.time() + given.get("clock", 0.0),
     )
     made = create_shop(config)
 
