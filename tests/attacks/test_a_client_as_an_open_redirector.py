@@ -1,8 +1,8 @@
 """Nobody is sent to a place that a stranger chose without having seen it, and no redirect URI is a pattern.
 
 RFC 9700 section 4.11.2: an authorization server that answers each bad request with a redirect is an open redirector for
-whoever registers a client. Section 2.1: redirect URIs are compared as strings; wildcards have been the hole again and
-again (CVE-2023-6927 and CVE-2024-8883 at Keycloak).
+whoever registers a client. Section 2.1: redirect URIs are compared as strings; patterns have been the hole again and
+again (CVE-2023-6927, CVE-2024-1132 and CVE-2026-9689 at Keycloak).
 """
 
 from __future__ import annotations

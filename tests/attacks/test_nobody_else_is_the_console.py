@@ -6,14 +6,16 @@ section 8.6, client impersonation). This one proves itself by `private_key_jwt` 
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey
 
 from demo.auth_server.clients import client as clients
+from demo.auth_server.clients.assertions import ClientAssertion
 from demo.auth_server.clients.client import Client
 from tests.unit.auth_server.conftest import ASSERTION_TYPE, CONSOLE, House, assertion, claims, clock, house, make_house
 
@@ -37,12 +39,24 @@ def unsigned(house: House) -> str:
     return jwt.encode({"alg": "none"}, about, OctKey.import_key("x" * 32), algorithms=["none"])
 
 
+def with_its_own_key(house: House, name: str) -> str:
+    """A header that brings the key along by which it verifies (CVE-2026-27962 at Authlib)."""
+    now = int(time.time())
+    about = {"iss": CONSOLE, "sub": CONSOLE, "aud": house.base, "iat": now, "exp": now + 60, "jti": name}
+    brings = OTHER.as_dict(private=False) if name == "jwk" else "http://127.0.0.1:9/keys"
+    registry = jws.JWSRegistry(algorithms=["ES256"], strict_check_header=False)
+    return jws.serialize_compact({"alg": "ES256", name: brings}, json.dumps(about), OTHER, registry=registry)
+
+
 PROOFS: dict[str, Any] = {
     "none": lambda house: None,
     "another's key": lambda house: assertion(house.base, key=OTHER),
     "no signature": unsigned,
     "for somebody else": lambda house: assertion("https://elsewhere.example"),
     "for another endpoint": lambda house: assertion(f"{house.base}/oauth2/token"),
+    "for others too": lambda house: assertion(house.base, aud=[house.base, "https://elsewhere.example"]),
+    "with a key of its own": lambda house: with_its_own_key(house, "jwk"),
+    "with a place for keys of its own": lambda house: with_its_own_key(house, "jku"),
     "for nobody": lambda house: assertion(house.base, aud=None),
     "by another client": lambda house: assertion(house.base, iss="demo-agent"),
     "of another client": lambda house: assertion(house.base, iss="demo-agent", sub="demo-agent"),
@@ -110,6 +124,13 @@ def test_a_revoked_users_console_goes_on_and_still_cannot_buy(house: House) -> N
     held = house.login(client_id=CONSOLE, scope="openid shop:buy audit:read", resource=house.shop)
     told = house.introspect(held["access_token"])
     assert told["active"] is True and told["scope"] == "openid audit:read"
+
+
+def test_where_an_assertion_may_be_for_others_as_well_one_of_those_sends_it_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ClientAssertion, "validate_jti", lambda *_: True)
+    assert sent(house, PROOFS["for others too"](house)).status_code == 200
 
 
 def test_an_authorization_server_that_asks_the_console_for_no_key_lets_everybody_in(

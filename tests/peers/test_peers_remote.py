@@ -42,7 +42,7 @@ def test_after_a_device_login_a_host_lists_and_buys_through_it(peers: Peers, ser
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             said = log.read_text("utf-8") if log.exists() else ""
-            code = re.search(r"/device\?user_code=(\S+)\s", said)
+            code = re.search(r"enter the code: (\S+)\s", said)
             if code is not None:
                 SampleHuman("alice@example.com").decide(f"{server}/device", code[1], True)
                 return

@@ -61,7 +61,12 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]  # Authli
         return [self._context.issuer]
 
     def validate_jti(self, claims: dict[str, Any], jti: object) -> bool:
-        """Whether the assertion is new, and good for a short time; it is remembered as long as it is good."""
+        """Whether the assertion is new, for nobody else, and good for a short time; it is remembered as long as it is
+        good."""
+        # One audience, and no list: an assertion that is meant for others as well is theirs to send on to here
+        # (CVE-2025-27371; draft-ietf-oauth-rfc7523bis).
+        if claims["aud"] != self._context.issuer:
+            return False
         expires_at, now = claims["exp"], time.time()
         if not isinstance(jti, str) or not jti or not now - SKEW_SECONDS <= expires_at <= now + LONGEST_LIFE:
             return False

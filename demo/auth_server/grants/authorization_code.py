@@ -91,6 +91,12 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
             raise InvalidRequestError("response_type is missing")
         if given["response_type"] != "code":
             raise OAuth2Error("the only response_type is code", error="unsupported_response_type")
+        # OpenID Connect Core section 6: what is in a request object would be ignored, and it may say something else.
+        for name in ("request", "request_uri"):
+            if name in given:
+                raise OAuth2Error(f"{name} is not supported", error=f"{name}_not_supported")
+        if "none" in given.get("prompt", "").split():
+            raise OAuth2Error("a human decides here, and sees the page", error="interaction_required")
         if given.get("response_mode", "query") != "query":
             raise InvalidRequestError("the only response_mode is query")
         if any(len(given.get(name, "")) > LONGEST_STATE for name in ("state", "nonce")):

@@ -18,7 +18,7 @@ from demo.scopes import SCOPES
 from ..clients.assertions import ClientAssertion
 from ..clients.client import Client, find_client
 from ..clients.documents import ClientDocuments
-from ..clients.metadata import ENDPOINT_AUTH_METHODS
+from ..clients.metadata import ENDPOINT_AUTH_METHODS, PRIVATE_KEY_JWT
 from ..context import Context
 from ..requests import NO_STORE, FormRequest
 from ..state.accounts import Account, ordered
@@ -55,15 +55,18 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships n
         return request
 
     def authenticate_client(self, request: FormRequest, methods: Sequence[str], endpoint: str = "token") -> Client:
-        """The client of a request, by the one method that it registered.
+        """The client of a request, by the one method that it registered, and the only one that the request uses (RFC
+        6749 section 2.3): of two that say different clients, one parser reads the one and another the other.
 
         Raises:
-            InvalidClientError: it is unknown, its credentials are missing, wrong, or cannot be read.
+            InvalidClientError: it is unknown, its credentials are missing, wrong, or cannot be read; or it comes in two
+                ways, or as two clients.
         """
         try:
             client: Client = super().authenticate_client(request, methods, endpoint)
         except ValueError as error:  # credentials that are not base64 of UTF-8
             raise InvalidClientError("the client's credentials cannot be read", status_code=401) from error
+        _check_one_identity(client, request)
         return client
 
     def handle_response(self, status: int, body: dict[str, Any], headers: list[tuple[str, str]]) -> Response:
@@ -122,6 +125,18 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships n
         """An OAuth error as a response (RFC 6749 section 5.2)."""
         response: Response = self.handle_error_response(request, error)
         return response
+
+
+def _check_one_identity(client: Client, request: FormRequest) -> None:
+    form = request.form
+    ways = {
+        "client_secret_basic": request.headers.get("authorization", "").lower().startswith("basic "),
+        "client_secret_post": "client_secret" in form,
+        PRIVATE_KEY_JWT: "client_assertion" in form,
+    }
+    used = [name for name, there in ways.items() if there] or ["none"]
+    if used != [client.auth_method] or form.get("client_id", client.client_id) != client.client_id:
+        raise InvalidClientError("a request names one client, which authenticates in one way (RFC 6749 section 2.3)")
 
 
 class Grant:

@@ -63,7 +63,7 @@ class Presenter(Stage):
         if name == "device" and self.visitor is not None:
             code = renderable.made.evidence["given"]  # type: ignore[union-attr]  # a Page: it knows what it draws
             human = SampleHuman(self.visitor)
-            where = (code.verification_uri_complete, code.user_code, True)
+            where = (code.verification_uri, code.user_code, True)
             threading.Thread(target=human.decide, args=where, daemon=True).start()
 
     def note(self, text: str) -> None:
