@@ -159,10 +159,10 @@ def test_what_anybody_has_the_server_say_fills_no_disk(
 
 
 @contextlib.contextmanager
-def serving(app: Any, http: Any) -> Iterator[int]:
+def serving(app: Any, http: Any, *, port: int = 0) -> Iterator[int]:
     config = uvicorn.Config(app, http=http, log_level="critical", lifespan="on", timeout_graceful_shutdown=1)
     running = uvicorn.Server(config)
-    with net.listening("127.0.0.1", 0) as sock:
+    with net.listening("127.0.0.1", port) as sock:
         thread = threading.Thread(target=running.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()
         try:
