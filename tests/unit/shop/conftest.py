@@ -72,6 +72,8 @@ class FakeAuthServer:
     jwks: list[dict[str, Any]] | None = None
     credentials: tuple[str, str] = RESOURCE_SERVER
     asked: list[str] = field(default_factory=list)
+    streams: Callable[[Request], Awaitable[Response]] | None = None
+    """What answers about event streams; without it there are none."""
 
     def token(self, **changes: Any) -> str:
         """A good access token of Alice's agent; `changes` replace claims, None removes one."""
@@ -122,6 +124,9 @@ class FakeAuthServer:
             self.asked.append("keys")
             return JSONResponse({"keys": self.jwks if self.jwks is not None else [self.key.as_dict(private=False)]})
 
+        async def about_streams(request: Request) -> Response:
+            return await self.streams(request) if self.streams is not None else Response(status_code=404)
+
         async def introspect(request: Request) -> Response:
             self.asked.append("introspect")
             if self.answer is not None:
@@ -142,6 +147,8 @@ class FakeAuthServer:
             Route("/.well-known/oauth-authorization-server", metadata),
             Route("/keys", keys),
             Route("/ask", introspect, methods=["POST"]),
+            Route("/.well-known/ssf-configuration", about_streams),
+            Route("/ssf/{about}", about_streams, methods=["GET", "POST"]),
         ]
         return Starlette(routes=routes)
 
