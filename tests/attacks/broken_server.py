@@ -20,6 +20,7 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
+import demo.auth_server.grants.server
 import demo.local_server.server
 from demo.evidence import Decision, Money
 from demo.shop import audit_log, bearer, catalog, introspection, ledger, policy, refusal
@@ -89,6 +90,11 @@ def takes_a_bound_token_as_any_other() -> None:
 
 def takes_a_proof_of_any_key() -> None:
     policy.check_token = _without_token_rule("token.proof")
+
+
+def answers_a_proof_with_a_bearer_token() -> None:
+    """The authorization server says that it takes part, and binds nothing."""
+    demo.auth_server.grants.server.prove = lambda *_: None
 
 
 def accepts_revoked_session() -> None:

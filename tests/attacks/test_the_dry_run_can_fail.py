@@ -21,6 +21,7 @@ EXPECTED = {
     "accepts_expired_token": "not-just-any-token/too-late",
     "takes_a_bound_token_as_any_other": "copied-token/card",
     "takes_a_proof_of_any_key": "copied-token/another-key",
+    "answers_a_proof_with_a_bearer_token": "login/granted",
     "accepts_revoked_session": "revoke/suspend",
     "accepts_missing_scope": "scopes/too-much",
     "accepts_banned_user": "banned/no-shirt",

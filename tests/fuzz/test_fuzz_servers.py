@@ -34,10 +34,12 @@ from demo.auth_server.state.keys import SigningKeys
 from demo.auth_server.state.sessions import find_session, open_session
 from demo.local_server import world
 from demo.local_server.server import create_app
+from demo.proofs import ProofRefused, Received, check, digest, encoded
 from demo.shop import events
 from tests.conftest import serving
 from tests.fuzz.given import JSONS, TEXTS, Parser, as_json, changed, damaged, documents, only
 from tests.fuzz.wire import FORM, JSON, Asked, forms, holds, line, target, text_lines
+from tests.unit import test_proofs as proofs
 
 AGENTS = 400
 WISH = {"company": "ACME", "mailingAddress": "1 Main St", "tshirtSize": "M", "idempotencyKey": "k1"}
@@ -323,9 +325,35 @@ def holds_uri(uri: str) -> None:
         assert ";" not in form_source(uri) and " " not in form_source(uri)  # it stands in a policy's header
 
 
+PROOF = (
+    {"typ": "dpop+jwt", "alg": "ES256", "jwk": proofs.KEY.as_dict(private=False)},
+    {"jti": "a", "htm": "POST", "htu": proofs.HERE, "ath": digest(proofs.TOKEN), "iat": proofs.NOW, "nonce": "1.x"},
+)
+
+
+def proof(parts: tuple[Any, Any]) -> str:
+    """A proof of this header and these claims, signed by the key that a good one names."""
+    signed = ".".join(encoded(as_json(part)) for part in parts)
+    return f"{signed}.{encoded(proofs.signature(signed.encode()))}"
+
+
+@only(ProofRefused)
+def holds_proof(text: str) -> None:
+    found = check(Received((text,), "POST", (proofs.HERE,)), now=proofs.NOW, nonces=proofs.NONCES, token=proofs.TOKEN)
+    assert found.key == proofs.KEY.thumbprint() and found.until <= proofs.NOW + 300
+
+
+PROOFS = st.one_of(
+    st.tuples(changed(PROOF[0]), changed(PROOF[1])).map(proof),
+    damaged(proof(PROOF).encode()).map(lambda one: one.decode("latin-1")),
+)
 DOCUMENT = {**CLIENT, "client_id": "https://a.example/c.json"}
 URIS = st.one_of(TEXTS, damaged(b"http://127.0.0.1:9/cb;x?a=b").map(lambda one: one.decode("latin-1")))
-PURE = [Parser("a client's document", changed(DOCUMENT), holds_document), Parser("a URI", URIS, holds_uri)]
+PURE = [
+    Parser("a client's document", changed(DOCUMENT), holds_document),
+    Parser("a URI", URIS, holds_uri),
+    Parser("a proof", PROOFS, holds_proof),
+]
 
 
 def parsers(here: World) -> list[Parser]:

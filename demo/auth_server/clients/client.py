@@ -59,6 +59,8 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib ships no types
     source: Literal["known", "registered", "document"] = "known"
     default_scope: tuple[str, ...] = DEFAULT_SCOPE
     """What an authorization request without `scope` asks for: what the client registered, else to look around."""
+    bound: bool = False
+    """Whether it said that it always proves a key (RFC 9449 section 5.2)."""
 
     @property
     def host(self) -> str | None:
@@ -144,6 +146,7 @@ def find_client(context: Context, client_id: str) -> Client | None:
         secret_digest=row["secret_digest"],
         source=row["source"],
         default_scope=tuple(row["scope"].split()) or DEFAULT_SCOPE,
+        bound=bool(row["bound"]),
     )
 
 
@@ -168,9 +171,10 @@ def save_client(
         return False
     connection.execute(
         "INSERT INTO oauth_clients (client_id, source, name, auth_method, secret_digest, redirect_uris,"
-        " grant_types, scope, created_at, fresh_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " grant_types, scope, created_at, fresh_until, bound) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, redirect_uris = excluded.redirect_uris,"
-        " grant_types = excluded.grant_types, scope = excluded.scope, fresh_until = excluded.fresh_until",
+        " grant_types = excluded.grant_types, scope = excluded.scope, fresh_until = excluded.fresh_until,"
+        " bound = excluded.bound",
         (
             client_id,
             source,
@@ -182,6 +186,7 @@ def save_client(
             " ".join(metadata.scope),
             now,
             fresh_until,
+            metadata.bound,
         ),
     )
     return True

@@ -48,6 +48,8 @@ class ClientMetadata:
     auth_method: str
     application_type: str
     scope: tuple[str, ...]
+    bound: bool = False
+    """Whether it always proves a key (RFC 9449 section 5.2): then it gets no bearer tokens."""
 
     def to_dict(self) -> dict[str, Any]:
         """As RFC 7591 section 3.2.1 answers it: everything registered, with the values registered."""
@@ -59,7 +61,8 @@ class ClientMetadata:
             "token_endpoint_auth_method": self.auth_method,
             "application_type": self.application_type,
         }
-        return answer | ({"scope": " ".join(self.scope)} if self.scope else {})
+        answer |= {"scope": " ".join(self.scope)} if self.scope else {}
+        return answer | ({"dpop_bound_access_tokens": True} if self.bound else {})
 
 
 def read_metadata(
@@ -107,6 +110,7 @@ def read_metadata(
         # Those that exist (section 2 lets the server choose). Kept and answered, and no limit: an agent that asks for
         # more later asks a human, who is the limit.
         scope=ordered(_text(given, "scope", "").split()),
+        bound=_flag(given, "dpop_bound_access_tokens"),
     )
 
 
@@ -144,6 +148,13 @@ def _text(given: dict[str, Any], name: str, default: str) -> str:
     if not isinstance(value, str):
         raise InvalidClientMetadata(f"{name} is a string")
     return value
+
+
+def _flag(given: dict[str, Any], name: str) -> bool:
+    value = given.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidClientMetadata(f"{name} is true or false")
+    return value is True
 
 
 def _texts(given: dict[str, Any], name: str, default: tuple[str, ...]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from ..requests import NO_STORE, FormRequest
 from ..state.accounts import Account, ordered
 from ..state.credentials import save_refresh_token
 from ..state.sessions import Session
-from .bound import prove
+from .bound import InvalidProofError, prove
 from .resources import audience
 from .tokens import sign_access_token, sign_id_token
 
@@ -158,8 +158,11 @@ class Grant:
         Raises:
             InvalidTargetError: the resource was not granted (RFC 8707 section 2.2).
             InvalidRequestError: `requested_expires_in` is not a positive whole number of seconds.
+            InvalidProofError: it proves no key, and its client said that it always would.
         """
         self.request.session = session
+        if self.request.client.bound and self.request.proof is None:
+            raise InvalidProofError("this client registered dpop_bound_access_tokens: send a proof in the DPoP header")
         audience(self.server.context, session, self.request.form.get("resource"))
         self._lifetime()
 

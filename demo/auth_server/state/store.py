@@ -134,7 +134,8 @@ ALTER TABLE oauth_device_requests ADD COLUMN wrong_before INTEGER NOT NULL DEFAU
 ALTER TABLE oauth_device_requests ADD COLUMN entered_at REAL;
 DELETE FROM oauth_browser_sessions;
 """
-STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS, _SEEDS, _INDEXES, _STREAMS, _GUESSES)
+_BOUND_CLIENTS = "ALTER TABLE oauth_clients ADD COLUMN bound INTEGER NOT NULL DEFAULT 0;"
+STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS, _SEEDS, _INDEXES, _STREAMS, _GUESSES, _BOUND_CLIENTS)
 """The schema's history. To change it: append a step, never edit one."""
 
 

@@ -168,3 +168,16 @@ def test_userinfo_takes_a_bound_token_with_a_proof_alone(house, holder):
     unbound = house.refresh(house.login()["refresh_token"], resource=house.base + place).json()["access_token"]
     refused(holder.get(place, unbound), "DPoP", "invalid_token")
     assert house.http.get(place, headers={"authorization": f"Bearer {unbound}"}).status_code == 200
+
+
+def test_a_client_that_always_proves_a_key_gets_no_bearer_token(house, holder):
+    """Section 5.2."""
+    told = house.register(dpop_bound_access_tokens=True)
+    assert (told.status_code, told.json()["dpop_bound_access_tokens"]) == (201, True)
+    client = told.json()["client_id"]
+    code = house.code(client_id=client, redirect_uri="http://127.0.0.1:49152/callback")
+    assert house.exchange(code, client_id=client).json()["error"] == "invalid_dpop_proof"
+    fields = {"grant_type": "authorization_code", "code": code, "client_id": client, "code_verifier": VERIFIER}
+    assert holder.post("/oauth2/token", **fields, redirect_uri=CALLBACK).json()["token_type"] == "DPoP"
+    assert "dpop_bound_access_tokens" not in house.register(dpop_bound_access_tokens=False).json()
+    assert house.register(dpop_bound_access_tokens="yes").json()["error"] == "invalid_client_metadata"
