@@ -6,12 +6,20 @@ credentials is nobody in particular (RFC 6749 section 10.2), whatever name it co
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
 import pytest
 
+from demo.auth_server.pages import visit
 from demo.auth_server.pages.device import DeviceQuestion
+from demo.auth_server.pages.visit import COOKIE
 from tests.unit.auth_server.conftest import Browser, House, clock, house, make_house
+from tests.unit.auth_server.test_auth_server_real_browser import chromium
 
-__all__ = ["clock", "house", "make_house"]
+__all__ = ["chromium", "clock", "house", "make_house"]
 
 
 def approved_without_typing(house: House, path: str) -> bool:
@@ -76,3 +84,59 @@ def test_who_registers_under_a_known_name_does_not_bear_it(house: House, name: s
     assert heading.startswith("What calls itself ") and "unverified" in walk.forms.shown
     known = house.authorize().sign_in().page.text.partition("<h1>")[2]
     assert not known.startswith("What calls itself ")
+
+
+@pytest.fixture
+def planting() -> Iterator[tuple[str, list[str]]]:
+    """Another user's page on this host: it plants a cookie of theirs, and sends whoever opens it on to a link."""
+    links: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Set-Cookie", f"{COOKIE}=planted; Path=/device; Max-Age=600")
+            self.end_headers()
+            self.wfile.write(f'<a href="{links[-1]}">Win a shirt</a>'.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", links
+        server.shutdown()
+        thread.join(5)
+
+
+@pytest.mark.parametrize("weakened", [False, True])
+def test_a_code_that_was_entered_under_a_planted_cookie_is_typed_once_more(
+    house: House, chromium: Any, planting: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch, weakened: bool
+) -> None:
+    """In a real browser, which says by `Sec-Fetch-Site` that the link is not one of the server's own pages'."""
+    if weakened:
+        monkeypatch.setattr(visit, "_is_our_own_step", lambda _: True)
+    where, links = planting
+    thief = house.browser()
+    thief.http.cookies.set(COOKIE, "planted", domain="127.0.0.1", path="/device")
+    thief.get("/device")
+    links.append(str(thief.submit("/device", user_code=house.ask().json()["user_code"]).url))
+    page = chromium.new_page()
+    page.set_default_timeout(10_000)
+    page.goto(where)
+    page.get_by_role("link").click()
+    page.get_by_role("button", name="Alice Ito").click()
+    assert page.get_by_role("button", name="Approve").is_visible() is weakened
+    if weakened:
+        return
+    page.get_by_role("button", name="Continue").click()
+    assert page.get_by_label("Code").input_value() == "" and page.locator("#typed").is_visible()
+    # Who types it goes on, also over a reload.
+    own = house.ask().json()["user_code"]
+    page.get_by_label("Code").fill(own)
+    page.get_by_role("button", name="Continue").click()
+    if page.get_by_role("button", name="Alice Ito").is_visible():
+        page.get_by_role("button", name="Alice Ito").click()
+    page.reload()
+    assert page.locator("[data-show=code]").inner_text() == own

@@ -28,10 +28,7 @@ from ..state.device_requests import (
 )
 from .question import Question, carried
 from .rendering import message, page
-from .visit import PageRefused, Visit, onward
-
-ENTERED = "entered"
-"""The field with the mark of a browser that entered this code."""
+from .visit import ENTERED, PageRefused, Visit, onward
 
 
 def ask(visit: Visit) -> Response:

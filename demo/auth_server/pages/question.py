@@ -12,7 +12,7 @@ from starlette.responses import Response
 from ..clients.client import Client
 from ..state.accounts import Account
 from ..state.sessions import open_session
-from .visit import Visit
+from .visit import ENTERED, Visit
 
 
 @dataclass(frozen=True)
@@ -87,5 +87,5 @@ def carried(visit: Visit) -> dict[str, str]:
     if "request" in visit.fields:
         return {"request": visit.fields["request"], **tab}
     code = visit.fields.get("user_code", "")[:32]
-    entered = visit.fields.get("entered", "")[:64]
-    return {**({"user_code": code, "entered": entered} if code else {}), **tab}
+    entered = visit.fields.get(ENTERED, "")[:64]
+    return {**({"user_code": code, ENTERED: entered} if code else {}), **tab}

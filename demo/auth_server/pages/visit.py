@@ -24,6 +24,8 @@ from .rendering import HEADERS, message
 
 COOKIE = "auth_server_browser"
 SIGNED_IN_SECONDS = 3600.0
+ENTERED = "entered"
+"""The field with the mark of a browser that entered this code."""
 MOST_SIGNED_IN = 5000
 """Sign-ins that are remembered at once; of more the oldest are forgotten, and sign in again."""
 
@@ -180,7 +182,10 @@ def page_route(server: OAuthServer, path: str, *, get: Page, post: Page) -> Rout
 
     async def endpoint(request: Request) -> Response:
         if request.method != "POST":
-            return await run_in_threadpool(respond, request, dict(request.query_params))
+            query = dict(request.query_params)
+            if not _is_our_own_step(request):
+                query.pop(ENTERED, None)
+            return await run_in_threadpool(respond, request, query)
         try:
             form = await read_form(request)
         except FormUnreadable as error:
@@ -190,6 +195,12 @@ def page_route(server: OAuthServer, path: str, *, get: Page, post: Page) -> Rout
         return await run_in_threadpool(respond, request, {name: values[0] for name, values in form.items()})
 
     return Route(path, endpoint, methods=["GET", "POST"])
+
+
+def _is_our_own_step(request: Request) -> bool:
+    """Whether one of our pages led here, as far as a browser says (Fetch Metadata, `Sec-Fetch-Site`). Somebody else's
+    link may hold the mark of a code that was entered under a cookie which they planted."""
+    return request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
 
 
 def _refuse_forgery(request: Request, visit: Visit) -> None:
