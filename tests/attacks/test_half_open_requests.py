@@ -27,6 +27,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from demo import connections, net
+from demo.client.oauth import loopback
 from demo.local_server import LONGEST_LOG, server
 from demo.local_server.server import create_app
 
@@ -259,3 +260,28 @@ def test_a_new_connection_takes_the_place_of_the_one_that_waited_longest() -> No
         for one in (served, *waiting):
             if one is not None:
                 one.close()
+
+
+@pytest.mark.parametrize("bounded", [True, False], ids=["as it is", "weakened"])
+def test_who_floods_the_end_of_a_login_takes_neither_it_nor_a_thousand_threads(
+    monkeypatch: pytest.MonkeyPatch, bounded: bool
+) -> None:
+    if not bounded:
+        monkeypatch.setattr(loopback, "MOST_WAITING", 10**6)
+    before = threading.active_count()
+    listener = loopback.Listener()
+    port = int(listener.redirect_uri.split(":")[2].partition("/")[0])
+    try:
+        flood = [half_open(port, b"GET /callback?state=") for _ in range(200)]
+        status = answer(port, "GET", "/nothing")
+        deadline = time.monotonic() + 5
+        while threading.active_count() - before > 80 and bounded and time.monotonic() < deadline:
+            time.sleep(0.02)
+        threads = threading.active_count() - before
+        for one in flood:
+            if one is not None:
+                one.close()
+    finally:
+        listener.close()
+    assert status == 404
+    assert (threads <= 80) is bounded

@@ -8,14 +8,17 @@ other users are answered with nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import socket
 import threading
 import time
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from demo.errors import EnvironmentNotReady
@@ -26,6 +29,8 @@ PATH = "/callback"
 BEGIN = "/begin/"
 COOKIE = "login"
 CONNECTIONS = Path("/proc/net/tcp")
+MOST_WAITING = 64
+"""Connections that have asked nothing yet."""
 HOLD = 20.0
 """Seconds for which the browser's page waits to hear how the login ended."""
 
@@ -160,7 +165,32 @@ def is_another_users(from_port: int, to_port: int) -> bool:
 class _Server(ThreadingHTTPServer):
     listener: Listener
     daemon_threads = True
+    request_queue_size = 128
     busy = 0
+
+    def __init__(self, *given: Any) -> None:
+        self._waiting: dict[socket.socket, None] = {}
+        super().__init__(*given)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Each connection is a thread. Of too many that have asked nothing yet the one that waits longest goes: a
+        browser asks at once."""
+        self._waiting[request] = None
+        while len(self._waiting) > MOST_WAITING:
+            longest = next(iter(self._waiting))
+            self.answering(longest)
+            with contextlib.suppress(OSError):
+                longest.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def answering(self, request: socket.socket) -> None:
+        """This connection has asked, or has ended."""
+        self._waiting.pop(request, None)
+
+    def shutdown_request(self, request: Any) -> None:
+        """The end of a connection."""
+        self.answering(request)
+        super().shutdown_request(request)
 
     def server_bind(self) -> None:
         """Take the port for us alone, and ask no name server for the name of this machine."""
@@ -180,6 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer the redirect."""
+        self.server.answering(self.connection)
         self.server.busy += 1
         try:
             own = urlsplit(self.server.listener.redirect_uri).netloc
