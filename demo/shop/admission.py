@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from demo.evidence import Decision, LimitUse
 from demo.shop import audit_log, jsonrpc, ledger, refusal
 from demo.shop.catalog import BUY, say
-from demo.shop.gatehouse import Gatehouse, limits_of
+from demo.shop.gatehouse import Gatehouse, Kept, limits_of
 from demo.shop.jsonrpc import Call
 from demo.shop.policy import Case, Ruling, Standing, TokenFacts, deny
 
@@ -86,27 +87,45 @@ class Admission:
     address: str = "nowhere"
     outcome: Outcome | None = None
     instead: refusal.Answer | None = None
+    _kept: Kept | None = field(default=None, repr=False)
+    """What is awaited before anybody is told of the outcome."""
 
     async def act(self, work: Work | None = None) -> Outcome | None:
         """Decide this request, run `work` where it is admitted, and record both, in one transaction.
 
+        The outcome is not on the disk yet: what is answered can be made ready, and is held back until `keep`.
+
         Returns None where there is no decision to tell of: nothing could be written, or the grant changed too often
         while it was being served. Nothing was done then, and `instead` says so.
         """
-        try:
+        with self._answering():
             if self.door == "open":
-                self.outcome = await self.house.database.write(self._at_the_open_door, work)
+                outcome, committed = await self.house.database.begin(self._at_the_open_door, work)
+                self._kept = lambda: committed
             else:
-                self.outcome = await self.house.settle(self.case, self.bearer, self._at_the_gates(work), self._undo)
-        except sqlite3.Error:
-            self.instead = refusal.unwritable(self.call.id)
-            return None
-        except jsonrpc.Unacceptable as unacceptable:
-            self.instead = refusal.unacceptable(unacceptable)
-            return None
-        if self.outcome.decision.verdict == "deny" and self.outcome.failure is None:
-            self.instead = self._refusal(self.outcome)
+                outcome, self._kept = await self.house.settle(
+                    self.case, self.bearer, self._at_the_gates(work), self._undo
+                )
+            self.outcome = outcome
+            if outcome.decision.verdict == "deny" and outcome.failure is None:
+                self.instead = self._refusal(outcome)
         return self.outcome
+
+    async def keep(self) -> None:
+        """Wait until the outcome is on the disk. Where it will never be, `instead` says so."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            with self._answering():
+                await kept()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error:
+            self.outcome, self.instead = None, refusal.unwritable(self.call.id)
+        except jsonrpc.Unacceptable as unacceptable:
+            self.outcome, self.instead = None, refusal.unacceptable(unacceptable)
 
     def _at_the_gates(self, work: Work | None) -> Callable[[sqlite3.Connection, Case], Outcome]:
         def act(connection: sqlite3.Connection, case: Case) -> Outcome:

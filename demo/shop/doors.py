@@ -72,6 +72,7 @@ class Door:
             await pass_on(self._inner, scope, receive, send, admission)
             return
         await admission.act()
+        await admission.keep()
         if admission.instead is not None:
             await respond(send, admission.instead)
         elif scope["method"] != "POST":
@@ -86,6 +87,7 @@ class Door:
                 raise fault
 
             await admission.act(refuse)
+            await admission.keep()
             if admission.instead is not None:
                 await respond(send, admission.instead)
         else:
@@ -106,13 +108,16 @@ async def pass_on(inner: App, scope: Scope, receive: Receive, send: Send, admiss
     answering = with_id(send, admission)
 
     async def send_decided(message: Message) -> None:
-        if message["type"] == "http.response.start" and admission.outcome is None and admission.instead is None:
-            # The MCP server answers without its tool: who calls may know that, or is refused, like anybody.
-            await admission.act()
+        if message["type"] == "http.response.start":
+            if admission.outcome is None and admission.instead is None:
+                # The MCP server answers without its tool: who calls may know that, or is refused, like anybody.
+                await admission.act()
+            await admission.keep()
         if admission.instead is None:
             await answering(message)
 
     await inner({**scope, "headers": headers, ADMISSION: admission}, jsonrpc.replay(body, receive), send_decided)
+    await admission.keep()
     if admission.instead is not None:
         await respond(send, admission.instead)
 

@@ -6,8 +6,9 @@ Both doors and the routes beside them share one.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final, Literal, TypeVar
 
 from demo import access_tokens
@@ -27,6 +28,8 @@ from demo.shop.policy_in_force import PolicyInForce
 from demo.shop.rates import Rates
 
 R = TypeVar("R")
+Kept = Callable[[], Awaitable[None]]
+"""Waits until something is on the disk. Raises where it will never be."""
 TRIES: Final = 5
 """How often a request asks again whose grant changes, or whose lease ends, while it is being served."""
 
@@ -102,30 +105,38 @@ class Gatehouse:
         token: str | None,
         act: Callable[[sqlite3.Connection, Case], R],
         undo: Callable[[sqlite3.Connection, R], None] | None = None,
-    ) -> R:
+    ) -> tuple[R, Kept]:
         """Run `act(connection, case)` in one transaction, in which what the authorization server said of the case is
         known to hold. It is asked where nothing was kept of it, and again where that changed.
+
+        It is not committed yet: an answer can be made ready meanwhile. What is returned beside the result is to be
+        called and awaited before anything is done or answered on its strength, and raises the same.
 
         Args:
             undo: takes back what `act` did, where more time went by until it was committed than the answer that it
                 relied on was good for: a revocation may have been answered meanwhile. Nobody has seen it yet.
 
         Raises:
-            Unacceptable: it changed too often (503).
-            sqlite3.Error: nothing is written; then nothing may be done or answered on its strength.
+            Unacceptable: it changed too often, or too late (503).
+            sqlite3.Error: nothing is written.
         """
         for _ in range(TRIES):
             try:
-                used, result = await self.database.write(self._on_standing, case, act)
+                (used, result), committed = await self.database.begin(self._on_standing, case, act)
             except events.StandingChanged:
                 case = await self.ask(case, token)
                 continue
-            if used.reliance is None or not events.over(used.reliance, lease=self.config.lease_seconds):
-                return result
+            return result, partial(self._kept, used, result, committed, undo)
+        raise _unsettled()
+
+    async def _kept(
+        self, used: Case, result: R, committed: Awaitable[None], undo: Callable[[sqlite3.Connection, R], None] | None
+    ) -> None:
+        await committed
+        if used.reliance is not None and events.over(used.reliance, lease=self.config.lease_seconds):
             if undo is not None:
                 await self.database.write(undo, result)
-            case = replace(used, standing=None, reliance=None)  # its proof is used up, by this very request
-        raise jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, say("unsettled"))
+            raise _unsettled()
 
     def _on_standing(
         self, connection: sqlite3.Connection, case: Case, act: Callable[[sqlite3.Connection, Case], R]
@@ -256,6 +267,10 @@ class Gatehouse:
             scheme=case.scheme,
             nonce=self._nonces.issue(self.config.clock()),
         )
+
+
+def _unsettled() -> jsonrpc.Unacceptable:
+    return jsonrpc.Unacceptable(503, jsonrpc.INTERNAL_ERROR, say("unsettled"))
 
 
 def limits_of(usage: Usage) -> tuple[LimitUse, ...]:

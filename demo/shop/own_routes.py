@@ -63,7 +63,9 @@ async def admit(
         return case, refusal.response(house.refuse(case, decision, None, host=host, path=path))
 
     case = await house.open_case(presented, method=None, tool=None, scope=scope, path=path)
-    return await house.settle(case, presented.token, act)
+    result, kept = await house.settle(case, presented.token, act)
+    await kept()
+    return result
 
 
 def only_the_console(house: Gatehouse, case: Case) -> Ruling | None:

@@ -70,6 +70,9 @@ class ShopServer(MCPServer[Any]):
             text = _CONTENT.dump_json(outcome.content, indent=2).decode()
             result = CallToolResult(content=[TextContent(type="text", text=text)], structured_content=outcome.content)
         else:
+            await admission.keep()  # what a tool of the SDK's does has no transaction to wait for
+            if admission.instead is not None:
+                return _error(say("failed"))
             try:
                 result = await super().call_tool(name, arguments, context)
             except ToolError as error:

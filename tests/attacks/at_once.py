@@ -15,6 +15,7 @@ import json
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,7 @@ def at_once(server: Server, tokens: Iterable[str], calls: list[tuple[str, dict[s
 
 def weaken(name: str) -> None:
     """Put a weakness into this process."""
-    from demo.shop import database, ledger, rates
+    from demo.shop import database, group_commit, ledger, rates
 
     committed: dict[str, sqlite3.Connection] = {}
 
@@ -133,14 +134,13 @@ def weaken(name: str) -> None:
 
     if name == "none":
         return
-    in_thread = database._in_thread
+    commit = group_commit._commit
 
-    async def slowly(function: Any, *rest: Any) -> None:
-        if rest == ("COMMIT",):
-            await asyncio.sleep(0.05)  # a disk that takes its time, and so a weakness that shows
-        await in_thread(function, *rest)
+    def slowly(connection: sqlite3.Connection) -> None:
+        time.sleep(0.05)  # a disk that takes its time, and so a weakness that shows
+        commit(connection)
 
-    database._in_thread = slowly
+    group_commit._commit = slowly
     match name:
         case "looks-before":
             spent, left = ledger.spent, ledger.stock_left
@@ -157,13 +157,15 @@ def weaken(name: str) -> None:
 
             rates.LedgerStorage.acquire_entry = acquire  # type: ignore[method-assign]
         case "answers-before":
-            honest = database.Database._try
+            honest = database.Database.begin
 
-            def hasty(self: Any, wanted: Any) -> None:
-                honest(self, wanted)
-                wanted.answer()
+            async def hasty(self: Any, *rest: Any, **more: Any) -> Any:
+                result, _ = await honest(self, *rest, **more)
+                committed = asyncio.get_running_loop().create_future()
+                committed.set_result(None)
+                return result, committed
 
-            database.Database._try = hasty  # type: ignore[method-assign]
+            database.Database.begin = hasty  # type: ignore[method-assign]
         case _:
             raise ValueError(name)
 
