@@ -19,7 +19,7 @@ NO_HOME: Final = Path(os.devnull) / "no-home"
 """In the place of the default state folder where no home folder is known. Nothing can exist there: what only looks
 finds nothing, and what must make the folder says what is missing."""
 _OURS: Final = (
-    *("run.", "server.", "secrets", "worker", "workos.json", "deployed.json", "trusted.json"),
+    *("run.", "server.", "secrets", "worker", "workos.json", "deployed.json", "trusted.json", "policy."),
     *("recordings", "wheel.", "presenter.", "audience"),
 )
 """How the names begin of all that this program puts into a state folder."""

@@ -75,12 +75,11 @@ def init(context: typer.Context) -> int:
     settings = settings_of(context)
     path = settings.state / policy_file.NAME
     private.folder(settings.state)
+    if path.exists() or path.is_symlink():
+        raise UsageError(f"{path} is there already", do="change that, or remove it first")
     try:
-        with path.open("x", encoding="utf-8") as made:
-            made.write(policy_file.SHIPPED.text)
-        path.with_name(policy_file.SCHEMA.name).write_text(policy_file.SCHEMA.read_text("utf-8"), "utf-8")
-    except FileExistsError:
-        raise UsageError(f"{path} is there already", do="change that, or remove it first") from None
+        private.write(path.with_name(policy_file.SCHEMA.name), policy_file.SCHEMA.read_text("utf-8"))
+        private.write(path, policy_file.SHIPPED.text)
     except OSError as error:
         raise EnvironmentNotReady(
             f"{path} cannot be written", why=error.strerror or str(error), do="choose another --state DIR"

@@ -210,7 +210,16 @@ class Console:
             ServerUnreachable: the shop explains nothing, or does not answer as it must.
         """
         account = f"{self.issuer}/account"
-        told = self._call(account, "POST", f"{self.shop}/policy/explain", question).json or {}
+        try:
+            told = self._call(account, "POST", f"{self.shop}/policy/explain", question).json or {}
+        except OAuthRefused as refused:
+            if refused.oauth_error not in ("not_found", "http_404"):
+                raise
+            raise ServerUnreachable(
+                f"{self.shop} does not explain its decisions",
+                why="the bundled shop does; a deployed one has its rules in its variables",
+                do="read the refusal itself: it names gate, rule and remedy",
+            ) from refused
         found = _explanation(safe_data(told))
         if found is None:
             raise ServerUnreachable(f"{self.shop} does not explain what was asked", do="demo doctor")
