@@ -45,6 +45,7 @@ class Devices:
                 device_code=code,
                 user_code=f"user-{self.count}",
                 client_id=client_id,
+                address="127.0.0.1",
                 scope=("shop:read",),
                 resources=(),
                 authorization_details=(),

@@ -36,7 +36,7 @@ SMALL = frozenset(
         *("workos_key", "workos_permissions", "workos_blueprints", "workos_audit_schemas", "sqlite_master"),
         # These see themselves to that they stay small: some hundreds of browsers, the events of a few seconds.
         *("oauth_browser_sessions", "oauth_security_events", "oauth_event_streams", "oauth_event_acknowledgements"),
-        "shop_lease",
+        *("shop_lease", "shop_policies"),
         "pragma_table_info",
     }
 )
