@@ -83,10 +83,10 @@ class EventStream:
 
     async def verified(self, state: str | None) -> bool:
         """The stream is verified; False where that was not asked for, or a state that was answered before."""
-        expected, self._expected = self._expected, None
-        if expected is None or state is None or not secrets.compare_digest(expected[0].encode(), state.encode()):
-            self._expected = expected
+        expected = self._expected
+        if expected is None or state != expected[0]:
             return False
+        self._expected = None
         await self._database.write(standing.renew, expected[1], self._config.lease_seconds)
         return True
 
@@ -110,7 +110,7 @@ class EventStream:
                 self._none_until = time.monotonic() + LIMITS.keys_seconds
                 self._tried.set()
                 return
-            except (AuthServerUnavailable, TimeoutError, sqlite3.Error) as trouble:
+            except Exception as trouble:  # whatever it answers, it is asked again, and meanwhile nothing is relied on
                 logger.info("the event stream is not verified: %s", trouble)
                 self._tried.set()
                 await self._forsake()
@@ -142,7 +142,7 @@ class EventStream:
             if status != 201 or not isinstance(mine, dict):
                 raise AuthServerUnavailable(f"it opens no stream (HTTP {status})")
         id, lease = mine.get("stream_id"), mine.get("lease_seconds")
-        if not isinstance(id, str) or not isinstance(lease, int | float) or lease < self._config.lease_seconds:
+        if not isinstance(id, str) or not isinstance(lease, int | float) or not lease >= self._config.lease_seconds:
             # Events are taken all the same; but nobody says how late one may come.
             raise NoStreams
         return id

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import unquote_plus, urlsplit
@@ -40,6 +41,8 @@ LONGEST_BODY: Final = 4096
 """Bytes."""
 LONGEST_STATE: Final = 256
 """Characters."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""Half of a character: JSON may have it, no text in UTF-8 may."""
 STREAMS, STATUS, VERIFY = "/ssf/streams", "/ssf/status", "/ssf/verify"
 
 
@@ -92,8 +95,8 @@ def stream_routes(context: Context, events: SecurityEvents) -> list[Route]:
 
     def to_verify(request: Request, given: dict[str, Any]) -> tuple[Stream, str | None]:
         state = given.get("state")
-        if state is not None and (not isinstance(state, str) or len(state) > LONGEST_STATE):
-            raise StreamRefused(400, f"state is a string of at most {LONGEST_STATE} characters")
+        if state is not None and (not isinstance(state, str) or len(state) > LONGEST_STATE or _SURROGATE.search(state)):
+            raise StreamRefused(400, f"state is a text of at most {LONGEST_STATE} characters")
         return _named(context, request, given.get("stream_id", "")), state
 
     def route(path: str, **methods: Callable[[Request, dict[str, Any]], Response | tuple[Stream, str | None]]) -> Route:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -145,6 +146,13 @@ def test_a_resource_server_has_one_stream(house: Any, receiver: Receiver) -> Non
 def test_what_is_no_request_is_refused(house: Any, receiver: Receiver, body: bytes) -> None:
     for path in ("/ssf/streams", "/ssf/verify"):
         assert house.http.post(path, content=body, auth=RESOURCE_SERVER).status_code in (400, 404)
+
+
+@pytest.mark.parametrize("state", ["\ud800", "x" * 257, 1, ["x"]])
+def test_a_state_that_is_no_text_is_refused(house: Any, receiver: Receiver, state: Any) -> None:
+    asked = {"stream_id": opened(house, receiver)["stream_id"], "state": state}
+    answer = house.http.post("/ssf/verify", content=json.dumps(asked), auth=RESOURCE_SERVER)
+    assert (answer.status_code, receiver.taken) == (400, [])
 
 
 def revoke(house: Any, kind: str, id: str) -> tuple[dict[str, Any], float]:

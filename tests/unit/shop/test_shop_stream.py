@@ -131,8 +131,22 @@ def test_an_event_has_the_grant_asked_about_again(world: Any, told: Callable[...
 
 @pytest.mark.parametrize(
     "switches",
-    [{"lease": None}, {"lease": 4.9}, {"lease": "5"}, {"issuer": "https://elsewhere.example"}, {"verifies": False}],
-    ids=["promises nothing", "promises too little", "promises a word", "is another", "verifies nothing"],
+    [
+        {"lease": None},
+        {"lease": 4.9},
+        {"lease": "5"},
+        {"lease": [5]},
+        {"issuer": "https://elsewhere.example"},
+        {"verifies": False},
+    ],
+    ids=[
+        "promises nothing",
+        "promises too little",
+        "promises a word",
+        "promises a list",
+        "is another",
+        "verifies nothing",
+    ],
 )
 def test_who_vouches_for_nothing_is_asked_about_each_call(
     world: Any, told: Callable[..., Transmitter], switches: dict[str, Any]
@@ -171,6 +185,6 @@ def test_a_verification_that_nobody_asked_for_or_that_comes_again_is_refused(
 ) -> None:
     transmitter, token = told(), world.token()
     until(relied_on(world, token))
-    for state in ({}, {"state": "made up"}, {"state": 1}, {"state": transmitter.states[0]}):
+    for state in ({}, {"state": "made up"}, {"state": 1}, {"state": "\ud800"}, {"state": transmitter.states[0]}):
         answer = httpx2.post(**transmitter.event({VERIFICATION: state}), verify=False)
         assert (answer.status_code, answer.json()["err"]) == (400, "invalid_state")
