@@ -68,7 +68,10 @@ def token(given: TokenView, now: float) -> Page:
 def _holder(given: TokenView, canvas: Canvas) -> None:
     """Who can use it; nothing of an ordinary bearer token, of which that is known."""
     if given.holder == "key":
-        canvas.field("good for", f"{canvas.glyphs.allowed} only who holds its key (RFC 9449)", "allowed")
+        named = any(claim.name == "cnf.jkt" and claim.verified for claim in given.claims)
+        state: State = "allowed" if named else "unverified"
+        words = "only who holds its key (RFC 9449)" if named else "only who holds its key, as its issuer says"
+        canvas.field("good for", f"{canvas.glyphs.mark(state)} {words}", state)
     elif given.holder == "downgraded":
         words = f"{canvas.glyphs.unverified} anyone with a copy: a key was proved, a bearer token came"
         canvas.field("good for", words, "unverified", prose=True, at_most=2)

@@ -20,7 +20,7 @@ class Holder:
 
     def __init__(self, shop: Shop, **changes: Any) -> None:
         self.shop, self.key = shop, ProofKey.generate()
-        self.token = shop.token(cnf={"jkt": self.key._key.thumbprint()}, **changes)
+        self.token = shop.token(cnf={"jkt": self.key.thumbprint}, **changes)
 
     def proof(self, method: str = "POST", path: str = "/mcp", token: str | None = None) -> str:
         return self.key.proof(method, self.shop.base + path, token=token or self.token)
@@ -130,7 +130,7 @@ def test_the_audit_log_wants_the_proof_too_and_has_each_refusal(shop: Shop, hold
 def test_a_revoked_grant_is_refused_with_the_best_of_proofs(shop: Shop) -> None:
     grant = shop.grant()
     key = ProofKey.generate()
-    token = shop.token(grant, cnf={"jkt": key._key.thumbprint()})
+    token = shop.token(grant, cnf={"jkt": key.thumbprint})
 
     def call() -> httpx2.Response:
         proof = key.proof("POST", f"{shop.base}/mcp", token=token)

@@ -49,6 +49,12 @@ class ProofKey:
         """For the store: the private JWK (RFC 7517), a secret."""
         return json.dumps(self._key.as_dict(private=True))
 
+    @property
+    def thumbprint(self) -> str:
+        """Of its public half (RFC 7638), by which a token names it (`cnf.jkt`, RFC 9449 section 6.1)."""
+        found: str = self._key.thumbprint()
+        return found
+
     def proof(self, method: str, url: str, *, token: str | None = None) -> str:
         """A fresh proof for one request (RFC 9449 section 4.2).
 

@@ -12,6 +12,7 @@ from demo.client.http.fetch import fetch
 from demo.client.http.sanitizing import safe_text
 from demo.client.oauth import introspection
 from demo.client.oauth.authorizer import Authorizer
+from demo.client.oauth.dpop import ProofKey
 from demo.client.tokens import claims
 from demo.client.tokens.claim_meanings import parties
 from demo.client.tokens.stored import StoredToken, number
@@ -59,6 +60,9 @@ class Inspector:
             scopes=token.scope,
         )
         seen = replace(seen, holder=token.holder)
+        named, key = seen.claim("cnf.jkt"), token.dpop_key
+        if named is not None and (key is None or ProofKey.from_json(key).thumbprint != named):
+            seen = replace(seen, problems=(*seen.problems, "it is bound to a key that this agent has not"))
         return introspection.ask(self._connection, metadata, token, seen) if seen.kind == "opaque" else seen
 
     def active(self, token: StoredToken) -> bool | None:

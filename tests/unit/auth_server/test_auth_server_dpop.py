@@ -17,7 +17,7 @@ class Holder:
 
     def __init__(self, house: House) -> None:
         self.house, self.key = house, ProofKey.generate()
-        self.jkt = self.key._key.thumbprint()
+        self.jkt = self.key.thumbprint
 
     def proof(self, method: str, path: str, token: str | None = None) -> str:
         return self.key.proof(method, self.house.base + path, token=token)

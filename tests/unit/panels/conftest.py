@@ -149,6 +149,7 @@ CLAIMS = (
     Claim("iat", str(int(NOW) - 48), "issued at", True, SIGNED),
     Claim("auth_time", str(int(NOW) - 60), "when the human signed in", True, SIGNED),
 )
+BOUND = Claim("cnf.jkt", "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", "its key", True, SIGNED)
 UNCHECKED = tuple(replace(claim, verified=False, against=None) for claim in CLAIMS)
 TOKEN = TokenView("jwt", "eyJhbG...9f2c (812 characters)", 812,
                   (("alg", "ES256"), ("typ", "at+jwt"), ("kid", "k1")), CLAIMS, f"key kid=k1 of {BASE}/oauth2/jwks",
@@ -335,7 +336,8 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "decision-allowed": lambda: panels.decision(decision(), NAMES),
     "decision-open": lambda: panels.decision(OPEN),
     "token": lambda: panels.token(TOKEN, NOW),
-    "token-bound": lambda: panels.token(replace(TOKEN, holder="key"), NOW),
+    "token-bound": lambda: panels.token(replace(TOKEN, holder="key", claims=(*CLAIMS, BOUND)), NOW),
+    "token-bound-unsaid": lambda: panels.token(replace(TOKEN, holder="key"), NOW),
     "token-downgraded": lambda: panels.token(replace(TOKEN, holder="downgraded"), NOW),
     "token-unverified": lambda: panels.token(
         replace(TOKEN, signature=None, claims=UNCHECKED), NOW

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from demo.client import Agent
 from demo.client.oauth.dpop import ProofKey
 from demo.client.oauth.token_auth import DPoPToken
 from tests.unit.client.fakes import Reply, Request, agent_at, granted, oauth
+from tests.unit.client.fakes import log_in as log_in_for_real
 from tests.unit.client.oauth.conftest import AuthServer, log_in
 
 
@@ -144,3 +146,15 @@ def test_whatever_asks_with_a_bound_token_proves_the_key(bound: AuthServer, agen
     assert len(sent) > 5
     assert {headers["authorization"].partition(" ")[0] for headers in sent} == {"DPoP"}
     assert all("ath" in read(headers["dpop"])[1] for headers in sent)
+
+
+def test_a_token_that_is_bound_to_another_key_is_not_to_be_trusted(base_url: str, tmp_path: Path) -> None:
+    agent = agent_at(base_url, tmp_path)
+    log_in_for_real(agent)
+    token = agent.token()
+    seen = agent.view(token)
+    assert token.dpop_key is not None and seen.holder == "key"
+    assert seen.claim("cnf.jkt") == ProofKey.from_json(token.dpop_key).thumbprint
+    assert not seen.problems
+    for key in (ProofKey.generate().to_json(), None):
+        assert agent.view(replace(token, dpop_key=key)).problems
