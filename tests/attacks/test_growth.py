@@ -52,6 +52,9 @@ def fill(file: Path) -> None:
         "oauth_proofs (id, until)": "'proof_' || i, :old",
         "shop_proofs (id, until)": "'proof_' || i, :old",
         "shop_calls (key, at)": "'key_' || i, :old",
+        "workos_events (id, event, data, created_at)": "'event_' || i, 'session.created', '{}', :old",
+        "workos_audit_exports (id, asked, created_at)": "'export_' || i, '{}', :old",
+        "workos_audit_events (idempotency_key, event, occurred_at, created_at)": "'key_' || i, '{}', :old, :old",
     }
     entry = (
         "json_object('audit_id', 'audit_old_' || i, 'at', :now - 1000, 'verdict', 'allow', 'gate', 'limits', 'rule',"
@@ -86,6 +89,8 @@ def test_after_years_everybody_is_served_and_what_is_over_goes(tmp_path: Path) -
         a_whole_round(World(url, tmp_path, clock))
     for table in ("oauth_authorization_codes", "oauth_device_requests", "oauth_assertions", "oauth_proofs"):
         assert count(file, table) < 200, table
+    for table in ("workos_events", "workos_audit_exports", "workos_audit_events"):
+        assert 0 < count(file, table) < 200, table
     assert count(file, "shop_proofs") < 200 and count(file, "shop_calls") < 200
     assert SESSIONS / 4 <= count(file, "oauth_refresh_tokens") < SESSIONS / 4 + 200, "those that last stay"
     sessions_go(Store(file))
