@@ -30,6 +30,7 @@ _DESKTOP: Final = frozenset(
         *("WSL_DISTRO_NAME", "WSL_INTEROP", "WSLENV", "__CF_USER_TEXT_ENCODING"),
     }
 )
+_OPEN_SECONDS: Final = 30.0
 _OPEN: Final = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.stdin.readline()))"
 
 
@@ -54,15 +55,19 @@ def open_page(url: str) -> bool:
 
     # `webbrowser` gives a browser the environment of its own process, so that is another one; and the address is not
     # in its arguments. It knows no TERM, or a browser for terminals would take this one over.
-    started = subprocess.run(
-        [sys.executable, "-c", _OPEN],
-        input=url.encode(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment(_DESKTOP | NETWORK, ("KDE_", "GNOME_")),
-        check=False,
-        **apart(),
-    )
+    try:
+        started = subprocess.run(
+            [sys.executable, "-c", _OPEN],
+            input=url.encode(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment(_DESKTOP | NETWORK, ("KDE_", "GNOME_")),
+            timeout=_OPEN_SECONDS,
+            check=False,
+            **apart(),
+        )
+    except subprocess.TimeoutExpired:
+        return True  # a browser that is waited for until it ends; it stays
     return started.returncode == 0
 
 
