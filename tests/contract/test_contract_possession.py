@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from demo.client.oauth.dpop import ProofKey
-from tests.contract.shop import Shop, challenge_of, challenges_of, refusal, structured, wording
+from tests.contract.shop import Shop, at_once, challenge_of, challenges_of, refusal, structured, wording
 
 TOOL = "listMcpShopInventory"
 
@@ -98,6 +98,9 @@ def test_a_proof_is_good_once(shop: Shop, holder: Holder) -> None:
     structured(holder.call(proof))
     refused(holder.call(proof), "token.proof", "replayed", "invalid_dpop_proof")
     structured(holder.call())
+    once = holder.proof()
+    served = [answer.status_code for answer in at_once(8, lambda _: holder.call(once))]
+    assert sorted(served) == [200, *[401] * 7]
 
 
 def test_a_wrong_clock_is_made_good_by_a_nonce(shop: Shop, holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:

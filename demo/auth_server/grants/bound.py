@@ -51,7 +51,10 @@ class UseNonceError(OAuth2Error):  # type: ignore[misc]  # Authlib ships no type
 
 
 def prove(context: Context, connection: sqlite3.Connection, request: FormRequest) -> None:
-    """See which key the client proves, where it sends a proof: `request.proof` is set, once for each proof.
+    """See which key the client proves, where it sends a proof: `request.proof` is set.
+
+    Nothing is written yet: anybody may send proofs. What gets a token uses its proof up (`remember`), in the same
+    transaction; what gets none is worth nothing a second time.
 
     Raises:
         InvalidProofError, UseNonceError: the proof proves nothing.
@@ -67,7 +70,7 @@ def prove(context: Context, connection: sqlite3.Connection, request: FormRequest
         if refused.wants_nonce:
             raise UseNonceError(WORDS[refused.fault], context.nonces.issue(context.now())) from None
         raise InvalidProofError(WORDS[refused.fault]) from None
-    if not remember(connection, proof, context.now()):
+    if connection.execute("SELECT 1 FROM oauth_proofs WHERE id = ?", (proof.id,)).fetchone() is not None:
         raise InvalidProofError(WORDS["replayed"])
     request.proof = proof
 

@@ -24,7 +24,7 @@ from ..requests import NO_STORE, FormRequest
 from ..state.accounts import Account, ordered
 from ..state.credentials import save_refresh_token
 from ..state.sessions import Session
-from .bound import InvalidProofError, prove
+from .bound import InvalidProofError, prove, remember
 from .resources import audience
 from .tokens import sign_access_token, sign_id_token
 
@@ -110,6 +110,8 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships n
             except OAuth2Error as error:
                 return self.refused(request, error)
             response: Response = self.create_token_response(request)
+            if request.proof is not None and response.status_code == 200:
+                remember(connection, request.proof, self.context.now())
         return response
 
     def endpoint(self, name: str) -> Callable[[FormRequest], Response]:
