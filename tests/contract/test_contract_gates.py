@@ -28,6 +28,7 @@ def test_the_metadata_says_where_tokens_come_from(shop: Shop) -> None:
         assert answer.json() == {
             "resource": shop.resource,
             "authorization_servers": [shop.issuer.url],
+            "jwks_uri": f"{shop.base}/audit/keys",
             "scopes_supported": [
                 "shop:read",
                 "shop:buy",
