@@ -72,6 +72,8 @@ def login(
         cast.console()  # at the bundled authorization server the sample human signs in at once
         return _signed_in(settings)
     agent = hosted.agent if hosted is not None else cast.agent()
+    if expected is not None and "@" in expected and account == SAMPLE:
+        account = expected  # a sample human who decides for another one would be asked in vain
     asked = LoggingIn(
         agent,
         Stage(console_for(settings), person=interactive() and not settings.json, plain=settings.plain),

@@ -69,6 +69,14 @@ def test_the_flow_that_was_picked_is_told_with_the_reason(demo: Command) -> None
     assert said["flow"] == "device" and "RFC 8628" in said["why"]
 
 
+def test_the_account_that_is_asked_for_decides_and_another_ones_yes_is_refused(demo: Command) -> None:
+    said = json.loads(demo("--json", "login", "--as", "grace@example.com").stdout)
+    assert said["human"] == ["grace@example.com", "user_grace"]
+    refused = demo("login", "--as", "user_grace")
+    assert refused.returncode == 4 and "alice@example.com" in refused.stderr
+    assert json.loads(demo("--json", "whoami").stdout)["claims"]["sub"] == "user_grace"
+
+
 def test_a_no_in_the_browser_is_a_refusal(demo: Command) -> None:
     finished = demo("login", "--browser", "--deny")
     assert finished.returncode == 4
