@@ -136,7 +136,8 @@ class Decision:
     at: float
     verdict: Verdict
     gate: str
-    """One of `GATES`; `door` where a door without gates let it through."""
+    """One of `GATES`; `door` where a door without gates let it through; `event` for an entry that is about no request:
+    something was revoked."""
     rule: str
     """Which rule of that gate spoke, e.g. `token.missing`, `scope.insufficient`, `limits.quota`, `allowed`."""
     reason: str
@@ -156,6 +157,8 @@ class Decision:
     token_id: str | None = None
     order_id: str | None = None
     """The order that this call placed or found again, for a purchase that was allowed."""
+    correlation: str | None = None
+    """What the client calls the request, or the shop where the client does not; of an event its own id."""
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict with these field names; fields that are None are kept."""

@@ -61,7 +61,7 @@ def _runs(given: tuple[Decision, ...], *, same_tool: bool) -> list[_Row]:
     """
     rows: list[_Row] = []
     for entry in given:
-        tool = entry.tool or "request"
+        tool = entry.tool or ("grant" if entry.gate == "event" else "request")
         if rows and not entry.order_id and _said(rows[-1].entry, same_tool) == _said(entry, same_tool):
             rows[-1] = _Row(entry, rows[-1].times + 1, tuple(dict.fromkeys((*rows[-1].tools, tool))))
         else:
@@ -81,7 +81,8 @@ def _telling(rows: list[_Row], room: int) -> list[_Row]:
 
 
 def _title(given: tuple[Decision, ...], canvas: Canvas) -> None:
-    refused = many(sum(entry.verdict != "allow" for entry in given), "refusal")
+    # That something was revoked is no refusal of a request.
+    refused = many(sum(entry.verdict != "allow" and entry.gate != "event" for entry in given), "refusal")
     bought = {entry.order_id: entry.user for entry in given if entry.order_id and entry.verdict == "allow"}
     nobody = sum(user is None for user in bought.values())
     if not given:
@@ -160,4 +161,5 @@ def _outcome(entry: Decision, canvas: Canvas) -> str:
     """What came of it: on a wide line the rule or the order, else which gate refused, or that it was bought."""
     if entry.verdict == "allow":
         return "allowed" if not entry.order_id else entry.order_id if canvas.wide else "bought"
-    return entry.rule if canvas.wide or canvas.narrow else entry.gate
+    shown = "revoked" if entry.gate == "event" else entry.gate
+    return entry.rule if canvas.wide or canvas.narrow else shown

@@ -8,9 +8,10 @@ token that was verified and nothing more: whether it is admitted is decided in t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Any, Final, Literal
 
-from demo.shop import bearer, jsonrpc, refusal
+from demo.shop import bearer, correlation, jsonrpc, refusal
 from demo.shop.admission import Acting, Admission
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import Call
@@ -45,13 +46,13 @@ class Door:
             return
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        house, call = self._gatehouse, Call()
+        house, call = self._gatehouse, Call(correlation=correlation.of(scope["headers"]))
         await house.policy.refresh(house.database)
         fault: jsonrpc.Unacceptable | None = None
         body = await jsonrpc.read_body(scope["headers"], receive)
         if scope["method"] == "POST":
             try:
-                call = jsonrpc.parse(body)
+                call = replace(jsonrpc.parse(body), correlation=call.correlation)
             except jsonrpc.Unacceptable as unreadable:
                 fault = unreadable
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")

@@ -21,14 +21,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from demo.shop import standing
+from demo.evidence import Decision
+from demo.shop import audit_log, standing
 from demo.shop.bearer import ALGORITHMS
 from demo.shop.bounded_http import AuthServerUnavailable
-from demo.shop.catalog import LIMITS
+from demo.shop.catalog import LIMITS, say
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
 from demo.shop.discovery import AuthServer
-from demo.shop.policy import Reliance, TokenFacts
+from demo.shop.policy import Reliance, TokenFacts, short
 
 PATH: Final = "/events"
 TYPE: Final = "secevent+jwt"
@@ -88,6 +89,12 @@ class Event:
     jti: str
     subject: tuple[str, str] | None = None
     state: str | None = None
+    user: str | None = None
+    """Whose sessions they are, where it says so."""
+    revoked: bool = False
+    """Whether something was revoked, and did not only change."""
+    why: str | None = None
+    """By whom and why, in its own words (CAEP 1.0 section 2: `initiating_entity`, `reason_admin`)."""
 
 
 def routes(
@@ -118,7 +125,7 @@ def routes(
         except Unfit as unfit:
             return _refused(unfit)
         if event.subject is not None:
-            await database.write(note, event.jti, *event.subject)
+            await database.write(_keep, event, config.clock())
         elif not await verified(event.state):
             return _refused(Unfit("invalid_state", "no verification with this state was asked for"))
         return Response(status_code=202)  # RFC 8935 section 2.2: it is kept, and so it holds
@@ -155,7 +162,13 @@ async def read(token: bytes, auth_server: AuthServer, *, issuer: str, audience: 
     about, jti = claims.get("events"), claims.get("jti")
     if isinstance(jti, str) and jti and isinstance(about, dict):
         if SESSION_REVOKED in about or TOKEN_CLAIMS_CHANGE in about:
-            return Event(jti, subject=_subject(claims.get("sub_id")))
+            return Event(
+                jti,
+                subject=_subject(claims.get("sub_id")),
+                user=_user(claims.get("sub_id")),
+                revoked=SESSION_REVOKED in about,
+                why=_cause(about.get(SESSION_REVOKED)),
+            )
         if isinstance(about.get(VERIFICATION), dict):
             state = about[VERIFICATION].get("state")
             return Event(jti, state=state if isinstance(state, str) else None)
@@ -172,16 +185,53 @@ def _subject(given: Any) -> tuple[str, str]:
     raise Unfit("invalid_request", "its sub_id names no session, application or user")
 
 
-def note(connection: sqlite3.Connection, jti: str, kind: str, subject: str) -> None:
-    """Note what was revoked, and forget what was kept of it. Told twice it is noted once."""
+def _user(given: Any) -> str | None:
+    found = given.get("user") if isinstance(given, dict) else None
+    sub = found.get("sub") if isinstance(found, dict) else None
+    return sub if isinstance(sub, str) and sub else None
+
+
+def _cause(given: Any) -> str | None:
+    """Who did it, and why, as far as the event says so."""
+    told = given if isinstance(given, dict) else {}
+    reason = told.get("reason_admin")
+    if isinstance(reason, dict):  # by language
+        reason = reason.get("en") or next(iter(reason.values()), None)
+    parts = [one for one in (told.get("initiating_entity"), reason) if isinstance(one, str) and one]
+    return short(": ".join(parts), 200) if parts else None
+
+
+def _keep(connection: sqlite3.Connection, event: Event, now: float) -> None:
+    """Note an event, and put on record what it revoked: once, however often it is told."""
+    assert event.subject is not None
+    kind, subject = event.subject
+    if note(connection, event.jti, kind, subject) and event.revoked:
+        entry = Decision(
+            audit_id=audit_log.new_audit_id(),
+            at=now,
+            verdict="deny",
+            gate="event",
+            rule=f"revoked.{kind}",
+            reason=say("event_revoked", kind=kind, id=short(subject, 80), why=event.why or "no reason is told"),
+            user=event.user,
+            agent=subject if kind == "agent" else None,
+            session=subject if kind == "session" else None,
+            correlation=event.jti,
+        )
+        audit_log.record(connection, entry)
+
+
+def note(connection: sqlite3.Connection, jti: str, kind: str, subject: str) -> bool:
+    """Note what was revoked, and forget what was kept of it; whether it is news. Told twice it is noted once."""
     now = standing.steady()
     # Those of before a restart of the machine have times that are still to come.
     connection.execute("DELETE FROM shop_revocations WHERE at < ? OR at > ?", (now - KEPT_SECONDS, now))
-    connection.execute(
+    noted = connection.execute(
         "INSERT INTO shop_revocations (jti, kind, subject, at) VALUES (?, ?, ?, ?) ON CONFLICT (jti) DO NOTHING",
         (jti, kind, subject, now),
     )
     standing.void(connection, kind, subject)
+    return noted.rowcount > 0
 
 
 def _refused(unfit: Unfit) -> Response:

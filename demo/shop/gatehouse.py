@@ -244,6 +244,7 @@ class Gatehouse:
             session=token.session,
             consent=token.consent,
             token_id=token.token_id,
+            correlation=call.correlation,
         )
 
     def refuse(

@@ -47,6 +47,9 @@ class Call:
     body: bytes = b""
     """The message written again: what comes after the gates can read nothing in it that the gates did not."""
 
+    correlation: str | None = None
+    """What the request is called in the records of others (`demo.shop.correlation`)."""
+
     @property
     def is_tool_call(self) -> bool:
         """Whether this asks for a tool to be run."""

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from demo.shop import audit_log, bearer, jsonrpc, refusal
+from demo.shop import audit_log, bearer, correlation, jsonrpc, refusal
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import Call
 from demo.shop.policy import Case, Ruling, check_scope, deny, short
@@ -58,7 +58,7 @@ async def admit(
             objection = check_scope(case)
         if (objection := objection or beside(house, case)) is None:
             return case, None
-        decision = house.decision(case, objection, Call())
+        decision = house.decision(case, objection, Call(correlation=correlation.of(request.headers.raw)))
         audit_log.record(connection, decision)
         return case, refusal.response(house.refuse(case, decision, None, host=host, path=path))
 

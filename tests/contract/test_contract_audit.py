@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -29,6 +30,7 @@ FIELDS = {
     "consent",
     "token_id",
     "order_id",
+    "correlation",
 }
 
 
@@ -167,3 +169,29 @@ def test_a_tools_name_cannot_write_into_a_terminal(shop: Shop) -> None:
     tool = shop.entries(reader(shop), limit=1)[0]["tool"]
     assert len(tool) <= 60
     assert tool.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("sent", "known_by"),
+    [
+        (
+            {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+            "4bf92f3577b34da6a3ce929d0e0e4736",
+        ),
+        ({"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01", "x-request-id": "req-17"}, "req-17"),
+        ({"x-request-id": "<script>"}, None),
+        ({}, None),
+    ],
+)
+def test_an_entry_has_the_id_by_which_the_client_knows_the_request(
+    shop: Shop, sent: dict[str, str], known_by: str | None
+) -> None:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    headers = {"authorization": f"Bearer {shop.token()}", "accept": "application/json, text/event-stream"}
+    answer = shop.http.post(f"{shop.base}/mcp", json=body, headers=headers | sent)
+    entry = shop.entries(reader(shop), limit=1)[0]
+    assert entry["audit_id"] == answer.headers["demo-audit-id"]
+    if known_by is None:
+        assert re.fullmatch("[0-9a-f]{32}", entry["correlation"])
+    else:
+        assert entry["correlation"] == known_by

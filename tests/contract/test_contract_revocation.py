@@ -184,3 +184,27 @@ def test_a_token_that_the_client_handed_in_is_dead(shop: Shop) -> None:
     assert shop.http.post(f"{shop.issuer.url}/oauth2/revoke", data=form).status_code == 200
     answer = shop.call(READ, token=token)
     assert (answer.status_code, refusal(answer)["rule"]) == (401, "standing.token")
+
+
+def test_a_revocation_that_was_pushed_is_on_record_once_with_who_and_why(shop: Shop) -> None:
+    grant = shop.grant()
+    shop.call(READ, token=shop.token(grant))
+    user = {"format": "iss_sub", "iss": shop.issuer.url, "sub": grant.session.sub}
+    cause = {"initiating_entity": "user", "reason_admin": {"en": "by the human"}}
+    event = {
+        "iss": shop.issuer.url,
+        "aud": shop.resource,
+        "jti": f"event_{grant.session.id}",
+        "iat": int(time.time()),
+        "sub_id": {"format": "complex", "user": user, "session": {"format": "opaque", "id": grant.session.id}},
+        "events": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked": cause},
+    }
+    for _ in range(2):
+        assert pushed(shop, event).status_code == 202
+    found = [one for one in shop.entries(shop.token(shop.grant(scope=("audit:read",)))) if one["gate"] == "event"]
+    about = [one for one in found if one["session"] == grant.session.id]
+    assert [(one["rule"], one["verdict"], one["user"]) for one in about] == [
+        ("revoked.session", "deny", grant.session.sub)
+    ]
+    assert about[0]["correlation"] == event["jti"]
+    assert "user: by the human" in about[0]["reason"]

@@ -42,6 +42,8 @@ export interface Decision {
   consent: string | null;
   token_id: string | null;
   order_id: string | null;
+  /** What the client calls the request, or the shop where the client does not; of an event its own id. */
+  correlation: string | null;
 }
 
 /** How much of one limit is used. */

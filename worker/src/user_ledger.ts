@@ -9,12 +9,13 @@ import { AUDIT_HEADER, refuse } from "./wire/refusal";
 import { postOnly, rpcError, unacceptable, unwritable, type Answer } from "./wire/answer";
 import { INTERNAL_ERROR, NO_CALL, Unreadable } from "./wire/message";
 import { BUY, LIMITS, say, SCOPES, TOOL_SCOPES } from "./catalog";
-import { now, type Door, type LimitUse } from "./evidence";
+import { now, short, type Door, type LimitUse } from "./evidence";
 import { answerMcp } from "./mcp/server";
 import { Shop } from "./mcp/shop";
 import { prepare, LedgerFailed } from "./ledger/schema";
 import { isClosed, openStock, setClosed, setOpenStock, SHOP, type StockBinding } from "./ledger/stock";
 import { decodeJwt } from "jose";
+import type { SecurityEvent } from "./auth_server/events";
 import * as log from "./ledger/audit_log";
 import { reinstate, revoke } from "./ledger/standing";
 import { Reliance, StandingChanged, TRIES } from "./ledger/reliance";
@@ -22,6 +23,22 @@ import { NO_FACTS, type Kind } from "./policy/facts";
 import { readSettings, type Variables } from "./settings";
 import { Gatehouse, limitsOf, type Admitted } from "./gatehouse/gatehouse";
 import type { OwnRequest, DoorRequest } from "./gatehouse/requests";
+
+/** An entry that is about no request. */
+const NOTHING_ASKED = {
+  audit_id: "",
+  verdict: "deny",
+  gate: "event",
+  remedy: null,
+  door: "protected",
+  tool: null,
+  arguments: null,
+  username: null,
+  client: null,
+  consent: null,
+  token_id: null,
+  order_id: null,
+} as const;
 
 /** Who may go on at one of the human's own routes. */
 export interface Caller {
@@ -82,7 +99,9 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
         const { username = null, roles = [] } = one.standing ?? {};
         return { user: one.token.user ?? "", username, admin: roles.includes(SCOPES.adminRole) };
       }
-      const decision = this.shop.write(() => house.record(one, ruling, NO_CALL));
+      const decision = this.shop.write(() =>
+        house.record(one, ruling, { ...NO_CALL, correlation: request.correlation }),
+      );
       house.makeKnown(one.token.user);
       const told = house.told(request.resource, request.scope, request.possession);
       return { refused: refuse(decision, { ...told, id: null, limits: [] }) };
@@ -94,8 +113,23 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   }
 
   /** Note what the authorization server says that it has revoked: nothing is relied on that it said of it before. */
-  hear(kind: Kind, id: string): void {
+  hear(event: SecurityEvent): void {
+    const { kind, id, user, jti } = event;
     this.reliance.note(kind, id);
+    if (!event.revoked) return;
+    this.shop.write(() => {
+      if (log.knows(this.ctx.storage.sql, jti)) return; // told twice it is on record once
+      log.record(this.ctx.storage.sql, {
+        ...NOTHING_ASKED,
+        at: now(),
+        rule: `revoked.${kind}`,
+        reason: say("event_revoked", { kind, id: short(id, 80), why: event.why ?? "no reason is told" }),
+        user,
+        agent: kind === "agent" ? id : null,
+        session: kind === "session" ? id : null,
+        correlation: jti,
+      });
+    });
   }
 
   /** Entries of this object's audit log; see `ledger/audit_log`. */

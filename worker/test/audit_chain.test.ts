@@ -172,3 +172,17 @@ test("what is older than a year and more goes", async () => {
   const left = await entriesOf(await ownLog(token, claims.sub), token);
   expect(left.every((one) => Number(one.entry["at"]) > 2000)).toBe(true);
 });
+
+test.each([
+  [{ traceparent: `00-${"4bf92f3577b34da6a3ce929d0e0e4736"}-00f067aa0ba902b7-01` }, "4bf92f3577b34da6a3ce929d0e0e4736"],
+  [{ "x-request-id": "req-17" }, "req-17"],
+  [{ traceparent: `00-${"0".repeat(32)}-00f067aa0ba902b7-01` }, null],
+  [{ "x-request-id": "<script>" }, null],
+  [{}, null],
+])("an entry has the id by which the client knows the request: %j", async (headers, expected) => {
+  const token = await authority.token(somebody());
+  const said = await call("getUserInfo", {}, { token, headers: headers as Record<string, string> });
+  const entry = (await audit(token)).find((one) => one.audit_id === said.headers.get("demo-audit-id"));
+  if (expected === null) expect(entry?.correlation).toMatch(/^[0-9a-f]{32}$/);
+  else expect(entry?.correlation).toBe(expected);
+});

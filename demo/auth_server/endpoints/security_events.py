@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..context import Context
-from ..state.sessions import find_session
+from ..state.sessions import cause_of, find_session
 from ..state.store import new_id
 from ..state.streams import Pending, Stream, acknowledge, begin_anew, pending, use_stream
 
@@ -115,7 +115,7 @@ class SecurityEvents:
     async def _tell(self, http: httpx2.AsyncClient, one: Pending) -> Receipt:
         began, acknowledged = time.monotonic(), False
         now = int(self._context.now())
-        event = {SESSION_REVOKED: {"event_timestamp": now}}
+        event = {SESSION_REVOKED: {"event_timestamp": now, **await run_in_threadpool(self._cause, one)}}
         token = await self._token(one.stream, one.jti, await run_in_threadpool(self._subject, one), event)
         while not acknowledged and (left := self._left(one)) > 0:
             try:
@@ -169,6 +169,12 @@ class SecurityEvents:
             "events": events,
         }
         return await run_in_threadpool(self._context.keys.sign, claims, typ=TYPE)
+
+    def _cause(self, one: Pending) -> dict[str, Any]:
+        """Who revoked it, and why (CAEP 1.0, section 2): for the resource server's records."""
+        with self._context.store.transaction(write=False) as connection:
+            found = cause_of(connection, one.kind, one.id)
+        return {} if found is None else {"initiating_entity": found[0], "reason_admin": {"en": found[1]}}
 
     def _subject(self, one: Pending) -> dict[str, Any]:
         """Whose sessions they are, as a complex subject (OpenID Shared Signals Framework 1.0, section 3.3): always with

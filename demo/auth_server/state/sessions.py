@@ -242,6 +242,27 @@ def revocation_of(connection: sqlite3.Connection, kind: Literal["agent", "user"]
     return None if row is None else Revoked(kind, row["revoked_at"])
 
 
+def cause_of(connection: sqlite3.Connection, kind: str, id: str) -> tuple[str, str] | None:
+    """By whom and why a session, an agent or a user was revoked: CAEP's `initiating_entity`, and words. None where none
+    was, or it was reinstated since."""
+    if kind == "session":
+        query = "SELECT revoked_by AS who, revoked_by_kind AS how FROM oauth_sessions WHERE id = ?"
+        row, session = connection.execute(query, (id,)).fetchone(), find_session(connection, id)
+        sub = None if session is None else session.sub
+    else:
+        query = "SELECT revoked_by AS who, kind AS how FROM oauth_revocations WHERE id = ? AND kind = ?"
+        row = connection.execute(query, (id, kind)).fetchone()
+        agent = connection.execute("SELECT sub FROM oauth_agents WHERE id = ?", (id,)).fetchone()
+        sub = id if kind == "user" else None if agent is None else agent["sub"]
+    if row is None or row["who"] is None:
+        return None
+    if row["how"] == "reuse":
+        return "policy", "a code or refresh token that was used came again"
+    if row["how"] == "token":
+        return "system", f"its client {row['who']} handed the token in"
+    return ("user", "by the human") if row["who"] == sub else ("admin", f"by {row['who']}")
+
+
 def revoke_session(
     connection: sqlite3.Connection,
     session_id: str,

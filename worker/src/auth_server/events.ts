@@ -2,6 +2,7 @@
 
 import { compactVerify, decodeProtectedHeader, errors } from "jose";
 import { LIMITS } from "../catalog";
+import { short } from "../evidence";
 import type { Kind } from "../policy/facts";
 import type { Settings } from "../settings";
 import { spellings } from "../wire/origin";
@@ -24,6 +25,11 @@ export interface SecurityEvent {
   kind: Kind;
   id: string;
   user: string;
+  jti: string;
+  /** Whether it was revoked, and did not only change. */
+  revoked: boolean;
+  /** By whom and why, in the authorization server's words (CAEP 1.0 section 2). */
+  why: string | null;
 }
 
 /** An event that is none, or none for here; `err` is RFC 8935's code (section 2.4). */
@@ -60,10 +66,21 @@ export async function readEvent(token: string, settings: Settings): Promise<Secu
     throw new Unfit("invalid_audience", `it is not for ${settings.resource}`);
   }
   const { events, jti, sub_id: subject } = claims;
-  if (text(jti) === null || !isObject(events) || !(SESSION_REVOKED in events || TOKEN_CLAIMS_CHANGE in events)) {
+  const id = text(jti);
+  if (id === null || !isObject(events) || !(SESSION_REVOKED in events || TOKEN_CLAIMS_CHANGE in events)) {
     throw new Unfit("invalid_request", "it has no jti, or no event that this shop understands");
   }
-  return subjectOf(subject);
+  const revoked = SESSION_REVOKED in events;
+  return { ...subjectOf(subject), jti: id, revoked, why: causeOf(events[SESSION_REVOKED]) };
+}
+
+/** Who did it, and why, as far as the event says so. */
+function causeOf(event: unknown): string | null {
+  if (!isObject(event)) return null;
+  const { initiating_entity: entity, reason_admin: reason } = event;
+  const told = isObject(reason) ? (reason["en"] ?? Object.values(reason)[0]) : reason;
+  const parts = [text(entity), text(told)].filter((one) => one !== null);
+  return parts.length === 0 ? null : short(parts.join(": "), 200);
 }
 
 async function verified(token: string, settings: Settings): Promise<Record<string, unknown>> {
@@ -84,7 +101,7 @@ async function verified(token: string, settings: Settings): Promise<Record<strin
 
 /** What a complex subject names (OpenID Shared Signals Framework 1.0, section 3.3): the narrowest that is there. By the
  * user it is known whose ledger it is for. */
-function subjectOf(subject: unknown): SecurityEvent {
+function subjectOf(subject: unknown): Pick<SecurityEvent, "kind" | "id" | "user"> {
   const members = isObject(subject) ? subject : {};
   const member = (name: string, id: string) => {
     const found = members[name];

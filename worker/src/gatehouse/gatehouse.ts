@@ -277,6 +277,7 @@ export class Gatehouse {
       consent: token.consent,
       token_id: token.tokenId,
       order_id: null,
+      correlation: call.correlation,
     };
   }
 

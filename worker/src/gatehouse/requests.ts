@@ -34,6 +34,8 @@ export interface OwnRequest {
   /** What the token must be for: the shop's resource or the human's own. */
   resource: string;
   scope: string;
+  /** What the request is called in the records of others. */
+  correlation: string;
   /** For the human's own routes: what they revoked does not shut them out, and no agent may pass. */
   own: boolean;
   token: string | null;

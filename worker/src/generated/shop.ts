@@ -1200,6 +1200,7 @@ export const SENTENCES = {
   "unsettled": "What this call relies on kept changing. Nothing was done; try again.",
   "unknown_prompt": "Unknown prompt: {name}",
   "audit_limit": "limit is a number from 1 to {most}.",
+  "event_revoked": "The authorization server revoked {kind} {id} ({why}).",
   "audit_place": "after is the place of an entry in its log: a number.",
   "audit_log_unknown": "there is no such log, or it is not yours to read; /audit/checkpoint names yours",
   "audit_after": "after names no entry of this audit log; leave it out to begin anew.",

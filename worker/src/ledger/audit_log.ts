@@ -114,6 +114,13 @@ function forgotten(sql: SqlStorage): Forgotten[] {
   return sql.exec("SELECT * FROM audit_forgotten ORDER BY verdict, rule").toArray() as unknown as Forgotten[];
 }
 
+/** Whether one of the last entries has this correlation id. */
+export function knows(sql: SqlStorage, correlation: string): boolean {
+  const statement = `SELECT 1 FROM audit WHERE seq > (SELECT max(seq) FROM audit) - 200
+    AND json_extract(decision, '$.correlation') = ?`;
+  return first(sql, statement, correlation) !== null;
+}
+
 /** A log as it is: its id, what is kept of it, and where it ends. */
 export interface Head {
   log: string;

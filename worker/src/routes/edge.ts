@@ -3,6 +3,7 @@
 import { AuthServerUnavailable, skewOf } from "../auth_server/asking";
 import { credentialsOf, readToken } from "../auth_server/token";
 import { ledgerName } from "../gatehouse/requests";
+import { hex } from "../ledger/orders";
 import type { UserLedger } from "../user_ledger";
 import { now } from "../evidence";
 import { NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
@@ -20,24 +21,34 @@ export interface Presented {
   possession: Possession;
   unavailable: Standing | null;
   skew: number | null;
+  /** What the request is called in the records of others. */
+  correlation: string;
 }
 
 /** Read the request's token. Where the authorization server's keys cannot be had, that is said and the request cannot
  * pass. */
 export async function presented(request: Request, settings: Settings): Promise<Presented> {
   const { token, scheme } = credentialsOf(request.headers);
+  const correlation = correlationOf(request.headers);
   try {
     const facts = await readToken(token, settings);
     const possession =
       token === null || facts.fault !== null
         ? { ...NO_POSSESSION, scheme }
         : await possessionOf(facts.key, scheme, token, received(request, settings), noncesOf(settings), now());
-    return { token, facts, possession, unavailable: null, skew: skewOf(settings.issuer) };
+    return { correlation, token, facts, possession, unavailable: null, skew: skewOf(settings.issuer) };
   } catch (error) {
     if (!(error instanceof AuthServerUnavailable)) throw error;
     const facts: TokenFacts = { ...NO_FACTS, fault: "signature", detail: "unchecked" };
     const possession = { ...NO_POSSESSION, scheme };
-    return { token, facts, possession, unavailable: unknown(error.message, error.fix !== null), skew: null };
+    return {
+      correlation,
+      token,
+      facts,
+      possession,
+      unavailable: unknown(error.message, error.fix !== null),
+      skew: null,
+    };
   }
 }
 
@@ -56,6 +67,17 @@ function noncesOf({ introspection, directory }: Settings): Nonces {
   const secret = introspection?.secret ?? directory?.key ?? nonces?.secret ?? crypto.randomUUID();
   if (nonces?.secret !== secret) nonces = { secret, of: new Nonces(secret) };
   return nonces.of;
+}
+
+const TRACEPARENT = /^[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/;
+const REQUEST_ID = /^[A-Za-z0-9._:+/=@-]{1,64}$/;
+
+/** What the client calls this request: the trace id of `traceparent` (W3C Trace Context section 3.2), else its
+ * `x-request-id`; an id of our own where it sends neither, or none that is fit to be kept. */
+export function correlationOf(headers: Headers): string {
+  const trace = TRACEPARENT.exec((headers.get("traceparent") ?? "").trim())?.[1];
+  const given = REQUEST_ID.exec((headers.get("x-request-id") ?? "").trim())?.[0];
+  return trace ?? given ?? hex(16);
 }
 
 /** Where a request came from, as the platform has seen it. */

@@ -16,7 +16,7 @@ export async function takeEvent(request: Request, env: Env, settings: Settings):
     return refused("invalid_request", `the body must be application/${EVENT_TYPE}`);
   try {
     const event = await readEvent(new TextDecoder().decode(await readBody(request)).trim(), settings);
-    await ledgerOf(event.user, env, settings).hear(event.kind, event.id);
+    await ledgerOf(event.user, env, settings).hear(event);
     return { status: 202, headers: [], body: null };
   } catch (error) {
     if (error instanceof Unfit) return refused(error.err, error.message);

@@ -34,9 +34,19 @@ export interface Call {
   /** A digest of the arguments for the audit log; they themselves may hold a postal address. */
   digest: string | null;
   message: Record<string, unknown> | null;
+  /** What the request is called in the records of others; null where it is not a request of a client's. */
+  correlation: string | null;
 }
 
-export const NO_CALL: Call = { id: null, method: null, tool: null, arguments: {}, digest: null, message: null };
+export const NO_CALL: Call = {
+  id: null,
+  method: null,
+  tool: null,
+  arguments: {},
+  digest: null,
+  message: null,
+  correlation: null,
+};
 
 /**
  * The whole body of a request, up to `most` bytes and ten seconds.
