@@ -100,6 +100,7 @@ bench: $(VENV)/dev.stamp ## measure: the command's speed, code lines, a full roo
 	$(BIN)/python bench/stage_paint.py
 	$(BIN)/python -m bench.audience
 	$(BIN)/python -m bench.gates
+	$(BIN)/python -m bench.growth
 	$(BIN)/python -m bench.durable_objects
 
 # Of the recording that ships, and so without playing anything.

@@ -21,8 +21,8 @@ LIFE: Final = 3600
 """Seconds that a token is good for: longer than a bench may take."""
 
 
-def tokens(base_url: str, state: Path, number: int, *, cents: int = 10_000_00) -> list[str]:
-    """A token for each of so many new agents of one human."""
+def tokens(base_url: str, state: Path, number: int, *, cents: int = 10_000_00, client: str | None = None) -> list[str]:
+    """A token for each of so many new agents of one human; where a client is named they are sessions of its agent."""
     shop = f"{base_url}/mcp"
     room = Context(
         AuthorizationServerConfig(base_url, state / DATABASE, (shop,), resource_server=(RESOURCE_SERVER, ""))
@@ -35,7 +35,7 @@ def tokens(base_url: str, state: Path, number: int, *, cents: int = 10_000_00) -
                 open_session(
                     connection,
                     sub=HUMAN,
-                    client_id=f"bench_{now}_{index}",
+                    client_id=client or f"bench_{now}_{index}",
                     delegated=True,
                     scope=SCOPES,
                     resources=(shop,),

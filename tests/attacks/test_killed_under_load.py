@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from bench import agents
+from demo.shop import audit_chain
 from demo.shop.catalog import LIMITS
 from tests.attacks.at_once import BUY, READ, WISH, Agent, Server, Told
 
@@ -72,6 +73,10 @@ def consistent(server: Server) -> None:
     ]
     most = server.rows("SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM shop_orders GROUP BY account)")
     assert most[0][0] <= QUOTA
+    links = {owner: audit_chain.first_link(log) for owner, log in server.rows("SELECT owner, id FROM shop_audit_logs")}
+    for owner, link, entry in server.rows("SELECT owner, link, decision FROM shop_audit ORDER BY owner, place"):
+        links[owner] = audit_chain.link(links[owner], entry)
+        assert link == links[owner]
     assert server.rows("PRAGMA integrity_check") == [("ok",)]
 
 
