@@ -10,6 +10,9 @@ from demo.panels.page import Canvas, Page, Part
 from demo.panels.people import Names, names_of
 from demo.panels.values import clock, many
 
+POLICY = "policy"
+"""The gate of an entry about the shop's policy, which nobody asked for."""
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -31,6 +34,8 @@ def audit(given: tuple[Decision, ...], names: Names = ()) -> Page:
     called = names_of(people.get(entry.user or "") or entry.username or entry.user or NOBODY for entry in given)
 
     def who(entry: Decision) -> str:
+        if entry.gate == POLICY:
+            return "the shop"
         return called[people.get(entry.user or "") or entry.username or entry.user or NOBODY]
 
     def draw(canvas: Canvas) -> None:
@@ -61,7 +66,7 @@ def _runs(given: tuple[Decision, ...], *, same_tool: bool) -> list[_Row]:
     """
     rows: list[_Row] = []
     for entry in given:
-        tool = entry.tool or ("grant" if entry.gate == "event" else "request")
+        tool = entry.tool or {"event": "grant", POLICY: "policy"}.get(entry.gate, "request")
         if rows and not entry.order_id and _said(rows[-1].entry, same_tool) == _said(entry, same_tool):
             rows[-1] = _Row(entry, rows[-1].times + 1, tuple(dict.fromkeys((*rows[-1].tools, tool))))
         else:
@@ -81,8 +86,9 @@ def _telling(rows: list[_Row], room: int) -> list[_Row]:
 
 
 def _title(given: tuple[Decision, ...], canvas: Canvas) -> None:
-    # That something was revoked is no refusal of a request.
-    refused = many(sum(entry.verdict != "allow" and entry.gate != "event" for entry in given), "refusal")
+    # That something was revoked, or a policy not taken, is no refusal of a request.
+    asked = [entry for entry in given if entry.gate not in ("event", POLICY)]
+    refused = many(sum(entry.verdict != "allow" for entry in asked), "refusal")
     bought = {entry.order_id: entry.user for entry in given if entry.order_id and entry.verdict == "allow"}
     nobody = sum(user is None for user in bought.values())
     if not given:
@@ -159,6 +165,8 @@ def _entry(row: _Row, name: str, through: str, canvas: Canvas, *, found_again: b
 
 def _outcome(entry: Decision, canvas: Canvas) -> str:
     """What came of it: on a wide line the rule or the order, else which gate refused, or that it was bought."""
+    if entry.gate == POLICY:
+        return "in force" if entry.verdict == "allow" else "not taken"
     if entry.verdict == "allow":
         return "allowed" if not entry.order_id else entry.order_id if canvas.wide else "bought"
     shown = "revoked" if entry.gate == "event" else entry.gate

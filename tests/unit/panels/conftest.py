@@ -261,6 +261,10 @@ GONE = GrantStanding(
     True,
 )
 
+POLICIES = (
+    Decision("audit_1", NOW - 9, "allow", "policy", "policy.changed", "Policy 66a41b31ee5a is in force."),
+    Decision("audit_2", NOW, "deny", "policy", "policy.refused", "A new policy was refused (line 12)."),
+)
 EXPLAINED_GATES = (
     GateExplained("token", "passed"), GateExplained("standing", "passed"),
     GateExplained("allowlist", "passed", "allowlist", 11, '"alice@example.com",'),
@@ -370,6 +374,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "orders": lambda: panels.orders(LISTED),
     "orders-mine": lambda: panels.orders((MINE,), NAMES),
     "audit": lambda: panels.audit(TRAIL, NAMES),
+    "audit-policy": lambda: panels.audit(POLICIES, NAMES),
     "revocation": lambda: panels.revocation(
         Revocation("agent", "agent_01SHIRT", decision(), REVOKED, 0.041, (DELIVERY, replace(DELIVERY, **UNTOLD))), NAMES
     ),

@@ -70,6 +70,7 @@ SAYS = {
     "audit-log-missing": ("✗ 2 orders told", "1 not on record once", "✗ anonymous"),
     "audit-log-not-read": ("? 1 order told", "not read back"),
     "permissions": ("✓ It wished for 3 permissions, and holds 1", "holds it", "not in it", "Shirt Agent", "customer"),
+    "audit-policy": ("the shop", "policy", "in force", "not taken", "0 refusals"),
     "explanation": (
         "✗ It would be refused: the purchase quota is used up",
         "refused    line 32",
