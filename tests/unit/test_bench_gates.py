@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import gates, hammer
+from bench import gates, growth, hammer
 from bench.figures import side
 from bench.load import Refused
 
@@ -74,3 +74,12 @@ def test_every_server_does_the_work_that_is_timed(tmp_path: Path) -> None:
     assert found.sides[gates.FLOOR].per_second > 4 * max(
         of.per_second for name, of in found.sides.items() if name != gates.FLOOR
     )
+
+
+@pytest.mark.long
+def test_a_file_that_is_full_of_sessions_is_measured_and_drawn(tmp_path: Path) -> None:
+    with growth.running(tmp_path, (100, 1_000)) as servers:
+        found = growth.measure(servers, tmp_path, 0.1)
+    assert set(found.sizes) == set(found.processor) == {100, 1_000}
+    assert min(found.processor.values()) > 0 and len(found.revoked) == growth.REVOKED
+    assert growth.picture(found).count("<circle") == 2
