@@ -117,8 +117,10 @@ async def pass_on(inner: App, scope: Scope, receive: Receive, send: Send, admiss
         if admission.instead is None:
             await answering(message)
 
-    await inner({**scope, "headers": headers, ADMISSION: admission}, jsonrpc.replay(body, receive), send_decided)
-    await admission.keep()
+    try:
+        await inner({**scope, "headers": headers, ADMISSION: admission}, jsonrpc.replay(body, receive), send_decided)
+    finally:
+        await admission.keep()
     if admission.instead is not None:
         await respond(send, admission.instead)
 

@@ -82,6 +82,8 @@ class GroupCommit:
         except sqlite3.OperationalError:
             # Another writer has the file: its turn is waited for, and not by the event loop, in which it may live.
             self._beside(self._wait_to_begin, self._write)
+        except sqlite3.Error as trouble:  # It is no database any more: whoever waits is told.
+            self._write(trouble)
         else:
             self._write(None)
 

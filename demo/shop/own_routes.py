@@ -40,11 +40,15 @@ async def admit(
     path: str,
     beside: Callable[[Gatehouse, Case], Ruling | None] = lambda *_: None,
     *,
+    then: Callable[[sqlite3.Connection, Case], Response | None] = lambda *_: None,
     strangers: bool = False,
 ) -> tuple[Case, Response | None]:
     """The request as the gates know it, and the answer to send where one of them refuses it; `beside` is one more.
 
+    Whoever may take time, the client with its body, is to be waited for before: what is admitted acts now.
+
     Args:
+        then: what is done where none of them does, in their transaction, and its answer.
         strangers: whether somebody may go on who is not on the allowlist.
     """
     await house.policy.refresh(house.database)
@@ -57,7 +61,7 @@ async def admit(
         if strangers and ruling.gate == "allowlist":
             objection = check_scope(case)
         if (objection := objection or beside(house, case)) is None:
-            return case, None
+            return case, then(connection, case)
         decision = house.decision(case, objection, Call(correlation=correlation.of(request.headers.raw)))
         audit_log.record(connection, decision)
         return case, refusal.response(house.refuse(case, decision, None, host=host, path=path))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -10,7 +12,7 @@ from demo.shop import explaining, jsonrpc
 from demo.shop.catalog import ADMIN_ROLE, MANAGE_SCOPE, say
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.own_routes import admit, answer, answered, error, only_the_console
-from demo.shop.policy import check_allowlist
+from demo.shop.policy import Case, check_allowlist
 
 
 def routes(house: Gatehouse) -> list[BaseRoute]:
@@ -20,15 +22,24 @@ def routes(house: Gatehouse) -> list[BaseRoute]:
 
 async def _explain(house: Gatehouse, request: Request) -> Response:
     """To a human's own console about that human, who need not be on the allowlist; to an admin's about anybody."""
-    case, refused = await admit(house, request, MANAGE_SCOPE, "account", only_the_console, strangers=True)
-    if refused is not None:
-        return refused
+    question: explaining.Question | None = None
+    unclear = ""
     try:
         question = explaining.read(await jsonrpc.read_body(request.headers.raw, request.receive))
-    except explaining.Unclear as unclear:
-        return error(400, "invalid_request", str(unclear))
-    # A role that somebody has elsewhere makes nobody an admin here, as at the allowlist.
-    is_admin = case.standing is not None and ADMIN_ROLE in case.standing.roles and check_allowlist(case) is None
-    if not is_admin and not explaining.is_about(question, case):
-        return error(403, "access_denied", say("not_about_you"))
-    return answer(await house.database.write(explaining.explain, house, question, case))
+    except explaining.Unclear as wrong:
+        unclear = str(wrong)
+
+    def explain(connection: sqlite3.Connection, case: Case) -> Response:
+        if question is None:
+            return error(400, "invalid_request", unclear)
+        # A role that somebody has elsewhere makes nobody an admin here, as at the allowlist.
+        is_admin = case.standing is not None and ADMIN_ROLE in case.standing.roles and check_allowlist(case) is None
+        if not is_admin and not explaining.is_about(question, case):
+            return error(403, "access_denied", say("not_about_you"))
+        return answer(explaining.explain(connection, house, question, case))
+
+    _, answered_with = await admit(
+        house, request, MANAGE_SCOPE, "account", only_the_console, then=explain, strangers=True
+    )
+    assert answered_with is not None, "a refusal, or an explanation"
+    return answered_with

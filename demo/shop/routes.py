@@ -67,27 +67,28 @@ def _document(config: ShopConfig, request: Request, path: str, scopes: tuple[str
 async def _set_door(house: Gatehouse, request: Request) -> Response:
     """An admin restocks a door, or switches the open one off and on (docs/wire.md). It takes the token of the
     authorization server's own routes for the human in control: a console's, which no agent has."""
-    case, refused = await admit(house, request, MANAGE_SCOPE, "account", only_the_console)
-    if refused is not None:
-        return refused
-    if case.standing is None or ADMIN_ROLE not in case.standing.roles:
-        return error(403, "access_denied", say("no_admin"))
+    given: Any = None
     try:
         given = json.loads(await jsonrpc.read_body(request.headers.raw, request.receive))
+        why = _objection(given)
     except (ValueError, RecursionError):
-        return error(400, "invalid_request", say("body_not_json"))
-    if (why := _objection(given)) is not None:
-        return error(400, "invalid_request", why)
+        why = say("body_not_json")
 
-    def change(connection: sqlite3.Connection, case: Case) -> dict[str, Any]:
+    def change(connection: sqlite3.Connection, case: Case) -> Response:
+        if case.standing is None or ADMIN_ROLE not in case.standing.roles:
+            return error(403, "access_denied", say("no_admin"))
+        if why is not None:
+            return error(400, "invalid_request", why)
         state = ledger.set_door(connection, given["door"], stock=given.get("stock"), opened=given.get("open"))
         state["open"] = state["open"] and (given["door"] == "protected" or house.config.open_door)
-        who = (case.standing.username if case.standing else None) or case.token.user or "an admin"
+        who = case.standing.username or case.token.user or "an admin"
         reason = say("door_set" if state["open"] else "door_closed", user=who, door=state["door"], stock=state["stock"])
         audit_log.record(connection, house.decision(case, Ruling("allow", "scope", "allowed", reason), Call()))
-        return state
+        return answer(state)
 
-    return answer(await house.database.write(change, case))
+    _, answered_with = await admit(house, request, MANAGE_SCOPE, "account", only_the_console, then=change)
+    assert answered_with is not None, "a refusal, or what was done"
+    return answered_with
 
 
 def _objection(given: Any) -> str | None:

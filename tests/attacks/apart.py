@@ -2,9 +2,10 @@
 
 Two databases, and nothing between them but the wire. In the JSON: `gate` (a file; nothing that the authorization server
 was asked about is acted on before it exists; who waits for it is a line of `GATE.waiting`), `held` (seconds that each
-order's transaction takes longer), `lease` (seconds, of the role's own), `clock` (seconds that the shop's is ahead), and
-what is weakened: `deaf` (the shop takes events and goes by none), `retentive` (it forgets nothing that it kept), `mute`
-(the authorization server tells nobody).
+order's transaction takes longer), `lease` (seconds, of the role's own), `clock` (seconds that the shop's is ahead),
+`streamless` (the shop opens no stream), and what is weakened: `deaf` (the shop takes events and goes by none),
+`retentive` (it forgets nothing that it kept), `mute` (the authorization server tells nobody), `hasty` (it waits for
+nobody whom it cannot tell).
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ def authority(base: str, database: Path, shop: str, given: dict[str, Any]) -> St
             return ()
 
         SecurityEvents.settle = tell_nobody  # type: ignore[assignment]
+    if given.get("hasty"):
+        from demo.auth_server.endpoints.security_events import SecurityEvents
+
+        SecurityEvents._untold = lambda _: 0.0  # type: ignore[method-assign]
     return Starlette(routes=create_authorization_server(config).routes)
 
 
@@ -66,6 +71,10 @@ def shop(base: str, database: Path, issuer: str, given: dict[str, Any]) -> Starl
         standing.void = lambda *_, **__: None
     if given.get("retentive"):
         standing.void = lambda *_, **__: None
+    if given.get("streamless"):
+        from demo.shop.stream import EventStream
+
+        EventStream.ready = lambda _: anyio.sleep(0)  # type: ignore[method-assign]
     if gate := given.get("gate"):
         ask = introspection.ask
 

@@ -239,7 +239,7 @@ def test_what_passed_every_gate_before_a_revocation_is_not_placed_after_it(busy:
     with contextlib.closing(sqlite3.connect(busy.folder / "shop.db", timeout=10)) as connection:
         found = [json.loads(row[0]) for row in connection.execute("SELECT decision FROM shop_audit")]
     assert not [one for one in found if one["verdict"] == "allow" and one["order_id"] is None]
-    assert [one for one in found if one["rule"] == f"standing.{'session' if kind == 'token' else kind}"]
+    assert [one for one in found if one["rule"] == f"standing.{kind}"]
 
 
 @pytest.mark.parametrize(
@@ -253,6 +253,19 @@ def test_a_shop_that_goes_by_no_event_or_is_told_of_none_places_orders_afterward
     given = {"gate": str(gate), "lease": 60.0} | weakened.get("shop", {})
     mine, _ = placed_afterwards(make(**{**weakened, "shop": given}), "agent", gate)
     assert mine > 0
+
+
+@pytest.mark.parametrize("hasty", [False, True])
+def test_a_shop_that_has_no_stream_is_waited_for_until_its_lease_is_over(
+    tmp_path: Path, make: Callable[..., World], hasty: bool
+) -> None:
+    """It could not open one, or its stream was deleted by the credentials that all shops of a machine share."""
+    gate = tmp_path / "gate"
+    lease = 5.0 if hasty else 1.0
+    shop = {"gate": str(gate), "lease": lease, "streamless": True}
+    world = make(shop=shop, authority={"lease": 1.2 * lease, "hasty": hasty})
+    mine, _ = placed_afterwards(world, "agent", gate)
+    assert (mine > 0) is hasty
 
 
 @dataclass

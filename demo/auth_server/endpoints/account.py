@@ -3,6 +3,7 @@ and the account API, by which a human sees the sessions that their consents open
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -219,6 +220,10 @@ def account_routes(context: Context, events: SecurityEvents) -> list[Route]:
 
     def route(path: str, method: str, answer: Callable[[Account, Request, bytes], dict[str, Any]]) -> Route:
         def respond(request: Request, body: bytes) -> Response | dict[str, Any]:
+            with _whole(context, method):
+                return respond_to(request, body)
+
+        def respond_to(request: Request, body: bytes) -> Response | dict[str, Any]:
             try:
                 account = authenticate(context, request, audience=context.account_resource, scope=SCOPE)
                 return answer(account, request, body)
@@ -249,6 +254,12 @@ def account_routes(context: Context, events: SecurityEvents) -> list[Route]:
         route("/account/revoke", "POST", revoke),
         route("/account/reinstate", "POST", reinstate),
     ]
+
+
+def _whole(context: Context, method: str) -> contextlib.AbstractContextManager[Any]:
+    """What changes something does so in the transaction that has seen that its session holds. A reading does not keep
+    everybody else waiting."""
+    return context.store.transaction() if method == "POST" else contextlib.nullcontext()
 
 
 def _describe(context: Context, connection: sqlite3.Connection, session: Session) -> dict[str, Any]:

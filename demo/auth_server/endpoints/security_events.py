@@ -4,7 +4,8 @@ A resource server acts on what it was told a moment before: an answer of introsp
 In that moment a session may be revoked. So each revocation is pushed to it as a signed event (a security event token,
 RFC 8417, pushed by RFC 8935; the event is CAEP's session-revoked), upon which it relies on nothing that it was told
 before. The revocation is answered when each resource server has acknowledged that. One that does not, because it is
-stopped or gone, relies on nothing for longer than its lease: then the revocation is answered when the lease is over.
+stopped or gone, relies on nothing for longer than its lease: then the revocation is answered when the lease is over. So
+it is with one that has no stream by which it could be told, or has deleted it.
 
 A stream is not verified, and so its lease does not become longer, while its resource server has not acknowledged all.
 """
@@ -25,7 +26,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..context import Context
 from ..state.sessions import cause_of, find_session
 from ..state.store import new_id
-from ..state.streams import Pending, Stream, acknowledge, begin_anew, pending, use_stream
+from ..state.streams import (
+    Pending,
+    Stream,
+    acknowledge,
+    begin_anew,
+    last_revocation,
+    origins_told,
+    pending,
+    use_stream,
+)
 
 TYPE: Final = "secevent+jwt"
 """RFC 8417 section 2.3."""
@@ -87,7 +97,9 @@ class SecurityEvents:
     async def settle(self) -> tuple[Receipt, ...]:
         """Return when each revocation so far is acknowledged, or can be acted against by nobody any more."""
         waited = [one for one in await run_in_threadpool(self._pending) if self._context.leases.live(one.stream)]
-        return await self._deliver(waited)
+        told = await self._deliver(waited)
+        await asyncio.sleep(await run_in_threadpool(self._untold))
+        return told
 
     async def verify(self, stream: Stream, state: str | None) -> None:
         """Push a verification event, if the stream's resource server acknowledges what is pending before."""
@@ -150,6 +162,16 @@ class SecurityEvents:
     def _pending(self, stream: Stream | None = None) -> tuple[Pending, ...]:
         with self._context.store.transaction() as connection:
             return pending(connection, lease=self._context.config.lease_seconds, stream=stream)
+
+    def _untold(self) -> float:
+        """Seconds until nobody relies any more on what was said before the last revocation, of those who have no stream
+        by which they were told of it."""
+        with self._context.store.transaction(write=False) as connection:
+            at, told = last_revocation(connection), origins_told(connection)
+        if at is None:
+            return 0.0
+        over = min(at + self._context.config.lease_seconds, self._context.leases.longest(told))
+        return max(0.0, over - time.monotonic())
 
     def _acknowledge(self, one: Pending) -> None:
         with self._context.store.transaction() as connection:

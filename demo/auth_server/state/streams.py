@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -123,6 +124,17 @@ def pending(connection: sqlite3.Connection, *, lease: float, stream: Stream | No
     return tuple(Pending(row["jti"], row["kind"], row["subject"], row["at"], _read(row)) for row in rows)
 
 
+def last_revocation(connection: sqlite3.Connection) -> float | None:
+    """When the newest revocation was made that somebody may not know of, by `time.monotonic`; None: there is none."""
+    found = connection.execute("SELECT max(at) AS at FROM oauth_security_events").fetchone()["at"]
+    return None if found is None else float(found)
+
+
+def origins_told(connection: sqlite3.Connection) -> frozenset[str]:
+    """The origins whose resource servers have a stream."""
+    return frozenset(row["origin"] for row in connection.execute("SELECT origin FROM oauth_event_streams"))
+
+
 def acknowledge(connection: sqlite3.Connection, one: Pending) -> None:
     """Note that the resource server has acknowledged this."""
     connection.execute(
@@ -155,6 +167,10 @@ class Leases:
         self._until[origin] = now + self._seconds
         if len(self._until) > 10 * MOST:
             self._until = {name: until for name, until in self._until.items() if until > now}
+
+    def longest(self, but: Collection[str]) -> float:
+        """Until when, by `time.monotonic`, any resource server may rely on something but those at these origins."""
+        return max((until for origin, until in list(self._until.items()) if origin not in but), default=0.0)
 
     def live(self, stream: Stream) -> bool:
         """Whether the resource server of this stream may still rely on something."""

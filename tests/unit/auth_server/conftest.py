@@ -334,7 +334,8 @@ def serve(database: Path, clock: Callable[[], float], listener: socket.socket, *
         resources=(f"{base}/mcp", f"{base}/account"),
         resource_server=RESOURCE_SERVER,
         clock=clock,
-        **{"console_key": CONSOLE_KEY.as_dict(private=False), **settings},
+        # A resource server without a stream is waited for that long.
+        **{"console_key": CONSOLE_KEY.as_dict(private=False), "lease_seconds": 0.3, **settings},
     )
     server = uvicorn.Server(
         uvicorn.Config(Starlette(routes=create_authorization_server(config).routes), log_level="error", lifespan="off")

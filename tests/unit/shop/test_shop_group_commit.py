@@ -129,3 +129,19 @@ def test_a_loop_that_ends_in_the_middle_leaves_nothing_behind(group: GroupCommit
 
     assert asyncio.run(main()) == "next"
     assert there(tmp_path) == {"next"}
+
+
+def test_a_file_that_is_no_database_any_more_fails_who_writes_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    file = tmp_path / "two.db"
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as connection:
+        connection.execute("CREATE TABLE t (a TEXT)")
+        file.write_bytes(b"\xff" * 8192)
+        made = GroupCommit(connection, patience=1)
+
+        async def run() -> None:
+            for _ in range(2):
+                with pytest.raises(sqlite3.DatabaseError):
+                    await asyncio.wait_for(written(made, "a"), SECONDS)
+
+        asyncio.run(run())
+        made.close()
