@@ -147,8 +147,9 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     const sound = log.follows(sql, head, last?.size ?? head.pruned, known ?? head.pruned_link);
     if (!sound) console.error("the audit log was altered; it gets no checkpoint", head.log);
     if (!sound || last?.size === head.size) return { ...head, checkpoint: last?.jws ?? null };
-    const { log: id, size, link, written_before } = head;
-    const told = { iss: this.house(origin).settings.base, iat: Math.floor(now()), log: id, size, link, written_before };
+    const { log: id, size, link, pruned, written_before } = head;
+    const iss = this.house(origin).settings.base;
+    const told = { iss, iat: Math.floor(now()), log: id, size, link, pruned, written_before };
     const signed = await this.env.STOCK.getByName(SHOP).sign(told);
     this.shop.write(() => log.keepCheckpoint(sql, size, signed));
     return { ...head, checkpoint: signed };

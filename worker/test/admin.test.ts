@@ -96,6 +96,42 @@ describe.each(["session", "agent", "user"] as const)("a %s revoked while a purch
   });
 });
 
+test("places nothing by a token that has expired meanwhile, of which nobody can be asked any more", async () => {
+  const stock = () => env.STOCK.getByName("shop");
+  const [token, left] = [await authority.token(somebody()), await stock().left()];
+  const { bought, waiting, go } = onItsWay(token);
+  await waiting;
+  const then = Date.now() + 310_000;
+  vi.spyOn(Date, "now").mockImplementation(() => then);
+  go();
+  expect(JSON.stringify((await bought).body)).toContain("standing.token");
+  expect(await stock().left()).toBe(left);
+});
+
+test("a console whose body comes after its session was revoked does nothing", async () => {
+  const claims = somebody();
+  const mine = `session_${unique()}`;
+  const target = { kind: "agent", id: claims.act.sub };
+  const own = await console_(claims);
+  await administer("revoke", own, target);
+  let send = () => {};
+  const open = new Promise<void>((resolve) => (send = resolve));
+  const body = new ReadableStream<Uint8Array>({
+    async pull(held) {
+      await open;
+      held.enqueue(new TextEncoder().encode(JSON.stringify(target)));
+      held.close();
+    },
+  });
+  const headers = { authorization: `Bearer ${await console_(claims, { sid: mine })}` };
+  const said = ask("/admin/reinstate", { method: "POST", headers, body });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect((await administer("revoke", own, { kind: "session", id: mine })).status).toBe(200);
+  send();
+  expect(refusal(await said)).toMatchObject({ status: 401, rule: "standing.session" });
+  expect(refusal(await call("getUserInfo", {}, { token: await authority.token(claims) })).rule).toBe("standing.agent");
+});
+
 test("a purchase on its way goes through when another agent is revoked", async () => {
   const claims = somebody();
   const { bought, waiting, go } = onItsWay(await authority.token(claims));

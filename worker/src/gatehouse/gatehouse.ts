@@ -72,7 +72,8 @@ export class Gatehouse {
     const asked = await askStanding(visit.token, visit.facts, this.settings);
     // What WorkOS says of a human changes without an event.
     if (isTold && this.settings.directory === null) this.reliance.keep(visit.facts, asked, since);
-    return { standing: await this.withRole(asked, visit.facts), since: asked.known && isTold ? since : null };
+    // Told of what is taken back or not, it relies on an answer for no longer than a lease.
+    return { standing: await this.withRole(asked, visit.facts), since: asked.known ? since : null };
   }
 
   /** Whether a token has expired by the authorization server's own clock, which is that server's to judge. */

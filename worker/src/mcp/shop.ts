@@ -17,11 +17,14 @@ import { StandingChanged, TRIES, type Relied, type Reliance } from "../ledger/re
 import { LedgerFailed } from "../ledger/schema";
 import { now, type Decision, type Door, type Order } from "../evidence";
 import { openStock, setOpenStock, SHOP, type StockBinding } from "../ledger/stock";
-import type { Kind, TokenFacts } from "../policy/facts";
+import { NO_STANDING, type Kind, type TokenFacts } from "../policy/facts";
 import { refuseRevoked, type Ruling } from "../policy/gates";
 
 /** What came of a purchase, with the decision about it as it is on record. */
 export type Bought = { decision: Decision } & ({ order: Order } | { soldOut: true } | { revoked: Ruling });
+
+/** The standing of a token that nobody asks about any more. */
+const EXPIRED: Relied = { standing: { ...NO_STANDING, known: true }, since: null };
 
 /** One object's orders and bans, and the stock that it shares with all others. */
 export class Shop {
@@ -110,7 +113,7 @@ export class Shop {
       for (let tries = 0; ; tries++) {
         const bought = this.write(() => this.placing(order, token, given, now, tries < TRIES));
         if (bought === "again") {
-          now = await again();
+          now = (await again()) ?? EXPIRED; // it passes the first gate no more
           continue;
         }
         if ("revoked" in bought) await this.stock.giveBack(order.id);

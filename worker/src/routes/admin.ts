@@ -34,11 +34,12 @@ export async function administer(
   settings: Settings,
   origin: string,
 ): Promise<Answer> {
+  // Before the gates: how long the body takes is for who sends it to say, and its authority may end meanwhile.
+  const target = await targetOf(request);
   const known = await presented(request, settings);
   const wanted = { origin, resource: settings.adminResource, scope: SCOPES.manage, own: true, ...known };
   const heard = await ledgerOf(known.facts.user, env, settings).admit(wanted);
   if ("refused" in heard) return heard.refused;
-  const target = await targetOf(request);
   if ("status" in target) return target;
   const { kind, id } = target;
   const whose = target.user ?? (kind === "user" ? id : heard.user);
@@ -56,13 +57,13 @@ export async function administer(
 
 /** Answer an admin who restocks a door or switches the open one. */
 export async function setDoor(request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
+  const given = await bodyOf(request);
   const known = await presented(request, settings);
   const entered = { origin, resource: settings.adminResource, scope: SCOPES.manage, own: true, ...known };
   const own = ledgerOf(known.facts.user, env, settings);
   const heard = await own.admit(entered);
   if ("refused" in heard) return heard.refused;
   if (!heard.admin) return plainError(403, "access_denied", say("no_admin"));
-  const given = await bodyOf(request);
   if ("status" in given) return given;
   const { door, stock, open } = given.body;
   const counted = Number.isSafeInteger(stock) && (stock as number) >= 0 && (stock as number) <= LIMITS.most_stock;
