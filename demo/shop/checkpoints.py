@@ -74,6 +74,7 @@ class Checkpoints:
             "log": log.id,
             "size": log.size,
             "link": log.link.hex(),
+            "pruned": log.pruned,
             "written_before": log.written_before,
         }
         header = {"alg": ALGORITHM, "typ": TYPE, "kid": self._key.kid}
@@ -131,7 +132,16 @@ def between(connection: sqlite3.Connection, log: str, *, after: int, through: in
 
 
 def _state(connection: sqlite3.Connection, owner: str) -> tuple[Log, tuple[int, str] | None, bool] | None:
-    """An owner's log, its last checkpoint (size, and itself), and whether the log follows from that."""
+    """An owner's log, its last checkpoint (size, and itself), and whether the log follows from that: all of one moment,
+    since how much of a log is pruned is signed with its size."""
+    connection.execute("BEGIN")
+    try:
+        return _state_now(connection, owner)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _state_now(connection: sqlite3.Connection, owner: str) -> tuple[Log, tuple[int, str] | None, bool] | None:
     # The checkpoint first: what is appended meanwhile only makes the log longer than it.
     row = connection.execute(
         "SELECT size, jws FROM shop_audit_checkpoints WHERE log = (SELECT id FROM shop_audit_logs WHERE owner = ?)"

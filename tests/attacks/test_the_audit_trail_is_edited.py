@@ -12,6 +12,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from typing import Any
 import pytest
 
 from demo.client import Agent, MemoryStore, SampleHuman
-from demo.client.audit import reading, remembered
+from demo.client.audit import chain, export, reading, remembered
 from demo.client.human.console import Console
+from demo.errors import UsageError
 from demo.evidence import LogCheck
 from demo.shop import checkpoints
 from tests.conftest import console_at, serving
@@ -143,7 +145,7 @@ ATTACKS: list[tuple[Callable[[File], None], set[tuple[str, int | None]]]] = [
     (swap, {("moved", 3), ("moved", 4)}),
     (insert, {("edited", 3), ("edited", 4), ("edited", 5), ("edited", 6), ("edited", 7), ("edited", 8), ("edited", 9)}),
     (cut, {("cut", SIZE)}),
-    (prune_without_a_trace, {("edited", 4)}),
+    (prune_without_a_trace, {("edited", 4), ("missing", 1)}),
     (rewrite, {("rewritten", SIZE)}),
     (rewrite_and_forge, {("rewritten", SIZE)}),
     (another_key, {("unsigned", None), ("rewritten", SIZE)}),
@@ -203,3 +205,28 @@ def test_a_log_that_only_grows_stays_good_and_what_was_verified_is_remembered(co
     assert (first.size, first.remembered, second.size, second.remembered) == (SIZE, None, SIZE + 3, SIZE)
     assert (first.findings, second.findings) == ((), ())
     assert first.key == second.key is not None
+
+
+@pytest.mark.parametrize("weakened", [False, True])
+def test_entries_that_are_left_out_and_said_to_be_pruned_are_named(
+    console: Console, tmp_path: Path, weakened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a copy, or on the way: with the right link behind them, so that the chain is whole."""
+    if weakened:
+        monkeypatch.setattr(chain, "_pruned", lambda *_: None)
+    trail = reading.read(console)
+    logs = tuple(
+        replace(one, pruned=3, pruned_link=one.entries[2]["link"], entries=one.entries[3:], checkpoints=())
+        for one in trail.logs
+        if one.user is None
+    )
+    assert logs and len(logs[0].entries) == logs[0].size - 3
+    (found,) = reading.check_copy(replace(trail, logs=logs), tmp_path)
+    assert [(one.kind, one.seq) for one in found.findings] == ([] if weakened else [("missing", 1)])
+
+
+def test_a_line_of_a_copy_that_names_its_log_by_no_text_is_refused() -> None:
+    about = json.dumps({"kind": "audit trail", "schema": 1, "server": "https://shop.example"})
+    for of in ([], {}, 5, None):
+        with pytest.raises(UsageError):
+            export.read([about, json.dumps({"of": of})], "a copy")

@@ -48,6 +48,8 @@ class Checkpoint:
     key: str
     """The thumbprint of the key that signed it."""
     written_before: int = 0
+    pruned: int | None = None
+    """How many entries at the beginning are gone; None where it does not say."""
 
 
 @dataclass
@@ -101,6 +103,7 @@ def verify(reading: Reading, jwks: Mapping[str, Any] | None, remembered: Checkpo
     anchors = _anchors(reading, jwks, found)
     _against(anchors, remembered, reading, links, found)
     newest = max(anchors, key=lambda one: one.size, default=None)
+    _pruned(reading, newest, found)
     if remembered is not None:
         _against_memory(reading, remembered, newest, found)
     return LogCheck(
@@ -132,10 +135,12 @@ def read_checkpoint(signed: str, jwks: Mapping[str, Any] | None) -> Checkpoint:
     key = claims.thumbprint(jwks, kid)
     told = jwt.claims
     log, size, link, at = told.get("log"), told.get("size"), told.get("link"), told.get("iat")
-    before = told.get("written_before", 0)
+    before, pruned = told.get("written_before", 0), told.get("pruned")
     if not isinstance(log, str) or type(size) is not int or not isinstance(link, str) or type(at) is not int:
         raise ValueError("it names no log, size, link and time")
-    return Checkpoint(log, size, link, float(at), key, before if type(before) is int else 0)
+    return Checkpoint(
+        log, size, link, float(at), key, before if type(before) is int else 0, pruned if type(pruned) is int else None
+    )
 
 
 def _links(reading: Reading, found: _Found) -> dict[int, bytes]:
@@ -234,6 +239,14 @@ def _against_memory(reading: Reading, remembered: Checkpoint, newest: Checkpoint
         found.add("replaced", None, None, f"it is another log than the one that was verified before ({remembered.log})")
     if newest is not None and newest.key != remembered.key:
         found.add("key", None, None, "the checkpoint is signed with another key than the last one that was verified")
+
+
+def _pruned(reading: Reading, newest: Checkpoint | None, found: _Found) -> None:
+    """That an entry was pruned is signed, or anybody could leave out what they like and say so."""
+    signed = newest.pruned if newest is not None else None
+    if signed is not None and reading.pruned > signed:
+        which = f"numbers {signed + 1} to {reading.pruned}" if reading.pruned > signed + 1 else f"number {signed + 1}"
+        found.add("missing", signed + 1, None, f"{which} are said to be pruned, which no checkpoint says")
 
 
 def _bytes(given: Any) -> bytes:

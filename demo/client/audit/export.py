@@ -92,7 +92,7 @@ def read(lines: Iterable[str], name: str) -> Trail:
                 raise _no_export(name, number, f'the first line says kind "{KIND}", schema 1')
             about = told
         elif "of" in told:
-            if told["of"] not in logs:
+            if not isinstance(told["of"], str) or told["of"] not in logs:
                 raise _no_export(name, number, "its log has no line of its own before it")
             logs[told["of"]][1].append(told)
         else:

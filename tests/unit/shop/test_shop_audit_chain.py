@@ -182,6 +182,7 @@ def test_a_checkpoint_says_how_long_a_log_is_and_is_made_once_for_a_size(databas
         "log": first[0].id,
         "size": 2,
         "link": last,
+        "pruned": 0,
         "written_before": 0,
     }
     assert asyncio.run(one.of("user_unknown")) is None
