@@ -62,7 +62,7 @@ def once(port: int, sent: bytes) -> bytes:
     """
     connection = _Connection(_connected(port))
     with contextlib.closing(connection.socket):
-        _drive([connection], iter([sent]), 1, keep=True)
+        _drive([connection], iter([sent]), 1)
         return bytes(connection.got)
 
 
@@ -79,9 +79,7 @@ def _connected(port: int) -> socket.socket:
     return made
 
 
-def _drive(
-    connections: list[_Connection], requests: Iterator[bytes], calls: int, *, keep: bool = False
-) -> list[Sample]:
+def _drive(connections: list[_Connection], requests: Iterator[bytes], calls: int) -> list[Sample]:
     samples: list[Sample] = []
     left = calls
     with selectors.DefaultSelector() as selector:

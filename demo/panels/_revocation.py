@@ -10,8 +10,8 @@ from demo.panels.page import Canvas, Page
 from demo.panels.people import Names, named
 from demo.panels.values import clock, span
 
-MOST_TOLD = 2
-"""Shops; each is a line."""
+MOST_PUSHED = 2
+"""Events, one for each shop; each is a line."""
 
 
 def revocation(given: Revocation, names: Names = ()) -> Page:
@@ -38,9 +38,9 @@ def revocation(given: Revocation, names: Names = ()) -> Page:
             named(canvas, "revoked", f"the {given.kind}", (given.id,))
         if shown is not None:
             parties(shown, names, canvas, of="of")
-        for one in given.delivered[:MOST_TOLD]:
+        for one in given.delivered[:MOST_PUSHED]:
             came = "acknowledged" if one.acknowledged else "no answer"
-            canvas.field("told", f"{came} in {span(one.seconds)}: {_host(one.resource)}")
+            canvas.field("pushed", f"{came} in {span(one.seconds)}: {_host(one.resource)}")
         canvas.gap()
         if canvas.narrow:
             _side("BEFORE", given.before, canvas)

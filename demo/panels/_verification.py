@@ -53,7 +53,7 @@ def verification(given: tuple[LogCheck, ...], keys_at: str | None = None, names:
             if told and canvas.left < 8 + (told < len(findings) - 1):  # four for one, and what stands below
                 canvas.line((f"{canvas.glyphs.ellipsis} {many(len(findings) - told, 'other finding')}", "quiet"))
                 break
-            _finding(log, one, whose(log), canvas)
+            _finding(one, whose(log), canvas)
         canvas.gap()
         if (signed := max((log for log in given if log.signed_at), key=_signed_at, default=None)) is not None:
             key = f"{(signed.key or '')[:12]}{canvas.glyphs.ellipsis}"
@@ -85,7 +85,7 @@ def _log(log: LogCheck, whose: str, canvas: Canvas) -> None:
     canvas.line(mark, " ", (canvas.cell(f"log of {whose}", 32), "strong"), " ", canvas.cell(about, 22), (link, "quiet"))
 
 
-def _finding(log: LogCheck, one: TrailFinding, whose: str, canvas: Canvas) -> None:
+def _finding(one: TrailFinding, whose: str, canvas: Canvas) -> None:
     where = f"log of {whose}" if one.seq is None else f"entry {one.seq} of {whose}'s log"
     canvas.line(
         (canvas.glyphs.mark("refused"), "strong refused"),

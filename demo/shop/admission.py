@@ -130,7 +130,7 @@ class Admission:
     def _at_the_gates(self, work: Work | None) -> Callable[[sqlite3.Connection, Case], Outcome]:
         def act(connection: sqlite3.Connection, case: Case) -> Outcome:
             house, call = self.house, self.call
-            ruling, usage = house.admit(connection, case), None
+            ruling, usage = house.admit(case), None
             if ruling.verdict == "allow" and call.is_tool_call:
                 ruling, usage = house.within_limits(connection, case, call.idempotency_key)
             elif ruling.gate == "scope":

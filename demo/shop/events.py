@@ -212,7 +212,7 @@ def _keep(connection: sqlite3.Connection, event: Event, now: float) -> None:
             verdict="deny",
             gate="event",
             rule=f"revoked.{kind}",
-            reason=say("event_revoked", kind=kind, id=short(subject, 80), why=event.why or "no reason is told"),
+            reason=say("event_revoked", kind=kind, id=short(subject, 80), why=event.why or "no reason is given"),
             user=event.user,
             agent=subject if kind == "agent" else None,
             session=subject if kind == "session" else None,

@@ -94,7 +94,7 @@ def explain(connection: sqlite3.Connection, house: Gatehouse, question: Question
     """
     written = house.policy.written
     case = _case(connection, house, question, asker)
-    ruling = house.admit(connection, case)
+    ruling = house.admit(case)
     limits: tuple[LimitUse, ...] = ()
     if ruling.verdict == "allow":
         usage = house.usage(connection, case.token)
@@ -109,7 +109,7 @@ def explain(connection: sqlite3.Connection, house: Gatehouse, question: Question
         "tool": question.tool,
         "needs": case.scope,
         "scopes": sorted(question.scopes) if question.scope is not None else None,
-        "gates": [_gate(gate, case, ruling, limits, written) for gate in GATES],
+        "gates": [_gate(gate, case, ruling, written) for gate in GATES],
         "limits": [asdict(limit) for limit in limits],
         "policy": {"digest": written.digest, "source": house.policy.source},
     }
@@ -175,7 +175,7 @@ def _named(connection: sqlite3.Connection, named: str) -> tuple[str | None, str 
     return (None, named) if by_name else (named, None)
 
 
-def _gate(gate: str, case: Case, ruling: Ruling, limits: tuple[LimitUse, ...], written: Written) -> dict[str, Any]:
+def _gate(gate: str, case: Case, ruling: Ruling, written: Written) -> dict[str, Any]:
     asked = GATES.index(ruling.gate)
     said = "passed" if GATES.index(gate) < asked or ruling.verdict == "allow" else "refused"
     if GATES.index(gate) > asked:
@@ -184,10 +184,9 @@ def _gate(gate: str, case: Case, ruling: Ruling, limits: tuple[LimitUse, ...], w
     line = written.line(key) if key is not None else None
     if gate == "allowlist":
         # Who else is on the list is nobody's business.
-        entry = _entry(case, written) if said == "passed" else None
-        line, text = entry or (line, None)
-        return {"gate": gate, "said": said, "key": key, "line": line, "text": text}
-    text = written.text.splitlines()[line - 1].partition(" #")[0].strip() if line is not None else None
+        line, text = (_entry(case, written) if said == "passed" else None) or (line, None)
+    else:
+        text = written.text.splitlines()[line - 1].partition(" #")[0].strip() if line is not None else None
     return {"gate": gate, "said": said, "key": key, "line": line, "text": text}
 
 

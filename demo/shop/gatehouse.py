@@ -1,4 +1,4 @@
-"""The gatehouse: gathers the facts of a request, has the policy decide, and puts the decision on record.
+"""The gatehouse: gathers the facts of a request and has the policy decide; `admission.py` puts that on record.
 
 Both doors and the routes beside them share one.
 """
@@ -35,7 +35,7 @@ TRIES: Final = 5
 
 
 class Gatehouse:
-    """Gathers the facts of a request, has the policy decide, and puts the decision on record."""
+    """Gathers the facts of a request, and has the policy decide."""
 
     def __init__(self, config: ShopConfig, database: Database, auth_server: AuthServer) -> None:
         self.config = config
@@ -165,7 +165,7 @@ class Gatehouse:
         now, skew = self.config.clock(), self._auth_server.skew
         return replace(case, standing=asked, reliance=reliance if asked.known else None, now=now, skew=skew)
 
-    def admit(self, connection: sqlite3.Connection, case: Case) -> Ruling:
+    def admit(self, case: Case) -> Ruling:
         """Gates 1 to 4; in the transaction that acts, by way of `settle`."""
         unknown = case.standing is not None and not case.standing.known
         return (policy.check_standing(case) if unknown else None) or policy.admit(case)

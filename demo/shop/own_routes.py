@@ -41,7 +41,7 @@ async def admit(
     beside: Callable[[Gatehouse, Case], Ruling | None] = lambda *_: None,
     *,
     then: Callable[[sqlite3.Connection, Case], Response | None] = lambda *_: None,
-    strangers: bool = False,
+    unlisted: bool = False,
 ) -> tuple[Case, Response | None]:
     """The request as the gates know it, and the answer to send where one of them refuses it; `beside` is one more.
 
@@ -49,16 +49,16 @@ async def admit(
 
     Args:
         then: what is done where none of them does, in their transaction, and its answer.
-        strangers: whether somebody may go on who is not on the allowlist.
+        unlisted: whether somebody may go on who is not on the allowlist.
     """
     await house.policy.refresh(house.database)
     presented = bearer.presented(request.headers.raw, method=request.method, path=request.url.path, config=house.config)
     host = request.headers.get("host", "")
 
     def act(connection: sqlite3.Connection, case: Case) -> tuple[Case, Response | None]:
-        ruling = house.admit(connection, case)
+        ruling = house.admit(case)
         objection = ruling if ruling.verdict == "deny" else None
-        if strangers and ruling.gate == "allowlist":
+        if unlisted and ruling.gate == "allowlist":
             objection = check_scope(case)
         if (objection := objection or beside(house, case)) is None:
             return case, then(connection, case)

@@ -39,7 +39,7 @@ async def _explain(house: Gatehouse, request: Request) -> Response:
         return answer(explaining.explain(connection, house, question, case))
 
     _, answered_with = await admit(
-        house, request, MANAGE_SCOPE, "account", only_the_console, then=explain, strangers=True
+        house, request, MANAGE_SCOPE, "account", only_the_console, then=explain, unlisted=True
     )
     assert answered_with is not None, "a refusal, or an explanation"
     return answered_with

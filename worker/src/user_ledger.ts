@@ -123,7 +123,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
         ...NOTHING_ASKED,
         at: now(),
         rule: `revoked.${kind}`,
-        reason: say("event_revoked", { kind, id: short(id, 80), why: event.why ?? "no reason is told" }),
+        reason: say("event_revoked", { kind, id: short(id, 80), why: event.why ?? "no reason is given" }),
         user,
         agent: kind === "agent" ? id : null,
         session: kind === "session" ? id : null,

@@ -1196,7 +1196,7 @@ export const SENTENCES = {
   "not_a_message": "The body is not a JSON-RPC message.",
   "post_only": "This server keeps no session and sends no event stream: POST one JSON-RPC message.",
   "no_audit": "The shop cannot write its audit log, so it does nothing. Try again in a moment.",
-  "busy": "Other purchases on this consent take long. Nothing was bought; try again.",
+  "busy": "Other purchases for this human take long. Nothing was bought; try again.",
   "unsettled": "What this call relies on kept changing. Nothing was done; try again.",
   "unknown_prompt": "Unknown prompt: {name}",
   "audit_limit": "limit is a number from 1 to {most}.",
