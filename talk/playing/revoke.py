@@ -40,6 +40,8 @@ def revoke(step: Step, scene: Scene) -> Played:
     played = _revoked(what, target, before, after, seconds, scene, delivered or ())
     if delivered is None:
         played.unobservable["acknowledged"] = "the authorization server does not say how shops came to know"
+    elif not delivered and console is not None and console.admin is not None:
+        played.unobservable["acknowledged"] = "this shop asks no authorization server: it was told at its own route"
     else:
         played.observed["acknowledged"] = bool(delivered) and all(one.acknowledged for one in delivered)
     held = agent.stored()
