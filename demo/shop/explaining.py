@@ -156,7 +156,9 @@ def _case(connection: sqlite3.Connection, house: Gatehouse, question: Question, 
 def is_about(question: Question, asker: Case) -> bool:
     """Whether somebody asks about themselves."""
     username = asker.standing.username if asker.standing else None
-    return question.user == asker.token.user or (username is not None and question.user.lower() == username.lower())
+    return question.user == asker.token.user or (
+        username is not None and policy.spelled(question.user) == policy.spelled(username)
+    )
 
 
 def _named(connection: sqlite3.Connection, named: str) -> tuple[str | None, str | None]:
@@ -205,8 +207,8 @@ def _key(gate: str, case: Case, ruling: Ruling | None) -> str | None:
 
 def _entry(case: Case, written: Written) -> tuple[int, str] | None:
     """The entry that lets this human in, and its line."""
-    names = {name.lower() for name in policy.names_of(case)}
-    entry = next((one for one in written.policy.allowlist if one.lower() in names), None)
+    names = set(map(policy.spelled, policy.names_of(case)))
+    entry = next((one for one in written.policy.allowlist if policy.spelled(one) in names), None)
     start = written.line("allowlist") or 1
     for number, line in enumerate(written.text.splitlines()[start - 1 :], start):
         if entry is not None and entry in line.replace("'", '"').split('"')[1::2]:

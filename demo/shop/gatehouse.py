@@ -55,7 +55,7 @@ class Gatehouse:
             rules = policy.Rules(
                 config.resource,
                 config.issuer,
-                frozenset(entry.lower() for entry in now.allowlist),
+                frozenset(map(policy.spelled, now.allowlist)),
                 config.leeway_seconds,
                 config.resource_aliases,
                 self._token_types,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -101,7 +102,7 @@ class Rules:
     resource: str
     issuer: str
     allowlist: frozenset[str]
-    """In lower case: email addresses, user ids, `@DOMAIN`, `role:SLUG`, `members`."""
+    """As `spelled` gives them: email addresses, user ids, `@DOMAIN`, `role:SLUG`, `members`."""
     leeway: float = 1.0
     aliases: frozenset[str] = frozenset()
     """Other names of the same resource."""
@@ -223,7 +224,7 @@ def check_allowlist(case: Case) -> Ruling | None:
     """Gate 3: is this human welcome here at all? By email address or the address's domain, by the authorization
     server's own id of the user, by a role, or as a member of the shop's organization."""
     username = case.standing.username if case.standing else None
-    if any(name.lower() in case.rules.allowlist for name in names_of(case)):
+    if any(spelled(name) in case.rules.allowlist for name in names_of(case)):
         return None
     return deny("allowlist.user", user=short(username)) if username else deny("allowlist.user", "nameless")
 
@@ -244,6 +245,13 @@ def names_of(case: Case) -> list[str]:
     return names
 
 
+def spelled(name: str) -> str:
+    """A name of an allowlist as it is compared: without the case of ASCII's letters. `str.lower` would make one address
+    of two: the lower case of the Kelvin sign is "k"."""
+    return name.translate(_LOWER)
+
+
+_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _GROUP: Final = re.compile(r"@|role:|members$", re.IGNORECASE)
 
 

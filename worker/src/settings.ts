@@ -3,7 +3,7 @@
 import { ITEM, LIMITS } from "./catalog";
 import { money, type Money } from "./evidence";
 import { isAuthKit, normal } from "./policy/token_type";
-import { LOOPBACK, urlOf } from "./wire/values";
+import { LOOPBACK, spelled, urlOf } from "./wire/values";
 
 /** The variables and secrets of `wrangler.jsonc`, by name. */
 export interface Variables {
@@ -119,7 +119,7 @@ export function readSettings(env: Variables, origin: string): Settings {
     // Anybody who may make an organization of their own is its admin: a role counts in one organization only.
     wrong.push(`ORGANIZATION must name the one whose roles count (org_...), since ${why}.`);
   }
-  const allowlist = listed(env.ALLOWLIST ?? "").map((entry) => entry.toLowerCase());
+  const allowlist = listed(env.ALLOWLIST ?? "").map(spelled);
   if (allowlist.includes("members") && organization === null) {
     wrong.push("ALLOWLIST has members, so ORGANIZATION must name whose, such as org_...");
   }

@@ -115,7 +115,7 @@ def verify(reading: Reading, jwks: Mapping[str, Any] | None, remembered: Checkpo
         link=(links.get(reading.size) or b"").hex(),
         signed_at=newest.at if newest else None,
         key=newest.key if newest else None,
-        remembered=remembered.size if remembered is not None else None,
+        remembered=remembered.size if remembered is not None and not _is_forgotten(remembered, reading) else None,
         findings=tuple(sorted(found.findings, key=lambda one: (one.seq is None, one.seq or 0))),
     )
 
@@ -239,6 +239,11 @@ def _against_memory(reading: Reading, remembered: Checkpoint, newest: Checkpoint
         found.add("replaced", None, None, f"it is another log than the one that was verified before ({remembered.log})")
     if newest is not None and newest.key != remembered.key:
         found.add("key", None, None, "the checkpoint is signed with another key than the last one that was verified")
+
+
+def _is_forgotten(remembered: Checkpoint, reading: Reading) -> bool:
+    """Whether what was verified before is pruned by now, so that nothing ties it to what there is."""
+    return remembered.log == reading.log and remembered.size < reading.pruned
 
 
 def _pruned(reading: Reading, newest: Checkpoint | None, found: _Found) -> None:

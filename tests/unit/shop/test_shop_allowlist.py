@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from demo.shop import policy
 from demo.shop.introspection import judge
 from demo.shop.policy import Case, Rules, Standing, TokenFacts, check_allowlist
 from tests.conftest import ROOT
@@ -36,3 +37,11 @@ def test_each_kind_of_entry_lets_in_whom_it_names_and_nobody_else(case: dict[str
 )
 def test_an_address_that_is_said_not_to_be_verified_is_nobodys(told: dict[str, Any], username: str | None) -> None:
     assert judge({"active": True, **told}, TokenFacts()).username == username
+
+
+def test_a_shop_that_compares_by_lower_case_takes_another_address_for_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the case of the Kelvin sign above finds there (Unicode TR 36 section 3.7, CWE-178)."""
+    monkeypatch.setattr(policy, "spelled", str.lower)
+    standing = Standing(True, active=True, username="\u212aim@example.com")
+    rules = Rules("r", "i", frozenset({"kim@example.com"}))
+    assert check_allowlist(Case(TokenFacts(user="user_1"), 0.0, rules, standing=standing)) is None

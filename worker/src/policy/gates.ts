@@ -18,6 +18,7 @@ import { inWords, short, type LimitUse, type Money, type Verdict } from "../evid
 import type { Kind, Standing, TokenFacts } from "./facts";
 import type { Unproved } from "./proof";
 import { accepted, objection } from "./token_type";
+import { spelled } from "../wire/values";
 
 /** The shop's own settings, as far as deciding needs them. */
 export interface Rules {
@@ -157,7 +158,7 @@ export function checkAllowlist({ token, standing, rules }: Case): Ruling | null 
   if (here) names.push(...(standing?.roles ?? []).map((role) => `role:${role}`));
   const member = standing?.member ?? (organization !== null && token.organization === organization);
   if (member && here) names.push("members");
-  if (names.some((name) => name !== null && allowlist.includes(name.toLowerCase()))) return null;
+  if (names.some((name) => name !== null && allowlist.includes(spelled(name)))) return null;
   if (username === null) return deny("allowlist.user", "nameless");
   return deny("allowlist.user", "main", { user: short(username) });
 }

@@ -17,3 +17,9 @@ export function urlOf(text: string): URL | null {
 
 /** The names of this very machine, as `URL.hostname` has them. */
 export const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
+
+/** A name of an allowlist as it is compared: without the case of ASCII's letters. `toLowerCase` would make one address of
+ * two: the lower case of the Kelvin sign is "k". */
+export function spelled(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
