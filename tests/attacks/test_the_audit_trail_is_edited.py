@@ -15,14 +15,14 @@ from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from demo.client import Agent, MemoryStore, SampleHuman
 from demo.client.audit import chain, export, reading, remembered
 from demo.client.human.console import Console
-from demo.errors import UsageError
+from demo.errors import ServerUnreachable, UsageError
 from demo.evidence import LogCheck
 from demo.shop import checkpoints
 from tests.conftest import console_at, serving
@@ -230,3 +230,27 @@ def test_a_line_of_a_copy_that_names_its_log_by_no_text_is_refused() -> None:
     for of in ([], {}, 5, None):
         with pytest.raises(UsageError):
             export.read([about, json.dumps({"of": of})], "a copy")
+
+
+@pytest.mark.parametrize("endless", ["logs", "one log", "entries"])
+def test_a_trail_without_end_is_read_to_an_end(endless: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CWE-400, CWE-835: a hostile shop always has one more log, one more page, or a million entries more."""
+
+    class Shop:
+        shop = "https://shop.example"
+        asked = 0
+
+        def read_trail(self, path: str, query: dict[str, Any]) -> dict[str, Any]:
+            self.asked += 1
+            if path == "/audit/checkpoint":
+                log = {"log": "a", "user": None, "size": 10**12, "pruned": 0, "pruned_link": ""}
+                return {"logs": [] if endless == "logs" else [log], "next": "b" if endless == "logs" else None}
+            many = 1 if endless == "one log" else 1000
+            return {"entries": [{"entry": {"seq": query["after"] + one}} for one in range(1, many + 1)]}
+
+    monkeypatch.setattr(reading, "_keys", lambda _: (None, None))
+    monkeypatch.setattr(reading, "MOST_ENTRIES", 30_000)
+    shop = Shop()
+    with pytest.raises(ServerUnreachable):
+        reading.read(cast(Console, shop))
+    assert shop.asked <= reading.MOST_PAGES + 1

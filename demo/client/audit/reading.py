@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,8 @@ from demo.evidence import LogCheck, TrailFinding
 
 PAGE: Final = 500
 MOST_PAGES: Final = 20_000
-"""Pages of one log that are read at most: ten million entries, which no shop of this kind keeps."""
+MOST_ENTRIES: Final = 1_000_000
+"""Of one trail, all logs together: read in minutes, and kept in a gigabyte. No shop of this kind has more."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def read(console: Console) -> Trail:
         ServerUnreachable: the shop has no such routes, or does not answer as it must.
     """
     jwks, keys_at = _keys(console)
-    logs = tuple(_log(console, told) for told in _listed(console))
+    left = _Left(console.shop)
+    logs = tuple(_log(console, told, left) for told in _listed(console, left))
     jwt = claims.take_apart(console.agent.token().access_token)
     reader = jwt.claims.get("sub") if jwt is not None else None
     return Trail(console.shop, reader if isinstance(reader, str) else None, logs, jwks, keys_at)
@@ -75,9 +77,30 @@ def _gone(user: str | None, known: Checkpoint) -> LogCheck:
     return LogCheck(known.log, user, 0, 0, 0, "", None, None, known.size, (finding,))
 
 
-def _listed(console: Console) -> Iterator[Mapping[str, Any]]:
+@dataclass
+class _Left:
+    """What may still be asked for: a server that always has one more entry, page or log must not go on for ever."""
+
+    shop: str
+    pages: int = MOST_PAGES
+    entries: int = field(default_factory=lambda: MOST_ENTRIES)
+
+    def take(self, *, entries: int = 0) -> None:
+        """One more page, with so many entries.
+
+        Raises:
+            ServerUnreachable: there were too many.
+        """
+        self.pages, self.entries = self.pages - 1, self.entries - entries
+        if min(self.pages, self.entries) < 0:
+            why = f"it goes on after {MOST_ENTRIES} entries, or {MOST_PAGES} pages of them"
+            raise ServerUnreachable(f"the audit trail of {self.shop} has no end", why=why, do="demo doctor")
+
+
+def _listed(console: Console, left: _Left) -> Iterator[Mapping[str, Any]]:
     after: str | None = None
-    for _ in range(MOST_PAGES):
+    while True:
+        left.take()
         told = console.read_trail("/audit/checkpoint", {} if after is None else {"after": after})
         logs = told.get("logs")
         yield from (one for one in logs if isinstance(one, Mapping)) if isinstance(logs, list) else ()
@@ -86,7 +109,7 @@ def _listed(console: Console) -> Iterator[Mapping[str, Any]]:
             return
 
 
-def _log(console: Console, told: Mapping[str, Any]) -> Reading:
+def _log(console: Console, told: Mapping[str, Any], left: _Left) -> Reading:
     log, user = told.get("log"), told.get("user")
     size, pruned, pruned_link = told.get("size"), told.get("pruned"), told.get("pruned_link")
     checkpoint = told.get("checkpoint")
@@ -95,9 +118,10 @@ def _log(console: Console, told: Mapping[str, Any]) -> Reading:
     entries: list[Mapping[str, Any]] = []
     signed: list[str] = []
     at = 0
-    for _ in range(MOST_PAGES):
+    while True:
         page = console.read_trail("/audit/log", {"id": log, "after": at, "limit": PAGE})
         came = [one for one in page.get("entries") or () if isinstance(one, Mapping)]
+        left.take(entries=len(came))
         entries += [one for one in came if _place(one) <= size]  # what is younger than the checkpoint is for next time
         signed += [one for one in page.get("checkpoints") or () if isinstance(one, str)]
         reached = max(map(_place, came), default=at)
