@@ -16,7 +16,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import unquote, urlsplit
@@ -125,6 +125,12 @@ class Nonces:
 
     def _seal(self, at: str) -> str:
         return encoded(hmac.new(self._secret, f"DPoP nonce {at}".encode(), hashlib.sha256).digest())
+
+
+def sent(headers: Iterable[str]) -> tuple[str, ...]:
+    """The proofs in a request's `DPoP` headers. Two may arrive as one with a comma in it (RFC 9110 section 5.2), which
+    no proof has."""
+    return tuple(one.strip() for value in headers for one in value.split(","))
 
 
 def check(received: Received, *, now: float, nonces: Nonces, token: str | None = None) -> Proof:

@@ -29,8 +29,8 @@ class AuthorizationServerConfig:
         console_key: the public JWK of the human's own console, which proves itself by the private one (RFC 7523);
             without one there is no console.
         more_resources: asked at each request for resources beside those; none by default.
-        access_token_seconds: life of an access token. Minutes: what has been revoked is refused through
-            introspection at once, and a resource server that cannot introspect is not wrong for long.
+        access_token_seconds: life of an access token. Minutes: a resource server that hears of no revocation,
+            by events or by introspection, is not wrong for long.
         device_code_seconds: life of a device code and its user code (RFC 8628 section 3.2).
         poll_interval: seconds between two polls of a device (RFC 8628 section 3.5).
         suggested_limit: minor units of `authorization_details.CURRENCY` that the consent page fills in where an agent

@@ -14,7 +14,7 @@ from demo.evidence import Exchange
 from demo.panels.body import body_lines
 from demo.panels.page import MARGIN, Canvas, Page
 from demo.panels.theme import State
-from demo.panels.values import many, span
+from demo.panels.values import host, many, span
 
 ASKED = ("host", "authorization", "mcp-protocol-version", "mcp-method", "mcp-name", "content-type")
 """Request headers that the story is about, in the order told."""
@@ -100,7 +100,7 @@ def _request(given: Exchange, canvas: Canvas, rows: int) -> None:
     canvas.line((canvas.short(line, canvas.room), "strong"))
     headers = _chosen(given.request_headers, ASKED)
     if not any(name == "host" for name, _ in headers):
-        headers.insert(0, ("host", _host(given.url)))
+        headers.insert(0, ("host", host(given.url)))
     if given.status == 401 and not any(name == "authorization" for name, _ in headers):
         headers.insert(1, ("authorization", "(none sent)"))
     _side(headers, given.request_headers, given.request_body, canvas, rows - 1)
@@ -170,10 +170,3 @@ _PARAMETER = re.compile(r'\s*((?:[A-Za-z]+ )?[\w-]+="[^"]*",?|[^\s,]+,?)')
 def _chosen(headers: Iterable[tuple[str, str]], names: tuple[str, ...]) -> list[tuple[str, str]]:
     found = [(name.lower(), value) for name, value in headers if name.lower() in names]
     return sorted(found, key=lambda header: names.index(header[0]))
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).netloc
-    except ValueError:
-        return ""

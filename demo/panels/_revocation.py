@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from demo.evidence import Decision, Revocation
 from demo.panels._decision import parties, state_of, through
 from demo.panels.page import Canvas, Page
 from demo.panels.people import Names, named
-from demo.panels.values import clock, span
+from demo.panels.values import clock, host, span
 
 MOST_PUSHED = 2
 """Events, one for each shop; each is a line."""
@@ -40,7 +38,7 @@ def revocation(given: Revocation, names: Names = ()) -> Page:
             parties(shown, names, canvas, of="of")
         for one in given.delivered[:MOST_PUSHED]:
             came = "acknowledged" if one.acknowledged else "no answer"
-            canvas.field("pushed", f"{came} in {span(one.seconds)}: {_host(one.resource)}")
+            canvas.field("pushed", f"{came} in {span(one.seconds)}: {host(one.resource)}")
         canvas.gap()
         if canvas.narrow:
             _side("BEFORE", given.before, canvas)
@@ -57,13 +55,6 @@ def revocation(given: Revocation, names: Names = ()) -> Page:
             canvas.prose("The same token both times: it did not expire, its authority was taken back.", "strong")
 
     return Page(draw)
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).netloc or url
-    except ValueError:
-        return url
 
 
 def _side(name: str, given: Decision | None, canvas: Canvas) -> None:

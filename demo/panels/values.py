@@ -7,6 +7,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from rich.cells import cell_len, split_graphemes
 
@@ -214,6 +215,14 @@ def _words_in(lines: list[list[tuple[str, str]]]) -> int:
 def pad(value: str, width: int) -> str:
     """The value followed by spaces up to `width` columns."""
     return value + " " * (width - cell_len(value))
+
+
+def host(url: str) -> str:
+    """Where a URL leads, with its port; all of what is none."""
+    try:
+        return urlsplit(url).netloc or url
+    except ValueError:
+        return url
 
 
 def clock(at: float | None) -> str:

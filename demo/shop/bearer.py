@@ -18,7 +18,7 @@ from joserfc.errors import JoseError
 
 from demo.access_tokens import type_of
 from demo.evidence import Money
-from demo.proofs import Received
+from demo.proofs import Received, sent
 from demo.shop.catalog import LIMITS, SPENDING_ACTION, SPENDING_TYPE
 from demo.shop.config import ShopConfig
 from demo.shop.discovery import AuthServer
@@ -55,9 +55,7 @@ def presented(headers: Iterable[tuple[bytes, bytes]], *, method: str, path: str,
         if (lower := name.lower()) in found:
             found[lower].append(value.decode("latin-1").strip())
     given = found[b"authorization"]
-    # Two headers may arrive as one with a comma in it (RFC 9110 section 5.2), which no proof has.
-    proofs = tuple(one.strip() for value in found[b"dpop"] for one in value.split(","))
-    received = Received(proofs, method, (config.origin("".join(found[b"host"][:1])) + path,))
+    received = Received(sent(found[b"dpop"]), method, (config.origin("".join(found[b"host"][:1])) + path,))
     if len(given) > 1:
         return Presented("", "Bearer", received)
     match = _CREDENTIALS.fullmatch(given[0]) if given else None

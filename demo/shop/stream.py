@@ -5,8 +5,8 @@ What is needed of the authorization server is discovered. One that has no such s
 is asked about each token by introspection, as ever. So is one that can, whenever it does not verify the stream in time:
 nothing here makes the shop trust more than it was told a moment ago, and nothing delays its start.
 
-The stream is opened before the authorization server is asked about the first token: what it says of one it must be able
-to take back.
+The stream is opened before the authorization server is asked about the first token, since an event must reach this shop
+when what was answered is revoked.
 """
 
 from __future__ import annotations

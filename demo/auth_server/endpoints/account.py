@@ -138,11 +138,11 @@ def _check_possession(context: Context, request: Request, kind: str, token: str,
     if kind == "bearer":
         raise TokenRefused(401, "invalid_token", "this token is bound to a key: send it with a proof, by DPoP")
     origins = {context.issuer, context.origin(request.headers.get("host", ""))}
-    given = tuple(one.strip() for value in request.headers.getlist("dpop") for one in value.split(","))
-    sent = Received(given, request.method, [origin + request.url.path for origin in origins])
+    given = proofs.sent(request.headers.getlist("dpop"))
+    received = Received(given, request.method, [origin + request.url.path for origin in origins])
     now = context.now()
     try:
-        proof = proofs.check(sent, now=now, nonces=context.nonces, token=token)
+        proof = proofs.check(received, now=now, nonces=context.nonces, token=token)
     except ProofRefused as refused:
         nonce = context.nonces.issue(now) if refused.wants_nonce else None
         error = "use_dpop_nonce" if refused.wants_nonce else "invalid_dpop_proof"

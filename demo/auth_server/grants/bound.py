@@ -10,7 +10,7 @@ from typing import Final
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidGrantError
 
-from demo.proofs import ALGORITHMS, Fault, Proof, ProofRefused, Received, check
+from demo.proofs import ALGORITHMS, Fault, Proof, ProofRefused, Received, check, sent
 
 from ..context import Context
 from ..requests import FormRequest
@@ -59,13 +59,13 @@ def prove(context: Context, connection: sqlite3.Connection, request: FormRequest
     Raises:
         InvalidProofError, UseNonceError: the proof proves nothing.
     """
-    sent = tuple(one.strip() for value in request.headers.getlist("dpop") for one in value.split(","))
-    if not sent:
+    given = sent(request.headers.getlist("dpop"))
+    if not given:
         return
     path = request.uri.removeprefix(context.issuer)
     urls = {request.uri, context.origin(request.headers.get("host", "")) + path}
     try:
-        proof = check(Received(sent, "POST", urls), now=context.now(), nonces=context.nonces)
+        proof = check(Received(given, "POST", urls), now=context.now(), nonces=context.nonces)
     except ProofRefused as refused:
         if refused.wants_nonce:
             raise UseNonceError(WORDS[refused.fault], context.nonces.issue(context.now())) from None

@@ -18,7 +18,7 @@ const AGAIN_MS = 5_000;
 /** Whether there is a stream, by issuer and by where its events go. */
 const known = new Map<string, { open: boolean; until: number }>();
 
-/** Whether the authorization server tells this shop what it takes back; asked before it is asked about a token. Never
+/** Whether the authorization server tells this shop what it revokes; asked before it is asked about a token. Never
  * throws: without a stream each token is asked about. */
 export async function streamIsOpen(settings: Settings): Promise<boolean> {
   const { introspection, issuer, base } = settings;

@@ -65,14 +65,14 @@ export class Gatehouse {
     if (checkToken(one) !== null || visit.token === null) return null;
     const kept = this.reliance.kept(visit.facts);
     if (kept !== null && !this.isOverThere(one)) return kept;
-    // Before the question: what the authorization server says it must be able to take back, and what comes meanwhile
-    // makes the answer void.
+    // Before the question: an event must reach this shop when what was answered is revoked, and one that comes
+    // meanwhile makes the answer void.
     const isTold = await streamIsOpen(this.settings);
     const since = this.reliance.since();
     const asked = await askStanding(visit.token, visit.facts, this.settings);
     // What WorkOS says of a human changes without an event.
     if (isTold && this.settings.directory === null) this.reliance.keep(visit.facts, asked, since);
-    // Told of what is taken back or not, it relies on an answer for no longer than a lease.
+    // Told of what is revoked or not, it relies on an answer for no longer than a lease.
     return { standing: await this.withRole(asked, visit.facts), since: asked.known ? since : null };
   }
 

@@ -1,5 +1,5 @@
-/** What the authorization server said of one human's grants, for as long as it may be relied on, and what it has taken
- * back since.
+/** What the authorization server said of one human's grants, for as long as it may be relied on, and what it has
+ * revoked since.
  *
  * It answers no revocation before this object has acknowledged the event about it, or its own lease is over, which is
  * longer than `LEASE_SECONDS`. So what it said a moment ago holds until an event comes, and for no longer than that.
