@@ -301,6 +301,17 @@ class Cast:
             self._console, self._console_of = console, self.account()
         return self._console
 
+    def console_of_grantor(self) -> Console:
+        """The console of whoever said yes to the stored login, for a command outside a run: that one may take it back.
+        The talk's own stays as it is."""
+        held = self.agent().stored() if self.ours else None
+        name = next((one for one in held.human if "@" in one), None) if held is not None else None
+        if name is None:
+            return self.console()
+        if name == self.account() and not self._is_anothers(console := self.console()):
+            return console
+        return self.console_of(name)
+
     def console_of(self, account: str) -> Console:
         """The console of another sample human, signed in for this process alone: the talk's own stays as it is."""
         from demo.client.tokens.store import MemoryStore

@@ -44,7 +44,7 @@ def show(
             )
         return OK
     settings = settings_of(context)
-    console = cast_for(settings).console()
+    console = cast_for(settings).console_of_grantor()
     from demo import panels
 
     entries = console.audit()
@@ -99,7 +99,7 @@ def verify(
         logs = [one.to_dict() for one in checks]
         say_json({"schema": 1, "verified": findings == 0, "keys_at": trail.keys_at, "logs": logs})
     else:
-        console_for(settings).print(panels.verification(checks, trail.keys_at).within(_ALL))
+        console_for(settings).print(panels.verification(checks, trail.keys_at, copy=file is not None).within(_ALL))
     return OK if findings == 0 else EXPECTATION
 
 
@@ -113,7 +113,7 @@ def trace(
     from demo import panels
     from demo.client.audit import reading, tracing
 
-    console = cast_for(settings).console()
+    console = cast_for(settings).console_of_grantor()
     trail = reading.read(console)
     found = tracing.trace(trail, reading.check(trail, settings.state), console.sessions(), order)
     if settings.json:
@@ -158,7 +158,7 @@ def export(
 def _trail(settings: Settings) -> Trail:
     from demo.client.audit import reading
 
-    return reading.read(cast_for(settings).console())
+    return reading.read(cast_for(settings).console_of_grantor())
 
 
 def _exported(file: Path) -> Trail:
@@ -166,7 +166,7 @@ def _exported(file: Path) -> Trail:
 
     try:
         with file.open(encoding="utf-8") as lines:
-            return exporting.read(lines, str(file))
+            return exporting.read(exporting.lines_of(lines, str(file)), str(file))
     except UnicodeDecodeError:
         raise UsageError(
             f"{file} is no export of an audit trail", why="it is no UTF-8 text", do="make one: demo audit export"

@@ -56,7 +56,7 @@ def revoke(
         target = "The stored token"
     else:
         target = id_ or _target(cast, kind)
-        cast.console().revoke(kind, target)
+        cast.console_of_grantor().revoke(kind, target)
     return _said(settings_of(context), kind, target, "revoked")
 
 
@@ -74,7 +74,7 @@ def reinstate(
     kind = "user" if user else "agent"
     cast = cast_for(settings_of(context))
     target = id_ or _target(cast, kind)
-    if cast.console().reinstate(kind, target):
+    if cast.console_of_grantor().reinstate(kind, target):
         return _said(settings_of(context), kind, target, "reinstated")
     other = "" if user else " The user's standing is another matter: demo reinstate --user."
     why = f"{kind} {target} was not revoked. A session that was ended stays ended: demo login.{other}"

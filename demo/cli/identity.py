@@ -170,7 +170,7 @@ def _person(cast: Cast, agent: Agent, stored: StoredToken) -> dict[str, Any]:
     if "email" in person or not cast.ours:
         return person
     try:
-        console = cast.console().agent
+        console = cast.console_of_grantor().agent
         told = console.identify(console.token())
     except (AuthorizationRefused, ServerUnreachable):
         return person

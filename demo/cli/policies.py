@@ -122,7 +122,7 @@ def explain(
     cast = cast_for(settings)
     if account is not None and not cast.ours:
         raise UsageError("--account takes a sample human of the bundled authorization server", do="leave it out")
-    console = cast.console() if account is None else cast.console_of(account)
+    console = cast.console_of_grantor() if account is None else cast.console_of(account)
     oneself = account or (cast.account() if cast.ours else "")
     question = _question(
         cast, console.sessions(), tool, user or oneself, agent, scope, about_oneself=user in (None, oneself)

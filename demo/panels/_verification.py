@@ -21,12 +21,15 @@ _KINDS = {
 }
 
 
-def verification(given: tuple[LogCheck, ...], keys_at: str | None = None, names: Names = ()) -> Page:
+def verification(
+    given: tuple[LogCheck, ...], keys_at: str | None = None, names: Names = (), *, copy: bool = False
+) -> Page:
     """A row for each log: entries, link, checkpoint; and below them each finding, by its number and audit id.
 
     Args:
         keys_at: where the keys were read that the checkpoints are verified with.
         names: what the humans are called.
+        copy: it is a copy that was read, which brought its own keys along: nobody vouches for whose they are.
     """
     findings = [(log, one) for log in given for one in log.findings]
     people = dict(names)
@@ -57,9 +60,12 @@ def verification(given: tuple[LogCheck, ...], keys_at: str | None = None, names:
         canvas.gap()
         if (signed := max((log for log in given if log.signed_at), key=_signed_at, default=None)) is not None:
             key = f"{(signed.key or '')[:12]}{canvas.glyphs.ellipsis}"
-            canvas.field("signed", f"{clock(_signed_at(signed))}, by this shop's key {key}", "quiet")
+            whose_key = "the key" if copy else "this shop's key"
+            canvas.field("signed", f"{clock(_signed_at(signed))}, by {whose_key} {key}", "quiet")
         if keys_at is not None:
-            canvas.field("key from", keys_at, "quiet")
+            canvas.field(
+                "key from", f"the copy itself, which says: {keys_at}" if copy else keys_at, "quiet", prose=copy
+            )
         known = sum(log.remembered or 0 for log in given)
         last = f"{many(known, 'entry', 'entries')} then; what is new was added at the end" if known else "never yet"
         if not findings:

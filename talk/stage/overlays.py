@@ -214,7 +214,9 @@ class Picker(Overlay[str]):
             listed.add_option(Option(text, id=beat))
         if found:
             ids = [row[0] for row in found]
-            listed.highlighted = ids.index(self._here) if self._here in ids else 0
+            exact = typed.strip().lower()  # a beat's id may be a word of another one's title
+            chosen = exact if exact in ids else self._here
+            listed.highlighted = ids.index(chosen) if chosen in ids else 0
 
     def action_move(self, by: int) -> None:
         listed = self.query_one(OptionList)

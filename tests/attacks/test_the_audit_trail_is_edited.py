@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from demo.client import Agent, MemoryStore, SampleHuman
 from demo.client.audit import chain, export, reading, remembered
@@ -254,3 +257,44 @@ def test_a_trail_without_end_is_read_to_an_end(endless: str, monkeypatch: pytest
     with pytest.raises(ServerUnreachable):
         reading.read(cast(Console, shop))
     assert shop.asked <= reading.MOST_PAGES + 1
+
+
+def re_signed(trail: reading.Trail) -> reading.Trail:
+    """The last entry is taken away from each log, and a key of the forger's own signs what is left."""
+    forger = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, auto_kid=True)
+
+    def forged(log: reading.Reading) -> reading.Reading:
+        size = log.size - 1
+        told = {"iss": trail.server, "iat": int(time.time()), "log": log.log, "size": size}
+        told["link"] = log.entries[size - 1]["link"] if size else ""
+        signed = jwt.encode({"alg": "ES256", "typ": chain.CHECKPOINT, "kid": forger.kid}, told, forger)
+        return replace(log, size=size, entries=log.entries[:size], checkpoint=signed, checkpoints=())
+
+    logs = tuple(forged(log) for log in trail.logs if log.size > 1)
+    return replace(trail, logs=logs, jwks={"keys": [forger.as_dict(private=False)]})
+
+
+def test_an_export_with_a_key_of_its_own_deceives_only_who_never_looked(console: Console, tmp_path: Path) -> None:
+    trail = reading.read(console)
+    forged = re_signed(trail)
+    assert not any(one.findings for one in reading.check_copy(forged, tmp_path)), "the attack works: nothing is known"
+    assert not any(one.findings for one in reading.check(trail, tmp_path))
+    assert {one.kind for log in reading.check_copy(forged, tmp_path) for one in log.findings} == {"key"}
+
+
+def test_an_export_without_a_whole_log_is_found_by_who_looked_before_it_was_made(
+    console: Console, tmp_path: Path
+) -> None:
+    trail = reading.read(console)
+    alone = replace(trail, logs=tuple(log for log in trail.logs if log.user is not None), at=time.time())
+    assert not any(one.findings for one in reading.check_copy(alone, tmp_path)), "the attack works: nothing is known"
+    reading.check(trail, tmp_path)
+    found = [one for one in reading.check_copy(alone, tmp_path) if one.findings]
+    assert [(one.user, [finding.kind for finding in one.findings]) for one in found] == [(None, ["cut"])]
+
+
+def test_an_export_may_be_older_than_what_was_verified_since(console: Console, tmp_path: Path) -> None:
+    old = reading.read(console)
+    call(console.shop, 1)
+    reading.check(reading.read(console), tmp_path)
+    assert not any(one.findings for one in reading.check_copy(old, tmp_path))

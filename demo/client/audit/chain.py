@@ -91,17 +91,21 @@ def link_before(reading: Reading, seq: int) -> bytes:
     return b""
 
 
-def verify(reading: Reading, jwks: Mapping[str, Any] | None, remembered: Checkpoint | None = None) -> LogCheck:
+def verify(
+    reading: Reading, jwks: Mapping[str, Any] | None, remembered: Checkpoint | None = None, *, copy: bool = False
+) -> LogCheck:
     """Verify one log.
 
     Args:
         jwks: the keys of the shop that wrote it, None where there are none.
         remembered: the checkpoint up to which this client has verified it before.
+        copy: it may be older than that; its key and its name are the same all the same.
     """
     found = _Found()
+    reached = None if remembered is None or (copy and remembered.size > reading.size) else remembered
     links = _links(reading, found)
     anchors = _anchors(reading, jwks, found)
-    _against(anchors, remembered, reading, links, found)
+    _against(anchors, reached, reading, links, found)
     newest = max(anchors, key=lambda one: one.size, default=None)
     _pruned(reading, newest, found)
     if remembered is not None:
@@ -115,7 +119,7 @@ def verify(reading: Reading, jwks: Mapping[str, Any] | None, remembered: Checkpo
         link=(links.get(reading.size) or b"").hex(),
         signed_at=newest.at if newest else None,
         key=newest.key if newest else None,
-        remembered=remembered.size if remembered is not None and not _is_forgotten(remembered, reading) else None,
+        remembered=reached.size if reached is not None and not _is_forgotten(reached, reading) else None,
         findings=tuple(sorted(found.findings, key=lambda one: (one.seq is None, one.seq or 0))),
     )
 
@@ -223,9 +227,11 @@ def _against(
     for one in sorted(known, key=lambda one: one.size):
         if one.size > reading.size:
             beyond = (
-                f"numbers {reading.size + 1} to {one.size}" if one.size > reading.size + 1 else f"number {one.size}"
+                f"numbers {reading.size + 1} to {one.size} were there when a checkpoint was signed, and are"
+                if one.size > reading.size + 1
+                else f"number {one.size} was there when a checkpoint was signed, and is"
             )
-            found.add("cut", one.size, None, f"{beyond} were there when a checkpoint was signed, and are gone")
+            found.add("cut", one.size, None, f"{beyond} gone")
             return
         if one.size in links and links[one.size].hex() != one.link:
             where = f"from number {good + 1} to {one.size}" if one.size > good + 1 else f"at number {one.size}"

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from demo import private
 from demo.client.audit.chain import Reading
@@ -19,6 +19,10 @@ from demo.evidence import Decision
 from demo.text import spreadsheet_cell
 
 KIND: Final = "audit trail"
+_END: Final = 2.0**53
+"""No time is later; a number that is none is not below it either."""
+LONGEST: Final = 64 * 2**20
+"""Characters of a line that are read: a file that has no end of line is not read into memory whole."""
 COLUMNS: Final = ("log", "seq", *(field.name for field in fields(Decision)), "link")
 
 
@@ -67,6 +71,20 @@ def write(text: str, file: Path) -> None:
         ) from error
 
 
+def lines_of(file: TextIO, name: str) -> Iterator[str]:
+    """Its lines.
+
+    Raises:
+        UsageError: one is longer than any of an export.
+    """
+    number = 0
+    while line := file.readline(LONGEST + 1):
+        number += 1
+        if len(line) > LONGEST:
+            raise _no_export(name, number, "it does not end")
+        yield line
+
+
 def read(lines: Iterable[str], name: str) -> Trail:
     """A trail as `json_lines` wrote it.
 
@@ -103,13 +121,14 @@ def read(lines: Iterable[str], name: str) -> Trail:
             _text(told, "pruned_link", name, number)
     if about is None:
         raise _no_export(name, 1, "it is empty")
-    jwks, user = about.get("jwks"), about.get("reader")
+    jwks, user, at = about.get("jwks"), about.get("reader"), about.get("at")
     return Trail(
         server=_text(about, "server", name, 1),
         reader=user if isinstance(user, str) else None,
         logs=tuple(_reading(told, entries) for told, entries in logs.values()),
         jwks=jwks if isinstance(jwks, dict) else None,
         keys_at=about["keys_at"] if isinstance(about.get("keys_at"), str) else None,
+        at=float(at) if isinstance(at, int | float) and abs(at) < _END else None,
     )
 
 

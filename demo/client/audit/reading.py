@@ -33,7 +33,9 @@ class Trail:
     jwks: Mapping[str, Any] | None
     """The shop's keys; None where it publishes none."""
     keys_at: str | None
-    """Where they were read."""
+    """Where they were read; of a copy, where it says that they were."""
+    at: float | None = None
+    """Of a copy, when it says that it was made, in POSIX seconds."""
 
 
 def read(console: Console) -> Trail:
@@ -65,10 +67,17 @@ def check(trail: Trail, state: Path) -> tuple[LogCheck, ...]:
 
 
 def check_copy(trail: Trail, state: Path) -> tuple[LogCheck, ...]:
-    """Verify a copy of a trail, which may be older than what was verified of it since, and remember nothing of it."""
+    """Verify a copy of a trail, which may be older than what was verified of it since, and remember nothing of it.
+
+    A log that was verified before the copy was made is in it. When that was, the copy's newest signature tells as well:
+    who leaves a log out may write another time above the rest.
+    """
     known = remembered.recall(state, trail.server)
-    there = {one.user: known[one.user] for one in trail.logs if one.user in known and known[one.user].size <= one.size}
-    return tuple(verify(one, trail.jwks, there.get(one.user)) for one in trail.logs)
+    checks = tuple(verify(one, trail.jwks, known.get(one.user), copy=True) for one in trail.logs)
+    made = max((one for one in (trail.at, *(check.signed_at for check in checks)) if one is not None), default=0.0)
+    away = known.keys() - {one.user for one in trail.logs}
+    left_out = (user for user in dict.fromkeys((trail.reader, None)) if user in away and known[user].at <= made)
+    return checks + tuple(_gone(user, known[user]) for user in left_out)
 
 
 def _gone(user: str | None, known: Checkpoint) -> LogCheck:

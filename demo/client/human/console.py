@@ -171,11 +171,14 @@ class Console:
         url = f"{self.shop}{path}?{urlencode(query)}"
         try:
             answer = self._request(self._reading(), "GET", url, None)
-        except OAuthRefused as refused:
-            if refused.oauth_error not in ("not_found", "http_404"):
+        except (OAuthRefused, NoSuchRoute) as refused:
+            if isinstance(refused, OAuthRefused) and refused.oauth_error not in ("not_found", "http_404"):
                 raise
-            why = "this server does not prove its audit trail"
-            raise NoSuchRoute(f"{self.shop}{path} does not exist", why=why, do="demo doctor") from None
+            raise NoSuchRoute(
+                f"{self.shop}{path} does not exist",
+                why="this server does not prove its audit trail",
+                do="demo doctor; a local server that was started before an update: demo stop, then again",
+            ) from None
         try:
             told = json.loads(answer.text)
         except (ValueError, RecursionError):

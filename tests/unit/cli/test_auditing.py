@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from demo.client.audit import export
+from demo.errors import UsageError
 from tests.conftest import Command
 
 BUY = ("company=Acme", "mailingAddress=1 Main St", "tshirtSize=M")
@@ -38,5 +43,18 @@ def test_a_trail_is_verified_traced_and_exported_and_a_changed_copy_is_found(dem
     cut.write_text("\n".join(lines), "utf-8")
     code, findings = verified(demo, cut)
     assert (code, [(one["kind"], one["seq"]) for one in findings]) == (1, [("missing", found["seq"])])
+    lines = copy.read_text("utf-8").splitlines()
+    of_nobody = next(i for i, line in enumerate(lines) if json.loads(line).get("user", "") is None)
+    about = json.dumps({**json.loads(lines[0]), "at": 0})  # who leaves it out may say that the copy is older than it
+    cut.write_text("\n".join([about, *lines[1:of_nobody]]), "utf-8")
+    assert [one["kind"] for one in verified(demo, cut)[1]] == ["cut"], "a whole log is left out"
     cut.write_text("[1, 2", "utf-8")
     assert demo("audit", "verify", "--file", str(cut)).returncode == 2
+
+
+def test_a_file_without_an_end_of_line_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "LONGEST", 1000)
+    endless = io.StringIO("0" * 100_000)
+    with pytest.raises(UsageError):
+        export.read(export.lines_of(endless, "endless"), "endless")
+    assert endless.tell() <= 1001

@@ -34,3 +34,12 @@ def test_a_console_takes_no_option_that_it_would_not_follow(demo: Command, line:
 def test_what_is_no_servers_url_is_told_by_every_command(demo: Command, command: str, server: str) -> None:
     told = json.loads(demo("--json", "--server", server, *command.split()).stdout)["error"]
     assert (told["exit_code"], server in told["what"]) == (2, True)
+
+
+def test_whoever_said_yes_takes_it_back_and_reads_their_own_trail(demo: Command) -> None:
+    assert demo("login", "--account", ADMIN).returncode == 0
+    demo("tools")
+    trail = json.loads(demo("--json", "audit").stdout)["entries"]
+    assert any(entry["username"] == ADMIN for entry in trail)
+    assert demo("revoke", "--session").returncode == 0
+    assert demo("call", "listMcpShopInventory").returncode == 4

@@ -317,6 +317,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "verification": lambda: panels.verification(LOGS, f"{BASE}/audit/keys", NAMES),
     "verification-altered": lambda: panels.verification(ALTERED, f"{BASE}/audit/keys", NAMES),
     "verification-first": lambda: panels.verification((replace(LOGS[0], remembered=None, signed_at=None, key=None),)),
+    "verification-copy": lambda: panels.verification(LOGS, f"{BASE}/audit/keys", NAMES, copy=True),
     "changed-byte": lambda: panels.changed_byte(CHANGED),
     "changed-byte-unseen": lambda: panels.changed_byte(replace(CHANGED, findings=())),
     "trace": lambda: panels.trace(TRACED),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.app import App
 from textual.pilot import Pilot
 
 from demo.errors import EnvironmentNotReady
@@ -455,3 +456,17 @@ def test_what_concerns_this_machine_alone_is_kept_from_the_room(folder: Path) ->
     live.notice("tokens are kept in a file")
     assert not live.sheet.notes
     assert live.notices == ["tokens are kept in a file"]
+
+
+def test_in_the_picker_a_beats_own_id_wins_over_a_title_that_has_the_word() -> None:
+    beats = [("who", "1/2", "Users, sessions, audit", True), ("audit", "2/2", "Who authorized what", False)]
+
+    async def choose() -> str | None:
+        chosen: list[str | None] = []
+        async with App[None]().run_test() as pilot:
+            await pilot.app.push_screen(overlays.Picker(beats, "who", encoding="utf-8"), chosen.append)
+            await pilot.press(*"audit", "enter")
+            await pilot.pause()
+        return chosen[0]
+
+    assert asyncio.run(choose()) == "audit"
