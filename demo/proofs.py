@@ -34,6 +34,9 @@ AHEAD_SECONDS: Final = 5.0
 """How far the client's clock may be ahead of ours."""
 NONCE_SECONDS: Final = 300.0
 """How long a nonce is good for."""
+REMEMBERED_SECONDS: Final = 60.0
+"""For how much longer than it is accepted a used proof is remembered: of two requests that come as it ends, the one
+that was checked first may be the one that is served last."""
 LONGEST: Final = 4096
 """Characters of a proof. Ours have 500."""
 LONGEST_ID: Final = 256

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
-from demo.proofs import Nonces, ProofRefused, check
+from demo.proofs import REMEMBERED_SECONDS, Nonces, ProofRefused, check
 from demo.shop.bearer import Presented
 from demo.shop.policy import Case
 
@@ -38,12 +38,12 @@ def read(case: Case, presented: Presented, nonces: Nonces) -> Case:
 def spend(connection: sqlite3.Connection, case: Case) -> Case:
     """The case, its proof used up; or refused, where it was before. In the transaction that acts.
 
-    A proof is forgotten when it would not be accepted any more, so that there are as many as came in minutes.
+    A proof is forgotten a minute after it was accepted last, so that there are as many as came in minutes.
     """
     proof = case.proof
     if proof is None:
         return case
-    connection.execute("DELETE FROM shop_proofs WHERE until < ?", (case.now,))
+    connection.execute("DELETE FROM shop_proofs WHERE until < ?", (case.now - REMEMBERED_SECONDS,))
     noted = connection.execute(
         "INSERT INTO shop_proofs (id, until) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", (proof.id, proof.until)
     )

@@ -3,8 +3,10 @@ the same cases."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
+import sqlite3
 import time
 from typing import Any
 
@@ -15,8 +17,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jws
 from joserfc.jwk import ECKey
 
+from demo.auth_server.grants import bound
 from demo.client.oauth.dpop import ProofKey
-from demo.proofs import LONGEST_ID, Nonces, ProofRefused, Received, check, digest, encoded
+from demo.proofs import LONGEST_ID, Nonces, Proof, ProofRefused, Received, check, digest, encoded
+from demo.shop import proofs as shop_proofs
+from demo.shop.policy import Case, Rules, TokenFacts
 from tests.conftest import ROOT
 
 CASES: list[dict[str, Any]] = json.loads((ROOT / "worker" / "test" / "proofs.json").read_text("utf-8"))
@@ -80,3 +85,26 @@ def test_a_nonce_of_another_process_is_none_of_ours() -> None:
     assert NONCES.made_at(NONCES.issue(NOW)) == NOW
     for made_up in (Nonces().issue(NOW), "", ".", "1800000000.", "\u0661.x", NONCES.issue(NOW).replace("18", "19")):
         assert NONCES.made_at(made_up) is None
+
+
+@pytest.mark.parametrize("weakened", [False, True])
+def test_a_proof_that_comes_again_as_it_ends_is_still_known(weakened: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 9449 section 11.1: checked just before its end, it is used up just after, when others have tidied up."""
+    if weakened:
+        monkeypatch.setattr(shop_proofs, "REMEMBERED_SECONDS", 0.0)
+        monkeypatch.setattr(bound, "REMEMBERED_SECONDS", 0.0)
+    mine, others = Proof("a key", "mine", until=100.0), Proof("another", "theirs", until=150.0)
+    rules = Rules("r", "i", frozenset())
+    with contextlib.closing(sqlite3.connect(":memory:")) as file:
+        for table in ("shop_proofs", "oauth_proofs"):
+            file.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY, until REAL NOT NULL)")
+
+        def at_the_shop(proof: Proof, now: float) -> bool:
+            return shop_proofs.spend(file, Case(TokenFacts(), now, rules, proof=proof)).unproved is None
+
+        def at_the_authorization_server(proof: Proof, now: float) -> bool:
+            return bound.remember(file, proof, now)
+
+        for take in (at_the_shop, at_the_authorization_server):
+            assert take(mine, 50.0) and take(others, 100.1)
+            assert take(mine, 99.9) is weakened

@@ -10,7 +10,7 @@ from typing import Final
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidGrantError
 
-from demo.proofs import ALGORITHMS, Fault, Proof, ProofRefused, Received, check, sent
+from demo.proofs import ALGORITHMS, REMEMBERED_SECONDS, Fault, Proof, ProofRefused, Received, check, sent
 
 from ..context import Context
 from ..requests import FormRequest
@@ -76,8 +76,8 @@ def prove(context: Context, connection: sqlite3.Connection, request: FormRequest
 
 
 def remember(connection: sqlite3.Connection, proof: Proof, now: float) -> bool:
-    """Note a proof as used; whether it is the first time. Forgotten when it would not be accepted any more."""
-    connection.execute("DELETE FROM oauth_proofs WHERE until < ?", (now,))
+    """Note a proof as used; whether it is the first time. Forgotten a minute after it was accepted last."""
+    connection.execute("DELETE FROM oauth_proofs WHERE until < ?", (now - REMEMBERED_SECONDS,))
     noted = connection.execute(
         "INSERT INTO oauth_proofs (id, until) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", (proof.id, proof.until)
     )
