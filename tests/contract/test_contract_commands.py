@@ -40,7 +40,7 @@ def test_the_talk_is_played_at_the_worker_and_leaves_none_running(demo: Command)
     assert not (demo.state / "worker" / "pid").exists()
     on = demo("next")
     assert on.returncode == 0, on.stderr
-    assert "3/20" in on.stdout, "the run goes on, at a Worker that is started for it"
+    assert re.search(r"\b3/\d\d\b", on.stdout), "the run goes on, at a Worker that is started for it"
     assert "the Worker on this machine" in demo("status").stdout
     assert not (demo.state / "worker" / "pid").exists()
 

@@ -26,6 +26,7 @@ from demo.settings import Settings
 from talk.recording.wheel import Wheel
 from talk.recording.writer import Recording, file_of
 from talk.run import Run
+from talk.script import load_talk
 from tests.journeys.terminal import Terminal
 from tests.journeys.test_in_a_real_browser import ARTIFACTS, CHROMIUM, SIZES, browser
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tests.conftest import Command
 
 __all__ = ["browser"]
+BEATS = len(load_talk().plan("problem-first").beats)
 in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
 
 
@@ -105,9 +107,9 @@ def test_a_talk_is_led_from_the_second_screen_through_the_death_of_its_stage(dem
         shows(stage, "space begins")
         shows(second, "the stage is open")
         next_until(b"\x1b[6~", "a deputy needs a human")
-        shows(second, "1/20")
+        shows(second, f"1/{BEATS}")
         next_until(" ", "7 tools")
-        shows(second, "2/20")
+        shows(second, f"2/{BEATS}")
         stage.process.kill()
         shows(second, "No stage is open")
         stage.close()
@@ -115,8 +117,8 @@ def test_a_talk_is_led_from_the_second_screen_through_the_death_of_its_stage(dem
         shows(stage, "goes on with")
         shows(second, "q.*quit")  # the wheel turns again, although nothing was played
         press("g", "w", "r", "\r")
-        shows(stage, "19/20")
-        shows(second, "19/20")
+        shows(stage, f"{BEATS - 1}/{BEATS}")
+        shows(second, f"{BEATS - 1}/{BEATS}")
         press("j", "k", "j")
         second.read_for(0.6)
         pictures = second.written.split(b"\x1b[H")

@@ -93,5 +93,5 @@ def test_what_builds_on_a_red_beat_is_played_all_the_same(tmp_path: Path, monkey
         with monkeypatch.context() as broken:
             broken.setattr(Agent, "call", refuse)
             assert next_beat(url, tmp_path) == ("buy", False)
+        assert next_beat(url, tmp_path)[0] == "copied-token"
         assert next_beat(url, tmp_path)[0] == "limits"
-        assert next_beat(url, tmp_path)[0] == "banned"

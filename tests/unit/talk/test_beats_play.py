@@ -22,6 +22,8 @@ RULES = {
     "token.signature",
     "token.audience",
     "token.expired",
+    "token.bound",
+    "token.proof",
     "standing.agent",
     "standing.session",
     "standing.banned",
@@ -114,7 +116,9 @@ def test_nothing_uses_the_agents_token_after_its_session_was_ended(name: str) ->
     for planned in talk().plan(name).beats:
         for step in planned.beat.steps:
             assert not (ended and uses_the_agents_token(step)), f"{planned.beat.id}/{step.id}"
-            ended = ended or (step.do == "revoke" and step.options["what"] == "session")
+            ended = ended or (
+                step.do == "revoke" and step.options["what"] == "session" and step.options["who"] == "agent"
+            )
     assert ended
 
 
