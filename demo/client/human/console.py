@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlencode, urlsplit
 
 from demo.client.agent import Agent
@@ -41,6 +41,9 @@ def console_identity(key: tuple[str, str] | None) -> ClientIdentity:
     if key is None:
         return ClientIdentity(CLIENT)
     return ClientIdentity(CLIENT, private_key=key[1], method="private_key_jwt", issuer=key[0])
+
+
+_NOT_THERE: Final = "demo doctor; a local server that was started before an update: demo stop, then again"
 
 
 class NoSuchRoute(ServerUnreachable):
@@ -177,7 +180,7 @@ class Console:
             raise NoSuchRoute(
                 f"{self.shop}{path} does not exist",
                 why="this server does not prove its audit trail",
-                do="demo doctor; a local server that was started before an update: demo stop, then again",
+                do=_NOT_THERE,
             ) from None
         try:
             told = json.loads(answer.text)
@@ -270,7 +273,7 @@ class Console:
         held = presented(token)
         answer = self.agent.http(lambda http: fetch(http, method, url, server=self.shop, auth=held, body=body))
         if answer.status == 404 and answer.json is None:
-            raise NoSuchRoute(f"{url} does not exist", do="this server has no such API")
+            raise NoSuchRoute(f"{url} does not exist", why="this server has no such API", do=_NOT_THERE)
         if answer.status >= 500:
             raise ServerUnreachable(
                 f"{url} answers HTTP {answer.status}", why=answer.oauth_why, do="try again in a moment, or demo doctor"

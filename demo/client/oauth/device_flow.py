@@ -202,11 +202,13 @@ def _backed_off(interval: float) -> float:
 def _ended(login: DeviceLogin, answer: Answer) -> OAuthRefused | ServerUnreachable:
     if answer.oauth_error == "access_denied":
         # Some deny by a rule of their own, and say so.
-        words = own_words(answer.text, answer.json)
+        what, words = "the human said no", own_words(answer.text, answer.json)
         return OAuthRefused(
-            "the human said no",
+            what,
             oauth_error="access_denied",
-            why=words or "the request was denied on the consent page (RFC 8628 section 3.5)",
+            why=words
+            if words and words != what
+            else "the request was denied on the consent page (RFC 8628 section 3.5)",
             do="if that was a slip: log in again, and approve",
         )
     if answer.oauth_error == "expired_token":

@@ -43,3 +43,9 @@ def test_whoever_said_yes_takes_it_back_and_reads_their_own_trail(demo: Command)
     assert any(entry["username"] == ADMIN for entry in trail)
     assert demo("revoke", "--session").returncode == 0
     assert demo("call", "listMcpShopInventory").returncode == 4
+
+
+def test_a_no_is_told_with_another_reason_than_itself(demo: Command) -> None:
+    error = json.loads(demo("--json", "login", "--deny").stdout)["error"]
+    assert error["exit_code"] == 4
+    assert error["why"] and error["why"] != error["what"]
