@@ -44,6 +44,10 @@ def login(
         typer.Option("--as", metavar="EMAIL", help="Take nobody's yes but this account's; an email address or a sub."),
     ] = None,
     deny: Annotated[bool, typer.Option("--deny", help="Let the sample human deny, where no person decides.")] = False,
+    bearer: Annotated[
+        bool,
+        typer.Option("--bearer", help="Ask for a token that works without a key, such as for curl: also for a thief."),
+    ] = False,
     console: Annotated[
         bool,
         typer.Option("--console", help="Sign in yourself, at your own console: to read the audit log and to revoke."),
@@ -54,9 +58,9 @@ def login(
         raise UsageError(
             "--device and --browser exclude each other", do="choose one, or neither: demo login then picks the flow"
         )
-    if console and (device or deny or scope or spend is not None or account != SAMPLE or expected):
+    if console and (device or deny or scope or spend is not None or account != SAMPLE or expected or bearer):
         raise UsageError(
-            "--console takes no --device, --deny, --scope, --spend, --account or --as",
+            "--console takes no --device, --deny, --scope, --spend, --account, --as or --bearer",
             why="it is your own console that signs in, and it asks for what a console needs",
             do="leave them out",
         )
@@ -80,6 +84,7 @@ def login(
         human=cast.human(account) if cast.ours else None,
         approve=not deny,
         expected=expected,
+        bound=not bearer,
         resources=None if hosted is None else (hosted.resource,),
         spending=None
         if hosted is not None
@@ -205,6 +210,10 @@ def token(
             say_json({"schema": 1, "access_token": stored.access_token, "expires_at": stored.expires_at})
         else:
             sys.stdout.write(stored.access_token + "\n")
+            if agent.view(stored).holder == "key":
+                sys.stderr.write(
+                    "It is bound to a key and works with it alone. For curl and the like: demo login --bearer\n"
+                )
         return OK
     view = agent.view(stored)
     if settings.json:

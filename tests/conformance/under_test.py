@@ -62,7 +62,7 @@ class Shop:
         """
         with self._lock:
             if not self._token or time.monotonic() - self._since > TOKEN_SECONDS:
-                self._demo("--plain", "login")
+                self._demo("--plain", "login", "--bearer")  # the suite proves no key
                 self._token = str(json.loads(self._demo("--json", "token", "--show"))["access_token"])
                 self._since = time.monotonic()
             return self._token

@@ -50,7 +50,7 @@ def test_it_logs_in_by_itself_and_buys(
 
 @ERAS
 def test_it_buys_with_the_token_of_this_machines_agent(peers: Peers, server: str, tmp_path: Path, era: str) -> None:
-    token = log_in(server, tmp_path / "state").access_token
+    token = log_in(server, tmp_path / "state", bound=False).access_token
     header = ["--header", f"Authorization: Bearer {token}"]
     asked = ["--transport", "http", "--protocol-era", era, *header, *BUY, *SHIRT]
     with running(inspector(peers, f"{server}/mcp", *asked), os.environ | {"HOME": str(tmp_path)}) as peer:

@@ -41,7 +41,7 @@ def test_a_login_then_a_call_then_more_is_asked_for_and_bought(
         who = agent.says("whoami")
         assert who["verified"] is True and not who["problems"]
         assert who["claims"]["sub"] == "alice"
-        assert ("cnf" in who["claims"]) is (kind == "dpop")
+        assert ("cnf.jkt" in who["claims"]) is (kind == "dpop")
         assert agent.says("call", "listMcpShopInventory")["result"]["items"]
         assert agent.says(*BUY, code=4)["status"] == 403
         agent.in_a_terminal(*BUY, "--step-up")

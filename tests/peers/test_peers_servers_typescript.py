@@ -72,7 +72,7 @@ def test_a_login_with_a_bound_token_and_a_purchase_at_better_auth(demo: Command,
         agent.log_in()
         who = agent.says("whoami")
         assert who["verified"] is True and not who["problems"]
-        assert "jkt" in who["claims"]["cnf"]
+        assert "cnf.jkt" in who["claims"]
         bought = agent.says("call", "buyMcpShopItem", "company=Acme", "mailingAddress=1 Main St", "tshirtSize=M")
         assert bought["result"]["order"]["user"] == who["claims"]["sub"]
         assert agent.says("logout")["revoked_at_server"] is True

@@ -33,10 +33,10 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def log_in(server: str, state: Path, scopes: tuple[str, ...] = SCOPES) -> StoredToken:
+def log_in(server: str, state: Path, scopes: tuple[str, ...] = SCOPES, *, bound: bool = True) -> StoredToken:
     """What `demo login --device` does in another terminal."""
     agent = Agent(server, store=TokenStore.open(state, server=server, use_keyring=False))
-    login = agent.start_login(scopes, spending=Money(9000))
+    login = agent.start_login(scopes, spending=Money(9000), bound=bound)
     human = SampleHuman("alice@example.com")
     human.decide(login.code.verification_uri_complete or login.code.verification_uri, login.code.user_code, True)
     return agent.finish_login(replace(login, code=replace(login.code, interval=0.0)), timeout=20)
