@@ -89,7 +89,7 @@ class TokenRefused(Exception):
 
 
 def _challenge(scheme: str, parameters: dict[str, str]) -> str:
-    given = {"realm": "authority", **parameters}
+    given = {"realm": "account", **parameters}
     return f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in given.items() if value)
 
 

@@ -209,8 +209,8 @@ def test_the_account_api_asks_for_a_token_made_for_it(house):
     bare = house.http.get("/account/sessions")
     assert bare.status_code == 401
     assert bare.headers.get_list("www-authenticate") == [
-        'Bearer realm="authority", scope="sessions:manage"',
-        'DPoP realm="authority", algs="ES256"',
+        'Bearer realm="account", scope="sessions:manage"',
+        'DPoP realm="account", algs="ES256"',
     ]
 
     def challenge(token: str) -> tuple[int, str]:
