@@ -19,7 +19,8 @@ from talk.script import load_talk
 if TYPE_CHECKING:
     from tests.conftest import Command
 
-KILLS_PER_BEAT = 2
+KILLED_UNTIL = (0.4, 1.6)
+"""Seconds. The first kill of a beat comes early, so that a machine on which a beat takes a second is tried, too."""
 SEED = 20260728
 
 
@@ -45,9 +46,9 @@ def test_every_beat_is_played_to_its_end_and_nothing_is_bought_twice(demo: Comma
     chance = random.Random(SEED)
     killed = 0
     for number, beat in enumerate(beats, 1):
-        for _ in range(KILLS_PER_BEAT):
+        for latest in KILLED_UNTIL:
             process = demo.start("next")
-            time.sleep(chance.uniform(0.05, 1.6))
+            time.sleep(chance.uniform(0.05, latest))
             process.send_signal(signal.SIGKILL)
             process.communicate(timeout=10)
             where = status(demo)
