@@ -28,7 +28,7 @@ server = FastMCP("A shop on FastMCP", auth=verifier)
 
 @server.tool(name="listMcpShopInventory", description="See what the shop has.")
 def listed() -> dict[str, Any]:
-    return inventory  # type: ignore[no-any-return]
+    return inventory  # type: ignore[no-any-return]  # of JSON, and the same that the others answer
 
 
 app = server.http_app(path="/mcp", stateless_http=True, json_response=True)

@@ -60,7 +60,7 @@ def _bounded(text: str, replaced: Callable[[str], str]) -> str:
 
 def _kind(character: str) -> object:
     """What a character is piled up with: its combining class, `hangul` for the vowels and finals of a syllable, which
-    are letters and take no column either; None for what begins anew."""
+    are letters and take no column either; None for what begins again."""
     if "\u1160" <= character <= "\u11ff" or "\ud7b0" <= character <= "\ud7ff":
         return "hangul"
     return unicodedata.combining(character) if unicodedata.category(character)[0] == "M" else None

@@ -1,4 +1,4 @@
-"""The recordings that ship with the talk: made anew, or held against what a dry run has just shown.
+"""The recordings that ship with the talk: made again, or held against what a dry run has just shown.
 
 `python -m tools.recordings PLAN...` plays each plan as CI does and keeps its recording; `make recordings` does so for
 both. `python -m tools.recordings --against FILE...` compares: what differs is named, and the exit code is 1.

@@ -77,7 +77,7 @@ def verify(
         Path | None, typer.Option("--file", metavar="EXPORT", help="Verify an export, and ask no server.")
     ] = None,
     forget: Annotated[
-        bool, typer.Option("--forget", help="Forget what was verified before, and begin anew; after a reset server.")
+        bool, typer.Option("--forget", help="Forget what was verified before; for a server that was reset.")
     ] = False,
 ) -> int:
     """Verify the audit log: hash each entry, hold the chain against signed checkpoints and against the last time."""

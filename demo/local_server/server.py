@@ -332,7 +332,7 @@ def _watch(guard: Guard, server: object, ready: Path, serving: Serving, idle_sec
 
 
 def _shorten(log: Path) -> None:
-    """Begin the log anew where it is long, if what this process says goes there."""
+    """Start the log again where it is long, if what this process says goes there."""
     with contextlib.suppress(OSError):
         said = os.fstat(sys.stderr.fileno())
         if said.st_size > LONGEST_LOG and os.path.samestat(said, log.stat()):

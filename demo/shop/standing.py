@@ -26,7 +26,7 @@ MOST_KEPT: Final = 100_000
 """Grants. Of more than these the oldest are asked about again."""
 
 _PROCESS: Final = secrets.token_hex(8)
-"""A lease is its process's own: a machine that was started anew counts its clock from zero."""
+"""A lease is its process's own: a machine that was restarted counts its clock from zero."""
 
 _CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME" if sys.platform == "linux" else "CLOCK_MONOTONIC", 0)
 

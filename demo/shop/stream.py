@@ -45,7 +45,7 @@ class NoStreams(Exception):
 
 
 class _Gone(AuthServerUnavailable):
-    """The stream is none any more: it is opened anew at once, since nobody tells this shop of anything meanwhile."""
+    """The stream is none any more: it is opened again at once, since nobody tells this shop of anything meanwhile."""
 
 
 @dataclass(frozen=True)

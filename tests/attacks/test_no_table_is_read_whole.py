@@ -1,5 +1,5 @@
 """What one caller does costs no more the more rows others have made (CWE-407, CWE-770): every statement of a whole
-round of the demo finds its rows by an index, and sorts none of them anew.
+round of the demo finds its rows by an index, and sorts none of them again.
 
 The statements are those that SQLite ran, and the plans SQLite's own (sqlite.org/eqp.html), which go by the schema and
 not by the number of rows. So no million of rows has to be made to see what a million would cost.

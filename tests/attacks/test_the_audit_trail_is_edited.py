@@ -112,7 +112,7 @@ def prune_without_a_trace(file: File) -> None:
 
 
 def rewrite(file: File) -> None:
-    """Edit an entry and compute every link after it anew: the chain is whole, and is another."""
+    """Edit an entry and compute every link after it again: the chain is whole, and is another."""
     edit(file)
     owner, log = file.execute("SELECT owner, id FROM shop_audit_logs WHERE owner = ''").fetchone()
     link = sha256(log.encode()).digest()

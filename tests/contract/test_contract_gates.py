@@ -251,8 +251,8 @@ def test_a_banned_agent_may_only_say_please(shop: Shop) -> None:
         assert shop.post("tools/list", token=token).status_code == 200
         assert shop.audit(token).status_code == 200
         assert shop.call("getUserInfo", token=shop.token()).status_code == 200
-        anew = shop.token(shop.grant(human=GRACE, software="the banned one"))
-        assert refusal(shop.call(READ, token=anew))["rule"] == "standing.banned", "the same agent, logged in again"
+        again = shop.token(shop.grant(human=GRACE, software="the banned one"))
+        assert refusal(shop.call(READ, token=again))["rule"] == "standing.banned", "the same agent, logged in again"
         other = shop.token(shop.grant(human=GRACE))
         assert structured(shop.call("getUserInfo", token=other))["mode"] == "normal", "her other agents go on"
         assert structured(shop.call("clearDemoMode", token=other))["mode"] == "normal"

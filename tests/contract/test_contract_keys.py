@@ -66,7 +66,7 @@ def test_made_up_keys_cannot_make_the_shop_hammer_the_auth_server(apart: Shop) -
 
 
 def test_what_a_withdrawn_key_signed_is_refused_as_soon_as_anybody_asks(apart: Shop) -> None:
-    """By introspection at once, and what is kept of a grant is told anew within a lease, by the next verification of
+    """By introspection at once, and what is kept of a grant is told again within a lease, by the next verification of
     the stream: signed with another key, it has the shop read the set again. By the set alone it takes five minutes."""
     grant = apart.grant()
     old, unseen = apart.token(grant), apart.token(apart.grant(software=grant.session.client_id))

@@ -1,4 +1,4 @@
-"""The shop is killed in mid-purchase, or deployed anew between two beats: nothing is lost, and nothing bought twice."""
+"""The shop is killed in mid-purchase, or deployed between two beats: nothing is lost, and nothing is bought twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The talk played at the Worker while that is deployed anew, and killed, between two beats: it just goes on.
+"""The talk played at the Worker while that is deployed again, and killed, between two beats: it just goes on.
 
 For the Worker only: that the local server may go at any instant is held by `tests/journeys/test_killed_in_mid_beat.py`.
 """
@@ -27,11 +27,11 @@ def test_the_talk_goes_on_over_deployments_and_a_kill(troubled: Issuer, tmp_path
     with WorkerShop(troubled, tmp_path / "worker", installed) as worker:
 
         def deploy(**settings: str) -> Callable[[], None]:
-            def anew() -> None:
+            def again() -> None:
                 worker.stop()
                 worker.start(**settings)
 
-            return anew
+            return again
 
         def killed() -> None:
             worker.kill()

@@ -1,4 +1,4 @@
-/** The shop's settings: its address, its authorization server, its rules. Read anew for each request. */
+/** The shop's settings: its address, its authorization server, its rules. Read again for each request. */
 
 import { ITEM, LIMITS } from "./catalog";
 import { money, type Money } from "./evidence";

@@ -30,7 +30,7 @@ from ..state.streams import (
     Pending,
     Stream,
     acknowledge,
-    begin_anew,
+    count_from_now,
     last_revocation,
     origins_told,
     pending,
@@ -77,7 +77,7 @@ class SecurityEvents:
     def __init__(self, context: Context) -> None:
         self._context = context
         with context.store.transaction() as connection:
-            begin_anew(connection)
+            count_from_now(connection)
 
     def before_answering(self, route: Route) -> Route:
         """The route, whose answers are sent when all that was revoked so far holds at the resource servers."""

@@ -142,8 +142,8 @@ def acknowledge(connection: sqlite3.Connection, one: Pending) -> None:
     )
 
 
-def begin_anew(connection: sqlite3.Connection) -> None:
-    """Count what is not acknowledged from now, where the machine was started anew since, and its clock with it."""
+def count_from_now(connection: sqlite3.Connection) -> None:
+    """Count what is not acknowledged from now, where the machine was restarted since, and its clock with it."""
     now = time.monotonic()
     connection.execute("UPDATE oauth_security_events SET at = ? WHERE at > ?", (now, now))
 

@@ -221,7 +221,7 @@ def _against(
     links: Mapping[int, bytes],
     found: _Found,
 ) -> None:
-    """Hold the links against what was signed: the first that differs tells from where on the log was written anew."""
+    """Hold the links against what was signed: the first that differs tells from where on the log was rewritten."""
     known = [*anchors, *((remembered,) if remembered is not None and remembered.log == reading.log else ())]
     good = reading.pruned
     for one in sorted(known, key=lambda one: one.size):

@@ -1,5 +1,5 @@
 """The last checkpoint of each log that this client has verified: a file in the state folder, against which a log that
-was cut or written anew is told from one that only grew."""
+was cut or rewritten is told from one that only grew."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def remember(state: Path, server: str, checks: Iterable[LogCheck]) -> None:
 
 
 def forget(state: Path, server: str) -> None:
-    """Forget one server's logs: the next verification begins anew.
+    """Forget one server's logs: the next verification begins again.
 
     Raises:
         OSError: it cannot be written.

@@ -1,6 +1,6 @@
 """Every panel looks as it did when a person last looked at it, at the design's width and at a wide one.
 
-After a change that is meant, `UPDATE_SNAPSHOTS=1 pytest tests/unit/panels` draws them anew; read the diff.
+After a change that is meant, `UPDATE_SNAPSHOTS=1 pytest tests/unit/panels` draws them again; read the diff.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tests.conftest import ROOT, Command
 from tools.recordings import LARGEST, differences
 
 TALK = load_talk(None)
-STALE = "the recording is not what the script says; record it anew: make recordings"
+STALE = "the recording is not what the script says; record it again: make recordings"
 
 
 def recording_of(plan: str) -> Take:
@@ -110,7 +110,7 @@ def test_the_picture_in_the_readme_is_made_of_it(demo: Command, monkeypatch: pyt
     finally:
         monkeypatch.undo()
         time.tzset()
-    assert exported.stdout == (ROOT / "docs" / "picture.svg").read_text("utf-8"), "make it anew: make picture"
+    assert exported.stdout == (ROOT / "docs" / "picture.svg").read_text("utf-8"), "make it again: make picture"
 
 
 def test_a_dry_run_that_shows_something_else_is_told_apart() -> None:

@@ -86,7 +86,7 @@ function lookingAgain(issuer: string, jwksUri: string, timeout: number): JWTVeri
   };
 }
 
-/** Read everything anew next time: what was kept led nowhere. */
+/** Read everything again next time: what was kept led nowhere. */
 export function forget(issuer: string): void {
   known.delete(issuer);
 }

@@ -1,5 +1,5 @@
 /** How often a caller calls: a sliding window, so that no stretch of its length holds more calls than the limit. A
- * window that begins anew at its end would let twice as many through around that moment. */
+ * window that begins again at its end would let twice as many through around that moment. */
 
 import type { LimitUse } from "../evidence";
 import { first } from "./schema";

@@ -90,7 +90,7 @@ export function ledgerOf(user: string | null, env: Env, settings: Settings): Dur
   return env.USERS.getByName(ledgerName(settings.issuer, user));
 }
 
-/** What to say when an object cannot be reached: it moves, or this Worker was just deployed anew. */
+/** What to say when an object cannot be reached: it moves, or this Worker was just deployed again. */
 export function unreachable(): Answer {
   const message = "The shop's ledger cannot be reached. Nothing is known to have been done; try again in a moment.";
   return rpcError(503, null, { code: INTERNAL_ERROR, message }, [["retry-after", String(LIMITS.retry_seconds)]]);
