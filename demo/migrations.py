@@ -1,4 +1,4 @@
-"""Schema versions in SQLite: which steps a file has had, and those that it still needs; a list of steps for each room.
+"""SQLite files as this program opens them, and their schema versions: which steps a file has had, and those that it still needs; a list of steps for each room.
 
 Rooms may share a file and know nothing of each other's tables. So a version is a row of a table, by room, and not
 `PRAGMA user_version`, of which a file has only one.
@@ -7,6 +7,7 @@ Rooms may share a file and know nothing of each other's tables. So a version is 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 
 from demo.errors import EnvironmentNotReady
@@ -61,6 +62,29 @@ def migrate(connection: sqlite3.Connection, room: str, steps: Sequence[Step]) ->
             raise
     if done > len(steps):
         raise NewerSchema(connection.execute("PRAGMA database_list").fetchone()[2], room, done, len(steps))
+
+
+def write_ahead(connection: sqlite3.Connection, *, patience: float = 5.0) -> None:
+    """Keep a write-ahead log for this file (sqlite.org/wal.html).
+
+    Of several that turn it on at once in a new file SQLite refuses all but one without waiting, whatever their busy
+    timeout, since each holds a lock that the other must have: so it is tried again.
+
+    Args:
+        patience: seconds.
+
+    Raises:
+        sqlite3.Error: somebody holds the file for longer, or it is no database.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def has_column(connection: sqlite3.Connection, table: str, column: str) -> bool:

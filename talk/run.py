@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from demo import private
 from demo.errors import EnvironmentNotReady
+from demo.migrations import write_ahead
 
 T = TypeVar("T")
 
@@ -142,7 +143,7 @@ def _connected(file: Path) -> sqlite3.Connection:
     private.database(file)
     connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
+        write_ahead(connection)
         connection.executescript(_TABLES)
         if connection.execute("PRAGMA user_version").fetchone() == (0,):  # else a reader would want the lock of writers
             connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from demo import private
-from demo.migrations import migrate
+from demo.migrations import migrate, write_ahead
 
 DATABASE: Final = "server.sqlite3"
 """In the state folder."""
@@ -40,7 +40,7 @@ def settle(database: Path) -> tuple[str, str]:
     """
     private.database(database)
     with contextlib.closing(_connect(database)) as connection, connection:
-        connection.execute("PRAGMA journal_mode=WAL")
+        write_ahead(connection)
         if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
         migrate(connection, "the local server", STEPS)

@@ -12,7 +12,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import anyio.to_thread
 
 from demo import private
-from demo.migrations import migrate
+from demo.migrations import migrate, write_ahead
 from demo.shop.group_commit import GroupCommit
 from demo.shop.schema import STEPS
 
@@ -37,7 +37,7 @@ class Database:
         self._connection = _connect(path)
         self._group = GroupCommit(self._connection, patience=BUSY_SECONDS)
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._connection)
             # What was answered must be there after a crash; in WAL mode only FULL also survives a power cut.
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")

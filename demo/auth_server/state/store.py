@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from demo import private
-from demo.migrations import Step, has_column, migrate
+from demo.migrations import Step, has_column, migrate, write_ahead
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process's write before it gives up."""
@@ -164,7 +164,7 @@ class Store:
         self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            write_ahead(self._connection)
             self._connection.execute("PRAGMA foreign_keys = ON")
             migrate(self._connection, "the authorization server", STEPS)
         except BaseException:
