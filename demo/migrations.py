@@ -1,4 +1,5 @@
-"""SQLite files as this program opens them, and their schema versions: which steps a file has had, and those that it still needs; a list of steps for each room.
+"""SQLite files as this program opens them, and their schema versions: which steps a file has had, and those that it
+still needs; a list of steps for each room.
 
 Rooms may share a file and know nothing of each other's tables. So a version is a row of a table, by room, and not
 `PRAGMA user_version`, of which a file has only one.
