@@ -79,7 +79,7 @@ lint: $(VENV)/dev.stamp ## lint, format, types, and dependencies, checked
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/deptry demo talk
+	$(BIN)/deptry demo deputize talk
 
 format: $(VENV)/dev.stamp ## format, and fix what can be fixed
 	$(BIN)/ruff check --fix .
@@ -112,9 +112,9 @@ SCENES := --beat authless --beat failure --beat login --beat buy --beat limits -
 # Pins with hashes and no address, for every platform at once.
 lock: $(VENV)/dev.stamp ## renew every pinned version
 	$(BIN)/python -m pip install -q uv
-	$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) -o requirements/run.txt
-	$(BIN)/uv pip compile pyproject.toml --group build --group dev $(LOCK) -o requirements/dev.txt
-	$(BIN)/uv pip compile pyproject.toml --group build --group docs $(LOCK) -o requirements/docs.txt
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group build $(LOCK) -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group build --group dev $(LOCK) -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group build --group docs $(LOCK) -o requirements/docs.txt
 	$(BIN)/uv pip compile --group peers $(LOCK) -o requirements/peers.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parent.parent
-PRODUCT = ("demo", "talk")
+PRODUCT = ("demo", "deputize", "talk")
 TREES = (*PRODUCT, "bench", "tests", "tools")
 SILENT = {
     tokenize.COMMENT,

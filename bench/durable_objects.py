@@ -30,8 +30,8 @@ from bench.figures import Growth, Kind, Made, Outcome, Size, Woken, side
 from bench.load import MOST_LOST, Call, Loop, Refused, Round, tool_call
 from bench.memory import resident
 from demo.deploy import tools, workerd
-from demo.errors import DemoError
-from demo.net import free_port
+from deputize.errors import ExplainedError
+from deputize.net import free_port
 
 SIZES: Final = (1, 10, 100, 1000)
 MOST_USERS: Final = 10_000
@@ -242,7 +242,7 @@ def main() -> None:
     try:
         with opened(given.in_flight) as bench:
             outcome = measure(bench, sizes, given.seconds)
-    except DemoError as error:
+    except ExplainedError as error:
         print(
             f"{error.what} ({error.why or 'no reason was given'}). Do this: {error.do or 'try again'}", file=sys.stderr
         )

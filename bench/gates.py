@@ -33,7 +33,7 @@ from bench.figures import Side, side
 from bench.gates_servers import TOOL, inventory
 from bench.load import Refused, Round, tool_call
 from bench.memory import processor
-from demo.net import free_port
+from deputize.net import free_port
 
 ROOT: Final = Path(__file__).parent.parent
 CLIENTS: Final = (1, 16)

@@ -27,7 +27,7 @@ from bench.gates import calls, started
 from bench.load import Refused, Round
 from bench.memory import held, processor
 from demo.local_server.world import DATABASE
-from demo.net import free_port
+from deputize.net import free_port
 
 SIZES: Final = (100, 1_000, 10_000, 100_000, 1_000_000)
 CLIENTS: Final = 4

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 
-from demo.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady
 
 Step = str | Callable[[sqlite3.Connection], None]
 """SQL, or a function for what depends on what is there. It is called in a transaction and leaves it open."""

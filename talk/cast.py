@@ -9,26 +9,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from demo.errors import AuthorizationRefused, DemoError, ServerUnreachable
 from demo.local_server import local
 from demo.settings.client import ClientSettings
 from demo.settings.tools import ToolMap
 from demo.settings.workos import WorkOSSettings
+from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable
 from talk.playing.other_server import NotHere, OtherServer
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.capabilities import Survey
-    from demo.client.http.known_servers import Memory
     from demo.client.human.console import Console
     from demo.client.human.sample_human import SampleHuman
-    from demo.client.tokens.store import Store, TokenStore
-    from demo.client.tokens.stored import StoredToken
     from demo.client.workos.agents import AgentIdentity, AgentPass
     from demo.client.workos.hosted_console import HostedConsole
     from demo.client.workos.tenant import Tenant
     from demo.deploy.local_worker import LocalWorker
-    from demo.evidence import Exchange
+    from deputize.evidence import Exchange
+    from deputize.http.known_servers import Memory
+    from deputize.tokens.store import Store, TokenStore
+    from deputize.tokens.stored import StoredToken
 
 HUMAN = "alice@example.com"
 """The sample account in whose name the talk's agent acts."""
@@ -105,10 +105,10 @@ class Cast:
     def store(self) -> TokenStore:
         """Where this server's tokens are kept."""
         if self._store is None:
-            from demo.client.tokens.store import TokenStore
+            from deputize.tokens.store import TokenStore
 
             if self.is_local:
-                from demo.client.http.transport import must_prove
+                from deputize.http.transport import must_prove
 
                 must_prove(self.server, partial(local.stands_at, self.state, self.server))
             self._store = TokenStore.open(self.state, server=self.server)
@@ -124,8 +124,8 @@ class Cast:
         """
         if self._ours is None:
             from demo.client.capabilities import says_it_is_ours
-            from demo.client.http.origins import origin
-            from demo.net import is_loopback
+            from deputize.http.origins import origin
+            from deputize.net import is_loopback
 
             where = origin(self.server)
             # Only a server on this machine can be the bundled one, unless [workos] says that WorkOS stands behind
@@ -142,7 +142,7 @@ class Cast:
     @property
     def beside(self) -> bool:
         """Whether this is the shop as a Worker beside the bundled authorization server, another server then."""
-        from demo.client.http.origins import origin
+        from deputize.http.origins import origin
 
         if self.worker is not None:
             return True
@@ -197,7 +197,7 @@ class Cast:
 
     @property
     def _memory(self) -> Memory:
-        from demo.client.http.known_servers import Memory
+        from deputize.http.known_servers import Memory
 
         return Memory(self.state)
 
@@ -224,7 +224,7 @@ class Cast:
 
     def granted_by(self) -> dict[str, str]:
         """The address of the human who gave the agent its grant, by the id that its token has for them."""
-        from demo.client.tokens import claims
+        from deputize.tokens import claims
 
         token = self.agent().stored() if self.grantor is not None else None
         jwt = claims.take_apart(token.access_token) if token else None
@@ -251,7 +251,7 @@ class Cast:
             return Agent(self.server, store=self.store, slot=slot, memory=self._memory)
         identity = None
         if client.id is not None:
-            from demo.client.tokens.identity import ClientIdentity
+            from deputize.tokens.identity import ClientIdentity
 
             secret = client.secret(os.environ)
             method: Literal["none", "client_secret_basic"] = "none" if secret is None else "client_secret_basic"
@@ -314,7 +314,7 @@ class Cast:
 
     def console_of(self, account: str) -> Console:
         """The console of another sample human, signed in for this process alone: the talk's own stays as it is."""
-        from demo.client.tokens.store import MemoryStore
+        from deputize.tokens.store import MemoryStore
 
         human, console = self.human(account), self._bundled_console(MemoryStore().at(self.server))
         with self._of_this_folder():
@@ -364,8 +364,8 @@ class Cast:
         account = self._workos
         if account.authkit is None or account.console is None:
             raise NotHere("there is no console of the human's here", why="no workos.console in demo.toml")
-        from demo.client.tokens.identity import ClientIdentity
         from demo.client.workos.hosted_console import HostedConsole
+        from deputize.tokens.identity import ClientIdentity
 
         port = self._client.redirect_port
         redirect_uri = None if port is None else f"http://127.0.0.1:{port}/callback"
@@ -379,7 +379,7 @@ class Cast:
         try:
             if self._console is None and not self.hosted_console().signed_in():
                 return "the human has not signed in at their own console: demo login --console"
-        except DemoError as error:
+        except ExplainedError as error:
             return f"{error.what}: {error.why}" if error.why else error.what
         return None
 
@@ -476,7 +476,7 @@ class Cast:
 
 def _claim(token: StoredToken | None, name: str) -> str | None:
     """What a token claims, unverified; None where it does not."""
-    from demo.client.tokens import claims
+    from deputize.tokens import claims
 
     jwt = claims.take_apart(token.access_token) if token is not None else None
     value = jwt.claims.get(name) if jwt is not None else None

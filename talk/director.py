@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.errors import AuthorizationRefused, DemoError, ExpectationFailed, UsageError
+from demo.errors import ExpectationFailed
 from demo.local_server import local
+from deputize.errors import AuthorizationRefused, ExplainedError, UsageError
 from talk.cast import Cast
 from talk.playing import KINDS
 from talk.playing.kind import Step
@@ -172,7 +173,7 @@ class Director:
                     return self._fulfil_needs(planned, runner)
                 if self._cast is None and self.settings.local:
                     # Words only: nobody waits for a server, but the next beat will be glad of one.
-                    with contextlib.suppress(DemoError, OSError):  # which that beat will say
+                    with contextlib.suppress(ExplainedError, OSError):  # which that beat will say
                         local.begin(self.settings.state, port=self.settings.port)
                 return None
             except (UsageError, BrokenPipeError, Instead):
@@ -215,7 +216,7 @@ class Director:
             return Cast(server, state, is_local=False, port=port, edge=edge, worker=self._worker)
         login = None
         if self._logins is not None:
-            from demo.client.tokens.store import TokenStore
+            from deputize.tokens.store import TokenStore
 
             login = TokenStore.open(self._logins, server=server)
         return Cast(

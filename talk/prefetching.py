@@ -109,8 +109,8 @@ class Prefetching:
 
 def _read_metadata(server: str) -> None:
     """Read what the server publishes of itself (RFC 9728, RFC 8414), which wakes one that sleeps."""
-    from demo.client.http.connection import Connection
-    from demo.client.oauth.discovery import Discovery
+    from deputize.http.connection import Connection
+    from deputize.oauth.discovery import Discovery
 
     # Without a question to the server itself, which would be a refusal on its record.
     Discovery(Connection(server, WARMING_SECONDS), None, lambda _: False).find(None)

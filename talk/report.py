@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from demo.errors import UsageError
-from demo.text import json_text
+from deputize.errors import UsageError
+from deputize.text import json_text
 from talk.playing import KINDS
 from talk.run import BeatResult, StepResult
 

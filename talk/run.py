@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from demo import private
-from demo.errors import EnvironmentNotReady
 from demo.migrations import write_ahead
+from deputize import private
+from deputize.errors import EnvironmentNotReady
 
 T = TypeVar("T")
 

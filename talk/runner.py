@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable, UsageError
 from demo.evidence import BeatHeader
+from deputize.errors import EnvironmentNotReady, ExplainedError, ServerUnreachable, UsageError
 from talk.cast import HUMAN, Cast
 from talk.playing import KINDS
 from talk.playing.kind import PURCHASE, SAMPLES, Past, Step, base_key, holds
@@ -22,7 +22,7 @@ from talk.trouble import error_of, in_words
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from demo.evidence import Exchange
+    from deputize.evidence import Exchange
     from talk.playing.other_server import OtherServer
     from talk.recording.reader import Take
 
@@ -185,7 +185,7 @@ class Runner:
             return False
         return True
 
-    def recovered(self, planned: PlannedBeat, failed: DemoError | StepResult) -> bool:
+    def recovered(self, planned: PlannedBeat, failed: ExplainedError | StepResult) -> bool:
         """Have the presenter choose how it goes on after a failure: whether it is tried again.
 
         Returns:
@@ -241,7 +241,7 @@ class Runner:
             played = kind.play(step, scene)
         except NotHere as reason:
             return self._skip(beat, step, play, f"{reason.what}: {reason.why}")
-        except DemoError as error:
+        except ExplainedError as error:
             if getattr(error, "oauth_error", None) == "not_logged_in" and not self.cast.ours:
                 # The login was skipped, or refused, at a server that is not ours: what builds on it is not played.
                 return self._skip(beat, step, play, f"{error.what}: {error.why}")
@@ -316,7 +316,7 @@ class Runner:
             for exchange in exchanges:
                 self.stage.show("exchange", panels.exchange(exchange))
 
-    def _goes_on(self, error: DemoError, attempts: int) -> bool:
+    def _goes_on(self, error: ExplainedError, attempts: int) -> bool:
         """Whether a step that failed is red and the beat goes on; else the error ends the command, and the next one
         begins at this step.
 

@@ -8,7 +8,7 @@ import sqlite3
 from http import HTTPStatus
 from typing import Any
 
-from demo.errors import DemoError, EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady, ExplainedError
 from talk.playing.kind import base_key
 from talk.run import StepResult
 
@@ -19,18 +19,20 @@ _AUTHORIZATION_SERVER = ("/oauth2/", "/device", "/account", "/.well-known/oauth-
 _VERDICTS = {"allow": "allowed", "deny": "refused"}
 
 
-def error_of(failed: Exception) -> DemoError:
+def error_of(failed: Exception) -> ExplainedError:
     """An exception that ended a step, as the error that a user is shown."""
-    if isinstance(failed, DemoError):
+    if isinstance(failed, ExplainedError):
         return failed
     if isinstance(failed, sqlite3.Error):
         return EnvironmentNotReady("the run cannot be written down", why=str(failed), do="see to the state folder")
     if isinstance(failed, OSError) and failed.errno in _FULL:
         return EnvironmentNotReady("the disk is full", why=str(failed.filename or ""), do="free some")
-    return DemoError(f"something broke that should not have: {type(failed).__name__}", why=str(failed), do="try again")
+    return ExplainedError(
+        f"something broke that should not have: {type(failed).__name__}", why=str(failed), do="try again"
+    )
 
 
-def in_words(failed: DemoError | StepResult, *, server: str = "", ahead: float | None = None) -> str:
+def in_words(failed: ExplainedError | StepResult, *, server: str = "", ahead: float | None = None) -> str:
     """One line on what went wrong, without codes and addresses where the matter has a word.
 
     Args:
@@ -50,8 +52,8 @@ def _place(path: str) -> str:
     return "the authorization server" if path.startswith(_AUTHORIZATION_SERVER) else "the shop"
 
 
-def _said(failed: DemoError | StepResult) -> str:
-    if isinstance(failed, DemoError):
+def _said(failed: ExplainedError | StepResult) -> str:
+    if isinstance(failed, ExplainedError):
         return " ".join((f"{failed.what}: {failed.why}" if failed.why else failed.what).split())
     if failed.error:
         return " ".join(failed.error.split())

@@ -22,7 +22,7 @@ from tests import in_process
 
 if TYPE_CHECKING:
     from demo.client.human.console import Console
-    from demo.client.tokens.store import Store
+    from deputize.tokens.store import Store
 
 ROOT = Path(__file__).parent.parent
 

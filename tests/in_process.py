@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
 
-from demo.errors import EnvironmentNotReady
 from demo.local_server import local, server
+from deputize.errors import EnvironmentNotReady
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM") if hasattr(signal, name)]
 _CLOCKED = hasattr(signal, "SIGALRM")
@@ -104,10 +104,10 @@ def servers_here() -> Iterator[None]:
 def forgetting() -> Iterator[None]:
     """What a process remembers as long as it lives (which server has proved itself, what was said once) begins empty
     within it, and is as it was behind it: the port of a server that is gone may be the next fake's."""
-    from demo import signals
     from demo.cli import context
-    from demo.client.http import transport
-    from demo.client.tokens import store
+    from deputize import signals
+    from deputize.http import transport
+    from deputize.tokens import store
 
     kept: list[Any] = [transport._PROOFS, store._said, signals._heard, context._said]
     before = [one.copy() for one in kept]

@@ -1,6 +1,6 @@
 """Write the shop's data as TypeScript: `python worker/generate.py` (`make worker-data`).
 
-One source for two shops: what `demo/shop/shop.toml`, `demo/access_tokens.py` and `demo/proofs.py` say is
+One source for two shops: what `demo/shop/shop.toml`, `deputize/access_tokens.py` and `demo/proofs.py` say is
 written to `worker/src/generated/shop.ts`. With `--check` nothing is written, and the exit code is 1 where the file is
 stale.
 """
@@ -13,14 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from demo import access_tokens, proofs
+from demo import proofs
 from demo.policy_file import SHIPPED
 from demo.shop import catalog
+from deputize import access_tokens
 
 TARGET = Path(__file__).parent / "src" / "generated" / "shop.ts"
 HEAD = (
     "/** The shop's data: written by `make worker-data` from `demo/shop/shop.toml`, `demo/policy.toml`,\n"
-    " * `demo/access_tokens.py` and `demo/proofs.py`. Change it there, never here. */\n"
+    " * `deputize/access_tokens.py` and `demo/proofs.py`. Change it there, never here. */\n"
 )
 
 
@@ -78,7 +79,7 @@ def text() -> str:
         ),
         "SENTENCES": ("Every other sentence.", catalog.SENTENCES),
         "TOKEN_TYPES": (
-            "What tells an access token from others, as `demo/access_tokens.py` explains it.",
+            "What tells an access token from others, as `deputize/access_tokens.py` explains it.",
             {
                 "rfc9068": sorted(access_tokens.RFC_9068),
                 "authkit": sorted(access_tokens.AUTHKIT),

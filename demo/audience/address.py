@@ -7,8 +7,8 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-from demo import net
-from demo.errors import UsageError
+from deputize import net
+from deputize.errors import UsageError
 
 DEFAULT_PORT: Final = 7329
 """After the local server's and the presenter's page's."""

@@ -20,23 +20,23 @@ from typing import TYPE_CHECKING, Final, Literal
 from demo.audience.attendees import Attendee
 from demo.audience.issuer import AGENT
 from demo.client.agent import Agent
-from demo.client.http.bounded import unwrap
-from demo.client.http.connection import connect
-from demo.client.http.errors import OAuthRefused
-from demo.client.http.recorder import Recorder
-from demo.client.oauth.device_flow import DEVICE, DeviceLogin
-from demo.client.oauth.login_flow import LoginRequest, Waiting
-from demo.client.tokens import claims
-from demo.client.tokens.identity import ClientIdentity
-from demo.client.tokens.store import MemoryStore
-from demo.errors import AuthorizationRefused, DemoError
-from demo.evidence import AuthorizationServerMetadata, Money
+from deputize.errors import AuthorizationRefused, ExplainedError
+from deputize.evidence import AuthorizationServerMetadata, Money
+from deputize.http.bounded import unwrap
+from deputize.http.connection import connect
+from deputize.http.errors import OAuthRefused
+from deputize.http.recorder import Recorder
+from deputize.oauth.device_flow import DEVICE, DeviceLogin
+from deputize.oauth.login_flow import LoginRequest, Waiting
+from deputize.tokens import claims
+from deputize.tokens.identity import ClientIdentity
+from deputize.tokens.store import MemoryStore
 
 if TYPE_CHECKING:
     import httpx2
 
     from demo.client.mcp.outcome import CallOutcome
-    from demo.client.tokens.stored import StoredToken
+    from deputize.tokens.stored import StoredToken
 
 NAME: Final = "Shirt Agent"
 SCOPES: Final = ("openid", "shop:read", "orders:read", "shop:buy")
@@ -156,7 +156,7 @@ class Agents:
             kept.token = await self._answer(attendee, kept, login, http)
         except Exception as raised:
             error = unwrap(raised)  # a login is waited for in a task group
-            said = error.what if isinstance(error, DemoError) else BROKEN
+            said = error.what if isinstance(error, ExplainedError) else BROKEN
             self._set(attendee, kept, state=_ended(error), code="", trouble=said)
         else:
             limit = kept.token.spending_limit
@@ -218,7 +218,7 @@ class Agents:
         try:
             outcome = await loop.run_in_executor(self._pool, self._called, token, attendee)
         except Exception as error:
-            why = f"{error.what}. {error.why}".strip() if isinstance(error, DemoError) else BROKEN
+            why = f"{error.what}. {error.why}".strip() if isinstance(error, ExplainedError) else BROKEN
             call = Call(time.time(), False, "No answer", why, "", None)
             self._set(attendee, kept, busy=False, calls=(call, *kept.deputy.calls)[:SHOWN_CALLS])
             return

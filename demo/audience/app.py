@@ -26,7 +26,7 @@ from demo.audience.guard import App, Guard
 from demo.audience.hub import Hub, News
 from demo.audience.issuer import Issuer
 from demo.audience.names import Unfit
-from demo.evidence import Money
+from deputize.evidence import Money
 
 WATCHERS: Final = MOST + 200
 """Event streams at the same time: everybody, and some who have two windows."""

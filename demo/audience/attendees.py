@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demo import private
 from demo.audience import names
 from demo.auth_server.administration import Account
 from demo.migrations import migrate
 from demo.scopes import SCOPES
+from deputize import private
 
 COOKIE: Final = "room_attendee"
 MOST: Final = 600

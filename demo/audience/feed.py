@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from demo.evidence import Money
+from deputize.evidence import Money
 from talk.recording.finding import runs
 from talk.recording.reader import Event, Tail
 

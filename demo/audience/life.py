@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo import private, processes
+from demo import processes
 from demo.audience import address
 from demo.audience.server import FIX, FOLDER, LOCK, LOG, READY, Serving
-from demo.errors import EnvironmentNotReady, UsageError
 from demo.processes import ProcessMark
+from deputize import private
+from deputize.errors import EnvironmentNotReady, UsageError
 
 START_SECONDS = 20.0
 STOP_SECONDS = 6.0

@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from demo import net
 from demo.presenter import door
+from deputize import net
 
 ANSWER_SECONDS: Final = 5.0
 STILL_SECONDS: Final = 30.0

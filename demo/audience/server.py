@@ -22,10 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from demo import connections, net, private
+from demo import connections
 from demo.audience import address, tls
 from demo.audience.address import Address
-from demo.errors import DemoError, EnvironmentNotReady
+from deputize import net, private
+from deputize.errors import EnvironmentNotReady, ExplainedError
 
 FOLDER: Final = "audience"
 """In the state folder: all that the room keeps."""
@@ -132,7 +133,7 @@ async def _run(
     from demo.audience.guard import Named
     from demo.audience.issuer import hosts, open_issuer
     from demo.audience.presenting import presenter_routes
-    from demo.client.http.transport import reach
+    from deputize.http.transport import reach
 
     attendees = Attendees(folder / DATABASE)
     issuer = open_issuer(origin, inside, folder / DATABASE, attendees, clock=time.time)
@@ -229,7 +230,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         serve(given.state, given.address, port=given.port)
-    except DemoError as error:
+    except ExplainedError as error:
         # The last two lines are what `life.start` says of it.
         sys.stderr.write(f"{error.what}: {error.why}\n{FIX}{error.do}\n")
         raise SystemExit(error.exit_code) from error

@@ -9,7 +9,7 @@ import datetime
 from ipaddress import ip_address
 from pathlib import Path
 
-from demo import private
+from deputize import private
 
 DAYS = 7
 CERTIFICATE, KEY = "certificate.pem", "key.pem"

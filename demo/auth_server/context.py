@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from demo.net import LOOPBACK_HOSTS
 from demo.proofs import Nonces
+from deputize.net import LOOPBACK_HOSTS
 
 from .state.accounts import Account, Directory, Samples
 from .state.keys import SigningKeys

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from demo.client.http.sanitizing import safe_data
 from demo.client.mcp.outcome import CallOutcome
 from demo.client.mcp.reply import Reply
-from demo.errors import AuthorizationRefused, DemoError
+from deputize.errors import AuthorizationRefused, ExplainedError
+from deputize.http.sanitizing import safe_data
 
 REFUSED = -32003
 """The JSON-RPC code of a refusal, as the bundled shop has it."""
@@ -42,7 +42,7 @@ class Refusal:
         return {"resultType": "complete", "content": content, "isError": True, **evidence}
 
 
-def of_error(error: DemoError, login: str) -> Refusal:
+def of_error(error: ExplainedError, login: str) -> Refusal:
     """The agent could not ask: no token, or no server.
 
     Args:

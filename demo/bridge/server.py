@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from demo.bridge.refusals import UNREACHABLE, of_error, of_refusal
 from demo.bridge.upstream import NAME, Method, Upstream, methods
-from demo.client.http.sanitizing import safe_text
 from demo.client.mcp.reply import METHOD_NOT_FOUND, Reply
-from demo.errors import AuthorizationRefused, DemoError
+from deputize.errors import AuthorizationRefused, ExplainedError
+from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
     from mcp.server import Server
@@ -135,7 +135,7 @@ class Bridge:
         if context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
             self._older_host = context.session
         reply = await self._ask(method, context, params)
-        if isinstance(reply, DemoError):
+        if isinstance(reply, ExplainedError):
             refusal = of_error(reply, await self.login() if isinstance(reply, AuthorizationRefused) else "")
             if isinstance(reply, AuthorizationRefused):
                 await self._miss_token()
@@ -153,12 +153,12 @@ class Bridge:
             return refusal.as_tool_result()
         raise MCPError(refusal.code, refusal.text, refusal.data)
 
-    async def _ask(self, method: Method, context: ServerRequestContext[Any], params: Any) -> Reply | DemoError:
+    async def _ask(self, method: Method, context: ServerRequestContext[Any], params: Any) -> Reply | ExplainedError:
         request = method.request(params=_without_envelope(params))
         async with _progress_for(context) as on_progress:
             try:
                 return await self._upstream.ask(request, method.result, on_progress)
-            except DemoError as error:
+            except ExplainedError as error:
                 return error
 
     async def _granted(self) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from demo.bridge.server import Bridge, LoginCommand
 from demo.bridge.upstream import SECONDS, Upstream
-from demo.client.http.bounded import unwrap
-from demo.client.http.sanitizing import safe_text
+from deputize.http.bounded import unwrap
+from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
     from anyio import CancelScope

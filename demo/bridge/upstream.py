@@ -10,22 +10,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from demo.client.http.errors import OAuthRefused, no_answer, not_logged_in
-from demo.client.http.recorder import Recorder
-from demo.client.http.sanitizing import map_strings
 from demo.client.mcp.calling import check_arguments
 from demo.client.mcp.outcome import CallOutcome, call_outcome, expired
 from demo.client.mcp.reply import Reply
 from demo.client.mcp.session import Session
-from demo.client.tokens.claims import take_apart
-from demo.errors import AuthorizationRefused, DemoError, ServerUnreachable
+from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable
+from deputize.http.errors import OAuthRefused, no_answer, not_logged_in
+from deputize.http.recorder import Recorder
+from deputize.http.sanitizing import map_strings
+from deputize.tokens.claims import take_apart
 
 if TYPE_CHECKING:
     from mcp.shared.dispatcher import ProgressFnT
 
     from demo.client.agent import Agent
     from demo.client.mcp.connected import Connected, Introduction
-    from demo.client.tokens.stored import StoredToken
+    from deputize.tokens.stored import StoredToken
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class Upstream:
         """The agent's token as it lies there; None where there is none, or none that can be read."""
         try:
             return await _in_a_thread(self._agent.stored)
-        except DemoError:
+        except ExplainedError:
             return None
 
     async def login_flow(self, seconds: float) -> str | None:
@@ -91,7 +91,7 @@ class Upstream:
         with anyio.move_on_after(seconds):
             try:
                 return (await _in_a_thread(self._agent.choose_flow)).flow.option
-            except DemoError:
+            except ExplainedError:
                 return None
         return None
 

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from demo.cli.context import cast_for, console_for, repeated, say_json, say_notice, settings_of
-from demo.errors import EXPECTATION, OK, REFUSED, UNREACHABLE, DemoError, UsageError
+from demo.errors import EXPECTATION, OK, REFUSED, UNREACHABLE
+from deputize.errors import ExplainedError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from demo.client.mcp.outcome import CallOutcome, Refused
-    from demo.client.oauth.step_up import Obtain
-    from demo.client.tokens.stored import StoredToken
     from demo.settings import Settings
+    from deputize.oauth.step_up import Obtain
+    from deputize.tokens.stored import StoredToken
     from talk.cast import Cast
     from talk.stage.screen import Stage
 
@@ -270,4 +271,4 @@ def _say_refused(console: Console, why: Refused) -> None:
     """A refusal by a server that says nothing in the shop's own form."""
     from demo import panels
 
-    console.print(panels.failure(DemoError(f"Refused: {why.error}", why=why.description, do=why.do)))
+    console.print(panels.failure(ExplainedError(f"Refused: {why.error}", why=why.description, do=why.do)))

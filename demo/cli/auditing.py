@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from demo.cli.context import cast_for, console_for, say_json, settings_of
-from demo.errors import EXPECTATION, OK, EnvironmentNotReady, UsageError
+from demo.errors import EXPECTATION, OK
+from deputize.errors import EnvironmentNotReady, UsageError
 
 if TYPE_CHECKING:
     from demo.client.audit.reading import Trail

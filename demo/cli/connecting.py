@@ -11,7 +11,8 @@ import typer
 
 from demo.cli.context import console_for, repeated, say_json, settings_of
 from demo.cli.hosts import HOSTS, Host, Target
-from demo.errors import OK, EnvironmentNotReady, UsageError
+from demo.errors import OK
+from deputize.errors import EnvironmentNotReady, UsageError
 
 if TYPE_CHECKING:
     from demo.settings import Settings
@@ -85,7 +86,7 @@ def _options(settings: Settings) -> list[str]:
 
 
 def _endpoint(settings: Settings) -> str:
-    from demo.client.http.connection import Connection
+    from deputize.http.connection import Connection
 
     server = settings.server
     if server is None:

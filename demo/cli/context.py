@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from demo.cli.commands import COMMANDS, command_at
-from demo.errors import DemoError
 from demo.panels import theme
 from demo.settings import CHOICES, REPEATED, Settings, from_environment
-from demo.text import json_text
+from deputize.errors import ExplainedError
+from deputize.text import json_text
 
 if TYPE_CHECKING:
     import typer
@@ -54,7 +54,7 @@ def appearance(arguments: Sequence[str]) -> Settings:
         given.pop("width", None)
     try:
         return from_environment(given)
-    except DemoError:
+    except ExplainedError:
         plain = given["plain"] or os.environ.get("DEMO_PLAIN", "").lower() in ("1", "true", "yes", "on")
         # What is wrong may be the file; what was typed right still holds.
         wanted = str(given.get("theme"))
@@ -115,7 +115,7 @@ def begin() -> None:
     _said.clear()
 
 
-def say_failure(error: DemoError) -> None:
+def say_failure(error: ExplainedError) -> None:
     """The failure of a command as its one JSON value on stdout, where it has written none."""
     if not _said:
         answer = {"exit_code": error.exit_code, "what": error.what, "why": error.why, "do": error.do}

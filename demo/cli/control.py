@@ -8,7 +8,8 @@ import typer
 
 from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.cli.identity import SAMPLE
-from demo.errors import OK, AuthorizationRefused, UsageError
+from demo.errors import OK
+from deputize.errors import AuthorizationRefused, UsageError
 
 if TYPE_CHECKING:
     from demo.settings import Settings

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of, waiting_aloud
-from demo.errors import OK, AuthorizationRefused, UsageError
+from demo.errors import OK
+from deputize.errors import AuthorizationRefused, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console

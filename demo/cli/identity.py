@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from demo.cli.context import cast_for, console_for, repeated, say_json, say_notice, settings_of
-from demo.errors import OK, REFUSED, AuthorizationRefused, ServerUnreachable, UsageError
+from demo.errors import OK, REFUSED
+from deputize.errors import AuthorizationRefused, ServerUnreachable, UsageError
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
-    from demo.client.tokens.stored import StoredToken
-    from demo.evidence import GrantStanding, Money
     from demo.settings import Settings
+    from deputize.evidence import GrantStanding, Money
+    from deputize.tokens.stored import StoredToken
     from talk.cast import Cast
 
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "demo:mode", "offline_access")
@@ -254,7 +255,7 @@ def logout(context: typer.Context) -> int:
 def _money(text: str | None) -> Money | None:
     if text is None or text == "0":
         return None
-    from demo.evidence import Money  # twenty dataclasses: not before they are needed
+    from deputize.evidence import Money  # twenty dataclasses: not before they are needed
 
     written = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{2}))?", text)
     if written is None:

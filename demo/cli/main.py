@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from demo.cli.commands import COMMANDS, VALUES, command_at
 from demo.cli.streams import aside, finish, lead_nowhere, settle_streams
-from demo.errors import INTERRUPTED, DemoError, UsageError
-from demo.signals import end_in_order, heard
+from demo.errors import INTERRUPTED
+from deputize.errors import ExplainedError, UsageError
+from deputize.signals import end_in_order, heard
 
 _FLAGS = frozenset({"--json", "--plain", "--quiet", "--wire", "--debug"})
 _LONE = frozenset({"--audience"})
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.unraisablehook = lambda _: None
     try:
         code = run(given)
-    except DemoError as error:
+    except ExplainedError as error:
         if debug:
             raise
         _show(error, given)
@@ -82,22 +83,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             full = error.filename or "the place that this command writes to"
-            _show(DemoError(f"there is no room left: {full}", why=error.strerror or "", do="free some"), given)
+            _show(ExplainedError(f"there is no room left: {full}", why=error.strerror or "", do="free some"), given)
             lead_nowhere(sys.stdout)
-            raise SystemExit(DemoError.exit_code) from None
+            raise SystemExit(ExplainedError.exit_code) from None
         _show(
-            DemoError(
+            ExplainedError(
                 f"something broke that should not have: {type(error).__name__}",
                 why=str(error),
                 do="try again; if it stays, report it with what --debug shows",
             ),
             given,
         )
-        code = DemoError.exit_code
+        code = ExplainedError.exit_code
     if (trouble := finish()) is not None:
         why = trouble.strerror or str(trouble)
-        _show(DemoError("what this command says cannot be written", why=why, do="see to stdout"), given)
-        code = code or DemoError.exit_code
+        _show(ExplainedError("what this command says cannot be written", why=why, do="see to stdout"), given)
+        code = code or ExplainedError.exit_code
     raise SystemExit(code if (number := heard()) is None else 128 + number)
 
 
@@ -122,7 +123,7 @@ def run(arguments: Sequence[str]) -> int:
         The exit code.
 
     Raises:
-        DemoError: it failed, or is no command line.
+        ExplainedError: it failed, or is no command line.
         KeyboardInterrupt: it was interrupted.
     """
     import typer
@@ -155,7 +156,7 @@ def _help_for(error: Exception) -> str:
     return f"see: {context.command_path} --help" if context is not None else "see: demo --help"
 
 
-def _show(error: DemoError, arguments: Sequence[str]) -> None:
+def _show(error: ExplainedError, arguments: Sequence[str]) -> None:
     from demo import panels
     from demo.cli.context import appearance, console_for, repeated, say_failure
     from demo.panels import theme

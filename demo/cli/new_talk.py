@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
-from demo.errors import OK, EnvironmentNotReady, UsageError
+from demo.errors import OK
+from deputize.errors import EnvironmentNotReady, UsageError
 
 _LONGEST = 60
 """Characters of a plan's title."""

@@ -14,7 +14,8 @@ import typer
 from demo.cli.context import console_for, say_json, settings_of
 from demo.cli.streams import aside
 from demo.cli.talks import PlanOption, TalkOption, complete_beat, talk_of
-from demo.errors import ENVIRONMENT, EXPECTATION, OK, DemoError, ExpectationFailed, UsageError
+from demo.errors import ENVIRONMENT, EXPECTATION, OK, ExpectationFailed
+from deputize.errors import ExplainedError, UsageError
 
 if TYPE_CHECKING:
     from demo.deploy.local_worker import LocalWorker
@@ -166,7 +167,7 @@ def run(
             try:
                 with hushed(stage.person):
                     _play_all(director, beats, results, stop_at_failure=not ci)
-            except DemoError as error:
+            except ExplainedError as error:
                 # What was seen until then is reported all the same, and what stands in the way as the beat's failure.
                 played = [*director.asides, *results, _broken_off(beats[len(results)], error)]
                 reports.write(director.plan.id, director.server, played, time.monotonic() - started)
@@ -223,8 +224,8 @@ def start_afresh(settings: Settings, opened: Run) -> None:
     """Forget the run and its tokens and, of the local server and the room, everything that was granted and bought."""
     from demo.audience import life
     from demo.client.audit import remembered
-    from demo.client.tokens.store import TokenStore
     from demo.local_server import local
+    from deputize.tokens.store import TokenStore
 
     servers = {settings.server or (opened.about() or {}).get("server")}
     if settings.local and (running := local.find(settings.state)) is not None:
@@ -375,7 +376,7 @@ def _play_all(
             break
 
 
-def _broken_off(planned: PlannedBeat, error: DemoError) -> BeatResult:
+def _broken_off(planned: PlannedBeat, error: ExplainedError) -> BeatResult:
     """The result of a beat that could not be played to its end."""
     from talk.run import BeatResult, StepResult
 

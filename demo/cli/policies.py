@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from demo.cli.context import cast_for, console_for, say_json, settings_of
-from demo.errors import OK, AuthorizationRefused, EnvironmentNotReady, UsageError
+from demo.errors import OK
+from deputize.errors import AuthorizationRefused, EnvironmentNotReady, UsageError
 
 if TYPE_CHECKING:
     from demo.evidence import SessionView
@@ -70,7 +71,8 @@ def check(
 @policy.command()
 def init(context: typer.Context) -> int:
     """Put the shipped policy into the state folder, to be changed there."""
-    from demo import policy_file, private
+    from demo import policy_file
+    from deputize import private
 
     settings = settings_of(context)
     path = settings.state / policy_file.NAME

@@ -8,7 +8,8 @@ import typer
 
 from demo.cli.context import console_for, say_json, settings_of
 from demo.cli.talks import PlanOption, TalkOption
-from demo.errors import OK, EnvironmentNotReady, UsageError
+from demo.errors import OK
+from deputize.errors import EnvironmentNotReady, UsageError
 
 if TYPE_CHECKING:
     from demo.presenter.desk import Desk
@@ -66,8 +67,8 @@ def _show(settings: Settings, desk: Desk) -> None:
 
 
 def _serve(settings: Settings, desk: Desk, port: int | None) -> None:
-    from demo import net
     from demo.presenter.serving import serve
+    from deputize import net
 
     def announce(address: str) -> None:
         if settings.json:

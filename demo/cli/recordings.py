@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
-from demo.errors import OK, UsageError
+from demo.errors import OK
 from demo.settings import Settings, from_environment
+from deputize.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,7 +216,7 @@ def _written(chosen: Format, take: Take, beats: Sequence[str], size: tuple[int, 
         started_at = take.head["started_at"]
         return cast(written, version=version, width=width, rows=rows, started_at=started_at, title=title)
     if chosen == "json":
-        from demo.text import json_text
+        from deputize.text import json_text
         from talk.export.story import as_json
 
         return json_text(as_json(take, beats)) + "\n"

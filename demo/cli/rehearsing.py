@@ -14,7 +14,8 @@ import typer
 from demo.cli.context import console_for, say_json, settings_of
 from demo.cli.streams import aside
 from demo.cli.talks import TalkOption, complete_beat, complete_plan
-from demo.errors import EXPECTATION, OK, UsageError
+from demo.errors import EXPECTATION, OK
+from deputize.errors import UsageError
 
 if TYPE_CHECKING:
     from talk.rehearsal.choosing import Planned

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from demo import net
 from demo.cli.context import cast_for, console_for, say_json, settings_of, waiting_aloud
-from demo.errors import ENVIRONMENT, OK, UsageError
-from demo.signals import undisturbed
+from demo.errors import ENVIRONMENT, OK
+from deputize import net
+from deputize.errors import UsageError
+from deputize.signals import undisturbed
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,8 @@ import typer
 from demo.cli.context import settings_of
 from demo.cli.streams import aside
 from demo.cli.talks import PlanOption, TalkOption, talk_of
-from demo.errors import OK, EnvironmentNotReady, UsageError
+from demo.errors import OK
+from deputize.errors import EnvironmentNotReady, UsageError
 
 if TYPE_CHECKING:
     from demo.audience.life import Audience
@@ -136,7 +137,7 @@ class _Playing(threading.Thread):
         """The director, once the run is held.
 
         Raises:
-            DemoError: it cannot be: another command plays it, or the talk has a mistake.
+            ExplainedError: it cannot be: another command plays it, or the talk has a mistake.
         """
         if not self._ready.wait(_OPENING_SECONDS):
             raise EnvironmentNotReady("the run could not be opened", do="end what uses it, or see: demo doctor")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from demo.errors import DemoError, UsageError
 from demo.settings import Settings, from_environment
+from deputize.errors import ExplainedError, UsageError
 
 if TYPE_CHECKING:
     from talk.run import Run
@@ -85,7 +85,7 @@ def _names(context: typer.Context, kind: str, suffix: str) -> list[str]:
     given = context.params.get("talk")
     folder = None
     with (
-        contextlib.suppress(DemoError, OSError),  # a shell that completes a word has no place for an error
+        contextlib.suppress(ExplainedError, OSError),  # a shell that completes a word has no place for an error
         peeking(from_environment(context.find_root().params)) as opened,
     ):
         folder = _folder(opened, Path(given) if given else None)

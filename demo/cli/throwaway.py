@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from demo.signals import undisturbed
+from deputize.signals import undisturbed
 
 
 @contextlib.contextmanager

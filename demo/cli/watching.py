@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from demo.cli.context import console_for, say_json
 from demo.cli.throwaway import throwaway_world
-from demo.errors import OK, DemoError, UsageError
+from demo.errors import OK
 from demo.panels.values import many
+from deputize.errors import ExplainedError, UsageError
 from talk.measuring import DESIGN_SIZE, MeasuringStage
 from talk.run import Run
 from talk.script import BUNDLED, Talk, load_talk
@@ -44,7 +45,7 @@ class Round:
     checks: list[Check] = field(default_factory=list)
     drawn: list[RenderableType] = field(default_factory=list)
     played: list[str] = field(default_factory=list)
-    error: DemoError | None = None
+    error: ExplainedError | None = None
 
     @property
     def ok(self) -> bool:
@@ -154,7 +155,7 @@ def _play(settings: Settings, talk: Talk, beat: str, found: Round, world: World)
             every = [*director.asides, result]
             wrong += [(f"{one.id} / {s.id}: {failure(s)}", None) for one in every for s in one.steps if not s.ok]
             steps = len(result.steps)
-    except DemoError as error:
+    except ExplainedError as error:
         wrong, steps = [(f"{error.what}: {error.why}" if error.why else error.what, error.do)], 0
     wrong += [(why, None) for why in (*stage.overflows, *stage.unseen)]
     if (late := too_long(planned, result.seconds if steps else 0.0)) is not None and too_long(planned) is None:

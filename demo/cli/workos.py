@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
-from demo.errors import OK, AuthorizationRefused, UsageError
+from demo.errors import OK
+from deputize.errors import AuthorizationRefused, UsageError
 
 if TYPE_CHECKING:
     from demo.client.workos.tenant import Tenant
@@ -56,8 +57,8 @@ def key(context: typer.Context) -> int:
         raise UsageError(
             "this is no WorkOS API key", why="they begin with sk_", do="copy it from the dashboard: API Keys"
         )
-    from demo.client.tokens.store import TokenStore
     from demo.client.workos.environment import keep_key
+    from deputize.tokens.store import TokenStore
 
     store = TokenStore.open(settings.state, server=settings.workos.base_url)
     keep_key(store, given, base_url=settings.workos.base_url)
@@ -151,7 +152,7 @@ def _resources(settings: Settings) -> tuple[str, ...]:
     """The server's own name for itself (RFC 9728 `resource`), and its admin route's, where it has one."""
     from demo.client.agent import Agent
     from demo.client.human.console import admin_resource
-    from demo.client.tokens.store import MemoryStore
+    from deputize.tokens.store import MemoryStore
 
     base = settings.server
     if base is None:

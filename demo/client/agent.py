@@ -7,28 +7,28 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from demo.client.http.bounded import OnWait
-from demo.client.http.connection import Connection, Door
-from demo.client.http.errors import GrantNotAllowed
-from demo.client.http.known_servers import Memory
-from demo.client.http.recorder import Recorder
 from demo.client.mcp.calling import Bearer, Patience, calls, check_arguments, pages
 from demo.client.mcp.elicitation import Elicit
 from demo.client.mcp.outcome import CallOutcome, ToolsOutcome, expired, tools_outcome
 from demo.client.mcp.session import Session
-from demo.client.oauth.authorizer import Authorizer
-from demo.client.oauth.credentials import MARGIN
-from demo.client.oauth.device_flow import DEVICE, DeviceLogin
-from demo.client.oauth.flows import ChosenFlow
-from demo.client.oauth.inspection import Inspector
-from demo.client.oauth.login_flow import HumanFlow, Login
-from demo.client.oauth.machine_flow import TokenRequest
-from demo.client.oauth.step_up import Obtain, StepUp
-from demo.client.tokens.identity import ClientIdentity
-from demo.client.tokens.store import Store
-from demo.client.tokens.stored import SPENDING, Secret, StoredToken
-from demo.errors import AuthorizationRefused, ServerUnreachable
-from demo.evidence import AuthorizationServerMetadata, Chain, Challenge, GrantStanding, Money, TokenView
+from deputize.errors import AuthorizationRefused, ServerUnreachable
+from deputize.evidence import AuthorizationServerMetadata, Chain, Challenge, GrantStanding, Money, TokenView
+from deputize.http.bounded import OnWait
+from deputize.http.connection import Connection, Door
+from deputize.http.errors import GrantNotAllowed
+from deputize.http.known_servers import Memory
+from deputize.http.recorder import Recorder
+from deputize.oauth.authorizer import Authorizer
+from deputize.oauth.credentials import MARGIN
+from deputize.oauth.device_flow import DEVICE, DeviceLogin
+from deputize.oauth.flows import ChosenFlow
+from deputize.oauth.inspection import Inspector
+from deputize.oauth.login_flow import HumanFlow, Login
+from deputize.oauth.machine_flow import TokenRequest
+from deputize.oauth.step_up import Obtain, StepUp
+from deputize.tokens.identity import ClientIdentity
+from deputize.tokens.store import Store
+from deputize.tokens.stored import SPENDING, Secret, StoredToken
 
 if TYPE_CHECKING:
     import httpx2

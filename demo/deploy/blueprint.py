@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from demo.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady
 
 FILE: Final = "wrangler.jsonc"
 EXAMPLE: Final = ".dev.vars.example"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from demo.errors import EnvironmentNotReady
 from demo.processes import environment
+from deputize.errors import EnvironmentNotReady
 
 BUTTON: Final = "https://deploy.workers.cloudflare.com"
 SECONDS: Final = 10.0

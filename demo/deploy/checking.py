@@ -6,10 +6,10 @@ import re
 import time
 from typing import TYPE_CHECKING, Final, Literal
 
-from demo.client.http.sanitizing import safe_text
 from demo.client.mcp.outcome import ToolsOutcome, refused, unavailable
 from demo.deploy.tools import Waiting, _quietly
-from demo.errors import DemoError, ServerUnreachable
+from deputize.errors import ExplainedError, ServerUnreachable
+from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float =
     """
     from demo.client.agent import Agent
     from demo.client.capabilities import survey
-    from demo.client.tokens.store import TokenStore
+    from deputize.tokens.store import TokenStore
 
     deadline = time.monotonic() + seconds
     while True:
@@ -169,7 +169,7 @@ def _open(seen: Survey) -> Row:
     return ("warn", "open door", "it does not answer", "the beat about the authless shop is skipped there")
 
 
-def problem(found: list[Row]) -> DemoError | None:
+def problem(found: list[Row]) -> ExplainedError | None:
     """The first of what is bad, as an error; None where nothing is."""
     bad = next((row for row in found if row[0] == "bad"), None)
     return None if bad is None else ServerUnreachable(f"{bad[1]}: {bad[2]}", do=bad[3])

@@ -9,11 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from demo import private, processes
+from demo import processes
 from demo.deploy import tools, workerd
 from demo.deploy.tools import Waiting, _quietly
-from demo.errors import EnvironmentNotReady
 from demo.local_server import local, resources, world
+from deputize import private
+from deputize.errors import EnvironmentNotReady
 
 
 class LocalWorker:

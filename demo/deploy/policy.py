@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from demo.errors import UsageError
 from demo.policy_file import SHIPPED, Policy
+from deputize.errors import UsageError
 
 MOST_CALLS: Final = 100_000
 """Of a limit at the Worker, which keeps the time of each call of a window in one value (`worker/src/settings.ts`)."""

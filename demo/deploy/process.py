@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from demo.processes import apart, end_tree
-from demo.signals import undisturbed
+from deputize.signals import undisturbed
 
 GENTLE_SECONDS: Final = 3.0
 """How long a program has to end by itself once it was asked to."""

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from demo import private
-from demo.errors import EnvironmentNotReady
+from deputize import private
+from deputize.errors import EnvironmentNotReady
 
 FILE: Final = "deployed.json"
 

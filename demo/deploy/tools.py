@@ -16,7 +16,7 @@ from typing import Final
 
 from demo import processes
 from demo.deploy import process
-from demo.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady
 
 INSTALL_SECONDS: Final = 300.0
 RUN_SECONDS: Final = 60.0

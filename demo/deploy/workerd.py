@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demo import net, private, processes
+from demo import processes
 from demo.deploy import blueprint, process
 from demo.deploy.tools import Tools, Waiting, _quietly
-from demo.errors import EnvironmentNotReady
+from deputize import net, private
+from deputize.errors import EnvironmentNotReady
 
 START_SECONDS: Final = 60.0
 RUNNER: Final = Path(__file__).with_name("run_worker.mjs")

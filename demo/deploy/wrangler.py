@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from demo.deploy import process
 from demo.deploy.tools import Tools, Waiting, _quietly
-from demo.errors import AuthorizationRefused, DemoError, EnvironmentNotReady
+from deputize.errors import AuthorizationRefused, EnvironmentNotReady, ExplainedError
 
 BUNDLE_SECONDS: Final = 120.0
 ASK_SECONDS: Final = 45.0
@@ -121,7 +121,7 @@ def put_secret(tools: Tools, name: str, value: str, waiting: Waiting = _quietly)
             do="fix what wrangler says, then try again",
             given=value,
         )
-    except DemoError as error:
+    except ExplainedError as error:
         error.why = error.why.replace(value, "***") if value else error.why
         raise
 

@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo import __version__, net, private, processes
-from demo.errors import EnvironmentNotReady
+from demo import __version__, processes
 from demo.local_server import LOG, outage, proving, resources
 from demo.processes import ProcessMark
+from deputize import net, private
+from deputize.errors import EnvironmentNotReady
 
 WORKER = "worker"
 """The folder in the state folder where the Worker that runs on this machine keeps its own."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from demo import private
-from demo.errors import EnvironmentNotReady
+from deputize import private
+from deputize.errors import EnvironmentNotReady
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

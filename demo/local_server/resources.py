@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from demo import private
 from demo.auth_server.clients.uris import resource_objection
-from demo.errors import EnvironmentNotReady, UsageError
+from deputize import private
+from deputize.errors import EnvironmentNotReady, UsageError
 
 FILE: Final = "server.resources"
 MOST: Final = 100

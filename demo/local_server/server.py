@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from demo import __version__, connections, net, private
-from demo.errors import EnvironmentNotReady
+from demo import __version__, connections
 from demo.local_server import LOG, LONGEST_LOG, outage, proving, resources, world
 from demo.processes import ProcessMark
+from deputize import net, private
+from deputize.errors import EnvironmentNotReady
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

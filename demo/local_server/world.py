@@ -16,8 +16,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
-from demo import private
 from demo.migrations import migrate, write_ahead
+from deputize import private
 
 DATABASE: Final = "server.sqlite3"
 """In the state folder."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
-from demo.evidence import AuthorizationRequest
 from demo.panels.grants import asking, wishes
 from demo.panels.page import Canvas, Page
+from deputize.evidence import AuthorizationRequest
 
 
 def browser(given: AuthorizationRequest, now: float, held: Sequence[str] = ()) -> Page:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from demo.evidence import Chain, GrantStanding
 from demo.panels.page import Canvas, Page
 from demo.panels.people import name_of
 from demo.panels.theme import State
 from demo.panels.values import clock, pad
+from deputize.evidence import Chain, GrantStanding
 
 
 def chain(given: Chain, standing: GrantStanding | None = None) -> Page:

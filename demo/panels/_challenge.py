@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from demo.evidence import Challenge
 from demo.panels.page import Canvas, Page
 from demo.panels.values import many
+from deputize.evidence import Challenge
 
 MEANINGS: dict[str, tuple[str, str, str]] = {
     "realm": ("which part of the server this is", "RFC 9110", "11.5"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from demo.evidence import DeviceCode
-from demo.net import is_loopback_url
 from demo.panels import bigtype
 from demo.panels.grants import asking, wishes
 from demo.panels.page import Canvas, Page
 from demo.panels.qr import address, with_code
+from deputize.evidence import DeviceCode
+from deputize.net import is_loopback_url
 
 
 def device(given: DeviceCode, now: float, held: Sequence[str] = ()) -> Page:

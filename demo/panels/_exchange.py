@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from rich.cells import cell_len
 
-from demo.evidence import Exchange
 from demo.panels.body import body_lines
 from demo.panels.page import MARGIN, Canvas, Page
 from demo.panels.theme import State
 from demo.panels.values import host, many, span
+from deputize.evidence import Exchange
 
 ASKED = ("host", "authorization", "mcp-protocol-version", "mcp-method", "mcp-name", "content-type")
 """Request headers that the story is about, in the order told."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from demo.errors import DemoError
 from demo.panels.page import Canvas, Page
 from demo.panels.values import pad
+from deputize.errors import ExplainedError
 
 
-def failure(error: DemoError) -> Page:
+def failure(error: ExplainedError) -> Page:
     """An error as a reader can use it: never a traceback."""
 
     def draw(canvas: Canvas) -> None:

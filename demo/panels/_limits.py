@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from demo.evidence import LimitUse, Money
+from demo.evidence import LimitUse
 from demo.panels import bigtype
 from demo.panels.page import Canvas, Page
 from demo.panels.values import many, span
+from deputize.evidence import Money
 
 NAMES = {"rate": "calls", "purchases": "purchases", "spending": "spending"}
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from demo.evidence import Money, Order
+from demo.evidence import Order
 from demo.panels.page import Canvas, Page
 from demo.panels.people import Names, called, named
 from demo.panels.values import clock
+from deputize.evidence import Money
 
 
 def order(given: Order, names: Names = ()) -> Page:

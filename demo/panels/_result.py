@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from demo.evidence import Money
 from demo.panels.page import Canvas, Page, Part
 from demo.panels.values import many, pad, safe
+from deputize.evidence import Money
 
 DEEPEST = 3
 """Levels of data in data that are opened up; what lies deeper stands as JSON on one line."""

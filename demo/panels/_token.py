@@ -10,10 +10,10 @@ import re
 from rich.cells import cell_len
 from rich.text import Text
 
-from demo.evidence import Claim, TokenView
 from demo.panels.page import MARGIN, Canvas, Page
 from demo.panels.theme import State
 from demo.panels.values import clock, left, many
+from deputize.evidence import Claim, TokenView
 
 STORY = (
     "sub", "act.sub", "sid", "aud", "exp", "scope", "client_id", "consent_id", "iss",

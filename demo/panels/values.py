@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from rich.cells import cell_len, split_graphemes
 
-from demo.text import bounded
+from deputize.text import bounded
 
 
 def safe(value: str, encoding: str = "utf-8") -> str:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo import net, private
-from demo.errors import DemoError, EnvironmentNotReady
 from demo.evidence import Capability
 from demo.local_server import local
 from demo.preflight import Finding
@@ -19,6 +17,8 @@ from demo.preflight.on_stage import examine_full_screen, examine_terminal, exami
 from demo.preflight.policy import examine_policy
 from demo.preflight.workos import examine_workos
 from demo.settings import Settings
+from deputize import net, private
+from deputize.errors import EnvironmentNotReady, ExplainedError
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
@@ -100,7 +100,7 @@ def _port(settings: Settings) -> Finding:
 
 
 def _keyring() -> Finding:
-    from demo.client.tokens.os_keyring import keyring_name
+    from deputize.tokens.os_keyring import keyring_name
 
     name = keyring_name()
     if name is None:
@@ -113,7 +113,7 @@ def _server(settings: Settings) -> tuple[str | None, Finding]:
         return settings.server, Finding("skip", "server", f"{settings.server}, as named; see what follows")
     try:
         server, note = local.ensure(settings.state, port=settings.port)
-    except DemoError as error:
+    except ExplainedError as error:
         return None, Finding("bad", "server", f"{error.what}: {error.why}", error.do)
     return server.base_url, Finding("ok", "server", note or f"{server.base_url}, pid {server.pid}")
 
@@ -122,7 +122,7 @@ def _look(base: str, state: Path) -> tuple[Survey, Agent]:
     """One look at the server for all that is said of it, and who looked, who has heard the clocks."""
     from demo.client.agent import Agent
     from demo.client.capabilities import survey
-    from demo.client.tokens.store import TokenStore
+    from deputize.tokens.store import TokenStore
 
     agent = Agent(base, store=TokenStore.open(state, server=base), timeout=LOOK_SECONDS)
     return survey(agent), agent

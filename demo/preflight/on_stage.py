@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 
-from demo.errors import EnvironmentNotReady
 from demo.preflight import Finding
 from demo.settings import Settings
+from deputize.errors import EnvironmentNotReady
 
 WORKER_BEATS = ("deploy", "where-agents-run")
 """The beats that run the shop as a Worker; without its tools they describe that, and do nothing."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from demo.errors import DemoError
 from demo.preflight import Finding
 from demo.settings import Settings
+from deputize.errors import ExplainedError
 
 if TYPE_CHECKING:
     from demo.client.capabilities import Survey
     from demo.client.workos.tenant import Tenant
-    from demo.evidence import AuthorizationServerMetadata, ResourceMetadata
+    from deputize.evidence import AuthorizationServerMetadata, ResourceMetadata
 
 SECONDS = 10.0
 _REGISTER = "demo workos prepare; or add it in the dashboard: Connect, Configuration, MCP resource indicators"
@@ -90,7 +90,7 @@ def _environment(settings: Settings, environ: Mapping[str, str], named: str) -> 
     try:
         environment = Environment.of_account(settings.workos, settings.state, environ)
         return [_resource(tenant := Tenant(environment, timeout=SECONDS), named), _prepared(tenant)]
-    except DemoError as error:
+    except ExplainedError as error:
         return [Finding("bad", "WorkOS API", _told(error), error.do)]
 
 
@@ -121,8 +121,8 @@ def _prepared(tenant: Tenant) -> Finding:
 def _token(settings: Settings, server: str, named: str) -> Finding:
     """Whether the token held is for this server: one with another audience is refused there, and must be."""
     from demo.client.agent import Agent
-    from demo.client.tokens.claims import take_apart
-    from demo.client.tokens.store import TokenStore
+    from deputize.tokens.claims import take_apart
+    from deputize.tokens.store import TokenStore
 
     held = Agent(server, store=TokenStore.open(settings.state, server=server)).stored()
     jwt = None if held is None else take_apart(held.access_token)
@@ -141,7 +141,7 @@ def _token(settings: Settings, server: str, named: str) -> Finding:
 
 def _console(settings: Settings, server: str) -> Finding:
     """Whether the human can read the audit log and revoke at the shop itself."""
-    from demo.client.tokens.store import TokenStore
+    from deputize.tokens.store import TokenStore
 
     if settings.workos.console is None:
         detail = "none: the audit log is not read, and nothing is revoked, at the shop itself"
@@ -151,5 +151,5 @@ def _console(settings: Settings, server: str) -> Finding:
     return Finding("ok", "console", f"signed in, as {settings.workos.console}")
 
 
-def _told(error: DemoError) -> str:
+def _told(error: ExplainedError) -> str:
     return f"{error.what}: {error.why}" if error.why else error.what

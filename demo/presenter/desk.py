@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from demo.errors import DemoError, UsageError
 from demo.presenter.health import Stands
 from demo.presenter.story import Story
 from demo.presenter.view import Health, Seen, View, view
+from deputize.errors import ExplainedError, UsageError
 from talk.recording.reader import Tail
 from talk.recording.wheel import Do, Wheel, turn
 from talk.recording.writer import file_of
@@ -87,7 +87,7 @@ class Desk:
             try:
                 seen = self._seen()
                 return View(trouble=self._trouble, health=self.health()) if self._trouble else view(seen)
-            except DemoError as error:  # a beat that was edited, and is no beat any more
+            except ExplainedError as error:  # a beat that was edited, and is no beat any more
                 trouble = f"{error.what}. {error.do}".strip()
             except Exception as error:  # whatever it is, the second screen stays, and may find its way back
                 trouble = f"something broke that should not have: {type(error).__name__}"
@@ -97,7 +97,7 @@ class Desk:
         """What is known at this moment; before a run has begun, the plan that it would have.
 
         Raises:
-            DemoError: the talk of the run cannot be read.
+            ExplainedError: the talk of the run cannot be read.
         """
         with self._one:
             return self._seen()
@@ -165,7 +165,7 @@ class Desk:
             turn(self._settings.state, do, beat)
         except OSError as error:
             return f"the wheel cannot be turned: {error.strerror or error}"
-        except DemoError as error:
+        except ExplainedError as error:
             return f"the wheel cannot be turned: {error.what}"
         return ""
 
@@ -176,7 +176,7 @@ class Desk:
             self._tried_at, self._busy = now, is_held(state)
         try:
             found = glance(state)
-        except DemoError as error:
+        except ExplainedError as error:
             if self._begun is None:  # else another program holds it for a moment, and what was seen last still stands
                 self._trouble = error.what
             return
@@ -184,7 +184,7 @@ class Desk:
         if found is not None:
             try:
                 self._begun = _Begun(found, self._plan(found.talk, found.plan))
-            except DemoError as error:
+            except ExplainedError as error:
                 self._trouble = f"{error.what}. {error.do}".strip()
 
     def _plan(self, talk: str | None, plan: str) -> Plan:

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from demo import private
 from demo.processes import ProcessMark
+from deputize import private
 
 FILE: Final = "presenter.json"
 PATH: Final = "/presenter"

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from demo.errors import DemoError, EnvironmentNotReady
 from demo.local_server import local
 from demo.presenter.view import NOT_NEEDED, Health
+from deputize.errors import EnvironmentNotReady, ExplainedError
 
 if TYPE_CHECKING:
     from demo.settings import Settings
@@ -145,7 +145,7 @@ def network(settings: Settings, stands: Stands) -> Word:
     """The way to a server that is elsewhere."""
     from urllib.parse import urlsplit
 
-    from demo import net
+    from deputize import net
 
     target = stands.elsewhere(settings)
     if target is None:
@@ -159,7 +159,7 @@ def network(settings: Settings, stands: Stands) -> Word:
 
     import httpx2
 
-    from demo.client.http.environment import proxy_for
+    from deputize.http.environment import proxy_for
 
     try:
         proxy = proxy_for(httpx2.URL(target))
@@ -185,9 +185,9 @@ LOOKS: Final[dict[str, Callable[[Settings, Stands], Word]]] = {
 
 def _elsewhere(url: str) -> tuple[Word, tuple[str, ...]]:
     """A server that is elsewhere, and whom it names as its authorization servers, by its metadata (RFC 9728)."""
-    from demo.client.http.connection import Connection
-    from demo.client.http.errors import TimedOut
-    from demo.client.oauth import metadata
+    from deputize.http.connection import Connection
+    from deputize.http.errors import TimedOut
+    from deputize.oauth import metadata
 
     connection = Connection(url, LOOK_SECONDS)
     endpoint = connection.endpoint()
@@ -195,7 +195,7 @@ def _elsewhere(url: str) -> tuple[Word, tuple[str, ...]]:
         found = connection.http(lambda http: metadata.find_resource(http, endpoint, None))
     except TimedOut:
         return ("no answer", "refused"), ()
-    except DemoError:
+    except ExplainedError:
         return ("down", "refused"), ()
     if found is None:
         return ("up, no metadata", "unverified"), ()
@@ -205,9 +205,9 @@ def _elsewhere(url: str) -> tuple[Word, tuple[str, ...]]:
 
 
 def _issuer(url: str) -> Word:
-    from demo.client.http.connection import Connection
-    from demo.client.http.errors import TimedOut
-    from demo.client.oauth import metadata
+    from deputize.http.connection import Connection
+    from deputize.http.errors import TimedOut
+    from deputize.oauth import metadata
 
     issuers = _elsewhere(url)[1]
     if not issuers:
@@ -218,7 +218,7 @@ def _issuer(url: str) -> Word:
         found = connection.http(lambda http: metadata.find_usable(http, issuers, server=endpoint))
     except TimedOut:
         return "no answer", "refused"
-    except DemoError:
+    except ExplainedError:
         return "down", "refused"
     return UP if found is not None and found.problem is None else ("not itself", "refused")
 

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from demo import connections, net, private
-from demo.errors import EnvironmentNotReady
+from demo import connections
 from demo.presenter import door
 from demo.presenter.web import Place, on_loopback, presenter_app
+from deputize import net, private
+from deputize.errors import EnvironmentNotReady
 
 if TYPE_CHECKING:
     from demo.presenter.desk import Desk

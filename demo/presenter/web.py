@@ -25,8 +25,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from demo import net
 from demo.presenter.desk import Desk, as_line
+from deputize import net
 from talk.recording.wheel import Do
 
 if TYPE_CHECKING:

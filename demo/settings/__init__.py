@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from demo import private
-from demo.errors import UsageError
 from demo.settings import trust
 from demo.settings.client import ClientSettings, read_client
 from demo.settings.tools import ToolMap, read_tools
 from demo.settings.workos import WorkOSSettings, read_workos
+from deputize import private
+from deputize.errors import UsageError
 
 APP = "machine-identity-demo"
 FILE = "demo.toml"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from demo.errors import EnvironmentNotReady, UsageError
-from demo.net import is_loopback
+from deputize.errors import EnvironmentNotReady, UsageError
+from deputize.net import is_loopback
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("id", "secret_env", "metadata_url", "redirect_port", "issuer", "resource")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from demo.errors import UsageError
+from deputize.errors import UsageError
 
 VERBS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from demo import private
-from demo.errors import EnvironmentNotReady
+from deputize import private
+from deputize.errors import EnvironmentNotReady
 
 FILE: Final = "trusted.json"
 HARMLESS: Final = frozenset(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from demo.errors import UsageError
-from demo.net import is_loopback
+from deputize.errors import UsageError
+from deputize.net import is_loopback
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYS = ("authkit", "client_id", "organization_id", "console", "api_key_env", "base_url")

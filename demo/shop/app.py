@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.routing import BaseRoute, Route
 
-from demo.net import LOOPBACK_NAMES
 from demo.shop import audit_routes, events, ledger, policy_routes, routes
 from demo.shop.catalog import LIMITS
 from demo.shop.checkpoints import Checkpoints, own_key
@@ -23,6 +22,7 @@ from demo.shop.doors import App, Door
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.server import ShopServer
 from demo.shop.stream import EventStream
+from deputize.net import LOOPBACK_NAMES
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from typing import Any, Final, Literal
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from demo.access_tokens import type_of
-from demo.evidence import Money
 from demo.proofs import Received, sent
 from demo.shop.catalog import LIMITS, SPENDING_ACTION, SPENDING_TYPE
 from demo.shop.config import ShopConfig
 from demo.shop.discovery import AuthServer
 from demo.shop.policy import TokenFacts
 from demo.shop.signatures import Signed
+from deputize.access_tokens import type_of
+from deputize.evidence import Money
 
 ALGORITHMS: Final = ("ES256", "RS256")
 """Never `none`, never a symmetric one (RFC 8725 section 3.1)."""

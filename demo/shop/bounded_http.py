@@ -15,8 +15,8 @@ import anyio
 import httpx2
 
 from demo import __version__
-from demo.net import is_loopback_url
 from demo.shop.catalog import LIMITS, say
+from deputize.net import is_loopback_url
 
 # To read the machine's certificates takes tens of milliseconds, and a process needs them once.
 _certificates = cache(httpx2.create_ssl_context)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from demo.evidence import Money
 from demo.policy_file import Policy
+from deputize.evidence import Money
 
 JsonSchema = dict[str, Any]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from demo.evidence import Money
 from demo.policy_file import SHIPPED, Policy, Quota, Rate, Written
 from demo.shop.catalog import LIMITS, PRICE
+from deputize.evidence import Money
 
 
 @dataclass(frozen=True)

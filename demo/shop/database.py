@@ -11,10 +11,10 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import anyio.to_thread
 
-from demo import private
 from demo.migrations import migrate, write_ahead
 from demo.shop.group_commit import GroupCommit
 from demo.shop.schema import STEPS
+from deputize import private
 
 P = ParamSpec("P")
 R = TypeVar("R")

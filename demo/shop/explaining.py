@@ -13,12 +13,13 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic import dataclasses as checked
 
-from demo.evidence import GATES, LimitUse, Money
+from demo.evidence import GATES, LimitUse
 from demo.policy_file import Written
 from demo.shop import ledger, policy
 from demo.shop.catalog import BUY, TOOLS
 from demo.shop.gatehouse import Gatehouse, limits_of
 from demo.shop.policy import Case, Ruling, Standing, TokenFacts
+from deputize.evidence import Money
 
 LONGEST: Final = 300
 """Characters of a name or an id that is asked about."""

@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, Literal, TypeVar
 
-from demo import access_tokens
 from demo.evidence import Decision, LimitUse
 from demo.policy_file import Policy
 from demo.proofs import Nonces
@@ -26,6 +25,7 @@ from demo.shop.jsonrpc import Call
 from demo.shop.policy import Case, Ruling, Standing, TokenFacts, Usage
 from demo.shop.policy_in_force import PolicyInForce
 from demo.shop.rates import Rates
+from deputize import access_tokens
 
 R = TypeVar("R")
 Kept = Callable[[], Awaitable[None]]

@@ -11,8 +11,9 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from demo.evidence import Money, Order
+from demo.evidence import Order
 from demo.shop.catalog import ITEM_ID, ITEM_NAME
+from deputize.evidence import Money
 
 OPEN_ACCOUNT = "open"
 """The account of everybody who comes through the open door: nobody can tell one from another."""

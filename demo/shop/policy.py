@@ -12,10 +12,11 @@ import string
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from demo import access_tokens
-from demo.evidence import LimitUse, Money, Verdict
+from demo.evidence import LimitUse, Verdict
 from demo.proofs import Proof
 from demo.shop.catalog import BUY, LIMITS, PRETTY_PLEASE, RULES, fill, say
+from deputize import access_tokens
+from deputize.evidence import Money
 
 Fault = Literal["missing", "malformed", "signature"]
 """Why nothing that a token claims may be believed."""
@@ -32,7 +33,7 @@ class TokenFacts:
     detail: str = "main"
     """Which variant of the rule `token.FAULT` it is."""
     type: str = ""
-    """As `demo.access_tokens.type_of` gives it."""
+    """As `deputize.access_tokens.type_of` gives it."""
     issuer: str = ""
     audience: tuple[str, ...] = ()
     expires_at: float = 0.0
@@ -107,7 +108,7 @@ class Rules:
     aliases: frozenset[str] = frozenset()
     """Other names of the same resource."""
     token_types: frozenset[str] = frozenset()
-    """The types of an access token; empty: those of the issuer's profile (`demo.access_tokens.accepted`)."""
+    """The types of an access token; empty: those of the issuer's profile (`deputize.access_tokens.accepted`)."""
     organization: str | None = None
     """Whose members `members` lets in; None where none is named."""
 

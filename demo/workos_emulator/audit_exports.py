@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from demo.auth_server.administration import new_id
-from demo.text import spreadsheet_cell
+from deputize.text import spreadsheet_cell
 
 from .api import Api, Call, not_found, unprocessable
 from .audit_logs import audit_events

@@ -11,8 +11,8 @@ import secrets
 
 from starlette.routing import Route
 
-from demo import private
 from demo.auth_server.administration import Context
+from deputize import private
 
 from .agent_tokens import agent_token_routes
 from .api import Api

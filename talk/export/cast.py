@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 
 from demo.panels import theme
-from demo.text import json_text
+from deputize.text import json_text
 from talk.recording.playing import LEAST_SEEN, paced, perform
 from talk.recording.reader import header_of
 from talk.stage.screen import Stage

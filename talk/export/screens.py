@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from demo import panels
-from demo.errors import UsageError
+from deputize.errors import UsageError
 from talk.export.cells import Line, Span, lines_of
 from talk.recording.reader import header_of, rebuild
 from talk.stage.screen import WHOLE

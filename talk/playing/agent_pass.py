@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.errors import AuthorizationRefused
 from demo.evidence import Comparison, PermissionView
+from deputize.errors import AuthorizationRefused
 from talk.playing.kind import Contradiction, Kind, Option, Step
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
     from demo.client.workos.agents import AgentIdentity, AgentPass, Validity
-    from demo.evidence import TokenView
+    from deputize.evidence import TokenView
 
 
 def blueprint(step: Step, scene: Scene) -> Played:

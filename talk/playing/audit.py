@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Chain, Decision
+from demo.evidence import Decision
+from deputize.evidence import Chain
 from talk.playing.humans import person_of
 from talk.playing.kind import Kind, Past, Step
 from talk.playing.scene import Played, Scene
@@ -60,7 +61,7 @@ def trail(scene: Scene) -> tuple[Decision, ...]:
 
 def _reader(scene: Scene) -> str | None:
     """The human whose console reads, by the id in its token."""
-    from demo.client.tokens import claims
+    from deputize.tokens import claims
 
     jwt = claims.take_apart(scene.cast.console().agent.token().access_token)
     subject = jwt.claims.get("sub") if jwt is not None else None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.errors import UsageError
+from deputize.errors import UsageError
 from talk.playing.kind import DOOR, NO_TABLE, PURCHASE, TOOL, WHO, Contradiction, Kind, Option, Past, Step
 from talk.playing.observing import hold_against_the_wire, played_call
 from talk.playing.other_server import IDEMPOTENCY, NotHere, OtherServer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.calling import Bearer
     from demo.client.mcp.outcome import CallOutcome, ToolsOutcome
-    from demo.client.tokens.stored import StoredToken
+    from deputize.tokens.stored import StoredToken
 
 LONGEST_DEATH = 30.0
 """Seconds for which the room can wait for a token to expire."""
@@ -86,7 +86,7 @@ def _sent(agent: Agent, token: Bearer) -> StoredToken | None:
     """Which token went along with the last call; one that was renewed on the way is the stored one now."""
     if token == "stored":
         return agent.stored()
-    from demo.client.tokens.stored import StoredToken
+    from deputize.tokens.stored import StoredToken
 
     return token if isinstance(token, StoredToken) else None
 
@@ -146,7 +146,7 @@ def _copied(token: StoredToken, *, key: bool) -> StoredToken:
     Args:
         key: whether the thief proves a key of their own with it.
     """
-    from demo.client.oauth.dpop import ProofKey
+    from deputize.oauth.dpop import ProofKey
 
     return replace(token, refresh_token=None, dpop_key=ProofKey.generate().to_json() if key else None)
 
@@ -162,7 +162,7 @@ def _forged(token: str) -> str:
 
 def _differs(agent: Agent, other: StoredToken, scene: Scene) -> None:
     """Another authorization server may issue a token for the same audience whatever it is asked for (RFC 8707)."""
-    from demo.client.tokens import claims
+    from deputize.tokens import claims
 
     jwt, home = claims.take_apart(other.access_token), agent.token().resource
     audience = jwt.claims.get("aud") if jwt else None
@@ -210,7 +210,7 @@ def _no_special_token(step: Step, other: OtherServer) -> str | None:
     kind = step.options["token"]
     if kind == "stored":
         return None
-    from demo.client.tokens import claims
+    from deputize.tokens import claims
 
     held = other.agent.stored()
     if kind == "forged":

@@ -10,7 +10,7 @@ from talk.playing.observing import played_call
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
-    from demo.evidence import AuthorizationServerMetadata, ResourceMetadata
+    from deputize.evidence import AuthorizationServerMetadata, ResourceMetadata
 
 
 def challenge(step: Step, scene: Scene) -> Played:

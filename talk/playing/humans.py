@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from demo.errors import AuthorizationRefused, ServerUnreachable
+from deputize.errors import AuthorizationRefused, ServerUnreachable
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
-    from demo.client.tokens.stored import StoredToken
-    from demo.evidence import TokenView
+    from deputize.evidence import TokenView
+    from deputize.tokens.stored import StoredToken
 
 NO_NAME = "the consent has no openid, or no offline_access to ask with later: nothing here may read the human's name"
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.errors import AuthorizationRefused
-from demo.evidence import Answer, Comparison, Money
+from demo.evidence import Answer, Comparison
+from deputize.errors import AuthorizationRefused
+from deputize.evidence import Money
 from talk.playing.humans import NO_NAME, has_name, person_of, unreadable, username
 from talk.playing.kind import WHO, Contradiction, Kind, Option, Past, Step
 from talk.playing.other_server import NotHere
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from demo.client.agent import Agent
-    from demo.client.tokens.stored import StoredToken
-    from demo.evidence import Decision, TokenView
+    from demo.evidence import Decision
+    from deputize.evidence import TokenView
+    from deputize.tokens.stored import StoredToken
     from talk.playing.other_server import OtherServer
     from talk.run import Outcome
     from talk.stage.login import Granted
@@ -36,8 +38,8 @@ OUTCOMES: Mapping[str, Outcome] = {
 
 def login(step: Step, scene: Scene) -> Played:
     """Ask the human, and let them decide on the authorization server's pages."""
-    from demo.client.oauth.device_flow import DEVICE  # only now: it brings the whole agent
-    from demo.client.oauth.flows import ChosenFlow
+    from deputize.oauth.device_flow import DEVICE  # only now: it brings the whole agent
+    from deputize.oauth.flows import ChosenFlow
     from talk.stage.login import LoggingIn
 
     agent, other = scene.cast.agent(step.options["who"]), scene.cast.other
@@ -238,7 +240,7 @@ def _spending(step: Step, scene: Scene) -> Money | None:
 
 
 def _cannot(step: Step, other: OtherServer, past: Past) -> str | None:
-    from demo.client.oauth.challenge import OFFLINE
+    from deputize.oauth.challenge import OFFLINE
 
     if (why := other.no_door("protected")) is not None:
         return why

@@ -13,8 +13,8 @@ from talk.playing.scene import Played, Scene
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome
-    from demo.client.tokens.stored import StoredToken
     from demo.evidence import Decision, Order
+    from deputize.tokens.stored import StoredToken
 
 LEFT: Mapping[str, str] = {"rate": "rate_left", "purchases": "purchases_left", "spending": "money_left"}
 """What is left of each limit, as `expect` calls it; money in cents."""
@@ -198,7 +198,7 @@ def _in_time(at: float, outcome: CallOutcome, skew: float) -> bool:
 
 
 def _claims(sent: StoredToken | None) -> dict[str, str]:
-    from demo.client.tokens import claims
+    from deputize.tokens import claims
 
     jwt = claims.take_apart(sent.access_token) if sent is not None else None
     found: dict[str, str] = {}

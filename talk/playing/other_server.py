@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from demo.errors import DemoError
 from demo.settings.tools import VERBS, ToolMap
+from deputize.errors import ExplainedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from demo.client.agent import Agent
     from demo.client.capabilities import Survey
-    from demo.evidence import AuthorizationServerMetadata, Tool
+    from demo.evidence import Tool
+    from deputize.evidence import AuthorizationServerMetadata
 
 
-class NotHere(DemoError):
+class NotHere(ExplainedError):
     """A step that the server at hand cannot do: it is skipped with the reason, not failed."""
 
 
@@ -136,7 +137,7 @@ class OtherServer:
 
     def scopes(self, wished: Sequence[str]) -> tuple[str, ...]:
         """What to ask its authorization server for: what is wished and known there, else what the server names."""
-        from demo.client.oauth.challenge import OFFLINE, scopes_wanted, union
+        from deputize.oauth.challenge import OFFLINE, scopes_wanted, union
 
         resource, authority = self.seen.resource, self.seen.authorization_server
         known = (resource.scopes_supported if resource else ()) or (authority.scopes_supported if authority else ())

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.errors import AuthorizationRefused
+from deputize.errors import AuthorizationRefused
 from talk.playing.kind import AGENTS, Kind, Option, Past, Step
 from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene

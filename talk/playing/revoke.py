@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.errors import AuthorizationRefused
 from demo.evidence import Comparison, Delivery, Revocation
+from deputize.errors import AuthorizationRefused
 from talk.playing.kind import AGENTS, TOOL, Kind, Option, Past, Step
 from talk.playing.observing import differences, observe, unobservable
 from talk.playing.scene import Played, Scene

@@ -13,8 +13,8 @@ from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
-    from demo.client.tokens.stored import StoredToken
-    from demo.evidence import TokenView
+    from deputize.evidence import TokenView
+    from deputize.tokens.stored import StoredToken
     from talk.playing.other_server import OtherServer
 
 SHORT_LIVED_SECONDS = 15 * 60
@@ -60,7 +60,7 @@ def whoami(step: Step, scene: Scene) -> Played:
 
 def _lifetime(token: StoredToken) -> int | None:
     """For how many seconds it was issued, by its own claims."""
-    from demo.client.tokens import claims
+    from deputize.tokens import claims
 
     jwt = claims.take_apart(token.access_token)
     begins, ends = (jwt.claims.get(name) if jwt is not None else None for name in ("iat", "exp"))

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from demo import panels
-from demo.errors import AuthorizationRefused, DemoError
-from demo.evidence import Comparison, Link, Money
+from demo.evidence import Comparison, Link
+from deputize.errors import AuthorizationRefused, ExplainedError
+from deputize.evidence import Money
 from talk.playing.kind import PURCHASE, Kind, Option, Step
 from talk.playing.observing import observe
 from talk.playing.scene import Played, Scene
@@ -99,8 +100,8 @@ def _the_server_itself(step: Step, scene: Scene) -> Played:
 def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[str, str]) -> Played:
     """Deploy again what `demo deploy` deployed from this state, and call it without a token."""
     from demo.client.agent import Agent
-    from demo.client.tokens.store import TokenStore
     from demo.deploy import checking, tools, wrangler
+    from deputize.tokens.store import TokenStore
 
     def deploy() -> str:
         built = tools.find(Path(folder))
@@ -235,7 +236,7 @@ def _shown(order: Order | None, ids: list[str]) -> str:
 
 def _agent(scene: Scene, base: str) -> Agent:
     from demo.client.agent import Agent
-    from demo.client.tokens.store import TokenStore
+    from deputize.tokens.store import TokenStore
 
     return Agent(base, store=TokenStore.open(scene.cast.state, server=base), slot="worker")
 
@@ -259,7 +260,7 @@ def _or_not(start: Callable[[], T]) -> T:
     """What `start` gives; what stops it is a reason to describe instead."""
     try:
         return start()
-    except DemoError as error:
+    except ExplainedError as error:
         raise _CannotRun(f"{error.what}: {error.do or error.why}" if error.do or error.why else error.what) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from demo.errors import UsageError
+from deputize.errors import UsageError
 from talk.recording.writer import FOLDER, file_of
 
 SHIPPED = Path(__file__).parent.parent / "recordings"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from demo.errors import UsageError
+from deputize.errors import UsageError
 from talk.recording.reader import header_of, rebuild
 
 if TYPE_CHECKING:

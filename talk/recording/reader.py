@@ -12,8 +12,8 @@ from pathlib import Path
 from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from demo.errors import UsageError
 from demo.evidence import BeatHeader
+from deputize.errors import UsageError
 from talk.recording.writer import VERSION
 
 if TYPE_CHECKING:

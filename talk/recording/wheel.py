@@ -1,7 +1,7 @@
 """The wheel: what a presenter's second screen asks of the stage, in a file that one writes and the other reads.
 
 One JSON object a line: `{"at": POSIX seconds, "do": "next", "beat": "banned"}`. The file is in the state folder, which
-is its user's alone (`demo.private`): who may write there is the presenter. Nobody waits for the other side.
+is its user's alone (`deputize.private`): who may write there is the presenter. Nobody waits for the other side.
 
 | do | what the stage does |
 |---|---|
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from demo import private
+from deputize import private
 
 Do = Literal["next", "back", "again", "skip", "goto", "blank", "hold", "resume"]
 

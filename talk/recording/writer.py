@@ -27,7 +27,7 @@ FOLDER = "recordings"
 KEPT = 20
 """How many recordings of runs a state folder keeps; the oldest goes where another one begins."""
 _TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?")
-"""A JWT: evidence is masked where it is taken (`demo.client.http.redaction`), and this looks once more."""
+"""A JWT: evidence is masked where it is taken (`deputize.http.redaction`), and this looks once more."""
 _PARAMETER = re.compile(r"([?&](?:state|code|token|access_token|id_token)=)[^&\"\\\s]+")
 """What an address of an authorization request carries for two to know (RFC 6749, 4.1): the browser needs it, nobody
 else does."""

@@ -236,9 +236,9 @@ def _code_expired(world: World) -> Iterator[None]:
 @contextlib.contextmanager
 def _token_expired(world: World) -> Iterator[None]:
     """The agent's token is one that has ended: its issuer made it for one second (`requested_expires_in`)."""
-    from demo.errors import DemoError
+    from deputize.errors import ExplainedError
 
-    with contextlib.suppress(DemoError):  # no token yet
+    with contextlib.suppress(ExplainedError):  # no token yet
         agent = world.director.cast().agent()
         if agent.stored() is not None:
             short = agent.refresh(requested_expires_in=1)

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from demo.errors import DemoError
+from deputize.errors import ExplainedError
 from talk.rehearsal.faults import FAULTS, Clock, Fault, World
 from talk.rehearsal.presenter import Presenter
 from talk.rehearsal.wire import Wire
@@ -202,7 +202,7 @@ class Performance:
                     return ended
                 ended.asked_again = True
                 self._damage.close()  # the human thinks again
-            except DemoError as error:
+            except ExplainedError as error:
                 ended.errors.append(f"{error.what}. {error.why}".strip())
                 self._again()
             except Exception:  # whatever it is, a person would have seen a traceback

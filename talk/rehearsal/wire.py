@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from demo.net import LOOPBACK, is_loopback
+from deputize.net import LOOPBACK, is_loopback
 
 HEAD_SECONDS = 10.0
 """How long a request may take to arrive."""

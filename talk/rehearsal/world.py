@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from demo import net
-from demo.errors import DemoError
 from demo.processes import apart, environment
+from deputize import net
+from deputize.errors import ExplainedError
 from talk.rehearsal.playing import OUTSIDE, Cell, Outcome, Pass
 
 START_SECONDS: Final = 60.0
@@ -57,7 +57,7 @@ def play(
         given = Pass(plan, cells, str(state), net.free_port(), str(talk) if talk else None)
         return _followed(given, report, set() if under_way is None else under_way)
     finally:
-        with contextlib.suppress(DemoError, OSError):  # what a killed process has left may be in any state
+        with contextlib.suppress(ExplainedError, OSError):  # what a killed process has left may be in any state
             local.stop(state)
         shutil.rmtree(state, ignore_errors=True)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from demo.errors import UsageError
+from deputize.errors import UsageError
 from talk.script.beat import Beat, read_beat, resolve
 from talk.script.plan import Plan, PlannedBeat, Section, read_plan
 from talk.script.source import Problem, Source, nearest

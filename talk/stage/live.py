@@ -16,7 +16,7 @@ from talk.stage.sheet import ASKS, Sheet
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from demo.evidence import Exchange
+    from deputize.evidence import Exchange
     from talk.recording.writer import Recording
     from talk.stage.keys import Keys
 

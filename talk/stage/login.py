@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.client.http.bounded import TICK
-from demo.client.http.errors import GrantNotAllowed
-from demo.evidence import Money
+from deputize.evidence import Money
+from deputize.http.bounded import TICK
+from deputize.http.errors import GrantNotAllowed
 from talk.stage.prompts import BrowserPrompt, DevicePrompt
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
-    from demo.client.oauth.flows import ChosenFlow
-    from demo.client.oauth.login_flow import Login
-    from demo.client.tokens.stored import StoredToken
+    from deputize.oauth.flows import ChosenFlow
+    from deputize.oauth.login_flow import Login
+    from deputize.tokens.stored import StoredToken
     from talk.stage.prompts import Human, LoginPrompt
     from talk.stage.screen import Stage
 
@@ -104,7 +104,7 @@ class LoggingIn:
             AuthorizationRefused: it offers none that this agent knows.
             ServerUnreachable: the server or its authorization server does not answer.
         """
-        from demo.client.oauth.flows import ChosenFlow, human_flow
+        from deputize.oauth.flows import ChosenFlow, human_flow
 
         if name is not None:
             return ChosenFlow(human_flow(name), f"--{name} was given", named=True)
@@ -129,7 +129,7 @@ class LoggingIn:
         return self._log_in(other, scopes)
 
     def _log_in(self, chosen: ChosenFlow, scopes: tuple[str, ...]) -> Granted:
-        from demo.client.oauth.device_flow import DeviceLogin
+        from deputize.oauth.device_flow import DeviceLogin
 
         pending = self._agent.start_login(
             scopes, chosen.flow, resources=self._resources, spending=self._spending, bound=self._bound
@@ -157,8 +157,8 @@ class LoggingIn:
 
     def _prompt(self, pending: Login) -> tuple[LoginPrompt, str]:
         """Show a login that was begun: who answers it, and the code on the terminal, empty where there is none."""
-        from demo.client.oauth.browser_flow import BrowserLogin
-        from demo.client.oauth.device_flow import DeviceLogin
+        from deputize.oauth.browser_flow import BrowserLogin
+        from deputize.oauth.device_flow import DeviceLogin
 
         human, ask = self._stage.answered_by(self._human, ask=self._ask)
         if ask or self._shown:

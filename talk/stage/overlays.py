@@ -25,7 +25,7 @@ from talk.stage.helm import UNREAD_SECONDS
 from talk.stage.screen import FALLBACK_SECONDS
 
 if TYPE_CHECKING:
-    from demo.evidence import Exchange
+    from deputize.evidence import Exchange
     from talk.stage.app import Session
 
 Result = TypeVar("Result")
@@ -137,7 +137,7 @@ class Audience(Reading):
     def body(self) -> Sequence[Static]:
         from demo import panels
         from demo.evidence import Link
-        from demo.net import is_loopback_url
+        from deputize.net import is_loopback_url
 
         if not self._url:
             return [Static("No page is served for the room: demo stage --audience does it.")]

@@ -14,15 +14,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from demo import processes
-from demo.client.http.origins import origin
-from demo.errors import AuthorizationRefused, ServerUnreachable
-from demo.evidence import DeviceCode
-from demo.net import is_loopback
 from demo.panels.people import name_of
+from deputize.errors import AuthorizationRefused, ServerUnreachable
+from deputize.evidence import DeviceCode
+from deputize.http.origins import origin
+from deputize.net import is_loopback
 from talk.stage.keys import Key, Keys, interactive
 
 if TYPE_CHECKING:
-    from demo.client.oauth.browser_flow import BrowserLogin
+    from deputize.oauth.browser_flow import BrowserLogin
     from talk.stage.screen import Stage
 
 LONGEST_ANSWER = 15.0

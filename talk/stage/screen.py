@@ -15,7 +15,7 @@ from talk.stage.keys import Keys, listening
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from demo.evidence import Exchange
+    from deputize.evidence import Exchange
     from talk.recording.writer import Recording
     from talk.run import StepResult
 

@@ -23,10 +23,10 @@ from starlette.applications import Starlette
 
 from demo.auth_server.context import AuthorizationServerConfig
 from demo.auth_server.routes import create_authorization_server
-from demo.evidence import Money
 from demo.shop import introspection, ledger, standing
 from demo.shop.app import create_shop
 from demo.shop.config import ShopConfig
+from deputize.evidence import Money
 
 SECRET = ("shop", "a-secret")
 

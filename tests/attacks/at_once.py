@@ -24,7 +24,7 @@ from typing import Any
 from bench.gates import started
 from bench.load import tool_call
 from demo.local_server.world import DATABASE
-from demo.net import free_port
+from deputize.net import free_port
 
 READ, BUY = "listMcpShopInventory", "buyMcpShopItem"
 WISH = {"company": "ACME", "mailingAddress": "1 Main St", "tshirtSize": "M"}

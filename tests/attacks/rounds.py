@@ -6,13 +6,14 @@ import time
 
 import httpx2
 
-from demo.client import Agent, MemoryStore, SampleHuman
+from demo.client import Agent, SampleHuman
 from demo.client.human import console as human
 from demo.client.workos.agents import AgentIdentity
 from demo.client.workos.audit import AuditLog
 from demo.client.workos.people import People
 from demo.client.workos.preparing import prepare
 from demo.evidence import Decision
+from deputize import MemoryStore
 from tests.conftest import console_at
 from tests.unit.auth_server.conftest import Browser, Clock, House
 from tests.unit.auth_server.test_auth_server_dpop import Holder, login

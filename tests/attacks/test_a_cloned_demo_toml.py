@@ -12,8 +12,8 @@ from threading import Thread
 
 import pytest
 
-from demo.errors import EnvironmentNotReady
 from demo.settings import settle, trust
+from deputize.errors import EnvironmentNotReady
 from tests import in_process
 from tests.conftest import Command
 

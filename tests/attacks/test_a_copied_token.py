@@ -17,12 +17,12 @@ from demo import proofs as checking
 from demo.auth_server.endpoints import account
 from demo.auth_server.grants import authorization_code, refresh
 from demo.client.agent import Agent
-from demo.client.oauth.dpop import ProofKey
-from demo.client.tokens.stored import StoredToken
 from demo.proofs import Nonces
 from demo.shop import gatehouse
 from demo.shop.bearer import Presented
 from demo.shop.policy import Case
+from deputize.oauth.dpop import ProofKey
+from deputize.tokens.stored import StoredToken
 from tests.conftest import serving
 from tests.unit.client.fakes import agent_at, granted, log_in
 from tests.unit.client.oauth.conftest import AuthServer, auth_server, fake, server, shop

@@ -26,10 +26,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from demo import connections, net
-from demo.client.oauth import loopback
+from demo import connections
 from demo.local_server import LONGEST_LOG, server
 from demo.local_server.server import create_app
+from deputize import net
+from deputize.oauth import loopback
 
 FILES = 200
 """That the attacked process may open."""

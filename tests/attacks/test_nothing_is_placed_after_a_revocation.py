@@ -32,7 +32,7 @@ from demo.auth_server.grants.authorization_details import spending_up_to
 from demo.auth_server.grants.tokens import sign_access_token
 from demo.auth_server.state.accounts import account_by_sub
 from demo.auth_server.state.sessions import Session, find_session, open_session
-from demo.net import free_port
+from deputize.net import free_port
 from tests.attacks.apart import SECRET
 from tests.conftest import ROOT
 

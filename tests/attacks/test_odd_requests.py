@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from demo import connections, net
+from demo import connections
 from demo.local_server.server import Guard, create_app
 from demo.shop import jsonrpc
+from deputize import net
 from tests.attacks.test_half_open_requests import serving
 
 Header = tuple[bytes, bytes]

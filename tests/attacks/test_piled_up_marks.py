@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import pytest
 
-from demo import text as texts
 from demo.auth_server.clients import metadata
-from demo.client.http import sanitizing
 from demo.panels import values
+from deputize import text as texts
+from deputize.http import sanitizing
 
 KINDS = {
     "above": "\u0301",

@@ -13,10 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from demo import net, processes
+from demo import processes
 from demo.audience import life
 from demo.deploy.tools import Tools
 from demo.local_server import local
+from deputize import net
 
 pytestmark = pytest.mark.skipif(not hasattr(psutil.Process, "environ"), reason="no system call for an environment")
 SECRET = "canary-7a1f"

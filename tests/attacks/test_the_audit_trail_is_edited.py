@@ -22,12 +22,13 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from demo.client import Agent, MemoryStore, SampleHuman
+from demo.client import Agent, SampleHuman
 from demo.client.audit import chain, export, reading, remembered
 from demo.client.human.console import Console
-from demo.errors import ServerUnreachable, UsageError
 from demo.evidence import LogCheck
 from demo.shop import checkpoints
+from deputize import MemoryStore
+from deputize.errors import ServerUnreachable, UsageError
 from tests.conftest import console_at, serving
 
 File = sqlite3.Connection

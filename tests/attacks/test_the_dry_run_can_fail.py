@@ -182,9 +182,9 @@ def test_a_server_that_ends_in_mid_run_is_not_started_again_in_the_dry_run() -> 
     from rich.console import Console
 
     from demo.cli.throwaway import throwaway_world
-    from demo.errors import ServerUnreachable
     from demo.local_server import local
     from demo.settings import Settings
+    from deputize.errors import ServerUnreachable
     from talk.director import Director
     from talk.run import Run
     from talk.script import load_talk

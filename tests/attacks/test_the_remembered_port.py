@@ -17,11 +17,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from demo.client.http import transport
-from demo.client.tokens.store import TokenStore
-from demo.client.tokens.stored import StoredToken
-from demo.errors import EnvironmentNotReady, ServerUnreachable
 from demo.local_server import local, proving
+from deputize.errors import EnvironmentNotReady, ServerUnreachable
+from deputize.http import transport
+from deputize.tokens.store import TokenStore
+from deputize.tokens.stored import StoredToken
 from talk.cast import Cast
 from tests.conftest import Command
 

@@ -20,9 +20,10 @@ import httpx2
 import pytest
 from rich.console import Console
 
-from demo.client import BROWSER, Agent, OAuthRefused, SampleHuman
-from demo.client.oauth import loopback
-from demo.client.oauth.browser_flow import BrowserLogin
+from demo.client import Agent, SampleHuman
+from deputize import BROWSER, OAuthRefused
+from deputize.oauth import loopback
+from deputize.oauth.browser_flow import BrowserLogin
 from talk.stage.prompts import BrowserPrompt, DevicePrompt
 from talk.stage.screen import Stage
 from tests.unit.client.fakes import ALICE, agent_at

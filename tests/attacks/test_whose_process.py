@@ -11,10 +11,11 @@ from pathlib import Path
 import filelock
 import pytest
 
-from demo import private, processes
+from demo import processes
 from demo.deploy import workerd
-from demo.errors import EnvironmentNotReady
 from demo.local_server import local
+from deputize import private
+from deputize.errors import EnvironmentNotReady
 
 
 @pytest.fixture

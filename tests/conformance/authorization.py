@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from demo.client.human.sample_human import SampleHuman
-from demo.errors import DemoError
-from demo.net import free_port
+from deputize.errors import ExplainedError
+from deputize.net import free_port
 from tests.conformance.npm import Suite
 from tests.conformance.results import Job, Outcome, judge
 from tests.conformance.running import SCENARIO_SECONDS, Runs
@@ -40,7 +40,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         ended_badly = _run(runs, suite, jobs[0].revision, base_url, folder, environment)
-    except (DemoError, OSError, ValueError) as error:
+    except (ExplainedError, OSError, ValueError) as error:
         ended_badly = str(error)
     seconds = time.monotonic() - started
     return [judge(job, _verdicts(folder, job), ended_badly=ended_badly, seconds=seconds) for job in jobs]

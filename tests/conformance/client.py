@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from demo.errors import DemoError
+from deputize.errors import ExplainedError
 from tests.conformance.scenarios_auth import AUTH
 from tests.conformance.scenarios_core import CORE
 
@@ -28,7 +28,7 @@ def main(url: str) -> int:
         return 2
     try:
         scenario(url, json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}"))
-    except DemoError as error:
+    except ExplainedError as error:
         sys.stderr.write(f"{error.what}: {error.why}\n")
         return error.exit_code
     return 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demo.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady
 
 HERE: Final = Path(__file__).parent
 NODE_MAJOR: Final = 22

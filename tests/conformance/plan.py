@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from demo.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady
 from tests.conformance.results import Job, Leg
 
 REVISIONS: Final = ("2025-11-25", "2026-07-28")

@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final
 
-from demo.errors import EXPECTATION, INTERRUPTED, OK, DemoError
+from demo.errors import EXPECTATION, INTERRUPTED, OK
+from deputize.errors import ExplainedError
 from tests.conformance import authorization, npm, plan, report, running, under_test
 from tests.conformance.results import Job, Outcome, judge
 
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         return _run(given)
-    except DemoError as error:
+    except ExplainedError as error:
         sys.stderr.write("\n".join(filter(None, [error.what, error.why, error.do])) + "\n")
         return error.exit_code
     except KeyboardInterrupt:
@@ -132,7 +133,7 @@ def _run_together(
         return authorization.run(runs, suite, jobs, shop.base_url, folder, environment)
     try:
         door = shop.door(job.door)
-    except DemoError as error:
+    except ExplainedError as error:
         return [judge(job, [], ended_badly=f"{error.what}: {error.why}")]
     return [running.run(runs, suite, job, door, folder, environment)]
 

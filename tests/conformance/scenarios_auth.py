@@ -14,10 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from demo.client import BROWSER, Agent, TokenStore
-from demo.client.oauth.machine_flow import IdentityProvider, TokenRequest
-from demo.client.tokens.identity import ClientIdentity
-from demo.client.tokens.stored import StoredToken
+from demo.client import Agent
+from deputize import BROWSER, TokenStore
+from deputize.oauth.machine_flow import IdentityProvider, TokenRequest
+from deputize.tokens.identity import ClientIdentity
+from deputize.tokens.stored import StoredToken
 
 Scenario = Callable[[str, dict[str, Any]], None]
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from demo.client import Agent, TokenStore
+from demo.client import Agent
 from demo.client.mcp.elicitation import ElicitationRequest
+from deputize import TokenStore
 
 Scenario = Callable[[str, dict[str, Any]], None]
 

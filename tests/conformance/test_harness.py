@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from demo.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady
 from tests.conformance import npm, plan, report, running, under_test
 from tests.conformance import run as harness
 from tests.conformance.results import Job, Outcome, judge, total

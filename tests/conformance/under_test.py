@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from demo.errors import EnvironmentNotReady
 from demo.local_server import local
+from deputize.errors import EnvironmentNotReady
 
 ROOT: Final = Path(__file__).parents[2]
 START_SECONDS: Final = 30.0

@@ -19,7 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from demo.auth_server.state.store import new_id
-from demo.net import free_port
+from deputize.net import free_port
 from tests.contract.issuer import listening
 
 SCOPES = "openid profile email offline_access"

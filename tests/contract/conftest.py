@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from demo.deploy import tools, workerd
-from demo.errors import EnvironmentNotReady
 from demo.local_server import resources, world
+from deputize.errors import EnvironmentNotReady
 from tests.contract.issuer import Issuer, serving
 from tests.contract.process import LocalShop, ShopProcess, WorkerShop
 from tests.contract.shop import Shop, opened

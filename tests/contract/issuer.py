@@ -24,7 +24,7 @@ from demo.auth_server.state.accounts import ACCOUNTS
 from demo.auth_server.state.sessions import Session, find_session, open_session
 from demo.auth_server.state.store import new_id
 from demo.local_server import resources, world
-from demo.net import free_port
+from deputize.net import free_port
 
 ALICE, GRACE, MALLORY = "alice@example.com", "grace@example.com", "mallory@example.org"
 EVERY_SCOPE = ("openid", "shop:read", "orders:read", "shop:buy", "user:read", "demo:mode", "audit:read")

@@ -10,7 +10,7 @@ import pytest
 
 from demo.client.agent import Agent
 from demo.client.human.sample_human import SampleHuman
-from demo.client.tokens.store import TokenStore
+from deputize.tokens.store import TokenStore
 from tests.contract.shop import Shop, order_of, refusal, wording
 
 READ = "listMcpShopInventory"

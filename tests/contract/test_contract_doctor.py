@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from demo.deploy import tools
-from demo.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady
 from tests.conftest import Command
 from tests.contract.issuer import Issuer
 from tests.contract.process import WorkerShop

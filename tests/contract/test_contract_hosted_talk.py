@@ -16,8 +16,6 @@ from rich.console import Console
 
 from demo.client.human.console import console_identity
 from demo.client.human.sample_human import SampleHuman
-from demo.client.tokens import identity
-from demo.client.tokens.identity import ClientIdentity
 from demo.client.workos.environment import LOCAL_FILE
 from demo.client.workos.people import People
 from demo.deploy import workerd
@@ -25,6 +23,8 @@ from demo.deploy.tools import Tools
 from demo.local_server import resources, world
 from demo.settings import Settings
 from demo.settings.workos import WorkOSSettings
+from deputize.tokens import identity
+from deputize.tokens.identity import ClientIdentity
 from talk.cast import Cast
 from talk.director import Director
 from talk.run import BeatResult, Run

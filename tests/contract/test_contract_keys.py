@@ -11,7 +11,7 @@ import pytest
 
 from demo.client.agent import Agent
 from demo.client.human.sample_human import SampleHuman
-from demo.client.tokens.store import TokenStore
+from deputize.tokens.store import TokenStore
 from tests.contract.shop import Shop, at_once, refusal
 
 READ = "listMcpShopInventory"

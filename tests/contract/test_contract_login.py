@@ -6,9 +6,9 @@ from pathlib import Path
 
 from demo.client.agent import Agent
 from demo.client.human.sample_human import SampleHuman
-from demo.client.tokens.claims import take_apart
-from demo.client.tokens.store import TokenStore
-from demo.evidence import Money
+from deputize.evidence import Money
+from deputize.tokens.claims import take_apart
+from deputize.tokens.store import TokenStore
 from tests.contract.shop import SHIRT, Shop
 
 SCOPES = ("openid", "shop:read", "shop:buy")

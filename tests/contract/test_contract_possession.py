@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from demo.client.oauth.dpop import ProofKey
+from deputize.oauth.dpop import ProofKey
 from tests.contract.shop import Shop, at_once, challenge_of, challenges_of, refusal, structured, wording
 
 TOOL = "listMcpShopInventory"
@@ -106,7 +106,7 @@ def test_a_proof_is_good_once(shop: Shop, holder: Holder) -> None:
 def test_a_wrong_clock_is_made_good_by_a_nonce(shop: Shop, holder: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
     for off in (-3600.0, 3600.0):
         clock = SimpleNamespace(time=lambda off=off: time.time() + off)
-        monkeypatch.setattr("demo.client.oauth.dpop.time", clock)
+        monkeypatch.setattr("deputize.oauth.dpop.time", clock)
         late = holder.call()
         refused(late, "token.nonce", "time", "use_dpop_nonce")
         assert holder.key.heard(shop.base, late.headers["dpop-nonce"])

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from demo.client.tokens.claims import view
 from demo.client.workos.environment import LOCAL_FILE
 from demo.deploy import workerd
 from demo.deploy.tools import Tools
-from demo.net import free_port
+from deputize.net import free_port
+from deputize.tokens.claims import view
 from tests.conftest import Command
 from tests.contract.authkit import ENVIRONMENT, FIRST_PARTY, SCOPES, AuthKit, authkit
 from tests.contract.issuer import ALICE, Issuer

@@ -16,20 +16,20 @@ import pytest
 from hypothesis import strategies as st
 from joserfc import jwk
 
-from demo.client.http import redaction, sanitizing
-from demo.client.http.errors import OAuthRefused
-from demo.client.http.exchange import HttpExchange, events, parse_object
-from demo.client.http.fetch import Answer, joined, own_words, retry_seconds
-from demo.client.http.origins import origin, refused_url
-from demo.client.http.recorder import Recorder
 from demo.client.human.consent_page import Page
 from demo.client.mcp import outcome, reading, reply
-from demo.client.oauth import challenge, metadata
-from demo.client.oauth.loopback import Listener
-from demo.client.tokens import claims, stored
-from demo.client.tokens.claim_meanings import parties
-from demo.client.tokens.identity import ClientIdentity
-from demo.errors import DemoError
+from deputize.errors import ExplainedError
+from deputize.http import redaction, sanitizing
+from deputize.http.errors import OAuthRefused
+from deputize.http.exchange import HttpExchange, events, parse_object
+from deputize.http.fetch import Answer, joined, own_words, retry_seconds
+from deputize.http.origins import origin, refused_url
+from deputize.http.recorder import Recorder
+from deputize.oauth import challenge, metadata
+from deputize.oauth.loopback import Listener
+from deputize.tokens import claims, stored
+from deputize.tokens.claim_meanings import parties
+from deputize.tokens.identity import ClientIdentity
 from tests.fuzz.given import DEEP, JSONS, TEXTS, Parser, changed, damaged, documents, only
 
 SERVER, ISSUER = "https://shop.example/mcp", "https://as.example"
@@ -176,7 +176,7 @@ def holds_token(body: bytes) -> None:
         assert stored.StoredToken.from_json(token.to_json()) == token
 
 
-@only(DemoError)
+@only(ExplainedError)
 def holds_reply(given: tuple[int, str, bytes]) -> None:
     status, kind, body = given
     cause = object()

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from demo.errors import DemoError, UsageError
 from demo.settings import settle
+from deputize.errors import ExplainedError, UsageError
 from talk.recording import reader
 from talk.script import load_talk, template
 from tests.conftest import ROOT
@@ -99,7 +99,7 @@ client_id = "c"
 """
 
 
-@only(DemoError)
+@only(ExplainedError)
 def holds_settings(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "demo.toml"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.net import free_port
+from deputize.net import free_port
 from tests.conftest import ROOT
 from tests.peers.browser import opened, world
 from tests.peers.installed import Peers

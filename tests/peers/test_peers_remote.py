@@ -15,7 +15,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from demo.client import SampleHuman
-from demo.net import free_port
+from deputize.net import free_port
 from tests.peers.browser import SECONDS, opened, world
 from tests.peers.installed import Peers
 

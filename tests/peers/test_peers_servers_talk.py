@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.net import free_port
+from deputize.net import free_port
 from talk.run import Run, StepResult
 from talk.script import load_talk
 from tests.peers.installed import Peers, PythonPeers

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.net import free_port
+from deputize.net import free_port
 from tests.peers.installed import Peers
 from tests.peers.our_agent import OurAgent, Server, listening, server
 from tests.peers.visitor import visit

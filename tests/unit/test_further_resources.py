@@ -11,13 +11,13 @@ import pytest
 
 from demo.client.agent import Agent
 from demo.client.human.sample_human import SampleHuman
-from demo.client.tokens.claims import take_apart
-from demo.client.tokens.store import TokenStore
 from demo.client.workos.environment import Environment
 from demo.client.workos.tenant import Tenant, WorkOSRefused
-from demo.errors import AuthorizationRefused, UsageError
-from demo.evidence import Money
 from demo.local_server import local, resources, world
+from deputize.errors import AuthorizationRefused, UsageError
+from deputize.evidence import Money
+from deputize.tokens.claims import take_apart
+from deputize.tokens.store import TokenStore
 from tests.conftest import Command
 
 WORKER = "http://127.0.0.1:8787/mcp"

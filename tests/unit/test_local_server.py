@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demo import private
-from demo.errors import EnvironmentNotReady
 from demo.local_server import local
+from deputize import private
+from deputize.errors import EnvironmentNotReady
 from tests import in_process
 
 

@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from demo.auth_server.state import store
-from demo.errors import EnvironmentNotReady
 from demo.local_server import local, world
 from demo.local_server.server import create_app
 from demo.migrations import NewerSchema, migrate
@@ -19,6 +18,7 @@ from demo.preflight.doctor import examine
 from demo.settings import Settings
 from demo.shop import database as shop
 from demo.workos_emulator import routes as workos
+from deputize.errors import EnvironmentNotReady
 from tests.conftest import serving
 from tests.unit.workos.conftest import Clock, World, claim
 

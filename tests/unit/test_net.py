@@ -1,4 +1,4 @@
-"""Which hosts are this machine, and ports that nobody else can have: `demo.net`."""
+"""Which hosts are this machine, and ports that nobody else can have: `deputize.net`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from demo import net
+from deputize import net
 
 HERE = (
     "localhost",

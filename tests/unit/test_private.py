@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from demo import private
-from demo.errors import EnvironmentNotReady
 from demo.settings import default_state, settle
+from deputize import private
+from deputize.errors import EnvironmentNotReady
 from tests.conftest import ROOT, Command
 
 NOBODY = 12345

@@ -18,10 +18,10 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 
 from demo.auth_server.grants import bound
-from demo.client.oauth.dpop import ProofKey
 from demo.proofs import LONGEST_ID, Nonces, Proof, ProofRefused, Received, check, digest, encoded
 from demo.shop import proofs as shop_proofs
 from demo.shop.policy import Case, Rules, TokenFacts
+from deputize.oauth.dpop import ProofKey
 from tests.conftest import ROOT
 
 CASES: list[dict[str, Any]] = json.loads((ROOT / "worker" / "test" / "proofs.json").read_text("utf-8"))

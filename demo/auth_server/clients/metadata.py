@@ -9,7 +9,7 @@ from typing import Any
 
 from authlib.oauth2 import OAuth2Error
 
-from demo.text import bounded
+from deputize.text import bounded
 
 from ..state.accounts import ordered
 from .uris import redirect_uri_objection

@@ -7,7 +7,7 @@ import ipaddress
 import re
 from urllib.parse import parse_qsl, urlsplit
 
-from demo.net import LOOPBACK_HOSTS
+from deputize.net import LOOPBACK_HOSTS
 
 LONGEST = 512
 """Characters."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from demo.net import is_loopback
+from deputize.net import is_loopback
 
 from ..clients.client import find_client
 from ..state.accounts import Account

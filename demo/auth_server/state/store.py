@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from demo import private
 from demo.migrations import Step, has_column, migrate, write_ahead
+from deputize import private
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process's write before it gives up."""

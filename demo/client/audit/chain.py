@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
-from demo.client.http.sanitizing import safe_text
-from demo.client.tokens import claims
 from demo.evidence import LogCheck, TrailFinding
+from deputize.http.sanitizing import safe_text
+from deputize.tokens import claims
 
 CHECKPOINT: Final = "audit-checkpoint+jwt"
 

@@ -10,13 +10,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from demo import private
 from demo.client.audit.chain import Reading
 from demo.client.audit.reading import Trail
-from demo.client.http.sanitizing import safe_text
-from demo.errors import UsageError
 from demo.evidence import Decision
-from demo.text import spreadsheet_cell
+from deputize import private
+from deputize.errors import UsageError
+from deputize.http.sanitizing import safe_text
+from deputize.text import spreadsheet_cell
 
 KIND: Final = "audit trail"
 _END: Final = 2.0**53

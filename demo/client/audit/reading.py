@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from demo.client.audit import remembered
 from demo.client.audit.chain import Checkpoint, Reading, verify
-from demo.client.http.fetch import fetch
-from demo.client.http.origins import origin
 from demo.client.human.console import Console
-from demo.client.tokens import claims
-from demo.errors import ServerUnreachable
 from demo.evidence import LogCheck, TrailFinding
+from deputize.errors import ServerUnreachable
+from deputize.http.fetch import fetch
+from deputize.http.origins import origin
+from deputize.tokens import claims
 
 PAGE: Final = 500
 MOST_PAGES: Final = 20_000

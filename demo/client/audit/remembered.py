@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from demo import net, private
 from demo.client.audit.chain import Checkpoint
 from demo.evidence import LogCheck
+from deputize import net, private
 
 FILE: Final = "audit-checkpoints.json"
 MOST_LOGS: Final = 10_000

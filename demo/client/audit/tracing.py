@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from demo.client.audit.reading import Trail
 from demo.client.mcp.reading import read_decision
-from demo.errors import UsageError
 from demo.evidence import LogCheck, OrderTrace, SessionView
+from deputize.errors import UsageError
 
 
 def trace(trail: Trail, checks: Sequence[LogCheck], sessions: Sequence[SessionView], order: str) -> OrderTrace:

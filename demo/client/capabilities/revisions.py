@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from demo.client.http.exchange import events, parse_object
-from demo.client.http.sanitizing import safe_text
+from deputize.http.exchange import events, parse_object
+from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
     import httpx2

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from demo.client.capabilities.survey import Survey
-from demo.client.http.sanitizing import safe_text
 from demo.evidence import Capability
+from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
     from demo.client.mcp.outcome import ToolsOutcome

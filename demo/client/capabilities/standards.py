@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from demo.client.capabilities.survey import Survey
-from demo.client.http.sanitizing import safe_text
-from demo.client.oauth.device_flow import DEVICE
-from demo.client.tokens import claims
-from demo.evidence import AuthorizationServerMetadata, Capability
+from demo.evidence import Capability
+from deputize.evidence import AuthorizationServerMetadata
+from deputize.http.sanitizing import safe_text
+from deputize.oauth.device_flow import DEVICE
+from deputize.tokens import claims
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from demo.client.capabilities.revisions import Asked, ask_revisions
-from demo.client.http.errors import NoConnection, TimedOut
-from demo.client.http.fetch import Answer, fetch
-from demo.client.http.origins import origin
-from demo.errors import DemoError, EnvironmentNotReady, ServerUnreachable
-from demo.evidence import AuthorizationServerMetadata, Challenge, Exchange, ResourceMetadata
-from demo.net import is_loopback
+from deputize.errors import EnvironmentNotReady, ExplainedError, ServerUnreachable
+from deputize.evidence import AuthorizationServerMetadata, Challenge, Exchange, ResourceMetadata
+from deputize.http.errors import NoConnection, TimedOut
+from deputize.http.fetch import Answer, fetch
+from deputize.http.origins import origin
+from deputize.net import is_loopback
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import ToolsOutcome
-    from demo.client.tokens.stored import StoredToken
+    from deputize.tokens.stored import StoredToken
 
 T = TypeVar("T")
 
@@ -189,7 +189,7 @@ def survey(agent: Agent, *, revisions: bool = True, keys: bool = True) -> Survey
     jwks = looking.fetch("jwks", uri) if uri and keys else None
     asked: tuple[Asked, ...] = ()
     if revisions:
-        from demo.client.oauth.token_auth import presented  # it loads the HTTP library
+        from deputize.oauth.token_auth import presented  # it loads the HTTP library
 
         shut = anonymous.status != 200 and token is None and door is not None and door.status == 200
         url = agent.endpoint("open" if shut else "protected")
@@ -237,7 +237,7 @@ class _Looking:
         """What `look` sees, None where it cannot; only what is the wire's fault is forgiven."""
         try:
             return look()
-        except DemoError as error:
+        except ExplainedError as error:
             why = f"{error.what}: {error.why}" if error.why else error.what
             here = isinstance(error, EnvironmentNotReady)
             answered = not here and not isinstance(error, TimedOut | NoConnection)

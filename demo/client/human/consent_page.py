@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from demo.client.http.sanitizing import safe_text
+from deputize.http.sanitizing import safe_text
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlencode, urlsplit
 
 from demo.client.agent import Agent
-from demo.client.http.bounded import TICK
-from demo.client.http.errors import OAuthRefused
-from demo.client.http.fetch import Answer, fetch
-from demo.client.http.sanitizing import safe_data
 from demo.client.mcp.reading import read_decision
-from demo.client.oauth.challenge import read_challenge
-from demo.client.tokens.identity import ClientIdentity
-from demo.client.tokens.store import Store
-from demo.client.tokens.stored import StoredToken, money, number
-from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.evidence import Decision, Delivery, Explanation, GateExplained, LimitUse, SessionView
+from deputize.errors import AuthorizationRefused, ServerUnreachable
+from deputize.http.bounded import TICK
+from deputize.http.errors import OAuthRefused
+from deputize.http.fetch import Answer, fetch
+from deputize.http.sanitizing import safe_data
+from deputize.oauth.challenge import read_challenge
+from deputize.tokens.identity import ClientIdentity
+from deputize.tokens.store import Store
+from deputize.tokens.stored import StoredToken, money, number
 
 if TYPE_CHECKING:
     from demo.client.human.sample_human import SampleHuman
@@ -268,7 +268,7 @@ class Console:
         return self._request(self._token_for(resource), method, url, body)
 
     def _request(self, token: StoredToken, method: str, url: str, body: dict[str, Any] | None) -> Answer:
-        from demo.client.oauth.token_auth import presented  # it loads the HTTP library
+        from deputize.oauth.token_auth import presented  # it loads the HTTP library
 
         held = presented(token)
         answer = self.agent.http(lambda http: fetch(http, method, url, server=self.shop, auth=held, body=body))

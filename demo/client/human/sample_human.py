@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from demo.client.http import bounded
-from demo.client.http.connection import connect
-from demo.client.http.errors import OAuthRefused, no_answer, unreachable
-from demo.client.http.fetch import joined
-from demo.client.http.origins import origin
-from demo.client.http.recorder import Recorder
-from demo.client.http.sanitizing import safe_text
 from demo.client.human.consent_page import ConsentPage, Form, Page
-from demo.errors import ServerUnreachable
+from deputize.errors import ServerUnreachable
+from deputize.http import bounded
+from deputize.http.connection import connect
+from deputize.http.errors import OAuthRefused, no_answer, unreachable
+from deputize.http.fetch import joined
+from deputize.http.origins import origin
+from deputize.http.recorder import Recorder
+from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
     import httpx2

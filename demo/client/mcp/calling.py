@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from demo.client.http.bounded import TICK, OnWait
-from demo.client.http.recorder import Recorder
-from demo.client.http.sanitizing import safe_text
 from demo.client.mcp.outcome import CallOutcome, call_outcome
 from demo.client.mcp.session import Requests
-from demo.client.tokens.stored import Secret, StoredToken
-from demo.errors import UsageError
+from deputize.errors import UsageError
+from deputize.http.bounded import TICK, OnWait
+from deputize.http.recorder import Recorder
+from deputize.http.sanitizing import safe_text
+from deputize.tokens.stored import Secret, StoredToken
 
 Bearer = Literal["stored", "none"] | str | Secret | StoredToken
 """Which token a call goes out with: the stored one, renewed when it is due; none; or this one, as it is."""

@@ -13,8 +13,8 @@ from demo.client.mcp.elicitation import Answerer
 from demo.client.mcp.reply import Reply, UnexpectedAnswer
 from demo.client.mcp.revisions import EVENTS, HANDSHAKE, MODERN, NoStream, next_mode, not_understood
 from demo.client.mcp.sdk_session import SdkSession
-from demo.client.oauth.token_auth import BearerToken, presented
-from demo.client.tokens.stored import Secret, StoredToken
+from deputize.oauth.token_auth import BearerToken, presented
+from deputize.tokens.stored import Secret, StoredToken
 
 if TYPE_CHECKING:
     import httpx2

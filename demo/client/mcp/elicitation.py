@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from demo.client.http.sanitizing import safe_data, safe_text
 from demo.client.mcp.reading import mapping
-from demo.errors import UsageError
+from deputize.errors import UsageError
+from deputize.http.sanitizing import safe_data, safe_text
 
 if TYPE_CHECKING:
     import anyio

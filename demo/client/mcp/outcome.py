@@ -8,11 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo.client.http.errors import not_mcp
-from demo.client.http.exchange import HttpExchange
-from demo.client.http.fetch import own_words, retry_seconds
-from demo.client.http.recorder import Recorder
-from demo.client.http.sanitizing import safe_text
 from demo.client.mcp.reading import (
     listed,
     mapping,
@@ -24,8 +19,14 @@ from demo.client.mcp.reading import (
     read_tools,
 )
 from demo.client.mcp.reply import GATES, Reply
-from demo.client.oauth.challenge import read_challenge
-from demo.evidence import Challenge, Decision, Exchange, LimitUse, ListedOrder, Order, Tool
+from demo.evidence import Decision, LimitUse, ListedOrder, Order, Tool
+from deputize.evidence import Challenge, Exchange
+from deputize.http.errors import not_mcp
+from deputize.http.exchange import HttpExchange
+from deputize.http.fetch import own_words, retry_seconds
+from deputize.http.recorder import Recorder
+from deputize.http.sanitizing import safe_text
+from deputize.oauth.challenge import read_challenge
 
 BUSY = 429
 

@@ -6,9 +6,9 @@ from collections.abc import Container
 from dataclasses import fields
 from typing import Any, cast
 
-from demo.client.http.sanitizing import safe_data, safe_text
-from demo.client.tokens.stored import money, number
 from demo.evidence import Decision, LimitUse, ListedOrder, Order, Tool
+from deputize.http.sanitizing import safe_data, safe_text
+from deputize.tokens.stored import money, number
 
 
 def read_decision(given: Any) -> Decision | None:

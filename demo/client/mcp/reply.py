@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo.client.http.errors import no_answer, not_mcp, overloaded, unreachable, unreadable, unsent, web_page
-from demo.client.http.exchange import HttpExchange
-from demo.client.http.fetch import is_html, joined, own_words
-from demo.client.http.origins import origin
-from demo.client.http.redaction import mask_text
-from demo.client.http.sanitizing import safe_text
-from demo.errors import DemoError, ServerUnreachable
+from deputize.errors import ExplainedError, ServerUnreachable
+from deputize.http.errors import no_answer, not_mcp, overloaded, unreachable, unreadable, unsent, web_page
+from deputize.http.exchange import HttpExchange
+from deputize.http.fetch import is_html, joined, own_words
+from deputize.http.origins import origin
+from deputize.http.redaction import mask_text
+from deputize.http.sanitizing import safe_text
 
 GATES = (401, 403, 429, 503)
 """What a gate in front of a server says, which speaks HTTP only."""
@@ -145,7 +145,7 @@ def _never_sent(exchanges: Sequence[HttpExchange], url: str, seconds: float, tro
     Raises:
         as `final`.
     """
-    if isinstance(trouble, DemoError):
+    if isinstance(trouble, ExplainedError):
         raise trouble
     messages = [one for one in exchanges if one.method == "POST"] or [one for one in exchanges if one.method == "GET"]
     last = max(messages, key=lambda one: one.started_at, default=None)
@@ -201,7 +201,7 @@ def _no_handshake(result: dict[str, Any]) -> str:
     return ""
 
 
-def _failure(exchange: HttpExchange, seconds: float) -> DemoError | None:
+def _failure(exchange: HttpExchange, seconds: float) -> ExplainedError | None:
     """Why an exchange that has ended did not come to its end; None where it did."""
     if exchange.fault is not None:
         return exchange.fault

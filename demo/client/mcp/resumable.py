@@ -12,8 +12,8 @@ from mcp.shared.dispatcher import CallOptions
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp_types import InitializeResult
 
-from demo.client.http.exchange import HttpExchange
 from demo.client.mcp.reply import request_in
+from deputize.http.exchange import HttpExchange
 
 SESSION = "mcp-session-id"
 """The header that names the session (MCP 2025-11-25, Transports, "Session Management")."""

@@ -16,19 +16,19 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import Implementation, PaginatedRequestParams
 
 from demo import __version__
-from demo.client.http.bounded import unwrap
-from demo.client.http.connection import connect
-from demo.client.http.errors import no_answer
-from demo.client.http.exchange import HttpExchange, current_cause, on_behalf_of
-from demo.client.http.recorder import BODY_IN_MEMORY
-from demo.client.http.sanitizing import safe_text
 from demo.client.mcp.elicitation import ANSWERING, ROUNDS, Answerer, next_round
 from demo.client.mcp.reading import mirroring
 from demo.client.mcp.reply import HEADER_MISMATCH, Reply, UnexpectedAnswer, final, request_in, request_of, understood
 from demo.client.mcp.resumable import SESSION, Resumable
 from demo.client.mcp.revisions import EVENTS, GOODBYE, GOODBYE_UNANSWERED, HANDSHAKE, NoStream
 from demo.client.mcp.transports import EventChannel, McpHttp
-from demo.errors import DemoError, ServerUnreachable
+from deputize.errors import ExplainedError, ServerUnreachable
+from deputize.http.bounded import unwrap
+from deputize.http.connection import connect
+from deputize.http.errors import no_answer
+from deputize.http.exchange import HttpExchange, current_cause, on_behalf_of
+from deputize.http.recorder import BODY_IN_MEMORY
+from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
@@ -170,7 +170,7 @@ class SdkSession:
             seen = (*exchanges, *self._terms.recorder.under_way())
             ours = [one for one in seen if not isinstance(one.cause, Sending) or one.cause.log is exchanges]
             carrier = request_of(ours, cause)
-            never_sent = carrier is None and not self.stands and not isinstance(trouble, DemoError)
+            never_sent = carrier is None and not self.stands and not isinstance(trouble, ExplainedError)
             if not last and (never_sent or _is_gone(carrier, answered=self._answered)):
                 self._gone = True
                 return None

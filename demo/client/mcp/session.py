@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from demo.client.http import bounded
-from demo.client.http.connection import connect
-from demo.client.http.errors import no_answer
-from demo.client.http.known_servers import Memory
-from demo.client.http.recorder import Recorder
 from demo.client.mcp.elicitation import ANSWERING, Elicit
 from demo.client.mcp.reply import Reply
 from demo.client.mcp.revisions import GOODBYE, MODERN, MODES
-from demo.client.tokens.stored import Secret, StoredToken
+from deputize.http import bounded
+from deputize.http.connection import connect
+from deputize.http.errors import no_answer
+from deputize.http.known_servers import Memory
+from deputize.http.recorder import Recorder
+from deputize.tokens.stored import Secret, StoredToken
 
 if TYPE_CHECKING:
     import httpx2

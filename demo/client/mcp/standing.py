@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from demo.client.mcp.outcome import ToolsOutcome, refused, unavailable
-from demo.evidence import GATES, GrantStanding
+from demo.evidence import GATES
+from deputize.evidence import GrantStanding
 
 
 def read_standing(listed: ToolsOutcome, endpoint: str) -> GrantStanding:

@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 import anyio
 import httpx2
 
-from demo.client.http.connection import connect
-from demo.client.http.errors import NotMcp, not_mcp
-from demo.client.http.exchange import parse_object
-from demo.client.http.fetch import joined
-from demo.client.http.origins import origin
-from demo.client.http.recorder import Recorder
-from demo.client.http.sanitizing import safe_text
 from demo.client.mcp.reply import response_in
+from deputize.http.connection import connect
+from deputize.http.errors import NotMcp, not_mcp
+from deputize.http.exchange import parse_object
+from deputize.http.fetch import joined
+from deputize.http.origins import origin
+from deputize.http.recorder import Recorder
+from deputize.http.sanitizing import safe_text
 
 _FIRST_EVENT = 8 * 1024
 """Bytes in which the first event must be complete; it holds one URL."""

@@ -1,6 +1,6 @@
 """An identity of the agent's own: a blueprint as its ceiling, an instance for one human, sessions, tokens, the end.
 
-The token is WorkOS's: `sub` is the agent, `act.sub` the human (`demo.client.tokens.claim_meanings` reads it so). Keys
+The token is WorkOS's: `sub` is the agent, `act.sub` the human (`deputize.tokens.claim_meanings` reads it so). Keys
 alone do not see a revocation, so `validate` asks WorkOS each time.
 """
 
@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from demo.client.http.sanitizing import safe_text
-from demo.client.tokens import claims
-from demo.client.tokens.claim_meanings import parties
-from demo.client.tokens.stored import number
 from demo.client.workos.tenant import Tenant, WorkOSRefused, not_workos
-from demo.evidence import Chain, TokenView
+from deputize.evidence import Chain, TokenView
+from deputize.http.sanitizing import safe_text
+from deputize.tokens import claims
+from deputize.tokens.claim_meanings import parties
+from deputize.tokens.stored import number
 
 if TYPE_CHECKING:
     from workos.agents.models import AgentToken

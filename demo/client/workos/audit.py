@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from demo.client.http.fetch import Answer, fetch
-from demo.client.http.sanitizing import safe_text
 from demo.client.workos.tenant import Tenant, not_workos
-from demo.errors import UsageError
 from demo.evidence import Decision
+from deputize.errors import UsageError
+from deputize.http.fetch import Answer, fetch
+from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
     from workos import SyncPage

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from demo.client.tokens.store import Store, TokenStore
-from demo.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady
+from deputize.tokens.store import Store, TokenStore
 
 KEY_SLOT = "api_key"
 LOCAL_FILE = "workos.json"

@@ -6,15 +6,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from demo.client.human.console import Console
-from demo.client.tokens.identity import ClientIdentity
-from demo.client.tokens.stored import StoredToken
 from demo.client.workos.people import People
 from demo.client.workos.tenant import Tenant
-from demo.errors import AuthorizationRefused, UsageError
 from demo.evidence import SessionView
+from deputize.errors import AuthorizationRefused, UsageError
+from deputize.tokens.identity import ClientIdentity
+from deputize.tokens.stored import StoredToken
 
 if TYPE_CHECKING:
-    from demo.client.tokens.store import TokenStore
+    from deputize.tokens.store import TokenStore
 
 
 class HostedConsole(Console):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from demo.client.http.sanitizing import safe_text
 from demo.client.workos.tenant import Tenant
-from demo.errors import UsageError
+from deputize.errors import UsageError
+from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
     from workos.user_management.models import AuthorizedConnectApplicationListData, User, UserSessionsListItem

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from demo.client.http.sanitizing import safe_text
 from demo.client.workos.audit import ORDER_PLACED, TARGETS
 from demo.client.workos.tenant import Tenant, WorkOSRefused
+from deputize.http.sanitizing import safe_text
 
 T = TypeVar("T")
 

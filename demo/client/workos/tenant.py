@@ -7,13 +7,13 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from demo.client.http.connection import Connection
-from demo.client.http.errors import no_answer, overloaded, unreachable, web_page
-from demo.client.http.exchange import parse_object
-from demo.client.http.recorder import Recorder
-from demo.client.http.sanitizing import safe_text
 from demo.client.workos.environment import Environment
-from demo.errors import AuthorizationRefused, EnvironmentNotReady, ServerUnreachable
+from deputize.errors import AuthorizationRefused, EnvironmentNotReady, ServerUnreachable
+from deputize.http.connection import Connection
+from deputize.http.errors import no_answer, overloaded, unreachable, web_page
+from deputize.http.exchange import parse_object
+from deputize.http.recorder import Recorder
+from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
     import httpx2

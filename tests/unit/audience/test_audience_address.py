@@ -11,7 +11,7 @@ import pytest
 
 from demo.audience import tls
 from demo.audience.address import Address, read
-from demo.errors import UsageError
+from deputize.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from demo import net
 from demo.audience import tls
 from demo.connections import Listening
+from deputize import net
 
 
 def test_one_phone_takes_no_more_than_its_share_even_of_handshakes_that_it_never_ends(tmp_path: Path):

@@ -15,7 +15,7 @@ import pytest
 from demo.audience import life
 from demo.audience.address import Address
 from demo.audience.server import FOLDER
-from demo.net import free_port
+from deputize.net import free_port
 
 from .conftest import Phone, until
 

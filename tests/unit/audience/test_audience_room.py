@@ -16,8 +16,8 @@ import pytest
 
 from demo.audience import attendees, guard, life
 from demo.audience.server import DATABASE
-from demo.errors import EnvironmentNotReady, UsageError
 from demo.presenter import door
+from deputize.errors import EnvironmentNotReady, UsageError
 
 from .conftest import House, Phone, beat, form, statement, until
 

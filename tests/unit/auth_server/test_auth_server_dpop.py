@@ -8,7 +8,7 @@ from contextlib import closing
 import httpx2
 import pytest
 
-from demo.client.oauth.dpop import ProofKey
+from deputize.oauth.dpop import ProofKey
 from tests.unit.auth_server.conftest import CALLBACK, DEVICE_CODE, VERIFIER, House
 
 

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from demo.auth_server.state.sessions import revoke_session
 from demo.auth_server.state.store import Store
-from demo.net import free_port
+from deputize.net import free_port
 from tests.contract.issuer import listening
 from tests.unit.auth_server.conftest import RESOURCE_SERVER
 

@@ -20,7 +20,7 @@ from mcp import Client, StdioServerParameters
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 
-from demo.client import StoredToken, TokenStore
+from deputize import StoredToken, TokenStore
 from tests.conftest import ROOT
 
 REVISIONS = ["2025-06-18", "2025-11-25", "2026-07-28"]

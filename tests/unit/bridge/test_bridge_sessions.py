@@ -15,9 +15,9 @@ from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult, Li
 
 from demo.bridge.refusals import of_error
 from demo.bridge.upstream import Upstream
-from demo.client import OAuthRefused, TokenStore
-from demo.client.http.bounded import run
-from demo.errors import ServerUnreachable
+from deputize import OAuthRefused, TokenStore
+from deputize.errors import ServerUnreachable
+from deputize.http.bounded import run
 from tests.unit.bridge.hosts import hosted, keep_token
 from tests.unit.client.bytes_fake import Answer as Sent
 from tests.unit.client.bytes_fake import BytesFake, Request, error, http, result, told, words

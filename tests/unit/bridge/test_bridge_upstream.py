@@ -12,8 +12,9 @@ import pytest
 from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 
 from demo.bridge.upstream import WITHHELD, Upstream
-from demo.client import Agent, CallOutcome, ClientIdentity, StoredToken, TokenStore
+from demo.client import Agent, CallOutcome
 from demo.client.mcp.reply import Reply
+from deputize import ClientIdentity, StoredToken, TokenStore
 from tests.unit.client.bytes_fake import Answer as Sent
 from tests.unit.client.bytes_fake import BytesFake, Request, error, result, words
 

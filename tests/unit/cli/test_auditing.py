@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from demo.client.audit import export
-from demo.errors import UsageError
+from deputize.errors import UsageError
 from tests.conftest import Command
 
 BUY = ("company=Acme", "mailingAddress=1 Main St", "tshirtSize=M")

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from demo.cli.hosts import HOSTS, Target
-from demo.client import StoredToken, TokenStore
-from demo.errors import UsageError
 from demo.settings import Settings
+from deputize import StoredToken, TokenStore
+from deputize.errors import UsageError
 from tests.conftest import Command
 
 SERVER = "https://shop.example.com/mcp"

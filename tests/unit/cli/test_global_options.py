@@ -9,9 +9,9 @@ import pytest
 from demo.cli.commands import command_at
 from demo.cli.context import appearance
 from demo.cli.main import hoist
-from demo.errors import UsageError
 from demo.panels import theme
 from demo.settings import _TYPES, settle
+from deputize.errors import UsageError
 from tests import in_process
 from tests.conftest import ROOT, Command
 

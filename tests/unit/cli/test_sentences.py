@@ -17,7 +17,7 @@ import typer
 
 from demo.cli.app import app
 from demo.cli.main import hoist, run
-from demo.errors import DemoError
+from deputize.errors import ExplainedError
 
 FILE = Path(__file__).with_name("sentences.txt")
 SLIPS = (
@@ -74,7 +74,7 @@ def refusal(line: str) -> str:
     """What is said of a command line, and the exit code."""
     try:
         run(hoist(line.split()))
-    except DemoError as error:
+    except ExplainedError as error:
         return f"$ demo {line}\n{error.exit_code}: {error.what}\n  why: {error.why}\n  do: {error.do}\n"
     return f"$ demo {line}\n0\n"
 

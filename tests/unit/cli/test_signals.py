@@ -71,7 +71,7 @@ def test_a_command_that_is_told_to_end_in_the_middle_ends_in_order(
 
 IN_A_LOOP = """
 import os, signal, sys, anyio
-from demo.signals import end_in_order, heard
+from deputize.signals import end_in_order, heard
 
 async def main():
     try:
@@ -131,7 +131,7 @@ def test_a_signal_that_was_ignored_stays_ignored(demo: Command, ignored: str) ->
 
 
 def test_an_ignored_signal_is_ignored_again_after_a_world_was_taken_down() -> None:
-    from demo.signals import undisturbed
+    from deputize.signals import undisturbed
 
     before = signal.getsignal(signal.SIGHUP)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

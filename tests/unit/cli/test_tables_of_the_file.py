@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.errors import EnvironmentNotReady, UsageError
 from demo.settings import Settings, settle
+from deputize.errors import EnvironmentNotReady, UsageError
 
 
 def settled(tmp_path: Path, text: str, profile: str | None = None) -> Settings:

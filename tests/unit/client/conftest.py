@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from demo.client import Agent, TokenStore
+from demo.client import Agent
+from deputize import TokenStore
 from tests.conftest import ROOT, serving
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request
 from tests.unit.client.fakes import Fake, Shop, faking

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from demo.client import Agent, SampleHuman, StoredToken, TokenStore
-from demo.client.oauth.device_flow import DeviceLogin
-from demo.evidence import Money
+from demo.client import Agent, SampleHuman
+from deputize import StoredToken, TokenStore
+from deputize.evidence import Money
+from deputize.oauth.device_flow import DeviceLogin
 
 ALICE = "alice@example.com"
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "offline_access")

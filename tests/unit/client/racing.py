@@ -6,7 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from demo.client import Agent, TokenStore
+from demo.client import Agent
+from deputize import TokenStore
 
 server, folder, start = sys.argv[1:]
 agent = Agent(server, store=TokenStore.open(Path(folder), server=server, use_keyring=False), timeout=10)

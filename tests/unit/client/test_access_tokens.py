@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from demo import access_tokens
-from demo.client.tokens.claims import Jwt, is_access_token
 from demo.shop.bearer import facts
 from demo.shop.policy import Case, Rules, check_token
+from deputize import access_tokens
+from deputize.tokens.claims import Jwt, is_access_token
 from tests.conftest import ROOT
 
 CASES: list[dict[str, Any]] = json.loads((ROOT / "worker" / "test" / "token_types.json").read_text("utf-8"))

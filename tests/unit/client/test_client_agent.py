@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import Agent, OAuthRefused, SampleHuman, Secret
-from demo.client.tokens.store import MemoryStore
-from demo.evidence import Money
+from demo.client import Agent, SampleHuman
+from deputize import OAuthRefused, Secret
+from deputize.evidence import Money
+from deputize.tokens.store import MemoryStore
 from tests.conftest import ROOT, console_at, serving
 from tests.unit.client.fakes import SHIRT, agent_at, log_in
 
@@ -134,7 +135,8 @@ def test_a_resource_that_the_authorization_server_does_not_know_is_refused_in_oa
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from demo.client import Agent, TokenStore
+from demo.client import Agent
+from deputize import TokenStore
 url, folder = sys.argv[1:]
 agent = Agent(url, store=TokenStore.open(Path(folder), server=url, use_keyring=False), timeout=30)
 print("calling", flush=True)

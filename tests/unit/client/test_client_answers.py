@@ -14,9 +14,9 @@ import pytest
 from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 
 from demo.bridge.upstream import Upstream
-from demo.client.http.bounded import run
-from demo.client.http.errors import NoConnection, NotMcp
-from demo.errors import ServerUnreachable
+from deputize.errors import ServerUnreachable
+from deputize.http.bounded import run
+from deputize.http.errors import NoConnection, NotMcp
 from tests.unit.bridge.hosts import keep_token
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, error, http, result, told, words
 from tests.unit.client.fakes import agent_at

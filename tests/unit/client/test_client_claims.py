@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwk, jws
 
-from demo.client.tokens.claim_meanings import parties
-from demo.client.tokens.claims import take_apart, view
-from demo.evidence import TokenView
+from deputize.evidence import TokenView
+from deputize.tokens.claim_meanings import parties
+from deputize.tokens.claims import take_apart, view
 
 NOW = 1_800_000_000.0
 ISSUER = "https://authority.example"

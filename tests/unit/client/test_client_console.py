@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from demo.client import Agent, Console, OAuthRefused, SampleHuman, StoredToken
-from demo.errors import AuthorizationRefused, ServerUnreachable
-from demo.evidence import Money
+from demo.client import Agent, Console, SampleHuman
+from deputize import OAuthRefused, StoredToken
+from deputize.errors import AuthorizationRefused, ServerUnreachable
+from deputize.evidence import Money
 from tests.conftest import console_at
 from tests.unit.client.fakes import ALICE, Fake, Reply, Shop, agent_at, log_in, store_in
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import Agent, Console, OAuthRefused, SampleHuman
-from demo.errors import REFUSED, ServerUnreachable
+from demo.client import Agent, Console, SampleHuman
+from demo.errors import REFUSED
+from deputize import OAuthRefused
+from deputize.errors import ServerUnreachable
 from tests.conftest import console_at
 from tests.unit.client.fakes import ALICE, Reply, Shop, agent_at, granted, log_in, store_in
 

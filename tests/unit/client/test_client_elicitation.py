@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from demo.client.mcp.elicitation import ElicitationRequest
-from demo.errors import UsageError
+from deputize.errors import UsageError
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, error, result, words
 from tests.unit.client.fakes import agent_at
 

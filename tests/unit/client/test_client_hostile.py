@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from demo.client import Agent
-from demo.client.http.errors import NoConnection
-from demo.errors import DemoError, ServerUnreachable, UsageError
+from deputize.errors import ExplainedError, ServerUnreachable, UsageError
+from deputize.http.errors import NoConnection
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, http, result, told, words
 
 Serve = Callable[[Callable[[Request], Answer]], BytesFake]
@@ -201,7 +201,7 @@ def test_an_authorization_server_that(kind: str, serve: Serve, agent: Make) -> N
         lambda request: http(401, www_authenticate="Bearer") if request.path == "/mcp" else SERVERS[kind][0](request)
     )
     begun = time.monotonic()
-    with pytest.raises(DemoError) as caught:
+    with pytest.raises(ExplainedError) as caught:
         agent(fake.url).start_login(["shop:read"])
     assert time.monotonic() - begun < WITHIN
     assert caught.value.exit_code in (4, 5) and caught.value.why and caught.value.do

@@ -10,10 +10,11 @@ import pytest
 from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 
 from demo.bridge.upstream import Upstream
-from demo.client import Agent, Secret
-from demo.client.http.bounded import run
-from demo.client.http.errors import NoConnection
-from demo.errors import AuthorizationRefused, EnvironmentNotReady, UsageError
+from demo.client import Agent
+from deputize import Secret
+from deputize.errors import AuthorizationRefused, EnvironmentNotReady, UsageError
+from deputize.http.bounded import run
+from deputize.http.errors import NoConnection
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, http, result, words
 from tests.unit.client.fakes import agent_at
 
@@ -38,7 +39,7 @@ def discover(url: str, folder: Path) -> Any:
     agent = agent_at(url, folder)
 
     async def get(client: Any) -> Any:
-        from demo.client.http.fetch import fetch
+        from deputize.http.fetch import fetch
 
         return await fetch(client, "GET", url, server=url)
 

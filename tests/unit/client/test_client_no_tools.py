@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.errors import ServerUnreachable
+from deputize.errors import ServerUnreachable
 from tests.unit.client.fakes import Reply, Request, Shop, agent_at
 
 

@@ -14,7 +14,7 @@ import pytest
 from mcp.client.session import ClientSession
 
 from demo.client import Agent
-from demo.client.http import recorder
+from deputize.http import recorder
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, error, http, result, told, words
 
 Serve = Callable[[Callable[[Request], Answer]], BytesFake]

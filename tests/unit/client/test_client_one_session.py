@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from demo.client import Agent, Secret, StoredToken, TokenStore
-from demo.client.http.known_servers import KEPT, KEPT_SECONDS, Memory
-from demo.errors import ServerUnreachable
+from demo.client import Agent
+from deputize import Secret, StoredToken, TokenStore
+from deputize.errors import ServerUnreachable
+from deputize.http.known_servers import KEPT, KEPT_SECONDS, Memory
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, error, http, result, words
 from tests.unit.client.conftest import older_server
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from demo.client import Agent, Secret
-from demo.errors import ServerUnreachable
+from demo.client import Agent
+from deputize import Secret
+from deputize.errors import ServerUnreachable
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, http, result, words
 
 Serve = Callable[[Callable[[Request], Answer]], BytesFake]

@@ -8,7 +8,7 @@ import pytest
 
 from demo.client import Agent
 from demo.client.mcp.outcome import refused
-from demo.client.oauth.step_up import Obtain
+from deputize.oauth.step_up import Obtain
 from tests.unit.client.fakes import Reply, Request, Script, Shop, agent_at, granted
 
 

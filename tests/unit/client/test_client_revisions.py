@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from demo.client import Agent
-from demo.client.http.errors import NoConnection
 from demo.client.mcp.reply import UnexpectedAnswer
+from deputize.http.errors import NoConnection
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, error, http, result, words
 
 Serve = Callable[[Callable[[Request], Answer]], BytesFake]
@@ -208,7 +208,7 @@ def test_a_burst_is_one_session_and_stops_at_the_first_refusal(serve: Serve, age
 
     fake = serve(limited)
     one = agent(fake.url)
-    from demo.client import StoredToken
+    from deputize import StoredToken
 
     token = StoredToken("access-token-1", None, time.time() + 60, (), fake.url, f"{fake.url}/token", "demo-agent")
     one.store.put("agent", token)

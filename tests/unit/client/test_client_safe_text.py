@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from demo.client.http.sanitizing import safe_data, safe_text
+from deputize.http.sanitizing import safe_data, safe_text
 
 # Marks of Unicode's format category that are drawn: number signs and the like of Arabic, Syriac and Kaithi.
 _DRAWN = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}

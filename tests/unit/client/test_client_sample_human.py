@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import OAuthRefused, SampleHuman
-from demo.errors import ServerUnreachable
-from demo.evidence import Money
+from demo.client import SampleHuman
+from deputize import OAuthRefused
+from deputize.errors import ServerUnreachable
+from deputize.evidence import Money
 from tests.unit.client.fakes import ALICE, Fake, Reply, Request, agent_at
 
 CODE = "BCDF-GHJK"

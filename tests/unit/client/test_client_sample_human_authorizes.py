@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from demo.client import OAuthRefused, SampleHuman
-from demo.errors import ServerUnreachable
+from demo.client import SampleHuman
+from deputize import OAuthRefused
+from deputize.errors import ServerUnreachable
 from tests.unit.client.fakes import ALICE, Fake, Reply
 
 CALLBACK = "http://127.0.0.1:9/callback"

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.client import Agent, Recorder, SampleHuman, Secret
-from demo.client.http.exchange import HttpExchange
-from demo.client.http.redaction import SECRET_FIELDS, mask_body, mask_header, mask_text, mask_url
-from demo.evidence import Money
+from demo.client import Agent, SampleHuman
+from deputize import Recorder, Secret
+from deputize.evidence import Money
+from deputize.http.exchange import HttpExchange
+from deputize.http.redaction import SECRET_FIELDS, mask_body, mask_header, mask_text, mask_url
 from tests.conftest import console_at
 from tests.unit.client.fakes import ALICE, SHIRT, Reply, Shop, agent_at, granted, log_in, store_in
 

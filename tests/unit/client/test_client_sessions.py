@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from demo.client import Agent, StoredToken
-from demo.client.http.errors import TimedOut
-from demo.errors import ServerUnreachable
+from demo.client import Agent
+from deputize import StoredToken
+from deputize.errors import ServerUnreachable
+from deputize.http.errors import TimedOut
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, error, http, result, words
 from tests.unit.client.fakes import agent_at
 

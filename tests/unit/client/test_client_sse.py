@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from demo.client import Agent, Secret
-from demo.client.http.errors import NotMcp, TimedOut, Unreadable
+from demo.client import Agent
 from demo.client.mcp.reply import CUT
-from demo.errors import ServerUnreachable
+from deputize import Secret
+from deputize.errors import ServerUnreachable
+from deputize.http.errors import NotMcp, TimedOut, Unreadable
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, http
 from tests.unit.client.fakes import agent_at
 
@@ -146,7 +147,7 @@ def test_an_accepted_call_without_an_answer_is_not_made_again(serve: Serve, agen
 def test_answers_of_a_burst_are_told_apart(serve: Serve, agent: Make) -> None:
     fake = serve(Events())
     one = agent(f"{fake.url}/sse", timeout=8.0)
-    from demo.client import StoredToken
+    from deputize import StoredToken
 
     url = f"{fake.url}/sse"
     one.store.put("agent", StoredToken("access-token-1", None, time.time() + 60, (), url, f"{url}/token", "demo-agent"))

@@ -15,11 +15,12 @@ import keyring.backend
 import keyring.backends.fail
 import pytest
 
-from demo.client import StoredToken, TokenStore
-from demo.client.tokens import os_keyring
-from demo.client.tokens import store as store_module
-from demo.client.tokens.os_keyring import keyring_name
-from demo.errors import ENVIRONMENT, EnvironmentNotReady
+from demo.errors import ENVIRONMENT
+from deputize import StoredToken, TokenStore
+from deputize.errors import EnvironmentNotReady
+from deputize.tokens import os_keyring
+from deputize.tokens import store as store_module
+from deputize.tokens.os_keyring import keyring_name
 
 SERVER = "http://127.0.0.1:7327"
 

@@ -8,7 +8,8 @@ import pytest
 
 from demo.client.mcp.outcome import ToolsOutcome
 from demo.client.mcp.standing import read_standing
-from demo.evidence import Challenge, Decision
+from demo.evidence import Decision
+from deputize.evidence import Challenge
 
 
 def _listed(status: int, rule: str = "", error: str = "") -> ToolsOutcome:

@@ -11,7 +11,7 @@ import pytest
 from demo.deploy import blueprint
 from demo.deploy.button import markdown, source
 from demo.deploy.tools import default_worker
-from demo.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady
 
 TREE = "https://github.com/ann/talk/tree/main/worker"
 

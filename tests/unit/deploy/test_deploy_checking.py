@@ -11,8 +11,8 @@ from demo.client.capabilities import Survey
 from demo.client.capabilities.survey import Failure
 from demo.client.mcp.outcome import ToolsOutcome
 from demo.deploy import checking
-from demo.errors import ServerUnreachable
-from demo.evidence import AuthorizationServerMetadata, Challenge, ResourceMetadata
+from deputize.errors import ServerUnreachable
+from deputize.evidence import AuthorizationServerMetadata, Challenge, ResourceMetadata
 
 URL = "https://shop.example/mcp"
 RESOURCE = ResourceMetadata("https://shop.example/.well-known/x", URL, ("https://auth.example",))

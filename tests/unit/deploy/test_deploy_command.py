@@ -231,7 +231,7 @@ def test_what_is_in_the_way_is_said_before_anything_is_done(
 
 def test_a_deployment_that_wrangler_refuses_is_said_in_its_words(yard: Yard) -> None:
     from demo.deploy import tools, wrangler
-    from demo.errors import AuthorizationRefused, EnvironmentNotReady
+    from deputize.errors import AuthorizationRefused, EnvironmentNotReady
 
     built = tools.Tools(yard.worker, yard.path / "node", yard.worker / "node_modules/wrangler/bin/wrangler.js")
     yard.behave(deploy={"fails": "✘ [ERROR] A request failed.\n  Authentication error [code: 10000]\n"})

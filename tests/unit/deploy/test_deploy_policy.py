@@ -9,8 +9,8 @@ import pytest
 
 from demo.deploy import blueprint, tools
 from demo.deploy.policy import MOST_CALLS, variables
-from demo.errors import UsageError
 from demo.policy_file import SHIPPED, Policy, read
+from deputize.errors import UsageError
 
 OURS = SHIPPED.policy
 

@@ -90,7 +90,7 @@ def test_the_source_distribution_is_what_git_tracks(built: Built) -> None:
 
 def test_the_wheel_is_the_packages_and_the_worker(built: Built) -> None:
     worker = {name for name in built.tracked if name.startswith("worker/") and name.split("/")[1] not in NOT_TO_RUN}
-    packages = {name for name in built.tracked if name.split("/")[0] in ("demo", "talk")}
+    packages = {name for name in built.tracked if name.split("/")[0] in ("demo", "deputize", "talk")}
     assert built.wheel == packages | {str(PurePosixPath("demo/deploy") / name) for name in worker}
     assert built.again == built.wheel, "a wheel from the source distribution is the same"
 

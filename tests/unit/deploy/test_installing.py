@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from demo.deploy import tools
-from demo.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady
 from tests.unit.deploy.conftest import Yard, program
 
 NODE = """case "$1" in

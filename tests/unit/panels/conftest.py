@@ -13,42 +13,44 @@ import pytest
 from rich.console import Console, RenderableType
 
 from demo import panels
-from demo.errors import AuthorizationRefused, DemoError
 from demo.evidence import (
     GATES,
     Answer,
-    AuthorizationRequest,
-    AuthorizationServerMetadata,
     BeatHeader,
     Capability,
-    Chain,
-    Challenge,
     ChangedByte,
-    Claim,
     Comparison,
     Decision,
     Delivery,
-    DeviceCode,
-    Exchange,
     Explanation,
     GateExplained,
-    GrantStanding,
     LimitUse,
     Link,
     ListedOrder,
     LogCheck,
     LoggedOrder,
-    Money,
     Order,
     OrderTrace,
     PermissionView,
-    ResourceMetadata,
     Revocation,
     SessionView,
-    TokenView,
     Tool,
     TrailFinding,
     UserView,
+)
+from deputize.errors import AuthorizationRefused, ExplainedError
+from deputize.evidence import (
+    AuthorizationRequest,
+    AuthorizationServerMetadata,
+    Chain,
+    Challenge,
+    Claim,
+    DeviceCode,
+    Exchange,
+    GrantStanding,
+    Money,
+    ResourceMetadata,
+    TokenView,
 )
 
 NOW = 1_800_000_000.0
@@ -510,7 +512,7 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "notes": lambda: panels.notes(text).within(20),
         "failure": lambda: panels.failure(
             # What to do is written by the program, and stands whole however long it is.
-            DemoError(text, why=text, do=text if len(text) < 30 else "")
+            ExplainedError(text, why=text, do=text if len(text) < 30 else "")
         ),
         "checklist": lambda: panels.checklist(rows),
     }

@@ -9,9 +9,9 @@ import pytest
 from rich.console import RenderableType
 
 from demo import panels
-from demo.errors import DemoError
 from demo.evidence import Tool
 from demo.panels.fit import drawn
+from deputize.errors import ExplainedError
 
 LONG = "a-name-that-nobody-shortened/" + "part_" * 18 + "end"
 WIDTHS = [80, 120, 40]
@@ -58,6 +58,6 @@ def test_a_devices_address_and_code(width: int, evidence: dict[str, Any]) -> Non
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_command_that_helps(width: int) -> None:
     command = f"demo next --server https://{LONG} " + "or demo doctor " * 40
-    lines = drawn(panels.failure(DemoError("no", do=command)), width)
+    lines = drawn(panels.failure(ExplainedError("no", do=command)), width)
     assert " ".join(" ".join(lines).replace("do this", "").split()).endswith(command.strip())
     assert any(f"https://{LONG}" in line for line in lines), "in one piece, so that it can be copied"

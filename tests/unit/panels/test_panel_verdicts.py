@@ -10,11 +10,12 @@ import pytest
 from rich.console import Console, RenderableType
 
 from demo import panels
-from demo.evidence import GATES, AuthorizationRequest, Revocation
+from demo.evidence import GATES, Revocation
 from demo.panels._decision import REFUSALS
 from demo.panels.fit import drawn
 from demo.panels.theme import STYLES
 from demo.shop import catalog
+from deputize.evidence import AuthorizationRequest
 
 SAYS = {
     "decision-refused": ("✗ Refused: no token", "✗ token", "· limits", "not reached", "nobody"),

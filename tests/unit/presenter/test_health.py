@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from demo import net
 from demo.local_server import local
 from demo.presenter import health
 from demo.presenter.health import LOOKS, Stands, Watch
 from demo.presenter.view import Health
 from demo.settings import Settings
+from deputize import net
 from tests import in_process
 from tests.conftest import Command
 

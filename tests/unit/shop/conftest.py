@@ -28,9 +28,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from demo.net import free_port
 from demo.shop.app import create_shop
 from demo.shop.config import ShopConfig
+from deputize.net import free_port
 
 RESOURCE_SERVER = ("shop", "a secret: of the/shop")
 MODERN = {"mcp-protocol-version": "2026-07-28", "accept": "application/json, text/event-stream"}

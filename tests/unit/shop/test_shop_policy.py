@@ -10,12 +10,13 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo.evidence import GATES, LimitUse, Money
+from demo.evidence import GATES, LimitUse
 from demo.shop import ledger, policy
 from demo.shop.database import Database
 from demo.shop.ledger import Purchase, PurchaseRefused
 from demo.shop.policy import Case, Rules, Standing, TokenFacts, Usage
 from demo.shop.rates import Rates
+from deputize.evidence import Money
 
 RULES = Rules("https://shop/mcp", "https://authority", frozenset({"alice@example.com"}))
 GOOD = TokenFacts(

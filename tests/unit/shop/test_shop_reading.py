@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from demo.evidence import Money
 from demo.shop import arguments, bearer, catalog
 from demo.shop.discovery import AuthServer
 from demo.shop.policy import Case, Rules, check_token
+from deputize.evidence import Money
 
 HERE = "https://shop.example/mcp"
 RULES = Rules(HERE, "https://auth.example", frozenset())

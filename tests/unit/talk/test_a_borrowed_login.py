@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from demo.client.agent import Agent
-from demo.client.tokens.store import TokenStore
 from demo.settings import Settings
+from deputize.tokens.store import TokenStore
 from talk.director import Director
 from talk.report import as_json, as_junit, too_little
 from talk.run import BeatResult, Run, StepResult

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from demo.client.agent import Agent
-from demo.errors import AuthorizationRefused, ServerUnreachable
 from demo.settings import Settings
+from deputize.errors import AuthorizationRefused, ServerUnreachable
 from talk.director import Director
 from talk.run import Run
 from talk.script import load_talk

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from demo.errors import UsageError
+from deputize.errors import UsageError
 from talk.playing import KINDS
 from talk.playing.kind import Step, base_key, holds
 from talk.script import BUNDLED, Beat, Talk, load_talk

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from demo.client.mcp.outcome import CallOutcome
 from demo.deploy import record, tools
-from demo.errors import EnvironmentNotReady
-from demo.evidence import Exchange, Money, Order
+from demo.evidence import Order
+from deputize.errors import EnvironmentNotReady
+from deputize.evidence import Exchange, Money
 from talk.cast import Cast
 from talk.playing import KINDS, worker
 from talk.playing.kind import Step
@@ -101,8 +102,8 @@ def test_what_was_deployed_once_is_described_where_nobody_is_logged_in_any_more(
 
 
 def test_the_setting_takes_three_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    from demo.errors import UsageError
     from demo.settings import from_environment
+    from deputize.errors import UsageError
 
     for word in ("auto", "local", "off"):
         monkeypatch.setenv("DEMO_EDGE", word)

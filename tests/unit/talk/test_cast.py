@@ -12,10 +12,10 @@ import pytest
 
 from demo.client.capabilities import Survey
 from demo.client.capabilities.survey import OURS
-from demo.errors import EnvironmentNotReady
-from demo.evidence import AuthorizationServerMetadata, Challenge
 from demo.settings.client import ClientSettings
 from demo.settings.workos import WorkOSSettings
+from deputize.errors import EnvironmentNotReady
+from deputize.evidence import AuthorizationServerMetadata, Challenge
 from talk.cast import Cast
 from talk.playing.other_server import NotHere
 from tests.unit.talk.foreign_servers import Authority, corner_shop, listening

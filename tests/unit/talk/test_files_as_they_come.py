@@ -11,9 +11,9 @@ import filelock
 import pytest
 
 from demo.deploy import blueprint
-from demo.errors import EnvironmentNotReady, UsageError
 from demo.local_server import local
 from demo.settings import settle
+from deputize.errors import EnvironmentNotReady, UsageError
 from talk import run as run_module
 from talk.run import Run, repair
 from talk.script import load_talk

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from demo.client.mcp.outcome import CallOutcome
-from demo.client.tokens.stored import StoredToken
-from demo.evidence import Decision, Exchange, Money, Order
+from demo.evidence import Decision, Order
+from deputize.evidence import Exchange, Money
+from deputize.tokens.stored import StoredToken
 from talk.playing.observing import differences
 
 NOW = time.time()

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from demo.client import StoredToken
 from demo.client.human.consent_page import ConsentPage
+from deputize import StoredToken
 from talk.stage.login import consent_matches
 
 PAGE = ConsentPage("Shirt Agent", "BCDF-GHJK", "alice@example.com", ("shop:read", "shop:buy"), "60.00 USD")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from demo.errors import AuthorizationRefused, DemoError
-from demo.evidence import AuthorizationRequest, DeviceCode
+from deputize.errors import AuthorizationRefused, ExplainedError
+from deputize.evidence import AuthorizationRequest, DeviceCode
 from talk.stage import prompts
 from talk.stage.keys import Key
 from talk.stage.prompts import BrowserPrompt, DevicePrompt, LoginPrompt
@@ -24,7 +24,7 @@ CODE = DeviceCode("BCDF-GHJK", "http://127.0.0.1:9/device", None, time.time() + 
 REQUEST = AuthorizationRequest("http://127.0.0.1:9/authorize", "http://127.0.0.1:9/callback", 0.0, "An agent", ())
 
 
-class Stopped(DemoError):
+class Stopped(ExplainedError):
     """What a consent page that cannot be driven raises."""
 
 

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from demo import panels
-from demo.errors import UsageError
 from demo.evidence import BeatHeader, Link
+from deputize.errors import UsageError
 from talk.recording.finding import find, runs
 from talk.recording.playing import LEAST_SEEN, LONGEST_WAIT, paced, play_beat
 from talk.recording.reader import Event, Take, read, rebuild

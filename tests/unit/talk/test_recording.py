@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from demo import panels
-from demo.errors import UsageError
 from demo.evidence import BeatHeader, Link
 from demo.panels.fit import drawn
+from deputize.errors import UsageError
 from talk.recording.reader import Event, Tail, read, rebuild
 from talk.recording.writer import Recording, file_of
 from talk.stage.screen import Stage

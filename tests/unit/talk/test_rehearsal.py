@@ -21,7 +21,7 @@ import keyring
 import pytest
 
 from demo.local_server import local
-from demo.net import free_port
+from deputize.net import free_port
 from talk.rehearsal import playing, world
 from talk.rehearsal.choosing import everything, packed, representative
 from talk.rehearsal.faults import FAULTS

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from demo.errors import UsageError
+from deputize.errors import UsageError
 from talk.report import Reports
 from talk.run import BeatResult, StepResult
 from tests.conftest import ROOT, Command

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from demo.errors import UsageError
 from demo.settings import settle
+from deputize.errors import UsageError
 from talk.playing import words
 from talk.script import load_talk
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady
 from talk.run import VERSION, Cursor, Run, StepResult, glance
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.errors import USAGE, UsageError
+from demo.errors import USAGE
+from deputize.errors import UsageError
 from talk.script import load_talk
 
 BUY = """\

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.errors import UsageError
+from deputize.errors import UsageError
 from talk.playing.kind import holds
 from talk.script import Plan, Talk, load_talk
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.errors import UsageError
+from deputize.errors import UsageError
 from talk.script import load_talk, vocabulary
 
 ROOT = Path(__file__).parent.parent.parent.parent

@@ -18,9 +18,9 @@ import pytest
 from textual.app import App
 from textual.pilot import Pilot
 
-from demo.errors import EnvironmentNotReady
 from demo.panels import theme
 from demo.settings import Settings
+from deputize.errors import EnvironmentNotReady
 from talk.director import Director
 from talk.playing import KINDS
 from talk.recording import wheel

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from demo.client.http.errors import GrantNotAllowed
 from demo.settings import Settings
 from demo.settings.tools import ServersTool, ToolMap
 from demo.settings.workos import WorkOSSettings
+from deputize.http.errors import GrantNotAllowed
 from talk.cast import Cast
 from talk.director import Director
 from talk.run import BeatResult, Run, StepResult

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from demo.client.http import errors
+from deputize.http import errors
 from talk.run import StepResult
 from talk.trouble import in_words
 

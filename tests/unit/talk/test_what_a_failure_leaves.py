@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from demo.client.agent import Agent
-from demo.errors import ServerUnreachable
+from deputize.errors import ServerUnreachable
 from talk.cast import Cast
 from tests.unit.talk.presenter import Presenter, play
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from demo.cli import performing
 from demo.client.agent import Agent
 from demo.client.human.sample_human import SampleHuman
-from demo.client.tokens.store import TokenStore
 from demo.errors import EXPECTATION, OK
 from demo.settings import Settings
+from deputize.tokens.store import TokenStore
 from talk.director import Director
 from talk.run import BeatResult, Run, StepResult
 from talk.script import load_talk

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from demo.client.agent import Agent
-from demo.errors import EnvironmentNotReady, ServerUnreachable
+from deputize.errors import EnvironmentNotReady, ServerUnreachable
 from talk.recording import finding
 from talk.recording.reader import read
 from talk.recording.writer import Recording

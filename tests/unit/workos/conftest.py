@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from demo.client import Agent, CallOutcome, MemoryStore, SampleHuman, StoredToken
+from demo.client import Agent, CallOutcome, SampleHuman
 from demo.client.human.console import console_identity
 from demo.client.workos.agents import AgentIdentity, AgentPass
 from demo.client.workos.environment import Environment
 from demo.client.workos.tenant import Tenant, WorkOSRefused
-from demo.evidence import Money
+from deputize import MemoryStore, StoredToken
+from deputize.evidence import Money
 from tests.conftest import CONSOLE_KEYS, serving
 
 AGENT_SCOPES = ("openid", "shop:read", "shop:buy", "orders:read", "audit:read", "offline_access")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from demo.client.human.console import console_identity
-from demo.client.tokens.store import MemoryStore
-from demo.client.tokens.stored import StoredToken
 from demo.client.workos.hosted_console import HostedConsole
 from demo.client.workos.people import People
 from demo.client.workos.tenant import Tenant
-from demo.errors import AuthorizationRefused, ServerUnreachable, UsageError
 from demo.settings.workos import WorkOSSettings
+from deputize.errors import AuthorizationRefused, ServerUnreachable, UsageError
+from deputize.tokens.store import MemoryStore
+from deputize.tokens.stored import StoredToken
 from talk.cast import Cast
 from talk.playing.other_server import NotHere
 from tests.conftest import CONSOLE_KEYS
@@ -69,8 +69,8 @@ def test_a_shop_without_an_admin_route_revokes_nothing(world: World, tenant: Ten
 def test_not_to_know_whether_there_is_one_is_no_revocation(
     world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from demo.client.http.fetch import Answer
     from demo.client.human import console as module
+    from deputize.http.fetch import Answer
 
     async def busy(*_: object, **__: object) -> Answer:
         return Answer(503, {}, "", None, "")

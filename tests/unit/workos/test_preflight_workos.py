@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from demo.cli.workos import tenant_for
-from demo.client import Secret
 from demo.client.agent import Agent
 from demo.client.capabilities import survey
-from demo.client.tokens.store import TokenStore
 from demo.client.workos.environment import keep_key
 from demo.client.workos.preparing import prepare
 from demo.client.workos.tenant import Tenant
-from demo.errors import EnvironmentNotReady, UsageError
 from demo.preflight import Finding
 from demo.preflight.workos import examine_workos
 from demo.settings import Settings, settle
 from demo.settings.workos import WorkOSSettings
+from deputize import Secret
+from deputize.errors import EnvironmentNotReady, UsageError
+from deputize.tokens.store import TokenStore
 from tests.unit.workos.conftest import World, claim
 
 ELSEWHERE = "https://shop.example/mcp"

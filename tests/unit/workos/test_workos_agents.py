@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from demo.client import Secret
-from demo.client.tokens.claim_meanings import parties
-from demo.client.tokens.claims import take_apart
 from demo.client.workos.agents import AgentIdentity
 from demo.client.workos.audit import AuditLog
 from demo.client.workos.people import People
 from demo.client.workos.tenant import Tenant, WorkOSRefused
+from deputize import Secret
+from deputize.tokens.claim_meanings import parties
+from deputize.tokens.claims import take_apart
 from tests.unit.workos.conftest import CEILING, World, refused_with, why
 
 

@@ -12,12 +12,12 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from demo.cli import workos
-from demo.client.tokens.store import TokenStore
 from demo.client.workos.environment import KEY_SLOT
 from demo.client.workos.tenant import WorkOSRefused
-from demo.errors import UsageError
 from demo.settings import Settings
 from demo.settings.workos import WorkOSSettings
+from deputize.errors import UsageError
+from deputize.tokens.store import TokenStore
 from tests.unit.workos.conftest import World
 
 

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from demo.client import Agent, MemoryStore
+from demo.client import Agent
 from demo.client.workos.audit import AuditLog
 from demo.client.workos.preparing import audit_actions
 from demo.client.workos.tenant import Tenant
-from demo.errors import AuthorizationRefused
 from demo.evidence import SessionView
 from demo.panels.fit import drawn
 from demo.settings.workos import WorkOSSettings
+from deputize import MemoryStore
+from deputize.errors import AuthorizationRefused
 from talk.cast import Cast
 from talk.playing import KINDS
 from talk.playing.kind import Step

@@ -10,8 +10,8 @@ from demo.client.workos.environment import Environment
 from demo.client.workos.people import People
 from demo.client.workos.preparing import role_permissions
 from demo.client.workos.tenant import Tenant, WorkOSRefused
-from demo.errors import EnvironmentNotReady, UsageError
 from demo.local_server import local
+from deputize.errors import EnvironmentNotReady, UsageError
 from tests.conftest import serving
 from tests.unit.workos.conftest import World, claim
 

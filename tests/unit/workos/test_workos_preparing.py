@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.client.http.errors import OAuthRefused
 from demo.client.workos.environment import Environment
 from demo.client.workos.preparing import SCOPES, permissions, prepare, resources, role_permissions
 from demo.client.workos.tenant import Tenant, WorkOSRefused
-from demo.errors import EnvironmentNotReady, ServerUnreachable
+from deputize.errors import EnvironmentNotReady, ServerUnreachable
+from deputize.http.errors import OAuthRefused
 from tests.unit.workos.conftest import World, claim
 
 ELSEWHERE = "https://shop.example/mcp"

@@ -1,5 +1,5 @@
 /** The shop's data: written by `make worker-data` from `demo/shop/shop.toml`, `demo/policy.toml`,
- * `demo/access_tokens.py` and `demo/proofs.py`. Change it there, never here. */
+ * `deputize/access_tokens.py` and `demo/proofs.py`. Change it there, never here. */
 
 /** What the MCP server says of itself. */
 export const SERVER = {
@@ -1213,7 +1213,7 @@ export const SENTENCES = {
   "door_closed": "{user} set the {door} door: closed, {stock} in stock."
 } as const;
 
-/** What tells an access token from others, as `demo/access_tokens.py` explains it. */
+/** What tells an access token from others, as `deputize/access_tokens.py` explains it. */
 export const TOKEN_TYPES = {
   "rfc9068": [
     "at+jwt"

@@ -1,4 +1,4 @@
-/** Is this JWT an access token? The same policy as the agent's and the local shop's (`demo/access_tokens.py`), held to
+/** Is this JWT an access token? The same policy as the agent's and the local shop's (`deputize/access_tokens.py`), held to
  * the same cases (`test/token_types.json`). */
 
 import { fill, TOKEN_TYPES } from "../catalog";

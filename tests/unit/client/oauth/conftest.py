@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from demo.client import BROWSER, Agent, StoredToken
+from demo.client import Agent
+from deputize import BROWSER, StoredToken
 from tests.unit.client.conftest import fake, server, shop
 from tests.unit.client.fakes import Reply, Request, Shop, agent_at, granted
 

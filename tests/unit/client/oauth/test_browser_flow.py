@@ -13,8 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from demo.client import BROWSER, Agent, ClientIdentity, OAuthRefused, SampleHuman
-from demo.errors import EnvironmentNotReady
+from demo.client import Agent, SampleHuman
+from deputize import BROWSER, ClientIdentity, OAuthRefused
+from deputize.errors import EnvironmentNotReady
 from tests.unit.client.fakes import ALICE, Reply, agent_at, oauth
 from tests.unit.client.oauth.conftest import AuthServer, answered, come_back, log_in
 

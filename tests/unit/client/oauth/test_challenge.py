@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.client.oauth.challenge import parse_challenges, read_challenge
+from deputize.oauth.challenge import parse_challenges, read_challenge
 
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_.!#$", min_size=1, max_size=12)
 VALUES = st.text(

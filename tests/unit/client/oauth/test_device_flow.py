@@ -9,9 +9,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from demo.client import OAuthRefused
-from demo.client.oauth import device_flow
-from demo.errors import REFUSED, ServerUnreachable
+from demo.errors import REFUSED
+from deputize import OAuthRefused
+from deputize.errors import ServerUnreachable
+from deputize.oauth import device_flow
 from tests.unit.client.fakes import Reply, Shop, agent_at, granted, oauth, raw_server
 
 FASTER = 100.0

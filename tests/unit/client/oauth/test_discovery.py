@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo.client import Agent, ClientIdentity, OAuthRefused
-from demo.client.http.origins import origin, refused_url
-from demo.client.oauth.metadata import resource_problem, resource_urls, same_identifier, server_urls
-from demo.errors import REFUSED, UNREACHABLE, ServerUnreachable
-from demo.evidence import Challenge
-from demo.net import is_loopback
+from demo.client import Agent
+from demo.errors import REFUSED, UNREACHABLE
+from deputize import ClientIdentity, OAuthRefused
+from deputize.errors import ServerUnreachable
+from deputize.evidence import Challenge
+from deputize.http.origins import origin, refused_url
+from deputize.net import is_loopback
+from deputize.oauth.metadata import resource_problem, resource_urls, same_identifier, server_urls
 from tests.unit.client.fakes import Fake, Reply, Request, Script, Shop, agent_at, faking
 
 RESOURCE = "/.well-known/oauth-protected-resource"

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import BROWSER, Agent, ClientIdentity, OAuthRefused
-from demo.client.http.errors import GrantNotAllowed
-from demo.client.oauth.device_flow import DEVICE
-from demo.client.oauth.login_flow import HumanFlow, Login
-from demo.client.oauth.machine_flow import TokenRequest
-from demo.errors import DemoError
+from demo.client import Agent
+from deputize import BROWSER, ClientIdentity, OAuthRefused
+from deputize.errors import ExplainedError
+from deputize.http.errors import GrantNotAllowed
+from deputize.oauth.device_flow import DEVICE
+from deputize.oauth.login_flow import HumanFlow, Login
+from deputize.oauth.machine_flow import TokenRequest
 from tests.unit.client.fakes import Reply, Request, agent_at, granted, oauth, store_in
 from tests.unit.client.oauth.conftest import AuthServer, answered, come_back, log_in
 
@@ -56,7 +57,7 @@ def test_a_login_that_ends_without_a_token_makes_the_registration_doubtful(
     auth_server: AuthServer, agent: Agent, end: str
 ) -> None:
     auth_server.shop.polls(oauth("authorization_pending"))
-    with pytest.raises((DemoError, KeyboardInterrupt)):
+    with pytest.raises((ExplainedError, KeyboardInterrupt)):
         ENDS[end](agent)
     auth_server.shop.polls(granted())
     assert (by_device(agent) if "device" in end else log_in(agent).client_id) == "client-2"
@@ -351,7 +352,7 @@ def test_a_registration_for_more_that_fails_says_nothing_against_the_one_before(
     fake = auth_server.shop.fake
     agent.start_login(("shop:read",), flow).close()
     register, fake.on["/register"] = fake.on["/register"], Reply(503)
-    with pytest.raises(DemoError):
+    with pytest.raises(ExplainedError):
         agent.start_login(("shop:read", "shop:buy"), flow)
     fake.on["/register"] = register
     agent.start_login(("shop:read",), flow).close()

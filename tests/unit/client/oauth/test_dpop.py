@@ -14,8 +14,8 @@ import pytest
 from joserfc import jwk, jwt
 
 from demo.client import Agent
-from demo.client.oauth.dpop import ProofKey
-from demo.client.oauth.token_auth import DPoPToken
+from deputize.oauth.dpop import ProofKey
+from deputize.oauth.token_auth import DPoPToken
 from tests.unit.client.fakes import Reply, Request, agent_at, granted, oauth
 from tests.unit.client.fakes import log_in as log_in_for_real
 from tests.unit.client.oauth.conftest import AuthServer, log_in

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from demo.client import BROWSER, DEVICE, Agent, OAuthRefused
-from demo.client.oauth.flows import FLOWS, HUMAN_FLOWS, choose, human_flow, other
-from demo.client.oauth.login_flow import HumanFlow, LoginFlow
-from demo.client.oauth.machine_flow import ASSERTION, CLIENT_CREDENTIALS, TokenRequest
-from demo.evidence import AuthorizationServerMetadata
+from demo.client import Agent
+from deputize import BROWSER, DEVICE, OAuthRefused
+from deputize.evidence import AuthorizationServerMetadata
+from deputize.oauth.flows import FLOWS, HUMAN_FLOWS, choose, human_flow, other
+from deputize.oauth.login_flow import HumanFlow, LoginFlow
+from deputize.oauth.machine_flow import ASSERTION, CLIENT_CREDENTIALS, TokenRequest
 from tests.unit.client.fakes import Reply, Request, granted
 from tests.unit.client.oauth.conftest import AuthServer, answered, come_back
 

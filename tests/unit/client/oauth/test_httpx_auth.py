@@ -11,8 +11,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from demo.client import BrowserFlow, ClientIdentity, DeviceFlow, MachineFlow, MemoryStore, OAuthRefused, SampleHuman
-from demo.evidence import DeviceCode
+from demo.client import SampleHuman
+from deputize import BrowserFlow, ClientIdentity, DeviceFlow, MachineFlow, MemoryStore, OAuthRefused
+from deputize.evidence import DeviceCode
 from tests.unit.client.fakes import ALICE, Reply, Request, faking, granted
 from tests.unit.client.oauth.conftest import AuthServer, answered, come_back
 

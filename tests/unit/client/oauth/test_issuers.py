@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import BROWSER, Agent, OAuthRefused
-from demo.errors import ServerUnreachable
+from demo.client import Agent
+from deputize import BROWSER, OAuthRefused
+from deputize.errors import ServerUnreachable
 from tests.unit.client.fakes import Fake, Reply, agent_at, faking, granted, oauth
 from tests.unit.client.oauth.conftest import AuthServer, log_in
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from joserfc import jwk, jwt
 
-from demo.client import ClientIdentity, OAuthRefused
-from demo.client.oauth.machine_flow import IdentityProvider, TokenRequest
+from deputize import ClientIdentity, OAuthRefused
+from deputize.oauth.machine_flow import IdentityProvider, TokenRequest
 from tests.unit.client.fakes import Reply, agent_at, granted, oauth
 from tests.unit.client.oauth.conftest import AuthServer
 

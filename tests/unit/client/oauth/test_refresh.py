@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import Agent, OAuthRefused, StoredToken
-from demo.errors import REFUSED, UNREACHABLE, AuthorizationRefused, DemoError, ServerUnreachable
+from demo.client import Agent
+from demo.errors import REFUSED, UNREACHABLE
+from deputize import OAuthRefused, StoredToken
+from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable
 from tests.conftest import ROOT
 from tests.unit.client.fakes import Reply, Shop, agent_at, granted, log_in, oauth, store_in
 
@@ -189,7 +191,7 @@ def test_without_a_refresh_token_the_end_is_the_end(shop: Shop, tmp_path: Path) 
     shop.polls(granted(expires_in=0, refresh_token=None))
     agent = agent_at(shop.fake.base, tmp_path)
     agent.finish_login(agent.start_login(["shop:read"]))
-    with pytest.raises(DemoError) as refused:
+    with pytest.raises(ExplainedError) as refused:
         agent.token()
     assert refused.value.exit_code == REFUSED
     assert "offline_access" in refused.value.why

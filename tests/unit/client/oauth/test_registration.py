@@ -8,8 +8,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from demo.client import BROWSER, Agent, ClientIdentity, OAuthRefused
-from demo.client.oauth.machine_flow import TokenRequest
+from demo.client import Agent
+from deputize import BROWSER, ClientIdentity, OAuthRefused
+from deputize.oauth.machine_flow import TokenRequest
 from tests.unit.client.fakes import Reply, Request, agent_at, faking, oauth, store_in
 from tests.unit.client.oauth.conftest import AuthServer, log_in
 

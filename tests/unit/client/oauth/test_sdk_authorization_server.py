@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import BROWSER, Agent, ClientIdentity, StoredToken
-from demo.client.tokens.identity import AuthMethod
+from demo.client import Agent
+from deputize import BROWSER, ClientIdentity, StoredToken
+from deputize.tokens.identity import AuthMethod
 from tests.unit.client.conftest import listening
 from tests.unit.client.fakes import agent_at
 from tests.unit.client.oauth.conftest import come_back

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.client import Agent, OAuthRefused
+from demo.client import Agent
+from deputize import OAuthRefused
 from tests.unit.client.fakes import Reply, agent_at, granted, oauth
 from tests.unit.client.oauth.conftest import AuthServer, log_in
 
