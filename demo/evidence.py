@@ -56,6 +56,8 @@ class Decision:
     """The order that this call placed or found again, for a purchase that was allowed."""
     correlation: str | None = None
     """What the client calls the request, or the shop where the client does not; of an event its own id."""
+    trace_id: str | None = None
+    """The trace that the request is part of (W3C Trace Context), where the client says so."""
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict with these field names; fields that are None are kept."""

@@ -46,15 +46,16 @@ class Door:
             return
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        house, call = self._gatehouse, Call(correlation=correlation.of(scope["headers"]))
+        house, call = self._gatehouse, Call()
         await house.policy.refresh(house.database)
         fault: jsonrpc.Unacceptable | None = None
         body = await jsonrpc.read_body(scope["headers"], receive)
         if scope["method"] == "POST":
             try:
-                call = replace(jsonrpc.parse(body), correlation=call.correlation)
+                call = jsonrpc.parse(body)
             except jsonrpc.Unacceptable as unreadable:
                 fault = unreadable
+        call = replace(call, known=correlation.of(scope["headers"], call.meta))
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
         token = None
         if self._which == "open":

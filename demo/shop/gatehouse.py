@@ -244,7 +244,8 @@ class Gatehouse:
             session=token.session,
             consent=token.consent,
             token_id=token.token_id,
-            correlation=call.correlation,
+            correlation=call.known.correlation if call.known else None,
+            trace_id=call.known.trace_id if call.known else None,
         )
 
     def refuse(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from demo.shop.catalog import LIMITS, say
+from demo.shop.correlation import Known
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -47,8 +48,10 @@ class Call:
     body: bytes = b""
     """The message written again: what comes after the gates can read nothing in it that the gates did not."""
 
-    correlation: str | None = None
-    """What the request is called in the records of others (`demo.shop.correlation`)."""
+    meta: dict[str, Any] = field(default_factory=dict)
+    """`_meta` of its parameters."""
+    known: Known | None = None
+    """What the request is called in the records of others; None where it is no request of a client's."""
 
     @property
     def is_tool_call(self) -> bool:
@@ -122,8 +125,12 @@ def parse(body: bytes) -> Call:
     if not isinstance(method, str):
         return Call(id=call_id, body=again)
     params = message.get("params")
-    if method != "tools/call" or not isinstance(params, dict):
+    if not isinstance(params, dict):
         return Call(id=call_id, method=method, body=again)
+    meta = params.get("_meta")
+    meta = meta if isinstance(meta, dict) else {}
+    if method != "tools/call":
+        return Call(id=call_id, method=method, body=again, meta=meta)
     name, arguments = params.get("name"), params.get("arguments")
     return Call(
         id=call_id,
@@ -131,6 +138,7 @@ def parse(body: bytes) -> Call:
         tool=name if isinstance(name, str) else None,
         arguments=arguments if isinstance(arguments, dict) else {},
         body=again,
+        meta=meta,
     )
 
 

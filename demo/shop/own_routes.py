@@ -62,7 +62,7 @@ async def admit(
             objection = check_scope(case)
         if (objection := objection or beside(house, case)) is None:
             return case, then(connection, case)
-        decision = house.decision(case, objection, Call(correlation=correlation.of(request.headers.raw)))
+        decision = house.decision(case, objection, Call(known=correlation.of(request.headers.raw)))
         audit_log.record(connection, decision)
         return case, refusal.response(house.refuse(case, decision, None, host=host, path=path))
 

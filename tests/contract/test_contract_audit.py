@@ -31,6 +31,7 @@ FIELDS = {
     "token_id",
     "order_id",
     "correlation",
+    "trace_id",
 }
 
 
@@ -171,26 +172,33 @@ def test_a_tools_name_cannot_write_into_a_terminal(shop: Shop) -> None:
     assert tool.isprintable()
 
 
+TRACE, OTHER = "4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"
+
+
+def _part_of(trace: str) -> dict[str, str]:
+    return {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+
+
 @pytest.mark.parametrize(
-    ("sent", "known_by"),
+    ("sent", "meta", "known_by", "trace"),
     [
-        (
-            {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
-            "4bf92f3577b34da6a3ce929d0e0e4736",
-        ),
-        ({"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01", "x-request-id": "req-17"}, "req-17"),
-        ({"x-request-id": "<script>"}, None),
-        ({}, None),
+        (_part_of(TRACE), {}, TRACE, TRACE),
+        ({}, _part_of(TRACE), TRACE, TRACE),  # SEP-414
+        (_part_of(TRACE), _part_of(OTHER), TRACE, TRACE),
+        (_part_of("0" * 32) | {"x-request-id": "req-17"}, {}, "req-17", None),
+        ({"x-request-id": "req-17"}, {"traceparent": 17}, "req-17", None),
+        ({"x-request-id": "<script>"}, _part_of("<script>"), None, None),
+        ({}, {}, None, None),
     ],
 )
 def test_an_entry_has_the_id_by_which_the_client_knows_the_request(
-    shop: Shop, sent: dict[str, str], known_by: str | None
+    shop: Shop, sent: dict[str, str], meta: dict[str, Any], known_by: str | None, trace: str | None
 ) -> None:
-    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
     headers = {"authorization": f"Bearer {shop.token()}", "accept": "application/json, text/event-stream"}
     answer = shop.http.post(f"{shop.base}/mcp", json=body, headers=headers | sent)
     entry = shop.entries(reader(shop), limit=1)[0]
-    assert entry["audit_id"] == answer.headers["demo-audit-id"]
+    assert (entry["audit_id"], entry["trace_id"]) == (answer.headers["demo-audit-id"], trace)
     if known_by is None:
         assert re.fullmatch("[0-9a-f]{32}", entry["correlation"])
     else:

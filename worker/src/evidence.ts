@@ -44,6 +44,8 @@ export interface Decision {
   order_id: string | null;
   /** What the client calls the request, or the shop where the client does not; of an event its own id. */
   correlation: string | null;
+  /** The trace that the request is part of (W3C Trace Context), where the client says so. */
+  trace_id: string | null;
 }
 
 /** How much of one limit is used. */

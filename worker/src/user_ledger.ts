@@ -38,6 +38,7 @@ const NOTHING_ASKED = {
   consent: null,
   token_id: null,
   order_id: null,
+  trace_id: null,
 } as const;
 
 /** Who may go on at one of the human's own routes. */
@@ -99,9 +100,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
         const { username = null, roles = [] } = one.standing ?? {};
         return { user: one.token.user ?? "", username, admin: roles.includes(SCOPES.adminRole) };
       }
-      const decision = this.shop.write(() =>
-        house.record(one, ruling, { ...NO_CALL, correlation: request.correlation }),
-      );
+      const decision = this.shop.write(() => house.record(one, ruling, { ...NO_CALL, known: request.known }));
       house.makeKnown(one.token.user);
       const told = house.told(request.resource, request.scope, request.possession);
       return { refused: refuse(decision, { ...told, id: null, limits: [] }) };

@@ -185,4 +185,5 @@ test.each([
   const entry = (await audit(token)).find((one) => one.audit_id === said.headers.get("demo-audit-id"));
   if (expected === null) expect(entry?.correlation).toMatch(/^[0-9a-f]{32}$/);
   else expect(entry?.correlation).toBe(expected);
+  expect(entry?.trace_id).toBe("traceparent" in headers ? expected : null);
 });

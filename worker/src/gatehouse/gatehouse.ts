@@ -278,7 +278,8 @@ export class Gatehouse {
       consent: token.consent,
       token_id: token.tokenId,
       order_id: null,
-      correlation: call.correlation,
+      correlation: call.known?.correlation ?? null,
+      trace_id: call.known?.trace_id ?? null,
     };
   }
 

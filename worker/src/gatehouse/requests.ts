@@ -3,7 +3,7 @@
 import type { Door } from "../evidence";
 import type { Standing, TokenFacts } from "../policy/facts";
 import type { Possession } from "../policy/proof";
-import type { Call, Unacceptable } from "../wire/message";
+import type { Call, Known, Unacceptable } from "../wire/message";
 
 export interface DoorRequest {
   /** The origin that the request came to. */
@@ -35,7 +35,7 @@ export interface OwnRequest {
   resource: string;
   scope: string;
   /** What the request is called in the records of others. */
-  correlation: string;
+  known: Known;
   /** For the human's own routes: what they revoked does not shut them out, and no agent may pass. */
   own: boolean;
   token: string | null;

@@ -7,7 +7,7 @@ import type { Env } from "../env";
 import type { Settings } from "../settings";
 import { unacceptable, type Answer } from "../wire/answer";
 import { NO_CALL, parse, readBody, Unreadable, type Call, type Unacceptable } from "../wire/message";
-import { addressOf, correlationOf, ledgerOf, presented } from "./edge";
+import { addressOf, knownBy, ledgerOf, presented } from "./edge";
 
 /** The headers that an MCP server reads, beside those that tell it where it is. */
 const PASSED = /^(accept|mcp-.*|last-event-id)$/;
@@ -37,7 +37,7 @@ export async function enter(
     if (error instanceof Unreadable) return unacceptable(error.why);
     throw error;
   }
-  call = { ...call, correlation: correlationOf(request.headers) };
+  call = { ...call, known: knownBy(request.headers, call.meta) };
   const headers = [...request.headers].filter(([name]) => PASSED.test(name)) as [string, string][];
   const common = { origin, door, address: addressOf(request), method: request.method, headers, call, fault };
   if (door === "open") {

@@ -12,7 +12,7 @@ import type { Env } from "../env";
 import type { Settings } from "../settings";
 import { LIMITS } from "../catalog";
 import { rpcError, type Answer } from "../wire/answer";
-import { INTERNAL_ERROR } from "../wire/message";
+import { INTERNAL_ERROR, type Known } from "../wire/message";
 
 /** A presented token, and what is known of it. */
 export interface Presented {
@@ -22,27 +22,27 @@ export interface Presented {
   unavailable: Standing | null;
   skew: number | null;
   /** What the request is called in the records of others. */
-  correlation: string;
+  known: Known;
 }
 
 /** Read the request's token. Where the authorization server's keys cannot be had, that is said and the request cannot
  * pass. */
 export async function presented(request: Request, settings: Settings): Promise<Presented> {
   const { token, scheme } = credentialsOf(request.headers);
-  const correlation = correlationOf(request.headers);
+  const known = knownBy(request.headers);
   try {
     const facts = await readToken(token, settings);
     const possession =
       token === null || facts.fault !== null
         ? { ...NO_POSSESSION, scheme }
         : await possessionOf(facts.key, scheme, token, received(request, settings), noncesOf(settings), now());
-    return { correlation, token, facts, possession, unavailable: null, skew: skewOf(settings.issuer) };
+    return { known, token, facts, possession, unavailable: null, skew: skewOf(settings.issuer) };
   } catch (error) {
     if (!(error instanceof AuthServerUnavailable)) throw error;
     const facts: TokenFacts = { ...NO_FACTS, fault: "signature", detail: "unchecked" };
     const possession = { ...NO_POSSESSION, scheme };
     return {
-      correlation,
+      known,
       token,
       facts,
       possession,
@@ -72,12 +72,17 @@ function noncesOf({ introspection, directory }: Settings): Nonces {
 const TRACEPARENT = /^[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$/;
 const REQUEST_ID = /^[A-Za-z0-9._:+/=@-]{1,64}$/;
 
-/** What the client calls this request: the trace id of `traceparent` (W3C Trace Context section 3.2), else its
- * `x-request-id`; an id of our own where it sends neither, or none that is fit to be kept. */
-export function correlationOf(headers: Headers): string {
-  const trace = TRACEPARENT.exec((headers.get("traceparent") ?? "").trim())?.[1];
+/** What the client calls this request: the trace id of its `traceparent` (W3C Trace Context section 3.2), else its
+ * `x-request-id`; an id of our own where it sends neither, or none that is fit to be kept. `_meta` of the message may
+ * carry a `traceparent`, too (SEP-414); the header goes before it. */
+export function knownBy(headers: Headers, meta: Record<string, unknown> = {}): Known {
+  const inside = meta["traceparent"];
+  for (const given of [headers.get("traceparent"), typeof inside === "string" ? inside : null]) {
+    const trace = TRACEPARENT.exec((given ?? "").trim())?.[1];
+    if (trace !== undefined) return { correlation: trace, trace_id: trace };
+  }
   const given = REQUEST_ID.exec((headers.get("x-request-id") ?? "").trim())?.[0];
-  return trace ?? given ?? hex(16);
+  return { correlation: given ?? hex(16), trace_id: null };
 }
 
 /** Where a request came from, as the platform has seen it. */

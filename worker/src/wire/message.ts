@@ -34,8 +34,16 @@ export interface Call {
   /** A digest of the arguments for the audit log; they themselves may hold a postal address. */
   digest: string | null;
   message: Record<string, unknown> | null;
+  /** `_meta` of its parameters. */
+  meta: Record<string, unknown>;
   /** What the request is called in the records of others; null where it is not a request of a client's. */
-  correlation: string | null;
+  known: Known | null;
+}
+
+/** What a request is known by: `correlation` always, `trace_id` where it is part of a trace. */
+export interface Known {
+  correlation: string;
+  trace_id: string | null;
 }
 
 export const NO_CALL: Call = {
@@ -45,7 +53,8 @@ export const NO_CALL: Call = {
   arguments: {},
   digest: null,
   message: null,
-  correlation: null,
+  meta: {},
+  known: null,
 };
 
 /**
@@ -113,6 +122,7 @@ export async function parse(body: Uint8Array): Promise<Call> {
     id: typeof id === "string" || Number.isInteger(id) ? (id as string | number) : null,
     method: typeof method === "string" ? method : null,
     message,
+    meta: isObject(params) && isObject(params["_meta"]) ? params["_meta"] : {},
   };
   if (method !== "tools/call") return call;
   const given = isObject(params) && isObject(params["arguments"]) ? params["arguments"] : {};
