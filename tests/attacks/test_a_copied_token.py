@@ -25,8 +25,8 @@ from deputize.oauth.dpop import ProofKey
 from deputize.tokens.stored import StoredToken
 from tests.conftest import serving
 from tests.unit.client.fakes import agent_at, granted, log_in
-from tests.unit.client.oauth.conftest import AuthServer, auth_server, fake, server, shop
-from tests.unit.client.oauth.test_dpop import bound
+from tests.unit.deputize.oauth.conftest import AuthServer, auth_server, fake, server, shop
+from tests.unit.deputize.oauth.test_dpop import bound
 
 __all__ = ["auth_server", "bound", "fake", "server", "shop"]
 

@@ -17,7 +17,7 @@ import pytest
 from demo.client import SampleHuman
 from tests.journeys.terminal import Terminal
 from tests.unit.client.fakes import ALICE, Fake, Reply, Shop, faking, granted
-from tests.unit.client.oauth.conftest import AuthServer, answered, come_back
+from tests.unit.deputize.oauth.conftest import AuthServer, answered, come_back
 
 if TYPE_CHECKING:
     from tests.conftest import Command

@@ -12,7 +12,7 @@ from demo.client import Agent
 from deputize import BROWSER, ClientIdentity, OAuthRefused
 from deputize.oauth.machine_flow import TokenRequest
 from tests.unit.client.fakes import Reply, Request, agent_at, faking, oauth, store_in
-from tests.unit.client.oauth.conftest import AuthServer, log_in
+from tests.unit.deputize.oauth.conftest import AuthServer, log_in
 
 DOCUMENT = "https://agent.example/client.json"
 

@@ -13,7 +13,7 @@ from demo.client import Agent
 from deputize import BROWSER, OAuthRefused
 from deputize.errors import ServerUnreachable
 from tests.unit.client.fakes import Fake, Reply, agent_at, faking, granted, oauth
-from tests.unit.client.oauth.conftest import AuthServer, log_in
+from tests.unit.deputize.oauth.conftest import AuthServer, log_in
 
 
 def moved(auth_server: AuthServer, to: Fake) -> None:

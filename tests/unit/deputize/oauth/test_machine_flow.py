@@ -11,7 +11,7 @@ from joserfc import jwk, jwt
 from deputize import ClientIdentity, OAuthRefused
 from deputize.oauth.machine_flow import IdentityProvider, TokenRequest
 from tests.unit.client.fakes import Reply, agent_at, granted, oauth
-from tests.unit.client.oauth.conftest import AuthServer
+from tests.unit.deputize.oauth.conftest import AuthServer
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 

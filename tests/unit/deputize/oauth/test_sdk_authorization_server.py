@@ -17,7 +17,7 @@ from deputize import BROWSER, ClientIdentity, StoredToken
 from deputize.tokens.identity import AuthMethod
 from tests.unit.client.conftest import listening
 from tests.unit.client.fakes import agent_at
-from tests.unit.client.oauth.conftest import come_back
+from tests.unit.deputize.oauth.conftest import come_back
 
 
 @pytest.fixture(scope="module")

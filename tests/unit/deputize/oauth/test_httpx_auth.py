@@ -15,7 +15,7 @@ from demo.client import SampleHuman
 from deputize import BrowserFlow, ClientIdentity, DeviceFlow, MachineFlow, MemoryStore, OAuthRefused
 from deputize.evidence import DeviceCode
 from tests.unit.client.fakes import ALICE, Reply, Request, faking, granted
-from tests.unit.client.oauth.conftest import AuthServer, answered, come_back
+from tests.unit.deputize.oauth.conftest import AuthServer, answered, come_back
 
 LIST = {
     "jsonrpc": "2.0",

@@ -17,7 +17,7 @@ from demo.client import Agent, SampleHuman
 from deputize import BROWSER, ClientIdentity, OAuthRefused
 from deputize.errors import EnvironmentNotReady
 from tests.unit.client.fakes import ALICE, Reply, agent_at, oauth
-from tests.unit.client.oauth.conftest import AuthServer, answered, come_back, log_in
+from tests.unit.deputize.oauth.conftest import AuthServer, answered, come_back, log_in
 
 
 def asked(url: str) -> dict[str, list[str]]:

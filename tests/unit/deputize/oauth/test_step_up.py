@@ -10,8 +10,8 @@ import pytest
 from demo.client import Agent
 from deputize import BROWSER, OAuthRefused, StoredToken
 from tests.unit.client.fakes import Reply, agent_at, granted, log_in
-from tests.unit.client.oauth.conftest import AuthServer
-from tests.unit.client.oauth.conftest import log_in as log_in_by_browser
+from tests.unit.deputize.oauth.conftest import AuthServer
+from tests.unit.deputize.oauth.conftest import log_in as log_in_by_browser
 
 
 class Human:

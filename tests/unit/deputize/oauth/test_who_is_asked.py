@@ -9,7 +9,7 @@ import pytest
 from demo.client import Agent
 from deputize import OAuthRefused
 from tests.unit.client.fakes import Reply, agent_at, granted, oauth
-from tests.unit.client.oauth.conftest import AuthServer, log_in
+from tests.unit.deputize.oauth.conftest import AuthServer, log_in
 
 JWT = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1c2VyLTcifQ."  # {"alg": "none"}, {"sub": "user-7"}
 

@@ -16,7 +16,7 @@ from deputize.oauth.flows import FLOWS, HUMAN_FLOWS, choose, human_flow, other
 from deputize.oauth.login_flow import HumanFlow, LoginFlow
 from deputize.oauth.machine_flow import ASSERTION, CLIENT_CREDENTIALS, TokenRequest
 from tests.unit.client.fakes import Reply, Request, granted
-from tests.unit.client.oauth.conftest import AuthServer, answered, come_back
+from tests.unit.deputize.oauth.conftest import AuthServer, answered, come_back
 
 SECRET = "s3cret-0123456789"
 ISSUER = "https://auth.example"

@@ -15,10 +15,10 @@ import pytest
 
 from demo.client import Agent
 from deputize import BROWSER, StoredToken
-from tests.unit.client.conftest import fake, server, shop
+from tests.unit.client.conftest import _sdk_is_loaded, fake, server, shop
 from tests.unit.client.fakes import Reply, Request, Shop, agent_at, granted
 
-__all__ = ["fake", "server", "shop"]
+__all__ = ["_sdk_is_loaded", "fake", "server", "shop"]
 
 
 @dataclass

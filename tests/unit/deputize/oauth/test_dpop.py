@@ -18,7 +18,7 @@ from deputize.oauth.dpop import ProofKey
 from deputize.oauth.token_auth import DPoPToken
 from tests.unit.client.fakes import Reply, Request, agent_at, granted, oauth
 from tests.unit.client.fakes import log_in as log_in_for_real
-from tests.unit.client.oauth.conftest import AuthServer, log_in
+from tests.unit.deputize.oauth.conftest import AuthServer, log_in
 
 
 def read(proof: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -16,7 +16,7 @@ from deputize.oauth.device_flow import DEVICE
 from deputize.oauth.login_flow import HumanFlow, Login
 from deputize.oauth.machine_flow import TokenRequest
 from tests.unit.client.fakes import Reply, Request, agent_at, granted, oauth, store_in
-from tests.unit.client.oauth.conftest import AuthServer, answered, come_back, log_in
+from tests.unit.deputize.oauth.conftest import AuthServer, answered, come_back, log_in
 
 SECRET = "s3cret-0123456789"
 
