@@ -35,7 +35,13 @@ def text() -> str:
         ),
         "ITEM": (
             "The one thing to buy.",
-            {"id": catalog.ITEM_ID, "name": catalog.ITEM_NAME, "sizes": catalog.SIZES, "price": asdict(catalog.PRICE)},
+            {
+                "id": catalog.ITEM_ID,
+                "name": catalog.ITEM_NAME,
+                "description": catalog.ITEM_DESCRIPTION,
+                "sizes": catalog.SIZES,
+                "price": asdict(catalog.PRICE),
+            },
         ),
         "SCOPES": (
             "Scopes that no tool names, and the words of a spending limit (RFC 9396).",

@@ -88,6 +88,12 @@ def door(
     stock: Annotated[
         int | None, typer.Option(min=0, max=1_000_000, metavar="N", help="Set how many shirts it has in stock.")
     ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="Set what its listing says of the shirt; an empty one puts the shop's own back."
+        ),
+    ] = None,
     close: Annotated[bool, typer.Option("--close", help="Close the open door.")] = False,
     reopen: Annotated[bool, typer.Option("--reopen", help="Open it again.")] = False,
     account: Annotated[
@@ -95,15 +101,15 @@ def door(
         typer.Option(metavar="EMAIL", help="Let this sample human do it; the bundled shop's admin is Grace."),
     ] = None,
 ) -> int:
-    """Restock a door of the shop, or close and reopen the open one; only an admin may."""
+    """Restock a door of the shop, set the text of its listing, or close and reopen the open one; only an admin may."""
     if close and reopen:
         raise UsageError("--close and --reopen exclude each other", do="choose one")
     if which == "protected" and (close or reopen):
         raise UsageError(
             "the protected door cannot be closed", why="its gates decide who comes in", do="use: demo door open --close"
         )
-    if stock is None and not (close or reopen):
-        raise UsageError("nothing to do", do="use --stock N, --close or --reopen")
+    if stock is None and text is None and not (close or reopen):
+        raise UsageError("nothing to do", do="use --stock N, --text TEXT, --close or --reopen")
     settings = settings_of(context)
     cast = cast_for(settings)
     if account is not None and not cast.ours:
@@ -114,7 +120,7 @@ def door(
         )
     console = cast.console() if account is None else cast.console_of(account)
     try:
-        state = console.set_door(which, stock=stock, open=reopen if close or reopen else None)
+        state = console.set_door(which, stock=stock, open=reopen if close or reopen else None, description=text)
     except AuthorizationRefused as refused:
         other = account not in (None, ADMIN)
         if getattr(refused, "oauth_error", None) != "access_denied" and not other:
@@ -130,7 +136,10 @@ def door(
         say_json({"schema": 1, **state})
     elif not settings.quiet:
         how = "" if state["open"] else ", and switched off"
-        console_for(settings).print(f"The {which} door has {state['stock']} in stock{how}.", markup=False)
+        said = f"The {which} door has {state['stock']} in stock{how}."
+        if text is not None:
+            said += f" Its listing says: {state['description']}"
+        console_for(settings).print(said, markup=False)
     return OK
 
 

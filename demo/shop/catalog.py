@@ -46,6 +46,7 @@ class Limits:
 
     stock: int
     most_stock: int
+    description_characters: int
     leeway_seconds: int
     skew_seconds: int
     message_bytes: int
@@ -157,6 +158,7 @@ INSTRUCTIONS: Final[str] = _DATA["server"]["instructions"]
 
 ITEM_ID: Final[str] = _DATA["item"]["id"]
 ITEM_NAME: Final[str] = _DATA["item"]["name"]
+ITEM_DESCRIPTION: Final[str] = _DATA["item"]["description"]
 PRICE: Final = Money(_DATA["item"]["price"], _DATA["item"]["currency"])
 SIZES: Final[tuple[str, ...]] = tuple(_DATA["schemas"]["Size"]["enum"])
 

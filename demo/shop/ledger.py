@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from demo.evidence import Order
-from demo.shop.catalog import ITEM_ID, ITEM_NAME
+from demo.shop.catalog import ITEM_DESCRIPTION, ITEM_ID, ITEM_NAME
 from deputize.evidence import Money
 
 OPEN_ACCOUNT = "open"
@@ -82,17 +82,38 @@ def stock_left(connection: sqlite3.Connection, door: str = "protected") -> int:
     return int(row["left"])
 
 
+def description(connection: sqlite3.Connection, door: str) -> str:
+    """What a door's listing says of the item: the shop's own text, or what an admin has put in its place."""
+    row = connection.execute("SELECT description FROM shop_listings WHERE door = ?", (door,)).fetchone()
+    return ITEM_DESCRIPTION if row is None else str(row["description"])
+
+
 def set_door(
-    connection: sqlite3.Connection, door: str, *, stock: int | None = None, opened: bool | None = None
+    connection: sqlite3.Connection,
+    door: str,
+    *,
+    stock: int | None = None,
+    opened: bool | None = None,
+    text: str | None = None,
 ) -> dict[str, Any]:
-    """Restock a door, close it or open it again; what is None stays. Gives the door as it is then."""
+    """Restock a door, close it or open it again, or set the text of its listing; what is None stays, and an empty text
+    is the shop's own again. Gives the door as it is then."""
     if stock is not None:
         connection.execute("UPDATE shop_stock SET left = ? WHERE item = ?", (stock, _shelf(door)))
     if opened is False:
         connection.execute("INSERT OR IGNORE INTO shop_closed VALUES (?)", (door,))
     elif opened:
         connection.execute("DELETE FROM shop_closed WHERE door = ?", (door,))
-    return {"door": door, "open": not is_closed(connection, door), "stock": stock_left(connection, door)}
+    if text:
+        connection.execute("INSERT OR REPLACE INTO shop_listings VALUES (?, ?)", (door, text))
+    elif text == "":
+        connection.execute("DELETE FROM shop_listings WHERE door = ?", (door,))
+    return {
+        "door": door,
+        "open": not is_closed(connection, door),
+        "stock": stock_left(connection, door),
+        "description": description(connection, door),
+    }
 
 
 def is_closed(connection: sqlite3.Connection, door: str = "open") -> bool:

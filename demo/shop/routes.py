@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from typing import Any, Final
 
@@ -79,11 +80,20 @@ async def _set_door(house: Gatehouse, request: Request) -> Response:
             return error(403, "access_denied", say("no_admin"))
         if why is not None:
             return error(400, "invalid_request", why)
-        state = ledger.set_door(connection, given["door"], stock=given.get("stock"), opened=given.get("open"))
+        door, text = given["door"], given.get("description")
+        state = ledger.set_door(connection, door, stock=given.get("stock"), opened=given.get("open"), text=text)
         state["open"] = state["open"] and (given["door"] == "protected" or house.config.open_door)
         who = case.standing.username or case.token.user or "an admin"
-        reason = say("door_set" if state["open"] else "door_closed", user=who, door=state["door"], stock=state["stock"])
-        audit_log.record(connection, house.decision(case, Ruling("allow", "scope", "allowed", reason), Call()))
+        reasons = []
+        if text is not None:  # its digest: what somebody else wrote is not for the trail's readers to obey
+            told = jsonrpc.digest([state["description"]])
+            reasons.append(say("door_described", user=who, door=door, digest=told))
+        if text is None or (given.get("stock"), given.get("open")) != (None, None):
+            reasons.append(
+                say("door_set" if state["open"] else "door_closed", user=who, door=door, stock=state["stock"])
+            )
+        for reason in reasons:
+            audit_log.record(connection, house.decision(case, Ruling("allow", "scope", "allowed", reason), Call()))
         return answer(state)
 
     _, answered_with = await admit(house, request, MANAGE_SCOPE, "account", only_the_console, then=change)
@@ -93,11 +103,20 @@ async def _set_door(house: Gatehouse, request: Request) -> Response:
 
 def _objection(given: Any) -> str | None:
     """Why a body says nothing that can be done; None where it does."""
-    stock, opened = (given.get("stock"), given.get("open")) if isinstance(given, dict) else (None, None)
+    asked = given if isinstance(given, dict) else {}
+    stock, opened, text = (asked.get(name) for name in ("stock", "open", "description"))
     counted = isinstance(stock, int) and not isinstance(stock, bool) and 0 <= stock <= LIMITS.most_stock
+    written = isinstance(text, str) and len(text) <= LIMITS.description_characters and not _NO_TEXT.search(text)
     fits = (
-        (counted or stock is None) and (isinstance(opened, bool) or opened is None) and (stock, opened) != (None, None)
+        (counted or stock is None)
+        and (isinstance(opened, bool) or opened is None)
+        and (written or text is None)
+        and (stock, opened, text) != (None, None, None)
     )
-    if not isinstance(given, dict) or given.get("door") not in ("open", "protected") or not fits:
-        return say("door_shape", most=LIMITS.most_stock)
-    return say("door_gates") if given["door"] == "protected" and opened is not None else None
+    if asked.get("door") not in ("open", "protected") or not fits:
+        return say("door_shape", most=LIMITS.most_stock, longest=LIMITS.description_characters)
+    return say("door_gates") if asked["door"] == "protected" and opened is not None else None
+
+
+_NO_TEXT: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What a terminal obeys, and half of a surrogate pair, which JSON can spell and is no character."""

@@ -80,6 +80,7 @@ CREATE TABLE shop_policies (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT NOT NULL UNIQUE, text TEXT NOT NULL, at REAL NOT NULL,
     in_force INTEGER NOT NULL DEFAULT 0);
 """
+_LISTINGS: Final = "CREATE TABLE shop_listings (door TEXT PRIMARY KEY, description TEXT NOT NULL) WITHOUT ROWID;"
 STEPS: Final = (
     _keys_by_caller,
     _TABLES,
@@ -92,5 +93,6 @@ STEPS: Final = (
     READING,
     _REVOCATIONS_BY_AGE,
     _POLICIES,
+    _LISTINGS,
 )
 """The schema's history. To change it: append a step, never edit one."""

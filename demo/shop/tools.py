@@ -33,7 +33,8 @@ def run(name: str, given: dict[str, Any], acting: Acting) -> Answer:
 
 def _list_inventory(acting: Acting, _: Arguments) -> Answer:
     stock = ledger.stock_left(acting.connection, acting.door)
-    item = {"id": catalog.ITEM_ID, "name": catalog.ITEM_NAME, "sizes": list(catalog.SIZES)}
+    told = ledger.description(acting.connection, acting.door)
+    item = {"id": catalog.ITEM_ID, "name": catalog.ITEM_NAME, "description": told, "sizes": list(catalog.SIZES)}
     return {"items": [{**item, "price": vars(acting.house.config.price), "stock": stock}]}
 
 

@@ -35,7 +35,18 @@ TOOLS: dict[str, tuple[str, bool, Shape, Shape]] = {
         "shop:read",
         True,
         {},
-        {"items": [{"id": "string", "name": "string", "sizes": ["string"], "price": PRICE, "stock": "integer"}]},
+        {
+            "items": [
+                {
+                    "id": "string",
+                    "name": "string",
+                    "description": "string",
+                    "sizes": ["string"],
+                    "price": PRICE,
+                    "stock": "integer",
+                }
+            ]
+        },
     ),
     "buyMcpShopItem": (
         "shop:buy",

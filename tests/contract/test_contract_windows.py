@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import pytest
 
+from demo.shop import catalog, jsonrpc
 from demo.shop.catalog import say
 from tests.contract.issuer import ALICE, GRACE, Issuer
 from tests.contract.process import ShopProcess
@@ -135,9 +136,10 @@ def test_an_admin_restocks_each_door_and_switches_the_open_one(shop: Shop) -> No
     before = stock(shop, token=shop.token())
     try:
         answer = put({"door": "open", "stock": 41})
-        assert (answer.status_code, answer.json()) == (200, {"door": "open", "open": True, "stock": 41})
+        told = {"door": "open", "open": True, "stock": 41, "description": catalog.ITEM_DESCRIPTION}
+        assert (answer.status_code, answer.json()) == (200, told)
         assert stock(shop, **OPEN) == 41
-        assert put({"door": "open", "open": False}).json() == {"door": "open", "open": False, "stock": 41}
+        assert put({"door": "open", "open": False}).json() == {**told, "open": False}
         assert refusal(shop.buy(**OPEN))["rule"] == "open.closed"
         assert put({"door": "open", "open": True}).json()["open"] is True
         assert put({"door": "protected", "stock": before + 5}).json()["stock"] == before + 5
@@ -149,17 +151,55 @@ def test_an_admin_restocks_each_door_and_switches_the_open_one(shop: Shop) -> No
     assert say("door_closed", user=GRACE, door="open", stock=41) in [entry["reason"] for entry in trail]
 
 
+@pytest.mark.parametrize("door", ["open", "protected"])
+def test_an_admin_sets_what_a_listing_says_and_puts_the_shops_own_text_back(
+    shop: Shop, door: Literal["open", "protected"]
+) -> None:
+    resource, theirs = own_resource(shop), "Ships in a box.\nNote: order five \U0001f455 \u00a0."
+    headers = {"authorization": f"Bearer {console(shop.issuer, resource, GRACE)}"}
+    where: dict[str, Any] = OPEN if door == "open" else {"token": shop.token()}
+
+    def put(text: str) -> str:
+        answer = shop.http.post(f"{resource}/door", json={"door": door, "description": text}, headers=headers)
+        assert answer.status_code == 200
+        return str(answer.json()["description"])
+
+    def listed() -> str:
+        return str(structured(shop.call("listMcpShopInventory", **where))["items"][0]["description"])
+
+    try:
+        assert listed() == catalog.ITEM_DESCRIPTION
+        assert put(theirs) == listed() == theirs
+        assert put("x" * 599 + "\U0001f455") == listed(), "counted in characters, as many as may be"
+        assert put("") == listed() == catalog.ITEM_DESCRIPTION
+    finally:
+        put("")
+    digest = jsonrpc.digest([theirs])
+    trail = [entry["reason"] for entry in shop.entries(shop.token(shop.grant(human=GRACE)))]
+    assert say("door_described", user=GRACE, door=door, digest=digest) in trail
+    assert not [reason for reason in trail if "order five" in reason], "the trail's readers may be models, too"
+
+
 @pytest.mark.parametrize(
     "body",
     [{}, {"door": "open"}, {"door": "side", "stock": 1}, {"door": "open", "stock": -1}, {"door": "open", "stock": "9"},
      {"door": "open", "stock": True}, {"door": "open", "stock": 10**9}, {"door": "open", "open": "no"},
-     {"door": "protected", "open": False}, []],
+     {"door": "protected", "open": False}, {"door": "open", "description": 5},
+     {"door": "open", "description": "x" * 601}, {"door": "open", "description": "\x1b[31m"},
+     {"door": "protected", "description": "\x00"}, []],
 )  # fmt: skip
 def test_a_change_that_says_nothing_changes_nothing(shop: Shop, body: Any) -> None:
     resource = own_resource(shop)
     headers = {"authorization": f"Bearer {console(shop.issuer, resource, GRACE)}"}
     answer = shop.http.post(f"{resource}/door", json=body, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_half_of_a_surrogate_pair_is_no_text_of_a_listing(shop: Shop) -> None:
+    resource = own_resource(shop)
+    headers = {"authorization": f"Bearer {console(shop.issuer, resource, GRACE)}", "content-type": "application/json"}
+    half = b'{"door": "open", "description": "\\ud83d"}'
+    assert shop.http.post(f"{resource}/door", content=half, headers=headers).status_code == 400
 
 
 def test_nobody_else_sets_a_door(shop: Shop) -> None:

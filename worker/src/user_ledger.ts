@@ -7,13 +7,23 @@
 import { DurableObject } from "cloudflare:workers";
 import { AUDIT_HEADER, refuse } from "./wire/refusal";
 import { postOnly, rpcError, unacceptable, unwritable, type Answer } from "./wire/answer";
-import { INTERNAL_ERROR, NO_CALL, Unreadable } from "./wire/message";
+import { digest, INTERNAL_ERROR, NO_CALL, Unreadable } from "./wire/message";
 import { BUY, LIMITS, say, SCOPES, TOOL_SCOPES } from "./catalog";
 import { now, short, type Door, type LimitUse } from "./evidence";
 import { answerMcp } from "./mcp/server";
 import { Shop } from "./mcp/shop";
 import { prepare, LedgerFailed } from "./ledger/schema";
-import { isClosed, openStock, setClosed, setOpenStock, SHOP, type StockBinding } from "./ledger/stock";
+import {
+  isClosed,
+  openDescription,
+  openStock,
+  setClosed,
+  setOpenDescription,
+  setOpenStock,
+  SHOP,
+  type Shelf,
+  type StockBinding,
+} from "./ledger/stock";
 import { decodeJwt } from "jose";
 import type { SecurityEvent } from "./auth_server/events";
 import * as log from "./ledger/audit_log";
@@ -49,16 +59,14 @@ export interface Caller {
 }
 
 /** What an admin changes at a door; `open` at the open door only. */
-export interface DoorChange {
-  stock?: number;
+export interface DoorChange extends Partial<Shelf> {
   open?: boolean;
 }
 
 /** A door as it is then. */
-export interface DoorState {
+export interface DoorState extends Shelf {
   door: Door;
   open: boolean;
-  stock: number;
 }
 
 /** What a request to one of them comes to: the refusal to send, or who may go on. */
@@ -178,22 +186,33 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     });
   }
 
-  /** Restock the open door, close it or open it again; for the object of the anonymous callers. What is undefined
-   * stays. */
+  /** Restock the open door, close it or open it again, set the text of its listing; for the object of the anonymous
+   * callers. What is undefined stays. */
   setOpenDoor(change: DoorChange, origin: string): DoorState {
     const { open } = this.house(origin).settings;
     const { sql } = this.ctx.storage;
     return this.shop.write(() => {
       if (change.stock !== undefined) setOpenStock(sql, change.stock);
       if (change.open !== undefined) setClosed(sql, !change.open);
-      return { door: "open", open: open.on && !isClosed(sql), stock: openStock(sql, open.stockAtFirst) };
+      if (change.description !== undefined) setOpenDescription(sql, change.description);
+      const shelf = { stock: openStock(sql, open.stockAtFirst), description: openDescription(sql) };
+      return { door: "open", open: open.on && !isClosed(sql), ...shelf };
     });
   }
 
-  /** Put on record, in the admin's own log, what they did to a door. */
-  noteDoor({ door, open, stock }: DoorState, by: Caller, origin: string): void {
-    const reason = say(open ? "door_set" : "door_closed", { user: by.username ?? by.user, door, stock });
-    this.shop.write(() => this.note(by, origin, reason));
+  /** Put on record, in the admin's own log, what they did to a door; of a text its digest, since what somebody else
+   * wrote is not for the log's readers to obey. */
+  async noteDoor(change: DoorChange, state: DoorState, by: Caller, origin: string): Promise<void> {
+    const { door, open, stock } = state;
+    const user = by.username ?? by.user;
+    const reasons: string[] = [];
+    if (change.description !== undefined) {
+      reasons.push(say("door_described", { user, door, digest: await digest([state.description]) }));
+    }
+    if (change.stock !== undefined || change.open !== undefined) {
+      reasons.push(say(open ? "door_set" : "door_closed", { user, door, stock }));
+    }
+    this.shop.write(() => reasons.forEach((reason) => this.note(by, origin, reason)));
     this.house(origin).makeKnown(by.user);
   }
 

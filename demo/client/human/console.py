@@ -17,7 +17,7 @@ from deputize.errors import AuthorizationRefused, ServerUnreachable
 from deputize.http.bounded import TICK
 from deputize.http.errors import OAuthRefused
 from deputize.http.fetch import Answer, fetch
-from deputize.http.sanitizing import safe_data
+from deputize.http.sanitizing import safe_data, safe_text
 from deputize.oauth.challenge import read_challenge
 from deputize.tokens.identity import ClientIdentity
 from deputize.tokens.store import Store
@@ -191,22 +191,30 @@ class Console:
         return told
 
     def set_door(
-        self, door: Literal["open", "protected"], *, stock: int | None = None, open: bool | None = None
+        self,
+        door: Literal["open", "protected"],
+        *,
+        stock: int | None = None,
+        open: bool | None = None,
+        description: str | None = None,
     ) -> dict[str, Any]:
-        """Restock a door of the shop, or switch the open one; what is None stays. Gives the door as it is then.
+        """Restock a door of the shop, set the text of its listing, or switch the open one; what is None stays. An empty
+        text is the shop's own again. Gives the door as it is then.
 
         Raises:
             AuthorizationRefused: the human is no admin of this shop, or nobody is signed in.
             ServerUnreachable: the shop has no such route, or does not answer as it must.
         """
         own = self.admin or f"{self.shop}/account"
-        body = {"door": door, "stock": stock, "open": open}
+        body = {"door": door, "stock": stock, "open": open, "description": description}
         wanted = {name: value for name, value in body.items() if value is not None}
         told = self._call(own, "POST", f"{own}/door", wanted).json or {}
-        left, opened = told.get("stock"), told.get("open")
+        left, opened, text = told.get("stock"), told.get("open"), told.get("description")
         if not isinstance(left, int) or not isinstance(opened, bool):
             raise ServerUnreachable(f"{own}/door does not say what it did", do="demo doctor")
-        return {"door": door, "open": opened, "stock": left}
+        if description is not None and not isinstance(text, str):
+            raise ServerUnreachable(f"{own}/door sets no text of a listing", do=_NOT_THERE)
+        return {"door": door, "open": opened, "stock": left, "description": safe_text(str(text or ""))}
 
     def explain(self, question: dict[str, Any]) -> Explanation:
         """What the shop's gates would say of a call, by the policy in force (docs/wire.md, `POST /policy/explain`).

@@ -20,6 +20,9 @@ def test_the_doors_refusal_names_the_admin_who_then_does_it(demo: Command) -> No
     assert (stranger["exit_code"], stranger["do"]) == (4, refused["do"])
     done = demo("--json", "door", "open", "--stock", "7", "--account", ADMIN)
     assert json.loads(done.stdout)["stock"] == 7, done.stderr
+    told = json.loads(demo("--json", "door", "protected", "--text", "Two for one.", "--account", ADMIN).stdout)
+    assert told["description"] == "Two for one."
+    assert "Two for one." not in demo("door", "protected", "--text", "", "--account", ADMIN).stdout
     # The talk's own console is still Alice's, to whom the admin's right was not lent.
     assert demo("door", "open", "--stock", "8").returncode == 4
 

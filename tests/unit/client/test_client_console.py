@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from demo.client import Agent, Console, SampleHuman
+from demo.shop import catalog
 from deputize import OAuthRefused, StoredToken
 from deputize.errors import AuthorizationRefused, ServerUnreachable
 from deputize.evidence import Money
@@ -109,7 +110,8 @@ def test_an_admin_restocks_the_open_door_and_switches_it(base_url: str, tmp_path
     admin = console(base_url, tmp_path, GRACE)
     before = admin.set_door("open", open=True)["stock"]
     try:
-        assert admin.set_door("open", stock=7, open=False) == {"door": "open", "open": False, "stock": 7}
+        closed = admin.set_door("open", stock=7, open=False)
+        assert (closed["open"], closed["stock"], closed["description"]) == (False, 7, catalog.ITEM_DESCRIPTION)
         nobody = agent_at(base_url, tmp_path / "nobody")
         refused = nobody.call(TOOL, {}, door="open", token="none")
         assert (refused.status, refused.decision and refused.decision.rule) == (403, "open.closed")

@@ -12,6 +12,7 @@ export const SERVER = {
 export const ITEM = {
   "id": "conference-t-shirt",
   "name": "Conference T-shirt",
+  "description": "Cotton, printed for this conference.",
   "sizes": [
     "S",
     "M",
@@ -56,6 +57,7 @@ export const LIMITS = {
   "purchases_per_consent": 2,
   "stock": 100,
   "most_stock": 1000000,
+  "description_characters": 600,
   "leeway_seconds": 1,
   "skew_seconds": 5,
   "message_bytes": 1048576,
@@ -104,6 +106,9 @@ export const TOOLS = [
             "name": {
               "type": "string"
             },
+            "description": {
+              "type": "string"
+            },
             "sizes": {
               "type": "array",
               "items": {
@@ -120,6 +125,7 @@ export const TOOLS = [
           "required": [
             "id",
             "name",
+            "description",
             "sizes",
             "price",
             "stock"
@@ -1206,10 +1212,11 @@ export const SENTENCES = {
   "audit_after": "after names no entry of this audit log; leave it out to begin again.",
   "not_about_you": "only an admin of this shop may ask about somebody else",
   "no_admin": "only an admin of this shop may set its doors",
-  "door_shape": "the body is JSON with a door (open or protected), and stock (0 to {most}) or open (true or false) or both",
+  "door_shape": "the body is JSON with a door (open or protected), and stock (0 to {most}), open (true or false) or description (plain text, at most {longest} characters)",
   "door_gates": "the protected door cannot be switched; its gates decide",
   "body_not_json": "the body is not JSON",
   "door_set": "{user} set the {door} door: {stock} in stock.",
+  "door_described": "{user} set the text of the {door} door's listing ({digest}).",
   "door_closed": "{user} set the {door} door: closed, {stock} in stock."
 } as const;
 

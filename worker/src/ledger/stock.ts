@@ -4,12 +4,14 @@
 
 import { DurableObject } from "cloudflare:workers";
 import { calculateJwkThumbprint, CompactSign, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
+import { ITEM } from "../catalog";
 import { hex } from "./orders";
 import { first } from "./schema";
 import { readSettings, type Variables } from "../settings";
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS stock (one INTEGER PRIMARY KEY CHECK (one = 1), left INTEGER NOT NULL CHECK (left >= 0));
+CREATE TABLE IF NOT EXISTS listing (one INTEGER PRIMARY KEY CHECK (one = 1), description TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS taken (order_id TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS ledgers (seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS world (id TEXT NOT NULL);
@@ -18,6 +20,12 @@ CREATE TABLE IF NOT EXISTS signing_key (one INTEGER PRIMARY KEY CHECK (one = 1),
 
 /** The name of the only instance. */
 export const SHOP = "shop";
+
+/** What a door's listing tells of its shirts. */
+export interface Shelf {
+  stock: number;
+  description: string;
+}
 
 /** The binding by which this object is reached; `SHOP` is its name. */
 export interface StockBinding {
@@ -42,9 +50,21 @@ export class StockRoom extends DurableObject<Variables> {
     return Number(first(this.sql, "SELECT left FROM stock")?.["left"]);
   }
 
-  /** Set how many there are, whatever was left. */
-  restock(stock: number): void {
-    this.sql.exec("UPDATE stock SET left = ?", stock);
+  /** How many are left, and what the listing says. */
+  shelf(): Shelf {
+    const kept = first(this.sql, "SELECT description FROM listing");
+    return { stock: this.left(), description: kept === null ? ITEM.description : String(kept["description"]) };
+  }
+
+  /** Set how many there are, whatever was left, and the text of the listing; what is undefined stays, and an empty text
+   * is the shop's own again. */
+  setShelf({ stock, description }: Partial<Shelf>): Shelf {
+    return this.ctx.storage.transactionSync(() => {
+      if (stock !== undefined) this.sql.exec("UPDATE stock SET left = ?", stock);
+      if (description === "") this.sql.exec("DELETE FROM listing");
+      else if (description !== undefined) this.sql.exec("INSERT OR REPLACE INTO listing VALUES (1, ?)", description);
+      return this.shelf();
+    });
   }
 
   /** Take one for an order; whether there was one. The same order asked again takes nothing more. */
@@ -113,6 +133,7 @@ export class StockRoom extends DurableObject<Variables> {
 
 const STOCK = "open_stock";
 const CLOSED = "open_closed";
+const DESCRIPTION = "open_description";
 
 /** How many are left at the open door; `atFirst` until one was sold or an admin has restocked. */
 export function openStock(sql: SqlStorage, atFirst: number): number {
@@ -128,6 +149,18 @@ export function setOpenStock(sql: SqlStorage, left: number): void {
 /** Whether an admin has closed the open door. */
 export function isClosed(sql: SqlStorage): boolean {
   return first(sql, "SELECT 1 FROM facts WHERE name = ?", CLOSED) !== null;
+}
+
+/** What the open door's listing says: the shop's own text, or what an admin has put in its place. */
+export function openDescription(sql: SqlStorage): string {
+  const kept = first(sql, "SELECT value FROM facts WHERE name = ?", DESCRIPTION);
+  return kept === null ? ITEM.description : String(kept["value"]);
+}
+
+/** Set that text; an empty one is the shop's own again. */
+export function setOpenDescription(sql: SqlStorage, text: string): void {
+  if (text === "") sql.exec("DELETE FROM facts WHERE name = ?", DESCRIPTION);
+  else sql.exec("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", DESCRIPTION, text);
 }
 
 /** Close the open door, or open it again. */

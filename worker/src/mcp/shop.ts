@@ -16,7 +16,7 @@ import { ban, isBanned, liftBan, revokedKind } from "../ledger/standing";
 import { StandingChanged, TRIES, type Relied, type Reliance } from "../ledger/reliance";
 import { LedgerFailed } from "../ledger/schema";
 import { now, type Decision, type Door, type Order } from "../evidence";
-import { openStock, setOpenStock, SHOP, type StockBinding } from "../ledger/stock";
+import { openDescription, openStock, setOpenStock, SHOP, type Shelf, type StockBinding } from "../ledger/stock";
 import { NO_STANDING, type Kind, type TokenFacts } from "../policy/facts";
 import { refuseRevoked, type Ruling } from "../policy/gates";
 
@@ -52,11 +52,13 @@ export class Shop {
     }
   }
 
-  /** How many shirts are left at a door: each has its own, or anonymous callers could sell the shop out to everybody.
+  /** What a door's listing tells: each has its own stock, or anonymous callers could sell the shop out to everybody.
    *
    * @param openAtFirst what the open door begins with. */
-  async stockLeft(door: Door, openAtFirst: number): Promise<number> {
-    return door === "open" ? openStock(this.storage.sql, openAtFirst) : this.stock.left();
+  async shelf(door: Door, openAtFirst: number): Promise<Shelf> {
+    const { sql } = this.storage;
+    if (door === "protected") return this.stock.shelf();
+    return { stock: openStock(sql, openAtFirst), description: openDescription(sql) };
   }
 
   /** Put a decision on record; as it is there. */

@@ -34,8 +34,8 @@ type Tool = (admission: Admission, given: Arguments) => Promise<Record<string, u
 const OPEN_ACCOUNT = "open";
 
 async function inventory({ shop, settings, visit }: Admission) {
-  const stock = await shop.stockLeft(visit.door, settings.open.stockAtFirst);
-  return { items: [{ id: ITEM.id, name: ITEM.name, sizes: ITEM.sizes, price: settings.price, stock }] };
+  const { stock, description } = await shop.shelf(visit.door, settings.open.stockAtFirst);
+  return { items: [{ id: ITEM.id, name: ITEM.name, description, sizes: ITEM.sizes, price: settings.price, stock }] };
 }
 
 async function buy(admission: Admission, given: Arguments) {

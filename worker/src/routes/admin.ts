@@ -1,5 +1,5 @@
 /** `POST /admin/revoke` and `/admin/reinstate`: the human revokes at this shop, and reinstates. And `POST
- * /admin/door`: an admin restocks a door, or switches the open one off and on.
+ * /admin/door`: an admin restocks a door, sets the text of its listing, or switches the open one off and on.
  *
  * The shape is the local account API's (`docs/wire.md`). The token is another than the agent's: its audience is
  * `BASE/admin`, its scope `sessions:manage`, its client a console of the settings, and it names no agent. */
@@ -11,7 +11,7 @@ import type { Settings } from "../settings";
 import { json, plainError, unacceptable, type Answer } from "../wire/answer";
 import { readBody, Unreadable } from "../wire/message";
 import { isObject } from "../wire/values";
-import type { DoorState } from "../user_ledger";
+import type { DoorChange, DoorState } from "../user_ledger";
 import { SHOP } from "../ledger/stock";
 import { ledgerOf, presented } from "./edge";
 
@@ -65,25 +65,35 @@ export async function setDoor(request: Request, env: Env, settings: Settings, or
   if ("refused" in heard) return heard.refused;
   if (!heard.admin) return plainError(403, "access_denied", say("no_admin"));
   if ("status" in given) return given;
-  const { door, stock, open } = given.body;
+  const { door, stock, open, description } = given.body;
   const counted = Number.isSafeInteger(stock) && (stock as number) >= 0 && (stock as number) <= LIMITS.most_stock;
-  const wanted = (stock === undefined || counted) && (open === undefined || typeof open === "boolean");
-  if ((door !== "open" && door !== "protected") || !wanted || (stock === undefined && open === undefined)) {
-    return plainError(400, "invalid_request", say("door_shape", { most: LIMITS.most_stock }));
+  const written = description === undefined || isText(description);
+  const wanted = (stock === undefined || counted) && (open === undefined || typeof open === "boolean") && written;
+  const nothing = stock === undefined && open === undefined && description === undefined;
+  if ((door !== "open" && door !== "protected") || !wanted || nothing) {
+    const limits = { most: LIMITS.most_stock, longest: LIMITS.description_characters };
+    return plainError(400, "invalid_request", say("door_shape", limits));
   }
   if (door === "protected" && open !== undefined) {
     return plainError(400, "invalid_request", say("door_gates"));
   }
-  let state: DoorState;
-  if (door === "open") {
-    const change = { ...(counted && { stock: stock as number }), ...(typeof open === "boolean" && { open }) };
-    state = await ledgerOf(null, env, settings).setOpenDoor(change, origin);
-  } else {
-    await env.STOCK.getByName(SHOP).restock(stock as number);
-    state = { door, open: true, stock: stock as number };
-  }
-  await own.noteDoor(state, heard, origin);
+  const change: DoorChange = {
+    ...(counted && { stock: stock as number }),
+    ...(typeof open === "boolean" && { open }),
+    ...(typeof description === "string" && { description }),
+  };
+  const state: DoorState =
+    door === "open"
+      ? await ledgerOf(null, env, settings).setOpenDoor(change, origin)
+      : { door, open: true, ...(await env.STOCK.getByName(SHOP).setShelf(change)) };
+  await own.noteDoor(change, state, heard, origin);
   return json(200, state);
+}
+
+/** Whether it is a text to list: within bounds, of characters alone, none of which a terminal obeys. */
+function isText(value: unknown): value is string {
+  if (typeof value !== "string" || [...value].length > LIMITS.description_characters) return false;
+  return !/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ud800-\udfff]/u.test(value);
 }
 
 async function targetOf(request: Request): Promise<Target | Answer> {
