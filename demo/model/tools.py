@@ -1,0 +1,94 @@
+"""A server's tools as a model is told of them, and a model's arguments as they are sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from demo.client.mcp.calling import check_arguments
+from demo.client.mcp.outcome import ToolsOutcome
+from deputize.errors import UsageError
+from deputize.http.sanitizing import DEEPEST, safe_text
+
+MOST = 64
+"""Tools that a model is told of."""
+LONGEST = 32_000
+"""Characters of a tool's schema; a longer one would fill what a small model can read."""
+LONGEST_DESCRIPTION = 2_000
+_NAME = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(frozen=True)
+class Told:
+    """One tool: its name at the server, and what the model is told."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+def told(listed: ToolsOutcome, *, without: Mapping[str, Iterable[str]]) -> tuple[dict[str, Told], dict[str, str]]:
+    """The tools by the name that the model calls them, and those that are left out with the reason.
+
+    Args:
+        without: by tool, arguments that are not the model's to give.
+
+    A name is what both vendors take: letters, digits, `_` and `-`, 64 of them at most (OpenAI API reference, Chat,
+    `tools.function.name`; Anthropic API reference, Messages, `tools.name`).
+    """
+    usable: dict[str, Told] = {}
+    left_out = dict(listed.left_out)
+    for tool, (name, schema) in zip(listed.tools, listed.schemas.items(), strict=False):
+        shown = safe_text(name, one_line=True)
+        if len(usable) == MOST:
+            left_out[shown] = f"more than {MOST} tools"
+        elif len(json.dumps(schema)) > LONGEST:
+            left_out[shown] = f"its schema is longer than {LONGEST} characters"
+        else:
+            ours = _distinct(_NAME.sub("_", name)[:64] or "tool", usable)
+            usable[ours] = Told(name, tool.description[:LONGEST_DESCRIPTION], _less(schema, without.get(name, ())))
+    return usable, left_out
+
+
+def _distinct(name: str, taken: Mapping[str, Any]) -> str:
+    number, base = 1, name
+    while name in taken:
+        number += 1
+        name = f"{base[:60]}_{number}"
+    return name
+
+
+def _less(schema: Mapping[str, Any], without: Iterable[str]) -> dict[str, Any]:
+    """A schema of an object without some of its properties; a schema that is none becomes that of an object."""
+    properties, required = schema.get("properties"), schema.get("required")
+    kept = dict(properties) if isinstance(properties, dict) else {}
+    for name in without:
+        kept.pop(name, None)
+    less = {**schema, "type": "object", "properties": kept}
+    if isinstance(required, list):
+        less["required"] = [name for name in required if name not in without]
+    return less
+
+
+def arguments(tool: str, given: str | Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
+    """A model's arguments as they are sent, and why they cannot be. Whether they fit the tool the server says."""
+    if given is None or given == "":
+        return {}, ""
+    read: Any = given
+    if isinstance(given, str):
+        try:
+            read = json.loads(given)
+        except RecursionError:
+            return {}, f"the arguments are nested deeper than {DEEPEST} levels"
+        except ValueError as error:
+            return {}, f"the arguments are not JSON: {error}"
+    if not isinstance(read, Mapping):
+        return {}, "the arguments are not a JSON object"
+    try:
+        check_arguments(tool, dict(read))
+    except UsageError as error:
+        return {}, f"{error.what}: {error.why}"
+    return dict(read), ""
