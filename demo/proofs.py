@@ -149,7 +149,7 @@ def check(received: Received, *, now: float, nonces: Nonces, token: str | None =
     if len(received.proofs) != 1:
         raise ProofRefused("several" if received.proofs else "missing")
     text = received.proofs[0].strip()
-    key, claims = _verified(text)
+    key, claims = self_signed(text, TYPE)
     id, method, url, made = (claims.get(name) for name in ("jti", "htm", "htu", "iat"))
     if not (isinstance(id, str) and 0 < len(id) <= LONGEST_ID and isinstance(method, str) and isinstance(url, str)):
         raise ProofRefused("malformed")
@@ -165,8 +165,12 @@ def check(received: Received, *, now: float, nonces: Nonces, token: str | None =
     return Proof(key, encoded(hashlib.sha256(f"{key} {id}".encode("utf-8", "surrogatepass")).digest()), until)
 
 
-def _verified(text: str) -> tuple[str, Mapping[str, Any]]:
-    """The thumbprint of a proof's key, and its claims, which that key has signed."""
+def self_signed(text: str, typ: str) -> tuple[str, Mapping[str, Any]]:
+    """The thumbprint of the key in a JWT's header, and the claims, which that key has signed.
+
+    Raises:
+        ProofRefused: it is no such JWT of this `typ` (`malformed`), or signed by another key (`signature`).
+    """
     if len(text) > LONGEST or not _COMPACT_JWS.fullmatch(text):
         raise ProofRefused("malformed")
     try:
@@ -174,7 +178,7 @@ def _verified(text: str) -> tuple[str, Mapping[str, Any]]:
     except (JoseError, ValueError, RecursionError):
         raise ProofRefused("malformed") from None
     jwk = header.get("jwk")
-    if header.get("typ") != TYPE or header.get("alg") not in ALGORITHMS or not isinstance(jwk, dict) or "d" in jwk:
+    if header.get("typ") != typ or header.get("alg") not in ALGORITHMS or not isinstance(jwk, dict) or "d" in jwk:
         raise ProofRefused("malformed")
     members = tuple(jwk.get(name) for name in ("kty", "crv", "x", "y"))
     if members[:2] != ("EC", "P-256") or not all(isinstance(one, str) for one in members):

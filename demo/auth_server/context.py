@@ -36,6 +36,7 @@ class AuthorizationServerConfig:
         suggested_limit: minor units of `authorization_details.CURRENCY` that the consent page fills in where an agent
             asks to buy and names no limit, as every client must that does not know RFC 9396.
         reached_at: the origin at which a resource's server is reached from here, where that is not the resource's own.
+        delegation_depth: how often what a human granted may be handed on, from agent to sub-agent (RFC 8693); 0: never.
         lease_seconds: how long a revocation waits at most for a resource server that does not acknowledge it. It has to
             be longer than a resource server relies on what it was told (docs/wire.md: 5 s).
         directory: the accounts that it knows.
@@ -54,6 +55,7 @@ class AuthorizationServerConfig:
     device_code_seconds: int = 600
     poll_interval: int = 1
     suggested_limit: int = 5000
+    delegation_depth: int = 2
     clock: Callable[[], float] = time.time
     more_resources: Callable[[], tuple[str, ...]] = tuple
     aliases: tuple[str, ...] = ()

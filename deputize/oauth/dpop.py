@@ -80,6 +80,20 @@ class ProofKey:
         header = {"typ": "dpop+jwt", "alg": ALGORITHM, "jwk": self._key.as_dict(private=False)}
         return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
 
+    def actor_token(self, audience: str, name: str) -> str:
+        """Who acts by this key, for an exchange of another agent's token (RFC 8693 section 2.1): it has no end, since
+        it opens nothing.
+
+        Args:
+            audience: the authorization server's issuer.
+            name: what the holder of the key calls itself.
+        """
+        from joserfc import jwt
+
+        claims = {"sub": self.thumbprint, "aud": audience, "name": name}
+        header = {"typ": "actor+jwt", "alg": ALGORITHM, "jwk": self._key.as_dict(private=False)}
+        return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
+
     def heard(self, url: str, nonce: str | None) -> bool:
         """Remember a server's `DPoP-Nonce`; whether it is a new one, so that trying again makes sense."""
         place = urlsplit(url).netloc

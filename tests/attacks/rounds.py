@@ -16,6 +16,7 @@ from demo.evidence import Decision
 from deputize import MemoryStore
 from tests.conftest import console_at
 from tests.unit.auth_server.conftest import Browser, Clock, House
+from tests.unit.auth_server.handing_on import Parent, SubKey
 from tests.unit.auth_server.test_auth_server_dpop import Holder, login
 from tests.unit.workos.conftest import BUY, CEILING, World, log_in
 
@@ -62,6 +63,8 @@ def by_others(house: House) -> None:
     assert house.exchange(code).status_code == 400
     holder = Holder(house)
     bound = login(holder)
+    own = SubKey("Shirt Agent", holder.key)
+    assert Parent(house, bound["access_token"], own).hand_on(SubKey("Another")).status_code == 200
     assert holder.refresh(bound["refresh_token"]).status_code == 200
     browser = Browser(house.base)
     for typed in ("WRNG-CDFX", str(house.ask().json()["user_code"])):

@@ -19,7 +19,7 @@ from demo.scopes import SCOPES
 from ..context import Context
 from ..state.accounts import CONSOLE, CONSOLE_ONLY, ordered
 from ..state.store import digest
-from .metadata import CODE, PRIVATE_KEY_JWT, ClientMetadata
+from .metadata import CODE, PRIVATE_KEY_JWT, TOKEN_EXCHANGE, ClientMetadata
 from .uris import is_one_of
 
 LOOPBACK_CALLBACKS = ("http://127.0.0.1/callback", "http://localhost/callback")
@@ -114,7 +114,7 @@ def known_clients(resource_server: tuple[str, str], console_key: Mapping[str, st
         console_key: the public JWK of the human's own console; without one there is no console.
     """
     client_id, secret = resource_server
-    both_flows = (DEVICE_CODE_GRANT_TYPE, CODE, "refresh_token")
+    both_flows = (DEVICE_CODE_GRANT_TYPE, CODE, "refresh_token", TOKEN_EXCHANGE)
     clients = [
         Client("demo-agent", "Shirt Agent", True, both_flows, LOOPBACK_CALLBACKS),
         Client("demo-rival", "Rival Agent", True, both_flows, LOOPBACK_CALLBACKS),

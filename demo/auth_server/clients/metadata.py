@@ -15,6 +15,7 @@ from ..state.accounts import ordered
 from .uris import redirect_uri_objection
 
 CODE = "authorization_code"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post")
 """What a client may register."""
 PRIVATE_KEY_JWT = "private_key_jwt"
@@ -86,7 +87,7 @@ def read_metadata(
         InvalidClientMetadata: another value that is of the wrong type, or that we cannot serve.
     """
     grant_types = _texts(given, "grant_types", (CODE,))
-    if not set(grant_types) - {"refresh_token"}:
+    if not set(grant_types) - {"refresh_token", TOKEN_EXCHANGE}:
         raise InvalidClientMetadata("grant_types names no grant by which a token is first got")
     if not set(grant_types) <= set(supported):
         raise InvalidClientMetadata(f"grant_types are among: {', '.join(supported)}")

@@ -20,7 +20,7 @@ from demo.proofs import ProofRefused, Received
 from ..clients.client import find_client
 from ..context import Context
 from ..grants.bound import WORDS, remember
-from ..grants.tokens import bound_to, read_access_token
+from ..grants.tokens import actors, bound_to, read_access_token
 from ..requests import FormUnreadable, read_body
 from ..state.accounts import Account
 from ..state.sessions import (
@@ -29,12 +29,14 @@ from ..state.sessions import (
     UnknownSession,
     find_session,
     lasts_until,
+    owner_of_agent,
     reinstate_agent_or_user,
     revoke_agent_or_user,
     revoke_session,
     session_revocation,
     sessions_of,
 )
+from ..state.sub_agents import describe as describe_sub_agents
 from .security_events import SecurityEvents
 
 SCOPE = "sessions:manage"
@@ -113,7 +115,7 @@ def authenticate(context: Context, request: Request, *, audience: str, scope: st
     _check_possession(context, request, kind, token, bound_to(claims))
     with context.store.transaction(write=False) as connection:
         session = find_session(connection, claims["sid"])
-        revoked = None if session is None else session_revocation(connection, session)
+        revoked = None if session is None else session_revocation(connection, session, actors(claims))
     account = context.account(claims["sub"])
     if session is None or account is None:
         raise TokenRefused(401, "invalid_token", "this server does not know the session")
@@ -277,6 +279,7 @@ def _describe(context: Context, connection: sqlite3.Connection, session: Session
         "revoked_at": None if revoked is None else revoked.at,
         "revoked_by_kind": None if revoked is None else revoked.kind,
         "spending_limit": session.spending_limit,
+        "sub_agents": describe_sub_agents(connection, session),
     }
 
 
@@ -309,8 +312,7 @@ def _check_theirs(context: Context, connection: sqlite3.Connection, account: Acc
         session = find_session(connection, id)
         owner = None if session is None else session.sub
     elif kind == "agent":
-        row = connection.execute("SELECT sub FROM oauth_agents WHERE id = ?", (id,)).fetchone()
-        owner = None if row is None else row["sub"]
+        owner = owner_of_agent(connection, id)
     else:
         user = context.account(id)
         owner = None if user is None else user.sub

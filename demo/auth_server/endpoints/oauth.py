@@ -22,17 +22,18 @@ from ..context import Context
 from ..grants.device import DeviceAuthorizationEndpoint
 from ..grants.resources import served_resources
 from ..grants.server import OAuthServer
-from ..grants.tokens import bound_to, read_access_token
+from ..grants.tokens import actors, bound_to, read_access_token
 from ..requests import FormRequest, FormUnreadable, read_form, visitor
 from ..state.credentials import find_refresh_token
-from ..state.sessions import Session, find_session, revoke_session, session_revocation
+from ..state.sessions import Session, find_session, revoke_agent_or_user, revoke_session, session_revocation
 
 
 class TokenOfSession:
-    """A token, as far as its revocation is concerned."""
+    """A token, as far as its revocation is concerned; `sub_agent` is who acts by it, where that is a sub-agent."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, sub_agent: str | None = None) -> None:
         self.session = session
+        self.sub_agent = sub_agent
 
     def check_client(self, client: Client) -> bool:
         """Whether it was issued to `client`; Authlib answers `invalid_grant` where not (section 2.1)."""
@@ -40,7 +41,8 @@ class TokenOfSession:
 
 
 class RevocationEndpoint(AuthlibRevocationEndpoint):  # type: ignore[misc]  # Authlib ships no types
-    """Revokes the session of a refresh token or an access token, used and expired ones too."""
+    """Revokes the session of a refresh token or an access token, used and expired ones too; of a sub-agent's token the
+    sub-agent alone, since who was given less may not end more."""
 
     CLIENT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
 
@@ -59,13 +61,20 @@ class RevocationEndpoint(AuthlibRevocationEndpoint):  # type: ignore[misc]  # Au
                 return TokenOfSession(refresh_token.session)
             claims = read_access_token(context, token_string)
             session = None if claims is None else find_session(connection, str(claims.get("sid")))
-        return None if session is None else TokenOfSession(session)
+        if claims is None or session is None:
+            return None
+        through = actors(claims)
+        return TokenOfSession(session, through[0] if len(through) > 1 else None)
 
     def revoke_token(self, token: TokenOfSession, request: FormRequest) -> None:
-        """End the session."""
+        """End the session, or what was handed on of it."""
         context: Context = self.server.context
+        by, now = request.client.client_id, context.now()
         with context.store.transaction() as connection:
-            revoke_session(connection, token.session.id, kind="token", by=request.client.client_id, now=context.now())
+            if token.sub_agent is not None:
+                revoke_agent_or_user(connection, "agent", token.sub_agent, by=by, now=now)
+            else:
+                revoke_session(connection, token.session.id, kind="token", by=by, now=now)
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,7 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
         token = introspected.claims
         with context.store.transaction(write=False) as connection:
             session = find_session(connection, str(token.get("sid")))
-            revoked = None if session is None else session_revocation(connection, session)
+            revoked = None if session is None else session_revocation(connection, session, actors(token))
         if revoked is not None:
             return {"active": False, "revoked": revoked.kind}
         account = None if session is None else context.account(session.sub)

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..context import Context
-from ..state.sessions import cause_of, find_session
+from ..state.sessions import cause_of, find_session, owner_of_agent
 from ..state.store import new_id
 from ..state.streams import (
     Pending,
@@ -207,8 +207,7 @@ class SecurityEvents:
                 session = find_session(connection, one.id)
                 sub = None if session is None else session.sub
             elif one.kind == "agent":
-                row = connection.execute("SELECT sub FROM oauth_agents WHERE id = ?", (one.id,)).fetchone()
-                sub = None if row is None else str(row["sub"])
+                sub = owner_of_agent(connection, one.id)
         subject: dict[str, Any] = {"format": "complex"}
         if sub is not None:
             subject["user"] = {"format": "iss_sub", "iss": self._context.issuer, "sub": sub}

@@ -6,6 +6,12 @@ from .authorization_code import AuthorizationCodeGrant
 from .device import DeviceCodeGrant
 from .refresh import RefreshTokenGrant
 from .server import Grant
+from .token_exchange import TokenExchangeGrant
 
-GRANTS: tuple[type[Grant], ...] = (DeviceCodeGrant, AuthorizationCodeGrant, RefreshTokenGrant)
+GRANTS: tuple[type[Grant], ...] = (
+    DeviceCodeGrant,
+    AuthorizationCodeGrant,
+    RefreshTokenGrant,
+    TokenExchangeGrant,
+)
 """In the order in which the server's metadata names their types."""

@@ -20,7 +20,7 @@ from ..clients.client import Client, find_client
 from ..clients.documents import ClientDocuments
 from ..clients.metadata import ENDPOINT_AUTH_METHODS, PRIVATE_KEY_JWT
 from ..context import Context
-from ..requests import NO_STORE, FormRequest
+from ..requests import NO_STORE, FormRequest, Rate
 from ..state.accounts import Account, ordered
 from ..state.credentials import save_refresh_token
 from ..state.sessions import Session
@@ -31,6 +31,9 @@ from .tokens import sign_access_token, sign_id_token
 # Authlib writes whole tokens into its debug log.
 logging.getLogger("authlib").setLevel(logging.INFO)
 
+EXCHANGES_A_MINUTE = 60
+"""Token exchanges in one session. Each sub-agent's token is made anew every few minutes."""
+
 
 class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships no types
     """What Authlib asks of a framework, and no more."""
@@ -39,6 +42,7 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships n
         super().__init__(scopes_supported=list(SCOPES))
         self.context = context
         self.grant_types = tuple(grant.GRANT_TYPE for grant in grants)
+        self.exchanges = Rate("token-exchange", EXCHANGES_A_MINUTE)
         self.documents = ClientDocuments(context, self.grant_types)
         for grant in grants:
             self.register_grant(grant, [extension() for extension in grant.EXTENSIONS])
@@ -129,6 +133,21 @@ class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships n
         return response
 
 
+def lifetime(context: Context, request: FormRequest) -> int:
+    """The seconds for which an access token is issued: what is asked for, and no more than this server's own.
+
+    Raises:
+        InvalidRequestError: `requested_expires_in` is not a positive whole number of seconds.
+    """
+    longest = context.config.access_token_seconds
+    asked = request.form.get("requested_expires_in")
+    if asked is None:
+        return longest
+    if not (asked.isascii() and asked.isdigit() and len(asked) < 10 and int(asked) > 0):
+        raise InvalidRequestError("requested_expires_in is a positive whole number of seconds")
+    return min(int(asked), longest)
+
+
 def _check_one_identity(client: Client, request: FormRequest) -> None:
     form = request.form
     ways = {
@@ -166,16 +185,7 @@ class Grant:
         if self.request.client.bound and self.request.proof is None:
             raise InvalidProofError("this client registered dpop_bound_access_tokens: send a proof in the DPoP header")
         audience(self.server.context, session, self.request.form.get("resource"))
-        self._lifetime()
-
-    def _lifetime(self) -> int:
-        longest = self.server.context.config.access_token_seconds
-        asked = self.request.form.get("requested_expires_in")
-        if asked is None:
-            return longest
-        if not (asked.isascii() and asked.isdigit() and len(asked) < 10 and int(asked) > 0):
-            raise InvalidRequestError("requested_expires_in is a positive whole number of seconds")
-        return min(int(asked), longest)
+        lifetime(self.server.context, self.request)
 
     def generate_token(
         self,
@@ -189,7 +199,7 @@ class Grant:
         context, session = self.server.context, self.request.session
         assert session is not None and user is not None, "validated before"
         granted = ordered((scope or "").split())
-        seconds = self._lifetime()
+        seconds = lifetime(context, self.request)
         token: dict[str, Any] = {
             "access_token": sign_access_token(
                 context,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..context import Context
@@ -20,11 +21,15 @@ def sign_access_token(
     scope: tuple[str, ...],
     seconds: int,
     key: str | None = None,
+    through: Sequence[str] = (),
+    details: Sequence[dict[str, Any]] | None = None,
 ) -> str:
     """An access token in `session` for one audience, for `seconds` from now.
 
     Args:
         key: the thumbprint of the key that it is bound to (RFC 9449 section 6.1); None for a bearer token.
+        through: who acts, and for whom: a sub-agent, then each agent above it; the session's own agent by default.
+        details: its authorization details, the session's by default.
     """
     now = int(context.now())
     claims: dict[str, Any] = {
@@ -40,18 +45,29 @@ def sign_access_token(
         "exp": now + seconds,
         "auth_time": int(session.auth_time),
     }
-    if session.agent_id is not None:
-        claims["act"] = {"sub": session.agent_id}
+    for agent in reversed(through or ([] if session.agent_id is None else [session.agent_id])):
+        # Who acts is outermost, and who acted before lies within (RFC 8693 section 4.1).
+        claims["act"] = {"sub": agent, **({"act": claims["act"]} if "act" in claims else {})}
     if key is not None:
         claims["cnf"] = {"jkt": key}
-    if session.authorization_details:
-        claims["authorization_details"] = list(session.authorization_details)
+    if granted := session.authorization_details if details is None else details:
+        claims["authorization_details"] = list(granted)
     return context.keys.sign(claims, typ=TYPE)
 
 
 def bound_to(claims: dict[str, Any]) -> str | None:
     """The thumbprint of the key that an access token is bound to (RFC 9449 section 6.1); None of a bearer token."""
     return claims["cnf"]["jkt"] if "cnf" in claims else None
+
+
+def actors(claims: dict[str, Any]) -> tuple[str, ...]:
+    """The agents that an access token of ours names: who acts, then each that is above it."""
+    found: list[str] = []
+    act = claims.get("act")
+    while isinstance(act, dict):
+        found.append(str(act["sub"]))
+        act = act.get("act")
+    return tuple(found)
 
 
 def read_access_token(context: Context, token: str) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ import json
 import math
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -201,7 +202,12 @@ def _forget(connection: sqlite3.Connection, now: float) -> None:
         (now - KEPT_SECONDS, now, _PRUNED_AT_ONCE),
     ).fetchall()
     for row in over:
-        for table in ("oauth_refresh_tokens", "oauth_authorization_codes", "oauth_device_requests"):
+        for table in (
+            "oauth_refresh_tokens",
+            "oauth_authorization_codes",
+            "oauth_device_requests",
+            "oauth_sub_agents",
+        ):
             connection.execute(f"DELETE FROM {table} WHERE session_id = ?", (row["id"],))
         connection.execute("DELETE FROM oauth_sessions WHERE id = ?", (row["id"],))
         connection.execute("DELETE FROM oauth_consents WHERE id = ?", (row["consent_id"],))
@@ -221,17 +227,32 @@ class Revoked:
     at: float
 
 
-def session_revocation(connection: sqlite3.Connection, session: Session) -> Revoked | None:
+def session_revocation(connection: sqlite3.Connection, session: Session, through: Sequence[str] = ()) -> Revoked | None:
     """How this session was revoked: itself, its agent or its user; None while it holds.
 
     The session is looked at first, because nothing brings it back. A user's revocation stops what acts *for* that
     user: the human's own console, by which it is lifted again, goes on.
+
+    Args:
+        through: the agents that a token names (`tokens.actors`): a sub-agent's ends with each that is above it.
     """
     if session.revoked_at is not None:
         return Revoked("token" if session.revoked_by_kind == "token" else "session", session.revoked_at)
     if session.agent_id is None:
         return None
-    return revocation_of(connection, "agent", session.agent_id) or revocation_of(connection, "user", session.sub)
+    for agent in dict.fromkeys((*through, session.agent_id)):
+        if (revoked := revocation_of(connection, "agent", agent)) is not None:
+            return revoked
+    return revocation_of(connection, "user", session.sub)
+
+
+def owner_of_agent(connection: sqlite3.Connection, agent_id: str) -> str | None:
+    """For which human an agent or a sub-agent acts, by `sub`; None of one that is not known."""
+    row = connection.execute(
+        "SELECT sub FROM oauth_agents WHERE id = :id UNION ALL SELECT sub FROM oauth_sub_agents WHERE id = :id",
+        {"id": agent_id},
+    ).fetchone()
+    return None if row is None else str(row["sub"])
 
 
 def revocation_of(connection: sqlite3.Connection, kind: Literal["agent", "user"], id: str) -> Revoked | None:
@@ -252,15 +273,20 @@ def cause_of(connection: sqlite3.Connection, kind: str, id: str) -> tuple[str, s
     else:
         query = "SELECT revoked_by AS who, kind AS how FROM oauth_revocations WHERE id = ? AND kind = ?"
         row = connection.execute(query, (id, kind)).fetchone()
-        agent = connection.execute("SELECT sub FROM oauth_agents WHERE id = ?", (id,)).fetchone()
-        sub = id if kind == "user" else None if agent is None else agent["sub"]
+        sub = id if kind == "user" else owner_of_agent(connection, id)
     if row is None or row["who"] is None:
         return None
     if row["how"] == "reuse":
         return "policy", "a code or refresh token that was used came again"
-    if row["how"] == "token":
+    if row["how"] == "token" or _is_its_client(connection, id, row["who"]):
         return "system", f"its client {row['who']} handed the token in"
     return ("user", "by the human") if row["who"] == sub else ("admin", f"by {row['who']}")
+
+
+def _is_its_client(connection: sqlite3.Connection, agent_id: str, who: str) -> bool:
+    """Whether who revoked a sub-agent is the client that holds its token (RFC 7009)."""
+    found = connection.execute("SELECT client_id FROM oauth_sub_agents WHERE id = ?", (agent_id,)).fetchone()
+    return found is not None and found["client_id"] == who
 
 
 def revoke_session(

@@ -135,7 +135,25 @@ ALTER TABLE oauth_device_requests ADD COLUMN entered_at REAL;
 DELETE FROM oauth_browser_sessions;
 """
 _BOUND_CLIENTS = "ALTER TABLE oauth_clients ADD COLUMN bound INTEGER NOT NULL DEFAULT 0;"
-STEPS = (_TABLES, _scope_of_clients, _RENAMED, _PROOFS, _SEEDS, _INDEXES, _STREAMS, _GUESSES, _BOUND_CLIENTS)
+_SUB_AGENTS = """
+CREATE TABLE oauth_sub_agents (
+    id TEXT PRIMARY KEY, parent TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL, sub TEXT NOT NULL,
+    client_id TEXT NOT NULL, session_id TEXT NOT NULL REFERENCES oauth_sessions (id), scope TEXT NOT NULL,
+    spending_limit TEXT NOT NULL, created_at REAL NOT NULL, expires_at REAL NOT NULL, UNIQUE (parent, key));
+CREATE INDEX oauth_sub_agents_session ON oauth_sub_agents (session_id, created_at);
+"""
+STEPS = (
+    _TABLES,
+    _scope_of_clients,
+    _RENAMED,
+    _PROOFS,
+    _SEEDS,
+    _INDEXES,
+    _STREAMS,
+    _GUESSES,
+    _BOUND_CLIENTS,
+    _SUB_AGENTS,
+)
 """The schema's history. To change it: append a step, never edit one."""
 
 

@@ -38,6 +38,7 @@ def test_both_discovery_documents_name_this_issuer_and_only_endpoints_that_answe
         "urn:ietf:params:oauth:grant-type:device_code",
         "authorization_code",
         "refresh_token",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
     ]
     for name, url in document.items():
         if name.endswith("_endpoint") or name == "jwks_uri":

@@ -112,6 +112,7 @@ def test_a_human_sees_the_sessions_of_agents_and_of_the_console_and_nobody_elses
                 "revoked_at": None,
                 "revoked_by_kind": None,
                 "spending_limit": {"amount": 4200, "currency": "USD"},
+                "sub_agents": [],
             },
             {
                 "id": own["sid"],
@@ -125,6 +126,7 @@ def test_a_human_sees_the_sessions_of_agents_and_of_the_console_and_nobody_elses
                 "revoked_at": None,
                 "revoked_by_kind": None,
                 "spending_limit": None,
+                "sub_agents": [],
             },
         ],
         "before": None,
