@@ -68,7 +68,9 @@ CONSOLE_KEYS: dict[str, tuple[str, str] | None] = {}
 
 
 @contextlib.contextmanager
-def serving(database: Path, *, clock: Callable[[], float] = time.time) -> Iterator[str]:
+def serving(
+    database: Path, *, clock: Callable[[], float] = time.time, policy_folder: Path | None = None
+) -> Iterator[str]:
     """The whole local server in a thread of this process, on a free port. Yields its base URL."""
     import uvicorn
 
@@ -79,7 +81,7 @@ def serving(database: Path, *, clock: Callable[[], float] = time.time) -> Iterat
         sock.bind(("127.0.0.1", 0))
         sock.listen(128)
         base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        app = create_app(base_url, database, instance="test", clock=clock)
+        app = create_app(base_url, database, instance="test", clock=clock, policy_folder=policy_folder)
         CONSOLE_KEYS[base_url.replace("127.0.0.1", "localhost")] = CONSOLE_KEYS[base_url] = world.console(database)
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)

@@ -25,7 +25,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     state = tmp_path_factory.mktemp("server")
     policy = (ROOT / "demo" / "policy.toml").read_text("utf-8").replace("calls = 10 ", "calls = 1000 ")
     (state / "policy.toml").write_text(policy, "utf-8")
-    with serving(state / "server.sqlite3") as url:
+    with serving(state / "server.sqlite3", policy_folder=state) as url:
         yield url
 
 
