@@ -1,6 +1,6 @@
 """The state folder and the files in it: made in one place, and for this user alone, whichever command comes first.
 
-It holds tokens, the local server's keys and what was bought. Anyone else who may write in it owns the demo; anyone who
+It holds tokens, and whatever else its program keeps there. Anyone else who may write in it owns the program; anyone who
 may read it has the tokens.
 """
 
@@ -13,16 +13,15 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from deputize.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady, Remedy
 
 NO_HOME: Final = Path(os.devnull) / "no-home"
 """In the place of the default state folder where no home folder is known. Nothing can exist there: what only looks
 finds nothing, and what must make the folder says what is missing."""
-_OURS: Final = (
-    *("run.", "server.", "secrets", "worker", "workos.json", "deployed.json", "trusted.json", "policy."),
-    *("recordings", "wheel.", "presenter.", "audience"),
-)
-"""How the names begin of all that this program puts into a state folder."""
+CHOOSE: Final = Remedy("choose_folder")
+ours: set[str] = {"secrets"}
+"""How the names begin of all that is put into a state folder. A program that keeps more than tokens there adds to it,
+before it uses one."""
 
 
 def folder(state: Path) -> Path:
@@ -39,7 +38,8 @@ def folder(state: Path) -> Path:
         raise EnvironmentNotReady(
             "no home folder is known, so there is no place for the state",
             why="HOME is not set and this user has no entry in the system's list of users",
-            do="name a folder with --state DIR (or DEMO_STATE)",
+            do="choose a folder",
+            remedy=CHOOSE,
         )
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -49,10 +49,12 @@ def folder(state: Path) -> Path:
             raise _refused(state, "it belongs to another user")
         if _open_to_others(state):
             foreign = next(
-                (name for name in sorted(one.name for one in state.iterdir()) if not name.startswith(_OURS)), None
+                (name for name in sorted(one.name for one in state.iterdir()) if not name.startswith(tuple(ours))), None
             )
             if foreign is not None:
-                raise _refused(state, f"other users may look into it, and it holds more than the demo's own: {foreign}")
+                raise _refused(
+                    state, f"other users may look into it, and it holds what is not this program's: {foreign}"
+                )
             state.chmod(0o700)
             if _open_to_others(state):
                 raise _refused(state, "other users may look into it, and its file system does not let that be changed")
@@ -60,7 +62,8 @@ def folder(state: Path) -> Path:
         raise EnvironmentNotReady(
             f"the state folder {state} cannot be used",
             why=error.strerror or str(error),
-            do="choose another with --state DIR",
+            do="choose another",
+            remedy=CHOOSE,
         ) from error
     return state
 
@@ -123,7 +126,8 @@ def no_locks(state: Path, error: OSError) -> EnvironmentNotReady:
     return EnvironmentNotReady(
         f"nothing can be locked in the state folder {state}",
         why=error.strerror or str(error),
-        do="choose a folder on a disk of this machine with --state DIR",
+        do="choose a folder on a disk of this machine",
+        remedy=CHOOSE,
     )
 
 
@@ -133,5 +137,5 @@ def _open_to_others(state: Path) -> bool:
 
 def _refused(state: Path, why: str) -> EnvironmentNotReady:
     return EnvironmentNotReady(
-        f"the state folder {state} is not this user's alone", why=why, do="name a folder of your own with --state DIR"
+        f"the state folder {state} is not this user's alone", why=why, do="choose a folder of your own", remedy=CHOOSE
     )

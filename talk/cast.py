@@ -105,13 +105,13 @@ class Cast:
     def store(self) -> TokenStore:
         """Where this server's tokens are kept."""
         if self._store is None:
-            from deputize.tokens.store import TokenStore
+            from demo.logins import token_store
 
             if self.is_local:
                 from deputize.http.transport import must_prove
 
                 must_prove(self.server, partial(local.stands_at, self.state, self.server))
-            self._store = TokenStore.open(self.state, server=self.server)
+            self._store = token_store(self.state, server=self.server)
         return self._store
 
     @property

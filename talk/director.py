@@ -216,9 +216,9 @@ class Director:
             return Cast(server, state, is_local=False, port=port, edge=edge, worker=self._worker)
         login = None
         if self._logins is not None:
-            from deputize.tokens.store import TokenStore
+            from demo.logins import token_store
 
-            login = TokenStore.open(self._logins, server=server)
+            login = token_store(self._logins, server=server)
         return Cast(
             server,
             state,

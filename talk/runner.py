@@ -247,7 +247,7 @@ class Runner:
                 return self._skip(beat, step, play, f"{error.what}: {error.why}")
             if not self._goes_on(error, self.run.attempt(beat, step.id) if attempts is None else attempts):
                 if isinstance(error, ServerUnreachable) and (self.cast.is_local or self.cast.worker is not None):
-                    error.do = "go on from here: demo next starts the server again"
+                    error.do, error.remedy = "go on from here: demo next starts the server again", None
                 raise
             why = f"{error.what}. {error.why}".strip()
             result = StepResult(

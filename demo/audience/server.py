@@ -25,6 +25,7 @@ from typing import Any, Final
 from demo import connections
 from demo.audience import address, tls
 from demo.audience.address import Address
+from demo.errors import advice
 from deputize import net, private
 from deputize.errors import EnvironmentNotReady, ExplainedError
 
@@ -232,7 +233,7 @@ def main() -> None:
         serve(given.state, given.address, port=given.port)
     except ExplainedError as error:
         # The last two lines are what `life.start` says of it.
-        sys.stderr.write(f"{error.what}: {error.why}\n{FIX}{error.do}\n")
+        sys.stderr.write(f"{error.what}: {error.why}\n{FIX}{advice(error)}\n")
         raise SystemExit(error.exit_code) from error
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from demo.client.mcp.outcome import CallOutcome
 from demo.client.mcp.reply import Reply
+from demo.errors import advice
 from deputize.errors import AuthorizationRefused, ExplainedError
 from deputize.http.sanitizing import safe_data
 
@@ -49,7 +50,7 @@ def of_error(error: ExplainedError, login: str) -> Refusal:
         login: the command by which a person logs in.
     """
     lacks = isinstance(error, AuthorizationRefused)
-    do = f"a person has to run: {login}; then try again" if lacks else error.do
+    do = f"a person has to run: {login}; then try again" if lacks else advice(error)
     text = ". ".join(_capital(part) for part in (error.what, error.why, do) if part) + "."
     return Refusal(text, REFUSED if lacks else UNREACHABLE, {"what": error.what, "why": error.why, "do": do}, {})
 

@@ -90,7 +90,7 @@ class Upstream:
 
         with anyio.move_on_after(seconds):
             try:
-                return (await _in_a_thread(self._agent.choose_flow)).flow.option
+                return f"--{(await _in_a_thread(self._agent.choose_flow)).flow.name}"
             except ExplainedError:
                 return None
         return None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from demo.cli.commands import COMMANDS, command_at
+from demo.errors import advice
 from demo.panels import theme
 from demo.settings import CHOICES, REPEATED, Settings, from_environment
 from deputize.errors import ExplainedError
@@ -118,7 +119,7 @@ def begin() -> None:
 def say_failure(error: ExplainedError) -> None:
     """The failure of a command as its one JSON value on stdout, where it has written none."""
     if not _said:
-        answer = {"exit_code": error.exit_code, "what": error.what, "why": error.why, "do": error.do}
+        answer = {"exit_code": error.exit_code, "what": error.what, "why": error.why, "do": advice(error)}
         say_json({"schema": 1, "error": answer})
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from demo.cli.commands import COMMANDS, VALUES, command_at
 from demo.cli.streams import aside, finish, lead_nowhere, settle_streams
-from demo.errors import INTERRUPTED
+from demo.errors import INTERRUPTED, in_own_words
 from deputize.errors import ExplainedError, UsageError
 from deputize.signals import end_in_order, heard
 
@@ -163,6 +163,7 @@ def _show(error: ExplainedError, arguments: Sequence[str]) -> None:
 
     settings = appearance(arguments)
     theme.use(settings.theme)
+    error = in_own_words(error)
     error.do = repeated(error.do, settings)
     # Stdout of these two is a report, and the protocol that an MCP host reads.
     if settings.json and _command(arguments) != "run" and "--stdio" not in arguments:

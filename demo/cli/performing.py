@@ -225,13 +225,13 @@ def start_afresh(settings: Settings, opened: Run) -> None:
     from demo.audience import life
     from demo.client.audit import remembered
     from demo.local_server import local
-    from deputize.tokens.store import TokenStore
+    from demo.logins import token_store
 
     servers = {settings.server or (opened.about() or {}).get("server")}
     if settings.local and (running := local.find(settings.state)) is not None:
         servers.add(running.base_url)
     for server in servers - {None, ""}:
-        TokenStore.open(settings.state, server=str(server)).clear()
+        token_store(settings.state, server=str(server)).clear()
     if settings.local:
         local.stop(settings.state)
         _end_leftover_worker(settings.state)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from demo.cli.context import console_for, say_json
 from demo.cli.throwaway import throwaway_world
-from demo.errors import OK
+from demo.errors import OK, advice
 from demo.panels.values import many
 from deputize.errors import ExplainedError, UsageError
 from talk.measuring import DESIGN_SIZE, MeasuringStage
@@ -156,7 +156,7 @@ def _play(settings: Settings, talk: Talk, beat: str, found: Round, world: World)
             wrong += [(f"{one.id} / {s.id}: {failure(s)}", None) for one in every for s in one.steps if not s.ok]
             steps = len(result.steps)
     except ExplainedError as error:
-        wrong, steps = [(f"{error.what}: {error.why}" if error.why else error.what, error.do)], 0
+        wrong, steps = [(f"{error.what}: {error.why}" if error.why else error.what, advice(error))], 0
     wrong += [(why, None) for why in (*stage.overflows, *stage.unseen)]
     if (late := too_long(planned, result.seconds if steps else 0.0)) is not None and too_long(planned) is None:
         wrong.append((f"{plan}: it {late}", None))
@@ -230,7 +230,7 @@ def _show(settings: Settings, root: Path, found: Round) -> None:
     if settings.json:
         checks = [dict(zip(("mark", "name", "detail", "fix"), check, strict=True)) for check in found.checks]
         error = found.error
-        said = {"what": error.what, "why": error.why, "do": error.do} if error is not None else None
+        said = {"what": error.what, "why": error.why, "do": advice(error)} if error is not None else None
         say_json({"schema": 1, "ok": found.ok, "error": said, "checks": checks, "played": found.played}, lines=True)
         return
     from demo import panels

@@ -58,9 +58,9 @@ def key(context: typer.Context) -> int:
             "this is no WorkOS API key", why="they begin with sk_", do="copy it from the dashboard: API Keys"
         )
     from demo.client.workos.environment import keep_key
-    from deputize.tokens.store import TokenStore
+    from demo.logins import token_store
 
-    store = TokenStore.open(settings.state, server=settings.workos.base_url)
+    store = token_store(settings.state, server=settings.workos.base_url)
     keep_key(store, given, base_url=settings.workos.base_url)
     console_for(settings).print(store.notice or "The key is kept.", markup=False)
     return OK

@@ -11,6 +11,7 @@ from demo.client.mcp.calling import Bearer, Patience, calls, check_arguments, pa
 from demo.client.mcp.elicitation import Elicit
 from demo.client.mcp.outcome import CallOutcome, ToolsOutcome, expired, tools_outcome
 from demo.client.mcp.session import Session
+from demo.errors import advice
 from deputize.errors import AuthorizationRefused, ServerUnreachable
 from deputize.evidence import AuthorizationServerMetadata, Chain, Challenge, GrantStanding, Money, TokenView
 from deputize.http.bounded import OnWait
@@ -420,7 +421,7 @@ class Agent:
         try:
             found = read_standing(self.tools(token=token), endpoint)
         except ServerUnreachable as error:
-            return GrantStanding(None, f"tools/list at {endpoint}", "no answer", error.what, error.do)
+            return GrantStanding(None, f"tools/list at {endpoint}", "no answer", error.what, advice(error))
         if found.stands is False and not found.revoked and self._inspector.active(token) is False:
             told = "its authorization server says that the token is not active (RFC 7662)"
             return replace(found, answer=f"{found.answer}; introspection: not active", reason=told, revoked=True)

@@ -38,11 +38,11 @@ def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float =
     """
     from demo.client.agent import Agent
     from demo.client.capabilities import survey
-    from deputize.tokens.store import TokenStore
+    from demo.logins import token_store
 
     deadline = time.monotonic() + seconds
     while True:
-        seen = survey(Agent(url, store=TokenStore.open(state, server=url)), revisions=False, keys=False)
+        seen = survey(Agent(url, store=token_store(state, server=url)), revisions=False, keys=False)
         left = deadline - time.monotonic()
         if seen.anonymous is not None and seen.anonymous.status in (200, 401):
             return seen

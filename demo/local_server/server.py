@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from demo import __version__, connections
+from demo.errors import advice
 from demo.local_server import LOG, LONGEST_LOG, outage, proving, resources, world
 from demo.processes import ProcessMark
 from deputize import net, private
@@ -375,7 +376,7 @@ def main() -> None:
         serve(host=given.host, port=given.port, state=given.state, idle_seconds=given.idle_seconds, announce=started)
     except EnvironmentNotReady as error:
         # The last two lines are what `local.ensure` says of it.
-        sys.stderr.write(f"{error.what}: {error.why}\n{FIX}{error.do}\n")
+        sys.stderr.write(f"{error.what}: {error.why}\n{FIX}{advice(error)}\n")
         raise SystemExit(error.exit_code) from error
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from demo.errors import advice
 from demo.evidence import Capability
 from demo.local_server import local
 from demo.preflight import Finding
@@ -85,7 +86,7 @@ def _state(settings: Settings) -> Finding:
         private.folder(settings.state)
         tempfile.TemporaryFile(dir=settings.state).close()
     except EnvironmentNotReady as error:
-        return Finding("bad", "state folder", error.why, error.do)
+        return Finding("bad", "state folder", error.why, advice(error))
     except OSError as error:
         return Finding("bad", "state folder", error.strerror or str(error), "choose another with --state DIR")
     return Finding("ok", "state folder", "writable, for this user alone")
@@ -100,9 +101,10 @@ def _port(settings: Settings) -> Finding:
 
 
 def _keyring() -> Finding:
+    from demo.logins import wanted
     from deputize.tokens.os_keyring import keyring_name
 
-    name = keyring_name()
+    name = keyring_name() if wanted() else None
     if name is None:
         return Finding("warn", "keyring", "none here", "tokens go to a 0600 file in the state folder; fine for a demo")
     return Finding("ok", "keyring", name)
@@ -114,7 +116,7 @@ def _server(settings: Settings) -> tuple[str | None, Finding]:
     try:
         server, note = local.ensure(settings.state, port=settings.port)
     except ExplainedError as error:
-        return None, Finding("bad", "server", f"{error.what}: {error.why}", error.do)
+        return None, Finding("bad", "server", f"{error.what}: {error.why}", advice(error))
     return server.base_url, Finding("ok", "server", note or f"{server.base_url}, pid {server.pid}")
 
 
@@ -122,9 +124,9 @@ def _look(base: str, state: Path) -> tuple[Survey, Agent]:
     """One look at the server for all that is said of it, and who looked, who has heard the clocks."""
     from demo.client.agent import Agent
     from demo.client.capabilities import survey
-    from deputize.tokens.store import TokenStore
+    from demo.logins import token_store
 
-    agent = Agent(base, store=TokenStore.open(state, server=base), timeout=LOOK_SECONDS)
+    agent = Agent(base, store=token_store(state, server=base), timeout=LOOK_SECONDS)
     return survey(agent), agent
 
 

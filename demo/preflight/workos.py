@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from demo.errors import advice
 from demo.preflight import Finding
 from demo.settings import Settings
 from deputize.errors import ExplainedError
@@ -91,7 +92,7 @@ def _environment(settings: Settings, environ: Mapping[str, str], named: str) -> 
         environment = Environment.of_account(settings.workos, settings.state, environ)
         return [_resource(tenant := Tenant(environment, timeout=SECONDS), named), _prepared(tenant)]
     except ExplainedError as error:
-        return [Finding("bad", "WorkOS API", _told(error), error.do)]
+        return [Finding("bad", "WorkOS API", _told(error), advice(error))]
 
 
 def _resource(tenant: Tenant, named: str) -> Finding:
@@ -121,10 +122,10 @@ def _prepared(tenant: Tenant) -> Finding:
 def _token(settings: Settings, server: str, named: str) -> Finding:
     """Whether the token held is for this server: one with another audience is refused there, and must be."""
     from demo.client.agent import Agent
+    from demo.logins import token_store
     from deputize.tokens.claims import take_apart
-    from deputize.tokens.store import TokenStore
 
-    held = Agent(server, store=TokenStore.open(settings.state, server=server)).stored()
+    held = Agent(server, store=token_store(settings.state, server=server)).stored()
     jwt = None if held is None else take_apart(held.access_token)
     if held is None:
         return Finding("skip", "token", "nobody has logged in yet: demo login")
@@ -141,12 +142,12 @@ def _token(settings: Settings, server: str, named: str) -> Finding:
 
 def _console(settings: Settings, server: str) -> Finding:
     """Whether the human can read the audit log and revoke at the shop itself."""
-    from deputize.tokens.store import TokenStore
+    from demo.logins import token_store
 
     if settings.workos.console is None:
         detail = "none: the audit log is not read, and nothing is revoked, at the shop itself"
         return Finding("skip", "console", detail, "name its Connect application in workos.console")
-    if TokenStore.open(settings.state, server=server).get("console") is None:
+    if token_store(settings.state, server=server).get("console") is None:
         return Finding("warn", "console", "the human has not signed in at it", "demo login --console")
     return Finding("ok", "console", f"signed in, as {settings.workos.console}")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from demo.errors import advice
 from demo.presenter.health import Stands
 from demo.presenter.story import Story
 from demo.presenter.view import Health, Seen, View, view
@@ -88,7 +89,7 @@ class Desk:
                 seen = self._seen()
                 return View(trouble=self._trouble, health=self.health()) if self._trouble else view(seen)
             except ExplainedError as error:  # a beat that was edited, and is no beat any more
-                trouble = f"{error.what}. {error.do}".strip()
+                trouble = f"{error.what}. {advice(error)}".strip()
             except Exception as error:  # whatever it is, the second screen stays, and may find its way back
                 trouble = f"something broke that should not have: {type(error).__name__}"
             return View(trouble=trouble, health=self.health())
@@ -185,7 +186,7 @@ class Desk:
             try:
                 self._begun = _Begun(found, self._plan(found.talk, found.plan))
             except ExplainedError as error:
-                self._trouble = f"{error.what}. {error.do}".strip()
+                self._trouble = f"{error.what}. {advice(error)}".strip()
 
     def _plan(self, talk: str | None, plan: str) -> Plan:
         if (talk, plan) not in self._plans:

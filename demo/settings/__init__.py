@@ -18,6 +18,10 @@ from deputize import private
 from deputize.errors import UsageError
 
 APP = "machine-identity-demo"
+private.ours |= {
+    *("run.", "server.", "worker", "workos.json", "deployed.json", "trusted.json", "policy."),
+    *("recordings", "wheel.", "presenter.", "audience"),
+}
 FILE = "demo.toml"
 Trusted = Callable[[Path, bytes], bool]
 """Whether a person trusts what a `demo.toml` sets: asked with the file and its content."""

@@ -10,7 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
-from deputize.errors import EnvironmentNotReady, ExplainedError
+from deputize.errors import EnvironmentNotReady, ExplainedError, Remedy
 from deputize.http.redaction import mask_text, mask_url
 from deputize.http.sanitizing import safe_text
 from deputize.net import is_loopback
@@ -77,14 +77,17 @@ def explained(error: Exception, proxy: Proxy | None) -> httpx2.TransportError:
             EnvironmentNotReady(
                 "the request cannot be sent",
                 why=mask_text(str(error)).partition(" b'")[0] + ": a header's value has characters that HTTP forbids",
-                do="look at the token and at the values of arguments that the tool wants in headers (demo tools)",
+                do="look at the token and at the values of arguments that the tool wants in headers",
             )
         )
     if isinstance(error, httpx2.TransportError):
         return error
     return NotSent(
         EnvironmentNotReady(
-            "the request cannot be sent", why=f"{type(error).__name__}: {mask_text(str(error))}", do="demo doctor"
+            "the request cannot be sent",
+            why=f"{type(error).__name__}: {mask_text(str(error))}",
+            do="check this machine's network settings",
+            remedy=Remedy("check_machine"),
         )
     )
 

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 from urllib.parse import urlsplit
 
-from deputize.errors import AuthorizationRefused, ServerUnreachable
+from deputize.errors import AuthorizationRefused, Remedy, ServerUnreachable
 from deputize.http.origins import origin
 from deputize.http.redaction import mask_text
 from deputize.http.sanitizing import safe_text
 from deputize.net import is_loopback
+
+CHECK_SERVER: Final = Remedy("check_server")
 
 
 class OAuthRefused(AuthorizationRefused):
     """The authorization server refused, in OAuth's own words.
 
     Args:
-        what, why, do: as in `ExplainedError`.
+        what, why, do, remedy: as in `ExplainedError`.
         oauth_error: the error code: RFC 6749 section 5.2, RFC 8628 section 3.5 (`access_denied`,
             `expired_token`), RFC 8707 (`invalid_target`), RFC 9396 (`invalid_authorization_details`), or, where
             the client itself stopped, `timeout`, `given_up`, `not_logged_in` or `unsupported`.
     """
 
-    def __init__(self, what: str, *, oauth_error: str, why: str = "", do: str = "") -> None:
-        super().__init__(what, why=why, do=do)
+    def __init__(
+        self, what: str, *, oauth_error: str, why: str = "", do: str = "", remedy: Remedy | None = None
+    ) -> None:
+        super().__init__(what, why=why, do=do, remedy=remedy)
         self.oauth_error = oauth_error
 
 
@@ -53,7 +58,8 @@ def not_logged_in(name: str) -> OAuthRefused:
         f"{name} has no token for this server",
         oauth_error="not_logged_in",
         why="no human has authorized it yet, or it logged out",
-        do="demo login",
+        do="log in",
+        remedy=Remedy("log_in"),
     )
 
 
@@ -68,14 +74,18 @@ def web_page(url: str, status: int) -> ServerUnreachable:
         return ServerUnreachable(
             what,
             why="a captive portal or a proxy of this network may answer in the server's place, or this is not its URL",
-            do="open a web page in a browser to sign in to the network, or check --server",
+            do="open a web page in a browser to sign in to the network, or check the server's URL",
+            remedy=CHECK_SERVER,
         )
     if status >= 500:
         return ServerUnreachable(
             what, why=f"HTTP {status}: the server, or a proxy in front of it, is in trouble", do="try again in a moment"
         )
     return ServerUnreachable(
-        what, why=f"HTTP {status}: there is no MCP server at this URL", do="check --server: it takes the MCP URL"
+        what,
+        why=f"HTTP {status}: there is no MCP server at this URL",
+        do="check the server's URL: it is the MCP endpoint's",
+        remedy=CHECK_SERVER,
     )
 
 
@@ -84,20 +94,21 @@ def not_mcp(url: str, why: str) -> NotMcp:
     return NotMcp(
         f"{safe_text(url, one_line=True)} does not answer as an MCP server",
         why=safe_text(why, one_line=True),
-        do="check --server: it takes the server's MCP URL, often ending in /mcp",
+        do="check the server's URL: it is the MCP endpoint's, often ending in /mcp",
+        remedy=CHECK_SERVER,
     )
 
 
 def no_answer(url: str, seconds: float) -> TimedOut:
     """No complete answer in `seconds`."""
     host = urlsplit(url).hostname if origin(url) is not None else None
-    # What does not listen on this machine cannot be the demo's own server.
-    own = "restart it, if it is the demo's own (demo stop, then demo next)"
-    stays = own if host is not None and is_loopback(host) else "check the network, and whether the server is up"
+    here = host is not None and is_loopback(host)
+    stays = "restart it" if here else "check the network, and whether the server is up"
     return TimedOut(
         f"{safe_text(url, one_line=True)} did not answer within {seconds:g} s",
         why="the answer did not come in time, or not to its end",
         do=f"try again; if it stays so, {stays}",
+        remedy=Remedy("restart_server") if here else None,
     )
 
 
@@ -106,7 +117,8 @@ def unreachable(url: str, why: str) -> NoConnection:
     return NoConnection(
         f"{safe_text(url, one_line=True)} cannot be reached",
         why=safe_text(why, one_line=True),
-        do="demo doctor, or check --server and the network",
+        do="check the server's URL, and the network",
+        remedy=CHECK_SERVER,
     )
 
 
@@ -116,7 +128,8 @@ def unsent(url: str, trouble: BaseException | None) -> NoConnection:
     return NoConnection(
         f"{safe_text(url, one_line=True)} was not asked",
         why=safe_text(f"the session ended before the request was sent{': ' if told else ''}{told}", one_line=True),
-        do="try again; if it stays so, check --server",
+        do="try again; if it stays so, check the server's URL",
+        remedy=CHECK_SERVER,
     )
 
 
@@ -125,7 +138,8 @@ def unreadable(url: str, why: str) -> Unreadable:
     return Unreadable(
         f"the answer of {safe_text(url, one_line=True)} cannot be read",
         why=safe_text(why, one_line=True),
-        do="try again; if it stays so, check --server",
+        do="try again; if it stays so, check the server's URL",
+        remedy=CHECK_SERVER,
     )
 
 

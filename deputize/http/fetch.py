@@ -11,8 +11,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin
 
-from deputize.errors import ServerUnreachable
-from deputize.http.errors import no_answer, unreachable, web_page
+from deputize.errors import Remedy, ServerUnreachable
+from deputize.http.errors import CHECK_SERVER, no_answer, unreachable, web_page
 from deputize.http.exchange import parse_object
 from deputize.http.origins import origin, refused_url
 from deputize.http.redaction import mask_text
@@ -160,7 +160,8 @@ async def fetch(
             raise ServerUnreachable(
                 f"{safe_text(target, one_line=True)} is not fetched",
                 why=reason,
-                do="check --server, and what the server's metadata says",
+                do="check the server's URL, and what its metadata says",
+                remedy=CHECK_SERVER,
             )
         try:
             response = await client.request(method, target, headers=sent, content=content, json=body, auth=auth)
@@ -177,7 +178,8 @@ async def fetch(
             raise ServerUnreachable(
                 f"{safe_text(target, one_line=True)} redirects to {safe_text(onward, one_line=True)}",
                 why="a redirect away from its own origin, or one that would drop the request, is not followed",
-                do="check --server: name the URL it redirects to, if that is the one you mean",
+                do="use the URL that it redirects to, if that is the one you mean",
+                remedy=Remedy("check_server", server=safe_text(onward, one_line=True)),
             )
         target = onward
     else:

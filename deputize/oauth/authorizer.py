@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from deputize.errors import EnvironmentNotReady, ServerUnreachable
+from deputize.errors import EnvironmentNotReady, Remedy, ServerUnreachable
 from deputize.evidence import AuthorizationServerMetadata, Money
 from deputize.http import bounded
 from deputize.http.bounded import OnWait
@@ -320,7 +320,7 @@ class Authorizer:
                 self.registrations.learn(metadata.issuer, flow, error.why)
                 by_hand = self.registrations.pre_registered(metadata.issuer) is not None
                 if (flow.redirects or not by_hand) and (other := self._other(flow, metadata)) is not None:
-                    error.do = f"demo login {other.option}"
+                    error.do, error.remedy = f"log in by {other.label}", Remedy("log_in", flow=other.name)
             raise
 
     def _other(self, flow: LoginFlow, metadata: AuthorizationServerMetadata) -> HumanFlow[Login] | None:
@@ -353,5 +353,6 @@ def _somebody_else(expected: str, token: StoredToken, not_revoked: str | None) -
         f"somebody else than {safe_text(expected, one_line=True)} said yes",
         oauth_error="another_account",
         why=f"{who}; {back}",
-        do="log in again, and sign in with that account; or leave --as out",
+        do="log in again, and sign in with that account; or expect nobody in particular",
+        remedy=Remedy("log_in"),
     )

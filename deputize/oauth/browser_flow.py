@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from deputize import access_tokens
-from deputize.errors import ExplainedError
+from deputize.errors import ExplainedError, Remedy
 from deputize.evidence import AuthorizationRequest, AuthorizationServerMetadata
 from deputize.http.bounded import TICK
 from deputize.http.errors import GrantNotAllowed, OAuthRefused, no_answer
@@ -128,7 +128,8 @@ class BrowserLogin(Login):
                     "two browsers came to begin this login",
                     oauth_error="contested",
                     why="its address is for one, so somebody else may have it, and may finish the login in your place",
-                    do="log in again; if it happens again, see who else uses this machine, or use demo login --device",
+                    do="log in again; if it happens again, see who else uses this machine, or use the device flow",
+                    remedy=Remedy("log_in", flow="device"),
                 )
             if self.asked.listener is not None and self.asked.listener.found is not None:
                 return self.read_redirect(self.asked.listener.found)
@@ -273,9 +274,11 @@ def _ended(login: BrowserLogin, error: str, description: str) -> OAuthRefused:
             do="if that was a slip: log in again, and approve",
         )
     kind = GrantNotAllowed if error in token_endpoint.NOT_BY_THIS_GRANT else OAuthRefused
+    do, remedy = token_endpoint.advice(error, login.identity, "log in once more; if it stays so, ask its operator")
     return kind(
         f"{login.asked.metadata.issuer} ends the login",
         oauth_error=error,
         why=f"{error}: {description or 'no reason given'}",
-        do=token_endpoint.advice(error, login.identity, "log in once more; if it stays so, ask its operator"),
+        do=do,
+        remedy=remedy,
     )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from deputize.errors import Remedy
 from deputize.http.connection import Connection
 from deputize.http.errors import OAuthRefused, not_logged_in
 from deputize.oauth.dpop import ProofKey
@@ -111,7 +112,8 @@ class Credentials:
                 "the token cannot be refreshed",
                 oauth_error="not_logged_in",
                 why="no refresh token came with it: offline_access was not granted",
-                do="demo login",
+                do="log in",
+                remedy=Remedy("log_in"),
             )
         target = resource or token.resource
         form = [("grant_type", "refresh_token"), ("refresh_token", token.refresh_token)]
@@ -120,7 +122,7 @@ class Credentials:
         key = ProofKey.from_json(token.dpop_key) if token.dpop_key else None
         answer = self._ask(token, token.token_endpoint, form, key)
         if not answer.granted or answer.json is None:
-            error = refused(answer, f"{token.issuer} does not renew this login", "demo login")
+            error = refused(answer, f"{token.issuer} does not renew this login", "log in", remedy=Remedy("log_in"))
             code = error.oauth_error if isinstance(error, OAuthRefused) else None
             if code == "invalid_client":
                 self._unknown_at(token.issuer)

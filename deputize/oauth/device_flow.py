@@ -242,4 +242,4 @@ def _page_problem(url: str) -> str | None:
 
 
 def _unusable(why: str) -> OAuthRefused:
-    return OAuthRefused("the device code cannot be used", oauth_error="unsupported", why=why, do="check --server")
+    return OAuthRefused("the device code cannot be used", oauth_error="unsupported", why=why, do="ask its operator")

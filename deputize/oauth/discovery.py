@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from deputize.errors import ServerUnreachable
+from deputize.errors import Remedy, ServerUnreachable
 from deputize.evidence import AuthorizationServerMetadata, Challenge
 from deputize.http.connection import Connection
-from deputize.http.errors import OAuthRefused, overloaded
+from deputize.http.errors import CHECK_SERVER, OAuthRefused, overloaded
 from deputize.oauth import metadata
 from deputize.tokens.stored import StoredToken
 
@@ -127,7 +127,10 @@ class Discovery:
             "this server names no authorization server to log in at",
             oauth_error="unsupported",
             why=problem or nobody,
-            do=f"name it as it names itself: --server {itself}" if itself else "ask its operator, or check --server",
+            do=f"use the URL by which it names itself: {itself}"
+            if itself
+            else "ask its operator, or check the server's URL",
+            remedy=Remedy("check_server", server=itself),
         )
 
     def find(self, held: StoredToken | None) -> AuthorizationServerMetadata:
@@ -164,7 +167,8 @@ class Discovery:
                     f"the authorization server that issued this token, {token.issuer}, cannot be found",
                     oauth_error="unsupported",
                     why=(found and found.problem) or "it publishes no metadata (RFC 8414)",
-                    do="demo login",
+                    do="log in",
+                    remedy=Remedy("log_in"),
                 )
             self._by_issuer[token.issuer] = found
         return self._by_issuer[token.issuer]
@@ -196,12 +200,14 @@ class Discovery:
                 f"{url} asks for no authorization",
                 oauth_error="unsupported",
                 why="it lists its tools to everybody, and no authorization server is named in its metadata (RFC 9728)",
-                do="call its tools without a token: demo call TOOL",
+                do="call its tools without a token",
+                remedy=Remedy("call_without_token"),
             )
         raise OAuthRefused(
             f"{url} refuses, and does not say how to get access",
             oauth_error="unsupported",
             why=f"{answer.text}; no WWW-Authenticate with it (RFC 6750 section 3), and its well-known places name no "
             "authorization server (RFC 9728)",
-            do="ask its operator who may call it and from where, or check --server",
+            do="ask its operator who may call it and from where, or check the server's URL",
+            remedy=CHECK_SERVER,
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from deputize.errors import Remedy
 from deputize.evidence import AuthorizationServerMetadata
 from deputize.http.errors import GrantNotAllowed, OAuthRefused
 from deputize.http.fetch import Answer, fetch
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     import httpx2
 
 REFRESH = "refresh_token"
-BY_HAND = "register it by hand there, and name it in demo.toml: [client] id = ..."
+REGISTER: Final = Remedy("register_client")
+BY_HAND = "register the client by hand there, and say who it is"
 
 
 async def register(
@@ -82,10 +84,12 @@ async def register(
         asked["grant_types"] = list(grants)
         answer = await send()
     if answer.status not in (200, 201) or answer.json is None:
-        error = refused(answer, f"{metadata.issuer} does not register this client", BY_HAND)
+        error = refused(answer, f"{metadata.issuer} does not register this client", BY_HAND, remedy=REGISTER)
         if flow.extension and isinstance(error, OAuthRefused) and answer.status not in (401, 403):
             # Many servers refuse a registration that names a grant type they do not give to everybody.
-            raise GrantNotAllowed(error.what, oauth_error=error.oauth_error, why=error.why, do=error.do)
+            raise GrantNotAllowed(
+                error.what, oauth_error=error.oauth_error, why=error.why, do=error.do, remedy=error.remedy
+            )
         raise error
     identity = _read(answer.json, metadata, redirect_uri, scopes)
     given = answer.json.get("grant_types")
@@ -96,6 +100,7 @@ async def register(
             oauth_error="unauthorized_client",
             why="its registration names others: " + safe_text(", ".join(map(str, given)), one_line=True),
             do=BY_HAND,
+            remedy=REGISTER,
         )
     return replace(identity, grants=grants)
 
@@ -149,4 +154,4 @@ def _read(
 
 
 def _unusable(why: str) -> OAuthRefused:
-    return OAuthRefused("the registration cannot be used", oauth_error="unsupported", why=why, do="check --server")
+    return OAuthRefused("the registration cannot be used", oauth_error="unsupported", why=why, do="ask its operator")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from deputize.errors import Remedy
 from deputize.evidence import AuthorizationServerMetadata
-from deputize.http.errors import OAuthRefused
+from deputize.http.errors import CHECK_SERVER, OAuthRefused
 from deputize.oauth.browser_flow import BROWSER
 from deputize.oauth.device_flow import DEVICE
 from deputize.oauth.login_flow import HumanFlow, Login, LoginFlow
@@ -50,7 +51,8 @@ def choose(metadata: AuthorizationServerMetadata, refused: Refused) -> ChosenFlo
             f"there is no way to log in at {metadata.issuer}",
             oauth_error="unsupported",
             why=", and ".join(flow.problem(metadata) or "" for flow in HUMAN_FLOWS),
-            do="ask its operator, or name another --server",
+            do="ask its operator, or use another server",
+            remedy=CHECK_SERVER,
         )
     fit = [flow for flow in offered if flow.doubt(metadata) is None] or offered
     flow = next((flow for flow in offered if _against(flow, metadata, refused) is None), fit[0])
@@ -86,9 +88,10 @@ def require(flow: HumanFlow[Login], metadata: AuthorizationServerMetadata) -> No
         f"{metadata.issuer} offers no login by {flow.label}",
         oauth_error="unsupported",
         why=f"{why}; it offers {', '.join(metadata.grant_types_supported)}",
-        do=f"demo login {instead.option}"
+        do=f"log in by {instead.label}"
         if instead is not None
-        else f"ask the operator of {metadata.issuer} how a client logs in there, or name another --server",
+        else f"ask the operator of {metadata.issuer} how a client logs in there, or use another server",
+        remedy=Remedy("log_in", flow=instead.name) if instead is not None else CHECK_SERVER,
     )
 
 

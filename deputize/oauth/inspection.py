@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from deputize.errors import AuthorizationRefused, ServerUnreachable
+from deputize.errors import AuthorizationRefused, Remedy, ServerUnreachable
 from deputize.evidence import AuthorizationServerMetadata, Chain, TokenView
 from deputize.http.connection import Connection
 from deputize.http.errors import OAuthRefused
@@ -97,7 +97,8 @@ class Inspector:
                 "this token says nothing about who is in it",
                 oauth_error="unsupported",
                 why="it is opaque: only its issuer can read it (RFC 7662)",
-                do="demo token",
+                do="ask its issuer (RFC 7662)",
+                remedy=Remedy("read_token"),
             )
         seen = seen if seen is not None else self.view(token)
         told = person if person is not None else self.identify(token)
@@ -175,13 +176,15 @@ def _endpoint(metadata: AuthorizationServerMetadata, token: StoredToken) -> str:
             "the authorization server has no userinfo endpoint",
             oauth_error="unsupported",
             why="it is an OAuth server without OpenID Connect",
-            do="read the token instead: demo token",
+            do="read the token instead",
+            remedy=Remedy("read_token"),
         )
     if "openid" not in token.scope:
         raise OAuthRefused(
             "the token does not open the userinfo endpoint",
             oauth_error="unsupported",
             why="it was granted without the scope openid (OpenID Connect Core section 5.3)",
-            do="demo login --scope openid, with the scopes that it has",
+            do="log in for the scope openid, beside those that it has",
+            remedy=Remedy("log_in", scopes=(*token.scope, "openid")),
         )
     return metadata.userinfo_endpoint

@@ -165,7 +165,7 @@ class LoginFlow:
     """One flow; `.flows` lists them."""
 
     name: ClassVar[str]
-    """Its word: in the store, in `demo login --NAME`, in JSON."""
+    """Its word: in the store, and in a `Remedy`."""
     grant_types: ClassVar[tuple[str, ...]]
     """What the client registers for, the grant that the flow begins with first (RFC 7591 section 2)."""
     confidential: ClassVar[bool] = False
@@ -187,11 +187,6 @@ class HumanFlow(LoginFlow, ABC, Generic[L]):
 
     label: ClassVar[str]
     """How it is called in a sentence, with the standard that defines it."""
-
-    @property
-    def option(self) -> str:
-        """The option of `demo login` that names it."""
-        return f"--{self.name}"
 
     @abstractmethod
     def problem(self, metadata: AuthorizationServerMetadata) -> str | None:

@@ -205,7 +205,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     timeout = 5.0
     server: _Server
-    server_version = "demo"
+    server_version = "deputize"
     sys_version = ""
 
     def do_GET(self) -> None:

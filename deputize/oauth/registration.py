@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from deputize.errors import Remedy
 from deputize.evidence import AuthorizationServerMetadata
 from deputize.http.connection import Connection
 from deputize.http.errors import OAuthRefused
@@ -188,12 +189,13 @@ class Registrations:
             documents = "client ID metadata documents, but ours is not hosted where it can be fetched"
         elsewhere = ""
         if self._known is not None:
-            elsewhere = f"; the client in demo.toml is for {self._known.issuer} and is not shown to it"
+            elsewhere = f"; the client that was named is for {self._known.issuer} and is not shown to it"
         return OAuthRefused(
             f"this agent is no client of {metadata.issuer}",
             oauth_error="unsupported",
             why=f"it offers {documents} and no dynamic registration (RFC 7591){elsewhere}",
-            do="register the agent there by hand, and name it in demo.toml: [client] id = ... and issuer = ...",
+            do="register the client by hand there, and say who it is, with its issuer",
+            remedy=Remedy("register_client"),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import httpx2
 
-from deputize.errors import AuthorizationRefused
+from deputize.errors import AuthorizationRefused, Remedy
 from deputize.oauth.dpop import ProofKey
 from deputize.tokens.stored import StoredToken
 
@@ -29,7 +29,8 @@ class BearerToken(httpx2.Auth):
             raise AuthorizationRefused(
                 "the token cannot be presented",
                 why="it holds characters that no HTTP header can carry (RFC 9110 section 5.5)",
-                do="demo logout, then demo login; or give the token exactly as it was issued",
+                do="log out and in again; or give the token exactly as it was issued",
+                remedy=Remedy("forget_and_log_in"),
             )
         self._token = token
 

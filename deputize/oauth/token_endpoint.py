@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deputize.errors import ServerUnreachable
+from deputize.errors import Remedy, ServerUnreachable
 from deputize.http.errors import GrantNotAllowed, OAuthRefused, overloaded
 from deputize.http.fetch import Answer, fetch
 from deputize.oauth.dpop import ProofKey
@@ -81,32 +81,34 @@ async def _ask(
     return ClientAnswer(**vars(answer), identity=identity)
 
 
-def advice(code: str, identity: ClientIdentity | None, otherwise: str) -> str:
+def advice(
+    code: str, identity: ClientIdentity | None, otherwise: str, remedy: Remedy | None = None
+) -> tuple[str, Remedy | None]:
     """What helps against an error code (RFC 6749 sections 4.1.2.1 and 5.2, RFC 8707 section 2).
 
     Args:
         identity: as whom it was asked, where that is known.
-        otherwise: what helps where the code says nothing in particular.
+        otherwise, remedy: what helps where the code says nothing in particular.
     """
     by_hand = identity is not None and identity.source == "pre-registered"
     if code == "invalid_target":
-        return 'name the resource that it takes in demo.toml: [client] resource = "URI", or "none" to name none'
+        return "name the resource that it takes, or none", Remedy("name_resource")
     if code == "invalid_scope":
-        return "ask for scopes that it has: demo login --scope NAME"
+        return "ask for scopes that it has", Remedy("log_in", scopes=("NAME",))
     if code in ("invalid_client", "unauthorized_client") and by_hand:
-        return "check [client] id, secret_env and issuer in demo.toml, and what the client may do there"
+        return "check the client's id, secret and issuer, and what it may do there", Remedy("register_client")
     if code == "invalid_client" and identity is not None:
-        return "log in again: the agent registers again then"
-    return otherwise
+        return "log in again: the client registers again then", Remedy("log_in")
+    return otherwise, remedy
 
 
 def refused(
-    answer: Answer, what: str, do: str, identity: ClientIdentity | None = None
+    answer: Answer, what: str, do: str, identity: ClientIdentity | None = None, *, remedy: Remedy | None = None
 ) -> OAuthRefused | ServerUnreachable:
     """An OAuth error answer as an error for a person; a server's own trouble is no refusal.
 
     Args:
-        what, do: as in `ExplainedError`; `do` where the code says nothing better (`advice`).
+        what, do, remedy: as in `ExplainedError`; the last two where the code says nothing better (`advice`).
         identity: as whom it was asked.
     """
     if answer.status == 429 or answer.status >= 500:
@@ -115,8 +117,13 @@ def refused(
     if not code:
         http = f"HTTP {answer.status}"
         return OAuthRefused(
-            what, oauth_error=f"http_{answer.status}", why=http if words == http else f"{http}: {words}", do=do
+            what,
+            oauth_error=f"http_{answer.status}",
+            why=http if words == http else f"{http}: {words}",
+            do=do,
+            remedy=remedy,
         )
     why = f"{code}: {words}" if words != f"HTTP {answer.status}" else f"{code} (HTTP {answer.status})"
     kind = GrantNotAllowed if code in NOT_BY_THIS_GRANT else OAuthRefused
-    return kind(what, oauth_error=code, why=why, do=advice(code, identity, do))
+    do, remedy = advice(code, identity, do, remedy)
+    return kind(what, oauth_error=code, why=why, do=do, remedy=remedy)

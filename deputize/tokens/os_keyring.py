@@ -7,7 +7,6 @@ characters as `keyring` writes them (UTF-16): less than most tokens. So what a k
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -82,19 +81,12 @@ class OsKeyring:
         _ask(forget, KEYRING_SECONDS)
 
 
-def wanted() -> bool:
-    """Whether the environment lets tokens go into the keyring: yes, unless `DEMO_KEYRING=0`."""
-    return os.environ.get("DEMO_KEYRING", "1").strip().lower() not in ("0", "no", "false", "off")
-
-
 def keyring_name(seconds: float = 5.0) -> str | None:
-    """The name of the keyring that tokens are kept in; None where there is none, or `DEMO_KEYRING=0` forbids it.
+    """The name of the keyring that tokens are kept in; None where there is none.
 
     Args:
         seconds: how long it may take to find out.
     """
-    if not wanted():
-        return None
     try:
         return _ask(lambda keyring: str(keyring.get_keyring().name), seconds)
     except NoKeyring:

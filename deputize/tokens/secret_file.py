@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deputize import private
-from deputize.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady, Remedy
 
 LOCK_SECONDS = 10.0
 
@@ -120,5 +120,8 @@ class SecretFile:
 
 def _in_the_way(path: Path, why: str) -> EnvironmentNotReady:
     return EnvironmentNotReady(
-        f"tokens cannot be kept in {path}", why=why, do="name a folder of your own with --state, on a disk with room"
+        f"tokens cannot be kept in {path}",
+        why=why,
+        do="choose a folder of your own, on a disk with room",
+        remedy=Remedy("choose_folder"),
     )

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from deputize.tokens.os_keyring import IN_KEYRING, NoKeyring, OsKeyring, wanted
+from deputize.tokens.os_keyring import IN_KEYRING, NoKeyring, OsKeyring
 from deputize.tokens.secret_file import SecretFile
 from deputize.tokens.stored import StoredToken
 
@@ -97,30 +97,34 @@ class TokenStore:
     keyring; it is set once for a state folder, ever, and None otherwise (also where the file was asked for).
     """
 
-    def __init__(self, state_dir: Path, server: str, use_keyring: bool, notices: list[str] | None = None) -> None:
+    def __init__(
+        self, state_dir: Path, server: str, use_keyring: bool, service: str, notices: list[str] | None = None
+    ) -> None:
         self.server = server
         # Shared with the same store for other servers: what is kept first may belong to an authorization server.
         self._notices: list[str] = [] if notices is None else notices
         self._state = state_dir
         self._file = SecretFile(state_dir / "secrets", "tokens.json")
         self._use_keyring = use_keyring
+        self._service = service
         where = hashlib.sha256(str(state_dir.absolute()).encode()).hexdigest()[:8]
-        self._keyring = OsKeyring(f"machine-identity-demo {server} {where}")
+        self._keyring = OsKeyring(f"{service} {server} {where}")
 
     @classmethod
-    def open(cls, state_dir: Path, *, server: str, use_keyring: bool | None = None) -> Self:
+    def open(cls, state_dir: Path, *, server: str, use_keyring: bool = True, service: str = "deputize") -> Self:
         """A store; nothing is read, asked or created before it is used.
 
         Args:
             state_dir: the state folder; a 0700 folder `secrets` is made in it.
             server: the server whose tokens these are.
-            use_keyring: None for the default: the keyring, unless the environment says `DEMO_KEYRING=0`.
+            use_keyring: whether the system's keyring is used where there is one; else a file of this user's alone.
+            service: how the names of the keyring's entries begin.
         """
-        return cls(Path(state_dir), server.rstrip("/"), wanted() if use_keyring is None else use_keyring)
+        return cls(Path(state_dir), server.rstrip("/"), use_keyring, service)
 
     def at(self, server: str) -> Self:
         """The same store for another server or issuer: what belongs to one is never found under another."""
-        return type(self)(self._state, server.rstrip("/"), self._use_keyring, self._notices)
+        return type(self)(self._state, server.rstrip("/"), self._use_keyring, self._service, self._notices)
 
     @property
     def notice(self) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 from deputize.evidence import Holder, Money
-from deputize.http.errors import OAuthRefused
+from deputize.http.errors import CHECK_SERVER, OAuthRefused
 from deputize.http.redaction import mask_token
 from deputize.http.sanitizing import safe_data, safe_text
 from deputize.tokens.identity import ClientIdentity
@@ -243,5 +243,6 @@ def _unusable(why: str) -> OAuthRefused:
         "the authorization server's token response cannot be used",
         oauth_error="unsupported",
         why=why,
-        do="check that --server names a server whose authorization server issues bearer tokens",
+        do="check the server's URL: its authorization server has to issue bearer tokens",
+        remedy=CHECK_SERVER,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from demo import panels
+from demo.errors import advice
 from demo.evidence import Comparison, Link
 from deputize.errors import AuthorizationRefused, ExplainedError
 from deputize.evidence import Money
@@ -101,7 +102,7 @@ def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[s
     """Deploy again what `demo deploy` deployed from this state, and call it without a token."""
     from demo.client.agent import Agent
     from demo.deploy import checking, tools, wrangler
-    from deputize.tokens.store import TokenStore
+    from demo.logins import token_store
 
     def deploy() -> str:
         built = tools.find(Path(folder))
@@ -112,7 +113,7 @@ def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[s
         return online.url
 
     base = _or_not(deploy)
-    agent = Agent(base, store=TokenStore.open(scene.cast.state, server=base), client_id=None)
+    agent = Agent(base, store=token_store(scene.cast.state, server=base), client_id=None)
     refused = _at_cloudflare(agent)
     note = f"Deployed a moment ago, by wrangler. {_ended(refused, 'without a token')}"
     return _live(step, CLOUDFLARE, agent.endpoint(), note, refused)
@@ -236,9 +237,9 @@ def _shown(order: Order | None, ids: list[str]) -> str:
 
 def _agent(scene: Scene, base: str) -> Agent:
     from demo.client.agent import Agent
-    from deputize.tokens.store import TokenStore
+    from demo.logins import token_store
 
-    return Agent(base, store=TokenStore.open(scene.cast.state, server=base), slot="worker")
+    return Agent(base, store=token_store(scene.cast.state, server=base), slot="worker")
 
 
 @contextmanager
@@ -261,7 +262,9 @@ def _or_not(start: Callable[[], T]) -> T:
     try:
         return start()
     except ExplainedError as error:
-        raise _CannotRun(f"{error.what}: {error.do or error.why}" if error.do or error.why else error.what) from error
+        raise _CannotRun(
+            f"{error.what}: {advice(error) or error.why}" if error.do or error.why else error.what
+        ) from error
 
 
 WORKER = Kind(

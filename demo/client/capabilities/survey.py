@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from demo.client.capabilities.revisions import Asked, ask_revisions
+from demo.errors import advice
 from deputize.errors import EnvironmentNotReady, ExplainedError, ServerUnreachable
 from deputize.evidence import AuthorizationServerMetadata, Challenge, Exchange, ResourceMetadata
 from deputize.http.errors import NoConnection, TimedOut
@@ -241,7 +242,7 @@ class _Looking:
             why = f"{error.what}: {error.why}" if error.why else error.what
             here = isinstance(error, EnvironmentNotReady)
             answered = not here and not isinstance(error, TimedOut | NoConnection)
-            self.failures.append(Failure(what, why, answered, error.do if here else ""))
+            self.failures.append(Failure(what, why, answered, advice(error) if here else ""))
             return None
 
     def fetch(self, what: str, url: str) -> Answer | None:

@@ -57,7 +57,7 @@ class UnexpectedAnswer(ServerUnreachable):
     """What answered is not an MCP server, or not one of the revision that was spoken; `status` is its HTTP status."""
 
     def __init__(self, error: ServerUnreachable, status: int | None) -> None:
-        super().__init__(error.what, why=error.why, do=error.do)
+        super().__init__(error.what, why=error.why, do=error.do, remedy=error.remedy)
         self.status = status
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from demo.logins import token_store
 from deputize.errors import EnvironmentNotReady
-from deputize.tokens.store import Store, TokenStore
+from deputize.tokens.store import Store
 
 KEY_SLOT = "api_key"
 LOCAL_FILE = "workos.json"
@@ -88,7 +89,7 @@ class Environment:
             EnvironmentNotReady: there is no key in either.
         """
         key = environ.get(account.api_key_env, "").strip()
-        key = key or TokenStore.open(state, server=account.base_url).kept(KEY_SLOT) or ""
+        key = key or token_store(state, server=account.base_url).kept(KEY_SLOT) or ""
         if not key:
             raise EnvironmentNotReady(
                 "there is no WorkOS API key",

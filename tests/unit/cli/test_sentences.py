@@ -17,6 +17,7 @@ import typer
 
 from demo.cli.app import app
 from demo.cli.main import hoist, run
+from demo.errors import advice
 from deputize.errors import ExplainedError
 
 FILE = Path(__file__).with_name("sentences.txt")
@@ -75,7 +76,7 @@ def refusal(line: str) -> str:
     try:
         run(hoist(line.split()))
     except ExplainedError as error:
-        return f"$ demo {line}\n{error.exit_code}: {error.what}\n  why: {error.why}\n  do: {error.do}\n"
+        return f"$ demo {line}\n{error.exit_code}: {error.what}\n  why: {error.why}\n  do: {advice(error)}\n"
     return f"$ demo {line}\n0\n"
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from demo.client import Agent, SampleHuman
 from deputize import OAuthRefused, Secret
+from deputize.errors import Remedy
 from deputize.evidence import Money
 from deputize.tokens.store import MemoryStore
 from tests.conftest import ROOT, console_at, serving
@@ -121,7 +122,8 @@ def test_the_skew_is_the_servers_date_against_our_clock(agent: Agent) -> None:
 def test_nothing_stored_is_a_refusal_that_says_what_to_do(base_url: str, tmp_path: Path) -> None:
     with pytest.raises(OAuthRefused) as caught:
         agent_at(base_url, tmp_path).call(TOOL, {})
-    assert (caught.value.exit_code, caught.value.oauth_error, caught.value.do) == (4, "not_logged_in", "demo login")
+    assert (caught.value.exit_code, caught.value.oauth_error) == (4, "not_logged_in")
+    assert caught.value.remedy == Remedy("log_in")
 
 
 def test_a_resource_that_the_authorization_server_does_not_know_is_refused_in_oauths_words(

@@ -15,7 +15,7 @@ import pytest
 
 from demo.settings import default_state, settle
 from deputize import private
-from deputize.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady, Remedy
 from tests.conftest import ROOT, Command
 
 NOBODY = 12345
@@ -105,7 +105,7 @@ def test_a_folder_that_holds_other_things_is_refused_not_tightened(tmp_path: Pat
     with pytest.raises(EnvironmentNotReady) as refused:
         private.folder(home)
     assert mode(home) == 0o755
-    assert "thesis.txt" in refused.value.why and "--state" in refused.value.do
+    assert "thesis.txt" in refused.value.why and refused.value.remedy == Remedy("choose_folder")
 
 
 @as_root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -16,6 +17,7 @@ import keyring.backends.fail
 import pytest
 
 from demo.errors import ENVIRONMENT
+from demo.logins import token_store
 from deputize import StoredToken, TokenStore
 from deputize.errors import EnvironmentNotReady
 from deputize.tokens import os_keyring
@@ -63,16 +65,14 @@ def use(backend: keyring.backend.KeyringBackend) -> Iterator[keyring.backend.Key
 
 
 @pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemory]:
+def backend() -> Iterator[InMemory]:
     """A working keyring, allowed."""
-    monkeypatch.setenv("DEMO_KEYRING", "1")
     yield from use(InMemory())  # type: ignore[misc]
 
 
 @pytest.fixture
-def no_keyring(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_keyring() -> Iterator[None]:
     """A machine without a keyring, as a container is."""
-    monkeypatch.setenv("DEMO_KEYRING", "1")
     yield from use(keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call,misc]
 
 
@@ -121,7 +121,7 @@ def test_what_is_kept_of_an_authorization_server_first_is_said_too(no_keyring: N
 
 
 def test_where_the_file_is_asked_for_nothing_is_said(tmp_path: Path) -> None:
-    store = TokenStore.open(tmp_path, server=SERVER)  # the tests' environment says DEMO_KEYRING=0
+    store = TokenStore.open(tmp_path, server=SERVER, use_keyring=False)
     store.put("agent", token())
     assert store.notice is None
 
@@ -268,9 +268,8 @@ class Small(InMemory):
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
+def small() -> Iterator[Small]:
     """A keyring that keeps short secrets only."""
-    monkeypatch.setenv("DEMO_KEYRING", "1")
     yield from use(Small())  # type: ignore[misc]
 
 
@@ -357,14 +356,24 @@ def test_a_keyring_that_never_answers_holds_nobody_up_twice(
     assert store.notice is not None and "did not answer" in store.notice
 
 
-def test_the_keyring_is_named_where_it_may_be_used(backend: InMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keyring_has_a_name(backend: InMemory) -> None:
     assert keyring_name() == "In memory"
-    monkeypatch.setenv("DEMO_KEYRING", "0")
-    assert keyring_name() is None
 
 
 def test_no_keyring_has_no_name(no_keyring: None) -> None:
     assert keyring_name() is None
+
+
+def test_the_program_finds_again_what_it_kept_before_the_library_had_a_name(
+    backend: InMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEMO_KEYRING", "1")
+    token_store(tmp_path, server=SERVER).put("agent", token())
+    where = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:8]
+    assert [*backend.kept] == [(f"machine-identity-demo {SERVER} {where}", "agent")]
+    monkeypatch.setenv("DEMO_KEYRING", "0")
+    token_store(tmp_path, server=SERVER).put("agent", token())
+    assert "access-0123456789" in (tmp_path / "secrets" / "tokens.json").read_text("utf-8")
 
 
 def test_one_refresh_at_a_time_and_never_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

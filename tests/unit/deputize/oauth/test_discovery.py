@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from demo.client import Agent
 from demo.errors import REFUSED, UNREACHABLE
 from deputize import ClientIdentity, OAuthRefused
-from deputize.errors import ServerUnreachable
+from deputize.errors import Remedy, ServerUnreachable
 from deputize.evidence import Challenge
 from deputize.http.origins import origin, refused_url
 from deputize.net import is_loopback
@@ -398,7 +398,7 @@ def test_a_server_asked_by_another_name_of_this_machine_is_named_as_it_names_its
     with pytest.raises(OAuthRefused) as refused:
         agent.authorization_server()
     assert its in refused.value.why
-    assert (f"--server {its}" in refused.value.do) is advised
+    assert (refused.value.remedy == Remedy("check_server", server=its)) is advised
 
 
 def test_the_authorization_server_that_knows_the_agent_goes_first(shop: Shop, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from demo.client import Agent
 from deputize import BROWSER, ClientIdentity, OAuthRefused
-from deputize.errors import ExplainedError
+from deputize.errors import ExplainedError, Remedy
 from deputize.http.errors import GrantNotAllowed
 from deputize.oauth.device_flow import DEVICE
 from deputize.oauth.login_flow import HumanFlow, Login
@@ -89,7 +89,7 @@ def test_a_client_that_is_unknown_when_it_renews_is_registered_again(auth_server
     auth_server.shop.polls(oauth("invalid_client", 401))
     with pytest.raises(OAuthRefused) as refused:
         agent.refresh()
-    assert refused.value.do == "demo login"
+    assert refused.value.remedy == Remedy("log_in")
     auth_server.shop.polls(granted())
     assert log_in(agent).client_id == "client-2"
 
@@ -285,7 +285,7 @@ def test_a_refused_resource_is_advised_on(auth_server: AuthServer, agent: Agent,
             log_in(agent, lambda url: answered(url, code=None, error="invalid_target"))
         else:
             log_in(agent)
-    assert "[client] resource" in refused.value.do and '"none"' in refused.value.do
+    assert refused.value.remedy == Remedy("name_resource")
     assert flow == "browser" or "AADSTS901002" in refused.value.why
 
 
@@ -299,7 +299,7 @@ def test_where_the_code_flow_is_not_for_this_client_the_flow_that_is_left_is_nam
     auth_server.shop.polls(oauth("unauthorized_client"))
     with pytest.raises(GrantNotAllowed) as refused:
         in_browser(agent, "unauthorized_client") if at == "the browser" else log_in(agent)
-    assert ("--device" in refused.value.do) is device
+    assert refused.value.remedy == (Remedy("log_in", flow="device") if device else None)
 
 
 def test_advice_about_a_client_that_was_registered_by_hand_is_about_the_settings(
@@ -310,26 +310,26 @@ def test_advice_about_a_client_that_was_registered_by_hand_is_about_the_settings
     auth_server.shop.polls(oauth("invalid_client", 401))
     with pytest.raises(OAuthRefused) as refused:
         log_in(agent)
-    assert "[client]" in refused.value.do
+    assert refused.value.remedy == Remedy("register_client")
 
 
 @pytest.mark.parametrize(
-    ("offered", "flow", "do"),
+    ("offered", "flow", "remedy"),
     [
-        ("authorization_endpoint", "device", "demo login --browser"),
-        ("device_authorization_endpoint", "browser", "demo login --device"),
-        ("", "device", "operator"),
-        ("", "browser", "operator"),
+        ("authorization_endpoint", "device", Remedy("log_in", flow="browser")),
+        ("device_authorization_endpoint", "browser", Remedy("log_in", flow="device")),
+        ("", "device", Remedy("check_server")),
+        ("", "browser", Remedy("check_server")),
     ],
 )
 def test_advice_names_a_flow_that_exists_there(
-    auth_server: AuthServer, agent: Agent, offered: str, flow: str, do: str
+    auth_server: AuthServer, agent: Agent, offered: str, flow: str, remedy: Remedy
 ) -> None:
     for endpoint in {"authorization_endpoint", "device_authorization_endpoint"} - {offered}:
         auth_server.shop.metadata.pop(endpoint)
     with pytest.raises(OAuthRefused) as refused:
         agent.start_login(("shop:read",)) if flow == "device" else agent.start_login(("shop:read",), BROWSER)
-    assert do in refused.value.do
+    assert refused.value.remedy == remedy
     assert auth_server.registered == []
 
 
@@ -342,7 +342,7 @@ def test_a_client_that_was_registered_by_hand_and_not_for_the_device_flow_is_put
     auth_server.shop.polls(oauth("unauthorized_client"))
     with pytest.raises(GrantNotAllowed) as refused:
         by_device(agent)
-    assert ("[client]" in refused.value.do, "--browser" in refused.value.do) == (by_hand, not by_hand)
+    assert refused.value.remedy == (Remedy("register_client") if by_hand else Remedy("log_in", flow="browser"))
 
 
 @pytest.mark.parametrize("flow", [BROWSER, DEVICE], ids=lambda flow: flow.name)

@@ -13,7 +13,7 @@ import pytest
 from demo.client import Agent
 from demo.errors import REFUSED, UNREACHABLE
 from deputize import OAuthRefused, StoredToken
-from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable
+from deputize.errors import AuthorizationRefused, ExplainedError, Remedy, ServerUnreachable
 from tests.conftest import ROOT
 from tests.unit.client.fakes import Reply, Shop, agent_at, granted, log_in, oauth, store_in
 
@@ -69,8 +69,7 @@ def test_two_processes_that_renew_at_once_both_end_logged_in(agent: Agent, serve
     start = time.time() + 1.0
     command = [sys.executable, "tests/unit/client/racing.py", server, str(tmp_path), str(start)]
     racers = [
-        subprocess.Popen(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT), "DEMO_KEYRING": "0"}, stdout=subprocess.PIPE)
-        for _ in range(2)
+        subprocess.Popen(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE) for _ in range(2)
     ]
     said = [racer.communicate(timeout=30)[0].decode().split() for racer in racers]
     assert [status for status, _ in said] == ["200", "200"]
@@ -142,7 +141,7 @@ def test_logging_out_ends_the_login_at_the_authorization_server_and_here(agent: 
     assert agent.redeem(token, client_id=token.client_id)[1] == "invalid_grant"
     with pytest.raises(AuthorizationRefused) as refused:
         agent.call("listMcpShopInventory", {})
-    assert refused.value.do == "demo login"
+    assert refused.value.remedy == Remedy("log_in")
     assert agent.logout() is not None
 
 
@@ -166,7 +165,7 @@ def test_a_refusal_to_renew_asks_for_a_login_and_keeps_what_is_stored(shop: Shop
     agent = logged_in_at(shop, tmp_path, oauth("invalid_grant"))
     with pytest.raises(OAuthRefused) as refused:
         agent.token()
-    assert (refused.value.oauth_error, refused.value.do) == ("invalid_grant", "demo login")
+    assert (refused.value.oauth_error, refused.value.remedy) == ("invalid_grant", Remedy("log_in"))
     assert agent.stored() is not None  # its agent may be reinstated
 
 
