@@ -58,10 +58,11 @@ peers: $(VENV)/dev.stamp ## MCP hosts and servers that others wrote; needs npm
 	DEMO_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/peers -m peers -n 2
 
 # Installed as `make contract` and `demo deploy` do it, and so once.
-worker: $(VENV)/run.stamp ## the shop for Cloudflare Workers: format, types, bundle, tests in workerd; needs npm, no account
+worker: $(VENV)/run.stamp ## the Workers, shop and agent: format, types, bundle, tests in workerd; needs npm, no account
 	$(BIN)/python -c "from demo.deploy import tools; tools.install(tools.default_worker())"
-	cd worker && npm run -s format:check && npm run -s typecheck
-	cd worker && CI=1 WRANGLER_SEND_METRICS=false npm run -s bundle && CI=1 WRANGLER_SEND_METRICS=false npm test
+	$(BIN)/python -c "from demo.deploy import tools; tools.install(tools.default_agent())"
+	for folder in worker worker/agent; do (cd $$folder && export CI=1 WRANGLER_SEND_METRICS=false && \
+		npm run -s format:check && npm run -s typecheck && npm run -s bundle && npm test) || exit 1; done
 
 # A test says when it is stale.
 worker-data: $(VENV)/dev.stamp ## write the shop's data (demo/shop/shop.toml) as TypeScript for the Worker

@@ -134,6 +134,15 @@ def end_group(leader: int) -> None:
             return
 
 
+def kill_group(leader: int) -> None:
+    """End a group of processes at once, with no time to end anything well; `leader` is its first one."""
+    if not hasattr(os, "killpg"):
+        end_tree(leader)
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 def _group_lives(group: int) -> bool:
     """Whether anything of the process group is left: what a program started may outlive it."""
     if not hasattr(os, "killpg"):

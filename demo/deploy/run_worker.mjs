@@ -23,6 +23,8 @@ const started = await unstable_startWorker({
   config: join(given.worker, "wrangler.jsonc"),
   envFiles: [given.secrets],
   bindings: Object.fromEntries(plain),
+  // As `wrangler deploy` bundles it; the API leaves Node's modules out unless it is told.
+  build: { nodejsCompatMode: (config) => (config.compatibility_flags.includes("nodejs_compat") ? "v2" : null) },
   dev: {
     remote: false,
     inspector: false,

@@ -23,6 +23,8 @@ RUN_SECONDS: Final = 60.0
 LOCK: Final = "package-lock.json"
 PACKAGED: Final = Path(__file__).with_name("worker")
 """The Worker that an installed package carries; a checkout has it beside the package."""
+AGENT: Final = "agent"
+"""The agent's folder within the Worker's."""
 LEAST_NODE: Final = (20, 3)
 """What the pinned wrangler asks for (`engines` in its package.json)."""
 _CLOUDFLARE: Final = ("CLOUDFLARE_", "CF_", "WRANGLER_")
@@ -89,6 +91,11 @@ def default_worker() -> Path:
     return copy if (copy / LOCK).is_file() else PACKAGED
 
 
+def default_agent() -> Path:
+    """The folder of the agent that comes with the Worker: `agent/` in it, a Worker of its own."""
+    return default_worker() / AGENT
+
+
 def _place_of_copy() -> Path:
     """Where the installed package's Worker is copied to: its name tells the content, so that an upgrade makes a new one
     and changes none."""
@@ -132,7 +139,7 @@ def find(worker: Path) -> Tools:
         raise EnvironmentNotReady(
             "wrangler is not installed for this Worker",
             why=f"{worker / 'node_modules'} is not what package-lock.json names",
-            do="demo deploy --dry-run installs it",
+            do=f"demo deploy {'--agent ' * (worker.name == AGENT)}--dry-run installs it",
         )
     return Tools(worker, found, script)
 
@@ -147,6 +154,8 @@ def install(worker: Path, waiting: Waiting = _quietly) -> Tools:
     """
     if worker.resolve() == PACKAGED.resolve():
         worker = _copied()
+    elif worker.resolve() == (PACKAGED / AGENT).resolve():
+        worker = _copied() / AGENT
     if not _installed(worker):
         _npm_ci(worker, waiting)
     return find(worker)

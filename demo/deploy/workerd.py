@@ -1,6 +1,6 @@
-"""The Worker on this machine, under workerd, the runtime that Cloudflare itself runs: by wrangler, offline.
+"""A Worker on this machine, under workerd, the runtime that Cloudflare itself runs: by wrangler, offline.
 
-Its authorization server is the local one, its Durable Objects are kept in a folder, and it listens on loopback alone.
+Its Durable Objects are kept in a folder, and it listens on loopback alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ START_SECONDS: Final = 60.0
 RUNNER: Final = Path(__file__).with_name("run_worker.mjs")
 DEFAULT_PORT: Final = 8787
 """Wrangler's own."""
+Heard = Callable[[str], tuple[bool, str]]
+"""Given a base URL: whether the Worker itself answers there, and what it says against its settings."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,18 @@ def running(
     variables: dict[str, str],
     secrets: dict[str, str] | None = None,
     waiting: Waiting = _quietly,
+    heard: Heard | None = None,
+    name: str = "the Worker",
 ) -> Iterator[Worker]:
-    """Run the Worker for as long as the block.
+    """Run a Worker for as long as the block.
 
     Args:
         port: where on 127.0.0.1.
         state: a folder for its Durable Objects, its log and, while it runs, a file of its secrets (0600).
         variables: over those of its configuration.
         secrets: what `wrangler secret` would hold at Cloudflare.
+        heard: what tells that it answers; by default that of the shop whose issuer the variables name.
+        name: what it is called in an error.
 
     Raises:
         EnvironmentNotReady: it does not start within a minute; the reason is what it said last.
@@ -71,6 +77,7 @@ def running(
     arguments |= {"secrets": str(given), "persist": str(state / "objects")}
     command = [str(tools.node), str(RUNNER), json.dumps(arguments)]
     log, base_url = state / "worker.log", f"http://127.0.0.1:{port}"
+    heard = heard or (lambda base: _heard(base, variables.get(blueprint.AUTHORITY, "")))
     end_leftover(state)
     try:
         with process.running(command, folder=tools.worker, environment=tools.offline(), log=log) as started:
@@ -79,20 +86,20 @@ def running(
             deadline = time.monotonic() + START_SECONDS
             while True:
                 left, ended = deadline - time.monotonic(), started.poll() is not None
-                answers, refusal = (False, "") if ended else _heard(base_url, variables.get(blueprint.AUTHORITY, ""))
+                answers, refusal = (False, "") if ended else heard(base_url)
                 if answers and processes.listens(started.pid, port):
                     break
                 if refusal:
                     do = "fix the variable that it names; what it takes for a foreign name is BASE_URL's"
-                    raise EnvironmentNotReady("the Worker refuses its settings", why=refusal, do=do)
+                    raise EnvironmentNotReady(f"{name} refuses its settings", why=refusal, do=do)
                 if left <= 0 or ended:
                     why = _last_words(log) or ("it ended" if left > 0 else f"no answer within {START_SECONDS:.0f} s")
-                    raise EnvironmentNotReady("the Worker does not start", why=why, do=f"read {log}")
-                waiting("the Worker to start under workerd", left)
+                    raise EnvironmentNotReady(f"{name} does not start", why=why, do=f"read {log}")
+                waiting(f"{name} to start under workerd", left)
                 time.sleep(0.1)
             yield Worker(base_url, started.pid)
     except OSError as error:
-        raise EnvironmentNotReady("the Worker does not start", why=error.strerror or str(error)) from error
+        raise EnvironmentNotReady(f"{name} does not start", why=error.strerror or str(error)) from error
     finally:
         given.unlink(missing_ok=True)
         (state / "pid").unlink(missing_ok=True)

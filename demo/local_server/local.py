@@ -29,6 +29,8 @@ from deputize.errors import EnvironmentNotReady
 
 WORKER = "worker"
 """The folder in the state folder where the Worker that runs on this machine keeps its own."""
+AGENT = "worker-agent"
+"""The same of the agent that runs on this machine as it would on Cloudflare."""
 READY, LOCK, STARTING = "server.json", "server.lock", "server.pid"
 """In the state folder: where the server is and its secret, what it holds while it lives, what it says, and the process
 that was started last."""
@@ -268,7 +270,8 @@ def forget(state: Path) -> None:
                 outage.FILE,
             ):
                 (state / name).unlink(missing_ok=True)
-            shutil.rmtree(state / WORKER, ignore_errors=True)
+            for folder in (WORKER, AGENT):
+                shutil.rmtree(state / folder, ignore_errors=True)
     except filelock.Timeout as error:
         raise EnvironmentNotReady("a local server of this state still runs", do="stop it with: demo stop") from error
     except OSError as error:

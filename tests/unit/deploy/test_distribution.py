@@ -28,6 +28,8 @@ LITTER = (
     "worker/.wrangler/state",
     "worker/dist/worker.js",
     "worker/node_modules/wrangler/package.json",
+    "worker/agent/.dev.vars",
+    "worker/agent/node_modules/agents/package.json",
 )
 """What a checkout has collected, and nobody may be sent."""
 NOT_TO_RUN = {".prettierignore", "generate.py", "test", "vitest.config.ts"}
@@ -89,7 +91,8 @@ def test_the_source_distribution_is_what_git_tracks(built: Built) -> None:
 
 
 def test_the_wheel_is_the_packages_and_the_worker(built: Built) -> None:
-    worker = {name for name in built.tracked if name.startswith("worker/") and name.split("/")[1] not in NOT_TO_RUN}
+    sent = {name for name in built.tracked if not NOT_TO_RUN & set(name.split("/")[1:3])}
+    worker = {name for name in sent if name.startswith("worker/")}
     packages = {name for name in built.tracked if name.split("/")[0] in ("demo", "deputize", "talk")}
     assert built.wheel == packages | {str(PurePosixPath("demo/deploy") / name) for name in worker}
     assert built.again == built.wheel, "a wheel from the source distribution is the same"
@@ -123,7 +126,7 @@ def test_an_installed_package_copies_its_worker_to_where_npm_may_write(
     assert said("run", "--worker").returncode == 3, "nothing is installed for it yet"
     assert not data.exists(), "and who only asks has nothing copied"
     assert said("deploy", "--dry-run").returncode == 3, "and npm could not"
-    (lock,) = data.rglob(LOCK)
+    (lock,) = data.glob(f"*/worker-*/{LOCK}")
     assert (lock.parent / "asked").read_text("utf-8").strip() == str(lock.parent)
     assert (lock.parent / "src" / "worker.ts").is_file() and (lock.parent / ".npmrc").is_file()
     assert sorted(site.rglob("*")) == before, "the installed package itself is left alone"

@@ -1,0 +1,388 @@
+/**
+ * The agent: one Durable Object. What it was asked to do, the authority that a human gave it, its schedule and what it
+ * bought are in the object's own storage, so that no process takes them along.
+ */
+
+import { Agent } from "agents";
+import { discoverAuthorizationServerMetadata, type CallToolResult } from "@modelcontextprotocol/client";
+import { BUY, SCRIPT, decide, script, workersAi, type Call, type Model } from "./deciding";
+import { OwnersLogin, type Asking } from "./login";
+import { ofError, ofResult, type Outcome } from "./outcome";
+import { readSettings, type Env, type Settings } from "./settings";
+
+/** The one MCP server that it knows, by the SDK's id. */
+const SHOP = "shop";
+export const CALLBACK = "/callback";
+const CALL_MS = 20_000;
+/** How often one purchase is tried where nobody can say what became of it, and how long is waited before: up to that. */
+const ATTEMPTS = 8;
+const BACKOFF_MS = 1000;
+const LONGEST_BACKOFF_MS = 5 * 60_000;
+
+/** `new`: never started. `asking`: a human has to consent. `working`: it buys by its alarm. The others are ends. */
+export type Phase = "new" | "asking" | "working" | "done" | "stopped" | "over" | "failed";
+
+export interface Life {
+  phase: Phase;
+  why: string;
+  /** Which start this is: part of each purchase's idempotency key, so that no start repeats another's. */
+  round: string;
+  /** How many consents it was given since it was made. */
+  logins: number;
+  /** How often it was brought into memory: by a first request, a deployment, a crash. */
+  starts: number;
+  /** When the next purchase is due, in milliseconds since 1970; null where there is none. */
+  due: number | null;
+}
+
+export interface Purchase {
+  n: number;
+  key: string;
+  /** What the shop is sent, as JSON; decided once, and sent again as it is. */
+  args: string;
+  says: string;
+  status: "planned" | "bought" | "refused";
+  attempts: number;
+  order_id: string | null;
+  replayed: number;
+  rule: string;
+  reason: string;
+}
+
+export class Shopper extends Agent<Env, Life> {
+  // Nobody connects to it by a WebSocket, and its name is nobody's business.
+  static override options = { sendIdentityOnConnect: false };
+  override initialState: Life = { phase: "new", why: "", round: "", logins: 0, starts: 0, due: null };
+
+  /** Of this process alone: another one after a crash. */
+  readonly #process = crypto.randomUUID();
+  readonly #asking: Asking = { may: false, wanted: null };
+  #busy = false;
+
+  override async onStart(): Promise<void> {
+    this.sql`CREATE TABLE IF NOT EXISTS purchases (
+      round TEXT, n INTEGER, key TEXT UNIQUE, args TEXT, says TEXT, status TEXT, attempts INTEGER, order_id TEXT,
+      replayed INTEGER, rule TEXT, reason TEXT, PRIMARY KEY (round, n))`;
+    // The pinned workerd does not tell an object that an alarm wakes what it is called (Cloudflare does, since March 2026):
+    // the SDK then looks here.
+    await this.ctx.storage.put("__ps_name", this.name);
+    this.setState({ ...this.state, starts: this.state.starts + 1 });
+    this.mcp.configureOAuthCallback({
+      customHandler: ({ serverId, authSuccess, authError }) => {
+        if (authSuccess) this.ctx.waitUntil(this.#begin());
+        // Who comes with a made-up `state` changes nothing: the SDK fails the connection for an answer to its own question only.
+        else if (serverId !== undefined && this.mcp.mcpConnections[serverId]?.connectionState === "failed") {
+          this.ctx.waitUntil(this.#end("stopped", `Nobody consented: ${(authError ?? "").slice(0, 300)}`));
+        }
+        return new Response(null, { status: 303, headers: { location: "/" } });
+      },
+    });
+    // A crash between a purchase's note and the next alarm would else leave it asleep for ever.
+    if (this.state.phase === "working") await this.#arm(this.state.due ?? Date.now());
+  }
+
+  override createMcpOAuthProvider(callback: string): OwnersLogin {
+    return new OwnersLogin(this.ctx.storage, callback, this.#asking);
+  }
+
+  /**
+   * Begin, or begin again: gives where the human consents, or null where nobody is to be asked.
+   *
+   * @param round names this start, and with that its purchases: begun again with the same name it finds the orders of the
+   *     first time, and buys nothing twice.
+   */
+  async begin(origin: string, round: string): Promise<string | null> {
+    if (this.state.phase === "working") return null;
+    const settings = readSettings(this.env);
+    await this.#forget();
+    this.sql`DELETE FROM purchases WHERE round = ${round}`;
+    this.#asking.may = true;
+    try {
+      const added = await within(
+        CALL_MS,
+        this.addMcpServer(SHOP, settings.shop, {
+          id: SHOP,
+          callbackHost: settings.base ?? origin,
+          callbackPath: CALLBACK,
+          transport: { type: "streamable-http" },
+          retry: { maxAttempts: 1 },
+        }),
+      );
+      if (added.state === "authenticating") {
+        this.setState({ ...this.state, phase: "asking", why: "", due: null, round });
+        return added.authUrl;
+      }
+      await this.#end("failed", "This shop asks nobody who they are: there is no authority to act with.");
+    } catch (error) {
+      await this.#end("failed", `The shop cannot be reached: ${message(error)}`);
+    } finally {
+      this.#asking.may = false;
+    }
+    await this.#forget();
+    return null;
+  }
+
+  /** Its owner stops it: it buys no more, and hands back what it was given. */
+  async stop(): Promise<void> {
+    await this.#end("stopped", "Its owner stopped it.");
+    await this.#handBack();
+  }
+
+  /** Its owner does not want to wait: what is due later is due now. */
+  async hurry(): Promise<void> {
+    if (this.state.phase !== "working") return;
+    this.setState({ ...this.state, due: Date.now() });
+    await this.#arm(Date.now());
+  }
+
+  /** All that its owner may see; no token is in it. */
+  status() {
+    const { phase, why, logins, starts, due, round } = this.state;
+    const { model, shop, task, purchases } = readSettings(this.env);
+    return {
+      phase,
+      why,
+      shop,
+      task,
+      decides: model || SCRIPT,
+      process: this.#process,
+      starts,
+      logins,
+      authorize: phase === "asking" ? (this.getMcpServers().servers[SHOP]?.auth_url ?? null) : null,
+      due: due === null ? null : new Date(due).toISOString(),
+      planned: purchases,
+      purchases: this.#purchases(round).map((one) => ({
+        ...one,
+        args: one.args === "" ? null : (JSON.parse(one.args) as unknown),
+        replayed: one.replayed === 1,
+      })),
+    };
+  }
+
+  /** The alarm: make the purchase that is due. Called once or more for each; what it does, it does once. */
+  async buyNext(): Promise<void> {
+    if (this.#busy) return; // two alarms at once: the other one also arms the next
+    this.#busy = true;
+    try {
+      await this.#buyNext(readSettings(this.env));
+    } catch (error) {
+      await this.#later(message(error));
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #buyNext(settings: Settings): Promise<void> {
+    const { phase, due, round } = this.state;
+    if (phase !== "working") return;
+    if (due !== null && due > Date.now()) return this.#arm(due);
+    let purchase = this.#purchases(round).find((one) => one.status === "planned");
+    // Written down before it is sent: whatever happens in between, it is sent again with the same key and finds its order.
+    if (purchase !== undefined && purchase.attempts >= ATTEMPTS) {
+      return this.#end("failed", `Gave up after ${ATTEMPTS} attempts: ${purchase.reason}`);
+    }
+    purchase ??= this.#plan(round);
+    this.sql`UPDATE purchases SET attempts = attempts + 1 WHERE key = ${purchase.key}`;
+    if (purchase.args === "") {
+      const decided = await this.#decide(settings);
+      if ("kind" in decided) return this.#note(purchase, decided, settings);
+      purchase.args = JSON.stringify({ ...decided.purchase, idempotencyKey: purchase.key });
+      this.sql`UPDATE purchases SET args = ${purchase.args}, says = ${decided.says} WHERE key = ${purchase.key}`;
+    }
+    if (this.state.phase !== "working") return; // stopped while it thought
+    const given = JSON.parse(purchase.args) as Record<string, unknown>;
+    await this.#note(purchase, await this.#call({ name: BUY, arguments: given }), settings);
+  }
+
+  #plan(round: string): Purchase {
+    const n = this.#purchases(round).length + 1;
+    const key = `${round}-${n}`;
+    this.sql`INSERT INTO purchases VALUES (${round}, ${n}, ${key}, '', '', 'planned', 0, NULL, 0, '', '')`;
+    return this.#purchases(round).at(-1)!;
+  }
+
+  /** What to buy; or why that cannot be decided. */
+  async #decide(settings: Settings): Promise<{ says: string; purchase: Record<string, unknown> } | Outcome> {
+    let stopped: Outcome | null = null;
+    const read = async (call: Call): Promise<string> => {
+      const outcome = await this.#call(call);
+      if (outcome.kind === "done") return outcome.text;
+      if (outcome.kind === "refused" && !outcome.final) return outcome.reason;
+      stopped = outcome;
+      throw new Error(outcome.reason);
+    };
+    try {
+      const ready = await this.#connect();
+      if (ready !== null) return ready;
+      const tools = this.mcp.listTools().map((tool) => {
+        const parameters = structuredClone(tool.inputSchema) as Record<string, unknown> & {
+          properties?: Record<string, unknown>;
+        };
+        delete parameters.properties?.idempotencyKey; // not the model's to choose
+        return { name: tool.name, description: tool.description ?? "", parameters };
+      });
+      const decided = await decide(this.#model(settings), settings.task, tools, read);
+      if (decided.purchase !== null) return { says: decided.says, purchase: decided.purchase };
+      return { kind: "refused", rule: "", reason: `Nothing was bought: ${decided.says}`, final: true };
+    } catch (error) {
+      return stopped ?? { kind: "trouble", reason: message(error) };
+    }
+  }
+
+  #model(settings: Settings): Model {
+    return settings.model !== "" && this.env.AI !== undefined ? workersAi(this.env.AI, settings.model) : script;
+  }
+
+  /** One call at the shop, within bounds. */
+  async #call(call: Call): Promise<Outcome> {
+    try {
+      const ready = await this.#connect();
+      if (ready !== null) return ready;
+      const given = { ...call, serverId: SHOP };
+      const result = await within(CALL_MS, this.mcp.callTool(given, { timeout: CALL_MS }));
+      return ofResult(result as CallToolResult);
+    } catch (error) {
+      return this.#failure(error);
+    }
+  }
+
+  /** See that the connection stands; gives what is wrong where it does not. */
+  async #connect(): Promise<Outcome | null> {
+    this.#asking.wanted = null;
+    try {
+      await this.mcp.waitForConnections({ timeout: CALL_MS });
+      if (this.mcp.mcpConnections[SHOP]?.connectionState === "ready") return null;
+      const connected = await within(CALL_MS, this.mcp.connectToServer(SHOP));
+      if (connected.state !== "connected")
+        return await this.#failure(new Error(connected.state === "failed" ? connected.error : ""));
+      const found = await within(CALL_MS, this.mcp.discoverIfConnected(SHOP));
+      return found?.success === true
+        ? null
+        : await this.#failure(new Error(found?.error ?? "its tools cannot be listed"));
+    } catch (error) {
+      return this.#failure(error);
+    }
+  }
+
+  async #failure(error: unknown): Promise<Outcome> {
+    const tokens = await this.#login()?.tokens();
+    return ofError(error, this.#asking.wanted, tokens?.refresh_token !== undefined);
+  }
+
+  #login(): OwnersLogin | null {
+    const login = this.mcp.mcpConnections[SHOP]?.options.transport.authProvider;
+    return login instanceof OwnersLogin ? login : null;
+  }
+
+  /** Write down what came of a purchase, and arm the next alarm; or end. */
+  async #note(purchase: Purchase, outcome: Outcome, settings: Settings): Promise<void> {
+    const { key } = purchase;
+    switch (outcome.kind) {
+      case "trouble":
+        this.sql`UPDATE purchases SET reason = ${outcome.reason} WHERE key = ${key}`;
+        return this.#later(outcome.reason);
+      case "over":
+        this.sql`UPDATE purchases SET status = 'refused', reason = ${outcome.reason} WHERE key = ${key}`;
+        await this.#end("over", outcome.reason);
+        return this.#forget();
+      case "refused":
+        this
+          .sql`UPDATE purchases SET status = 'refused', rule = ${outcome.rule}, reason = ${outcome.reason} WHERE key = ${key}`;
+        if (outcome.final)
+          return this.#end("stopped", outcome.rule ? `${outcome.rule}: ${outcome.reason}` : outcome.reason);
+        break;
+      case "done":
+        this
+          .sql`UPDATE purchases SET status = 'bought', order_id = ${outcome.order}, replayed = ${outcome.replayed ? 1 : 0}, reason = ''
+          WHERE key = ${key}`;
+    }
+    if (this.state.phase !== "working") return; // stopped meanwhile
+    if (purchase.n >= settings.purchases) {
+      await this.#end("done", `It made the ${purchase.n} purchases that it was asked for.`);
+      return this.#handBack();
+    }
+    const due = Date.now() + settings.everySeconds * 1000;
+    this.setState({ ...this.state, due });
+    await this.#arm(due);
+  }
+
+  /** Try again, later each time. */
+  async #later(why: string): Promise<void> {
+    if (this.state.phase !== "working") return;
+    const attempts = this.#purchases(this.state.round).at(-1)?.attempts ?? ATTEMPTS;
+    if (attempts >= ATTEMPTS) return this.#end("failed", `Gave up after ${attempts} attempts: ${why}`);
+    const due = Date.now() + Math.min(BACKOFF_MS * 2 ** attempts, LONGEST_BACKOFF_MS);
+    this.setState({ ...this.state, due, why });
+    await this.#arm(due);
+  }
+
+  async #begin(): Promise<void> {
+    // The browser may come to the callback twice; only the first time something begins.
+    if (this.state.phase !== "asking") return;
+    this.setState({ ...this.state, phase: "working", why: "", logins: this.state.logins + 1, due: Date.now() });
+    await this.#arm(Date.now());
+  }
+
+  async #end(phase: Phase, why: string): Promise<void> {
+    this.setState({ ...this.state, phase, why, due: null });
+    for (const { id } of await this.listSchedules()) await this.cancelSchedule(id);
+  }
+
+  /** One alarm, and at no instant none: the new one first, then the old ones go. */
+  async #arm(at: number): Promise<void> {
+    const old = await this.listSchedules();
+    const made = await this.schedule(new Date(at), "buyNext", undefined, { idempotent: false });
+    for (const { id } of old) if (id !== made.id) await this.cancelSchedule(id);
+  }
+
+  /** End the grant at the authorization server (RFC 7009), where that can be done, and forget it here. */
+  async #handBack(): Promise<void> {
+    try {
+      const tokens = await this.#login()?.tokens();
+      const token = tokens?.refresh_token ?? tokens?.access_token;
+      const metadata = tokens?.issuer
+        ? await within(CALL_MS, discoverAuthorizationServerMetadata(tokens.issuer))
+        : undefined;
+      const endpoint =
+        metadata !== undefined && "revocation_endpoint" in metadata ? metadata.revocation_endpoint : undefined;
+      if (token !== undefined && endpoint !== undefined) {
+        const body = new URLSearchParams({ token, client_id: this.#login()!.clientId });
+        await fetch(endpoint, {
+          method: "POST",
+          body,
+          redirect: "manual",
+          signal: AbortSignal.timeout(CALL_MS),
+        });
+      }
+    } catch (error) {
+      console.warn("the token was not handed back; it ends by itself", message(error));
+    }
+    await this.#forget();
+  }
+
+  async #forget(): Promise<void> {
+    if (this.mcp.listServers().some(({ id }) => id === SHOP)) await this.removeMcpServer(SHOP);
+  }
+
+  #purchases(round: string): Purchase[] {
+    return this.sql<Purchase>`SELECT n, key, args, says, status, attempts, order_id, replayed, rule, reason
+      FROM purchases WHERE round = ${round} ORDER BY n`;
+  }
+}
+
+function message(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).slice(0, 300);
+}
+
+/** What a promise gives, within a time; the SDK's own waits have no end where nothing answers. */
+async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds / 1000} s`)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer ?? null);
+  }
+}

@@ -1,0 +1,88 @@
+/** An agent on Cloudflare: which request goes where. All of it is its owner's, but for the way back from the consent. */
+
+import { getAgentByName } from "agents";
+import { CHALLENGE, isForeign, isOwner } from "./owner";
+import { page } from "./page";
+import { SettingsWrong, readSettings, type Env } from "./settings";
+import { CALLBACK } from "./shopper";
+
+export { Shopper } from "./shopper";
+
+export default {
+  async fetch(request, env) {
+    try {
+      return await answer(request, env);
+    } catch (error) {
+      if (error instanceof SettingsWrong) return said(500, { error: "not_set_up", error_description: error.message });
+      console.error("no answer", error);
+      return said(503, {
+        error: "unavailable",
+        error_description: "The agent does not answer at the moment. Try again.",
+      });
+    }
+  },
+} satisfies ExportedHandler<Env>;
+
+async function answer(request: Request, env: Env): Promise<Response> {
+  const { origin, pathname } = new URL(request.url);
+  const { method } = request;
+  if (pathname === "/health" && method === "GET") return said(200, health(env));
+  const settings = readSettings(env);
+  // One deployment, one owner, one agent.
+  const agent = () => getAgentByName(env.SHOPPER, "shopper");
+  // The human who consents need not be its owner: the SDK's `state`, good once, says whose answer this is.
+  if (pathname === CALLBACK && method === "GET") return (await agent()).fetch(request);
+  if (!(await isOwner(request, settings.ownerSecret))) {
+    const body = {
+      error: "unauthorized",
+      error_description: "Sign in as its owner: any name, and OWNER_SECRET as the password.",
+    };
+    return said(401, body, { "www-authenticate": CHALLENGE });
+  }
+  if (method === "GET" && (pathname === "/" || pathname === "/status")) {
+    const status = await (await agent()).status();
+    return pathname === "/status" ? said(200, status) : html(page(status));
+  }
+  if (method !== "POST")
+    return said(404, { error: "not_found", error_description: "GET / and /status, POST /start, /now and /stop." });
+  if (isForeign(request))
+    return said(403, { error: "foreign", error_description: "A page of somebody else's sent this." });
+  const stub = await agent();
+  let authorize: string | null = null;
+  if (pathname === "/start") authorize = await stub.begin(origin, startKey(request));
+  else if (pathname === "/now") await stub.hurry();
+  else if (pathname === "/stop") await stub.stop();
+  else return said(404, { error: "not_found", error_description: "POST /start, /now or /stop." });
+  // A browser goes on to the consent, or back to the page; a program gets what it would see at /status.
+  if (request.headers.get("accept")?.includes("text/html")) return Response.redirect(authorize ?? `${origin}/`, 303);
+  return said(200, await stub.status());
+}
+
+/** What names a start: the owner's Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), else a new name. */
+function startKey(request: Request): string {
+  const given = (request.headers.get("idempotency-key") ?? "").replaceAll(/^"|"$/g, "");
+  return /^[!-~]{1,150}$/.test(given) ? given : crypto.randomUUID();
+}
+
+/** For everybody: whether it is set up, and for which shop. */
+function health(env: Env): { agent: string; shop: string | null; problem: string | null } {
+  try {
+    return { agent: "shopper", shop: readSettings(env).shop, problem: null };
+  } catch (error) {
+    return { agent: "shopper", shop: null, problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function said(status: number, body: unknown, more: Record<string, string> = {}): Response {
+  return Response.json(body, { status, headers: { "cache-control": "no-store", ...more } });
+}
+
+function html(body: string): Response {
+  const headers = {
+    "content-type": "text/html; charset=utf-8",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+    "referrer-policy": "no-referrer",
+  };
+  return new Response(body, { headers });
+}
