@@ -460,7 +460,7 @@ class ModelBounds:
 
 @dataclass(frozen=True)
 class ModelTask:
-    """What a human asked a model to do, and which model; the first event of a run."""
+    """What a human asked a model to do, and which model. Only a login that a run begins with comes before it."""
 
     prompt: str
     model: str
@@ -519,6 +519,26 @@ class HumanAsked:
     step: int
     scopes: tuple[str, ...]
     said: Literal["yes", "no"]
+
+
+@dataclass(frozen=True)
+class CallMade:
+    """A call of a model with what came of it: None where that is not known yet; and the human who was asked for it."""
+
+    call: ModelCall
+    read: ModelRead | None = None
+    asked: HumanAsked | None = None
+
+
+@dataclass(frozen=True)
+class ModelStep:
+    """One answer of a model, with what came of its calls."""
+
+    step: int
+    model: str
+    made_by: MadeBy
+    words: str = ""
+    calls: tuple[CallMade, ...] = ()
 
 
 Ending = Literal[

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from demo.client.mcp.outcome import CallOutcome, Refused
     from demo.settings import Settings
+    from deputize.evidence import Money
     from deputize.oauth.step_up import Obtain
     from deputize.tokens.stored import StoredToken
     from talk.cast import Cast
@@ -134,7 +135,7 @@ def _call(
             arguments,
             door=door,
             token=_token(agent, open_),
-            obtain=_asking(cast, stage) if step_up and not open_ else None,
+            obtain=asking(cast, stage) if step_up and not open_ else None,
             patience=patience,
             on_wait=lambda left, why: stage.waiting(f"the server to be free ({why})", left),
         )
@@ -143,13 +144,17 @@ def _call(
     return _show(settings, outcome, stepped_up=step_up)
 
 
-def _asking(cast: Cast, stage: Stage) -> Obtain:
-    """A login for one thing more, by whichever flow the authorization server offers."""
+def asking(cast: Cast, stage: Stage, limit: Money | None = None) -> Obtain:
+    """A login for one thing more, by whichever flow the authorization server offers.
+
+    Args:
+        limit: the spending limit to ask for where the agent has no token yet; None for none.
+    """
     from talk.stage.login import LoggingIn
 
     agent = cast.agent()
     held = agent.stored()
-    spending = held.spending_limit if held is not None else None
+    spending = held.spending_limit if held is not None else limit
     logins = LoggingIn(agent, stage, human=cast.human() if cast.ours else None, spending=spending)
 
     def obtain(scopes: tuple[str, ...]) -> StoredToken:

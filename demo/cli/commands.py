@@ -62,6 +62,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "tools": Entry(AGENT, "demo.cli.agent:tools"),
         "call": Entry(AGENT, "demo.cli.agent:call"),
         "orders": Entry(AGENT, "demo.cli.agent:orders"),
+        "agent": Entry(AGENT, "demo.cli.driving:agent"),
         "connect": Entry(AGENT, "demo.cli.connecting:connect"),
         "audit": Entry(HUMAN, "demo.cli.auditing:audit"),
         "revoke": Entry(HUMAN, "demo.cli.control:revoke"),

@@ -89,7 +89,7 @@ def login(
         resources=None if hosted is None else (hosted.resource,),
         spending=None
         if hosted is not None
-        else _money(spend if spend is not None else "60.00" if cast.ours or agent.limits_spending() else "0"),
+        else money(spend if spend is not None else "60.00" if cast.ours or agent.limits_spending() else "0"),
     )
     chosen = asked.choose("device" if device else "browser" if browser else None)
     try:
@@ -252,7 +252,7 @@ def logout(context: typer.Context) -> int:
     return OK
 
 
-def _money(text: str | None) -> Money | None:
+def money(text: str | None) -> Money | None:
     if text is None or text == "0":
         return None
     from deputize.evidence import Money  # twenty dataclasses: not before they are needed

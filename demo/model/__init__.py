@@ -8,17 +8,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from demo.model.choosing import Endpoint, ready
+    from demo.model.choosing import Endpoint, Wished, chosen, ready
     from demo.model.driving import Drive, drive
-    from demo.model.script import Script, load, shipped
+    from demo.model.script import Script, keep, load, shipped
+    from demo.model.steps import Steps, steps_of
 
-__all__ = ["Drive", "Endpoint", "Script", "drive", "load", "ready", "shipped"]
+__all__ = [
+    "Drive",
+    "Endpoint",
+    "Script",
+    "Steps",
+    "Wished",
+    "chosen",
+    "drive",
+    "keep",
+    "load",
+    "ready",
+    "shipped",
+    "steps_of",
+]
 
 _HOMES = {
     "Drive": "driving",
     "drive": "driving",
     "Endpoint": "choosing",
+    "Wished": "choosing",
+    "chosen": "choosing",
     "ready": "choosing",
+    "Steps": "steps",
+    "steps_of": "steps",
+    "keep": "script",
     "Script": "script",
     "load": "script",
     "shipped": "script",

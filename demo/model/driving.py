@@ -71,6 +71,11 @@ class Drive:
     fault: ExplainedError | None = None
 
     @property
+    def task(self) -> ModelTask:
+        """What it was about."""
+        return next(event for event in self.events if isinstance(event, ModelTask))
+
+    @property
     def end(self) -> ModelEnd:
         """How it ended."""
         last = self.events[-1]

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from demo.panels._header import header as header
     from demo.panels._limits import limits as limits
     from demo.panels._link import link as link
+    from demo.panels._model_run import model_run as model_run
+    from demo.panels._model_step import model_step as model_step
+    from demo.panels._model_task import model_task as model_task
     from demo.panels._notes import notes as notes
     from demo.panels._order import order as order
     from demo.panels._orders import orders as orders

@@ -12,6 +12,7 @@ from typing import Any
 
 from demo.settings import trust
 from demo.settings.client import ClientSettings, read_client
+from demo.settings.model import ModelSettings, read_model
 from demo.settings.tools import ToolMap, read_tools
 from demo.settings.workos import WorkOSSettings, read_workos
 from deputize import private
@@ -36,9 +37,9 @@ class Settings:
     `theme` is one of `demo/panels/themes.toml`.
     `repository` is the https address of your own code, for the closing link; None for the talk's first edition.
     `edge` says where a beat may run the shop as a Worker: "auto", "local" (never deployed), "off" (only described).
-    `tools`, `client` and `workos` are tables of demo.toml: what a server calls the shop's verbs, who the agent is
-    there, and which WorkOS environment stands behind it. `typed` are those of the command line's options that another
-    command must repeat to mean the same server and the same state.
+    `tools`, `client`, `workos` and `model` are tables of demo.toml: what a server calls the shop's verbs, who the agent
+    is there, which WorkOS environment stands behind it, and which language model decides. `typed` are those of the
+    command line's options that another command must repeat to mean the same server and the same state.
     """
 
     server: str | None = None
@@ -57,6 +58,7 @@ class Settings:
     tools: ToolMap = field(default_factory=ToolMap)
     client: ClientSettings = field(default_factory=ClientSettings)
     workos: WorkOSSettings = field(default_factory=WorkOSSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
     typed: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -82,7 +84,7 @@ _TYPES: Mapping[str, type] = {
 }
 REPEATED = ("server", "profile", "state")
 """Options that say which server and which state a command means."""
-_TABLES = ("tools", "client", "workos")
+_TABLES = ("tools", "client", "workos", "model")
 """What stands in demo.toml alone, as a table; neither a flag nor a variable can hold it."""
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
@@ -97,8 +99,8 @@ def settle(
         environ: the process environment; `DEMO_SERVER`, `DEMO_STATE` and so on count. An empty one is not set: CI
             systems set every variable that they were not given so.
         file: `demo.toml`, which need not exist; None for no file at all. `[profiles.NAME]` tables are laid over its
-            top level, and `[profiles.NAME.tools]`, `.client` and `.workos` key by key over `[tools]`, `[client]` and
-            `[workos]`.
+            top level, and `[profiles.NAME.tools]`, `.client`, `.workos` and `.model` key by key over the tables of
+            these names.
         trusted: asked where the file sets more than harmless things (`demo.settings.trust`); None takes it as trusted.
 
     Raises:
@@ -146,6 +148,7 @@ def settle(
         tools=read_tools(tables.get("tools", {}), f"{file.name}: tools"),
         client=read_client(tables.get("client", {}), f"{file.name}: client"),
         workos=read_workos(tables.get("workos", {}), f"{file.name}: workos"),
+        model=read_model(tables.get("model", {}), f"{file.name}: model"),
         typed=tuple((name, str(given_flags[name])) for name in REPEATED if name in given_flags),
     )
     return replace(settings, state=_resolved(state) if state else default_state())

@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from demo import model
 from demo.client import Agent
-from demo.client.human.sample_human import SampleHuman
 from demo.evidence import HumanAsked, ModelBounds, ModelCall, ModelEvent, ModelTask
 from demo.model.script import Script, read, written
-from deputize import TokenStore
 from deputize.errors import AuthorizationRefused, UsageError
 from deputize.evidence import Money
-from deputize.tokens.stored import StoredToken
-from tests.conftest import ROOT, serving
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The real local server, one for this file, with a rate that a file of tests does not use up."""
-    state = tmp_path_factory.mktemp("server")
-    policy = (ROOT / "demo" / "policy.toml").read_text("utf-8").replace("calls = 10 ", "calls = 1000 ")
-    (state / "policy.toml").write_text(policy, "utf-8")
-    with serving(state / "server.sqlite3", policy_folder=state) as url:
-        yield url
-
-
-@pytest.fixture
-def agent(server: str, tmp_path: Path) -> Agent:
-    """An agent that has logged in, in a session of its own."""
-    one = Agent(server, store=TokenStore.open(tmp_path, server=server))
-    log_in(one, ("openid", "shop:read", "shop:buy", "offline_access"))
-    return one
-
-
-def log_in(agent: Agent, scopes: tuple[str, ...], *, approve: bool = True) -> StoredToken:
-    """The sample human's answer to a login."""
-    login = agent.start_login(scopes, spending=Money(6000))
-    SampleHuman("alice@example.com").decide(login.code.verification_uri, login.code.user_code, approve)
-    return agent.finish_login(login)
+from tests.unit.model.conftest import SCOPES, log_in
 
 
 def script(*lines: dict[str, object]) -> Script:
@@ -73,9 +44,10 @@ def test_the_same_run_again_buys_nothing_twice(agent: Agent) -> None:
     assert first.orders[0].id == second.orders[0].id and second.end.spent is None
 
 
-def test_a_line_goes_by_what_was_read_and_takes_its_words_from_it(agent: Agent) -> None:
+def test_a_line_goes_by_what_was_read_and_takes_its_words_from_it(stranger: Agent) -> None:
+    log_in(stranger, SCOPES)
     run = model.drive(
-        agent,
+        stranger,
         "buy",
         script(
             {"calls": [{"tool": "listMcpShopInventory"}]},
@@ -90,7 +62,7 @@ def test_a_line_goes_by_what_was_read_and_takes_its_words_from_it(agent: Agent) 
     )
     tried = [call.arguments for call in run.calls if call.tool == "buyMcpShopItem"]
     assert len(tried) == 5 and all("At 2500" in one for one in tried)
-    assert [one.rule for one in run.decisions[1:4]] == ["allowed", "allowed", "limits.quota"]
+    assert [one.rule for one in run.decisions[1:4]] == ["allowed", "allowed", "limits.spending"]
     assert run.end.refused == 3 and run.end.reason == "repeats"  # and a refused call is not made for ever
 
 
@@ -100,16 +72,13 @@ def test_a_script_that_has_no_line_for_what_came_ends_there(agent: Agent) -> Non
 
 
 @pytest.mark.parametrize("approve", [True, False], ids=["yes", "no"])
-def test_a_missing_scope_is_asked_of_the_human_whose_no_ends_the_run(
-    server: str, tmp_path: Path, approve: bool
-) -> None:
-    agent = Agent(server, store=TokenStore.open(tmp_path, server=server))
-    log_in(agent, ("openid", "shop:read", "offline_access"))
+def test_a_missing_scope_is_asked_of_the_human_whose_no_ends_the_run(stranger: Agent, approve: bool) -> None:
+    log_in(stranger, ("openid", "shop:read", "offline_access"))
     run = model.drive(
-        agent,
+        stranger,
         "buy a shirt, size M",
         model.shipped(),
-        ask_human=lambda scopes: log_in(agent, scopes, approve=approve),
+        ask_human=lambda scopes: log_in(stranger, scopes, approve=approve),
     )
     asked = next(event for event in run.events if isinstance(event, HumanAsked))
     assert "shop:buy" in asked.scopes and asked.said == ("yes" if approve else "no")
@@ -117,10 +86,9 @@ def test_a_missing_scope_is_asked_of_the_human_whose_no_ends_the_run(
     assert isinstance(run.fault, AuthorizationRefused) is not approve
 
 
-def test_where_nobody_can_be_asked_the_refusal_is_what_the_model_reads(server: str, tmp_path: Path) -> None:
-    agent = Agent(server, store=TokenStore.open(tmp_path, server=server))
-    log_in(agent, ("openid", "shop:read", "offline_access"))
-    run = model.drive(agent, "buy a shirt, size M", model.shipped())
+def test_where_nobody_can_be_asked_the_refusal_is_what_the_model_reads(stranger: Agent) -> None:
+    log_in(stranger, ("openid", "shop:read", "offline_access"))
+    run = model.drive(stranger, "buy a shirt, size M", model.shipped())
     assert run.decisions[-1].rule == "scope.insufficient" and run.end.reason == "done" and not run.orders
 
 

@@ -52,6 +52,7 @@ from deputize.evidence import (
     ResourceMetadata,
     TokenView,
 )
+from tests.unit.panels import model_evidence
 
 NOW = 1_800_000_000.0
 BASE = "http://127.0.0.1:7327"
@@ -397,6 +398,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
         replace(EXPLAINED, verdict="allow", gate="limits", rule="allowed", remedy=None,
                 reason="Every gate passed for alice@example.com through demo-agent.", gates=EXPLAINED_GATES)
     ),
+    **model_evidence.ordinary(),
     "failure": lambda: panels.failure(
         AuthorizationRefused("The agent has no authority", why="nobody has logged it in", do="demo login")
     ),
@@ -429,6 +431,7 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
     check = LogCheck(text, text, 10**9, 10**8, 10**7, text, NOW, text, 10**6, (finding,) * 9)
     changed = ChangedByte(10**9, text, text, text, text, 10**9, 10**9, text, text, (finding,) * 9)
     return {
+        **model_evidence.worst(text, given, order),
         "verification": lambda: panels.verification((check,) * 30, text, ((text, text),)),
         "changed-byte": lambda: panels.changed_byte(changed),
         "trace": lambda: panels.trace(OrderTrace(text, given, 10**9, True, view, text)),

@@ -1,0 +1,253 @@
+"""The command in which a language model decides what the agent calls: agent."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from demo.cli.agent import ELSEWHERE, OpenOption, asking
+from demo.cli.context import cast_for, console_for, say_json, settings_of
+from demo.cli.identity import money
+from demo.errors import EXPECTATION, OK, UNREACHABLE
+from demo.evidence import (
+    HumanAsked,
+    ModelBounds,
+    ModelCall,
+    ModelEnd,
+    ModelEvent,
+    ModelRead,
+    ModelStep,
+    ModelTask,
+    ModelWords,
+)
+from deputize.errors import AuthorizationRefused, UsageError
+
+if TYPE_CHECKING:
+    from demo.model import Drive, Endpoint, Script
+    from demo.settings import Settings
+    from deputize.evidence import Money
+    from deputize.oauth.step_up import Obtain
+    from deputize.tokens.store import TokenStore
+    from deputize.tokens.stored import StoredToken
+    from talk.cast import Cast
+    from talk.stage.screen import Stage
+
+KINDS: Final = {
+    ModelTask: "task",
+    ModelWords: "words",
+    ModelCall: "call",
+    ModelRead: "read",
+    HumanAsked: "human",
+    ModelEnd: "end",
+}
+"""What each event is called in `--json`."""
+USUAL: Final = ModelBounds()
+LONGEST_PROMPT: Final = 8_000
+"""Characters."""
+
+
+def agent(
+    context: typer.Context,
+    prompt: Annotated[
+        str, typer.Argument(help='What you want done, e.g. "buy me a shirt, size M".', show_default=False)
+    ] = "",
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="openai:NAME, anthropic:NAME, ollama:NAME, script:FILE; see docs/agent.md."),
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="Ask the model there, as http://127.0.0.1:8080/v1.")
+    ] = None,
+    keep_key: Annotated[
+        bool, typer.Option("--keep-key", help="Keep this model's API key in the keyring: type it unseen, or pipe it.")
+    ] = False,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep what the model answers, to be played as script:FILE.")
+    ] = None,
+    ask: Annotated[
+        bool, typer.Option("--ask/--no-ask", help="Ask the human where the agent lacks a scope; else stop there.")
+    ] = True,
+    open_: OpenOption = False,
+    spend: Annotated[
+        str | None, typer.Option("--spend", metavar="USD", help="End the run before it spends more, e.g. 60.00.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Answers of the model at most.", min=1, max=200)] = USUAL.steps,
+    calls: Annotated[int, typer.Option(help="Calls of tools at most.", min=1, max=1000)] = USUAL.calls,
+    tokens: Annotated[
+        int, typer.Option(help="Tokens that the endpoint may count at most.", min=1, max=10_000_000)
+    ] = USUAL.tokens,
+    seconds: Annotated[
+        float, typer.Option(help="Seconds for the whole run at most, without the human's.", min=1, max=86400)
+    ] = USUAL.seconds,
+    answer_seconds: Annotated[
+        float, typer.Option("--answer-seconds", help="Seconds for one answer at most.", min=1, max=3600)
+    ] = USUAL.answer_seconds,
+    answer_bytes: Annotated[
+        int, typer.Option("--answer-bytes", help="Bytes of one answer at most.", min=1000, max=4_000_000)
+    ] = USUAL.answer_bytes,
+) -> int:
+    """Have a language model do something with the agent's authority; without one a script plays."""
+    settings = settings_of(context)
+    from demo import model as driving
+
+    wished = driving.Wished(model, base_url)
+    if keep_key:
+        return _keep_key(settings, wished)
+    if not prompt.strip() or len(prompt) > LONGEST_PROMPT:
+        raise UsageError(
+            "nothing was asked for" if not prompt.strip() else f"more than {LONGEST_PROMPT} characters were asked for",
+            do='say what you want, in a sentence: demo agent "buy me a shirt, size M"',
+        )
+    driving.ready()
+    decides = _chosen(settings, wished)
+    if record is not None:
+        _can_record(record, decides)
+    bounds = ModelBounds(
+        steps, calls, tokens, seconds, answer_seconds, answer_bytes, None if spend is None else _limit(spend)
+    )
+    run = _drive(settings, prompt.strip(), decides, bounds, ask=ask, open_=open_)
+    if record is not None:
+        driving.keep(run.events, record)
+    if settings.json:
+        events = [{"event": KINDS[type(event)], **asdict(event)} for event in run.events]
+        say_json({"schema": 1, "reason": run.end.reason, "events": events})
+    if run.fault is not None:
+        raise run.fault
+    if run.end.reason in ("server", "model"):
+        return UNREACHABLE
+    return OK if run.end.reason == "done" else EXPECTATION
+
+
+def _drive(
+    settings: Settings, prompt: str, decides: Endpoint | Script, bounds: ModelBounds, *, ask: bool, open_: bool
+) -> Drive:
+    from demo import panels
+    from demo.model import Steps, drive, steps_of
+    from talk.stage.keys import interactive
+    from talk.stage.screen import Stage
+
+    cast = cast_for(settings)
+    agent = cast.agent()
+    console = console_for(settings)
+    stage = Stage(console, person=interactive() and not settings.json, plain=settings.plain, quiet=settings.quiet)
+
+    def shown(step: ModelStep) -> None:
+        stage.clear_status()
+        if not settings.quiet:
+            console.print(panels.model_step(step))
+            console.print()
+            if settings.wire:
+                for exchange in agent.recorder.take():
+                    console.print(panels.exchange(exchange))
+
+    steps = Steps(shown)
+
+    def happened(event: ModelEvent) -> None:
+        steps.take(event)
+        if isinstance(event, ModelTask) and not settings.quiet:
+            stage.clear_status()
+            console.print(panels.model_task(event))
+            console.print()
+
+    def before_asking() -> None:
+        if steps.now is not None:
+            shown(steps.now)  # what it is for, before the human is asked
+
+    try:
+        run = drive(
+            agent,
+            prompt,
+            decides,
+            bounds,
+            on_event=happened,
+            ask_human=_asking(cast, stage, bounds.spending, before_asking) if ask else _nobody,
+            names=cast.tools.call,
+            door=cast.door("open" if open_ else "protected"),
+            token="none" if open_ else "stored",
+            patience=0.0 if cast.ours else ELSEWHERE,
+            on_wait=lambda left, what: stage.waiting(what, left),
+        )
+    finally:
+        stage.clear_status()
+    console.print(panels.model_run(run.task, steps_of(run.events), run.end))
+    return run
+
+
+def _asking(cast: Cast, stage: Stage, limit: Money | None, before: Any) -> Obtain:
+    def obtain(scopes: tuple[str, ...]) -> StoredToken:
+        stage.clear_status()
+        before()
+        spending = limit if limit is not None else _limit("60.00") if cast.ours else None
+        return asking(cast, stage, spending)(scopes)
+
+    return obtain
+
+
+def _nobody(scopes: tuple[str, ...]) -> StoredToken:
+    raise AuthorizationRefused(
+        "the agent lacks a scope, and no human may be asked",
+        why=f"the server wants {' '.join(scopes) or 'a login'}, and --no-ask was given",
+        do="leave --no-ask out, or log in first: demo login",
+    )
+
+
+def _limit(spend: str) -> Money:
+    found = money(spend)
+    if found is None:
+        raise UsageError("a run that may spend nothing", do="leave --spend out, or give an amount: --spend 60.00")
+    return found
+
+
+def _chosen(settings: Settings, wished: Any, *, key: bool = True) -> Endpoint | Script:
+    from demo.model import Wished, chosen
+
+    table = Wished(settings.model.name, settings.model.base_url, settings.model.key_env if key else None)
+    return chosen(wished, table, os.environ, lambda url: _store(settings, url).kept(_slot()) if key else "none")
+
+
+def _store(settings: Settings, url: str) -> TokenStore:
+    from deputize.tokens.store import TokenStore
+
+    return TokenStore.open(settings.state, server=url)
+
+
+def _slot() -> str:
+    from demo.model.choosing import KEY_SLOT
+
+    return KEY_SLOT
+
+
+def _keep_key(settings: Settings, wished: Any) -> int:
+    """Keep the key of the model that was named, for its address and no other."""
+    from demo.model import Endpoint
+
+    decides = _chosen(settings, wished, key=False)
+    if not isinstance(decides, Endpoint):
+        raise UsageError("a script has no key", do="name the model that has: --model openai:NAME --keep-key")
+    given = typer.prompt("API key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    if not given.strip() or not given.strip().isascii() or any(sign.isspace() for sign in given.strip()):
+        raise UsageError("this is no API key", why="a key is ASCII without spaces", do="copy it from the vendor's page")
+    store = _store(settings, decides.url)
+    store.keep(_slot(), given.strip())
+    if settings.json:
+        say_json({"schema": 1, "kept": True, "for": decides.url})
+    else:
+        console_for(settings).print(store.notice or f"The key is kept, for {decides.url}.", markup=False)
+    return OK
+
+
+def _can_record(file: Path, decides: Endpoint | Script) -> None:
+    """See before anything is bought that what was answered can be kept."""
+    from demo.model import Endpoint
+
+    if not isinstance(decides, Endpoint):
+        raise UsageError("there is no model whose answers could be kept", why="a script plays", do="name one: --model")
+    if file.exists():
+        raise UsageError(f"{file} is there already", do="name another file, or remove it")
+    if not os.access(file.absolute().parent, os.W_OK):
+        raise UsageError(f"{file} cannot be written", why="its folder is not there, or not yours", do="name another")

@@ -1,0 +1,63 @@
+"""A whole run of a model: what it tried, what came of each, why it ended, and what it took."""
+
+from __future__ import annotations
+
+from demo.evidence import Ending, ModelEnd, ModelStep, ModelTask
+from demo.panels._model_step import MARKED, came_to
+from demo.panels._model_task import decides
+from demo.panels.page import Canvas, Page
+from demo.panels.theme import State
+from demo.panels.values import many, span
+
+BOUNDS: dict[Ending, str] = {
+    "steps": "Ended: it has answered as often as it may",
+    "calls": "Ended: it has called as often as it may",
+    "tokens": "Ended: its tokens are used up",
+    "seconds": "Ended: its time is over",
+    "spending": "Ended: this run may spend no more",
+    "repeats": "Ended: it tries again what was refused",
+    "mistakes": "Ended: its calls come to nothing",
+    "human": "Ended: the human did not say yes",
+    "model": "Ended: the model gave no answer",
+    "server": "Ended: the server is in the way",
+    "script": "Ended: the script has no line for this",
+}
+"""Why a run ended, but for one that was done by itself."""
+
+
+def model_run(task: ModelTask, steps: tuple[ModelStep, ...], end: ModelEnd) -> Page:
+    """A run: a line for each call with its verdict, then the end."""
+
+    def draw(canvas: Canvas) -> None:
+        state, answer = _answer(end)
+        canvas.title(state, answer, aside=MARKED[task.made_by])
+        canvas.field("asked", f'"{task.prompt}"', prose=True, at_most=2)
+        canvas.field("decided", decides(task.model, task.made_by), prose=True, at_most=2)
+        canvas.gap()
+        made = [(step.step, one) for step in steps for one in step.calls]
+        room = max(1, canvas.left - 6)
+        shown = made if len(made) <= room else made[: room - 1]
+        width = min(max([len(one.call.tool) for _, one in shown] or [1]), canvas.room // 2)
+        for _, one in shown:
+            verdict, words = came_to(one)
+            mark = canvas.glyphs.mark(verdict)
+            rest = canvas.room - width - 4
+            canvas.line((f"{mark} {canvas.cell(one.call.tool, width)}  ", verdict), canvas.short(words, rest))
+        if len(shown) < len(made):
+            canvas.line((f"{canvas.glyphs.ellipsis} {many(len(made) - len(shown), 'more call')}", "quiet"))
+        if not made:
+            canvas.line(("it called nothing", "quiet"))
+        canvas.gap()
+        canvas.field("ended", end.why, prose=True, at_most=2)
+        tokens = f", {end.tokens_read} tokens read, {end.tokens_written} written" if task.made_by == "model" else ""
+        canvas.field("took", f"{many(end.steps, 'answer')}, {many(end.calls, 'call')}, {span(end.seconds)}{tokens}")
+        canvas.field("spent", str(end.spent) if end.spent is not None else "nothing", "strong")
+
+    return Page(draw)
+
+
+def _answer(end: ModelEnd) -> tuple[State, str]:
+    if end.reason != "done":
+        return ("refused" if end.reason in ("human", "repeats") else "none"), BOUNDS[end.reason]
+    tried = f"{many(end.calls, 'call')}, {end.refused} refused" if end.calls else "no call"
+    return ("refused" if end.refused else "allowed" if end.calls else "none"), f"Done: {tried}"
