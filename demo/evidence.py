@@ -48,6 +48,9 @@ class Decision:
     username: str | None = None
     """The human's readable name (RFC 7662 `username`), an email address here."""
     agent: str | None = None
+    handed_on_by: str | None = None
+    """The agents above a sub-agent, the nearest first, with spaces between; the last is the one that the human
+    consented to. None of that one itself."""
     client: str | None = None
     session: str | None = None
     consent: str | None = None

@@ -28,6 +28,9 @@ from deputize.evidence import Money
 ALGORITHMS: Final = ("ES256", "RS256")
 """Never `none`, never a symmetric one (RFC 8725 section 3.1)."""
 
+MOST_ACTORS: Final = 8
+"""Agents in a row that a token may name; ours go three deep."""
+
 _CREDENTIALS: Final = re.compile(r"(bearer|dpop)(?:[ ]+(.*))?", re.IGNORECASE | re.DOTALL)
 _COMPACT_JWS: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
@@ -141,9 +144,10 @@ def facts(
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
     expires_at, not_before = claims.get("exp"), claims.get("nbf")
-    actor = claims.get("act")
+    chain = _chain(claims.get("act"))
     if (
-        not text(claims.get("iss"))
+        chain is None
+        or not text(claims.get("iss"))
         or not text(claims.get("sub"))
         or not _is_time(expires_at)
         or not (not_before is None or _is_time(not_before))
@@ -158,27 +162,45 @@ def facts(
         expires_at=float(claims["exp"]),
         not_before=None if not_before is None else float(claims["nbf"]),
         user=str(claims["sub"]),
-        agent=text(_of(actor, "sub")),
+        chain=chain,
         client=text(claims.get("client_id")),
         session=text(claims.get("sid")),
         consent=text(claims.get("consent_id")),
         organization=text(claims.get("org_id")),
         token_id=text(claims.get("jti")),
         scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
-        spending_limit=spending_limit(
-            claims.get("authorization_details"), resource=resource, currency=currency, aliases=aliases
+        spending_limits=spending_limits(
+            claims.get("authorization_details"), chain, resource=resource, currency=currency, aliases=aliases
         ),
         key=None if confirmation is None else (text(_of(confirmation, "jkt")) or ""),
     )
 
 
-def spending_limit(details: Any, *, resource: str, currency: str, aliases: Collection[str] = ()) -> Money | None:
-    """The spending limit that a token's `authorization_details` grant here (RFC 9396), or None.
+def _chain(actor: Any) -> tuple[str, ...] | None:
+    """Who acts, then each above it (RFC 8693 section 4.1). None of what cannot be read: who is above must not be
+    lost."""
+    found: list[str] = []
+    while actor is not None and len(found) < MOST_ACTORS:
+        name = text(_of(actor, "sub"))
+        if name is None:
+            return None if found else ()
+        found.append(name)
+        actor = actor.get("act")
+    return None if actor is not None or len(set(found)) < len(found) else tuple(found)
 
-    Where several are granted the smallest holds; one that cannot be understood grants nothing at all, rather than
-    leaving the others to stand for more than the human may have meant.
+
+def spending_limits(
+    details: Any, chain: tuple[str, ...], *, resource: str, currency: str, aliases: Collection[str] = ()
+) -> tuple[tuple[str | None, Money], ...]:
+    """The spending limits that a token's `authorization_details` grant here (RFC 9396); empty: nothing may be spent.
+
+    All of them hold, of several that count the same the smallest; one that cannot be understood grants nothing at all,
+    rather than leaving the others to stand for more than the human may have meant.
+
+    Args:
+        chain: who acts, of whom `spent_by` names one.
     """
-    limits: list[int] = []
+    limits: dict[str | None, int] = {}
     for detail in details if isinstance(details, list) else []:
         if not isinstance(detail, dict) or detail.get("type") != SPENDING_TYPE:
             continue
@@ -186,14 +208,19 @@ def spending_limit(details: Any, *, resource: str, currency: str, aliases: Colle
         locations = [resource] if detail.get("locations") is None else detail["locations"]
         actions = detail.get("actions")
         if not isinstance(limit, dict) or not isinstance(locations, list) or not isinstance(actions, list):
-            return None
+            return ()
         if not any(one in locations for one in (resource, *aliases)) or SPENDING_ACTION not in actions:
             continue
-        amount = limit.get("amount")
+        amount, by = limit.get("amount"), detail.get("spent_by")
         if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0 or limit.get("currency") != currency:
-            return None
-        limits.append(amount)
-    return Money(min(limits), currency) if limits else None
+            return ()
+        # By the one that was consented to, all that the consent is good for is spent.
+        if by is not None and by not in chain[:-1]:
+            return ()
+        limits[by] = min(amount, limits.get(by, amount))
+    if limits and None not in limits:
+        limits[None] = max(limits.values())
+    return tuple((by, Money(amount, currency)) for by, amount in limits.items())
 
 
 def _of(value: Any, name: str) -> Any:

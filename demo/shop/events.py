@@ -61,13 +61,15 @@ def check(connection: sqlite3.Connection, reliance: Reliance, token: TokenFacts,
     """See that an answer about this token may be acted on now, in the transaction that acts.
 
     Raises:
-        StandingChanged: an event about the token's session, agent or user has come since, or the lease is over.
+        StandingChanged: an event about its session, user or an agent of it has come since, or the lease is over.
     """
     if over(reliance, lease=lease):
         raise StandingChanged
+    about = [("session", token.session), ("user", token.user), *(("agent", agent) for agent in token.chain)]
     found = connection.execute(
-        "SELECT 1 FROM shop_revocations WHERE seq > ? AND (kind, subject) IN (VALUES (?, ?), (?, ?), (?, ?))",
-        (reliance.heard, "session", token.session, "agent", token.agent, "user", token.user),
+        "SELECT 1 FROM shop_revocations WHERE seq > ?"
+        f" AND (kind, subject) IN (VALUES {', '.join(['(?, ?)'] * len(about))})",
+        (reliance.heard, *(value for one in about for value in one)),
     ).fetchone()
     if found is not None:
         raise StandingChanged

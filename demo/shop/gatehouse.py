@@ -147,13 +147,16 @@ class Gatehouse:
             if found is None or case.now + (case.skew or 0.0) >= case.token.expires_at:
                 # One that has expired by the authorization server's own clock is that server's to judge.
                 raise events.StandingChanged
+            if len(case.token.chain) > 1:
+                # An event about an agent above this one takes nothing away that is kept of this one.
+                events.check(connection, found.reliance, case.token, lease=self.config.lease_seconds)
             case = replace(case, standing=found.standing, reliance=found.reliance)
         elif case.reliance is not None and case.standing is not None:
             events.check(connection, case.reliance, case.token, lease=self.config.lease_seconds)
             if case.standing.active:
                 standing.keep(connection, case.token, case.standing, case.reliance)
         if case.standing is not None:
-            banned = ledger.is_banned(connection, case.token.caller)
+            banned = any(ledger.is_banned(connection, caller) for caller in case.token.callers)
             case = replace(case, standing=replace(case.standing, banned=banned))
         return case, act(connection, case)
 
@@ -176,7 +179,7 @@ class Gatehouse:
         Args:
             key: the call's idempotency key.
         """
-        rate_ok = self._rates.hit(connection, case.token.caller)
+        rate_ok = self._rates.hit(connection, case.token.callers[-1])
         usage = self.usage(connection, case.token, rate_ok=rate_ok, key=key)
         return policy.within_limits(case, usage), usage
 
@@ -185,12 +188,16 @@ class Gatehouse:
     ) -> Usage:
         """How much of its limits a caller has used."""
         used = ledger.spent(connection, token.account)
-        limit, quota = token.spending_limit, self.policy.current().quota.purchases_per_consent
+        quota = self.policy.current().quota.purchases_per_consent
+        limits = []
+        for by, limit in token.spending_limits:
+            amount = (used if by is None else ledger.spent(connection, token.account, by)).amount
+            limits.append(LimitUse("spending", amount, limit.amount, limit.currency))
         return Usage(
             rate_ok=rate_ok,
-            rate=self._rates.use(connection, token.caller),
+            rate=self._rates.use(connection, token.callers[-1]),
             purchases=LimitUse("purchases", used.orders, quota, "purchases"),
-            spending=None if limit is None else LimitUse("spending", used.amount, limit.amount, limit.currency),
+            spending=min(limits, key=lambda one: one.left, default=None),
             price=self.config.price,
             replay=ledger.find_replay(connection, token.caller, key) is not None,
         )
@@ -240,6 +247,7 @@ class Gatehouse:
             user=token.user,
             username=asked.username if asked else None,
             agent=token.agent,
+            handed_on_by=" ".join(token.chain[1:]) or None,
             client=token.client,
             session=token.session,
             consent=token.consent,

@@ -6,6 +6,7 @@ transaction as the order, no matter who else writes to the file.
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 from dataclasses import dataclass
@@ -51,10 +52,13 @@ class Purchase:
     agent: str | None = None
     client: str | None = None
     consent: str | None = None
+    sub_agents: tuple[str, ...] = ()
+    """Who buys, and each above it, but for the agent that the human consented to: by these, too, it is spent."""
     quota: int | None = None
     """Purchases that the account is good for; None at the open door, where nobody set one."""
-    spending_limit: Money | None = None
-    """What the human consented to. With a quota set, None means that no money may be spent at all."""
+    spending_limits: tuple[tuple[str | None, Money], ...] = ()
+    """What may be spent by a sub-agent, and for None by the account. With a quota set, none of them means that no money
+    may be spent at all."""
 
     @property
     def door(self) -> Literal["open", "protected"]:
@@ -125,11 +129,18 @@ def _shelf(door: str) -> str:
     return ITEM_ID if door == "protected" else f"{ITEM_ID} at the {door} door"
 
 
-def spent(connection: sqlite3.Connection, account: str) -> Spent:
-    """What the account has used: counted from its orders, so that it cannot disagree with them."""
-    row = connection.execute(
-        "SELECT count(*) AS orders, coalesce(sum(amount), 0) AS amount FROM shop_orders WHERE account = ?", (account,)
-    ).fetchone()
+def spent(connection: sqlite3.Connection, account: str, by: str | None = None) -> Spent:
+    """What the account has used: counted from its orders, so that it cannot disagree with them.
+
+    Args:
+        by: a sub-agent: only what it, and who is below it, used.
+    """
+    counted = "SELECT count(*) AS orders, coalesce(sum(amount), 0) AS amount FROM shop_orders"
+    if by is None:
+        row = connection.execute(f"{counted} WHERE account = ?", (account,)).fetchone()
+    else:
+        theirs = "EXISTS (SELECT 1 FROM json_each(sub_agents) WHERE value = ?)"
+        row = connection.execute(f"{counted} WHERE account = ? AND {theirs}", (account, by)).fetchone()
     return Spent(int(row["orders"]), int(row["amount"]))
 
 
@@ -163,7 +174,7 @@ def place(connection: sqlite3.Connection, wanted: Purchase) -> Order:
     connection.execute("UPDATE shop_stock SET left = left - 1 WHERE item = ?", (_shelf(wanted.door),))
     connection.execute(
         "INSERT INTO shop_orders (id, at, door, account, user, agent, client, consent, item, size, company, address,"
-        " amount, currency, audit_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " amount, currency, audit_id, sub_agents) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             order_id,
             wanted.at,
@@ -180,6 +191,7 @@ def place(connection: sqlite3.Connection, wanted: Purchase) -> Order:
             wanted.price.amount,
             wanted.price.currency,
             wanted.audit_id,
+            json.dumps(wanted.sub_agents),
         ),
     )
     if wanted.key is not None:
@@ -203,9 +215,9 @@ def _guard(connection: sqlite3.Connection, wanted: Purchase) -> None:
     if wanted.quota is not None:
         if used.orders >= wanted.quota:
             raise PurchaseRefused("limits.quota")
-        if wanted.spending_limit is None:
+        if not wanted.spending_limits:
             raise PurchaseRefused("limits.consent")
-        if used.amount + wanted.price.amount > wanted.spending_limit.amount:
+        if any(left < wanted.price.amount for left, _ in _balances(connection, wanted, used)):
             raise PurchaseRefused("limits.spending")
     if stock_left(connection, wanted.door) < 1:
         raise PurchaseRefused("sold_out")
@@ -213,11 +225,18 @@ def _guard(connection: sqlite3.Connection, wanted: Purchase) -> None:
 
 def _receipt(connection: sqlite3.Connection, wanted: Purchase, order_id: str, *, replayed: bool) -> Order:
     row = connection.execute("SELECT * FROM shop_orders WHERE id = ?", (order_id,)).fetchone()
-    limit = wanted.spending_limit
-    balance = None
-    if limit is not None:
-        balance = Money(limit.amount - spent(connection, wanted.account).amount, limit.currency)
+    used = spent(connection, wanted.account)
+    left, limit = min(_balances(connection, wanted, used), key=lambda one: one[0], default=(0, None))
+    balance = None if limit is None else Money(left, limit.currency)
     return _order(row, replayed=replayed, balance=balance, spending_limit=limit)
+
+
+def _balances(connection: sqlite3.Connection, wanted: Purchase, used: Spent) -> list[tuple[int, Money]]:
+    """What is left of each limit, and the limit; `used` is what the account has."""
+    return [
+        (limit.amount - (used if by is None else spent(connection, wanted.account, by)).amount, limit)
+        for by, limit in wanted.spending_limits
+    ]
 
 
 def orders(

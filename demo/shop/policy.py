@@ -24,10 +24,7 @@ Fault = Literal["missing", "malformed", "signature"]
 
 @dataclass(frozen=True)
 class TokenFacts:
-    """What the presented token says. Where `fault` is set nothing else is known.
-
-    `spending_limit` is the consent's (RFC 9396), or None where the human consented to none.
-    """
+    """What the presented token says. Where `fault` is set nothing else is known."""
 
     fault: Fault | None = None
     detail: str = "main"
@@ -39,7 +36,9 @@ class TokenFacts:
     expires_at: float = 0.0
     not_before: float | None = None
     user: str | None = None
-    agent: str | None = None
+    chain: tuple[str, ...] = ()
+    """The agents that act: who calls, then each above it that handed on what it had (RFC 8693 section 4.1); the last is
+    the one that the human consented to."""
     client: str | None = None
     session: str | None = None
     consent: str | None = None
@@ -47,10 +46,17 @@ class TokenFacts:
     """In which the human granted this, where the authorization server says so (`org_id`)."""
     token_id: str | None = None
     scopes: frozenset[str] = frozenset()
-    spending_limit: Money | None = None
+    spending_limits: tuple[tuple[str | None, Money], ...] = ()
+    """What may be spent (RFC 9396), and by whom: one agent of the chain with all below it, or for None all that the
+    consent is good for. Each of them holds. Empty where the human consented to no spending."""
     key: str | None = None
     """The thumbprint of the key that it is bound to (RFC 9449 section 6.1); empty where it is bound to something that
     cannot be read; None of a bearer token."""
+
+    @property
+    def agent(self) -> str | None:
+        """The agent that calls; None where the token names none."""
+        return self.chain[0] if self.chain else None
 
     @property
     def account(self) -> str:
@@ -62,8 +68,13 @@ class TokenFacts:
 
     @property
     def caller(self) -> str:
-        """What the rate is counted by: the agent instance, or the client where the token names no agent."""
-        return f"agent:{self.agent}" if self.agent else f"client:{self.user} {self.client}"
+        """Who calls: the agent instance, or the client where the token names no agent."""
+        return self.callers[0]
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """Who calls, and each above it. The rate is counted by the last: who hands on is not the faster for it."""
+        return tuple(f"agent:{agent}" for agent in self.chain) or (f"client:{self.user} {self.client}",)
 
 
 @dataclass(frozen=True)

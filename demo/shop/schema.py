@@ -81,6 +81,16 @@ CREATE TABLE shop_policies (
     in_force INTEGER NOT NULL DEFAULT 0);
 """
 _LISTINGS: Final = "CREATE TABLE shop_listings (door TEXT PRIMARY KEY, description TEXT NOT NULL) WITHOUT ROWID;"
+_SUB_AGENTS: Final = """
+ALTER TABLE shop_orders ADD COLUMN sub_agents TEXT NOT NULL DEFAULT '[]';
+DROP TABLE shop_standing;
+CREATE TABLE shop_standing (
+    session TEXT NOT NULL, agent TEXT NOT NULL, user TEXT NOT NULL, client TEXT, era TEXT NOT NULL,
+    heard INTEGER NOT NULL, standing TEXT NOT NULL, PRIMARY KEY (session, agent));
+CREATE INDEX shop_standing_agent ON shop_standing (agent);
+CREATE INDEX shop_standing_user ON shop_standing (user);
+"""
+"""Sub-agents act in the session of the agent above them; what was kept of one lasts no longer than a process."""
 STEPS: Final = (
     _keys_by_caller,
     _TABLES,
@@ -94,5 +104,6 @@ STEPS: Final = (
     _REVOCATIONS_BY_AGE,
     _POLICIES,
     _LISTINGS,
+    _SUB_AGENTS,
 )
 """The schema's history. To change it: append a step, never edit one."""

@@ -50,8 +50,8 @@ def kept(connection: sqlite3.Connection, token: TokenFacts) -> Kept | None:
     """What introspection said of this grant, where that may still be relied on; None: ask."""
     row = connection.execute(
         "SELECT s.heard, s.standing, l.asked_at, l.seconds FROM shop_standing s JOIN shop_lease l ON l.era = s.era"
-        " WHERE s.session = ? AND s.user IS ? AND s.agent IS ? AND s.client IS ? AND l.process = ?",
-        (token.session, token.user, token.agent, token.client, _PROCESS),
+        " WHERE s.session = ? AND s.user IS ? AND s.agent = ? AND s.client IS ? AND l.process = ?",
+        (token.session, token.user, token.agent or "", token.client, _PROCESS),
     ).fetchone()
     if row is None or not _holds(row):
         return None
@@ -75,7 +75,7 @@ def keep(connection: sqlite3.Connection, token: TokenFacts, standing: Standing, 
     made = connection.execute(
         "INSERT OR REPLACE INTO shop_standing (session, user, agent, client, era, heard, standing)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (token.session, token.user, token.agent, token.client, lease["era"], reliance.heard, json.dumps(said)),
+        (token.session, token.user, token.agent or "", token.client, lease["era"], reliance.heard, json.dumps(said)),
     )
     connection.execute("DELETE FROM shop_standing WHERE rowid <= ?", ((made.lastrowid or 0) - MOST_KEPT,))
 

@@ -129,6 +129,7 @@ def _purchase(acting: Acting, given: Arguments) -> ledger.Purchase:
         agent=token.agent,
         client=token.client,
         consent=token.consent,
+        sub_agents=token.chain[:-1] if protected else (),
         quota=acting.house.policy.current().quota.purchases_per_consent if protected else None,
-        spending_limit=token.spending_limit if protected else None,
+        spending_limits=token.spending_limits if protected else (),
     )

@@ -4,7 +4,8 @@ Two databases, and nothing between them but the wire. In the JSON: `gate` (a fil
 was asked about is acted on before it exists; who waits for it is a line of `GATE.waiting`), `held` (seconds that each
 order's transaction takes longer), `lease` (seconds, of the role's own), `clock` (seconds that the shop's is ahead),
 `streamless` (the shop opens no stream), and what is weakened: `deaf` (the shop takes events and goes by none),
-`retentive` (it forgets nothing that it kept), `mute` (the authorization server tells nobody), `hasty` (it waits for
+`retentive` (it forgets nothing that it kept), `shallow` (it looks for events about who acts, and not about who is
+above), `mute` (the authorization server tells nobody), `hasty` (it waits for
 nobody whom it cannot tell).
 """
 
@@ -14,6 +15,7 @@ import json
 import sys
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,13 @@ def shop(base: str, database: Path, issuer: str, given: dict[str, Any]) -> Starl
         events.check = lambda *_, **__: None
         events.over = lambda *_, **__: False
         standing.void = lambda *_, **__: None
+    if given.get("shallow"):
+        from demo.shop import events
+
+        check = events.check
+        events.check = lambda connection, reliance, token, **named: check(
+            connection, reliance, replace(token, chain=token.chain[:1]), **named
+        )
     if given.get("retentive"):
         standing.void = lambda *_, **__: None
     if given.get("streamless"):

@@ -48,9 +48,9 @@ def accepts_no_token() -> None:
         if token is not None:
             return await honest_read(token, authority, resource=resource, currency=currency)
         issuer = resource.removesuffix("/mcp")
-        alice = {"user": "user_alice", "agent": "agent_0", "client": "demo-agent", "scopes": scopes}
+        alice = {"user": "user_alice", "chain": ("agent_0",), "client": "demo-agent", "scopes": scopes}
         known = {"type": "at+jwt", "issuer": issuer, "audience": (resource,), "expires_at": time.time() + 60}
-        return policy.TokenFacts(**known, **alice, spending_limit=Money(6000))
+        return policy.TokenFacts(**known, **alice, spending_limits=((None, Money(6000)),))
 
     async def ask(authority: Any, credentials: Any, token: str, facts: policy.TokenFacts) -> policy.Standing:
         if token:
@@ -140,7 +140,7 @@ def no_spending_limit() -> None:
     policy.check_spending = lambda case, usage: None
     honest = ledger.spent
     # Nothing is ever counted, so the balance never goes down.
-    ledger.spent = lambda connection, account: replace(honest(connection, account), amount=0)
+    ledger.spent = lambda *given: replace(honest(*given), amount=0)
 
 
 def buys_twice() -> None:

@@ -86,6 +86,16 @@ class World:
             process.kill()
             process.wait(10)
 
+    def sub_agent(self, of: Session) -> tuple[str, str]:
+        """A sub-agent below the agent of a session, and its token (RFC 8693)."""
+        issuer, shop = self.base("authority"), f"{self.base('shop')}/mcp"
+        room = Context(AuthorizationServerConfig(issuer, self.folder / "authority.db", (shop,), resource_server=SECRET))
+        assert of.agent_id is not None
+        id, scope = f"agent_below_{of.agent_id}", ("shop:read", "shop:buy")
+        token = sign_access_token(room, of, audience=shop, scope=scope, seconds=300, through=(id, of.agent_id))
+        room.store.close()
+        return id, token
+
     def sessions(self, number: int) -> tuple[list[tuple[Session, str]], str]:
         """So many agents of Alice's with a session and a token each, and the Authorization of her console."""
         issuer = self.base("authority")
@@ -266,6 +276,26 @@ def test_a_shop_that_has_no_stream_is_waited_for_until_its_lease_is_over(
     world = make(shop=shop, authority={"lease": 1.2 * lease, "hasty": hasty})
     mine, _ = placed_afterwards(world, "agent", gate)
     assert (mine > 0) is hasty
+
+
+@pytest.mark.parametrize("shallow", [False, True])
+def test_a_sub_agent_places_nothing_after_the_agent_above_was_revoked(
+    tmp_path: Path, make: Callable[..., World], shallow: bool
+) -> None:
+    """What was asked about it names the sub-agent; what is revoked is who handed on to it. A shop that looks for who
+    acts alone goes on."""
+    gate = tmp_path / "gate"
+    world = make(shop={"gate": str(gate), "lease": 60.0, "shallow": shallow})
+    ((mine, _), *_), console = world.sessions(1)
+    below, token = world.sub_agent(mine)
+    waiting = Path(f"{gate}.waiting")
+    with buying(world, [token]):
+        until(lambda: waiting.exists() and len(waiting.read_text("utf-8").splitlines()) >= 2)
+        world.revoke("agent", mine, token, console)
+        before, denied = world.orders(below), world.on_record("deny")
+        gate.touch()
+        until(lambda: world.on_record("deny") > denied or world.orders(below) > before)
+    assert (world.orders(below) > before) is shallow
 
 
 @dataclass

@@ -25,6 +25,7 @@ FIELDS = {
     "user",
     "username",
     "agent",
+    "handed_on_by",
     "client",
     "session",
     "consent",

@@ -37,6 +37,8 @@ export interface Decision {
   user: string | null;
   username: string | null;
   agent: string | null;
+  /** The agents above a sub-agent, the nearest first, with spaces between; null of one that was consented to. */
+  handed_on_by: string | null;
   client: string | null;
   session: string | null;
   consent: string | null;

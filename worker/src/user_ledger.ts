@@ -44,6 +44,7 @@ const NOTHING_ASKED = {
   tool: null,
   arguments: null,
   username: null,
+  handed_on_by: null,
   client: null,
   consent: null,
   token_id: null,

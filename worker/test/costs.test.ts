@@ -126,7 +126,13 @@ test("bytes that an order takes, with its idempotency key", async () => {
       { size, company, price, at, key },
       { user, agent, consent, client: "demo-agent" },
     ];
-    const account = { account: `consent:${consent}`, caller: `agent:${agent}`, quota: null, spendingLimit: null };
+    const account = {
+      account: `consent:${consent}`,
+      caller: `agent:${agent}`,
+      quota: null,
+      spendingLimits: [],
+      subAgents: [],
+    };
     const sent = {
       door: "protected" as const,
       address: "1 Main St, Springfield",

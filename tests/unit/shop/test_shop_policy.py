@@ -25,10 +25,10 @@ GOOD = TokenFacts(
     audience=("https://shop/mcp",),
     expires_at=1000.0,
     user="user",
-    agent="agent",
+    chain=("agent",),
     client="client",
     scopes=frozenset({"shop:buy"}),
-    spending_limit=Money(6000),
+    spending_limits=((None, Money(6000)),),
 )
 STANDING = Standing(known=True, active=True, username="alice@example.com")
 CASE = Case(GOOD, 900.0, RULES, "tools/call", "buyMcpShopItem", "shop:buy", STANDING)
@@ -160,7 +160,7 @@ def test_the_ledger_is_never_wrong(
                     at=float(number),
                     key=key,
                     quota=quota,
-                    spending_limit=granted,
+                    spending_limits=() if granted is None else ((None, granted),),
                 )
                 known = keys.get(key) if key else None
                 affordable = granted is not None and sum(model[consent]) + price <= granted.amount

@@ -61,9 +61,9 @@ def test_the_leeway_is_a_second_and_not_a_minute() -> None:
 def test_an_amount_that_is_no_whole_number_of_cents_grants_nothing(amount: Any) -> None:
     detail = {"type": "shop_spending", "actions": ["buy"], "locations": [HERE], "limit": {"currency": "USD"}}
     fitting = [detail | {"limit": {"amount": 5000, "currency": "USD"}}]
-    assert bearer.spending_limit(fitting, resource=HERE, currency="USD") == Money(5000)
+    assert bearer.spending_limits(fitting, (), resource=HERE, currency="USD") == ((None, Money(5000)),)
     broken = detail | {"limit": {"amount": amount, "currency": "USD"}}
-    assert bearer.spending_limit([*fitting, broken], resource=HERE, currency="USD") is None
+    assert bearer.spending_limits([*fitting, broken], (), resource=HERE, currency="USD") == ()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from demo.shop import standing
 from demo.shop.database import Database
 from demo.shop.policy import Reliance, Standing, TokenFacts
 
-TOKEN = TokenFacts(user="user_alice", agent="agent_1", client="demo-agent", session="session_1")
+TOKEN = TokenFacts(user="user_alice", chain=("agent_1",), client="demo-agent", session="session_1")
 SAID = Standing(known=True, active=True, username="alice@example.com", name="Alice", roles=("customer", "admin"))
 
 
@@ -64,7 +64,7 @@ def test_an_answer_from_before_the_lease_and_a_no_are_not_kept(
 def test_an_event_takes_away_what_it_is_about(
     connection: sqlite3.Connection, now: list[float], kind: str, subject: str
 ) -> None:
-    other = TokenFacts(user="user_grace", agent="agent_2", client="demo-agent", session="session_2")
+    other = TokenFacts(user="user_grace", chain=("agent_2",), client="demo-agent", session="session_2")
     standing.renew(connection, now[0], 5.0)
     for one in (TOKEN, other):
         standing.keep(connection, one, SAID, Reliance(0, now[0]))
@@ -76,7 +76,7 @@ def test_an_event_takes_away_what_it_is_about(
 def test_a_grant_is_its_own_humans_agents_and_clients(connection: sqlite3.Connection, now: list[float]) -> None:
     standing.renew(connection, now[0], 5.0)
     standing.keep(connection, TOKEN, SAID, Reliance(0, now[0]))
-    for changed in ({"user": "user_grace"}, {"agent": None}, {"client": "another"}):
+    for changed in ({"user": "user_grace"}, {"chain": ()}, {"client": "another"}):
         assert standing.kept(connection, TokenFacts(**{**vars(TOKEN), **changed})) is None
 
 

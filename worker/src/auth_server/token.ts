@@ -3,10 +3,10 @@
 
 import { compactVerify, decodeProtectedHeader, errors } from "jose";
 import { LIMITS, say, SCOPES } from "../catalog";
-import { NO_FACTS, type TokenFacts } from "../policy/facts";
+import { NO_FACTS, type SpendingLimit, type TokenFacts } from "../policy/facts";
 import { typeOf } from "../policy/token_type";
 import type { Settings } from "../settings";
-import { money, type Money } from "../evidence";
+import { money } from "../evidence";
 import { spellings } from "../wire/origin";
 import { isObject, text } from "../wire/values";
 import { address, AuthServerUnavailable } from "./asking";
@@ -14,6 +14,8 @@ import { keysOf } from "./metadata";
 
 /** Never `none`, never a symmetric one (RFC 8725 section 3.1). */
 const ALGORITHMS = ["ES256", "RS256"];
+/** Agents in a row that a token may name; the local authorization server's go three deep. */
+const MOST_ACTORS = 8;
 const CREDENTIALS = /^(bearer|dpop)(?:[ ]+(.*))?$/is;
 const COMPACT_JWS = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/;
 
@@ -89,7 +91,8 @@ export function facts(
 ): TokenFacts {
   const { aud, exp, nbf, act, cnf } = claims;
   const audience: unknown = typeof aud === "string" ? [aud] : (aud ?? []);
-  const [issuer, user] = [text(claims["iss"]), text(claims["sub"])];
+  const [issuer, user, chain] = [text(claims["iss"]), text(claims["sub"]), chainOf(act)];
+  if (chain === null) return fault("malformed", "claim");
   if (issuer === null || user === null || !isTime(exp) || !(nbf === undefined || isTime(nbf)) || !isStrings(audience)) {
     return fault("malformed", "claim");
   }
@@ -104,14 +107,14 @@ export function facts(
     username: text(claims["username"]) ?? address(claims),
     name: text(claims["name"]),
     roles: [...strings(claims["roles"]), ...strings(claims["role"])],
-    agent: isObject(act) ? text(act["sub"]) : null,
+    chain,
     client: text(claims["client_id"]),
     session: text(claims["sid"]),
     consent: text(claims["consent_id"]),
     organization: text(claims["org_id"]),
     tokenId: text(claims["jti"]),
     scopes: [...new Set(settings.scopeClaims.flatMap((name) => strings(claims[name])))],
-    spendingLimit: spendingLimit(claims["authorization_details"], settings),
+    spendingLimits: spendingLimits(claims["authorization_details"], chain, settings),
     key: cnf === undefined || cnf === null ? null : ((isObject(cnf) ? text(cnf["jkt"]) : null) ?? ""),
   };
 }
@@ -134,28 +137,48 @@ function fault(kind: "missing" | "malformed" | "signature", detail = "main"): To
   return { ...NO_FACTS, fault: kind, detail };
 }
 
-/** The spending limit that `authorization_details` grant here (RFC 9396), or null.
+/** Who acts, then each above it (RFC 8693 section 4.1). Null of what cannot be read: who is above must not be lost. */
+function chainOf(act: unknown): string[] | null {
+  const found: string[] = [];
+  let actor = act;
+  while (actor !== undefined && actor !== null && found.length < MOST_ACTORS) {
+    const name = isObject(actor) ? text(actor["sub"]) : null;
+    if (name === null) return found.length === 0 ? [] : null;
+    found.push(name);
+    actor = (actor as Record<string, unknown>)["act"];
+  }
+  const whole = actor === undefined || actor === null;
+  return whole && new Set(found).size === found.length ? found : null;
+}
+
+/** The spending limits that `authorization_details` grant here (RFC 9396); empty: nothing may be spent.
  *
- * Where several are granted the smallest holds; one that cannot be understood grants nothing at all, rather than
+ * All of them hold, of several that count the same the smallest; one that cannot be understood grants nothing at all, rather than
  * leaving the others to stand for more than the human may have meant. An authorization server that knows no such
  * details (the claim is not there) leaves the shop's own default, if it has one. */
-export function spendingLimit(details: unknown, settings: Settings): Money | null {
-  if (details === undefined || details === null) return settings.defaultSpendingLimit;
-  const limits: number[] = [];
+export function spendingLimits(details: unknown, chain: string[], settings: Settings): SpendingLimit[] {
+  if (details === undefined || details === null) {
+    return settings.defaultSpendingLimit === null ? [] : [{ by: null, limit: settings.defaultSpendingLimit }];
+  }
+  const limits = new Map<string | null, number>();
   for (const detail of Array.isArray(details) ? details : []) {
     if (!isObject(detail) || detail["type"] !== SCOPES.spendingType) continue;
     const { limit, actions } = detail;
     const locations = detail["locations"] ?? [settings.resource];
-    if (!isObject(limit) || !Array.isArray(locations) || !Array.isArray(actions)) return null;
+    if (!isObject(limit) || !Array.isArray(locations) || !Array.isArray(actions)) return [];
     if (
       !spellings(settings.resource).some((one) => locations.includes(one)) ||
       !actions.includes(SCOPES.spendingAction)
     )
       continue;
     const { amount, currency } = limit;
-    if (typeof amount !== "number" || !Number.isSafeInteger(amount) || amount < 0) return null;
-    if (currency !== settings.price.currency) return null;
-    limits.push(amount);
+    if (typeof amount !== "number" || !Number.isSafeInteger(amount) || amount < 0) return [];
+    if (currency !== settings.price.currency) return [];
+    // By the one that was consented to, all that the consent is good for is spent.
+    const by = detail["spent_by"] ?? null;
+    if (by !== null && !(typeof by === "string" && chain.slice(0, -1).includes(by))) return [];
+    limits.set(by, Math.min(amount, limits.get(by) ?? amount));
   }
-  return limits.length === 0 ? null : money(Math.min(...limits));
+  if (limits.size > 0 && !limits.has(null)) limits.set(null, Math.max(...limits.values()));
+  return [...limits].map(([by, amount]) => ({ by, limit: money(amount) }));
 }

@@ -12,7 +12,18 @@ import type { Relied, Reliance } from "../ledger/reliance";
 import { revokedKind, isBanned } from "../ledger/standing";
 import { record } from "../ledger/audit_log";
 import { BUY } from "../catalog";
-import { accountOf, callerOf, NO_FACTS, unknown, type Standing, type TokenFacts } from "../policy/facts";
+import {
+  accountOf,
+  agentOf,
+  callerOf,
+  callersOf,
+  handedOnBy,
+  NO_FACTS,
+  ratedOf,
+  unknown,
+  type Standing,
+  type TokenFacts,
+} from "../policy/facts";
 import {
   admit,
   allowAnonymous,
@@ -122,7 +133,7 @@ export class Gatehouse {
     let limits: LimitUse[] = [];
     if (ruling.verdict === "allow" && visit.fault !== null) return { unreadable: visit.fault };
     if (ruling.verdict === "allow" && call.method === "tools/call") {
-      const rateOk = hit(this.sql, callerOf(facts), this.rate, one.now);
+      const rateOk = hit(this.sql, ratedOf(facts), this.rate, one.now);
       const usage = this.usage(facts, rateOk, idempotencyKey(call));
       ruling = withinLimits(one, usage);
       limits = limitsOf(usage);
@@ -186,13 +197,17 @@ export class Gatehouse {
   usage(token: TokenFacts, rateOk: boolean, key: string | null): Usage {
     const { purchasesPerConsent, price } = this.settings;
     const used = spent(this.sql, accountOf(token));
-    const limit = token.spendingLimit;
     const forGood = { window: null, resets_at: null };
+    const limits = token.spendingLimits.map(({ by, limit }): LimitUse => {
+      const { amount } = by === null ? used : spent(this.sql, accountOf(token), by);
+      return { name: "spending", used: amount, limit: limit.amount, unit: limit.currency, ...forGood };
+    });
+    const [tightest] = limits.sort((one, other) => one.limit - one.used - (other.limit - other.used));
     return {
       rateOk,
-      rate: use(this.sql, callerOf(token), this.rate, now()),
+      rate: use(this.sql, ratedOf(token), this.rate, now()),
       purchases: { name: "purchases", used: used.orders, limit: purchasesPerConsent, unit: "purchases", ...forGood },
-      spending: limit && { name: "spending", used: used.amount, limit: limit.amount, unit: limit.currency, ...forGood },
+      spending: tightest ?? null,
       price,
       replay: findReplay(this.sql, callerOf(token), key) !== null,
     };
@@ -238,8 +253,8 @@ export class Gatehouse {
   }
 
   /** Whether a token is the human's own console's. */
-  private isConsole({ agent, client }: TokenFacts): boolean {
-    return agent === null && this.settings.consoleClients.includes(client ?? "");
+  private isConsole({ chain, client }: TokenFacts): boolean {
+    return chain.length === 0 && this.settings.consoleClients.includes(client ?? "");
   }
 
   /** Standing of which nothing counts but the name. */
@@ -257,7 +272,7 @@ export class Gatehouse {
     const kind = revokedKind(this.sql, token);
     // A user's revocation stops what acts for that user, not the user's own console.
     const stopped = kind !== null && !(own && kind !== "session");
-    const banned = isBanned(this.sql, callerOf(token));
+    const banned = callersOf(token).some((caller) => isBanned(this.sql, caller));
     return asked.active && stopped ? { ...asked, banned, active: false, revoked: kind } : { ...asked, banned };
   }
 
@@ -272,7 +287,8 @@ export class Gatehouse {
       arguments: call.digest,
       user: token.user,
       username: standing?.username ?? null,
-      agent: token.agent,
+      agent: agentOf(token),
+      handed_on_by: handedOnBy(token),
       client: token.client,
       session: token.session,
       consent: token.consent,

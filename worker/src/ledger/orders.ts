@@ -6,6 +6,7 @@
 
 import { ITEM } from "../catalog";
 import { money, type Decision, type Door, type Money, type Order } from "../evidence";
+import type { SpendingLimit } from "../policy/facts";
 import { first } from "./schema";
 
 /** A rule of the limits gate, or a sentence of the catalog. */
@@ -39,16 +40,23 @@ export interface Purchase {
   consent: string | null;
   /** Purchases that the account is good for; null at the open door, where nobody set one. */
   quota: number | null;
-  spendingLimit: Money | null;
+  /** Who buys, and each above it, but for the agent that the human consented to: by these, too, it is spent. */
+  subAgents: string[];
+  /** What may be spent by a sub-agent, and for null by the account. With a quota set, none of them means that no money
+   * may be spent at all. */
+  spendingLimits: SpendingLimit[];
 }
 
-/** What an account has used so far, counted from its orders, so that it cannot disagree with them. */
-export function spent(sql: SqlStorage, account: string): { orders: number; amount: number } {
-  const row = first(
-    sql,
-    "SELECT count(*) AS n, coalesce(sum(amount), 0) AS amount FROM orders WHERE account = ?",
-    account,
-  );
+/** What an account has used so far, counted from its orders, so that it cannot disagree with them.
+ *
+ * @param by a sub-agent: only what it, and who is below it, used. */
+export function spent(sql: SqlStorage, account: string, by: string | null = null): { orders: number; amount: number } {
+  const counted = "SELECT count(*) AS n, coalesce(sum(amount), 0) AS amount FROM orders";
+  const theirs = "EXISTS (SELECT 1 FROM json_each(sub_agents) WHERE value = ?)";
+  const row =
+    by === null
+      ? first(sql, `${counted} WHERE account = ?`, account)
+      : first(sql, `${counted} WHERE account = ? AND ${theirs}`, account, by);
   return { orders: Number(row?.["n"]), amount: Number(row?.["amount"]) };
 }
 
@@ -78,13 +86,16 @@ export function begin(sql: SqlStorage, wanted: Purchase, decision: Decision): Or
   if (wanted.quota !== null) {
     const used = spent(sql, wanted.account);
     if (used.orders >= wanted.quota) throw new PurchaseRefused("limits.quota");
-    if (wanted.spendingLimit === null) throw new PurchaseRefused("limits.consent");
-    if (used.amount + wanted.price.amount > wanted.spendingLimit.amount) throw new PurchaseRefused("limits.spending");
+    if (wanted.spendingLimits.length === 0) throw new PurchaseRefused("limits.consent");
+    if (balances(sql, wanted, used.amount).some(({ left }) => left < wanted.price.amount)) {
+      throw new PurchaseRefused("limits.spending");
+    }
   }
   const id = `order_${hex(6)}`;
   sql.exec(
     `INSERT INTO orders (id, at, state, door, account, user, agent, client, consent, item, size, company, address,
-       amount, currency, audit_id, decision) VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)`,
+       amount, currency, audit_id, decision, sub_agents)
+       VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)`,
     id,
     wanted.at,
     wanted.door,
@@ -100,6 +111,7 @@ export function begin(sql: SqlStorage, wanted: Purchase, decision: Decision): Or
     wanted.price.amount,
     wanted.price.currency,
     JSON.stringify(decision),
+    wanted.subAgents.length === 0 ? null : JSON.stringify(wanted.subAgents),
   );
   if (wanted.key !== null) {
     sql.exec(
@@ -164,9 +176,21 @@ export function placed(sql: SqlStorage, door: Door, through: Through | null): (O
 function receipt(sql: SqlStorage, wanted: Purchase, id: string, replayed: boolean): Order {
   const row = first(sql, "SELECT * FROM orders WHERE id = ?", id);
   if (row === null) throw new Error(`no order ${id}`);
-  const limit = wanted.spendingLimit;
-  const balance = limit === null ? null : money(limit.amount - spent(sql, wanted.account).amount);
+  const used = spent(sql, wanted.account);
+  const [tightest] = balances(sql, wanted, used.amount).sort((one, other) => one.left - other.left);
+  const [balance, limit] = tightest === undefined ? [null, null] : [money(tightest.left), tightest.limit];
   return { ...orderOf(row), replayed, balance, spendingLimit: limit };
+}
+
+/** What is left of each limit, and the limit; `used` is what the account has spent. */
+function balances(
+  sql: SqlStorage,
+  { account, spendingLimits }: Purchase,
+  used: number,
+): { left: number; limit: Money }[] {
+  return spendingLimits.map(({ by, limit }) => {
+    return { left: limit.amount - (by === null ? used : spent(sql, account, by).amount), limit };
+  });
 }
 
 function orderOf(row: Record<string, SqlStorageValue>): Order {

@@ -50,8 +50,8 @@ export class Reliance {
     for (const [name, { at }] of this.events) if (now - at > 1000 * REMEMBERED_SECONDS) this.events.delete(name);
     this.heard += 1;
     this.events.set(`${kind} ${id}`, { number: this.heard, at: now });
-    for (const [session, { since, token }] of this.grants) {
-      if (this.changed(token, since) !== null) this.grants.delete(session);
+    for (const [grant, { since, token }] of this.grants) {
+      if (this.changed(token, since) !== null) this.grants.delete(grant);
     }
   }
 
@@ -59,7 +59,7 @@ export class Reliance {
   changed(token: TokenFacts, since: Since): Kind | null {
     const named: [Kind, string | null][] = [
       ["session", token.session],
-      ["agent", token.agent],
+      ...token.chain.map((agent): [Kind, string] => ["agent", agent]),
       ["user", token.user],
     ];
     const found = named.find(([kind, id]) => (this.events.get(`${kind} ${id}`)?.number ?? 0) > since.heard);
@@ -83,18 +83,23 @@ export class Reliance {
 
   /** What was said of this token's grant, where it may be relied on; null: ask. */
   kept(token: TokenFacts): Relied | null {
-    const found = token.session === null ? undefined : this.grants.get(token.session);
+    const found = this.grants.get(nameOf(token));
     if (found === undefined) return null;
-    const same = (["user", "agent", "client", "organization"] as const).every((one) => found.token[one] === token[one]);
+    const same = (["user", "client", "organization"] as const).every((one) => found.token[one] === token[one]);
     return same && !this.over(found.since) ? { standing: found.standing, since: found.since } : null;
   }
 
   /** Keep what was said. A no is never kept. */
   keep(token: TokenFacts, standing: Standing, since: Since): void {
     if (token.session === null || !standing.active || this.changed(token, since) !== null) return;
-    this.grants.delete(token.session);
-    this.grants.set(token.session, { standing, since, token });
+    this.grants.delete(nameOf(token));
+    this.grants.set(nameOf(token), { standing, since, token });
     const [oldest] = this.grants.keys();
     if (this.grants.size > MOST_GRANTS && oldest !== undefined) this.grants.delete(oldest);
   }
+}
+
+/** What a grant is kept by: sub-agents act in the session of the agent above them. */
+function nameOf({ session, chain }: TokenFacts): string {
+  return JSON.stringify([session, ...chain]);
 }

@@ -40,6 +40,7 @@ export function prepare(sql: SqlStorage): void {
   if (rates.some(({ name }) => name === "used")) sql.exec("DROP TABLE rates");
   sql.exec(SCHEMA);
   addColumn(sql, "orders", "decision");
+  addColumn(sql, "orders", "sub_agents");
   addColumn(sql, "audit", "link");
   // An earlier version banned the user: that goes on for each agent that had called for them.
   if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'bans'").toArray().length === 0) return;

@@ -8,15 +8,15 @@ import { first } from "./schema";
 export function revokedKind(sql: SqlStorage, token: TokenFacts): Kind | null {
   const ids: [Kind, string | null][] = [
     ["session", token.session],
-    ["agent", agentOf(token)],
+    ...agentsOf(token).map((agent): [Kind, string] => ["agent", agent]),
     ["user", token.user],
   ];
   return ids.find(([kind, id]) => id !== null && isRevoked(sql, kind, id))?.[0] ?? null;
 }
 
-/** What a human calls an agent by: the instance, or the client where the authorization server names no instance. */
-export function agentOf(token: TokenFacts): string | null {
-  return token.agent ?? token.client;
+/** What a human calls its agents by: the instances, or the client where the authorization server names no instance. */
+function agentsOf({ chain, client }: TokenFacts): string[] {
+  return chain.length > 0 || client === null ? chain : [client];
 }
 
 function isRevoked(sql: SqlStorage, kind: Kind, id: string): boolean {

@@ -5,7 +5,7 @@ import { now, type Decision } from "../evidence";
 import { PurchaseRefused, type Purchase } from "../ledger/orders";
 import type { Admitted } from "../gatehouse/gatehouse";
 import type { DoorRequest } from "../gatehouse/requests";
-import { accountOf, callerOf } from "../policy/facts";
+import { accountOf, agentOf, callerOf } from "../policy/facts";
 import { deny } from "../policy/gates";
 import type { Settings } from "../settings";
 import { digest } from "../wire/message";
@@ -78,11 +78,12 @@ async function purchaseOf({ settings, visit }: Admission, given: Arguments): Pro
     at: now(),
     key: given["idempotencyKey"] ?? null,
     user: facts.user,
-    agent: facts.agent,
+    agent: agentOf(facts),
+    subAgents: protectedDoor ? facts.chain.slice(0, -1) : [],
     client: facts.client,
     consent: facts.consent,
     quota: protectedDoor ? settings.purchasesPerConsent : null,
-    spendingLimit: protectedDoor ? facts.spendingLimit : null,
+    spendingLimits: protectedDoor ? facts.spendingLimits : [],
   };
 }
 
@@ -90,18 +91,18 @@ async function orders({ shop, visit, admitted }: Admission) {
   const { facts, door } = visit;
   // What another agent of the same human bought, and where it goes, is theirs to see and not this one's.
   const all = door === "open" || (admitted.standing?.permissions ?? facts.scopes).includes(SCOPES.everyOrder);
-  const found = await shop.orders(door, all ? null : facts);
+  const found = await shop.orders(door, all ? null : { agent: agentOf(facts), client: facts.client });
   if (door === "protected") return { orders: found };
   const told = (to: string) => (SAMPLE_ADDRESSES.has(to) ? to : say("withheld"));
   return { orders: found.map((order) => ({ ...order, mailingAddress: told(order.mailingAddress) })) };
 }
 
 async function userInfo({ shop, visit, admitted }: Admission) {
-  const { user, agent, client, session, scopes } = visit.facts;
+  const { user, client, session, scopes } = visit.facts;
   const { username = null, name = null, roles = [] } = admitted.standing ?? {};
   const mode = shop.isBanned(callerOf(visit.facts)) ? "banned" : "normal";
   const known = { user, username: username ?? (user === null ? "anonymous" : user), name, roles };
-  return { ...known, agent, client, session, scopes: [...scopes].sort(), mode };
+  return { ...known, agent: agentOf(visit.facts), client, session, scopes: [...scopes].sort(), mode };
 }
 
 async function setMode({ shop, visit }: Admission, given: Arguments) {

@@ -18,7 +18,9 @@ export interface TokenFacts {
   username: string | null;
   name: string | null;
   roles: string[];
-  agent: string | null;
+  /** The agents that act: who calls, then each above it that handed on what it had (RFC 8693 section 4.1); the last is
+   * the one that the human consented to. Empty where the token names none. */
+  chain: string[];
   client: string | null;
   session: string | null;
   consent: string | null;
@@ -26,11 +28,17 @@ export interface TokenFacts {
   organization: string | null;
   tokenId: string | null;
   scopes: string[];
-  /** The consent's (RFC 9396), or null where the human consented to none. */
-  spendingLimit: Money | null;
+  /** What may be spent (RFC 9396). Each of them holds; empty where the human consented to no spending. */
+  spendingLimits: SpendingLimit[];
   /** The thumbprint of the key that it is bound to (RFC 9449 section 6.1); empty where it is bound to something that
    * cannot be read; null of a bearer token. */
   key: string | null;
+}
+
+/** How much may be spent, and by whom: by one agent of the chain with all below it, or for null by the consent. */
+export interface SpendingLimit {
+  by: string | null;
+  limit: Money;
 }
 
 export const NO_FACTS: TokenFacts = {
@@ -45,14 +53,14 @@ export const NO_FACTS: TokenFacts = {
   username: null,
   name: null,
   roles: [],
-  agent: null,
+  chain: [],
   client: null,
   session: null,
   consent: null,
   organization: null,
   tokenId: null,
   scopes: [],
-  spendingLimit: null,
+  spendingLimits: [],
   key: null,
 };
 
@@ -104,7 +112,27 @@ export function accountOf(token: TokenFacts): string {
   return token.session !== null ? `session:${token.session}` : `grant:${token.user} ${token.client}`;
 }
 
-/** What the rate is counted by, and whose idempotency keys these are: the agent, or the client where none is named. */
+/** The agent that calls; null where the token names none. */
+export function agentOf({ chain }: TokenFacts): string | null {
+  return chain[0] ?? null;
+}
+
+/** The agents above the one that calls, the nearest first, with spaces between; null where there is none. */
+export function handedOnBy({ chain }: TokenFacts): string | null {
+  return chain.slice(1).join(" ") || null;
+}
+
+/** Who calls, and whose idempotency keys these are: the agent, or the client where none is named. */
 export function callerOf(token: TokenFacts): string {
-  return token.agent !== null ? `agent:${token.agent}` : `client:${token.user} ${token.client}`;
+  return callersOf(token)[0]!;
+}
+
+/** Who calls, and each above it. */
+export function callersOf({ chain, user, client }: TokenFacts): string[] {
+  return chain.length === 0 ? [`client:${user} ${client}`] : chain.map((agent) => `agent:${agent}`);
+}
+
+/** What the rate is counted by: the agent that was consented to. Who hands on is not the faster for it. */
+export function ratedOf(token: TokenFacts): string {
+  return callersOf(token).at(-1)!;
 }
