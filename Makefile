@@ -105,8 +105,9 @@ bench: $(VENV)/dev.stamp ## measure: the command's speed, code lines, a full roo
 	$(BIN)/python -m bench.durable_objects
 
 # Of the recording that ships, and so without playing anything.
-picture: $(VENV)/run.stamp ## make the README's animated picture
+picture: $(VENV)/run.stamp ## make the README's animated picture, and that of a trace
 	TZ=UTC $(BIN)/demo export problem-first $(SCENES) -o docs/picture.svg
+	$(BIN)/python -m tools.trace_picture
 
 SCENES := --beat authless --beat failure --beat login --beat buy --beat limits --beat audit --beat revoke
 

@@ -157,6 +157,30 @@ class OrderTrace:
 
 
 @dataclass(frozen=True)
+class TracedSpan:
+    """One span of a trace (OpenTelemetry): what one service did, from when, for how long, and what called it."""
+
+    trace: str
+    id: str
+    parent: str | None
+    name: str
+    service: str
+    kind: str
+    at: float
+    seconds: float
+    failed: bool = False
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    def attribute(self, name: str) -> str | None:
+        """One of its attributes, None where it has none such."""
+        return next((value for known, value in self.attributes if known == name), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict with these field names."""
+        return {**vars(self), "attributes": dict(self.attributes)}
+
+
+@dataclass(frozen=True)
 class LimitUse:
     """How much of one limit is used. `unit` is "calls", "purchases" or a currency (then minor units)."""
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from demo import tracing
 from demo.evidence import BeatHeader
 from deputize.errors import EnvironmentNotReady, ExplainedError, ServerUnreachable, UsageError
 from talk.cast import HUMAN, Cast
@@ -102,7 +103,7 @@ class Runner:
             play = self.run.start_beat(beat.id, moves_cursor=moves_cursor)
         else:
             done = self._done(beat, play)
-        with self.cast.one_session():
+        with tracing.span(f"beat {beat.id}"), self.cast.one_session():
             for step in beat.steps:
                 results.append(done.get(step.id) or self._live(planned, step, play))
                 if results[-1].ungranted:

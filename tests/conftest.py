@@ -54,7 +54,8 @@ def _no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     # Whether the machine has Node and the Worker's packages must not decide what a beat does in a test.
     monkeypatch.setenv("DEMO_EDGE", "off")
-    for name in [name for name in os.environ if name.startswith("DEMO_") and name not in ("DEMO_KEYRING", "DEMO_EDGE")]:
+    ours = ("DEMO_KEYRING", "DEMO_EDGE")
+    for name in [one for one in os.environ if one.startswith(("DEMO_", "OTEL_")) and one not in ours]:
         monkeypatch.delenv(name)
 
 
@@ -122,7 +123,7 @@ class Command:
         self.apart = apart
 
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DEMO_", "OTEL_"))}
         return kept | {
             "DEMO_STATE": str(self.state),
             "DEMO_KEYRING": "0",

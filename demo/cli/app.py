@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from demo import __version__
 from demo.cli.commands import COMMANDS
-from demo.cli.context import settle
+from demo.cli.context import settle, traced
 from demo.settings import CHOICES
 
 
@@ -114,6 +114,9 @@ def options(
             autocompletion=lambda: list(CHOICES["theme"]),
         ),
     ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append what is done to this file, as OpenTelemetry spans.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only what is needed.")] = False,
     wire: Annotated[bool, typer.Option("--wire", help="Show every HTTP exchange.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something breaks.")] = False,
@@ -139,3 +142,4 @@ def options(
             "debug": debug,
         },
     )
+    traced(context, trace)

@@ -125,6 +125,28 @@ def trace(
 
 
 @audit.command()
+def spans(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What demo --trace FILE wrote.")],
+    trace: Annotated[
+        str | None,
+        typer.Argument(metavar="[TRACE]", help="A trace id, as an audit entry has it; without it, the last trace."),
+    ] = None,
+) -> int:
+    """Show a trace out of a file: each span below what called it, with the decision of the gates."""
+    settings = settings_of(context)
+    from demo import panels
+    from demo.tracing import reading
+
+    found = reading.one_trace(reading.read(file), trace)
+    if settings.json:
+        say_json({"schema": 1, "trace": found[0].trace, "spans": [span.to_dict() for span in found]})
+    else:
+        console_for(settings).print(panels.spans(found).within(_ALL))
+    return OK
+
+
+@audit.command()
 def export(
     context: typer.Context,
     output: Annotated[

@@ -16,7 +16,7 @@ HUMAN: Final = "The human in control"
 SERVERS: Final = "Servers"
 SETUP: Final = "Setup"
 
-VALUES: Final = frozenset({"--server", "--profile", "--state", "--width", "--theme", "--port"})
+VALUES: Final = frozenset({"--server", "--profile", "--state", "--width", "--theme", "--port", "--trace"})
 """The global options that take a value."""
 
 

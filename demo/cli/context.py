@@ -7,9 +7,11 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from demo.cli.commands import COMMANDS, command_at
+from demo.cli.streams import aside
 from demo.errors import advice
 from demo.panels import theme
 from demo.settings import CHOICES, REPEATED, Settings, from_environment
@@ -28,6 +30,39 @@ def settle(context: typer.Context, flags: Mapping[str, Any]) -> None:
     # `demo trust` is what makes a demo.toml count; before that, and for that, it does not.
     context.obj = from_environment(flags, with_file=context.invoked_subcommand != "trust")
     theme.use(context.obj.theme)
+
+
+LASTING: Final = frozenset({"run", "next", "again", "back", "goto", "stage", "presenter", "serve", "connect"})
+"""Commands that are no trace by themselves: each beat is one, or each request."""
+
+
+def traced(context: typer.Context, file: Path | None) -> None:
+    """Trace this invocation, where the environment or `--trace FILE` asks for it (`demo.tracing`).
+
+    Raises:
+        UsageError: it cannot be traced.
+    """
+    if file is None and not any(name.startswith("OTEL_") for name in os.environ):
+        return
+    from demo import tracing
+    from demo.tracing import wanted
+
+    if (asked := wanted.by_environment(os.environ, file)) is None:
+        return
+    command = context.invoked_subcommand or ""
+    services: tuple[str, ...] = (tracing.AGENT,)
+    if command == "serve":  # with --stdio it is a bridge; what a command is given is not known here yet
+        services = (tracing.BRIDGE,) if "--stdio" in sys.argv else (tracing.SHOP, tracing.AUTHORIZATION_SERVER)
+    tracing.begin(asked, services)
+
+    def end() -> None:
+        why = tracing.end()
+        if why is not None and not settings_of(context).quiet:
+            aside(f"the trace of this command is not complete: {why}\n")
+
+    context.call_on_close(end)
+    if command not in LASTING:
+        context.with_resource(tracing.span(f"demo {command}"))
 
 
 def settings_of(context: typer.Context) -> Settings:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from demo import tracing
 from demo.client.mcp.calling import Bearer, Patience, calls, check_arguments, pages
 from demo.client.mcp.elicitation import Elicit
 from demo.client.mcp.outcome import CallOutcome, ToolsOutcome, expired, tools_outcome
@@ -168,25 +169,29 @@ class Agent:
         step_up = None if obtain is None else StepUp(self.authorizer, obtain)
         bearer = self._bearer(token, refresh=refresh) if step_up is None else step_up.held()
         renewable = token == "stored" and refresh
-        while True:
-            outcomes: list[CallOutcome] = []
-            self._session.converse(self.endpoint(door), calls(tool, arguments, outcomes, self.recorder), bearer)
-            (outcome,) = outcomes
-            if waits.waited(outcome):
-                continue
-            again: StoredToken | None = None
-            if step_up is not None:
-                again = step_up.after(
-                    outcome.status, outcome.challenge, bearer if isinstance(bearer, StoredToken) else None
-                )
-            elif renewable and isinstance(bearer, StoredToken) and expired(outcome):
-                # By our clock it was good for longer: the clock has been set since. Not carried out, so tried again.
-                renewable = False
-                with suppress(AuthorizationRefused):
-                    again = self.authorizer.credentials.refresh(instead_of=bearer.access_token)
-            if again is None:
-                return outcome
-            bearer = again
+        with tracing.span(f"execute_tool {tool[:60]}", attributes={"gen_ai.operation.name": "execute_tool"}) as span:
+            while True:
+                outcomes: list[CallOutcome] = []
+                self._session.converse(self.endpoint(door), calls(tool, arguments, outcomes, self.recorder), bearer)
+                (outcome,) = outcomes
+                if waits.waited(outcome):
+                    continue
+                again: StoredToken | None = None
+                if step_up is not None:
+                    again = step_up.after(
+                        outcome.status, outcome.challenge, bearer if isinstance(bearer, StoredToken) else None
+                    )
+                elif renewable and isinstance(bearer, StoredToken) and expired(outcome):
+                    # By our clock it was good for longer: the clock was set since. Not carried out, so tried again.
+                    renewable = False
+                    with suppress(AuthorizationRefused):
+                        again = self.authorizer.credentials.refresh(instead_of=bearer.access_token)
+                if again is None:
+                    span.add({"http.response.status_code": outcome.status})
+                    if outcome.decision is not None:
+                        span.add(tracing.about(outcome.decision))
+                    return outcome
+                bearer = again
 
     def burst(
         self,

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo import __version__, processes
+from demo import __version__, processes, tracing
 from demo.local_server import LOG, outage, proving, resources
 from demo.processes import ProcessMark
 from deputize import net, private
@@ -52,6 +52,7 @@ class LocalServer:
     instance: str
     world: str
     version: str = ""
+    traced: str = ""
 
 
 def _quietly(_what: str, _left: float) -> None:
@@ -88,13 +89,16 @@ def _ready(state: Path) -> dict[str, Any] | None:
     try:
         written = json.loads((state / READY).read_text("utf-8"))
         pid, texts = int(written["pid"]), {name: str(written[name]) for name in ("base_url", "instance", "world")}
-        return {**texts, "pid": pid, "started": written.get("started"), "secret": str(written.get("secret", ""))}
+        more = {name: str(written.get(name, "")) for name in ("secret", "traced")}
+        return {**texts, "pid": pid, "started": written.get("started"), **more}
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _server(written: dict[str, Any], version: str = "") -> LocalServer:
-    return LocalServer(written["base_url"], written["pid"], written["instance"], written["world"], version)
+    return LocalServer(
+        written["base_url"], written["pid"], written["instance"], written["world"], version, written["traced"]
+    )
 
 
 def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[LocalServer, str | None]:
@@ -114,10 +118,16 @@ def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[Loca
     private.folder(state)
     note = None
     if (server := find(state)) is not None:
-        if server.version == __version__:
+        wanted = tracing.asked_for()
+        # One that is traced stays so for commands that are not.
+        untraced = wanted is not None and wanted.mark != server.traced
+        if server.version == __version__ and not untraced:
             return server, None
         stop(state, waiting=waiting)
-        note = _of_another_version(server.version)
+        if server.version != __version__:
+            note = _of_another_version(server.version)
+        else:
+            note = "the local server was started again, with its data, so that it is traced as this command is"
     elif (written := _ready(state)) is not None and not written["secret"] and _unresponsive(state) is not None:
         stop(state, waiting=waiting)
         note = _of_another_version("")
@@ -344,15 +354,20 @@ def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
     private.database(state / LOG)  # 0600, as all that is kept here
     with (state / LOG).open("ab") as log:
         log.truncate(0)
+        wanted, command = tracing.asked_for(), [sys.executable, "-m", "demo.local_server.server"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "demo.local_server.server", "--state", str(state), "--port", str(port)],
-            stdin=subprocess.DEVNULL,
+            [*command, "--state", str(state), "--port", str(port), *(["--traced"] if wanted is not None else [])],
+            stdin=subprocess.DEVNULL if wanted is None else subprocess.PIPE,
             stdout=log,
             stderr=log,
             cwd=Path(__file__).parent.parent.parent,
             env=processes.environment(),
             **processes.apart(),
         )
+    if wanted is not None and process.stdin is not None:
+        # There may be a collector's key in it, which neither its arguments nor its environment would keep to itself.
+        with contextlib.suppress(OSError), process.stdin:
+            process.stdin.write(wanted.told().encode())
     if (mark := ProcessMark.of(process.pid)) is not None:
         private.write(state / STARTING, json.dumps(mark.written()))
     return process

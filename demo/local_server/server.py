@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from demo import __version__, connections
+from demo import __version__, connections, tracing
 from demo.errors import advice
 from demo.local_server import LOG, LONGEST_LOG, outage, proving, resources, world
 from demo.processes import ProcessMark
 from deputize import net, private
-from deputize.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady, UsageError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -55,6 +55,8 @@ class Serving:
     world: str
     started: float = 0.0
     secret: str = field(default="", repr=False)
+    traced: str = ""
+    """How it is traced (`demo.tracing.wanted.Wanted.mark`); empty where it is not."""
 
 
 class Guard:
@@ -184,7 +186,13 @@ def create_app(
 
     ours = [Route("/health", health), Route("/client.json", client_metadata)]
     # Routes are tried in this order: what agents call all the time comes first.
-    app = Starlette(routes=[*shop.routes, *ours, *server.routes, *workos], lifespan=lifespan)
+    app: ASGIApp = Starlette(routes=[*shop.routes, *ours, *server.routes, *workos], lifespan=lifespan)
+    if tracing.on():
+        from demo.tracing.serving import Served
+
+        whose = {tracing.AUTHORIZATION_SERVER: server.routes, tracing.SHOP: [*shop.routes, *ours]}
+        paths = {one.path: service for service, routes in whose.items() for one in routes if isinstance(one, Route)}
+        app = Served(app, paths, tracing.AUTHORIZATION_SERVER)
     return Guard(app, origins_of(base_url))
 
 
@@ -260,7 +268,10 @@ def serve(
             ) from wrong
         ours = ProcessMark.of(os.getpid())
         started = ours.started if ours is not None else 0.0
-        serving = Serving(base_url, os.getpid(), instance, name, started, secret)
+        wanted = tracing.asked_for()
+        serving = Serving(
+            base_url, os.getpid(), instance, name, started, secret, wanted.mark if wanted is not None else ""
+        )
         most = connections.most_connections(connections.many_files())
         config = uvicorn.Config(
             outage.Drilled(guard, state),
@@ -361,6 +372,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--idle-seconds", type=float, default=IDLE_SECONDS)
+    parser.add_argument("--traced", action="store_true", help="how, is read from stdin")
     given = parser.parse_args()
     # What is imported stays: to look for garbage among it takes a tenth of the start.
     gc.disable()
@@ -373,11 +385,18 @@ def main() -> None:
         gc.enable()
 
     try:
+        if given.traced:
+            from demo.tracing import wanted
+
+            services = (tracing.SHOP, tracing.AUTHORIZATION_SERVER)
+            tracing.begin(wanted.read(sys.stdin.read()), services, only_parts=True)
         serve(host=given.host, port=given.port, state=given.state, idle_seconds=given.idle_seconds, announce=started)
-    except EnvironmentNotReady as error:
+    except (EnvironmentNotReady, UsageError) as error:
         # The last two lines are what `local.ensure` says of it.
         sys.stderr.write(f"{error.what}: {error.why}\n{FIX}{advice(error)}\n")
         raise SystemExit(error.exit_code) from error
+    finally:
+        tracing.end()
 
 
 if __name__ == "__main__":

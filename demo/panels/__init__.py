@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from demo.panels._result import result as result
     from demo.panels._revocation import revocation as revocation
     from demo.panels._sessions import sessions as sessions
+    from demo.panels._spans import spans as spans
     from demo.panels._statement import statement as statement
     from demo.panels._token import token as token
     from demo.panels._tools import tools as tools

@@ -26,6 +26,8 @@ def trace(given: OrderTrace) -> Page:
             ("ORDER", given.order, f"placed {clock(decision.at)}"),
             ("DECISION", decision.audit_id, f"entry {given.seq}, {'verified' if given.verified else 'not verified'}"),
         ]
+        if decision.trace_id:
+            links.append(("TRACE", decision.trace_id, "of the agent's call"))
         if decision.user:
             links += [
                 ("TOKEN", decision.token_id or "none", "its jti"),

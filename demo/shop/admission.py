@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from demo import tracing
 from demo.evidence import Decision, LimitUse
 from demo.shop import audit_log, jsonrpc, ledger, refusal
 from demo.shop.catalog import BUY, say
@@ -98,7 +99,7 @@ class Admission:
         Returns None where there is no decision to tell of: nothing could be written, or the grant changed too often
         while it was being served. Nothing was done then, and `instead` says so.
         """
-        with self._answering():
+        with self._answering(), tracing.span("gates") as span:
             if self.door == "open":
                 outcome, committed = await self.house.database.begin(self._at_the_open_door, work)
                 self._kept = lambda: committed
@@ -107,6 +108,8 @@ class Admission:
                     self.case, self.bearer, self._at_the_gates(work), self._undo
                 )
             self.outcome = outcome
+            if tracing.on():
+                span.add(tracing.about(outcome.decision))
             if outcome.decision.verdict == "deny" and outcome.failure is None:
                 self.instead = self._refusal(outcome)
         return self.outcome

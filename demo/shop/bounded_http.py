@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import anyio
 import httpx2
 
-from demo import __version__
+from demo import __version__, tracing
 from demo.shop.catalog import LIMITS, say
+from demo.tracing import sending
 from deputize.net import is_loopback_url
 
 # To read the machine's certificates takes tens of milliseconds, and a process needs them once.
@@ -76,6 +77,13 @@ class BoundedClient:
         Raises:
             AuthServerUnavailable: no answer in time, or too long a one.
         """
+        path = sending.shown(urlsplit(url).path)
+        with tracing.span(f"{method} {path}".strip(), kind="client", only_part=True) as span:
+            status, answer = await self._ask(method, url, options)
+            span.add({"http.request.method": method, "http.response.status_code": status, "url.template": path or None})
+        return status, answer
+
+    async def _ask(self, method: str, url: str, options: dict[str, Any]) -> tuple[int, Any]:
         if self._client is None:
             raise AuthServerUnavailable("the shop is not running")
         if self._at is not None and url.startswith(f"{self.issuer}/"):
@@ -83,6 +91,7 @@ class BoundedClient:
             url = self._at + url.removeprefix(self.issuer)
         body = b""
         request = self._client.build_request(method, url, **options)
+        request.headers.update(tracing.carried())
         try:
             # The client's own timeouts are per read; this one bounds an answer that comes drop by drop.
             with anyio.fail_after(self._timeout):

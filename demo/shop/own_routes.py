@@ -9,6 +9,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from demo import tracing
+from demo.evidence import Decision
 from demo.shop import audit_log, bearer, correlation, jsonrpc, refusal
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import Call
@@ -64,11 +66,16 @@ async def admit(
             return case, then(connection, case)
         decision = house.decision(case, objection, Call(known=correlation.of(request.headers.raw)))
         audit_log.record(connection, decision)
+        refused.append(decision)
         return case, refusal.response(house.refuse(case, decision, None, host=host, path=path))
 
-    case = await house.open_case(presented, method=None, tool=None, scope=scope, path=path)
-    result, kept = await house.settle(case, presented.token, act)
-    await kept()
+    refused: list[Decision] = []
+    with tracing.span("gates") as span:
+        case = await house.open_case(presented, method=None, tool=None, scope=scope, path=path)
+        result, kept = await house.settle(case, presented.token, act)
+        await kept()
+        if tracing.on() and refused and result[1] is not None:
+            span.add(tracing.about(refused[-1]))
     return result
 
 

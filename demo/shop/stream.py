@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import secrets
 import sqlite3
@@ -76,7 +77,8 @@ class EventStream:
         if time.monotonic() < self._none_until:
             return
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
+            # It outlives the request that begins it, and is no part of that one's trace.
+            self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._config.answer_timeout):
                 await self._tried.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -63,6 +63,8 @@ class HttpExchange:
     ended: bool = False
     shown: Exchange | None = field(default=None, repr=False)
     """What may be seen of it, once it has ended."""
+    traced: Callable[[HttpExchange], None] | None = field(default=None, repr=False)
+    """What is told when it has ended, where it is part of a trace."""
     cause: object | None = field(default_factory=current_cause, repr=False)
     """The request on whose behalf it was made (`on_behalf_of`), None for what a session does by itself."""
     started_at: float = field(default_factory=time.time)

@@ -97,6 +97,17 @@ def _readdressed(request: httpx2.Request) -> httpx2.Request:
     )
 
 
+Tracer = Callable[[httpx2.Request], Callable[[HttpExchange], None] | None]
+"""Called with a request that is about to be sent, to whose headers it may add; gives what is called at its end."""
+_tracer: Tracer | None = None
+
+
+def trace_requests(tracer: Tracer | None) -> None:
+    """Have every request of this process seen by `tracer`, which may add to its headers (W3C Trace Context)."""
+    global _tracer
+    _tracer = tracer
+
+
 class RecordingTransport(httpx2.AsyncBaseTransport):
     """Sends through an ordinary transport (a proxy where the environment names one) and records.
 
@@ -113,9 +124,11 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; the answer's body is recorded while the caller reads it."""
+        traced = None if _tracer is None else _tracer(request)
         exchange = HttpExchange(
             request.method, str(request.url), tuple(request.headers.multi_items()), await request.aread() or None
         )
+        exchange.traced = traced
         self._recorder.begin(exchange)
         self._exchanges = [*(one for one in self._exchanges if not one.ended), exchange]
         proxy: Proxy | None = None
@@ -175,6 +188,8 @@ class RecordingTransport(httpx2.AsyncBaseTransport):
         if not exchange.ended:
             exchange.end(error, late=late, fault=fault)
             self._recorder.add(exchange)
+            if exchange.traced is not None:
+                exchange.traced(exchange)
 
     def _way(self, tls: bool, proxy: Proxy | None) -> httpx2.AsyncHTTPTransport:
         # Reading the machine's certificates takes tens of milliseconds: only where there is TLS.

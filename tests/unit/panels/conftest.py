@@ -35,6 +35,7 @@ from demo.evidence import (
     Revocation,
     SessionView,
     Tool,
+    TracedSpan,
     TrailFinding,
     UserView,
 )
@@ -312,6 +313,34 @@ TRACED = OrderTrace(
     ),
     "Shirt Agent",
 )
+_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def _span(id: str, parent: str | None, name: str, service: str, at: float, seconds: float, **more: str) -> TracedSpan:
+    told = tuple((name.replace("__", "."), value) for name, value in more.items())
+    failed = more.get("demo__verdict") == "deny"
+    return TracedSpan(_TRACE, id, parent, name, service, "internal", NOW + at, seconds, failed, told)
+
+
+SPANS = (
+    _span("1", None, "demo call", "agent", 0.0, 0.7),
+    _span("2", "1", "execute_tool buyMcpShopItem", "agent", 0.5, 0.1),
+    _span("3", "2", "POST /mcp", "mcp-shop", 0.52, 0.06),
+    _span(
+        "4",
+        "3",
+        "gates",
+        "mcp-shop",
+        0.53,
+        0.04,
+        demo__verdict="allow",
+        demo__rule="allowed",
+        user__id="user_alice",
+        demo__audit_id="audit_1",
+        gen_ai__agent__id="agent_1",
+    ),
+    _span("5", "4", "POST /oauth2/introspect", "authorization-server", 0.54, 0.01),
+)
 ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "header": lambda: panels.header(BEAT),
     "header-recorded": lambda: panels.header(replace(BEAT, recorded=True)),
@@ -324,6 +353,10 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "changed-byte": lambda: panels.changed_byte(CHANGED),
     "changed-byte-unseen": lambda: panels.changed_byte(replace(CHANGED, findings=())),
     "trace": lambda: panels.trace(TRACED),
+    "spans": lambda: panels.spans(SPANS),
+    "spans-refused": lambda: panels.spans(
+        (*SPANS[:3], _span("4", "3", "gates", "mcp-shop", 0.53, 0.01, demo__verdict="deny", demo__rule="limits.quota"))
+    ),
     "trace-nobody": lambda: panels.trace(
         replace(TRACED, decision=replace(OPEN, order_id="order_2"), session=None, software="")
     ),
@@ -435,6 +468,13 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "verification": lambda: panels.verification((check,) * 30, text, ((text, text),)),
         "changed-byte": lambda: panels.changed_byte(changed),
         "trace": lambda: panels.trace(OrderTrace(text, given, 10**9, True, view, text)),
+        "spans": lambda: panels.spans(
+            tuple(
+                TracedSpan(text, f"{at}", f"{at - 1}", text, text, text, NOW, 1e9, True, (("demo.verdict", text),))
+                for at in range(60)
+            )
+        ),
+        "spans-refused": lambda: panels.spans(()),
         "header": lambda: panels.header(BeatHeader(text, text, 999, 1000, text, 12.25)),
         "exchange": lambda: panels.exchange(exchange),
         "challenge": lambda: panels.challenge(Challenge(401, text[:20], parameters, resource, authority)),
