@@ -44,7 +44,8 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib ships no types
     """A piece of software. `delegated` is True where it acts *for* a human, so that its tokens name it in `act`.
 
     `source` is how it became known: `known` to this server beforehand, `registered` by itself (RFC 7591), or
-    described by a `document` at the URL that is its id. Of the latter two the name is their own claim.
+    described by a `document` at the URL that is its id, or named by such a URL whose document is `unread`. Of all but
+    the first the name is their own claim.
     """
 
     client_id: str
@@ -56,7 +57,7 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib ships no types
     secret_digest: str | None = field(default=None, repr=False)
     public_key: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
     """The JWK of a client that authenticates by `private_key_jwt`."""
-    source: Literal["known", "registered", "document"] = "known"
+    source: Literal["known", "registered", "document", "unread"] = "known"
     default_scope: tuple[str, ...] = DEFAULT_SCOPE
     """What an authorization request without `scope` asks for: what the client registered, else to look around."""
     bound: bool = False
@@ -64,8 +65,8 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib ships no types
 
     @property
     def host(self) -> str | None:
-        """The host that publishes this client's document, None for a client without one."""
-        return urlsplit(self.client_id).netloc if self.source == "document" else None
+        """The host that this client says publishes its document, None for a client without one."""
+        return urlsplit(self.client_id).netloc if self.source in ("document", "unread") else None
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -155,7 +156,7 @@ def save_client(
     client_id: str,
     metadata: ClientMetadata,
     *,
-    source: Literal["registered", "document"],
+    source: Literal["registered", "document", "unread"],
     secret_digest: str | None = None,
     fresh_until: float | None = None,
     now: float,
@@ -172,8 +173,9 @@ def save_client(
     connection.execute(
         "INSERT INTO oauth_clients (client_id, source, name, auth_method, secret_digest, redirect_uris,"
         " grant_types, scope, created_at, fresh_until, bound) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, redirect_uris = excluded.redirect_uris,"
-        " grant_types = excluded.grant_types, scope = excluded.scope, fresh_until = excluded.fresh_until,"
+        " ON CONFLICT (client_id) DO UPDATE SET source = excluded.source, name = excluded.name,"
+        " redirect_uris = excluded.redirect_uris, grant_types = excluded.grant_types, scope = excluded.scope,"
+        " fresh_until = excluded.fresh_until,"
         " bound = excluded.bound",
         (
             client_id,

@@ -39,6 +39,10 @@ class DocumentRefused(Exception):
     """The document cannot be had, or may not be asked for; the message says why, in ASCII."""
 
 
+class DocumentOutOfReach(DocumentRefused):
+    """Nothing answered for it: its host, or the network of this server, is not there."""
+
+
 @dataclass(frozen=True)
 class Document:
     """What was fetched, and for how many seconds it may be used again."""
@@ -96,15 +100,16 @@ class Fetcher:
         """The document at `url`, which is the client ID.
 
         Raises:
-            DocumentRefused: the URL is not one for a client, its host is not to be asked, it does not answer in
-                time, or what it answers is no JSON object of a bearable size.
+            DocumentOutOfReach: it does not answer, or not in time.
+            DocumentRefused: the URL is not one for a client, its host is not to be asked, or what it answers is no
+                JSON object of a bearable size.
         """
         self.check_url(url)
         try:
             async with asyncio.timeout(SECONDS), self.gate:
                 return await self._get(url)
         except TimeoutError as error:
-            raise DocumentRefused(f"it did not answer within {SECONDS:.0f} seconds") from error
+            raise DocumentOutOfReach(f"it did not answer within {SECONDS:.0f} seconds") from error
 
     def check_url(self, url: str) -> None:
         """Refuse what the draft does not let be a client ID, before anything is sent.
@@ -151,9 +156,9 @@ class Fetcher:
                     if len(body) > LONGEST_DOCUMENT:
                         raise DocumentRefused(f"it is longer than {LONGEST_DOCUMENT} bytes")
         except httpx2.TimeoutException as error:
-            raise DocumentRefused(f"it did not answer within {SECONDS:.0f} seconds") from error
+            raise DocumentOutOfReach(f"it did not answer within {SECONDS:.0f} seconds") from error
         except (httpx2.HTTPError, OSError) as error:
-            raise DocumentRefused("its host cannot be reached, or does not speak HTTP as it should") from error
+            raise DocumentOutOfReach("its host cannot be reached, or does not speak HTTP as it should") from error
         try:
             content = json.loads(body)
         except (ValueError, RecursionError) as error:
@@ -167,7 +172,7 @@ class Fetcher:
         try:
             found = await self.addresses(host, port)
         except (OSError, UnicodeError) as error:
-            raise DocumentRefused("its host has no address") from error
+            raise DocumentOutOfReach("its host has no address") from error
         if not found or not all(self.permitted(address) for address in found):
             raise DocumentRefused("its host is not on the public internet")
         return f"[{found[0]}]:{port}" if ":" in found[0] else f"{found[0]}:{port}"

@@ -93,6 +93,11 @@ def is_one_of(asked: str, registered: tuple[str, ...]) -> bool:
     return any(other.groups() == found.groups() for uri in registered if (other := _LOOPBACK.fullmatch(uri)))
 
 
+def leads_to_loopback(uri: str) -> bool:
+    """Whether `uri` is a good redirect URI that leads nowhere but to a program on the user's own machine."""
+    return _LOOPBACK.fullmatch(uri) is not None and redirect_uri_objection(uri) is None
+
+
 def form_source(uri: str) -> str:
     """What a `form-action` must name so that a form's answer may redirect to `uri` (CSP Level 3 section 6.4.1)."""
     parts = urlsplit(uri)

@@ -61,7 +61,8 @@ def authorize_route(server: OAuthServer) -> Route:
         named = fields.get("client_id", [])
         if len(named) == 1:
             try:
-                await server.documents.ensure(named[0], visitor(request))
+                back = fields.get("redirect_uri", [])
+                await server.documents.ensure(named[0], visitor(request), back[0] if len(back) == 1 else None)
             except DocumentRefused as error:
                 return _refusal("invalid_client", f"The client's description at its own URL is no good: {error}.")
         return await run_in_threadpool(check, _as_text(fields), visitor(request))

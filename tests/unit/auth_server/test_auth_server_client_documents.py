@@ -121,17 +121,60 @@ def test_a_host_that_drips_its_answer_is_waited_for_within_a_bound_and_stops_nob
     monkeypatch.setattr(document_fetch, "SECONDS", 1.0)
     host.drip = True
     began = time.monotonic()
-    assert "did not answer within" in house.authorize(client_id=host.url).page.text
+    assert "did not answer within" in house.ask(client_id=host.url).json()["error_description"]
     assert time.monotonic() - began < 4
     host.drip = False
     assert house.authorize(client_id=host.url).page.status_code == 200
 
 
-def test_a_host_that_does_not_listen_is_said_to_be_out_of_reach(make_house):
-    with document_host() as gone:
+@pytest.fixture
+def gone():
+    """A host of documents that does not listen, as without a network."""
+    with document_host() as host:
         pass
+    return host
+
+
+def test_without_a_network_a_program_of_this_machine_logs_in_as_one_of_whom_nothing_was_read(make_house, gone):
     with make_house(aliases=(gone.base,)) as house:
-        assert "cannot be reached" in house.authorize(client_id=gone.url).page.text
+        walk = house.authorize(client_id=gone.url).sign_in()
+        shown = walk.forms.shown
+        assert shown["client"] == [gone.url] and "unverified" in shown
+        assert shown["host"] == [gone.base.removeprefix("http://")]
+        assert "cannot reach" in walk.page.text
+        token = house.exchange(walk.decide().told["code"], client_id=gone.url).json()
+        assert house.refresh(token["refresh_token"], gone.url).status_code == 200
+
+
+def test_without_a_network_what_a_document_said_last_counts_for_a_program_of_this_machine(house, host, monkeypatch):
+    house.code(client_id=host.url)
+    house.clock.forward(300)
+    monkeypatch.setattr(document_fetch, "SECONDS", 0.5)
+    host.drip = True
+    assert house.authorize(client_id=host.url).sign_in().forms.shown["client"] == ["Stranger"]
+    elsewhere = house.authorize(client_id=host.url, redirect_uri="http://127.0.0.1:1/other")
+    assert elsewhere.left is None and elsewhere.page.status_code == 400
+
+
+def test_what_was_not_read_once_is_read_when_it_can_be(house, host, monkeypatch):
+    monkeypatch.setattr(document_fetch, "SECONDS", 0.5)
+    host.drip = True
+    assert house.authorize(client_id=host.url).sign_in().forms.shown["client"] == [host.url]
+    host.drip = False
+    assert house.authorize(client_id=host.url).sign_in().forms.shown["client"] == ["Stranger"]
+    host.status = 404  # an answer, and it is no: nothing is done without that document
+    house.clock.forward(300)
+    assert house.authorize(client_id=host.url).page.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "back", ["https://agent.example/callback", "cursor://callback", "http://127.0.0.1.agent.example/"]
+)
+def test_without_its_document_nobody_is_sent_anywhere_but_to_this_machine(make_house, gone, back):
+    with make_house(aliases=(gone.base,)) as house:
+        walk = house.authorize(client_id=gone.url, redirect_uri=back)
+        assert walk.left is None and walk.page.status_code == 400 and "cannot be reached" in walk.page.text
+        assert house.ask(client_id=gone.url).json()["error"] == "invalid_client"
 
 
 @pytest.mark.parametrize(
