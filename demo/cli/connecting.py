@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from demo.cli.context import console_for, repeated, say_json, settings_of
-from demo.cli.hosts import HOSTS, Host, Target
+from demo.cli.hosts import HOSTS, Configuration, Host, Target
 from demo.errors import OK
 from deputize.errors import EnvironmentNotReady, UsageError
 
@@ -46,7 +46,7 @@ def connect(
     if chosen.command is not None:
         say(f"\nOr by command:\n\n{chosen.command}")
     if settings.quiet is False:
-        say(f"\n{_then(settings, stdio, url)}")
+        say(f"\n{_then(settings, chosen, url)}")
     return OK
 
 
@@ -117,12 +117,22 @@ def _name(given: str | None, settings: Settings, url: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", (urlsplit(url).hostname or "server").lower()).strip("-") or "server"
 
 
-def _then(settings: Settings, stdio: bool, url: str) -> str:
-    if stdio:
-        return f"It uses the token that is stored on this machine. To log in: {login_command(settings)}"
-    from urllib.parse import urlsplit
+def _then(settings: Settings, chosen: Configuration, url: str) -> str:
+    """What a person does next, in order: log in, answer the consent page, buy."""
+    steps = []
+    if chosen.login is None:
+        steps.append(f"It uses the token that is stored on this machine. To log in: {login_command(settings)}")
+    else:
+        if settings.server is None:
+            from urllib.parse import urlsplit
 
-    started = ""
-    if settings.server is None:
-        started = repeated(f" The local server must run: demo serve --port {urlsplit(url).port}.", settings)
-    return f"The host asks you to sign in when it first connects; no secret stands in this configuration.{started}"
+            serve = repeated(f"demo serve --port {urlsplit(url).port}", settings)
+            steps.append(f"Keep the local server running: {serve}")
+        steps.append(f"Log in: {chosen.login}. No secret stands in this configuration.")
+        steps.append(
+            'On the consent page, look at the field "It may spend up to". Such hosts name no amount, so one is filled '
+            "in: leave it, or write what it may spend in all."
+        )
+    buy = "Say to it" if chosen.asks == "say" else "To buy, run"
+    steps.append(f"{buy}:\n\n{chosen.prompt}")
+    return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))

@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,20 +21,11 @@ ROOT = Path(__file__).parent.parent.parent
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 
 
-class Terminal:
-    """Runs `demo ARGUMENTS` in a pty of the given size. `screen` is everything that it wrote so far, unescaped.
-
-    Where a test's servers are threads the local one runs already, unless `served` is false.
-    """
+class Pty:
+    """Runs a command in a pty of the given size. `screen` is everything that it wrote so far, unescaped."""
 
     def __init__(
-        self,
-        demo: Command,
-        *arguments: str,
-        width: int = 80,
-        height: int = 24,
-        browser: str = "true",
-        served: bool = True,
+        self, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, width: int = 80, height: int = 24
     ) -> None:
         import fcntl
         import pty
@@ -42,17 +34,13 @@ class Terminal:
 
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-        if served:
-            in_process.serve(demo.state)
-        environment = demo.environment() | {"TERM": "xterm-256color", "BROWSER": browser}
-        environment.pop("COLUMNS", None)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "demo", *arguments],
+            command,
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=environment,
-            cwd=ROOT,
+            env=dict(environment),
+            cwd=cwd,
             start_new_session=True,
             # The pty must be the controlling terminal, or Ctrl-C typed into it reaches nobody.
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
@@ -115,3 +103,26 @@ class Terminal:
             return False
         self.written += chunk
         return bool(chunk)
+
+
+class Terminal(Pty):
+    """Runs `demo ARGUMENTS` in a pty of the given size.
+
+    Where a test's servers are threads the local one runs already, unless `served` is false.
+    """
+
+    def __init__(
+        self,
+        demo: Command,
+        *arguments: str,
+        width: int = 80,
+        height: int = 24,
+        browser: str = "true",
+        served: bool = True,
+    ) -> None:
+        if served:
+            in_process.serve(demo.state)
+        environment = demo.environment() | {"TERM": "xterm-256color", "BROWSER": browser}
+        environment.pop("COLUMNS", None)
+        command = [sys.executable, "-m", "demo", *arguments]
+        super().__init__(command, environment, cwd=ROOT, width=width, height=height)

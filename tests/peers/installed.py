@@ -104,10 +104,10 @@ def install(cache: Path) -> Peers:
             if ran.returncode != 0:
                 _cannot(f"npm ci did not work: {ran.stderr.strip()[-300:]}")
             stamp.write_text(lock, "utf-8")
-        for script in HERE.rglob("*.mjs"):
+        for script in (*HERE.rglob("*.mjs"), *HERE.rglob("*.jsonc")):
             # As a whole or not at all: another worker may be reading it.
             copy = cache / script.relative_to(HERE)
-            copy.parent.mkdir(exist_ok=True)
+            copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(script, f"{copy}.new")
             Path(f"{copy}.new").replace(copy)
     return Peers(cache, _node(cache))

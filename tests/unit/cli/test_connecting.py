@@ -26,28 +26,39 @@ SECRET = "an-access-token-that-must-not-be-printed"
 def entry(host: str, target: Target) -> dict[str, Any]:
     """What the host would find under the server's name."""
     chosen = HOSTS[host](target)
-    read = tomllib.loads(chosen.content) if chosen.format == "toml" else json.loads(chosen.content)
+    read = {"toml": tomllib.loads, "yaml": yaml, "json": json.loads}[chosen.format](chosen.content)
     (key,) = read
-    assert key == {"vscode": "servers", "codex": "mcp_servers"}.get(host, "mcpServers")
+    assert key == {"vscode": "servers", "codex": "mcp_servers", "goose": "extensions"}.get(host, "mcpServers")
     assert list(read[key]) == [target.name]
     found = read[key][target.name]
     assert isinstance(found, dict)
     return found
 
 
+def yaml(text: str) -> dict[str, Any]:
+    """The little of YAML that goose is given: two maps, and in the inner one a JSON value on each line."""
+    top, name, *lines = text.split("\n")
+    assert all(line.startswith("    ") for line in lines)
+    inner = {key: json.loads(value) for key, _, value in (line.strip().partition(": ") for line in lines)}
+    return {top.removesuffix(":"): {name.strip().removesuffix(":"): inner}}
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_by_url_a_host_gets_the_url_the_type_that_it_knows_and_nothing_else(host: str) -> None:
-    types = {"claude": "http", "vscode": "http", "inspector": "streamable-http"}
-    wanted = {"url": SERVER} | ({"type": types[host]} if host in types else {})
+    types = {"claude": "http", "vscode": "http", "inspector": "streamable-http", "goose": "streamable_http"}
+    url = {"gemini": "httpUrl", "goose": "uri"}.get(host, "url")
+    wanted: dict[str, Any] = {url: SERVER} | ({"type": types[host]} if host in types else {})
+    if host == "goose":
+        wanted |= {"name": "shop", "enabled": True, "headers": {}, "env_keys": [], "envs": {}, "timeout": 300}
     assert entry(host, Target("shop", SERVER, None)) == wanted
 
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_by_stdio_a_host_gets_the_bridge_with_its_arguments_apart(host: str) -> None:
     found = entry(host, Target("shop", SERVER, BRIDGE))
-    assert found["command"] == BRIDGE[0]
+    assert found["cmd" if host == "goose" else "command"] == BRIDGE[0]
     assert found["args"] == list(BRIDGE[1:])
-    assert "url" not in found
+    assert not {"url", "httpUrl", "uri"} & set(found)
 
 
 @pytest.mark.parametrize("host", [host for host in HOSTS if host != "cursor"])
@@ -60,8 +71,34 @@ def test_the_command_of_a_host_can_be_pasted_into_a_shell(host: str) -> None:
     words = shlex.split(by_stdio)
     if host == "vscode":
         assert json.loads(words[-1])["args"] == list(BRIDGE[1:])
+    elif host == "goose":
+        assert shlex.split(words[-1]) == list(BRIDGE)
+    elif host == "gemini":
+        assert words[-len(BRIDGE) - 1 :] == [BRIDGE[0], "--", *BRIDGE[1:]]
     else:
         assert words[words.index("--") + 1 :] == list(BRIDGE)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_what_a_person_says_or_runs_buys_one_shirt_with_all_that_the_tool_needs(host: str) -> None:
+    for target in (Target("shop", SERVER, None), Target("shop", SERVER, BRIDGE)):
+        chosen = HOSTS[host](target)
+        assert all(value in chosen.prompt for value in ("Acme", "1 Main Street, Springfield", "M"))
+        assert ("buyMcpShopItem" in chosen.prompt) is (chosen.asks == "run")
+        assert (chosen.login is None) is (target.bridge is not None)
+
+
+def test_a_person_is_led_from_the_login_over_the_limit_to_the_purchase_and_by_stdio_to_the_stored_login(
+    demo: Command,
+) -> None:
+    local = demo("connect", "gemini", "--port", "7999").stdout
+    steps = [line[:2] for line in local.splitlines() if line[:2] in ("1.", "2.", "3.", "4.")]
+    assert steps == ["1.", "2.", "3.", "4."]
+    assert "serve --port 7999" in local and "/mcp auth conference-shop" in local and "It may spend up to" in local
+    elsewhere = demo("connect", "gemini", "--server", SERVER).stdout
+    assert "demo serve" not in elsewhere and "It may spend up to" in elsewhere
+    bridged = demo("connect", "gemini", "--stdio", "--server", SERVER).stdout
+    assert "It may spend up to" not in bridged and "demo login" in bridged
 
 
 @pytest.mark.parametrize("text", ["\x7f", 'quo"te', "back\\slash", "tab\t", "ümläut", "\x01"])
@@ -93,7 +130,7 @@ def test_no_secret_is_printed_and_no_file_changed_and_the_machine_form_is_comple
     app(["--server", SERVER, "--json", "connect", host, *stdio], standalone_mode=False)
     said = capsys.readouterr()
     told = json.loads(said.out)
-    assert set(told) == {"schema", "host", "where", "format", "content", "command"}
+    assert set(told) == {"schema", "host", "where", "format", "content", "command", "login", "prompt", "asks"}
     assert (told["schema"], told["host"]) == (1, host)
     assert SERVER in told["content"]
     assert SECRET not in said.out + said.err
