@@ -44,7 +44,7 @@ _COMMANDS = {
 def advice(error: ExplainedError) -> str:
     """What to do about an error: the library's words for it, with the command or the setting that does it here."""
     remedy = error.remedy
-    if remedy is None:
+    if remedy is None or remedy.action == "approve":
         return error.do
     if remedy.action == "log_in":
         command = login(remedy)

@@ -10,13 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from deputize.errors import ExplainedError, Remedy
+    from deputize.evidence import DeviceCode, Money
     from deputize.http.errors import OAuthRefused
     from deputize.http.recorder import Recorder
     from deputize.oauth.browser_flow import BROWSER, BrowserLogin
     from deputize.oauth.device_flow import DEVICE, DeviceLogin
     from deputize.oauth.flows import ChosenFlow
     from deputize.oauth.httpx_auth import BrowserFlow, DeviceFlow, MachineFlow
+    from deputize.oauth.login_flow import LoginPending
     from deputize.tokens.identity import ClientIdentity
+    from deputize.tokens.sdk_storage import AsTokenStorage
     from deputize.tokens.store import MemoryStore, TokenStore
     from deputize.tokens.stored import Secret, StoredToken
 
@@ -25,16 +29,22 @@ __version__ = "0.1.0"
 _HOMES = {
     "BROWSER": "oauth.browser_flow",
     "DEVICE": "oauth.device_flow",
+    "AsTokenStorage": "tokens.sdk_storage",
     "BrowserFlow": "oauth.httpx_auth",
     "BrowserLogin": "oauth.browser_flow",
     "ChosenFlow": "oauth.flows",
     "ClientIdentity": "tokens.identity",
+    "DeviceCode": "evidence",
     "DeviceFlow": "oauth.httpx_auth",
     "DeviceLogin": "oauth.device_flow",
+    "ExplainedError": "errors",
+    "LoginPending": "oauth.login_flow",
     "MachineFlow": "oauth.httpx_auth",
     "MemoryStore": "tokens.store",
+    "Money": "evidence",
     "OAuthRefused": "http.errors",
     "Recorder": "http.recorder",
+    "Remedy": "errors",
     "Secret": "tokens.stored",
     "StoredToken": "tokens.stored",
     "TokenStore": "tokens.store",
@@ -43,16 +53,22 @@ _HOMES = {
 __all__ = [
     "BROWSER",
     "DEVICE",
+    "AsTokenStorage",
     "BrowserFlow",
     "BrowserLogin",
     "ChosenFlow",
     "ClientIdentity",
+    "DeviceCode",
     "DeviceFlow",
     "DeviceLogin",
+    "ExplainedError",
+    "LoginPending",
     "MachineFlow",
     "MemoryStore",
+    "Money",
     "OAuthRefused",
     "Recorder",
+    "Remedy",
     "Secret",
     "StoredToken",
     "TokenStore",

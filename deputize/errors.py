@@ -13,6 +13,7 @@ Action = Literal[
     "register_client",
     "name_resource",
     "choose_folder",
+    "approve",
     "call_without_token",
     "read_token",
     "check_machine",
@@ -22,8 +23,9 @@ Action = Literal[
 `server` is a better one where that is known. `restart_server`: it listens on this machine and does not answer.
 `register_client`: by hand at the authorization server, and the program is told who it is (`ClientIdentity`).
 `name_resource`: the authorization server takes another resource than the server's metadata name (RFC 8707).
-`choose_folder`: for what is stored. `call_without_token`: the server wants none. `read_token`: what is asked for is in
-the token itself, or nowhere. `check_machine`: its network settings, clock or certificates."""
+`choose_folder`: for what is stored. `approve`: a login waits for the human, at `page`, who enters `code` there.
+`call_without_token`: the server wants none. `read_token`: what is asked for is in the token itself, or nowhere.
+`check_machine`: its network settings, clock or certificates."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Remedy:
     """The name of a login flow: "device" or "browser"."""
     scopes: tuple[str, ...] = ()
     server: str | None = None
+    page: str | None = None
+    code: str | None = None
 
 
 class ExplainedError(Exception):

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from deputize import signals
 from deputize.errors import ExplainedError
+from deputize.http import callers
 
 T = TypeVar("T")
 
@@ -50,7 +51,7 @@ def run(work: Callable[[], Awaitable[T]], seconds: float | None, late: Callable[
         raise late()
 
     try:
-        result = anyio.run(main)
+        result = callers.run(main)
     except BaseExceptionGroup as group:
         raise unwrap(group) from None
     if signals.heard() is not None:

@@ -17,10 +17,11 @@ from deputize.http.sanitizing import safe_text
 from deputize.oauth import flows
 from deputize.oauth.challenge import scopes_wanted, union
 from deputize.oauth.credentials import Credentials
+from deputize.oauth.device_flow import DeviceLogin, Pace
 from deputize.oauth.discovery import Anonymous, Discovery
 from deputize.oauth.dpop import ALGORITHM, ProofKey
 from deputize.oauth.flows import ChosenFlow
-from deputize.oauth.login_flow import HumanFlow, Login, LoginFlow, LoginRequest, Waiting
+from deputize.oauth.login_flow import HumanFlow, Login, LoginFlow, LoginPending, LoginRequest, Waiting
 from deputize.oauth.machine_flow import TokenRequest, flow_for
 from deputize.oauth.metadata import same_identifier
 from deputize.oauth.registration import Registrations
@@ -185,6 +186,7 @@ class Authorizer:
         pasted: Callable[[], str | None] | None = None,
         expected: str | None = None,
         timeout: float = 600.0,
+        kept: bool = False,
     ) -> StoredToken:
         """Wait until the human has decided, and keep the token.
 
@@ -193,8 +195,10 @@ class Authorizer:
             expected: the email address or `sub` of the human who is to say yes; None for whoever does. Another one's
                 token is not kept, and handed back.
             timeout: seconds to wait at most, beside the login's own life.
+            kept: whether the login stays open where the wait ends before the human has decided.
 
         Raises:
+            LoginPending: given up, or the time is over.
             AuthorizationRefused: denied, mixed up (RFC 9207), expired, given up, refused; its `oauth_error` says which.
             ServerUnreachable: what answers is not the authorization server.
         """
@@ -206,17 +210,38 @@ class Authorizer:
                 return await login.finish(http, waiting)
 
         try:
-            with self._registration_in_doubt(metadata, login.flow):
+            with self._registration_in_doubt(metadata, login.flow, kept=kept):
                 token = bounded.run(finish, None, lambda: no_answer(metadata.token_endpoint, timeout))
             self.registrations.learn(metadata.issuer, login.flow, None)
             if expected is not None and expected.casefold() not in {name.casefold() for name in token.human}:
                 raise _somebody_else(expected, token, self.revoke(token))
             self.credentials.keep(token)
         except BaseException as error:
-            login.conclude(error)
+            if not (kept and isinstance(error, LoginPending)):
+                login.conclude(error)
             raise
         login.conclude(None)
         return token
+
+    def poll(self, login: DeviceLogin, pace: Pace) -> StoredToken | Pace:
+        """Ask once whether the human has decided, and keep the token; else how to go on.
+
+        Raises:
+            AuthorizationRefused: the login has ended without a token.
+        """
+        recorder, metadata = self._connection.recorder, login.asked.metadata
+        recorder.guard(*login.secrets)
+
+        async def poll() -> StoredToken | Pace:
+            async with connect(recorder, seconds=self._connection.timeout) as http:
+                return await login.poll(http, pace)
+
+        with self._registration_in_doubt(metadata, login.flow):
+            found = bounded.run(poll, None, lambda: no_answer(metadata.token_endpoint, self._connection.timeout))
+        if isinstance(found, StoredToken):
+            self.registrations.learn(metadata.issuer, login.flow, None)
+            self.credentials.keep(found)
+        return found
 
     def by_machine(self, request: TokenRequest, scopes: Sequence[str]) -> StoredToken:
         """A token for the agent itself, with no human in it (RFC 6749 section 4.4, RFC 7523), kept.
@@ -293,16 +318,21 @@ class Authorizer:
             return Listener(self._redirect_port or 0)
 
     @contextmanager
-    def _registration_in_doubt(self, metadata: AuthorizationServerMetadata, flow: LoginFlow) -> Iterator[None]:
+    def _registration_in_doubt(
+        self, metadata: AuthorizationServerMetadata, flow: LoginFlow, *, kept: bool = False
+    ) -> Iterator[None]:
         """See a login through: what ends it without a token makes the registration doubtful, and it is forgotten.
 
         An authorization server that no longer knows a client shows the human a page of its own, and may answer nothing
-        at all to the client. The human's own no says nothing against the client.
+        at all to the client. The human's own no says nothing against the client, nor that nobody waits for a login that
+        stays open (`kept`).
         """
         try:
             with self._learning(metadata, flow):
                 yield
         except BaseException as error:
+            if kept and isinstance(error, LoginPending):
+                raise
             if not isinstance(error, OAuthRefused) or error.oauth_error != "access_denied":
                 self.registrations.forget(metadata.issuer, flow)
             raise

@@ -19,7 +19,7 @@ from deputize.http.fetch import own_words
 from deputize.http.sanitizing import safe_text
 from deputize.oauth import token_endpoint
 from deputize.oauth.challenge import OFFLINE
-from deputize.oauth.login_flow import HumanFlow, Login, LoginRequest, Waiting
+from deputize.oauth.login_flow import HumanFlow, Login, LoginPending, LoginRequest, Waiting
 from deputize.tokens.stored import StoredToken, spending_details
 
 if TYPE_CHECKING:
@@ -61,6 +61,11 @@ class BrowserLogin(Login):
         """What to have this machine's browser open: an address for one browser, since a program's arguments are read by
         every user of a machine. It leads to `url`."""
         return self.url if self.asked.listener is None else self.asked.listener.begin_at(self.url)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is too late for the browser to come back."""
+        return self.request.expires_at <= time.time()
 
     @property
     def redirect_uri(self) -> str:
@@ -120,9 +125,7 @@ class BrowserLogin(Login):
             if waiting.on_wait is not None:
                 waiting.on_wait(left, state)
             if waiting.give_up is not None and waiting.give_up():
-                raise OAuthRefused(
-                    "the login was given up", oauth_error="given_up", do="log in again when you are ready"
-                )
+                raise self.left("the login was given up", oauth_error="given_up")
             if self.asked.listener is not None and self.asked.listener.contested:
                 raise OAuthRefused(
                     "two browsers came to begin this login",
@@ -139,12 +142,17 @@ class BrowserLogin(Login):
                 except NotOurs:
                     state = "not_ours"  # a slip of the clipboard ends nothing
             await anyio.sleep(min(TICK / 2, max(left, 0.0)))
-        raise OAuthRefused(
-            f"nobody finished the login within {waiting.seconds:g} s",
-            oauth_error="timeout",
+        raise self.left(f"nobody finished the login within {waiting.seconds:g} s", oauth_error="timeout")
+
+    def left(self, why: str, *, oauth_error: str) -> LoginPending:
+        """What to raise where nobody waits for it any more."""
+        return LoginPending(
+            why,
+            oauth_error=oauth_error,
             why="the browser has not come back; if its page showed an error, the authorization server may have "
             "forgotten this client, which registers again next time",
             do="log in again, and decide on the page that opens",
+            remedy=Remedy("approve", page=self.url),
         )
 
     def read_redirect(self, url: str) -> str:

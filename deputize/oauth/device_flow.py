@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from deputize import access_tokens
-from deputize.errors import ServerUnreachable
+from deputize.errors import Remedy, ServerUnreachable
 from deputize.evidence import AuthorizationServerMetadata, DeviceCode
 from deputize.http.bounded import TICK
 from deputize.http.errors import OAuthRefused
@@ -16,7 +16,7 @@ from deputize.http.origins import origin
 from deputize.http.sanitizing import safe_text
 from deputize.net import is_loopback
 from deputize.oauth import token_endpoint
-from deputize.oauth.login_flow import HumanFlow, Login, LoginRequest, Waiting
+from deputize.oauth.login_flow import HumanFlow, Login, LoginPending, LoginRequest, Waiting
 from deputize.tokens.stored import StoredToken, duration, spending_details
 
 if TYPE_CHECKING:
@@ -27,6 +27,22 @@ ODD_ANSWERS = 3
 
 _SLOWEST = 60.0
 """Seconds up to which polls back off from a server that does not answer."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a login is polled: seconds between two polls, and what the last one told.
+
+    Args:
+        odd: answers so far that were neither the authorization server's word nor its trouble.
+        state: a word for the last answer, as `Waiting.on_wait` is told it.
+        trouble: why there was no answer, where that is known.
+    """
+
+    interval: float
+    odd: int = 0
+    state: str = "pending"
+    trouble: ServerUnreachable | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,70 +63,89 @@ class DeviceLogin(Login):
         """What must not be shown."""
         return (self.device_code,)
 
+    @property
+    def remedy(self) -> Remedy:
+        """What the human has to do."""
+        page = self.code.verification_uri_complete or self.code.verification_uri
+        return Remedy("approve", page=page, code=self.code.user_code)
+
+    def left(self, why: str, *, oauth_error: str) -> LoginPending:
+        """What to raise where nobody waits for it any more."""
+        return LoginPending(
+            why,
+            oauth_error=oauth_error,
+            why="the consent page is still waiting for a decision",
+            do=f"open {self.code.verification_uri} and enter {self.code.user_code}; then try again",
+            remedy=self.remedy,
+        )
+
+    async def poll(self, http: httpx2.AsyncClient, pace: Pace) -> StoredToken | Pace:
+        """Ask once whether the human has decided (RFC 8628 sections 3.4 and 3.5): the token, or how to go on.
+
+        Raises:
+            OAuthRefused: it has ended without one; its `oauth_error` says how.
+        """
+        import anyio
+
+        try:
+            # For one poll: a dripping answer would else hold up all the others.
+            with anyio.fail_after(http.timeout.read):
+                answer = await self.asked.ask_token(
+                    http, [("grant_type", DEVICE.grant_types[0]), ("device_code", self.device_code)]
+                )
+        except (ServerUnreachable, TimeoutError) as error:
+            # Exponential backoff, "such as doubling the polling interval on each such connection timeout"; a web page
+            # or a redirect in the answer's place is a network's, and may be gone at the next poll.
+            trouble = error if isinstance(error, ServerUnreachable) else None
+            return replace(pace, interval=_backed_off(pace.interval), state="no_answer", trouble=trouble)
+        if answer.granted:
+            return self.asked.token(answer)
+        if answer.oauth_error == "authorization_pending":
+            return replace(pace, state="pending", trouble=None)
+        if answer.oauth_error == "slow_down":
+            # "the interval MUST be increased by 5 seconds for this and all subsequent requests"
+            return replace(pace, interval=pace.interval + 5, state="slow_down", trouble=None)
+        busy = answer.status == 429 or answer.status >= 500
+        if busy or (not answer.oauth_error and pace.odd < ODD_ANSWERS):
+            # Only an error code of section 3.5 or of RFC 6749 section 5.2 is the server's own word.
+            interval = max(_backed_off(pace.interval), min(answer.retry_after or 0, _SLOWEST))
+            return replace(pace, interval=interval, odd=pace.odd + (not busy), state="no_answer", trouble=None)
+        raise _ended(self, answer)
+
     async def finish(self, http: httpx2.AsyncClient, waiting: Waiting) -> StoredToken:
         """Poll until the human has decided (RFC 8628 sections 3.4 and 3.5)."""
         import anyio
 
-        state = "pending"
-        patience = http.timeout.read  # for one poll; a dripping answer would else hold up all the others
         # Waits go by the monotonic clock: a corrected wall clock must neither end nor prolong one.
         expires = time.monotonic() + self.code.expires_at - time.time()
         until = min(expires, time.monotonic() + waiting.seconds)
+        pace = Pace(self.code.interval)
         outcome: StoredToken | None = None
-        trouble: ServerUnreachable | None = None
 
         async def poll() -> None:
-            nonlocal state, outcome, trouble
-            interval, odd = self.code.interval, 0
+            nonlocal pace, outcome
             while True:
-                await (waiting.pause or anyio.sleep)(interval)
-                try:
-                    with anyio.fail_after(patience):
-                        answer = await self.asked.ask_token(
-                            http, [("grant_type", DEVICE.grant_types[0]), ("device_code", self.device_code)]
-                        )
-                except (ServerUnreachable, TimeoutError) as error:
-                    trouble = error if isinstance(error, ServerUnreachable) else None
-                    # Exponential backoff, "such as doubling the polling interval on each such connection timeout"; a
-                    # web page or a redirect in the answer's place is a network's, and may be gone at the next poll.
-                    interval, state = _backed_off(interval), "no_answer"
-                    continue
-                if answer.granted:
-                    outcome = self.asked.token(answer)
+                await (waiting.pause or anyio.sleep)(pace.interval)
+                found = await self.poll(http, pace)
+                if isinstance(found, StoredToken):
+                    outcome = found
                     tasks.cancel_scope.cancel()
                     return
-                if answer.oauth_error == "authorization_pending":
-                    state = "pending"
-                elif answer.oauth_error == "slow_down":
-                    # "the interval MUST be increased by 5 seconds for this and all subsequent requests"
-                    interval, state = interval + 5, "slow_down"
-                elif answer.status == 429 or answer.status >= 500 or (not answer.oauth_error and odd < ODD_ANSWERS):
-                    # Only an error code of section 3.5 or of RFC 6749 section 5.2 is the server's own word.
-                    odd += answer.status < 500 and answer.status != 429
-                    interval, state = max(_backed_off(interval), min(answer.retry_after or 0, _SLOWEST)), "no_answer"
-                else:
-                    raise _ended(self, answer)
+                pace = found
 
         async def watch() -> None:
             while True:
                 left = until - time.monotonic()
                 if waiting.on_wait is not None:
-                    waiting.on_wait(max(0.0, left), state)
+                    waiting.on_wait(max(0.0, left), pace.state)
                 if waiting.give_up is not None and waiting.give_up():
-                    raise OAuthRefused(
-                        "the login was given up", oauth_error="given_up", do="log in again when you are ready"
-                    )
+                    raise self.left("the login was given up", oauth_error="given_up")
                 if left <= 0:
-                    if trouble is not None and state == "no_answer":
-                        raise trouble
+                    if pace.trouble is not None:
+                        raise pace.trouble
                     if expires <= time.monotonic():
-                        raise _expired()
-                    raise OAuthRefused(
-                        f"nobody approved the login within {waiting.seconds:g} s",
-                        oauth_error="timeout",
-                        why="the consent page is still waiting for a decision",
-                        do="log in again, and approve it on the page that is named",
-                    )
+                        raise expired()
+                    raise self.left(f"nobody approved the login within {waiting.seconds:g} s", oauth_error="timeout")
                 await anyio.sleep(min(TICK, max(left, 0.01)))
 
         async with anyio.create_task_group() as tasks:
@@ -212,7 +247,7 @@ def _ended(login: DeviceLogin, answer: Answer) -> OAuthRefused | ServerUnreachab
             do="if that was a slip: log in again, and approve",
         )
     if answer.oauth_error == "expired_token":
-        return _expired()
+        return expired()
     return token_endpoint.refused(
         answer,
         f"{login.asked.metadata.issuer} ends the login",
@@ -221,7 +256,8 @@ def _ended(login: DeviceLogin, answer: Answer) -> OAuthRefused | ServerUnreachab
     )
 
 
-def _expired() -> OAuthRefused:
+def expired() -> OAuthRefused:
+    """The code was not used in time."""
     return OAuthRefused(
         "the code has expired",
         oauth_error="expired_token",

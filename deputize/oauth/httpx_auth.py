@@ -3,35 +3,71 @@
 A flow presents the stored token, renews it when it is due, answers a 401 with a login and a 403 `insufficient_scope`
 with one for more (MCP 2026-07-28, authorization), a bounded number of times, and binds tokens to a key where both
 sides take part in DPoP (RFC 9449). Discovery, registration and login go over a client of their own.
+
+A login outlives the request that began it: one that is cancelled, or runs out of patience, leaves it open, and the next
+one joins it.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 import webbrowser
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
 import httpx2
 
-from deputize.evidence import Challenge, DeviceCode
+from deputize.evidence import AuthorizationServerMetadata, Challenge, DeviceCode, Money
+from deputize.http.callers import beside, settled
 from deputize.http.connection import Connection
+from deputize.http.errors import OAuthRefused
+from deputize.http.fetch import fetch
 from deputize.http.origins import origin
+from deputize.http.recorder import Recorder
 from deputize.oauth.authorizer import Authorizer
-from deputize.oauth.browser_flow import BROWSER
+from deputize.oauth.browser_flow import BROWSER, BrowserLogin
 from deputize.oauth.challenge import read_challenge, scopes_of, union
-from deputize.oauth.device_flow import DEVICE
+from deputize.oauth.device_flow import DEVICE, DeviceLogin
+from deputize.oauth.login_flow import LoginPending
 from deputize.oauth.machine_flow import TokenRequest
+from deputize.oauth.pending import PendingLogins
 from deputize.oauth.step_up import StepUp
 from deputize.oauth.token_auth import presented
 from deputize.tokens.identity import ClientIdentity
+from deputize.tokens.sdk_storage import SdkStore, is_sdk_storage
 from deputize.tokens.store import MemoryStore, Store
-from deputize.tokens.stored import StoredToken
+from deputize.tokens.stored import SPENDING, StoredToken
+
+if TYPE_CHECKING:
+    from mcp.client.auth import TokenStorage
 
 Work = Callable[[], Any]
+Scopes = Sequence[str] | Literal["all"]
+SLOT = "agent"
+
+
+class FlowOptions(TypedDict, total=False):
+    """What every flow takes, by these names (`OAuthFlow`)."""
+
+    store: Store | TokenStorage | None
+    name: str
+    client: ClientIdentity | None
+    metadata_url: str | None
+    redirect_port: int | None
+    scopes: Scopes
+    timeout: float
+
+
+class HumanOptions(FlowOptions, total=False):
+    """What a flow takes in which a human decides (`HumanAuth`)."""
+
+    spending: Money | None
+    patience: float
 
 
 class OAuthFlow(httpx2.Auth, ABC):
@@ -39,14 +75,15 @@ class OAuthFlow(httpx2.Auth, ABC):
 
     Args:
         server: the MCP server's URL. Requests to another origin go out without a token.
-        store: where tokens and registrations are kept; in memory by default, so that they end with the process.
+        store: where tokens and registrations are kept: a `TokenStore`, or an MCP SDK `TokenStorage`, which holds less
+            (`SdkStore`); in memory by default, so that they end with the process.
         name: the program's name, for the human at the consent page.
         client: who it is where it is pre-registered; None for a client ID metadata document or registration.
         metadata_url: where the program's client ID metadata document is hosted.
         redirect_port: the loopback port that is pre-registered.
-        scopes: asked for beside those that the server names.
+        scopes: asked for beside those that the server names when it refuses; "all" for every one that the resource's
+            metadata list (RFC 9728), so that nobody is asked again for one more.
         timeout: seconds for one exchange with the authorization server.
-        login_timeout: seconds for which a human is waited for.
 
     Raises, out of the request that it belongs to:
         AuthorizationRefused: the human said no, or the authorization server refuses.
@@ -57,37 +94,74 @@ class OAuthFlow(httpx2.Auth, ABC):
         self,
         server: str,
         *,
-        store: Store | None = None,
+        store: Store | TokenStorage | None = None,
         name: str = "MCP client",
         client: ClientIdentity | None = None,
         metadata_url: str | None = None,
         redirect_port: int | None = None,
-        scopes: Sequence[str] = (),
+        scopes: Scopes = (),
         timeout: float = 15.0,
-        login_timeout: float = 600.0,
     ) -> None:
-        self.connection = Connection(server, timeout)
-        self.authorizer = Authorizer(
-            self.connection,
-            # What belongs to one server is kept, and found, under its name alone.
-            (store if store is not None else MemoryStore()).at(server),
-            slot="agent",
+        self._connection = Connection(server, timeout)
+        kept: Store = (
+            MemoryStore() if store is None else SdkStore(store, SLOT) if is_sdk_storage(store) else cast(Store, store)
+        )
+        self._bound = not isinstance(kept, SdkStore)
+        # What belongs to one server is kept, and found, under its name alone.
+        self._store = kept.at(server)
+        self._authorizer = Authorizer(
+            self._connection,
+            self._store,
+            slot=SLOT,
             name=name,
-            ask=None,  # a login follows a refusal, and goes by the challenge in it
+            ask=self._ask,
             identity=client,
             metadata_url=metadata_url,
             redirect_port=redirect_port,
         )
-        self._scopes = tuple(scopes)
-        self._login_timeout = login_timeout
+        self._scopes = scopes if scopes == "all" else tuple(scopes.split() if isinstance(scopes, str) else scopes)
         self._one_at_a_time = threading.Lock()
 
+    @property
+    def recorder(self) -> Recorder:
+        """What was on the wire between this program and the authorization server, secrets masked."""
+        return self._connection.recorder
+
+    async def login(self) -> StoredToken:
+        """Have a token before the first request: the stored one, renewed where it is due, or one from a login.
+
+        Returns:
+            the token; printed, it is masked.
+
+        Raises:
+            LoginPending: the human has not decided in time; the login stands, and the next one joins it.
+            AuthorizationRefused, ServerUnreachable: as a request.
+        """
+        return await beside(self._log_in)
+
+    def login_sync(self) -> StoredToken:
+        """`login`, for a program without `await`; also where an event loop runs in this thread."""
+        return self._log_in(threading.Event())
+
+    async def logout(self) -> None:
+        """Have the authorization server revoke the login (RFC 7009), and forget it here, whatever that answers.
+
+        Raises:
+            AuthorizationRefused: it is forgotten here, and nothing says that it is revoked.
+        """
+        await beside(lambda _: self._log_out())
+
+    def logout_sync(self) -> None:
+        """`logout`, for a program without `await`."""
+        self._log_out()
+
     @abstractmethod
-    def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
+    def _obtain(self, scopes: tuple[str, ...], given_up: threading.Event, *, asked: bool) -> StoredToken:
         """Get a token for these scopes, and keep it.
 
         Args:
             given_up: set when nobody waits for it any more.
+            asked: whether a login was asked for, and is not what a request needs on its way.
         """
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
@@ -99,92 +173,239 @@ class OAuthFlow(httpx2.Auth, ABC):
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         """For an `httpx2.AsyncClient`: what waits for people or other servers does so in a thread of its own."""
-        from anyio import to_thread
-
         given_up = threading.Event()
         steps = self._steps(request, given_up)
         answer: Any = None
         try:
             while (step := _next(steps, answer)) is not None:
-                if callable(step):
-                    answer = await to_thread.run_sync(step, abandon_on_cancel=True)
-                else:
-                    answer = yield step
+                answer = await beside(_unasked(step)) if callable(step) else (yield step)
         except BaseException:
             given_up.set()
             raise
 
     def _steps(self, request: httpx2.Request, given_up: threading.Event) -> Generator[httpx2.Request | Work, Any, None]:
         """Requests to send, and work to do between them; each is answered with its response or its result."""
-        if origin(str(request.url)) != origin(self.connection.server):
+        if origin(str(request.url)) != origin(self._connection.server):
             yield request
             return
-        attempts = StepUp(self.authorizer, lambda scopes: self.login(union(scopes, self._scopes), given_up))
+        attempts = self._attempts(given_up)
         held: StoredToken | None = yield attempts.held
         while True:
             response = yield from _sent(request, held)
             if response.status_code not in (401, 403):
                 return
             challenge = read_challenge(response.status_code, response.headers.get_list("www-authenticate"))
-            held = yield partial(self._answer, attempts, response.status_code, challenge, held)
+            held = yield partial(self._answer, attempts, response.status_code, challenge, held, given_up)
             if held is None:
                 return
 
+    def _attempts(self, given_up: threading.Event, *, asked: bool = False) -> StepUp:
+        return StepUp(self._authorizer, lambda scopes: self._obtain(self._wanted(scopes), given_up, asked=asked))
+
     def _answer(
-        self, attempts: StepUp, status: int, challenge: Challenge | None, used: StoredToken | None
+        self,
+        attempts: StepUp,
+        status: int,
+        challenge: Challenge | None,
+        used: StoredToken | None,
+        given_up: threading.Event,
     ) -> StoredToken | None:
-        with self._one_at_a_time:
+        with self._turn(given_up):
             # Several requests may have been refused at once: one of them asks the human, the others take what came.
-            now = self.authorizer.credentials.stored()
+            now = self._authorizer.credentials.stored()
             newer = now is not None and now.access_token != (used.access_token if used else None)
             if newer and now and (status == 401 or set(scopes_of(challenge)) <= set(now.scope)):
                 return now
             return attempts.after(status, challenge, used)
 
+    def _log_in(self, given_up: threading.Event) -> StoredToken:
+        with self._turn(given_up):
+            held = self._attempts(given_up).held()
+            if held is not None:
+                return held
+            return self._obtain(self._wanted(self._authorizer.wanted()), given_up, asked=True)
 
-class DeviceFlow(OAuthFlow):
+    def _log_out(self) -> None:
+        held = self._authorizer.credentials.stored()
+        if held is None:
+            return
+        self._authorizer.credentials.forget()
+        why_not = self._authorizer.revoke(held)
+        if why_not is not None:
+            raise OAuthRefused(
+                "the login is forgotten here, and may not be revoked",
+                oauth_error="unsupported",
+                why=why_not,
+                do="revoke it where you approved it",
+            )
+
+    def _turn(self, given_up: threading.Event) -> _Turn:
+        return _Turn(self._one_at_a_time, given_up)
+
+    def _wanted(self, named: tuple[str, ...]) -> tuple[str, ...]:
+        """What to ask for, where the server names these."""
+        if self._scopes != "all":
+            return union(named, self._scopes)
+        challenge = self._authorizer.discovery.challenge
+        listed = challenge.resource.scopes_supported if challenge is not None and challenge.resource else ()
+        return union(named, listed)
+
+    def _ask(self) -> _Answered:
+        """Ask the server for something without a token, for its challenge."""
+        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        url = self._connection.endpoint()
+        accept = {"accept": "application/json, text/event-stream"}
+        answer = self._connection.http(lambda http: fetch(http, "POST", url, server=url, body=ping, headers=accept))
+        told = answer.headers.get("www-authenticate")
+        found = None if told is None else read_challenge(answer.status, [told], anonymous=True)
+        return _Answered(answer.status, found, answer.oauth_why, answer.retry_after)
+
+
+class HumanAuth(OAuthFlow):
+    """What flows share in which a human decides; use one of its subclasses.
+
+    Args:
+        server: as for every flow.
+        spending: a limit of money to ask for (RFC 9396, in the form of this repository's shop), None for none.
+        patience: seconds for which one request, or one `login`, waits for the human. The login itself stays open until
+            its code expires.
+        options: as for every flow.
+
+    Raises, beside what every flow does:
+        LoginPending: the human has not decided in time.
+    """
+
+    def __init__(
+        self, server: str, *, spending: Money | None = None, patience: float = 600.0, **options: Unpack[FlowOptions]
+    ) -> None:
+        super().__init__(server, **options)
+        self._spending = spending
+        self._patience = patience
+
+    def _limit_is_known(self) -> None:
+        """See that a limit is not asked for in vain: what does not know it might grant a token without one."""
+        metadata = self._metadata()
+        if self._spending is not None and SPENDING not in metadata.authorization_details_types_supported:
+            raise OAuthRefused(
+                f"{metadata.issuer} knows no spending limit",
+                oauth_error="unsupported",
+                why=f"its metadata do not list {SPENDING} (RFC 9396 section 10)",
+                do="log in without one, if this agent may spend without a limit",
+            )
+
+    def _limited(self, token: StoredToken) -> StoredToken:
+        """A token that came without the limit that was asked for is not kept."""
+        if self._spending is None or token.spending_limit is not None:
+            return token
+        self._authorizer.credentials.forget()
+        self._authorizer.revoke(token)
+        raise OAuthRefused(
+            "the token came without the spending limit that was asked for",
+            oauth_error="unsupported",
+            why="its response names none (RFC 9396 section 7), so the token is not kept",
+            do="log in without a limit, if this agent may spend without one",
+        )
+
+    def _metadata(self) -> AuthorizationServerMetadata:
+        challenge = self._authorizer.discovery.challenge
+        return self._authorizer.discovery.ask() if challenge is None else self._authorizer.discovery.settled(challenge)
+
+
+class DeviceFlow(HumanAuth):
     """The device flow (RFC 8628): for programs on machines without a browser.
 
     Args:
-        show: tells the human where to go and which code to enter; on stderr by default.
-        given: as for every flow.
+        show: tells the human where to go and which code to enter, a function of either kind; on stderr by default. It
+            is called once for each code, and by `login` also for one that was shown before.
+        options: as for every flow in which a human decides.
     """
 
-    def __init__(self, server: str, *, show: Callable[[DeviceCode], None] | None = None, **given: Any) -> None:
-        super().__init__(server, **given)
+    def __init__(
+        self,
+        server: str,
+        *,
+        show: Callable[[DeviceCode], Awaitable[object] | object] | None = None,
+        **options: Unpack[HumanOptions],
+    ) -> None:
+        super().__init__(server, **options)
         self._show = show or _say_code
+        self._shown: str | None = None
+        self._pending = PendingLogins(self._authorizer, self._store, SLOT)
 
-    def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
-        """Get a code, show it, and poll until the human has decided."""
-        login = self.authorizer.start(DEVICE, scopes)
-        self._show(login.code)
-        return self.authorizer.finish(login, give_up=given_up.is_set, timeout=self._login_timeout)
+    @property
+    def pending(self) -> DeviceCode | None:
+        """The code that waits for the human, also where another process has begun the login; None where none does."""
+        login = self._pending.now()
+        return None if login is None else login.code
+
+    def _obtain(self, scopes: tuple[str, ...], given_up: threading.Event, *, asked: bool) -> StoredToken:
+        self._limit_is_known()
+        before = self._authorizer.credentials.stored()
+
+        def begin() -> DeviceLogin:
+            return self._authorizer.start(DEVICE, scopes, spending=self._spending, bound=self._bound)
+
+        login = self._pending.join(self._metadata(), scopes, self._spending, begin)
+        if asked or self._shown != login.code.user_code:
+            self._shown = login.code.user_code
+            settled(self._show(login.code))
+        return self._limited(self._pending.wait(login, before, self._patience, given_up.is_set))
 
 
-class BrowserFlow(OAuthFlow):
+class BrowserFlow(HumanAuth):
     """Authorization code with PKCE in the browser of this machine (OAuth 2.1 section 4.1, RFC 8252).
 
+    A login that nobody waits for stays open for ten minutes, in this process: the browser comes back to it.
+
     Args:
-        open: given the address of the login, opens it; by default the system's browser, which begins at an address that
-            is worth nothing to who reads it among the browser's arguments.
-        given: as for every flow.
+        open: given the address of the login, opens it, a function of either kind; by default the system's browser,
+            which begins at an address that is worth nothing to who reads it among the browser's arguments.
+        options: as for every flow in which a human decides.
     """
 
-    def __init__(self, server: str, *, open: Callable[[str], object] | None = None, **given: Any) -> None:
-        super().__init__(server, **given)
+    def __init__(
+        self,
+        server: str,
+        *,
+        open: Callable[[str], Awaitable[object] | object] | None = None,
+        **options: Unpack[HumanOptions],
+    ) -> None:
+        super().__init__(server, **options)
         self._open = open
+        self._under_way: BrowserLogin | None = None
 
-    def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
-        """Open the consent page, and wait for the browser to come back."""
-        login = self.authorizer.start(BROWSER, scopes)
+    def _obtain(self, scopes: tuple[str, ...], given_up: threading.Event, *, asked: bool) -> StoredToken:
+        self._limit_is_known()
+        login, fresh = self._under_way, False
+        if login is None or login.ended or not set(scopes) <= set(login.asked.scopes):
+            self._leave()
+            login, fresh = self._authorizer.start(BROWSER, scopes, spending=self._spending, bound=self._bound), True
+        self._under_way = login
+        if fresh or asked:
+            try:
+                opened = webbrowser.open(login.begins_at) if self._open is None else settled(self._open(login.url))
+                if opened is False:
+                    sys.stderr.write(f"Open this in a browser of this machine: {login.url}\n")
+            except BaseException:
+                self._leave()
+                raise
         try:
-            opened = webbrowser.open(login.begins_at) if self._open is None else self._open(login.url)
-            if opened is False:
-                sys.stderr.write(f"Open this in a browser of this machine: {login.url}\n")
-        except BaseException:
-            login.close()
+            token = self._authorizer.finish(login, give_up=given_up.is_set, timeout=self._patience, kept=True)
+        except LoginPending:
+            closing = threading.Timer(max(0.0, login.request.expires_at - time.time()), login.close)
+            closing.daemon = True
+            closing.start()
             raise
-        return self.authorizer.finish(login, give_up=given_up.is_set, timeout=self._login_timeout)
+        except BaseException:
+            self._under_way = None
+            raise
+        self._under_way = None
+        return self._limited(token)
+
+    def _leave(self) -> None:
+        if self._under_way is not None:
+            self._under_way.close()
+            self._under_way = None
 
 
 class MachineFlow(OAuthFlow):
@@ -192,16 +413,40 @@ class MachineFlow(OAuthFlow):
 
     Args:
         request: what stands behind the token; the client's own credentials by default.
-        given: as for every flow; `client` says who it is and names its issuer.
+        options: as for every flow; `client` says who it is and names its issuer.
     """
 
-    def __init__(self, server: str, *, request: TokenRequest | None = None, **given: Any) -> None:
-        super().__init__(server, **given)
+    def __init__(self, server: str, *, request: TokenRequest | None = None, **options: Unpack[FlowOptions]) -> None:
+        super().__init__(server, **options)
         self._request = request or TokenRequest()
 
-    def login(self, scopes: tuple[str, ...], given_up: threading.Event) -> StoredToken:
-        """Present the credentials."""
-        return self.authorizer.by_machine(self._request, scopes)
+    def _obtain(self, scopes: tuple[str, ...], given_up: threading.Event, *, asked: bool) -> StoredToken:
+        return self._authorizer.by_machine(self._request, scopes)
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """An answer to a request without a token (`Anonymous`)."""
+
+    status: int | None
+    challenge: Challenge | None
+    text: str
+    retry_after: float | None
+
+
+class _Turn:
+    """One request at a time asks the human; who gives up does not wait for its turn."""
+
+    def __init__(self, lock: threading.Lock, given_up: threading.Event) -> None:
+        self._lock, self._given_up = lock, given_up
+
+    def __enter__(self) -> None:
+        while not self._lock.acquire(timeout=0.1):
+            if self._given_up.is_set():
+                raise LoginPending("the login was given up", oauth_error="given_up", do="try again")
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
 
 
 def _sent(
@@ -219,6 +464,10 @@ def _sent(
             step = steps.send(response)
         except StopIteration:
             return response
+
+
+def _unasked(step: Work) -> Callable[[threading.Event], Any]:
+    return lambda _: step()
 
 
 def _next(steps: Generator[httpx2.Request | Work, Any, None], answer: Any) -> httpx2.Request | Work | None:

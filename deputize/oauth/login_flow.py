@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from deputize.evidence import AuthorizationServerMetadata, Money
 from deputize.http.bounded import OnWait
+from deputize.http.errors import OAuthRefused
 from deputize.oauth import token_endpoint
 from deputize.oauth.dpop import ProofKey
 from deputize.oauth.token_endpoint import ClientAnswer
@@ -88,6 +89,13 @@ class LoginRequest:
             dpop_key=self.key.to_json() if self.key else None,
             human=id_token.names(answer.json or {}, issuer=self.metadata.issuer, client_id=answer.identity.client_id),
         )
+
+
+class LoginPending(OAuthRefused):
+    """Nobody waits for this login any more, and the human has not decided: it stands until it expires.
+
+    Its `remedy` has the page and the code. Who asks again in time joins it.
+    """
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from deputize.evidence import AuthorizationServerMetadata, Challenge
 from deputize.http.errors import OAuthRefused
@@ -65,6 +66,8 @@ class StepUp:
         metadata = self._authorizer.discovery.settled(followed)
         if used is not None and not self._renewed and used.issuer == metadata.issuer:
             self._renewed = True
+            if not used.token_endpoint:  # it comes from a store that has no place for that
+                self._authorizer.credentials.keep(replace(used, token_endpoint=metadata.token_endpoint))
             try:
                 return self._authorizer.credentials.refresh(instead_of=used.access_token)
             except OAuthRefused:

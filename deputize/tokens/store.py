@@ -54,12 +54,12 @@ class MemoryStore:
     def __init__(self) -> None:
         self._texts: dict[tuple[str, str], str] = {}
         self._locks: dict[tuple[str, str], threading.RLock] = {}
-        self._server = ""
+        self.server = ""
 
     def at(self, server: str) -> MemoryStore:
         """The same store for another server or an authorization server."""
         other = MemoryStore()
-        other._texts, other._locks, other._server = self._texts, self._locks, server
+        other._texts, other._locks, other.server = self._texts, self._locks, server
         return other
 
     def get(self, slot: str) -> StoredToken | None:
@@ -73,20 +73,20 @@ class MemoryStore:
 
     def kept(self, slot: str) -> str | None:
         """The secret text in a slot."""
-        return self._texts.get((self._server, slot))
+        return self._texts.get((self.server, slot))
 
     def keep(self, slot: str, text: str) -> None:
         """Keep a secret text."""
-        self._texts[self._server, slot] = text
+        self._texts[self.server, slot] = text
 
     def delete(self, slot: str) -> None:
         """Forget what is in a slot."""
-        self._texts.pop((self._server, slot), None)
+        self._texts.pop((self.server, slot), None)
 
     @contextmanager
     def refreshing(self, slot: str) -> Iterator[None]:
         """Hold the right to renew a slot's token: one thread at a time."""
-        with self._locks.setdefault((self._server, slot), threading.RLock()):
+        with self._locks.setdefault((self.server, slot), threading.RLock()):
             yield
 
 

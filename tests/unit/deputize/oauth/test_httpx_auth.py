@@ -199,9 +199,9 @@ def test_a_wait_that_is_cut_short_stops_asking(server: str) -> None:
     deadline = time.monotonic() + 5
     while any("AnyIO worker" in thread.name for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    polls = len([one for one in flow.connection.recorder.exchanges if one.url.endswith("/oauth2/token")])
+    polls = len([one for one in flow.recorder.exchanges if one.url.endswith("/oauth2/token")])
     time.sleep(1.5)
-    assert len([one for one in flow.connection.recorder.exchanges if one.url.endswith("/oauth2/token")]) == polls
+    assert len([one for one in flow.recorder.exchanges if one.url.endswith("/oauth2/token")]) == polls
 
 
 def test_a_browser_that_cannot_be_opened_leaves_no_listener(auth_server: AuthServer) -> None:
