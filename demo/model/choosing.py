@@ -174,6 +174,7 @@ def _address(url: str) -> str:
     plain = not parts.query and not parts.fragment and "@" not in parts.netloc
     if not host or not secure or not plain or any(sign.isspace() or not sign.isprintable() for sign in url.strip()):
         why = "it must be an https URL (http on this machine only), without credentials, query or fragment"
-        shown = safe_text(url if "@" not in url else "the base URL", one_line=True)
-        raise UsageError(f"{shown!r} is no address of a model", why=why, do="write it as https://HOST/v1")
+        # What has a place for a secret is not repeated.
+        shown = repr(safe_text(url, one_line=True)) if not set("@?#") & set(url) else "the base URL"
+        raise UsageError(f"{shown} is no address of a model", why=why, do="write it as https://HOST/v1")
     return url.strip().rstrip("/")

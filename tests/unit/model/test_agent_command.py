@@ -1,0 +1,146 @@
+"""`demo agent`: a run on the command line, its exit codes, its JSON, and what ends it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, Command
+from tests.unit.model.endpoints import Fake, openai
+from tests.unit.model.test_model_endpoints import shopping, silent
+
+TASK = "buy me a shirt, size M"
+KEY = "sk-typed-0123456789"
+
+
+def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The one JSON value on stdout."""
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_run_from_nothing_to_a_shirt_by_a_script_and_by_a_model_of_which_the_answers_are_kept(
+    demo: Command, endpoint: Fake, tmp_path: Path
+) -> None:
+    scripted = demo("--json", "agent", TASK)
+    assert scripted.returncode == 0, scripted.stderr
+    events = told(scripted)["events"]
+    # It had no token: the human was asked for what the server wants, and then the script was told what to do.
+    assert [one["event"] for one in events] == [
+        "human", "task", "words", "call", "read", "words", "call", "read", "words", "end",
+    ]  # fmt: skip
+    assert events[1]["made_by"] == "script" and events[7]["order"]["size"] == "M"
+
+    endpoint.answer = openai(shopping)
+    kept = tmp_path / "kept.toml"
+    line = ("agent", TASK, "--model", "openai:tiny", "--base-url", endpoint.url)
+    driven = demo("--json", *line, "--record", str(kept))
+    assert driven.returncode == 0, driven.stderr
+    assert told(driven)["events"][0]["where"] == endpoint.url.removesuffix("/v1")
+    assert "authorization" not in endpoint.asked[0].headers or "none" in endpoint.asked[0].headers["authorization"]
+
+    # The third purchase is beyond the quota of the consent, whoever decides on it.
+    again = demo("--json", "agent", TASK, "--model", f"script:{kept}")
+    assert again.returncode == 0
+    reads = [one for one in told(again)["events"] if one["event"] == "read"]
+    assert [one["decision"]["rule"] for one in reads] == ["allowed", "limits.quota"]
+    assert told(again)["events"][0]["made_by"] == "recording"
+
+    shown = demo(*line, "--record", str(kept))
+    assert shown.returncode == 2  # a run that was kept is not written over
+
+
+def test_a_kept_key_goes_to_its_endpoint_and_is_on_no_screen(demo: Command, endpoint: Fake) -> None:
+    endpoint.answer = lambda handler, _: handler.say_json(401, {"error": {"message": f"bad key: {KEY}"}})
+    line = ("--model", "openai:tiny", "--base-url", endpoint.url)
+    demo("login")
+    stored = subprocess.run(
+        [*_python(), "agent", *line, "--keep-key"],
+        input=f"{KEY}\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=demo.environment(),
+        cwd=ROOT,
+    )
+    assert stored.returncode == 0, stored.stderr
+    refused = demo("--json", "agent", TASK, *line)
+    assert refused.returncode == 4
+    assert endpoint.asked[0].headers["authorization"] == f"Bearer {KEY}"
+    for said in (stored, refused):
+        assert KEY not in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (("agent",), 2),
+        (("agent", "  "), 2),
+        (("agent", TASK, "--model", "gpt"), 2),
+        (("agent", TASK, "--model", "openai:a", "--base-url", "http://example.com"), 2),
+        (("agent", TASK, "--model", "openai:a"), 3),
+        (("agent", TASK, "--spend", "much"), 2),
+        (("agent", TASK, "--spend", "0"), 2),
+        (("agent", TASK, "--record", "x.toml"), 2),
+        (("agent", "--keep-key"), 2),
+    ],
+)
+def test_a_wrong_command_line_asks_nobody_and_buys_nothing(
+    demo: Command, monkeypatch: pytest.MonkeyPatch, line: tuple[str, ...], code: int
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    done = demo("--json", *line)
+    assert done.returncode == code
+    assert told(done)["error"]["do"]
+    assert not (demo.state / "server.sqlite3").exists()  # not even a server was started
+
+
+def test_where_no_human_may_be_asked_it_stops_and_says_so(demo: Command) -> None:
+    done = demo("--json", "agent", TASK, "--no-ask")
+    assert done.returncode == 4
+    assert told(done)["reason"] == "human" and told(done)["events"][-1]["calls"] == 0
+
+
+def test_a_bound_ends_it_with_1(demo: Command) -> None:
+    demo("login")
+    done = demo("--json", "agent", TASK, "--steps", "1")
+    assert done.returncode == 1 and told(done)["reason"] == "steps"
+
+
+def test_at_the_open_door_the_same_script_buys_for_nobody(demo: Command) -> None:
+    done = demo("--json", "agent", TASK, "--open")
+    order = next(one["order"] for one in told(done)["events"] if one.get("order"))
+    assert done.returncode == 0 and order["user"] is None
+
+
+def test_without_the_extra_it_says_what_to_install(demo: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demo.model.choosing.find_spec", lambda name: None)
+    done = demo("--json", "agent", TASK)
+    assert done.returncode == 3 and "[agent]" in told(done)["error"]["do"]
+
+
+@pytest.mark.long
+def test_ctrl_c_ends_it_with_130_while_the_model_thinks(demo_apart: Command, endpoint: Fake) -> None:
+    endpoint.answer = silent
+    assert demo_apart("login").returncode == 0
+    process = demo_apart.start("agent", TASK, "--model", "openai:tiny", "--base-url", endpoint.url)
+    until = time.monotonic() + 60
+    while not endpoint.asked and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, (out, err)
+    assert "Traceback" not in out + err
+
+
+def _python() -> list[str]:
+    import sys
+
+    return [sys.executable, "-m", "demo"]
