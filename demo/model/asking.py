@@ -14,7 +14,6 @@ from demo.model.script import OutOfLines, Script
 from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable, UsageError
 from deputize.http.bounded import TICK, OnWait
 from deputize.http.environment import NotSent
-from deputize.http.errors import no_answer, unreachable
 from deputize.http.exchange import HttpExchange
 from deputize.http.fetch import is_html, own_words, retry_seconds
 from deputize.http.recorder import Recorder
@@ -102,10 +101,14 @@ def _explained(endpoint: Endpoint, error: Exception, exchange: HttpExchange | No
     if (unsent := next((one for one in causes if isinstance(one, NotSent)), None)) is not None:
         return unsent.fault
     if exchange is None or exchange.status is None:
-        if any(isinstance(one, httpx2.TimeoutException) for one in causes):
-            return no_answer(endpoint.url, CONNECT_SECONDS)
-        why = (exchange.error if exchange is not None else None) or recorder.masked(str(error))
-        return _nobody(endpoint, why)
+        late = any(isinstance(one, httpx2.TimeoutException) for one in causes)
+        told = (exchange.error if exchange is not None else None) or str(error) or type(error).__name__
+        why = f"no connection within {CONNECT_SECONDS:.0f} s" if late else recorder.masked(told)
+        return ServerUnreachable(
+            f"{safe_text(endpoint.origin, one_line=True)} cannot be reached",
+            why=safe_text(why, one_line=True),
+            do="start what serves the model, or name another address with --base-url; without --model a script plays",
+        )
     return _refused(endpoint, error, exchange, recorder)
 
 
@@ -116,12 +119,6 @@ def _causes(error: BaseException) -> list[BaseException]:
         found.append(at)
         at = at.__cause__ or at.__context__
     return found
-
-
-def _nobody(endpoint: Endpoint, why: str) -> ServerUnreachable:
-    error = unreachable(endpoint.url, why)
-    error.do = "start it, or name another with --base-url; without --model a script plays"
-    return error
 
 
 def _refused(endpoint: Endpoint, error: Exception, exchange: HttpExchange, recorder: Recorder) -> ExplainedError:

@@ -390,7 +390,7 @@ class _Run:
                 token = ask(scopes)
             except AuthorizationRefused as no:
                 self._happened(HumanAsked(self.step, scopes, "no"))
-                raise _Declined(no.what, why=no.why, do=no.do) from no
+                raise _Declined(no.what, why=no.why, do=no.do, remedy=no.remedy) from no
             finally:
                 self.human_seconds += time.monotonic() - began
             self._happened(HumanAsked(self.step, scopes, "yes"))

@@ -14,7 +14,7 @@ import pytest
 
 from demo import model
 from demo.client import Agent
-from demo.evidence import ModelBounds, ModelEvent, ModelRead, ModelWords
+from demo.evidence import ModelBounds, ModelRead, ModelWords
 from demo.model.choosing import Api
 from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable, UsageError
 from deputize.tokens.stored import Secret
@@ -223,19 +223,3 @@ def test_the_whole_run_is_bounded_in_time_whatever_one_answer_may_take(agent: Ag
     endpoint.answer = silent
     run = driven(agent, endpoint, ModelBounds(seconds=0.5))
     assert run.end.reason == "seconds"
-
-
-def test_ctrl_c_ends_the_run_at_once(agent: Agent, endpoint: Fake) -> None:
-    def interrupted(left: float, what: str) -> None:
-        raise KeyboardInterrupt
-
-    endpoint.answer = silent
-    seen: list[ModelEvent] = []
-    with pytest.raises(KeyboardInterrupt):
-        model.drive(
-            agent,
-            "buy",
-            model.Endpoint("openai", "tiny", endpoint.url),
-            on_event=seen.append,
-            on_wait=interrupted,
-        )
