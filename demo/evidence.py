@@ -232,6 +232,22 @@ class ListedOrder:
 
 
 @dataclass(frozen=True)
+class Purchase:
+    """One purchase that a human is asked to approve, or has approved (RFC 9396, type `shop_purchase`)."""
+
+    item: str
+    size: str
+    company: str
+    address: str
+    price: Money
+    agent: str
+    """Who may make it: the agent instance."""
+    approval: str | None = None
+    """The id of the yes; None of what is only asked for."""
+    until: float | None = None
+
+
+@dataclass(frozen=True)
 class Answer:
     """What became of a request that a human was asked to approve."""
 
@@ -245,6 +261,8 @@ class Answer:
     """The spending limit that was granted; with a yes only."""
     scopes: tuple[str, ...] = ()
     """The scopes that were granted; with a yes only."""
+    purchase: Purchase | None = None
+    """The one purchase that was asked for; None where a grant was."""
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,13 @@ class Quota:
 
 
 @checked.dataclass(frozen=True, config=_CLOSED)
+class Approval:
+    """Which purchases a human approves one by one: those that cost more than `above`, in minor units."""
+
+    above: Annotated[int, Field(ge=0, le=100_000_000)]
+
+
+@checked.dataclass(frozen=True, config=_CLOSED)
 class Policy:
     """What the shop decides by, as far as it is the shop's own to say.
 
@@ -87,6 +94,8 @@ class Policy:
     scopes: Scopes
     rate: Rate
     quota: Quota
+    approval: Approval | None = None
+    """None: a purchase within the consent's limits needs no approval of its own."""
 
     def scope_of(self, tool: str | None) -> str | None:
         """The scope that a call of this tool needs; None where there is no such tool."""
@@ -95,7 +104,7 @@ class Policy:
     @property
     def digest(self) -> str:
         """SHA-256 of what it says, in 64 hexadecimal digits: comments and order of the file do not change it."""
-        return hashlib.sha256(_POLICY.dump_json(self)).hexdigest()
+        return hashlib.sha256(_POLICY.dump_json(self, exclude_none=True)).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from demo.proofs import Proof
 
+from .state.approvals import Approval
 from .state.sessions import Session
 
 LONGEST_BODY = 32 * 1024
@@ -111,6 +112,8 @@ class FormRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no type
         self.address = ""
         """Where it comes from, by network address; empty where nobody needs to know."""
         self.proof: Proof | None = None
+        self.approval: Approval | None = None
+        """The one purchase that the token is to be for."""
 
     @property
     def key(self) -> str | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from demo.client.mcp.outcome import CallOutcome, Refused
     from demo.settings import Settings
     from deputize.evidence import Money
-    from deputize.oauth.step_up import Obtain
+    from deputize.oauth.step_up import Approve, Obtain
     from deputize.tokens.stored import StoredToken
     from talk.cast import Cast
     from talk.stage.screen import Stage
@@ -84,7 +84,8 @@ def call(
     step_up: Annotated[
         bool,
         typer.Option(
-            "--step-up", help="Where the server asks for more scopes, ask the human for consent, and call again."
+            "--step-up",
+            help="Where the server asks for more scopes, or for a human's approval, ask the human, and call again.",
         ),
     ] = False,
     patience: Annotated[
@@ -136,6 +137,7 @@ def _call(
             door=door,
             token=_token(agent, open_),
             obtain=asking(cast, stage) if step_up and not open_ else None,
+            approve=approving(cast, stage) if step_up and not open_ else None,
             patience=patience,
             on_wait=lambda left, why: stage.waiting(f"the server to be free ({why})", left),
         )
@@ -166,6 +168,19 @@ def asking(cast: Cast, stage: Stage, limit: Money | None = None) -> Obtain:
             say_notice(cast)
 
     return obtain
+
+
+def approving(cast: Cast, stage: Stage) -> Approve:
+    """A human's approval of one call by itself, on the authorization server's page; its token is for that alone."""
+    from talk.stage.login import LoggingIn
+
+    def approve(details: tuple[dict[str, Any], ...], scopes: tuple[str, ...]) -> StoredToken:
+        logins = LoggingIn(cast.agent(), stage, human=cast.human() if cast.ours else None, details=details)
+        what = f"spend {logins.purchase.price} once" if logins.purchase is not None else "approve this call"
+        stage.note(f"The server wants a human to {what}. The human is asked.")
+        return logins.by(logins.choose(), scopes).token
+
+    return approve
 
 
 def _token(agent: Any, open_: bool) -> str:

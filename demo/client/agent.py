@@ -27,7 +27,7 @@ from deputize.oauth.flows import ChosenFlow
 from deputize.oauth.inspection import Inspector
 from deputize.oauth.login_flow import HumanFlow, Login
 from deputize.oauth.machine_flow import TokenRequest
-from deputize.oauth.step_up import Obtain, StepUp
+from deputize.oauth.step_up import Approve, Obtain, StepUp
 from deputize.tokens.identity import ClientIdentity
 from deputize.tokens.store import Store
 from deputize.tokens.stored import SPENDING, Secret, StoredToken
@@ -145,6 +145,7 @@ class Agent:
         token: Bearer = "stored",
         refresh: bool = True,
         obtain: Obtain | None = None,
+        approve: Approve | None = None,
         patience: float = 0.0,
         on_wait: OnWait | None = None,
     ) -> CallOutcome:
@@ -155,6 +156,8 @@ class Agent:
             refresh: whether a stored token near its end, or refused as expired, is renewed; False presents it as it is.
             obtain: gets a token for more scopes where the server asks for it (401, or 403 with `insufficient_scope`;
                 MCP 2026-07-28, authorization); the call is then made again, a bounded number of times.
+            approve: gets a token for this one call where the server wants a human to approve it by itself (403 with
+                `insufficient_authorization`); the call is then made again, once.
             patience: seconds that may be waited, all waits together, where the server asks to come again (429, 503).
             on_wait: called with the seconds left of such a wait and its state, at least four times a second.
 
@@ -166,8 +169,8 @@ class Agent:
         """
         check_arguments(tool, arguments)
         waits = Patience(patience, on_wait)
-        step_up = None if obtain is None else StepUp(self.authorizer, obtain)
-        bearer = self._bearer(token, refresh=refresh) if step_up is None else step_up.held()
+        step_up = None if obtain is None and approve is None else StepUp(self.authorizer, obtain, approve)
+        bearer = self._bearer(token, refresh=refresh) if step_up is None or token != "stored" else step_up.held()
         renewable = token == "stored" and refresh
         with tracing.span(f"execute_tool {tool[:60]}", attributes={"gen_ai.operation.name": "execute_tool"}) as span:
             while True:
@@ -307,6 +310,7 @@ class Agent:
         *,
         resources: Sequence[str] | None = None,
         spending: Money | None = None,
+        details: Sequence[dict[str, Any]] = (),
         bound: bool = True,
     ) -> DeviceLogin: ...
 
@@ -318,6 +322,7 @@ class Agent:
         *,
         resources: Sequence[str] | None = None,
         spending: Money | None = None,
+        details: Sequence[dict[str, Any]] = (),
         bound: bool = True,
     ) -> L: ...
 
@@ -328,10 +333,11 @@ class Agent:
         *,
         resources: Sequence[str] | None = None,
         spending: Money | None = None,
+        details: Sequence[dict[str, Any]] = (),
         bound: bool = True,
     ) -> Login:
         """Begin a login, by the device flow unless another is named (`Authorizer.start`)."""
-        return self.authorizer.start(flow, scopes, resources=resources, spending=spending, bound=bound)
+        return self.authorizer.start(flow, scopes, resources=resources, spending=spending, details=details, bound=bound)
 
     def finish_login(
         self,
@@ -341,11 +347,12 @@ class Agent:
         give_up: Callable[[], bool] | None = None,
         pasted: Callable[[], str | None] | None = None,
         expected: str | None = None,
+        keep: bool = True,
         timeout: float = 600.0,
     ) -> StoredToken:
         """Wait until the human has decided, and keep the token (`Authorizer.finish`)."""
         return self.authorizer.finish(
-            login, on_wait=on_wait, give_up=give_up, pasted=pasted, expected=expected, timeout=timeout
+            login, on_wait=on_wait, give_up=give_up, pasted=pasted, expected=expected, keep=keep, timeout=timeout
         )
 
     def login_as_machine(self, request: TokenRequest, scopes: Sequence[str] = ()) -> StoredToken:

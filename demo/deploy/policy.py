@@ -44,4 +44,5 @@ def variables(policy: Policy) -> dict[str, str]:
         "RATE_SECONDS": str(policy.rate.seconds),
         "OPEN_RATE_CALLS": str(policy.rate.open_calls),
         "PURCHASES_PER_CONSENT": str(policy.quota.purchases_per_consent),
+        "APPROVE_ABOVE": "none" if policy.approval is None else str(policy.approval.above),
     }

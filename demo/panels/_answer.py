@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from demo.evidence import Answer
 from demo.panels import bigtype
-from demo.panels.grants import in_words
+from demo.panels.grants import in_words, one_purchase
 from demo.panels.page import Canvas, Page
 from demo.panels.people import name_of
 from demo.panels.theme import State
@@ -32,9 +32,18 @@ def answer(given: Answer) -> Page:
                 "no": f"{human} said no: {agent} gets nothing",
                 "nothing": f"{human} did not answer in time: {agent} gets nothing",
                 "other": f"{human} said yes, and was not the one that was asked",
+            }[given.said]
+            if given.purchase is None
+            else {
+                "yes": f"{human} said yes, to this purchase and no other",
+                "no": f"{human} said no: {agent} does not buy, and keeps what it had",
+                "nothing": f"{human} did not answer in time: {agent} does not buy",
+                "other": f"{human} said yes, and was not the one that was asked",
             }[given.said],
         )
-        if given.said == "yes":
+        if given.purchase is not None:
+            one_purchase(given.purchase, canvas)
+        elif given.said == "yes":
             limit = f"up to {given.amount}" if given.amount else "nothing: no limit was granted"
             canvas.field("may spend", limit, "strong")
             in_words(given.scopes, canvas)

@@ -5,29 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
-from demo.panels.grants import asking, wishes
+from demo.evidence import Purchase
+from demo.panels.grants import asking, one_purchase, wishes
 from demo.panels.page import Canvas, Page
 from deputize.evidence import AuthorizationRequest
 
 
-def browser(given: AuthorizationRequest, now: float, held: Sequence[str] = ()) -> Page:
+def browser(
+    given: AuthorizationRequest, now: float, held: Sequence[str] = (), purchase: Purchase | None = None
+) -> Page:
     """An authorization request (RFC 6749 section 4.1.1), taken apart; no QR code, since the answer comes back here.
 
     Args:
         given: the request; of its URL's query only what protects it is shown, never `state` itself.
         now: POSIX seconds.
         held: the scopes that the agent has already; what it asks for beside them stands out.
+        purchase: the one purchase that it asks to make; None where it asks for a grant.
     """
 
     def draw(canvas: Canvas) -> None:
         over = given.expires_at <= now
-        asks = f"{given.client or 'An agent'} asks {asking(given.scopes, held)}, in the browser"
+        what = asking(given.scopes, held) if purchase is None else f"to spend {purchase.price} once"
+        asks = f"{given.client or 'An agent'} asks {what}, in the browser"
         answer = "Nobody decided in time" if over else asks
         canvas.title("refused" if over else "waiting", answer)
         canvas.field("decide at", _place(given.url), "strong")
         canvas.field("comes back", given.redirect_uri)
         canvas.gap()
-        wishes(given.scopes, held, canvas, at_most=max(2, canvas.left - 7))
+        if purchase is not None:
+            one_purchase(purchase, canvas)
+        else:
+            wishes(given.scopes, held, canvas, at_most=max(2, canvas.left - 7))
         if given.spending_limit:
             canvas.field("spend", f"up to {given.spending_limit}")
         for resource in _query(given.url, "resource")[:1]:

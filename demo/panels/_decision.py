@@ -38,6 +38,7 @@ REFUSALS = {
     "limits.quota": "Refused: the purchase quota is used up",
     "limits.spending": "Refused: more than the human allowed",
     "limits.consent": "Refused: no spending limit was granted",
+    "limits.approval": "Refused: a human must approve this purchase",
     "open.closed": "Refused: the open door is closed",
     "policy.refused": "Refused: a policy that cannot be read",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from demo.evidence import Purchase
 from demo.panels.page import Canvas
 from demo.scopes import SCOPES
 
@@ -14,6 +15,14 @@ def asking(scopes: Sequence[str], held: Sequence[str]) -> str:
     if not held or not more:
         return "to act for you"
     return "for one thing more" if len(more) == 1 else f"for {len(more)} things more"
+
+
+def one_purchase(given: Purchase, canvas: Canvas) -> None:
+    """The purchase that is to be approved, or was: how much, what, and where it is sent."""
+    canvas.field("spend", f"{given.price}, once", "strong")
+    canvas.field("on", canvas.short(f"{given.item}, size {given.size}", canvas.room - canvas.label))
+    for number, line in enumerate(canvas.wrapped(f"{given.company}, {given.address}", canvas.room - canvas.label, 2)):
+        canvas.field("sent to" if number == 0 else "", line)
 
 
 def in_words(

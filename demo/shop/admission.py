@@ -19,7 +19,7 @@ from demo.shop import audit_log, jsonrpc, ledger, refusal
 from demo.shop.catalog import BUY, say
 from demo.shop.gatehouse import Gatehouse, Kept, limits_of
 from demo.shop.jsonrpc import Call
-from demo.shop.policy import Case, Ruling, Standing, TokenFacts, deny
+from demo.shop.policy import Case, Ruling, Standing, TokenFacts, Usage, deny
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ class Acting:
     case: Case
     door: Literal["open", "protected"]
     audit_id: str
+    usage: Usage | None = None
+    """As the limits were asked with; None where they were not."""
 
     @property
     def token(self) -> TokenFacts:
@@ -105,7 +107,11 @@ class Admission:
                 self._kept = lambda: committed
             else:
                 outcome, self._kept = await self.house.settle(
-                    self.case, self.bearer, self._at_the_gates(work), self._undo
+                    self.case,
+                    self.bearer,
+                    self._at_the_gates(work),
+                    self._undo,
+                    afresh=self.house.needs_approval(self.case, self.call),
                 )
             self.outcome = outcome
             if tracing.on():
@@ -135,10 +141,10 @@ class Admission:
             house, call = self.house, self.call
             ruling, usage = house.admit(case), None
             if ruling.verdict == "allow" and call.is_tool_call:
-                ruling, usage = house.within_limits(connection, case, call.idempotency_key)
+                ruling, usage = house.within_limits(connection, case, call)
             elif ruling.gate == "scope":
                 usage = house.usage(connection, case.token)
-            return self._done(connection, case, ruling, () if usage is None else limits_of(usage), work)
+            return self._done(connection, case, ruling, () if usage is None else limits_of(usage), work, usage)
 
         return act
 
@@ -153,12 +159,13 @@ class Admission:
         ruling: Ruling,
         limits: tuple[LimitUse, ...],
         work: Work | None,
+        usage: Usage | None = None,
     ) -> Outcome:
         audit_id, content, failure = audit_log.new_audit_id(), None, None
         if ruling.verdict == "allow" and work is not None:
             connection.execute("SAVEPOINT tool")
             try:
-                content = work(Acting(connection, self.house, case, self.door, audit_id))
+                content = work(Acting(connection, self.house, case, self.door, audit_id, usage))
             except Failed as failed:
                 connection.execute("ROLLBACK TO tool")
                 failure = str(failed)
@@ -201,4 +208,11 @@ class Admission:
             return refusal.refuse(
                 outcome.decision, call_id=self.call.id, limits=outcome.limits, metadata_url="", scope="", now=now
             )
-        return self.house.refuse(self.case, outcome.decision, self.call.id, outcome.limits, host=self.host)
+        return self.house.refuse(
+            self.case,
+            outcome.decision,
+            self.call.id,
+            outcome.limits,
+            host=self.host,
+            details=self.house.remediation(self.case, outcome.decision, self.call),
+        )

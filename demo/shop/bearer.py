@@ -17,6 +17,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from demo.proofs import Received, sent
+from demo.shop import approval
 from demo.shop.catalog import LIMITS, SPENDING_ACTION, SPENDING_TYPE
 from demo.shop.config import ShopConfig
 from demo.shop.discovery import AuthServer
@@ -172,6 +173,7 @@ def facts(
         spending_limits=spending_limits(
             claims.get("authorization_details"), chain, resource=resource, currency=currency, aliases=aliases
         ),
+        approval=_one_purchase(approval.read(claims.get("authorization_details"))),
         key=None if confirmation is None else (text(_of(confirmation, "jkt")) or ""),
     )
 
@@ -221,6 +223,11 @@ def spending_limits(
     if limits and None not in limits:
         limits[None] = max(limits.values())
     return tuple((by, Money(amount, currency)) for by, amount in limits.items())
+
+
+def _one_purchase(approvals: tuple[approval.Approval, ...]) -> approval.Approval | None:
+    """The one that a token was granted for. Several cannot be meant, and count as one that is of no purchase."""
+    return approvals[0] if len(approvals) == 1 else approval.Approval() if approvals else None
 
 
 def _of(value: Any, name: str) -> Any:

@@ -71,7 +71,8 @@ class Rule:
     status: int | None
     """HTTP status of a refusal; None for a rule that allows."""
     challenge: str | None
-    """`token` (no error code), an error code of RFC 6750 section 3.1, or None where another token would not help."""
+    """`token` (no error code), an error code (`shop.toml` says of which standards), or None where another token would
+    not help."""
     words: Mapping[str, tuple[str, str | None]]
     """Reason and remedy of each variant, unfilled; `main` is the rule itself."""
 
@@ -169,6 +170,7 @@ MANAGE_SCOPE: Final[str] = _DATA["scopes"]["manage"]
 SHOPPER_SCOPES: Final[tuple[str, ...]] = tuple(_DATA["scopes"]["shopper"])
 ADMIN_ROLE: Final[str] = _DATA["scopes"]["admin_role"]
 SPENDING_TYPE: Final[str] = _DATA["scopes"]["spending_type"]
+PURCHASE_TYPE: Final[str] = _DATA["scopes"]["purchase_type"]
 SPENDING_ACTION: Final[str] = _DATA["scopes"]["spending_action"]
 
 SAMPLE_ADDRESSES: Final = frozenset(_DATA["samples"]["addresses"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from demo.policy_file import SHIPPED, Policy, Quota, Rate, Written
+from demo.policy_file import SHIPPED, Approval, Policy, Quota, Rate, Written
 from demo.shop.catalog import LIMITS, PRICE
 from deputize.evidence import Money
 
@@ -33,6 +33,7 @@ class ShopConfig:
         token_types: the `typ` of an access token, `absent` for one without; empty: what the issuer is known for.
         rate_calls, rate_seconds: so many tool calls in so many seconds per agent.
         purchases_per_consent: so many orders per consent of a human.
+        approve_above: the price, in minor units, above which a human approves each purchase; None: none needs it.
         price: of the one item.
         stock: how many of it there are when the ledger is new.
         open_door: whether there is a door without auth.
@@ -61,6 +62,7 @@ class ShopConfig:
     rate_calls: int = SHIPPED.policy.rate.calls
     rate_seconds: int = SHIPPED.policy.rate.seconds
     purchases_per_consent: int = SHIPPED.policy.quota.purchases_per_consent
+    approve_above: int | None = SHIPPED.policy.approval.above if SHIPPED.policy.approval else None
     price: Money = PRICE
     stock: int = LIMITS.stock
     open_door: bool = True
@@ -80,7 +82,9 @@ class ShopConfig:
         """The policy of a shop without a file of its own."""
         rate = Rate(self.rate_calls, self.rate_seconds, self.open_rate_calls)
         shipped = SHIPPED.policy
-        ours = Policy(1, tuple(self.allowlist), shipped.scopes, rate, Quota(self.purchases_per_consent))
+        quota = Quota(self.purchases_per_consent)
+        approval = None if self.approve_above is None else Approval(self.approve_above)
+        ours = Policy(1, tuple(self.allowlist), shipped.scopes, rate, quota, approval)
         return SHIPPED if ours == shipped else Written(ours, SHIPPED.text, ours.digest)
 
     @property

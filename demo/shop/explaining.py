@@ -16,6 +16,7 @@ from pydantic import dataclasses as checked
 from demo.evidence import GATES, LimitUse
 from demo.policy_file import Written
 from demo.shop import ledger, policy
+from demo.shop.approval import Wanted
 from demo.shop.catalog import BUY, TOOLS
 from demo.shop.gatehouse import Gatehouse, limits_of
 from demo.shop.policy import Case, Ruling, Standing, TokenFacts
@@ -27,7 +28,11 @@ SECONDS: Final = 60.0
 """How long the token lives that is supposed."""
 SEARCHED: Final = 10_000
 """Entries of the audit log, the newest, in which somebody is looked up by name."""
-KEYS: Final = {"limits.rate": "rate.calls", "limits.quota": "quota.purchases_per_consent"}
+KEYS: Final = {
+    "limits.rate": "rate.calls",
+    "limits.quota": "quota.purchases_per_consent",
+    "limits.approval": "approval.above",
+}
 
 
 class Unclear(Exception):
@@ -100,6 +105,8 @@ def explain(connection: sqlite3.Connection, house: Gatehouse, question: Question
     if ruling.verdict == "allow":
         usage = house.usage(connection, case.token)
         usage = replace(usage, rate_ok=usage.rate.left > 0)
+        if question.tool == BUY:
+            usage = house.with_approvals(connection, case, usage, Wanted("", "", "", usage.price))
         ruling, limits = policy.within_limits(case, usage), limits_of(usage)
     return {
         **vars(ruling),

@@ -9,15 +9,28 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from demo.evidence import Decision, LimitUse
 from demo.policy_file import Policy
 from demo.proofs import Nonces
-from demo.shop import audit_log, bearer, events, introspection, jsonrpc, ledger, policy, proofs, refusal, standing
+from demo.shop import (
+    approval,
+    arguments,
+    audit_log,
+    bearer,
+    events,
+    introspection,
+    jsonrpc,
+    ledger,
+    policy,
+    proofs,
+    refusal,
+    standing,
+)
 from demo.shop.bearer import Presented
 from demo.shop.bounded_http import AuthServerUnavailable
-from demo.shop.catalog import DEFAULT_SCOPE, say
+from demo.shop.catalog import BUY, DEFAULT_SCOPE, TOOLS, say
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
 from demo.shop.discovery import AuthServer
@@ -105,6 +118,8 @@ class Gatehouse:
         token: str | None,
         act: Callable[[sqlite3.Connection, Case], R],
         undo: Callable[[sqlite3.Connection, R], None] | None = None,
+        *,
+        afresh: bool = False,
     ) -> tuple[R, Kept]:
         """Run `act(connection, case)` in one transaction, in which what the authorization server said of the case is
         known to hold. It is asked where nothing was kept of it, and again where that changed.
@@ -115,11 +130,14 @@ class Gatehouse:
         Args:
             undo: takes back what `act` did, where more time went by until it was committed than the answer that it
                 relied on was good for: a revocation may have been answered meanwhile. Nobody has seen it yet.
+            afresh: whether the authorization server is asked in any case.
 
         Raises:
             Unacceptable: it changed too often, or too late (503).
             sqlite3.Error: nothing is written.
         """
+        if afresh and case.standing is None and policy.check_token(case) is None:
+            case = await self.ask(case, token)
         for _ in range(TRIES):
             try:
                 (used, result), committed = await self.database.begin(self._on_standing, case, act)
@@ -173,15 +191,46 @@ class Gatehouse:
         unknown = case.standing is not None and not case.standing.known
         return (policy.check_standing(case) if unknown else None) or policy.admit(case)
 
-    def within_limits(self, connection: sqlite3.Connection, case: Case, key: str | None) -> tuple[Ruling, Usage]:
-        """Gate 5, for a tool call: counts it, then asks.
-
-        Args:
-            key: the call's idempotency key.
-        """
+    def within_limits(self, connection: sqlite3.Connection, case: Case, call: Call) -> tuple[Ruling, Usage]:
+        """Gate 5, for a tool call: counts it, then asks."""
         rate_ok = self._rates.hit(connection, case.token.callers[-1])
-        usage = self.usage(connection, case.token, rate_ok=rate_ok, key=key)
+        usage = self.usage(connection, case.token, rate_ok=rate_ok, key=call.idempotency_key)
+        if call.tool == BUY:
+            usage = self.with_approvals(connection, case, usage, self.wanted(call))
         return policy.within_limits(case, usage), usage
+
+    def needs_approval(self, case: Case, call: Call) -> bool:
+        """Whether this call buys something that a human must have approved, and its token does not say so itself."""
+        rule = self.policy.current().approval
+        dear = rule is not None and self.config.price.amount > rule.above
+        return dear and call.is_tool_call and call.tool == BUY and case.token.approval is None
+
+    def wanted(self, call: Call) -> approval.Wanted | None:
+        """What a call would buy; None where its arguments do not fit, which its tool will say."""
+        try:
+            given = arguments.read(TOOLS[BUY], call.arguments)
+        except arguments.BadArguments:
+            return None
+        size, company, address = (given[name] or "" for name in ("tshirtSize", "company", "mailingAddress"))
+        return approval.Wanted(size, company, address, self.config.price)
+
+    def with_approvals(
+        self, connection: sqlite3.Connection, case: Case, usage: Usage, wanted: approval.Wanted | None
+    ) -> Usage:
+        """The usage with what a purchase needs of approvals, and which of them were used."""
+        rule, own = self.policy.current().approval, case.token.approval
+        told = (own,) if own is not None else case.standing.approvals if case.standing else ()
+        used = ledger.used_approvals(connection, [one.id for one in told])
+        return replace(usage, wanted=wanted, approve_above=None if rule is None else rule.above, used_approvals=used)
+
+    def remediation(self, case: Case, decision: Decision, call: Call) -> tuple[dict[str, Any], ...]:
+        """The authorization details with which a call that was refused would pass (draft-ietf-oauth-rar-metadata-
+        remediation section 4); none where it takes no approval."""
+        wanted = self.wanted(call) if decision.rule == "limits.approval" else None
+        if wanted is None:
+            return ()
+        token, shop = case.token, self.config.resource
+        return (approval.asked_for(wanted, resource=shop, session=token.session, agent=token.agent),)
 
     def usage(
         self, connection: sqlite3.Connection, token: TokenFacts, *, rate_ok: bool = True, key: str | None = None
@@ -265,8 +314,13 @@ class Gatehouse:
         *,
         host: str,
         path: str = "mcp",
+        details: tuple[dict[str, Any], ...] = (),
     ) -> refusal.Answer:
-        """The answer that a refused request gets which came by this `Host`, for the resource at this path."""
+        """The answer that a refused request gets which came by this `Host`, for the resource at this path.
+
+        Args:
+            details: the authorization details that would have it pass.
+        """
         return refusal.refuse(
             decision,
             call_id=call_id,
@@ -276,6 +330,7 @@ class Gatehouse:
             now=self.config.clock(),
             scheme=case.scheme,
             nonce=self._nonces.issue(self.config.clock()),
+            details=details,
         )
 
 

@@ -10,6 +10,7 @@ import base64
 from typing import Any
 from urllib.parse import quote
 
+from demo.shop import approval
 from demo.shop.bearer import text
 from demo.shop.bounded_http import AuthServerUnavailable
 from demo.shop.catalog import say
@@ -74,6 +75,7 @@ def judge(answer: dict[str, Any], facts: TokenFacts) -> Standing:
         username=_username(answer),
         name=text(answer.get("name")),
         roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else (),
+        approvals=approval.read(answer.get("authorization_details")),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from deputize.evidence import Money
 OPEN_ACCOUNT = "open"
 """The account of everybody who comes through the open door: nobody can tell one from another."""
 
-Fault = Literal["limits.quota", "limits.spending", "limits.consent", "sold_out", "key_reused"]
+Fault = Literal["limits.quota", "limits.spending", "limits.consent", "limits.approval", "sold_out", "key_reused"]
 """A rule of the limits gate, or a sentence of `shop.toml`."""
 
 
@@ -59,6 +60,10 @@ class Purchase:
     spending_limits: tuple[tuple[str | None, Money], ...] = ()
     """What may be spent by a sub-agent, and for None by the account. With a quota set, none of them means that no money
     may be spent at all."""
+    to_be_approved: bool = False
+    """Whether a human must have approved this very purchase."""
+    approval: str | None = None
+    """The id of the approval that it is placed on, which this uses up."""
 
     @property
     def door(self) -> Literal["open", "protected"]:
@@ -144,6 +149,13 @@ def spent(connection: sqlite3.Connection, account: str, by: str | None = None) -
     return Spent(int(row["orders"]), int(row["amount"]))
 
 
+def used_approvals(connection: sqlite3.Connection, ids: Sequence[str]) -> frozenset[str]:
+    """Those of these approvals that an order was placed on."""
+    marks = ", ".join("?" * len(ids))
+    rows = connection.execute(f"SELECT id FROM shop_approvals WHERE id IN ({marks})", ids) if ids else ()
+    return frozenset(row["id"] for row in rows)
+
+
 def find_replay(connection: sqlite3.Connection, caller: str, key: str | None) -> tuple[str, str] | None:
     """The order id and the arguments' digest that this caller's idempotency key stands for, or None.
 
@@ -194,6 +206,8 @@ def place(connection: sqlite3.Connection, wanted: Purchase) -> Order:
             json.dumps(wanted.sub_agents),
         ),
     )
+    if wanted.to_be_approved:
+        connection.execute("INSERT INTO shop_approvals (id, order_id) VALUES (?, ?)", (wanted.approval, order_id))
     if wanted.key is not None:
         connection.execute(
             "INSERT INTO shop_keys (caller, key, arguments, order_id) VALUES (?, ?, ?, ?)",
@@ -206,6 +220,7 @@ def void(connection: sqlite3.Connection, order_id: str) -> None:
     """Undo an order that was just placed, as if it never was: it counts for no limit, and is in stock again."""
     row = connection.execute("SELECT door FROM shop_orders WHERE id = ?", (order_id,)).fetchone()
     connection.execute("DELETE FROM shop_keys WHERE order_id = ?", (order_id,))
+    connection.execute("DELETE FROM shop_approvals WHERE order_id = ?", (order_id,))
     connection.execute("DELETE FROM shop_orders WHERE id = ?", (order_id,))
     connection.execute("UPDATE shop_stock SET left = left + 1 WHERE item = ?", (_shelf(row["door"]),))
 
@@ -219,6 +234,8 @@ def _guard(connection: sqlite3.Connection, wanted: Purchase) -> None:
             raise PurchaseRefused("limits.consent")
         if any(left < wanted.price.amount for left, _ in _balances(connection, wanted, used)):
             raise PurchaseRefused("limits.spending")
+    if wanted.to_be_approved and (wanted.approval is None or used_approvals(connection, (wanted.approval,))):
+        raise PurchaseRefused("limits.approval")
     if stock_left(connection, wanted.door) < 1:
         raise PurchaseRefused("sold_out")
 

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from demo.evidence import LimitUse, Verdict
 from demo.proofs import Proof
+from demo.shop.approval import Approval, Wanted, fitting
 from demo.shop.catalog import BUY, LIMITS, PRETTY_PLEASE, RULES, fill, say
 from deputize import access_tokens
 from deputize.evidence import Money
@@ -49,6 +50,8 @@ class TokenFacts:
     spending_limits: tuple[tuple[str | None, Money], ...] = ()
     """What may be spent (RFC 9396), and by whom: one agent of the chain with all below it, or for None all that the
     consent is good for. Each of them holds. Empty where the human consented to no spending."""
+    approval: Approval | None = None
+    """The one purchase that it is for, and then for nothing else; None of a token for whatever the consent allows."""
     key: str | None = None
     """The thumbprint of the key that it is bound to (RFC 9449 section 6.1); empty where it is bound to something that
     cannot be read; None of a bearer token."""
@@ -89,6 +92,8 @@ class Standing:
     name: str | None = None
     roles: tuple[str, ...] = ()
     banned: bool = False
+    approvals: tuple[Approval, ...] = ()
+    """Single purchases that the human approved within this grant, as introspection tells (RFC 9396 section 9.2)."""
     detail: str = ""
     lasting: bool = False
     """Where it is not known: whether asking again will not help, since the shop's settings are wrong."""
@@ -161,6 +166,12 @@ class Usage:
     price: Money
     replay: bool = False
     """Whether the call's idempotency key has an order already: then it takes nothing from quota or balance."""
+    wanted: Wanted | None = None
+    """What would be bought; None where nothing would, since the arguments do not fit."""
+    approve_above: int | None = None
+    """The price above which a human approves each purchase; None where none has to be approved."""
+    used_approvals: frozenset[str] = frozenset()
+    """Of those that came with this call, the ids of those that an order was placed on."""
 
 
 @dataclass(frozen=True)
@@ -311,6 +322,43 @@ def check_spending(case: Case, usage: Usage) -> Ruling | None:
     return None
 
 
+def check_approval(case: Case, usage: Usage) -> Ruling | None:
+    """Gate 5, fourth limit: did a human approve this very purchase?"""
+    if not needs_approval(case, usage) or approval_of(case, usage) is not None:
+        return None
+    fits = _approvals(case, usage)
+    if case.token.approval is not None and not fits:
+        return deny("limits.approval", "other")
+    if fits:
+        return deny("limits.approval", "used" if all(one.id in usage.used_approvals for one in fits) else "late")
+    return deny("limits.approval", price=usage.price, above=Money(usage.approve_above or 0, usage.price.currency))
+
+
+def needs_approval(case: Case, usage: Usage) -> bool:
+    """Whether this purchase is to be approved by itself: it costs more than the policy says; or its token was granted
+    for one purchase, and is held to that at any price."""
+    if usage.replay or usage.wanted is None:
+        return False
+    above = usage.approve_above
+    return case.token.approval is not None or (above is not None and usage.price.amount > above)
+
+
+def approval_of(case: Case, usage: Usage) -> Approval | None:
+    """The approval that this purchase can be placed on; None where there is none that holds."""
+    fits = _approvals(case, usage)
+    return next((one for one in fits if one.id not in usage.used_approvals and case.now < one.until), None)
+
+
+def _approvals(case: Case, usage: Usage) -> tuple[Approval, ...]:
+    """What of the approvals that came with this call is a yes to this purchase. Beside a token that was granted for one
+    purchase no other counts."""
+    if usage.wanted is None:
+        return ()
+    own, told = case.token.approval, case.standing.approvals if case.standing else ()
+    shop = {case.rules.resource, *case.rules.aliases}
+    return fitting((own,) if own is not None else told, usage.wanted, case.token.agent, shop)
+
+
 def admit(case: Case) -> Ruling:
     """Gates 1 to 4 in their order; an allow means that only the limits are left to ask."""
     return (
@@ -326,12 +374,18 @@ def within_limits(case: Case, usage: Usage) -> Ruling:
     """Gate 5, for a call that `admit` let through: the rate for every tool, quota and money for a purchase."""
     ruling = check_rate(case, usage)
     if ruling is None and case.tool == BUY:
-        ruling = check_quota(case, usage) or check_spending(case, usage)
+        ruling = check_quota(case, usage) or check_spending(case, usage) or check_approval(case, usage)
+        if ruling is None and needs_approval(case, usage) and (yes := approval_of(case, usage)) is not None:
+            return allow("allowed", "approved", gate="limits", user=_user(case), approval=short(yes.id))
     return ruling or _allowed(case, "limits")
 
 
+def _user(case: Case) -> str:
+    return short((case.standing.username if case.standing else None) or case.token.user or "a human")
+
+
 def _allowed(case: Case, gate: str) -> Ruling:
-    user = short((case.standing.username if case.standing else None) or case.token.user or "a human")
+    user = _user(case)
     if not case.token.client:
         return allow("allowed", gate=gate, user=user)
     return allow("allowed", "client", gate=gate, user=user, client=short(case.token.client))

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from starlette.responses import Response
 
@@ -36,7 +38,12 @@ def status_of(decision: Decision) -> int:
 
 
 def challenges_of(
-    decision: Decision, *, metadata_url: str, scope: str, scheme: Literal["Bearer", "DPoP"] = "Bearer"
+    decision: Decision,
+    *,
+    metadata_url: str,
+    scope: str,
+    scheme: Literal["Bearer", "DPoP"] = "Bearer",
+    details: Sequence[dict[str, Any]] = (),
 ) -> tuple[str, ...]:
     """The `WWW-Authenticate` values of a refusal, that of the scheme by which the token came first; none where another
     token would not help.
@@ -53,11 +60,24 @@ def challenges_of(
         case "insufficient_scope" as error:
             told = {"error": error, "error_description": decision.reason}
             return (_challenge(scheme, **told, scope=scope, resource_metadata=metadata_url),)
+        case "insufficient_authorization" as error:
+            if not details:
+                return ()
+            told = {"error": error, "error_description": decision.reason, "scope": scope}
+            remediation = {"authorization_remediation": remediation_of(details)}
+            return (_challenge(scheme, **told, resource_metadata=metadata_url, **remediation),)
         case error:
             told = {"error": error, "error_description": decision.reason}
             own = {**told, "resource_metadata": metadata_url, "scope": login}
     other: Literal["Bearer", "DPoP"] = "DPoP" if scheme == "Bearer" else "Bearer"
     return _challenge(scheme, **own), _challenge(other, resource_metadata=metadata_url, scope=login)
+
+
+def remediation_of(details: Sequence[dict[str, Any]]) -> str:
+    """`authorization_remediation`: which authorization details to ask for, as base64url of JSON without padding
+    (draft-ietf-oauth-rar-metadata-remediation section 4)."""
+    text = json.dumps({"authorization_details": list(details)}, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def refuse(
@@ -70,6 +90,7 @@ def refuse(
     now: float,
     scheme: Literal["Bearer", "DPoP"] = "Bearer",
     nonce: str = "",
+    details: Sequence[dict[str, Any]] = (),
 ) -> Answer:
     """The answer to a refused request.
 
@@ -78,9 +99,10 @@ def refuse(
         now: POSIX seconds, for `Retry-After`.
         scheme: by which the token came.
         nonce: what a proof is to have in it, where one is refused for that (RFC 9449 section 9).
+        details: the authorization details that would have it pass (RFC 9396).
     """
     headers = [(AUDIT_HEADER, decision.audit_id.encode())]
-    for challenge in challenges_of(decision, metadata_url=metadata_url, scope=scope, scheme=scheme):
+    for challenge in challenges_of(decision, metadata_url=metadata_url, scope=scope, scheme=scheme, details=details):
         headers.append((b"www-authenticate", challenge.encode("ascii")))
     if decision.rule == "token.nonce":
         headers.append((b"dpop-nonce", nonce.encode("ascii")))
@@ -91,7 +113,13 @@ def refuse(
     elif status == 503:
         headers.append((b"retry-after", str(LIMITS.retry_seconds).encode()))
     message = f"Refused by the {decision.gate} gate: {decision.reason} {decision.remedy or ''}".rstrip()
-    data = {"decision": decision.to_dict(), "limits": [asdict(limit) for limit in limits], "scope": scope}
+    data: dict[str, Any] = {
+        "decision": decision.to_dict(),
+        "limits": [asdict(limit) for limit in limits],
+        "scope": scope,
+    }
+    if details:
+        data["authorization_details"] = list(details)
     code = jsonrpc.TOO_MANY if status == 429 else jsonrpc.REFUSED
     return answer(status, jsonrpc.error(call_id, code, message, data), headers)
 

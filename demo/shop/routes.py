@@ -17,6 +17,7 @@ from demo.shop.catalog import (
     ADMIN_ROLE,
     LIMITS,
     MANAGE_SCOPE,
+    PURCHASE_TYPE,
     SERVER_TITLE,
     SPENDING_TYPE,
     say,
@@ -46,7 +47,7 @@ async def _metadata(house: Gatehouse, request: Request) -> Response:
     """The protected door's metadata (RFC 9728 section 2): how who was refused finds the authorization server."""
     told = _document(house.config, request, "mcp", scopes_by(house.policy.current()), SERVER_TITLE)
     told["jwks_uri"] = house.config.origin(request.headers.get("host", "")) + audit_routes.KEYS
-    return answer({**told, "authorization_details_types_supported": [SPENDING_TYPE]})
+    return answer({**told, "authorization_details_types_supported": [SPENDING_TYPE, PURCHASE_TYPE]})
 
 
 async def _account_metadata(house: Gatehouse, request: Request) -> Response:

@@ -91,6 +91,11 @@ CREATE INDEX shop_standing_agent ON shop_standing (agent);
 CREATE INDEX shop_standing_user ON shop_standing (user);
 """
 """Sub-agents act in the session of the agent above them; what was kept of one lasts no longer than a process."""
+_APPROVALS: Final = """
+CREATE TABLE shop_approvals (id TEXT PRIMARY KEY, order_id TEXT NOT NULL REFERENCES shop_orders (id));
+CREATE INDEX shop_approvals_order ON shop_approvals (order_id);
+"""
+"""Which approval of a single purchase was used, and for which order: for good, like the order."""
 STEPS: Final = (
     _keys_by_caller,
     _TABLES,
@@ -105,5 +110,6 @@ STEPS: Final = (
     _POLICIES,
     _LISTINGS,
     _SUB_AGENTS,
+    _APPROVALS,
 )
 """The schema's history. To change it: append a step, never edit one."""

@@ -62,7 +62,7 @@ def kept(connection: sqlite3.Connection, token: TokenFacts) -> Kept | None:
 def _read(written: str) -> Standing:
     """A standing as `keep` wrote it; many agents have the same human."""
     said = json.loads(written)
-    return Standing(**{**said, "roles": tuple(said["roles"])})
+    return Standing(**{**said, "roles": tuple(said["roles"]), "approvals": ()})
 
 
 def keep(connection: sqlite3.Connection, token: TokenFacts, standing: Standing, reliance: Reliance) -> None:
@@ -71,7 +71,8 @@ def keep(connection: sqlite3.Connection, token: TokenFacts, standing: Standing, 
     lease = _lease(connection)
     if not standing.active or token.session is None or lease is None or reliance.asked_at < lease["since"]:
         return
-    said = asdict(standing) | {"banned": False}  # the ban is the shop's own, and looked up at each call
+    # The ban is the shop's own, and looked up at each call; of approvals is asked where one is needed.
+    said = asdict(standing) | {"banned": False, "approvals": ()}
     made = connection.execute(
         "INSERT OR REPLACE INTO shop_standing (session, user, agent, client, era, heard, standing)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",

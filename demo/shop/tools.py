@@ -114,6 +114,9 @@ _TOOLS: Final[dict[str, Callable[[Acting, Arguments], Answer]]] = {
 def _purchase(acting: Acting, given: Arguments) -> ledger.Purchase:
     token, config, protected = acting.token, acting.house.config, acting.door == "protected"
     company, address, size = (given[name] or "" for name in ("company", "mailingAddress", "tshirtSize"))
+    case, usage = acting.case, acting.usage
+    approved = usage is not None and policy.needs_approval(case, usage)
+    yes = policy.approval_of(case, usage) if usage is not None and approved else None
     return ledger.Purchase(
         audit_id=acting.audit_id,
         account=token.account if protected else ledger.OPEN_ACCOUNT,
@@ -132,4 +135,6 @@ def _purchase(acting: Acting, given: Arguments) -> ledger.Purchase:
         sub_agents=token.chain[:-1] if protected else (),
         quota=acting.house.policy.current().quota.purchases_per_consent if protected else None,
         spending_limits=token.spending_limits if protected else (),
+        to_be_approved=approved,
+        approval=None if yes is None else yes.id,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from deputize.errors import EnvironmentNotReady, Remedy, ServerUnreachable
@@ -127,6 +127,7 @@ class Authorizer:
         *,
         resources: Sequence[str] | None = None,
         spending: Money | None = None,
+        details: Sequence[dict[str, Any]] = (),
         bound: bool = True,
     ) -> L:
         """Begin a login in which a human decides. What is begun is to be finished, or closed.
@@ -135,6 +136,7 @@ class Authorizer:
             scopes: what to ask for.
             resources: what the token is for (RFC 8707); the server by default.
             spending: a limit to ask for (RFC 9396), None for none.
+            details: other authorization details to ask for (RFC 9396).
             bound: whether a key is proved where both sides take part in that (RFC 9449), so that the token is good for
                 its holder alone.
 
@@ -148,7 +150,9 @@ class Authorizer:
         listener = self._listen(metadata, flow) if flow.redirects else None
 
         def begin(identity: ClientIdentity) -> L:
-            asked = self._request(metadata, identity, scopes, resources, spending, listener, bound=bound)
+            asked = self._request(
+                metadata, identity, scopes, resources, spending, listener, details=details, bound=bound
+            )
             return self._connection.http(lambda http: flow.begin(http, asked))
 
         def identify() -> ClientIdentity:
@@ -185,6 +189,7 @@ class Authorizer:
         give_up: Callable[[], bool] | None = None,
         pasted: Callable[[], str | None] | None = None,
         expected: str | None = None,
+        keep: bool = True,
         timeout: float = 600.0,
         kept: bool = False,
     ) -> StoredToken:
@@ -194,6 +199,7 @@ class Authorizer:
             on_wait, give_up, pasted: as in `Waiting`.
             expected: the email address or `sub` of the human who is to say yes; None for whoever does. Another one's
                 token is not kept, and handed back.
+            keep: False where the token is for one request, and takes no other token's place.
             timeout: seconds to wait at most, beside the login's own life.
             kept: whether the login stays open where the wait ends before the human has decided.
 
@@ -213,9 +219,12 @@ class Authorizer:
             with self._registration_in_doubt(metadata, login.flow, kept=kept):
                 token = bounded.run(finish, None, lambda: no_answer(metadata.token_endpoint, timeout))
             self.registrations.learn(metadata.issuer, login.flow, None)
-            if expected is not None and expected.casefold() not in {name.casefold() for name in token.human}:
+            if keep and expected is not None and expected.casefold() not in {name.casefold() for name in token.human}:
                 raise _somebody_else(expected, token, self.revoke(token))
-            self.credentials.keep(token)
+            if keep:
+                self.credentials.keep(token)
+            else:
+                self._connection.recorder.guard(*token.secrets)
         except BaseException as error:
             if not (kept and isinstance(error, LoginPending)):
                 login.conclude(error)
@@ -277,6 +286,7 @@ class Authorizer:
         spending: Money | None = None,
         listener: Listener | None = None,
         *,
+        details: Sequence[dict[str, Any]] = (),
         bound: bool = True,
     ) -> LoginRequest:
         return LoginRequest(
@@ -287,6 +297,7 @@ class Authorizer:
             scopes=tuple(scopes),
             resources=self._resources(resources),
             spending=spending,
+            details=tuple(details),
             key=self._key(metadata) if bound else None,
             listener=listener,
         )

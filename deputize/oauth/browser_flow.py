@@ -20,7 +20,7 @@ from deputize.http.sanitizing import safe_text
 from deputize.oauth import token_endpoint
 from deputize.oauth.challenge import OFFLINE
 from deputize.oauth.login_flow import HumanFlow, Login, LoginPending, LoginRequest, Waiting
-from deputize.tokens.stored import StoredToken, spending_details
+from deputize.tokens.stored import StoredToken
 
 if TYPE_CHECKING:
     import httpx2
@@ -220,8 +220,8 @@ class BrowserFlow(HumanFlow[BrowserLogin]):
         ]
         query += [("scope", " ".join(asked.scopes))] if asked.scopes else []
         query += [("resource", resource) for resource in asked.resources]
-        if asked.spending is not None and asked.resource is not None:
-            query.append(("authorization_details", spending_details(asked.spending, asked.resource)))
+        if (details := asked.authorization_details) is not None:
+            query.append(("authorization_details", details))
         if access_tokens.is_authkit(asked.metadata.issuer):
             # Required there (workos.com/docs/reference/workos-connect/authorize). No ID token is read here, so that
             # nothing of ours rests on it: what binds the answer to this request is PKCE, `state` and `iss`.

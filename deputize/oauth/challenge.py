@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from deputize.evidence import AuthorizationServerMetadata, Challenge
-from deputize.http.sanitizing import safe_text
+from deputize.http.sanitizing import safe_data, safe_text
 
 OFFLINE = "offline_access"
 """The scope that asks for a refresh token (OpenID Connect Core section 11)."""
 
+LONGEST_REMEDIATION = 16 * 1024
+"""Characters of an `authorization_remediation` that are read."""
+
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+=*")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*(?=[ \t]*(?:,|$))")
 _EQUALS = re.compile(r"[ \t]*=[ \t]*")
@@ -134,6 +141,26 @@ def scopes_wanted(challenge: Challenge | None, metadata: AuthorizationServerMeta
 def scopes_of(challenge: Challenge | None) -> tuple[str, ...]:
     """The `scope` parameter of a challenge (RFC 6750 section 3)."""
     return tuple((challenge.get("scope") or "").split()) if challenge is not None else ()
+
+
+def remediation_of(challenge: Challenge) -> tuple[dict[str, Any], ...]:
+    """The authorization details that a challenge wants granted, each an object with a `type` (RFC 9396), from its
+    `authorization_remediation` (draft-ietf-oauth-rar-metadata-remediation-00, section 4): base64url of JSON. Empty
+    where it has none that can be read. They are the server's words: what they mean is for the human to read, on the
+    authorization server's page.
+    """
+    text = challenge.get("authorization_remediation") or ""
+    if not text or len(text) > LONGEST_REMEDIATION or not _BASE64URL.fullmatch(text):
+        return ()
+    try:
+        given = json.loads(base64.urlsafe_b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)))
+    except (ValueError, RecursionError):
+        return ()
+    details = given.get("authorization_details") if isinstance(given, dict) else None
+    if not isinstance(details, list) or not details:
+        return ()
+    fits = all(isinstance(one, dict) and isinstance(one.get("type"), str) for one in details)
+    return tuple(safe_data(details)) if fits else ()
 
 
 def union(held: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:

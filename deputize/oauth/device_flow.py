@@ -17,7 +17,7 @@ from deputize.http.sanitizing import safe_text
 from deputize.net import is_loopback
 from deputize.oauth import token_endpoint
 from deputize.oauth.login_flow import HumanFlow, Login, LoginPending, LoginRequest, Waiting
-from deputize.tokens.stored import StoredToken, duration, spending_details
+from deputize.tokens.stored import StoredToken, duration
 
 if TYPE_CHECKING:
     import httpx2
@@ -181,8 +181,8 @@ class DeviceFlow(HumanFlow[DeviceLogin]):
         metadata = asked.metadata
         form = [("scope", " ".join(asked.scopes))] if asked.scopes else []
         form += [("resource", resource) for resource in asked.resources]
-        if asked.spending is not None and asked.resource is not None:
-            form.append(("authorization_details", spending_details(asked.spending, asked.resource)))
+        if (details := asked.authorization_details) is not None:
+            form.append(("authorization_details", details))
         # Client authentication is the token endpoint's (RFC 8628 section 3.1).
         answer = await token_endpoint.ask(
             http,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from deputize.evidence import AuthorizationServerMetadata, Money
 from deputize.http.bounded import OnWait
@@ -16,7 +17,7 @@ from deputize.oauth.dpop import ProofKey
 from deputize.oauth.token_endpoint import ClientAnswer
 from deputize.tokens import id_token
 from deputize.tokens.identity import ClientIdentity
-from deputize.tokens.stored import StoredToken, read_token_response
+from deputize.tokens.stored import StoredToken, read_token_response, spending_detail
 
 if TYPE_CHECKING:
     import httpx2
@@ -36,6 +37,7 @@ class LoginRequest:
         scopes: what to ask for; none means whatever is granted by default.
         resources: what the token is for (RFC 8707); the first one becomes the first token's audience.
         spending: a limit to ask for (RFC 9396), None for none.
+        details: other authorization details to ask for (RFC 9396), as a server's challenge had them.
         key: what the token is to be bound to (RFC 9449), None for a bearer token.
         listener: where the browser comes back to, for the flow that redirects.
     """
@@ -47,6 +49,7 @@ class LoginRequest:
     scopes: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     spending: Money | None = None
+    details: tuple[dict[str, Any], ...] = ()
     key: ProofKey | None = field(default=None, repr=False)
     listener: Listener | None = field(default=None, repr=False)
 
@@ -54,6 +57,14 @@ class LoginRequest:
     def resource(self) -> str | None:
         """What the first token is for."""
         return self.resources[0] if self.resources else None
+
+    @property
+    def authorization_details(self) -> str | None:
+        """The parameter of this name (RFC 9396 section 2), as JSON; None where nothing is asked for in detail."""
+        asked = list(self.details)
+        if self.spending is not None and self.resource is not None:
+            asked.insert(0, spending_detail(self.spending, self.resource))
+        return json.dumps(asked) if asked else None
 
     async def ask_token(self, http: httpx2.AsyncClient, form: list[tuple[str, str]]) -> ClientAnswer:
         """Send a grant to the token endpoint; the resource is named again there (RFC 8707 section 2.2).

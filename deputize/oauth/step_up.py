@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from deputize.evidence import AuthorizationServerMetadata, Challenge
 from deputize.http.errors import OAuthRefused
+from deputize.http.sanitizing import safe_text
 from deputize.oauth.authorizer import Authorizer
-from deputize.oauth.challenge import OFFLINE, scopes_of, scopes_wanted, union
+from deputize.oauth.challenge import OFFLINE, remediation_of, scopes_of, scopes_wanted, union
 from deputize.tokens.stored import StoredToken
 
 LOGINS = 3
@@ -17,18 +19,24 @@ LOGINS = 3
 Obtain = Callable[[tuple[str, ...]], StoredToken]
 """Gets a token for these scopes, from a human or otherwise; none means whatever is granted by default."""
 
+Approve = Callable[[tuple[dict[str, Any], ...], tuple[str, ...]], StoredToken]
+"""Gets a token for these authorization details (RFC 9396) and scopes: for the one request that was refused, and not to
+be kept. The details are the server's words; they are the human's to judge, on the authorization server's page."""
+
 
 class StepUp:
     """Answers refusals of one request.
 
     Args:
         authorizer: the authorizer of this agent.
-        obtain: a login.
+        obtain: a login; None: nobody is asked for more scopes.
+        approve: the approval of one request by itself; None: nobody is asked for one.
     """
 
-    def __init__(self, authorizer: Authorizer, obtain: Obtain) -> None:
+    def __init__(self, authorizer: Authorizer, obtain: Obtain | None, approve: Approve | None = None) -> None:
         self._authorizer = authorizer
         self._obtain = obtain
+        self._approve = approve
         self._logins = 0
         self._renewed = False
 
@@ -57,9 +65,35 @@ class StepUp:
             return self._unauthorized(challenge or Challenge(401, "", ()), used)
         if status == 403 and challenge is not None and challenge.get("error") == "insufficient_scope":
             return self._insufficient_scope(challenge, used)
+        if status == 403 and challenge is not None and challenge.get("error") == "insufficient_authorization":
+            return self._insufficient_authorization(challenge)
         return None
 
+    def _insufficient_authorization(self, challenge: Challenge) -> StoredToken | None:
+        """A token for this one request, once: who was asked and said yes is not asked again for the same.
+
+        Raises:
+            AuthorizationRefused: the authorization server cannot be asked for such details.
+        """
+        details, approve = remediation_of(challenge), self._approve
+        if approve is None or not details:
+            return None
+        self._approve = None
+        metadata, _ = self._follow(challenge)
+        known = metadata.authorization_details_types_supported
+        if missing := [str(one["type"]) for one in details if one["type"] not in known]:
+            raise OAuthRefused(
+                "this call needs an approval that the authorization server cannot give",
+                oauth_error="unsupported",
+                why=f"{metadata.issuer} does not list {safe_text(missing[0], one_line=True)} among its"
+                " authorization_details_types_supported (RFC 9396 section 10)",
+                do="ask the server's operator how such a call is approved",
+            )
+        return approve(details, scopes_of(challenge))
+
     def _unauthorized(self, challenge: Challenge, used: StoredToken | None) -> StoredToken | None:
+        if self._obtain is None:
+            return None
         # Asked again each time: a server may have moved to another authorization server, and then nothing of the old
         # one counts.
         followed = self._authorizer.discovery.follow(challenge)
@@ -96,7 +130,7 @@ class StepUp:
         return self._authorizer.discovery.settled(followed), listed
 
     def _login(self, wanted: tuple[str, ...]) -> StoredToken | None:
-        if self._logins == LOGINS:
+        if self._obtain is None or self._logins == LOGINS:
             return None
         self._logins += 1
         return self._obtain(wanted)

@@ -143,18 +143,10 @@ def duration(value: Any) -> float | None:
     return number(value)
 
 
-def spending_details(limit: Money, resource: str) -> str:
-    """`authorization_details` asking for a spending limit at `resource` (RFC 9396 section 2), as JSON text."""
-    return json.dumps(
-        [
-            {
-                "type": SPENDING,
-                "actions": ["buy"],
-                "locations": [resource],
-                "limit": {"amount": limit.amount, "currency": limit.currency},
-            }
-        ]
-    )
+def spending_detail(limit: Money, resource: str) -> dict[str, Any]:
+    """An authorization detail that asks for a spending limit at `resource` (RFC 9396 section 2)."""
+    money = {"amount": limit.amount, "currency": limit.currency}
+    return {"type": SPENDING, "actions": ["buy"], "locations": [resource], "limit": money}
 
 
 def money(value: Any) -> Money | None:

@@ -25,7 +25,7 @@ RULES = (
     *(f"token.{rule}" for rule in ("bound", "proof", "nonce")),
     *(f"standing.{rule}" for rule in ("unknown", "session", "agent", "user", "token", "banned")),
     *("allowlist.user", "allowlist.client", "scope.insufficient", "open.closed"),
-    *(f"limits.{rule}" for rule in ("rate", "quota", "consent", "spending")),
+    *(f"limits.{rule}" for rule in ("rate", "quota", "consent", "spending", "approval")),
 )
 SCOPES = (
     *("openid", "shop:read", "orders:read", "orders:all", "shop:buy", "user:read", "demo:mode"),
@@ -35,6 +35,7 @@ ACCOUNTS = ("alice@example.com", "grace@example.com", "mallory@example.org")
 ERRORS = (
     *("invalid_request", "invalid_token", "insufficient_scope"),  # RFC 6750 section 3.1
     *("invalid_dpop_proof", "use_dpop_nonce"),  # RFC 9449 section 12.1
+    "insufficient_authorization",  # draft-ietf-oauth-rar-metadata-remediation section 4
     *("invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope"),
     *("access_denied", "unsupported_response_type", "server_error", "temporarily_unavailable"),  # RFC 6749
     *("authorization_pending", "slow_down", "expired_token"),  # RFC 8628 section 3.5

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
+from demo.client.mcp.reading import read_purchase
+from demo.evidence import Purchase
 from deputize.evidence import Money
 from deputize.http.bounded import TICK
 from deputize.http.errors import GrantNotAllowed
@@ -47,9 +49,21 @@ def consent_matches(page: Any, token: StoredToken, *, name: str, code: str, acco
         code: the code on the terminal, empty in the browser flow.
         account: whose page it was.
     """
+    if (approved := read_purchase(token.authorization_details)) is not None:
+        who = (page.client_name, page.user_code, page.account, set(page.scopes))
+        return bool(who == (name, code, account, set(token.scope))) and _reads(page.purchase, approved)
     limit = str(token.spending_limit) if token.spending_limit is not None else None
     shown = (page.client_name, page.user_code, page.account, set(page.scopes), page.limit)
     return bool(shown == (name, code, account, set(token.scope), limit))
+
+
+def _reads(shown: Any, approved: Purchase) -> bool:
+    """Whether a page showed just the purchase that the token is for."""
+    if shown is None:
+        return False
+    seen = (shown.price, shown.item, shown.size, shown.company, shown.address, shown.agent)
+    price, item, size = str(approved.price), approved.item, approved.size
+    return bool(seen == (price, item, size, approved.company, approved.address, approved.agent))
 
 
 class LoggingIn:
@@ -61,6 +75,7 @@ class LoggingIn:
         approve: what the sample human says.
         ask: whether the stage's person is asked at all.
         spending: the limit to ask for (RFC 9396), None for none.
+        details: what is asked for instead of a grant: the approval of one request, whose token is not kept (RFC 9396).
         resources: what the token is for (RFC 8707); the server by default.
         bound: whether a key is proved, where the servers take part in that (RFC 9449).
         expected: whose yes is taken, by email address or `sub`; None for anybody's.
@@ -77,6 +92,7 @@ class LoggingIn:
         approve: bool = True,
         ask: bool = True,
         spending: Money | None = None,
+        details: tuple[dict[str, Any], ...] = (),
         resources: tuple[str, ...] | None = None,
         bound: bool = True,
         expected: str | None = None,
@@ -91,6 +107,9 @@ class LoggingIn:
         self._approve = approve
         self._ask = ask
         self._spending = spending
+        self._details = details
+        self.purchase = read_purchase(details)
+        """The one purchase that is asked for; None where a grant is."""
         self._resources = resources
         self._bound = bound
         self._expected = expected
@@ -132,7 +151,12 @@ class LoggingIn:
         from deputize.oauth.device_flow import DeviceLogin
 
         pending = self._agent.start_login(
-            scopes, chosen.flow, resources=self._resources, spending=self._spending, bound=self._bound
+            scopes,
+            chosen.flow,
+            resources=self._resources,
+            spending=self._spending,
+            details=self._details,
+            bound=self._bound,
         )
         try:
             prompt, code = self._prompt(pending)
@@ -147,6 +171,7 @@ class LoggingIn:
                         give_up=prompt.failed,
                         pasted=prompt.pasted,
                         expected=self._expected,
+                        keep=not self._details,
                         timeout=LOGIN_SECONDS,
                     )
             finally:
@@ -162,19 +187,20 @@ class LoggingIn:
 
         human, ask = self._stage.answered_by(self._human, ask=self._ask)
         if ask or self._shown:
-            amount = str(self._spending) if self._spending is not None else ""
+            money = self.purchase.price if self.purchase is not None else self._spending
+            amount = str(money) if money is not None else ""
             asked = human.account if human is not None else ""
             self._stage.consent("asked", human=asked, agent=self._agent.name, amount=amount)
         if isinstance(pending, BrowserLogin):
             now = time.time()
             if self._shown:
                 request = replace(pending.request, expires_at=min(pending.request.expires_at, now + LOGIN_SECONDS))
-                self._stage.show("browser", panels.browser(request, now, self._held()))
+                self._stage.show("browser", panels.browser(request, now, self._held(), self.purchase))
             return BrowserPrompt(self._stage, pending, human, approve=self._approve, ask=ask, clicker=self._clicker), ""
         assert isinstance(pending, DeviceLogin)
         code = pending.code
         if self._shown:
-            self._stage.show("device", panels.device(code, time.time(), self._held()))
+            self._stage.show("device", panels.device(code, time.time(), self._held(), self.purchase))
         if self._human is None and not self._stage.person:
             sys.stderr.write(f"open {code.verification_uri} and enter {code.user_code}\n")
         shown = self._shown and not self._stage.quiet

@@ -32,6 +32,7 @@ def a_whole_round(world: World) -> None:
         assert agent.call("buyMcpShopItem", BUY, door="open", token="none").status == 200
         assert agent.call("listMcpShopInventory", {}, token="none").status == 401
         agent.refresh()
+        with_an_approval(agent)
         banned = Agent(world.base, store=MemoryStore(), client_id="demo-rival")
         log_in(banned, "grace@example.com", ("shop:read", "demo:mode", "user:read"), None, None)
         banned.call("setDemoMode", {"mode": "banned"})
@@ -53,6 +54,27 @@ def a_whole_round(world: World) -> None:
         console.revoke("user", "user_alice")
         assert console.reinstate("user", "user_alice")
         assert agent.call("listMcpShopInventory", {}).status == 401
+
+
+def with_an_approval(agent: Agent) -> None:
+    """Have a human approve one purchase, and make it."""
+    chain = agent.chain(agent.token())
+    detail = {
+        "type": "shop_purchase",
+        "actions": ["buy"],
+        "locations": [agent.token().resource],
+        "session": chain.session,
+        "agent": chain.agent,
+        "item": "Conference T-shirt",
+        "size": BUY["tshirtSize"],
+        "company": BUY["company"],
+        "mailingAddress": BUY["mailingAddress"],
+        "price": {"amount": 2500, "currency": "USD"},
+    }
+    login = agent.start_login(("shop:buy",), details=(detail,))
+    SampleHuman("alice@example.com").decide(login.code.verification_uri, login.code.user_code, True)
+    outcome = agent.call("buyMcpShopItem", BUY, token=agent.finish_login(login, keep=False))
+    assert outcome.allowed, outcome.text
 
 
 def by_others(house: House) -> None:

@@ -32,6 +32,7 @@ SMALL = frozenset(
             "oauth_wrong_codes",
             "shop_stock",
             "shop_closed",
+            "shop_listings",
         ),
         *("workos_key", "workos_permissions", "workos_blueprints", "workos_audit_schemas", "sqlite_master"),
         # These see themselves to that they stay small: some hundreds of browsers, the events of a few seconds.

@@ -98,6 +98,7 @@ class LocalShop(ShopProcess):
             "RATE_CALLS": "rate_calls",
             "RATE_SECONDS": "rate_seconds",
             "PURCHASES_PER_CONSENT": "purchases_per_consent",
+            "APPROVE_ABOVE": "approve_above",
             "STOCK_AT_FIRST": "stock",
             "OPEN_RATE_CALLS": "open_rate_calls",
             "OPEN_STOCK_AT_FIRST": "open_stock",

@@ -134,9 +134,11 @@ def refusal(answer: httpx2.Response) -> dict[str, Any]:
     body = answer.json()
     assert body["jsonrpc"] == "2.0"
     assert set(body) == {"jsonrpc", "id", "error"}
-    assert set(body["error"]["data"]) == {"decision", "limits", "scope"}
+    told_more = {"authorization_details"} & set(body["error"]["data"])
+    assert set(body["error"]["data"]) - told_more == {"decision", "limits", "scope"}
     decision: dict[str, Any] = body["error"]["data"]["decision"]
     assert decision["verdict"] == "deny"
+    assert bool(told_more) is (decision["rule"] == "limits.approval")
     assert answer.headers["demo-audit-id"] == decision["audit_id"]
     assert answer.headers["content-type"].startswith("application/json")
     assert answer.headers["cache-control"] == "no-store"

@@ -22,6 +22,7 @@ export interface Variables {
   RATE_CALLS?: string;
   RATE_SECONDS?: string;
   PURCHASES_PER_CONSENT?: string;
+  APPROVE_ABOVE?: string;
   STOCK_AT_FIRST?: string;
   SCOPES_FROM?: string;
   ORGANIZATION?: string;
@@ -62,6 +63,10 @@ export interface Settings {
   rateCalls: number;
   rateSeconds: number;
   purchasesPerConsent: number;
+  /** The price above which a human approves each purchase; null where none has to be approved. */
+  approveAbove: number | null;
+  /** Whether the authorization server can be asked for such an approval: AuthKit grants no authorization details. */
+  approves: boolean;
   price: Money;
   stockAtFirst: number;
   /** The door without auth: whether it is there, how many calls one address has in `rateSeconds`, what it sells. */
@@ -126,6 +131,7 @@ export function readSettings(env: Variables, origin: string): Settings {
   const open = (env.OPEN_DOOR ?? "").trim().toLowerCase() || "on";
   if (open !== "on" && open !== "off") wrong.push("OPEN_DOOR must be on or off.");
   const limit = (env.DEFAULT_SPENDING_LIMIT ?? "").trim();
+  const above = (env.APPROVE_ABOVE ?? "").trim().toLowerCase();
   const types = listed(env.TOKEN_TYPES ?? "").map(normal);
   const settings: Settings = {
     base,
@@ -146,6 +152,8 @@ export function readSettings(env: Variables, origin: string): Settings {
     rateCalls: number("RATE_CALLS", LIMITS.rate_calls, 1, MOST_CALLS),
     rateSeconds: number("RATE_SECONDS", LIMITS.rate_seconds),
     purchasesPerConsent: number("PURCHASES_PER_CONSENT", LIMITS.purchases_per_consent, 0),
+    approveAbove: above === "none" ? null : above === "" ? LIMITS.approve_above : number("APPROVE_ABOVE", 0, 0),
+    approves: !isAuthKit(issuer),
     price: ITEM.price,
     stockAtFirst: number("STOCK_AT_FIRST", LIMITS.stock, 0),
     open: {
@@ -166,6 +174,7 @@ type NumberName =
   | "RATE_CALLS"
   | "RATE_SECONDS"
   | "PURCHASES_PER_CONSENT"
+  | "APPROVE_ABOVE"
   | "STOCK_AT_FIRST"
   | "OPEN_RATE_CALLS"
   | "OPEN_STOCK_AT_FIRST";

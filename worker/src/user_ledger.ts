@@ -243,7 +243,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     const { decision, limits } = admitted;
     if (decision.verdict === "deny") {
       const told = house.told(house.settings.resource, needed ?? SCOPES.default, visit.possession);
-      return refuse(decision, { ...told, id: visit.call.id, limits });
+      return refuse(decision, { ...told, id: visit.call.id, limits, details: house.remediation(decision, visit) });
     }
     return this.passOn(house, visit, admitted);
   }

@@ -133,12 +133,13 @@ test("bytes that an order takes, with its idempotency key", async () => {
       spendingLimits: [],
       subAgents: [],
     };
+    const unasked = { toBeApproved: false, approval: null };
     const sent = {
       door: "protected" as const,
       address: "1 Main St, Springfield",
       arguments: "sha256:0123456789abcdef",
     };
-    const { id } = begin(sql, { ...wanted, ...whose, ...account, ...sent }, entry!);
+    const { id } = begin(sql, { ...wanted, ...whose, ...account, ...unasked, ...sent }, entry!);
     place(sql, id, newAuditId(sql, Date.now()));
   });
   expectBytes(bytes, costs.bytes.order);

@@ -41,6 +41,7 @@ test.each([
   { RATE_CALLS: "0" },
   { RATE_CALLS: "ten" },
   { PURCHASES_PER_CONSENT: "-1" },
+  { APPROVE_ABOVE: "20.00" },
   { DEFAULT_SPENDING_LIMIT: "60.00" },
   { INTROSPECTION_CLIENT_ID: "shop" },
 ])("settings that cannot be meant are told by name: %j", (wrong) => {

@@ -12,7 +12,7 @@ from demo import proofs
 from demo.scopes import SCOPES
 
 from ..clients.metadata import ENDPOINT_AUTH_METHODS
-from ..grants.authorization_details import SHOP_SPENDING
+from ..grants.authorization_details import TYPES
 from ..grants.resources import served_resources
 from ..grants.server import OAuthServer
 from ..state.keys import ALGORITHM
@@ -45,7 +45,7 @@ def metadata(server: OAuthServer) -> dict[str, Any]:
         "revocation_endpoint_auth_signing_alg_values_supported": [ALGORITHM],
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
         "dpop_signing_alg_values_supported": list(proofs.ALGORITHMS),  # RFC 9449 section 5.1
-        "authorization_details_types_supported": [SHOP_SPENDING],  # RFC 9396 section 10
+        "authorization_details_types_supported": list(TYPES),  # RFC 9396 section 10
         # RFC 9728 section 4; its own userinfo endpoint is one, whose tokens are asked for by `resource`.
         "protected_resources": [*served_resources(context), context.userinfo_resource],
         "subject_types_supported": ["public"],

@@ -14,10 +14,10 @@ from ..requests import FormRequest
 from ..state.accounts import Account, ordered
 from ..state.credentials import AuthorizationCode, find_code, save_code, use_up
 from ..state.sessions import revoke_session, session_revocation
-from .authorization_details import spending_details
+from .authorization_details import requested_details
 from .bound import require_key
 from .resources import requested_resources
-from .server import Grant
+from .server import Grant, still_good
 
 LONGEST_STATE = 2048
 """Characters of a `state`, and of a `nonce`: they come back in a URL and in a token."""
@@ -106,7 +106,8 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
         # RFC 6749 section 3.3: an MCP client that heard of no scopes names none. The consent page shows these.
         request.payload.datalist.setdefault("scope", [" ".join(client.default_scope)])
         request.resources = requested_resources(context, request.payload.datalist.get("resource", []))
-        request.details = spending_details(context, client, given.get("authorization_details"))
+        details = given.get("authorization_details")
+        request.details = requested_details(context, client, details, self.asked_scope)
 
     @property
     def asked_scope(self) -> tuple[str, ...]:
@@ -127,6 +128,7 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
                 nonce=request.form.get("nonce"),
                 key=request.form.get("dpop_jkt"),
                 session_id=session.id,
+                approval_id=None if request.approval is None else request.approval.id,
                 now=context.now(),
             )
 
@@ -167,6 +169,8 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
         if revoked is not None:
             raise InvalidGrantError(f"this {revoked.kind} was revoked")
         self.request.nonce = self.request.authorization_code.nonce
+        if self.request.authorization_code.approval_id is not None:
+            self.request.approval = still_good(self.request.authorization_code.approval, self.server.context.now())
         self.check_token_wishes(session)
 
     def authenticate_user(self, authorization_code: AuthorizationCode) -> Account | None:

@@ -1,4 +1,5 @@
-"""Rich authorization requests (RFC 9396): one type, `shop_spending`, the limit up to which an agent may buy."""
+"""Rich authorization requests (RFC 9396), of two types: `shop_spending`, the limit up to which an agent may buy, and
+`shop_purchase`, one purchase to approve within a grant that stands."""
 
 from __future__ import annotations
 
@@ -6,34 +7,47 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from authlib.oauth2.rfc6749 import OAuth2Error
-
 from ..clients.client import Client
 from ..context import Context
+from .purchases import SHOP_PURCHASE, purchase_detail
 from .resources import served_resources
+from .rich_request import CURRENCY, InvalidAuthorizationDetailsError, check_money
 
 SHOP_SPENDING = "shop_spending"
-CURRENCY = "USD"
-"""The shop's currency, with two decimals. Another one would need other decimals on the consent page."""
-HIGHEST_AMOUNT = 1_000_000_00
-"""Minor units. A limit above it is a slip of the hand, not a limit."""
+TYPES = (SHOP_SPENDING, SHOP_PURCHASE)
 
 
-class InvalidAuthorizationDetailsError(OAuth2Error):  # type: ignore[misc]  # Authlib ships no types
-    """The authorization details are of no known type or not as that type asks (RFC 9396 section 5)."""
+def requested_details(
+    context: Context, client: Client, asked: str | None, scope: tuple[str, ...]
+) -> tuple[dict[str, Any], ...]:
+    """The `authorization_details` of a client's request to a human, checked; empty when there are none.
 
-    error = "invalid_authorization_details"
+    Args:
+        scope: what the same request asks for.
+
+    Raises:
+        InvalidAuthorizationDetailsError: anything but one well-formed object of a known type. What is not understood
+            is refused, never ignored: the human would consent to something else (section 5).
+    """
+    detail = _read(client, asked)
+    if detail is not None and detail.get("type") == SHOP_PURCHASE:
+        return (purchase_detail(context, client, detail, scope),)
+    return () if detail is None else (_spending_detail(context, detail),)
 
 
 def spending_details(context: Context, client: Client, asked: str | None) -> tuple[dict[str, Any], ...]:
-    """The `authorization_details` of a client's request, checked; empty when there are none.
+    """The same where no human is asked, and a limit is all that may be named.
 
     Raises:
-        InvalidAuthorizationDetailsError: anything but one well-formed `shop_spending` object. What is not
-            understood is refused, never ignored: the human would consent to something else (section 5).
+        InvalidAuthorizationDetailsError: as `requested_details`.
     """
+    detail = _read(client, asked)
+    return () if detail is None else (_spending_detail(context, detail),)
+
+
+def _read(client: Client, asked: str | None) -> dict[str, Any] | None:
     if asked is None:
-        return ()
+        return None
     if not client.delegated:
         raise InvalidAuthorizationDetailsError("the human's own console spends nothing: log an agent in")
     try:
@@ -43,9 +57,12 @@ def spending_details(context: Context, client: Client, asked: str | None) -> tup
     if not isinstance(details, list) or len(details) != 1 or not isinstance(details[0], dict):
         raise InvalidAuthorizationDetailsError("authorization_details is an array with one object")
     # Null is absent, as in client metadata: so a client writes RFC 9396's optional fields that it leaves out.
-    detail: dict[str, Any] = {name: value for name, value in details[0].items() if value is not None}
+    return {name: value for name, value in details[0].items() if value is not None}
+
+
+def _spending_detail(context: Context, detail: dict[str, Any]) -> dict[str, Any]:
     if detail.get("type") != SHOP_SPENDING:
-        raise InvalidAuthorizationDetailsError(f"the only type is {SHOP_SPENDING}")
+        raise InvalidAuthorizationDetailsError(f"the types are {' and '.join(TYPES)}")
     if set(detail) != {"type", "actions", "locations", "limit"}:
         raise InvalidAuthorizationDetailsError(f"{SHOP_SPENDING} has type, actions, locations and limit")
     if detail["actions"] != ["buy"]:
@@ -56,22 +73,11 @@ def spending_details(context: Context, client: Client, asked: str | None) -> tup
         detail["locations"] = [context.canonical(named[0])]
     if detail["locations"] not in [[shop] for shop in shops]:
         raise InvalidAuthorizationDetailsError(f"locations is one of: {', '.join(shops)}")
-    _check_limit(detail["limit"])
-    return (detail,)
+    check_money(detail["limit"], "limit")
+    return detail
 
 
 def spending_up_to(amount: int, shops: Sequence[str]) -> dict[str, Any]:
     """The detail of a limit that the human wrote: `amount` minor units, at the `shops` that the request is for."""
     limit = {"amount": amount, "currency": CURRENCY}
     return {"type": SHOP_SPENDING, "actions": ["buy"], "locations": list(shops), "limit": limit}
-
-
-def _check_limit(limit: object) -> None:
-    if not isinstance(limit, dict) or set(limit) != {"amount", "currency"}:
-        raise InvalidAuthorizationDetailsError("limit has amount and currency")
-    amount = limit["amount"]
-    # bool is an int in Python, and not an amount anywhere.
-    if not isinstance(amount, int) or isinstance(amount, bool) or not 0 < amount <= HIGHEST_AMOUNT:
-        raise InvalidAuthorizationDetailsError(f"amount is a whole number of cents from 1 to {HIGHEST_AMOUNT}")
-    if limit["currency"] != CURRENCY:
-        raise InvalidAuthorizationDetailsError(f"the shop's currency is {CURRENCY}")

@@ -20,11 +20,12 @@ from ..clients.client import Client
 from ..clients.metadata import ENDPOINT_AUTH_METHODS
 from ..requests import FormRequest
 from ..state.accounts import Account, ordered
+from ..state.approvals import find_approval
 from ..state.device_requests import DeviceRequest, find_request, new_user_code, poll, redeem, save_request
 from ..state.sessions import find_session, session_revocation
-from .authorization_details import spending_details
+from .authorization_details import requested_details
 from .resources import requested_resources
-from .server import Grant, OAuthServer
+from .server import Grant, OAuthServer, still_good
 
 SLOW_DOWN_SECONDS = 5.0
 """By how much the interval grows for good when a device polls too fast (section 3.5)."""
@@ -71,7 +72,9 @@ class DeviceAuthorizationEndpoint(AuthlibDeviceAuthorizationEndpoint):  # type: 
         if not request.form.get("scope"):
             raise InvalidScopeError("name the scopes that are needed")
         request.resources = requested_resources(self.context, request.payload.datalist.get("resource", []))
-        request.details = spending_details(self.context, request.client, request.form.get("authorization_details"))
+        scope = ordered(request.form["scope"].split())
+        details = request.form.get("authorization_details")
+        request.details = requested_details(self.context, request.client, details, scope)
         for _ in range(5):
             try:
                 return self._answer(request)
@@ -149,6 +152,9 @@ class DeviceCodeGrant(Grant, AuthlibDeviceCodeGrant):  # type: ignore[misc]  # A
         with self.server.context.store.transaction() as connection:
             session = find_session(connection, self.request.credential.session_id)
             assert session is not None, "an approved request has a session"
+            approval_id = self.request.credential.approval_id
+            if approval_id is not None:
+                self.request.approval = still_good(find_approval(connection, approval_id), self.server.context.now())
             revoked = session_revocation(connection, session)
         if revoked is not None:
             raise AccessDeniedError(f"this {revoked.kind} was revoked")
@@ -195,7 +201,8 @@ class DeviceCodeGrant(Grant, AuthlibDeviceCodeGrant):  # type: ignore[misc]  # A
     ) -> dict[str, Any]:
         """The token response, with the scopes that the human granted and not those the device asked for."""
         assert self.request.session is not None, "validated before"
-        granted = " ".join(self.request.session.scope)
+        approval = self.request.approval
+        granted = " ".join(self.request.session.scope if approval is None else approval.scope)
         return super().generate_token(user, granted, grant_type, expires_in, include_refresh_token)
 
     def save_token(self, token: dict[str, Any]) -> None:

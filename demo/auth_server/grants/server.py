@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from authlib.common.urls import add_params_to_uri
 from authlib.oauth2 import AuthorizationServer, OAuth2Error
-from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, InvalidScopeError
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidGrantError, InvalidRequestError, InvalidScopeError
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from demo.scopes import SCOPES
@@ -22,11 +22,12 @@ from ..clients.metadata import ENDPOINT_AUTH_METHODS, PRIVATE_KEY_JWT
 from ..context import Context
 from ..requests import NO_STORE, FormRequest, Rate
 from ..state.accounts import Account, ordered
+from ..state.approvals import Approval
 from ..state.credentials import save_refresh_token
 from ..state.sessions import Session
 from .bound import InvalidProofError, prove, remember
 from .resources import audience
-from .tokens import sign_access_token, sign_id_token
+from .tokens import details_of, sign_access_token, sign_id_token
 
 # Authlib writes whole tokens into its debug log.
 logging.getLogger("authlib").setLevel(logging.INFO)
@@ -160,6 +161,18 @@ def _check_one_identity(client: Client, request: FormRequest) -> None:
         raise InvalidClientError("a request names one client, which authenticates in one way (RFC 6749 section 2.3)")
 
 
+def still_good(approval: Approval | None, now: float) -> Approval:
+    """The approval of one purchase, where a token may still be had for it: without it a token would be for all that the
+    session was granted.
+
+    Raises:
+        InvalidGrantError: it is not known any more, or too old.
+    """
+    if approval is None or now >= approval.until:
+        raise InvalidGrantError("this approval is over: ask the human again")
+    return approval
+
+
 class Grant:
     """Mixed into a grant whose request has a session: checks what is asked of the token, then makes it.
 
@@ -196,10 +209,12 @@ class Grant:
         include_refresh_token: bool = True,
     ) -> dict[str, Any]:
         """The token response; not yet saved."""
-        context, session = self.server.context, self.request.session
+        context, session, approval = self.server.context, self.request.session, self.request.approval
         assert session is not None and user is not None, "validated before"
         granted = ordered((scope or "").split())
         seconds = lifetime(context, self.request)
+        if approval is not None:
+            seconds = min(seconds, max(1, int(approval.until - context.now())))
         token: dict[str, Any] = {
             "access_token": sign_access_token(
                 context,
@@ -208,18 +223,19 @@ class Grant:
                 scope=granted,
                 seconds=seconds,
                 key=self.request.key,
+                details=details_of(session, approval),
             ),
             "token_type": "Bearer" if self.request.key is None else "DPoP",
             "expires_in": seconds,
             "scope": " ".join(granted),
         }
         # By what the session was granted, not by a narrowed scope: the next refresh may ask for all of it again.
-        if include_refresh_token and "offline_access" in session.scope:
+        if include_refresh_token and approval is None and "offline_access" in session.scope:
             token["refresh_token"] = secrets.token_urlsafe(32)
         if "openid" in granted:
             token["id_token"] = sign_id_token(context, session, user, self.request.nonce)
-        if session.authorization_details:
-            token["authorization_details"] = list(session.authorization_details)  # RFC 9396 section 7
+        if details := details_of(session, approval):
+            token["authorization_details"] = details  # RFC 9396 section 7
         return token
 
     def save_token(self, token: dict[str, Any]) -> None:

@@ -22,8 +22,10 @@ from ..state.accounts import ordered
 from ..state.sessions import revocation_of
 from ..state.sub_agents import MOST_AT_ONCE, TooManySubAgents, find_by_key
 from ..state.sub_agents import hand_on as write_down
-from .authorization_details import SHOP_SPENDING, InvalidAuthorizationDetailsError, spending_details
+from .authorization_details import SHOP_SPENDING, spending_details
+from .purchases import SHOP_PURCHASE
 from .resources import InvalidTargetError, served_resources
+from .rich_request import InvalidAuthorizationDetailsError
 from .server import OAuthServer, lifetime
 from .subject_token import ACCESS_TOKEN, SubjectToken
 from .tokens import sign_access_token
@@ -150,6 +152,9 @@ def _check_subject(context: Context, request: FormRequest, subject: SubjectToken
         raise InvalidRequestError("subject_token was issued to another client")
     if not subject.through:
         raise InvalidRequestError("subject_token is the human's own: no agent acts by it")
+    if any(detail.get("type") == SHOP_PURCHASE for detail in subject.details):
+        # It is for one purchase: one that was made from it would be for all that the consent allows.
+        raise InvalidRequestError("subject_token is for one purchase that a human approved: that is not handed on")
     if len(subject.through) > context.config.delegation_depth:
         times = context.config.delegation_depth
         raise InvalidRequestError(

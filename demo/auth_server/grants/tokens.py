@@ -7,6 +7,7 @@ from typing import Any
 
 from ..context import Context
 from ..state.accounts import Account
+from ..state.approvals import Approval
 from ..state.sessions import Session
 from ..state.store import new_id
 
@@ -53,6 +54,12 @@ def sign_access_token(
     if granted := session.authorization_details if details is None else details:
         claims["authorization_details"] = list(granted)
     return context.keys.sign(claims, typ=TYPE)
+
+
+def details_of(session: Session, approval: Approval | None) -> list[dict[str, Any]]:
+    """What a token grants in detail (RFC 9396 section 9.1): the session's limit, and the one purchase that it is
+    for."""
+    return [*session.authorization_details, *([] if approval is None else [approval.granted])]
 
 
 def bound_to(claims: dict[str, Any]) -> str | None:

@@ -10,11 +10,13 @@ from starlette.responses import Response
 from demo.scopes import SCOPES
 
 from ..clients.client import Client
-from ..grants.authorization_details import CURRENCY, spending_up_to
+from ..grants.authorization_details import spending_up_to
 from ..grants.resources import shops_of
+from ..grants.rich_request import CURRENCY
 from ..state.accounts import Account, ordered
 from ..state.sessions import agent_of, revocation_of
 from .device import device_question
+from .purchase import purchase_page, why_not
 from .question import Question, carried
 from .redirect import redirect_question
 from .rendering import page
@@ -61,6 +63,11 @@ def decide(visit: Visit) -> Response:
             return over or onward("/device")
         if decision == "deny":
             return again.denied(connection, account)
+        purchase = again.purchase
+        if purchase is not None:
+            if why_not(connection, account, purchase) is None:
+                return again.approved_once(connection, account, purchase)
+            return purchase_page(visit, account, again, purchase, connection, status=409)
         offer = _offer(visit, connection, account, again)
         if offer.obstacle is None:
             terms = answered(visit.fields, offer.scope, asked=offer.asked, spends=bool(offer.shops))
@@ -131,6 +138,9 @@ def _page(
     visit: Visit, account: Account, question: Question, terms: Terms | None = None, *, status: int = 200
 ) -> Response:
     context = visit.context
+    if (purchase := question.purchase) is not None:
+        with context.store.transaction(write=False) as connection:
+            return purchase_page(visit, account, question, purchase, connection, status=status)
     with context.store.transaction(write=False) as connection:
         offer = _offer(visit, connection, account, question)
     if terms is None:

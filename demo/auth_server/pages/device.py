@@ -100,6 +100,12 @@ class DeviceQuestion(Question):
         decide(connection, self.request, "approved", self._open_session(connection, account, scope, details))
         return self._outcome("approved")
 
+    def approved_once(self, connection: sqlite3.Connection, account: Account, detail: dict[str, Any]) -> Response:
+        """The device gets a token for this purchase when it polls next."""
+        yes = self._approve(connection, detail)
+        decide(connection, self.request, "approved", yes.session_id, yes.id)
+        return self._outcome("approved")
+
     def denied(self, connection: sqlite3.Connection, account: Account) -> Response:
         """The device hears it when it polls next."""
         decide(connection, self.request, "denied", None)
@@ -109,7 +115,8 @@ class DeviceQuestion(Question):
         """What became of the request. `state`: approved, denied, already-approved, already-denied, expired."""
         config = self.visit.context.config
         where, back = config.device, config.way_back
-        return page("outcome.html", status, client=self.client, state=state, device=where, way_back=back)
+        one = self.purchase is not None
+        return page("outcome.html", status, client=self.client, state=state, device=where, way_back=back, one=one)
 
 
 def device_question(visit: Visit) -> DeviceQuestion | None:

@@ -10,7 +10,9 @@ from typing import Any
 from starlette.responses import Response
 
 from ..clients.client import Client
+from ..grants.purchases import SHOP_PURCHASE
 from ..state.accounts import Account
+from ..state.approvals import Approval, approve
 from ..state.sessions import open_session
 from .visit import ENTERED, Visit
 
@@ -38,6 +40,11 @@ class Question(ABC):
     redirect_uri: str | None = None
 
     @property
+    def purchase(self) -> dict[str, Any] | None:
+        """The one purchase that is to be approved within a grant that stands; None where a grant is asked for."""
+        return next((one for one in self.details if one["type"] == SHOP_PURCHASE), None)
+
+    @property
     @abstractmethod
     def came(self) -> str:
         """When and from where it came, in words."""
@@ -55,6 +62,10 @@ class Question(ABC):
         details: tuple[dict[str, Any], ...],
     ) -> Response:
         """Write the yes down, to this scope within these details, and open its session; what the browser gets."""
+
+    @abstractmethod
+    def approved_once(self, connection: sqlite3.Connection, account: Account, detail: dict[str, Any]) -> Response:
+        """Write the yes to this one purchase down; what the browser gets. The grant it is in stays as it was."""
 
     @abstractmethod
     def denied(self, connection: sqlite3.Connection, account: Account) -> Response:
@@ -79,6 +90,10 @@ class Question(ABC):
             auth_time=self.visit.browser.signed_in_at,
             now=self.visit.context.now(),
         )
+
+    def _approve(self, connection: sqlite3.Connection, detail: dict[str, Any]) -> Approval:
+        now = self.visit.context.now()
+        return approve(connection, session_id=detail["session"], scope=self.scope, detail=detail, now=now)
 
 
 def carried(visit: Visit) -> dict[str, str]:

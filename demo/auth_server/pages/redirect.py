@@ -23,7 +23,7 @@ from ..grants.authorization_code import AuthorizationCodeGrant
 from ..grants.server import OAuthServer
 from ..requests import FormRequest, FormUnreadable, parse_fields, read_form, visitor
 from ..state.accounts import Account
-from ..state.credentials import unused_session
+from ..state.credentials import unused_session, void_unused_approvals
 from ..state.sessions import Session, find_session, revoke_session
 from .question import Question, carried
 from .rendering import message, page
@@ -107,8 +107,26 @@ class RedirectQuestion(Question):
             request.session = find_session(connection, session_id)
         return self._answer(account)
 
+    def approved_once(self, connection: sqlite3.Connection, account: Account, detail: dict[str, Any]) -> Response:
+        """The browser takes a code for this purchase to the client; of a yes that comes twice only the last counts."""
+        self._void(connection, account)
+        request = self.grant.request
+        request.approval = self._approve(connection, detail)
+        request.session = find_session(connection, request.approval.session_id)
+        return self._answer(account)
+
+    def _void(self, connection: sqlite3.Connection, account: Account) -> None:
+        void_unused_approvals(
+            connection,
+            sub=account.sub,
+            client_id=self.client.client_id,
+            redirect_uri=self.redirect_uri,
+            code_challenge=self.grant.request.form["code_challenge"],
+        )
+
     def denied(self, connection: sqlite3.Connection, account: Account) -> Response:
         """The browser takes `access_denied` to the client (RFC 6749 section 4.1.2.1); a yes before it is void."""
+        self._void(connection, account)
         self._end(connection, self._unused(connection, account))
         return self._answer(None)
 

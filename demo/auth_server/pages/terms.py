@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..grants.authorization_details import CURRENCY, HIGHEST_AMOUNT
+from ..grants.rich_request import CURRENCY, HIGHEST_AMOUNT
 
 BUY = "shop:buy"
 """The scope that money goes with: where it is on the page and unticked, no limit is granted."""

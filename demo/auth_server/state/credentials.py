@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, ClientMixin
 
+from .approvals import Approval, find_approval, void
 from .sessions import Session, find_session
 from .store import digest, new_id
 
@@ -40,6 +41,10 @@ class AuthorizationCode(AuthorizationCodeMixin):  # type: ignore[misc]  # Authli
     key: str | None
     """The thumbprint of the key that must be proved with it (RFC 9449 section 10, `dpop_jkt`); None for none."""
     session: Session
+    approval_id: str | None
+    """The one purchase that its token is for; None for what the session was granted."""
+    approval: Approval | None
+    """The same as it was approved; None where it is not known any more."""
     expires_at: float
     redeemed_at: float | None
     code_challenge_method: str = "S256"
@@ -49,7 +54,9 @@ class AuthorizationCode(AuthorizationCodeMixin):  # type: ignore[misc]  # Authli
 
     def get_scope(self) -> str:
         """The scopes that the human granted."""
-        return " ".join(self.session.scope)
+        return " ".join(
+            self.approval.scope if self.approval is not None else () if self.approval_id else self.session.scope
+        )
 
 
 def save_code(
@@ -62,14 +69,17 @@ def save_code(
     nonce: str | None,
     key: str | None,
     session_id: str,
+    approval_id: str | None,
     now: float,
 ) -> None:
     """Remember a code, in place of an unused one for the same session; and forget those that are long over."""
     connection.execute("DELETE FROM oauth_authorization_codes WHERE expires_at < ?", (now - CODE_KEPT_SECONDS,))
-    connection.execute("DELETE FROM oauth_authorization_codes WHERE session_id = ?", (session_id,))
+    connection.execute(
+        "DELETE FROM oauth_authorization_codes WHERE session_id = ? AND approval_id IS ?", (session_id, approval_id)
+    )
     connection.execute(
         "INSERT INTO oauth_authorization_codes (id, code_digest, client_id, redirect_uri, code_challenge, nonce, key,"
-        " session_id, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " session_id, approval_id, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             new_id("code"),
             digest(code),
@@ -79,6 +89,7 @@ def save_code(
             nonce,
             key,
             session_id,
+            approval_id,
             now + CODE_SECONDS,
         ),
     )
@@ -99,11 +110,27 @@ def unused_session(
     is of one request (RFC 7636)."""
     rows = connection.execute(
         "SELECT session_id FROM oauth_authorization_codes WHERE client_id = ? AND redirect_uri = ?"
-        " AND code_challenge = ? AND redeemed_at IS NULL AND expires_at > ?",
+        " AND code_challenge = ? AND approval_id IS NULL AND redeemed_at IS NULL AND expires_at > ?",
         (client_id, redirect_uri, code_challenge, now),
     ).fetchall()
     found = (find_session(connection, row["session_id"]) for row in rows)
     return next((one for one in found if one is not None and one.sub == sub and one.revoked_at is None), None)
+
+
+def void_unused_approvals(
+    connection: sqlite3.Connection, *, sub: str, client_id: str, redirect_uri: str, code_challenge: str
+) -> None:
+    """Take back what this human's yes to this very request approved, while its code is not used."""
+    rows = connection.execute(
+        "SELECT id, session_id, approval_id FROM oauth_authorization_codes WHERE client_id = ? AND redirect_uri = ?"
+        " AND code_challenge = ? AND approval_id IS NOT NULL AND redeemed_at IS NULL",
+        (client_id, redirect_uri, code_challenge),
+    ).fetchall()
+    for row in rows:
+        session = find_session(connection, row["session_id"])
+        if session is not None and session.sub == sub:
+            connection.execute("DELETE FROM oauth_authorization_codes WHERE id = ?", (row["id"],))
+            void(connection, row["approval_id"])
 
 
 def use_up(connection: sqlite3.Connection, code: AuthorizationCode, now: float) -> None:
@@ -122,6 +149,8 @@ def _read_code(connection: sqlite3.Connection, row: sqlite3.Row) -> Authorizatio
         nonce=row["nonce"],
         key=row["key"],
         session=session,
+        approval_id=row["approval_id"],
+        approval=None if row["approval_id"] is None else find_approval(connection, row["approval_id"]),
         expires_at=row["expires_at"],
         redeemed_at=row["redeemed_at"],
     )

@@ -49,6 +49,8 @@ class DeviceRequest(DeviceCredentialMixin):  # type: ignore[misc]  # Authlib shi
     decided_at: float | None
     session_id: str | None
     redeemed_at: float | None
+    approval_id: str | None
+    """The purchase that was approved, where no session was opened but one goes on (`approvals`)."""
     entered_at: float | None
     """When somebody entered its code first."""
     wrong_codes: int
@@ -190,12 +192,13 @@ def decide(
     request: DeviceRequest,
     decision: Literal["approved", "denied"],
     session_id: str | None,
+    approval_id: str | None = None,
 ) -> None:
     """Write the human's answer; the caller has seen in this transaction that there is none yet."""
     connection.execute(
-        "UPDATE oauth_device_requests SET decision = ?, decided_at = ?, session_id = ?"
+        "UPDATE oauth_device_requests SET decision = ?, decided_at = ?, session_id = ?, approval_id = ?"
         " WHERE id = ? AND decision IS NULL",
-        (decision, request.read_at, session_id, request.id),
+        (decision, request.read_at, session_id, approval_id, request.id),
     )
 
 

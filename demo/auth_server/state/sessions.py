@@ -207,6 +207,7 @@ def _forget(connection: sqlite3.Connection, now: float) -> None:
             "oauth_authorization_codes",
             "oauth_device_requests",
             "oauth_sub_agents",
+            "oauth_approvals",
         ):
             connection.execute(f"DELETE FROM {table} WHERE session_id = ?", (row["id"],))
         connection.execute("DELETE FROM oauth_sessions WHERE id = ?", (row["id"],))

@@ -142,6 +142,15 @@ CREATE TABLE oauth_sub_agents (
     spending_limit TEXT NOT NULL, created_at REAL NOT NULL, expires_at REAL NOT NULL, UNIQUE (parent, key));
 CREATE INDEX oauth_sub_agents_session ON oauth_sub_agents (session_id, created_at);
 """
+_APPROVALS = """
+CREATE TABLE oauth_approvals (
+    id TEXT PRIMARY KEY, session_id TEXT NOT NULL REFERENCES oauth_sessions (id), scope TEXT NOT NULL,
+    detail TEXT NOT NULL, created_at REAL NOT NULL, until REAL NOT NULL);
+CREATE INDEX oauth_approvals_session ON oauth_approvals (session_id);
+CREATE INDEX oauth_approvals_until ON oauth_approvals (until);
+ALTER TABLE oauth_device_requests ADD COLUMN approval_id TEXT;
+ALTER TABLE oauth_authorization_codes ADD COLUMN approval_id TEXT;
+"""
 STEPS = (
     _TABLES,
     _scope_of_clients,
@@ -153,6 +162,7 @@ STEPS = (
     _GUESSES,
     _BOUND_CLIENTS,
     _SUB_AGENTS,
+    _APPROVALS,
 )
 """The schema's history. To change it: append a step, never edit one."""
 

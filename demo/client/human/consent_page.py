@@ -19,6 +19,21 @@ class ConsentPage:
     scopes: tuple[str, ...]
     limit: str | None
     """The amount in the field for the spending limit, e.g. "60.00 USD"; None where the page has none."""
+    purchase: PurchaseShown | None = None
+    """The one purchase that it asks to approve; None where it asks for a grant."""
+
+
+@dataclass(frozen=True)
+class PurchaseShown:
+    """What a page says of one purchase, in its own words."""
+
+    price: str
+    price_in_words: str
+    item: str
+    size: str
+    company: str
+    address: str
+    agent: str
 
 
 @dataclass

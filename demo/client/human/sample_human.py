@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from demo.client.human.consent_page import ConsentPage, Form, Page
+from demo.client.human.consent_page import ConsentPage, Form, Page, PurchaseShown
 from deputize.errors import ServerUnreachable
 from deputize.http import bounded
 from deputize.http.connection import connect
@@ -154,6 +154,7 @@ class _Walk:
             account=page.one("account"),
             scopes=page.all("scope"),
             limit=page.one("limit") or None,
+            purchase=_purchase_on(page),
         )
         if shown.user_code != self._code:
             raise OAuthRefused(
@@ -220,6 +221,11 @@ class _Walk:
             why=f"{why}{heading}",
             do=do + "open the page in a browser, and decide there",
         )
+
+
+def _purchase_on(page: Page) -> PurchaseShown | None:
+    names = ("price", "price-in-words", "item", "size", "company", "mailing-address", "agent")
+    return PurchaseShown(*map(page.one, names)) if page.one("price") else None
 
 
 def _refused_unasked(error: str, why: str) -> OAuthRefused:

@@ -260,6 +260,10 @@ def refused(seen: CallOutcome | ToolsOutcome, *, stepped_up: bool = False) -> Re
         return Refused(error, words, "demo login")
     if status == 403 and error == "insufficient_scope":
         return Refused(error, words, _more(seen, (challenge and challenge.get("scope")) or "", stepped_up))
+    if status == 403 and error == "insufficient_authorization" and isinstance(seen, CallOutcome) and not stepped_up:
+        return Refused(
+            error, words, f"let the human be asked: demo call {seen.tool} --step-up, with the same arguments"
+        )
     if status == 403:
         return Refused(error, words, "ask the server's operator who may do this, or log in as somebody else")
     return Refused(error, words, "check --server, and what the server's own documentation says")

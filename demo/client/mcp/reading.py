@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import fields
 from typing import Any, cast
 
-from demo.evidence import Decision, LimitUse, ListedOrder, Order, Tool
+from demo.evidence import Decision, LimitUse, ListedOrder, Order, Purchase, Tool
 from deputize.http.sanitizing import safe_data, safe_text
 from deputize.tokens.stored import money, number
 
@@ -146,3 +146,20 @@ def misdeclared(result: dict[str, Any] | None) -> dict[str, str]:
 def mapping(value: Any) -> dict[str, Any]:
     """`value` where it is a JSON object, else an empty one."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def read_purchase(details: Any) -> Purchase | None:
+    """The one purchase among authorization details (RFC 9396) that a human is asked for, or approved; None where there
+    is none that can be read."""
+    every = details if isinstance(details, list | tuple) else ()
+    found = next((one for one in map(mapping, every) if one.get("type") == "shop_purchase"), None)
+    price = money(found.get("price")) if found is not None else None
+    if found is None or price is None:
+        return None
+    texts = [found.get(name) for name in ("item", "size", "company", "mailingAddress", "agent")]
+    if not all(isinstance(one, str) for one in texts):
+        return None
+    item, size, company, address, agent = (safe_text(str(one), one_line=True) for one in texts)
+    approval = found.get("approval")
+    given = safe_text(approval, one_line=True) if isinstance(approval, str) else None
+    return Purchase(item, size, company, address, price, agent, given, number(found.get("until")))

@@ -33,7 +33,7 @@ def test_both_discovery_documents_name_this_issuer_and_only_endpoints_that_answe
         "private_key_jwt",
     ]
     assert document["token_endpoint_auth_signing_alg_values_supported"] == ["ES256"]
-    assert document["authorization_details_types_supported"] == ["shop_spending"]
+    assert document["authorization_details_types_supported"] == ["shop_spending", "shop_purchase"]
     assert document["grant_types_supported"] == [
         "urn:ietf:params:oauth:grant-type:device_code",
         "authorization_code",

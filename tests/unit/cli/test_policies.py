@@ -34,7 +34,7 @@ def test_a_file_is_made_checked_and_shown_and_nothing_of_it_is_overwritten(demo:
     made.write_text(SHIPPED.text.replace(QUOTA, "purchases = 1"))
     refused = told(demo, "check")["error"]
     assert refused["exit_code"] == 2
-    assert "line 32: quota.purchases" in refused["why"]
+    assert "line 37: quota.purchases" in refused["why"]
 
 
 def test_a_file_that_is_none_is_a_refusal(demo: Command, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_what_would_be_decided_follows_the_login_the_file_and_the_revocation(
     (demo.state / NAME).write_text(SHIPPED.text.replace(QUOTA, "purchases_per_consent = 0"))
     refused = told(demo, *asked)
     line = next(one for one in refused["gates"] if one["gate"] == "limits")
-    assert (refused["rule"], line["line"], line["text"]) == ("limits.quota", 32, "purchases_per_consent = 0")
+    assert (refused["rule"], line["line"], line["text"]) == ("limits.quota", 37, "purchases_per_consent = 0")
     assert demo("revoke", "--agent").returncode == 0
     assert told(demo, *asked)["rule"] == "standing.agent"
     (demo.state / NAME).write_text(SHIPPED.text.replace(QUOTA, "purchases = 0"))

@@ -31,11 +31,14 @@ def test_the_workers_settings_begin_with_the_same_limits() -> None:
     variables = json.loads(re.sub(r",(\s*[}\]])", r"\1", without_comments))["vars"]
     limits, policy = catalog.LIMITS, SHIPPED.policy
     assert {
-        name: variables[name] for name in variables if name.endswith(("_CALLS", "_SECONDS", "_CONSENT", "_FIRST"))
+        name: variables[name]
+        for name in variables
+        if name.endswith(("_CALLS", "_SECONDS", "_CONSENT", "_ABOVE", "_FIRST"))
     } == {
         "RATE_CALLS": str(policy.rate.calls),
         "RATE_SECONDS": str(policy.rate.seconds),
         "PURCHASES_PER_CONSENT": str(policy.quota.purchases_per_consent),
+        "APPROVE_ABOVE": str(policy.approval.above if policy.approval else "none"),
         "STOCK_AT_FIRST": str(limits.stock),
         "OPEN_RATE_CALLS": str(policy.rate.open_calls),
         "OPEN_STOCK_AT_FIRST": str(limits.stock),

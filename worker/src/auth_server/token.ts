@@ -4,6 +4,7 @@
 import { compactVerify, decodeProtectedHeader, errors } from "jose";
 import { LIMITS, say, SCOPES } from "../catalog";
 import { NO_FACTS, type SpendingLimit, type TokenFacts } from "../policy/facts";
+import { readApproval } from "../policy/approval";
 import { typeOf } from "../policy/token_type";
 import type { Settings } from "../settings";
 import { money } from "../evidence";
@@ -115,6 +116,7 @@ export function facts(
     tokenId: text(claims["jti"]),
     scopes: [...new Set(settings.scopeClaims.flatMap((name) => strings(claims[name])))],
     spendingLimits: spendingLimits(claims["authorization_details"], chain, settings),
+    approval: readApproval(claims["authorization_details"]),
     key: cnf === undefined || cnf === null ? null : ((isObject(cnf) ? text(cnf["jkt"]) : null) ?? ""),
   };
 }

@@ -4,14 +4,16 @@ import { AuthServerUnavailable, skewOf } from "../auth_server/asking";
 import { personOf } from "../auth_server/directory";
 import { askStanding } from "../auth_server/introspection";
 import { streamIsOpen } from "../auth_server/stream";
-import { now, short, type Decision, type LimitUse } from "../evidence";
-import { findReplay, spent } from "../ledger/orders";
+import { now, short, type Decision, type LimitUse, type Money } from "../evidence";
+import { findReplay, isUsed, spent } from "../ledger/orders";
 import { spend } from "../ledger/proofs";
 import { hit, use } from "../ledger/rates";
 import type { Relied, Reliance } from "../ledger/reliance";
 import { revokedKind, isBanned } from "../ledger/standing";
 import { record } from "../ledger/audit_log";
 import { BUY } from "../catalog";
+import { BadArguments, readArguments } from "../wire/arguments";
+import { askedFor, type Wanted } from "../policy/approval";
 import {
   accountOf,
   agentOf,
@@ -134,7 +136,7 @@ export class Gatehouse {
     if (ruling.verdict === "allow" && visit.fault !== null) return { unreadable: visit.fault };
     if (ruling.verdict === "allow" && call.method === "tools/call") {
       const rateOk = hit(this.sql, ratedOf(facts), this.rate, one.now);
-      const usage = this.usage(facts, rateOk, idempotencyKey(call));
+      const usage = this.usage(facts, rateOk, idempotencyKey(call), wantedBy(call, this.settings.price));
       ruling = withinLimits(one, usage);
       limits = limitsOf(usage);
     } else if (ruling.gate === "scope") {
@@ -194,7 +196,7 @@ export class Gatehouse {
   }
 
   /** How much of its limits a caller has used. */
-  usage(token: TokenFacts, rateOk: boolean, key: string | null): Usage {
+  usage(token: TokenFacts, rateOk: boolean, key: string | null, wanted: Wanted | null = null): Usage {
     const { purchasesPerConsent, price } = this.settings;
     const used = spent(this.sql, accountOf(token));
     const forGood = { window: null, resets_at: null };
@@ -210,6 +212,10 @@ export class Gatehouse {
       spending: tightest ?? null,
       price,
       replay: findReplay(this.sql, callerOf(token), key) !== null,
+      wanted,
+      approveAbove: this.settings.approveAbove,
+      approves: this.settings.approves,
+      approvalUsed: token.approval !== null && isUsed(this.sql, token.approval.id),
     };
   }
 
@@ -220,6 +226,15 @@ export class Gatehouse {
     // Where roles decide the authorization server knows no scope of ours, and an agent that asks for one is turned away
     // there.
     return { metadataUrl, scope, asks: this.settings.scopesFrom === "token" ? scope : null, now: now(), scheme, nonce };
+  }
+
+  /** The authorization details with which a call that was refused would pass (draft-ietf-oauth-rar-metadata-
+   * remediation section 4); none where it takes no approval, or nobody can be asked for one. */
+  remediation({ rule }: Decision, { call, facts }: DoorRequest): Record<string, unknown>[] {
+    const wanted = rule === "limits.approval" && this.settings.approves ? wantedBy(call, this.settings.price) : null;
+    return wanted === null
+      ? []
+      : [askedFor(wanted, this.settings.resource, { session: facts.session, agent: agentOf(facts) })];
   }
 
   /** What a refusal at the open door tells beside the decision: no token would change it. */
@@ -308,6 +323,19 @@ export class Gatehouse {
       (error: unknown) => console.error("a ledger is not registered yet", error),
     );
     this.context.waitUntil(told);
+  }
+}
+
+/** What a call would buy; null where it buys nothing, or its arguments do not fit, which its tool will say. */
+export function wantedBy(call: Call, price: Money): Wanted | null {
+  if (call.method !== "tools/call" || call.tool !== BUY) return null;
+  try {
+    const given = readArguments(BUY, call.arguments);
+    const [size, company, address] = [given["tshirtSize"]!, given["company"]!, given["mailingAddress"]!];
+    return { size, company, address, price };
+  } catch (error) {
+    if (error instanceof BadArguments) return null;
+    throw error;
   }
 }
 

@@ -39,6 +39,7 @@ export const SCOPES = {
   ],
   "adminRole": "admin",
   "spendingType": "shop_spending",
+  "purchaseType": "shop_purchase",
   "spendingAction": "buy"
 } as const;
 
@@ -55,6 +56,7 @@ export const LIMITS = {
   "rate_seconds": 10,
   "open_rate_calls": 30,
   "purchases_per_consent": 2,
+  "approve_above": 5000,
   "stock": 100,
   "most_stock": 1000000,
   "description_characters": 600,
@@ -1101,6 +1103,37 @@ export const RULES = {
       }
     }
   },
+  "limits.approval": {
+    "gate": "limits",
+    "status": 403,
+    "challenge": "insufficient_authorization",
+    "words": {
+      "main": {
+        "reason": "{price} is more than {above}: a human must approve this very purchase.",
+        "remedy": "Ask the human for an approval (step up), then call again."
+      },
+      "other": {
+        "reason": "The approval is of another purchase, or of another agent.",
+        "remedy": "Ask the human for an approval (step up), then call again."
+      },
+      "used": {
+        "reason": "This approval was used: it was good for one purchase.",
+        "remedy": "Ask the human for an approval (step up), then call again."
+      },
+      "late": {
+        "reason": "This approval is too old: it was good for minutes.",
+        "remedy": "Ask the human for an approval (step up), then call again."
+      },
+      "ledger": {
+        "reason": "No approval stands for this purchase. Nothing was bought.",
+        "remedy": "Ask the human for an approval (step up), then call again."
+      },
+      "unsupported": {
+        "reason": "{price} is more than {above}, and this login server approves no single purchase.",
+        "remedy": "Have the shop's operator raise the amount, or use another server."
+      }
+    }
+  },
   "policy.changed": {
     "gate": "policy",
     "status": null,
@@ -1156,6 +1189,10 @@ export const RULES = {
       },
       "client": {
         "reason": "Every gate passed for {user} through {client}.",
+        "remedy": null
+      },
+      "approved": {
+        "reason": "{user} approved this very purchase ({approval}).",
         "remedy": null
       }
     }

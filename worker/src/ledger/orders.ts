@@ -10,7 +10,8 @@ import type { SpendingLimit } from "../policy/facts";
 import { first } from "./schema";
 
 /** A rule of the limits gate, or a sentence of the catalog. */
-export type Fault = "limits.quota" | "limits.spending" | "limits.consent" | "key_reused" | "sold_out";
+export type Fault =
+  "limits.quota" | "limits.spending" | "limits.consent" | "limits.approval" | "key_reused" | "sold_out";
 
 /** The order was not placed, and nothing was taken from quota, balance or stock. */
 export class PurchaseRefused extends Error {
@@ -45,6 +46,9 @@ export interface Purchase {
   /** What may be spent by a sub-agent, and for null by the account. With a quota set, none of them means that no money
    * may be spent at all. */
   spendingLimits: SpendingLimit[];
+  /** Whether a human must have approved this very purchase, and the id of that yes, which this uses up. */
+  toBeApproved: boolean;
+  approval: string | null;
 }
 
 /** What an account has used so far, counted from its orders, so that it cannot disagree with them.
@@ -71,6 +75,11 @@ export function findReplay(
   return row === null ? null : { id: String(row["order_id"]), arguments: String(row["arguments"]) };
 }
 
+/** Whether an order was begun on this approval of one purchase. */
+export function isUsed(sql: SqlStorage, approval: string): boolean {
+  return first(sql, "SELECT 1 FROM approvals WHERE id = ?", approval) !== null;
+}
+
 /**
  * Write an order down as pending, or find the one that its key stands for.
  *
@@ -90,6 +99,9 @@ export function begin(sql: SqlStorage, wanted: Purchase, decision: Decision): Or
     if (balances(sql, wanted, used.amount).some(({ left }) => left < wanted.price.amount)) {
       throw new PurchaseRefused("limits.spending");
     }
+  }
+  if (wanted.toBeApproved && (wanted.approval === null || isUsed(sql, wanted.approval))) {
+    throw new PurchaseRefused("limits.approval");
   }
   const id = `order_${hex(6)}`;
   sql.exec(
@@ -113,6 +125,7 @@ export function begin(sql: SqlStorage, wanted: Purchase, decision: Decision): Or
     JSON.stringify(decision),
     wanted.subAgents.length === 0 ? null : JSON.stringify(wanted.subAgents),
   );
+  if (wanted.toBeApproved) sql.exec("INSERT INTO approvals (id, order_id) VALUES (?, ?)", wanted.approval, id);
   if (wanted.key !== null) {
     sql.exec(
       "INSERT INTO keys (caller, key, arguments, order_id) VALUES (?, ?, ?, ?)",
@@ -137,6 +150,7 @@ export function place(sql: SqlStorage, id: string, auditId: string): void {
 /** There was none: as if it had never been asked for. */
 export function withdraw(sql: SqlStorage, id: string): void {
   sql.exec("DELETE FROM keys WHERE order_id = ?", id);
+  sql.exec("DELETE FROM approvals WHERE order_id = ?", id);
   sql.exec("DELETE FROM orders WHERE id = ?", id);
 }
 

@@ -12,6 +12,8 @@ CREATE TABLE IF NOT EXISTS keys (
   caller TEXT NOT NULL, key TEXT NOT NULL, arguments TEXT NOT NULL, order_id TEXT NOT NULL,
   PRIMARY KEY (caller, key));
 CREATE INDEX IF NOT EXISTS keys_order ON keys (order_id);
+CREATE TABLE IF NOT EXISTS approvals (id TEXT PRIMARY KEY, order_id TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS approvals_order ON approvals (order_id);
 CREATE TABLE IF NOT EXISTS audit (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, audit_id TEXT NOT NULL UNIQUE, user TEXT, decision TEXT NOT NULL, link TEXT);
 CREATE TABLE IF NOT EXISTS audit_log (

@@ -17,7 +17,7 @@ import type { LimitUse } from "../evidence";
 import type { DoorRequest } from "../gatehouse/requests";
 import { rpcError, type Answer } from "../wire/answer";
 import { METHOD_NOT_FOUND } from "../wire/message";
-import { BadArguments, readArguments } from "./arguments";
+import { BadArguments, readArguments } from "../wire/arguments";
 import { TOOLS_BY_NAME, ToolError, type Admission } from "./tools";
 
 const VERSION = "0.1.0";

@@ -10,7 +10,7 @@ import { deny } from "../policy/gates";
 import type { Settings } from "../settings";
 import { digest } from "../wire/message";
 import type { Relied } from "../ledger/reliance";
-import type { Arguments } from "./arguments";
+import type { Arguments } from "../wire/arguments";
 import type { Shop } from "./shop";
 
 /** What a tool may know of the request that it runs for. */
@@ -66,6 +66,7 @@ async function purchaseOf({ settings, visit }: Admission, given: Arguments): Pro
   const [company, address, size] = [given["company"]!, given["mailingAddress"]!, given["tshirtSize"]!];
   const { facts, door } = visit;
   const protectedDoor = door === "protected";
+  const dear = settings.approveAbove !== null && settings.price.amount > settings.approveAbove;
   return {
     door,
     account: protectedDoor ? accountOf(facts) : OPEN_ACCOUNT,
@@ -84,6 +85,8 @@ async function purchaseOf({ settings, visit }: Admission, given: Arguments): Pro
     consent: facts.consent,
     quota: protectedDoor ? settings.purchasesPerConsent : null,
     spendingLimits: protectedDoor ? facts.spendingLimits : [],
+    toBeApproved: protectedDoor && (facts.approval !== null || dear),
+    approval: facts.approval?.id ?? null,
   };
 }
 

@@ -1,6 +1,7 @@
 /** The facts that the gates decide on: plain data, which crosses from the Worker into a user's object as it is. */
 
 import type { Money } from "../evidence";
+import type { Approval } from "./approval";
 
 /** What the presented token says. Where `fault` is set, nothing else is known. */
 export interface TokenFacts {
@@ -30,6 +31,8 @@ export interface TokenFacts {
   scopes: string[];
   /** What may be spent (RFC 9396). Each of them holds; empty where the human consented to no spending. */
   spendingLimits: SpendingLimit[];
+  /** The one purchase that it is for, and then for nothing else; null of a token for whatever the consent allows. */
+  approval: Approval | null;
   /** The thumbprint of the key that it is bound to (RFC 9449 section 6.1); empty where it is bound to something that
    * cannot be read; null of a bearer token. */
   key: string | null;
@@ -61,6 +64,7 @@ export const NO_FACTS: TokenFacts = {
   tokenId: null,
   scopes: [],
   spendingLimits: [],
+  approval: null,
   key: null,
 };
 

@@ -15,7 +15,8 @@ import {
   type Values,
 } from "../catalog";
 import { inWords, short, type LimitUse, type Money, type Verdict } from "../evidence";
-import type { Kind, Standing, TokenFacts } from "./facts";
+import { fits, type Wanted } from "./approval";
+import { agentOf, type Kind, type Standing, type TokenFacts } from "./facts";
 import type { Unproved } from "./proof";
 import { accepted, objection } from "./token_type";
 import { spelled } from "../wire/values";
@@ -62,6 +63,14 @@ export interface Usage {
   price: Money;
   /** Whether the call's idempotency key has an order already: then it takes nothing from quota or balance. */
   replay: boolean;
+  /** What would be bought; null where nothing would, since the arguments do not fit. */
+  wanted: Wanted | null;
+  /** The price above which a human approves each purchase; null where none has to be approved. */
+  approveAbove: number | null;
+  /** Whether the authorization server can be asked for an approval. */
+  approves: boolean;
+  /** Whether an order was placed on the approval in the token. */
+  approvalUsed: boolean;
 }
 
 /** What a gate says, and in which words. */
@@ -209,6 +218,28 @@ export function checkSpending({ replay, spending, price }: Usage): Ruling | null
   return deny("limits.spending", "main", { left: inWords({ ...price, amount: left }), price: inWords(price) });
 }
 
+/** Whether this purchase is to be approved by itself: it costs more than the settings say; or its token was granted for
+ * one purchase, and is held to that at any price. */
+export function needsApproval({ token }: Case, { replay, wanted, approveAbove, price }: Usage): boolean {
+  if (replay || wanted === null) return false;
+  return token.approval !== null || (approveAbove !== null && price.amount > approveAbove);
+}
+
+/** Gate 5, fourth limit: did a human approve this very purchase? */
+export function checkApproval(one: Case, usage: Usage): Ruling | null {
+  const { wanted, price, approveAbove, approves, approvalUsed } = usage;
+  if (!needsApproval(one, usage) || wanted === null) return null;
+  const { approval } = one.token;
+  const agent = agentOf(one.token);
+  if (approval === null) {
+    const above = { price: inWords(price), above: inWords({ ...price, amount: approveAbove ?? 0 }) };
+    return deny("limits.approval", approves ? "main" : "unsupported", above);
+  }
+  if (!fits(approval, wanted, agent, one.rules.audiences)) return deny("limits.approval", "other");
+  if (approvalUsed) return deny("limits.approval", "used");
+  return one.now < approval.until ? null : deny("limits.approval", "late");
+}
+
 /** Gates 1 to 4 in their order; an allow means that only the limits are left to ask. */
 export function admit(one: Case): Ruling {
   const gate = one.scope === null ? "allowlist" : "scope";
@@ -217,8 +248,12 @@ export function admit(one: Case): Ruling {
 
 /** Gate 5, for a call that `admit` let through: the rate for every tool, quota and money for a purchase. */
 export function withinLimits(one: Case, usage: Usage): Ruling {
-  const buying = one.tool === BUY ? (checkQuota(usage) ?? checkSpending(usage)) : null;
-  return checkRate(one, usage) ?? buying ?? allowed(one, "limits");
+  const rate = checkRate(one, usage);
+  if (rate !== null || one.tool !== BUY) return rate ?? allowed(one, "limits");
+  const limit = checkQuota(usage) ?? checkSpending(usage) ?? checkApproval(one, usage);
+  if (limit !== null || !needsApproval(one, usage)) return limit ?? allowed(one, "limits");
+  const said = { user: userOf(one), approval: short(one.token.approval?.id ?? "") };
+  return { ...ruling("allow", "allowed", "approved", said), gate: "limits" };
 }
 
 /** What the open door says to everybody. */
@@ -226,8 +261,13 @@ export function allowAnonymous(): Ruling {
   return ruling("allow", "open.anonymous", "main", {});
 }
 
-function allowed({ token, standing }: Case, gate: string): Ruling {
-  const user = short(standing?.username || token.user || "a human");
+function userOf({ token, standing }: Case): string {
+  return short(standing?.username || token.user || "a human");
+}
+
+function allowed(one: Case, gate: string): Ruling {
+  const { token } = one;
+  const user = userOf(one);
   const client = token.client === null ? "" : short(token.client);
   return { ...ruling("allow", "allowed", client === "" ? "main" : "client", { user, client }), gate };
 }

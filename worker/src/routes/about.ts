@@ -24,7 +24,7 @@ export function doorMetadata(settings: Settings): Answer {
     bearer_methods_supported: ["header"],
     dpop_signing_alg_values_supported: PROOFS.algorithms,
     jwks_uri: `${settings.base}${AUDIT_KEYS}`,
-    authorization_details_types_supported: [SCOPES.spendingType],
+    authorization_details_types_supported: [SCOPES.spendingType, SCOPES.purchaseType],
     resource_name: SERVER.title,
   });
 }

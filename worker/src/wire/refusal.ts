@@ -26,6 +26,7 @@ export function challengesOf(
   metadataUrl: string,
   asks: string | null,
   scheme: Scheme,
+  details: Record<string, unknown>[] = [],
 ): string[] {
   const error = (RULES as Rules)[rule]?.challenge ?? null;
   if (error === null) return [];
@@ -33,6 +34,11 @@ export function challengesOf(
   const told = { error, error_description: reason };
   if (error === "insufficient_scope") {
     return [challenge(scheme, { ...told, ...(asks === null ? {} : { scope: asks }), ...found })];
+  }
+  if (error === "insufficient_authorization") {
+    if (details.length === 0) return [];
+    const more = { ...found, authorization_remediation: remediationOf(details) };
+    return [challenge(scheme, { ...told, ...(asks === null ? {} : { scope: asks }), ...more })];
   }
   const wanted = asks === null ? found : { ...found, scope: scopeToLogInFor(asks) };
   // RFC 6750 section 3.1: no error code for a request that brought no token.
@@ -55,12 +61,16 @@ export function refuse(
     scheme: Scheme;
     /** What a proof is to have in it, where one is refused for that (RFC 9449 section 9); else null. */
     nonce: string | null;
+    /** The authorization details that would have it pass (RFC 9396). */
+    details?: Record<string, unknown>[];
   },
 ): Answer {
-  const { id, limits, metadataUrl, scope, asks, now, scheme, nonce } = context;
+  const { id, limits, metadataUrl, scope, asks, now, scheme, nonce, details = [] } = context;
   const status = statusOf(decision);
   const headers = [[AUDIT_HEADER, decision.audit_id]];
-  for (const one of challengesOf(decision, metadataUrl, asks, scheme)) headers.push(["www-authenticate", one]);
+  for (const one of challengesOf(decision, metadataUrl, asks, scheme, details)) {
+    headers.push(["www-authenticate", one]);
+  }
   if (nonce !== null) headers.push(["dpop-nonce", nonce]);
   if (status === 429) {
     const resetsAt = limits.find((limit) => limit.name === "rate")?.resets_at ?? now;
@@ -69,8 +79,19 @@ export function refuse(
     headers.push(["retry-after", String(LIMITS.retry_seconds)]);
   }
   const message = `Refused by the ${decision.gate} gate: ${decision.reason} ${decision.remedy ?? ""}`.trimEnd();
+  const data = { decision, limits, scope, ...(details.length === 0 ? {} : { authorization_details: details }) };
   const code = status === 429 ? TOO_MANY : REFUSED;
-  return rpcError(status, id, { code, message, data: { decision, limits, scope } }, headers);
+  return rpcError(status, id, { code, message, data }, headers);
+}
+
+/** `authorization_remediation`: which authorization details to ask for, as base64url of JSON without padding
+ * (draft-ietf-oauth-rar-metadata-remediation section 4). */
+function remediationOf(details: Record<string, unknown>[]): string {
+  const bytes = new TextEncoder().encode(JSON.stringify({ authorization_details: details }));
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace(/=+$/, "");
 }
 
 /** A challenge; values are quoted-strings of the characters that RFC 6750 section 3 allows. */

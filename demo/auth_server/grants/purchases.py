@@ -1,0 +1,65 @@
+"""One purchase to approve, as a rich authorization request (RFC 9396): the type `shop_purchase`.
+
+It is asked for within a grant that stands, by the agent of that grant. What is approved is the purchase and nothing
+else: the grant stays as it was, whatever the answer.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from ..clients.client import Client
+from ..context import Context
+from ..state.sessions import find_session, session_revocation
+from .resources import served_resources
+from .rich_request import InvalidAuthorizationDetailsError, check_money
+
+SHOP_PURCHASE = "shop_purchase"
+_TEXTS = {"session": 80, "agent": 80, "item": 100, "size": 20, "company": 100, "mailingAddress": 300}
+"""What it says in words, and how many characters of that the page has room for."""
+_FIELDS = {"type", "actions", "locations", "price", *_TEXTS}
+_BIDI = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the writing direction around: the human would read something else than the shop."""
+
+
+def purchase_detail(context: Context, client: Client, detail: dict[str, Any], scope: tuple[str, ...]) -> dict[str, Any]:
+    """A client's request for the approval of one purchase, checked.
+
+    Raises:
+        InvalidAuthorizationDetailsError: it is not as the type asks, or of a grant that is not this client's or does
+            not stand.
+    """
+    if set(detail) != _FIELDS:
+        raise InvalidAuthorizationDetailsError(f"{SHOP_PURCHASE} has {', '.join(sorted(_FIELDS))}")
+    if detail["actions"] != ["buy"]:
+        raise InvalidAuthorizationDetailsError("actions is one: buy")
+    for name, most in _TEXTS.items():
+        if not _is_readable(detail[name], most):
+            raise InvalidAuthorizationDetailsError(f"{name} is a text of 1 to {most} characters that can be shown")
+    check_money(detail["price"], "price")
+    if len(scope) != 1:
+        raise InvalidAuthorizationDetailsError("an approval is for one purchase: ask for the one scope that it takes")
+    with context.store.transaction(write=False) as connection:
+        session = find_session(connection, detail["session"])
+        revoked = None if session is None else session_revocation(connection, session)
+    if session is None or session.client_id != client.client_id or session.agent_id != detail["agent"]:
+        raise InvalidAuthorizationDetailsError("session and agent are those of a grant of this client's")
+    if revoked is not None:
+        raise InvalidAuthorizationDetailsError(f"this {revoked.kind} was revoked: log in again")
+    if not set(scope) <= set(session.scope):
+        raise InvalidAuthorizationDetailsError("the grant does not hold this scope: ask for that first")
+    places = [one for one in session.resources if one in served_resources(context) and one != context.account_resource]
+    named = detail["locations"]
+    if not isinstance(named, list) or [context.canonical(str(one)) for one in named] not in [[one] for one in places]:
+        raise InvalidAuthorizationDetailsError("locations is one shop that the grant is for")
+    return {**detail, "locations": [context.canonical(named[0])]}
+
+
+def _is_readable(value: Any, most: int) -> bool:
+    """Whether a text can be shown to a human just as a shop reads it: in one line, with nothing in it that hides."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= most
+        and not any(unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") or one in _BIDI for one in value)
+    )

@@ -1,0 +1,68 @@
+"""The page on which a human approves one purchase, at the moment of spending: what, where to, and how much, in figures
+and in words. There is nothing to fill in: it is this purchase or none."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from starlette.responses import Response
+
+from demo.scopes import SCOPES
+
+from ..grants.rich_request import CURRENCY
+from ..state.accounts import Account
+from ..state.approvals import APPROVAL_SECONDS
+from ..state.sessions import find_session, session_revocation
+from .question import Question
+from .rendering import page
+from .terms import as_text
+from .visit import Visit
+from .words import dollars
+
+
+def why_not(connection: sqlite3.Connection, account: Account, purchase: dict[str, Any]) -> str | None:
+    """Why this human cannot approve this purchase, in a sentence for them; None where they can.
+
+    The grant must be theirs. Else who is lured to the page would pay for somebody else's agent.
+    """
+    session = find_session(connection, purchase["session"])
+    if session is None or session.sub != account.sub:
+        return "It is asked for in a grant that is not yours. Switch to the account that the agent acts for, or deny."
+    if (revoked := session_revocation(connection, session)) is not None:
+        return f"You revoked this {revoked.kind}. What was granted before does not hold any more."
+    return None
+
+
+def purchase_page(
+    visit: Visit,
+    account: Account,
+    question: Question,
+    purchase: dict[str, Any],
+    connection: sqlite3.Connection,
+    *,
+    status: int = 200,
+) -> Response:
+    """The page."""
+    session = find_session(connection, purchase["session"])
+    limit = None if session is None else session.spending_limit
+    amount = int(purchase["price"]["amount"])
+    return page(
+        "purchase.html",
+        status,
+        redirect_uri=question.redirect_uri,
+        csrf=visit.browser.csrf,
+        question=question,
+        client=question.client,
+        account=account,
+        purchase=purchase,
+        figures=f"{as_text(amount)} {CURRENCY}",
+        words=dollars(amount),
+        allowed=" ".join(question.scope),
+        scope_words=SCOPES,
+        limit=None if limit is None else f"{as_text(int(limit['amount']))} {CURRENCY}",
+        obstacle=why_not(connection, account, purchase),
+        device=visit.context.config.device,
+        came=question.came,
+        minutes=round(APPROVAL_SECONDS / 60),
+    )
