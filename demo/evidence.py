@@ -623,3 +623,33 @@ class ModelEnd:
 
 ModelEvent = ModelTask | ModelWords | ModelCall | ModelRead | HumanAsked | ModelEnd
 """What happens in a run of a model, in its order."""
+
+
+@dataclass(frozen=True)
+class DrivenCall:
+    """One call that a model decided on, and what became of it; `rule` is empty where nothing was decided."""
+
+    tool: str
+    arguments: str
+    """JSON, as the model wrote it."""
+    verdict: Verdict | None
+    rule: str
+    luring: bool = False
+    """Whether it does what a text that the model had read told it to do."""
+
+
+@dataclass(frozen=True)
+class Driven:
+    """One run of a model as a whole: what it was asked, what somebody else's text told it, what it tried."""
+
+    prompt: str
+    model: str
+    """Its name; empty for a script."""
+    made_by: MadeBy
+    calls: tuple[DrivenCall, ...]
+    orders: int
+    ended: str
+    said: str = ""
+    """Its last words, which are a claim."""
+    lure: str = ""
+    """What somebody else wrote, as it stood in what the model read; empty where it read nothing of it."""

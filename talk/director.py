@@ -257,9 +257,16 @@ class Director:
         # In a beat of revocations that was cut in two, the grant is as the steps already played have left it.
         half = bool(self.run.results(planned.id, self.run.open_play(planned.id) or 0))
         leave = half and any(step.do == "revoke" for step in planned.beat.steps)
-        # At another server nobody can be asked aside: a person decides there, on the stage.
-        repairs = not self.strict and self.cast().ours
+        encore = self.plan.encore(planned.id) is not None
+        # At another server nobody can be asked aside: a person decides there, on the stage. The dry run shows what went
+        # wrong; but what ended the grant before an encore is the talk itself, with its last revocation.
+        repairs = self.cast().ours and (not self.strict or encore)
         openly = self.stage.person and self.stage.pace == "stage"
+        if logins and encore and not self.cast().ours and not self._grant_stands():
+            why = "the agent's grant has ended since; demo goto login asks for another"
+            self.stage.end(planned.id, ok=True, skipped=why)
+            beat = planned.beat
+            return BeatResult(beat.id, beat.title, beat.topics, True, 0.0, (), why)
         if logins and not leave and repairs and not self._grant_stands():
             self._abandon(planned)
             login = _consent_of(logins[-1])
@@ -366,7 +373,8 @@ class Director:
         """Whether a beat that puts the agent out for a while did not come to its end, at which it lets it in again."""
         played = self.run.beats_played()
         return any(
-            played.get(one.id) is False and any(_puts_out(step) for step in one.beat.steps) for one in self.plan.beats
+            played.get(one.id) is False and any(_puts_out(step) for step in one.beat.steps)
+            for one in (*self.plan.beats, *self.plan.encores)
         )
 
     def _let_in(self, agent: Agent) -> None:

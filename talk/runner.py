@@ -357,7 +357,8 @@ class Runner:
         A purchase played again finds its order and takes nothing from the new consent, so that the beat's next one
         would really buy, where it is meant to be refused.
         """
-        if self.strict or step.do != "call" or step.options["tool"] != PURCHASE or step.options["door"] != "protected":
+        buys = step.do == "call" and step.options["tool"] == PURCHASE and step.options["door"] == "protected"
+        if self.strict or not (buys or step.do == "model"):
             return None
         if "same_as" in step.options or step.options["who"] != "agent" or not self._other_consent(planned):
             return None

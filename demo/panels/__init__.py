@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from demo.panels._comparison import comparison as comparison
     from demo.panels._decision import decision as decision
     from demo.panels._device import device as device
+    from demo.panels._driven import driven as driven
     from demo.panels._exchange import exchange as exchange
     from demo.panels._explanation import explanation as explanation
     from demo.panels._failure import failure as failure

@@ -34,6 +34,7 @@ _HOMES: Mapping[str, str] = {
     "audit-log": "audit_log",
     "blueprint": "agent_pass",
     "validate": "agent_pass",
+    "model": "model",
 }
 """Kind to its module in this package, where it stands under its own name in capitals: `audit-log` is `AUDIT_LOG`."""
 

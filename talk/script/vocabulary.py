@@ -78,6 +78,7 @@ TOPICS: Mapping[str, str] = MappingProxyType(
         "audit-trail": "who authorized what, when, through which agent",
         "revoke": "permission revoked, and the very next call refused",
         "future": "rate limits per agent, audit trails for compliance, revocation patterns",
+        "real-agent": "a language model at the wheel: it decides, it is fooled by what it reads, and the gates hold",
         "call-to-action": "deputies, not users; the two questions; the code",
     }
 )

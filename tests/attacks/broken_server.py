@@ -315,6 +315,29 @@ def writes_orders_under_another_consent() -> None:
     )
 
 
+def writes_orders_under_the_agents_first_consent() -> None:
+    honest, first = ledger.place, {}  # type: ignore[var-annotated]
+
+    def broken(connection: Any, wanted: ledger.Purchase) -> Any:
+        return honest(connection, replace(wanted, consent=first.setdefault(wanted.agent, wanted.consent)))
+
+    ledger.place = broken
+
+
+def keeps_an_admins_text_to_itself() -> None:
+    ledger.description = lambda connection, door: catalog.ITEM_DESCRIPTION
+
+
+def adds_up_the_scopes_of_an_agents_sessions() -> None:
+    honest, held = policy.check_scope, {}  # type: ignore[var-annotated]
+
+    def broken(case: policy.Case) -> policy.Ruling | None:
+        scopes = held[case.token.agent] = held.get(case.token.agent, frozenset()) | case.token.scopes
+        return honest(replace(case, token=replace(case.token, scopes=scopes)))
+
+    policy.check_scope = broken
+
+
 def writes_orders_for_another_agent() -> None:
     honest = ledger.place
     ledger.place = lambda connection, wanted: honest(connection, replace(wanted, agent=wanted.agent and "agent_0"))

@@ -63,6 +63,10 @@ EXPECTED = {
     "charges_another_price": "authless/purchase",
     "takes_a_key_for_other_arguments": "buy/not-the-same",
     "buys_twice_and_says_that_it_did_not": "buy/again",
+    # What a model reads, and what stops it.
+    "keeps_an_admins_text_to_itself": "agent-fooled/listing",
+    "adds_up_the_scopes_of_an_agents_sessions": "agent-fooled/listing",
+    "writes_orders_under_the_agents_first_consent": "agent-decides/decides",
     # Limits, and what is said of them.
     "counts_money_and_does_not_enforce_it": "buy/too-dear",
     "counts_the_rate_for_each_session": "limits/too-fast",
@@ -109,7 +113,12 @@ OF_EACH_KIND = {
     "forgets_its_orders_when_it_is_restarted",
 }
 """What `make test` plays of them; `make test-all` plays all."""
-AFTER = {"workos_keeps_a_consent_that_was_taken_back": ("revoke",), "lists_no_sessions": ("login",)}
+AFTER = {
+    "workos_keeps_a_consent_that_was_taken_back": ("revoke",),
+    "lists_no_sessions": ("login",),
+    "adds_up_the_scopes_of_an_agents_sessions": ("scopes",),
+    "writes_orders_under_the_agents_first_consent": ("buy",),
+}
 """What is played before the beat, where that is more than it builds on."""
 
 

@@ -62,7 +62,7 @@ def test_a_server_that_refuses_for_good_is_red_at_once(tmp_path: Path, monkeypat
 
         monkeypatch.setattr(Agent, "view", refuse)
         assert next_beat(url, tmp_path) == ("whoami", False)
-        assert next_beat(url, tmp_path)[0] == "not-just-any-token"
+        assert next_beat(url, tmp_path)[0] == "scopes"
 
 
 def test_one_that_does_not_answer_is_asked_once_more_and_no_third_time(
@@ -79,7 +79,7 @@ def test_one_that_does_not_answer_is_asked_once_more_and_no_third_time(
             with pytest.raises(ServerUnreachable):
                 next_beat(url, tmp_path)
             assert next_beat(url, tmp_path) == ("whoami", False)
-        assert next_beat(url, tmp_path)[0] == "not-just-any-token"
+        assert next_beat(url, tmp_path)[0] == "scopes"
 
 
 def test_what_builds_on_a_red_beat_is_played_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,5 +93,5 @@ def test_what_builds_on_a_red_beat_is_played_all_the_same(tmp_path: Path, monkey
         with monkeypatch.context() as broken:
             broken.setattr(Agent, "call", refuse)
             assert next_beat(url, tmp_path) == ("buy", False)
+        assert next_beat(url, tmp_path)[0] == "agent-decides"
         assert next_beat(url, tmp_path)[0] == "copied-token"
-        assert next_beat(url, tmp_path)[0] == "limits"

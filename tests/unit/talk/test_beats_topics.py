@@ -33,6 +33,7 @@ BRIEF_TOPICS = {
     "audit-trail",
     "revoke",
     "future",
+    "real-agent",
     "call-to-action",
 }
 SECTIONS = {
@@ -81,7 +82,7 @@ def test_no_beat_is_left_out_of_a_plan(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_the_agents_own_identity_is_an_encore_of_every_plan(name: str) -> None:
-    assert [one.beat.id for one in plan(name).encores] == ["agent-identity"]
+    assert "agent-identity" in [one.beat.id for one in plan(name).encores]
 
 
 @pytest.mark.parametrize("name", PLANS)
