@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import demo.client
+import deputize
 from demo import __version__
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ html_show_sphinx = False
 default_role = "code"  # what docstrings put into single backquotes
 autodoc_member_order = "bysource"
 
-for name in demo.client.__all__:  # each is loaded when it is first used; autodoc sees only what is there
-    setattr(demo.client, name, getattr(demo.client, name))
+for package in (demo.client, deputize):
+    for name in package.__all__:  # each is loaded when it is first used; autodoc sees only what is there
+        setattr(package, name, getattr(package, name))
 
 COLON, KEPT = ":", "\0"
 
