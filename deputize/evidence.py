@@ -207,6 +207,10 @@ class Chain:
     """Where it was read: "token claims, verified against ..." or "audit trail entry ..."."""
     convention: str
     """Which issuer convention `sub` and `act` were read by, e.g. "RFC 8693: sub is the human, act.sub the agent"."""
+    handed_on_by: tuple[str, ...] = ()
+    """The agents above a sub-agent, the nearest first; the last is the one that the human consented to."""
+    names: tuple[tuple[str, str], ...] = ()
+    """What agents are called, by id, where somebody knows: a token names them by their ids alone."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from demo.settings.client import ClientSettings
 from demo.settings.tools import ToolMap
 from demo.settings.workos import WorkOSSettings
 from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable
+from talk.playing.kind import SUB_AGENTS
 from talk.playing.other_server import NotHere, OtherServer
 
 if TYPE_CHECKING:
@@ -217,8 +218,24 @@ class Cast:
 
     def software(self) -> dict[str, str]:
         """What the software of the agents, and of the human's console, is called, by its client id."""
-        acting = [*self._agents.values(), *([self._console.agent] if self._console else [])]
+        # A sub-agent has the client of the agent above it, and is no software of its own.
+        agents = [one for slot, one in self._agents.items() if slot not in SUB_AGENTS]
+        acting = [*agents, *([self._console.agent] if self._console else [])]
         return {one.client_id: one.name for one in acting if one.client_id}
+
+    def sub_agents(self) -> dict[str, str]:
+        """What the sub-agents of this performance are called, by the ids that their tokens have for them."""
+        from deputize.tokens import claims
+
+        found: dict[str, str] = {}
+        for slot in SUB_AGENTS:
+            agent = self._agents.get(slot)
+            token = agent.stored() if agent is not None else None
+            jwt = claims.take_apart(token.access_token) if token is not None else None
+            act = jwt.claims.get("act") if jwt is not None else None
+            if agent is not None and isinstance(act, dict) and isinstance(act.get("sub"), str):
+                found[act["sub"]] = agent.name
+        return found
 
     @property
     def skew(self) -> float | None:
@@ -250,8 +267,9 @@ class Cast:
         from demo.client.agent import Agent
 
         client = self._client
+        name = slot.capitalize() if slot in SUB_AGENTS else "Shirt Agent"
         if self.ours and client.id is None:
-            return Agent(self.server, store=self.store, slot=slot, memory=self._memory)
+            return Agent(self.server, store=self.store, slot=slot, memory=self._memory, name=name)
         identity = None
         if client.id is not None:
             from deputize.tokens.identity import ClientIdentity
@@ -269,6 +287,7 @@ class Cast:
             redirect_port=client.redirect_port,
             resource=client.resource,
             memory=self._memory,
+            name=name,
         )
 
     def account(self, scripted: str = HUMAN) -> str:
@@ -422,9 +441,9 @@ class Cast:
             who = f"this server trusts {issuer}" if issuer else "nothing says whom this server trusts"
             raise NotHere("WorkOS is not asked here", why=f"{who}, and workos.authkit is {self._workos.authkit}")
 
-    def consent(self) -> str | None:
-        """The consent behind the agent's stored token, as the token claims it; None without one."""
-        return _claim(self.agent().stored(), "consent_id")
+    def consent(self, who: str = "agent") -> str | None:
+        """The consent behind an agent's stored token, as the token claims it; None without one."""
+        return _claim(self.agent(who).stored(), "consent_id")
 
     def take_exchanges(self) -> list[Exchange]:
         """What the actors put on the wire since the last time this was asked, oldest first."""

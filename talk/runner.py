@@ -11,7 +11,7 @@ from demo.evidence import BeatHeader
 from deputize.errors import EnvironmentNotReady, ExplainedError, ServerUnreachable, UsageError
 from talk.cast import HUMAN, Cast
 from talk.playing import KINDS
-from talk.playing.kind import PURCHASE, SAMPLES, Past, Step, base_key, holds
+from talk.playing.kind import PURCHASE, SAMPLES, SUB_AGENTS, Past, Step, base_key, holds
 from talk.playing.other_server import NotHere
 from talk.playing.scene import Scene
 from talk.run import BeatResult, Outcome, Run, StepResult
@@ -360,20 +360,24 @@ class Runner:
         buys = step.do == "call" and step.options["tool"] == PURCHASE and step.options["door"] == "protected"
         if self.strict or not (buys or step.do == "model"):
             return None
-        if "same_as" in step.options or step.options["who"] != "agent" or not self._other_consent(planned):
+        if "same_as" in step.options or step.options["who"] not in ("agent", *SUB_AGENTS):
+            return None
+        if not self._other_consent(planned, step.options["who"]):
             return None
         return "the purchases before it were made under an earlier consent; demo reset begins a fresh run"
 
-    def _other_consent(self, planned: PlannedBeat) -> bool:
-        """Whether the purchases that this beat builds on were made under another consent than the present one."""
+    def _other_consent(self, planned: PlannedBeat, who: str = "agent") -> bool:
+        """Whether the purchases that this beat builds on were made under another consent than the present one of who
+        buys."""
         if self.strict:
             return False
         bought = self.run.purchases([*planned.beat.needs, planned.id])
         earlier = {(result.decision or {}).get("consent") for result in bought} - {None}
-        builds_on_purchases = any(
+        # A sub-agent buys in one beat alone: what it bought there before was of a consent that is over.
+        builds_on_purchases = who in SUB_AGENTS or any(
             other.options.get("tool") == PURCHASE for need in planned.beat.needs for other in self._steps_of(need)
         )
-        now = self.cast.consent()
+        now = self.cast.consent(who)
         return builds_on_purchases and bool(earlier) and now is not None and earlier != {now}
 
     def _steps_of(self, beat: str) -> tuple[Step, ...]:

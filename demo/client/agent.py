@@ -359,6 +359,22 @@ class Agent:
         """Get a token with no human in it, and keep it (`Authorizer.by_machine`)."""
         return self.authorizer.by_machine(request, scopes)
 
+    def hand_on(
+        self, name: str, *, scopes: Sequence[str], spending: Money | None = None, slot: str | None = None
+    ) -> Agent:
+        """Hand a part of what this agent has on to a sub-agent, which has a key and a slot of its own
+        (`Credentials.hand_on`).
+
+        Args:
+            slot: in which its token is kept; by default one that is named after both.
+
+        Raises:
+            as `token`; AuthorizationRefused where it is more than this agent has, too.
+        """
+        slot = slot or f"{self.slot}/{name}"
+        token = self.authorizer.credentials.hand_on(slot, name, scopes=scopes, spending=spending)
+        return Agent(self.server, store=self.store, slot=slot, identity=token.client, name=name, timeout=self.timeout)
+
     # Tokens
 
     def stored(self) -> StoredToken | None:

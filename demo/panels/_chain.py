@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from demo.panels.page import Canvas, Page
-from demo.panels.people import name_of
+from demo.panels.people import name_of, named
 from demo.panels.theme import State
 from demo.panels.values import clock, pad
 from deputize.evidence import Chain, GrantStanding
@@ -25,6 +25,8 @@ def chain(given: Chain, standing: GrantStanding | None = None) -> Page:
         canvas.title(state, finding + f" {canvas.glyphs.arrow} ".join(links))
         if canvas.narrow:
             _stacked(given, canvas)
+        elif len(links) > 4:
+            _listed(given, canvas)
         else:
             _drawn(given, canvas)
         canvas.gap()
@@ -39,7 +41,9 @@ def chain(given: Chain, standing: GrantStanding | None = None) -> Page:
         if standing is not None:
             _grant(standing, canvas)
         # Where the grant has more to say, the source has less room: at the design size a panel stays on one screen.
-        canvas.field("read from", given.source, "quiet", prose=True, at_most=3 if standing is None else 1)
+        canvas.field(
+            "read from", given.source, "quiet", prose=True, at_most=3 if standing is None and len(links) < 5 else 1
+        )
         if standing is None or standing.stands:
             canvas.field("read by", given.convention, "quiet", prose=True, at_most=2)
 
@@ -66,13 +70,21 @@ def _grant(standing: GrantStanding, canvas: Canvas) -> None:
 
 def _columns(given: Chain) -> list[tuple[str, str, str]]:
     """(heading, the name that stands large, the id that stands below) for each link."""
-    human = name_of(given.human)
+    known = dict(given.names).get(given.human, given.human)
+    human = name_of(known)
     # Of the two the id is what the agent is, and the other what its software is called.
     agent, id = (given.client, given.agent) if given.agent.startswith("agent_") else (given.agent, given.client)
-    links = [
-        ("HUMAN", human or "nobody", given.human if human != given.human else given.human_id),
-        ("AGENT", agent or id or "no agent", id if agent else ""),
-    ]
+    links = [("HUMAN", human or "nobody", known if human != known else given.human_id)]
+    if given.handed_on_by:
+        # The human consented to the first; each handed on less than it has. By names where there are any.
+        names = dict(given.names)
+        for number, above in enumerate(reversed(given.handed_on_by)):
+            name = names.get(above, above)
+            links.append(("SUB-AGENT" if number else "AGENT", name, above if name != above else ""))
+        name = names.get(given.agent, given.agent)
+        links.append(("SUB-AGENT", name, given.agent if name != given.agent else ""))
+    else:
+        links.append(("AGENT", agent or id or "no agent", id if agent else ""))
     if given.action:
         links.append(("ACTION", given.action, clock(given.at) if given.at is not None else ""))
     return links
@@ -80,17 +92,29 @@ def _columns(given: Chain) -> list[tuple[str, str, str]]:
 
 def _whole_ids(given: Chain, canvas: Canvas) -> None:
     """What had no room in the chain and is typed (`demo revoke --id`), once more and whole."""
-    room = canvas.room - 7 if canvas.narrow else _column(given, canvas)
-    shown = {text for _, large, below in _columns(given) for text in (large, below) if cell_len(text) <= room}
-    for label, value in (("user", given.human_id), ("agent", given.agent), ("software", given.client)):
+    links = _columns(given)
+    rooms = [canvas.room - 7] * len(links) if canvas.narrow else _widths(links, canvas)
+    shown = {
+        text
+        for (_, large, below), room in zip(links, rooms, strict=True)
+        for text in (large, below)
+        if cell_len(text) <= room
+    }
+    # Of a sub-agent that is the software of the one above.
+    software = "" if given.handed_on_by else given.client
+    for label, value in (("user", given.human_id), ("agent", given.agent), ("software", software)):
         if value and value not in shown and canvas.typed(value):
             canvas.field(label, value, "quiet", whole=True)
 
 
-def _column(given: Chain, canvas: Canvas) -> int:
-    """Columns for each link of the chain."""
-    links = len(_columns(given))
-    return (canvas.room - len(_shaft(canvas)) * (links - 1)) // links
+def _widths(links: list[tuple[str, str, str]], canvas: Canvas) -> list[int]:
+    """Columns for each link of the chain: the same for all; of a long one the last has what the others leave."""
+    room = canvas.room - len(_shaft(canvas)) * (len(links) - 1)
+    each = room // len(links)
+    if len(links) < 4:
+        return [each] * len(links)
+    widths = [min(each, max(cell_len(heading), cell_len(large))) for heading, large, _ in links[:-1]]
+    return [*widths, room - sum(widths)]
 
 
 def _shaft(canvas: Canvas) -> str:
@@ -106,22 +130,30 @@ def _stacked(given: Chain, canvas: Canvas) -> None:
             canvas.line((canvas.short(below, canvas.room - 7), "quiet"), indent=9)
 
 
+def _listed(given: Chain, canvas: Canvas) -> None:
+    """A chain of more links than stand beside each other: a line for each."""
+    for heading, large, below in _columns(given):
+        named(canvas, heading.lower(), large, (below,))
+
+
 def _drawn(given: Chain, canvas: Canvas) -> None:
     links = _columns(given)
-    shaft, width = _shaft(canvas), _column(given, canvas)
+    shaft, widths = _shaft(canvas), _widths(links, canvas)
     cells = [
         canvas.wrapped(large, width, 2) if heading == "ACTION" else [canvas.short(large, width)]
-        for heading, large, _ in links
+        for (heading, large, _), width in zip(links, widths, strict=True)
     ]
-    canvas.line(*[(pad(heading, width + len(shaft)), "quiet") for heading, _, _ in links])
+    canvas.line(
+        *[(pad(heading, width + len(shaft)), "quiet") for (heading, _, _), width in zip(links, widths, strict=True)]
+    )
     first: list[tuple[str, str]] = []
     for number, lines in enumerate(cells):
-        first.append((pad(lines[0], width), "strong"))
+        first.append((pad(lines[0], widths[number]), "strong"))
         if number < len(cells) - 1:
             first.append((shaft, "quiet"))
     canvas.line(*first)
     second: list[tuple[str, str]] = []
-    for (_, _, below), lines in zip(links, cells, strict=True):
+    for (_, _, below), lines, width in zip(links, cells, widths, strict=True):
         more = len(lines) > 1
         # An id that has no room here stands whole in a row of its own, and is not cut.
         small = "" if cell_len(below) > width and canvas.typed(below) else canvas.short(below, width)

@@ -79,6 +79,10 @@ def parties(given: Decision, names: Names, canvas: Canvas, *, of: str = "who") -
         ("through", through(given, names), (given.agent, given.client)),
     ):
         named(canvas, label, name, ids, "unverified" if name == NOBODY else "strong")
+    if given.handed_on_by:
+        above = given.handed_on_by.split()
+        hired = f" {canvas.glyphs.arrow} ".join(called(one, names) for one in reversed(above))
+        named(canvas, "hired by", hired, above[:1])
 
 
 def decision(given: Decision, names: Names = ()) -> Page:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from deputize.errors import Remedy
+from deputize.evidence import Money
 from deputize.http.connection import Connection
 from deputize.http.errors import OAuthRefused, not_logged_in
 from deputize.oauth.dpop import ProofKey
+from deputize.oauth.hand_on import Handed, exchange
 from deputize.oauth.token_endpoint import ClientAnswer, ask, refused
 from deputize.tokens.identity import ClientIdentity
 from deputize.tokens.store import Store
@@ -17,6 +19,8 @@ from deputize.tokens.stored import StoredToken, read_token_response
 
 MARGIN = 5.0
 """Seconds before its expiry from which a stored access token is renewed rather than used."""
+HANDING_ON_MARGIN = 60.0
+"""The same where it is handed on: what is made from it ends no later than it does."""
 
 
 class Credentials:
@@ -106,7 +110,10 @@ class Credentials:
     def _renew(
         self, token: StoredToken, *, keep: bool, resource: str | None = None, requested_expires_in: int | None = None
     ) -> StoredToken:
-        """A fresh access token, and the refresh token that replaces the one just used (RFC 6749 section 6)."""
+        """A fresh access token, and the refresh token that replaces the one just used (RFC 6749 section 6); of what was
+        handed on, the same once more."""
+        if token.handed_on_by is not None:
+            return self._handed_again(token, token.handed_on_by)
         if token.refresh_token is None:
             raise OAuthRefused(
                 "the token cannot be refreshed",
@@ -132,6 +139,51 @@ class Credentials:
         fresh = read_token_response(answer.json, received_at=time.time(), asked=token, resource=target)
         self._put(fresh if keep else replace(token, refresh_token=fresh.refresh_token))
         self._guard(fresh)
+        return fresh
+
+    def hand_on(self, slot: str, name: str, *, scopes: Sequence[str], spending: Money | None = None) -> StoredToken:
+        """Hand a part of what the stored token grants on to a sub-agent (RFC 8693), and keep its token in `slot`.
+
+        One that is there already keeps its key, and so is the same sub-agent.
+
+        Args:
+            name: what the sub-agent calls itself.
+            scopes: some of those that the stored token has.
+            spending: no more than it may spend; None where the sub-agent does not buy.
+
+        Raises:
+            AuthorizationRefused: nothing is stored, or the authorization server does not hand on so much.
+            ServerUnreachable: the authorization server does not answer.
+        """
+        below = Credentials(self._connection, self._store, slot, name, self._unknown_at)
+        with self._store.refreshing(slot):
+            held = below.stored()
+            known = held.dpop_key if held is not None and held.handed_on_by == self._slot else None
+            key = ProofKey.generate() if known is None else ProofKey.from_json(known)
+            return below._take(self, self._slot, Handed(name, key, tuple(dict.fromkeys(scopes)), spending))
+
+    def _handed_again(self, token: StoredToken, slot: str) -> StoredToken:
+        """The same as was handed on before, of the agent above: for as long as that one has it."""
+        above = Credentials(self._connection, self._store, slot, self._owner, self._unknown_at)
+        if token.dpop_key is None or above.stored() is None:
+            raise OAuthRefused(
+                f"{self._owner} has nothing any more",
+                oauth_error="not_logged_in",
+                why="what was handed on to it has ended, and the agent that did has no token any more",
+                do="log that agent in, and have it hand on again",
+                remedy=Remedy("log_in"),
+            )
+        again = Handed(self._owner, ProofKey.from_json(token.dpop_key), token.scope, token.spending_limit)
+        return self._take(above, slot, again)
+
+    def _take(self, above: Credentials, slot: str, handed: Handed) -> StoredToken:
+        """Exchange the token of the agent above for one of this slot's, and keep it."""
+        parent = above.token(HANDING_ON_MARGIN)
+        server = self._connection.endpoint()
+        self._connection.recorder.guard(handed.key.to_json())
+        made = self._connection.http(lambda http: exchange(http, parent, handed, server=server))
+        fresh = replace(made, handed_on_by=slot)
+        self._put(fresh)
         return fresh
 
     def redeem(self, token: StoredToken, client_id: str) -> tuple[int, str]:

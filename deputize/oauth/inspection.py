@@ -16,7 +16,7 @@ from deputize.oauth import introspection
 from deputize.oauth.authorizer import Authorizer
 from deputize.oauth.dpop import ProofKey
 from deputize.tokens import claims
-from deputize.tokens.claim_meanings import parties
+from deputize.tokens.claim_meanings import above, parties
 from deputize.tokens.stored import StoredToken, number
 
 
@@ -118,6 +118,7 @@ class Inspector:
             at=number(jwt.claims.get("auth_time")),
             source=f"token claims, {verified}",
             convention=who.convention,
+            handed_on_by=tuple(safe_text(one, one_line=True) for one in above(jwt.claims)),
         )
 
     def userinfo(self, token: StoredToken) -> dict[str, Any]:

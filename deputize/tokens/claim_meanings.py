@@ -18,6 +18,8 @@ MEANINGS = {
     "client_id": "The software that asked for it (RFC 8693 section 4.3).",
     "act": "Who acts on the subject's behalf (RFC 8693 section 4.1).",
     "act.sub": "The agent that acts for the human (RFC 8693 section 4.1).",
+    "act.act.sub": "The agent above it, which handed on what it had (RFC 8693 section 4.1).",
+    "act.act.act.sub": "The agent above that one (RFC 8693 section 4.1).",
     "may_act": "Who may act for the subject (RFC 8693 section 4.4).",
     "scope": "What it may be used for (RFC 8693 section 4.2).",
     "authorization_details": "Finer limits that the human set, such as money (RFC 9396).",
@@ -42,6 +44,8 @@ MEANINGS = {
 
 OTHER = "The issuer's own claim; no standard defines it."
 
+MOST_ACTORS = 8
+"""Of a token whose actors go deeper nobody reads more."""
 _WORKOS_HOSTS = ("authkit.app", "workos.com")
 _WORKOS = "WorkOS agent tokens: act.sub is the delegating human, sub the agent"
 _WORKOS_ALONE = "WorkOS agent tokens: sub is the agent, which acts for itself; no human is in it"
@@ -83,6 +87,15 @@ def parties(claims: Mapping[str, Any]) -> Parties:
     if subject.startswith("user_") and client and _of_workos(claims):
         return Parties(subject, "sub", client, "client_id", _CONNECT, consent_claim="sid")
     return Parties(subject, "sub", "", "", "RFC 9068 section 2.2: sub is the human, and no agent is named")
+
+
+def above(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """The actors within the one that acts, the nearest first: who handed on to it (RFC 8693 section 4.1)."""
+    found: list[str] = []
+    act = claims.get("act")
+    while isinstance(act, Mapping) and isinstance(act := act.get("act"), Mapping) and len(found) < MOST_ACTORS:
+        found.append(_text(act.get("sub")))
+    return tuple(found)
 
 
 def _workos_agent(claims: Mapping[str, Any], subject: str, actor: str) -> bool:

@@ -63,6 +63,9 @@ class StoredToken:
     human: tuple[str, ...] = ()
     """By which names its issuer knows who said yes, as the ID token beside it told: email address, `sub`. Empty where
     there was none."""
+    handed_on_by: str | None = None
+    """In which slot the token is that it was made from (RFC 8693), and will be again; None of one that a human's yes
+    or the client's own credentials stand behind."""
     end_told: bool = True
     """Whether the token response told when it ends; else `expires_at` is a guess of ours, and shown to nobody."""
 
@@ -119,7 +122,7 @@ class StoredToken:
             *known["scope"],
             *known["human"],
         ]
-        maybe = [known.get(name) for name in ("refresh_token", "resource", "dpop_key")]
+        maybe = [known.get(name) for name in ("refresh_token", "resource", "dpop_key", "handed_on_by")]
         if not all(isinstance(text, str) for text in texts + [text for text in maybe if text is not None]):
             raise ValueError("not a stored token: a text is missing")
         return cls(**known)

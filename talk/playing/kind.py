@@ -115,9 +115,11 @@ class Kind:
 
 
 DOOR = Option(default="protected", choices=("protected", "open"))
-SAMPLES = ("twin", "mallory", "grace")
+SUB_AGENTS = ("scout", "buyer")
+"""Who has only what an agent has handed on (`hand-on`)."""
+SAMPLES = ("twin", "mallory", "grace", *SUB_AGENTS)
 """Who acts by the word of a sample human alone: a second session of the talk's agent (same human, same software, so the
-same agent), the agent of a human who is not on the allowlist, and that of another human who is."""
+same agent), the agent of a human who is not on the allowlist, that of another human who is, and sub-agents."""
 WHO = Option(default="agent", choices=("agent", "nobody", "console", *SAMPLES))
 """Who calls: the talk's agent, nobody (no token), the human's console, or one of `SAMPLES`."""
 AGENTS = Option(default="agent", choices=("agent", *SAMPLES))

@@ -11,7 +11,7 @@ from demo.evidence import Answer, Comparison
 from deputize.errors import AuthorizationRefused
 from deputize.evidence import Money
 from talk.playing.humans import NO_NAME, has_name, person_of, unreadable, username
-from talk.playing.kind import WHO, Contradiction, Kind, Option, Past, Step
+from talk.playing.kind import SUB_AGENTS, WHO, Contradiction, Kind, Option, Past, Step
 from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene
 
@@ -258,7 +258,7 @@ def _cannot(step: Step, other: OtherServer, past: Past) -> str | None:
 
 def _contradictions(given: Mapping[str, Any], step: Step) -> Iterator[Contradiction]:
     options, expect = step.options, step.expect
-    if options["who"] in ("nobody", "console"):
+    if options["who"] in ("nobody", "console", *SUB_AGENTS):
         what = f"a login of '{options['who']}', to whom no human grants anything"
         yield Contradiction(("who",), what, "leave who out, or name an agent")
     if options["decide"] == "deny" or expect.get("granted") is False:

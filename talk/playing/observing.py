@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
@@ -54,7 +55,9 @@ def played_call(outcome: CallOutcome, scene: Scene, agent: Agent, decisions: lis
         played.panels["order"] = lambda: panels.order(order, scene.names())
         if order.user is not None:
             action = f"bought {order.item}, {order.price}"
-            played.panels["chain"] = lambda: panels.chain(agent.chain(agent.token(), action))
+            played.panels["chain"] = lambda: panels.chain(
+                replace(agent.chain(agent.token(), action), names=scene.names())
+            )
     if (orders := outcome.orders) is not None:
         played.panels["orders"] = lambda: panels.orders(orders, scene.names())
     if outcome.limits:
@@ -183,7 +186,7 @@ def differences(
     found += [] if decision.tool == outcome.tool else ["tool"]
     found += [] if decision.door == door else ["door"]
     claims = _claims(sent) if decision.rule not in UNREAD else {}
-    for part in _CLAIMS:
+    for part in (*_CLAIMS, "handed_on_by"):
         claimed, said = claims.get(part), getattr(decision, part)
         if claimed != said and (ours or (claimed is not None and said is not None)):
             found.append(part)
@@ -199,6 +202,7 @@ def _in_time(at: float, outcome: CallOutcome, skew: float) -> bool:
 
 def _claims(sent: StoredToken | None) -> dict[str, str]:
     from deputize.tokens import claims
+    from deputize.tokens.claim_meanings import above
 
     jwt = claims.take_apart(sent.access_token) if sent is not None else None
     found: dict[str, str] = {}
@@ -208,6 +212,8 @@ def _claims(sent: StoredToken | None) -> dict[str, str]:
             value = value.get(name) if isinstance(value, Mapping) else None
         if isinstance(value, str):
             found[part] = value
+    if jwt is not None and (names := above(jwt.claims)):
+        found["handed_on_by"] = " ".join(names)
     return found
 
 

@@ -48,7 +48,7 @@ class Scene:
                     found[user] = decision["username"]
                 if client in software:
                     found |= {client: software[client]} | ({agent: software[client]} if agent else {})
-        return tuple(found.items())
+        return tuple((found | self.cast.sub_agents()).items())
 
     def with_retries(self, call: Callable[[], CallOutcome]) -> list[CallOutcome]:
         """Make a call that is about something else than limits: where it is made too often (429), do what the refusal

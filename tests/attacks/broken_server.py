@@ -678,6 +678,56 @@ def forgets_its_orders_when_it_is_restarted() -> None:
     demo.local_server.server.create_app = broken
 
 
+def hands_on_every_scope() -> None:
+    from demo.auth_server.grants import sub_agents
+    from demo.auth_server.state.accounts import ordered
+
+    sub_agents._scope = lambda server, request, subject: ordered(subject.scope - sub_agents.NOT_HANDED_ON)
+    sub_agents._limit = lambda context, request, subject, *, buys: {**sub_agents._limits(subject)[-1]}
+
+
+def hands_on_the_whole_limit() -> None:
+    from demo.auth_server.grants import sub_agents
+
+    honest = sub_agents._limit
+
+    def broken(context: Any, request: Any, subject: Any, *, buys: bool) -> Any:
+        limit = honest(context, request, subject, buys=buys)
+        return limit and {**limit, "limit": sub_agents._limits(subject)[-1]["limit"]}
+
+    sub_agents._limit = broken
+
+
+def leaves_the_agent_above_out_of_the_token() -> None:
+    from demo.auth_server.grants import sub_agents
+
+    honest = sub_agents.sign_access_token
+    sub_agents.sign_access_token = lambda *given, through, details, **named: honest(
+        *given, through=through[:1], details=[one for one in details if "spent_by" not in one], **named
+    )
+
+
+def forgets_who_handed_on() -> None:
+    _changes_decisions(lambda decision: {"handed_on_by": None})
+
+
+def lets_a_sub_agent_spend_what_the_agent_may() -> None:
+    honest = ledger.spent
+    ledger.spent = lambda connection, account, by=None: (
+        honest(connection, account) if by is None else replace(honest(connection, account, by), amount=0)
+    )
+
+
+def lets_a_sub_agent_outlive_the_agent_above() -> None:
+    honest = policy.check_standing
+
+    def broken(case: policy.Case) -> policy.Ruling | None:
+        ruling = honest(case)
+        return None if ruling is not None and len(case.token.chain) > 1 else ruling
+
+    policy.check_standing = broken
+
+
 BREAKAGES: dict[str, Callable[[], None]] = {
     name: breakage
     for name, breakage in list(globals().items())

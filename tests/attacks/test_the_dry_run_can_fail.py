@@ -102,6 +102,13 @@ EXPECTED = {
     "lists_everybodys_sessions": "who-manages-identity/user",
     "forgets_its_trail_when_it_is_restarted": "where-agents-run/restart",
     "forgets_its_orders_when_it_is_restarted": "where-agents-run/orders",
+    # An agent hands on less than it has.
+    "hands_on_every_scope": "hand-on/scout",
+    "leaves_the_agent_above_out_of_the_token": "hand-on/scout",
+    "forgets_who_handed_on": "hand-on/looks",
+    "hands_on_the_whole_limit": "hand-on/buyer",
+    "lets_a_sub_agent_spend_what_the_agent_may": "hand-on/one",
+    "lets_a_sub_agent_outlive_the_agent_above": "hand-on/below",
 }
 """For each breakage the step, as "beat/step", that must be the first to go red in its beat and those it builds on."""
 OF_EACH_KIND = {

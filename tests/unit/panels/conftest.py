@@ -163,6 +163,10 @@ TOKEN = TokenView("jwt", "eyJhbG...9f2c (812 characters)", 812,
 CHAIN = Chain("alice@example.com", "user_01ALICE", "Shirt Agent", "demo-agent", "session_01A", "consent_01A",
               "bought a shirt for 25.00 USD", "jti_01A", ("openid", "shop:read", "shop:buy"), Money(6000), NOW,
               f"token claims, verified against {SIGNED}", "RFC 8693: sub is the human, act.sub the agent")  # fmt: skip
+HANDED_ON = replace(
+    CHAIN, agent="agent_0CHILD", handed_on_by=("agent_0PARENT",), spending_limit=Money(3000),
+    names=(("agent_0CHILD", "Buyer"), ("agent_0PARENT", "Shirt Agent")),
+)  # fmt: skip
 DEVICE = DeviceCode("BCDF-GHJK", f"{BASE}/device", f"{BASE}/device?user_code=BCDF-GHJK", NOW + 552, 1, "Shirt Agent",
                     ("openid", "shop:read", "shop:buy", "offline_access"), Money(6000))  # fmt: skip
 FAR = replace(DEVICE, user_code="WMNV-QXYZ", verification_uri="https://shop.example.com/device",
@@ -414,6 +418,8 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     ),
     "token-expired": lambda: panels.token(replace(TOKEN, problems=("expired 12 s ago",), expires_at=NOW - 12), NOW),
     "chain": lambda: panels.chain(CHAIN),
+    "chain-handed-on": lambda: panels.chain(HANDED_ON),
+    "decision-handed-on": lambda: panels.decision(replace(SCOPE, handed_on_by="agent_0PARENT"), NAMES),
     "chain-stands": lambda: panels.chain(CHAIN, STANDS),
     "chain-revoked": lambda: panels.chain(CHAIN, GONE),
     "device": lambda: panels.device(DEVICE, NOW),
@@ -470,7 +476,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
 
 def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
     """Every panel with `text` wherever a server or a file may put it."""
-    given = Decision(text, NOW, "deny", "scope", text, text, text, "protected", *([text] * 10))
+    given = Decision(text, NOW, "deny", "scope", text, text, text, "protected", *([text] * 11))
     money = Money(10**14, text[:60])
     order = Order(text, text, text, text, money, NOW, text, text, text, False, money, money)
     scopes = (*MANY_SCOPES, text)
@@ -517,6 +523,10 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "token": lambda: panels.token(token, NOW),
         "chain": lambda: panels.chain(
             Chain(text, text, text, text, text, text, text, text, scopes, money, NOW, text, text)
+        ),
+        "chain-handed-on": lambda: panels.chain(replace(CHAIN, handed_on_by=(text,) * 3, names=((text, text),))),
+        "chain-handed-on-once": lambda: panels.chain(
+            replace(CHAIN, human=text, agent=text, client=text, handed_on_by=(text,), names=((text, text),))
         ),
         "chain-refused": lambda: panels.chain(
             replace(CHAIN, human=text, agent=text), GrantStanding(None, text, text, text, text)
