@@ -133,8 +133,70 @@ class UnknownEntry(LookupError):
     """The entry to go on from is not in the log."""
 
 
+LOOKED_AT: Final = 20_000
+"""Entries, of which those that fit are sought: what is older takes another question, by `since` or `after`."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which entries are asked for; whatever is set must fit.
+
+    Attributes:
+        user: a human's `sub` or readable name.
+        agent: an agent's id, or its software's client id.
+        since: the first moment, in POSIX seconds.
+    """
+
+    user: str | None = None
+    agent: str | None = None
+    verdict: str | None = None
+    since: float | None = None
+
+    def conditions(self) -> tuple[str, list[object]]:
+        """They as SQL about the column `decision`; empty where nothing is set."""
+        given: list[tuple[tuple[str, ...], str, object]] = [
+            (("user", "username"), "=", self.user),
+            (("agent", "client"), "=", self.agent),
+            (("verdict",), "=", self.verdict),
+            (("at",), ">=", self.since),
+        ]
+        set_ = [one for one in given if one[2] is not None]
+        told = [
+            " OR ".join(f"json_extract(decision, '$.{name}') {sign} ?" for name in names) for names, sign, _ in set_
+        ]
+        values = [value for names, _, value in set_ for _ in names]
+        return " AND ".join(f"({one})" for one in told), values
+
+
+EVERYTHING: Final = Wanted()
+
+
+def _last_before(connection: sqlite3.Connection, moment: float) -> int:
+    """The `seq` of the last entry before a moment, 0 where there is none: they were written in the order of time, so
+    that a few of them tell, however many there are."""
+    row = connection.execute("SELECT seq FROM shop_audit ORDER BY seq DESC LIMIT 1").fetchone()
+    low, high = 0, 0 if row is None else int(row["seq"])
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(
+            "SELECT seq, json_extract(decision, '$.at') AS at FROM shop_audit WHERE seq > ? ORDER BY seq LIMIT 1",
+            (middle,),
+        ).fetchone()
+        if row is None or row["at"] >= moment:
+            high = middle
+        else:
+            low = int(row["seq"])
+    return low
+
+
 def entries(
-    connection: sqlite3.Connection, *, reader: str | None, everybody: bool, after: str | None, limit: int
+    connection: sqlite3.Connection,
+    *,
+    reader: str | None,
+    everybody: bool,
+    after: str | None,
+    limit: int,
+    wanted: Wanted = EVERYTHING,
 ) -> list[Decision]:
     """Entries, oldest first: those after the entry `after`, or without one the last `limit` there are. Of these at most
     half are attributed to nobody where there are others: anybody can make thousands of those, and a person's own must
@@ -143,6 +205,7 @@ def entries(
     Args:
         reader: a user's `sub`: sees what is attributed to them and what is attributed to nobody.
         everybody: an admin: sees all.
+        wanted: of these only the ones that fit, sought among `LOOKED_AT` of each.
 
     Raises:
         UnknownEntry: `after` is no entry of this log.
@@ -153,11 +216,16 @@ def entries(
         if row is None:
             raise UnknownEntry(after)
         start = int(row["seq"])
+    if wanted.since is not None:
+        start = max(start, _last_before(connection, wanted.since))
+    fits, values = wanted.conditions()
 
     def of(where: str, *given: object) -> list[sqlite3.Row]:
+        these = f"SELECT seq, owner, decision FROM shop_audit WHERE {where} AND seq > ? ORDER BY seq {order} LIMIT ?"
+        if not fits:
+            return connection.execute(these, (*given, start, limit)).fetchall()
         return connection.execute(
-            f"SELECT seq, owner, decision FROM shop_audit WHERE {where} AND seq > ? ORDER BY seq {order} LIMIT ?",
-            (*given, start, limit),
+            f"SELECT * FROM ({these}) AS looked_at WHERE {fits} LIMIT ?", (*given, start, LOOKED_AT, *values, limit)
         ).fetchall()
 
     theirs = of(f"owner <> '{NOBODY}'") if everybody else of("owner = ?", reader) if reader else []

@@ -6,6 +6,7 @@ following the log would then feed it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from demo.shop import audit_log, checkpoints
 from demo.shop.audit_chain import NOBODY
-from demo.shop.audit_log import Log
+from demo.shop.audit_log import Log, Wanted
 from demo.shop.catalog import ADMIN_ROLE, AUDIT_SCOPE, LIMITS, say
 from demo.shop.checkpoints import Checkpoints
 from demo.shop.gatehouse import Gatehouse
@@ -48,6 +49,8 @@ async def _entries(house: Gatehouse, request: Request) -> Response:
         return refused
     if (limit := _number(request, "limit", LIMITS.audit_entries, 1, LIMITS.most_audit_entries)) is None:
         return error(400, "invalid_request", say("audit_limit", most=LIMITS.most_audit_entries))
+    if (wanted := _wanted(request)) is None:
+        return error(400, "invalid_request", say("audit_filter"))
     try:
         found = await house.database.read(
             audit_log.entries,
@@ -55,6 +58,7 @@ async def _entries(house: Gatehouse, request: Request) -> Response:
             everybody=_reads_all(case),
             after=request.query_params.get("after") or None,
             limit=limit,
+            wanted=wanted,
         )
     except audit_log.UnknownEntry:
         return error(400, "invalid_request", say("audit_after"))
@@ -114,6 +118,18 @@ def _about(log: Log) -> dict[str, Any]:
 
 def _reads_all(case: Case) -> bool:
     return case.standing is not None and ADMIN_ROLE in case.standing.roles
+
+
+def _wanted(request: Request) -> Wanted | None:
+    """The filters of a reading; None where one makes no sense."""
+    given = request.query_params
+    user, agent, verdict, since = (given.get(name) or None for name in ("user", "agent", "verdict", "since"))
+    if verdict not in (None, "allow", "deny") or (since is not None and not _SINCE.fullmatch(since)):
+        return None
+    return Wanted(user, agent, verdict, None if since is None else float(since))
+
+
+_SINCE: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 def _number(request: Request, name: str, absent: int, least: int, most: int) -> int | None:

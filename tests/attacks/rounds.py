@@ -43,6 +43,7 @@ def a_whole_round(world: World) -> None:
         console.sign_in(SampleHuman("alice@example.com"))
         entries = console.audit()
         console.audit(after=entries[0].audit_id)
+        console.audit(user=entries[0].user, agent="demo-agent", verdict="deny", since=entries[0].at)
         for log in console.read_trail("/audit/checkpoint", {})["logs"]:
             console.read_trail("/audit/log", {"id": log["log"]})
         pages, human.PAGE = human.PAGE, 1

@@ -37,8 +37,10 @@ SMALL = frozenset(
         *("workos_key", "workos_permissions", "workos_blueprints", "workos_audit_schemas", "sqlite_master"),
         # These see themselves to that they stay small: some hundreds of browsers, the events of a few seconds.
         *("oauth_browser_sessions", "oauth_security_events", "oauth_event_streams", "oauth_event_acknowledgements"),
-        *("shop_lease", "shop_policies"),
+        *("shop_lease", "shop_policies", "shop_listings"),
         "pragma_table_info",
+        # No table: of an audit log, so many entries (`audit_log.LOOKED_AT`) in which a filter seeks.
+        "looked_at",
     }
 )
 """A row for each thing that an administrator set up, or that the program has; and what is as small."""

@@ -156,7 +156,11 @@ def test_reading_passes_the_gates(shop: Shop, human: str, scope: tuple[str, ...]
 
 
 @pytest.mark.parametrize(
-    "query", [{"limit": "0"}, {"limit": "1001"}, {"limit": "many"}, {"limit": "1.5"}, {"after": "audit_none"}]
+    "query",
+    [
+        *({"limit": "0"}, {"limit": "1001"}, {"limit": "many"}, {"limit": "1.5"}, {"after": "audit_none"}),
+        *({"verdict": "maybe"}, {"since": "yesterday"}, {"since": "nan"}),
+    ],
 )
 def test_a_question_that_makes_no_sense_is_said_to(shop: Shop, query: dict[str, Any]) -> None:
     answer = shop.audit(reader(shop), **query)
@@ -171,6 +175,33 @@ def test_a_tools_name_cannot_write_into_a_terminal(shop: Shop) -> None:
     tool = shop.entries(reader(shop), limit=1)[0]["tool"]
     assert len(tool) <= 60
     assert tool.isprintable()
+
+
+def test_a_reader_is_given_only_what_they_ask_for(shop: Shop) -> None:
+    grant = shop.grant(scope=("shop:read",))
+    token = shop.token(grant)
+    before = shop.entries(reader(shop))
+    begun = before[-1]["at"] if before else 0.0
+    shop.call("listMcpShopInventory", token=token)
+    shop.buy(token=token)  # refused: its scope
+    shop.call("getUserInfo", token=None)
+    shop.call("listMcpShopInventory", token=shop.token(shop.grant(human=GRACE, scope=("shop:read",))))
+    admin, fresh = reader(shop, GRACE), {"since": f"{begun + 1e-4:.6f}"}
+
+    def rules(token: str, **asked: Any) -> list[str]:
+        return [entry["rule"] for entry in shop.entries(token, **fresh, **asked)]
+
+    assert rules(admin) == ["allowed", "scope.insufficient", "token.missing", "allowed"]
+    assert rules(admin, verdict="deny") == ["scope.insufficient", "token.missing"]
+    agent = shop.entries(admin, **fresh)[0]["agent"]
+    assert rules(admin, agent=agent) == ["allowed", "scope.insufficient"]
+    assert rules(admin, user=shop.entries(admin, **fresh)[0]["user"]) == ["allowed", "scope.insufficient"]
+    assert rules(admin, verdict="deny", agent=agent, limit=1) == ["scope.insufficient"]
+    assert rules(admin, agent="agent_none") == []
+    # Another's is not found by asking for it.
+    assert rules(reader(shop), user=shop.entries(admin, **fresh)[-1]["user"]) == []
+    later = {"since": f"{time.time() + 3600:.0f}"}
+    assert shop.entries(admin, **later) == []
 
 
 TRACE, OTHER = "4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"

@@ -146,17 +146,32 @@ class Console:
         lifted = self._at_shop("reinstate", kind, id)
         return lifted or (answer.json or {}).get("lifted") is True
 
-    def audit(self, after: str | None = None, limit: int = 200) -> tuple[Decision, ...]:
+    def audit(
+        self,
+        after: str | None = None,
+        limit: int = 200,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        verdict: str | None = None,
+        since: float | None = None,
+    ) -> tuple[Decision, ...]:
         """The audit trail, oldest first.
 
         Args:
             after: only entries later than this one.
             limit: how many at most.
+            user: only those about this human, by id or readable name.
+            agent: only those about this agent, by its id or its software's.
+            verdict: only those, `allow` or `deny`.
+            since: only those from this moment on, in POSIX seconds.
 
         Raises:
             AuthorizationRefused: the token does not open it.
         """
-        query = urlencode({"limit": limit} | ({"after": after} if after else {}))
+        asked = {"after": after, "user": user, "agent": agent, "verdict": verdict}
+        given: dict[str, Any] = {name: value for name, value in asked.items() if value}
+        query = urlencode({"limit": limit} | given | ({} if since is None else {"since": f"{since:.6f}"}))
         answer = self._request(self._reading(), "GET", f"{self.shop}/audit?{query}", None)
         entries = (answer.json or {}).get("entries")
         found = (read_decision(entry) for entry in _listed(entries))

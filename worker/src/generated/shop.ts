@@ -1246,6 +1246,7 @@ export const SENTENCES = {
   "event_revoked": "The authorization server revoked {kind} {id} ({why}).",
   "audit_place": "after is the place of an entry in its log: a number.",
   "audit_log_unknown": "there is no such log, or it is not yours to read; /audit/checkpoint names yours",
+  "audit_filter": "verdict is allow or deny, since a time in POSIX seconds.",
   "audit_after": "after names no entry of this audit log; leave it out to begin again.",
   "not_about_you": "only an admin of this shop may ask about somebody else",
   "no_admin": "only an admin of this shop may set its doors",

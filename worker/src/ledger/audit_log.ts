@@ -204,6 +204,17 @@ export interface Query {
   everybody: boolean;
   after: string | null;
   limit: number;
+  /** Of these only the ones that fit: a human's `sub` or readable name, an agent's id or its software's, a verdict, the
+   * first moment in POSIX seconds. */
+  wanted: Wanted;
+}
+
+/** See `Query`; what is null fits all. */
+export interface Wanted {
+  user: string | null;
+  agent: string | null;
+  verdict: string | null;
+  since: number | null;
 }
 
 /** Entries of one log, and what of it is counted only. */
@@ -216,15 +227,28 @@ export interface Page {
 /** Entries, oldest first: the first `limit` after the id `after`, or without one the last `limit` there are. `found`
  * says whether `after` is an entry of this log. */
 export function entries(sql: SqlStorage, query: Query): Page {
-  const { reader, everybody, after, limit } = query;
+  const { reader, everybody, after, limit, wanted } = query;
+  const { user, agent, verdict, since } = wanted;
+  // Ids begin with the time.
+  const moment =
+    since === null
+      ? ""
+      : `audit_${Math.floor(since * 1000)
+          .toString(16)
+          .padStart(12, "0")}`;
+  const start = [after ?? "", moment].sort().at(-1)!;
   const found = after !== null && first(sql, "SELECT 1 FROM audit WHERE audit_id = ?", after) !== null;
   const rows = sql
     .exec(
       `SELECT decision FROM audit WHERE audit_id > ? AND (? OR user IS NULL OR user = ?)
+       AND (? IS NULL OR ? IN (user, json_extract(decision, '$.username')))
+       AND (? IS NULL OR ? IN (json_extract(decision, '$.agent'), json_extract(decision, '$.client')))
+       AND (? IS NULL OR json_extract(decision, '$.verdict') = ?) AND (? IS NULL OR json_extract(decision, '$.at') >= ?)
        ORDER BY audit_id ${after === null ? "DESC" : "ASC"} LIMIT ?`,
-      after ?? "",
+      start,
       everybody ? 1 : 0,
       reader,
+      ...[user, user, agent, agent, verdict, verdict, since, since],
       limit,
     )
     .toArray()
@@ -238,7 +262,7 @@ export function entries(sql: SqlStorage, query: Query): Page {
 /** Several logs as one: what `entries` would have given, had all been written to a single one. Of the last there are at
  * most half are attributed to nobody where there are others: anybody can make thousands of those, and a person's own
  * must not be gone from the page for that. */
-export function merged(logs: Decision[][], { after, limit }: Query): Decision[] {
+export function merged(logs: Decision[][], { after, limit }: Pick<Query, "after" | "limit">): Decision[] {
   const all = logs.flat().sort((one, other) => (one.audit_id < other.audit_id ? -1 : 1));
   if (after !== null) return all.slice(0, limit);
   const theirs = all.filter(({ user }) => user !== null && user !== undefined).length;

@@ -1,7 +1,7 @@
 /** `GET /audit`: the audit log for those it is about. */
 
 import { LIMITS, say, SCOPES } from "../catalog";
-import { merged, type Query } from "../ledger/audit_log";
+import { merged, type Query, type Wanted } from "../ledger/audit_log";
 import { SHOP } from "../ledger/stock";
 import { ledgerName, NOBODY, userOf } from "../gatehouse/requests";
 import type { Env } from "../env";
@@ -42,6 +42,15 @@ function limitOf(request: Request): number | null {
   return numberOf(request, "limit", LIMITS.audit_entries, 1, LIMITS.most_audit_entries);
 }
 
+/** The filters of a reading; null where one makes no sense. */
+function wantedOf(asked: URLSearchParams): Wanted | null {
+  const of = (name: string) => asked.get(name) || null;
+  const [verdict, since] = [of("verdict"), of("since")];
+  if (verdict !== null && verdict !== "allow" && verdict !== "deny") return null;
+  if (since !== null && !/^[0-9]{1,12}(\.[0-9]{1,9})?$/.test(since)) return null;
+  return { user: of("user"), agent: of("agent"), verdict, since: since === null ? null : Number(since) };
+}
+
 const wrongLimit = () => plainError(400, "invalid_request", say("audit_limit", { most: LIMITS.most_audit_entries }));
 
 /** Answer a reading of the audit log: an ordinary user's own and the unattributed, an admin's all. */
@@ -51,7 +60,10 @@ export async function readAudit(request: Request, env: Env, settings: Settings, 
   const limit = limitOf(request);
   if (limit === null) return wrongLimit();
   const asked = new URL(request.url).searchParams;
-  const query: Query = { reader: heard.user, everybody: heard.admin, after: asked.get("after") || null, limit };
+  const wanted = wantedOf(asked);
+  if (wanted === null) return plainError(400, "invalid_request", say("audit_filter"));
+  const after = asked.get("after") || null;
+  const query: Query = { reader: heard.user, everybody: heard.admin, after, limit, wanted };
   const logs = await Promise.all(heard.names.map((name) => env.USERS.getByName(name).read(query)));
   if (query.after !== null && !logs.some((log) => log.found)) {
     return plainError(400, "invalid_request", say("audit_after"));
