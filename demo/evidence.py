@@ -286,6 +286,53 @@ class SessionView:
 
 
 @dataclass(frozen=True)
+class AnswerView:
+    """A human's answer to a request that opened no session, as the authorization server lists it to that human: no, or
+    yes to one purchase."""
+
+    said: Literal["denied", "approved"]
+    client: str
+    client_name: str
+    agent: str
+    scopes: tuple[str, ...]
+    at: float
+    session: str = ""
+    """The grant in which a purchase was to be approved; empty where a grant was asked for."""
+    amount: Money | None = None
+
+
+@dataclass(frozen=True)
+class TrailEvent:
+    """One line of the whole trail: what the shop decided, what the human granted or denied, what was revoked."""
+
+    at: float | None
+    """None where it is not told."""
+    kind: Literal["decision", "consent", "revocation"]
+    said: Literal["allow", "deny", "granted", "approved", "denied", "revoked"]
+    told_by: Literal["shop", "authorization server"]
+    what: str
+    """The tool or method; of a consent the scopes; of a revocation what was revoked."""
+    user: str | None = None
+    username: str | None = None
+    agent: str | None = None
+    client: str | None = None
+    client_name: str = ""
+    session: str | None = None
+    consent: str | None = None
+    scopes: tuple[str, ...] = ()
+    spending_limit: Money | None = None
+    decision: Decision | None = None
+    """The entry of the shop's audit log, where it is one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dict with these field names; of an entry its audit id, since the entry stands beside it."""
+        told = {**vars(self), "scopes": list(self.scopes), "audit_id": self.decision and self.decision.audit_id}
+        told["spending_limit"] = None if self.spending_limit is None else asdict(self.spending_limit)
+        del told["decision"]
+        return told
+
+
+@dataclass(frozen=True)
 class UserView:
     """A human as WorkOS knows them, with the sessions and consents that stand there."""
 

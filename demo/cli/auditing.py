@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +16,8 @@ from deputize.errors import EnvironmentNotReady, UsageError
 
 if TYPE_CHECKING:
     from demo.client.audit.reading import Trail
+    from demo.client.audit.trail import Filter
+    from demo.client.human.console import Console
     from demo.evidence import Decision
     from demo.settings import Settings
 
@@ -35,38 +38,72 @@ audit = typer.Typer(
 @audit.callback()
 def show(
     context: typer.Context,
-    follow: Annotated[bool, typer.Option("--follow", help="Wait for new entries and show them, for one hour.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Wait for new decisions and show them, for one hour.")
+    ] = False,
+    user: Annotated[
+        str | None, typer.Option(metavar="WHO", help="Only what is about this human: an id or an e-mail address.")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only what this agent did: its id, or its software's client id.")
+    ] = None,
+    verdict: Annotated[
+        Literal["allow", "deny"] | None, typer.Option(help="Only what was allowed and granted, or what was not.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Only from then on: 10m, 2h or 3d ago, or a date and time.")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", help="The newest so many events, at most.", min=1, max=1000)] = 200,
 ) -> int:
     """Show the audit log: who authorized what, when, through which agent; verify, trace and export it."""
     if context.invoked_subcommand is not None:
-        if follow:
+        if follow or user or agent or verdict or since:
             raise UsageError(
-                f"--follow and {context.invoked_subcommand} exclude each other", do="follow with: demo audit --follow"
+                f"--follow and filters go without {context.invoked_subcommand}", do="filter with: demo audit --agent ID"
             )
         return OK
     settings = settings_of(context)
+    from demo.client.audit import trail
+
+    wanted = trail.Filter(user, agent, verdict, None if since is None else trail.moment(since), limit)
     console = cast_for(settings).console_of_grantor()
+    if follow:
+        return _follow(settings, console, wanted)
+    told = trail.read(console, wanted)
+    if settings.json:
+        answer = {"entries": [entry.to_dict() for entry in told.entries]}
+        events = [event.to_dict() for event in told.events]
+        say_json({"schema": 1, **answer, "events": events, "not_known": told.unknown})
+    else:
+        from demo import panels
+
+        console_for(settings).print(panels.trail(told.events, told.unknown).within(_ALL))
+    return OK
+
+
+def _follow(settings: Settings, console: Console, wanted: Filter) -> int:
+    """Show the decisions that there are, and each new one as it is made."""
     from demo import panels
 
-    entries = console.audit()
     screen = console_for(settings)
 
     def tell(found: tuple[Decision, ...]) -> None:
-        if settings.json and follow:
+        if settings.json:
             for entry in found:  # one line an entry, so that a pipe can be read as it fills
                 say_json(entry.to_dict(), lines=True)
-        elif settings.json:
-            say_json({"schema": 1, "entries": [entry.to_dict() for entry in found]})
         else:
             screen.print(panels.audit(found).within(_ALL))
 
+    asked: dict[str, Any] = {"user": wanted.user, "agent": wanted.agent, "verdict": wanted.verdict}
+    entries = console.audit(limit=wanted.limit, since=wanted.since, **asked)
     tell(entries)
     deadline = time.monotonic() + FOLLOW_SECONDS
-    while follow and time.monotonic() < deadline:
+    last = entries[-1].audit_id if entries else None
+    while time.monotonic() < deadline:
         time.sleep(1.0)
-        fresh = console.audit(after=entries[-1].audit_id if entries else None)
+        fresh = console.audit(after=last, **asked)
         if fresh:
-            entries = fresh
+            last = fresh[-1].audit_id
             tell(fresh)
     return OK
 
@@ -153,8 +190,11 @@ def export(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of stdout.")
     ] = None,
     format_: Annotated[
-        Literal["jsonl", "csv"],
-        typer.Option("--format", help="Write JSON lines, which demo audit verify --file reads, or a table."),
+        Literal["jsonl", "csv", "ocsf"],
+        typer.Option(
+            "--format",
+            help="Write JSON lines, which demo audit verify --file reads; a table; or OCSF 1.8.0, with the consents.",
+        ),
     ] = "jsonl",
 ) -> int:
     """Export the audit log with its links, checkpoints and key, to be verified anywhere."""
@@ -162,20 +202,33 @@ def export(
     from demo.client.audit import export as exporting
 
     trail = _trail(settings)
+    entries = sum(len(log.entries) for log in trail.logs)
     if format_ == "csv":
         text = exporting.table(trail)
+    elif format_ == "ocsf":
+        text, entries = _ocsf(settings, trail)
     else:
         text = "".join(f"{line}\n" for line in exporting.json_lines(trail, time.time()))
     if output is None:
         sys.stdout.write(text)
         return OK
     exporting.write(text, output)
-    entries = sum(len(log.entries) for log in trail.logs)
     if settings.json:
         say_json({"schema": 1, "file": str(output), "entries": entries})
     elif not settings.quiet:
         console_for(settings).print(f"{entries} entries written to {output}.", markup=False, highlight=False)
     return OK
+
+
+def _ocsf(settings: Settings, read: Trail) -> tuple[str, int]:
+    """The whole trail as OCSF in JSON lines, and how many events they are."""
+    from demo.client.audit import ocsf, trail
+
+    told = trail.whole(read, cast_for(settings).console_of_grantor())
+    if told.unknown is not None:
+        sys.stderr.write(f"the consents are not all there: {told.unknown}\n")
+    lines = (json.dumps(ocsf.as_ocsf(event), ensure_ascii=True, allow_nan=False) for event in told.events)
+    return "".join(f"{line}\n" for line in lines), len(told.events)
 
 
 def _trail(settings: Settings) -> Trail:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from demo.panels._token import token as token
     from demo.panels._tools import tools as tools
     from demo.panels._trace import trace as trace
+    from demo.panels._trail import trail as trail
     from demo.panels._user import user as user
     from demo.panels._verification import verification as verification
 

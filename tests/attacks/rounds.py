@@ -49,6 +49,11 @@ def a_whole_round(world: World) -> None:
         pages, human.PAGE = human.PAGE, 1
         assert len(console.sessions()) > 2
         human.PAGE = pages
+        asked = banned.start_login(("shop:read",))
+        SampleHuman("alice@example.com").decide(asked.code.verification_uri, asked.code.user_code, approve=False)
+        answers = console.answers()
+        assert answers is not None
+        assert answers[-1].client == "demo-rival"
         session = agent.view(agent.token()).claim("sid")
         assert session is not None
         console.revoke("session", session)

@@ -79,7 +79,7 @@ def read_whole(file: Path, asked: dict[str, str]) -> list[str]:
     """The statements that read a table whole, or sort what they found, each with what it does."""
     found = []
     with sqlite3.connect(file) as connection:
-        for sql in asked.values():
+        for sql in list(asked.values()):  # the server goes on meanwhile
             if not re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)", sql, re.I) or sql.startswith(BOUNDED):
                 continue
             named = {alias: table for table, alias in re.findall(r"\b(?:FROM|JOIN)\s+(\w+)\s+(?:AS\s+)?(\w+)", sql)}

@@ -23,6 +23,7 @@ from ..grants.bound import WORDS, remember
 from ..grants.tokens import actors, bound_to, read_access_token
 from ..requests import FormUnreadable, read_body
 from ..state.accounts import Account
+from ..state.answers import HumanAnswer, answers_of
 from ..state.sessions import (
     Kind,
     Session,
@@ -184,7 +185,7 @@ class AccountRefused(Exception):
 
 
 def account_routes(context: Context, events: SecurityEvents) -> list[Route]:
-    """`/account/sessions`, `/account/revoke`, `/account/reinstate`."""
+    """`/account/sessions`, `/account/answers`, `/account/revoke`, `/account/reinstate`."""
 
     def sessions(account: Account, request: Request, _: bytes) -> dict[str, Any]:
         limit, before = _limit(request.query_params.get("limit")), request.query_params.get("before")
@@ -199,6 +200,11 @@ def account_routes(context: Context, events: SecurityEvents) -> list[Route]:
             with context.store.transaction(write=False) as connection:
                 shown.append(_describe(context, connection, session))
         return {"sessions": shown, "before": shown[0]["id"] if len(found) > limit else None}
+
+    def answers(account: Account, _: Request, __: bytes) -> dict[str, Any]:
+        with context.store.transaction(write=False) as connection:
+            found = answers_of(connection, account.sub)
+        return {"answers": [_describe_answer(one) for one in found]}
 
     def revoke(account: Account, _: Request, body: bytes) -> dict[str, Any]:
         kind, id = _target(body)
@@ -253,6 +259,7 @@ def account_routes(context: Context, events: SecurityEvents) -> list[Route]:
 
     return [
         route("/account/sessions", "GET", sessions),
+        route("/account/answers", "GET", answers),
         route("/account/revoke", "POST", revoke),
         route("/account/reinstate", "POST", reinstate),
     ]
@@ -280,6 +287,19 @@ def _describe(context: Context, connection: sqlite3.Connection, session: Session
         "revoked_by_kind": None if revoked is None else revoked.kind,
         "spending_limit": session.spending_limit,
         "sub_agents": describe_sub_agents(connection, session),
+    }
+
+
+def _describe_answer(answer: HumanAnswer) -> dict[str, Any]:
+    return {
+        "said": answer.said,
+        "client": answer.client_id,
+        "client_name": answer.client_name,
+        "agent": answer.agent_id,
+        "scopes": list(answer.scope),
+        "session": answer.session_id,
+        "amount": answer.amount,
+        "at": answer.at,
     }
 
 

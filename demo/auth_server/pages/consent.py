@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from typing import Literal
 
 from starlette.responses import Response
 
@@ -14,6 +15,7 @@ from ..grants.authorization_details import spending_up_to
 from ..grants.resources import shops_of
 from ..grants.rich_request import CURRENCY
 from ..state.accounts import Account, ordered
+from ..state.answers import HumanAnswer, note_answer
 from ..state.sessions import agent_of, revocation_of
 from .device import device_question
 from .purchase import purchase_page, why_not
@@ -62,10 +64,12 @@ def decide(visit: Visit) -> Response:
         if again is None or over is not None:
             return over or onward("/device")
         if decision == "deny":
+            _note(visit, connection, account, again, "denied")
             return again.denied(connection, account)
         purchase = again.purchase
         if purchase is not None:
             if why_not(connection, account, purchase) is None:
+                _note(visit, connection, account, again, "approved")
                 return again.approved_once(connection, account, purchase)
             return purchase_page(visit, account, again, purchase, connection, status=409)
         offer = _offer(visit, connection, account, again)
@@ -76,6 +80,21 @@ def decide(visit: Visit) -> Response:
                 details = () if terms.amount is None else (spending_up_to(terms.amount, offer.shops),)
                 return again.approved(connection, account, terms.ticked, details)
     return _page(visit, account, question, terms, status=409 if terms is None else 400)
+
+
+def _note(
+    visit: Visit,
+    connection: sqlite3.Connection,
+    account: Account,
+    question: Question,
+    said: Literal["denied", "approved"],
+) -> None:
+    """Keep an answer that opens no session."""
+    client, asked = question.client, next(iter(question.details), {})
+    agent = agent_of(connection, account.sub, client.client_id) if client.delegated else None
+    amount, session = asked.get("limit") or asked.get("price"), asked.get("session")
+    whose = (client.client_id, client.name, agent, session)
+    note_answer(connection, account.sub, HumanAnswer(said, *whose, question.scope, amount, visit.context.now()))
 
 
 def _question(visit: Visit) -> Question | None:

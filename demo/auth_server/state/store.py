@@ -14,6 +14,8 @@ from pathlib import Path
 from demo.migrations import Step, has_column, migrate, write_ahead
 from deputize import private
 
+from . import answers
+
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process's write before it gives up."""
 
@@ -163,6 +165,7 @@ STEPS = (
     _BOUND_CLIENTS,
     _SUB_AGENTS,
     _APPROVALS,
+    answers.TABLES,
 )
 """The schema's history. To change it: append a step, never edit one."""
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from demo.client.agent import Agent
 from demo.client.mcp.reading import read_decision
-from demo.evidence import Decision, Delivery, Explanation, GateExplained, LimitUse, SessionView
+from demo.evidence import AnswerView, Decision, Delivery, Explanation, GateExplained, LimitUse, SessionView
 from deputize.errors import AuthorizationRefused, ServerUnreachable
 from deputize.http.bounded import TICK
 from deputize.http.errors import OAuthRefused
@@ -121,6 +121,21 @@ class Console:
             if not isinstance(before := told.get("before"), str) or not pages[-1]:
                 break
         return tuple(session for page in reversed(pages) for session in page)
+
+    def answers(self) -> tuple[AnswerView, ...] | None:
+        """What the human said no to, and yes to one purchase, oldest first; None where the authorization server keeps
+        none of it.
+
+        Raises:
+            as `sessions`.
+        """
+        try:
+            told = self._account_call("GET", "/account/answers", None).json or {}
+        except (OAuthRefused, NoSuchRoute) as refused:
+            if isinstance(refused, OAuthRefused) and refused.oauth_error not in ("not_found", "http_404"):
+                raise
+            return None
+        return tuple(_answer(safe_data(entry)) for entry in _listed(told.get("answers")) if isinstance(entry, dict))
 
     def revoke(self, kind: str, id: str) -> tuple[Delivery, ...] | None:
         """Revoke what a session, an agent or a user may do; how the resource servers came to know, None where the
@@ -353,6 +368,20 @@ def _session(entry: dict[str, Any]) -> SessionView:
         spending_limit=money(entry.get("spending_limit")),
         expires_at=number(entry.get("expires_at")),
         revoked_by_kind=str(kind) if (kind := entry.get("revoked_by_kind")) else None,
+    )
+
+
+def _answer(entry: dict[str, Any]) -> AnswerView:
+    scopes = entry.get("scopes")
+    return AnswerView(
+        said="approved" if entry.get("said") == "approved" else "denied",
+        client=str(entry.get("client") or ""),
+        client_name=str(entry.get("client_name") or ""),
+        agent=str(entry.get("agent") or ""),
+        scopes=tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else (),
+        at=number(entry.get("at")) or 0.0,
+        session=str(entry.get("session") or ""),
+        amount=money(entry.get("amount")),
     )
 
 

@@ -80,6 +80,9 @@ class HostedConsole(Console):
             for one in self._people.grants(self._human())
         )
 
+    def answers(self) -> None:
+        """None: WorkOS lists no request that a human answered with no."""
+
     def revoke(self, kind: str, id: str) -> None:
         """Revoke a session, an agent or a user; None, since WorkOS does not say how shops came to know.
 

@@ -38,6 +38,7 @@ from demo.evidence import (
     SessionView,
     Tool,
     TracedSpan,
+    TrailEvent,
     TrailFinding,
     UserView,
 )
@@ -319,6 +320,42 @@ TRACED = OrderTrace(
     ),
     "Shirt Agent",
 )
+_EVENTS: tuple[tuple[Any, Any], ...] = (
+    ("consent", "granted"),
+    ("consent", "denied"),
+    ("decision", "allow"),
+    ("decision", "deny"),
+    ("revocation", "revoked"),
+)
+
+
+def _event(at: float, kind: Any, said: Any, what: str, **more: Any) -> TrailEvent:
+    teller: Any = "authorization server" if kind == "consent" else "shop"
+    who = ("user_alice", "alice@example.com", "agent_1", "demo-agent")
+    return TrailEvent(NOW + at, kind, said, teller, what, *who, **more)
+
+
+TRAIL = (
+    _event(0, "consent", "denied", "shop:buy", client_name="Shirt Agent", scopes=("shop:read", "shop:buy")),
+    _event(
+        9,
+        "consent",
+        "granted",
+        "shop:buy",
+        client_name="Shirt Agent",
+        scopes=("shop:read", "shop:buy"),
+        spending_limit=Money(6000),
+    ),
+    _event(20, "decision", "allow", "buyMcpShopItem", decision=decision(order_id="order_1", tool="buyMcpShopItem")),
+    _event(
+        31,
+        "decision",
+        "deny",
+        "buyMcpShopItem",
+        decision=decision(verdict="deny", gate="limits", rule="limits.quota", tool="buyMcpShopItem"),
+    ),
+    _event(40, "revocation", "revoked", "session", session="session_1"),
+)
 _TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -381,6 +418,8 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "changed-byte": lambda: panels.changed_byte(CHANGED),
     "changed-byte-unseen": lambda: panels.changed_byte(replace(CHANGED, findings=())),
     "trace": lambda: panels.trace(TRACED),
+    "trail": lambda: panels.trail(TRAIL),
+    "trail-unknown": lambda: panels.trail(TRAIL[2:], "https://login.example.com does not list the consents"),
     "spans": lambda: panels.spans(SPANS),
     "spans-refused": lambda: panels.spans(
         (*SPANS[:3], _span("4", "3", "gates", "mcp-shop", 0.53, 0.01, demo__verdict="deny", demo__rule="limits.quota"))
@@ -513,6 +552,14 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
             )
         ),
         "spans-refused": lambda: panels.spans(()),
+        "trail": lambda: panels.trail(
+            tuple(
+                TrailEvent(NOW, kind, said, "shop", text, text, text, text, text, text, decision=given, scopes=scopes)
+                for kind, said in _EVENTS
+            ),
+            text,
+        ),
+        "trail-unknown": lambda: panels.trail((), text),
         "header": lambda: panels.header(BeatHeader(text, text, 999, 1000, text, 12.25)),
         "exchange": lambda: panels.exchange(exchange),
         "challenge": lambda: panels.challenge(Challenge(401, text[:20], parameters, resource, authority)),
