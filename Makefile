@@ -118,6 +118,7 @@ lock: $(VENV)/dev.stamp ## renew every pinned version
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group build --group dev $(LOCK) -o requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group build --group docs $(LOCK) -o requirements/docs.txt
 	$(BIN)/uv pip compile --group peers $(LOCK) -o requirements/peers.txt
+	$(BIN)/uv pip compile --group small-model --no-deps $(LOCK) -o requirements/small-model.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate --quiet --upgrade

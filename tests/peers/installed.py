@@ -16,6 +16,7 @@ import pytest
 
 HERE = Path(__file__).parent
 PYTHON_LOCK = HERE.parents[1] / "requirements" / "peers.txt"
+MODEL_LOCK = HERE.parents[1] / "requirements" / "small-model.txt"
 SECONDS = 300
 REQUIRED = os.environ.get("DEMO_REQUIRE_NODE") == "1"
 """Read here: no setting of whoever runs the tests is left in the environment of a test."""
@@ -54,15 +55,19 @@ class PythonPeers:
         return [self.python, str(HERE / name), *arguments]
 
 
-def install_python(cache: Path) -> PythonPeers:
-    """Install what `requirements/peers.txt` says into one virtual environment, unless that has been done.
+def install_python(cache: Path, locked: Path = PYTHON_LOCK, *options: str) -> PythonPeers:
+    """Install what `requirements/peers.txt`, or another lock file, says into one virtual environment, unless that has
+    been done.
+
+    Args:
+        options: more of pip's.
 
     Skips the test where there is no registry; fails instead with `DEMO_REQUIRE_NODE=1` in the environment, as in CI.
     """
     import filelock
 
     cache.mkdir(parents=True, exist_ok=True)
-    lock = f"# Python {platform.python_version()}\n{PYTHON_LOCK.read_text('utf-8')}"
+    lock = f"# Python {platform.python_version()}\n{locked.read_text('utf-8')}"
     stamp, environment = cache / "installed.txt", cache / "environment"
     python = environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     with filelock.FileLock(cache / "install.lock", timeout=SECONDS + 60):
@@ -71,7 +76,7 @@ def install_python(cache: Path) -> PythonPeers:
             # The whole environment again: what an older lock file had brought must not stay.
             for command in (
                 [sys.executable, "-m", "venv", "--clear", str(environment)],
-                [*pip, "--only-binary", ":all:", "-r", str(PYTHON_LOCK)],
+                [*pip, "--only-binary", ":all:", *options, "-r", str(locked)],
             ):
                 ran = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
                 if ran.returncode != 0:

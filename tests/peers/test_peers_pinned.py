@@ -7,7 +7,9 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.peers.installed import PYTHON_LOCK, PythonPeers
+import pytest
+
+from tests.peers.installed import MODEL_LOCK, PYTHON_LOCK, PythonPeers
 
 HERE = Path(__file__).parent
 
@@ -26,10 +28,13 @@ def test_no_address_stands_in_the_lock_file() -> None:
     assert not re.search(r"https?:", (HERE / "package-lock.json").read_text("utf-8"))
 
 
-def test_every_python_package_is_exact_and_has_its_hashes_and_no_address_stands_beside_it() -> None:
-    lock = PYTHON_LOCK.read_text("utf-8")
+@pytest.mark.parametrize(("locked", "at_least"), [(PYTHON_LOCK, 40), (MODEL_LOCK, 4)], ids=["peers", "small-model"])
+def test_every_python_package_is_exact_and_has_its_hashes_and_no_address_stands_beside_it(
+    locked: Path, at_least: int
+) -> None:
+    lock = locked.read_text("utf-8")
     packages = [entry for entry in re.split(r"\n(?=\S)", lock.strip()) if not entry.startswith("#")]
-    assert len(packages) > 40
+    assert len(packages) > at_least
     for package in packages:
         assert re.match(r"[a-z0-9-]+(\[[a-z0-9,-]+\])?==[0-9][^\s]*", package), package
         assert "--hash=sha256:" in package, package
