@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from demo.client.mcp.outcome import CallOutcome
 from demo.client.mcp.reply import Reply
 from demo.errors import advice
 from deputize.errors import AuthorizationRefused, ExplainedError
 from deputize.http.sanitizing import safe_data
+
+if TYPE_CHECKING:
+    from deputize.evidence import DeviceCode
 
 REFUSED = -32003
 """The JSON-RPC code of a refusal, as the bundled shop has it."""
@@ -43,14 +46,16 @@ class Refusal:
         return {"resultType": "complete", "content": content, "isError": True, **evidence}
 
 
-def of_error(error: ExplainedError, login: str) -> Refusal:
+def of_error(error: ExplainedError, login: str, code: DeviceCode | None = None) -> Refusal:
     """The agent could not ask: no token, or no server.
 
     Args:
         login: the command by which a person logs in.
+        code: of the login that waits for a person, None where none does.
     """
     lacks = isinstance(error, AuthorizationRefused)
-    do = f"a person has to run: {login}; then try again" if lacks else advice(error)
+    entering = f"open {code.verification_uri} and enter {code.user_code}, or " if code is not None else ""
+    do = f"a person has to {entering}run: {login}; then try again" if lacks else advice(error)
     text = ". ".join(_capital(part) for part in (error.what, error.why, do) if part) + "."
     return Refusal(text, REFUSED if lacks else UNREACHABLE, {"what": error.what, "why": error.why, "do": do}, {})
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from demo.bridge.refusals import UNREACHABLE, of_error, of_refusal
 from demo.bridge.upstream import NAME, Method, Upstream, methods
 from demo.client.mcp.reply import METHOD_NOT_FOUND, Reply
-from deputize.errors import AuthorizationRefused, ExplainedError
+from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable
+from deputize.http.errors import no_answer
 from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:
@@ -26,8 +28,14 @@ WATCHING = 1.0
 PROGRESS = 256
 """Progress notifications that are held for a host that reads slowly."""
 
-FLOW = 5.0
-"""Seconds for finding out by which flow a person can log in."""
+READY = 3.0
+"""Seconds after which a host is told that the server has not answered yet: many hosts give up after five."""
+
+FLOW = 1.5
+"""Seconds for finding out how a person can log in."""
+
+AGAIN = 1.0, 30.0
+"""Seconds before the server is tried again: at first, and at most."""
 
 LoginCommand = Callable[[str | None], str]
 """Makes the command by which a person logs in, of the option for its flow; None where that is not known."""
@@ -58,8 +66,16 @@ class Bridge:
         self._in_vain: str | None = None
         self._under_way = 0
         self._idle = anyio.Event()
+        self._reaching = anyio.Lock()
+        self._introduction: Introduction | None = None
+        self._trouble: ExplainedError | None = None
+        self._tried = 0.0
+        self._serving = False
+        self._put_off = False
+        self.reached = anyio.Event()
+        """The server has answered, be it that it wants a token first."""
 
-    def server(self, introduction: Introduction | None) -> Server[Any]:
+    def server(self) -> Server[Any]:
         """The SDK's server: with what the server behind says it can do, or with everything while that is unknown."""
         from mcp.server import Server
         from mcp.server.caching import CacheHint
@@ -67,6 +83,8 @@ class Bridge:
 
         from demo import __version__
 
+        self._serving = True
+        introduction = self._introduction
         able = introduction.capabilities if introduction is not None else None
         instructions = introduction.instructions if introduction is not None else None
         server: Server[Any] = Server(
@@ -96,6 +114,43 @@ class Bridge:
             self._flow = await self._upstream.login_flow(FLOW)
         return self._login(self._flow)
 
+    async def reach(self) -> None:
+        """Reach the server, however long that takes, and have the host list the tools when they are known."""
+        import anyio
+
+        pause, most = AGAIN
+        while (trouble := await self._attempt()) is not None:
+            if pause == AGAIN[0]:
+                self._log(f"{trouble.what}; it is tried again, and the host is told when it answers")
+            await anyio.sleep(pause)
+            pause = min(pause * 2, most)
+        if self._introduction is None and await self._upstream.stored() is None:
+            self._log(f"no token yet: where the server wants one, a person has to run: {await self.login()}")
+        if self._put_off or (self._serving and self._introduction is not None):
+            await self._announce()
+
+    async def _attempt(self) -> ExplainedError | None:
+        """Reach the server: None when it has answered, else why not. Who comes meanwhile takes what is found."""
+        async with self._reaching:
+            if self.reached.is_set():
+                return None
+            if self._trouble is None or time.monotonic() - self._tried > AGAIN[0] / 2:
+                try:
+                    self._introduction = await self._upstream.introduce(READY)
+                    self.reached.set()
+                    return None
+                except ServerUnreachable as error:
+                    self._trouble, self._tried = error, time.monotonic()
+            return self._trouble
+
+    async def _announce(self) -> None:
+        """Ask the host to list the tools again."""
+        from mcp.server.subscriptions import ToolsListChanged
+
+        await self._bus.publish(ToolsListChanged())
+        if self._older_host is not None:
+            await self._older_host.send_tool_list_changed()
+
     async def settle(self, seconds: float) -> None:
         """Wait until nothing is under way, at most so many seconds."""
         import anyio
@@ -107,19 +162,21 @@ class Bridge:
                 await self._idle.wait()
 
     async def watch(self) -> None:
-        """While there is no accepted token, look for one, and have the host list the tools again when there is."""
+        """While there is no accepted token, look for one, ask whether a person has decided, and have the host list the
+        tools again when there is one."""
         import anyio
-        from mcp.server.subscriptions import ToolsListChanged
 
         while True:
             await self._lacking.wait()
             while (token := await self._upstream.stored()) is None or token.access_token == self._in_vain:
+                try:
+                    await self._upstream.advance()
+                except ExplainedError as ended:
+                    self._log(f"{ended.what}: {ended.why}")
                 await anyio.sleep(WATCHING)
             self._lacking = anyio.Event()
             self._log("a new token is stored; the host is asked to list the tools again")
-            await self._bus.publish(ToolsListChanged())
-            if self._older_host is not None:
-                await self._older_host.send_tool_list_changed()
+            await self._announce()
 
     def _handler(self, method: Method) -> Callable[[ServerRequestContext[Any], Any], Awaitable[dict[str, Any]]]:
         async def handle(context: ServerRequestContext[Any], params: Any) -> dict[str, Any]:
@@ -134,11 +191,16 @@ class Bridge:
 
         if context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
             self._older_host = context.session
-        reply = await self._ask(method, context, params)
-        if isinstance(reply, ExplainedError):
-            refusal = of_error(reply, await self.login() if isinstance(reply, AuthorizationRefused) else "")
-            if isinstance(reply, AuthorizationRefused):
-                await self._miss_token()
+        trouble = await self._attempt()
+        self._put_off |= trouble is not None
+        reply = trouble or await self._ask(method, context, params)
+        if isinstance(reply, AuthorizationRefused):
+            flow, code = await self._upstream.begin_login(FLOW)
+            self._flow = flow or self._flow
+            refusal = of_error(reply, self._login(self._flow), code)
+            await self._miss_token()
+        elif isinstance(reply, ExplainedError):
+            refusal = of_error(reply, "")
         else:
             if reply.result is not None:
                 # Revisions before 2026-07-28 have no resultType; for their hosts the SDK leaves it out again.
@@ -154,12 +216,17 @@ class Bridge:
         raise MCPError(refusal.code, refusal.text, refusal.data)
 
     async def _ask(self, method: Method, context: ServerRequestContext[Any], params: Any) -> Reply | ExplainedError:
+        import anyio
+
         request = method.request(params=_without_envelope(params))
         async with _progress_for(context) as on_progress:
-            try:
-                return await self._upstream.ask(request, method.result, on_progress)
-            except ExplainedError as error:
-                return error
+            # A list is there or it is not. What the server does for a call or a reading may take it longer.
+            with anyio.move_on_after(READY if method.name.endswith("list") else None):
+                try:
+                    return await self._upstream.ask(request, method.result, on_progress)
+                except ExplainedError as error:
+                    return error
+            return no_answer(self._upstream.url, READY)
 
     async def _granted(self) -> tuple[str, ...]:
         token = await self._upstream.stored()

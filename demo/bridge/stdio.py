@@ -27,8 +27,8 @@ LONGEST = 8 * 1024 * 1024
 
 _CHUNK = 65536
 
-INTRODUCING = 5.0
-"""Seconds that the host waits for us to learn what the server can do; afterwards everything is offered."""
+INTRODUCING = 0.5
+"""Seconds that the host's greeting waits for the server's own; afterwards everything is offered."""
 
 PARTING = 5.0
 """Seconds that requests may still take after stdin has ended, and that parting may take after a signal."""
@@ -118,11 +118,6 @@ async def _serve_host(upstream: Upstream, login: LoginCommand, log: Any) -> None
 
     bridge = Bridge(upstream, login=login, log=log)
     log(f"bridging stdin and stdout to {upstream.url}")
-    introduction = await upstream.introduce(INTRODUCING)
-    if introduction is None:
-        log(await _why(upstream, bridge))
-    server = bridge.server(introduction)
-    options = server.create_initialization_options(NotificationOptions(tools_changed=True))
     lines = Lines(
         0,
         over=lambda: bridge.settle(PARTING),
@@ -132,16 +127,14 @@ async def _serve_host(upstream: Upstream, login: LoginCommand, log: Any) -> None
         stdio_server(stdin=cast(Any, lines)) as (incoming, outgoing),
         anyio.create_task_group() as beside,
     ):
+        beside.start_soon(bridge.reach)
         beside.start_soon(bridge.watch)
+        with anyio.move_on_after(INTRODUCING):
+            await bridge.reached.wait()
+        server = bridge.server()
+        options = server.create_initialization_options(NotificationOptions(tools_changed=True))
         await server.run(incoming, outgoing, options)
         beside.cancel_scope.cancel()
-
-
-async def _why(upstream: Upstream, bridge: Bridge) -> str:
-    """Why the server does not say what it can do, as far as that is the agent's doing."""
-    if await upstream.stored() is None:
-        return f"no token yet: where the server wants one, a person has to run: {await bridge.login()}"
-    return "the server does not say yet what it can do"
 
 
 class Lines:

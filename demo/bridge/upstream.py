@@ -14,10 +14,12 @@ from demo.client.mcp.calling import check_arguments
 from demo.client.mcp.outcome import CallOutcome, call_outcome, expired
 from demo.client.mcp.reply import Reply
 from demo.client.mcp.session import Session
-from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable
+from deputize.errors import AuthorizationRefused, ExplainedError
 from deputize.http.errors import OAuthRefused, no_answer, not_logged_in
 from deputize.http.recorder import Recorder
 from deputize.http.sanitizing import map_strings
+from deputize.oauth.device_flow import DEVICE
+from deputize.oauth.pending import PendingLogins
 from deputize.tokens.claims import take_apart
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from demo.client.agent import Agent
     from demo.client.mcp.connected import Connected, Introduction
+    from deputize.evidence import DeviceCode
     from deputize.tokens.stored import StoredToken
 
 T = TypeVar("T")
@@ -35,8 +38,8 @@ NAME = "machine-identity-demo-bridge"
 SECONDS = 120.0
 """Seconds for one request; a host that gives up earlier says so (`notifications/cancelled`)."""
 
-CONNECTING = 10.0
-"""Seconds for reaching the server at all."""
+CONNECTING = 3.0
+"""Seconds for reaching the server at all: many hosts give up after five."""
 
 WITHHELD = "[the agent's token, withheld]"
 
@@ -58,6 +61,7 @@ class Upstream:
     def __init__(self, agent: Agent, *, seconds: float = SECONDS) -> None:
         self._agent = agent
         self._seconds = seconds
+        self._pending = PendingLogins(agent.authorizer, agent.store, agent.slot)
         # The agent's own is fed by other threads.
         self.recorder = Recorder()
         self._connected: Connected
@@ -95,17 +99,42 @@ class Upstream:
                 return None
         return None
 
+    async def begin_login(self, seconds: float) -> tuple[str | None, DeviceCode | None]:
+        """How a person can log in: the option of `demo login`, as `login_flow`, and the code of the login that waits
+        for one. It is begun now where none does, and kept for the next bridge; None where this server has no login by
+        a code."""
+        import anyio
+
+        with anyio.move_on_after(seconds):
+            try:
+                return await _in_a_thread(self._join)
+            except ExplainedError:
+                return None, None
+        return None, None
+
+    async def advance(self) -> None:
+        """Ask whether a person has decided, where a login waits and it is time.
+
+        Raises:
+            AuthorizationRefused: the login has ended without a token.
+        """
+        await _in_a_thread(self._advance)
+
     async def introduce(self, seconds: float) -> Introduction | None:
-        """Ask the server what it can do; None where it does not say so within `seconds`, or not to this agent yet."""
+        """Ask the server what it can do; None where it does not say so to this agent yet.
+
+        Raises:
+            ServerUnreachable: it does not answer within `seconds`.
+        """
         import anyio
 
         with anyio.move_on_after(seconds):
             try:
                 token = await self._token()
                 return await self._connected.introduce(self.url, token, holder=_login(token))
-            except (AuthorizationRefused, ServerUnreachable):
+            except AuthorizationRefused:
                 return None
-        return None
+        raise no_answer(self.url, seconds)
 
     async def ask(self, request: Any, result_type: Any, on_progress: ProgressFnT | None = None) -> Reply:
         """Send one request, once; one refused because its token has expired is sent again with a renewed one.
@@ -173,6 +202,19 @@ class Upstream:
             if refused.oauth_error == "not_logged_in":
                 return None
             raise
+
+    def _join(self) -> tuple[str, DeviceCode | None]:
+        flow = self._agent.choose_flow().flow
+        if flow is not DEVICE:
+            return f"--{flow.name}", None
+        scopes = self._agent.wanted_scopes()
+        begin = partial(self._agent.start_login, scopes)
+        login = self._pending.join(self._agent.authorizer.metadata_today(), scopes, None, begin)
+        return f"--{flow.name}", login.code
+
+    def _advance(self) -> None:
+        if self._pending.now() is not None:
+            self._pending.step(self._agent.stored())
 
     def _renewed(self, refused: StoredToken) -> StoredToken | None:
         """The token instead of one that was refused, None where it cannot be renewed: then the refusal stands."""

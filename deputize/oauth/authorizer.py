@@ -98,7 +98,7 @@ class Authorizer:
         Raises:
             AuthorizationRefused, ServerUnreachable: as `authorization_server`.
         """
-        metadata = self._metadata_today()
+        metadata = self.metadata_today()
         return scopes_wanted(self.discovery.challenge, metadata)
 
     def choose_flow(self) -> ChosenFlow:
@@ -108,7 +108,7 @@ class Authorizer:
             AuthorizationRefused: none that a human decides in.
             ServerUnreachable: as `authorization_server`.
         """
-        metadata = self._metadata_today()
+        metadata = self.metadata_today()
         return flows.choose(metadata, lambda flow: self.registrations.refused(metadata, flow))
 
     def choose_other(self, flow: HumanFlow[Login], refused: GrantNotAllowed) -> ChosenFlow | None:
@@ -117,7 +117,7 @@ class Authorizer:
         Raises:
             AuthorizationRefused, ServerUnreachable: as `authorization_server`.
         """
-        other = self._other(flow, self._metadata_today())
+        other = self._other(flow, self.metadata_today())
         return None if other is None else ChosenFlow(other, flows.not_for_this_client(flow, refused.why))
 
     def start(
@@ -145,7 +145,7 @@ class Authorizer:
             EnvironmentNotReady: the one port that was registered is taken.
             ServerUnreachable: no answer.
         """
-        metadata = self._metadata_today()
+        metadata = self.metadata_today()
         flows.require(flow, metadata)  # before anything is registered there
         listener = self._listen(metadata, flow) if flow.redirects else None
 
@@ -259,7 +259,7 @@ class Authorizer:
             AuthorizationRefused: the authorization server refuses, or the agent has no identity there.
             ServerUnreachable: it does not answer.
         """
-        metadata, flow = self._metadata_today(), flow_for(request)
+        metadata, flow = self.metadata_today(), flow_for(request)
         identity = self.registrations.identify(metadata, flow, scopes=tuple(scopes))
         asked = self._request(metadata, identity, scopes)
         with self._registration_in_doubt(metadata, flow):
@@ -302,8 +302,12 @@ class Authorizer:
             listener=listener,
         )
 
-    def _metadata_today(self) -> AuthorizationServerMetadata:
-        """A login goes by what the server says today, not by the token of yesterday."""
+    def metadata_today(self) -> AuthorizationServerMetadata:
+        """The authorization server as a login sees it: by what the server says today, not by the token of yesterday.
+
+        Raises:
+            AuthorizationRefused, ServerUnreachable: as `authorization_server`.
+        """
         if self.discovery.challenge is None:
             return self.discovery.ask()
         return self.discovery.settled(self.discovery.challenge)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
 import httpx2
 
-from deputize.evidence import AuthorizationServerMetadata, Challenge, DeviceCode, Money
+from deputize.evidence import Challenge, DeviceCode, Money
 from deputize.http.callers import beside, settled
 from deputize.http.connection import Connection
 from deputize.http.errors import OAuthRefused
@@ -284,7 +284,7 @@ class HumanAuth(OAuthFlow):
 
     def _limit_is_known(self) -> None:
         """See that a limit is not asked for in vain: what does not know it might grant a token without one."""
-        metadata = self._metadata()
+        metadata = self._authorizer.metadata_today()
         if self._spending is not None and SPENDING not in metadata.authorization_details_types_supported:
             raise OAuthRefused(
                 f"{metadata.issuer} knows no spending limit",
@@ -305,10 +305,6 @@ class HumanAuth(OAuthFlow):
             why="its response names none (RFC 9396 section 7), so the token is not kept",
             do="log in without a limit, if this agent may spend without one",
         )
-
-    def _metadata(self) -> AuthorizationServerMetadata:
-        challenge = self._authorizer.discovery.challenge
-        return self._authorizer.discovery.ask() if challenge is None else self._authorizer.discovery.settled(challenge)
 
 
 class DeviceFlow(HumanAuth):
@@ -345,7 +341,7 @@ class DeviceFlow(HumanAuth):
         def begin() -> DeviceLogin:
             return self._authorizer.start(DEVICE, scopes, spending=self._spending, bound=self._bound)
 
-        login = self._pending.join(self._metadata(), scopes, self._spending, begin)
+        login = self._pending.join(self._authorizer.metadata_today(), scopes, self._spending, begin)
         if asked or self._shown != login.code.user_code:
             self._shown = login.code.user_code
             settled(self._show(login.code))

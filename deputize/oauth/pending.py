@@ -146,7 +146,7 @@ class PendingLogins:
         while True:
             if given_up():
                 raise login.left("the login was given up", oauth_error="given_up")
-            found = self._step(login, before)
+            found = self.step(before)
             if isinstance(found, StoredToken):
                 return found
             next_poll = time.monotonic() + found
@@ -155,8 +155,15 @@ class PendingLogins:
             if time.monotonic() >= until:
                 raise login.left(f"nobody approved the login within {seconds:g} s", oauth_error="timeout")
 
-    def _step(self, login: DeviceLogin, before: StoredToken | None) -> StoredToken | float:
-        """Poll if it is time: the token, or the seconds until the next poll."""
+    def step(self, before: StoredToken | None) -> StoredToken | float:
+        """Poll if it is time: the token, or the seconds until the next poll.
+
+        Args:
+            before: the token that was held when the wait began, None for none.
+
+        Raises:
+            AuthorizationRefused: as `wait`; or there is no such login any more, and no token from it.
+        """
         with self._store.refreshing(self._slot):
             held = self._read()
             if held is None:
