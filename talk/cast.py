@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from demo.client.workos.hosted_console import HostedConsole
     from demo.client.workos.tenant import Tenant
     from demo.deploy.local_worker import LocalWorker
-    from demo.model import Endpoint
     from deputize.evidence import Exchange
     from deputize.http.known_servers import Memory
     from deputize.tokens.store import Store, TokenStore
@@ -78,8 +77,6 @@ class Cast:
         self.repository: str | None = None
         """Where the code of this talk is, for the closing link; None: where the beat itself says."""
         self.worker = worker
-        self.model: Endpoint | None = None
-        """The presenter's own model, which drives where a step has one drive; None: the script of the step."""
         self.grantor: str | None = None
         """Who gave the talk's agent its grant, by their address, where this run has seen it."""
         self.state = state

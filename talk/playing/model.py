@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,14 @@ from talk.playing.scene import RETRY_SECONDS, Played, Scene
 
 if TYPE_CHECKING:
     from demo.client.mcp.outcome import CallOutcome
-    from demo.model import Drive, Script
+    from demo.model import Drive, Endpoint, Script
     from talk.playing.other_server import OtherServer
 
 ADMIN = "grace@example.com"
 """The sample human who may set what the shop's listing says."""
+
+STAGE_SECONDS, ANSWER_SECONDS = 60.0, 30.0
+"""That a room waits for a model: for the whole run, and for one answer."""
 
 ITS_CHOICE = "a real model decides for itself what it does; the gates' decisions are checked"
 """Why nothing is expected of what a model that nobody scripted chooses."""
@@ -31,7 +35,7 @@ ITS_CHOICE = "a real model decides for itself what it does; the gates' decisions
 def model(step: Step, scene: Scene) -> Played:
     """Have a model do what a human asks, with the authority of the talk's agent."""
     agent, options = scene.cast.agent(step.options["who"]), step.options
-    chosen = scene.cast.model or _script(step)
+    own = _presenters(scene)
 
     def happened(event: Any) -> None:
         if isinstance(event, ModelCall):
@@ -44,7 +48,7 @@ def model(step: Step, scene: Scene) -> Played:
             driven = drive(
                 agent,
                 options["prompt"],
-                chosen,
+                own or _script(step),
                 _bounds(step),
                 on_event=happened,
                 key=lambda number: scene.key(f"{step.id}.{number}"),
@@ -58,10 +62,27 @@ def model(step: Step, scene: Scene) -> Played:
             raise NotHere(missing.what, why=f"{missing.why}; {missing.do}") from missing
     if driven.fault is not None and driven.end.reason in ("server", "model"):
         raise driven.fault
-    return _played(step, scene, driven)
+    return _played(step, scene, driven, scripted=own is None)
 
 
-def _played(step: Step, scene: Scene, driven: Drive) -> Played:
+def _presenters(scene: Scene) -> Endpoint | Script | None:
+    """The model that the presenter has chosen for this session (`DEMO_MODEL`, docs/agent.md); None where the step's own
+    script plays, as always in the dry run.
+
+    Raises:
+        UsageError, EnvironmentNotReady: it cannot be asked.
+    """
+    if scene.strict or not os.environ.get("DEMO_MODEL"):
+        return None
+    from demo.model import Wished, chosen
+    from demo.model.choosing import KEY_SLOT
+    from deputize.tokens.store import TokenStore
+
+    state = scene.cast.state
+    return chosen(Wished(), Wished(), os.environ, lambda url: TokenStore.open(state, server=url).kept(KEY_SLOT))
+
+
+def _played(step: Step, scene: Scene, driven: Drive, *, scripted: bool) -> Played:
     options, orders = step.options, {order.id: order for order in driven.orders}
     task = next(event for event in driven.events if isinstance(event, ModelTask))
     lure = _found(options["lure"] or options["listing"], driven)
@@ -86,7 +107,7 @@ def _played(step: Step, scene: Scene, driven: Drive) -> Played:
         "differs": _differences(driven, scene, step),
     }
     played = Played(observed, decision=placing or refusing, decisions=list(driven.decisions))
-    if task.made_by != "script":
+    if not scripted:
         played.unobservable = dict.fromkeys(set(observed) - {"harm", "attributed", "differs"}, ITS_CHOICE)
     elif scene.cast.other is not None and not scene.cast.other.seen.reports_decisions:
         told = "this server does not say what its gates decided (no demo/decision in its answer)"
@@ -179,7 +200,8 @@ def _listing(text: str, scene: Scene) -> Iterator[None]:
 
 def _bounds(step: Step) -> ModelBounds:
     most, money = step.options["at_most"], step.options["spending"]
-    return ModelBounds(steps=most, calls=most, spending=Money(money) if money else None)
+    limit = Money(money) if money else None
+    return ModelBounds(most, most, seconds=STAGE_SECONDS, answer_seconds=ANSWER_SECONDS, spending=limit)
 
 
 def _script(step: Step) -> Script:
@@ -214,9 +236,9 @@ def _contradictions(given: Mapping[str, Any], step: Step) -> Iterator[Contradict
 MODEL = Kind(
     "model",
     "A language model does what `prompt` says, by calling tools with the agent's authority: a scripted one, whose "
-    "`script` reacts to what it reads (docs/agent.md), or the presenter's own (`--model`). While it runs, the shop's "
-    "listing says `listing`; `lure` is another text that it may read. `told` is the call that such a text tells it to "
-    "make: who makes it was fooled.",
+    "`script` reacts to what it reads (docs/agent.md), or the presenter's own (`DEMO_MODEL`). While it runs, the "
+    "shop's listing says `listing`; `lure` is another text that it may read. `told` is the call that such a text tells "
+    "it to make: who makes it was fooled.",
     model,
     {
         "who": AGENTS,
