@@ -170,6 +170,7 @@ class Director:
             try:
                 if self.speaks(planned):
                     runner.cast = self.cast()
+                    self._put_policy_back(planned)
                     return self._fulfil_needs(planned, runner)
                 if self._cast is None and self.settings.local:
                     # Words only: nobody waits for a server, but the next beat will be glad of one.
@@ -181,6 +182,14 @@ class Director:
             except Exception as error:
                 if not runner.recovered(planned, error_of(error)):
                     raise
+
+    def _put_policy_back(self, planned: PlannedBeat) -> None:
+        """Where a beat that changed the shop's policy was cut off, have the next one find it as it was."""
+        from talk.playing.policy import KEPT, changed_for, put_back
+
+        if (self.settings.state / KEPT).exists() and changed_for(self.settings.state) != planned.id:
+            self.stage.note("A beat that changed the shop's policy was cut off: it is put back.")
+            put_back(self.settings.state)
 
     def record(self) -> None:
         """Begin the recording of this run, or carry on with it."""

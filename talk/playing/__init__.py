@@ -17,6 +17,8 @@ _HOMES: Mapping[str, str] = {
     "tools": "call",
     "call": "call",
     "challenge": "challenge",
+    "approve": "approve",
+    "policy": "policy",
     "login": "login",
     "hand-on": "hand_on",
     "whoami": "whoami",

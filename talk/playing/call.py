@@ -31,6 +31,14 @@ DEAD_MARGIN = 1.5
 STOLEN = ("stolen", "stolen-with-own-key")
 """Another machine presents a copy of the token: as a bearer token, or by the scheme DPoP with a key of its own."""
 
+APPROVAL = "limits.approval"
+"""The rule that a beat has its own shop follow, by its policy (`policy`)."""
+
+TOKENS = ("stored", "other-audience", "expired", "forged", "approved", *STOLEN)
+
+APPROVED = "approved"
+"""The slot of the token that a human's approval of one purchase gave."""
+
 FORGED = "audit:read"
 """The scope that a forger writes into a token."""
 
@@ -63,6 +71,8 @@ def _last_headers(outcome: ToolsOutcome) -> tuple[tuple[str, str], ...]:
 
 def call(step: Step, scene: Scene) -> Played:
     """Call a tool, with the token that the step names."""
+    if scene.cast.worker is not None and step.expect.get("rule") == APPROVAL:
+        raise NotHere("no purchase has to be approved here", why="a Worker's policy is set when it starts")
     agent, token = _caller(step, scene)
     tool, arguments = _in_its_words(step, scene)
     door = scene.cast.door(step.options["door"])
@@ -111,6 +121,8 @@ def _caller(step: Step, scene: Scene) -> tuple[Agent, Bearer]:
         return agent, "none"
     if kind == "stored":
         return agent, "stored"
+    if kind == "approved":
+        return agent, approved_token(scene)
     if kind == "forged":
         held = agent.token()
         return agent, replace(held, access_token=_forged(held.access_token))
@@ -138,6 +150,18 @@ def _caller(step: Step, scene: Scene) -> tuple[Agent, Bearer]:
     left = min(max(0.0, short.expires_at - time.time()), LONGEST_DEATH)  # whatever a clock does meanwhile
     scene.wait("the token to expire", left + DEAD_MARGIN)
     return agent, short
+
+
+def approved_token(scene: Scene) -> StoredToken:
+    """The token that a human's approval of one purchase gave (`approve`).
+
+    Raises:
+        NotHere: nobody approved one in this run.
+    """
+    held = scene.cast.store.get(APPROVED)
+    if held is None:
+        raise NotHere("there is no token for one purchase", why="nobody approved one")
+    return held
 
 
 def _copied(token: StoredToken, *, key: bool) -> StoredToken:
@@ -199,6 +223,8 @@ STANDARD = ("token.missing", "token.audience", "token.expired", "open.anonymous"
 
 def _no_rule(step: Step, other: OtherServer) -> str | None:
     rule = step.expect.get("rule")
+    if rule == APPROVAL:
+        return "above which price a human is asked is for this server's operator to say"
     if rule == "scope.insufficient" and other.by_role:
         return "no scope can be missing here: what an agent may do is what its human's role permits"
     if rule is None or rule in STANDARD or other.seen.reports_decisions:
@@ -208,7 +234,7 @@ def _no_rule(step: Step, other: OtherServer) -> str | None:
 
 def _no_special_token(step: Step, other: OtherServer) -> str | None:
     kind = step.options["token"]
-    if kind == "stored":
+    if kind in ("stored", "approved"):
         return None
     from deputize.tokens import claims
 
@@ -258,7 +284,7 @@ CALL = Kind(
         "args": Option(dict, default=NO_TABLE),
         "door": DOOR,
         "who": WHO,
-        "token": Option(default="stored", choices=("stored", "other-audience", "expired", "forged", *STOLEN)),
+        "token": Option(default="stored", choices=TOKENS),
         "same_as": Option(),
         "but": Option(dict),
     },

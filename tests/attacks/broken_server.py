@@ -143,6 +143,37 @@ def no_spending_limit() -> None:
     ledger.spent = lambda *given: replace(honest(*given), amount=0)
 
 
+def asks_for_no_approval() -> None:
+    policy.check_approval = lambda case, usage: None
+    _guard_no_approval()
+
+
+def takes_an_approval_twice() -> None:
+    ledger.used_approvals = lambda connection, ids: frozenset()
+    _guard_no_approval()
+
+
+def takes_an_approval_for_another_address() -> None:
+    honest = policy.fitting
+
+    def broken(approvals: Any, wanted: Any, agent: Any, shop: Any) -> Any:
+        address = next((one.what.address for one in approvals if one.what is not None), wanted.address)
+        return honest(approvals, replace(wanted, address=address), agent, shop)
+
+    policy.fitting = broken
+
+
+def _guard_no_approval() -> None:
+    honest = ledger.place
+    ledger.place = lambda connection, wanted: honest(connection, replace(wanted, to_be_approved=False))
+
+
+def says_another_price_where_it_is_approved() -> None:
+    import demo.auth_server.pages.purchase as page
+
+    page.as_text = lambda amount: "5.00"
+
+
 def buys_twice() -> None:
     honest = ledger.place
     ledger.place = lambda connection, wanted: honest(connection, replace(wanted, key=None))

@@ -34,6 +34,7 @@ RULES = {
     "limits.quota",
     "limits.rate",
     "limits.spending",
+    "limits.approval",
 }
 
 

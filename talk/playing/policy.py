@@ -1,0 +1,172 @@
+"""The step in which the shop's owner changes its policy for a beat, and takes the change back.
+
+The policy is a file of the state folder that the running shop reads again. What it was is kept beside it, with the beat
+that it was changed for: where a beat is cut off, the next one finds it and puts it back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from demo import panels
+from demo.evidence import Comparison
+from deputize import private
+from deputize.errors import EnvironmentNotReady
+from deputize.evidence import Money
+from talk.playing.kind import Kind, Option, Step
+from talk.playing.other_server import NotHere
+from talk.playing.scene import Played, Scene
+
+if TYPE_CHECKING:
+    from demo.policy_file import Written
+
+KEPT = "policy.before"
+"""What the policy was before a beat changed it, and which beat did."""
+IN_FORCE_SECONDS = 8.0
+"""How long is waited for a change to hold: the shop looks at the file once a second, and twice where it is gone."""
+_ABOVE = re.compile(r"^above = \d+", re.MULTILINE)
+
+
+def policy(step: Step, scene: Scene) -> Played:
+    """Change the policy, or put it back, and wait until the shop goes by it."""
+    from demo import policy_file
+
+    if scene.cast.worker is not None:
+        why = "a Worker's policy is its variables, and set when it starts"
+        raise NotHere("the shop's policy stays as it is", why=why)
+    state, above = scene.cast.state, step.options["approve_above"]
+    before = _written(state)
+    if above:
+        _keep(state, scene.beat)
+        _write(state, _changed(before.text, above))
+    else:
+        put_back(state)
+    now = _written(state)
+    held = _in_force(scene, now.digest)
+    rows = (("asks a human above", _told(_above(before)), _told(_above(now))),)
+    title = f"The shop's owner: above {Money(above)}, ask a human" if above else "The policy is as it was"
+    played = Played({"in_force": held, "approve_above": _above(now) or 0})
+    where = f"{policy_file.NAME}, read again while the shop runs"
+    played.panels["comparison"] = lambda: panels.comparison(Comparison(title, rows, where))
+    return played
+
+
+def put_back(state: Path) -> None:
+    """Have the policy be what it was before a beat changed it; nothing where none did."""
+    from demo.policy_file import NAME
+
+    kept = state / KEPT
+    try:
+        text = json.loads(kept.read_text("utf-8"))["text"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        text = None  # it cannot be read any more: the policy that ships is never too open
+    if isinstance(text, str):
+        private.write(state / NAME, text)
+    else:
+        (state / NAME).unlink(missing_ok=True)
+    kept.unlink(missing_ok=True)
+
+
+def changed_for(state: Path) -> str | None:
+    """The beat for which the policy was changed and not put back; None where it is as its owner has it."""
+    kept = state / KEPT
+    if not kept.exists():
+        return None
+    try:
+        return str(json.loads(kept.read_text("utf-8"))["beat"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _keep(state: Path, beat: str) -> None:
+    from demo.policy_file import NAME
+
+    if changed_for(state) is not None:
+        return  # played again: what was there before is what was there before
+    path = state / NAME
+    text = path.read_text("utf-8") if path.exists() else None
+    try:
+        private.write(state / KEPT, json.dumps({"beat": beat, "text": text}))
+    except OSError as error:
+        raise _unwritable(state / KEPT, error) from error
+
+
+def _write(state: Path, text: str) -> None:
+    from demo.policy_file import NAME
+
+    try:
+        private.write(state / NAME, text)
+    except OSError as error:
+        raise _unwritable(state / NAME, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> EnvironmentNotReady:
+    why = error.strerror or str(error)
+    return EnvironmentNotReady(f"{path} cannot be written", why=why, do="choose another --state DIR")
+
+
+def _changed(text: str, above: int) -> str:
+    """The policy's text with another amount, its comments kept; the table is added where it has none."""
+    if "[approval]" not in text:
+        return f"{text.rstrip()}\n\n[approval]\nabove = {above}\n"
+    head, table, rest = text.partition("[approval]")
+    return head + table + _ABOVE.sub(f"above = {above}", rest, count=1)
+
+
+def _written(state: Path) -> Written:
+    """The policy in the state folder, or the one that ships.
+
+    Raises:
+        EnvironmentNotReady: the one in the folder is none.
+    """
+    from demo import policy_file
+
+    try:
+        content = policy_file.of_folder(state)
+        return policy_file.SHIPPED if content is None else policy_file.read(content)
+    except (OSError, policy_file.PolicyWrong) as error:
+        raise EnvironmentNotReady(
+            f"{state / policy_file.NAME} is no policy", why=str(error), do="fix it, then: demo policy check"
+        ) from error
+
+
+def _above(written: Written) -> int | None:
+    return written.policy.approval.above if written.policy.approval is not None else None
+
+
+def _told(above: int | None) -> str:
+    return str(Money(above)) if above is not None else "no amount"
+
+
+def _in_force(scene: Scene, digest: str) -> bool:
+    """Wait until the shop says that this is what it decides by."""
+    from demo.local_server import local
+
+    deadline = time.monotonic() + IN_FORCE_SECONDS
+    while (left := deadline - time.monotonic()) > 0:
+        told = local.health(scene.cast.server)
+        about = (told or {}).get("policy")
+        if isinstance(about, dict) and about.get("digest") == digest:
+            return True
+        scene.stage.waiting("the shop to read its policy", left)
+        time.sleep(0.2)
+    return False
+
+
+POLICY = Kind(
+    "policy",
+    "The shop's owner has a human approve each purchase above so many cents, for the rest of this beat; 0 puts the "
+    "policy back. Only at the bundled shop.",
+    policy,
+    {"approve_above": Option(int, required=True)},
+    {"in_force": bool, "approve_above": int},
+    ("comparison",),
+    why_not=lambda step, other, past: "the policy of another server is its owner's",
+    of_this_folder=True,
+)
