@@ -20,9 +20,11 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.models.instrumented import InstrumentationSettings
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
+from demo import tracing
 from demo.evidence import ModelBounds
 from demo.model import asking
 from demo.model.choosing import Endpoint
@@ -143,7 +145,7 @@ class Conversation:
             self._messages,
             model_settings=self._settings,
             model_request_parameters=self._parameters,
-            instrument=False,
+            instrument=_traced(),
         )
 
     def read(self, call: Called, came: Came) -> None:
@@ -175,3 +177,15 @@ def _played(player: Player, prompt: str, name: str) -> FunctionModel:
         return ModelResponse([*words, *(ToolCallPart(one.tool, as_json(one.arguments)) for one in line.calls)])
 
     return FunctionModel(answer, model_name=name)
+
+
+def _traced() -> InstrumentationSettings | bool:
+    """How the library traces a question: with what it took, and never with what was said."""
+    if not tracing.on():
+        return False
+    return InstrumentationSettings(
+        tracer_provider=tracing.provider(),
+        include_content=False,
+        include_binary_content=False,
+        include_model_request_parameters=False,
+    )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from demo import tracing
 from demo.evidence import (
     Decision,
     Ending,
@@ -191,11 +192,13 @@ class _Run:
     human_seconds: float = 0.0
 
     def play(self, on_wait: OnWait | None) -> Drive:
-        try:
-            self._look()
-            over = self._go(on_wait)
-        except _Over as ended:
-            over = ended
+        with tracing.span("invoke_agent", attributes={"gen_ai.operation.name": "invoke_agent"}) as span:
+            try:
+                self._look()
+                over = self._go(on_wait)
+            except _Over as ended:
+                over = ended
+            span.add({"demo.ended": over.reason})
         why = safe_text(over.why, one_line=True)
         self._happened(
             ModelEnd(

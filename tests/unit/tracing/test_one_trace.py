@@ -148,6 +148,22 @@ def test_a_bridge_goes_on_in_the_trace_of_its_host(demo: Traced, seen: Collector
     assert gates(spans)[0].attributes["demo.verdict"] == "allow"
 
 
+def test_a_models_run_is_one_trace_with_the_purchase_that_it_decided_on(demo: Traced, seen: Collector) -> None:
+    run = demo.process("agent", "buy me a shirt, size M")
+    assert run.returncode == 0, run.stderr
+    spans = seen.trace_with(
+        lambda span: span.name == "invoke_agent",
+        lambda found: {"demo agent"} <= {span.name for span in found} and len(gates(found)) == 3,
+    )
+    told = parents(spans)
+    assert told["agent", "invoke_agent"] == ("agent", "demo agent")
+    assert told["agent", "execute_tool buyMcpShopItem"] == ("agent", "invoke_agent")
+    asked = [span for span in spans if span.name.startswith("chat ")]
+    assert len(asked) == 3
+    assert {told["agent", span.name] for span in asked} == {("agent", "invoke_agent")}
+    assert b"buy me a shirt" not in b"".join(seen.raw)
+
+
 def test_no_token_no_argument_and_no_person_is_in_any_span(demo: Traced, seen: Collector) -> None:
     sent = b"".join(seen.raw)
     assert len(seen.spans) > 20
