@@ -136,6 +136,22 @@ class ChangedByte:
 
 
 @dataclass(frozen=True)
+class Dispatched:
+    """What the shop told the service behind it of an order, and by which transaction token.
+
+    Args:
+        state: `waiting`, `sent` or `refused`.
+        txn: the transaction, where it was taken.
+        why: why it waits or was refused.
+    """
+
+    state: str
+    txn: str | None
+    why: str | None
+    at: float
+
+
+@dataclass(frozen=True)
 class OrderTrace:
     """One order, back to the human whose consent it was placed by, as audit trail and authorization server have it."""
 
@@ -150,6 +166,8 @@ class OrderTrace:
     """The session as the authorization server lists it; None where it lists none such."""
     software: str
     """What the agent's software calls itself; empty where nobody says."""
+    dispatched: Dispatched | None = None
+    """What was told behind the shop; None where nobody is told."""
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict with these field names."""

@@ -72,16 +72,17 @@ CONSOLE_KEYS: dict[str, tuple[str, str] | None] = {}
 
 @contextlib.contextmanager
 def serving(
-    database: Path, *, clock: Callable[[], float] = time.time, policy_folder: Path | None = None
+    database: Path, *, clock: Callable[[], float] = time.time, policy_folder: Path | None = None, port: int = 0
 ) -> Iterator[str]:
-    """The whole local server in a thread of this process, on a free port. Yields its base URL."""
+    """The whole local server in a thread of this process, on a free port or this one. Yields its base URL."""
     import uvicorn
 
     from demo.local_server import world
     from demo.local_server.server import create_app
 
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", port))
         sock.listen(128)
         base_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         app = create_app(base_url, database, instance="test", clock=clock, policy_folder=policy_folder)

@@ -153,7 +153,9 @@ def trace(
 
     console = cast_for(settings).console_of_grantor()
     trail = reading.read(console)
-    found = tracing.trace(trail, reading.check(trail, settings.state), console.sessions(), order)
+    found = tracing.trace(
+        trail, reading.check(trail, settings.state), console.sessions(), order, reading.dispatched(console, order)
+    )
     if settings.json:
         say_json({"schema": 1, "trace": found.to_dict()})
     else:

@@ -128,7 +128,10 @@ def create_app(
     from demo.auth_server.context import AuthorizationServerConfig
     from demo.auth_server.routes import create_authorization_server
     from demo.shop.app import create_shop
-    from demo.shop.config import ShopConfig
+    from demo.shop.config import Behind, ShopConfig
+    from demo.warehouse.app import PATH as WAREHOUSE
+    from demo.warehouse.app import routes as warehouse_routes
+    from demo.warehouse.transaction_token import Trust
     from demo.workos_emulator.routes import workos_routes
 
     name, introspection_secret = world.settle(database)
@@ -153,6 +156,7 @@ def create_app(
             one if "GET" in (one.methods or ()) else server.events.before_answering(one)
             for one in workos_routes(server.context)
         ]
+        warehouse = warehouse_routes(Trust(base_url, f"{base_url}/internal"), database, clock)
         shop = create_shop(
             ShopConfig(
                 base_url=base_url,
@@ -162,6 +166,7 @@ def create_app(
                 clock=clock,
                 aliases=aliases,
                 policy_folder=policy_folder,
+                warehouse=Behind(base_url + WAREHOUSE, f"{base_url}/internal"),
             )
         )
     except BaseException:  # such as a schema of a newer version
@@ -171,6 +176,8 @@ def create_app(
     async def health(request: Request) -> JSONResponse:
         about = {"name": NAME, "version": __version__, "instance": instance, "world": name, "pid": os.getpid()}
         told: dict[str, object] = {**about, "policy": await shop.policy()}
+        if shop.dispatch is not None:
+            told["warehouse"] = {"trouble": shop.dispatch.trouble}
         challenge = request.query_params.get(proving.CHALLENGE, "")
         if secret and 0 < len(challenge) <= proving.LONGEST_CHALLENGE:
             told["proof"] = proving.proof(secret, base_url, instance, challenge)
@@ -186,7 +193,7 @@ def create_app(
 
     ours = [Route("/health", health), Route("/client.json", client_metadata)]
     # Routes are tried in this order: what agents call all the time comes first.
-    app: ASGIApp = Starlette(routes=[*shop.routes, *ours, *server.routes, *workos], lifespan=lifespan)
+    app: ASGIApp = Starlette(routes=[*shop.routes, *ours, *server.routes, *workos, *warehouse], lifespan=lifespan)
     if tracing.on():
         from demo.tracing.serving import Served
 

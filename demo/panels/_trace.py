@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.evidence import OrderTrace
+from demo.evidence import Dispatched, OrderTrace
 from demo.panels.page import Canvas, Page
 from demo.panels.people import name_of
 from demo.panels.values import clock
@@ -26,6 +26,8 @@ def trace(given: OrderTrace) -> Page:
             ("ORDER", given.order, f"placed {clock(decision.at)}"),
             ("DECISION", decision.audit_id, f"entry {given.seq}, {'verified' if given.verified else 'not verified'}"),
         ]
+        if (dispatched := given.dispatched) is not None:
+            links.insert(0, ("SENT BY", dispatched.txn or dispatched.state, _sent(dispatched)))
         if decision.trace_id:
             links.append(("TRACE", decision.trace_id, "of the agent's call"))
         if decision.user:
@@ -62,6 +64,12 @@ def _link(label: str, value: str, aside: str, last: bool, canvas: Canvas) -> Non
         " ",
         (canvas.short(aside, wide - room - 1), "quiet"),
     )
+
+
+def _sent(dispatched: Dispatched) -> str:
+    if dispatched.state == "sent":
+        return f"its own token, {clock(dispatched.at)}"
+    return f"warehouse: {dispatched.why or 'not told yet'}"
 
 
 def _standing(given: OrderTrace) -> str:

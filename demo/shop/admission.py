@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from demo import tracing
 from demo.evidence import Decision, LimitUse
-from demo.shop import audit_log, jsonrpc, ledger, refusal
+from demo.shop import audit_log, jsonrpc, ledger, outbox, refusal
 from demo.shop.catalog import BUY, say
 from demo.shop.gatehouse import Gatehouse, Kept, limits_of
 from demo.shop.jsonrpc import Call
@@ -126,6 +126,16 @@ class Admission:
         if kept is not None:
             with self._answering():
                 await kept()
+                self._tell()
+
+    def _tell(self) -> None:
+        """Have the warehouse told of what is ordered, and of what was before and waits; nobody waits for that."""
+        dispatch, token, outcome = self.house.dispatch, self.case.token, self.outcome
+        if dispatch is None or self.door != "protected" or outcome is None or outcome.decision.verdict != "allow":
+            return
+        if token.session is not None and self.bearer is not None:
+            order = (outcome.content or {}).get("order")
+            dispatch.go(token.session, self.bearer, ordered=order is not None and not order["replayed"])
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -185,12 +195,15 @@ class Admission:
         )
         if self.on_record:
             audit_log.record(connection, decision)
+        if order and not order["replayed"] and self.house.dispatch is not None and decision.session and decision.user:
+            outbox.add(connection, order["id"], decision.session, decision.user, decision.at)
         return Outcome(decision, limits, content, failure)
 
     def _undo(self, connection: sqlite3.Connection, outcome: Outcome) -> None:
         """Take an order back that was placed on an answer which was good no more when it was committed."""
         order = (outcome.content or {}).get("order")
         if order is not None and not order["replayed"]:
+            outbox.remove(connection, order["id"])
             ledger.void(connection, order["id"])
             ruling = deny("standing.unknown", "outlived")
             decision = replace(outcome.decision, **vars(ruling), audit_id=audit_log.new_audit_id())

@@ -18,6 +18,7 @@ from demo.shop.checkpoints import Checkpoints, own_key
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
 from demo.shop.discovery import AuthServer
+from demo.shop.dispatch import Dispatch
 from demo.shop.doors import App, Door
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.server import ShopServer
@@ -35,6 +36,8 @@ class Shop:
     """Opens the MCP session managers and the connections to the authorization server; to be entered once."""
     policy: Callable[[], Awaitable[dict[str, Any]]]
     """What anybody may know of the policy in force: which one it is, not what it says."""
+    dispatch: Dispatch | None = None
+    """What tells the warehouse of orders, where there is one."""
 
 
 def create_shop(config: ShopConfig) -> Shop:
@@ -57,6 +60,16 @@ def create_shop(config: ShopConfig) -> Shop:
         raise
     stream = EventStream(config, database, auth_server)
     auth_server.before_asking = stream.ready
+    dispatch = None
+    if config.warehouse is not None:
+        dispatch = gatehouse.dispatch = Dispatch(
+            config.warehouse,
+            config.introspection,
+            database,
+            auth_server,
+            timeout=config.answer_timeout,
+            clock=config.clock,
+        )
     checkpoints = Checkpoints(config, database, key)
     _leave_logging_to_the_application()
     behind_protected, behind_open = ShopServer(gatehouse.policy.current), ShopServer(gatehouse.policy.current)
@@ -68,6 +81,8 @@ def create_shop(config: ShopConfig) -> Shop:
         async with AsyncExitStack() as stack:
             stack.callback(database.close)
             await stack.enter_async_context(auth_server)
+            if dispatch is not None:
+                await stack.enter_async_context(dispatch.running())
             await stack.enter_async_context(checkpoints.kept())
             stack.push_async_callback(stream.close)
             for server in (behind_protected, behind_open):
@@ -87,7 +102,7 @@ def create_shop(config: ShopConfig) -> Shop:
         await gatehouse.policy.refresh(database)
         return gatehouse.policy.about()
 
-    return Shop(config, served, lifespan, about_policy)
+    return Shop(config, served, lifespan, about_policy, dispatch)
 
 
 def _leave_logging_to_the_application() -> None:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from demo.shop import audit_log, checkpoints
+from demo.shop import audit_log, checkpoints, outbox
 from demo.shop.audit_chain import NOBODY
 from demo.shop.audit_log import Log, Wanted
 from demo.shop.catalog import ADMIN_ROLE, AUDIT_SCOPE, LIMITS, say
@@ -38,7 +38,13 @@ def routes(house: Gatehouse, signer: Checkpoints) -> list[BaseRoute]:
     async def checkpoint(house: Gatehouse, request: Request) -> Response:
         return await _checkpoint(house, request, signer)
 
-    served = {"/audit": _entries, "/audit/log": _log, "/audit/checkpoint": checkpoint, KEYS: keys}
+    served = {
+        "/audit": _entries,
+        "/audit/dispatch": _dispatch,
+        "/audit/log": _log,
+        "/audit/checkpoint": checkpoint,
+        KEYS: keys,
+    }
     return [Route(path, answered(house, what), methods=["GET"]) for path, what in served.items()]
 
 
@@ -104,6 +110,16 @@ async def _log(house: Gatehouse, request: Request) -> Response:
     through = found[-1]["entry"]["seq"] if found else after
     signed = await house.database.read(checkpoints.between, log, after=after, through=through)
     return answer({"log": log, "entries": found, "checkpoints": signed})
+
+
+async def _dispatch(house: Gatehouse, request: Request) -> Response:
+    """`GET /audit/dispatch`: what the warehouse was told of an order, and by which transaction."""
+    case, refused = await admit(house, request, AUDIT_SCOPE, "mcp")
+    if refused is not None:
+        return refused
+    reader = None if _reads_all(case) else case.token.user or NOBODY
+    found = await house.database.read(outbox.of_order, request.query_params.get("order", ""), reader)
+    return error(404, "not_found", say("no_dispatch")) if found is None else answer(found)
 
 
 def _about(log: Log) -> dict[str, Any]:

@@ -14,6 +14,15 @@ from deputize.evidence import Money
 
 
 @dataclass(frozen=True)
+class Behind:
+    """The service behind the shop that sends what was ordered: where it is told, and the trust domain that the
+    transaction tokens for it are for."""
+
+    url: str
+    trust_domain: str
+
+
+@dataclass(frozen=True)
 class ShopConfig:
     """The shop's settings.
 
@@ -48,6 +57,7 @@ class ShopConfig:
         answer_timeout: seconds for one question to the authorization server, from connection to the last byte.
         lease_seconds: how long what the authorization server said is relied on at most. It waits longer than that
             before it answers a revocation that this shop does not acknowledge.
+        warehouse: who is told of each order at the protected door; None: nobody.
         clock: POSIX seconds; tests turn it.
     """
 
@@ -74,6 +84,7 @@ class ShopConfig:
     leeway_seconds: int = LIMITS.leeway_seconds
     answer_timeout: float = LIMITS.answer_seconds
     lease_seconds: float = 5.0
+    warehouse: Behind | None = None
     clock: Callable[[], float] = time.time
     aliases: tuple[str, ...] = ()
 

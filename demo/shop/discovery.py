@@ -30,6 +30,8 @@ class Metadata:
 
     jwks_uri: str
     introspection_endpoint: str
+    token_exchange_endpoint: str | None = None
+    """Its token endpoint, None where that exchanges no tokens (RFC 8693)."""
 
 
 class AuthServer(BoundedClient):
@@ -99,7 +101,13 @@ class AuthServer(BoundedClient):
             raise AuthServerUnavailable(say("no_metadata"), lasting=True)
         if found.get("issuer") != self.issuer:
             raise AuthServerUnavailable(say("other_issuer"), lasting=True)
-        return Metadata(self._endpoint(found, "jwks_uri"), self._endpoint(found, "introspection_endpoint"))
+        grants = found.get("grant_types_supported")
+        exchanges = isinstance(grants, list) and "urn:ietf:params:oauth:grant-type:token-exchange" in grants
+        return Metadata(
+            self._endpoint(found, "jwks_uri"),
+            self._endpoint(found, "introspection_endpoint"),
+            self._endpoint(found, "token_endpoint") if exchanges else None,
+        )
 
     def _endpoint(self, metadata: dict[str, Any], name: str) -> str:
         url = metadata.get(name)

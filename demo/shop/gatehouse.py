@@ -34,6 +34,7 @@ from demo.shop.catalog import BUY, DEFAULT_SCOPE, TOOLS, say
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
 from demo.shop.discovery import AuthServer
+from demo.shop.dispatch import Dispatch
 from demo.shop.jsonrpc import Call
 from demo.shop.policy import Case, Ruling, Standing, TokenFacts, Usage
 from demo.shop.policy_in_force import PolicyInForce
@@ -60,6 +61,8 @@ class Gatehouse:
         self._token_types = frozenset(map(access_tokens.normal, config.token_types))
         self._rules: tuple[Policy, policy.Rules] | None = None
         self._nonces = Nonces()
+        self.dispatch: Dispatch | None = None
+        """Tells the warehouse of orders, where there is one."""
 
     def rules(self) -> policy.Rules:
         """The shop's settings for deciding, by the policy in force."""

@@ -6,6 +6,7 @@ import sqlite3
 from typing import Final
 
 from demo.migrations import has_column
+from demo.shop import outbox
 from demo.shop.audit_chain import READING, chain_what_is_there
 
 
@@ -111,5 +112,6 @@ STEPS: Final = (
     _LISTINGS,
     _SUB_AGENTS,
     _APPROVALS,
+    outbox.TABLE,
 )
 """The schema's history. To change it: append a step, never edit one."""

@@ -17,6 +17,7 @@ from demo.migrations import NewerSchema, migrate
 from demo.preflight.doctor import examine
 from demo.settings import Settings
 from demo.shop import database as shop
+from demo.warehouse import shelves
 from demo.workos_emulator import routes as workos
 from deputize.errors import EnvironmentNotReady
 from tests.conftest import serving
@@ -24,7 +25,7 @@ from tests.unit.workos.conftest import Clock, World, claim
 
 OLD = Path(__file__).parent / "old_schemas"
 """What local servers made before there were versions, taken from this project's history."""
-HISTORIES: tuple[ModuleType, ...] = (store, shop, workos, world)
+HISTORIES: tuple[ModuleType, ...] = (store, shop, workos, world, shelves)
 
 
 def columns(file: Path) -> dict[str, list[tuple[str, str]]]:
@@ -114,7 +115,7 @@ def test_a_file_of_a_newer_version_is_refused_and_stays_as_it_is(tmp_path: Path)
         assert columns(tmp_path / "x") == before
 
 
-@pytest.mark.parametrize("room", ["the authorization server", "WorkOS's API", "the shop"])
+@pytest.mark.parametrize("room", ["the authorization server", "WorkOS's API", "the shop", "the warehouse"])
 def test_a_server_that_refuses_its_data_leaves_no_file_open(tmp_path: Path, room: str) -> None:
     file = tmp_path / "newer.sqlite3"
     with serving(tmp_path / "server.sqlite3"):

@@ -119,7 +119,9 @@ def known_clients(resource_server: tuple[str, str], console_key: Mapping[str, st
     clients = [
         Client("demo-agent", "Shirt Agent", True, both_flows, LOOPBACK_CALLBACKS),
         Client("demo-rival", "Rival Agent", True, both_flows, LOOPBACK_CALLBACKS),
-        Client(client_id, "Shop", False, (), auth_method="client_secret_basic", secret_digest=digest(secret)),
+        Client(
+            client_id, "Shop", False, (TOKEN_EXCHANGE,), auth_method="client_secret_basic", secret_digest=digest(secret)
+        ),
     ]
     if console_key is not None:
         clients.append(

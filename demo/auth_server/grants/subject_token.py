@@ -42,8 +42,11 @@ class SubjectToken:
         return tuple(self.claims.get("authorization_details", ()))
 
 
-def read_subject_token(context: Context, request: FormRequest) -> SubjectToken:
+def read_subject_token(context: Context, request: FormRequest, *, held: bool = True) -> SubjectToken:
     """The subject token of a request.
+
+    Args:
+        held: whether it has to be its holder's, who proves the key where it is bound to one.
 
     Raises:
         InvalidRequestError: there is none, or one that is no access token of ours, has expired, is of what was revoked,
@@ -59,9 +62,9 @@ def read_subject_token(context: Context, request: FormRequest) -> SubjectToken:
     if context.now() >= claims["exp"]:
         raise InvalidRequestError("subject_token has expired")
     key, through = bound_to(claims), actors(claims)
-    if key is not None and request.proof is None:
+    if held and key is not None and request.proof is None:
         raise InvalidProofError("subject_token is bound to a key: send a proof of it in the DPoP header")
-    if key is not None and request.key != key:
+    if held and key is not None and request.key != key:
         raise InvalidRequestError("subject_token is bound to another key")
     with context.store.transaction() as connection:
         session = find_session(connection, str(claims.get("sid")))

@@ -13,13 +13,17 @@ from ..requests import FormRequest
 from .server import Grant, OAuthServer
 from .sub_agents import hand_on
 from .subject_token import ACCESS_TOKEN, SubjectToken, read_subject_token
+from .transaction import TXN_TOKEN, for_one_purchase
 
 Exchange = Callable[[OAuthServer, FormRequest, SubjectToken], dict[str, Any]]
-"""Makes the token response (section 2.2.1). The subject token holds, and who sent it has its key; whether this client
-may exchange it for what it asks for is for this function to see. Raises OAuth2Error."""
+"""Makes the token response (section 2.2.1). The subject token holds, and who sent it has its key, but for
+`OF_SOMEBODY_ELSE`; whether this client may exchange it for what it asks for is for this function to see. Raises
+OAuth2Error."""
 
-EXCHANGES: Final[Mapping[str, Exchange]] = {ACCESS_TOKEN: hand_on}
+EXCHANGES: Final[Mapping[str, Exchange]] = {ACCESS_TOKEN: hand_on, TXN_TOKEN: for_one_purchase}
 """By `requested_token_type` (section 2.1)."""
+OF_SOMEBODY_ELSE: Final = frozenset({TXN_TOKEN})
+"""Those that are made for who was shown the subject token, and has not its key."""
 
 
 class TokenExchangeGrant(Grant, BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib ships no types
@@ -44,9 +48,10 @@ class TokenExchangeGrant(Grant, BaseGrant, TokenEndpointMixin):  # type: ignore[
         if wanted not in EXCHANGES:
             raise InvalidRequestError(f"requested_token_type is one of: {', '.join(EXCHANGES)}")
         self._exchange = EXCHANGES[wanted]
+        self._held = wanted not in OF_SOMEBODY_ELSE
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """The new token. Nothing of an exchange is refreshed: who holds the subject token exchanges it again."""
-        subject = read_subject_token(self.server.context, self.request)
+        subject = read_subject_token(self.server.context, self.request, held=self._held)
         self.check_token_wishes(subject.session)
         return 200, self._exchange(self.server, self.request, subject), self.TOKEN_RESPONSE_HEADER

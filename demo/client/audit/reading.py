@@ -10,7 +10,7 @@ from typing import Any, Final
 from demo.client.audit import remembered
 from demo.client.audit.chain import Checkpoint, Reading, verify
 from demo.client.human.console import Console
-from demo.evidence import LogCheck, TrailFinding
+from demo.evidence import Dispatched, LogCheck, TrailFinding
 from deputize.errors import ServerUnreachable
 from deputize.http.fetch import fetch
 from deputize.http.origins import origin
@@ -51,6 +51,23 @@ def read(console: Console) -> Trail:
     jwt = claims.take_apart(console.agent.token().access_token)
     reader = jwt.claims.get("sub") if jwt is not None else None
     return Trail(console.shop, reader if isinstance(reader, str) else None, logs, jwks, keys_at)
+
+
+def dispatched(console: Console, order: str) -> Dispatched | None:
+    """What the shop told the service behind it of an order; None where it tells nobody, as a shop without such a route.
+
+    Raises:
+        AuthorizationRefused: the token does not open it.
+    """
+    try:
+        told = console.read_trail("/audit/dispatch", {"order": order})
+    except ServerUnreachable:
+        return None
+    state, at = told.get("state"), told.get("at")
+    if not isinstance(state, str) or not isinstance(at, int | float):
+        return None
+    txn, why = (told.get(name) for name in ("txn", "why"))
+    return Dispatched(state, txn if isinstance(txn, str) else None, why if isinstance(why, str) else None, float(at))
 
 
 def check(trail: Trail, state: Path) -> tuple[LogCheck, ...]:

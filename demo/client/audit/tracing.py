@@ -7,16 +7,23 @@ from collections.abc import Sequence
 
 from demo.client.audit.reading import Trail
 from demo.client.mcp.reading import read_decision
-from demo.evidence import LogCheck, OrderTrace, SessionView
+from demo.evidence import Dispatched, LogCheck, OrderTrace, SessionView
 from deputize.errors import UsageError
 
 
-def trace(trail: Trail, checks: Sequence[LogCheck], sessions: Sequence[SessionView], order: str) -> OrderTrace:
+def trace(
+    trail: Trail,
+    checks: Sequence[LogCheck],
+    sessions: Sequence[SessionView],
+    order: str,
+    dispatched: Dispatched | None = None,
+) -> OrderTrace:
     """Trace one order.
 
     Args:
         checks: what verifying the trail gave.
         sessions: the reader's, as the authorization server lists them.
+        dispatched: what the shop says that it told behind it.
 
     Raises:
         UsageError: no entry that the reader may see led to such an order.
@@ -35,6 +42,7 @@ def trace(trail: Trail, checks: Sequence[LogCheck], sessions: Sequence[SessionVi
                 verified=log.log in sound and int(item["entry"]["seq"]) > log.pruned,
                 session=session,
                 software=session.client_name if session is not None else "",
+                dispatched=dispatched,
             )
     raise UsageError(
         f"no entry of the audit trail led to the order {order}",

@@ -22,6 +22,7 @@ from demo.evidence import (
     Comparison,
     Decision,
     Delivery,
+    Dispatched,
     Driven,
     DrivenCall,
     Explanation,
@@ -319,6 +320,7 @@ TRACED = OrderTrace(
         "session_1", "consent_1", "agent_1", "demo-agent", "Shirt Agent", ("shop:buy",), NOW - 60, None, Money(6000)
     ),
     "Shirt Agent",
+    Dispatched("sent", "txn_d5uirch2y3k72boa", None, NOW),
 )
 _EVENTS: tuple[tuple[Any, Any], ...] = (
     ("consent", "granted"),
@@ -425,7 +427,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
         (*SPANS[:3], _span("4", "3", "gates", "mcp-shop", 0.53, 0.01, demo__verdict="deny", demo__rule="limits.quota"))
     ),
     "trace-nobody": lambda: panels.trace(
-        replace(TRACED, decision=replace(OPEN, order_id="order_2"), session=None, software="")
+        replace(TRACED, decision=replace(OPEN, order_id="order_2"), session=None, software="", dispatched=None)
     ),
     "trace-altered": lambda: panels.trace(replace(TRACED, verified=False)),
     "user-disagrees": lambda: panels.user(replace(USER, differences=("the sessions", "the consents")), NOW),
@@ -544,7 +546,9 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "driven": lambda: panels.driven(ran),
         "verification": lambda: panels.verification((check,) * 30, text, ((text, text),)),
         "changed-byte": lambda: panels.changed_byte(changed),
-        "trace": lambda: panels.trace(OrderTrace(text, given, 10**9, True, view, text)),
+        "trace": lambda: panels.trace(
+            OrderTrace(text, given, 10**9, True, view, text, Dispatched(text, text, text, NOW))
+        ),
         "spans": lambda: panels.spans(
             tuple(
                 TracedSpan(text, f"{at}", f"{at - 1}", text, text, text, NOW, 1e9, True, (("demo.verdict", text),))
