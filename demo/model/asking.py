@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import httpx2
@@ -22,7 +22,15 @@ from deputize.http.transport import AnswerTooLong, RecordingTransport
 
 CONNECT_SECONDS = 10.0
 NO_KEY = "none"
-"""What an endpoint is given that wants no key; the libraries insist on one."""
+"""What the libraries are given in the place of a key where there is none: they insist on one, and it is not sent."""
+SENT: Final = frozenset(
+    (
+        *("host", "content-type", "content-length", "accept", "accept-encoding", "connection", "user-agent"),
+        *("anthropic-version", "anthropic-beta"),
+    )
+)
+"""Headers that go to an endpoint, beside the one with its key. The vendors' libraries add others from variables of the
+environment: the organization, the project, and whatever somebody has set for the vendor alone."""
 
 
 class TooMuch(Exception):
@@ -62,7 +70,7 @@ async def ask(
     """
     if endpoint.key is not None:
         recorder.guard(endpoint.key.value)
-    transport = _Bounded(RecordingTransport(recorder), answer_bytes)
+    transport = _Bounded(RecordingTransport(recorder), endpoint, answer_bytes)
     timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)  # the whole of it is bounded from outside
     with recorder.collect() as exchanges:
         async with httpx2.AsyncClient(transport=transport, timeout=timeout) as client:
@@ -164,13 +172,22 @@ def _refused(endpoint: Endpoint, error: Exception, exchange: HttpExchange, recor
 
 
 class _Bounded(httpx2.AsyncBaseTransport):
-    """Reads no more of an answer than its bound."""
+    """Sends what is meant for this endpoint, and reads no more of an answer than its bound."""
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport, most: int) -> None:
+    def __init__(self, inner: httpx2.AsyncBaseTransport, endpoint: Endpoint, most: int) -> None:
         self._inner = inner
+        self._endpoint = endpoint
         self._most = most
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        headers = [(name, value) for name, value in request.headers.multi_items() if name.lower() in SENT]
+        if (key := self._endpoint.key) is not None and self._endpoint.api == "anthropic":
+            headers.append(("x-api-key", key.value))
+        elif key is not None:
+            headers.append(("authorization", f"Bearer {key.value}"))
+        request = httpx2.Request(
+            request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
+        )
         response = await self._inner.handle_async_request(request)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = _Counted(response.stream, self._most)

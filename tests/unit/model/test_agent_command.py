@@ -43,7 +43,7 @@ def test_a_run_from_nothing_to_a_shirt_by_a_script_and_by_a_model_of_which_the_a
     driven = demo("--json", *line, "--record", str(kept))
     assert driven.returncode == 0, driven.stderr
     assert told(driven)["events"][0]["where"] == endpoint.url.removesuffix("/v1")
-    assert "authorization" not in endpoint.asked[0].headers or "none" in endpoint.asked[0].headers["authorization"]
+    assert "authorization" not in endpoint.asked[0].headers  # this endpoint has no key
 
     # The third purchase is beyond the quota of the consent, whoever decides on it.
     again = demo("--json", "agent", TASK, "--model", f"script:{kept}")
