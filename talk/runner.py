@@ -371,7 +371,9 @@ class Runner:
         buys."""
         if self.strict:
             return False
-        bought = self.run.purchases([*planned.beat.needs, planned.id])
+        steps = [step for need in planned.beat.needs for step in self._steps_of(need)] + list(planned.beat.steps)
+        agents = {step.id for step in steps if step.options.get("who", "agent") == "agent"}
+        bought = [one for one in self.run.purchases([*planned.beat.needs, planned.id]) if one.id in agents]
         earlier = {(result.decision or {}).get("consent") for result in bought} - {None}
         # A sub-agent buys in one beat alone: what it bought there before was of a consent that is over.
         builds_on_purchases = who in SUB_AGENTS or any(
