@@ -284,6 +284,23 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class SubAgentView:
+    """A sub-agent, to which what a session grants was handed on; times in POSIX seconds."""
+
+    id: str
+    parent: str
+    """The agent above it."""
+    name: str
+    """What it calls itself; nobody verified that."""
+    scopes: tuple[str, ...]
+    spending_limit: Money | None
+    expires_at: float
+    """When its last token ends."""
+    revoked_at: float | None
+    """Of what was revoked of it alone; None where only something above it was, or nothing."""
+
+
+@dataclass(frozen=True)
 class SessionView:
     """One session that a human's consent opened, as the authority lists it to that human."""
 
@@ -301,6 +318,8 @@ class SessionView:
     """When it ends by itself; None where that was not told."""
     revoked_by_kind: str | None = None
     """What was revoked of it: `session`, `agent`, `user` or `token`; None where nothing was, or that was not told."""
+    sub_agents: tuple[SubAgentView, ...] = ()
+    """To whom it was handed on, the one above before those below it."""
 
 
 @dataclass(frozen=True)
@@ -624,15 +643,11 @@ class ModelRead:
 
 @dataclass(frozen=True)
 class HumanAsked:
-    """The server wanted a scope that the agent has not got, or a human's approval of this one call; a human was asked.
-
-    `scopes` are the new ones; `approval` is what kind of approval it was (a type of RFC 9396), empty for none.
-    """
+    """The server wanted a scope that the agent has not got, so a human was asked for it."""
 
     step: int
     scopes: tuple[str, ...]
     said: Literal["yes", "no"]
-    approval: str = ""
 
 
 @dataclass(frozen=True)

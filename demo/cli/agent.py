@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from demo.cli.context import cast_for, console_for, repeated, say_json, say_notice, settings_of
+from demo.cli.sub_agents import SubAgentOption, acting
 from demo.errors import EXPECTATION, OK, REFUSED, UNREACHABLE
 from deputize.errors import ExplainedError, UsageError
 
@@ -97,11 +98,18 @@ def call(
             max=600,
         ),
     ] = None,
+    sub_agent: SubAgentOption = None,
 ) -> int:
     """Call a tool as the agent, and show the decision."""
     settings = settings_of(context)
+    if sub_agent is not None and (open_ or step_up):
+        raise UsageError(
+            "--sub-agent takes no --open or --step-up",
+            why="a sub-agent has what was handed on to it, and asks no human for more",
+            do="have it handed on: demo hand-on NAME",
+        )
     given = _arguments(arguments or [])
-    return _call(settings, tool, given, open_, step_up=step_up, patience=patience)
+    return _call(settings, tool, given, open_, step_up=step_up, patience=patience, sub_agent=sub_agent)
 
 
 def orders(context: typer.Context, open_: OpenOption = False) -> int:
@@ -117,13 +125,14 @@ def _call(
     *,
     step_up: bool = False,
     patience: float | None = None,
+    sub_agent: str | None = None,
 ) -> int:
     """Call a tool by the shop's word for it, or by the server's own where demo.toml's [tools] has none."""
     from talk.stage.keys import interactive
     from talk.stage.screen import Stage
 
     cast = cast_for(settings)
-    agent = cast.agent()
+    agent = acting(cast, sub_agent)
     tool, arguments = cast.tools.call(verb, given)
     door = cast.door("open" if open_ else "protected")
     stage = Stage(console_for(settings), person=interactive() and not settings.json, plain=settings.plain)

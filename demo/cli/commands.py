@@ -58,6 +58,7 @@ COMMANDS: Final[Mapping[str, Entry]] = MappingProxyType(
         "login": Entry(AGENT, "demo.cli.identity:login"),
         "whoami": Entry(AGENT, "demo.cli.identity:whoami"),
         "token": Entry(AGENT, "demo.cli.identity:token"),
+        "hand-on": Entry(AGENT, "demo.cli.handing_on:hand_on"),
         "logout": Entry(AGENT, "demo.cli.identity:logout"),
         "tools": Entry(AGENT, "demo.cli.agent:tools"),
         "call": Entry(AGENT, "demo.cli.agent:call"),

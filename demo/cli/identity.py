@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from demo.cli.context import cast_for, console_for, repeated, say_json, say_notice, settings_of
+from demo.cli.sub_agents import SubAgentOption, acting, named
 from demo.errors import OK, REFUSED
 from deputize.errors import AuthorizationRefused, ServerUnreachable, UsageError
 
@@ -131,11 +132,14 @@ def _signed_in(settings: Settings) -> int:
     return OK
 
 
-def whoami(context: typer.Context) -> int:
+def whoami(
+    context: typer.Context,
+    sub_agent: SubAgentOption = None,
+) -> int:
     """Show the human, the agent, the session and the scopes, verified, and whether the grant still stands."""
     settings = settings_of(context)
     cast = cast_for(settings)
-    agent = cast.agent()
+    agent = acting(cast, sub_agent)
     stored = agent.token()
     view = agent.view(stored)
     standing = agent.standing(stored)
@@ -160,6 +164,8 @@ def whoami(context: typer.Context) -> int:
     if verified:
         standing = replace(standing, remedy=_remedy(standing, settings))
         chain = agent.chain(stored, seen=view, person=_person(cast, agent, stored))
+        if sub_agent is not None:
+            chain = named(chain, stored, agent, cast.agent())
         console_for(settings).print(panels.chain(chain, standing))
         return code
     # Nobody can say who is in a token that cannot be verified. Of an opaque one its issuer can (RFC 7662): what that

@@ -373,6 +373,15 @@ class Agent:
         """
         slot = slot or f"{self.slot}/{name}"
         token = self.authorizer.credentials.hand_on(slot, name, scopes=scopes, spending=spending)
+        return self._below(name, slot, token)
+
+    def sub_agent(self, name: str) -> Agent | None:
+        """The sub-agent of this name; None where nothing was handed on to it."""
+        slot = f"{self.slot}/{name}"
+        token = self.store.get(slot)
+        return None if token is None else self._below(name, slot, token)
+
+    def _below(self, name: str, slot: str, token: StoredToken) -> Agent:
         return Agent(self.server, store=self.store, slot=slot, identity=token.client, name=name, timeout=self.timeout)
 
     # Tokens

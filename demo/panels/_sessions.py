@@ -5,9 +5,13 @@ from __future__ import annotations
 from rich.cells import cell_len
 from rich.text import Text
 
-from demo.evidence import SessionView
+from demo.evidence import SessionView, SubAgentView
 from demo.panels.page import Canvas, Page
+from demo.panels.theme import State
 from demo.panels.values import many, span
+
+MOST_SUB_AGENTS = 3
+"""Of one session that are shown, the newest."""
 
 
 def sessions(given: tuple[SessionView, ...], now: float) -> Page:
@@ -76,7 +80,34 @@ def _session(session: SessionView, now: float, screen: Canvas) -> list[Text]:
         shown = f"{' '.join(scopes)} +{len(session.scopes) - len(scopes)} more"
     agent = "" if apart else session.agent
     canvas.line((canvas.cell(agent, width), "quiet"), "  ", (canvas.short(shown, room) + up_to, "quiet"), indent=4)
+    acting = [one for one in session.sub_agents if one.expires_at > now or one.revoked_at is not None]
+    for one in acting[-MOST_SUB_AGENTS:]:
+        _sub_agent(one, width, canvas, ended=revoked)
+    if len(acting) > MOST_SUB_AGENTS:
+        canvas.line(
+            (f"{canvas.glyphs.ellipsis} {many(len(acting) - MOST_SUB_AGENTS, 'more sub-agent')}", "quiet"), indent=4
+        )
     return canvas.lines
+
+
+def _sub_agent(one: SubAgentView, width: int, canvas: Canvas, *, ended: bool) -> None:
+    """A sub-agent's line, below the agent's: its id, by which it is revoked alone, its name, and what it may."""
+    state: State = "refused" if ended or one.revoked_at is not None else "allowed"
+    limit = f", up to {one.spending_limit}" if one.spending_limit else ""
+    what = f"{one.name}: {' '.join(one.scopes) or 'no scopes'}{limit}"
+    room = canvas.room - width - 8
+    if cell_len(one.id) > width + 2 and canvas.typed(one.id):
+        canvas.whole(one.id, "quiet", indent=6)
+        canvas.line((canvas.glyphs.mark(state), state), " ", (canvas.short(what, canvas.room - 6), "quiet"), indent=4)
+        return
+    canvas.line(
+        (canvas.glyphs.mark(state), state),
+        " ",
+        (canvas.cell(one.id, width + 2), "quiet"),
+        "  ",
+        (canvas.short(what, room), "quiet"),
+        indent=4,
+    )
 
 
 def _ago(at: float | None, now: float) -> str:

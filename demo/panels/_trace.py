@@ -7,6 +7,9 @@ from demo.panels.page import Canvas, Page
 from demo.panels.people import name_of
 from demo.panels.values import clock
 
+MOST_AGENTS = 4
+"""Links of a chain that are shown."""
+
 
 def trace(given: OrderTrace) -> Page:
     """A link of the chain in each row, the human last; each says where it was read."""
@@ -35,7 +38,7 @@ def trace(given: OrderTrace) -> Page:
                 ("TOKEN", decision.token_id or "none", "its jti"),
                 ("SESSION", decision.session or "none", _standing(given)),
                 ("CONSENT", decision.consent or "none", _granted(given)),
-                ("AGENT", decision.agent or "none", given.software or decision.client or ""),
+                *_agents(given),
                 ("SOFTWARE", decision.client or "none", "its client id"),
                 ("HUMAN", decision.username or decision.user, decision.user if decision.username else ""),
             ]
@@ -50,15 +53,24 @@ def trace(given: OrderTrace) -> Page:
     return Page(draw)
 
 
+def _agents(given: OrderTrace) -> list[tuple[str, str, str]]:
+    """Who placed it, and from there who handed on to whom, up to the agent that the human consented to."""
+    decision = given.decision
+    chain = [decision.agent or "none", *(decision.handed_on_by or "").split()][:MOST_AGENTS]
+    names = {one.id: one.name for one in (given.session.sub_agents if given.session is not None else ())}
+    below = [("SUB-AGENT", one, names.get(one, "handed on to")) for one in chain[:-1]]
+    return [*below, ("AGENT", chain[-1], given.software or decision.client or "")]
+
+
 def _link(label: str, value: str, aside: str, last: bool, canvas: Canvas) -> None:
     if canvas.narrow:
-        canvas.line((f"{label:<9}", "quiet"), (canvas.short(value, canvas.room - 9), "strong"))
+        canvas.line((f"{label:<10}", "quiet"), (canvas.short(value, canvas.room - 10), "strong"))
         return
     mark = " " if last else canvas.glyphs.down
-    wide = canvas.room - 12
+    wide = canvas.room - 13
     room = min(40, wide)
     canvas.line(
-        (f"{label:<9}", "quiet"),
+        (f"{label:<10}", "quiet"),
         (f"{mark}  ", "quiet"),
         (canvas.cell(value, room), "strong"),
         " ",

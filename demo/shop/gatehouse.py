@@ -244,12 +244,14 @@ class Gatehouse:
         limits = []
         for by, limit in token.spending_limits:
             amount = (used if by is None else ledger.spent(connection, token.account, by)).amount
-            limits.append(LimitUse("spending", amount, limit.amount, limit.currency))
+            limits.append((LimitUse("spending", amount, limit.amount, limit.currency), by is not None))
+        spending, own_limit = min(limits, key=lambda one: one[0].left, default=(None, False))
         return Usage(
             rate_ok=rate_ok,
             rate=self._rates.use(connection, token.callers[-1]),
             purchases=LimitUse("purchases", used.orders, quota, "purchases"),
-            spending=min(limits, key=lambda one: one.left, default=None),
+            spending=spending,
+            own_limit=own_limit,
             price=self.config.price,
             replay=ledger.find_replay(connection, token.caller, key) is not None,
         )

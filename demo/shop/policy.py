@@ -162,10 +162,12 @@ class Usage:
     rate: LimitUse
     purchases: LimitUse
     spending: LimitUse | None
-    """None where the human consented to no spending limit."""
+    """None where the human consented to no spending limit; of several the one with the least left."""
     price: Money
     replay: bool = False
     """Whether the call's idempotency key has an order already: then it takes nothing from quota or balance."""
+    own_limit: bool = False
+    """Whether `spending` is what was handed on to a sub-agent, and not the consent's."""
     wanted: Wanted | None = None
     """What would be bought; None where nothing would, since the arguments do not fit."""
     approve_above: int | None = None
@@ -318,7 +320,8 @@ def check_spending(case: Case, usage: Usage) -> Ruling | None:
     if usage.spending is None:
         return deny("limits.consent")
     if usage.spending.left < usage.price.amount:
-        return deny("limits.spending", left=Money(usage.spending.left, usage.price.currency), price=usage.price)
+        left = Money(usage.spending.left, usage.price.currency)
+        return deny("limits.spending", "handed_on" if usage.own_limit else "main", left=left, price=usage.price)
     return None
 
 

@@ -32,7 +32,6 @@ _HOMES: Mapping[str, str] = {
     "reuse": "refresh_token",
     "outage": "faults",
     "worker": "worker",
-    "edge-agent": "edge_agent",
     "restart": "faults",
     "user": "user",
     "audit-log": "audit_log",

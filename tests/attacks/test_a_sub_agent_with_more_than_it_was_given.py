@@ -118,7 +118,7 @@ def what_is_below_one_that_was_revoked(house: House, parent: Parent) -> bool:
     return bool(house.introspect(below.token)["active"])
 
 
-def believing(context: Context, request: FormRequest) -> SubjectToken:
+def believing(context: Context, request: FormRequest, **_: Any) -> SubjectToken:
     """A subject token that is believed: whatever this server signed, whoever brings it, whenever."""
     found = [context.keys.read(request.form["subject_token"], typ=typ) for typ in ("at+jwt", "JWT")]
     said = next(one for one in found if one is not None)
@@ -153,7 +153,7 @@ WEAK: dict[Attack, tuple[Any, str, Any]] = {
     the_agents_own_key: (
         token_exchange,
         "read_subject_token",
-        lambda *given: replace(subject_token.read_subject_token(*given), key=None),
+        lambda *given, **named: replace(subject_token.read_subject_token(*given, **named), key=None),
     ),
     the_place_of_the_agent_above: (sub_agents, "sign_access_token", no_chain(sub_agents.sign_access_token)),
     a_name_for_the_key_of_somebody_else: (sub_agents, "self_signed", None),

@@ -10,7 +10,7 @@ import pytest
 
 from demo.auth_server.state.sub_agents import hand_on
 from tests.contract.issuer import spending
-from tests.contract.shop import Shop, at_once, limits_of, order_of, refusal, structured
+from tests.contract.shop import Shop, at_once, limits_of, order_of, refusal, structured, wording
 
 READ = "listMcpShopInventory"
 
@@ -72,7 +72,7 @@ def test_each_limit_counts_what_it_is_of_and_all_of_them_hold(shop: Shop) -> Non
     assert order_of(answer)["spendingLimit"] == {"amount": 2500, "currency": "USD"}
     # What was below is spent above as well, and not beside.
     refused = shop.buy(token=tree.token(child, limits={child: 3000}))
-    assert refusal(refused)["rule"] == "limits.spending"
+    assert wording(refusal(refused)) == ("handed_on", {"left": "5.00 USD", "price": "25.00 USD"})
     assert limits_of(refused)["spending"] == (2500, 3000)
     assert order_of(shop.buy(token=tree.token(other, limits={other: 2500})))["agent"] == other
     assert refusal(shop.buy(token=tree.token()))["rule"] == "limits.quota", "the consent's purchases, whoever's"
@@ -83,7 +83,7 @@ def test_a_consent_that_is_spent_leaves_a_sub_agent_nothing(shop: Shop) -> None:
     child = tree.sub_agent()
     order_of(shop.buy(token=tree.token()))
     refused = shop.buy(token=tree.token(child, limits={child: 3000}))
-    assert (refusal(refused)["rule"], limits_of(refused)["spending"]) == ("limits.spending", (2500, 4000))
+    assert (wording(refusal(refused))[0], limits_of(refused)["spending"]) == ("main", (2500, 4000))
 
 
 def test_sub_agents_that_buy_at_once_stay_within_their_own_limit_and_within_the_consents(shop: Shop) -> None:

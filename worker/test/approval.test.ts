@@ -22,6 +22,7 @@ function usage(changes: Partial<Usage>): Usage {
     ...limits,
     price,
     replay: false,
+    ownLimit: false,
     wanted,
     approveAbove: 2000,
     approves: true,

@@ -50,12 +50,10 @@ def _decision(event: TrailEvent) -> dict[str, Any]:
             "message": entry.reason,
             "status_code": entry.rule,
             "status_detail": entry.reason,
-            "actor": {"app_name": "the shop"}
-            if entry.gate == "policy"
-            else _kept({"user": _user(event), "session": session, "app_uid": entry.client}),
+            "actor": _kept({"user": _user(event), "session": session, "app_uid": entry.client}),
             "src_endpoint": {"uid": entry.agent} if entry.agent else {"name": entry.client or "anonymous"},
             "api": {
-                "operation": event.what,
+                "operation": entry.tool or "request",
                 "service": {"name": "MCP server"},
                 "request": {"uid": entry.audit_id},
             },

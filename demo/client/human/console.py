@@ -12,7 +12,16 @@ from urllib.parse import urlencode, urlsplit
 
 from demo.client.agent import Agent
 from demo.client.mcp.reading import read_decision
-from demo.evidence import AnswerView, Decision, Delivery, Explanation, GateExplained, LimitUse, SessionView
+from demo.evidence import (
+    AnswerView,
+    Decision,
+    Delivery,
+    Explanation,
+    GateExplained,
+    LimitUse,
+    SessionView,
+    SubAgentView,
+)
 from deputize.errors import AuthorizationRefused, ServerUnreachable
 from deputize.http.bounded import TICK
 from deputize.http.errors import OAuthRefused
@@ -368,6 +377,19 @@ def _session(entry: dict[str, Any]) -> SessionView:
         spending_limit=money(entry.get("spending_limit")),
         expires_at=number(entry.get("expires_at")),
         revoked_by_kind=str(kind) if (kind := entry.get("revoked_by_kind")) else None,
+        sub_agents=tuple(_sub_agent(one) for one in _listed(entry.get("sub_agents")) if isinstance(one, dict)),
+    )
+
+
+def _sub_agent(entry: dict[str, Any]) -> SubAgentView:
+    return SubAgentView(
+        id=str(entry.get("id") or ""),
+        parent=str(entry.get("parent") or ""),
+        name=str(entry.get("name") or ""),
+        scopes=tuple(map(str, _listed(entry.get("scopes")))),
+        spending_limit=money(entry.get("spending_limit")),
+        expires_at=number(entry.get("expires_at")) or 0.0,
+        revoked_at=number(entry.get("revoked_at")),
     )
 
 

@@ -37,6 +37,7 @@ from demo.evidence import (
     PermissionView,
     Revocation,
     SessionView,
+    SubAgentView,
     Tool,
     TracedSpan,
     TrailEvent,
@@ -325,7 +326,6 @@ TRACED = OrderTrace(
 _EVENTS: tuple[tuple[Any, Any], ...] = (
     ("consent", "granted"),
     ("consent", "denied"),
-    ("consent", "approved"),
     ("decision", "allow"),
     ("decision", "deny"),
     ("revocation", "revoked"),
@@ -349,8 +349,6 @@ TRAIL = (
         scopes=("shop:read", "shop:buy"),
         spending_limit=Money(6000),
     ),
-    _event(15, "consent", "approved", "shop:buy", client_name="Shirt Agent", spending_limit=Money(2500)),
-    _event(16, "decision", "allow", "policy", decision=decision(gate="policy", rule="policy.changed", user=None)),
     _event(20, "decision", "allow", "buyMcpShopItem", decision=decision(order_id="order_1", tool="buyMcpShopItem")),
     _event(
         31,
@@ -360,6 +358,15 @@ TRAIL = (
         decision=decision(verdict="deny", gate="limits", rule="limits.quota", tool="buyMcpShopItem"),
     ),
     _event(40, "revocation", "revoked", "session", session="session_1"),
+)
+SUB_AGENTS = (
+    SubAgentView("agent_scout", "agent_1", "Scout", ("shop:read",), None, NOW + 200, None),
+    SubAgentView("agent_buyer", "agent_1", "Buyer", ("shop:read", "shop:buy"), Money(3000), NOW + 250, NOW - 5),
+)
+TRACED_BELOW = replace(
+    TRACED,
+    decision=replace(TRACED.decision, agent="agent_buyer", handed_on_by="agent_1"),
+    session=replace(SESSIONS[0], id="session_1", sub_agents=SUB_AGENTS),
 )
 _TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -495,6 +502,8 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
         Revocation("agent", "agent_01SHIRT", decision(), REVOKED, 0.041, (DELIVERY, replace(DELIVERY, **UNTOLD))), NAMES
     ),
     "sessions": lambda: panels.sessions(SESSIONS, NOW),
+    "sessions-handed-on": lambda: panels.sessions((replace(SESSIONS[0], sub_agents=SUB_AGENTS),), NOW),
+    "trace-handed-on": lambda: panels.trace(TRACED_BELOW),
     "tools": lambda: panels.tools(TOOLS),
     "link": lambda: panels.link(Link("The code", "https://github.com/example/machine-identity-demo", "Two commands.")),
     "link-not-live": lambda: panels.link(Link("Deploy", "https://deploy.example/x", "One click.", live=False)),
@@ -534,7 +543,8 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
     )
     exchange = Exchange(text[:30], text, headers, text * 50, 403, headers, text * 50, NOW, 1e9, text or None)
     rows = [(mark, text, text, text or None) for mark in ("ok", "warn", "bad", "skip") * 10]
-    view = SessionView(text, text, text, text, text, scopes, NOW - 1, NOW, money)
+    below = SubAgentView(text, text, text, scopes, money, NOW + 9, None)
+    view = SessionView(text, text, text, text, text, scopes, NOW - 1, NOW, money, sub_agents=(below,) * 5)
     limits = tuple(LimitUse(kind, 10**15, 10**15, text, 1.0, NOW + 1e12) for kind in ("rate", "purchases", "spending"))
     token = TokenView(
         "jwt", text, len(text), ((text, text),) * 9, claims, text or None, (text,) * 9 if text else (), scopes

@@ -82,8 +82,7 @@ export class Gatehouse {
     // meanwhile makes the answer void.
     const isTold = await streamIsOpen(this.settings);
     const since = this.reliance.since();
-    const { traceparent = null } = ("call" in visit ? visit.call.known : visit.known) ?? {};
-    const asked = await askStanding(visit.token, visit.facts, this.settings, traceparent);
+    const asked = await askStanding(visit.token, visit.facts, this.settings);
     // What WorkOS says of a human changes without an event.
     if (isTold && this.settings.directory === null) this.reliance.keep(visit.facts, asked, since);
     // Told of what is revoked or not, it relies on an answer for no longer than a lease.
@@ -201,16 +200,18 @@ export class Gatehouse {
     const { purchasesPerConsent, price } = this.settings;
     const used = spent(this.sql, accountOf(token));
     const forGood = { window: null, resets_at: null };
-    const limits = token.spendingLimits.map(({ by, limit }): LimitUse => {
+    const limits = token.spendingLimits.map(({ by, limit }) => {
       const { amount } = by === null ? used : spent(this.sql, accountOf(token), by);
-      return { name: "spending", used: amount, limit: limit.amount, unit: limit.currency, ...forGood };
+      const use: LimitUse = { name: "spending", used: amount, limit: limit.amount, unit: limit.currency, ...forGood };
+      return { use, left: limit.amount - amount, own: by !== null };
     });
-    const [tightest] = limits.sort((one, other) => one.limit - one.used - (other.limit - other.used));
+    const [tightest] = limits.sort((one, other) => one.left - other.left);
     return {
       rateOk,
       rate: use(this.sql, ratedOf(token), this.rate, now()),
       purchases: { name: "purchases", used: used.orders, limit: purchasesPerConsent, unit: "purchases", ...forGood },
-      spending: tightest ?? null,
+      spending: tightest?.use ?? null,
+      ownLimit: tightest?.own ?? false,
       price,
       replay: findReplay(this.sql, callerOf(token), key) !== null,
       wanted,

@@ -1082,6 +1082,10 @@ export const RULES = {
         "reason": "{left} is left of the human's limit; this costs {price}.",
         "remedy": "Ask the human for a higher limit."
       },
+      "handed_on": {
+        "reason": "{left} is left of what was handed on to this agent; this costs {price}.",
+        "remedy": "Ask the agent above it to hand on more."
+      },
       "ledger": {
         "reason": "The human's spending limit does not allow this. Nothing was bought.",
         "remedy": "Ask the human for a new consent."

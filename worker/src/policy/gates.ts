@@ -59,7 +59,10 @@ export interface Usage {
   rateOk: boolean;
   rate: LimitUse;
   purchases: LimitUse;
+  /** Null where the human consented to no spending limit; of several the one with the least left. */
   spending: LimitUse | null;
+  /** Whether that is what was handed on to a sub-agent, and not the consent's. */
+  ownLimit: boolean;
   price: Money;
   /** Whether the call's idempotency key has an order already: then it takes nothing from quota or balance. */
   replay: boolean;
@@ -210,12 +213,13 @@ export function checkQuota({ replay, purchases }: Usage): Ruling | null {
 }
 
 /** Gate 5, third limit: how much money the human consented to. */
-export function checkSpending({ replay, spending, price }: Usage): Ruling | null {
+export function checkSpending({ replay, spending, ownLimit, price }: Usage): Ruling | null {
   if (replay) return null;
   if (spending === null) return deny("limits.consent", "main");
   const left = Math.max(0, spending.limit - spending.used);
   if (left >= price.amount) return null;
-  return deny("limits.spending", "main", { left: inWords({ ...price, amount: left }), price: inWords(price) });
+  const said = { left: inWords({ ...price, amount: left }), price: inWords(price) };
+  return ownLimit ? deny("limits.spending", "handed_on", said) : deny("limits.spending", "main", said);
 }
 
 /** Whether this purchase is to be approved by itself: it costs more than the settings say; or its token was granted for

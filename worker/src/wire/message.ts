@@ -40,11 +40,10 @@ export interface Call {
   known: Known | null;
 }
 
-/** What a request is known by: `correlation` always, `trace_id` where it is part of a trace, with what it was told by. */
+/** What a request is known by: `correlation` always, `trace_id` where it is part of a trace. */
 export interface Known {
   correlation: string;
   trace_id: string | null;
-  traceparent: string | null;
 }
 
 export const NO_CALL: Call = {

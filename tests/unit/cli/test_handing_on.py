@@ -1,0 +1,29 @@
+"""`demo hand-on`: a sub-agent from the command line, what it may, and its end."""
+
+from __future__ import annotations
+
+import json
+
+from tests.conftest import Command
+
+
+def test_a_sub_agent_buys_within_its_budget_and_ends_alone(demo: Command) -> None:
+    assert demo("login", "--browser").returncode == 0
+    made = demo("--json", "hand-on", "Buyer", "--spend", "30.00")
+    told = json.loads(made.stdout)
+    assert (made.returncode, told["scopes"], len(told["handed_on_by"])) == (0, ["shop:read", "shop:buy"], 1)
+    shirt = ("buyMcpShopItem", "company=Acme", "mailingAddress=1 Main Street", "tshirtSize=M")
+    assert demo("call", "--sub-agent", "Buyer", *shirt).returncode == 0
+    assert demo("call", "--sub-agent", "Buyer", *shirt).returncode == 4
+    drawn = demo("whoami", "--sub-agent", "Buyer")
+    assert drawn.returncode == 0 and drawn.stdout.lstrip().startswith("✓ Alice → Shirt Agent → Buyer")
+    assert demo("revoke", "--agent", "--id", told["agent"]).returncode == 0
+    assert demo("whoami", "--sub-agent", "Buyer").returncode == 4
+    assert demo("whoami").returncode == 0, "the agent above goes on"
+    assert demo("hand-on", "Greedy", "--scope", "user:read").returncode == 4
+
+
+def test_who_got_nothing_and_who_has_nothing_is_said_in_a_code(demo: Command) -> None:
+    assert demo("call", "--sub-agent", "Nobody", "listMcpShopInventory").returncode == 2
+    assert demo("hand-on", "A/B").returncode == 2
+    assert demo("hand-on", "Early").returncode == 4
