@@ -73,6 +73,7 @@ worker-data: $(VENV)/dev.stamp ## write the shop's data (demo/shop/shop.toml) as
 contract: $(VENV)/dev.stamp ## both shops held to one contract, and the talk at the Worker; needs npm
 	DEMO_REQUIRE_NODE=1 $(BIN)/python -m pytest tests/contract -m worker
 	$(BIN)/demo deploy --dry-run
+	$(BIN)/demo deploy --agent --dry-run
 	$(BIN)/demo run --ci --worker --plan problem-first
 	$(BIN)/demo run --ci --worker --plan context-first
 

@@ -643,11 +643,15 @@ class ModelRead:
 
 @dataclass(frozen=True)
 class HumanAsked:
-    """The server wanted a scope that the agent has not got, so a human was asked for it."""
+    """The server wanted a scope that the agent has not got, or a human's approval of this one call; a human was asked.
+
+    `scopes` are the new ones; `approval` is what kind of approval it was (a type of RFC 9396), empty for none.
+    """
 
     step: int
     scopes: tuple[str, ...]
     said: Literal["yes", "no"]
+    approval: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deputize.oauth.browser_flow import BROWSER, BrowserLogin
     from deputize.oauth.device_flow import DEVICE, DeviceLogin
     from deputize.oauth.flows import ChosenFlow
-    from deputize.oauth.httpx_auth import BrowserFlow, DeviceFlow, MachineFlow
+    from deputize.oauth.httpx_auth import BrowserFlow, DeviceFlow, HumanAuth, MachineFlow, OAuthFlow
     from deputize.oauth.login_flow import LoginPending
     from deputize.tokens.identity import ClientIdentity
     from deputize.tokens.sdk_storage import AsTokenStorage
@@ -38,10 +38,12 @@ _HOMES = {
     "DeviceFlow": "oauth.httpx_auth",
     "DeviceLogin": "oauth.device_flow",
     "ExplainedError": "errors",
+    "HumanAuth": "oauth.httpx_auth",
     "LoginPending": "oauth.login_flow",
     "MachineFlow": "oauth.httpx_auth",
     "MemoryStore": "tokens.store",
     "Money": "evidence",
+    "OAuthFlow": "oauth.httpx_auth",
     "OAuthRefused": "http.errors",
     "Recorder": "http.recorder",
     "Remedy": "errors",
@@ -62,10 +64,12 @@ __all__ = [
     "DeviceFlow",
     "DeviceLogin",
     "ExplainedError",
+    "HumanAuth",
     "LoginPending",
     "MachineFlow",
     "MemoryStore",
     "Money",
+    "OAuthFlow",
     "OAuthRefused",
     "Recorder",
     "Remedy",

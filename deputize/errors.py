@@ -59,6 +59,8 @@ class ExplainedError(Exception):
         self.why = why
         self.do = do
         self.remedy = remedy
+        for more in filter(None, (why, do)):
+            self.add_note(more)  # for who sees the traceback
 
 
 class UsageError(ExplainedError):

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of, waiting_aloud
+from demo.cli.deployment import confirmed, preview, store_secrets
 from demo.errors import OK
 from deputize.errors import AuthorizationRefused, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from demo.deploy.blueprint import Blueprint
-    from demo.deploy.tools import Tools, Waiting
+    from demo.deploy.tools import Waiting
     from demo.deploy.wrangler import Deployed
     from demo.settings import Settings
 
@@ -43,11 +41,18 @@ def deploy(
     worker: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Deploy the Worker in this folder; the bundled one by default.")
     ] = None,
+    agent: Annotated[
+        bool, typer.Option("--agent", help="Deploy the agent that lives on Cloudflare, and not the shop.")
+    ] = False,
+    shop: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Let the agent buy at this MCP server; by default at the shop deployed last."),
+    ] = None,
     button: Annotated[
         bool, typer.Option("--button", help="Print a Deploy button for a README, for this repository; deploy nothing.")
     ] = False,
 ) -> int:
-    """Deploy the shop to Cloudflare Workers: preview, confirm, deploy, check, show the address.
+    """Deploy the shop (or the agent) to Cloudflare Workers: preview, confirm, deploy, check, show the address.
 
     Secrets that it wants are taken from environment variables of the same names, or asked for; they go to
     `wrangler secret` and nowhere else.
@@ -55,9 +60,17 @@ def deploy(
     settings = settings_of(context)
     from demo.deploy import blueprint, record, tools, wrangler
 
-    folder = (worker or tools.default_worker()).resolve()
+    folder = (worker or (tools.default_agent() if agent else tools.default_worker())).resolve()
     if button:
         return _say_button(settings, folder)
+    if agent:
+        from demo.cli.deploying_agent import deploy_agent
+
+        if authority is not None or scopes_from is not None or policy is not None:
+            raise UsageError("--authority, --scopes-from and --policy are the shop's", do="leave them out with --agent")
+        return deploy_agent(settings, folder, shop, dry_run=dry_run, yes=yes)
+    if shop is not None:
+        raise UsageError("--shop says where the agent buys", do="add --agent")
     plan = blueprint.read(folder)
     # What an earlier deployment was given stands until something else is said: without it nobody would be let in.
     last = record.recall(settings.state)
@@ -68,7 +81,7 @@ def deploy(
     waiting = waiting_aloud(settings)
     built = tools.install(folder, waiting)
     bundled = wrangler.bundle(built, waiting)
-    _preview(console, settings, plan, f"{bundled.size / 1024:.0f} KiB in {', '.join(bundled.files)}")
+    preview(console, settings, plan, f"{bundled.size / 1024:.0f} KiB in {', '.join(bundled.files)}")
     answer: dict[str, Any] = {"schema": 1, "dry_run": dry_run, **plan.to_dict(), "bytes": bundled.size}
     if dry_run:
         if settings.json:
@@ -79,10 +92,10 @@ def deploy(
     if account is None:
         raise AuthorizationRefused("nobody is logged in at Cloudflare", do=wrangler.log_in(built))
     whose = ", ".join(account.names) or account.email or "the account of this token"
-    if not _confirmed(console, plan, whose, yes=yes, asks=not settings.json):
+    if not confirmed(console, plan, whose, yes=yes, asks=not settings.json):
         console.print("Nothing was deployed.", markup=False)
         return OK
-    missing = _store_secrets(built, plan, waiting, asks=not yes and not settings.json)
+    missing = store_secrets(built, plan, waiting, asks=not yes and not settings.json)
     online = wrangler.deploy(built, variables, waiting)
     record.remember(settings.state, record.Record(online.url, str(built.worker), variables))
     return _report(console, settings, {**answer, "missing_secrets": missing}, online, built.worker, waiting)
@@ -120,58 +133,6 @@ def _report(
     if wrong is not None:
         raise wrong
     return OK
-
-
-def _preview(console: Console, settings: Settings, plan: Blueprint, bundled: str) -> None:
-    if settings.quiet:
-        return
-    console.print("This would be created", style="bold", markup=False)
-    for what, which in [*plan.rows(), ("code", bundled)]:
-        console.print(f"  {what:<16}{which}", markup=False, soft_wrap=True)
-    from demo.deploy.blueprint import AUTHORITY, ORGANIZATION, by_role
-
-    variables = dict(plan.variables)
-    if by_role(variables) and not variables.get(ORGANIZATION):
-        note = "ORGANIZATION is empty, and the shop refuses that: set it in wrangler.jsonc, or workos.organization_id"
-        console.print(note, style="bold", markup=False, soft_wrap=True)
-    if not variables.get(AUTHORITY, "set"):
-        note = "AUTHORITY is empty, so its protected door lets nobody in: --authority https://NAME.authkit.app"
-        console.print(note, style="bold", markup=False, soft_wrap=True)
-
-
-def _confirmed(console: Console, plan: Blueprint, whose: str, *, yes: bool, asks: bool) -> bool:
-    """Whether a person said yes, now or beforehand."""
-    if yes:
-        return True
-    if not asks or not sys.stdin.isatty():
-        raise UsageError("deploying wants a yes, and nobody can be asked here", do="say it beforehand with --yes")
-    console.print(f"On: {whose}", markup=False, soft_wrap=True)
-    return typer.confirm(f"Deploy {plan.name}?", default=False)
-
-
-def _store_secrets(built: Tools, plan: Blueprint, waiting: Waiting, *, asks: bool) -> list[str]:
-    """Store what the Worker wants and does not have. Gives the names of needed ones that nobody gave."""
-    from demo.deploy import wrangler
-    from demo.deploy.blueprint import INTROSPECTION
-
-    held = wrangler.secret_names(built) if plan.secrets else ()
-    given: dict[str, str] = {}
-    for name, needed in plan.secrets:
-        given[name] = os.environ.get(name, "")
-        if not given[name] and name not in held and asks and sys.stdin.isatty():
-            how = "" if needed else " (optional: Enter leaves it out)"
-            given[name] = typer.prompt(f"{name}{how}", default="", hide_input=True, show_default=False)
-    pair = [name for name in INTROSPECTION if name in given]
-    if len({bool(given[name]) or name in held for name in pair}) > 1:
-        raise UsageError(
-            f"{' and '.join(pair)} go together",
-            why="with only one of them the Worker refuses its settings",
-            do="set both, or neither",
-        )
-    for name, value in given.items():
-        if value:
-            wrangler.put_secret(built, name, value, waiting)
-    return [name for name, needed in plan.secrets if needed and not given[name] and name not in held]
 
 
 def _variables(authority: str | None, scopes_from: str | None, organization: str | None) -> dict[str, str]:

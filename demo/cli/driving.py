@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from demo.cli.agent import ELSEWHERE, OpenOption, asking
+from demo.cli.agent import ELSEWHERE, OpenOption, approving, asking
 from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.cli.identity import money
 from demo.errors import EXPECTATION, OK, UNREACHABLE
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from demo.model import Drive, Endpoint, Script
     from demo.settings import Settings
     from deputize.evidence import Money
-    from deputize.oauth.step_up import Obtain
+    from deputize.oauth.step_up import Approve, Obtain
     from deputize.tokens.store import TokenStore
     from deputize.tokens.stored import StoredToken
     from talk.cast import Cast
@@ -166,6 +167,7 @@ def _drive(
             bounds,
             on_event=happened,
             ask_human=_asking(cast, stage, bounds.spending, before_asking) if ask else _nobody,
+            approve=_approving(cast, stage, before_asking) if ask else _nobody_approves,
             names=cast.tools.call,
             door=cast.door("open" if open_ else "protected"),
             token="none" if open_ else "stored",
@@ -178,7 +180,7 @@ def _drive(
     return run
 
 
-def _asking(cast: Cast, stage: Stage, limit: Money | None, before: Any) -> Obtain:
+def _asking(cast: Cast, stage: Stage, limit: Money | None, before: Callable[[], None]) -> Obtain:
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
         stage.clear_status()
         before()
@@ -186,6 +188,23 @@ def _asking(cast: Cast, stage: Stage, limit: Money | None, before: Any) -> Obtai
         return asking(cast, stage, spending)(scopes)
 
     return obtain
+
+
+def _approving(cast: Cast, stage: Stage, before: Callable[[], None]) -> Approve:
+    def approve(details: tuple[dict[str, Any], ...], scopes: tuple[str, ...]) -> StoredToken:
+        stage.clear_status()
+        before()
+        return approving(cast, stage)(details, scopes)
+
+    return approve
+
+
+def _nobody_approves(details: tuple[dict[str, Any], ...], scopes: tuple[str, ...]) -> StoredToken:
+    raise AuthorizationRefused(
+        "the server wants a human to approve this call, and none may be asked",
+        why="--no-ask was given",
+        do="leave --no-ask out",
+    )
 
 
 def _nobody(scopes: tuple[str, ...]) -> StoredToken:

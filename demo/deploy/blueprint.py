@@ -136,6 +136,8 @@ def _blueprint(config: dict[str, Any], offered: tuple[str, ...]) -> Blueprint:
     bindings: list[tuple[str, str]] = []
     for key, (kind, name) in _NAMED.items():
         bindings += [(kind, str(one[name])) for one in config.get(key, [])]
+    if "ai" in config:
+        bindings.append(("Workers AI", str(config["ai"]["binding"])))
     return Blueprint(
         name=str(config["name"]),
         compatibility_date=str(config["compatibility_date"]),

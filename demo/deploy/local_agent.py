@@ -156,9 +156,9 @@ class LocalAgent:
         """Have it stop, and hand back what it was given."""
         return self._ask("POST", "/stop")
 
-    def hurry(self) -> EdgeAgent:
-        """Have what is due later be due now."""
-        return self._ask("POST", "/now")
+    def hurry(self, seconds: int = 0) -> EdgeAgent:
+        """Have the next purchase be due in so many seconds, and not later."""
+        return self._ask("POST", f"/now?after={seconds}")
 
     def status(self) -> EdgeAgent:
         """What it says of itself.

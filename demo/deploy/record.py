@@ -11,6 +11,9 @@ from deputize import private
 from deputize.errors import EnvironmentNotReady
 
 FILE: Final = "deployed.json"
+"""The shop's."""
+AGENT: Final = "worker-agent.json"
+"""The agent's."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Record:
     variables: dict[str, str]
 
 
-def remember(state: Path, record: Record) -> None:
+def remember(state: Path, record: Record, file: str = FILE) -> None:
     """Keep it; the one before is forgotten.
 
     Raises:
@@ -30,17 +33,17 @@ def remember(state: Path, record: Record) -> None:
     """
     try:
         private.folder(state)
-        private.write(state / FILE, json.dumps(asdict(record)))
+        private.write(state / file, json.dumps(asdict(record)))
     except OSError as error:
         raise EnvironmentNotReady(
-            f"{state / FILE} cannot be written", why=error.strerror or str(error), do="choose another --state DIR"
+            f"{state / file} cannot be written", why=error.strerror or str(error), do="choose another --state DIR"
         ) from error
 
 
-def recall(state: Path) -> Record | None:
+def recall(state: Path, file: str = FILE) -> Record | None:
     """What was deployed from this state last; None where nothing was."""
     try:
-        found = json.loads((state / FILE).read_text("utf-8"))
+        found = json.loads((state / file).read_text("utf-8"))
         variables = {str(name): str(value) for name, value in found["variables"].items()}
         return Record(str(found["url"]), str(found["worker"]), variables)
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):

@@ -33,13 +33,14 @@ from deputize.http.bounded import OnWait
 from deputize.http.connection import Door
 from deputize.http.recorder import Recorder
 from deputize.http.sanitizing import safe_text
-from deputize.oauth.step_up import Obtain
+from deputize.oauth.step_up import Approve, Obtain
 from deputize.text import json_text
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome
     from demo.model.conversation import Called, Conversation
+    from deputize.tokens.stored import StoredToken
 
 PURCHASE: Final = "buyMcpShopItem"
 IDEMPOTENCY: Final = "idempotencyKey"
@@ -107,6 +108,7 @@ def drive(
     *,
     on_event: Callable[[ModelEvent], None] | None = None,
     ask_human: Obtain | None = None,
+    approve: Approve | None = None,
     key: Callable[[int], str] | None = None,
     names: Names | None = None,
     door: Door = "protected",
@@ -124,6 +126,7 @@ def drive(
         on_event: told of each event as it happens, in this thread.
         ask_human: gets a token for more scopes where the server wants them, and raises AuthorizationRefused where the
             human says no, which ends the run. None: a missing scope is a refusal like any other, for the model to read.
+        approve: the same for one call that the server wants a human to approve by itself.
         key: the idempotency key of the purchase of this number, from 1: the same in a run that is played again. None:
             a new one for each purchase.
         names: what the server calls the shop's tools, which scripts are written with.
@@ -139,7 +142,9 @@ def drive(
         KeyboardInterrupt: as itself.
     """
     ready()
-    run = _Run(agent, prompt, model, bounds or ModelBounds(), on_event, ask_human, key, names, door, token, patience)
+    run = _Run(
+        agent, prompt, model, bounds or ModelBounds(), on_event, ask_human, approve, key, names, door, token, patience
+    )
     return run.play(on_wait)
 
 
@@ -165,6 +170,7 @@ class _Run:
     bounds: ModelBounds
     on_event: Callable[[ModelEvent], None] | None
     ask_human: Obtain | None
+    approve: Approve | None
     key: Callable[[int], str] | None
     names: Names | None
     door: Door
@@ -353,6 +359,7 @@ class _Run:
                 door=self.door,
                 token=self.token,
                 obtain=self._obtain(),
+                approve=self._approve(),
                 patience=self.patience,
                 on_wait=on_wait,
             )
@@ -387,19 +394,34 @@ class _Run:
             return None
         ask = self.ask_human
 
-        def asked(scopes: tuple[str, ...]) -> Any:
-            began = time.monotonic()
-            try:
-                token = ask(scopes)
-            except AuthorizationRefused as no:
-                self._happened(HumanAsked(self.step, scopes, "no"))
-                raise _Declined(no.what, why=no.why, do=no.do, remedy=no.remedy) from no
-            finally:
-                self.human_seconds += time.monotonic() - began
-            self._happened(HumanAsked(self.step, scopes, "yes"))
-            return token
+        def asked(scopes: tuple[str, ...]) -> StoredToken:
+            held = self.agent.stored()
+            new = tuple(scope for scope in scopes if held is None or scope not in held.scope)
+            return self._asked(lambda: ask(scopes), new, "")
 
         return asked
+
+    def _approve(self) -> Approve | None:
+        if self.approve is None or self.token == "none":
+            return None
+        ask = self.approve
+
+        def asked(details: tuple[dict[str, Any], ...], scopes: tuple[str, ...]) -> StoredToken:
+            return self._asked(lambda: ask(details, scopes), (), safe_text(str(details[0].get("type")), one_line=True))
+
+        return asked
+
+    def _asked(self, ask: Callable[[], StoredToken], scopes: tuple[str, ...], approval: str) -> StoredToken:
+        began = time.monotonic()
+        try:
+            token = ask()
+        except AuthorizationRefused as no:
+            self._happened(HumanAsked(self.step, scopes, "no", approval))
+            raise _Declined(no.what, why=no.why, do=no.do, remedy=no.remedy) from no
+        finally:
+            self.human_seconds += time.monotonic() - began
+        self._happened(HumanAsked(self.step, scopes, "yes", approval))
+        return token
 
     @staticmethod
     def _ended(error: ExplainedError) -> _Over:

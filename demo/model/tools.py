@@ -41,7 +41,8 @@ def told(listed: ToolsOutcome, *, without: Mapping[str, Iterable[str]]) -> tuple
     """
     usable: dict[str, Told] = {}
     left_out = dict(listed.left_out)
-    for tool, (name, schema) in zip(listed.tools, listed.schemas.items(), strict=False):
+    about = {tool.name: tool.description for tool in listed.tools}  # names there are fit for a screen
+    for name, schema in listed.schemas.items():
         shown = safe_text(name, one_line=True)
         if len(usable) == MOST:
             left_out[shown] = f"more than {MOST} tools"
@@ -49,7 +50,9 @@ def told(listed: ToolsOutcome, *, without: Mapping[str, Iterable[str]]) -> tuple
             left_out[shown] = f"its schema is longer than {LONGEST} characters"
         else:
             ours = _distinct(_NAME.sub("_", name)[:64] or "tool", usable)
-            usable[ours] = Told(name, tool.description[:LONGEST_DESCRIPTION], _less(schema, without.get(name, ())))
+            usable[ours] = Told(
+                name, about.get(safe_text(name), "")[:LONGEST_DESCRIPTION], _less(schema, without.get(name, ()))
+            )
     return usable, left_out
 
 

@@ -41,6 +41,8 @@ def came_to(made: CallMade) -> tuple[State, str]:
     read = made.read
     if made.call.problem:
         return "unverified", f"not sent: {made.call.problem}"
+    if read is None and made.asked is not None and made.asked.said == "no":
+        return "refused", "Refused by the human"
     if read is None:
         return "waiting", "not decided yet"
     if read.decision is not None and read.decision.verdict == "deny":
@@ -85,7 +87,8 @@ def _call(made: CallMade, canvas: Canvas, *, long: bool) -> None:
         for number, (name, value) in enumerate(arguments):
             canvas.field("with" if number == 0 else "", f"{name}: {value}")
     if made.asked is not None:
-        canvas.field("human", f"asked for {' '.join(made.asked.scopes)}, and said {made.asked.said}", prose=True)
+        what = "to approve this one call" if made.asked.approval else f"for {' '.join(made.asked.scopes) or 'a login'}"
+        canvas.field("human", f"said {made.asked.said}, asked {what}", prose=True, at_most=2 if long else 1)
     state, words = came_to(made)
     canvas.field("came of it", f"{canvas.glyphs.mark(state)} {words}", f"strong {state}", prose=True, at_most=2)
     decision = made.read.decision if made.read is not None else None

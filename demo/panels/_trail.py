@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from demo.evidence import TrailEvent
+from demo.panels._audit import POLICY
 from demo.panels._decision import NOBODY, state_of
 from demo.panels.page import Canvas, Page
 from demo.panels.people import names_of
@@ -37,7 +38,8 @@ def trail(given: tuple[TrailEvent, ...], unknown: str | None = None) -> Page:
             canvas.line((f"{canvas.glyphs.ellipsis} {many(len(given) - len(kept), 'older event')}", "quiet"))
         for event in kept:
             name = called[people.get(event.user or "") or event.username or event.user or NOBODY]
-            _row(event, name, canvas)
+            shops = event.decision is not None and event.decision.gate == POLICY
+            _row(event, "the shop" if shops else name, canvas)
         if unknown:
             canvas.gap()
             canvas.prose(f"Not known: {unknown}.", "quiet")
@@ -47,12 +49,17 @@ def trail(given: tuple[TrailEvent, ...], unknown: str | None = None) -> Page:
 
 def _title(given: tuple[TrailEvent, ...], canvas: Canvas) -> None:
     said = [event.said for event in given]
-    consents = many(said.count("granted") + said.count("approved"), "consent")
+    consents = many(said.count("granted"), "consent")
+    approved = f", {many(said.count('approved'), 'approval')}" if "approved" in said else ""
     denied = f", {said.count('denied')} denied" if "denied" in said else ""
     decisions = many(said.count("allow") + said.count("deny"), "decision")
     refused = f", {said.count('deny')} refused" if "deny" in said else ""
     revoked = many(said.count("revoked"), "revocation")
-    answer = f"{consents}{denied}; {decisions}{refused}; {revoked}" if given else "Nothing of this has happened yet"
+    answer = (
+        f"{consents}{approved}{denied}; {decisions}{refused}; {revoked}"
+        if given
+        else "Nothing of this has happened yet"
+    )
     canvas.title("none", answer, aside="newest last" if given else "")
 
 
@@ -81,15 +88,18 @@ def _row(event: TrailEvent, name: str, canvas: Canvas) -> None:
 
 def _what(event: TrailEvent, wide: bool) -> str:
     limit = f" up to {event.spending_limit}" if event.spending_limit is not None else ""
+    if event.said == "approved":
+        return "one purchase approved" + (f": {event.spending_limit}" if event.spending_limit is not None else "")
     if event.kind == "consent":
-        return f"{event.said}{limit}, {many(len(event.scopes), 'scope')}" + (
-            f": {' '.join(event.scopes)}" if wide else ""
-        )
+        scopes = f": {' '.join(event.scopes)}" if wide else ""
+        return f"{event.said}{limit}, {many(len(event.scopes), 'scope')}{scopes}"
     if event.kind == "revocation":
         return f"revoked: {event.what}"
     decision = event.decision
     if decision is None:
         return event.what
+    if decision.gate == POLICY:
+        return f"policy {'in force' if decision.verdict == 'allow' else 'not taken'}"
     return f"{event.what}: {(decision.order_id or 'allowed') if event.said == 'allow' else decision.rule}"
 
 

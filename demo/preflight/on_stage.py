@@ -10,7 +10,7 @@ from demo.settings import Settings
 from deputize.errors import EnvironmentNotReady
 
 WORKER_BEATS = ("deploy", "where-agents-run")
-"""The beats that run the shop as a Worker; without its tools they describe that, and do nothing."""
+"""The beats that run a Worker: the shop, and the agent. Without its tools they describe that, and do nothing."""
 _COLOURS = {"standard": "16 colours", "256": "256 colours", "truecolor": "16 million colours"}
 
 
@@ -54,15 +54,20 @@ def examine_worker_tools(settings: Settings) -> Finding:
     """Node, npm and wrangler, without which beats are described and not done."""
     from demo.deploy import tools
 
-    name, beats = "Worker tools", " and ".join(WORKER_BEATS)
+    name, (deploy, agents) = "Worker tools", WORKER_BEATS
     if settings.edge == "off":
-        return Finding("skip", name, f"edge is off: the beats {beats} are described, not done")
-    worker = tools.default_worker()
-    try:
-        found = tools.find(worker)
-    except EnvironmentNotReady as error:
+        return Finding("skip", name, f"edge is off: the beats {deploy} and {agents} are described, not done")
+    missing: dict[str, EnvironmentNotReady] = {}
+    for beat, folder in ((deploy, tools.default_worker()), (agents, tools.default_agent())):
+        try:
+            found = tools.find(folder)
+        except EnvironmentNotReady as error:
+            missing[beat] = error
+    if missing:
         # What installs wrangler is npm.
-        fix = error.do if shutil.which("npm") is not None else tools.GET_NODE
-        return Finding("warn", name, f"{error.what}: the beats {beats} are described, not done", fix)
+        fixes = dict.fromkeys(error.do for error in missing.values())
+        fix = "; ".join(fixes) if shutil.which("npm") is not None else tools.GET_NODE
+        beats = f"the beats {deploy} and {agents} are" if len(missing) > 1 else f"the beat {next(iter(missing))} is"
+        return Finding("warn", name, f"{next(iter(missing.values())).what}: {beats} described, not done", fix)
     node = ".".join(map(str, tools.node_version(found.node)))
     return Finding("ok", name, f"Node {node}, wrangler {tools.wrangler_version(found)}")

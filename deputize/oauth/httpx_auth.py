@@ -1,8 +1,10 @@
 """Logins that any program can use: each an `httpx2.Auth` for the HTTP client that it gives the MCP SDK.
 
 A flow presents the stored token, renews it when it is due, answers a 401 with a login and a 403 `insufficient_scope`
-with one for more (MCP 2026-07-28, authorization), a bounded number of times, and binds tokens to a key where both
-sides take part in DPoP (RFC 9449). Discovery, registration and login go over a client of their own.
+with one for more (MCP 2026-07-28, authorization), a bounded number of times, has a human approve one request by itself
+where the server wants that (403 `insufficient_authorization`, draft-ietf-oauth-rar-metadata-remediation), and binds
+tokens to a key where both sides take part in DPoP (RFC 9449). Discovery, registration and login go over a client of
+their own.
 
 A login outlives the request that began it: one that is cancelled, or runs out of patience, leaves it open, and the next
 one joins it.
@@ -164,6 +166,17 @@ class OAuthFlow(httpx2.Auth, ABC):
             asked: whether a login was asked for, and is not what a request needs on its way.
         """
 
+    @abstractmethod
+    def _approve(
+        self, details: tuple[dict[str, Any], ...], scopes: tuple[str, ...], given_up: threading.Event
+    ) -> StoredToken:
+        """Get a token for one request by itself, which is not kept.
+
+        Args:
+            details: what the server wants approved (RFC 9396); they are its words, for the human to judge.
+            given_up: as in `_obtain`.
+        """
+
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """For an `httpx2.Client`."""
         steps = self._steps(request, threading.Event())
@@ -199,8 +212,12 @@ class OAuthFlow(httpx2.Auth, ABC):
             if held is None:
                 return
 
-    def _attempts(self, given_up: threading.Event, *, asked: bool = False) -> StepUp:
-        return StepUp(self._authorizer, lambda scopes: self._obtain(self._wanted(scopes), given_up, asked=asked))
+    def _attempts(self, given_up: threading.Event) -> StepUp:
+        return StepUp(
+            self._authorizer,
+            lambda scopes: self._obtain(self._wanted(scopes), given_up, asked=False),
+            lambda details, scopes: self._approve(details, scopes, given_up),
+        )
 
     def _answer(
         self,
@@ -214,6 +231,8 @@ class OAuthFlow(httpx2.Auth, ABC):
             # Several requests may have been refused at once: one of them asks the human, the others take what came.
             now = self._authorizer.credentials.stored()
             newer = now is not None and now.access_token != (used.access_token if used else None)
+            if challenge is not None and challenge.get("error") == "insufficient_authorization":
+                newer = False  # it is about this one request
             if newer and now and (status == 401 or set(scopes_of(challenge)) <= set(now.scope)):
                 return now
             return attempts.after(status, challenge, used)
@@ -347,6 +366,13 @@ class DeviceFlow(HumanAuth):
             settled(self._show(login.code))
         return self._limited(self._pending.wait(login, before, self._patience, given_up.is_set))
 
+    def _approve(
+        self, details: tuple[dict[str, Any], ...], scopes: tuple[str, ...], given_up: threading.Event
+    ) -> StoredToken:
+        login = self._authorizer.start(DEVICE, scopes, details=details, bound=self._bound)
+        settled(self._show(login.code))
+        return self._authorizer.finish(login, give_up=given_up.is_set, timeout=self._patience, keep=False)
+
 
 class BrowserFlow(HumanAuth):
     """Authorization code with PKCE in the browser of this machine (OAuth 2.1 section 4.1, RFC 8252).
@@ -379,9 +405,7 @@ class BrowserFlow(HumanAuth):
         self._under_way = login
         if fresh or asked:
             try:
-                opened = webbrowser.open(login.begins_at) if self._open is None else settled(self._open(login.url))
-                if opened is False:
-                    sys.stderr.write(f"Open this in a browser of this machine: {login.url}\n")
+                self._show(login)
             except BaseException:
                 self._leave()
                 raise
@@ -397,6 +421,22 @@ class BrowserFlow(HumanAuth):
             raise
         self._under_way = None
         return self._limited(token)
+
+    def _approve(
+        self, details: tuple[dict[str, Any], ...], scopes: tuple[str, ...], given_up: threading.Event
+    ) -> StoredToken:
+        login = self._authorizer.start(BROWSER, scopes, details=details, bound=self._bound)
+        try:
+            self._show(login)
+        except BaseException:
+            login.close()
+            raise
+        return self._authorizer.finish(login, give_up=given_up.is_set, timeout=self._patience, keep=False)
+
+    def _show(self, login: BrowserLogin) -> None:
+        opened = webbrowser.open(login.begins_at) if self._open is None else settled(self._open(login.url))
+        if opened is False:
+            sys.stderr.write(f"Open this in a browser of this machine: {login.url}\n")
 
     def _leave(self) -> None:
         if self._under_way is not None:
@@ -418,6 +458,16 @@ class MachineFlow(OAuthFlow):
 
     def _obtain(self, scopes: tuple[str, ...], given_up: threading.Event, *, asked: bool) -> StoredToken:
         return self._authorizer.by_machine(self._request, scopes)
+
+    def _approve(
+        self, details: tuple[dict[str, Any], ...], scopes: tuple[str, ...], given_up: threading.Event
+    ) -> StoredToken:
+        raise OAuthRefused(
+            "this call needs a human's approval",
+            oauth_error="unsupported",
+            why="no human stands behind this program's own credentials",
+            do="have a human approve it, by DeviceFlow or BrowserFlow",
+        )
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ _HOMES: Mapping[str, str] = {
     "reuse": "refresh_token",
     "outage": "faults",
     "worker": "worker",
+    "edge-agent": "edge_agent",
     "restart": "faults",
     "user": "user",
     "audit-log": "audit_log",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from demo import panels
 from demo.errors import advice
-from demo.evidence import Comparison, Link
+from demo.evidence import Link
 from deputize.errors import AuthorizationRefused, ExplainedError
 from deputize.evidence import Money
 from talk.playing.kind import PURCHASE, Kind, Option, Step
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome
     from demo.deploy.local_worker import LocalWorker
-    from demo.evidence import Order
 
 T = TypeVar("T")
 
@@ -48,34 +47,33 @@ def worker(step: Step, scene: Scene) -> Played:
     """Run the shop as a Worker where that can be done, and call it."""
     own = scene.cast.worker is not None or scene.cast.beside
     if scene.strict and not own:
-        return _described(step, "the dry run deploys nothing and starts no Worker")
+        return described(step, "the dry run deploys nothing and starts no Worker")
     if scene.cast.edge == "off" and not own:
-        return _described(step, "Workers are switched off here (edge)")
+        return described(step, "Workers are switched off here (edge)")
     try:
-        if own and step.options["restart"]:
-            return _restarted(step, scene)
         if own:
             return _called(step, scene, scene.cast.server)
         if not scene.cast.ours:
             return _the_server_itself(step, scene)
-        if scene.cast.edge == "auto" and not step.options["restart"]:
+        if scene.cast.edge == "auto":
             from demo.deploy import record
 
             last = record.recall(scene.cast.state)
             if last is not None:
                 return _deployed(step, scene, last.url, last.worker, last.variables)
         if not scene.cast.is_local:
-            return _described(step, "this talk's server was not started from this state folder")
-        return _restarted(step, scene) if step.options["restart"] else _here(step, scene)
-    except _CannotRun as reason:
-        return _described(step, str(reason))
+            return described(step, "this talk's server was not started from this state folder")
+        return _here(step, scene)
+    except CannotRun as reason:
+        return described(step, str(reason))
 
 
-class _CannotRun(Exception):
-    """The Worker cannot be run: the beat describes it instead. What goes wrong once it runs is no such reason."""
+class CannotRun(Exception):
+    """A Worker cannot be run: the beat describes it instead. What goes wrong once it runs is no such reason."""
 
 
-def _described(step: Step, why: str) -> Played:
+def described(step: Step, why: str) -> Played:
+    """What the step would have done, with the reason why it did not: nothing of it is checked."""
     options = step.options
     shown = Link(
         options["title"], options["url"], f"{options.get('note', '')} {why[:1].upper()}{why[1:]}.".strip(), False
@@ -91,7 +89,7 @@ def _the_server_itself(step: Step, scene: Scene) -> Played:
     """At another server that is a shop like ours, the talk's server is the one that was deployed."""
     other = scene.cast.other
     if other is None or not other.seen.reports_decisions or not scene.cast.server.startswith("https://"):
-        raise _CannotRun("this talk's server is not ours")
+        raise CannotRun("this talk's server is not ours")
     agent = scene.cast.agent()
     refused = _at_cloudflare(agent)
     note = f"This talk's own shop, as it runs there now. {_ended(refused, 'without a token')}"
@@ -112,7 +110,7 @@ def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[s
         checking.look(online.url, scene.cast.state, scene.stage.waiting)
         return online.url
 
-    base = _or_not(deploy)
+    base = or_not(deploy)
     agent = Agent(base, store=token_store(scene.cast.state, server=base), client_id=None)
     refused = _at_cloudflare(agent)
     note = f"Deployed a moment ago, by wrangler. {_ended(refused, 'without a token')}"
@@ -123,7 +121,7 @@ def _at_cloudflare(agent: Agent) -> CallOutcome:
     """A call without a token, answered by way of Cloudflare's network."""
     refused = agent.call(READ, {}, token="none")
     if not any(exchange.header(RAY) for exchange in refused.exchanges):
-        raise _CannotRun("nothing in this server's answers says that it runs on Cloudflare")
+        raise CannotRun("nothing in this server's answers says that it runs on Cloudflare")
     return refused
 
 
@@ -144,29 +142,6 @@ def _called(step: Step, scene: Scene, base: str) -> Played:
     return _live(step, HERE, step.options["url"], note, refused, bought)
 
 
-def _restarted(step: Step, scene: Scene) -> Played:
-    """Buy at the Worker, end its process, start it again, and look for the order."""
-    with _running(scene) as here:
-        agent, first = _agent(scene, here.base_url), here.pid
-        bought = _buy(agent, scene, step)
-        before = _order_ids(agent, scene)
-        here.restart()
-        after, second = _order_ids(_agent(scene, here.base_url), scene), here.pid
-    rows = (
-        ("process", f"pid {first}", f"pid {second}"),
-        ("Alice's orders", str(len(before)), str(len(after))),
-        ("the one just made", _shown(bought.order, before), _shown(bought.order, after)),
-    )
-    kept = bought.order is not None and bought.order.id in before and before == after and first != second
-    played = Played({"where": HERE, "kept": kept, **_bought(bought)}, status=bought.status)
-    title = "The Worker, restarted under workerd on this machine"
-    shown = Comparison(
-        title, rows, "A Durable Object outlives what runs it." if kept else "What was bought is not known any more."
-    )
-    played.panels["comparison"] = lambda: panels.comparison(shown)
-    return played
-
-
 def _live(
     step: Step, where: str, url: str, note: str, refused: CallOutcome, bought: CallOutcome | None = None
 ) -> Played:
@@ -177,7 +152,7 @@ def _live(
     played = Played(observed | (_bought(bought) if bought else {}), status=refused.status)
     if bought is None:
         why = "nothing is bought there in this beat: a person would have to log in at its authorization server"
-        played.unobservable = {name: why for name in ("order", "attributed", "kept") if name in step.expect}
+        played.unobservable = {name: why for name in ("order", "attributed") if name in step.expect}
     played.panels["link"] = lambda: panels.link(Link(title, url, note))
     decision = bought.decision if bought is not None else refused.decision
     # Not a decision of the run's own shop: the audit beat would look for it there.
@@ -225,16 +200,6 @@ def _stands(agent: Agent) -> bool:
         return False
 
 
-def _order_ids(agent: Agent, scene: Scene) -> list[str]:
-    answer = scene.with_retries(lambda: agent.call("listMcpShopOrders", {}))[-1]
-    listed = (answer.structured or {}).get("orders")
-    return [str(one.get("id")) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-
-
-def _shown(order: Order | None, ids: list[str]) -> str:
-    return order.id if order is not None and order.id in ids else "not there"
-
-
 def _agent(scene: Scene, base: str) -> Agent:
     from demo.client.agent import Agent
     from demo.logins import token_store
@@ -251,18 +216,18 @@ def _running(scene: Scene) -> Iterator[LocalWorker]:
         yield scene.cast.worker
         return
     if scene.cast.beside:
-        raise _CannotRun("only demo run --worker can start its own Worker again")
+        raise CannotRun("only demo run --worker can start its own Worker again")
     with ExitStack() as stack:
         started = LocalWorker(scene.cast.state, scene.cast.server, waiting=scene.stage.waiting)
-        yield _or_not(lambda: stack.enter_context(started))
+        yield or_not(lambda: stack.enter_context(started))
 
 
-def _or_not(start: Callable[[], T]) -> T:
+def or_not(start: Callable[[], T]) -> T:
     """What `start` gives; what stops it is a reason to describe instead."""
     try:
         return start()
     except ExplainedError as error:
-        raise _CannotRun(
+        raise CannotRun(
             f"{error.what}: {advice(error) or error.why}" if error.do or error.why else error.what
         ) from error
 
@@ -270,14 +235,13 @@ def _or_not(start: Callable[[], T]) -> T:
 WORKER = Kind(
     "worker",
     "The shop as a Worker: deployed again where `demo deploy` did so before, else under workerd on this machine, else "
-    "only described. `restart`: never deployed, but stopped and started again here.",
+    "only described.",
     worker,
     {
         "title": Option(required=True),
         "url": Option(required=True),
         "note": Option(),
-        "restart": Option(bool, default=False),
     },
-    {"where": str, "refused": int, "rule": str, "order": bool, "attributed": bool, "kept": bool},
-    ("link", "decision", "order", "comparison"),
+    {"where": str, "refused": int, "rule": str, "order": bool, "attributed": bool},
+    ("link", "decision", "order"),
 )

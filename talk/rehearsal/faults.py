@@ -100,7 +100,7 @@ class Fault:
         def bitten(step: Step) -> bool:
             if self.bites == "wire":
                 # A rehearsal starts no Worker: what runs there is described.
-                return KINDS[step.do].speaks and step.do != "worker"
+                return KINDS[step.do].speaks and step.do not in ("worker", "edge-agent")
             if self.bites == "discovery":
                 return step.do in ("challenge", "whoami")
             if self.bites == "consent":

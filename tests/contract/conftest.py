@@ -43,8 +43,18 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
 @pytest.fixture(scope="session")
 def installed() -> tools.Tools:
     """What runs the Worker, installed once for a lock file."""
+    return _installed(WORKER)
+
+
+@pytest.fixture(scope="session")
+def agents_tools() -> tools.Tools:
+    """The same of the agent."""
+    return _installed(WORKER / tools.AGENT)
+
+
+def _installed(folder: Path) -> tools.Tools:
     try:
-        return tools.install(WORKER)
+        return tools.install(folder)
     except EnvironmentNotReady as missing:
         why = f"{missing.what}: {missing.why}"
         if REQUIRED:

@@ -22,10 +22,11 @@ from tests.contract.conftest import WORKER
 
 
 @pytest.mark.worker
-def test_both_beats_run_the_worker_here_twice_and_leave_nothing_running(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: tools.Tools
+def test_both_beats_run_their_workers_here_and_leave_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: tools.Tools, agents_tools: tools.Tools
 ) -> None:
     monkeypatch.setattr(tools, "default_worker", lambda: WORKER)
+    assert agents_tools.worker == tools.default_agent()
     console = Console(width=80, height=24, color_system=None, record=True)
     try:
         with Run.open(tmp_path) as run, run.performing():
@@ -34,21 +35,22 @@ def test_both_beats_run_the_worker_here_twice_and_leave_nothing_running(
                 planned = director.plan.find(beat)
                 assert planned is not None
                 result = director.play(planned)
-                (step,) = [one for one in result.steps if one.do == "worker"]
+                (step,) = [one for one in result.steps if one.do in ("worker", "edge-agent")]
                 assert (step.observed["where"], step.ok, step.unchecked) == ("this machine", True, {}), step
         said = " ".join(console.export_text().split())
-        assert "restarted under workerd on this machine" in said
+        assert "Killed, and it goes on without a login" in said
+        assert "Revoked: it stops, and does not ask again" in said
         assert "The Worker, on this machine" in said
         assert "not live" not in said
         assert "Live on Cloudflare" not in said
     finally:
         local.stop(tmp_path)
-    home = tmp_path / local.WORKER
-    assert not (home / "worker.secrets").exists()
-    assert not (home / "pid").exists()
+    homes = [tmp_path / local.WORKER, tmp_path / local.AGENT]
+    assert all(home.is_dir() for home in homes)
+    assert not [home for home in homes if (home / "worker.secrets").exists() or (home / "pid").exists()]
     assert tools.wrangler_version(installed) != "unknown"
     local.forget(tmp_path)
-    assert not home.exists()
+    assert not [home for home in homes if home.exists()]
 
 
 HELD = """

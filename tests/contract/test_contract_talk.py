@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from demo.deploy.local_worker import LocalWorker
-from demo.deploy.tools import Tools
+from demo.deploy.tools import AGENT, Tools
 from demo.local_server import local
 from demo.settings import Settings
 from talk.director import Director
@@ -44,7 +44,10 @@ def red(results: list[BeatResult]) -> set[str]:
     return {f"{beat.id}/{step.id}" for beat in results for step in beat.steps if not step.ok}
 
 
-def test_the_whole_talk_plays_at_the_worker_with_nothing_left_out(tmp_path: Path, installed: Tools) -> None:
+def test_the_whole_talk_plays_at_the_worker_with_nothing_left_out(
+    tmp_path: Path, installed: Tools, agents_tools: Tools
+) -> None:
+    assert agents_tools.worker == installed.worker / AGENT
     played = performed(tmp_path, installed, {})
     assert red(played) == set()
     assert not [step for beat in played for step in beat.steps if step.skipped or step.unchecked]

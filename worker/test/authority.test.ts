@@ -251,3 +251,22 @@ test("an authorization server that takes the shop's credentials in the body only
   }
   expect(asked).toEqual(["header", "body", "body"]);
 });
+
+test("the trace of a call goes on at the authorization server", async () => {
+  const asked: (string | null)[] = [];
+  const truth = authority.fetch.bind(authority);
+  vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
+    const request = new Request(input, init);
+    if (request.url.endsWith("/introspect")) asked.push(request.headers.get("traceparent"));
+    return truth(request);
+  });
+  const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  for (const headers of [{ traceparent }, { traceparent: "made up" }, {}]) {
+    const token = await authority.token(somebody());
+    expect((await call("listMcpShopInventory", {}, { token, headers: headers as Record<string, string> })).status).toBe(
+      200,
+    );
+  }
+  // The first question may be asked in both ways in which credentials can be sent.
+  expect([...new Set(asked)]).toEqual([traceparent, null]);
+});

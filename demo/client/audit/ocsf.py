@@ -50,10 +50,12 @@ def _decision(event: TrailEvent) -> dict[str, Any]:
             "message": entry.reason,
             "status_code": entry.rule,
             "status_detail": entry.reason,
-            "actor": _kept({"user": _user(event), "session": session, "app_uid": entry.client}),
+            "actor": {"app_name": "the shop"}
+            if entry.gate == "policy"
+            else _kept({"user": _user(event), "session": session, "app_uid": entry.client}),
             "src_endpoint": {"uid": entry.agent} if entry.agent else {"name": entry.client or "anonymous"},
             "api": {
-                "operation": entry.tool or "request",
+                "operation": event.what,
                 "service": {"name": "MCP server"},
                 "request": {"uid": entry.audit_id},
             },

@@ -130,7 +130,9 @@ def _of_entry(entry: Decision, session: SessionView | None) -> TrailEvent:
         kind="revocation" if event else "decision",
         said="revoked" if event else entry.verdict,
         told_by="shop",
-        what=entry.rule.removeprefix("revoked.") if event else entry.tool or "request",
+        what=entry.rule.removeprefix("revoked.")
+        if event
+        else entry.tool or ("policy" if entry.gate == "policy" else "request"),
         user=entry.user,
         username=entry.username,
         # The shop is told which session was revoked, and the authorization server knows whose that was.

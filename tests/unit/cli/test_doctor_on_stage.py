@@ -18,7 +18,9 @@ NOWHERE = "http://127.0.0.1:9/mcp"
 
 def test_the_beats_that_it_names_are_those_that_run_a_worker() -> None:
     beats = load_talk(None).beats.values()
-    assert {beat.id for beat in beats if any(step.do == "worker" for step in beat.steps)} == set(WORKER_BEATS)
+    assert {beat.id for beat in beats if any(step.do in ("worker", "edge-agent") for step in beat.steps)} == set(
+        WORKER_BEATS
+    )
 
 
 def test_without_node_two_beats_are_described(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,3 +56,8 @@ def test_the_command_line_turns_each_remedy_into_its_own_command(remedy: Remedy,
     assert advice(error).startswith("do something") and here in advice(error)
     assert advice(ExplainedError("it failed", do="log in", remedy=Remedy("log_in"))) == "demo login"
     assert advice(ExplainedError("it failed", do="wait")) == "wait"
+
+
+def test_who_sees_the_traceback_alone_reads_why_and_what_to_do() -> None:
+    said = "".join(traceback.format_exception_only(ExplainedError("it failed", why="no network", do="plug it in")))
+    assert said.splitlines()[1:] == ["no network", "plug it in"]

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from demo import model
 from demo.client import Agent
+from demo.client.human.sample_human import SampleHuman
 from demo.evidence import HumanAsked, ModelBounds, ModelCall, ModelEvent, ModelTask
+from demo.model import steps_of
 from demo.model.script import Script, read, written
 from deputize.errors import AuthorizationRefused, UsageError
 from deputize.evidence import Money
+from deputize.tokens.store import MemoryStore
+from deputize.tokens.stored import StoredToken
+from tests.conftest import ROOT, serving
 from tests.unit.model.conftest import SCOPES, log_in
+
+
+@pytest.fixture(scope="module")
+def dear(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A shop that wants a human for every purchase above a dollar."""
+    state = tmp_path_factory.mktemp("dear")
+    policy = re.sub(r"(?m)^above = .*$", "above = 100", (ROOT / "demo" / "policy.toml").read_text("utf-8"))
+    (state / "policy.toml").write_text(policy, "utf-8")
+    with serving(state / "server.sqlite3", policy_folder=state) as url:
+        yield url
 
 
 def script(*lines: dict[str, object]) -> Script:
@@ -84,6 +103,27 @@ def test_a_missing_scope_is_asked_of_the_human_whose_no_ends_the_run(stranger: A
     assert "shop:buy" in asked.scopes and asked.said == ("yes" if approve else "no")
     assert run.end.reason == ("done" if approve else "human") and len(run.orders) == approve
     assert isinstance(run.fault, AuthorizationRefused) is not approve
+
+
+@pytest.mark.parametrize("approve", [True, False], ids=["yes", "no"])
+def test_a_dear_purchase_is_approved_by_the_human_on_the_servers_page_or_not_made(dear: str, approve: bool) -> None:
+    agent = Agent(dear, store=MemoryStore().at(dear))
+    log_in(agent, SCOPES)
+
+    def approved(details: tuple[dict[str, Any], ...], scopes: tuple[str, ...]) -> StoredToken:
+        login = agent.start_login(scopes, details=details)
+        SampleHuman("alice@example.com").decide(login.code.verification_uri, login.code.user_code, approve)
+        # For this one call: the agent's own token stays where it is.
+        return agent.finish_login(replace(login, code=replace(login.code, interval=0.05)), keep=False)
+
+    run = model.drive(agent, "buy a shirt, size M", model.shipped(), approve=approved)
+    asked = next(event for event in run.events if isinstance(event, HumanAsked))
+    assert asked.approval and not asked.scopes and asked.said == ("yes" if approve else "no")
+    assert run.end.reason == ("done" if approve else "human") and len(run.orders) == approve
+    if not approve:  # and what the model wanted is there as refused, by the human
+        assert steps_of(run.events)[-1].calls[-1].asked == asked
+    refused = model.drive(agent, "buy a shirt, size S", model.shipped())
+    assert refused.decisions[-1].rule == "limits.approval" and not refused.orders
 
 
 def test_where_nobody_can_be_asked_the_refusal_is_what_the_model_reads(stranger: Agent) -> None:

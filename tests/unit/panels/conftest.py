@@ -326,6 +326,7 @@ TRACED = OrderTrace(
 _EVENTS: tuple[tuple[Any, Any], ...] = (
     ("consent", "granted"),
     ("consent", "denied"),
+    ("consent", "approved"),
     ("decision", "allow"),
     ("decision", "deny"),
     ("revocation", "revoked"),
@@ -349,6 +350,8 @@ TRAIL = (
         scopes=("shop:read", "shop:buy"),
         spending_limit=Money(6000),
     ),
+    _event(15, "consent", "approved", "shop:buy", client_name="Shirt Agent", spending_limit=Money(2500)),
+    _event(16, "decision", "allow", "policy", decision=decision(gate="policy", rule="policy.changed", user=None)),
     _event(20, "decision", "allow", "buyMcpShopItem", decision=decision(order_id="order_1", tool="buyMcpShopItem")),
     _event(
         31,

@@ -13,27 +13,30 @@ from rich.console import Console
 
 from demo.client.mcp.outcome import CallOutcome
 from demo.deploy import record, tools
-from demo.evidence import Order
+from demo.deploy.local_agent import EdgeAgent, EdgePurchase
+from demo.evidence import Decision, Order
 from deputize.errors import EnvironmentNotReady
 from deputize.evidence import Exchange, Money
 from talk.cast import Cast
-from talk.playing import KINDS, worker
-from talk.playing.kind import Step
+from talk.playing import KINDS, edge_agent, worker
+from talk.playing.kind import Step, holds
 from talk.playing.scene import Scene
 from talk.script import load_talk
 from talk.stage.screen import Stage
 
 BEATS = ("deploy", "where-agents-run")
+"""The one that runs the shop as a Worker, and the one that runs an agent as one."""
 
 
 def step_of(beat: str) -> Step:
-    (found,) = [step for step in load_talk().beats[beat].steps if step.do == "worker"]
+    (found,) = [step for step in load_talk().beats[beat].steps if step.do in ("worker", "edge-agent")]
     return found
 
 
 def played(beat: str, state: Path, *, edge: str = "auto", strict: bool = False) -> Any:
     cast = Cast("http://127.0.0.1:1", state, is_local=True, port=0, edge=edge)
-    return KINDS["worker"].play(step_of(beat), Scene("run", beat, cast, Stage(Console(quiet=True)), list, strict))
+    step = step_of(beat)
+    return KINDS[step.do].play(step, Scene("run", beat, cast, Stage(Console(quiet=True)), list, strict))
 
 
 def drawn(panel: Any) -> str:
@@ -122,11 +125,10 @@ def test_the_setting_takes_three_words(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://127.0.0.1:1", True, (("CF-Ray", "8f-LIS"),), "nowhere"),
     ],
 )
-@pytest.mark.parametrize("beat", BEATS)
 def test_the_talks_own_server_is_called_live_on_cloudflare_only_by_its_answers(
-    beat: str, server: str, tells: bool, headers: tuple[tuple[str, str], ...], where: str
+    server: str, tells: bool, headers: tuple[tuple[str, str], ...], where: str
 ) -> None:
-    step = step_of(beat)
+    step = step_of("deploy")
     exchange = Exchange("POST", f"{server}/mcp", (), None, 401, headers, None, 0.0, 0.0)
     refused = CallOutcome("", 401, True, None, (), None, "", None, None, (exchange,), None)
     agent = SimpleNamespace(call=lambda *_, **__: refused, endpoint=lambda: f"{server}/mcp")
@@ -134,7 +136,7 @@ def test_the_talks_own_server_is_called_live_on_cloudflare_only_by_its_answers(
     cast: Any = SimpleNamespace(
         ours=False, beside=False, worker=None, edge="auto", other=elsewhere, server=server, agent=lambda: agent
     )
-    given = KINDS["worker"].play(step, Scene("run", beat, cast, Stage(Console(quiet=True)), list))
+    given = KINDS["worker"].play(step, Scene("run", "deploy", cast, Stage(Console(quiet=True)), list))
     assert given.observed["where"] == where
     assert ("Live on Cloudflare" in drawn(given.panels["link"]())) is (where == "cloudflare")
     if where == "cloudflare":
@@ -181,17 +183,82 @@ def test_the_panel_says_how_the_calls_ended(
     assert given.observed["order"] is (bought.order is not None)
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_an_order_that_the_restart_has_lost_is_seen_and_said(
-    kept: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+class AgentOnTheEdge:
+    """What the step sees of an agent; `after` is what it has and says once it was killed, and once it was revoked."""
+
+    def __init__(self, killed: EdgeAgent, revoked: EdgeAgent) -> None:
+        self.pid, self.does = 1, iter((agent(1), killed, revoked))
+
+    def status(self) -> EdgeAgent:
+        return agent(0, phase="new")
+
+    def start(self, key: str) -> EdgeAgent:
+        return agent(0, authorize="http://127.0.0.1:2/authorize")
+
+    def until(self, *_: object) -> EdgeAgent:
+        return next(self.does)
+
+    def start_again(self) -> None:
+        self.pid += 1
+
+    def hurry(self, seconds: int = 0) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def arrive(self, url: str) -> None: ...
+
+
+def agent(orders: int, process: str = "p1", phase: str = "working", *, logins: int = 1, **more: Any) -> EdgeAgent:
+    bought = [EdgePurchase(n, f"k{n}", "bought", 1, f"order_{n}", False, "", "") for n in range(1, orders + 1)]
+    said: dict[str, Any] = {"why": "", "starts": 1, "decides": "script", "authorize": None, "due": None, **more}
+    return EdgeAgent(phase=phase, process=process, logins=logins, purchases=tuple(bought), **said)
+
+
+def entry(order: str | None, **more: Any) -> Decision:
+    said = {"user": "user_alice", "username": "alice@example.com", "agent": "agent_1", "session": "session_1"}
+    rule = "limits.ok" if order else "standing.session"
+    found = {"verdict": "allow" if order else "deny", "rule": rule, "order_id": order, **said, **more}
+    return Decision.from_dict(
+        {"gate": "limits", "reason": "", "door": "protected", "at": 1.0, "audit_id": "a", **found}
+    )
+
+
+WELL, OVER = agent(2, "p2"), agent(2, "p2", "over")
+TRAIL = [entry("order_1"), entry("order_2"), entry(None)]
+
+
+@pytest.mark.parametrize(
+    ("killed", "revoked", "trail", "wrong"),
+    [
+        pytest.param(WELL, OVER, TRAIL, set(), id="well"),
+        pytest.param(agent(2, "p2", logins=2), agent(2, "p2", "over", logins=2), TRAIL, {"kept"}, id="logged in again"),
+        pytest.param(agent(2), OVER, TRAIL, {"kept"}, id="the same process"),
+        pytest.param(agent(1, "p2", "over"), agent(1, "p2", "over"), TRAIL, {"bought"}, id="bought no more"),
+        pytest.param(
+            WELL, OVER, [TRAIL[0], entry("order_2", agent="agent_2"), TRAIL[2]], {"attributed"}, id="another agent"
+        ),
+        pytest.param(WELL, OVER, [TRAIL[0], entry("order_2", user=None), TRAIL[2]], {"attributed"}, id="nobody's"),
+        pytest.param(WELL, agent(3, "p2"), TRAIL[:2], {"stopped", "bought_after", "rule"}, id="went on"),
+        pytest.param(
+            WELL, agent(2, "p2", "asking", authorize="http://a/"), TRAIL, {"stopped", "asked_again"}, id="asks again"
+        ),
+        pytest.param(WELL, agent(2, "p2", "over", due="2026-11-30T12:00Z"), TRAIL, {"stopped"}, id="keeps its alarm"),
+    ],
+)
+def test_what_an_agent_on_the_edge_does_otherwise_is_seen(
+    killed: EdgeAgent,
+    revoked: EdgeAgent,
+    trail: list[Decision],
+    wrong: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    lists = iter((["order_1"], ["order_1"] if kept else []))
-    here = SimpleNamespace(base_url="http://127.0.0.1:2", pid=1)
-    here.restart = lambda: setattr(here, "pid", here.pid + 1)
-    monkeypatch.setattr(worker, "_running", lambda _: contextlib.nullcontext(here))
-    monkeypatch.setattr(worker, "_buy", lambda *_: answered(200, order=True))
-    monkeypatch.setattr(worker, "_agent", lambda *_: SimpleNamespace())
-    monkeypatch.setattr(worker, "_order_ids", lambda *_: next(lists))
-    given = played("where-agents-run", tmp_path)
-    assert given.observed["kept"] is kept
-    assert ("outlives" in drawn(given.panels["comparison"]())) is kept
+    step, here = step_of("where-agents-run"), AgentOnTheEdge(killed, revoked)
+    monkeypatch.setattr(edge_agent, "_running", lambda _: contextlib.nullcontext(here))
+    console = SimpleNamespace(audit=lambda **_: tuple(trail), revoke=lambda *_: None)
+    human = SimpleNamespace(authorize=lambda *_: (None, "http://127.0.0.1:2/callback?code=1"))
+    cast: Any = SimpleNamespace(
+        worker=None, beside=False, edge="auto", ours=True, human=lambda: human, console=lambda: console
+    )
+    given = KINDS["edge-agent"].play(step, Scene("run", "x", cast, Stage(Console(quiet=True)), list))
+    assert {name for name, wanted in step.expect.items() if not holds(name, wanted, given.observed)} == wrong

@@ -128,11 +128,12 @@ export class Shopper extends Agent<Env, Life> {
     await this.#handBack();
   }
 
-  /** Its owner does not want to wait: what is due later is due now. */
-  async hurry(): Promise<void> {
+  /** Its owner does not want to wait so long: the next purchase is due in so many seconds. */
+  async hurry(seconds: number): Promise<void> {
     if (this.state.phase !== "working") return;
-    this.setState({ ...this.state, due: Date.now() });
-    await this.#arm(Date.now());
+    const due = Date.now() + seconds * 1000;
+    this.setState({ ...this.state, due });
+    await this.#arm(due);
   }
 
   /** All that its owner may see; no token is in it. */

@@ -24,7 +24,7 @@ export default {
 } satisfies ExportedHandler<Env>;
 
 async function answer(request: Request, env: Env): Promise<Response> {
-  const { origin, pathname } = new URL(request.url);
+  const { origin, pathname, searchParams } = new URL(request.url);
   const { method } = request;
   if (pathname === "/health" && method === "GET") return said(200, health(env));
   const settings = readSettings(env);
@@ -49,8 +49,15 @@ async function answer(request: Request, env: Env): Promise<Response> {
     return said(403, { error: "foreign", error_description: "A page of somebody else's sent this." });
   const stub = await agent();
   let authorize: string | null = null;
-  if (pathname === "/start") authorize = await stub.begin(origin, startKey(request));
-  else if (pathname === "/now") await stub.hurry();
+  if (pathname === "/start") {
+    const key = startKey(request);
+    if (key === null)
+      return said(400, {
+        error: "bad_key",
+        error_description: "An Idempotency-Key has 1 to 150 visible ASCII characters.",
+      });
+    authorize = await stub.begin(origin, key);
+  } else if (pathname === "/now") await stub.hurry(secondsOf(searchParams.get("after"), settings.everySeconds));
   else if (pathname === "/stop") await stub.stop();
   else return said(404, { error: "not_found", error_description: "POST /start, /now or /stop." });
   // A browser goes on to the consent, or back to the page; a program gets what it would see at /status.
@@ -58,10 +65,20 @@ async function answer(request: Request, env: Env): Promise<Response> {
   return said(200, await stub.status());
 }
 
-/** What names a start: the owner's Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), else a new name. */
-function startKey(request: Request): string {
-  const given = (request.headers.get("idempotency-key") ?? "").replaceAll(/^"|"$/g, "");
-  return /^[!-~]{1,150}$/.test(given) ? given : crypto.randomUUID();
+/** In how many seconds the next purchase is to be due: no later than it would be. */
+function secondsOf(text: string | null, most: number): number {
+  return text !== null && /^\d{1,9}$/.test(text) ? Math.min(Number(text), most) : 0;
+}
+
+/**
+ * What names a start: the owner's Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), else a new name; null for a
+ * key that cannot be kept, since another one in its place might buy again.
+ */
+function startKey(request: Request): string | null {
+  const given = request.headers.get("idempotency-key");
+  if (given === null) return crypto.randomUUID();
+  const bare = given.replaceAll(/^"|"$/g, "");
+  return /^[!-~]{1,150}$/.test(bare) ? bare : null;
 }
 
 /** For everybody: whether it is set up, and for which shop. */

@@ -20,13 +20,18 @@ const NO_USE =
  * What the authorization server says of a token. Never throws for what the authorization server does: an answer that
  * is not a clear yes or no is not known. Without credentials to ask with, the token's own claims are what there is.
  */
-export async function askStanding(token: string, facts: TokenFacts, settings: Settings): Promise<Standing> {
+export async function askStanding(
+  token: string,
+  facts: TokenFacts,
+  settings: Settings,
+  traceparent: string | null = null,
+): Promise<Standing> {
   if (settings.introspection === null) {
     const { username, name, roles } = facts;
     return { ...NO_STANDING, known: true, active: true, username, name, roles };
   }
   try {
-    return judge(await introspect(token, settings.introspection, settings), facts);
+    return judge(await introspect(token, settings.introspection, settings, traceparent), facts);
   } catch (error) {
     if (error instanceof AuthServerUnavailable) return unknown(error.message, error.fix !== null);
     throw error;
@@ -56,6 +61,7 @@ export async function introspect(
   token: string,
   { id, secret }: { id: string; secret: string },
   { issuer, answerTimeout }: Settings,
+  traceparent: string | null = null,
 ): Promise<Record<string, unknown>> {
   const { introspectionEndpoint, introspectionMethods } = await metadataOf(issuer, answerTimeout);
   if (introspectionEndpoint === null) {
@@ -70,6 +76,8 @@ export async function introspect(
     // The form names the client beside the header, too: MCP's Python SDK looks it up by that.
     const body = new URLSearchParams({ token, token_type_hint: "access_token", client_id: id });
     const headers: Record<string, string> = { accept: "application/json" };
+    // No span of ours stands between: it is passed on as it came (W3C Trace Context section 4).
+    if (traceparent !== null) headers["traceparent"] = traceparent;
     if (method === BASIC) headers["authorization"] = basic(id, secret);
     else body.set("client_secret", secret);
     response = await askBounded(issuer, introspectionEndpoint, { method: "POST", headers, body }, answerTimeout);

@@ -82,7 +82,8 @@ export class Gatehouse {
     // meanwhile makes the answer void.
     const isTold = await streamIsOpen(this.settings);
     const since = this.reliance.since();
-    const asked = await askStanding(visit.token, visit.facts, this.settings);
+    const { traceparent = null } = ("call" in visit ? visit.call.known : visit.known) ?? {};
+    const asked = await askStanding(visit.token, visit.facts, this.settings, traceparent);
     // What WorkOS says of a human changes without an event.
     if (isTold && this.settings.directory === null) this.reliance.keep(visit.facts, asked, since);
     // Told of what is revoked or not, it relies on an answer for no longer than a lease.

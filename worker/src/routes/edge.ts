@@ -78,11 +78,12 @@ const REQUEST_ID = /^[A-Za-z0-9._:+/=@-]{1,64}$/;
 export function knownBy(headers: Headers, meta: Record<string, unknown> = {}): Known {
   const inside = meta["traceparent"];
   for (const given of [headers.get("traceparent"), typeof inside === "string" ? inside : null]) {
-    const trace = TRACEPARENT.exec((given ?? "").trim())?.[1];
-    if (trace !== undefined) return { correlation: trace, trace_id: trace };
+    const traceparent = (given ?? "").trim();
+    const trace = TRACEPARENT.exec(traceparent)?.[1];
+    if (trace !== undefined) return { correlation: trace, trace_id: trace, traceparent };
   }
   const given = REQUEST_ID.exec((headers.get("x-request-id") ?? "").trim())?.[0];
-  return { correlation: given ?? hex(16), trace_id: null };
+  return { correlation: given ?? hex(16), trace_id: null, traceparent: null };
 }
 
 /** Where a request came from, as the platform has seen it. */

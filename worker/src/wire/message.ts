@@ -40,10 +40,11 @@ export interface Call {
   known: Known | null;
 }
 
-/** What a request is known by: `correlation` always, `trace_id` where it is part of a trace. */
+/** What a request is known by: `correlation` always, `trace_id` where it is part of a trace, with what it was told by. */
 export interface Known {
   correlation: string;
   trace_id: string | null;
+  traceparent: string | null;
 }
 
 export const NO_CALL: Call = {

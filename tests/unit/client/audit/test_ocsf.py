@@ -85,6 +85,7 @@ TRAIL: tuple[TrailEvent, ...] = merged(
         decision(gate="token", rule="token.missing", verdict="deny", at=1.0, correlation="c0"),
         decision(**ALICE, tool="buyMcpShopItem", order_id="order_1", session="s1", trace_id="4bf92f", token_id="j1"),
         decision(**ALICE, tool="somethingElse", verdict="deny", gate="limits", rule="limits.quota", remedy="Wait."),
+        decision(gate="policy", rule="policy.changed", at=11.0),
         decision(gate="event", rule="revoked.session", verdict="deny", session="s1", user="user_alice", at=20.0),
     ],
     [
@@ -92,7 +93,10 @@ TRAIL: tuple[TrailEvent, ...] = merged(
         SessionView("s2", "consent_2", "agent_2", "other", "Other", (), None, 99.0, revoked_by_kind="agent"),
         SessionView("s3", "consent_3", "", "demo-console", "Console", ("audit:read",), 1.0, None),
     ],
-    [AnswerView("denied", "demo-agent", "Shirt Agent", "", ("shop:buy",), 3.0)],
+    [
+        AnswerView("approved", "demo-agent", "Shirt Agent", "agent_1", ("shop:buy",), 12.0, "s1", Money(2500)),
+        AnswerView("denied", "demo-agent", "Shirt Agent", "", ("shop:buy",), 3.0),
+    ],
     own=("user_alice", "alice@example.com"),
 )
 
@@ -111,6 +115,8 @@ def test_both_servers_notes_make_one_trail_in_the_order_of_time() -> None:
         ("consent", "granted", "s1"),
         ("decision", "allow", "s1"),
         ("decision", "deny", None),
+        ("decision", "allow", None),
+        ("consent", "approved", "s1"),
         ("revocation", "revoked", "s1"),  # told by both, and one
         ("revocation", "revoked", "s2"),
     ]

@@ -13,7 +13,8 @@ import pytest
 
 from demo.client import SampleHuman
 from deputize import BrowserFlow, ClientIdentity, DeviceFlow, MachineFlow, MemoryStore, OAuthRefused
-from deputize.evidence import DeviceCode
+from deputize.evidence import DeviceCode, Money
+from tests.conftest import ROOT, serving
 from tests.unit.client.fakes import ALICE, Reply, Request, faking, granted
 from tests.unit.deputize.oauth.conftest import AuthServer, answered, come_back
 
@@ -249,3 +250,42 @@ def test_the_browser_flow_answers_a_scripted_authorization_server(auth_server: A
 
     with httpx2.Client(verify=False, auth=BrowserFlow(f"{auth_server.base}/mcp", open=open_page)) as http:
         assert http.post(f"{auth_server.base}/mcp").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def dear(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A shop that wants each purchase above ten dollars approved by itself."""
+    folder = tmp_path_factory.mktemp("dear")
+    policy = (ROOT / "demo" / "policy.toml").read_text("utf-8")
+    (folder / "policy.toml").write_text(policy.replace("above = 5000", "above = 1000"), "utf-8")
+    with serving(folder / "server.sqlite3", policy_folder=folder) as url:
+        yield url
+
+
+@pytest.mark.parametrize("kind", ["device", "browser"])
+def test_a_dear_purchase_is_approved_by_itself_and_its_token_is_not_kept(dear: str, kind: str) -> None:
+    from mcp.client import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    person = Person()
+    flow: DeviceFlow | BrowserFlow = (
+        DeviceFlow(f"{dear}/mcp", show=person.code, spending=Money(6000))
+        if kind == "device"
+        else BrowserFlow(f"{dear}/mcp", open=person.page, spending=Money(6000))
+    )
+    shirt = {"company": "Acme", "mailingAddress": "1 Main St", "tshirtSize": "M"}
+
+    async def main() -> list[int]:
+        async with (
+            httpx2.AsyncClient(verify=False, auth=flow) as http,
+            Client(streamable_http_client(f"{dear}/mcp", http_client=http)) as client,
+        ):
+            token = await flow.login()
+            asked = [person.asked]
+            for _ in range(2):
+                assert not (await client.call_tool("buyMcpShopItem", shirt)).is_error
+                asked.append(person.asked)
+            assert (await flow.login()).access_token == token.access_token
+            return asked
+
+    assert asyncio.run(asyncio.wait_for(main(), 60)) == [1, 2, 3], "once to log in, and once for each purchase"
