@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from demo.deploy.local_agent import EdgeAgent, LocalAgent
 from tests.contract.issuer import ALICE, Issuer, silent
 
 pytestmark = pytest.mark.worker
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture
@@ -219,3 +221,33 @@ def test_a_made_up_way_back_changes_nothing(troubled: Issuer, agent: LocalAgent)
     first = seen(agent, bought(1))
     agent.arrive(back)  # the browser's *back*
     assert seen(agent, bought(1)).logins == first.logins == 1
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")
+def test_its_owner_starts_it_in_a_browser_and_no_page_of_somebody_elses_does(agent: LocalAgent) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=30_000
+        )
+        signed_in = {"username": "me", "password": agent.secret, "origin": agent.base_url}
+        page = browser.new_context(http_credentials=signed_in).new_page()
+        page.goto(f"{agent.base_url}/")
+        page.goto("about:blank")
+        page.set_content(f'<form method="post" action="{agent.base_url}/start"><button>A present</button></form>')
+        with page.expect_response(f"{agent.base_url}/start") as answer:
+            page.click("button")
+        assert answer.value.status == 403
+        assert agent.status().phase == "new"
+        page.goto(f"{agent.base_url}/")
+        page.get_by_role("button", name="Start", exact=True).click()
+        page.get_by_role("button", name=ALICE).click()
+        page.locator("button[value=approve]").click()
+        page.wait_for_url(f"{agent.base_url}/")
+        seen(agent, bought(1))
+        page.reload()
+        assert agent.status().orders[0] in page.inner_text("table >> nth=1")
+        page.get_by_role("button", name="Stop").click()
+        page.wait_for_url(f"{agent.base_url}/")
+        browser.close()
+    assert agent.status().phase == "stopped"

@@ -20,7 +20,7 @@ export function page(status: Status): string {
     ["shop", status.shop],
     ["decided by", status.decides === "script" ? "a script, no model" : status.decides],
     ["consents given", String(status.logins)],
-    ["brought into memory", `${status.starts} times; now ${status.process}`],
+    ["brought into memory", `${status.starts === 1 ? "once" : `${status.starts} times`}; now ${status.process}`],
     ["next alarm", status.due ?? "none"],
   ];
   const bought = status.purchases.map((one) => [

@@ -124,6 +124,8 @@ export class Shopper extends Agent<Env, Life> {
 
   /** Its owner stops it: it buys no more, and hands back what it was given. */
   async stop(): Promise<void> {
+    // What has ended by itself says why, and has nothing left to hand back.
+    if (this.state.phase !== "working" && this.state.phase !== "asking" && this.#login() === null) return;
     await this.#end("stopped", "Its owner stopped it.");
     await this.#handBack();
   }

@@ -99,7 +99,8 @@ function html(body: string): Response {
     "content-type": "text/html; charset=utf-8",
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
-    "referrer-policy": "no-referrer",
+    // Not `no-referrer`: with that a browser hides the origin of the page's own buttons, too (`Origin: null`).
+    "referrer-policy": "same-origin",
   };
   return new Response(body, { headers });
 }
