@@ -10,6 +10,7 @@ from .context import AuthorizationServerConfig, Context
 from .endpoints.account import account_routes, userinfo_routes
 from .endpoints.metadata import metadata_routes
 from .endpoints.oauth import ENDPOINTS, oauth_routes
+from .endpoints.purchases import purchase_routes
 from .endpoints.registration import registration_routes
 from .endpoints.security_events import SecurityEvents
 from .endpoints.streams import stream_routes
@@ -56,6 +57,7 @@ def create_authorization_server(config: AuthorizationServerConfig) -> Authorizat
         Route("/device/style.css", stylesheet, methods=["GET"]),
         page_route(server, "/device/sign-in", get=choose, post=sign_in),
         page_route(server, "/device/consent", get=consent, post=decide),
+        *purchase_routes(context),
         *account_routes(context, events),
         *stream_routes(context, events),
     )

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from joserfc.errors import JoseError
@@ -32,6 +32,11 @@ class Metadata:
     introspection_endpoint: str
     token_exchange_endpoint: str | None = None
     """Its token endpoint, None where that exchanges no tokens (RFC 8693)."""
+    purchases: str | None = None
+    """Where a human is asked to approve one purchase, for a client that cannot ask; None where nowhere."""
+
+
+PURCHASES: Final = "purchase_approval_endpoint"
 
 
 class AuthServer(BoundedClient):
@@ -107,6 +112,7 @@ class AuthServer(BoundedClient):
             self._endpoint(found, "jwks_uri"),
             self._endpoint(found, "introspection_endpoint"),
             self._endpoint(found, "token_endpoint") if exchanges else None,
+            self._endpoint(found, PURCHASES) if PURCHASES in found else None,
         )
 
     def _endpoint(self, metadata: dict[str, Any], name: str) -> str:

@@ -235,6 +235,28 @@ class Gatehouse:
         token, shop = case.token, self.config.resource
         return (approval.asked_for(wanted, resource=shop, session=token.session, agent=token.agent),)
 
+    async def ask_to_approve(
+        self, case: Case, wanted: approval.Wanted, token: str, known: str | None = None
+    ) -> dict[str, Any] | None:
+        """Have the authorization server ask the human for one purchase; what it says of the question, None where it
+        asks nobody (docs/wire.md).
+
+        Args:
+            known: the question of which the answer is wanted; None to ask.
+
+        Raises:
+            AuthServerUnavailable: it does not answer.
+        """
+        url = (await self._auth_server.metadata()).purchases
+        if url is None:
+            return None
+        facts, credentials = case.token, self.config.introspection
+        detail = approval.asked_for(wanted, resource=self.config.resource, session=facts.session, agent=facts.agent)
+        body = {"token": token, "scope": case.scope, "detail": detail, "purchase": known}
+        headers = {"authorization": introspection.basic(*credentials)}
+        status, answer = await self._auth_server.ask("POST", url, json=body, headers=headers)
+        return answer if status == 200 and isinstance(answer, dict) else None
+
     def usage(
         self, connection: sqlite3.Connection, token: TokenFacts, *, rate_ok: bool = True, key: str | None = None
     ) -> Usage:

@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 
 from demo import __version__
 from demo.policy_file import Policy
-from demo.shop import catalog, tools
-from demo.shop.admission import Admission
+from demo.shop import asking, catalog, tools
+from demo.shop.admission import Admission, Outcome
 from demo.shop.catalog import say
 from demo.shop.doors import ADMISSION
 
@@ -61,7 +61,15 @@ class ShopServer(MCPServer[Any]):
         that a model can act on; a refusal is answered by the door in place of what this gives."""
         result: CallToolResult | InputRequiredResult
         admission = _admission_of(context)
+        if name == catalog.BUY:
+            await asking.wait_for_the_human(admission)
         outcome = await admission.act(partial(tools.run, name, arguments) if name in catalog.TOOLS else None)
+        if outcome is not None and admission.instead is not None:
+            question = await asking.ask_the_human(admission)
+            if question is not None:
+                await admission.keep()  # what was refused is on record before anybody is asked
+                admission.instead = None
+                return question.model_copy(update={"meta": _about(outcome)})
         if outcome is None or admission.instead is not None:
             return _error(say("failed"))
         if outcome.failure is not None:
@@ -78,11 +86,7 @@ class ShopServer(MCPServer[Any]):
             except ToolError as error:
                 result = _error(str(error).removeprefix(f"Error executing tool {name}: "))
         if isinstance(result, CallToolResult):
-            result.meta = {
-                **(result.meta or {}),
-                "demo/decision": outcome.decision.to_dict(),
-                "demo/limits": [dict(vars(limit)) for limit in outcome.limits],
-            }
+            result.meta = {**(result.meta or {}), **_about(outcome)}
         return result
 
     async def get_prompt(
@@ -95,6 +99,12 @@ class ShopServer(MCPServer[Any]):
             MCPError: invalid params, always.
         """
         raise MCPError(INVALID_PARAMS, say("unknown_prompt", name=name))
+
+
+def _about(outcome: Outcome) -> dict[str, Any]:
+    """What was decided, as a result's `_meta` has it."""
+    limits = [dict(vars(limit)) for limit in outcome.limits]
+    return {"demo/decision": outcome.decision.to_dict(), "demo/limits": limits}
 
 
 def _error(text: str) -> CallToolResult:

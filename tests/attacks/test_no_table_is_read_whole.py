@@ -38,6 +38,7 @@ SMALL = frozenset(
         # These see themselves to that they stay small: some hundreds of browsers, the events of a few seconds.
         *("oauth_browser_sessions", "oauth_security_events", "oauth_event_streams", "oauth_event_acknowledgements"),
         *("shop_lease", "shop_policies", "shop_listings"),
+        "oauth_purchases",  # the questions of a few minutes, some of a session
         "pragma_table_info",
         # No table: of an audit log, so many entries (`audit_log.LOOKED_AT`) in which a filter seeks.
         "looked_at",

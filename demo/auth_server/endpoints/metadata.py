@@ -32,6 +32,7 @@ def metadata(server: OAuthServer) -> dict[str, Any]:
         "revocation_endpoint": f"{issuer}/oauth2/revoke",
         "introspection_endpoint": f"{issuer}/oauth2/introspect",
         "userinfo_endpoint": context.userinfo_resource,
+        "purchase_approval_endpoint": f"{issuer}/oauth2/purchases",  # ours: for resource servers
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

@@ -20,10 +20,12 @@ from ..clients.document_fetch import DocumentRefused
 from ..clients.metadata import ENDPOINT_AUTH_METHODS
 from ..context import Context
 from ..grants.device import DeviceAuthorizationEndpoint
+from ..grants.purchases import SHOP_PURCHASE
 from ..grants.resources import served_resources
 from ..grants.server import OAuthServer
 from ..grants.tokens import actors, bound_to, read_access_token
 from ..requests import FormRequest, FormUnreadable, read_form, visitor
+from ..state.approvals import approvals_in
 from ..state.credentials import find_refresh_token
 from ..state.sessions import Session, find_session, revoke_agent_or_user, revoke_session, session_revocation
 
@@ -151,8 +153,20 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
             return {"active": False}
         payload = {**token, "active": True, "token_type": "Bearer" if bound_to(token) is None else "DPoP"}
         if introspected.for_resource_server:
+            payload |= _approved(context, token)
             payload |= {"username": account.email, "name": account.name, "roles": list(account.roles)}
         return payload
+
+
+def _approved(context: Context, token: dict[str, Any]) -> dict[str, Any]:
+    """The token's authorization details with what its human approved since (RFC 9396 section 9.2). A token for one
+    purchase is for that alone."""
+    own = list(token.get("authorization_details", []))
+    if any(one["type"] == SHOP_PURCHASE for one in own):
+        return {}
+    with context.store.transaction(write=False) as connection:
+        since = [one.granted for one in approvals_in(connection, str(token.get("sid")), context.now())]
+    return {"authorization_details": [*own, *since]} if since else {}
 
 
 def _is_resource_server(endpoint: IntrospectionEndpoint, client: Client) -> bool:

@@ -101,7 +101,7 @@ def stream_routes(context: Context, events: SecurityEvents) -> list[Route]:
 
     def route(path: str, **methods: Callable[[Request, dict[str, Any]], Response | tuple[Stream, str | None]]) -> Route:
         def answer(request: Request, body: bytes | None) -> Response | tuple[Stream, str | None]:
-            if not _is_resource_server(context, request):
+            if not is_resource_server(context, request):
                 challenge = {"WWW-Authenticate": 'Basic realm="streams", charset="UTF-8"'}
                 return _error(401, "authentication_failed", "authenticate as the resource server", challenge)
             try:
@@ -213,7 +213,7 @@ def _error(status: int, err: str, description: str, headers: dict[str, str] | No
     return JSONResponse({"err": err, "description": description}, status, {**NO_STORE, **(headers or {})})
 
 
-def _is_resource_server(context: Context, request: Request) -> bool:
+def is_resource_server(context: Context, request: Request) -> bool:
     """Whether the request bears the resource server's own credentials (RFC 7617; each part form-encoded first, RFC 6749
     section 2.3.1)."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")

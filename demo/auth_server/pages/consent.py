@@ -17,6 +17,7 @@ from ..grants.rich_request import CURRENCY
 from ..state.accounts import Account, ordered
 from ..state.answers import HumanAnswer, note_answer
 from ..state.sessions import agent_of, revocation_of
+from .asked import asked_question
 from .device import device_question
 from .purchase import purchase_page, why_not
 from .question import Question, carried
@@ -103,6 +104,8 @@ def _question(visit: Visit) -> Question | None:
     Raises:
         PageRefused: too many wrong codes, or an authorization request that nobody can be asked about.
     """
+    if "purchase" in visit.fields:
+        return asked_question(visit)
     return redirect_question(visit) if "request" in visit.fields else device_question(visit)
 
 

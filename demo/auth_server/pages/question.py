@@ -101,6 +101,8 @@ def carried(visit: Visit) -> dict[str, str]:
     tab = {"tab": visit.browser.tab} if visit.browser.account else {}
     if "request" in visit.fields:
         return {"request": visit.fields["request"], **tab}
+    if "purchase" in visit.fields:
+        return {"purchase": visit.fields["purchase"][:64], **tab}
     code = visit.fields.get("user_code", "")[:32]
     entered = visit.fields.get(ENTERED, "")[:64]
     return {**({"user_code": code, ENTERED: entered} if code else {}), **tab}

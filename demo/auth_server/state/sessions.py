@@ -208,6 +208,7 @@ def _forget(connection: sqlite3.Connection, now: float) -> None:
             "oauth_device_requests",
             "oauth_sub_agents",
             "oauth_approvals",
+            "oauth_purchases",
         ):
             connection.execute(f"DELETE FROM {table} WHERE session_id = ?", (row["id"],))
         connection.execute("DELETE FROM oauth_sessions WHERE id = ?", (row["id"],))

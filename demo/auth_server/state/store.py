@@ -153,6 +153,13 @@ CREATE INDEX oauth_approvals_until ON oauth_approvals (until);
 ALTER TABLE oauth_device_requests ADD COLUMN approval_id TEXT;
 ALTER TABLE oauth_authorization_codes ADD COLUMN approval_id TEXT;
 """
+_PURCHASES = """
+CREATE TABLE oauth_purchases (
+    id TEXT PRIMARY KEY, session_id TEXT NOT NULL REFERENCES oauth_sessions (id), scope TEXT NOT NULL,
+    detail TEXT NOT NULL, created_at REAL NOT NULL, expires_at REAL NOT NULL, decision TEXT);
+CREATE INDEX oauth_purchases_session ON oauth_purchases (session_id, created_at);
+CREATE INDEX oauth_purchases_expiry ON oauth_purchases (expires_at);
+"""
 STEPS = (
     _TABLES,
     _scope_of_clients,
@@ -166,6 +173,7 @@ STEPS = (
     _SUB_AGENTS,
     _APPROVALS,
     answers.TABLES,
+    _PURCHASES,
 )
 """The schema's history. To change it: append a step, never edit one."""
 

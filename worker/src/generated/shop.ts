@@ -1226,6 +1226,7 @@ export const SENTENCES = {
   "welcome_back": "Since you ask so nicely: welcome back.",
   "not_banned": "So polite, and not even banned.",
   "withheld": "(withheld: it may be somebody's home)",
+  "approve": "{reason} Open the page, and decide there; then call again.",
   "unknown_tool": "Unknown tool: {name}",
   "failed": "The shop has failed at this. Check your orders before you try again.",
   "bad_arguments": "Nothing was done. The arguments do not fit: {faults}.",
