@@ -135,7 +135,11 @@ class Admission:
             return
         if token.session is not None and self.bearer is not None:
             order = (outcome.content or {}).get("order")
-            dispatch.go(token.session, self.bearer, ordered=order is not None and not order["replayed"])
+            dispatch.go(
+                outbox.whose(token.session, token.agent),
+                self.bearer,
+                ordered=order is not None and not order["replayed"],
+            )
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -196,7 +200,8 @@ class Admission:
         if self.on_record:
             audit_log.record(connection, decision)
         if order and not order["replayed"] and self.house.dispatch is not None and decision.session and decision.user:
-            outbox.add(connection, order["id"], decision.session, decision.user, decision.at)
+            whose = outbox.whose(decision.session, decision.agent)
+            outbox.add(connection, order["id"], whose, decision.user, decision.at)
         return Outcome(decision, limits, content, failure)
 
     def _undo(self, connection: sqlite3.Connection, outcome: Outcome) -> None:

@@ -34,8 +34,16 @@ TXN_TOKEN: Final = "urn:ietf:params:oauth:token-type:txn_token"
 PURPOSE: Final = "order.ship"
 PAUSES: Final = (0.2, 1.0, 4.0)
 """Seconds before an order is tried again. After them it waits for the next call of its session."""
+MOST_TRIES: Final = 12
+"""After so many an order is given up that the authorization server makes no token for."""
+FINAL: Final = ("unsupported_grant_type", "unauthorized_client", "invalid_client", "invalid_target", "invalid_scope")
+"""What another token of the same session would not change (RFC 6749 section 5.2, RFC 8707 section 2)."""
 MOST_AT_ONCE: Final = 8
 """Sessions whose orders are sent at the same time."""
+
+
+class _NoUse(Exception):
+    """This access token gets no transaction token: it has expired, or its grant was revoked. The session's next may."""
 
 
 class Dispatch:
@@ -78,7 +86,8 @@ class Dispatch:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     def go(self, session: str, token: str, *, ordered: bool) -> None:
-        """A call of this session was admitted with this token; `ordered`: it placed an order, which is committed."""
+        """A call of this session (`outbox.whose`) was admitted with this token; `ordered`: it placed an order, which is
+        committed."""
         if ordered:
             self._waiting.add(session)
             self._news.add(session)
@@ -102,10 +111,11 @@ class Dispatch:
                 try:
                     await self._send(order, token)
                     self.trouble = None
-                except AuthServerUnavailable as unavailable:
-                    self.trouble = str(unavailable)
-                    await self._database.write(outbox.tried, order.order, str(unavailable), self._clock())
-                    if (pause := next(pauses, None)) is None:
+                except (AuthServerUnavailable, _NoUse) as trouble:
+                    self.trouble = str(trouble)
+                    await self._database.write(outbox.tried, order.order, str(trouble), self._clock())
+                    pause = next(pauses, None)
+                    if pause is None or isinstance(trouble, _NoUse):
                         return
                     await asyncio.sleep(pause)
         except Exception:
@@ -116,12 +126,14 @@ class Dispatch:
 
         Raises:
             AuthServerUnavailable: one of the two cannot be asked now, or answers what it should not.
+            _NoUse: not by this access token.
         """
         details = {"order": order.order, "tool": BUY, "amount": order.amount, "currency": order.currency}
         status, answer = await self._exchange(token, details)
         if status in (400, 401, 403):
-            # Revoked meanwhile, expired, or no such tokens here: no later try with this token would get one.
             why = str(answer.get("error_description") or answer.get("error") or status)
+            if answer.get("error") not in FINAL and order.tries < MOST_TRIES:
+                raise _NoUse(why)
             await self._database.write(outbox.settle, order.order, "refused", self._clock(), why=why)
             return
         txn_token = answer.get("access_token")
@@ -138,7 +150,7 @@ class Dispatch:
     async def _exchange(self, token: str, details: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         endpoint = (await self._auth_server.metadata()).token_exchange_endpoint
         if endpoint is None:
-            return 400, {"error_description": "the authorization server exchanges no tokens"}
+            return 400, {"error": FINAL[0], "error_description": "the authorization server exchanges no tokens"}
         form = {
             "grant_type": EXCHANGE,
             "requested_token_type": TXN_TOKEN,

@@ -27,10 +27,17 @@ class Waiting:
     size: str
     company: str
     address: str
+    tries: int
+
+
+def whose(session: str | None, agent: str | None) -> str:
+    """By whose tokens an order is told: those of the agent that placed it, in its session. A sub-agent has the session
+    of the agent above it, and its token would say that it had bought."""
+    return f"{session} {agent}" if agent else str(session)
 
 
 def add(connection: sqlite3.Connection, order: str, session: str, user: str, at: float) -> None:
-    """Put an order in that is placed in the same transaction."""
+    """Put an order in that is placed in the same transaction; `session` is `whose` it is."""
     connection.execute(
         "INSERT INTO shop_outbox VALUES (?, ?, ?, 'waiting', 0, NULL, NULL, ?)", (order, session, user, at)
     )
@@ -50,7 +57,7 @@ def sessions(connection: sqlite3.Connection) -> set[str]:
 def first(connection: sqlite3.Connection, session: str) -> Waiting | None:
     """The order of a session that was tried least, None where none waits."""
     row = connection.execute(
-        "SELECT o.id, o.amount, o.currency, o.size, o.company, o.address FROM shop_outbox b JOIN shop_orders o"
+        "SELECT o.id, o.amount, o.currency, o.size, o.company, o.address, b.tries FROM shop_outbox b JOIN shop_orders o"
         " ON o.id = b.order_id WHERE b.session = ? AND b.state = 'waiting' ORDER BY b.tries LIMIT 1",
         (session,),
     ).fetchone()

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 import demo.warehouse.app as warehouse
 from demo.shop import dispatch
+from demo.shop import outbox as outbox_of
 from tests.conftest import serving
 from tests.unit.auth_server.conftest import claims
 from tests.unit.bridge.test_bridge_host import log_in
@@ -165,10 +166,53 @@ def test_where_the_authorization_server_makes_no_such_tokens_nothing_is_told(
 ) -> None:
     from demo.auth_server.grants import token_exchange
 
-    monkeypatch.delitem(token_exchange.EXCHANGES, token_exchange.TXN_TOKEN)  # type: ignore[arg-type]  # a dict at run time
+    kinds = {kind: made for kind, made in token_exchange.EXCHANGES.items() if kind != token_exchange.TXN_TOKEN}
+    monkeypatch.setattr(token_exchange, "EXCHANGES", kinds)
+    monkeypatch.setattr(dispatch, "MOST_TRIES", 1)
     database = tmp_path / "server.sqlite3"
     with serving(database) as server:
         token = log_in(server, tmp_path / "state", bound=False).access_token
         assert "order" in json.dumps(buy(server, token, **SHIRT)["result"])
-        until(database, "refused", 1)
+        deadline = time.monotonic() + SECONDS
+        while [state for _, state, _ in outbox(database)] != ["refused"]:  # each call of the session tries once more
+            assert time.monotonic() < deadline
+            buy(server, token, "listMcpShopInventory")
+            time.sleep(1.0)  # more often would be too often (limits.rate)
     assert behind.received == []
+
+
+def test_a_token_that_ends_just_after_the_purchase_leaves_the_order_to_the_next_one(
+    behind: Behind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, exchange = tmp_path / "server.sqlite3", dispatch.Dispatch._exchange
+    ended = {"error": "invalid_request", "error_description": "subject_token has expired"}
+    tokens: list[str] = []
+
+    async def first_ended(self: dispatch.Dispatch, token: str, details: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        tokens.append(token)
+        return (400, ended) if len(tokens) == 1 else await exchange(self, token, details)
+
+    monkeypatch.setattr(dispatch.Dispatch, "_exchange", first_ended)
+    with serving(database) as server:
+        token = log_in(server, tmp_path / "state", bound=False).access_token
+        buy(server, token, **SHIRT)
+        deadline = time.monotonic() + SECONDS
+        while not tokens:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.2)
+        assert [state for _, state, _ in outbox(database)] == ["waiting"]
+        buy(server, token, "listMcpShopOrders")
+        until(database, "sent", 1)
+    assert len(parcels(database)) == 1
+
+
+def test_an_order_is_not_told_by_the_token_of_another_agent_in_the_same_session(tmp_path: Path) -> None:
+    """A sub-agent's token would say that the sub-agent had bought."""
+    above, below = (outbox_of.whose("session_1", agent) for agent in ("agent_above", "agent_below"))
+    with serving(tmp_path / "server.sqlite3"):
+        pass
+    with sqlite3.connect(tmp_path / "server.sqlite3") as connection:
+        connection.row_factory = sqlite3.Row
+        outbox_of.add(connection, "order_1", above, "user_alice", 0.0)
+        assert outbox_of.sessions(connection) == {above} != {below}
