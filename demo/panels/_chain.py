@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
+from demo.evidence import Dispatched
 from demo.panels.page import Canvas, Page
 from demo.panels.people import name_of, named
 from demo.panels.theme import State
@@ -11,11 +12,12 @@ from demo.panels.values import clock, pad
 from deputize.evidence import Chain, GrantStanding
 
 
-def chain(given: Chain, standing: GrantStanding | None = None) -> Page:
+def chain(given: Chain, standing: GrantStanding | None = None, behind: Dispatched | None = None) -> Page:
     """The chain drawn by names, and below it the consent, session, limit and scopes that hold it together.
 
     Args:
         standing: whether the grant still stands, where that was asked: a chain whose signature is good may be broken.
+        behind: what was told behind the shop of the order at its end.
     """
 
     def draw(canvas: Canvas) -> None:
@@ -37,12 +39,19 @@ def chain(given: Chain, standing: GrantStanding | None = None) -> Page:
         for label, value in (("consent", given.consent), ("session", given.session)):
             canvas.field(label, value or "none", "quiet" if value else "unverified", whole=True)
         canvas.field("token", given.token_id or "none", "quiet", whole=True)
+        if behind is not None:
+            told = f"{behind.txn}, a token for this order alone" if behind.txn else f"not told: {behind.state}"
+            canvas.field("behind", told, "strong" if behind.txn else "unverified")
         canvas.gap()
         if standing is not None:
             _grant(standing, canvas)
         # Where the grant has more to say, the source has less room: at the design size a panel stays on one screen.
         canvas.field(
-            "read from", given.source, "quiet", prose=True, at_most=3 if standing is None and len(links) < 5 else 1
+            "read from",
+            given.source,
+            "quiet",
+            prose=True,
+            at_most=3 if standing is None and behind is None and len(links) < 5 else 1,
         )
         if standing is None or standing.stands:
             canvas.field("read by", given.convention, "quiet", prose=True, at_most=2)

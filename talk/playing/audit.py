@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Decision
+from demo.evidence import Decision, Dispatched
 from deputize.evidence import Chain
 from talk.playing.humans import person_of
 from talk.playing.kind import Kind, Past, Step
@@ -51,7 +51,8 @@ def audit(_: Step, scene: Scene) -> Played:
     if scene.cast.other is not None:
         played.unobservable["hidden"] = "no sample human of another name signs in at this server's authorization server"
     if orders:
-        played.panels["chain"] = lambda: panels.chain(_traced(orders[-1], scene))
+        behind = _behind(orders[-1], scene)
+        played.panels["chain"] = lambda: panels.chain(_traced(orders[-1], scene), behind=behind)
     return played
 
 
@@ -100,6 +101,18 @@ def _traced(entry: Decision, scene: Scene) -> Chain:
         source=f"audit trail entry {entry.audit_id}, and the authorization server's list of sessions",
         convention="the shop's own record: user, agent and consent of the decision",
     )
+
+
+def _behind(entry: Decision, scene: Scene) -> Dispatched | None:
+    """What was told behind the shop of an order, which may be on its way: waited for within a second."""
+    from demo.client.audit import reading
+
+    until = time.monotonic() + 1.0
+    while (found := reading.dispatched(scene.cast.console(), entry.order_id or "")) is not None:
+        if found.state != "waiting" or time.monotonic() >= until:
+            break
+        time.sleep(0.1)
+    return found
 
 
 def sessions(_: Step, scene: Scene) -> Played:

@@ -474,6 +474,7 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "chain": lambda: panels.chain(CHAIN),
     "chain-handed-on": lambda: panels.chain(HANDED_ON),
     "decision-handed-on": lambda: panels.decision(replace(SCOPE, handed_on_by="agent_0PARENT"), NAMES),
+    "chain-behind": lambda: panels.chain(CHAIN, behind=Dispatched("sent", "txn_d5uirch2y3k72boa", None, NOW)),
     "chain-stands": lambda: panels.chain(CHAIN, STANDS),
     "chain-revoked": lambda: panels.chain(CHAIN, GONE),
     "device": lambda: panels.device(DEVICE, NOW),
@@ -594,6 +595,9 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "chain-handed-on": lambda: panels.chain(replace(CHAIN, handed_on_by=(text,) * 3, names=((text, text),))),
         "chain-handed-on-once": lambda: panels.chain(
             replace(CHAIN, human=text, agent=text, client=text, handed_on_by=(text,), names=((text, text),))
+        ),
+        "chain-behind": lambda: panels.chain(
+            replace(CHAIN, action=text, source=text), behind=Dispatched(text, text, text, NOW)
         ),
         "chain-refused": lambda: panels.chain(
             replace(CHAIN, human=text, agent=text), GrantStanding(None, text, text, text, text)
