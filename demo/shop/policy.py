@@ -292,7 +292,8 @@ def check_scope(case: Case) -> Ruling | None:
         return None
     held = [scope for scope in sorted(case.token.scopes) if ":" in scope]
     holds = ", ".join(held) if held and len(held) <= 2 else "other scopes" if held else "no scope of this shop"
-    return deny("scope.insufficient", held=holds, tool=case.tool or "this", scope=case.scope)
+    variant = "handed_on" if len(case.token.chain) > 1 else "main"
+    return deny("scope.insufficient", variant, held=holds, tool=case.tool or "this", scope=case.scope)
 
 
 def check_rate(case: Case, usage: Usage) -> Ruling | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from deputize.evidence import Money
+from deputize.http.errors import OAuthRefused
 from deputize.oauth import token_endpoint
 from deputize.oauth.dpop import ProofKey
 from deputize.oauth.machine_flow import TOKEN_EXCHANGE
@@ -69,9 +70,14 @@ async def exchange(http: httpx2.AsyncClient, parent: StoredToken, to: Handed, *,
         key=ProofKey.from_json(parent.dpop_key) if parent.dpop_key else None,
     )
     if not answer.granted or answer.json is None:
-        raise token_endpoint.refused(
-            answer, f"{parent.issuer} hands nothing on to {to.name}", "ask for less, or for what the agent itself has"
-        )
+        error = token_endpoint.refused(answer, f"{parent.issuer} hands nothing on to {to.name}", "")
+        if isinstance(error, OAuthRefused):
+            # No login helps who asks for more than there is.
+            error.do, error.remedy = (
+                "hand on less: some of the scopes, and of the limit, that the agent itself has",
+                None,
+            )
+        raise error
     token = read_token_response(
         answer.json,
         received_at=time.time(),

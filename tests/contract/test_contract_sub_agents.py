@@ -176,3 +176,10 @@ def test_a_limit_of_who_is_no_sub_agent_here_grants_nothing(shop: Shop, by: Any)
     details = [spending(3000, shop.resource, spent_by=tree.agent if by == "the agent" else by), tree.limit]
     token = tree.token(child, authorization_details=details)
     assert refusal(shop.buy(token=token))["rule"] == "limits.consent"
+
+
+def test_a_sub_agent_is_sent_to_the_agent_above_and_to_no_human(shop: Shop) -> None:
+    tree = Tree(shop)
+    token = tree.token(tree.sub_agent(), scope="shop:read")
+    assert wording(refusal(shop.buy(token=token)))[0] == "handed_on"
+    assert wording(refusal(shop.buy(token=tree.token(scope="shop:read"))))[0] == "main"

@@ -1037,6 +1037,10 @@ export const RULES = {
         "reason": "This agent holds {held}; {tool} needs {scope}.",
         "remedy": "Ask the human for {scope} (step up), then call again."
       },
+      "handed_on": {
+        "reason": "This agent holds {held}; {tool} needs {scope}.",
+        "remedy": "Have the agent above it hand {scope} on, then call again."
+      },
       "role": {
         "reason": "The role {roles} does not permit {scope}, which {tool} needs.",
         "remedy": "Have an admin permit {scope}, then call again."

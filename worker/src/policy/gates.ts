@@ -196,6 +196,7 @@ export function checkScope({ token, standing, tool, scope }: Case): Ruling | nul
   }
   const held = token.scopes.filter((one) => one.includes(":")).sort();
   const holds = held.length === 0 ? "no scope of this shop" : held.length <= 2 ? held.join(", ") : "other scopes";
+  if (token.chain.length > 1) return deny("scope.insufficient", "handed_on", { ...what, held: holds });
   return deny("scope.insufficient", "main", { ...what, held: holds });
 }
 
