@@ -24,7 +24,7 @@ def test_there_is_one_for_each_framework() -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_it_buys_within_its_limit(python_peers: PythonPeers, server: str, tmp_path: Path, name: str) -> None:
     with running(python_peers.script("hosts/by_example.py", name, f"{server}/mcp"), world(tmp_path)) as peer:
-        where = re.search(r"Open (\S+) and enter (\S+)", peer.line("and enter"))
+        where = re.search(r"Open (\S+) and enter (\S+)", peer.line("and enter", 150))
         assert where is not None
         page = SampleHuman("alice@example.com").decide(where[1], where[2], True)
         returned = json.loads(peer.line('"returned"'))["returned"]

@@ -63,7 +63,7 @@ MODELS = {"with_openai_agents": of_openai_agents, "with_pydantic_ai": of_pydanti
 
 async def main(name: str, url: str) -> None:
     more = [MODELS[name]()] if name in MODELS else []
-    with anyio.fail_after(60):
+    with anyio.fail_after(150):
         sys.stdout.write(f"{json.dumps({'returned': await import_module(name).main(url, *more)})}\n")
 
 

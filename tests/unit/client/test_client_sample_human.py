@@ -73,6 +73,7 @@ def test_what_is_submitted_is_what_a_browser_would(approve: bool, decision: str,
         "account": ALICE,
         "scopes": ("shop:buy", "openid"),
         "limit": "60.00 USD",
+        "purchase": None,
     }
 
 

@@ -311,13 +311,13 @@ def test_at_authkit_the_way_is_the_browser_which_can_name_the_server(
 ) -> None:
     """Its device flow documents no `resource` (RFC 8707), and its authorization endpoint wants a `nonce`."""
     theirs = replace(agent.authorization_server(), issuer=issuer)
-    monkeypatch.setattr(agent.authorizer, "_metadata_today", lambda: theirs)
+    monkeypatch.setattr(agent.authorizer, "metadata_today", lambda: theirs)
     way = agent.choose_flow()
     assert way.flow.name == "browser" and "resource" in way.why
     without = replace(theirs, code_challenge_methods_supported=())
-    monkeypatch.setattr(agent.authorizer, "_metadata_today", lambda: without)
+    monkeypatch.setattr(agent.authorizer, "metadata_today", lambda: without)
     assert agent.choose_flow().flow.name == "device", "there is no other"
-    monkeypatch.setattr(agent.authorizer, "_metadata_today", lambda: theirs)
+    monkeypatch.setattr(agent.authorizer, "metadata_today", lambda: theirs)
     login = agent.start_login(("openid",), BROWSER)
     login.close()
     query = asked(login.url)
