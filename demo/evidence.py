@@ -650,7 +650,8 @@ class HumanAsked:
 
     step: int
     scopes: tuple[str, ...]
-    said: Literal["yes", "no"]
+    said: Literal["yes", "no", "nothing"]
+    """"nothing": nobody decided, or nobody could be asked."""
     approval: str = ""
 
 

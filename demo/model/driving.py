@@ -31,6 +31,7 @@ from deputize.errors import AuthorizationRefused, ExplainedError
 from deputize.evidence import Money
 from deputize.http.bounded import OnWait
 from deputize.http.connection import Door
+from deputize.http.errors import OAuthRefused
 from deputize.http.recorder import Recorder
 from deputize.http.sanitizing import safe_text
 from deputize.oauth.step_up import Approve, Obtain
@@ -283,8 +284,8 @@ class _Run:
             if answer.words.strip():
                 self._happened(ModelWords(self.step, safe_text(answer.words)))
             if not answer.calls:
-                silent = "the model said nothing and called nothing"
-                return _Over("done", "the model has nothing more to do" if answer.words.strip() else silent)
+                silent = "it said nothing and called nothing"
+                return _Over("done", "it has nothing more to do" if answer.words.strip() else silent)
             for call in answer.calls:
                 talk.read(call, self._called(call, on_wait))
 
@@ -416,7 +417,8 @@ class _Run:
         try:
             token = ask()
         except AuthorizationRefused as no:
-            self._happened(HumanAsked(self.step, scopes, "no", approval))
+            denied = isinstance(no, OAuthRefused) and no.oauth_error == "access_denied"
+            self._happened(HumanAsked(self.step, scopes, "no" if denied else "nothing", approval))
             raise _Declined(no.what, why=no.why, do=no.do, remedy=no.remedy) from no
         finally:
             self.human_seconds += time.monotonic() - began

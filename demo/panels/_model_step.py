@@ -41,8 +41,8 @@ def came_to(made: CallMade) -> tuple[State, str]:
     read = made.read
     if made.call.problem:
         return "unverified", f"not sent: {made.call.problem}"
-    if read is None and made.asked is not None and made.asked.said == "no":
-        return "refused", "Refused by the human"
+    if read is None and made.asked is not None and made.asked.said != "yes":
+        return "refused", "Not made: no human said yes"
     if read is None:
         return "waiting", "not decided yet"
     if read.decision is not None and read.decision.verdict == "deny":

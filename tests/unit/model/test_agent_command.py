@@ -106,6 +106,7 @@ def test_where_no_human_may_be_asked_it_stops_and_says_so(demo: Command) -> None
     done = demo("--json", "agent", TASK, "--no-ask")
     assert done.returncode == 4
     assert told(done)["reason"] == "human" and told(done)["events"][-1]["calls"] == 0
+    assert told(done)["events"][0]["said"] == "nothing"
 
 
 def test_a_bound_ends_it_with_1(demo: Command) -> None:

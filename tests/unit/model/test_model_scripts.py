@@ -54,6 +54,23 @@ def test_the_shipped_script_buys_the_size_that_was_asked_for_and_says_that_it_is
     assert (run.end.tokens_read, run.end.tokens_written) == (0, 0)  # nobody counted any
 
 
+@pytest.mark.parametrize(
+    ("asked", "tools"),
+    [
+        ("what did I order?", ["listMcpShopOrders"]),
+        ("list my orders", ["listMcpShopOrders"]),
+        ("Can you order a shirt for me, please?", ["listMcpShopInventory"]),  # and it asks for the size
+        ("who am I?", ["getUserInfo"]),
+        ("what is the weather?", []),
+    ],
+)
+def test_the_shipped_script_does_what_it_says_it_knows_and_nothing_else(
+    agent: Agent, asked: str, tools: list[str]
+) -> None:
+    run = model.drive(agent, asked, model.shipped())
+    assert [call.tool for call in run.calls] == tools and run.end.reason == "done" and not run.orders
+
+
 def test_the_same_run_again_buys_nothing_twice(agent: Agent) -> None:
     def again() -> model.Drive:
         return model.drive(agent, "buy a shirt, size S", model.shipped(), key=lambda number: f"run-{number}")

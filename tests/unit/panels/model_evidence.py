@@ -68,7 +68,7 @@ STEPS = (
     ModelStep(2, TASK.model, "model", "", (BOUGHT,)),
     ModelStep(3, TASK.model, "model", WORDS, (REFUSED,)),
 )
-END = ModelEnd("done", "the model has nothing more to do", 4, 3, 1, 2841, 212, 12.4, Money(2500))
+END = ModelEnd("done", "it has nothing more to do", 4, 3, 1, 2841, 212, 12.4, Money(2500))
 
 
 def ordinary() -> dict[str, Callable[[], RenderableType]]:
