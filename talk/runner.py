@@ -226,7 +226,7 @@ class Runner:
     def _step(self, planned: PlannedBeat, step: Step, play: int) -> StepResult:
         beat, kind = planned.id, KINDS[step.do]
 
-        if (why := self._stale_limits(planned, step)) is not None:
+        if (why := self._stale_limits(planned, step) or self._unprepared(beat, step, play)) is not None:
             return self._skip(beat, step, play, why)
         # Said before the server is looked at, too: that takes its time where it hardly answers.
         self.stage.begin_step(step.id, step.do, step.title)
@@ -351,6 +351,15 @@ class Runner:
         )
         return kind.why_not(step, other, Past(self.run.attempted(beat, step.id), granted))
 
+    def _unprepared(self, beat: str, step: Step, play: int) -> str | None:
+        """Why a call is not made that is meant to be refused: what would refuse it was to be set up by a step of this
+        play that was skipped. It would be let through, and a purchase would be a real one."""
+        rule = step.expect.get("rule", "")
+        for earlier in self.run.results(beat, play).values():
+            if earlier.skipped and rule and rule.startswith(_SETS_UP.get(earlier.do, "?")):
+                return f"nothing would refuse it: {earlier.id} was skipped ({earlier.skipped})"
+        return None
+
     def _stale_limits(self, planned: PlannedBeat, step: Step) -> str | None:
         """Why this purchase is not made: what it would show of a quota was used up under an earlier consent.
 
@@ -446,6 +455,8 @@ def _ungranted(result: StepResult) -> str:
     return f"{why}To ask again: demo next"
 
 
+_SETS_UP: Mapping[str, str] = {"policy": "limits.approval", "revoke": "standing."}
+"""Kinds of step that make a shop refuse afterwards, each with how the rules begin by which it does."""
 _OF_A_HUMAN = ("human", "role", "others", "hidden")
 """What names a human, says what they are, or tells theirs from others' in what they may read."""
 _OF_AN_ANSWER = ("scopes", "left_out", "spending")
