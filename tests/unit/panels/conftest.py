@@ -314,7 +314,7 @@ CHANGED = ChangedByte(
 )
 TRACED = OrderTrace(
     "order_408b8bd0d5ec",
-    decision(order_id="order_408b8bd0d5ec", tool="buyMcpShopItem"),
+    decision(order_id="order_408b8bd0d5ec", tool="buyMcpShopItem", trace_id="4bf92f3577b34da6a3ce929d0e0e4736"),
     7,
     True,
     SessionView(
