@@ -35,6 +35,7 @@ from demo.evidence import (
     Order,
     OrderTrace,
     PermissionView,
+    Purchase,
     Revocation,
     SessionView,
     SubAgentView,
@@ -183,6 +184,7 @@ AUTHORIZING = AuthorizationRequest(
 )
 WITH_IT = "Told by the token response, not by the token (RFC 6749 section 5.1)."
 ANSWER = Answer("alice@example.com", "Shirt Agent", "yes", Money(6000), ("openid", "shop:read", "shop:buy"))
+PURCHASE = Purchase("Conference T-shirt", "M", "Acme", "12 Main Street, Springfield", Money(2500), "agent_1")
 OPAQUE = TokenView("opaque", "[masked]", 43,
                    claims=(Claim("scope", "shop:read shop:buy", WITH_IT, False),
                            Claim("exp", "1800000252", WITH_IT, False)),
@@ -482,6 +484,12 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
         replace(DEVICE, scopes=("openid", "shop:read", "shop:buy", "offline_access", "user:read")), NOW,
         ("openid", "shop:read", "shop:buy", "offline_access"),
     ),
+    "device-purchase": lambda: panels.device(replace(DEVICE, scopes=("shop:buy",)), NOW, ("shop:buy",), PURCHASE),
+    "browser-purchase": lambda: panels.browser(AUTHORIZING, NOW, ("shop:buy",), PURCHASE),
+    "answer-purchase": lambda: panels.answer(replace(ANSWER, amount=None, scopes=(), purchase=PURCHASE)),
+    "answer-no-purchase": lambda: panels.answer(
+        replace(ANSWER, said="no", amount=None, scopes=(), purchase=PURCHASE)
+    ),
     "browser": lambda: panels.browser(AUTHORIZING, NOW),
     "answer-yes": lambda: panels.answer(ANSWER),
     "answer-no": lambda: panels.answer(replace(ANSWER, said="no", amount=None, scopes=())),
@@ -537,6 +545,7 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
     money = Money(10**14, text[:60])
     order = Order(text, text, text, text, money, NOW, text, text, text, False, money, money)
     scopes = (*MANY_SCOPES, text)
+    bought = Purchase(text, text, text, text, money, text, text, NOW)
     claim = Claim(text, text, text, True, text)
     claims = tuple(replace(claim, verified=bool(number % 2), against=f"{number}{text}") for number in range(30))
     parameters = tuple((text or f"p{number}", text) for number in range(20))
@@ -608,6 +617,10 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         ),
         "answer": lambda: panels.answer(Answer(text, text, "yes", money, scopes)),
         "answer-no": lambda: panels.answer(Answer(text, text, "no")),
+        "answer-purchase": lambda: panels.answer(Answer(text, text, "yes", purchase=bought)),
+        "device-purchase": lambda: panels.device(
+            DeviceCode(text, text, text or None, NOW, 1, text, scopes, None), NOW, scopes, bought
+        ),
         "token-opaque": lambda: panels.token(
             TokenView("opaque", text, 9, claims=claims, problems=(text,) * 3, told_by=text, active=True), NOW
         ),

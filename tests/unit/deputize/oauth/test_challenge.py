@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deputize.oauth.challenge import parse_challenges, read_challenge
+from deputize.oauth.challenge import LONGEST_REMEDIATION, parse_challenges, read_challenge, remediation_of
 
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_.!#$", min_size=1, max_size=12)
 VALUES = st.text(
@@ -100,3 +104,39 @@ def test_a_very_long_header_is_read_in_reasonable_time() -> None:
     parse_challenges('Bearer a="' + "\\" * 20000)
     parse_challenges("a " * 20000)
     parse_challenges("a=" * 20000)
+
+
+def remediated(text: str) -> tuple[dict[str, Any], ...]:
+    found = read_challenge(403, [f'Bearer error="insufficient_authorization", authorization_remediation="{text}"'])
+    assert found is not None
+    return remediation_of(found)
+
+
+def written(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_a_remediation_says_which_authorization_details_to_ask_for(padded: bool) -> None:
+    details = [{"type": "shop_purchase", "size": "M"}]
+    text = written({"authorization_details": details})
+    assert remediated(text if padded else text.rstrip("=")) == tuple(details)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "%%%",
+        "e30",
+        "bm90IGpzb24",
+        written([]),
+        written({"authorization_details": {}}),
+        written({"authorization_details": []}),
+        written({"authorization_details": ["shop_purchase"]}),
+        written({"authorization_details": [{"type": "a"}, {"no": "type"}]}),
+        written({"authorization_details": [{"type": "a", "more": "x" * LONGEST_REMEDIATION}]}),
+    ],
+)
+def test_a_remediation_that_cannot_be_read_asks_for_nothing(text: str) -> None:
+    assert remediated(text) == ()
