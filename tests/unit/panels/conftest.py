@@ -341,7 +341,7 @@ def _event(at: float, kind: Any, said: Any, what: str, **more: Any) -> TrailEven
     return TrailEvent(NOW + at, kind, said, teller, what, *who, **more)
 
 
-TRAIL = (
+HAPPENED = (
     _event(0, "consent", "denied", "shop:buy", client_name="Shirt Agent", scopes=("shop:read", "shop:buy")),
     _event(
         9,
@@ -435,8 +435,8 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "changed-byte": lambda: panels.changed_byte(CHANGED),
     "changed-byte-unseen": lambda: panels.changed_byte(replace(CHANGED, findings=())),
     "trace": lambda: panels.trace(TRACED),
-    "trail": lambda: panels.trail(TRAIL),
-    "trail-unknown": lambda: panels.trail(TRAIL[2:], "https://login.example.com does not list the consents"),
+    "trail": lambda: panels.trail(HAPPENED),
+    "trail-unknown": lambda: panels.trail(HAPPENED[2:], "https://login.example.com does not list the consents"),
     "spans": lambda: panels.spans(SPANS),
     "spans-refused": lambda: panels.spans(
         (*SPANS[:3], _span("4", "3", "gates", "mcp-shop", 0.53, 0.01, demo__verdict="deny", demo__rule="limits.quota"))
