@@ -131,21 +131,29 @@ def test_gemini_cli_logs_in_and_buys(assistant: Callable[[Host], Assistant], ali
     key = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
     settings.write_text(json.dumps(json.loads(settings.read_text("utf-8")) | key), "utf-8")
     with closing(gemini.at_a_terminal("-y", "-m", "gemini-2.5-flash")) as terminal:
-        terminal.until("Type your message")
-        enter(terminal, f"/mcp auth {NAME}")
-        terminal.until("Do you want to continue")
+        terminal.until("Type your message", SECONDS)
+        terminal.type(f"/mcp auth {NAME}")
+        enter(terminal, "Do you want to continue")
         terminal.type("\r")
         while_it_runs(lambda: alice(opened(gemini.home)), terminal)
-        terminal.until("reloaded tools")
-        enter(terminal, gemini.prompt)
-        terminal.until(r"I read: (.|\n)*user_alice")
+        terminal.until("reloaded tools", SECONDS)
+        terminal.type(gemini.prompt)
+        enter(terminal, r"I read: (.|\n)*user_alice")
 
 
-def enter(terminal: Pty, text: str) -> None:
-    """Type a line as a person does: what comes all at once it takes for pasted, and Enter with it."""
-    terminal.type(text)
-    terminal.read_for(1.0)
-    terminal.type("\r")
+def enter(terminal: Pty, expected: str) -> None:
+    """Enter, as a person does who looks up: what comes all at once is taken for pasted, and Enter with it, and a busy
+    program may miss one."""
+    for _ in range(3):
+        terminal.read_for(1.0)
+        terminal.type("\r")
+        try:
+            terminal.until(expected, 20.0)
+            return
+        except AssertionError:
+            if terminal.process.poll() is not None:
+                raise
+    terminal.until(expected, SECONDS)
 
 
 def while_it_runs(act: Callable[[], None], terminal: Pty) -> None:
