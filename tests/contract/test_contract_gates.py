@@ -40,7 +40,7 @@ def test_the_metadata_says_where_tokens_come_from(shop: Shop) -> None:
             ],
             "bearer_methods_supported": ["header"],
             "dpop_signing_alg_values_supported": ["ES256"],
-            "authorization_details_types_supported": ["shop_spending"],
+            "authorization_details_types_supported": ["shop_spending", "shop_purchase"],
             "resource_name": "Conference T-shirt shop",
         }
 
