@@ -354,7 +354,7 @@ class Runner:
     def _unprepared(self, beat: str, step: Step, play: int) -> str | None:
         """Why a call is not made that is meant to be refused: what would refuse it was to be set up by a step of this
         play that was skipped. It would be let through, and a purchase would be a real one."""
-        rule = step.expect.get("rule", "")
+        rule = step.expect.get("rule", "") if step.do == "call" else ""  # the other kinds bring their refusal about
         for earlier in self.run.results(beat, play).values():
             if earlier.skipped and rule and rule.startswith(_SETS_UP.get(earlier.do, "?")):
                 return f"nothing would refuse it: {earlier.id} was skipped ({earlier.skipped})"

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from demo.errors import advice
 from demo.local_server import local
 from deputize import private
 from deputize.errors import EnvironmentNotReady
@@ -127,12 +128,12 @@ def test_a_server_that_hangs_is_started_again_with_its_data(state: Path, monkeyp
     assert (server.pid != hung.pid, server.world, server.base_url) == (True, hung.world, hung.base_url)
 
 
-def test_an_unwritable_state_folder_is_named_with_a_mend(tmp_path: Path) -> None:
+def test_an_unwritable_state_folder_is_named_with_what_helps(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(EnvironmentNotReady) as refused:
         local.ensure(file / "state", port=0)
-    assert "--state" in refused.value.do
+    assert "--state" in advice(refused.value)
 
 
 def test_a_server_that_cannot_start_says_why_in_its_own_words(state: Path) -> None:

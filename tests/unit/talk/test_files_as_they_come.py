@@ -11,6 +11,7 @@ import filelock
 import pytest
 
 from demo.deploy import blueprint
+from demo.errors import advice
 from demo.local_server import local
 from demo.settings import settle
 from deputize.errors import EnvironmentNotReady, UsageError
@@ -98,6 +99,6 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
     with Run.open(tmp_path / "state") as run, pytest.raises(EnvironmentNotReady) as refused, run.performing():
         pass
-    assert "can be locked" in refused.value.what and "--state" in refused.value.do
+    assert "can be locked" in refused.value.what and "--state" in advice(refused.value)
     with pytest.raises(EnvironmentNotReady, match="can be locked"):
         local.forget(tmp_path / "state")

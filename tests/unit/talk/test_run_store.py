@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.errors import advice
 from deputize.errors import EnvironmentNotReady
 from talk.run import VERSION, Cursor, Run, StepResult, glance
 
@@ -70,7 +71,7 @@ def test_an_unwritable_folder_is_named_with_what_helps(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(EnvironmentNotReady) as refused, Run.open(file / "state"):
         pass
-    assert "--state" in refused.value.do
+    assert "--state" in advice(refused.value)
 
 
 def test_a_run_of_another_version_is_set_aside_and_a_fresh_one_begun(tmp_path: Path) -> None:
