@@ -230,9 +230,9 @@ def _chosen(settings: Settings, wished: Any, *, key: bool = True) -> Endpoint | 
 
 
 def _store(settings: Settings, url: str) -> TokenStore:
-    from deputize.tokens.store import TokenStore
+    from demo.logins import token_store
 
-    return TokenStore.open(settings.state, server=url)
+    return token_store(settings.state, server=url)
 
 
 def _slot() -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Driven, DrivenCall, ModelBounds, ModelCall, ModelRead, ModelTask, ModelWords
+from demo.evidence import Driven, DrivenCall, ModelBounds, ModelCall, ModelRead, ModelWords
 from deputize.errors import EnvironmentNotReady, UsageError
 from deputize.evidence import Money
 from talk.playing.kind import AGENTS, NO_TABLE, PURCHASE, Contradiction, Kind, Option, Past, Step
@@ -74,17 +74,17 @@ def _presenters(scene: Scene) -> Endpoint | Script | None:
     """
     if scene.strict or not os.environ.get("DEMO_MODEL"):
         return None
+    from demo.logins import token_store
     from demo.model import Wished, chosen
     from demo.model.choosing import KEY_SLOT
-    from deputize.tokens.store import TokenStore
 
     state = scene.cast.state
-    return chosen(Wished(), Wished(), os.environ, lambda url: TokenStore.open(state, server=url).kept(KEY_SLOT))
+    return chosen(Wished(), Wished(), os.environ, lambda url: token_store(state, server=url).kept(KEY_SLOT))
 
 
 def _played(step: Step, scene: Scene, driven: Drive, *, scripted: bool) -> Played:
     options, orders = step.options, {order.id: order for order in driven.orders}
-    task = next(event for event in driven.events if isinstance(event, ModelTask))
+    task = driven.task
     lure = _found(options["lure"] or options["listing"], driven)
     calls = tuple(_calls(options["told"], driven))
     rules = sorted({one.rule for one in calls if one.verdict == "deny"})

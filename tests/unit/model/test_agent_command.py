@@ -17,6 +17,20 @@ from tests.unit.model.test_model_endpoints import shopping, silent
 
 TASK = "buy me a shirt, size M"
 KEY = "sk-typed-0123456789"
+KEYRING = """
+import os, pathlib
+from keyring.backend import KeyringBackend
+
+class Keyring(KeyringBackend):
+    priority = 9
+    def get_password(self, service, username):
+        return None
+    def set_password(self, service, username, password):
+        pathlib.Path(os.environ["KEYRING_FILE"]).write_text(service)
+    def delete_password(self, service, username):
+        pass
+"""
+"""A system's keyring that works, and says what it was asked to keep."""
 
 
 def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -56,20 +70,28 @@ def test_a_run_from_nothing_to_a_shirt_by_a_script_and_by_a_model_of_which_the_a
     assert shown.returncode == 2  # a run that was kept is not written over
 
 
-def test_a_kept_key_goes_to_its_endpoint_and_is_on_no_screen(demo: Command, endpoint: Fake) -> None:
+def test_a_kept_key_goes_to_its_endpoint_and_is_on_no_screen(demo: Command, endpoint: Fake, tmp_path: Path) -> None:
     endpoint.answer = lambda handler, _: handler.say_json(401, {"error": {"message": f"bad key: {KEY}"}})
     line = ("--model", "openai:tiny", "--base-url", endpoint.url)
     demo("login")
+    asked = tmp_path / "asked"
+    (tmp_path / "one_that_works.py").write_text(KEYRING)
+    there = {
+        "PYTHON_KEYRING_BACKEND": "one_that_works.Keyring",
+        "PYTHONPATH": str(tmp_path),
+        "KEYRING_FILE": str(asked),
+    }
     stored = subprocess.run(
         [*_python(), "agent", *line, "--keep-key"],
         input=f"{KEY}\n",
         capture_output=True,
         text=True,
         timeout=60,
-        env=demo.environment(),
+        env=demo.environment() | there,
         cwd=ROOT,
     )
     assert stored.returncode == 0, stored.stderr
+    assert not asked.exists(), "DEMO_KEYRING=0 says that nothing goes into the keyring, though there is one"
     refused = demo("--json", "agent", TASK, *line)
     assert refused.returncode == 4
     assert endpoint.asked[0].headers["authorization"] == f"Bearer {KEY}"
