@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 _PATHS: Final = frozenset(
     {
-        *("/mcp", "/open/mcp", "/audit", "/audit/log", "/audit/checkpoint", "/audit/keys", "/account/sessions"),
-        *("/account/revoke", "/account/reinstate", "/policy/explain", "/health", "/client.json"),
-        *(f"/oauth2/{name}" for name in ("token", "jwks", "register", "revoke", "introspect", "userinfo")),
+        *("/mcp", "/open/mcp", "/audit", "/audit/log", "/audit/checkpoint", "/audit/keys", "/audit/dispatch"),
+        *("/account/sessions", "/account/answers", "/account/revoke", "/account/reinstate", "/account/door"),
+        *("/policy/explain", "/warehouse/orders", "/health", "/client.json"),
+        *(f"/oauth2/{name}" for name in ("token", "jwks", "register", "revoke", "introspect", "userinfo", "purchases")),
         *("/oauth2/authorize", "/oauth2/device_authorization"),
     }
 )

@@ -10,10 +10,12 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from demo import tracing
+from demo.local_server.server import create_app
 from demo.tracing import exporting, reading, wanted
 from demo.tracing.sending import shown
 from deputize.errors import UsageError
@@ -59,6 +61,15 @@ def test_a_file_is_asked_for_by_itself(tmp_path: Path) -> None:
 )
 def test_a_path_that_may_hold_a_secret_is_not_told(path: str, told: str) -> None:
     assert shown(path) == told
+
+
+def test_the_paths_of_our_own_servers_are_told(tmp_path: Path) -> None:
+    """All but WorkOS's, the human's pages, and what servers ask each other all the time."""
+    others = ("/user_management", "/organizations", "/authorization", "/sso", "/audit_logs", "/agents", "/device")
+    app: Any = create_app("http://127.0.0.1:7327", tmp_path / "server.sqlite3", instance="test")
+    ours = {one.path for one in app.app.routes if not one.path.startswith((*others, "/events", "/ssf"))}
+    assert "/oauth2/purchases" in ours
+    assert {path for path in ours if not shown(path)} == set()
 
 
 def test_untraced_nothing_of_the_sdk_is_imported_and_nothing_is_sent_along() -> None:
