@@ -10,7 +10,7 @@ from typing import Any
 from ..clients.client import Client
 from ..context import Context
 from .purchases import SHOP_PURCHASE, purchase_detail
-from .resources import served_resources
+from .resources import shops
 from .rich_request import CURRENCY, InvalidAuthorizationDetailsError, check_money
 
 SHOP_SPENDING = "shop_spending"
@@ -67,17 +67,17 @@ def _spending_detail(context: Context, detail: dict[str, Any]) -> dict[str, Any]
         raise InvalidAuthorizationDetailsError(f"{SHOP_SPENDING} has type, actions, locations and limit")
     if detail["actions"] != ["buy"]:
         raise InvalidAuthorizationDetailsError("actions is one: buy")
-    shops = [resource for resource in served_resources(context) if resource != context.account_resource]
+    places = shops(context)
     named = detail["locations"]
     if isinstance(named, list) and len(named) == 1 and isinstance(named[0], str):
         detail["locations"] = [context.canonical(named[0])]
-    if detail["locations"] not in [[shop] for shop in shops]:
-        raise InvalidAuthorizationDetailsError(f"locations is one of: {', '.join(shops)}")
+    if detail["locations"] not in [[shop] for shop in places]:
+        raise InvalidAuthorizationDetailsError(f"locations is one of: {', '.join(places)}")
     check_money(detail["limit"], "limit")
     return detail
 
 
-def spending_up_to(amount: int, shops: Sequence[str]) -> dict[str, Any]:
-    """The detail of a limit that the human wrote: `amount` minor units, at the `shops` that the request is for."""
+def spending_up_to(amount: int, places: Sequence[str]) -> dict[str, Any]:
+    """The detail of a limit that the human wrote: `amount` minor units, at the `places` that the request is for."""
     limit = {"amount": amount, "currency": CURRENCY}
-    return {"type": SHOP_SPENDING, "actions": ["buy"], "locations": list(shops), "limit": limit}
+    return {"type": SHOP_SPENDING, "actions": ["buy"], "locations": list(places), "limit": limit}

@@ -57,6 +57,11 @@ def served_resources(context: Context) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*context.resources, *(one.uri for one in registered))))
 
 
+def shops(context: Context) -> tuple[str, ...]:
+    """The resources at which an agent may spend: all that are served but the human's own account API."""
+    return tuple(one for one in served_resources(context) if one != context.account_resource)
+
+
 def requested_resources(context: Context, asked: Sequence[str]) -> tuple[str, ...]:
     """The resources of an authorization request, each once, in the order asked.
 

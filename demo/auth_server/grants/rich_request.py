@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
+BUY = "shop:buy"
+"""The scope that money goes with."""
 CURRENCY = "USD"
 """The shop's currency, with two decimals. Another one would need other decimals on the consent page."""
 HIGHEST_AMOUNT = 1_000_000_00

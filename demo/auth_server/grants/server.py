@@ -33,7 +33,7 @@ from .tokens import details_of, sign_access_token, sign_id_token
 logging.getLogger("authlib").setLevel(logging.INFO)
 
 EXCHANGES_A_MINUTE = 60
-"""Token exchanges in one session. Each sub-agent's token is made anew every few minutes."""
+"""Token exchanges in one session. Each sub-agent needs another token every few minutes."""
 
 
 class OAuthServer(AuthorizationServer):  # type: ignore[misc]  # Authlib ships no types

@@ -22,10 +22,10 @@ from ..state.accounts import ordered
 from ..state.sessions import revocation_of
 from ..state.sub_agents import MOST_AT_ONCE, TooManySubAgents, find_by_key
 from ..state.sub_agents import hand_on as write_down
-from .authorization_details import SHOP_SPENDING, spending_details
+from .authorization_details import spending_details
 from .purchases import SHOP_PURCHASE
-from .resources import InvalidTargetError, served_resources
-from .rich_request import InvalidAuthorizationDetailsError
+from .resources import InvalidTargetError, shops
+from .rich_request import BUY, InvalidAuthorizationDetailsError
 from .server import OAuthServer, lifetime
 from .subject_token import ACCESS_TOKEN, SubjectToken
 from .tokens import sign_access_token
@@ -37,7 +37,6 @@ ACTOR_TYPE: Final = "actor+jwt"
 NOT_HANDED_ON: Final = frozenset({"openid", "offline_access"})
 """Who the human is, is told to whom they consented to; and nothing that was handed on outlives the token it was made
 from."""
-BUY: Final = "shop:buy"
 
 
 class TooFast(OAuth2Error):  # type: ignore[misc]  # Authlib ships no types
@@ -106,7 +105,7 @@ def hand_on(server: OAuthServer, request: FormRequest, subject: SubjectToken) ->
             )
         except TooManySubAgents:
             raise InvalidRequestError(f"{MOST_AT_ONCE} sub-agents act in this session: wait, or revoke one") from None
-    details = [] if limit is None else [{**limit, "spent_by": id}, *_limits(subject)]
+    details = [] if limit is None else [{**limit, "spent_by": id}, *subject.limits]
     answer = {
         "access_token": sign_access_token(
             context,
@@ -164,9 +163,8 @@ def _check_subject(context: Context, request: FormRequest, subject: SubjectToken
 
 def _audience(context: Context, request: FormRequest, subject: SubjectToken) -> str:
     audience = str(subject.claims["aud"])
-    shops = [one for one in served_resources(context) if one != context.account_resource]
     named = [*request.payload.datalist.get("resource", []), *request.payload.datalist.get("audience", [])]
-    if context.canonical(audience) not in shops or any(
+    if context.canonical(audience) not in shops(context) or any(
         context.canonical(one) != context.canonical(audience) for one in named
     ):
         raise InvalidTargetError("what is handed on is for the resource of subject_token alone")
@@ -184,11 +182,6 @@ def _scope(server: OAuthServer, request: FormRequest, subject: SubjectToken) -> 
     return ordered(wanted)
 
 
-def _limits(subject: SubjectToken) -> list[dict[str, Any]]:
-    """The spending limits that subject token itself is under: its own, and each above it."""
-    return [detail for detail in subject.details if detail.get("type") == SHOP_SPENDING]
-
-
 def _limit(context: Context, request: FormRequest, subject: SubjectToken, *, buys: bool) -> dict[str, Any] | None:
     """What the sub-agent may spend, of what the agent above it may."""
     asked = spending_details(context, request.client, request.form.get("authorization_details"))
@@ -197,7 +190,7 @@ def _limit(context: Context, request: FormRequest, subject: SubjectToken, *, buy
     if not asked:
         return None
     (limit,) = asked
-    above = _limits(subject)
+    above = subject.limits
     if not above or limit["limit"]["amount"] > min(one["limit"]["amount"] for one in above):
         raise InvalidAuthorizationDetailsError("the limit is above what subject_token may spend")
     if any(limit["locations"][0] not in map(context.canonical, one["locations"]) for one in above):

@@ -10,6 +10,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from ..context import Context
 from ..requests import FormRequest
 from ..state.sessions import Session, find_session, session_revocation
+from .authorization_details import SHOP_SPENDING
 from .bound import InvalidProofError
 from .tokens import actors, bound_to, read_access_token
 
@@ -40,6 +41,11 @@ class SubjectToken:
     def details(self) -> tuple[dict[str, Any], ...]:
         """Its authorization details."""
         return tuple(self.claims.get("authorization_details", ()))
+
+    @property
+    def limits(self) -> tuple[dict[str, Any], ...]:
+        """The spending limits that it is under: its own, and each above it."""
+        return tuple(detail for detail in self.details if detail.get("type") == SHOP_SPENDING)
 
 
 def read_subject_token(context: Context, request: FormRequest, *, held: bool = True) -> SubjectToken:

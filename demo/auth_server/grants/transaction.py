@@ -17,8 +17,8 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, Unaut
 from ..context import Context
 from ..requests import FormRequest
 from ..state.store import new_id
-from .authorization_details import SHOP_SPENDING
-from .resources import InvalidTargetError, served_resources
+from .resources import InvalidTargetError, shops
+from .rich_request import BUY
 from .server import OAuthServer
 from .subject_token import SubjectToken
 
@@ -31,7 +31,6 @@ PURPOSE: Final = "order.ship"
 """The one scope there is: to send what was ordered."""
 DETAILS: Final = {"order": str, "tool": str, "amount": int, "currency": str}
 """What it is bound to, which the shop names as `request_details`; `amount` in minor units."""
-BUY: Final = "shop:buy"
 
 
 def trust_domain(context: Context) -> str:
@@ -51,15 +50,14 @@ def for_one_purchase(server: OAuthServer, request: FormRequest, subject: Subject
     context, form = server.context, request.form
     if request.client.client_id != context.config.resource_server[0]:
         raise UnauthorizedClientError("transaction tokens are for the resource server that was shown subject_token")
-    shops = [one for one in served_resources(context) if one != context.account_resource]
-    if context.canonical(str(subject.claims["aud"])) not in shops:
+    if context.canonical(str(subject.claims["aud"])) not in shops(context):
         raise InvalidTargetError("subject_token is for no shop")
     if form.get("audience") != trust_domain(context):
         raise InvalidTargetError(f"audience is {trust_domain(context)}")
     if form.get("scope") != PURPOSE or BUY not in subject.scope:
         raise InvalidScopeError(f"scope is {PURPOSE}, and subject_token has {BUY}")
     details = _details(form.get("request_details", ""))
-    limits = [one["limit"]["amount"] for one in subject.details if one.get("type") == SHOP_SPENDING]
+    limits = [one["limit"]["amount"] for one in subject.limits]
     if not limits or details["amount"] > min(limits):
         raise InvalidRequestError("request_details is of more than subject_token may spend")
     now = int(context.now())

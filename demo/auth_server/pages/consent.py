@@ -13,7 +13,7 @@ from demo.scopes import SCOPES
 from ..clients.client import Client
 from ..grants.authorization_details import spending_up_to
 from ..grants.resources import shops_of
-from ..grants.rich_request import CURRENCY
+from ..grants.rich_request import BUY, CURRENCY
 from ..state.accounts import Account, ordered
 from ..state.answers import HumanAnswer, note_answer
 from ..state.sessions import agent_of, revocation_of
@@ -23,7 +23,7 @@ from .purchase import purchase_page, why_not
 from .question import Question, carried
 from .redirect import redirect_question
 from .rendering import page
-from .terms import BUY, TICK, Terms, answered, as_text, filled_in
+from .terms import TICK, Terms, answered, as_text, filled_in
 from .visit import PageRefused, Visit, onward
 
 

@@ -10,10 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..grants.rich_request import CURRENCY, HIGHEST_AMOUNT
+from ..grants.rich_request import BUY, CURRENCY, HIGHEST_AMOUNT
 
-BUY = "shop:buy"
-"""The scope that money goes with: where it is on the page and unticked, no limit is granted."""
 TICK = "may:"
 """Before a scope's name, the name of its box."""
 _AMOUNT = re.compile(r"\$?\s*([0-9]{1,9})(?:[.,]([0-9]{1,2}))?\s*(?:\$|USD)?", re.IGNORECASE)

@@ -120,7 +120,7 @@ def unused_session(
 def void_unused_approvals(
     connection: sqlite3.Connection, *, sub: str, client_id: str, redirect_uri: str, code_challenge: str
 ) -> None:
-    """Take back what this human's yes to this very request approved, while its code is not used."""
+    """Void what this human's yes to this very request approved, while its code is not used."""
     rows = connection.execute(
         "SELECT id, session_id, approval_id FROM oauth_authorization_codes WHERE client_id = ? AND redirect_uri = ?"
         " AND code_challenge = ? AND approval_id IS NOT NULL AND redeemed_at IS NULL",
