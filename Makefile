@@ -38,7 +38,7 @@ dry-run: $(VENV)/run.stamp ## play both plans as CI does, and check that every p
 	$(BIN)/demo check
 
 # A test says when they are stale. A minute and a half.
-recordings: $(VENV)/run.stamp ## record the plans anew, for demo replay and for when a live step fails
+recordings: $(VENV)/run.stamp ## record the plans again, for demo replay and for when a live step fails
 	$(BIN)/python -m tools.recordings problem-first context-first
 
 # Nothing stops the talk: a fault at a beat, in a world of its own, must end in a recovery.

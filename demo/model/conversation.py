@@ -29,7 +29,7 @@ from demo.evidence import ModelBounds
 from demo.model import asking
 from demo.model.choosing import Endpoint
 from demo.model.script import Came, Player, Script, as_json
-from demo.model.tools import Told
+from demo.model.tools import OfferedTool
 from deputize.http import bounded
 from deputize.http.bounded import OnWait
 from deputize.http.recorder import Recorder
@@ -74,7 +74,7 @@ class Conversation:
         model: Endpoint | Script,
         instructions: str,
         prompt: str,
-        tools: Mapping[str, Told],
+        tools: Mapping[str, OfferedTool],
         bounds: ModelBounds,
         recorder: Recorder,
     ) -> None:

@@ -26,7 +26,7 @@ from demo.evidence import (
 )
 from demo.model.choosing import Endpoint, ready
 from demo.model.script import Came, OutOfLines, Script, as_json
-from demo.model.tools import Told, arguments, told
+from demo.model.tools import OfferedTool, arguments, offered
 from deputize.errors import AuthorizationRefused, ExplainedError
 from deputize.evidence import Money
 from deputize.http.bounded import OnWait
@@ -179,7 +179,7 @@ class _Run:
     patience: float
     events: list[ModelEvent] = field(default_factory=list)
     outcomes: list[CallOutcome] = field(default_factory=list)
-    tools: dict[str, Told] = field(default_factory=dict)
+    tools: dict[str, OfferedTool] = field(default_factory=dict)
     purchase: str = PURCHASE
     """What the server calls the tool that spends."""
     key_argument: str | None = None
@@ -243,7 +243,7 @@ class _Run:
             takes = _properties(listed.schemas.get(self.purchase))
             self.key_argument = next((argument for argument in named if argument in takes), None)
             hidden = (self.key_argument,) if self.key_argument is not None else ()
-            self.tools, _ = told(listed, without={self.purchase: hidden})
+            self.tools, _ = offered(listed, without={self.purchase: hidden})
         made_by: MadeBy = "model" if isinstance(self.model, Endpoint) else self.model.kind
         name = f"{self.model.api}:{self.model.name}" if isinstance(self.model, Endpoint) else self.model.name
         self._happened(

@@ -1,4 +1,4 @@
-"""A server's tools as a model is told of them, and a model's arguments as they are sent."""
+"""A server's tools as they are offered to a model, and a model's arguments as they are sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deputize.errors import UsageError
 from deputize.http.sanitizing import DEEPEST, safe_text
 
 MOST = 64
-"""Tools that a model is told of."""
+"""Tools that a model is offered."""
 LONGEST = 32_000
 """Characters of a tool's schema; a longer one would fill what a small model can read."""
 LONGEST_DESCRIPTION = 2_000
@@ -22,15 +22,17 @@ _NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True)
-class Told:
-    """One tool: its name at the server, and what the model is told."""
+class OfferedTool:
+    """One tool: its name at the server, and what the model reads of it."""
 
     name: str
     description: str
     schema: Mapping[str, Any]
 
 
-def told(listed: ToolsOutcome, *, without: Mapping[str, Iterable[str]]) -> tuple[dict[str, Told], dict[str, str]]:
+def offered(
+    listed: ToolsOutcome, *, without: Mapping[str, Iterable[str]]
+) -> tuple[dict[str, OfferedTool], dict[str, str]]:
     """The tools by the name that the model calls them, and those that are left out with the reason.
 
     Args:
@@ -39,7 +41,7 @@ def told(listed: ToolsOutcome, *, without: Mapping[str, Iterable[str]]) -> tuple
     A name is what both vendors take: letters, digits, `_` and `-`, 64 of them at most (OpenAI API reference, Chat,
     `tools.function.name`; Anthropic API reference, Messages, `tools.name`).
     """
-    usable: dict[str, Told] = {}
+    usable: dict[str, OfferedTool] = {}
     left_out = dict(listed.left_out)
     about = {tool.name: tool.description for tool in listed.tools}  # names there are fit for a screen
     for name, schema in listed.schemas.items():
@@ -50,7 +52,7 @@ def told(listed: ToolsOutcome, *, without: Mapping[str, Iterable[str]]) -> tuple
             left_out[shown] = f"its schema is longer than {LONGEST} characters"
         else:
             ours = _distinct(_NAME.sub("_", name)[:64] or "tool", usable)
-            usable[ours] = Told(
+            usable[ours] = OfferedTool(
                 name, about.get(safe_text(name), "")[:LONGEST_DESCRIPTION], _less(schema, without.get(name, ()))
             )
     return usable, left_out

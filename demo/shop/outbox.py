@@ -44,7 +44,7 @@ def add(connection: sqlite3.Connection, order: str, session: str, user: str, at:
 
 
 def remove(connection: sqlite3.Connection, order: str) -> None:
-    """Take an order out that is taken back."""
+    """Remove an order that is cancelled in the same transaction."""
     connection.execute("DELETE FROM shop_outbox WHERE order_id = ?", (order,))
 
 

@@ -17,7 +17,7 @@ from deputize.evidence import Claim, TokenView
 from deputize.http.exchange import parse_object
 from deputize.http.redaction import MASK, mask_token
 from deputize.http.sanitizing import safe_text
-from deputize.tokens.claim_meanings import meaning, parties
+from deputize.tokens.claim_meanings import MOST_ACTORS, meaning, parties
 from deputize.tokens.stored import number, scope_list
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _flat(claims: Mapping[str, Any]) -> list[tuple[str, Any]]:
             found += [(f"{name}.{key}", item) for key, item in value.items()]
             continue
         at, depth = name, 0
-        while name == "act" and isinstance(value, dict) and depth < 8:
+        while name == "act" and isinstance(value, dict) and depth < MOST_ACTORS:
             found += [(f"{at}.{key}", item) for key, item in value.items() if key != "act"]
             value, at, depth = value.get("act"), f"{at}.act", depth + 1
         if value is not None:

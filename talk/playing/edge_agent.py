@@ -87,7 +87,7 @@ def _lived(step: Step, scene: Scene, agent: LocalAgent) -> Played:
 
 
 def _log_in(step: Step, scene: Scene, agent: LocalAgent) -> None:
-    """Have it begin anew, by the word of the sample human. Its purchases are named by run and step."""
+    """Start it, with the consent of the sample human. Its purchases are named by run and step."""
     if agent.status().phase in ("working", "asking"):
         agent.stop()  # what a talk that was killed had begun
     asked = agent.start(scene.key(step.id))

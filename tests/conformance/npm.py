@@ -96,7 +96,7 @@ def _npm_ci(folder: Path, *, with_node: bool) -> None:
     if done.returncode != 0:
         said = [line.removeprefix("npm error ") for line in done.stderr.splitlines() if line.strip()]
         raise EnvironmentNotReady(
-            "npm did not install the suite", why=" / ".join(said[:3]), do="mend what npm says, then try again"
+            "npm did not install the suite", why=" / ".join(said[:3]), do="fix what npm says, then try again"
         )
 
 

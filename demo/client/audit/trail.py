@@ -1,6 +1,6 @@
 """The whole trail in the order of time: what the shop decided, what the human granted and denied, what was revoked.
 
-Two servers tell it: the shop its decisions and the revocations that it was told of, the authorization server the
+Two servers have it: the shop its decisions and the revocations that reached it, the authorization server the
 consents and what it revoked. Pure: nothing is fetched here but by `read`.
 """
 
@@ -55,8 +55,8 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Told:
-    """The trail as it was told: the entries of the shop's log, all events, and what nobody could tell."""
+class WholeTrail:
+    """The trail as both servers gave it: the entries of the shop's log, all events, and what neither could say."""
 
     entries: tuple[Decision, ...]
     events: tuple[TrailEvent, ...]
@@ -64,7 +64,7 @@ class Told:
     """Why the consents are not all there; None where they are."""
 
 
-def read(console: Console, wanted: Filter) -> Told:
+def read(console: Console, wanted: Filter) -> WholeTrail:
     """Ask both servers.
 
     Raises:
@@ -73,12 +73,12 @@ def read(console: Console, wanted: Filter) -> Told:
     entries = console.audit(
         limit=wanted.limit, user=wanted.user, agent=wanted.agent, verdict=wanted.verdict, since=wanted.since
     )
-    told = _told(entries, console)
+    told = _whole(entries, console)
     fitting = [event for event in told.events if wanted.fits(event)]
     return replace(told, events=tuple(fitting[-wanted.limit :]))
 
 
-def _told(entries: Sequence[Decision], console: Console) -> Told:
+def _whole(entries: Sequence[Decision], console: Console) -> WholeTrail:
     sessions: Sequence[SessionView] = ()
     answers: Sequence[AnswerView] | None = None
     unknown = None
@@ -89,13 +89,13 @@ def _told(entries: Sequence[Decision], console: Console) -> Told:
             unknown = f"{console.issuer} does not list what was denied"
     except (AuthorizationRefused, ServerUnreachable) as error:
         unknown = f"{console.issuer} does not list the consents ({error.what})"
-    return Told(tuple(entries), merged(entries, sessions, answers or (), own=_own(entries, console)), unknown)
+    return WholeTrail(tuple(entries), merged(entries, sessions, answers or (), own=_own(entries, console)), unknown)
 
 
-def whole(trail: Trail, console: Console) -> Told:
+def whole(trail: Trail, console: Console) -> WholeTrail:
     """All of a trail that was read whole, with what the authorization server tells."""
     entries = [read_decision(item.get("entry")) for log in trail.logs for item in log.entries]
-    return _told([entry for entry in entries if entry is not None], console)
+    return _whole([entry for entry in entries if entry is not None], console)
 
 
 def merged(
