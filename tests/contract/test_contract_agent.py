@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import shutil
+import socket
+import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -221,6 +226,52 @@ def test_a_made_up_way_back_changes_nothing(troubled: Issuer, agent: LocalAgent)
     first = seen(agent, bought(1))
     agent.arrive(back)  # the browser's *back*
     assert seen(agent, bought(1)).logins == first.logins == 1
+
+
+def upgraded(agent: LocalAgent, path: str, message: dict[str, Any]) -> int:
+    """Come as a WebSocket (RFC 6455 section 4.1) and send one message; the status of the answer."""
+    place = urlsplit(agent.base_url)
+    with socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=30) as line:
+        line.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: {place.netloc}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        status = int(line.recv(65536).split()[1])
+        if status == 101:
+            payload = json.dumps(message).encode()  # masked by zeros, which leave it as it is
+            line.sendall(b"\x81" + struct.pack(">BH4x", 0x80 | 126, len(payload)) + payload)
+            line.settimeout(1)
+            with contextlib.suppress(TimeoutError):
+                while line.recv(65536):
+                    pass
+    return status
+
+
+def test_nobody_sets_its_state_by_a_websocket(agent: LocalAgent) -> None:
+    """The SDK lets whoever is connected set the state of an object: the phase, and the round that names purchases."""
+    log_in(agent)
+    before = seen(agent, bought(1))
+    theirs = {"phase": "working", "why": "", "round": "theirs", "logins": 9, "starts": 9, "due": 0}
+    paths = ("/callback", "/callback?code=x&state=made-up.shop", "/")
+    answers = [upgraded(agent, path, {"type": "cf_agent_state", "state": theirs}) for path in paths]
+    assert agent.status() == before
+    assert 101 not in answers
+
+
+def test_a_made_up_way_back_ends_no_agent_that_waits_for_its_shop(troubled: Issuer, agent: LocalAgent) -> None:
+    log_in(agent)
+    seen(agent, bought(1))
+    agent.kill()
+    with troubled.answering(silent, "/mcp"):
+        agent.start_again()
+        agent.hurry()
+        seen(agent, lambda now: len(now.purchases) == 2 and now.purchases[1].attempts >= 1)
+        with httpx2.Client(base_url=agent.base_url, trust_env=False, timeout=30) as http:
+            for query in ("code=x&state=made-up.shop", "error=access_denied&state=made-up.shop", "state=made-up.shop"):
+                http.get(f"/callback?{query}")
+        time.sleep(0.5)
+        assert agent.status().phase == "working"
+    assert seen(agent, bought(2)).logins == 1
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed here")

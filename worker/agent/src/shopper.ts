@@ -70,8 +70,13 @@ export class Shopper extends Agent<Env, Life> {
     this.mcp.configureOAuthCallback({
       customHandler: ({ serverId, authSuccess, authError }) => {
         if (authSuccess) this.ctx.waitUntil(this.#begin());
-        // Who comes with a made-up `state` changes nothing: the SDK fails the connection for an answer to its own question only.
-        else if (serverId !== undefined && this.mcp.mcpConnections[serverId]?.connectionState === "failed") {
+        // Who comes with a made-up `state` changes nothing: while a human is asked, the SDK fails the connection for an answer
+        // to its own question only. Later a connection has failed where the shop is down, and anybody may come here then.
+        else if (
+          this.state.phase === "asking" &&
+          serverId !== undefined &&
+          this.mcp.mcpConnections[serverId]?.connectionState === "failed"
+        ) {
           this.ctx.waitUntil(this.#end("stopped", `Nobody consented: ${(authError ?? "").slice(0, 300)}`));
         }
         return new Response(null, { status: 303, headers: { location: "/" } });

@@ -31,7 +31,10 @@ async function answer(request: Request, env: Env): Promise<Response> {
   // One deployment, one owner, one agent.
   const agent = () => getAgentByName(env.SHOPPER, "shopper");
   // The human who consents need not be its owner: the SDK's `state`, good once, says whose answer this is.
-  if (pathname === CALLBACK && method === "GET") return (await agent()).fetch(request);
+  // The object is told its address and no header: to an upgrade to a WebSocket the SDK would say yes, and let whoever came
+  // so set the object's state.
+  if (pathname === CALLBACK && method === "GET")
+    return (await agent()).fetch(new Request(request.url, { redirect: "manual" }));
   if (!(await isOwner(request, settings.ownerSecret))) {
     const body = {
       error: "unauthorized",
