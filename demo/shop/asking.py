@@ -15,6 +15,7 @@ from typing import Any, Final
 import anyio
 from mcp_types import ElicitRequest, ElicitRequestURLParams, InputRequiredResult
 
+from demo.shop import policy
 from demo.shop.admission import Admission
 from demo.shop.bounded_http import AuthServerUnavailable
 from demo.shop.catalog import say
@@ -22,9 +23,11 @@ from demo.shop.catalog import say
 CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 """Where a request of MCP 2026-07-28 says what its client can do."""
 NAME: Final = "approval"
-WAIT_SECONDS: Final = 20.0
-"""How long a call that comes again waits for the human, before it is told to come again."""
+WAIT_SECONDS: Final = 10.0
+"""How long a call that comes again waits for the human, before it is told to come again: a host may give it 15 s."""
 LOOK_SECONDS: Final = 1.0
+MOST_WAITING: Final = 4
+"""Calls of one agent, with its sub-agents, that wait at a time: they are not counted before they have waited."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,31 @@ class Question:
     decision: str | None
 
 
-async def wait_for_the_human(admission: Admission) -> None:
-    """Where a call comes again with the state of a question, give the human time to answer, `WAIT_SECONDS` at most."""
-    state = _params(admission).get("requestState")
-    if not isinstance(state, str) or not _takes_urls(admission) or _declined(admission):
+async def wait_for_the_human(admission: Admission, state: str | None) -> None:
+    """Where a call comes again with the state of a question, give the human time to answer, `WAIT_SECONDS` at most.
+
+    Args:
+        state: as this server gave it; on the wire it is sealed, by the SDK.
+    """
+    waiting = admission.house.waiting
+    if state is None or not _takes_urls(admission) or _declined(admission):
         return
+    # The gates come after the wait. Whoever has a copy of a token, and not its key, is not waited for.
+    if policy.check_token(admission.case) is not None:
+        return
+    caller = admission.case.token.callers[-1]
+    if waiting[caller] >= MOST_WAITING:
+        return
+    waiting[caller] += 1
+    try:
+        await _wait(admission, state)
+    finally:
+        waiting[caller] -= 1
+        if not waiting[caller]:
+            del waiting[caller]
+
+
+async def _wait(admission: Admission, state: str) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         asked = await _ask(admission, state)

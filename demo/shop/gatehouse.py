@@ -6,6 +6,7 @@ Both doors and the routes beside them share one.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -61,6 +62,8 @@ class Gatehouse:
         self._token_types = frozenset(map(access_tokens.normal, config.token_types))
         self._rules: tuple[Policy, policy.Rules] | None = None
         self._nonces = Nonces()
+        self.waiting: Counter[str] = Counter()
+        """By caller: calls that wait for a human to answer."""
         self.dispatch: Dispatch | None = None
         """Tells the warehouse of orders, where there is one."""
 

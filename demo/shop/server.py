@@ -62,7 +62,7 @@ class ShopServer(MCPServer[Any]):
         result: CallToolResult | InputRequiredResult
         admission = _admission_of(context)
         if name == catalog.BUY:
-            await asking.wait_for_the_human(admission)
+            await asking.wait_for_the_human(admission, context.request_state if context is not None else None)
         outcome = await admission.act(partial(tools.run, name, arguments) if name in catalog.TOOLS else None)
         if outcome is not None and admission.instead is not None:
             question = await asking.ask_the_human(admission)
