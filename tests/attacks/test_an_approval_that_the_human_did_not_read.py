@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from demo.auth_server.grants import purchases
 from demo.auth_server.grants import server as grants
 from demo.auth_server.pages import consent, purchase
 from demo.client.human.sample_human import SampleHuman
@@ -109,6 +110,12 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "the human's own routes": ({}, {"locations": ["ACCOUNT"]}),
     "a text that hides": ({}, {"mailingAddress": "1 Main St\u202e"}),
     "a text of no width": ({}, {"company": "AC\u200bME"}),
+    "a letter that shows nothing": ({}, {"company": "AC\u3164ME"}),
+    "a blank of Braille": ({}, {"company": "AC\u2800ME"}),
+    "a joiner that shows nothing": ({}, {"company": "AC\u034fME"}),
+    "a character that is none": ({}, {"company": "AC\u2065ME"}),
+    "marks over the lines above": ({}, {"mailingAddress": "1 Main St" + "\u0301" * 200}),
+    "spaces that push the rest out of sight": ({}, {"mailingAddress": "1 Main St" + "\u00a0" * 200 + "c/o Mallory"}),
     "two lines": ({}, {"mailingAddress": "1 Main St\nApproved already"}),
     "no price": ({}, {"price": {"amount": 0, "currency": "USD"}}),
     "another word": ({}, {"note": "x"}),
@@ -123,6 +130,25 @@ def test_what_is_not_this_grants_or_cannot_be_read_is_never_asked(
     changes = {name: [house.account] if value == ["ACCOUNT"] else value for name, value in changes.items()}
     answer = ask(house, grant, changes=changes, **values)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_authorization_details")
+
+
+@pytest.mark.parametrize("address", ["東京都　千代田区 1-1", "10 Côte d'Or, 3\u00a0étage", "Thị Nghè, Bình Thạnh"])
+def test_what_people_write_is_asked(house: House, grant: dict[str, Any], address: str) -> None:
+    assert ask(house, grant, changes={"mailingAddress": address}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("values", "changes"), [one for name, one in REFUSED.items() if " text" in f" {name}" or "shows" in name]
+)
+def test_an_authorization_server_that_reads_no_text_asks_about_it(
+    house: House,
+    grant: dict[str, Any],
+    values: dict[str, Any],
+    changes: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(purchases, "_is_readable", lambda value, most: isinstance(value, str))
+    assert ask(house, grant, changes=changes, **values).status_code == 200
 
 
 def test_a_grant_that_was_revoked_has_nothing_to_approve(house: House, grant: dict[str, Any]) -> None:

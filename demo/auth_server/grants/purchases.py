@@ -6,8 +6,11 @@ else: the grant stays as it was, whatever the answer.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
+
+from deputize.text import OBEYED, bounded
 
 from ..clients.client import Client
 from ..context import Context
@@ -19,8 +22,11 @@ SHOP_PURCHASE = "shop_purchase"
 _TEXTS = {"session": 80, "agent": 80, "item": 100, "size": 20, "company": 100, "mailingAddress": 300}
 """What it says in words, and how many characters of that the page has room for."""
 _FIELDS = {"type", "actions", "locations", "price", *_TEXTS}
-_BIDI = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the writing direction around: the human would read something else than the shop."""
+_HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+"""Categories of Unicode: controls, what turns the writing direction around, what nobody has a picture of, line ends."""
+_BLANK = re.compile(r"[\u034f\u17b4\u17b5\u2800]|\s{3}")
+"""Characters of which a page shows nothing, beside those that a terminal would obey or hide; and more spaces than stand
+between two words, which would push what follows out of sight."""
 
 
 def purchase_detail(context: Context, client: Client, detail: dict[str, Any], scope: tuple[str, ...]) -> dict[str, Any]:
@@ -57,9 +63,13 @@ def purchase_detail(context: Context, client: Client, detail: dict[str, Any], sc
 
 
 def _is_readable(value: Any, most: int) -> bool:
-    """Whether a text can be shown to a human just as a shop reads it: in one line, with nothing in it that hides."""
+    """Whether a text can be shown to a human just as a shop reads it: in one line, with nothing in it that hides, or
+    that covers what stands above and below it."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= most
-        and not any(unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") or one in _BIDI for one in value)
+        and not any(unicodedata.category(one) in _HIDDEN for one in value)
+        and not _BLANK.search(value)
+        and not OBEYED.search(value)
+        and bounded(value, lambda _: "") == value
     )
