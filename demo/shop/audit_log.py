@@ -212,8 +212,9 @@ def entries(
     """
     start, order = 0, "DESC" if after is None else "ASC"
     if after is not None:
-        row = connection.execute("SELECT seq FROM shop_audit WHERE audit_id = ?", (after,)).fetchone()
-        if row is None:
+        row = connection.execute("SELECT seq, owner FROM shop_audit WHERE audit_id = ?", (after,)).fetchone()
+        # Somebody else's is as unknown as one that does not exist.
+        if row is None or not (everybody or row["owner"] in (NOBODY, reader)):
             raise UnknownEntry(after)
         start = int(row["seq"])
     if wanted.since is not None:

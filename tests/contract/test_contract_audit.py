@@ -168,6 +168,14 @@ def test_a_question_that_makes_no_sense_is_said_to(shop: Shop, query: dict[str, 
     assert answer.json()["error_description"]
 
 
+def test_nobody_learns_by_reading_on_whether_an_entry_of_somebody_else_exists(shop: Shop) -> None:
+    """OWASP API1:2023: one that is somebody else's is answered as one that does not exist."""
+    theirs = shop.call("getUserInfo", token=shop.token(shop.grant(human=GRACE))).headers["demo-audit-id"]
+    real, made_up = (shop.audit(reader(shop), after=after) for after in (theirs, "audit_none"))
+    assert (real.status_code, real.json()) == (made_up.status_code, made_up.json())
+    assert shop.audit(reader(shop, GRACE), after=theirs).status_code == 200
+
+
 def test_a_tools_name_cannot_write_into_a_terminal(shop: Shop) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "\x1b[31mred\x1b[0m" + "x" * 500}}
     headers = {"authorization": f"Bearer {shop.token()}", "accept": "application/json, text/event-stream"}
