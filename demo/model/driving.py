@@ -331,6 +331,8 @@ class _Run:
             tool = next((one for one in self.tools.values() if one.name == server), None)
         if tool is None:
             problem = f"there is no tool of this name; there are: {', '.join(self.tools)}"
+        if not problem and server == self.purchase:
+            problem = self._unpriced()
         written = as_json(call.arguments or {}) if problem else json_text(given, indent=None)
         self._happened(ModelCall(self.step, safe_text(server, one_line=True), safe_text(written), safe_text(problem)))
         if problem:
@@ -429,17 +431,23 @@ class _Run:
     def _ended(error: ExplainedError) -> _Over:
         return _Over("human" if isinstance(error, _Declined) else "server", error.what, error)
 
-    def _may_spend(self) -> None:
-        """Hold the run's own bound on money, as far as prices are known."""
+    def _unpriced(self) -> str:
+        """Why nothing can be bought within the run's own bound on money: what it costs is not known. Empty where it is,
+        or where there is no bound."""
         most = self.bounds.spending
-        if most is None:
+        if most is None or (self.price is not None and self.price.currency == most.currency):
+            return ""
+        return f"no price in {most.currency} was seen, and this run may spend {most}: list what is sold first"
+
+    def _may_spend(self) -> None:
+        """Hold the run's own bound on money."""
+        most = self.bounds.spending
+        if most is None or self.price is None:
             return
         spent = self.spent.amount if self.spent is not None and self.spent.currency == most.currency else 0
-        known = self.price is not None and self.price.currency == most.currency
-        price = self.price.amount if self.price is not None and known else 1
-        if spent + price > most.amount:
-            told = f" of at least {Money(price, most.currency)}" if known else ""
-            raise _Over("spending", f"another purchase{told} goes beyond {most} in one run ({spent / 100:.2f} spent)")
+        if spent + self.price.amount > most.amount:
+            why = f"another purchase of at least {self.price} goes beyond {most} in one run ({spent / 100:.2f} spent)"
+            raise _Over("spending", why)
 
     def _paid(self, price: Money) -> None:
         before = self.spent.amount if self.spent is not None and self.spent.currency == price.currency else 0

@@ -158,6 +158,15 @@ def test_the_run_spends_no_more_than_its_own_bound(agent: Agent) -> None:
     assert [one.tool for one in run.decisions].count("buyMcpShopItem") == 1
 
 
+@pytest.mark.parametrize("bound", [Money(2000), Money(50_000, "EUR")])
+def test_a_model_that_never_looks_at_a_price_spends_nothing_within_a_bound(agent: Agent, bound: Money) -> None:
+    buys = {"times": 6, "calls": [{"tool": "buyMcpShopItem", "arguments": BUY}]}
+    run = model.drive(agent, "x", script(buys), ModelBounds(spending=bound))
+    assert not run.orders and not run.decisions and run.end.reason == "mistakes"
+    unbound = model.drive(agent, "x", script(buys | {"times": 1}))
+    assert len(unbound.orders) == 1, "without a bound the human's limit is all there is"
+
+
 def test_a_kept_run_is_a_script_that_calls_the_same(agent: Agent, tmp_path: Path) -> None:
     run = model.drive(agent, "who am I?", model.shipped())
     file = tmp_path / "kept.toml"
