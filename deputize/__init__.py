@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from deputize.oauth.browser_flow import BROWSER, BrowserLogin
     from deputize.oauth.device_flow import DEVICE, DeviceLogin
     from deputize.oauth.flows import ChosenFlow
-    from deputize.oauth.httpx_auth import BrowserFlow, DeviceFlow, HumanAuth, MachineFlow, OAuthFlow
+    from deputize.oauth.httpx_auth import OAuthFlow
+    from deputize.oauth.httpx_flows import BrowserFlow, DeviceFlow, HumanAuth, MachineFlow
     from deputize.oauth.login_flow import LoginPending
     from deputize.tokens.identity import ClientIdentity
     from deputize.tokens.sdk_storage import AsTokenStorage
@@ -30,17 +31,17 @@ _HOMES = {
     "BROWSER": "oauth.browser_flow",
     "DEVICE": "oauth.device_flow",
     "AsTokenStorage": "tokens.sdk_storage",
-    "BrowserFlow": "oauth.httpx_auth",
+    "BrowserFlow": "oauth.httpx_flows",
     "BrowserLogin": "oauth.browser_flow",
     "ChosenFlow": "oauth.flows",
     "ClientIdentity": "tokens.identity",
     "DeviceCode": "evidence",
-    "DeviceFlow": "oauth.httpx_auth",
+    "DeviceFlow": "oauth.httpx_flows",
     "DeviceLogin": "oauth.device_flow",
     "ExplainedError": "errors",
-    "HumanAuth": "oauth.httpx_auth",
+    "HumanAuth": "oauth.httpx_flows",
     "LoginPending": "oauth.login_flow",
-    "MachineFlow": "oauth.httpx_auth",
+    "MachineFlow": "oauth.httpx_flows",
     "MemoryStore": "tokens.store",
     "Money": "evidence",
     "OAuthFlow": "oauth.httpx_auth",
