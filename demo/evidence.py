@@ -302,7 +302,7 @@ class SubAgentView:
 
 @dataclass(frozen=True)
 class SessionView:
-    """One session that a human's consent opened, as the authority lists it to that human."""
+    """One session that a human's consent opened, as the authorization server lists it to that human."""
 
     id: str
     consent: str

@@ -152,7 +152,7 @@ class TokenView:
     told_by: str | None = None
     """Who was asked about an opaque token and answered, e.g. "introspection, http://..."; None: nobody was."""
     active: bool | None = None
-    """Whether the authority says that the token stands (RFC 7662 section 2.2); None where it did not say."""
+    """What introspection says (RFC 7662 section 2.2); None where it did not say."""
     holder: Holder = "anyone"
     """Who can use it, as the client knows it."""
 

@@ -11,7 +11,7 @@ from demo.panels.values import many, pad
 
 WHOSE = {
     "script": "scripted beforehand; its calls and their answers are real",
-    "recording": "recorded: what a model answered once; its calls are real",
+    "recording": "a kept run: what a model answered once; its calls are real",
     "model": "a real model, asked now",
 }
 """By who decides in the model's place."""

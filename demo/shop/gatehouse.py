@@ -208,8 +208,8 @@ class Gatehouse:
     def needs_approval(self, case: Case, call: Call) -> bool:
         """Whether this call buys something that a human must have approved, and its token does not say so itself."""
         rule = self.policy.current().approval
-        dear = rule is not None and self.config.price.amount > rule.above
-        return dear and call.is_tool_call and call.tool == BUY and case.token.approval is None
+        expensive = rule is not None and self.config.price.amount > rule.above
+        return expensive and call.is_tool_call and call.tool == BUY and case.token.approval is None
 
     def wanted(self, call: Call) -> approval.Wanted | None:
         """What a call would buy; None where its arguments do not fit, which its tool will say."""

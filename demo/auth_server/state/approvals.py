@@ -47,7 +47,7 @@ def approve(
 
 
 def find_approval(connection: sqlite3.Connection, approval_id: str) -> Approval | None:
-    """The approval with this id, over or not; None where there is none, or its human took it back."""
+    """The approval with this id, over or not; None where there is none, or its human withdrew it."""
     row = connection.execute("SELECT * FROM oauth_approvals WHERE id = ?", (approval_id,)).fetchone()
     return None if row is None else _read(row)
 
@@ -116,7 +116,7 @@ def _read_asked(row: sqlite3.Row) -> Asked:
 
 
 def void(connection: sqlite3.Connection, approval_id: str) -> None:
-    """Take a yes back whose code nobody has used: a no came after it, or another yes."""
+    """Withdraw a yes whose code nobody has used: a no came after it, or another yes."""
     connection.execute("DELETE FROM oauth_approvals WHERE id = ?", (approval_id,))
 
 
