@@ -568,8 +568,8 @@ MadeBy = Literal["script", "recording", "model"]
 class ModelBounds:
     """What one run of a model may take; what is used up ends the run, and the screen says so.
 
-    `spending` is what the purchases of this run may come to, as far as prices are known; the shop holds the human's
-    own limit whatever stands here. None: that limit alone.
+    `spending` is what the purchases of this run may come to, with none before a price is known; the shop holds the
+    human's own limit whatever is here. None: that limit alone.
     """
 
     steps: int = 12

@@ -324,7 +324,7 @@ class Cast:
         """The console of whoever said yes to the stored login, for a command outside a run: that one may take it back.
         The talk's own stays as it is."""
         held = self.agent().stored() if self.ours else None
-        name = next((one for one in held.human if "@" in one), None) if held is not None else None
+        name = held.human_address if held is not None else None
         if name is None:
             return self.console()
         if name == self.account() and not self._is_anothers(console := self.console()):

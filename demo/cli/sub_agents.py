@@ -41,7 +41,7 @@ def acting(cast: Cast, sub_agent: str | None) -> Agent:
 def named(chain: Chain, token: StoredToken, below: Agent, agent: Agent) -> Chain:
     """A sub-agent's chain with what those in it are called: the human as the ID token of the agent's login said, the
     agents as this program calls them."""
-    human = next((one for one in token.human if "@" in one), chain.human)
+    human = token.human_address or chain.human
     top = ((chain.handed_on_by[-1], agent.name),) if chain.handed_on_by else ()
     return replace(chain, names=((chain.human_id, human), (chain.agent, below.name), *top))
 

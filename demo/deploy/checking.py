@@ -138,10 +138,10 @@ def fits(seen: Survey) -> Row | None:
     said = (seen.health or {}).get("authority")
     if not isinstance(said, dict):
         return None
-    issuer, problem, mend = (_line(said.get(name)) for name in ("issuer", "problem", "mend"))
+    issuer, problem, fix = (_line(said.get(name)) for name in ("issuer", "problem", "fix"))
     if problem:
         whom = issuer or "any authorization server"
-        return ("bad", "trust", f"the shop cannot ask {whom}: {problem}", mend or "see its log")
+        return ("bad", "trust", f"the shop cannot ask {whom}: {problem}", fix or "see its log")
     if said.get("introspection") is not True:
         return ("ok", "trust", "the shop has its keys, and believes a token until it expires", "")
     return ("ok", "trust", "the shop has its keys, and asks about each token (RFC 7662)", "")

@@ -73,6 +73,11 @@ class StoredToken:
         return f"{mask_token(self.access_token)} for {self.resource or 'no resource'}"
 
     @property
+    def human_address(self) -> str | None:
+        """The email address of who said yes; None where no ID token told it."""
+        return next((name for name in self.human if "@" in name), None)
+
+    @property
     def holder(self) -> Holder:
         """Who can use it."""
         return "key" if self.dpop_key is not None else "downgraded" if self.downgraded else "anyone"

@@ -46,7 +46,7 @@ def hand_on(step: Step, scene: Scene) -> Played:
     less = _less(agent.name, to.name, above, token)
     played = Played(observed)
     root = _of(had.get("act"), "sub")
-    human = next((name for name in token.human if "@" in name), None)  # as the ID token of the agent's login told
+    human = token.human_address
     names = tuple(
         {**dict(scene.names()), str(root): agent.name, **({str(said.get("sub")): human} if human else {})}.items()
     )

@@ -1,4 +1,4 @@
-"""Bad input and a bad world: one clear message with a mend, the right exit code, no traceback, nothing lost."""
+"""Bad input and a bad world: one clear message with a fix, the right exit code, no traceback, nothing lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def complains(finished: subprocess.CompletedProcess[str], code: int, *says: str)
     assert finished.returncode == code, f"{finished.stdout}\n{finished.stderr}"
     assert "Traceback" not in finished.stdout + finished.stderr
     assert "something broke" not in said
-    assert "do this" in said, "there is no mend"
+    assert "do this" in said, "there is no fix"
     for words in says:
         assert words in said, said
 

@@ -199,9 +199,9 @@ describe("whether shop and authorization server fit, at /health", () => {
   }
 
   test("they do", async () => {
-    expect(await fit()).toEqual({ issuer: ISSUER, introspection: true, problem: null, mend: null });
+    expect(await fit()).toEqual({ issuer: ISSUER, introspection: true, problem: null, fix: null });
     const none = { INTROSPECTION_CLIENT_ID: undefined, INTROSPECTION_CLIENT_SECRET: undefined };
-    expect(await fit(none)).toEqual({ issuer: ISSUER, introspection: false, problem: null, mend: null });
+    expect(await fit(none)).toEqual({ issuer: ISSUER, introspection: false, problem: null, fix: null });
   });
 
   test.each<[{ [name in keyof Env]?: string }, string, string]>([
@@ -210,16 +210,16 @@ describe("whether shop and authorization server fit, at /health", () => {
     [{ AUTHORITY: "https://authority.test/elsewhere" }, "it has no metadata", "set AUTHORITY to an issuer that"],
     [{ INTROSPECTION_CLIENT_SECRET: "wrong" }, "does not know this shop", "npx wrangler secret put"],
     [{ INTROSPECTION_CLIENT_ID: "other" }, "does not know this shop", "INTROSPECTION_CLIENT_ID"],
-  ])("%j is named with its mend", async (changes, problem, mend) => {
+  ])("%j is named with its fix", async (changes, problem, fix) => {
     const found = await fit(changes);
     expect(found.problem).toContain(problem);
-    expect(found.mend).toContain(mend);
+    expect(found.fix).toContain(fix);
     expect(JSON.stringify(found)).not.toContain("wrong");
   });
 
   test("an authorization server that is down is found down, and found again", async () => {
     authority.down = true;
-    expect(await fit()).toMatchObject({ problem: "no connection", mend: expect.stringContaining("AUTHORITY") });
+    expect(await fit()).toMatchObject({ problem: "no connection", fix: expect.stringContaining("AUTHORITY") });
     authority.down = false;
     expect(await fit()).toMatchObject({ problem: null });
   });

@@ -183,7 +183,7 @@ test("whether WorkOS knows the shop's key is found out without anybody's token",
   expect(await fitOf(settings)).toMatchObject({ problem: null });
   const wrong = await fitOf({ ...settings, directory: { ...settings.directory!, key: "sk_another" } });
   expect(wrong).toMatchObject({ problem: "WorkOS does not know this shop" });
-  expect(wrong!.mend).toContain("WORKOS_API_KEY");
+  expect(wrong!.fix).toContain("WORKOS_API_KEY");
 });
 
 test("a user whom WorkOS does not know has no standing", async () => {

@@ -1,4 +1,4 @@
-"""What is wrong with a deployed shop: `demo doctor --server URL` says it in the shop's words, and names the mend."""
+"""What is wrong with a deployed shop: `demo doctor --server URL` says it in the shop's words, and names the fix."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ def test_words_of_a_server_cannot_draw_on_the_terminal(demo: Command) -> None:
 @pytest.mark.parametrize(
     ("told", "mark", "says", "fix"),
     [
-        ({"introspection": True, "problem": None, "mend": None}, "ok", "asks about each token", ""),
-        ({"introspection": False, "problem": None, "mend": None}, "ok", "until it expires", ""),
-        ({"problem": "it does not know this shop", "mend": "set X"}, "bad", "it does not know this shop", "set X"),
-        ({"problem": "no connection", "mend": 7}, "bad", "no connection", "see its log"),
+        ({"introspection": True, "problem": None, "fix": None}, "ok", "asks about each token", ""),
+        ({"introspection": False, "problem": None, "fix": None}, "ok", "until it expires", ""),
+        ({"problem": "it does not know this shop", "fix": "set X"}, "bad", "it does not know this shop", "set X"),
+        ({"problem": "no connection", "fix": 7}, "bad", "no connection", "see its log"),
     ],
 )
 def test_whether_the_shop_can_ask_its_authority_is_read_from_its_health(

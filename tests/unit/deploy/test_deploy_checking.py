@@ -115,7 +115,7 @@ def test_a_worker_that_refuses_its_settings_is_told_in_its_words_with_the_mend(t
 
 
 def test_a_shop_that_cannot_ask_its_authority_is_not_well() -> None:
-    told = {"issuer": "https://auth.example", "problem": "it does not know this shop", "mend": "put the secret"}
+    told = {"issuer": "https://auth.example", "problem": "it does not know this shop", "fix": "put the secret"}
     found = checking.problem(checking.rows(replace(WELL, health={"authority": told})))
     assert isinstance(found, ServerUnreachable)
     assert "it does not know this shop" in found.what and found.do == "put the secret"

@@ -181,7 +181,7 @@ def test_markup_from_a_server_is_text(evidence: dict[str, Any], printed: Callabl
 
 
 def test_checks_that_passed_are_left_out_before_those_that_did_not(evidence: dict[str, Any]) -> None:
-    rows = [("ok", f"fine {number}", "", None) for number in range(40)] + [("bad", "port", "taken", "mend it")]
+    rows = [("ok", f"fine {number}", "", None) for number in range(40)] + [("bad", "port", "taken", "fix it")]
     lines = drawn(panels.checklist(rows), 80)
     assert len(lines) <= 20
     assert any("✗ port" in line for line in lines)

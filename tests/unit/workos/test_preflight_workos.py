@@ -1,4 +1,4 @@
-"""`demo doctor --profile workos`: what is wrong between a server and the WorkOS environment behind it, and the mend."""
+"""`demo doctor --profile workos`: what is wrong between a server and the WorkOS environment behind it, and the fix."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ export interface Fit {
   introspection: boolean;
   /** What does not fit, and what to do about it; both null where all does. */
   problem: string | null;
-  mend: string | null;
+  fix: string | null;
 }
 
 let last: { about: string; at: number; found: Fit | null } | null = null;
@@ -41,7 +41,7 @@ export async function fitOf(settings: Settings): Promise<Fit | null> {
 
 async function find(settings: Settings): Promise<Fit> {
   const { issuer, introspection, answerTimeout } = settings;
-  const fit = { issuer, introspection: introspection !== null, problem: null, mend: null };
+  const fit = { issuer, introspection: introspection !== null, problem: null, fix: null };
   try {
     const { jwksUri } = await metadataOf(issuer, answerTimeout);
     const response = await askBounded(issuer, jwksUri, {}, answerTimeout);
@@ -55,7 +55,7 @@ async function find(settings: Settings): Promise<Fit> {
     return {
       ...fit,
       problem: error.message,
-      mend: error.fix ?? "see whether AUTHORITY is right, and whether it answers",
+      fix: error.fix ?? "see whether AUTHORITY is right, and whether it answers",
     };
   }
 }

@@ -60,8 +60,8 @@ export async function health(request: Request, env: Env, settings: Settings): Pr
 
 /** The same where the settings are wrong: which ones, and what to do. */
 export function unsettled(env: Env, problem: string): Answer {
-  const mend = "set it in wrangler.jsonc or with npx wrangler secret put NAME, then deploy again";
-  return json(200, { ...about(env), world: null, settings: { problem, mend }, weakened: [], authority: null });
+  const fix = "set it in wrangler.jsonc or with npx wrangler secret put NAME, then deploy again";
+  return json(200, { ...about(env), world: null, settings: { problem, fix }, weakened: [], authority: null });
 }
 
 /** What of the settings makes a check weaker than it is by itself, in words. */
