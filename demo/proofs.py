@@ -200,9 +200,20 @@ def self_signed(text: str, typ: str) -> tuple[str, Mapping[str, Any]]:
     return thumbprint, claims
 
 
+_COORDINATE: Final = 43
+"""Characters of base64url that 32 octets have."""
+
+
 @functools.lru_cache(maxsize=1024)
 def _key(x: str, y: str) -> tuple[ECKey, str]:
-    """A public key and its thumbprint: one agent proves the same one at each call."""
+    """A public key and its thumbprint: one agent proves the same one at each call.
+
+    Raises:
+        ValueError: a coordinate is not 32 octets (RFC 7518 section 6.2.1.2). With zeros before it one key would have
+            any number of thumbprints, and who was revoked by one would come back by another.
+    """
+    if len(x) != _COORDINATE or len(y) != _COORDINATE:
+        raise ValueError("a coordinate of P-256 is 32 octets")
     key = ECKey.import_key({"kty": "EC", "crv": "P-256", "x": x, "y": y})
     _ = key.raw_value  # it is read here whether x and y are a point of the curve
     return key, key.thumbprint()

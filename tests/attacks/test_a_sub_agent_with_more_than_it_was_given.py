@@ -15,7 +15,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
+from demo import proofs
 from demo.auth_server.context import Context
 from demo.auth_server.endpoints import oauth
 from demo.auth_server.grants import sub_agents, subject_token, token_exchange
@@ -93,6 +96,32 @@ def the_agents_own_key(house: House, parent: Parent) -> bool:
     return got(parent.hand_on(SubKey("Myself", parent.key.key)))
 
 
+class Padded(ProofKey):
+    """A key as its holder may write it: zeros before a coordinate change its thumbprint alone (RFC 7638)."""
+
+    def actor_token(self, audience: str, name: str) -> str:
+        jwk = self._key.as_dict(private=False)
+        header = {"typ": "actor+jwt", "alg": "ES256", "jwk": {**jwk, "x": "AAAA" + str(jwk["x"])}}
+        return jwt.encode(header, {"aud": audience, "name": name}, self._key, algorithms=["ES256"])
+
+
+def padded(key: ProofKey) -> ProofKey:
+    return Padded.from_json(key.to_json())
+
+
+def the_agents_own_key_in_other_letters(house: House, parent: Parent) -> bool:
+    assert parent.key is not None
+    return got(parent.hand_on(SubKey("Myself", padded(parent.key.key))))
+
+
+def a_revoked_key_in_other_letters(house: House, parent: Parent) -> bool:
+    key = SubKey("Child")
+    child = parent.child(key)
+    house.http.post("/oauth2/revoke", data={"token": child.token, "client_id": "demo-agent"})
+    assert not got(parent.hand_on(key))
+    return got(parent.hand_on(SubKey("Child", padded(key.key))))
+
+
 def the_place_of_the_agent_above(house: House, parent: Parent) -> bool:
     child = parent.child(SubKey("Child"))
     return bool(claims(child.token)["act"]["sub"] == claims(parent.token)["act"]["sub"])
@@ -135,6 +164,11 @@ def any_limit(context: Context, request: FormRequest, *_: Any, **__: Any) -> dic
     return limit
 
 
+def any_spelling(x: str, y: str) -> tuple[ECKey, str]:
+    key = ECKey.import_key({"kty": "EC", "crv": "P-256", "x": x, "y": y})
+    return key, key.thumbprint()
+
+
 def no_chain(honest: Callable[..., str]) -> Callable[..., str]:
     return lambda *given, through, **named: honest(*given, through=tuple(reversed(through)), **named)
 
@@ -155,6 +189,8 @@ WEAK: dict[Attack, tuple[Any, str, Any]] = {
         "read_subject_token",
         lambda *given, **named: replace(subject_token.read_subject_token(*given, **named), key=None),
     ),
+    the_agents_own_key_in_other_letters: (proofs, "_key", any_spelling),
+    a_revoked_key_in_other_letters: (proofs, "_key", any_spelling),
     the_place_of_the_agent_above: (sub_agents, "sign_access_token", no_chain(sub_agents.sign_access_token)),
     a_name_for_the_key_of_somebody_else: (sub_agents, "self_signed", None),
     a_longer_life: (token_exchange, "read_subject_token", believing),
