@@ -2,7 +2,7 @@
 
 A line counts as code where it holds part of a statement, as docstring where it is inside one, as comment where it holds
 nothing else; blank lines count as nothing. Only files that git tracks are counted. With `--against` each figure is
-followed by how much it differs from that revision; the last line is the total of `demo` and `talk`, the product.
+followed by how much it differs from that revision; the last line is the total of the product.
 """
 
 from __future__ import annotations

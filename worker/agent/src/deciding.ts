@@ -1,5 +1,7 @@
 /** What the agent does next, and who says so: a script, or a model of Workers AI. Neither touches the shop by itself. */
 
+import { record } from "./values";
+
 export interface Tool {
   name: string;
   description: string;
@@ -147,10 +149,4 @@ function parsed(value: unknown): unknown {
   } catch {
     return null;
   }
-}
-
-function record(value: unknown): Record<string, unknown> | null {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : null;
 }

@@ -2,6 +2,7 @@
 
 import type { CallToolResult } from "@modelcontextprotocol/client";
 import type { Asking } from "./login";
+import { record } from "./values";
 
 export type Outcome =
   | { kind: "done"; order: string | null; replayed: boolean; text: string }
@@ -66,10 +67,4 @@ function decision(body: string): { rule: string; reason: string } | null {
 function words(result: CallToolResult): string {
   const texts = result.content.map((part) => (part.type === "text" ? part.text : ""));
   return texts.join(" ").slice(0, 300);
-}
-
-function record(value: unknown): Record<string, unknown> | null {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : null;
 }
