@@ -154,7 +154,7 @@ def _as_told(call: ModelCall, told: Mapping[str, Any]) -> bool:
         return False
     try:
         given = json.loads(call.arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     wanted = told.get("args", {})
     return isinstance(given, dict) and all(given.get(name) == value for name, value in wanted.items())

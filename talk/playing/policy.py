@@ -64,7 +64,7 @@ def put_back(state: Path) -> None:
         text = json.loads(kept.read_text("utf-8"))["text"]
     except FileNotFoundError:
         return
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         text = None  # it cannot be read any more: the policy that ships is never too open
     if isinstance(text, str):
         private.write(state / NAME, text)
@@ -80,7 +80,7 @@ def changed_for(state: Path) -> str | None:
         return None
     try:
         return str(json.loads(kept.read_text("utf-8"))["beat"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return ""
 
 

@@ -18,12 +18,17 @@ READ = "listMcpShopInventory"
 OPEN: dict[str, Any] = {"token": None, "path": "/open/mcp"}
 
 
-def stock(shop: Shop, **options: Any) -> int:
+def listing(shop: Shop, **options: Any) -> dict[str, Any]:
     answer = shop.call(READ, **options)
     if answer.status_code == 429:  # other tests of this shop may have used up the rate of this machine's address
         time.sleep(int(answer.headers["retry-after"]))
         answer = shop.call(READ, **options)
-    return int(structured(answer)["items"][0]["stock"])
+    item: dict[str, Any] = structured(answer)["items"][0]
+    return item
+
+
+def stock(shop: Shop, **options: Any) -> int:
+    return int(listing(shop, **options)["stock"])
 
 
 def test_no_stretch_of_the_windows_length_holds_more_calls_than_the_limit(process: ShopProcess) -> None:
@@ -165,7 +170,7 @@ def test_an_admin_sets_what_a_listing_says_and_puts_the_shops_own_text_back(
         return str(answer.json()["description"])
 
     def listed() -> str:
-        return str(structured(shop.call("listMcpShopInventory", **where))["items"][0]["description"])
+        return str(listing(shop, **where)["description"])
 
     try:
         assert listed() == catalog.ITEM_DESCRIPTION

@@ -161,8 +161,9 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
 def _approved(context: Context, token: dict[str, Any]) -> dict[str, Any]:
     """The token's authorization details with what its human approved since (RFC 9396 section 9.2). A token for one
     purchase is for that alone."""
-    own = list(token.get("authorization_details", []))
-    if any(one["type"] == SHOP_PURCHASE for one in own):
+    given = token.get("authorization_details")
+    own = given if isinstance(given, list) else []
+    if any(isinstance(one, dict) and one.get("type") == SHOP_PURCHASE for one in own):
         return {}
     with context.store.transaction(write=False) as connection:
         since = [one.granted for one in approvals_in(connection, str(token.get("sid")), context.now())]
