@@ -216,7 +216,7 @@ def _nobody(scopes: tuple[str, ...]) -> StoredToken:
 
 
 def _limit(spend: str) -> Money:
-    found = money(spend)
+    found = None if not spend.strip("0.") else money(spend)
     if found is None:
         raise UsageError("a run that may spend nothing", do="leave --spend out, or give an amount: --spend 60.00")
     return found

@@ -142,7 +142,7 @@ def _refused(endpoint: Endpoint, error: Exception, exchange: HttpExchange, recor
         )
     if status in (401, 403):
         return AuthorizationRefused(
-            f"{where} refuses the key", why=why, do="check the key: demo agent --help says where it is looked for"
+            f"{where} refuses the key", why=why, do="check the key; docs/agent.md says where it is looked for"
         )
     if status == 404:
         return UsageError(

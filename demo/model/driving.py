@@ -364,7 +364,7 @@ class _Run:
                 obtain=self._obtain(),
                 approve=self._approve(),
                 patience=self.patience,
-                on_wait=on_wait,
+                on_wait=None if on_wait is None else lambda left, why: on_wait(left, f"the server to be free ({why})"),
             )
         except ExplainedError as error:
             raise self._ended(error) from None

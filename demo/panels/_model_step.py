@@ -88,7 +88,8 @@ def _call(made: CallMade, canvas: Canvas, *, long: bool) -> None:
             canvas.field("with" if number == 0 else "", f"{name}: {value}")
     if made.asked is not None:
         what = "to approve this one call" if made.asked.approval else f"for {' '.join(made.asked.scopes) or 'a login'}"
-        canvas.field("human", f"said {made.asked.said}, asked {what}", prose=True, at_most=2 if long else 1)
+        said = "did not answer" if made.asked.said == "nothing" else f"said {made.asked.said}"
+        canvas.field("human", f"{said}, asked {what}", prose=True, at_most=2 if long else 1)
     state, words = came_to(made)
     canvas.field("came of it", f"{canvas.glyphs.mark(state)} {words}", f"strong {state}", prose=True, at_most=2)
     decision = made.read.decision if made.read is not None else None

@@ -279,7 +279,7 @@ def _ended(login: BrowserLogin, error: str, description: str) -> OAuthRefused:
             "the human said no",
             oauth_error=error,
             why=description or "the request was denied on the consent page (RFC 6749 section 4.1.2.1)",
-            do="if that was a slip: log in again, and approve",
+            do="if that was a slip: try again, and approve",
         )
     kind = GrantNotAllowed if error in token_endpoint.NOT_BY_THIS_GRANT else OAuthRefused
     do, remedy = token_endpoint.advice(error, login.identity, "log in once more; if it stays so, ask its operator")

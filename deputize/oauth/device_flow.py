@@ -244,7 +244,7 @@ def _ended(login: DeviceLogin, answer: Answer) -> OAuthRefused | ServerUnreachab
             why=words
             if words and words != what
             else "the request was denied on the consent page (RFC 8628 section 3.5)",
-            do="if that was a slip: log in again, and approve",
+            do="if that was a slip: try again, and approve",
         )
     if answer.oauth_error == "expired_token":
         return expired()
