@@ -354,6 +354,8 @@ class TrailEvent:
     agent: str | None = None
     client: str | None = None
     client_name: str = ""
+    agent_name: str = ""
+    """What a sub-agent calls itself: its client is the one of the agent above it."""
     session: str | None = None
     consent: str | None = None
     scopes: tuple[str, ...] = ()

@@ -44,6 +44,9 @@ REFUSALS = {
 }
 """Rule to the answer that the panel's title gives: every rule by which the shop refuses (demo/shop/shop.toml)."""
 
+HANDED_ON = "Refused: more than it may spend"
+"""The answer to a sub-agent of `limits.spending`: its own limit, or the consent's."""
+
 
 def state_of(given: Decision) -> State:
     """The verdict as a panel colours it; an open door's allow is not verified, since nobody was asked."""
@@ -55,6 +58,8 @@ def state_of(given: Decision) -> State:
 def answer(given: Decision, names: Names = ()) -> str:
     """The decision as one short sentence."""
     if given.verdict != "allow":
+        if given.rule == "limits.spending" and given.handed_on_by:
+            return HANDED_ON  # the human may have allowed more, and the agent above kept it back
         return REFUSALS.get(given.rule, f"Refused at the {given.gate} gate: {given.rule}")
     if given.door == "open":
         return "Allowed, and nobody knows for whom"

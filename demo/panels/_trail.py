@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from rich.cells import cell_len
+
 from demo.evidence import TrailEvent
 from demo.panels._audit import POLICY
 from demo.panels._decision import NOBODY, state_of
@@ -66,13 +68,18 @@ def _title(given: tuple[TrailEvent, ...], canvas: Canvas) -> None:
 def _row(event: TrailEvent, name: str, canvas: Canvas) -> None:
     state = _STATES.get(event.said) or (state_of(event.decision) if event.decision is not None else "none")
     mark, when = canvas.glyphs.mark(state), clock(event.at) if event.at is not None else ""
-    what, through = _what(event, canvas.wide), event.client_name or event.client or event.agent or "-"
+    what, through = (
+        _what(event, canvas.wide),
+        event.agent_name or event.client_name or event.client or event.agent or "-",
+    )
     if canvas.narrow:
         who = canvas.short(name, canvas.room - 12)
         canvas.line((canvas.cell(when, 8), "quiet"), "  ", (mark, f"strong {state}"), " ", who)
         canvas.line((_cut(what, canvas.room - 12, canvas), state), indent=14)
         return
     across, agent, room = _widths(canvas)
+    if cell_len(what) > room and event.said == "deny" and event.decision is not None:
+        what = f"{event.what}: {event.decision.gate}"  # a rule that is cut off says nothing
     canvas.line(
         (canvas.cell(when, 8), "quiet"),
         " ",

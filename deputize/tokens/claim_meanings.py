@@ -81,7 +81,9 @@ def parties(claims: Mapping[str, Any]) -> Parties:
     if actor and _workos_admin(claims, subject, actor):
         return Parties(subject, "sub", actor, "act.sub", _WORKOS_ADMIN)
     if actor:
-        return Parties(subject, "sub", actor, "act.sub", "RFC 8693 section 4.1: sub is the human, act.sub the agent")
+        nested = isinstance(act, Mapping) and isinstance(act.get("act"), Mapping)
+        who = "act.sub the agent that acts, act.act.sub the one above it" if nested else "act.sub the agent"
+        return Parties(subject, "sub", actor, "act.sub", f"RFC 8693 section 4.1: sub is the human, {who}")
     if subject and subject == client:
         return Parties("", "", subject, "sub", "RFC 9068 section 5: sub is the client itself, no human is in it")
     if subject.startswith("user_") and client and _of_workos(claims):

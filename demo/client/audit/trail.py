@@ -48,7 +48,7 @@ class Filter:
         good = event.said in ("allow", "granted", "approved")
         return (
             (self.user is None or self.user in (event.user, event.username))
-            and (self.agent is None or self.agent in (event.agent, event.client, event.client_name))
+            and (self.agent is None or self.agent in (event.agent, event.client, event.client_name, event.agent_name))
             and (self.verdict is None or good == (self.verdict == "allow"))
             and (self.since is None or (event.at or 0.0) >= self.since)
         )
@@ -139,11 +139,16 @@ def _of_entry(entry: Decision, session: SessionView | None) -> TrailEvent:
         agent=entry.agent or (session.agent if session is not None else None),
         client=entry.client or (session.client if session is not None else None),
         client_name=session.client_name if session is not None else "",
+        agent_name=_sub_agent(entry.agent, session) if session is not None else "",
         session=entry.session,
         consent=entry.consent or (session.consent if session is not None else None),
         scopes=session.scopes if session is not None and event else (),
         decision=entry,
     )
+
+
+def _sub_agent(agent: str | None, session: SessionView) -> str:
+    return next((one.name for one in session.sub_agents if one.id == agent), "")
 
 
 def _of_session(session: SessionView, own: tuple[str | None, str | None]) -> TrailEvent:

@@ -249,7 +249,9 @@ def test_an_opaque_token_ends_when_the_response_said_so() -> None:
 def test_rfc_8693_names_the_human_in_sub_and_the_agent_in_act() -> None:
     who = parties(CLAIMS)
     assert (who.human, who.agent) == ("user_alice", "agent_1")
-    assert "RFC 8693" in who.convention
+    assert "RFC 8693" in who.convention and "act.act" not in who.convention
+    nested = parties({"sub": "user_1", "act": {"sub": "agent_2", "act": {"sub": "agent_1"}}})
+    assert nested.agent == "agent_2" and "act.act.sub" in nested.convention
 
 
 @pytest.mark.parametrize(

@@ -476,6 +476,9 @@ ORDINARY: dict[str, Callable[[], RenderableType]] = {
     "chain": lambda: panels.chain(CHAIN),
     "chain-handed-on": lambda: panels.chain(HANDED_ON),
     "decision-handed-on": lambda: panels.decision(replace(SCOPE, handed_on_by="agent_0PARENT"), NAMES),
+    "decision-handed-on-spent": lambda: panels.decision(
+        replace(SCOPE, gate="limits", rule="limits.spending", handed_on_by="agent_0PARENT"), NAMES
+    ),
     "chain-behind": lambda: panels.chain(CHAIN, behind=Dispatched("sent", "txn_d5uirch2y3k72boa", None, NOW)),
     "chain-stands": lambda: panels.chain(CHAIN, STANDS),
     "chain-revoked": lambda: panels.chain(CHAIN, GONE),
