@@ -102,7 +102,7 @@ EXPECTED = {
     "tells_of_another_human": "login/granted",
     "issues_tokens_of_an_hour": "whoami/token",
     "signs_another_agents_name": "whoami/token",
-    "grants_what_the_human_may_not": "limits/stranger",
+    "grants_what_the_human_may_not": "limits/mallory",
     "lists_everybodys_sessions": "who-manages-identity/user",
     "forgets_its_trail_when_it_is_restarted": "where-agents-run/restart",
     "forgets_its_orders_when_it_is_restarted": "where-agents-run/orders",

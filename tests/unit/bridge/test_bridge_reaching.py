@@ -129,6 +129,7 @@ def test_a_list_that_does_not_come_is_an_answer(monkeypatch: pytest.MonkeyPatch)
     anyio.run(main)
 
 
+@pytest.mark.long
 def test_a_host_that_leaves_while_a_person_decides_loses_nothing(tmp_path: Path) -> None:
     codes: list[tuple[str, str]] = []
     told = anyio.Event()

@@ -122,6 +122,7 @@ def test_another_process_joins_the_same_code(shop: AuthServer, tmp_path: Path) -
     assert DeviceFlow(url, store=store).login_sync().access_token == granted().json["access_token"]
 
 
+@pytest.mark.long
 def test_many_who_wait_poll_as_one(shop: AuthServer, tmp_path: Path) -> None:
     url = f"{shop.base}/mcp"
     shop.shop.polls(PENDING, PENDING, oauth("slow_down"), granted())
