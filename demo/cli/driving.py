@@ -216,7 +216,11 @@ def _nobody(scopes: tuple[str, ...]) -> StoredToken:
 
 
 def _limit(spend: str) -> Money:
-    found = None if not spend.strip("0.") else money(spend)
+    nothing = spend != "" and not spend.strip("0.")
+    try:
+        found = None if nothing else money(spend)
+    except UsageError as error:  # whose remedy has a 0, which is no amount here
+        raise UsageError(error.what, do="write an amount in USD, such as 60.00") from None
     if found is None:
         raise UsageError("a run that may spend nothing", do="leave --spend out, or give an amount: --spend 60.00")
     return found
