@@ -73,9 +73,15 @@ def read(console: Console, wanted: Filter) -> WholeTrail:
     entries = console.audit(
         limit=wanted.limit, user=wanted.user, agent=wanted.agent, verdict=wanted.verdict, since=wanted.since
     )
+    by_name = wanted.agent is not None and not entries
+    if by_name:
+        # The shop knows agents by their ids alone: where a name was given, the authorization server says whose it is.
+        entries = console.audit(limit=MOST, user=wanted.user, verdict=wanted.verdict, since=wanted.since)
     told = _whole(entries, console)
-    fitting = [event for event in told.events if wanted.fits(event)]
-    return replace(told, events=tuple(fitting[-wanted.limit :]))
+    events = [event for event in told.events if wanted.fits(event)][-wanted.limit :]
+    kept = {event.decision.audit_id for event in events if event.decision is not None}
+    fitting = tuple(one for one in told.entries if not by_name or one.audit_id in kept)
+    return replace(told, entries=fitting, events=tuple(events))
 
 
 def _whole(entries: Sequence[Decision], console: Console) -> WholeTrail:

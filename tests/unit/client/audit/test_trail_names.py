@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from demo.client.audit.trail import Filter, merged
+from types import SimpleNamespace
+from typing import Any
+
+from demo.client.audit.trail import Filter, merged, read
 from demo.evidence import Decision, SessionView, SubAgentView
 
 
@@ -20,3 +23,25 @@ def test_a_sub_agent_stands_in_the_trail_by_its_own_name() -> None:
     assert (above.agent_name, above.client_name) == ("", "Shirt Agent")
     assert (below.agent_name, below.client_name) == ("Buyer", "Shirt Agent")
     assert [one.agent for one in (above, below) if Filter(agent="Buyer").fits(one)] == ["agent_2"]
+
+
+def test_a_name_finds_what_the_shop_knows_by_an_id_alone() -> None:
+    def entry(agent: str) -> Decision:
+        return Decision(f"audit_{agent}", 10.0, "allow", "limits", "allowed", "Passed.", agent=agent, session=agent)
+
+    def audit(*, agent: str | None = None, **_: Any) -> tuple[Decision, ...]:
+        return tuple(one for one in map(entry, ("agent_1", "agent_2")) if agent in (None, one.agent))
+
+    named = [
+        SessionView(agent, "", agent, agent, name, (), 1.0, None)
+        for agent, name in (("agent_1", "One"), ("agent_2", "Two"))
+    ]
+    token = SimpleNamespace(access_token="opaque")
+    console: Any = SimpleNamespace(
+        audit=audit, sessions=lambda: named, answers=lambda: (), agent=SimpleNamespace(token=lambda: token)
+    )
+    for asked in ("Two", "agent_2"):
+        told = read(console, Filter(agent=asked))
+        assert [one.agent for one in told.entries] == ["agent_2"], asked
+        assert {one.agent for one in told.events} == {"agent_2"} and len(told.events) == 2
+    assert not read(console, Filter(agent="Nobody")).events
