@@ -110,7 +110,7 @@ picture: $(VENV)/run.stamp ## make the README's animated picture, and that of a 
 	TZ=UTC $(BIN)/demo export problem-first $(SCENES) -o docs/picture.svg
 	$(BIN)/python -m tools.trace_picture
 
-SCENES := --beat authless --beat failure --beat login --beat buy --beat limits --beat audit --beat revoke
+SCENES := --beat authless --beat failure --beat login --beat buy --beat limits --beat agent-fooled --beat audit --beat revoke
 
 # Pins with hashes and no address, for every platform at once.
 lock: $(VENV)/dev.stamp ## renew every pinned version

@@ -55,6 +55,8 @@ class Answer:
     calls: tuple[Called, ...]
     tokens_read: int
     tokens_written: int
+    cut: bool = False
+    """Whether it stops where it may not be longer, in the middle of what the model would have said."""
 
 
 class Conversation:
@@ -137,6 +139,7 @@ class Conversation:
             ),
             response.usage.input_tokens if counted else 0,
             response.usage.output_tokens if counted else 0,
+            response.finish_reason == "length",
         )
 
     async def _request(self, model: Any) -> ModelResponse:

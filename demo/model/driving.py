@@ -283,6 +283,8 @@ class _Run:
             answer = self._answer(talk, on_wait)
             if answer.words.strip():
                 self._happened(ModelWords(self.step, safe_text(answer.words)))
+            if not answer.calls and answer.cut:
+                return _Over("model", "the model's answer was cut off at its longest")
             if not answer.calls:
                 silent = "it said nothing and called nothing"
                 return _Over("done", "it has nothing more to do" if answer.words.strip() else silent)

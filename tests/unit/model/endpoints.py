@@ -91,8 +91,8 @@ def faking() -> Iterator[Fake]:
         server.server_close()
 
 
-def openai(brain: Brain) -> Callable[[Handler, dict[str, Any]], None]:
-    """Answers as a chat completion."""
+def openai(brain: Brain, *, cut: bool = False) -> Callable[[Handler, dict[str, Any]], None]:
+    """Answers as a chat completion; with `cut` as one that may not be longer."""
 
     def answer(handler: Handler, body: dict[str, Any]) -> None:
         words, calls = brain([one["content"] for one in body["messages"] if one["role"] == "tool"])
@@ -114,7 +114,7 @@ def openai(brain: Brain) -> Callable[[Handler, dict[str, Any]], None]:
                         "index": 0,
                         "message": message,
                         "logprobs": None,
-                        "finish_reason": "tool_calls" if calls else "stop",
+                        "finish_reason": "length" if cut else "tool_calls" if calls else "stop",
                     }
                 ],
                 "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},

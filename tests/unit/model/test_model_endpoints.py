@@ -94,11 +94,12 @@ def always(*calls: tuple[str, str], words: str = "") -> Any:
         (always(("buyMcpShopItem", '{"company": NaN}')), ModelBounds(), "mistakes"),
         (always(("buyMcpShopItem", '{"company": 3, "mailingAddress": [], "tshirtSize": {}}')), ModelBounds(steps=2),
          "steps"),
+        (openai(lambda read: ("I will now buy", []), cut=True), ModelBounds(), "model"),
         (always(), ModelBounds(), "done"),
     ],
     ids=[
         "loops", "calls-many-at-once", "uses-tokens-up", "repeats-what-is-refused", "no-such-tool", "no-json",
-        "no-object", "too-deep", "half-a-character", "no-number", "wrong-types", "says-nothing",
+        "no-object", "too-deep", "half-a-character", "no-number", "wrong-types", "is-cut-off", "says-nothing",
     ],
 )  # fmt: skip
 def test_a_model_that_goes_astray_ends_at_a_bound_and_buys_nothing(
