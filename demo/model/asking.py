@@ -166,7 +166,7 @@ def _refused(endpoint: Endpoint, error: Exception, exchange: HttpExchange, recor
         )
     return ServerUnreachable(
         f"{where} answered with something that is no model's answer",
-        why=recorder.masked(str(error))[:300],
+        why=f"HTTP {status}, and nothing in it that the API reference of a model has",
         do="check the base URL, and whether it speaks OpenAI's Chat Completions or Anthropic's Messages",
     )
 

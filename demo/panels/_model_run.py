@@ -40,6 +40,8 @@ def model_run(task: ModelTask, steps: tuple[ModelStep, ...], end: ModelEnd) -> P
         width = min(max([len(one.call.tool) for _, one in shown] or [1]), canvas.room // 2)
         for _, one in shown:
             verdict, words = came_to(one)
+            if verdict == "waiting":  # the run ended before it
+                verdict, words = "none", "not made"
             mark = canvas.glyphs.mark(verdict)
             rest = canvas.room - width - 4
             canvas.line((f"{mark} {canvas.cell(one.call.tool, width)}  ", verdict), canvas.short(words, rest))
