@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 HUMAN = "alice@example.com"
 """The sample account in whose name the talk's agent acts."""
-
+ADMIN = "grace@example.com"
+"""The sample account that may set what the shop's doors say."""
 
 CANNOT = "this server cannot do this step"
 LOOK_SECONDS = 8.0
@@ -333,9 +334,18 @@ class Cast:
 
     def console_of(self, account: str) -> Console:
         """The console of another sample human, signed in for this process alone: the talk's own stays as it is."""
+        return self._signed_in(self.human(account))
+
+    def console_of_admin(self) -> Console:
+        """As `console_of`, of the shop's admin: who that is does not change where another human plays Alice's part."""
+        from demo.client.human.sample_human import SampleHuman
+
+        return self._signed_in(SampleHuman(ADMIN))
+
+    def _signed_in(self, human: SampleHuman) -> Console:
         from deputize.tokens.store import MemoryStore
 
-        human, console = self.human(account), self._bundled_console(MemoryStore().at(self.server))
+        console = self._bundled_console(MemoryStore().at(self.server))
         with self._of_this_folder():
             console.sign_in(human)
         return console

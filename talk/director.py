@@ -171,7 +171,10 @@ class Director:
                 if self.speaks(planned):
                     runner.cast = self.cast()
                     self._put_policy_back(planned)
-                    return self._fulfil_needs(planned, runner)
+                    unasked = self._fulfil_needs(planned, runner)
+                    if unasked is None:
+                        self._end_a_ban(planned, runner.cast)
+                    return unasked
                 if self._cast is None and self.settings.local:
                     # Words only: nobody waits for a server, but the next beat will be glad of one.
                     with contextlib.suppress(ExplainedError, OSError):  # which that beat will say
@@ -190,6 +193,14 @@ class Director:
         if (self.settings.state / KEPT).exists() and changed_for(self.settings.state) != planned.id:
             self.stage.note("A beat that changed the shop's policy was cut off: it is put back.")
             put_back(self.settings.state)
+
+    def _end_a_ban(self, planned: PlannedBeat, cast: Cast) -> None:
+        """Where a beat was cut off that has the shop ban the agent, have the next one find it let in again."""
+        modes = [one.observed["mode"] for one in self.run.all_results() if "mode" in one.observed]
+        if modes[-1:] != ["banned"] or any("mode" in step.expect for step in planned.beat.steps):
+            return
+        with contextlib.suppress(ExplainedError, OSError):  # which the beat will say
+            cast.agent().call("prettyPlease", {})
 
     def record(self) -> None:
         """Begin the recording of this run, or carry on with it."""

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from demo.model import Drive, Endpoint, Script
     from talk.playing.other_server import OtherServer
 
-ADMIN = "grace@example.com"
-"""The sample human who may set what the shop's listing says."""
-
 STAGE_SECONDS, ANSWER_SECONDS = 60.0, 30.0
 """That a room waits for a model: for the whole run, and for one answer."""
 
@@ -190,7 +187,7 @@ def _listing(text: str, scene: Scene) -> Iterator[None]:
     if not text:
         yield
         return
-    console = scene.cast.console_of(ADMIN)
+    console = scene.cast.console_of_admin()
     try:
         console.set_door("protected", description=text)
         yield

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from demo.client import SampleHuman
+from demo.client import Agent, SampleHuman
 from demo.client.human.console import Console
 from demo.shop import catalog
 from deputize.tokens.store import MemoryStore
@@ -49,11 +49,13 @@ def test_played_again_the_model_finds_its_order_and_buys_nothing_twice(base_url:
     assert admin(base_url).set_door("protected", description="")["stock"] == stock
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize(("end", "grantor"), [(KeyboardInterrupt, None), (RuntimeError, "grace@example.com")])
 def test_the_shops_own_text_is_back_however_the_run_ends(
-    base_url: str, tmp_path: Path, end: type[BaseException]
+    base_url: str, tmp_path: Path, end: type[BaseException], grantor: str | None
 ) -> None:
+    """Also where the admin herself plays the part of the human who gave the agent its grant."""
     scene: Any = SimpleNamespace(cast=Cast(base_url, tmp_path, is_local=False, port=0))
+    scene.cast.grantor = grantor
     look = admin(base_url)
     with pytest.raises(end), model._listing("Ships in fives.", scene):
         assert look.set_door("protected", stock=9)["description"] == "Ships in fives."
@@ -97,3 +99,21 @@ def test_of_a_real_model_nothing_is_expected_but_what_the_gates_owe(
     assert {"fooled", "denied", "rules", "made_by", "orders"} <= set(found.unchecked)
     assert "harm" not in found.unchecked and found.observed["harm"] == 0
     assert fooled.said == instead("agent-fooled"), "the sentence claims what this run did not show"
+
+
+def test_a_ban_that_a_beat_left_behind_is_ended_by_the_next(
+    base_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(base_url, tmp_path, "login", Presenter("y"))
+    call = Agent.call
+
+    def cut_off(self: Agent, tool: str, *args: Any, **options: Any) -> Any:
+        if tool == "getUserInfo":
+            raise KeyboardInterrupt
+        return call(self, tool, *args, **options)
+
+    monkeypatch.setattr(Agent, "call", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        play(base_url, tmp_path, "banned", Presenter())
+    monkeypatch.undo()
+    assert play(base_url, tmp_path, "agent-decides", Presenter()).ok
