@@ -354,11 +354,22 @@ class Runner:
     def _unprepared(self, beat: str, step: Step, play: int) -> str | None:
         """Why a call is not made that is meant to be refused: what would refuse it was to be set up by a step of this
         play that was skipped. It would be let through, and a purchase would be a real one."""
+        if step.do == "model" and QUOTA in step.expect.get("rules", ()) and not self._quota_used():
+            return "nothing would refuse it: the quota of this consent was not used up before"
         rule = step.expect.get("rule", "") if step.do == "call" else ""  # the other kinds bring their refusal about
         for earlier in self.run.results(beat, play).values():
             if earlier.skipped and rule and rule.startswith(_SETS_UP.get(earlier.do, "?")):
                 return f"nothing would refuse it: {earlier.id} was skipped ({earlier.skipped})"
         return None
+
+    def _quota_used(self) -> bool:
+        """Whether this run has seen the present consent refused for its quota."""
+        now = self.cast.consent()
+        return any(
+            (one.get("rule"), one.get("consent")) == (QUOTA, now)
+            for result in self.run.all_results()
+            for one in (result.decision or {}, *result.decisions)
+        )
 
     def _stale_limits(self, planned: PlannedBeat, step: Step) -> str | None:
         """Why this purchase is not made: what it would show of a quota was used up under an earlier consent.
@@ -455,6 +466,8 @@ def _ungranted(result: StepResult) -> str:
     return f"{why}To ask again: demo next"
 
 
+QUOTA = "limits.quota"
+"""The rule by which a consent's last purchase is followed by no more."""
 _SETS_UP: Mapping[str, str] = {"policy": "limits.approval", "revoke": "standing."}
 """Kinds of step that make a shop refuse afterwards, each with how the rules begin by which it does."""
 _OF_A_HUMAN = ("human", "role", "others", "hidden")

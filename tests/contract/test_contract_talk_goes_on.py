@@ -61,5 +61,12 @@ def test_the_talk_goes_on_over_deployments_and_a_kill(troubled: Issuer, tmp_path
                 assert not red, (planned.beat.id, red)
                 played |= {f"{planned.beat.id}/{step.id}": step.skipped for step in result.steps}
         assert not before, "every restart came"
-        after = ("whoami/token", "buy/first", "buy/again", "limits/second", "banned/in", "where-agents-run/orders")
+        after = (
+            "whoami/token",
+            "buy/first",
+            "buy/again",
+            "limits/second",
+            "agent-decides/decides",
+            "where-agents-run/orders",
+        )
         assert [played[step] for step in after] == [None] * len(after), "played, and not skipped"
