@@ -429,7 +429,7 @@ def challenges_a_banned_user() -> None:
 
 
 def counts_the_rate_for_each_session() -> None:
-    policy.TokenFacts.caller = property(lambda token: f"session:{token.session}")  # type: ignore[assignment]
+    policy.TokenFacts.callers = property(lambda token: (f"session:{token.session}",))  # type: ignore[assignment]
 
 
 def counts_one_rate_for_everybody() -> None:

@@ -70,9 +70,12 @@ def test_every_beat_is_played_to_its_end_and_nothing_is_bought_twice(demo: Comma
 
 
 def purchases(beats: list[str]) -> list[str]:
-    """Every step of these beats that is meant to place an order of its own, as "beat/step"."""
+    """Every step of these beats that is meant to place an order of its own: "beat/step", of a model "beat/step.1"."""
     talk = load_talk(None)
-    found = [f"{beat}/{step.id}" for beat in beats for step in talk.beat(beat).steps if buys(step)]
+    steps = [(beat, step) for beat in beats for step in talk.beat(beat).steps]
+    found = [f"{beat}/{step.id}" for beat, step in steps if buys(step)]
+    models = [(beat, step) for beat, step in steps if step.do == "model"]
+    found += [f"{beat}/{step.id}.{at + 1}" for beat, step in models for at in range(step.expect.get("orders", 0))]
     assert found, "nothing is bought: the test would prove nothing"
     return found
 
