@@ -233,7 +233,7 @@ class AuthorizationRequest:
 
     url: str
     redirect_uri: str
-    """Where the authority sends the browser back to."""
+    """Where the authorization server sends the browser back to."""
     expires_at: float
     """Until when the agent waits for that."""
     client: str

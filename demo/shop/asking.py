@@ -48,7 +48,7 @@ async def wait_for_the_human(admission: Admission, state: str | None) -> None:
     waiting = admission.house.waiting
     if state is None or not _takes_urls(admission) or _declined(admission):
         return
-    # The gates come after the wait. Whoever has a copy of a token, and not its key, is not waited for.
+    # The gates come after the wait. A client that has a copy of a token, and not its key, is not waited for.
     if policy.check_token(admission.case) is not None:
         return
     caller = admission.case.token.callers[-1]

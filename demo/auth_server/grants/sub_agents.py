@@ -127,7 +127,7 @@ def hand_on(server: OAuthServer, request: FormRequest, subject: SubjectToken) ->
 
 def read_actor(context: Context, request: FormRequest) -> Actor:
     """Who is to act (section 2.1): a key, and what it says of itself. It needs no time: who it is gets not old, and
-    whoever finds an actor token has no use for it without the key.
+    an actor token that is found is of no use without the key.
 
     Raises:
         InvalidRequestError: there is none, or it is not signed with the key in its own header, for this server.

@@ -57,7 +57,7 @@ def read_subject_token(context: Context, request: FormRequest, *, held: bool = T
     Raises:
         InvalidRequestError: there is none, or one that is no access token of ours, has expired, is of what was revoked,
             or is bound to another key (section 2.2.2: what is wrong with a subject token is `invalid_request`).
-        InvalidProofError: it is bound to a key of which no proof came: whoever copied it has no use for it here either.
+        InvalidProofError: it is bound to a key of which no proof came: a copy of it is of no use here either.
     """
     form = request.form
     if "subject_token" not in form or form.get("subject_token_type") != ACCESS_TOKEN:
