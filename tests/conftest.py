@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import keyring
 import pytest
+from keyring.backends import fail
 
 from demo.local_server import local
 from tests import in_process
@@ -47,16 +49,22 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests keep no token in the keyring of whoever runs them."""
-    monkeypatch.setenv("DEMO_KEYRING", "0")
-    # The library by itself asks the one that this names (keyring's documentation, "Configuring").
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
-    # Whether the machine has Node and the Worker's packages must not decide what a beat does in a test.
-    monkeypatch.setenv("DEMO_EDGE", "off")
-    ours = ("DEMO_KEYRING", "DEMO_EDGE")
-    for name in [one for one in os.environ if one.startswith(("DEMO_", "OTEL_")) and one not in ours]:
-        monkeypatch.delenv(name)
+def _apart_from_this_machine() -> Iterator[None]:
+    """What the machine and the person who runs the tests have set decides nothing in one.
+
+    In a monkeypatch of its own, since a test may undo the one that tests are given.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [one for one in os.environ if one.startswith(("DEMO_", "OTEL_"))]:
+            patch.delenv(name)
+        # Whether there are Node and the Worker's packages.
+        patch.setenv("DEMO_EDGE", "off")
+        patch.setenv("DEMO_KEYRING", "0")
+        # What the library asks by itself, here and in a process that a test starts (keyring's documentation,
+        # "Configuring"). A process looks once, and takes the best class that it finds: one of an earlier test, maybe.
+        patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+        keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]  # keyring's
+        yield
 
 
 @pytest.fixture(autouse=True)

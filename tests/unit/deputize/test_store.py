@@ -360,6 +360,11 @@ def test_a_keyring_has_a_name(backend: InMemory) -> None:
     assert keyring_name() == "In memory"
 
 
+def test_no_test_reaches_the_keyring_of_this_machine_or_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert (os.environ["DEMO_KEYRING"], keyring_name()) == ("0", None)
+
+
 def test_no_keyring_has_no_name(no_keyring: None) -> None:
     assert keyring_name() is None
 
