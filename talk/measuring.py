@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from demo import panels
-from demo.evidence import BeatHeader
+from demo.evidence.screen import BeatHeader
 from talk.playing import KINDS
 from talk.script.timing import too_long
 from talk.stage.screen import Stage, shortened

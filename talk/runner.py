@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from demo import tracing
-from demo.evidence import BeatHeader
+from demo.evidence.screen import BeatHeader
 from deputize.errors import EnvironmentNotReady, ExplainedError, ServerUnreachable, UsageError
 from talk.cast import HUMAN, Cast
 from talk.playing import KINDS

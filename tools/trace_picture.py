@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
 from demo import panels
-from demo.evidence import TracedSpan
+from demo.evidence.audit import TracedSpan
 from demo.tracing import reading
 
 ROOT = Path(__file__).parent.parent

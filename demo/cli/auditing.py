@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from demo.client.audit.reading import Trail
     from demo.client.audit.trail import Filter
     from demo.client.human.console import Console
-    from demo.evidence import Decision
+    from demo.evidence.shop import Decision
     from demo.settings import Settings
 
 FOLLOW_SECONDS = 3600.0

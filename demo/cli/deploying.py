@@ -117,7 +117,7 @@ def _report(
 ) -> int:
     from demo import panels
     from demo.deploy import checking
-    from demo.evidence import Link
+    from demo.evidence.screen import Link
 
     base, url = online.url, f"{online.url}/mcp"
     seen = checking.look(base, settings.state, waiting)

@@ -22,7 +22,7 @@ def deploy_agent(settings: Settings, folder: Path, shop: str | None, *, dry_run:
     """
     from demo import panels
     from demo.deploy import agent, blueprint, checking, record, tools, wrangler
-    from demo.evidence import Link
+    from demo.evidence.screen import Link
 
     plan = blueprint.read(folder)
     last = record.recall(settings.state, record.AGENT)

@@ -15,7 +15,7 @@ from demo.cli.agent import ELSEWHERE, OpenOption, approving, asking
 from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.cli.identity import money
 from demo.errors import EXPECTATION, OK, UNREACHABLE
-from demo.evidence import (
+from demo.evidence.model import (
     HumanAsked,
     ModelBounds,
     ModelCall,

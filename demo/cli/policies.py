@@ -14,7 +14,7 @@ from demo.errors import OK
 from deputize.errors import AuthorizationRefused, EnvironmentNotReady, UsageError
 
 if TYPE_CHECKING:
-    from demo.evidence import SessionView
+    from demo.evidence.grants import SessionView
     from demo.policy_file import Written
     from demo.settings import Settings
     from talk.cast import Cast

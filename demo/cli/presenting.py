@@ -81,7 +81,7 @@ def _serve(settings: Settings, desk: Desk, port: int | None) -> None:
             console.print("Ctrl-C stops it.", markup=False)
             return
         from demo import panels
-        from demo.evidence import Link
+        from demo.evidence.screen import Link
 
         note = "For you alone: the address carries the key."
         console.print(panels.link(Link("On your phone, while the room is open", address, note)))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from watchfiles import Change
 
-    from demo.evidence import BeatHeader
+    from demo.evidence.screen import BeatHeader
     from demo.panels._checklist import Check
     from demo.settings import Settings
     from talk.script import PlannedBeat

@@ -25,7 +25,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from demo import tracing
-from demo.evidence import ModelBounds
+from demo.evidence.model import ModelBounds
 from demo.model import asking
 from demo.model.choosing import Endpoint
 from demo.model.script import Came, Player, Script, as_json

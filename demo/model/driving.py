@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from demo import tracing
-from demo.evidence import (
-    Decision,
+from demo.evidence.model import (
     Ending,
     HumanAsked,
     MadeBy,
@@ -22,8 +21,8 @@ from demo.evidence import (
     ModelRead,
     ModelTask,
     ModelWords,
-    Order,
 )
+from demo.evidence.shop import Decision, Order
 from demo.model.choosing import Endpoint, ready
 from demo.model.script import Came, OutOfLines, Script, as_json
 from demo.model.tools import OfferedTool, arguments, offered

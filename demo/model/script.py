@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from demo.evidence import MadeBy, ModelCall, ModelEvent, ModelTask, ModelWords
+from demo.evidence.model import MadeBy, ModelCall, ModelEvent, ModelTask, ModelWords
 from deputize.errors import EnvironmentNotReady, UsageError
 from deputize.text import json_text
 

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from demo.evidence import (
-    CallMade,
-    ModelCall,
-    ModelEnd,
-    ModelEvent,
-    ModelRead,
-    ModelStep,
-    ModelTask,
-    ModelWords,
-)
+from demo.evidence.model import CallMade, ModelCall, ModelEnd, ModelEvent, ModelRead, ModelStep, ModelTask, ModelWords
 
 
 class Steps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.evidence import Answer
+from demo.evidence.grants import Answer
 from demo.panels import bigtype
 from demo.panels.grants import in_words, one_purchase
 from demo.panels.page import Canvas, Page

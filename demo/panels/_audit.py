@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from demo.panels._decision import NOBODY, state_of
 from demo.panels.page import Canvas, Page, Part
 from demo.panels.people import Names, names_of

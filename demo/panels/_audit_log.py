@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.evidence import LoggedOrder
+from demo.evidence.audit import LoggedOrder
 from demo.panels.page import Canvas, Page, Part
 from demo.panels.people import Names, name_of
 from demo.panels.values import clock, many

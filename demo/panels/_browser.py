@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
-from demo.evidence import Purchase
+from demo.evidence.shop import Purchase
 from demo.panels.grants import asking, one_purchase, wishes
 from demo.panels.page import Canvas, Page
 from deputize.evidence import AuthorizationRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from demo.evidence import Capability
+from demo.evidence.shop import Capability
 from demo.panels.page import Canvas, Page
 from demo.panels.theme import State
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from demo.evidence import Dispatched
+from demo.evidence.audit import Dispatched
 from demo.panels.page import Canvas, Page
 from demo.panels.people import name_of, named
 from demo.panels.theme import State

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.evidence import Comparison
+from demo.evidence.screen import Comparison
 from demo.panels.page import Canvas, Page
 from demo.panels.values import many
 

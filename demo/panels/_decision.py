@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from demo.evidence import GATES, Decision
+from demo.evidence.shop import GATES, Decision
 from demo.panels import bigtype
 from demo.panels.page import Canvas, Page
 from demo.panels.people import Names, called, name_of, named

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from demo.evidence import Purchase
+from demo.evidence.shop import Purchase
 from demo.panels import bigtype
 from demo.panels.grants import asking, one_purchase, wishes
 from demo.panels.page import Canvas, Page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from demo.evidence import Driven, DrivenCall
+from demo.evidence.model import Driven, DrivenCall
 from demo.panels.page import Canvas, Page
 from demo.panels.theme import State
 from demo.panels.values import many, pad

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.evidence import GATES, Explanation, GateExplained
+from demo.evidence.shop import GATES, Explanation, GateExplained
 from demo.panels._decision import REFUSALS
 from demo.panels.page import Canvas, Page
 from demo.panels.people import named

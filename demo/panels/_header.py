@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from demo.evidence import BeatHeader
+from demo.evidence.screen import BeatHeader
 from demo.panels.page import Canvas, Page
 
 RECORDED = "RECORDED"

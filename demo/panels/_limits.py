@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.evidence import LimitUse
+from demo.evidence.shop import LimitUse
 from demo.panels import bigtype
 from demo.panels.page import Canvas, Page
 from demo.panels.values import many, span

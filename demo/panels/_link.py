@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.evidence import Link
+from demo.evidence.screen import Link
 from demo.panels.page import Canvas, Page
 from demo.panels.qr import address, with_code
 

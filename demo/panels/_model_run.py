@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.evidence import Ending, ModelEnd, ModelStep, ModelTask
+from demo.evidence.model import Ending, ModelEnd, ModelStep, ModelTask
 from demo.panels._model_step import MARKED, came_to
 from demo.panels._model_task import decides
 from demo.panels.page import Canvas, Page

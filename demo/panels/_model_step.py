@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from demo.evidence import CallMade, MadeBy, ModelStep
+from demo.evidence.model import CallMade, MadeBy, ModelStep
 from demo.panels._decision import REFUSALS
 from demo.panels.page import Canvas, Page
 from demo.panels.theme import State

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.evidence import MadeBy, ModelTask
+from demo.evidence.model import MadeBy, ModelTask
 from demo.panels.page import Canvas, Page
 from demo.panels.values import many, span
 

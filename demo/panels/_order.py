@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from demo.evidence import Order
+from demo.evidence.shop import Order
 from demo.panels.page import Canvas, Page
 from demo.panels.people import Names, called, named
 from demo.panels.values import clock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from demo.evidence import ListedOrder
+from demo.evidence.shop import ListedOrder
 from demo.panels.page import Canvas, Page
 from demo.panels.people import Names, called
 from demo.panels.values import clock, many, pad

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from demo.evidence import PermissionView
+from demo.evidence.grants import PermissionView
 from demo.panels.page import Canvas, Page, Part
 from demo.panels.values import many
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from demo.evidence import Decision, Revocation
+from demo.evidence.grants import Revocation
+from demo.evidence.shop import Decision
 from demo.panels._decision import parties, state_of, through
 from demo.panels.page import Canvas, Page
 from demo.panels.people import Names, named

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 from rich.text import Text
 
-from demo.evidence import SessionView, SubAgentView
+from demo.evidence.grants import SessionView, SubAgentView
 from demo.panels.page import Canvas, Page
 from demo.panels.theme import State
 from demo.panels.values import many, span

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from demo.evidence import TracedSpan
+from demo.evidence.audit import TracedSpan
 from demo.panels.page import Canvas, Page, Part
 from demo.panels.theme import State
 from demo.panels.values import many

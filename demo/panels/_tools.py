@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 from rich.text import Text
 
-from demo.evidence import Tool
+from demo.evidence.shop import Tool
 from demo.panels.page import MARGIN, Canvas, Page
 from demo.panels.values import many
 

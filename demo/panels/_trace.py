@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.evidence import Dispatched, OrderTrace
+from demo.evidence.audit import Dispatched, OrderTrace
 from demo.panels.page import Canvas, Page
 from demo.panels.people import name_of
 from demo.panels.values import clock

@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from demo.evidence import TrailEvent
+from demo.evidence.audit import TrailEvent
 from demo.panels._audit import POLICY
 from demo.panels._decision import NOBODY, state_of
 from demo.panels.page import Canvas, Page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from demo.evidence import UserView
+from demo.evidence.grants import UserView
 from demo.panels.page import Canvas, Page
 from demo.panels.people import name_of, named
 from demo.panels.values import many, span

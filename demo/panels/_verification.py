@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demo.evidence import LogCheck, TrailFinding
+from demo.evidence.audit import LogCheck, TrailFinding
 from demo.panels.page import Canvas, Page
 from demo.panels.people import Names, name_of
 from demo.panels.theme import State

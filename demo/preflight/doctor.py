@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.errors import advice
-from demo.evidence import Capability
+from demo.evidence.shop import Capability
 from demo.local_server import local
 from demo.preflight import Finding
 from demo.preflight.keys_in_files import examine_files

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from demo import tracing
-from demo.evidence import Decision, LimitUse
+from demo.evidence.shop import Decision, LimitUse
 from demo.shop import audit_log, jsonrpc, ledger, outbox, refusal
 from demo.shop.catalog import BUY, say
 from demo.shop.gatehouse import Gatehouse, Kept, limits_of

@@ -13,7 +13,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
 
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from demo.shop import audit_chain
 from demo.shop.audit_chain import NOBODY
 

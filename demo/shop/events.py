@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from demo.shop import audit_log, standing
 from demo.shop.bearer import ALGORITHMS
 from demo.shop.bounded_http import AuthServerUnavailable

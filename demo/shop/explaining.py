@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic import dataclasses as checked
 
-from demo.evidence import GATES, LimitUse
+from demo.evidence.shop import GATES, LimitUse
 from demo.policy_file import Written
 from demo.shop import ledger, policy
 from demo.shop.approval import Wanted

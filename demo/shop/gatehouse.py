@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
-from demo.evidence import Decision, LimitUse
+from demo.evidence.shop import Decision, LimitUse
 from demo.policy_file import Policy
 from demo.proofs import Nonces
 from demo.shop import (

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from demo.evidence import Order
+from demo.evidence.shop import Order
 from demo.shop.catalog import ITEM_DESCRIPTION, ITEM_ID, ITEM_NAME
 from deputize.evidence import Money
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from demo import tracing
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from demo.shop import audit_log, bearer, correlation, jsonrpc, refusal
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import Call

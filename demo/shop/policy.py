@@ -12,7 +12,7 @@ import string
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from demo.evidence import LimitUse, Verdict
+from demo.evidence.shop import LimitUse, Verdict
 from demo.proofs import Proof
 from demo.shop.approval import Approval, Wanted, fitting
 from demo.shop.catalog import BUY, LIMITS, PRETTY_PLEASE, RULES, fill, say

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from demo import policy_file
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from demo.policy_file import Fault, Policy, PolicyWrong, Written
 from demo.shop import audit_log
 from demo.shop.database import Database

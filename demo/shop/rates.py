@@ -15,7 +15,7 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
-from demo.evidence import LimitUse
+from demo.evidence.shop import LimitUse
 
 
 class LedgerStorage(Storage, MovingWindowSupport):

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from starlette.responses import Response
 
-from demo.evidence import Decision, LimitUse
+from demo.evidence.shop import Decision, LimitUse
 from demo.proofs import ALGORITHMS
 from demo.shop import jsonrpc
 from demo.shop.catalog import LIMITS, RULES, say, scope_to_log_in_for

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-    from demo.evidence import Decision
+    from demo.evidence.shop import Decision
     from demo.tracing.exporting import Tracing
     from demo.tracing.wanted import Wanted
 

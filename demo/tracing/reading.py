@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from demo.evidence import TracedSpan
+from demo.evidence.audit import TracedSpan
 from deputize.errors import UsageError
 
 MOST_BYTES: Final = 256 * 1024 * 1024

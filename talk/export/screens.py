@@ -14,7 +14,7 @@ from talk.recording.reader import header_of, rebuild
 from talk.stage.screen import WHOLE
 
 if TYPE_CHECKING:
-    from demo.evidence import BeatHeader
+    from demo.evidence.screen import BeatHeader
     from demo.panels.page import Page
     from talk.recording.reader import Event, Take
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Comparison, PermissionView
+from demo.evidence.grants import PermissionView
+from demo.evidence.screen import Comparison
 from deputize.errors import AuthorizationRefused
 from talk.playing.kind import Contradiction, Kind, Option, Step
 from talk.playing.scene import Played, Scene

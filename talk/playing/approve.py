@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Answer
+from demo.evidence.grants import Answer
 from deputize.errors import AuthorizationRefused
 from deputize.oauth.challenge import remediation_of, scopes_of
 from talk.playing.call import APPROVED
@@ -19,7 +19,7 @@ from talk.playing.scene import Played, Scene
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome
-    from demo.evidence import Decision
+    from demo.evidence.shop import Decision
 
 
 def approve(step: Step, scene: Scene) -> Played:

@@ -7,14 +7,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Decision, Dispatched
+from demo.evidence.audit import Dispatched
+from demo.evidence.shop import Decision
 from deputize.evidence import Chain
 from talk.playing.humans import person_of
 from talk.playing.kind import Kind, Past, Step
 from talk.playing.scene import Played, Scene
 
 if TYPE_CHECKING:
-    from demo.evidence import SessionView
+    from demo.evidence.grants import SessionView
     from talk.playing.other_server import OtherServer
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{16}")

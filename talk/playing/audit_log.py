@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from demo import panels
-from demo.evidence import Decision, LoggedOrder
+from demo.evidence.audit import LoggedOrder
+from demo.evidence.shop import Decision
 from talk.playing.kind import Kind, Step
 from talk.playing.scene import Played, Scene
 

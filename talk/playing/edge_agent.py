@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Comparison
+from demo.evidence.screen import Comparison
 from deputize.errors import ServerUnreachable
 from talk.playing.audit import trail
 from talk.playing.kind import Kind, Option, Step
@@ -19,7 +19,7 @@ from talk.playing.worker import HERE, CannotRun, described, or_not
 
 if TYPE_CHECKING:
     from demo.deploy.local_agent import EdgeAgent, LocalAgent
-    from demo.evidence import Decision
+    from demo.evidence.shop import Decision
 
 SECONDS = 40.0
 """How long one purchase of its may take: it is at rest until its alarm, and starts from nothing."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Comparison
+from demo.evidence.screen import Comparison
 from talk.playing.audit import trail
 from talk.playing.kind import Kind, Option, Step
 from talk.playing.observing import hold_against_the_wire, played_call

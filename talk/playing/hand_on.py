@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Comparison
+from demo.evidence.screen import Comparison
 from deputize.evidence import Money
 from deputize.http.errors import OAuthRefused
 from deputize.tokens import claims

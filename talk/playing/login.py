@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Answer, Comparison
+from demo.evidence.grants import Answer
+from demo.evidence.screen import Comparison
 from deputize.errors import AuthorizationRefused
 from deputize.evidence import Money
 from talk.playing.humans import NO_NAME, has_name, person_of, unreadable, username
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from demo.client.agent import Agent
-    from demo.evidence import Decision
+    from demo.evidence.shop import Decision
     from deputize.evidence import TokenView
     from deputize.tokens.stored import StoredToken
     from talk.playing.other_server import OtherServer

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Driven, DrivenCall, ModelBounds, ModelCall, ModelRead, ModelWords
+from demo.evidence.model import Driven, DrivenCall, ModelBounds, ModelCall, ModelRead, ModelWords
 from deputize.errors import EnvironmentNotReady, UsageError
 from deputize.evidence import Money
 from talk.playing.kind import AGENTS, NO_TABLE, PURCHASE, Contradiction, Kind, Option, Past, Step

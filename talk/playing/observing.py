@@ -14,7 +14,7 @@ from talk.playing.scene import Played, Scene
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome
-    from demo.evidence import Decision, Order
+    from demo.evidence.shop import Decision, Order
     from deputize.tokens.stored import StoredToken
 
 LEFT: Mapping[str, str] = {"rate": "rate_left", "purchases": "purchases_left", "spending": "money_left"}

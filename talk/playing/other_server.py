@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from demo.client.agent import Agent
     from demo.client.capabilities import Survey
-    from demo.evidence import Tool
+    from demo.evidence.shop import Tool
     from deputize.evidence import AuthorizationServerMetadata
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo import panels
-from demo.evidence import Comparison
+from demo.evidence.screen import Comparison
 from deputize import private
 from deputize.errors import EnvironmentNotReady
 from deputize.evidence import Money

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import Comparison, Delivery, Revocation
+from demo.evidence.grants import Delivery, Revocation
+from demo.evidence.screen import Comparison
 from deputize.errors import AuthorizationRefused
 from talk.playing.kind import AGENTS, TOOL, Kind, Option, Past, Step
 from talk.playing.observing import differences, observe, unobservable

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from demo.client.mcp.outcome import CallOutcome
-    from demo.evidence import Decision
+    from demo.evidence.shop import Decision
     from talk.cast import Cast
     from talk.run import Outcome, StepResult
     from talk.stage.screen import Stage

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import UserView
+from demo.evidence.grants import UserView
 from talk.playing.humans import person_of
 from talk.playing.kind import Kind, Step
 from talk.playing.other_server import NotHere

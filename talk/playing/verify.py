@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
-from demo.evidence import ChangedByte, Decision
+from demo.evidence.audit import ChangedByte
+from demo.evidence.shop import Decision
 from talk.playing.kind import Kind, Past, Step
 from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene

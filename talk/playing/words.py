@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demo import panels
-from demo.evidence import Link
+from demo.evidence.screen import Link
 from talk.playing.kind import Kind, Option, Step
 from talk.playing.scene import Played, Scene
 

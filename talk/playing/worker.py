@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from demo import panels
 from demo.errors import advice
-from demo.evidence import Link
+from demo.evidence.screen import Link
 from deputize.errors import AuthorizationRefused, ExplainedError
 from deputize.evidence import Money
 from talk.playing.kind import PURCHASE, Kind, Option, Step

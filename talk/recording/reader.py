@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from demo.evidence import BeatHeader
+from demo.evidence.screen import BeatHeader
 from deputize.errors import UsageError
 from talk.recording.writer import VERSION
 

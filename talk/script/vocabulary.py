@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 
-from demo.evidence import GATES
+from demo.evidence.shop import GATES
 from demo.settings.tools import VERBS
 
 TOOLS: Mapping[str, tuple[str, ...]] = VERBS

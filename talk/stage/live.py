@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from demo.evidence import BeatHeader
+from demo.evidence.screen import BeatHeader
 from talk.stage.helm import Helm
 from talk.stage.screen import CHOICES, FALLBACK_SECONDS, READING_SECONDS, Fallback, Recovery, Stage
 from talk.stage.sheet import ASKS, Sheet

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.client.mcp.reading import read_purchase
-from demo.evidence import Purchase
+from demo.evidence.shop import Purchase
 from deputize.evidence import Money
 from deputize.http.bounded import TICK
 from deputize.http.errors import GrantNotAllowed

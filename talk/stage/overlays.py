@@ -136,7 +136,7 @@ class Audience(Reading):
 
     def body(self) -> Sequence[Static]:
         from demo import panels
-        from demo.evidence import Link
+        from demo.evidence.screen import Link
         from deputize.net import is_loopback_url
 
         if not self._url:

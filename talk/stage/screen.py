@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from demo import panels
-from demo.evidence import BeatHeader
+from demo.evidence.screen import BeatHeader
 from talk.stage.keys import Keys, listening
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from talk.stage.screen import WHOLE
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from demo.evidence import BeatHeader
+    from demo.evidence.screen import BeatHeader
 
 Size = Literal[-1, 0, 1]
 """Compact: all panels since the last pause, under a small title. Usual: larger letters where there is room for them.

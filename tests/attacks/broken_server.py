@@ -22,7 +22,7 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 
 import demo.auth_server.grants.server
 import demo.local_server.server
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from demo.shop import audit_log, bearer, catalog, introspection, ledger, policy, refusal
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.rates import Rates

@@ -12,7 +12,7 @@ from demo.client.workos.agents import AgentIdentity
 from demo.client.workos.audit import AuditLog
 from demo.client.workos.people import People
 from demo.client.workos.preparing import prepare
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from deputize import MemoryStore
 from tests.conftest import console_at
 from tests.unit.auth_server.conftest import Browser, Clock, House

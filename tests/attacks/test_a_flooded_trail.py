@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from demo.shop import audit_chain, audit_log
 from demo.shop.audit_chain import NOBODY
 from demo.shop.database import Database

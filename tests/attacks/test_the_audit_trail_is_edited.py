@@ -25,7 +25,7 @@ from joserfc.jwk import ECKey
 from demo.client import Agent, SampleHuman
 from demo.client.audit import chain, export, reading, remembered
 from demo.client.human.console import Console
-from demo.evidence import LogCheck
+from demo.evidence.audit import LogCheck
 from demo.shop import checkpoints
 from deputize import MemoryStore
 from deputize.errors import ServerUnreachable, UsageError

@@ -16,7 +16,7 @@ import pytest
 from demo import model
 from demo.client import Agent
 from demo.client.human.sample_human import SampleHuman
-from demo.evidence import ModelBounds, ModelCall
+from demo.evidence.model import ModelBounds, ModelCall
 from demo.model import script
 from deputize.evidence import Money
 from deputize.tokens.store import MemoryStore

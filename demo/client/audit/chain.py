@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
-from demo.evidence import LogCheck, TrailFinding
+from demo.evidence.audit import LogCheck, TrailFinding
 from deputize.http.sanitizing import safe_text
 from deputize.tokens import claims
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 
 from demo.client.audit.chain import Reading
 from demo.client.audit.reading import Trail
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from deputize import private
 from deputize.errors import UsageError
 from deputize.http.sanitizing import safe_text

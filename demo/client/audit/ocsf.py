@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from demo import __version__
-from demo.evidence import TrailEvent
+from demo.evidence.audit import TrailEvent
 
 VERSION: Final = "1.8.0"
 _DECISION, _CONSENT, _REVOCATION = 6003, 3003, 3005

@@ -10,7 +10,7 @@ from typing import Any, Final
 from demo.client.audit import remembered
 from demo.client.audit.chain import Checkpoint, Reading, verify
 from demo.client.human.console import Console
-from demo.evidence import Dispatched, LogCheck, TrailFinding
+from demo.evidence.audit import Dispatched, LogCheck, TrailFinding
 from deputize.errors import ServerUnreachable
 from deputize.http.fetch import fetch
 from deputize.http.origins import origin

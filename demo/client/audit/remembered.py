@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from demo.client.audit.chain import Checkpoint
-from demo.evidence import LogCheck
+from demo.evidence.audit import LogCheck
 from deputize import net, private
 
 FILE: Final = "audit-checkpoints.json"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from demo.client.audit.reading import Trail
 from demo.client.mcp.reading import read_decision
-from demo.evidence import Dispatched, LogCheck, OrderTrace, SessionView
+from demo.evidence.audit import Dispatched, LogCheck, OrderTrace
+from demo.evidence.grants import SessionView
 from deputize.errors import UsageError
 
 

@@ -16,7 +16,9 @@ from typing import Final, Literal
 from demo.client.audit.reading import Trail
 from demo.client.human.console import Console
 from demo.client.mcp.reading import read_decision
-from demo.evidence import AnswerView, Decision, SessionView, TrailEvent
+from demo.evidence.audit import TrailEvent
+from demo.evidence.grants import AnswerView, SessionView
+from demo.evidence.shop import Decision
 from deputize.errors import AuthorizationRefused, ServerUnreachable, UsageError
 
 MOST: Final = 1000

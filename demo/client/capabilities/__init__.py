@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from demo.client.capabilities import shop, standards
 from demo.client.capabilities.survey import Survey, says_it_is_ours, survey
-from demo.evidence import Capability
+from demo.evidence.shop import Capability
 
 __all__ = ["Survey", "says_it_is_ours", "survey", "table"]
 

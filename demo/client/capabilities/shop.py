@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from demo.client.capabilities.survey import Survey
-from demo.evidence import Capability
+from demo.evidence.shop import Capability
 from deputize.http.sanitizing import safe_text
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from demo.client.capabilities.survey import Survey
-from demo.evidence import Capability
+from demo.evidence.shop import Capability
 from deputize.evidence import AuthorizationServerMetadata
 from deputize.http.sanitizing import safe_text
 from deputize.oauth.device_flow import DEVICE

@@ -12,16 +12,8 @@ from urllib.parse import urlencode, urlsplit
 
 from demo.client.agent import Agent
 from demo.client.mcp.reading import read_decision
-from demo.evidence import (
-    AnswerView,
-    Decision,
-    Delivery,
-    Explanation,
-    GateExplained,
-    LimitUse,
-    SessionView,
-    SubAgentView,
-)
+from demo.evidence.grants import AnswerView, Delivery, SessionView, SubAgentView
+from demo.evidence.shop import Decision, Explanation, GateExplained, LimitUse
 from deputize.errors import AuthorizationRefused, ServerUnreachable
 from deputize.http.bounded import TICK
 from deputize.http.errors import OAuthRefused

@@ -19,7 +19,7 @@ from demo.client.mcp.reading import (
     read_tools,
 )
 from demo.client.mcp.reply import GATES, Reply
-from demo.evidence import Decision, LimitUse, ListedOrder, Order, Tool
+from demo.evidence.shop import Decision, LimitUse, ListedOrder, Order, Tool
 from deputize.evidence import Challenge, Exchange
 from deputize.http.errors import not_mcp
 from deputize.http.exchange import HttpExchange

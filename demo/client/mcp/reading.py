@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import fields
 from typing import Any, cast
 
-from demo.evidence import Decision, LimitUse, ListedOrder, Order, Purchase, Tool
+from demo.evidence.shop import Decision, LimitUse, ListedOrder, Order, Purchase, Tool
 from deputize.http.sanitizing import safe_data, safe_text
 from deputize.tokens.stored import money, number
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demo.client.mcp.outcome import ToolsOutcome, refused, unavailable
-from demo.evidence import GATES
+from demo.evidence.shop import GATES
 from deputize.evidence import GrantStanding
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from demo.client.workos.tenant import Tenant, not_workos
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from deputize.errors import UsageError
 from deputize.http.fetch import Answer, fetch
 from deputize.http.sanitizing import safe_text

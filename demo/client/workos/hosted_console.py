@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from demo.client.human.console import Console
 from demo.client.workos.people import People
 from demo.client.workos.tenant import Tenant
-from demo.evidence import SessionView
+from demo.evidence.grants import SessionView
 from deputize.errors import AuthorizationRefused, UsageError
 from deputize.tokens.identity import ClientIdentity
 from deputize.tokens.stored import StoredToken

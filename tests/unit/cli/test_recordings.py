@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
-from demo.evidence import BeatHeader, Link
+from demo.evidence.screen import BeatHeader, Link
 from talk.export.page import WIDE
 from talk.recording.finding import SHIPPED
 from talk.recording.writer import KEPT, Recording, file_of

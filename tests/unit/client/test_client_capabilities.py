@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.client.capabilities import Survey, survey, table
-from demo.evidence import Capability
+from demo.evidence.shop import Capability
 from demo.settings.tools import VERBS
 from tests.unit.client.fakes import Reply, Shop, agent_at, faking
 from tests.unit.talk.foreign_servers import Authority, corner_shop, listening

@@ -8,7 +8,7 @@ import pytest
 
 from demo.client.mcp.outcome import ToolsOutcome
 from demo.client.mcp.standing import read_standing
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from deputize.evidence import Challenge
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from demo import model
 from demo.client import Agent
-from demo.evidence import ModelBounds, ModelRead, ModelWords
+from demo.evidence.model import ModelBounds, ModelRead, ModelWords
 from demo.model.choosing import Api
 from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable, UsageError
 from deputize.tokens.stored import Secret

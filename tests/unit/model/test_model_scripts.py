@@ -13,7 +13,7 @@ import pytest
 from demo import model
 from demo.client import Agent
 from demo.client.human.sample_human import SampleHuman
-from demo.evidence import HumanAsked, ModelBounds, ModelCall, ModelEvent, ModelTask
+from demo.evidence.model import HumanAsked, ModelBounds, ModelCall, ModelEvent, ModelTask
 from demo.model import steps_of
 from demo.model.script import Script, read, written
 from deputize.errors import AuthorizationRefused, UsageError

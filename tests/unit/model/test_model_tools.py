@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from demo.client.mcp.outcome import ToolsOutcome
-from demo.evidence import Tool
+from demo.evidence.shop import Tool
 from demo.model.tools import LONGEST, MOST, offered
 
 

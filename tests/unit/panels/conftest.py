@@ -13,37 +13,30 @@ import pytest
 from rich.console import Console, RenderableType
 
 from demo import panels
-from demo.evidence import (
-    GATES,
-    Answer,
-    BeatHeader,
-    Capability,
+from demo.evidence.audit import (
     ChangedByte,
-    Comparison,
-    Decision,
-    Delivery,
     Dispatched,
-    Driven,
-    DrivenCall,
-    Explanation,
-    GateExplained,
-    LimitUse,
-    Link,
-    ListedOrder,
     LogCheck,
     LoggedOrder,
-    Order,
     OrderTrace,
-    PermissionView,
-    Purchase,
-    Revocation,
-    SessionView,
-    SubAgentView,
-    Tool,
     TracedSpan,
     TrailEvent,
     TrailFinding,
-    UserView,
+)
+from demo.evidence.grants import Answer, Delivery, PermissionView, Revocation, SessionView, SubAgentView, UserView
+from demo.evidence.model import Driven, DrivenCall
+from demo.evidence.screen import BeatHeader, Comparison, Link
+from demo.evidence.shop import (
+    GATES,
+    Capability,
+    Decision,
+    Explanation,
+    GateExplained,
+    LimitUse,
+    ListedOrder,
+    Order,
+    Purchase,
+    Tool,
 )
 from deputize.errors import AuthorizationRefused, ExplainedError
 from deputize.evidence import (

@@ -8,18 +8,8 @@ from dataclasses import replace
 from rich.console import RenderableType
 
 from demo import panels
-from demo.evidence import (
-    CallMade,
-    Decision,
-    HumanAsked,
-    ModelBounds,
-    ModelCall,
-    ModelEnd,
-    ModelRead,
-    ModelStep,
-    ModelTask,
-    Order,
-)
+from demo.evidence.model import CallMade, HumanAsked, ModelBounds, ModelCall, ModelEnd, ModelRead, ModelStep, ModelTask
+from demo.evidence.shop import Decision, Order
 from deputize.evidence import Money
 
 NOW = 1_800_000_000.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demo import panels
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from demo.panels.fit import drawn
 
 

@@ -30,7 +30,7 @@ print([name for name in {heavy!r} if name in sys.modules])
 DRAW = """
 import io
 from rich.console import Console
-from demo.evidence import BeatHeader
+from demo.evidence.screen import BeatHeader
 Console(file=io.StringIO(), force_terminal=True, width=80).print(header(BeatHeader("a", "b", 1, 2, "c", 1.0)))
 """
 

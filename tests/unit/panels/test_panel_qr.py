@@ -10,7 +10,7 @@ import segno
 from rich.console import Console, RenderableType
 
 from demo import panels
-from demo.evidence import Link
+from demo.evidence.screen import Link
 from demo.panels import bigtype
 from demo.panels.fit import drawn
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import RenderableType
 
 from demo import panels
-from demo.evidence import Tool
+from demo.evidence.shop import Tool
 from demo.panels.fit import drawn
 from deputize.errors import ExplainedError
 

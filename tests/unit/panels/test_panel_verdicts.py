@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from demo import panels
-from demo.evidence import GATES, Revocation
+from demo.evidence.grants import Revocation
+from demo.evidence.shop import GATES
 from demo.panels._decision import REFUSALS
 from demo.panels.fit import drawn
 from demo.panels.theme import STYLES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.evidence import BeatHeader
+from demo.evidence.screen import BeatHeader
 from demo.presenter.desk import Desk
 from demo.settings import Settings
 from talk.recording.wheel import FILE as WHEEL

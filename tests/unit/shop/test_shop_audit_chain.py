@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from joserfc import jws
 
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from demo.shop import audit_chain, audit_log
 from demo.shop.checkpoints import Checkpoints, own_key
 from demo.shop.config import ShopConfig

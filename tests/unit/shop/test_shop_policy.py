@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo.evidence import GATES, LimitUse
+from demo.evidence.shop import GATES, LimitUse
 from demo.shop import ledger, policy
 from demo.shop.database import Database
 from demo.shop.ledger import Purchase, PurchaseRefused

@@ -159,7 +159,7 @@ def test_the_notes_say_what_to_say_what_to_point_at_what_to_answer_and_what_if_i
 @pytest.mark.parametrize("width", [80, 120])
 def test_every_title_and_closing_sentence_fits_whole_on_the_screen(name: str, width: int) -> None:
     from demo import panels
-    from demo.evidence import BeatHeader
+    from demo.evidence.screen import BeatHeader
 
     loaded = plan(name)
     for number, one in enumerate(loaded.beats, 1):
@@ -184,7 +184,7 @@ def drawn(renderable: Any, width: int) -> str:
 
 def test_the_statements_and_links_fit_the_smallest_stage() -> None:
     from demo import panels
-    from demo.evidence import Link
+    from demo.evidence.screen import Link
     from demo.panels.fit import overflow
 
     for beat in beats():

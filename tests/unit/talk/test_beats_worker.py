@@ -14,7 +14,7 @@ from rich.console import Console
 from demo.client.mcp.outcome import CallOutcome
 from demo.deploy import record, tools
 from demo.deploy.local_agent import EdgeAgent, EdgePurchase
-from demo.evidence import Decision, Order
+from demo.evidence.shop import Decision, Order
 from deputize.errors import EnvironmentNotReady
 from deputize.evidence import Exchange, Money
 from talk.cast import Cast

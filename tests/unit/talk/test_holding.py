@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from demo.client.mcp.outcome import CallOutcome
-from demo.evidence import Decision, Order
+from demo.evidence.shop import Decision, Order
 from deputize.evidence import Exchange, Money
 from deputize.tokens.stored import StoredToken
 from talk.playing.observing import differences

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from demo import panels
-from demo.evidence import BeatHeader
+from demo.evidence.screen import BeatHeader
 from talk.measuring import DESIGN_SIZE, MeasuringStage
 from talk.playing.kind import Step
 from talk.run import StepResult

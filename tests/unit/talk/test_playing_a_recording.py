@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from demo import panels
-from demo.evidence import BeatHeader, Link
+from demo.evidence.screen import BeatHeader, Link
 from deputize.errors import UsageError
 from talk.recording.finding import find, runs
 from talk.recording.playing import LEAST_SEEN, LONGEST_WAIT, paced, play_beat

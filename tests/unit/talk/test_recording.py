@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from demo import panels
-from demo.evidence import BeatHeader, Link
+from demo.evidence.screen import BeatHeader, Link
 from demo.panels.fit import drawn
 from deputize.errors import UsageError
 from talk.recording.reader import Event, Tail, read, rebuild

@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from demo import panels
-from demo.evidence import BeatHeader
+from demo.evidence.screen import BeatHeader
 from demo.panels.page import Canvas, Page
 from talk.stage.sheet import Line, Sheet, Size, paint, title_card
 

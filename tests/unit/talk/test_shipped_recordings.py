@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from demo.evidence import BeatHeader
+from demo.evidence.screen import BeatHeader
 from talk.recording.finding import SHIPPED, shipped
 from talk.recording.reader import Event, Take, header_of, read
 from talk.script import PlannedBeat, load_talk

@@ -17,7 +17,7 @@ from demo.client.workos.audit import EVENTS, AuditLog, OrderOnRecord, read_expor
 from demo.client.workos.people import People
 from demo.client.workos.preparing import prepare
 from demo.client.workos.tenant import Tenant, WorkOSRefused
-from demo.evidence import Decision
+from demo.evidence.shop import Decision
 from deputize.errors import ServerUnreachable, UsageError
 from tests.unit.workos.conftest import BUY, World, claim
 

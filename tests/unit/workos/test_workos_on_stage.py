@@ -16,7 +16,7 @@ from demo.client import Agent
 from demo.client.workos.audit import AuditLog
 from demo.client.workos.preparing import audit_actions
 from demo.client.workos.tenant import Tenant
-from demo.evidence import SessionView
+from demo.evidence.grants import SessionView
 from demo.panels.fit import drawn
 from demo.settings.workos import WorkOSSettings
 from deputize import MemoryStore

@@ -15,7 +15,9 @@ import pytest
 
 from demo.client.audit.ocsf import VERSION, as_ocsf
 from demo.client.audit.trail import merged
-from demo.evidence import AnswerView, Decision, SessionView, TrailEvent
+from demo.evidence.audit import TrailEvent
+from demo.evidence.grants import AnswerView, SessionView
+from demo.evidence.shop import Decision
 from deputize.evidence import Money
 
 SCHEMA = json.loads((Path(__file__).parent / "ocsf_1.8.0.json").read_text("utf-8"))

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from demo.client.audit.trail import Filter, merged, read
-from demo.evidence import Decision, SessionView, SubAgentView
+from demo.evidence.grants import SessionView, SubAgentView
+from demo.evidence.shop import Decision
 
 
 def test_a_sub_agent_stands_in_the_trail_by_its_own_name() -> None:
