@@ -42,9 +42,10 @@ def test_after_a_rotation_the_new_keys_tokens_pass_and_the_old_ones_until_they_e
 
 
 def test_calls_that_come_at_once_after_a_rotation_all_find_the_new_key(apart: Shop) -> None:
+    # Before the rotation: the stream's next word, signed with the new key, has the shop look for it as well.
+    apart.issuer.switch.asked.clear()
     apart.issuer.room.keys.rotate()
     tokens = [apart.token() for _ in range(6)]
-    apart.issuer.switch.asked.clear()
     answers = at_once(6, lambda number: apart.call(READ, token=tokens[number]))
     assert [answer.status_code for answer in answers] == [200] * 6
     assert apart.issuer.switch.asked.count(JWKS) == 1
@@ -72,7 +73,8 @@ def test_what_a_withdrawn_key_signed_is_refused_as_soon_as_anybody_asks(apart: S
     old, unseen = apart.token(grant), apart.token(apart.grant(software=grant.session.client_id))
     assert apart.call(READ, token=old).status_code == 200
     apart.issuer.room.keys.rotate(withdraw=True)
-    assert refusal(apart.call(READ, token=unseen))["rule"] == "standing.token", "the shop still has the key itself"
+    # The shop still has the key itself, unless the stream's next word came in between.
+    assert refusal(apart.call(READ, token=unseen))["rule"] in ("standing.token", "token.signature")
     deadline = time.monotonic() + 6.0
     while (answer := apart.post("tools/list", token=old)).status_code == 200:
         assert time.monotonic() < deadline
