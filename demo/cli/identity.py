@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import time
 from dataclasses import replace
@@ -162,7 +163,7 @@ def whoami(
     from demo import panels
 
     if verified:
-        standing = replace(standing, remedy=_remedy(standing, settings))
+        standing = replace(standing, remedy=_remedy(standing, settings, sub_agent))
         chain = agent.chain(stored, seen=view, person=_person(cast, agent, stored))
         if sub_agent is not None:
             chain = named(chain, stored, agent, cast.agent())
@@ -189,17 +190,21 @@ def _person(cast: Cast, agent: Agent, stored: StoredToken) -> dict[str, Any]:
     return told if told.get("sub") == person.get("sub") else person
 
 
-def _remedy(standing: GrantStanding, settings: Settings) -> str:
+def _remedy(standing: GrantStanding, settings: Settings, sub_agent: str | None) -> str:
     """What the server says would help, and the commands that do it at the bundled one."""
     rule = standing.answer.rpartition(" ")[2]
     commands = _AGAIN.get(rule, "") if settings.local else ""
+    if sub_agent is not None and commands:
+        again, which = f"(demo login, then demo hand-on {shlex.quote(sub_agent)})", "(demo reinstate --agent --id ID)"
+        commands = {_LOG_IN: again, _REINSTATE: which}.get(commands, commands)
     return repeated(" ".join(filter(None, (standing.remedy, commands))), settings)
 
 
+_LOG_IN, _REINSTATE = "(demo login)", "(demo reinstate --agent)"
 _AGAIN = {
-    "standing.session": "(demo login)",
-    "standing.token": "(demo login)",
-    "standing.agent": "(demo reinstate --agent)",
+    "standing.session": _LOG_IN,
+    "standing.token": _LOG_IN,
+    "standing.agent": _REINSTATE,
     "standing.user": "(demo reinstate --user)",
 }
 

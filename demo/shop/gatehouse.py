@@ -269,7 +269,8 @@ class Gatehouse:
         limits = []
         for by, limit in token.spending_limits:
             amount = (used if by is None else ledger.spent(connection, token.account, by)).amount
-            limits.append((LimitUse("spending", amount, limit.amount, limit.currency), by is not None))
+            own = by is not None and by == token.agent
+            limits.append((LimitUse("spending", amount, limit.amount, limit.currency), own))
         spending, own_limit = min(limits, key=lambda one: one[0].left, default=(None, False))
         return Usage(
             rate_ok=rate_ok,

@@ -167,7 +167,7 @@ class Usage:
     replay: bool = False
     """Whether the call's idempotency key has an order already: then it takes nothing from quota or balance."""
     own_limit: bool = False
-    """Whether `spending` is what was handed on to a sub-agent, and not the consent's."""
+    """Whether `spending` is what was handed on to the sub-agent that calls, and not that of who is above it."""
     wanted: Wanted | None = None
     """What would be bought; None where nothing would, since the arguments do not fit."""
     approve_above: int | None = None
@@ -193,6 +193,13 @@ def deny(rule: str, variant: str = "main", /, **values: object) -> Ruling:
     return Ruling("deny", RULES[rule].gate, rule, fill(reason, values), fill(remedy or "", values) or None)
 
 
+def deny_caller(case: Case, rule: str, /, **values: object) -> Ruling:
+    """The same in the words for who calls: a sub-agent cannot log in, and asks for no consent. What helps is that the
+    agent above it hands on again (RFC 8693)."""
+    below = len(case.token.chain) > 1 and "handed_on" in RULES[rule].words
+    return deny(rule, "handed_on" if below else "main", **values)
+
+
 def allow(rule: str, variant: str = "main", /, *, gate: str | None = None, **values: object) -> Ruling:
     """An allow by a rule of `shop.toml`, at a gate that is not the rule's own where one is named."""
     reason, _ = RULES[rule].words[variant]
@@ -215,7 +222,7 @@ def check_token(case: Case) -> Ruling | None:
         seconds, behind = f"{case.now - token.expires_at:.0f}", -(case.skew or 0.0)
         if behind > LIMITS.skew_seconds and case.now - behind < token.expires_at:
             return deny("token.expired", "behind", seconds=seconds, skew=f"{behind:.0f}")
-        return deny("token.expired", seconds=seconds)
+        return deny_caller(case, "token.expired", seconds=seconds)
     if token.not_before is not None and case.now + rules.leeway < token.not_before:
         return deny("token.expired", "not_yet")
     types = rules.token_types or access_tokens.accepted(token.issuer, token.session)
@@ -239,9 +246,9 @@ def check_standing(case: Case) -> Ruling | None:
         ahead = case.skew or 0.0
         if standing.revoked is None and ahead > LIMITS.skew_seconds and case.now + ahead >= token.expires_at:
             return deny("token.expired", "ahead", skew=f"{ahead:.0f}")
-        return deny(f"standing.{standing.revoked or 'token'}")
+        return deny_caller(case, f"standing.{standing.revoked or 'token'}")
     if standing.banned and case.method == "tools/call" and case.tool != PRETTY_PLEASE:
-        return deny("standing.banned")
+        return deny_caller(case, "standing.banned")
     return None
 
 
@@ -292,8 +299,7 @@ def check_scope(case: Case) -> Ruling | None:
         return None
     held = [scope for scope in sorted(case.token.scopes) if ":" in scope]
     holds = ", ".join(held) if held and len(held) <= 2 else "other scopes" if held else "no scope of this shop"
-    variant = "handed_on" if len(case.token.chain) > 1 else "main"
-    return deny("scope.insufficient", variant, held=holds, tool=case.tool or "this", scope=case.scope)
+    return deny_caller(case, "scope.insufficient", held=holds, tool=case.tool or "this", scope=case.scope)
 
 
 def check_rate(case: Case, usage: Usage) -> Ruling | None:
@@ -311,7 +317,7 @@ def check_quota(case: Case, usage: Usage) -> Ruling | None:
     """Gate 5, second limit: how many purchases one consent is good for."""
     if usage.replay or usage.purchases.left > 0:
         return None
-    return deny("limits.quota", used=usage.purchases.used, limit=usage.purchases.limit)
+    return deny_caller(case, "limits.quota", used=usage.purchases.used, limit=usage.purchases.limit)
 
 
 def check_spending(case: Case, usage: Usage) -> Ruling | None:
@@ -319,10 +325,11 @@ def check_spending(case: Case, usage: Usage) -> Ruling | None:
     if usage.replay:
         return None
     if usage.spending is None:
-        return deny("limits.consent")
+        return deny_caller(case, "limits.consent")
     if usage.spending.left < usage.price.amount:
         left = Money(usage.spending.left, usage.price.currency)
-        return deny("limits.spending", "handed_on" if usage.own_limit else "main", left=left, price=usage.price)
+        above = "above" if len(case.token.chain) > 1 else "main"
+        return deny("limits.spending", "handed_on" if usage.own_limit else above, left=left, price=usage.price)
     return None
 
 

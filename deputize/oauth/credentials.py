@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from deputize.errors import Remedy
 from deputize.evidence import Money
@@ -21,6 +22,8 @@ MARGIN = 5.0
 """Seconds before its expiry from which a stored access token is renewed rather than used."""
 HANDING_ON_MARGIN = 60.0
 """The same where it is handed on: what is made from it ends no later than it does."""
+
+_LOG_IN_ABOVE: Final = "log in the agent that handed on, and have it hand on again"
 
 
 class Credentials:
@@ -170,11 +173,17 @@ class Credentials:
                 f"{self._owner} has nothing any more",
                 oauth_error="not_logged_in",
                 why="what was handed on to it has ended, and the agent that did has no token any more",
-                do="log that agent in, and have it hand on again",
+                do=_LOG_IN_ABOVE,
                 remedy=Remedy("log_in"),
             )
         again = Handed(self._owner, ProofKey.from_json(token.dpop_key), token.scope, token.spending_limit)
-        return self._take(above, slot, again)
+        try:
+            return self._take(above, slot, again)
+        except OAuthRefused as refused:
+            if refused.remedy is not None and refused.remedy.action == "log_in":
+                # It is not this one that a human lets in.
+                refused.do = _LOG_IN_ABOVE
+            raise
 
     def _take(self, above: Credentials, slot: str, handed: Handed) -> StoredToken:
         """Exchange the token of the agent above for one of this slot's, and keep it."""

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from deputize.errors import Remedy
 from deputize.evidence import Money
 from deputize.http.errors import OAuthRefused
 from deputize.oauth import token_endpoint
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"
 JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
 """Section 3."""
+
+
+_TOO_MUCH: Final = frozenset({"invalid_scope", "invalid_authorization_details", "invalid_target"})
+_NOT_THERE: Final = frozenset({"unsupported_grant_type", "unauthorized_client"})
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,7 @@ async def exchange(http: httpx2.AsyncClient, parent: StoredToken, to: Handed, *,
     if not answer.granted or answer.json is None:
         error = token_endpoint.refused(answer, f"{parent.issuer} hands nothing on to {to.name}", "")
         if isinstance(error, OAuthRefused):
-            # No login helps who asks for more than there is.
-            error.do, error.remedy = (
-                "hand on less: some of the scopes, and of the limit, that the agent itself has",
-                None,
-            )
+            error.do, error.remedy = _helps(error.oauth_error)
         raise error
     token = read_token_response(
         answer.json,
@@ -90,3 +91,13 @@ async def exchange(http: httpx2.AsyncClient, parent: StoredToken, to: Handed, *,
         human=parent.human,
     )
     return replace(token, refresh_token=None)
+
+
+def _helps(code: str) -> tuple[str, Remedy | None]:
+    """What helps against an error of an exchange (RFC 8693 section 2.2.2)."""
+    if code in _TOO_MUCH:  # no login helps who asks for more than there is
+        return "hand on less: some of the scopes, and of the limit, that the agent itself has", None
+    if code in _NOT_THERE:
+        return "use an authorization server where this client may exchange tokens (RFC 8693)", None
+    # `invalid_request` is all that the standard has for what was revoked, and for what may not be exchanged.
+    return "where the agent's own grant has ended, log in again, and hand on again", Remedy("log_in")

@@ -74,8 +74,13 @@ def test_each_limit_counts_what_it_is_of_and_all_of_them_hold(shop: Shop) -> Non
     refused = shop.buy(token=tree.token(child, limits={child: 3000}))
     assert wording(refusal(refused)) == ("handed_on", {"left": "5.00 USD", "price": "25.00 USD"})
     assert limits_of(refused)["spending"] == (2500, 3000)
+    refused = shop.buy(token=tree.token(below, child, limits={below: 5000, child: 3000}))
+    assert wording(refusal(refused))[0] == "above", "and what is left above is less than its own"
+    assert limits_of(refused)["spending"] == (2500, 3000)
     assert order_of(shop.buy(token=tree.token(other, limits={other: 2500})))["agent"] == other
-    assert refusal(shop.buy(token=tree.token()))["rule"] == "limits.quota", "the consent's purchases, whoever's"
+    spent = [refusal(shop.buy(token=one)) for one in (tree.token(), tree.token(tree.sub_agent()))]
+    assert [one["rule"] for one in spent] == ["limits.quota"] * 2, "the consent's purchases, whoever's"
+    assert [wording(one)[0] for one in spent] == ["main", "handed_on"]
 
 
 def test_a_consent_that_is_spent_leaves_a_sub_agent_nothing(shop: Shop) -> None:
@@ -83,7 +88,8 @@ def test_a_consent_that_is_spent_leaves_a_sub_agent_nothing(shop: Shop) -> None:
     child = tree.sub_agent()
     order_of(shop.buy(token=tree.token()))
     refused = shop.buy(token=tree.token(child, limits={child: 3000}))
-    assert (wording(refusal(refused))[0], limits_of(refused)["spending"]) == ("main", (2500, 4000))
+    assert wording(refusal(refused)) == ("above", {"left": "15.00 USD", "price": "25.00 USD"})
+    assert limits_of(refused)["spending"] == (2500, 4000)
 
 
 def test_sub_agents_that_buy_at_once_stay_within_their_own_limit_and_within_the_consents(shop: Shop) -> None:
@@ -117,7 +123,11 @@ def test_what_ends_the_agent_ends_those_below_it(shop: Shop, kind: str) -> None:
     id = {"session": session.id, "agent": tree.agent, "user": session.sub}[kind]
     shop.issuer.revoke(kind, id)
     try:
-        assert [refusal(shop.call(READ, token=one))["rule"] for one in tokens] == [f"standing.{kind}"] * 2
+        refused = [refusal(shop.call(READ, token=one)) for one in tokens]
+        assert [one["rule"] for one in refused] == [f"standing.{kind}"] * 2
+        # It cannot log in: only who is above it can, and hands on again.
+        assert {wording(one)[0] for one in refused} == {"main" if kind == "user" else "handed_on"}
+        assert wording(refusal(shop.call(READ, token=tree.token())))[0] == "main"
     finally:
         if kind != "session":
             shop.issuer.reinstate(kind, id)
@@ -143,7 +153,8 @@ def test_a_ban_of_the_agent_is_no_way_around_for_a_sub_agent(shop: Shop) -> None
     tree = Tree(shop)
     child = tree.sub_agent()
     shop.call("setDemoMode", {"mode": "banned"}, token=tree.token())
-    assert refusal(shop.call(READ, token=tree.token(child)))["rule"] == "standing.banned"
+    banned = refusal(shop.call(READ, token=tree.token(child)))
+    assert (banned["rule"], wording(banned)[0]) == ("standing.banned", "handed_on")
     shop.call("prettyPlease", token=tree.token())
     shop.call("setDemoMode", {"mode": "banned"}, token=tree.token(child))
     assert shop.call(READ, token=tree.token()).status_code == 200, "a sub-agent shuts nobody else out"
@@ -183,3 +194,11 @@ def test_a_sub_agent_is_sent_to_the_agent_above_and_to_no_human(shop: Shop) -> N
     token = tree.token(tree.sub_agent(), scope="shop:read")
     assert wording(refusal(shop.buy(token=token)))[0] == "handed_on"
     assert wording(refusal(shop.buy(token=tree.token(scope="shop:read"))))[0] == "main"
+    child = tree.sub_agent()
+    over = [refusal(shop.call(READ, token=tree.token(*through, exp=1))) for through in ((child,), ())]
+    assert [(one["rule"], wording(one)[0]) for one in over] == [
+        ("token.expired", "handed_on"),
+        ("token.expired", "main"),
+    ]
+    refused = refusal(shop.buy(token=tree.token(child, authorization_details=None)))
+    assert (refused["rule"], wording(refused)[0]) == ("limits.consent", "handed_on")

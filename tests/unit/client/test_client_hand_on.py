@@ -10,6 +10,7 @@ import pytest
 
 from demo.client import Agent
 from deputize import OAuthRefused, TokenStore
+from deputize.errors import Remedy
 from deputize.evidence import Money
 from deputize.oauth.dpop import ProofKey
 from tests.conftest import serving
@@ -67,6 +68,25 @@ def test_without_the_agent_above_it_has_nothing_any_more(agent: Agent) -> None:
     with pytest.raises(OAuthRefused) as refused:
         scout.token()
     assert refused.value.oauth_error == "not_logged_in"
+    assert refused.value.remedy == Remedy("log_in")
+
+
+def test_where_the_agent_above_was_revoked_the_help_is_its_login_and_not_less(agent: Agent) -> None:
+    scout = agent.hand_on("Scout", scopes=("shop:read",))
+    above = agent.token()
+    assert agent.revoke(above) is None
+    agent.store.put(scout.slot, replace(scout.token(), expires_at=0.0))
+    asked = [scout.token, lambda: agent.hand_on("Other", scopes=("shop:read",))]
+    # Its access token, which is not over by its own time, is exchanged in vain; then it cannot even be renewed.
+    for error in ("invalid_request", "invalid_grant"):
+        said = []
+        for ask in asked:
+            with pytest.raises(OAuthRefused) as refused:
+                ask()
+            assert (refused.value.oauth_error, refused.value.remedy) == (error, Remedy("log_in"))
+            said.append(refused.value.do)
+        assert said[0] != said[1], "who is below is not told to log in itself"
+        agent.store.put(agent.slot, replace(above, expires_at=0.0))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +102,7 @@ def test_more_than_it_has_is_refused_in_the_standards_words(
 ) -> None:
     with pytest.raises(OAuthRefused) as refused:
         agent.hand_on("Greedy", scopes=scopes, spending=spending)
-    assert refused.value.oauth_error == error
+    assert (refused.value.oauth_error, refused.value.remedy) == (error, None)
     assert agent.store.get("agent/Greedy") is None
 
 

@@ -204,7 +204,7 @@ export class Gatehouse {
     const limits = token.spendingLimits.map(({ by, limit }) => {
       const { amount } = by === null ? used : spent(this.sql, accountOf(token), by);
       const use: LimitUse = { name: "spending", used: amount, limit: limit.amount, unit: limit.currency, ...forGood };
-      return { use, left: limit.amount - amount, own: by !== null };
+      return { use, left: limit.amount - amount, own: by !== null && by === agentOf(token) };
     });
     const [tightest] = limits.sort((one, other) => one.left - other.left);
     return {

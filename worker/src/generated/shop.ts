@@ -812,7 +812,11 @@ export const RULES = {
       },
       "just_now": {
         "reason": "The token expired just now.",
-        "remedy": "Refresh it or log in again."
+        "remedy": "Get a new one, then call again."
+      },
+      "handed_on": {
+        "reason": "The token expired {seconds} s ago.",
+        "remedy": "Have the agent above it hand on again, then call again."
       },
       "not_yet": {
         "reason": "The token is not valid yet.",
@@ -951,6 +955,10 @@ export const RULES = {
       "main": {
         "reason": "The human revoked this session.",
         "remedy": "Log in again, then call again."
+      },
+      "handed_on": {
+        "reason": "The human revoked this session.",
+        "remedy": "Have the agent above it log in again, and hand on again."
       }
     }
   },
@@ -962,6 +970,10 @@ export const RULES = {
       "main": {
         "reason": "The human revoked this agent's access.",
         "remedy": "Ask to have it reinstated."
+      },
+      "handed_on": {
+        "reason": "This agent was revoked, or one above it that handed on to it.",
+        "remedy": "Ask to have the one that was revoked reinstated."
       }
     }
   },
@@ -984,6 +996,10 @@ export const RULES = {
       "main": {
         "reason": "The authorization server says that this token is no longer active.",
         "remedy": "Log in again, then call again."
+      },
+      "handed_on": {
+        "reason": "The authorization server says that this token is no longer active.",
+        "remedy": "Have the agent above it log in again, and hand on again."
       }
     }
   },
@@ -995,6 +1011,10 @@ export const RULES = {
       "main": {
         "reason": "This agent is banned from the shop.",
         "remedy": "Call prettyPlease and mean it."
+      },
+      "handed_on": {
+        "reason": "This agent is banned from the shop, or one above it is.",
+        "remedy": "Have the banned one call prettyPlease, and mean it."
       }
     }
   },
@@ -1071,6 +1091,10 @@ export const RULES = {
         "reason": "{used} of {limit} purchases of this consent are used.",
         "remedy": "Ask the human for a new consent."
       },
+      "handed_on": {
+        "reason": "{used} of {limit} purchases of this consent are used.",
+        "remedy": "Have the agent above it get a new consent, and hand on again."
+      },
       "ledger": {
         "reason": "The purchases of this consent are used up. Nothing was bought.",
         "remedy": "Ask the human for a new consent."
@@ -1090,6 +1114,10 @@ export const RULES = {
         "reason": "{left} is left of what was handed on to this agent; this costs {price}.",
         "remedy": "Ask the agent above it to hand on more."
       },
+      "above": {
+        "reason": "{left} is left to the agent above this one; this costs {price}.",
+        "remedy": "Have the agent above it ask for a higher limit, and hand on again."
+      },
       "ledger": {
         "reason": "The human's spending limit does not allow this. Nothing was bought.",
         "remedy": "Ask the human for a new consent."
@@ -1104,6 +1132,10 @@ export const RULES = {
       "main": {
         "reason": "The human consented to no spending limit.",
         "remedy": "Ask for one (`authorization_details`, RFC 9396)."
+      },
+      "handed_on": {
+        "reason": "No spending limit was handed on to this agent.",
+        "remedy": "Have the agent above it hand one on (RFC 8693), then call again."
       },
       "ledger": {
         "reason": "The human consented to no spending limit. Nothing was bought.",

@@ -150,7 +150,7 @@ export class Shop {
       }
       if (revoked !== null) {
         withdraw(sql, order.id);
-        const ruling = refuseRevoked(revoked);
+        const ruling = refuseRevoked(token, revoked);
         return { revoked: ruling, decision: this.note({ ...given, ...ruling }) };
       }
     }

@@ -61,7 +61,7 @@ export interface Usage {
   purchases: LimitUse;
   /** Null where the human consented to no spending limit; of several the one with the least left. */
   spending: LimitUse | null;
-  /** Whether that is what was handed on to a sub-agent, and not the consent's. */
+  /** Whether that is what was handed on to the sub-agent that calls, and not that of who is above it. */
   ownLimit: boolean;
   price: Money;
   /** Whether the call's idempotency key has an order already: then it takes nothing from quota or balance. */
@@ -101,6 +101,12 @@ export function deny<Rule extends RuleId, Variant extends keyof (typeof RULES)[R
   return ruling("deny", rule, variant, Object.assign({}, ...values));
 }
 
+/** The same in the words for who calls: a sub-agent cannot log in, and asks for no consent. What helps it is that the
+ * agent above it hands on again (RFC 8693). */
+function denyCaller({ chain }: TokenFacts, rule: RuleId, values: Record<string, string | number> = {}): Ruling {
+  return ruling("deny", rule, chain.length > 1 && "handed_on" in RULES[rule].words ? "handed_on" : "main", values);
+}
+
 function ruling(verdict: Verdict, rule: RuleId, variant: string, values: Record<string, string | number>): Ruling {
   const { reason, remedy } = wordsOf(rule, variant);
   const filled = remedy === null ? null : fill(remedy, values);
@@ -123,7 +129,7 @@ export function checkToken({ token, rules, now, skew, unproved }: Case): Ruling 
     if (behind > LIMITS.skew_seconds && now - behind < token.expiresAt) {
       return deny("token.expired", "behind", { seconds, skew: Math.round(behind) });
     }
-    return deny("token.expired", "main", { seconds });
+    return denyCaller(token, "token.expired", { seconds });
   }
   if (token.notBefore !== null && now + rules.leeway < token.notBefore) return deny("token.expired", "not_yet");
   const why = objection(token.type, rules.tokenTypes ?? accepted(token.issuer, token.session));
@@ -132,8 +138,8 @@ export function checkToken({ token, rules, now, skew, unproved }: Case): Ruling 
 }
 
 /** What a refusal says of what was revoked; null where the authorization server does not tell. */
-export function refuseRevoked(revoked: Kind | "token" | null): Ruling {
-  return deny(`standing.${revoked ?? "token"}`, "main");
+export function refuseRevoked(token: TokenFacts, revoked: Kind | "token" | null): Ruling {
+  return denyCaller(token, `standing.${revoked ?? "token"}`);
 }
 
 /** Gate 2: is what the human granted still granted? Not to know is to refuse.
@@ -151,9 +157,9 @@ export function checkStanding({ token, standing, now, method, tool, skew }: Case
     if (standing.revoked === null && ahead > LIMITS.skew_seconds && now + ahead >= token.expiresAt) {
       return deny("token.expired", "ahead", { skew: Math.round(ahead) });
     }
-    return refuseRevoked(standing.revoked);
+    return refuseRevoked(token, standing.revoked);
   }
-  if (standing.banned && method === "tools/call" && tool !== PRETTY_PLEASE) return deny("standing.banned", "main");
+  if (standing.banned && method === "tools/call" && tool !== PRETTY_PLEASE) return denyCaller(token, "standing.banned");
   return null;
 }
 
@@ -196,8 +202,7 @@ export function checkScope({ token, standing, tool, scope }: Case): Ruling | nul
   }
   const held = token.scopes.filter((one) => one.includes(":")).sort();
   const holds = held.length === 0 ? "no scope of this shop" : held.length <= 2 ? held.join(", ") : "other scopes";
-  if (token.chain.length > 1) return deny("scope.insufficient", "handed_on", { ...what, held: holds });
-  return deny("scope.insufficient", "main", { ...what, held: holds });
+  return denyCaller(token, "scope.insufficient", { ...what, held: holds });
 }
 
 /** Gate 5, first limit: how often an agent may call. */
@@ -208,19 +213,20 @@ export function checkRate({ now }: Case, { rateOk, rate }: Pick<Usage, "rateOk" 
 }
 
 /** Gate 5, second limit: how many purchases one consent is good for. */
-export function checkQuota({ replay, purchases }: Usage): Ruling | null {
+export function checkQuota({ token }: Case, { replay, purchases }: Usage): Ruling | null {
   if (replay || purchases.used < purchases.limit) return null;
-  return deny("limits.quota", "main", { used: purchases.used, limit: purchases.limit });
+  return denyCaller(token, "limits.quota", { used: purchases.used, limit: purchases.limit });
 }
 
 /** Gate 5, third limit: how much money the human consented to. */
-export function checkSpending({ replay, spending, ownLimit, price }: Usage): Ruling | null {
+export function checkSpending({ token }: Case, { replay, spending, ownLimit, price }: Usage): Ruling | null {
   if (replay) return null;
-  if (spending === null) return deny("limits.consent", "main");
+  if (spending === null) return denyCaller(token, "limits.consent");
   const left = Math.max(0, spending.limit - spending.used);
   if (left >= price.amount) return null;
   const said = { left: inWords({ ...price, amount: left }), price: inWords(price) };
-  return ownLimit ? deny("limits.spending", "handed_on", said) : deny("limits.spending", "main", said);
+  if (ownLimit) return deny("limits.spending", "handed_on", said);
+  return deny("limits.spending", token.chain.length > 1 ? "above" : "main", said);
 }
 
 /** Whether this purchase is to be approved by itself: it costs more than the settings say; or its token was granted for
@@ -255,7 +261,7 @@ export function admit(one: Case): Ruling {
 export function withinLimits(one: Case, usage: Usage): Ruling {
   const rate = checkRate(one, usage);
   if (rate !== null || one.tool !== BUY) return rate ?? allowed(one, "limits");
-  const limit = checkQuota(usage) ?? checkSpending(usage) ?? checkApproval(one, usage);
+  const limit = checkQuota(one, usage) ?? checkSpending(one, usage) ?? checkApproval(one, usage);
   if (limit !== null || !needsApproval(one, usage)) return limit ?? allowed(one, "limits");
   const said = { user: userOf(one), approval: short(one.token.approval?.id ?? "") };
   return { ...ruling("allow", "allowed", "approved", said), gate: "limits" };
