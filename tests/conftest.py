@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from deputize.tokens.store import Store
 
 ROOT = Path(__file__).parent.parent
+HANGS = 60.0
+"""Seconds: what has not ended by then hangs. A test that something is bounded holds it against this and against a fake
+that never comes to an end; with fewer seconds it would measure the machine."""
 
 
 def pytest_configure() -> None:

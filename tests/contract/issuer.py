@@ -173,18 +173,25 @@ class Issuer:
         assert session is not None
         return self.token(Grant(session, audience), act=None)
 
-    def revoke(self, kind: str, id: str, *, human: str = ALICE) -> None:
-        """The human takes something back, at the authorization server's account API."""
-        self._account("revoke", kind, id, human)
+    def revoke(self, kind: str, id: str, *, human: str = ALICE) -> dict[str, bool]:
+        """The human takes something back, at the authorization server's account API.
+
+        Returns:
+            Whether each resource server that was told acknowledged it, by its identifier.
+        """
+        told = self._account("revoke", kind, id, human)["delivered"]
+        return {one["resource"]: one["acknowledged"] for one in told}
 
     def reinstate(self, kind: str, id: str, *, human: str = ALICE) -> None:
         """The human gives something back."""
         self._account("reinstate", kind, id, human)
 
-    def _account(self, what: str, kind: str, id: str, human: str) -> None:
+    def _account(self, what: str, kind: str, id: str, human: str) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {self.console(human)}"}
         answer = self.http.post(f"{self.url}/account/{what}", json={"kind": kind, "id": id}, headers=headers)
         assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
 
     @contextlib.contextmanager
     def answering(self, app: Any, *paths: str) -> Iterator[None]:

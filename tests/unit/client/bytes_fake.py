@@ -67,12 +67,12 @@ class BytesFake:
 
     def _serve(self, line: socket.socket) -> None:
         with contextlib.suppress(OSError), line:
-            line.settimeout(20)
+            line.settimeout(600)
             while (request := _read(line)) is not None:
                 self.requests.append(request)
                 answer = self.answer(request)
                 if answer is None:
-                    self._stop.wait(20)
+                    self._stop.wait(600)
                     return
                 whole = isinstance(answer, bytes)
                 for part in [answer] if isinstance(answer, bytes) else answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from demo.client.capabilities import Survey, survey, table
 from demo.evidence.shop import Capability
 from demo.settings.tools import VERBS
+from tests.conftest import HANGS
 from tests.unit.client.fakes import Reply, Shop, agent_at, faking
 from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
 
@@ -130,11 +132,18 @@ def test_a_server_that_does_not_answer_is_not_known(tmp_path: Path) -> None:
 def test_a_server_that_hangs_is_looked_at_once(tmp_path: Path) -> None:
     from tests.unit.client.fakes import raw_server
 
-    with raw_server(lambda connection: time.sleep(30)) as url:
+    came: list[float] = []
+
+    def hangs(connection: socket.socket) -> None:
+        came.append(time.monotonic())
+        time.sleep(600)
+
+    with raw_server(hangs) as url:
         agent = agent_at(url, tmp_path, timeout=1.0)
         started = time.monotonic()
         seen = survey(agent)
-        assert time.monotonic() - started < 12
+        assert time.monotonic() - started < HANGS
+    assert len(came) == 1, "once a server has not answered, it is asked no more"
     assert "did not answer" in seen.failure("endpoint")
     assert {row.supported for row in table(seen, NAMES)} == {None}
 

@@ -11,6 +11,7 @@ import pytest
 
 from demo.client.mcp.elicitation import ElicitationRequest
 from deputize.errors import UsageError
+from tests.conftest import HANGS
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, error, result, words
 from tests.unit.client.fakes import agent_at
 
@@ -48,7 +49,7 @@ def test_without_anybody_to_ask_the_call_ends(sdk: str, tmp_path: Path) -> None:
     begun = time.monotonic()
     outcome = agent_at(sdk, tmp_path).call("shirt", {}, token="none")
     assert outcome.is_error and "shirt in" not in outcome.text
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < HANGS
 
 
 def test_whoever_answers_takes_their_time(sdk: str, tmp_path: Path) -> None:

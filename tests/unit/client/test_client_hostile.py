@@ -13,12 +13,11 @@ import pytest
 from demo.client import Agent
 from deputize.errors import ExplainedError, ServerUnreachable, UsageError
 from deputize.http.errors import NoConnection
+from tests.conftest import HANGS
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, http, result, told, words
 
 Serve = Callable[[Callable[[Request], Answer]], BytesFake]
 Make = Callable[..., Agent]
-WITHIN = 4.5
-"""Seconds in which an agent with a timeout of one second must be done, on a machine that has other work."""
 
 
 def drip(head: bytes, unit: bytes = b" ") -> Iterator[bytes]:
@@ -126,7 +125,7 @@ def test_a_server_that(kind: str, serve: Serve, agent: Make, capfd: pytest.Captu
     begun = time.monotonic()
     with pytest.raises(ServerUnreachable) as caught:
         agent(fake.url).call("buyMcpShopItem", {}, token="none")
-    assert time.monotonic() - begun < WITHIN
+    assert time.monotonic() - begun < HANGS
     assert re.search(says, caught.value.what)
     assert caught.value.why and caught.value.do
     # Once: the shirt may have been bought already. Only a redirect within the origin carries it further.
@@ -203,7 +202,7 @@ def test_an_authorization_server_that(kind: str, serve: Serve, agent: Make) -> N
     begun = time.monotonic()
     with pytest.raises(ExplainedError) as caught:
         agent(fake.url).start_login(["shop:read"])
-    assert time.monotonic() - begun < WITHIN
+    assert time.monotonic() - begun < HANGS
     assert caught.value.exit_code in (4, 5) and caught.value.why and caught.value.do
 
 
@@ -244,4 +243,4 @@ def test_a_list_that_drips_without_end_is_bounded(serve: Serve, agent: Make) -> 
     begun = time.monotonic()
     with pytest.raises(ServerUnreachable):
         agent(serve(pages).url).tools(token="none")
-    assert time.monotonic() - begun < WITHIN
+    assert time.monotonic() - begun < HANGS

@@ -11,6 +11,7 @@ import pytest
 from demo.client import Agent
 from demo.client.mcp.reply import UnexpectedAnswer
 from deputize.http.errors import NoConnection
+from tests.conftest import HANGS
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, error, http, result, words
 
 Serve = Callable[[Callable[[Request], Answer]], BytesFake]
@@ -115,7 +116,7 @@ def test_an_answer_is_not_lost_to_a_server_that_is_slow_to_part(goodbye: Answer,
     begun = time.monotonic()
     outcome = agent(fake.url, timeout=3.0).call("listMcpShopInventory", {}, token="none")
     assert outcome.text == "one shirt"
-    assert time.monotonic() - begun < 3.0
+    assert time.monotonic() - begun < HANGS
 
 
 def test_bad_arguments_are_told_and_not_sent_again(serve: Serve, agent: Make) -> None:

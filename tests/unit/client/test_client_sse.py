@@ -18,6 +18,7 @@ from demo.client.mcp.reply import CUT
 from deputize import Secret
 from deputize.errors import ServerUnreachable
 from deputize.http.errors import NotMcp, TimedOut, Unreadable
+from tests.conftest import HANGS
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request, http
 from tests.unit.client.fakes import agent_at
 
@@ -64,7 +65,7 @@ class Events:
     def _events(self) -> Iterator[bytes]:
         yield STREAM
         yield f": hello\r\n\r\nevent: endpoint\r\ndata: {self._endpoint}\r\n\r\n".encode()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
             try:
                 yield self._stream.get(timeout=0.05)
@@ -109,7 +110,7 @@ def test_a_refused_stream_is_read_from_the_record(sdk_events: str, tmp_path: Pat
     outcome = agent.call("add", {"a": 1, "b": 1}, token="none")
     assert (outcome.status, outcome.is_error) == (401, True)
     assert outcome.challenge is not None and outcome.challenge.get("scope") == "shop:read"
-    assert time.monotonic() - begun < 4.5
+    assert time.monotonic() - begun < HANGS
     token = agent.call("add", {"a": 1, "b": 1}, token=Secret("a-token-of-some-length"))
     assert (token.status, token.text) == (200, "2")
 
@@ -121,9 +122,9 @@ def test_a_refused_call_is_one_request_and_told_at_once(status: int, serve: Serv
 
     fake = serve(Events(call=refuse))
     begun = time.monotonic()
-    outcome = agent(f"{fake.url}/sse", timeout=8.0).call("buy", {}, token="none")
+    outcome = agent(f"{fake.url}/sse", timeout=600.0).call("buy", {}, token="none")
     assert (outcome.status, outcome.is_error, outcome.retry_after) == (status, True, 7.0)
-    assert time.monotonic() - begun < 4.5, "the answer that will not come on the stream was waited for"
+    assert time.monotonic() - begun < HANGS, "the answer that will not come on the stream was waited for"
     assert outcome.exchanges[-1].status == status
     assert sent(fake).count("tools/call") == 2  # the first to the stream's URL, which takes none (405)
 
@@ -132,9 +133,9 @@ def test_a_call_that_hangs_up_is_not_made_again(serve: Serve, agent: Make) -> No
     fake = serve(Events(call=lambda _: iter([])))
     begun = time.monotonic()
     with pytest.raises(ServerUnreachable):
-        agent(f"{fake.url}/sse", timeout=8.0).call("buy", {}, token="none")
+        agent(f"{fake.url}/sse", timeout=600.0).call("buy", {}, token="none")
     assert [request.path for request in fake.asked("tools/call")] == ["/sse", "/messages?sessionId=1"]
-    assert time.monotonic() - begun < 4.5
+    assert time.monotonic() - begun < HANGS
 
 
 def test_an_accepted_call_without_an_answer_is_not_made_again(serve: Serve, agent: Make) -> None:
@@ -146,7 +147,7 @@ def test_an_accepted_call_without_an_answer_is_not_made_again(serve: Serve, agen
 
 def test_answers_of_a_burst_are_told_apart(serve: Serve, agent: Make) -> None:
     fake = serve(Events())
-    one = agent(f"{fake.url}/sse", timeout=8.0)
+    one = agent(f"{fake.url}/sse", timeout=600.0)
     from deputize import StoredToken
 
     url = f"{fake.url}/sse"
@@ -172,18 +173,18 @@ def test_answers_of_a_burst_are_told_apart(serve: Serve, agent: Make) -> None:
 )
 def test_an_endpoint_at_another_origin_is_refused(endpoint: str, serve: Serve, agent: Make) -> None:
     fake = serve(Events(endpoint))
-    one = agent(f"{fake.url}/sse", timeout=8.0)
+    one = agent(f"{fake.url}/sse", timeout=600.0)
     begun = time.monotonic()
     with pytest.raises(NotMcp):
         one.call("buy", {}, token=Secret("a-token-of-some-length"))
-    assert time.monotonic() - begun < 4.5
+    assert time.monotonic() - begun < HANGS
     assert sent(fake) == ["tools/call", "initialize", "GET"]
     assert {exchange.url for exchange in one.recorder.take()} == {f"{fake.url}/sse"}, "the token went there, too"
 
 
 def silent() -> Iterator[bytes]:
     yield STREAM
-    time.sleep(6)
+    time.sleep(600)
 
 
 def flood() -> Iterator[bytes]:
@@ -213,7 +214,7 @@ def test_where_the_stream(kind: str, serve: Serve, agent: Make, capfd: pytest.Ca
     begun = time.monotonic()
     with pytest.raises(ServerUnreachable) as caught:
         agent(f"{fake.url}/sse", timeout=2.0).call("buy", {}, token="none")
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < HANGS
     assert isinstance(caught.value, TimedOut) or getattr(caught.value, "status", None) == 405
     assert len(fake.asked("tools/call")) == 1
     assert capfd.readouterr() == ("", "")
@@ -234,13 +235,13 @@ def test_a_stream_that_ends_before_the_answer_is_not_called_late(serve: Serve, a
 
     fake = serve(answer)
     with pytest.raises(Unreadable) as caught:
-        agent(f"{fake.url}/sse", timeout=8.0).call("buy", {}, token="none")
+        agent(f"{fake.url}/sse", timeout=600.0).call("buy", {}, token="none")
     assert caught.value.why == CUT
 
 
 def test_an_answer_that_is_a_stream_and_ends_without_one_is_not_called_late(serve: Serve, agent: Make) -> None:
     fake = serve(lambda _: http(200, ": nothing today\n\n", kind="text/event-stream"))
     with pytest.raises(Unreadable) as caught:
-        agent(fake.url, timeout=8.0).call("buy", {}, token="none")
+        agent(fake.url, timeout=600.0).call("buy", {}, token="none")
     assert caught.value.why == CUT
     assert len(fake.asked("tools/call")) == 1

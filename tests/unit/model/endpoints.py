@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.end_headers()
-        until = time.monotonic() + 30
+        until = time.monotonic() + 600
         while time.monotonic() < until:
             self.wfile.write(piece)
             self.wfile.flush()

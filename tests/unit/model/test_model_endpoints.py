@@ -18,6 +18,7 @@ from demo.evidence.model import ModelBounds, ModelRead, ModelWords
 from demo.model.choosing import Api
 from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable, UsageError
 from deputize.tokens.stored import Secret
+from tests.conftest import HANGS
 from tests.unit.model.endpoints import APIS, Fake, Handler, openai
 
 BUY = json.dumps({"company": "Example", "mailingAddress": "1 Main Street", "tshirtSize": "M"})
@@ -198,7 +199,7 @@ def test_an_endpoint_that_is_down_is_an_end(agent: Agent) -> None:
 
 def silent(handler: Handler, _: Any) -> None:
     """Takes the request, and answers nothing."""
-    time.sleep(20)
+    time.sleep(600)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def test_an_answer_is_bounded_in_time_and_bytes(agent: Agent, endpoint: Fake, an
     began = time.monotonic()
     run = driven(agent, endpoint, bounds)
     assert run.end.reason == "model" and run.end.why
-    assert time.monotonic() - began < 15  # the fake would go on for longer
+    assert time.monotonic() - began < HANGS  # the fake would go on for longer
 
 
 def test_the_whole_run_is_bounded_in_time_whatever_one_answer_may_take(agent: Agent, endpoint: Fake) -> None:

@@ -89,11 +89,9 @@ def test_many_who_wait_for_an_auth_server_that_hangs_wait_as_long_as_one(told: T
     async def many(auth_server: AuthServer) -> list[Any]:
         return await asyncio.gather(*(auth_server.key("first") for _ in range(8)), return_exceptions=True)
 
-    began = time.monotonic()
     ends = asked(told, many)
     assert [str(end) for end in ends] == ["it did not answer in time"] * 8
-    assert time.monotonic() - began < 3 * TIMEOUT
-    assert told.asked.count(what) == 1
+    assert told.asked.count(what) == 1, "each of them would have asked, and waited, again"
 
 
 def test_who_comes_while_another_looks_for_a_new_key_finds_what_that_one_finds(told: Told) -> None:
@@ -114,10 +112,8 @@ def test_many_with_unknown_keys_wait_for_a_set_that_hangs_as_long_as_one(told: T
         told.late["keys"] = 4 * TIMEOUT
         return await asyncio.gather(*(auth_server.key(f"made up {n}") for n in range(8)), return_exceptions=True)
 
-    began = time.monotonic()
     assert [str(end) for end in asked(told, made_up)] == ["it did not answer in time"] * 8
-    assert time.monotonic() - began < 3 * TIMEOUT
-    assert told.asked == ["metadata", "keys", "keys"]
+    assert told.asked == ["metadata", "keys", "keys"], "each of them would have asked, and waited, again"
 
 
 def test_a_new_key_that_cannot_be_read_is_not_known_which_is_not_to_say_no(told: Told) -> None:

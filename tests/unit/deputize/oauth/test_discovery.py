@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -187,10 +186,8 @@ def test_a_redirect_within_the_origin_is_followed(shop: Shop, agent: Agent) -> N
 def test_a_redirect_without_end_or_sense_ends(shop: Shop, agent: Agent, location: str) -> None:
     for place in (f"{RESOURCE}/mcp", "/x"):
         shop.fake.on[place] = Reply(302, headers=(("location", location),))
-    started = time.monotonic()
     with pytest.raises(ServerUnreachable):
         agent.discover(challenge(resource_metadata=f"{shop.fake.base}{RESOURCE}/mcp"))
-    assert time.monotonic() - started < 2.5
     assert len(shop.fake.requests) < 8
 
 
