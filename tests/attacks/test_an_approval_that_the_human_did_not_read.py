@@ -106,6 +106,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "another agent": ({}, {"agent": "agent_rival"}),
     "no such grant": ({}, {"session": "session_made_up"}),
     "two scopes": ({"scope": "shop:buy orders:read"}, {}),
+    "a scope by which nothing is bought": ({"scope": "orders:read"}, {}),
     "a scope that the grant has not": ({"scope": "audit:read"}, {}),
     "the human's own routes": ({}, {"locations": ["ACCOUNT"]}),
     "a text that hides": ({}, {"mailingAddress": "1 Main St\u202e"}),

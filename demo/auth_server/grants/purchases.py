@@ -16,7 +16,7 @@ from ..clients.client import Client
 from ..context import Context
 from ..state.sessions import find_session, session_revocation
 from .resources import served_resources
-from .rich_request import InvalidAuthorizationDetailsError, check_money
+from .rich_request import BUY, InvalidAuthorizationDetailsError, check_money
 
 SHOP_PURCHASE = "shop_purchase"
 _TEXTS = {"session": 80, "agent": 80, "item": 100, "size": 20, "company": 100, "mailingAddress": 300}
@@ -44,8 +44,8 @@ def purchase_detail(context: Context, client: Client, detail: dict[str, Any], sc
         if not _is_readable(detail[name], most):
             raise InvalidAuthorizationDetailsError(f"{name} is a text of 1 to {most} characters that can be shown")
     check_money(detail["price"], "price")
-    if len(scope) != 1:
-        raise InvalidAuthorizationDetailsError("an approval is for one purchase: ask for the one scope that it takes")
+    if scope != (BUY,):
+        raise InvalidAuthorizationDetailsError(f"an approval is for one purchase: ask for {BUY} alone")
     with context.store.transaction(write=False) as connection:
         session = find_session(connection, detail["session"])
         revoked = None if session is None else session_revocation(connection, session)

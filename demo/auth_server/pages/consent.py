@@ -16,7 +16,7 @@ from ..grants.resources import shops_of
 from ..grants.rich_request import BUY, CURRENCY
 from ..state.accounts import Account, ordered
 from ..state.answers import HumanAnswer, note_answer
-from ..state.sessions import agent_of, revocation_of
+from ..state.sessions import agent_of, find_session, revocation_of
 from .asked import asked_question
 from .device import device_question
 from .purchase import purchase_page, why_not
@@ -94,6 +94,9 @@ def _note(
     client, asked = question.client, next(iter(question.details), {})
     agent = agent_of(connection, account.sub, client.client_id) if client.delegated else None
     amount, session = asked.get("limit") or asked.get("price"), asked.get("session")
+    granted = None if session is None else find_session(connection, session)
+    if granted is None or granted.sub != account.sub:
+        session = None  # somebody else's is not theirs to know of
     whose = (client.client_id, client.name, agent, session)
     note_answer(connection, account.sub, HumanAnswer(said, *whose, question.scope, amount, visit.context.now()))
 

@@ -43,9 +43,10 @@ def purchase_page(
     *,
     status: int = 200,
 ) -> Response:
-    """The page."""
+    """The page. Where it goes is for the human of the grant alone: a link may be opened by somebody else."""
     session = find_session(connection, purchase["session"])
-    limit = None if session is None else session.spending_limit
+    theirs = session is not None and session.sub == account.sub
+    limit = session.spending_limit if session is not None and theirs else None
     amount = int(purchase["price"]["amount"])
     return page(
         "purchase.html",
@@ -60,6 +61,7 @@ def purchase_page(
         words=dollars(amount),
         allowed=" ".join(question.scope),
         scope_words=SCOPES,
+        theirs=theirs,
         limit=None if limit is None else f"{as_text(int(limit['amount']))} {CURRENCY}",
         obstacle=why_not(connection, account, purchase),
         device=visit.context.config.device,

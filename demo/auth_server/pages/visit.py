@@ -26,6 +26,8 @@ COOKIE = "auth_server_browser"
 SIGNED_IN_SECONDS = 3600.0
 ENTERED = "entered"
 """The field with the mark of a browser that entered this code."""
+QUESTIONS = ("request", "purchase", "user_code")
+"""The fields by which a visit names its question."""
 MOST_SIGNED_IN = 5000
 """Sign-ins that are remembered at once; of more the oldest are forgotten, and sign in again."""
 
@@ -169,6 +171,7 @@ def page_route(server: OAuthServer, path: str, *, get: Page, post: Page) -> Rout
         browser = recognize(context, cookies.get(name), fields.get("tab", ""))
         visit = Visit(server, browser, fields, visitor(request), directory.offered(cookies), directory.started(cookies))
         try:
+            _refuse_two_questions(visit)
             if request.method == "POST":
                 _refuse_forgery(request, visit)
                 response = post(visit)
@@ -201,6 +204,13 @@ def _is_our_own_step(request: Request) -> bool:
     """Whether one of our pages led here, as far as a browser says (Fetch Metadata, `Sec-Fetch-Site`). Somebody else's
     link may hold the mark of a code that was entered under a cookie which they planted."""
     return request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
+
+
+def _refuse_two_questions(visit: Visit) -> None:
+    """Refuse a visit that names two questions: one could be shown, and the other answered."""
+    if sum(name in visit.fields for name in QUESTIONS) > 1:
+        text = "The link names more than one question. Nothing was granted. Start again from where it came."
+        raise PageRefused(message(400, "This link cannot be trusted", text))
 
 
 def _refuse_forgery(request: Request, visit: Visit) -> None:
