@@ -13,7 +13,8 @@ from deputize.errors import AuthorizationRefused, ExplainedError, UsageError
 from talk.cast import Cast
 from talk.playing import KINDS
 from talk.playing.kind import Step
-from talk.run import OWN_WORKER, BeatResult, Run
+from talk.results import BeatResult
+from talk.run import OWN_WORKER, Run
 from talk.runner import Instead, Runner
 from talk.script import Plan, PlannedBeat, Talk
 from talk.script.notes import to_say

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from talk.playing.kind import Step
-    from talk.run import BeatResult, StepResult
+    from talk.results import BeatResult, StepResult
     from talk.script import Beat, PlannedBeat
 
 DESIGN_SIZE = (80, 24)

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from deputize.errors import UsageError
 from deputize.text import json_text
 from talk.playing import KINDS
-from talk.run import BeatResult, StepResult
+from talk.results import BeatResult, StepResult
 
 SCHEMA = 1
 _DECISION = ("verdict", "rule", "reason", "user", "agent", "tool", "audit_id")

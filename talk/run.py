@@ -12,34 +12,28 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from demo.migrations import write_ahead
 from deputize import private
 from deputize.errors import EnvironmentNotReady
+from talk.results import StepResult
+from talk.run_file import (
+    BUSY_SECONDS,
+    FILE,
+    VERSION,
+    committed,
+    connected,
+    copied,
+    fresh,
+    is_full,
+    seen,
+    trouble,
+)
 
 T = TypeVar("T")
 
-FILE = "run.sqlite3"
-BUSY_SECONDS = 5.0
-"""How long to wait for another command that writes the run."""
-VERSION = 1
-"""Of the run file's tables (`PRAGMA user_version`); raised with each change of them. A run of another version is moved
-aside and not migrated: it is one performance, and the program that began it ends it."""
-_TABLES = """
-CREATE TABLE IF NOT EXISTS run (
-    id TEXT PRIMARY KEY, plan TEXT NOT NULL, talk TEXT, server TEXT, world TEXT, started_at REAL NOT NULL,
-    cursor TEXT, cursor_done INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS attempt (world TEXT NOT NULL, beat TEXT, step TEXT, at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS result (
-    world TEXT NOT NULL, beat TEXT, step TEXT, play INTEGER, at REAL NOT NULL, result TEXT NOT NULL,
-    PRIMARY KEY (beat, step, play));
-CREATE TABLE IF NOT EXISTS played (
-    world TEXT NOT NULL, beat TEXT, play INTEGER, started_at REAL NOT NULL, ended_at REAL, ok INTEGER,
-    PRIMARY KEY (beat, play));
-"""
 _LOCK = "run.lock"
 _WORLD = "(SELECT world FROM run)"
 _HERE = f"(world = '' OR world = {_WORLD})"
@@ -50,169 +44,12 @@ OWN_WORKER = "worker"
 """What stands in the place of a world where the run's server is a Worker that is started for it each time."""
 
 
-Outcome = Literal["declined", "unanswered", "other_account"]
-"""What becomes of a consent beside the script's: the human says no; nobody decides in time; another human says yes."""
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What one step did. `observed` holds what `expect` may speak of; `failed` the expectations that did not hold."""
-
-    id: str
-    do: str
-    ok: bool
-    seconds: float
-    expected: Mapping[str, Any] = field(default_factory=dict)
-    observed: Mapping[str, Any] = field(default_factory=dict)
-    failed: tuple[str, ...] = ()
-    http_status: int | None = None
-    decision: Mapping[str, Any] | None = None
-    decisions: tuple[Mapping[str, Any], ...] = ()
-    """Every decision seen in this step, for the audit beat; `decision` is the one the step is about."""
-    skipped: str | None = None
-    error: str | None = None
-    unchecked: Mapping[str, str] = field(default_factory=dict)
-    """Expectations that this server has no way to show, each with the reason."""
-    outcome: Outcome | None = None
-    """What became of a consent on stage, where it is not what the script has: no failure, and nothing is expected."""
-
-    @property
-    def ungranted(self) -> bool:
-        """Whether a consent was asked for on stage and the agent has no grant of it: it is asked for again."""
-        return self.outcome is not None and self.observed.get("granted") is not True
-
-
-@dataclass(frozen=True)
-class BeatResult:
-    """What one beat did."""
-
-    id: str
-    title: str
-    topics: tuple[str, ...]
-    ok: bool
-    seconds: float
-    steps: tuple[StepResult, ...]
-    skipped: str | None = None
-    said: str = ""
-    """The sentence at its end; empty where none could be said."""
-    recovered: Literal["recorded", "skip"] | None = None
-    """How it went on on stage after a live step had failed: by its recorded take, or without the rest of it."""
-
-    @property
-    def ungranted(self) -> bool:
-        """Whether it waits at a consent that was not given: the next play of it asks again."""
-        return any(step.ungranted for step in self.steps)
-
-
 @dataclass(frozen=True)
 class Cursor:
     """Where a run stands: on `beat`, which was played to its end or not. `beat` None: nothing played yet."""
 
     beat: str | None
     done: bool
-
-
-def _set_aside(file: Path) -> None:
-    """Move a run of another version out of the way, to `run.before.sqlite3`: it cannot be carried on by this one."""
-    with contextlib.closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as kept, contextlib.closing(_fresh()) as ours:
-        version = kept.execute("PRAGMA user_version").fetchone()[0]
-        if version == VERSION:
-            return
-        # 0: empty, or from before versions. Then it is ours to carry on if its columns are.
-        for (table,) in ours.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            columns = f"SELECT name FROM pragma_table_info('{table}')"
-            there = kept.execute(columns).fetchall()
-            if there and there != ours.execute(columns).fetchall():
-                break
-        else:
-            if version == 0:
-                return
-        kept.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    file.replace(file.with_name("run.before.sqlite3"))
-    for rest in ("-wal", "-shm"):
-        file.with_name(f"{file.name}{rest}").unlink(missing_ok=True)
-
-
-class _Damaged(sqlite3.DatabaseError):
-    """The file can be opened, and SQLite's own check of it finds what cannot be."""
-
-
-def _connected(file: Path) -> sqlite3.Connection:
-    private.database(file)
-    _set_aside(file)
-    private.database(file)
-    connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
-        write_ahead(connection)
-        connection.executescript(_TABLES)
-        if connection.execute("PRAGMA user_version").fetchone() == (0,):  # else a reader would want the lock of writers
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise _Damaged(found)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def repair(state: Path) -> bool:
-    """Move a damaged run file aside, to `run.damaged.sqlite3`, so that a fresh one can be made.
-
-    Returns:
-        Whether there was one.
-    """
-    file = state / FILE
-    if not seen(file):
-        return False
-    try:
-        _connected(file).close()
-    except sqlite3.OperationalError:
-        return False  # held by another program, or a disk that fails: nothing that moving it aside would repair
-    except sqlite3.DatabaseError:
-        file.replace(file.with_name("run.damaged.sqlite3"))
-        for rest in ("-wal", "-shm"):
-            file.with_name(f"{file.name}{rest}").unlink(missing_ok=True)
-        return True
-    return False
-
-
-def _trouble(file: Path, error: Exception) -> EnvironmentNotReady:
-    """What is wrong with the run file, and what helps: the kinds differ by SQLite's own result codes
-    (sqlite.org/rescode.html)."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if isinstance(error, _Damaged) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        what, do = f"{file} is damaged", "begin a fresh run with: demo reset (the damaged file is kept beside it)"
-    elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        what, do = f"another program holds {file}", "end that program, or give this run a folder with --state DIR"
-    elif code == sqlite3.SQLITE_FULL:
-        what, do = f"the disk of {file.parent} is full", "free some space, or choose --state DIR elsewhere"
-    else:
-        what, do = f"the run cannot be kept in {file.parent}", "choose another folder with --state DIR, on a local disk"
-    return EnvironmentNotReady(what, why=str(error), do=do)
-
-
-def _copied(file: Path) -> sqlite3.Connection:
-    """The run as its file has it, in memory; where a program died in mid-write, as it was at the last checkpoint."""
-    memory = _fresh()
-    uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
-    with contextlib.closing(sqlite3.connect(uri, uri=True)) as kept:
-        kept.backup(memory)
-    return memory
-
-
-def _fresh() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(_TABLES)
-    return connection
-
-
-def seen(file: Path) -> bool:
-    """Whether a file is there. One in a folder that this user may not search is not there, as far as they can see:
-    before Python 3.14 `Path.exists` raises instead."""
-    try:
-        return file.exists()
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True)
@@ -246,7 +83,7 @@ def glance(state: Path) -> Glance | None:
             columns = "id, plan, talk, server, world, started_at, cursor, cursor_done"
             row = looking.execute(f"SELECT {columns} FROM run").fetchone()
     except sqlite3.Error as error:
-        raise _trouble(file, error) from error
+        raise trouble(file, error) from error
     if row is None:
         return None
     id_, plan, talk, server, world, started_at, beat, done = row
@@ -293,21 +130,21 @@ class Run:
         unkept = None
         try:
             try:
-                connection = _connected(file)
+                connection = connected(file)
             except sqlite3.OperationalError as error:
-                if not _is_full(error):
+                if not is_full(error):
                     raise
                 # Even to read a file in WAL mode takes some room beside it.
-                connection, unkept = _copied(file), str(error)
+                connection, unkept = copied(file), str(error)
         except (OSError, sqlite3.Error) as error:
-            raise _trouble(file, error) from error
+            raise trouble(file, error) from error
         with contextlib.closing(connection):
             try:
                 opened = cls(connection, state)
                 opened.unkept = unkept
                 yield opened
             except sqlite3.Error as error:  # this process opens no other database
-                raise _trouble(file, error) from error
+                raise trouble(file, error) from error
 
     @contextlib.contextmanager
     def performing(self) -> Iterator[None]:
@@ -472,37 +309,19 @@ class Run:
         """Do `work` in one transaction. Where the disk takes no more, the run goes on in memory, and is back in its
         file as soon as there is room: what was done on stage must not be forgotten in mid-talk."""
         try:
-            done = _committed(self._db, work)
+            done = committed(self._db, work)
         except sqlite3.OperationalError as error:
-            if self._file is not None or not _is_full(error):
+            if self._file is not None or not is_full(error):
                 raise
-            self._file, self._db, self.unkept = self._db, _fresh(), str(error)
+            self._file, self._db, self.unkept = self._db, fresh(), str(error)
             self._file.backup(self._db)
-            return _committed(self._db, work)
+            return committed(self._db, work)
         if self._file is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._db.backup(self._file)
                 self._db.close()
                 self._db, self._file, self.unkept = self._file, None, None
         return done
-
-
-def _committed(database: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-    """Everything that `work` does, or nothing of it."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        done = work(database)
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:  # SQLite has ended it itself where the disk is full (sqlite.org/lang_transaction)
-            database.execute("ROLLBACK")
-        raise
-    return done
-
-
-def _is_full(error: sqlite3.Error) -> bool:
-    """Whether a write failed for want of room: the disk's, a quota's, a limit's (sqlite.org/rescode.html)."""
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def _forget(database: sqlite3.Connection) -> None:

@@ -14,7 +14,8 @@ from talk.playing import KINDS
 from talk.playing.kind import PURCHASE, SAMPLES, SUB_AGENTS, Past, Step, base_key, holds
 from talk.playing.other_server import NotHere
 from talk.playing.scene import Scene
-from talk.run import BeatResult, Outcome, Run, StepResult
+from talk.results import BeatResult, Outcome, StepResult
+from talk.run import Run
 from talk.script import Beat, Plan, PlannedBeat
 from talk.script.beat import filled
 from talk.stage.screen import Stage

@@ -10,7 +10,7 @@ from typing import Any
 
 from deputize.errors import EnvironmentNotReady, ExplainedError
 from talk.playing.kind import base_key
-from talk.run import StepResult
+from talk.results import StepResult
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOCK_OFF = 120.0

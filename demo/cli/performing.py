@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from demo.deploy.local_worker import LocalWorker
     from demo.settings import Settings
     from talk.director import Director
-    from talk.run import BeatResult, Run
+    from talk.results import BeatResult
+    from talk.run import Run
     from talk.script import Plan, PlannedBeat
     from talk.stage.screen import Stage
 
@@ -207,7 +208,8 @@ def reset(context: typer.Context) -> int:
     """Forget the run, its orders, tokens, consents and quotas, and stop the local server."""
     settings = settings_of(context)
     from demo.presenter.serving import forget_secret
-    from talk.run import Run, repair
+    from talk.run import Run
+    from talk.run_file import repair
 
     repair(settings.state)
     with Run.open(settings.state) as opened, opened.performing():
@@ -378,7 +380,7 @@ def _play_all(
 
 def _broken_off(planned: PlannedBeat, error: ExplainedError) -> BeatResult:
     """The result of a beat that could not be played to its end."""
-    from talk.run import BeatResult, StepResult
+    from talk.results import BeatResult, StepResult
 
     said = f"{error.what}: {error.why}" if error.why else error.what
     step = StepResult(id="played", do="play", ok=False, seconds=0.0, error=said)

@@ -47,7 +47,8 @@ TalkOption = Annotated[
 @contextlib.contextmanager
 def peeking(settings: Settings) -> Iterator[Run | None]:
     """The run, for reading; None when there is none, and then nothing is made."""
-    from talk.run import FILE, Run, seen
+    from talk.run import Run
+    from talk.run_file import FILE, seen
 
     if not seen(settings.state / FILE):
         yield None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from deputize.evidence import TokenView
     from deputize.tokens.stored import StoredToken
     from talk.playing.other_server import OtherServer
-    from talk.run import Outcome
+    from talk.results import Outcome
     from talk.stage.login import Granted
     from talk.stage.screen import Consent
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from demo.client.mcp.outcome import CallOutcome
     from demo.evidence.shop import Decision
     from talk.cast import Cast
-    from talk.run import Outcome, StepResult
+    from talk.results import Outcome, StepResult
     from talk.stage.screen import Stage
 
 RETRY_SECONDS = 20.0

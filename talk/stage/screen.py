@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from deputize.evidence import Exchange
     from talk.recording.writer import Recording
-    from talk.run import StepResult
+    from talk.results import StepResult
 
 Pace = Literal["stage", "brisk", "none"]
 Consent = Literal["asked", "yes", "no", "unanswered", "other"]

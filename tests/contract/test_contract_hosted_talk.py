@@ -27,7 +27,8 @@ from deputize.tokens import identity
 from deputize.tokens.identity import ClientIdentity
 from talk.cast import Cast
 from talk.director import Director
-from talk.run import BeatResult, Run
+from talk.results import BeatResult
+from talk.run import Run
 from talk.script import load_talk
 from talk.stage.screen import Stage
 from tests.contract.issuer import ALICE, MALLORY, Issuer

@@ -12,7 +12,8 @@ from demo.deploy.tools import AGENT, Tools
 from demo.local_server import local
 from demo.settings import Settings
 from talk.director import Director
-from talk.run import BeatResult, Run
+from talk.results import BeatResult
+from talk.run import Run
 from talk.script import load_talk
 from talk.stage.screen import Stage
 

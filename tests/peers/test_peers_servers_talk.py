@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deputize.net import free_port
-from talk.run import Run, StepResult
+from talk.results import StepResult
+from talk.run import Run
 from talk.script import load_talk
 from tests.peers.installed import Peers, PythonPeers
 from tests.peers.our_agent import OurAgent, Server, server

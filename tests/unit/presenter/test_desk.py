@@ -14,7 +14,8 @@ from demo.settings import Settings
 from talk.recording.wheel import FILE as WHEEL
 from talk.recording.wheel import Wheel
 from talk.recording.writer import Recording, file_of
-from talk.run import FILE, Run
+from talk.run import Run
+from talk.run_file import FILE
 from tests.conftest import Command
 
 

@@ -16,7 +16,8 @@ from demo.client.human.sample_human import SampleHuman
 from demo.settings import Settings
 from talk.director import Director
 from talk.recording.writer import Recording
-from talk.run import BeatResult, Run
+from talk.results import BeatResult
+from talk.run import Run
 from talk.script import load_talk
 from talk.stage.keys import Key, KeyDecoder
 from talk.stage.screen import Fallback, Recovery, Stage

@@ -11,7 +11,8 @@ from demo.settings import Settings
 from deputize.tokens.store import TokenStore
 from talk.director import Director
 from talk.report import as_json, as_junit, too_little
-from talk.run import BeatResult, Run, StepResult
+from talk.results import BeatResult, StepResult
+from talk.run import Run
 from talk.script import load_talk
 from talk.stage.screen import AsideStage
 from tests.unit.talk.foreign_servers import Authority, corner_shop, listening

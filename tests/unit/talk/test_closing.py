@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from talk.run import StepResult
+from talk.results import StepResult
 from talk.runner import closing
 from talk.script import Beat, load_talk
 

@@ -15,8 +15,9 @@ from demo.errors import advice
 from demo.local_server import local
 from demo.settings import settle
 from deputize.errors import EnvironmentNotReady, UsageError
-from talk import run as run_module
-from talk.run import Run, repair
+from talk import run_file
+from talk.run import Run
+from talk.run_file import repair
 from talk.script import load_talk
 from tests.conftest import ROOT, Command
 
@@ -75,7 +76,7 @@ def test_a_damaged_run_is_named_and_reset_begins_a_fresh_one(demo: Command) -> N
 
 
 def test_a_held_run_is_not_taken_for_a_damaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(run_file, "BUSY_SECONDS", 0.2)
     with Run.open(tmp_path / "state"):
         pass
     file = tmp_path / "state" / "run.sqlite3"

@@ -14,7 +14,7 @@ from demo import panels
 from demo.evidence.screen import BeatHeader
 from talk.measuring import DESIGN_SIZE, MeasuringStage
 from talk.playing.kind import Step
-from talk.run import StepResult
+from talk.results import StepResult
 from talk.script import Beat, PlannedBeat
 from talk.script.timing import seconds_to_say, too_long
 

@@ -15,7 +15,7 @@ from demo.shop import catalog
 from deputize.tokens.store import MemoryStore
 from talk.cast import Cast
 from talk.playing import model
-from talk.run import BeatResult, StepResult
+from talk.results import BeatResult, StepResult
 from talk.script import load_talk
 from tests.conftest import console_at
 from tests.unit.model.endpoints import faking, openai

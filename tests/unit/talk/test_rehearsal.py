@@ -29,7 +29,7 @@ from talk.rehearsal.playing import Cell, Outcome, Pass, Performance, in_order
 from talk.rehearsal.presenter import Presenter
 from talk.rehearsal.table import Report
 from talk.rehearsal.wire import CLEAR, Weather, Wire, response
-from talk.run import BeatResult, StepResult
+from talk.results import BeatResult, StepResult
 from talk.script import load_talk
 
 TALK = load_talk(None)

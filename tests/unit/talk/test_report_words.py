@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from talk.report import as_json, as_junit
-from talk.run import BeatResult, StepResult
+from talk.results import BeatResult, StepResult
 
 
 def test_xml_keeps_what_it_can_hold_and_loses_what_it_cannot() -> None:

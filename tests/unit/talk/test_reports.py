@@ -13,7 +13,7 @@ import pytest
 
 from deputize.errors import UsageError
 from talk.report import Reports
-from talk.run import BeatResult, StepResult
+from talk.results import BeatResult, StepResult
 from tests.conftest import ROOT, Command
 
 GREEN = [BeatResult("a", "A", (), True, 0.1, (StepResult("s", "say", True, 0.1),))]

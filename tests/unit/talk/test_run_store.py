@@ -11,7 +11,9 @@ import pytest
 
 from demo.errors import advice
 from deputize.errors import EnvironmentNotReady
-from talk.run import VERSION, Cursor, Run, StepResult, glance
+from talk.results import StepResult
+from talk.run import Cursor, Run, glance
+from talk.run_file import VERSION
 
 
 def begun(run: Run) -> Run:

@@ -20,7 +20,8 @@ from demo.settings.workos import WorkOSSettings
 from deputize.http.errors import GrantNotAllowed
 from talk.cast import Cast
 from talk.director import Director
-from talk.run import BeatResult, Run, StepResult
+from talk.results import BeatResult, StepResult
+from talk.run import Run
 from talk.script import load_talk
 from talk.stage.login import LoggingIn
 from talk.stage.screen import Stage

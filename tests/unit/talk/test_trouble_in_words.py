@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deputize.http import errors
-from talk.run import StepResult
+from talk.results import StepResult
 from talk.trouble import in_words
 
 SERVER = "http://127.0.0.1:7327"

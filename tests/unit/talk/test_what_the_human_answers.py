@@ -17,7 +17,8 @@ from demo.errors import EXPECTATION, OK
 from demo.settings import Settings
 from deputize.tokens.store import TokenStore
 from talk.director import Director
-from talk.run import BeatResult, Run, StepResult
+from talk.results import BeatResult, StepResult
+from talk.run import Run
 from talk.script import load_talk
 from talk.stage import login as logins
 from talk.stage.screen import Stage

@@ -26,7 +26,7 @@ from talk.playing import KINDS
 from talk.playing.kind import Step
 from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene
-from talk.run import StepResult
+from talk.results import StepResult
 from talk.stage.screen import Stage
 from tests.unit.workos.conftest import BUY, World, log_in
 
