@@ -133,7 +133,9 @@ class Admission:
         dispatch, token, outcome = self.house.dispatch, self.case.token, self.outcome
         if dispatch is None or self.door != "protected" or outcome is None or outcome.decision.verdict != "allow":
             return
-        if token.session is not None and self.bearer is not None:
+        # By one that was narrowed to other scopes no order is told: it waits for a token that may buy.
+        buys = self.house.policy.current().scope_of(BUY) in (None, *token.scopes)
+        if token.session is not None and self.bearer is not None and buys:
             order = (outcome.content or {}).get("order")
             dispatch.go(
                 outbox.whose(token.session, token.agent),

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import contextvars
+import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -128,7 +129,10 @@ class Dispatch:
             AuthServerUnavailable: one of the two cannot be asked now, or answers what it should not.
             _NoUse: not by this access token.
         """
-        details = {"order": order.order, "tool": BUY, "amount": order.amount, "currency": order.currency}
+        about = {"order": order.order, "tool": BUY, "amount": order.amount, "currency": order.currency}
+        where = [order.size, order.company, order.address]
+        digest = hashlib.sha256(json.dumps(where, separators=(",", ":")).encode()).hexdigest()
+        details = {**about, "parcel": digest}
         status, answer = await self._exchange(token, details)
         if status in (400, 401, 403):
             why = str(answer.get("error_description") or answer.get("error") or status)
@@ -139,7 +143,7 @@ class Dispatch:
         txn_token = answer.get("access_token")
         if status != 200 or answer.get("issued_token_type") != TXN_TOKEN or not isinstance(txn_token, str):
             raise AuthServerUnavailable(f"the authorization server made no transaction token (HTTP {status})")
-        parcel = {**details, "size": order.size, "company": order.company, "address": order.address}
+        parcel = {**about, "size": order.size, "company": order.company, "address": order.address}
         status, told = await self._warehouse.ask(
             "POST", self._behind.url, json=parcel, headers={"txn-token": txn_token}
         )

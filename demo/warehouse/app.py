@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from demo.warehouse.shelves import Parcel, Shelves
-from demo.warehouse.transaction_token import Refused, Trust, check
+from demo.warehouse.transaction_token import Refused, Trust, check, parcel
 
 PATH: Final = "/warehouse/orders"
 HEADER: Final = "txn-token"
@@ -101,15 +101,15 @@ def routes(trust: Trust, database: Path, clock: Callable[[], float] = time.time)
             return _error(400, "invalid_request", f"a JSON object of {', '.join(_MEMBERS)}")
         try:
             header, claims = await _verified(request.headers.getlist(HEADER), keys)
-            txn = check(header, claims, trust, clock(), order)
+            txn = check(header, claims, trust, clock(), {**order, "parcel": parcel(order)})
         except Refused as refused:
             return _error(401, "invalid_token", refused.fault)
         except Unavailable:
             return _error(503, "temporarily_unavailable", "the authorization server's keys cannot be read")
         kept = {name: order[name] for name in ("amount", "currency", "size", "company", "address")}
-        parcel = Parcel(order=order["order"], txn=txn, **kept, user=str(claims.get("sub")), at=clock())
-        found, now = await run_in_threadpool(shelves.take, parcel)
-        if found.order != parcel.order:
+        sent = Parcel(order=order["order"], txn=txn, **kept, user=str(claims.get("sub")), at=clock())
+        found, now = await run_in_threadpool(shelves.take, sent)
+        if found.order != sent.order:
             return _error(401, "invalid_token", "used")
         return JSONResponse({"order": found.order, "txn": found.txn, "at": found.at, "taken": now}, 201 if now else 200)
 

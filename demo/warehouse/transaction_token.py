@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +12,10 @@ TYPE: Final = "txntoken+jwt"
 PURPOSE: Final = "order.ship"
 LONGEST_LIFE: Final = 60
 """Seconds: one that lives longer was not made for one call."""
+
+
+BOUND: Final = ("order", "tool", "amount", "currency", "parcel")
+"""What of an order the token has to say too."""
 
 
 class Refused(Exception):
@@ -35,13 +41,20 @@ class Trust:
     leeway: int = 1
 
 
+def parcel(order: Mapping[str, Any]) -> str:
+    """What is sent and whereto, as a token names it, which many may read: SHA-256, in hexadecimal, of the JSON array of
+    size, company and address (ASCII, without spaces)."""
+    what = [order[name] for name in ("size", "company", "address")]
+    return hashlib.sha256(json.dumps(what, separators=(",", ":")).encode()).hexdigest()
+
+
 def check(
     header: Mapping[str, Any], claims: Mapping[str, Any], trust: Trust, now: float, order: Mapping[str, Any]
 ) -> str:
     """The transaction's id, where the token is good for this order now.
 
     Args:
-        order: what the request asks for: `order`, `tool`, `amount`, `currency`, each of which the token has to say too.
+        order: what the request asks for; each of `BOUND` the token has to say too.
 
     Raises:
         Refused: it is not.
@@ -62,8 +75,7 @@ def check(
         raise Refused("purpose")
     details = claims.get("tctx")
     if not isinstance(details, dict) or any(
-        type(details.get(name)) is not type(order[name]) or details[name] != order[name]
-        for name in ("order", "tool", "amount", "currency")
+        type(details.get(name)) is not type(order[name]) or details[name] != order[name] for name in BOUND
     ):
         raise Refused("details")
     return txn

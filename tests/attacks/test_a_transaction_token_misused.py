@@ -45,6 +45,10 @@ def another_tool(house: House, behind: Warehouse) -> str | None:
     return behind.refusal(transaction(house, log_in(house).token), tool="refund")
 
 
+def another_address(house: House, behind: Warehouse) -> str | None:
+    return behind.refusal(transaction(house, log_in(house).token), address="2 Side Alley")
+
+
 def expired(house: House, behind: Warehouse) -> str | None:
     token = transaction(house, log_in(house).token)
     house.clock.forward(32)
@@ -56,6 +60,7 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "another amount": (another_amount, "details"),
     "another order": (another_order, "details"),
     "another tool": (another_tool, "details"),
+    "another address": (another_address, "details"),
     "expired": (expired, "expired"),
 }
 
@@ -105,7 +110,7 @@ def test_a_token_that_is_replayed_sends_nothing_twice(
 @pytest.mark.parametrize("weakened", [False, True], ids=["as it is", "without the check"])
 def test_a_token_of_the_right_key_for_something_else(weakened: bool, changed: dict[str, str], fault: str) -> None:
     """Signed by the authorization server itself, for another audience or purpose."""
-    trust, order = Trust("https://as.example", "inside"), {"order": "o", "tool": "t", "amount": 1, "currency": "USD"}
+    trust, order = Trust("https://as.example", "inside"), dict.fromkeys(transaction_token.BOUND, "x")
     claims = {"iss": trust.issuer, "aud": trust.audience, "iat": 0, "exp": 30, "txn": "x", "scope": "order.ship"}
     claims |= {"tctx": order, **changed}
     judge = without(fault) if weakened else transaction_token.check

@@ -161,6 +161,30 @@ def test_what_the_warehouse_does_not_take_costs_the_buyer_nothing_and_goes_on_af
     assert [order_id for order_id, _ in parcels(database)] == [order]
 
 
+def test_a_call_by_a_token_that_may_only_look_loses_no_order(behind: Behind, tmp_path: Path) -> None:
+    """RFC 6749 section 6: a token may be had for fewer scopes, in the session in which an order waits."""
+    database = tmp_path / "server.sqlite3"
+    behind.fails = True
+    with serving(database) as server:
+        held = log_in(server, tmp_path / "state", bound=False)
+        buy(server, held.access_token, **SHIRT)
+        deadline = time.monotonic() + SECONDS
+        while len(behind.received) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    behind.fails = False
+    with serving(database, port=int(server.rpartition(":")[2])) as again:
+        form = {"grant_type": "refresh_token", "refresh_token": held.refresh_token, "client_id": held.client_id}
+        narrowed = httpx2.post(
+            f"{again}/oauth2/token", data={**form, "scope": "orders:read"}, timeout=SECONDS, trust_env=False
+        ).json()
+        assert narrowed["scope"] == "orders:read"
+        buy(again, narrowed["access_token"], "listMcpShopOrders")
+        buy(again, held.access_token, "listMcpShopOrders")
+        until(database, "sent", 1)
+    assert len(parcels(database)) == 1
+
+
 def test_where_the_authorization_server_makes_no_such_tokens_nothing_is_told(
     behind: Behind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

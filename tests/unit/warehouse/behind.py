@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,9 @@ from tests.unit.auth_server.handing_on import ACCESS_TOKEN, TOKEN_EXCHANGE
 from tests.unit.shop.conftest import serving
 
 TXN_TOKEN = "urn:ietf:params:oauth:token-type:txn_token"
-ORDER = {"order": "order_1", "tool": "buyMcpShopItem", "amount": 2500, "currency": "USD"}
 TO = {"size": "M", "company": "Acme", "address": "1 Main St"}
+ABOUT = {"order": "order_1", "tool": "buyMcpShopItem", "amount": 2500, "currency": "USD"}
+ORDER = {**ABOUT, "parcel": hashlib.sha256(b'["M","Acme","1 Main St"]').hexdigest()}
 
 
 def exchange(house: House, token: str, *, details: Any = ORDER, **given: Any) -> httpx2.Response:
@@ -60,7 +62,7 @@ class Warehouse:
         """Hand it an order, by this token."""
         headers = {} if token is None else {"txn-token": token}
         with httpx2.Client(trust_env=False, timeout=20) as http:
-            return http.post(self._url, json={**ORDER, **TO, **order}, headers=headers)
+            return http.post(self._url, json={**ABOUT, **TO, **order}, headers=headers)
 
     def refusal(self, token: str | None, **order: Any) -> str | None:
         """Why it does not take it; None where it does."""
