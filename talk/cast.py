@@ -222,17 +222,17 @@ class Cast:
         return {one.client_id: one.name for one in acting if one.client_id}
 
     def sub_agents(self) -> dict[str, str]:
-        """What the sub-agents of this performance are called, by the ids that their tokens have for them."""
+        """What the talk's sub-agents are called, by the ids that their stored tokens have for them: also those that
+        another process of this run handed on to."""
         from deputize.tokens import claims
 
         found: dict[str, str] = {}
         for slot in SUB_AGENTS:
-            agent = self._agents.get(slot)
-            token = agent.stored() if agent is not None else None
+            token = self.store.get(slot)
             jwt = claims.take_apart(token.access_token) if token is not None else None
             act = jwt.claims.get("act") if jwt is not None else None
-            if agent is not None and isinstance(act, dict) and isinstance(act.get("sub"), str):
-                found[act["sub"]] = agent.name
+            if isinstance(act, dict) and isinstance(act.get("sub"), str):
+                found[act["sub"]] = _name_of(slot)
         return found
 
     @property
@@ -265,7 +265,7 @@ class Cast:
         from demo.client.agent import Agent
 
         client = self._client
-        name = slot.capitalize() if slot in SUB_AGENTS else "Shirt Agent"
+        name = _name_of(slot)
         if self.ours and client.id is None:
             return Agent(self.server, store=self.store, slot=slot, memory=self._memory, name=name)
         identity = None
@@ -501,6 +501,11 @@ class Cast:
             why = "this Worker asks its authorization server about no token"
         if why is not None:
             raise NotHere(CANNOT, why=why)
+
+
+def _name_of(slot: str) -> str:
+    """What the agent calls itself whose token is in this slot."""
+    return slot.capitalize() if slot in SUB_AGENTS else "Shirt Agent"
 
 
 def _claim(token: StoredToken | None, name: str) -> str | None:

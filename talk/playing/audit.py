@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from demo import panels
@@ -37,7 +38,10 @@ def audit(_: Step, scene: Scene) -> Played:
     mine = {decision.audit_id for decision in ours}
     orders = [entry for entry in entries if entry.audit_id in mine and entry.order_id and entry.door == "protected"]
     shown = tuple(entry for entry in entries if entry.audit_id in mine)
-    listed = scene.cast.console().sessions() if orders and scene.cast.other is None else ()
+    handed_on = any(entry.handed_on_by for entry in shown)
+    listed = scene.cast.console().sessions() if (orders or handed_on) and scene.cast.other is None else ()
+    # What a sub-agent is called, as the authorization server has it: who is on record may be of another process.
+    names = tuple((dict(scene.names()) | {one.id: one.name for of in listed for one in of.sub_agents}).items())
     observed: dict[str, Any] = {
         "complete": bool(ours) and not missing,
         "missing": len(missing),
@@ -48,12 +52,12 @@ def audit(_: Step, scene: Scene) -> Played:
         "nobody": any(entry.door == "open" and entry.user is None for entry in shown),
         "refusals": any(entry.verdict == "deny" for entry in shown),
     }
-    played = Played(observed, {"audit": lambda: panels.audit(shown, scene.names())})
+    played = Played(observed, {"audit": lambda: panels.audit(shown, names)})
     if scene.cast.other is not None:
         played.unobservable["hidden"] = "no sample human of another name signs in at this server's authorization server"
     if orders:
         behind = _behind(orders[-1], scene)
-        played.panels["chain"] = lambda: panels.chain(_traced(orders[-1], scene), behind=behind)
+        played.panels["chain"] = lambda: panels.chain(_traced(orders[-1], scene, names), behind=behind)
     return played
 
 
@@ -75,18 +79,23 @@ def _leads_back(entry: Decision, scene: Scene, listed: tuple[SessionView, ...]) 
     lists them. AuthKit names no agent but the client, and its session is the consent: these are then what it leads to.
     """
     if scene.cast.other is None:
+        # A sub-agent's consent is that of the agent at the top, through each that handed on.
+        chain = [entry.agent, *(entry.handed_on_by or "").split()]
         return bool(entry.user) and any(
-            (one.id, one.consent, one.agent, one.client) == (entry.session, entry.consent, entry.agent, entry.client)
+            (one.id, one.consent, one.agent, one.client) == (entry.session, entry.consent, chain[-1], entry.client)
             and (one.created_at or 0.0) <= entry.at
+            and set(pairwise(chain)) <= {(below.id, below.parent) for below in one.sub_agents}
             for one in listed
         )
     return bool(entry.user and (entry.agent or entry.client) and (entry.consent or entry.session))
 
 
-def _traced(entry: Decision, scene: Scene) -> Chain:
+def _traced(entry: Decision, scene: Scene, names: tuple[tuple[str, str], ...]) -> Chain:
     """An order's chain by the audit trail and the authorization server's list of sessions; no token is asked."""
     consent = entry.consent or entry.session or ""
     session = next((one for one in scene.cast.console().sessions() if one.consent == consent), None)
+    below = next((one for one in session.sub_agents if one.id == entry.agent), None) if session else None
+    granted = below or session
     return Chain(
         human=entry.username or entry.user or "",
         human_id=entry.user or "",
@@ -96,11 +105,13 @@ def _traced(entry: Decision, scene: Scene) -> Chain:
         consent=consent,
         action=f"placed {entry.order_id}",
         token_id=entry.token_id or "",
-        scopes=session.scopes if session else (),
-        spending_limit=session.spending_limit if session else None,
+        scopes=granted.scopes if granted else (),
+        spending_limit=granted.spending_limit if granted else None,
         at=entry.at,
         source=f"audit trail entry {entry.audit_id}, and the authorization server's list of sessions",
         convention="the shop's own record: user, agent and consent of the decision",
+        handed_on_by=tuple((entry.handed_on_by or "").split()),
+        names=names,
     )
 
 

@@ -47,7 +47,10 @@ class Scene:
                 if user and decision.get("username"):
                     found[user] = decision["username"]
                 if client in software:
-                    found |= {client: software[client]} | ({agent: software[client]} if agent else {})
+                    found[client] = software[client]
+                    # A sub-agent has the client of the agent above it, and is no such software.
+                    if top := next(reversed((decision.get("handed_on_by") or "").split()), agent):
+                        found[top] = software[client]
         return tuple((found | self.cast.sub_agents()).items())
 
     def with_retries(self, call: Callable[[], CallOutcome]) -> list[CallOutcome]:

@@ -52,6 +52,18 @@ def test_a_new_consent_does_not_make_a_second_purchase_of_a_repeated_one(demo: C
     assert orders(demo) == bought
 
 
+def test_what_a_sub_agent_did_in_another_process_is_on_record_as_its_own(demo: Command) -> None:
+    fine(demo("goto", "hand-on"))
+    read = fine(demo("goto", "audit"))  # red where an order does not lead back to the consent
+    through = [line.split() for line in read.splitlines() if "buyMcpShopItem" in line]
+    assert [(row[3], row[-1]) for row in through if row[3] in ("Scout", "Buyer")] == [
+        ("Scout", "scope"),
+        ("Buyer", "bought"),
+        ("Buyer", "limits"),
+    ]
+    assert "Buyer" in fine(demo("goto", "future"))
+
+
 def test_revocation_can_be_played_again(demo: Command) -> None:
     fine(demo("goto", "revoke"))
     assert "asked again, aside" in fine(demo("again"))
