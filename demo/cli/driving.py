@@ -270,7 +270,7 @@ def _can_record(file: Path, decides: Endpoint | Script) -> None:
 
     if not isinstance(decides, Endpoint):
         raise UsageError("there is no model whose answers could be kept", why="a script plays", do="name one: --model")
-    if file.exists():
+    if os.path.lexists(file):  # a link to nothing yet, too: somebody else may have put it there
         raise UsageError(f"{file} is there already", do="name another file, or remove it")
     if not os.access(file.absolute().parent, os.W_OK):
         raise UsageError(f"{file} cannot be written", why="its folder is not there, or not yours", do="name another")

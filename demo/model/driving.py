@@ -385,6 +385,8 @@ class _Run:
         )
         if outcome.order is not None and not outcome.order.replayed:
             self._paid(outcome.order.price)
+        elif tool == self.purchase and came.ended == "allowed" and outcome.order is None and self.bounds.spending:
+            self._paid(self.price or self.bounds.spending)  # what was taken is not told: no less than was listed
         self.price = _price(outcome.structured) or self.price
         if came.ended == "refused":
             self.refused += 1
@@ -451,6 +453,9 @@ class _Run:
             raise _Over("spending", why)
 
     def _paid(self, price: Money) -> None:
+        most = self.bounds.spending
+        if most is not None and (price.currency != most.currency or price.amount < 0):
+            raise _Over("spending", f"an order was made for {price}, which nobody can count up to {most}")
         before = self.spent.amount if self.spent is not None and self.spent.currency == price.currency else 0
         self.spent = Money(before + price.amount, price.currency)
 

@@ -7,6 +7,7 @@ reads as a model would: the first line after those that were played, and a line 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -272,13 +273,14 @@ def _quoted(text: str) -> str:
 
 
 def keep(events: Iterable[ModelEvent], file: Path) -> None:
-    """Write a run of a model to a file.
+    """Write a run of a model to a new file, which is its user's alone: what was asked for stands in it.
 
     Raises:
-        EnvironmentNotReady: it cannot be written.
+        EnvironmentNotReady: it cannot be written, or something has that name by now, a link to another file as well.
     """
     try:
-        file.write_text(written(events), "utf-8")
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+            opened.write(written(events))
     except OSError as error:
         why = error.strerror or str(error)
         raise EnvironmentNotReady(f"{file} cannot be written", why=why, do="name a place where it can") from error

@@ -97,7 +97,7 @@ def _spans(line: str) -> Iterator[TracedSpan]:
                         failed=isinstance(status, Mapping) and status.get("code") == _FAILED,
                         attributes=tuple((name, str(value)) for name, value in _attributes(given).items()),
                     )
-                except (KeyError, TypeError, ValueError):
+                except (KeyError, TypeError, ValueError, OverflowError):
                     continue
 
 

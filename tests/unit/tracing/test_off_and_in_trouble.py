@@ -136,7 +136,9 @@ def test_a_file_has_what_both_processes_did_and_is_read_again(demo_apart: Comman
 
 def test_a_file_that_is_no_trace_is_said_to_be_none(tmp_path: Path) -> None:
     file = tmp_path / "spans.jsonl"
-    for text in ("", "[1]\n", '{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "half"}]}]}]}\n', "\udcff"):
+    span = '{"resourceSpans": [{"scopeSpans": [{"spans": [%s]}]}]}\n'
+    late = '{"traceId": "a", "spanId": "b", "startTimeUnixNano": "9%s", "endTimeUnixNano": "1"}' % ("9" * 400)
+    for text in ("", "[1]\n", span % '{"name": "half"}', span % late, "\udcff"):
         file.write_bytes(os.fsencode(text))
         with pytest.raises(UsageError):
             reading.read(file)
