@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from demo import tracing
 from demo.evidence.screen import BeatHeader
 from deputize.errors import EnvironmentNotReady, ExplainedError, ServerUnreachable, UsageError
-from talk.cast import HUMAN, Cast
+from talk.cast import Cast
+from talk.expected import allowing_for_another_consent, allowing_for_repeats, allowing_for_the_room
 from talk.playing import KINDS
-from talk.playing.kind import PURCHASE, SAMPLES, SUB_AGENTS, Past, Step, base_key, holds
+from talk.playing.kind import Step, base_key, holds
 from talk.playing.other_server import NotHere
-from talk.playing.scene import Scene
-from talk.results import BeatResult, Outcome, StepResult
+from talk.playing.scene import Played, Scene
+from talk.results import BeatResult, StepResult
 from talk.run import Run
 from talk.script import Beat, Plan, PlannedBeat
 from talk.script.beat import filled
+from talk.skipping import other_consent, stale_limits, unprepared, why_not
 from talk.stage.screen import Stage
 from talk.trouble import error_of, in_words
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deputize.evidence import Exchange
-    from talk.playing.other_server import OtherServer
     from talk.recording.reader import Take
 
 
@@ -227,7 +228,8 @@ class Runner:
     def _step(self, planned: PlannedBeat, step: Step, play: int) -> StepResult:
         beat, kind = planned.id, KINDS[step.do]
 
-        if (why := self._stale_limits(planned, step) or self._unprepared(beat, step, play)) is not None:
+        stale = None if self.strict else stale_limits(self.run, self.plan, self.cast, planned, step)
+        if (why := stale or unprepared(self.run, self.cast, beat, step, play)) is not None:
             return self._skip(beat, step, play, why)
         # Said before the server is looked at, too: that takes its time where it hardly answers.
         self.stage.begin_step(step.id, step.do, step.title)
@@ -237,7 +239,7 @@ class Runner:
         # Before `try`: where the server is not there, no step is red, and that is what is said.
         other = self.cast.other if speaks else None
         try:
-            if (why := self._why_not(beat, step, other)) is not None:
+            if (why := why_not(self.run, self.cast, beat, step, other)) is not None:
                 return self._skip(beat, step, play, why)
             attempts = self.run.attempt(beat, step.id)
             played = kind.play(step, scene)
@@ -264,10 +266,7 @@ class Runner:
             self._record(beat, play, result)
             return result
         outcome = None if self.strict else played.outcome
-        wanted = _allowing_for_repeats(step, played.observed, attempts, strict=self.strict)
-        wanted = self._allowing_for_the_room(wanted, outcome, granted=played.observed.get("granted") is True)
-        if step.do == "burst" and self._other_consent(planned):
-            wanted = {key: value for key, value in wanted.items() if base_key(key) not in _OF_A_CONSENT}
+        wanted = dict(step.expect) if self.strict else self._expected(planned, step, played, attempts)
         unchecked = {key: why for key in wanted if (why := played.unobservable.get(base_key(key))) is not None}
         wanted = {key: value for key, value in wanted.items() if key not in unchecked}
         failed = tuple(key for key, value in wanted.items() if not holds(key, value, played.observed))
@@ -299,17 +298,14 @@ class Runner:
             self.stage.note(f"expected {key} = {wanted[key]!r}, saw {seen!r} (step {step.id})")
         return result
 
-    def _allowing_for_the_room(
-        self, wanted: Mapping[str, Any], outcome: Outcome | None, *, granted: bool
-    ) -> Mapping[str, Any]:
-        """What to expect on stage, where the room decides who says yes, and whether: of an answer that is not the
-        script's nothing that it settles, and after another human's yes nothing that names the script's."""
-        if outcome is not None and not granted:
-            return {}
-        if self.strict or self.cast.grantor in (None, HUMAN):
-            return wanted
-        settled = {*_OF_A_HUMAN, *(_OF_AN_ANSWER if outcome is not None else ())}
-        return {key: value for key, value in wanted.items() if base_key(key) not in settled}
+    def _expected(self, planned: PlannedBeat, step: Step, played: Played, attempts: int) -> Mapping[str, Any]:
+        """What to expect of a step on stage."""
+        wanted: Mapping[str, Any] = allowing_for_repeats(step, played.observed, attempts)
+        granted = played.observed.get("granted") is True
+        wanted = allowing_for_the_room(wanted, played.outcome, granted=granted, grantor=self.cast.grantor)
+        if step.do == "burst" and other_consent(self.run, self.plan, self.cast, planned):
+            wanted = allowing_for_another_consent(wanted)
+        return wanted
 
     def _show_wire(self, exchanges: list[Exchange]) -> None:
         if self.stage.wire:
@@ -332,80 +328,6 @@ class Runner:
         if self.cast.ours or isinstance(error, EnvironmentNotReady):
             return False
         return attempts > 0 or not isinstance(error, ServerUnreachable)
-
-    def _why_not(self, beat: str, step: Step, other: OtherServer | None) -> str | None:
-        """Why the server at hand cannot do this step; the bundled one can do every one, or the step is red."""
-        kind = KINDS[step.do]
-        if not kind.speaks or self.cast.is_local:
-            return None
-        if other is None:
-            if not kind.of_this_folder or self.cast.worker is not None:
-                return None
-            if self.cast.beside:
-                return "only demo run --worker can start its own Worker again"
-            return "the server was not started from this state folder"
-        if step.options.get("who") in SAMPLES:
-            return "it is played by a sample human of the bundled authorization server"
-        granted = any(
-            result.do == "login" and result.id != step.id and result.observed.get("granted") is True
-            for result in self.run.all_results()
-        )
-        return kind.why_not(step, other, Past(self.run.attempted(beat, step.id), granted))
-
-    def _unprepared(self, beat: str, step: Step, play: int) -> str | None:
-        """Why a call is not made that is meant to be refused: what would refuse it was to be set up by a step of this
-        play that was skipped. It would be let through, and a purchase would be a real one."""
-        if step.do == "model" and QUOTA in step.expect.get("rules", ()) and not self._quota_used():
-            return "nothing would refuse it: the quota of this consent was not used up before"
-        rule = step.expect.get("rule", "") if step.do == "call" else ""  # the other kinds bring their refusal about
-        for earlier in self.run.results(beat, play).values():
-            if earlier.skipped and rule and rule.startswith(_SETS_UP.get(earlier.do, "?")):
-                return f"nothing would refuse it: {earlier.id} was skipped ({earlier.skipped})"
-        return None
-
-    def _quota_used(self) -> bool:
-        """Whether this run has seen the present consent refused for its quota."""
-        now = self.cast.consent()
-        return any(
-            (one.get("rule"), one.get("consent")) == (QUOTA, now)
-            for result in self.run.all_results()
-            for one in (result.decision or {}, *result.decisions)
-        )
-
-    def _stale_limits(self, planned: PlannedBeat, step: Step) -> str | None:
-        """Why this purchase is not made: what it would show of a quota was used up under an earlier consent.
-
-        A purchase played again finds its order and takes nothing from the new consent, so that the beat's next one
-        would really buy, where it is meant to be refused.
-        """
-        buys = step.do == "call" and step.options["tool"] == PURCHASE and step.options["door"] == "protected"
-        if self.strict or not (buys or step.do == "model"):
-            return None
-        if "same_as" in step.options or step.options["who"] not in ("agent", *SUB_AGENTS):
-            return None
-        if not self._other_consent(planned, step.options["who"]):
-            return None
-        return "the purchases before it were made under an earlier consent; demo reset begins a fresh run"
-
-    def _other_consent(self, planned: PlannedBeat, who: str = "agent") -> bool:
-        """Whether the purchases that this beat builds on were made under another consent than the present one of who
-        buys."""
-        if self.strict:
-            return False
-        steps = [step for need in planned.beat.needs for step in self._steps_of(need)] + list(planned.beat.steps)
-        agents = {step.id for step in steps if step.options.get("who", "agent") == "agent"}
-        bought = [one for one in self.run.purchases([*planned.beat.needs, planned.id]) if one.id in agents]
-        earlier = {(result.decision or {}).get("consent") for result in bought} - {None}
-        # A sub-agent buys in one beat alone: what it bought there before was of a consent that is over.
-        builds_on_purchases = who in SUB_AGENTS or any(
-            other.options.get("tool") == PURCHASE for need in planned.beat.needs for other in self._steps_of(need)
-        )
-        now = self.cast.consent(who)
-        return builds_on_purchases and bool(earlier) and now is not None and earlier != {now}
-
-    def _steps_of(self, beat: str) -> tuple[Step, ...]:
-        planned = self.plan.find(beat)
-        return planned.beat.steps if planned else ()
 
     def _skip(self, beat: str, step: Step, play: int, why: str) -> StepResult:
         result = StepResult(step.id, step.do, True, 0.0, skipped=why)
@@ -465,32 +387,3 @@ def _ungranted(result: StepResult) -> str:
     human = result.observed.get("human")
     why = f"{human} may not come in here, so the grant was handed back. " if human else ""
     return f"{why}To ask again: demo next"
-
-
-QUOTA = "limits.quota"
-"""The rule by which a consent's last purchase is followed by no more."""
-_SETS_UP: Mapping[str, str] = {"policy": "limits.approval", "revoke": "standing."}
-"""Kinds of step that make a shop refuse afterwards, each with how the rules begin by which it does."""
-_OF_A_HUMAN = ("human", "role", "others", "hidden")
-"""What names a human, says what they are, or tells theirs from others' in what they may read."""
-_OF_AN_ANSWER = ("scopes", "left_out", "spending")
-"""What the human who answers decides."""
-_OF_A_CONSENT = ("balance", "money_left", "purchases_left")
-"""What a new consent begins again."""
-
-
-def _allowing_for_repeats(step: Step, observed: Mapping[str, Any], attempts: int, *, strict: bool) -> Mapping[str, Any]:
-    """What to expect of a step that was attempted before, in this play or an earlier one.
-
-    Its purchase finds the earlier order again: that is what an idempotency key is for. The balance may have moved on.
-    Its revocation finds the grant gone already: an interrupted attempt had revoked it.
-    """
-    wanted = dict(step.expect)
-    if strict or not attempts:
-        return wanted
-    if observed.get("replayed") is True and "replayed" in wanted:
-        wanted["replayed"] = True
-        wanted = {key: value for key, value in wanted.items() if base_key(key) not in _OF_A_CONSENT}
-    if step.do == "revoke" and observed.get("before") == "deny" == observed.get("after"):
-        wanted.pop("before", None)
-    return wanted
