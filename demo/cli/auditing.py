@@ -45,7 +45,10 @@ def show(
         str | None, typer.Option(metavar="WHO", help="Only what is about this human: an id or an e-mail address.")
     ] = None,
     agent: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only what this agent did: its id, or its software's client id.")
+        str | None,
+        typer.Option(
+            metavar="WHICH", help="Only what this agent did: its id or name, or its software's client id or name."
+        ),
     ] = None,
     verdict: Annotated[
         Literal["allow", "deny"] | None, typer.Option(help="Only what was allowed and granted, or what was not.")
@@ -59,7 +62,8 @@ def show(
     if context.invoked_subcommand is not None:
         if follow or user or agent or verdict or since:
             raise UsageError(
-                f"--follow and filters go without {context.invoked_subcommand}", do="filter with: demo audit --agent ID"
+                f"--follow and filters go without {context.invoked_subcommand}",
+                do="filter with: demo audit --agent WHICH",
             )
         return OK
     settings = settings_of(context)
@@ -84,18 +88,26 @@ def show(
 def _follow(settings: Settings, console: Console, wanted: Filter) -> int:
     """Show the decisions that there are, and each new one as it is made."""
     from demo import panels
+    from demo.client.audit import trail
 
     screen = console_for(settings)
+    asked: dict[str, Any] = {"user": wanted.user, "agent": wanted.agent, "verdict": wanted.verdict}
+    by_name = wanted.agent is not None and not console.audit(limit=1, **asked)
+    if by_name:
+        asked["agent"] = None
 
     def tell(found: tuple[Decision, ...]) -> None:
+        if by_name and found:
+            found = trail.fitting(found, console, wanted)[-wanted.limit :]
+            if not found:
+                return
         if settings.json:
             for entry in found:  # one line an entry, so that a pipe can be read as it fills
                 say_json(entry.to_dict(), lines=True)
         else:
             screen.print(panels.audit(found).within(_ALL))
 
-    asked: dict[str, Any] = {"user": wanted.user, "agent": wanted.agent, "verdict": wanted.verdict}
-    entries = console.audit(limit=wanted.limit, since=wanted.since, **asked)
+    entries = console.audit(limit=trail.MOST if by_name else wanted.limit, since=wanted.since, **asked)
     tell(entries)
     deadline = time.monotonic() + FOLLOW_SECONDS
     last = entries[-1].audit_id if entries else None

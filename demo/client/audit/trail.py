@@ -33,7 +33,7 @@ class Filter:
 
     Attributes:
         user: a human, by id or e-mail address.
-        agent: an agent by its id, or its software by client id or name.
+        agent: an agent by its id or its own name, or its software by client id or name.
         verdict: `allow` has what was allowed, granted and approved, `deny` what was refused, denied and revoked.
         since: the first moment, in POSIX seconds.
         limit: how many events at most, the newest.
@@ -84,6 +84,17 @@ def read(console: Console, wanted: Filter) -> WholeTrail:
     kept = {event.decision.audit_id for event in events if event.decision is not None}
     fitting = tuple(one for one in told.entries if not by_name or one.audit_id in kept)
     return replace(told, entries=fitting, events=tuple(events))
+
+
+def fitting(entries: Sequence[Decision], console: Console, wanted: Filter) -> tuple[Decision, ...]:
+    """Those of the shop's entries that fit, also by the name of an agent, which the authorization server alone knows.
+
+    Raises:
+        AuthorizationRefused, ServerUnreachable: the human's token does not stand, or cannot be renewed.
+    """
+    return tuple(
+        event.decision for event in _whole(entries, console).events if event.decision is not None and wanted.fits(event)
+    )
 
 
 def _whole(entries: Sequence[Decision], console: Console) -> WholeTrail:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from demo.cli import auditing
 from demo.client.audit.trail import moment
 from deputize.errors import UsageError
 from tests.conftest import Command
@@ -25,7 +26,7 @@ def events(demo: Command, *filters: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_consents_decisions_and_revocations_are_one_trail(demo: Command) -> None:
+def test_consents_decisions_and_revocations_are_one_trail(demo: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert demo("login", "--deny").returncode != 0
     assert demo("login").returncode == 0
     bought = json.loads(demo("call", "buyMcpShopItem", *BUY, "--json").stdout)["decision"]
@@ -51,6 +52,13 @@ def test_consents_decisions_and_revocations_are_one_trail(demo: Command) -> None
     assert {one["said"] for one in good} == {"allow", "granted"}
     assert {one["agent"] for one in events(demo, "--agent", bought["agent"])} == {bought["agent"]}
     assert events(demo, "--agent", "agent_none") == []
+    monkeypatch.setattr(auditing, "FOLLOW_SECONDS", 0.0)
+    for name, its in ((bought["agent"], True), ("Shirt Agent", True), ("Nobody's", False)):
+        followed = [
+            json.loads(line) for line in demo("audit", "--follow", "--agent", name, "--json").stdout.splitlines()
+        ]
+        assert (bought["audit_id"] in {one["audit_id"] for one in followed}) is its
+        assert {one["agent"] for one in followed} <= {bought["agent"], None}, "a revocation of a session names no agent"
     assert {one["username"] for one in events(demo, "--user", "alice@example.com")} == {"alice@example.com"}
     later = f"{granted['at'] + 1e-3:.6f}"
     assert ("consent", "denied") not in [(one["kind"], one["said"]) for one in events(demo, "--since", later)]

@@ -242,6 +242,8 @@ def _in_a_loop(work: Callable[[], Any]) -> Any:
 @pytest.mark.parametrize("around", [lambda work: work(), _in_a_loop], ids=["no loop", "in a running loop"])
 def test_the_twin_without_await_works_everywhere(shop: AuthServer, around: Callable[[Callable[[], Any]], Any]) -> None:
     shop.shop.polls(granted())
+    shop.shop.metadata["revocation_endpoint"] = f"{shop.base}/revoke"
+    shop.shop.fake.on["/revoke"] = Reply(200)
     shown: list[DeviceCode] = []
 
     async def show(code: DeviceCode) -> None:
@@ -257,6 +259,9 @@ def test_the_twin_without_await_works_everywhere(shop: AuthServer, around: Calla
     assert around(requests) == 200
     assert around(flow.login_sync).access_token == granted().json["access_token"]
     assert len(shown) == 1
+    around(flow.logout_sync)
+    assert [request.form["token"] for request in shop.shop.fake.to("/revoke")] == [[granted().json["refresh_token"]]]
+    assert around(flow.login_sync) and len(shown) == 2, "it is forgotten here, too"
 
 
 def test_all_scopes_are_those_of_the_resource(shop: AuthServer) -> None:
