@@ -17,9 +17,10 @@ from demo import tracing
 from demo.evidence.shop import Decision, LimitUse
 from demo.shop import audit_log, jsonrpc, ledger, outbox, refusal
 from demo.shop.catalog import BUY, say
+from demo.shop.facts import Case, Standing, TokenFacts, Usage
 from demo.shop.gatehouse import Gatehouse, Kept, limits_of
 from demo.shop.jsonrpc import Call
-from demo.shop.policy import Case, Ruling, Standing, TokenFacts, Usage, deny
+from demo.shop.policy import Ruling, deny
 
 logger = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from demo.shop.audit_chain import NOBODY
 from demo.shop.audit_log import Log, Wanted
 from demo.shop.catalog import ADMIN_ROLE, AUDIT_SCOPE, LIMITS, say
 from demo.shop.checkpoints import Checkpoints
+from demo.shop.facts import Case
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.own_routes import admit, answer, answered, error
-from demo.shop.policy import Case
 
 KEYS: Final = "/audit/keys"
 """Where the key is published that signs checkpoints (`jwks_uri` of RFC 9728 section 2)."""

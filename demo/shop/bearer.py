@@ -21,7 +21,7 @@ from demo.shop import approval
 from demo.shop.catalog import LIMITS, SPENDING_ACTION, SPENDING_TYPE
 from demo.shop.config import ShopConfig
 from demo.shop.discovery import AuthServer
-from demo.shop.policy import TokenFacts
+from demo.shop.facts import TokenFacts
 from demo.shop.signatures import Signed
 from deputize.access_tokens import type_of
 from deputize.evidence import Money

@@ -29,7 +29,8 @@ from demo.shop.catalog import LIMITS, say
 from demo.shop.config import ShopConfig
 from demo.shop.database import Database
 from demo.shop.discovery import AuthServer
-from demo.shop.policy import Reliance, TokenFacts, short
+from demo.shop.facts import Reliance, TokenFacts
+from demo.shop.policy import short
 
 PATH: Final = "/events"
 TYPE: Final = "secevent+jwt"

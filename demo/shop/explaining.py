@@ -18,8 +18,9 @@ from demo.policy_file import Written
 from demo.shop import ledger, policy
 from demo.shop.approval import Wanted
 from demo.shop.catalog import BUY, TOOLS
+from demo.shop.facts import Case, Standing, TokenFacts
 from demo.shop.gatehouse import Gatehouse, limits_of
-from demo.shop.policy import Case, Ruling, Standing, TokenFacts
+from demo.shop.policy import Ruling
 from deputize.evidence import Money
 
 LONGEST: Final = 300

@@ -36,8 +36,9 @@ from demo.shop.config import ShopConfig
 from demo.shop.database import Database
 from demo.shop.discovery import AuthServer
 from demo.shop.dispatch import Dispatch
+from demo.shop.facts import Case, Rules, Standing, TokenFacts, Usage
 from demo.shop.jsonrpc import Call
-from demo.shop.policy import Case, Ruling, Standing, TokenFacts, Usage
+from demo.shop.policy import Ruling
 from demo.shop.policy_in_force import PolicyInForce
 from demo.shop.rates import Rates
 from deputize import access_tokens
@@ -60,18 +61,18 @@ class Gatehouse:
         self._rates = Rates(self._rate, clock=config.clock)
         self._open_rates = Rates(self._open_rate, clock=config.clock)
         self._token_types = frozenset(map(access_tokens.normal, config.token_types))
-        self._rules: tuple[Policy, policy.Rules] | None = None
+        self._rules: tuple[Policy, Rules] | None = None
         self._nonces = Nonces()
         self.waiting: Counter[str] = Counter()
         """By caller: calls that wait for a human to answer."""
         self.dispatch: Dispatch | None = None
         """Tells the warehouse of orders, where there is one."""
 
-    def rules(self) -> policy.Rules:
+    def rules(self) -> Rules:
         """The shop's settings for deciding, by the policy in force."""
         config, now = self.config, self.policy.current()
         if self._rules is None or self._rules[0] is not now:
-            rules = policy.Rules(
+            rules = Rules(
                 config.resource,
                 config.issuer,
                 frozenset(map(policy.spelled, now.allowlist)),

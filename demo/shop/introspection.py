@@ -15,7 +15,7 @@ from demo.shop.bearer import text
 from demo.shop.bounded_http import AuthServerUnavailable
 from demo.shop.catalog import say
 from demo.shop.discovery import AuthServer
-from demo.shop.policy import Standing, TokenFacts
+from demo.shop.facts import Standing, TokenFacts
 
 REVOKED_KINDS = ("session", "agent", "user", "token")
 

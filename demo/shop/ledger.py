@@ -263,7 +263,7 @@ def orders(
 
     Args:
         through: agent instance and client: only what was placed through these. The client counts where no agent is
-            named, as in `policy.TokenFacts.caller`.
+            named, as in `facts.TokenFacts.caller`.
     """
     agent, client = through or (None, None)
     rows = connection.execute(
@@ -294,7 +294,7 @@ def _order(
 
 
 def ban(connection: sqlite3.Connection, caller: str, at: float) -> None:
-    """Ban an agent (`policy.TokenFacts.caller`) from the shop, from now on; banning twice is the same as once."""
+    """Ban an agent (`facts.TokenFacts.caller`) from the shop, from now on; banning twice is the same as once."""
     connection.execute("INSERT OR IGNORE INTO shop_banned (caller, at) VALUES (?, ?)", (caller, at))
 
 

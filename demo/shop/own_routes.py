@@ -12,9 +12,10 @@ from starlette.responses import JSONResponse, Response
 from demo import tracing
 from demo.evidence.shop import Decision
 from demo.shop import audit_log, bearer, correlation, jsonrpc, refusal
+from demo.shop.facts import Case
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import Call
-from demo.shop.policy import Case, Ruling, check_scope, deny, short
+from demo.shop.policy import Ruling, check_scope, deny, short
 
 
 def answered(

@@ -10,9 +10,10 @@ from starlette.routing import BaseRoute, Route
 
 from demo.shop import explaining, jsonrpc
 from demo.shop.catalog import ADMIN_ROLE, MANAGE_SCOPE, say
+from demo.shop.facts import Case
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.own_routes import admit, answer, answered, error, only_the_console
-from demo.shop.policy import Case, check_allowlist
+from demo.shop.policy import check_allowlist
 
 
 def routes(house: Gatehouse) -> list[BaseRoute]:

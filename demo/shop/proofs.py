@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from demo.proofs import REMEMBERED_SECONDS, Nonces, ProofRefused, check
 from demo.shop.bearer import Presented
-from demo.shop.policy import Case
+from demo.shop.facts import Case
 
 
 def read(case: Case, presented: Presented, nonces: Nonces) -> Case:

@@ -24,10 +24,11 @@ from demo.shop.catalog import (
     scopes_by,
 )
 from demo.shop.config import ShopConfig
+from demo.shop.facts import Case
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.jsonrpc import Call
 from demo.shop.own_routes import admit, answer, answered, error, only_the_console
-from demo.shop.policy import Case, Ruling
+from demo.shop.policy import Ruling
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 

@@ -12,7 +12,7 @@ from demo.shop.audit_chain import READING, chain_what_is_there
 
 def _keys_by_caller(connection: sqlite3.Connection) -> None:
     """Files from before versions may have idempotency keys by consent; since then they are the caller's, over all its
-    consents (`policy.TokenFacts.caller`)."""
+    consents (`facts.TokenFacts.caller`)."""
     if not has_column(connection, "shop_keys", "account"):
         return
     connection.execute("ALTER TABLE shop_keys RENAME TO shop_keys_before")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from joserfc.jwk import ECKey, RSAKey
 
-from demo.shop.policy import TokenFacts
+from demo.shop.facts import TokenFacts
 
 MOST: Final = 4096
 """Tokens that are kept, the last used; some ten megabytes."""

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Final
 
-from demo.shop.policy import Reliance, Standing, TokenFacts
+from demo.shop.facts import Reliance, Standing, TokenFacts
 
 MOST_KEPT: Final = 100_000
 """Grants. Of more than these the oldest are asked about again."""

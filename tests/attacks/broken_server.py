@@ -24,15 +24,16 @@ import demo.auth_server.grants.server
 import demo.local_server.server
 from demo.evidence.shop import Decision
 from demo.shop import audit_log, bearer, catalog, introspection, ledger, policy, refusal
+from demo.shop.facts import Case, Standing, TokenFacts
 from demo.shop.gatehouse import Gatehouse
 from demo.shop.rates import Rates
 from deputize.evidence import Money
 
 
-def _without_token_rule(rule: str) -> Callable[[policy.Case], policy.Ruling | None]:
+def _without_token_rule(rule: str) -> Callable[[Case], policy.Ruling | None]:
     honest = policy.check_token
 
-    def broken(case: policy.Case) -> policy.Ruling | None:
+    def broken(case: Case) -> policy.Ruling | None:
         ruling = honest(case)
         return None if ruling is not None and ruling.rule == rule else ruling
 
@@ -44,18 +45,18 @@ def accepts_no_token() -> None:
     honest_read, honest_ask = bearer.read, introspection.ask
     scopes = frozenset({"shop:read", "shop:buy", "orders:read"})
 
-    async def read(token: str | None, authority: Any, *, resource: str, currency: str) -> policy.TokenFacts:
+    async def read(token: str | None, authority: Any, *, resource: str, currency: str) -> TokenFacts:
         if token is not None:
             return await honest_read(token, authority, resource=resource, currency=currency)
         issuer = resource.removesuffix("/mcp")
         alice = {"user": "user_alice", "chain": ("agent_0",), "client": "demo-agent", "scopes": scopes}
         known = {"type": "at+jwt", "issuer": issuer, "audience": (resource,), "expires_at": time.time() + 60}
-        return policy.TokenFacts(**known, **alice, spending_limits=((None, Money(6000)),))
+        return TokenFacts(**known, **alice, spending_limits=((None, Money(6000)),))
 
-    async def ask(authority: Any, credentials: Any, token: str, facts: policy.TokenFacts) -> policy.Standing:
+    async def ask(authority: Any, credentials: Any, token: str, facts: TokenFacts) -> Standing:
         if token:
             return await honest_ask(authority, credentials, token, facts)
-        return policy.Standing(known=True, active=True, username="alice@example.com")
+        return Standing(known=True, active=True, username="alice@example.com")
 
     bearer.read, introspection.ask = read, ask
 
@@ -78,7 +79,7 @@ def accepts_expired_token() -> None:
     policy.check_token = _without_token_rule("token.expired")
     honest = introspection.judge
 
-    def broken(answer: dict[str, Any], facts: policy.TokenFacts) -> policy.Standing:
+    def broken(answer: dict[str, Any], facts: TokenFacts) -> Standing:
         said = honest(answer, facts)
         return said if said.revoked or said.active else replace(said, active=True, username="alice@example.com")
 
@@ -101,7 +102,7 @@ def answers_a_proof_with_a_bearer_token() -> None:
 def accepts_revoked_session() -> None:
     honest = introspection.judge
 
-    def broken(answer: dict[str, Any], facts: policy.TokenFacts) -> policy.Standing:
+    def broken(answer: dict[str, Any], facts: TokenFacts) -> Standing:
         said = honest(answer, facts)
         return replace(said, active=True, revoked=None, username="alice@example.com") if said.revoked else said
 
@@ -115,7 +116,7 @@ def accepts_missing_scope() -> None:
 def accepts_banned_user() -> None:
     honest = policy.check_standing
 
-    def broken(case: policy.Case) -> policy.Ruling | None:
+    def broken(case: Case) -> policy.Ruling | None:
         ruling = honest(case)
         return None if ruling is not None and ruling.rule == "standing.banned" else ruling
 
@@ -362,7 +363,7 @@ def keeps_an_admins_text_to_itself() -> None:
 def adds_up_the_scopes_of_an_agents_sessions() -> None:
     honest, held = policy.check_scope, {}  # type: ignore[var-annotated]
 
-    def broken(case: policy.Case) -> policy.Ruling | None:
+    def broken(case: Case) -> policy.Ruling | None:
         scopes = held[case.token.agent] = held.get(case.token.agent, frozenset()) | case.token.scopes
         return honest(replace(case, token=replace(case.token, scopes=scopes)))
 
@@ -413,7 +414,7 @@ def lets_a_banned_user_lift_the_ban() -> None:
 def _lifts_the_ban_for(tool: str) -> None:
     honest = policy.check_standing
 
-    def broken(case: policy.Case) -> policy.Ruling | None:
+    def broken(case: Case) -> policy.Ruling | None:
         ruling = honest(case)
         return None if ruling is not None and ruling.rule == "standing.banned" and case.tool == tool else ruling
 
@@ -429,7 +430,7 @@ def challenges_a_banned_user() -> None:
 
 
 def counts_the_rate_for_each_session() -> None:
-    policy.TokenFacts.callers = property(lambda token: (f"session:{token.session}",))  # type: ignore[assignment]
+    TokenFacts.callers = property(lambda token: (f"session:{token.session}",))  # type: ignore[assignment]
 
 
 def counts_one_rate_for_everybody() -> None:
@@ -466,10 +467,10 @@ def waves_through_when_the_answer_is_an_error() -> None:
     _waves_through(lambda said: "makes no sense" in said.detail)
 
 
-def _waves_through(when: Callable[[policy.Standing], bool]) -> None:
+def _waves_through(when: Callable[[Standing], bool]) -> None:
     honest = introspection.ask
 
-    async def broken(*given: Any) -> policy.Standing:
+    async def broken(*given: Any) -> Standing:
         said = await honest(*given)
         trusting = replace(said, known=True, active=True, username="alice@example.com")
         return trusting if not said.known and when(said) else said
@@ -479,9 +480,9 @@ def _waves_through(when: Callable[[policy.Standing], bool]) -> None:
 
 def remembers_standing_for_a_while() -> None:
     """It asks about each token once, and believes that from then on."""
-    honest, known = introspection.ask, dict[str, policy.Standing]()
+    honest, known = introspection.ask, dict[str, Standing]()
 
-    async def broken(authority: Any, credentials: Any, token: str, facts: policy.TokenFacts) -> policy.Standing:
+    async def broken(authority: Any, credentials: Any, token: str, facts: TokenFacts) -> Standing:
         if token not in known:
             known[token] = await honest(authority, credentials, token, facts)
         return known[token]
@@ -534,7 +535,7 @@ def lists_a_scope_that_is_not_asked_for() -> None:
     """Whoever may read may buy; the list of tools says otherwise."""
     honest = Gatehouse.open_case
 
-    async def broken(self: Gatehouse, token: Any, *, tool: str | None, scope: str | None, **more: Any) -> policy.Case:
+    async def broken(self: Gatehouse, token: Any, *, tool: str | None, scope: str | None, **more: Any) -> Case:
         return await honest(self, token, tool=tool, scope="shop:read" if tool == catalog.BUY else scope, **more)
 
     Gatehouse.open_case = broken  # type: ignore[method-assign]
@@ -752,7 +753,7 @@ def lets_a_sub_agent_spend_what_the_agent_may() -> None:
 def lets_a_sub_agent_outlive_the_agent_above() -> None:
     honest = policy.check_standing
 
-    def broken(case: policy.Case) -> policy.Ruling | None:
+    def broken(case: Case) -> policy.Ruling | None:
         ruling = honest(case)
         return None if ruling is not None and len(case.token.chain) > 1 else ruling
 

@@ -20,7 +20,7 @@ from demo.client.agent import Agent
 from demo.proofs import Nonces
 from demo.shop import gatehouse
 from demo.shop.bearer import Presented
-from demo.shop.policy import Case
+from demo.shop.facts import Case
 from deputize.oauth.dpop import ProofKey
 from deputize.tokens.stored import StoredToken
 from tests.conftest import serving

@@ -18,7 +18,7 @@ import pytest
 
 from demo.auth_server.endpoints import account
 from demo.shop import introspection
-from demo.shop.policy import Standing
+from demo.shop.facts import Standing
 from tests.unit.auth_server.conftest import House, claims, clock, house, make_house
 from tests.unit.shop.conftest import World, auth_server_running, open_world, world
 

@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey
 from demo.auth_server.grants import bound
 from demo.proofs import LONGEST_ID, Nonces, Proof, ProofRefused, Received, check, digest, encoded
 from demo.shop import proofs as shop_proofs
-from demo.shop.policy import Case, Rules, TokenFacts
+from demo.shop.facts import Case, Rules, TokenFacts
 from deputize.oauth.dpop import ProofKey
 from tests.conftest import ROOT
 

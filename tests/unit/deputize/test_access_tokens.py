@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from demo.shop.bearer import facts
-from demo.shop.policy import Case, Rules, check_token
+from demo.shop.facts import Case, Rules
+from demo.shop.policy import check_token
 from deputize import access_tokens
 from deputize.tokens.claims import Jwt, is_access_token
 from tests.conftest import ROOT

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from demo.shop import policy
+from demo.shop.facts import Case, Rules, Standing, TokenFacts
 from demo.shop.introspection import judge
-from demo.shop.policy import Case, Rules, Standing, TokenFacts, check_allowlist
+from demo.shop.policy import check_allowlist
 from tests.conftest import ROOT
 
 CASES: list[dict[str, Any]] = json.loads((ROOT / "worker" / "test" / "allowlist.json").read_text("utf-8"))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from demo.evidence.shop import GATES, LimitUse
 from demo.shop import ledger, policy
 from demo.shop.database import Database
+from demo.shop.facts import Case, Rules, Standing, TokenFacts, Usage
 from demo.shop.ledger import Purchase, PurchaseRefused
-from demo.shop.policy import Case, Rules, Standing, TokenFacts, Usage
 from demo.shop.rates import Rates
 from deputize.evidence import Money
 

@@ -10,7 +10,8 @@ import pytest
 
 from demo.shop import arguments, bearer, catalog
 from demo.shop.discovery import AuthServer
-from demo.shop.policy import Case, Rules, check_token
+from demo.shop.facts import Case, Rules
+from demo.shop.policy import check_token
 from deputize.evidence import Money
 
 HERE = "https://shop.example/mcp"

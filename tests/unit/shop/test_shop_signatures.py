@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 
 from demo.shop import bearer
 from demo.shop.discovery import AuthServer
-from demo.shop.policy import TokenFacts
+from demo.shop.facts import TokenFacts
 from demo.shop.signatures import MOST, Signatures, Signed
 
 CLAIMS = {"iss": "i", "sub": "u", "aud": "r", "client_id": "c", "iat": 1, "exp": 2, "jti": "t"}

@@ -11,7 +11,7 @@ import pytest
 
 from demo.shop import standing
 from demo.shop.database import Database
-from demo.shop.policy import Reliance, Standing, TokenFacts
+from demo.shop.facts import Reliance, Standing, TokenFacts
 
 TOKEN = TokenFacts(user="user_alice", chain=("agent_1",), client="demo-agent", session="session_1")
 SAID = Standing(known=True, active=True, username="alice@example.com", name="Alice", roles=("customer", "admin"))
