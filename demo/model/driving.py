@@ -25,9 +25,9 @@ from demo.evidence.model import (
 from demo.evidence.shop import Decision, Order
 from demo.model.choosing import Endpoint, ready
 from demo.model.script import Came, OutOfLines, Script, as_json
-from demo.model.tools import OfferedTool, arguments, offered
+from demo.model.spending import Purse
+from demo.model.tools import OfferedTool, arguments, as_read, offered, properties
 from deputize.errors import AuthorizationRefused, ExplainedError
-from deputize.evidence import Money
 from deputize.http.bounded import OnWait
 from deputize.http.connection import Door
 from deputize.http.errors import OAuthRefused
@@ -48,8 +48,6 @@ REPEATS: Final = 3
 """How often one call may be refused in the same words before the run ends."""
 MISTAKES: Final = 4
 """Calls in a row that come to nothing: a tool that is not there, arguments that are no JSON."""
-LONGEST_READ: Final = 16_000
-"""Characters of a tool's answer that a model is given."""
 
 Names = Callable[[str, Mapping[str, Any]], tuple[str, dict[str, Any]]]
 """What the server at hand calls a tool of the shop and its arguments (`demo.settings.tools.ToolMap.call`)."""
@@ -190,12 +188,13 @@ class _Run:
     mistakes: int = 0
     tokens_read: int = 0
     tokens_written: int = 0
-    spent: Money | None = None
-    price: Money | None = None
-    """The highest that a list of the shop's named."""
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    purse: Purse = field(init=False)
     started: float = field(default_factory=time.monotonic)
     human_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.purse = Purse(self.bounds.spending)
 
     def play(self, on_wait: OnWait | None) -> Drive:
         with tracing.span("invoke_agent", attributes={"gen_ai.operation.name": "invoke_agent"}) as span:
@@ -216,7 +215,7 @@ class _Run:
                 self.tokens_read,
                 self.tokens_written,
                 self._seconds(),
-                self.spent,
+                self.purse.spent,
             )
         )
         return Drive(tuple(self.events), tuple(self.outcomes), over.fault)
@@ -239,7 +238,7 @@ class _Run:
         if listed is not None and listed.status == 200:
             named = {IDEMPOTENCY: ""}
             self.purchase, named = self.names(PURCHASE, named) if self.names else (PURCHASE, named)
-            takes = _properties(listed.schemas.get(self.purchase))
+            takes = properties(listed.schemas.get(self.purchase))
             self.key_argument = next((argument for argument in named if argument in takes), None)
             hidden = (self.key_argument,) if self.key_argument is not None else ()
             self.tools, _ = offered(listed, without={self.purchase: hidden})
@@ -333,14 +332,15 @@ class _Run:
         if tool is None:
             problem = f"there is no tool of this name; there are: {', '.join(self.tools)}"
         if not problem and server == self.purchase:
-            problem = self._unpriced()
+            problem = self.purse.unpriced()
         written = as_json(call.arguments or {}) if problem else json_text(given, indent=None)
         self._happened(ModelCall(self.step, safe_text(server, one_line=True), safe_text(written), safe_text(problem)))
         if problem:
             return self._nothing(server, problem)
         self.mistakes = 0
         if server == self.purchase:
-            self._may_spend()
+            if why := self.purse.too_much():
+                raise _Over("spending", why)
             self.purchases += 1
             if self.key_argument is not None:
                 given[self.key_argument] = self._key()
@@ -370,7 +370,7 @@ class _Run:
         except ExplainedError as error:
             raise self._ended(error) from None
         self.outcomes.append(outcome)
-        came = _came(outcome)
+        came = as_read(outcome)
         self._happened(
             ModelRead(
                 self.step,
@@ -383,11 +383,12 @@ class _Run:
                 outcome.limits,
             )
         )
-        if outcome.order is not None and not outcome.order.replayed:
-            self._paid(outcome.order.price)
-        elif tool == self.purchase and came.ended == "allowed" and outcome.order is None and self.bounds.spending:
-            self._paid(self.price or self.bounds.spending)  # what was taken is not told: no less than was listed
-        self.price = _price(outcome.structured) or self.price
+        order = outcome.order
+        untold = order is None and tool == self.purchase and came.ended == "allowed"
+        bought = untold or (order is not None and not order.replayed)
+        if bought and (why := self.purse.paid(order.price if order is not None else None)):
+            raise _Over("spending", why)
+        self.purse.saw(outcome.structured)
         if came.ended == "refused":
             self.refused += 1
             self.refusals[(tool, written)] += 1
@@ -434,66 +435,9 @@ class _Run:
     def _ended(error: ExplainedError) -> _Over:
         return _Over("human" if isinstance(error, _Declined) else "server", error.what, error)
 
-    def _unpriced(self) -> str:
-        """Why nothing can be bought within the run's own bound on money: what it costs is not known. Empty where it is,
-        or where there is no bound."""
-        most = self.bounds.spending
-        if most is None or (self.price is not None and self.price.currency == most.currency):
-            return ""
-        return f"no price in {most.currency} was seen, and this run may spend {most}: list what is sold first"
-
-    def _may_spend(self) -> None:
-        """Hold the run's own bound on money."""
-        most = self.bounds.spending
-        if most is None or self.price is None:
-            return
-        spent = self.spent.amount if self.spent is not None and self.spent.currency == most.currency else 0
-        if spent + self.price.amount > most.amount:
-            why = f"another purchase of at least {self.price} goes beyond {most} in one run ({spent / 100:.2f} spent)"
-            raise _Over("spending", why)
-
-    def _paid(self, price: Money) -> None:
-        most = self.bounds.spending
-        if most is not None and (price.currency != most.currency or price.amount < 0):
-            raise _Over("spending", f"an order was made for {price}, which nobody can count up to {most}")
-        before = self.spent.amount if self.spent is not None and self.spent.currency == price.currency else 0
-        self.spent = Money(before + price.amount, price.currency)
-
     def _key(self) -> str:
         if self.key is not None:
             return self.key(self.purchases)
         import uuid
 
         return str(uuid.uuid4())
-
-
-def _properties(schema: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    found = (schema or {}).get("properties")
-    return found if isinstance(found, Mapping) else {}
-
-
-def _came(outcome: CallOutcome) -> Came:
-    """What a call came to, as a model reads it: a refusal with its rule, reason and remedy as data."""
-    from demo.client.mcp.outcome import refused
-
-    why = refused(outcome)
-    if why is None:
-        text = outcome.said if len(outcome.said) <= LONGEST_READ else f"{outcome.said[:LONGEST_READ]} [cut]"
-        return Came(text, "error" if outcome.is_error else "allowed")
-    rule = outcome.decision.rule if outcome.decision is not None else why.error
-    data = {"refused": True, "rule": rule, "reason": why.description[:LONGEST_READ], "to_pass": why.do}
-    return Came(json.dumps(data, ensure_ascii=False), "refused", rule)
-
-
-def _price(structured: Mapping[str, Any] | None) -> Money | None:
-    """The highest price in a list of things that are sold, in the shop's own form."""
-    items = (structured or {}).get("items")
-    found = [
-        Money(price["amount"], price["currency"])
-        for item in (items if isinstance(items, list) else ())
-        if isinstance(item, dict)
-        and isinstance(price := item.get("price"), dict)
-        and type(price.get("amount")) is int
-        and isinstance(price.get("currency"), str)
-    ]
-    return max(found, key=lambda one: one.amount, default=None)

@@ -1,4 +1,5 @@
-"""A server's tools as they are offered to a model, and a model's arguments as they are sent."""
+"""What a model is told and tells: a server's tools as they are offered, arguments as they are sent, answers as they are
+read."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from demo.client.mcp.calling import check_arguments
-from demo.client.mcp.outcome import ToolsOutcome
+from demo.client.mcp.outcome import CallOutcome, ToolsOutcome, refused
+from demo.model.script import Came
 from deputize.errors import UsageError
 from deputize.http.sanitizing import DEEPEST, safe_text
 
@@ -18,6 +20,8 @@ MOST = 64
 LONGEST = 32_000
 """Characters of a tool's schema; a longer one would fill what a small model can read."""
 LONGEST_DESCRIPTION = 2_000
+LONGEST_READ = 16_000
+"""Characters of a tool's answer that a model is given."""
 _NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -66,10 +70,15 @@ def _distinct(name: str, taken: Mapping[str, Any]) -> str:
     return name
 
 
+def properties(schema: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """A schema's properties; none where it is no schema of an object."""
+    found = (schema or {}).get("properties")
+    return found if isinstance(found, Mapping) else {}
+
+
 def _less(schema: Mapping[str, Any], without: Iterable[str]) -> dict[str, Any]:
     """A schema of an object without some of its properties; a schema that is none becomes that of an object."""
-    properties, required = schema.get("properties"), schema.get("required")
-    kept = dict(properties) if isinstance(properties, dict) else {}
+    kept, required = dict(properties(schema)), schema.get("required")
     for name in without:
         kept.pop(name, None)
     less = {**schema, "type": "object", "properties": kept}
@@ -97,3 +106,14 @@ def arguments(tool: str, given: str | Mapping[str, Any] | None) -> tuple[dict[st
     except UsageError as error:
         return {}, f"{error.what}: {error.why}"
     return dict(read), ""
+
+
+def as_read(outcome: CallOutcome) -> Came:
+    """What a call came to, as a model reads it: a refusal with its rule, reason and remedy as data."""
+    why = refused(outcome)
+    if why is None:
+        text = outcome.said if len(outcome.said) <= LONGEST_READ else f"{outcome.said[:LONGEST_READ]} [cut]"
+        return Came(text, "error" if outcome.is_error else "allowed")
+    rule = outcome.decision.rule if outcome.decision is not None else why.error
+    data = {"refused": True, "rule": rule, "reason": why.description[:LONGEST_READ], "to_pass": why.do}
+    return Came(json.dumps(data, ensure_ascii=False), "refused", rule)
