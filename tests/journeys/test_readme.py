@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import pytest
 
 from demo.client import SampleHuman
 from tests.journeys.terminal import ROOT
+from tests.unit.model.endpoints import Fake, faking, openai
 
 if TYPE_CHECKING:
     from tests.conftest import Command
@@ -44,13 +46,22 @@ def wants_a_terminal(arguments: list[str]) -> bool:
     return arguments[:1] in (["stage"], ["presenter"])
 
 
+@pytest.fixture
+def model() -> Iterator[Fake]:
+    with faking() as fake:
+        yield fake
+
+
 @pytest.mark.long
-def test_every_command_works_in_the_order_given(demo_apart: Command, tmp_path: Path) -> None:
+def test_every_command_works_in_the_order_given(demo_apart: Command, tmp_path: Path, model: Fake) -> None:
     played = 0
+    model.answer = openai(lambda read: ("Here you are.", []) if read else ("I look.", [("listMcpShopInventory", "{}")]))
     for program, *arguments in commands():
         if program != "demo" or wants_node(arguments) or wants_a_terminal(arguments):
             continue
         played += 1
+        if "--model" in arguments:
+            arguments += ["--base-url", model.url]
         files = (".json", ".xml", ".html", ".cast", "slides/")
         written = [str(tmp_path / word) if word.endswith(files) else word for word in arguments]
         finished = demo_apart(*written, timeout=180)
@@ -58,6 +69,7 @@ def test_every_command_works_in_the_order_given(demo_apart: Command, tmp_path: P
         assert finished.returncode == 0, said
         assert "Traceback" not in finished.stderr, said
     assert played >= 14
+    assert len(model.asked) == 2
     assert (tmp_path / "talk.json").exists()
     assert (tmp_path / "talk.xml").exists()
 
