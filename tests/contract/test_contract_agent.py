@@ -122,6 +122,23 @@ def test_many_alarms_at_once_are_one_and_the_last_purchase_hands_the_token_back(
     assert "/oauth2/revoke" in troubled.switch.asked[-3:], "with nothing left to do it keeps no authority"
 
 
+def test_deployed_again_with_a_lower_number_it_buys_no_more(
+    troubled: Issuer, tmp_path: Path, agents_tools: tools.Tools
+) -> None:
+    def deployed(purchases: str) -> LocalAgent:
+        variables = {"EVERY_SECONDS": "3600", "PURCHASES": purchases}
+        return LocalAgent(tmp_path, f"{troubled.url}/mcp", folder=agents_tools.worker, variables=variables)
+
+    with deployed("2") as before:
+        log_in(before)
+        seen(before, bought(1))
+    with deployed("1") as after:
+        after.hurry()
+        now = seen(after, lambda now: now.phase != "working")
+        assert (now.phase, len(now.orders), now.due) == ("done", 1, None)
+        seen(after, lambda _: "/oauth2/revoke" in troubled.switch.asked)
+
+
 def test_begun_again_with_the_same_name_it_buys_nothing_twice(troubled: Issuer, agent: LocalAgent) -> None:
     log_in(agent, "the-same")
     first = seen(agent, bought(1)).orders

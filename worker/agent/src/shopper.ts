@@ -184,7 +184,10 @@ export class Shopper extends Agent<Env, Life> {
     const { phase, due, round } = this.state;
     if (phase !== "working") return;
     if (due !== null && due > Date.now()) return this.#arm(due);
-    let purchase = this.#purchases(round).find((one) => one.status === "planned");
+    const known = this.#purchases(round);
+    let purchase = known.find((one) => one.status === "planned");
+    // A deployment may have set a lower number since.
+    if (purchase === undefined && known.length >= settings.purchases) return this.#done(known.length);
     // Written down before it is sent: whatever happens in between, it is sent again with the same key and finds its order.
     if (purchase !== undefined && purchase.attempts >= ATTEMPTS) {
       return this.#end("failed", `Gave up after ${ATTEMPTS} attempts: ${purchase.reason}`);
@@ -305,13 +308,15 @@ export class Shopper extends Agent<Env, Life> {
           WHERE key = ${key}`;
     }
     if (this.state.phase !== "working") return; // stopped meanwhile
-    if (purchase.n >= settings.purchases) {
-      await this.#end("done", `It made the ${purchase.n} purchases that it was asked for.`);
-      return this.#handBack();
-    }
+    if (purchase.n >= settings.purchases) return this.#done(purchase.n);
     const due = Date.now() + settings.everySeconds * 1000;
     this.setState({ ...this.state, due });
     await this.#arm(due);
+  }
+
+  async #done(made: number): Promise<void> {
+    await this.#end("done", `It made the ${made} purchases that it was asked for.`);
+    return this.#handBack();
   }
 
   /** Try again, later each time. */
