@@ -11,6 +11,7 @@ from demo.errors import ExpectationFailed
 from demo.local_server import local
 from deputize.errors import AuthorizationRefused, ExplainedError, UsageError
 from talk.cast import Cast
+from talk.cut_off import end_a_ban, let_in, put_policy_back
 from talk.playing import KINDS
 from talk.playing.kind import Step
 from talk.results import BeatResult
@@ -22,7 +23,6 @@ from talk.stage.screen import AsideStage, Stage
 from talk.trouble import error_of, in_words
 
 if TYPE_CHECKING:
-    from demo.client.agent import Agent
     from demo.deploy.local_worker import LocalWorker
     from demo.settings import Settings
 
@@ -171,10 +171,10 @@ class Director:
             try:
                 if self.speaks(planned):
                     runner.cast = self.cast()
-                    self._put_policy_back(planned)
+                    put_policy_back(self.settings.state, planned, self.stage)
                     unasked = self._fulfil_needs(planned, runner)
                     if unasked is None:
-                        self._end_a_ban(planned, runner.cast)
+                        end_a_ban(self.run, planned, runner.cast)
                     return unasked
                 if self._cast is None and self.settings.local:
                     # Words only: nobody waits for a server, but the next beat will be glad of one.
@@ -186,22 +186,6 @@ class Director:
             except Exception as error:
                 if not runner.recovered(planned, error_of(error)):
                     raise
-
-    def _put_policy_back(self, planned: PlannedBeat) -> None:
-        """Where a beat that changed the shop's policy was cut off, have the next one find it as it was."""
-        from talk.playing.policy import KEPT, changed_for, put_back
-
-        if (self.settings.state / KEPT).exists() and changed_for(self.settings.state) != planned.id:
-            self.stage.note("A beat that changed the shop's policy was cut off: it is put back.")
-            put_back(self.settings.state)
-
-    def _end_a_ban(self, planned: PlannedBeat, cast: Cast) -> None:
-        """Where a beat was cut off that has the shop ban the agent, have the next one find it let in again."""
-        modes = [one.observed["mode"] for one in self.run.all_results() if "mode" in one.observed]
-        if modes[-1:] != ["banned"] or any("mode" in step.expect for step in planned.beat.steps):
-            return
-        with contextlib.suppress(ExplainedError, OSError):  # which the beat will say
-            cast.agent().call("prettyPlease", {})
 
     def record(self) -> None:
         """Begin the recording of this run, or carry on with it."""
@@ -383,35 +367,10 @@ class Director:
 
     def _grant_stands(self) -> bool:
         try:
-            agent = self.cast().agent()
-            if self._gave_up():
-                self._let_in(agent)
-            return agent.tools().status in (200, 429)  # 429: called too often, by a grant that stands
+            let_in(self.run, self.plan, self.cast(), self.stage)
+            return self.cast().agent().tools().status in (200, 429)  # 429: called too often, by a grant that stands
         except AuthorizationRefused:
             return False
-
-    def _gave_up(self) -> bool:
-        """Whether a beat that puts the agent out for a while did not come to its end, at which it lets it in again."""
-        played = self.run.beats_played()
-        return any(
-            played.get(one.id) is False and any(_puts_out(step) for step in one.beat.steps)
-            for one in (*self.plan.beats, *self.plan.encores)
-        )
-
-    def _let_in(self, agent: Agent) -> None:
-        """Undo what a beat that was given up in its middle has left: a ban by the shop, a suspended agent."""
-        from talk.playing.revoke import target_of
-
-        refused = agent.call("listMcpShopInventory", {}).decision
-        rule = refused.rule if refused is not None else ""
-        if rule == "standing.banned":
-            agent.call("prettyPlease", {})
-        elif rule in ("standing.agent", "standing.user"):
-            what = rule.partition(".")[2]
-            self.cast().console().reinstate(what, target_of(agent, what))
-        else:
-            return
-        self.stage.note("the beat that was given up had put the agent out: it is let in again")
 
 
 def _all_needs(talk: Talk, beat: str) -> set[str]:
@@ -436,12 +395,6 @@ def _consent_of(planned: PlannedBeat) -> PlannedBeat:
     )
     beat = replace(planned.beat, steps=steps, say="", instead="", rests_on=())
     return replace(planned, beats={planned.id: beat})
-
-
-def _puts_out(step: Step) -> bool:
-    """Whether a step takes the agent's standing, or its human's, which another step of its beat gives back."""
-    banned = step.do == "call" and step.options.get("args", {}).get("mode") == "banned"
-    return banned or (step.do == "revoke" and step.options["what"] in ("agent", "user"))
 
 
 def _logs_in(planned: PlannedBeat) -> bool:
