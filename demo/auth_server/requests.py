@@ -19,6 +19,7 @@ from demo.proofs import Proof
 
 from .state.approvals import Approval
 from .state.sessions import Session
+from .state.sub_agents import SubAgent
 
 LONGEST_BODY = 32 * 1024
 """Bytes. The largest honest request, with a JWT and a few resources, is a tenth of it."""
@@ -114,6 +115,8 @@ class FormRequest(OAuth2Request):  # type: ignore[misc]  # Authlib ships no type
         self.proof: Proof | None = None
         self.approval: Approval | None = None
         """The one purchase that the token is to be for."""
+        self.line: tuple[SubAgent, ...] = ()
+        """Who is to make it where that is a sub-agent, and each sub-agent above."""
 
     @property
     def key(self) -> str | None:

@@ -16,6 +16,7 @@ from deputize.errors import ExplainedError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome, Refused
     from demo.settings import Settings
     from deputize.evidence import Money
@@ -102,11 +103,9 @@ def call(
 ) -> int:
     """Call a tool as the agent, and show the decision."""
     settings = settings_of(context)
-    if sub_agent is not None and (open_ or step_up):
+    if sub_agent is not None and open_:
         raise UsageError(
-            "--sub-agent takes no --open or --step-up",
-            why="a sub-agent has what was handed on to it, and asks no human for more",
-            do="have it handed on: demo hand-on NAME",
+            "--sub-agent and --open exclude each other", why="the open door asks nobody who calls", do="choose one"
         )
     given = _arguments(arguments or [])
     return _call(settings, tool, given, open_, step_up=step_up, patience=patience, sub_agent=sub_agent)
@@ -145,8 +144,9 @@ def _call(
             arguments,
             door=door,
             token=_token(agent, open_),
-            obtain=asking(cast, stage) if step_up and not open_ else None,
-            approve=approving(cast, stage) if step_up and not open_ else None,
+            # A sub-agent has the scopes that were handed on to it: a human is asked for this one purchase alone.
+            obtain=asking(cast, stage) if step_up and not open_ and sub_agent is None else None,
+            approve=approving(cast, agent, stage) if step_up and not open_ else None,
             patience=patience,
             on_wait=lambda left, why: stage.waiting(f"the server to be free ({why})", left),
         )
@@ -179,12 +179,12 @@ def asking(cast: Cast, stage: Stage, limit: Money | None = None) -> Obtain:
     return obtain
 
 
-def approving(cast: Cast, stage: Stage) -> Approve:
+def approving(cast: Cast, agent: Agent, stage: Stage) -> Approve:
     """A human's approval of one call by itself, on the authorization server's page; its token is for that alone."""
     from talk.stage.login import LoggingIn
 
     def approve(details: tuple[dict[str, Any], ...], scopes: tuple[str, ...]) -> StoredToken:
-        logins = LoggingIn(cast.agent(), stage, human=cast.human() if cast.ours else None, details=details)
+        logins = LoggingIn(agent, stage, human=cast.human() if cast.ours else None, details=details)
         what = f"spend {logins.purchase.price} once" if logins.purchase is not None else "approve this call"
         stage.note(f"The server wants a human to {what}. The human is asked.")
         return logins.by(logins.choose(), scopes).token

@@ -194,7 +194,7 @@ def _approving(cast: Cast, stage: Stage, before: Callable[[], None]) -> Approve:
     def approve(details: tuple[dict[str, Any], ...], scopes: tuple[str, ...]) -> StoredToken:
         stage.clear_status()
         before()
-        return approving(cast, stage)(details, scopes)
+        return approving(cast, cast.agent(), stage)(details, scopes)
 
     return approve
 

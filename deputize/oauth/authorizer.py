@@ -298,7 +298,7 @@ class Authorizer:
             resources=self._resources(resources),
             spending=spending,
             details=tuple(details),
-            key=self._key(metadata) if bound else None,
+            key=self._key(metadata, approval=bool(details)) if bound else None,
             listener=listener,
         )
 
@@ -384,8 +384,15 @@ class Authorizer:
             return ()
         return (self._resource or self.discovery.resource,)
 
-    def _key(self, metadata: AuthorizationServerMetadata) -> ProofKey | None:
-        """A key where both sides take part in DPoP (RFC 9449): a bound token is of no use to a thief."""
+    def _key(self, metadata: AuthorizationServerMetadata, *, approval: bool = False) -> ProofKey | None:
+        """A key where both sides take part in DPoP (RFC 9449): a bound token is of no use to a thief.
+
+        Args:
+            approval: of one request, of what is granted already: a sub-agent is known by the key that it has.
+        """
+        held = self.credentials.stored() if approval else None
+        if held is not None and held.handed_on_by is not None and held.dpop_key is not None:
+            return ProofKey.from_json(held.dpop_key)
         if self.discovery.dpop and ALGORITHM in metadata.dpop_signing_alg_values_supported:
             return ProofKey.generate()
         return None

@@ -41,12 +41,19 @@ class StepUp:
         self._renewed = False
 
     def held(self) -> StoredToken | None:
-        """The stored token to begin with, renewed when it is due; None where there is none that is of any use."""
+        """The stored token to begin with, renewed when it is due; None where there is none that is of any use.
+
+        Raises:
+            AuthorizationRefused: it cannot be renewed, and nobody would log in.
+            ServerUnreachable: the authorization server does not answer.
+        """
         if self._authorizer.credentials.stored() is None:
             return None
         try:
             return self._authorizer.credentials.token()
         except OAuthRefused:
+            if self._obtain is None:
+                raise
             return None  # it cannot be renewed: the server's own challenge says how to begin afresh
 
     def after(self, status: int | None, challenge: Challenge | None, used: StoredToken | None) -> StoredToken | None:

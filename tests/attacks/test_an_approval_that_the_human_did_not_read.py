@@ -209,7 +209,7 @@ def test_an_authorization_server_that_checks_less_is_found_out(
     asked = ask(house, grant).json()
     house.browser().decide(asked["user_code"], account="grace@example.com")
     assert house.redeem(asked["device_code"]).status_code == 200
-    monkeypatch.setattr(grants, "details_of", lambda session, approval: list(session.authorization_details))
+    monkeypatch.setattr(grants, "details_of", lambda session, *_: list(session.authorization_details))
     asked = ask(house, grant).json()
     house.browser().decide(asked["user_code"])
     assert len(house.redeem(asked["device_code"]).json()["authorization_details"]) == 1

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.contract.issuer import Grant
+from tests.contract.issuer import Grant, spending
 from tests.contract.process import ShopProcess
-from tests.contract.shop import Shop, challenge_of, opened, order_of, refusal, result
+from tests.contract.shop import Shop, challenge_of, limits_of, opened, order_of, refusal, result
+from tests.contract.test_contract_sub_agents import Tree
 
 ABOVE_20 = {"APPROVE_ABOVE": "2000", "RATE_CALLS": "1000"}
 
@@ -85,6 +86,26 @@ def test_a_token_for_one_purchase_is_for_no_other_where_none_has_to_be_approved(
     two = [{**detail, "approval": f"approval_{number}", "until": int(time.time()) + 300} for number in (1, 2)]
     both = shop.token(grant, authorization_details=[*session.authorization_details, *two])
     assert refusal(shop.buy(token=both, tshirtSize="S"))["rule"] == "limits.approval"
+
+
+def test_an_approval_of_a_sub_agents_purchase_is_for_nobody_else_in_its_chain(process: ShopProcess) -> None:
+    process.start(**ABOVE_20)
+    with opened(process.name, process.base, process.issuer) as shop:
+        tree = Tree(shop)
+        child, sibling = tree.sub_agent(), tree.sub_agent()
+        below = tree.sub_agent(child)
+        own = spending(2500, shop.resource, spent_by=child)
+        detail = asked(shop.buy(token=tree.token(child, authorization_details=[own, tree.limit])))
+        assert (detail["agent"], detail["session"]) == (child, tree.grant.session.id)
+        yes = {**detail, "approval": "approval_1", "until": int(time.time()) + 300}
+        for through in ((), (sibling,), (below, child)):
+            asked(shop.buy(token=tree.token(*through, authorization_details=[tree.limit, yes])))
+        order = order_of(shop.buy(token=tree.token(child, authorization_details=[own, tree.limit, yes])))
+        assert (order["agent"], order["balance"]) == (child, {"amount": 0, "currency": "USD"})
+        other = {**yes, "approval": "approval_2"}
+        spent = shop.buy(token=tree.token(child, authorization_details=[own, tree.limit, other]))
+        assert refusal(spent)["rule"] == "limits.spending", "a yes is no more money than was handed on"
+        assert limits_of(shop.buy(token=tree.token()))["spending"] == (2500, 10_000), "and the consent's, too"
 
 
 @pytest.mark.parametrize("arguments", [{"tshirtSize": "huge"}, {"company": ""}, {"mailingAddress": None}])

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from ..clients.client import find_client
 from ..context import Context
 from ..grants.purchases import SHOP_PURCHASE, purchase_detail
-from ..grants.tokens import read_access_token
+from ..grants.tokens import actors, read_access_token
 from ..requests import NO_STORE, FormUnreadable, read_body
 from ..state.approvals import ask, find_asked
 from .streams import is_resource_server
@@ -39,8 +39,9 @@ def purchase_routes(context: Context) -> list[Route]:
         client = None if claims is None else find_client(context, str(claims["client_id"]))
         if claims is None or client is None or context.now() >= claims["exp"]:
             return _error(400, "invalid_request", "the token is none that holds")
-        if detail.get("type") != SHOP_PURCHASE or detail.get("session") != claims["sid"]:
-            return _error(400, "invalid_request", f"detail is a {SHOP_PURCHASE} of the token's session")
+        whose = (claims["sid"], next(iter(actors(claims)), None))
+        if detail.get("type") != SHOP_PURCHASE or (detail.get("session"), detail.get("agent")) != whose:
+            return _error(400, "invalid_request", f"detail is a {SHOP_PURCHASE} of the token's session and agent")
         try:
             checked = purchase_detail(context, client, detail, tuple(scope.split()))
         except OAuth2Error as error:

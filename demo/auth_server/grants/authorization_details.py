@@ -11,9 +11,8 @@ from ..clients.client import Client
 from ..context import Context
 from .purchases import SHOP_PURCHASE, purchase_detail
 from .resources import shops
-from .rich_request import CURRENCY, InvalidAuthorizationDetailsError, check_money
+from .rich_request import CURRENCY, SHOP_SPENDING, InvalidAuthorizationDetailsError, check_money
 
-SHOP_SPENDING = "shop_spending"
 TYPES = (SHOP_SPENDING, SHOP_PURCHASE)
 
 

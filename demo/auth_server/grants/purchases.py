@@ -1,7 +1,7 @@
 """One purchase to approve, as a rich authorization request (RFC 9396): the type `shop_purchase`.
 
-It is asked for within a grant that stands, by the agent of that grant. What is approved is the purchase and nothing
-else: the grant stays as it was, whatever the answer.
+It is asked for within a grant that stands, by the agent of that grant, or by a sub-agent to which it was handed on.
+What is approved is the purchase and nothing else: the grant stays as it was, whatever the answer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from deputize.text import OBEYED, bounded
 from ..clients.client import Client
 from ..context import Context
 from ..state.sessions import find_session, session_revocation
+from ..state.sub_agents import line_of
 from .resources import served_resources
 from .rich_request import BUY, InvalidAuthorizationDetailsError, check_money
 
@@ -48,12 +49,15 @@ def purchase_detail(context: Context, client: Client, detail: dict[str, Any], sc
         raise InvalidAuthorizationDetailsError(f"an approval is for one purchase: ask for {BUY} alone")
     with context.store.transaction(write=False) as connection:
         session = find_session(connection, detail["session"])
-        revoked = None if session is None else session_revocation(connection, session)
-    if session is None or session.client_id != client.client_id or session.agent_id != detail["agent"]:
+        line = None if session is None else line_of(connection, session, detail["agent"])
+        revoked = None if session is None else session_revocation(connection, session, [one.id for one in line or ()])
+    if session is None or session.client_id != client.client_id or line is None:
         raise InvalidAuthorizationDetailsError("session and agent are those of a grant of this client's")
     if revoked is not None:
         raise InvalidAuthorizationDetailsError(f"this {revoked.kind} was revoked: log in again")
-    if not set(scope) <= set(session.scope):
+    if line and line[0].expires_at <= context.now():
+        raise InvalidAuthorizationDetailsError("what was handed on to this sub-agent has ended: hand on again")
+    if not set(scope) <= set(line[0].scope if line else session.scope):
         raise InvalidAuthorizationDetailsError("the grant does not hold this scope: ask for that first")
     places = [one for one in session.resources if one in served_resources(context) and one != context.account_resource]
     named = detail["locations"]

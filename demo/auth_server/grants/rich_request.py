@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
+SHOP_SPENDING = "shop_spending"
+"""The type of a limit, which `shop_purchase` is not."""
 BUY = "shop:buy"
 """The scope that money goes with."""
 CURRENCY = "USD"

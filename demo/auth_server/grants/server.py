@@ -24,8 +24,9 @@ from ..requests import NO_STORE, FormRequest, Rate
 from ..state.accounts import Account, ordered
 from ..state.approvals import Approval
 from ..state.credentials import save_refresh_token
-from ..state.sessions import Session
-from .bound import InvalidProofError, prove, remember
+from ..state.sessions import Session, session_revocation
+from ..state.sub_agents import SubAgent, line_of
+from .bound import InvalidProofError, prove, remember, require_key
 from .resources import audience
 from .tokens import details_of, sign_access_token, sign_id_token
 
@@ -199,6 +200,26 @@ class Grant:
             raise InvalidProofError("this client registered dpop_bound_access_tokens: send a proof in the DPoP header")
         audience(self.server.context, session, self.request.form.get("resource"))
         lifetime(self.server.context, self.request)
+        if self.request.approval is not None:
+            self.request.line = self._buyers(session, self.request.approval)
+
+    def _buyers(self, session: Session, approval: Approval) -> tuple[SubAgent, ...]:
+        """The sub-agent whose purchase was approved, then each above it; none where it is the session's own agent.
+
+        Its token is for its own key, like any that was handed on to it: who asked the human in its name has nothing.
+
+        Raises:
+            InvalidGrantError: it does not act in this session any more, or another key was proved.
+            InvalidProofError: no key was.
+        """
+        with self.server.context.store.transaction(write=False) as connection:
+            line = line_of(connection, session, approval.detail["agent"])
+            revoked = session_revocation(connection, session, [one.id for one in line or ()])
+        if line is None or revoked is not None or any(one.expires_at <= self.server.context.now() for one in line[:1]):
+            raise InvalidGrantError("what was handed on to this sub-agent has ended")
+        for one in line[:1]:
+            require_key(self.request, one.key, "what was handed on to this sub-agent")
+        return line
 
     def generate_token(
         self,
@@ -213,8 +234,9 @@ class Grant:
         assert session is not None and user is not None, "validated before"
         granted = ordered((scope or "").split())
         seconds = lifetime(context, self.request)
-        if approval is not None:
-            seconds = min(seconds, max(1, int(approval.until - context.now())))
+        line = self.request.line
+        for end in (*([] if approval is None else [approval.until]), *(one.expires_at for one in line[:1])):
+            seconds = min(seconds, max(1, int(end - context.now())))
         token: dict[str, Any] = {
             "access_token": sign_access_token(
                 context,
@@ -223,7 +245,8 @@ class Grant:
                 scope=granted,
                 seconds=seconds,
                 key=self.request.key,
-                details=details_of(session, approval),
+                through=[*(one.id for one in line), session.agent_id] if line and session.agent_id else (),
+                details=details_of(session, approval, line),
             ),
             "token_type": "Bearer" if self.request.key is None else "DPoP",
             "expires_in": seconds,
@@ -234,7 +257,7 @@ class Grant:
             token["refresh_token"] = secrets.token_urlsafe(32)
         if "openid" in granted:
             token["id_token"] = sign_id_token(context, session, user, self.request.nonce)
-        if details := details_of(session, approval):
+        if details := details_of(session, approval, line):
             token["authorization_details"] = details  # RFC 9396 section 7
         return token
 

@@ -10,6 +10,8 @@ from ..state.accounts import Account
 from ..state.approvals import Approval
 from ..state.sessions import Session
 from ..state.store import new_id
+from ..state.sub_agents import SubAgent
+from .rich_request import SHOP_SPENDING
 
 TYPE = "at+jwt"
 
@@ -56,10 +58,26 @@ def sign_access_token(
     return context.keys.sign(claims, typ=TYPE)
 
 
-def details_of(session: Session, approval: Approval | None) -> list[dict[str, Any]]:
-    """What a token grants in detail (RFC 9396 section 9.1): the session's limit, and the one purchase that it is
-    for."""
-    return [*session.authorization_details, *([] if approval is None else [approval.granted])]
+def details_of(session: Session, approval: Approval | None, line: Sequence[SubAgent] = ()) -> list[dict[str, Any]]:
+    """What a token grants in detail (RFC 9396 section 9.1): the session's limit, and the one purchase that it is for.
+
+    Args:
+        line: the sub-agent that is to make the purchase and each above it, whose own limits hold beside.
+    """
+    if approval is None:
+        return [*session.authorization_details]
+    own = [
+        {
+            "type": SHOP_SPENDING,
+            "actions": ["buy"],
+            "locations": approval.detail["locations"],
+            "limit": dict(one.spending_limit),
+            "spent_by": one.id,
+        }
+        for one in line
+        if one.spending_limit is not None
+    ]
+    return [*own, *session.authorization_details, approval.granted]
 
 
 def bound_to(claims: dict[str, Any]) -> str | None:

@@ -92,7 +92,7 @@ def _note(
 ) -> None:
     """Keep an answer that opens no session."""
     client, asked = question.client, next(iter(question.details), {})
-    agent = agent_of(connection, account.sub, client.client_id) if client.delegated else None
+    agent = asked.get("agent") or (agent_of(connection, account.sub, client.client_id) if client.delegated else None)
     amount, session = asked.get("limit") or asked.get("price"), asked.get("session")
     granted = None if session is None else find_session(connection, session)
     if granted is None or granted.sub != account.sub:

@@ -4,6 +4,7 @@ and in words. There is nothing to fill in: it is this purchase or none."""
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from ..grants.rich_request import CURRENCY
 from ..state.accounts import Account
 from ..state.approvals import APPROVAL_SECONDS
 from ..state.sessions import find_session, session_revocation
+from ..state.sub_agents import SubAgent, line_of
 from .question import Question
 from .rendering import page
 from .terms import as_text
@@ -29,7 +31,10 @@ def why_not(connection: sqlite3.Connection, account: Account, purchase: dict[str
     session = find_session(connection, purchase["session"])
     if session is None or session.sub != account.sub:
         return "It is asked for in a grant that is not yours. Switch to the account that the agent acts for, or deny."
-    if (revoked := session_revocation(connection, session)) is not None:
+    line = line_of(connection, session, purchase["agent"])
+    if line is None:
+        return "Who asks for it does not act for you any more."
+    if (revoked := session_revocation(connection, session, [one.id for one in line])) is not None:
         return f"You revoked this {revoked.kind}. What was granted before does not hold any more."
     return None
 
@@ -46,7 +51,11 @@ def purchase_page(
     """The page. Where it goes is for the human of the grant alone: a link may be opened by somebody else."""
     session = find_session(connection, purchase["session"])
     theirs = session is not None and session.sub == account.sub
-    limit = session.spending_limit if session is not None and theirs else None
+    line: tuple[SubAgent, ...] = ()
+    limits: list[Mapping[str, Any] | None] = []
+    if session is not None and theirs:
+        line = line_of(connection, session, purchase["agent"]) or ()
+        limits = [*(one.spending_limit for one in line), session.spending_limit]
     amount = int(purchase["price"]["amount"])
     return page(
         "purchase.html",
@@ -62,7 +71,8 @@ def purchase_page(
         allowed=" ".join(question.scope),
         scope_words=SCOPES,
         theirs=theirs,
-        limit=None if limit is None else f"{as_text(int(limit['amount']))} {CURRENCY}",
+        line=line,
+        limits=[f"{as_text(int(one['amount']))} {CURRENCY}" for one in limits if one is not None],
         obstacle=why_not(connection, account, purchase),
         device=visit.context.config.device,
         came=question.came,

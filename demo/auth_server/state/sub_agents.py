@@ -27,6 +27,7 @@ class SubAgent:
 
     Args:
         parent: the agent above it: the one that the human consented to, or another sub-agent.
+        key: the thumbprint of its key (RFC 7638).
         name: what it calls itself; nobody verified that.
         spending_limit: as `{"amount", "currency"}`; None where it may spend nothing.
         expires_at: when the last token that it was given ends, in POSIX seconds.
@@ -34,6 +35,7 @@ class SubAgent:
 
     id: str
     parent: str
+    key: str
     name: str
     scope: tuple[str, ...]
     spending_limit: Mapping[str, Any] | None
@@ -117,6 +119,7 @@ def sub_agents_of(connection: sqlite3.Connection, session_id: str) -> tuple[SubA
         SubAgent(
             row["id"],
             row["parent"],
+            row["key"],
             row["name"],
             tuple(row["scope"].split()),
             json.loads(row["spending_limit"]),
@@ -125,6 +128,21 @@ def sub_agents_of(connection: sqlite3.Connection, session_id: str) -> tuple[SubA
         )
         for row in rows
     )
+
+
+def line_of(connection: sqlite3.Connection, session: Session, agent_id: str) -> tuple[SubAgent, ...] | None:
+    """The sub-agent with this id, then each sub-agent above it; none for the agent of the session itself. None where it
+    is nobody who acts, or acted, in this session."""
+    if agent_id == session.agent_id:
+        return ()
+    known = {one.id: one for one in sub_agents_of(connection, session.id)}
+    line: list[SubAgent] = []
+    while agent_id != session.agent_id:
+        if agent_id not in known:
+            return None
+        line.append(known[agent_id])
+        agent_id = line[-1].parent
+    return tuple(line)
 
 
 def describe(connection: sqlite3.Connection, session: Session) -> list[dict[str, Any]]:

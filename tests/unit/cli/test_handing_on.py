@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from demo.policy_file import NAME, SHIPPED
 from tests.conftest import Command
 
 
@@ -21,6 +22,22 @@ def test_a_sub_agent_buys_within_its_budget_and_ends_alone(demo: Command) -> Non
     assert demo("whoami", "--sub-agent", "Buyer").returncode == 4
     assert demo("whoami").returncode == 0, "the agent above goes on"
     assert demo("hand-on", "Greedy", "--scope", "user:read").returncode == 4
+
+
+def test_a_human_approves_a_purchase_of_a_sub_agent_for_it_alone(demo: Command) -> None:
+    demo.state.mkdir(mode=0o700)
+    (demo.state / NAME).write_text(SHIPPED.text.replace("above = 5000", "above = 2000"))
+    assert demo("login", "--browser").returncode == 0
+    made = json.loads(demo("--json", "hand-on", "Buyer", "--spend", "30.00").stdout)
+    shirt = ("buyMcpShopItem", "company=Acme", "mailingAddress=1 Main Street", "tshirtSize=M")
+    refused = json.loads(demo("--json", "call", "--sub-agent", "Buyer", *shirt).stdout)
+    assert refused["decision"]["rule"] == "limits.approval"
+    bought = json.loads(demo("--json", "call", "--sub-agent", "Buyer", "--step-up", *shirt).stdout)
+    assert (bought["status"], bought["decision"]["agent"]) == (200, made["agent"])
+    assert bought["decision"]["handed_on_by"] == " ".join(made["handed_on_by"])
+    assert bought["result"]["order"]["balance"]["amount"] == 500, "of what was handed on to it"
+    demo("logout")
+    assert demo("call", "--sub-agent", "Buyer", "--step-up", *shirt).returncode == 4
 
 
 def test_who_got_nothing_and_who_has_nothing_is_said_in_a_code(demo: Command) -> None:
