@@ -52,6 +52,8 @@ def offered(
         shown = safe_text(name, one_line=True)
         if len(usable) == MOST:
             left_out[shown] = f"more than {MOST} tools"
+        elif _is_deep(schema):
+            left_out[shown] = f"its schema is nested deeper than {DEEPEST} levels"
         elif len(json.dumps(schema)) > LONGEST:
             left_out[shown] = f"its schema is longer than {LONGEST} characters"
         else:
@@ -60,6 +62,12 @@ def offered(
                 name, about.get(safe_text(name), "")[:LONGEST_DESCRIPTION], _less(schema, without.get(name, ()))
             )
     return usable, left_out
+
+
+def _is_deep(value: Any, left: int = DEEPEST) -> bool:
+    """Whether JSON is nested beyond reason: what sends it to a model would end in the middle of it."""
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return isinstance(value, dict | list) and (left == 0 or any(_is_deep(one, left - 1) for one in within))
 
 
 def _distinct(name: str, taken: Mapping[str, Any]) -> str:

@@ -30,8 +30,12 @@ def test_each_tool_keeps_its_own_text_whatever_the_list_left_out() -> None:
 
 def test_what_would_fill_a_models_memory_is_left_out_and_named() -> None:
     long: dict[str, Any] = {"type": "object", "properties": {"a": {"description": "x" * LONGEST}}}
-    usable, left_out = offered(listed({"long": long, **{f"t{number}": {} for number in range(MOST + 2)}}), without={})
-    assert len(usable) == MOST and set(left_out) == {"long", f"t{MOST}", f"t{MOST + 1}"}
+    deep: dict[str, Any] = {}
+    for _ in range(900):
+        deep = {"type": "array", "items": deep}
+    few: dict[str, dict[str, Any]] = {f"t{number}": {} for number in range(MOST + 2)}
+    usable, left_out = offered(listed({"long": long, "deep": {"properties": deep}, **few}), without={})
+    assert len(usable) == MOST and set(left_out) == {"long", "deep", f"t{MOST}", f"t{MOST + 1}"}
 
 
 def test_an_argument_that_is_the_runs_own_is_not_the_models_to_give() -> None:

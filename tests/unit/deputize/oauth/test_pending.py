@@ -132,6 +132,24 @@ def test_another_process_joins_the_same_code(shop: AuthServer, tmp_path: Path) -
     assert DeviceFlow(url, store=store).login_sync().access_token == granted().json["access_token"]
 
 
+def test_a_human_with_a_store_of_their_own_joins_nobody_elses_login(shop: AuthServer, tmp_path: Path) -> None:
+    """A web application of many people: session fixation would have one human's yes end in another's account."""
+    url = f"{shop.base}/mcp"
+    for begun, human in enumerate(("alice", "bob"), 1):
+        store = TokenStore.open(tmp_path / human, server=url, use_keyring=False)
+        with pytest.raises(LoginPending):
+            DeviceFlow(url, store=store, show=lambda code: None, patience=0.0).login_sync()
+        assert codes(shop) == begun
+
+
+def test_the_token_says_who_approved_it(server: str) -> None:
+    def approved(code: DeviceCode) -> None:
+        SampleHuman("grace@example.com").decide(code.verification_uri, code.user_code, True)
+
+    token = DeviceFlow(server, show=approved, scopes=("openid",)).login_sync()
+    assert token.human_address == "grace@example.com"
+
+
 @pytest.mark.long
 def test_many_who_wait_poll_as_one(shop: AuthServer, tmp_path: Path) -> None:
     url = f"{shop.base}/mcp"
