@@ -60,18 +60,28 @@ def of_error(error: ExplainedError, login: str, code: DeviceCode | None = None) 
     return Refusal(text, REFUSED if lacks else UNREACHABLE, {"what": error.what, "why": error.why, "do": do}, {})
 
 
+def wants_login(outcome: CallOutcome) -> bool:
+    """Whether a person who logs in would change a refusal. To find out how is several requests, of which one without a
+    token is refused and on record: not for a call that came too often or spends too much."""
+    return outcome.status == 401 or _asked(outcome) is not None
+
+
+def _asked(outcome: CallOutcome) -> str | None:
+    challenge = outcome.challenge
+    return challenge.get("scope") if challenge is not None and challenge.get("error") == "insufficient_scope" else None
+
+
 def of_refusal(outcome: CallOutcome, reply: Reply, login: str, granted: Collection[str]) -> Refusal:
     """A gate refused (HTTP 401, 403, 429, 503).
 
     Args:
-        login: the command by which a person logs in.
+        login: the command by which a person logs in; empty where `wants_login` says no.
         granted: the scopes that the agent has.
     """
-    challenge = outcome.challenge
     text = outcome.text.rstrip()
     if outcome.status == 401:
         text += f"\nThis agent's token is not accepted. A person has to run: {login}; then try again."
-    elif challenge is not None and challenge.get("error") == "insufficient_scope" and (asked := challenge.get("scope")):
+    elif asked := _asked(outcome):
         wanted = sorted({*granted, *asked.split()})
         flags = " ".join(f"--scope {shlex.quote(scope)}" for scope in wanted)
         text += f"\nThis agent may do less than this needs. To let it, a person has to run: {login} {flags}"

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from demo.bridge.refusals import UNREACHABLE, of_error, of_refusal
+from demo.bridge.refusals import UNREACHABLE, of_error, of_refusal, wants_login
 from demo.bridge.upstream import NAME, Method, Upstream, methods
 from demo.client.mcp.reply import METHOD_NOT_FOUND, Reply
 from deputize.errors import AuthorizationRefused, ExplainedError, ServerUnreachable
@@ -207,7 +207,9 @@ class Bridge:
                 return {"resultType": "complete", **reply.result}
             if not reply.refused:
                 return _their_error(method, reply)
-            refusal = of_refusal(self._upstream.outcome(reply), reply, await self.login(), await self._granted())
+            outcome = self._upstream.outcome(reply)
+            login = await self.login() if wants_login(outcome) else ""
+            refusal = of_refusal(outcome, reply, login, await self._granted())
             if reply.status == 401:
                 await self._miss_token()
         self._log(f"{method.name}: {refusal.text}")

@@ -172,7 +172,7 @@ class Agent:
         step_up = None if obtain is None and approve is None else StepUp(self.authorizer, obtain, approve)
         bearer = self._bearer(token, refresh=refresh) if step_up is None or token != "stored" else step_up.held()
         renewable = token == "stored" and refresh
-        with tracing.span(f"execute_tool {tool[:60]}", attributes={"gen_ai.operation.name": "execute_tool"}) as span:
+        with tracing.executing(tool) as span:
             while True:
                 outcomes: list[CallOutcome] = []
                 self._session.converse(self.endpoint(door), calls(tool, arguments, outcomes, self.recorder), bearer)
@@ -193,6 +193,8 @@ class Agent:
                     span.add({"http.response.status_code": outcome.status})
                     if outcome.decision is not None:
                         span.add(tracing.about(outcome.decision))
+                    if not outcome.allowed:
+                        span.add({"error.type": outcome.failure})
                     return outcome
                 bearer = again
 

@@ -197,7 +197,8 @@ class _Run:
         self.purse = Purse(self.bounds.spending)
 
     def play(self, on_wait: OnWait | None) -> Drive:
-        with tracing.span("invoke_agent", attributes={"gen_ai.operation.name": "invoke_agent"}) as span:
+        told = {"gen_ai.operation.name": "invoke_agent", "gen_ai.request.model": self.model.name[:60]}
+        with tracing.span("invoke_agent", attributes={**told, "demo.made_by": self._made_by}) as span:
             try:
                 self._look()
                 over = self._go(on_wait)
@@ -225,6 +226,10 @@ class _Run:
         if self.on_event is not None:
             self.on_event(event)
 
+    @property
+    def _made_by(self) -> MadeBy:
+        return "model" if isinstance(self.model, Endpoint) else self.model.kind
+
     def _seconds(self) -> float:
         return time.monotonic() - self.started - self.human_seconds
 
@@ -242,13 +247,12 @@ class _Run:
             self.key_argument = next((argument for argument in named if argument in takes), None)
             hidden = (self.key_argument,) if self.key_argument is not None else ()
             self.tools, _ = offered(listed, without={self.purchase: hidden})
-        made_by: MadeBy = "model" if isinstance(self.model, Endpoint) else self.model.kind
         name = f"{self.model.api}:{self.model.name}" if isinstance(self.model, Endpoint) else self.model.name
         self._happened(
             ModelTask(
                 safe_text(self.prompt),
                 safe_text(name, one_line=True),
-                made_by,
+                self._made_by,
                 self.model.origin if isinstance(self.model, Endpoint) else "",
                 self.agent.server,
                 tuple(self.tools),

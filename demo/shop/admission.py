@@ -102,7 +102,7 @@ class Admission:
         Returns None where there is no decision to tell of: nothing could be written, or the grant changed too often
         while it was being served. Nothing was done then, and `instead` says so.
         """
-        with self._answering(), tracing.span("gates") as span:
+        with self._answering(), tracing.gates() as span:
             if self.door == "open":
                 outcome, committed = await self.house.database.begin(self._at_the_open_door, work)
                 self._kept = lambda: committed

@@ -71,7 +71,7 @@ async def admit(
         return case, refusal.response(house.refuse(case, decision, None, host=host, path=path))
 
     refused: list[Decision] = []
-    with tracing.span("gates") as span:
+    with tracing.gates() as span:
         case = await house.open_case(presented, method=None, tool=None, scope=scope, path=path)
         result, kept = await house.settle(case, presented.token, act)
         await kept()

@@ -85,6 +85,21 @@ def carried() -> dict[str, str]:
     return {} if _tracing is None else _tracing.carried()
 
 
+def executing(tool: str) -> AbstractContextManager[Span]:
+    """A span around one call of a tool by an agent, named as GenAI's conventions do (gen-ai-spans, Execute tool)."""
+    return span(
+        f"execute_tool {tool[:60]}",
+        attributes={"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool[:60]},
+    )
+
+
+def gates() -> AbstractContextManager[Span]:
+    """A span around what the shop's gates decide. Without a kind of its own a viewer would take it for one more call of
+    the tool that it names (OpenInference, span kinds). That they refused is no error of theirs: its status stays unset
+    (OpenTelemetry, trace API, Set Status)."""
+    return span("gates", attributes={"openinference.span.kind": "GUARDRAIL"})
+
+
 def about(decision: Decision) -> dict[str, Value | None]:
     """A decision of the shop as attributes: who, through which agent, under which consent, what and by which rule."""
     return {

@@ -6,6 +6,7 @@ of a process waits only for as long as sending goes well.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -20,7 +21,7 @@ from demo.tracing.wanted import Wanted
 from deputize.errors import UsageError
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     from opentelemetry.trace import Span as OTelSpan
 
     from demo.tracing import Kind, Span, Value
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SOON: Final = 200.0
 """Milliseconds between two sendings, unless `OTEL_BSP_SCHEDULE_DELAY` says: a viewer is looked at meanwhile."""
 TICK: Final = 0.01
+_OFFERED: Final = "gen_ai.tool.definitions"
 
 
 class _Trouble(logging.Handler):
@@ -70,7 +72,12 @@ class Tracing:
         # A server was told of them by who started it: there they are read from the environment, too.
         os.environ.update(wanted.variables)
         delay = None if "OTEL_BSP_SCHEDULE_DELAY" in wanted.variables else SOON
-        self._processors = [BatchSpanProcessor(one, schedule_delay_millis=delay) for one in _exporters(wanted)]
+
+        class Batches(BatchSpanProcessor):
+            def on_end(self, span: ReadableSpan) -> None:
+                super().on_end(_by_name(span))
+
+        self._processors = [Batches(one, schedule_delay_millis=delay) for one in _exporters(wanted)]
         sampler = ParentBased(ALWAYS_OFF) if only_parts and not wanted.otlp else None
         self._providers: dict[str, TracerProvider] = {}
         for service in services:
@@ -153,8 +160,16 @@ class Tracing:
             left -= TICK
         if self._trouble.said is None and not done.is_set():
             return f"it was not sent within {seconds:.0f} s"
-        # A collector's address may hold who may write to it, and this is shown on a stage.
-        return None if self._trouble.said is None else re.sub(r"//[^/@\s]+@", "//***@", self._trouble.said)[:300]
+        return None if self._trouble.said is None else plainly(self._trouble.said)
+
+
+def plainly(said: str) -> str:
+    """What OpenTelemetry says that went wrong, fit for one line: of an exception in an exception its reason."""
+    why = re.search(r"\[Errno -?\d+\] ([^'\")>\]]+)", said) or re.search(r"(Read timed out)", said)
+    if why is not None:
+        return f"the collector cannot be reached: {why[1].strip()}; see OTEL_EXPORTER_OTLP_ENDPOINT"
+    # A collector's address may hold who may write to it.
+    return re.sub(r"//[^/@\s]+@", "//***@", said)[:300]
 
 
 class _Lasting:
@@ -177,6 +192,38 @@ def failed(span: OTelSpan, kind: str) -> None:
 
     span.set_attribute("error.type", kind)
     span.set_status(StatusCode.ERROR)
+
+
+def _by_name(span: ReadableSpan) -> ReadableSpan:
+    """The same span, with what is left of the tools that a model was offered: their names. Whatever a library is told,
+    it writes how each is described, too: that is said to the model, and by whoever runs the server."""
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    given = span.attributes or {}
+    if _OFFERED not in given:
+        return span
+    return ReadableSpan(
+        span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes={**given, _OFFERED: _names(given[_OFFERED])},
+        events=span.events,
+        links=span.links,
+        kind=span.kind,
+        status=span.status,
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _names(definitions: object) -> str:
+    try:
+        listed = json.loads(str(definitions))
+        return json.dumps([{"type": "function", "name": str(one["name"])[:60]} for one in listed])
+    except (ValueError, TypeError, KeyError):
+        return "[]"
 
 
 def _known(attributes: Mapping[str, Value | None]) -> dict[str, Value]:

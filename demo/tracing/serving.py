@@ -13,8 +13,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-UPKEEP: Final = frozenset({"/health", "/ssf/verify", "/events"})
-"""What servers ask each other all the time: nobody's trace, unless it is part of one."""
+UPKEEP: Final = frozenset(
+    {
+        *("/health", "/events", "/.well-known/ssf-configuration", "/ssf/streams", "/ssf/status", "/ssf/verify"),
+        "/audit_logs/events",
+    }
+)
+"""What servers ask each other by themselves: nobody's trace, unless it is part of one."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 

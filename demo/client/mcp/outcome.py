@@ -61,6 +61,14 @@ class CallOutcome:
         denied = self.decision is not None and self.decision.verdict == "deny"
         return self.status == 200 and not self.is_error and not denied
 
+    @property
+    def failure(self) -> str:
+        """By what kind of failure one that was not allowed failed, in few values (`error.type` of the semantic
+        conventions): the rule of the gate that refused, `tool_error` (MCP's conventions), else the HTTP status."""
+        if self.decision is not None and self.decision.verdict == "deny":
+            return self.decision.rule
+        return "tool_error" if self.status in (200, None) else str(self.status)
+
 
 @dataclass(frozen=True)
 class ToolsOutcome:

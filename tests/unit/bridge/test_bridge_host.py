@@ -184,6 +184,31 @@ def test_a_rate_limit_is_told_with_the_seconds_to_wait(server: str, state: Path)
     assert refused.meta["demo/limits"]
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "scope", "wants"),
+    [
+        (401, "invalid_token", None, True),
+        (401, None, None, True),
+        (403, "insufficient_scope", "shop:buy", True),
+        (403, "insufficient_authorization", None, False),
+        (403, None, None, False),
+        (429, None, None, False),
+    ],
+)
+def test_how_a_person_logs_in_is_asked_for_only_where_that_would_help(
+    status: int, error: str | None, scope: str | None, wants: bool
+) -> None:
+    """To find it out the bridge sends a request without a token, and a refusal of it stands in the audit trail."""
+    from types import SimpleNamespace
+
+    from demo.bridge.refusals import wants_login
+    from deputize.evidence import Challenge
+
+    given = tuple((name, value) for name, value in (("error", error), ("scope", scope)) if value is not None)
+    outcome = SimpleNamespace(status=status, challenge=Challenge(status, "Bearer", given) if given else None)
+    assert wants_login(outcome) is wants  # type: ignore[arg-type]
+
+
 def test_a_scope_that_is_a_shell_command_stays_a_word() -> None:
     import shlex
     from types import SimpleNamespace

@@ -99,6 +99,27 @@ def test_an_endpoint_in_trouble_fails_no_command_and_holds_none_up(demo_apart: C
         assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("said", "holds"),
+    [
+        (
+            "Transient error HTTPConnectionPool(host='127.0.0.1', port=4318): Max retries exceeded with url: /v1/tr "
+            "(Caused by NewConnectionError(\"HTTPConnection(host='127.0.0.1', port=4318): Failed to establish a new "
+            'connection: [Errno 111] Connection refused")) encountered while exporting spans batch, retrying in 0.93s.',
+            "Connection refused",
+        ),
+        ("HTTPConnectionPool(host='10.0.0.1', port=4318): Read timed out. (read timeout=10)", "Read timed out"),
+        ("Failed to export spans batch code: 401, reason: Unauthorized", "401"),
+        ("Invalid URL 'http://me:s3cr3t@collector'", "//***@collector"),
+    ],
+)
+def test_trouble_is_told_in_a_line_and_with_no_secret(said: str, holds: str) -> None:
+    told = exporting.plainly(said)
+    assert holds in told
+    assert "s3cr3t" not in told
+    assert len(told) < 110
+
+
 def test_an_end_waits_no_longer_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for_ever = threading.Event()
 

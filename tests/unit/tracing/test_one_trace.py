@@ -100,6 +100,12 @@ def test_a_refused_call_has_its_span_and_its_rule(demo: Traced, seen: Collector)
     assert gate.trace == decision["trace_id"]
     served = next(span for span in spans if span.service == "mcp-shop" and span.name == "POST /mcp")
     assert served.attributes["http.response.status_code"] == 403
+    # To refuse is no failure of the shop's; the agent's call failed, and by which rule.
+    assert not {"error.type"} & (served.attributes.keys() | gate.attributes.keys())
+    called = next(span for span in spans if span.name == "execute_tool getUserInfo")
+    assert called.attributes["error.type"] == "scope.insufficient"
+    kinds = {"gates": "GUARDRAIL", "execute_tool getUserInfo": None}
+    assert {span.name: span.attributes.get("openinference.span.kind") for span in (gate, called)} == kinds
 
 
 def test_a_bridge_goes_on_in_the_trace_of_its_host(demo: Traced, seen: Collector) -> None:
@@ -161,7 +167,13 @@ def test_a_models_run_is_one_trace_with_the_purchase_that_it_decided_on(demo: Tr
     asked = [span for span in spans if span.name.startswith("chat ")]
     assert len(asked) == 3
     assert {told["agent", span.name] for span in asked} == {("agent", "invoke_agent")}
-    assert b"buy me a shirt" not in b"".join(seen.raw)
+    offered = json.loads(asked[0].attributes["gen_ai.tool.definitions"])
+    assert {"type": "function", "name": "buyMcpShopItem"} in offered
+    (ran,) = (span for span in spans if span.name == "invoke_agent")
+    assert ran.attributes["demo.made_by"] == "script"  # no model was asked, whatever tokens a library counts
+    said = b"".join(seen.raw)
+    for told in (b"buy me a shirt", b"Buy one conference T-shirt", b"mailingAddress"):
+        assert told not in said
 
 
 def test_no_token_no_argument_and_no_person_is_in_any_span(demo: Traced, seen: Collector) -> None:
