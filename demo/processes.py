@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 _ORDINARY: Final = frozenset(
@@ -122,6 +123,30 @@ def reap(pid: int, seconds: float) -> None:
             process.wait(seconds)
 
 
+def give_way(pid: int) -> None:
+    """Have a process, and what it starts from now on, run only when nothing else wants the processor."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        if sys.platform == "win32":
+            psutil.Process(pid).nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            psutil.Process(pid).nice(10)
+
+
+def youngest(leader: int, name: str) -> int | None:
+    """Of all that a process has started, the program of this name that was started last; None where none runs."""
+    import psutil
+
+    found: list[tuple[float, int]] = []
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(leader).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if Path(process.name()).stem == name and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append((process.create_time(), process.pid))
+    return max(found)[1] if found else None
+
+
 def command_line(pid: int) -> str:
     """The command line of a process, empty where it cannot be told."""
     import psutil
@@ -141,6 +166,21 @@ def end_tree(pid: int) -> None:
         for process in (*leader.children(recursive=True), leader):
             with contextlib.suppress(psutil.Error):
                 process.kill()
+
+
+def orphans(leader: ProcessMark) -> list[int]:
+    """What a process that has ended had started, and still runs, by its group. While there is any, the system gives the
+    leader's number to no other process (POSIX, "Process ID Reuse")."""
+    import psutil
+
+    left: list[int] = []
+    if not hasattr(os, "getpgid") or ProcessMark.of(leader.pid) is not None:
+        return left
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getpgid(process.pid) == leader.pid and (mark := ProcessMark.of(process.pid)) is not None:
+                left += [mark.pid] if mark.started >= leader.started - 0.5 else []
+    return left
 
 
 def listens(pid: int, port: int) -> bool:

@@ -12,7 +12,7 @@ from demo.local_server import local
 from deputize.errors import AuthorizationRefused, ExplainedError, UsageError
 from talk.cast import Cast
 from talk.cut_off import end_a_ban, let_in, put_policy_back
-from talk.playing import KINDS
+from talk.playing import AHEAD, KINDS
 from talk.playing.kind import Step
 from talk.results import BeatResult
 from talk.run import OWN_WORKER, Run
@@ -25,6 +25,9 @@ from talk.trouble import error_of, in_words
 if TYPE_CHECKING:
     from demo.deploy.local_worker import LocalWorker
     from demo.settings import Settings
+
+BEATS_AHEAD = 2
+"""How many beats before its own something is made ready: a minute of speaking, in most places of a plan."""
 
 
 class Director:
@@ -148,6 +151,7 @@ class Director:
         if self._cast is not None and (notice := self._cast.store.notice):
             self.stage.notice(notice)
             self._cast.store.notice = None
+        self._look_ahead(planned)
         if self.run.unkept is not None and not self._unkept_said:
             self._unkept_said = True
             self.stage.note(
@@ -155,6 +159,20 @@ class Director:
                 "begins where this one began; demo goto BEAT goes on."
             )
         return result
+
+    def _look_ahead(self, planned: PlannedBeat) -> None:
+        """Have ready in the background what the next beats would wait for, and end what is past; not in the dry run.
+        After this beat, since it takes a moment and the presenter speaks now."""
+        if self.strict or self._cast is None or planned not in self.plan.beats:
+            return
+        at = self.plan.position(planned.id)
+        for name in AHEAD:
+            having = [one for one in self.plan.beats if any(step.do == name for step in one.beat.steps)]
+            ahead = KINDS[name].ahead
+            if having and ahead is not None:
+                # What is wrong with it is said where it is needed, by the beat itself.
+                with contextlib.suppress(Exception):
+                    ahead(self._cast, any(one in self.plan.beats[at : at + 1 + BEATS_AHEAD] for one in having))
 
     @staticmethod
     def speaks(planned: PlannedBeat) -> bool:

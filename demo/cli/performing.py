@@ -236,18 +236,20 @@ def start_afresh(settings: Settings, opened: Run) -> None:
         token_store(settings.state, server=str(server)).clear()
     if settings.local:
         local.stop(settings.state)
-        _end_leftover_worker(settings.state)
+        _end_workers(settings.state)
         local.forget(settings.state)
         remembered.forget_local(settings.state)
     life.forget(settings.state)
     opened.clear()
 
 
-def _end_leftover_worker(state: Path) -> None:
+def _end_workers(state: Path) -> None:
+    from demo.deploy import local_agent
     from demo.deploy.workerd import end_leftover
     from demo.local_server import local
 
     end_leftover(state / local.WORKER)
+    local_agent.end(state)
 
 
 def _find_worker() -> None:

@@ -131,11 +131,13 @@ def _end_with_it(settings: Settings) -> None:
 def stop(context: typer.Context) -> int:
     """Stop the local server; its data is kept."""
     settings = settings_of(context)
+    from demo.deploy import local_agent
     from demo.deploy.workerd import end_leftover
     from demo.local_server import local
 
     stopped = local.stop(settings.state)
     end_leftover(settings.state / local.WORKER)
+    local_agent.end(settings.state)
     if settings.json:
         say_json({"schema": 1, "stopped": stopped.base_url if stopped else None})
     elif not settings.quiet:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from demo.processes import apart, end_tree
+from demo.processes import apart, end_tree, reap
 from deputize.signals import undisturbed
 
 GENTLE_SECONDS: Final = 3.0
@@ -77,6 +77,25 @@ def running(
         yield process
 
 
+def begin(command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path) -> int:
+    """Start a program that outlives this one, with all that it says in the file `log`; its process's number.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    with log.open("w", encoding="utf-8") as said:
+        started = subprocess.Popen(
+            list(command),
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            **apart(),
+        )
+    return started.pid
+
+
 @contextmanager
 def _started(
     command: Sequence[str],
@@ -134,6 +153,12 @@ def end_group(leader: int) -> None:
             return
 
 
+def kill(pid: int) -> None:
+    """End one process at once."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
 def kill_group(leader: int) -> None:
     """End a group of processes at once, with no time to end anything well; `leader` is its first one."""
     if not hasattr(os, "killpg"):
@@ -141,6 +166,7 @@ def kill_group(leader: int) -> None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
+    reap(leader, GENTLE_SECONDS)
 
 
 def _group_lives(group: int) -> bool:

@@ -3,13 +3,17 @@
 // `unstable_startWorker` (developers.cloudflare.com/workers/wrangler/api/#unstable_startworker); the lock file pins the
 // version that it is used with.
 //
-// One argument, JSON: {"worker": folder, "port": number, "variables": {...}, "secrets": file, "persist": folder}.
+// One argument, JSON: {"worker": folder, "port": number, "variables": {...}, "secrets": file, "persist": folder,
+// "seconds": number or null}: after so many it ends by itself, with all that it has started.
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { join } from "node:path";
 
 const given = JSON.parse(process.argv[2]);
+let started = null;
 const { unstable_startWorker } = createRequire(join(given.worker, "package.json"))("wrangler");
+
+if (given.seconds !== null) setTimeout(end, 1000 * given.seconds);
 
 // The API does not say that a port is taken: workerd is started again and again, in silence.
 await new Promise((free) => {
@@ -18,8 +22,12 @@ await new Promise((free) => {
   probe.listen(given.port, "127.0.0.1", () => probe.close(free));
 });
 
+// Another process of workerd for the Worker, on the same objects and at the same port: what bundles it, and what listens
+// for it, go on. The one before may have been killed already.
+process.on("SIGUSR2", () => started?.patchConfig({}).catch(failed));
+
 const plain = Object.entries(given.variables).map(([name, value]) => [name, { type: "plain_text", value }]);
-const started = await unstable_startWorker({
+started = await unstable_startWorker({
   config: join(given.worker, "wrangler.jsonc"),
   envFiles: [given.secrets],
   bindings: Object.fromEntries(plain),
@@ -37,6 +45,12 @@ const started = await unstable_startWorker({
 });
 started.raw.on("error", (event) => failed(event.reason ?? event));
 await started.ready;
+
+// Wrangler's own end takes the programs that it has started along; where it hangs, the end of their group does.
+function end() {
+  setTimeout(() => (process.platform === "win32" ? process.exit(0) : process.kill(-process.pid, "SIGKILL")), 3000);
+  started?.dispose().finally(() => process.exit(0));
+}
 
 function failed(why) {
   console.error(`ERROR ${why?.stack ?? why}`);

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +22,7 @@ from typing import Final
 from demo import processes
 from demo.deploy import blueprint, process
 from demo.deploy.tools import Tools, Waiting, _quietly
+from demo.processes import ProcessMark
 from deputize import net, private
 from deputize.errors import EnvironmentNotReady
 
@@ -27,6 +30,8 @@ START_SECONDS: Final = 60.0
 RUNNER: Final = Path(__file__).with_name("run_worker.mjs")
 DEFAULT_PORT: Final = 8787
 """Wrangler's own."""
+_SECRETS: Final = "worker.secrets"
+_PID: Final = "pid"
 Heard = Callable[[str], tuple[bool, str]]
 """Given a base URL: whether the Worker itself answers there, and what it says against its settings."""
 
@@ -63,59 +68,170 @@ def running(
         state: a folder for its Durable Objects, its log and, while it runs, a file of its secrets (0600).
         variables: over those of its configuration.
         secrets: what `wrangler secret` would hold at Cloudflare.
+        waiting: called with what is awaited.
         heard: what tells that it answers; by default that of the shop whose issuer the variables name.
         name: what it is called in an error.
 
     Raises:
         EnvironmentNotReady: it does not start within a minute; the reason is what it said last.
     """
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    given = state / "worker.secrets"
-    private.write(given, "".join(f"{name}={json.dumps(value)}\n" for name, value in (secrets or {}).items()))
-    # Wrangler takes such a file's values for variables and secrets alike; on the command line everybody would see them.
-    arguments = {"worker": str(tools.worker), "port": port, "variables": variables}
-    arguments |= {"secrets": str(given), "persist": str(state / "objects")}
-    command = [str(tools.node), str(RUNNER), json.dumps(arguments)]
     log, base_url = state / "worker.log", f"http://127.0.0.1:{port}"
-    heard = heard or (lambda base: _heard(base, variables.get(blueprint.AUTHORITY, "")))
+    command = _prepared(tools, port=port, state=state, variables=variables, secrets=secrets)
     end_leftover(state)
     try:
         with process.running(command, folder=tools.worker, environment=tools.offline(), log=log) as started:
-            if (mark := processes.ProcessMark.of(started.pid)) is not None:
-                private.write(state / "pid", json.dumps(mark.written()))
-            deadline = time.monotonic() + START_SECONDS
-            while True:
-                left, ended = deadline - time.monotonic(), started.poll() is not None
-                answers, refusal = (False, "") if ended else heard(base_url)
-                if answers and processes.listens(started.pid, port):
-                    break
-                if refusal:
-                    do = "fix the variable that it names; what it takes for a foreign name is BASE_URL's"
-                    raise EnvironmentNotReady(f"{name} refuses its settings", why=refusal, do=do)
-                if left <= 0 or ended:
-                    why = _last_words(log) or ("it ended" if left > 0 else f"no answer within {START_SECONDS:.0f} s")
-                    raise EnvironmentNotReady(f"{name} does not start", why=why, do=f"read {log}")
-                waiting(f"{name} to start under workerd", left)
-                time.sleep(0.1)
-            yield Worker(base_url, started.pid)
+            _note(state, started.pid)
+            now = Worker(base_url, started.pid)
+            heard = heard or (lambda base: _heard(base, variables.get(blueprint.AUTHORITY, "")))
+            wait(now, state=state, lives=lambda: started.poll() is None, heard=heard, waiting=waiting, name=name)
+            yield now
     except OSError as error:
         raise EnvironmentNotReady(f"{name} does not start", why=error.strerror or str(error)) from error
     finally:
-        given.unlink(missing_ok=True)
-        (state / "pid").unlink(missing_ok=True)
+        forget(state)
+
+
+def begin(
+    tools: Tools,
+    *,
+    port: int,
+    state: Path,
+    variables: dict[str, str],
+    secrets: dict[str, str] | None = None,
+    seconds: float,
+    gives_way: bool = False,
+) -> ProcessMark | None:
+    """Start a Worker that outlives this program, and wait for nothing: `wait` says when it answers.
+
+    Args:
+        seconds: after that it ends by itself, whatever becomes of us.
+        gives_way: whether it runs only when nothing else wants the processor.
+
+    Returns:
+        Its process; None where that has ended already.
+
+    Raises:
+        EnvironmentNotReady: it cannot be started.
+    """
+    command = _prepared(tools, port=port, state=state, variables=variables, secrets=secrets, seconds=seconds)
+    end_leftover(state)
+    try:
+        pid = process.begin(command, folder=tools.worker, environment=tools.offline(), log=state / "worker.log")
+    except OSError as error:
+        raise EnvironmentNotReady("it does not start", why=error.strerror or str(error)) from error
+    if gives_way:
+        processes.give_way(pid)
+    return _note(state, pid)
+
+
+def wait(
+    worker: Worker,
+    *,
+    state: Path,
+    lives: Callable[[], bool],
+    heard: Heard,
+    waiting: Waiting = _quietly,
+    name: str = "the Worker",
+    seconds: float = START_SECONDS,
+) -> None:
+    """Wait until a Worker that was started answers.
+
+    Raises:
+        EnvironmentNotReady: it does not within so many seconds; the reason is what it said last.
+    """
+    log, port = state / "worker.log", int(worker.base_url.rpartition(":")[2])
+    deadline = time.monotonic() + seconds
+    while True:
+        left, ended = deadline - time.monotonic(), not lives()
+        answers, refusal = (False, "") if ended else heard(worker.base_url)
+        if answers and processes.listens(worker.pid, port):
+            return
+        if refusal:
+            do = "fix the variable that it names; what it takes for a foreign name is BASE_URL's"
+            raise EnvironmentNotReady(f"{name} refuses its settings", why=refusal, do=do)
+        if left <= 0 or ended:
+            why = _last_words(log) or ("it ended" if left > 0 else f"no answer within {seconds:.0f} s")
+            raise EnvironmentNotReady(f"{name} does not start", why=why, do=f"read {log}")
+        waiting(f"{name} to start under workerd", left)
+        time.sleep(0.1)
+
+
+def start_again(worker: Worker) -> bool:
+    """Kill the process that runs the Worker's code, whatever it does (SIGKILL), and have what keeps it running start
+    another on the same objects. The code is bundled again, and nothing more, so that it takes a second or two.
+
+    Returns:
+        Whether that can be done here; else nothing is.
+    """
+    again, victim = getattr(signal, "SIGUSR2", None), runtime(worker)
+    if again is None or victim is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(victim, signal.SIGKILL)
+    os.kill(worker.pid, again)
+    return True
+
+
+def runtime(worker: Worker) -> int | None:
+    """The process that runs the Worker's code now: wrangler starts one that listens, and after it one for the code."""
+    return processes.youngest(worker.pid, "workerd")
+
+
+def _prepared(
+    tools: Tools,
+    *,
+    port: int,
+    state: Path,
+    variables: dict[str, str],
+    secrets: dict[str, str] | None,
+    seconds: float | None = None,
+) -> list[str]:
+    """The command that runs a Worker, with its folder and the file of its secrets made."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    given = state / _SECRETS
+    private.write(given, "".join(f"{name}={json.dumps(value)}\n" for name, value in (secrets or {}).items()))
+    # Wrangler takes such a file's values for variables and secrets alike; on the command line everybody would see them.
+    arguments = {"worker": str(tools.worker), "port": port, "variables": variables, "seconds": seconds}
+    arguments |= {"secrets": str(given), "persist": str(state / "objects")}
+    return [str(tools.node), str(RUNNER), json.dumps(arguments)]
+
+
+def _note(state: Path, pid: int) -> ProcessMark | None:
+    if (mark := ProcessMark.of(pid)) is not None:
+        private.write(state / _PID, json.dumps(mark.written()))
+    return mark
+
+
+def forget(state: Path) -> None:
+    """Take away what is only there while a Worker runs: its secrets, and which process it is."""
+    for name in (_SECRETS, _PID):
+        (state / name).unlink(missing_ok=True)
+
+
+def noted(state: Path) -> ProcessMark | None:
+    """The process of the Worker that was started last in this folder, where it still runs."""
+    mark = _read_note(state)
+    return mark if mark is not None and mark.lives else None
+
+
+def _read_note(state: Path) -> ProcessMark | None:
+    if private.is_ours(state):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            return ProcessMark.read(json.loads((state / _PID).read_text("utf-8")))
+    return None
 
 
 def end_leftover(state: Path) -> None:
-    """End the Worker that a killed demo left behind: two of them must not write to the same objects.
+    """End the Worker that a killed demo left behind, and what a killed Worker left: two must not write to one object.
 
     Its number may be another process's by now, so it is ended only where it was started when the file says.
     """
-    if not private.is_ours(state):
+    if (mark := _read_note(state)) is None:
         return
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        mark = processes.ProcessMark.read(json.loads((state / "pid").read_text("utf-8")))
-        if mark is not None and mark.lives:
-            process.end_group(mark.pid)
+    if mark.lives:
+        process.end_group(mark.pid)
+    for pid in processes.orphans(mark):
+        process.kill(pid)
 
 
 def _heard(base_url: str, issuer: str) -> tuple[bool, str]:

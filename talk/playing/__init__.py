@@ -61,4 +61,6 @@ class _Kinds(Mapping[str, Kind]):
         return len(_HOMES)
 
 
+AHEAD = ("edge-agent",)
+"""The kinds that make something ready before their beat (`Kind.ahead`); no other is imported to find that out."""
 KINDS: Mapping[str, Kind] = _Kinds()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.evidence.screen import Comparison
+from demo.local_server.local import AGENT, Waiting, _quietly
 from deputize.errors import ServerUnreachable
 from talk.playing.audit import trail
 from talk.playing.kind import Kind, Option, Step
@@ -20,6 +21,7 @@ from talk.playing.worker import HERE, CannotRun, described, or_not
 if TYPE_CHECKING:
     from demo.deploy.local_agent import EdgeAgent, LocalAgent
     from demo.evidence.shop import Decision
+    from talk.cast import Cast
 
 SECONDS = 40.0
 """How long one purchase of its may take: it is at rest until its alarm, and starts from nothing."""
@@ -31,14 +33,8 @@ VARIABLES = {"EVERY_SECONDS": "600", "PURCHASES": "3"}
 
 def edge_agent(step: Step, scene: Scene) -> Played:
     """Have an agent on this machine's workerd log in, buy, be killed, buy, and be revoked."""
-    cast = scene.cast
-    own = cast.worker is not None or cast.beside
-    if scene.strict and not own:
-        return described(step, "the dry run deploys nothing and starts no Worker")
-    if cast.edge == "off" and not own:
-        return described(step, "Workers are switched off here (edge)")
-    if not cast.ours:
-        return described(step, "this talk's server is not ours")
+    if (why := _why_not(scene.cast, strict=scene.strict)) is not None:
+        return described(step, why)
     try:
         with _running(scene) as agent:
             return _lived(step, scene, agent)
@@ -46,27 +42,53 @@ def edge_agent(step: Step, scene: Scene) -> Played:
         return described(step, str(reason))
 
 
-@contextmanager
-def _running(scene: Scene) -> Iterator[LocalAgent]:
+def ahead(cast: Cast, near: bool) -> None:
+    """Between beats of a performance: have the agent run in the background while a beat with this step is near, so that
+    nobody waits for it then, and not any more once it is over. What goes wrong is said by the beat."""
+    if not near:
+        # Nothing of it is imported where it was never started.
+        if (cast.state / AGENT).exists():
+            from demo.deploy import local_agent
+
+            local_agent.end(cast.state)
+    elif _why_not(cast, strict=False) is None:
+        _agent(cast).begin()
+
+
+def _why_not(cast: Cast, *, strict: bool) -> str | None:
+    """Why it is only described, before anything is tried; None where there is no reason."""
+    own = cast.worker is not None or cast.beside
+    if strict and not own:
+        return "the dry run deploys nothing and starts no Worker"
+    if cast.edge == "off" and not own:
+        return "Workers are switched off here (edge)"
+    return None if cast.ours else "this talk's server is not ours"
+
+
+def _agent(cast: Cast, waiting: Waiting = _quietly, *, stays: bool = False) -> LocalAgent:
     from demo.deploy.local_agent import LocalAgent
 
+    return LocalAgent(cast.state, cast.agent().endpoint(), variables=VARIABLES, stays=stays, waiting=waiting)
+
+
+@contextmanager
+def _running(scene: Scene) -> Iterator[LocalAgent]:
     with ExitStack() as stack:
-        shop, waiting = scene.cast.agent().endpoint(), scene.stage.waiting
-        agent = LocalAgent(scene.cast.state, shop, variables=VARIABLES, waiting=waiting)
+        # On stage it stays for another look at this beat, and ends when the talk goes on (`ahead`).
+        agent = _agent(scene.cast, scene.stage.waiting, stays=not scene.strict)
         yield or_not(lambda: stack.enter_context(agent))
 
 
 def _lived(step: Step, scene: Scene, agent: LocalAgent) -> Played:
     _log_in(step, scene, agent)
     first = agent.until("the agent's alarm, and its purchase", lambda now: _has(now, 1), SECONDS)
-    pid = agent.pid
+    pid = agent.runtime
     agent.hurry(WAKE_SECONDS)
-    agent.kill()
-    agent.start_again()
+    agent.crash()
     second = agent.until("its alarm to wake it, and its purchase", lambda now: _has(now, 2), SECONDS)
     written = {entry.order_id: entry for entry in trail(scene) if entry.order_id}
     entries = [written[order] for order in second.orders if order in written]
-    kept = first.process != second.process and agent.pid != pid and first.logins == second.logins
+    kept = first.process != second.process and agent.runtime != pid and first.logins == second.logins
     kept = kept and first.orders == second.orders[: len(first.orders)]
     by = {(entry.user, entry.agent, entry.session) for entry in entries}
     observed: dict[str, Any] = {
@@ -77,7 +99,9 @@ def _lived(step: Step, scene: Scene, agent: LocalAgent) -> Played:
         "attributed": len(entries) == len(second.orders) > 0 and len(by) == 1 and all(all(one) for one in by),
     }
     played = Played(observed)
-    shown = _killed(first, second, (pid, agent.pid), entries, went_on=kept and len(second.orders) > len(first.orders))
+    shown = _killed(
+        first, second, (pid, agent.runtime), entries, went_on=kept and len(second.orders) > len(first.orders)
+    )
     played.panels["comparison"] = lambda: panels.comparison(shown)
     if entries and entries[-1].session:
         _revoke(scene, agent, second, entries[-1], played)
@@ -169,4 +193,5 @@ EDGE_AGENT = Kind(
         "rule": str,
     },
     ("link", "comparison", "revocation"),
+    ahead=ahead,
 )

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from talk.cast import Cast
     from talk.playing.other_server import OtherServer
     from talk.playing.scene import Played, Scene
 
@@ -93,6 +94,8 @@ class Kind:
         of_this_folder: whether only a server that was started from this state folder can do it.
         draws_itself: whether it shows its panels while it is played, so that none is missing afterwards.
         holds: panels that it leaves on the screen for a while: somebody answers, or a wait counts down.
+        ahead: called after each beat of a performance, with whether a beat with such a step is near: makes ready in the
+            background what it would wait for, and ends that when it is past. Shows nothing, and returns soon.
     """
 
     name: str
@@ -107,6 +110,7 @@ class Kind:
     of_this_folder: bool = False
     draws_itself: bool = False
     holds: tuple[str, ...] = ()
+    ahead: Callable[[Cast, bool], None] | None = None
 
     @property
     def speaks(self) -> bool:

@@ -18,11 +18,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import psutil
 import pytest
 
 from demo.client.human.sample_human import SampleHuman
-from demo.deploy import tools
+from demo.deploy import local_agent, tools
 from demo.deploy.local_agent import EdgeAgent, LocalAgent
+from demo.processes import ProcessMark
 from tests.contract.issuer import ALICE, Issuer, silent
 
 pytestmark = pytest.mark.worker
@@ -319,3 +321,35 @@ def test_its_owner_starts_it_in_a_browser_and_no_page_of_somebody_elses_does(age
         page.wait_for_url(f"{agent.base_url}/")
         browser.close()
     assert agent.status().phase == "stopped"
+
+
+def test_begun_in_the_background_it_is_found_crashes_and_ends_by_itself(
+    troubled: Issuer, tmp_path: Path, agents_tools: tools.Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on stage: started some beats before its own, by one process, and used by another."""
+    monkeypatch.setattr(local_agent, "LIFE_SECONDS", 45.0)
+    monkeypatch.setattr(local_agent, "LEFT_SECONDS", 5.0)
+    variables = {"EVERY_SECONDS": "3600", "PURCHASES": "2"}
+
+    def of() -> LocalAgent:
+        folder = agents_tools.worker
+        return LocalAgent(tmp_path, f"{troubled.url}/mcp", folder=folder, variables=variables, stays=True)
+
+    of().begin()
+    with of() as agent:
+        mark = ProcessMark.of(agent.pid)
+        log_in(agent)
+        first, runtime = seen(agent, bought(1)), agent.runtime
+        assert runtime != agent.pid
+        agent.hurry(2)
+        agent.crash()
+        second = seen(agent, lambda now: now.phase == "done")
+        # Another process of workerd, kept running by the same one: what was killed is what had run it.
+        assert ProcessMark.of(runtime) is None and agent.runtime != runtime
+        assert (second.process != first.process, second.logins, second.orders[:1]) == (True, 1, first.orders)
+        assert ProcessMark.of(agent.pid) == mark and mark is not None
+    started = [mark.pid, *(one.pid for one in psutil.Process(mark.pid).children(recursive=True))]
+    deadline = time.monotonic() + 90
+    while any(ProcessMark.of(pid) is not None for pid in started) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert [pid for pid in started if ProcessMark.of(pid) is not None] == []

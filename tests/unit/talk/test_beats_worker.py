@@ -82,6 +82,14 @@ def test_switched_off_it_only_describes(beat: str, tmp_path: Path) -> None:
     is_described(beat, played(beat, tmp_path, edge="off"), "switched off")
 
 
+@pytest.mark.usefixtures("nothing_starts")
+def test_where_it_would_only_be_described_nothing_is_made_ready(tmp_path: Path) -> None:
+    cast = Cast("http://127.0.0.1:1", tmp_path, is_local=True, port=0, edge="off")
+    for near in (True, False):
+        edge_agent.ahead(cast, near)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("beat", BEATS)
 def test_where_the_worker_cannot_be_started_it_describes_and_says_why(
     beat: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -187,7 +195,7 @@ class AgentOnTheEdge:
     """What the step sees of an agent; `after` is what it has and says once it was killed, and once it was revoked."""
 
     def __init__(self, killed: EdgeAgent, revoked: EdgeAgent) -> None:
-        self.pid, self.does = 1, iter((agent(1), killed, revoked))
+        self.runtime, self.does = 1, iter((agent(1), killed, revoked))
 
     def status(self) -> EdgeAgent:
         return agent(0, phase="new")
@@ -198,12 +206,10 @@ class AgentOnTheEdge:
     def until(self, *_: object) -> EdgeAgent:
         return next(self.does)
 
-    def start_again(self) -> None:
-        self.pid += 1
+    def crash(self) -> None:
+        self.runtime += 1
 
     def hurry(self, seconds: int = 0) -> None: ...
-
-    def kill(self) -> None: ...
 
     def arrive(self, url: str) -> None: ...
 
