@@ -17,8 +17,8 @@ from ..grants.rich_request import BUY, CURRENCY
 from ..state.accounts import Account, ordered
 from ..state.answers import HumanAnswer, note_answer
 from ..state.sessions import agent_of, find_session, revocation_of
-from .asked import asked_question
 from .device import device_question
+from .elicited import elicited_question
 from .purchase import purchase_page, why_not
 from .question import Question, carried
 from .redirect import redirect_question
@@ -108,7 +108,7 @@ def _question(visit: Visit) -> Question | None:
         PageRefused: too many wrong codes, or an authorization request that nobody can be asked about.
     """
     if "purchase" in visit.fields:
-        return asked_question(visit)
+        return elicited_question(visit)
     return redirect_question(visit) if "request" in visit.fields else device_question(visit)
 
 
@@ -179,6 +179,7 @@ def _page(
         client=question.client,
         account=account,
         offer=offer,
+        obstacle=offer.obstacle,
         words=SCOPES,
         terms=terms,
         tick=TICK,

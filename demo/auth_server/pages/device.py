@@ -111,13 +111,6 @@ class DeviceQuestion(Question):
         decide(connection, self.request, "denied", None)
         return self._outcome("denied")
 
-    def _outcome(self, state: str, status: int = 200) -> Response:
-        """What became of the request. `state`: approved, denied, already-approved, already-denied, expired."""
-        config = self.visit.context.config
-        where, back = config.device, config.way_back
-        one = self.purchase is not None
-        return page("outcome.html", status, client=self.client, state=state, device=where, way_back=back, one=one)
-
 
 def device_question(visit: Visit) -> DeviceQuestion | None:
     """The question with the user code of this visit, which this browser entered; or None when there is none such.

@@ -14,6 +14,7 @@ from ..grants.purchases import SHOP_PURCHASE
 from ..state.accounts import Account
 from ..state.approvals import Approval, approve
 from ..state.sessions import open_session
+from .rendering import page
 from .visit import ENTERED, Visit
 
 
@@ -43,6 +44,11 @@ class Question(ABC):
     def purchase(self) -> dict[str, Any] | None:
         """The one purchase that is to be approved within a grant that stands; None where a grant is asked for."""
         return next((one for one in self.details if one["type"] == SHOP_PURCHASE), None)
+
+    @property
+    def waiting(self) -> str:
+        """What waits for the answer, in words."""
+        return self.visit.context.config.device
 
     @property
     @abstractmethod
@@ -90,6 +96,11 @@ class Question(ABC):
             auth_time=self.visit.browser.signed_in_at,
             now=self.visit.context.now(),
         )
+
+    def _outcome(self, state: str, status: int = 200) -> Response:
+        """What became of the request. `state`: approved, denied, already-approved, already-denied, expired."""
+        where, back, one = self.waiting, self.visit.context.config.way_back, self.purchase is not None
+        return page("outcome.html", status, client=self.client, state=state, device=where, way_back=back, one=one)
 
     def _approve(self, connection: sqlite3.Connection, detail: dict[str, Any]) -> Approval:
         now = self.visit.context.now()

@@ -14,15 +14,20 @@ from ..state.accounts import Account
 from ..state.approvals import Asked, answer, find_asked
 from ..state.sessions import find_session
 from .question import Question, carried
-from .rendering import message, page
+from .rendering import message
 from .visit import PageRefused, Visit
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskedQuestion(Question):
-    """A question by a resource server."""
+class ElicitedQuestion(Question):
+    """A question that a resource server asks."""
 
     asked: Asked
+
+    @property
+    def waiting(self) -> str:
+        """Whoever shows the link to the human."""
+        return "your agent"
 
     @property
     def came(self) -> str:
@@ -63,14 +68,8 @@ class AskedQuestion(Question):
             answer(connection, self.asked.id, "denied")
         return self._outcome("denied")
 
-    def _outcome(self, state: str, status: int = 200) -> Response:
-        back = self.visit.context.config.way_back
-        return page(
-            "outcome.html", status, client=self.client, state=state, device="your agent", way_back=back, one=True
-        )
 
-
-def asked_question(visit: Visit) -> AskedQuestion | None:
+def elicited_question(visit: Visit) -> ElicitedQuestion | None:
     """The question that this visit's link names; None where there is none.
 
     Raises:
@@ -87,7 +86,7 @@ def asked_question(visit: Visit) -> AskedQuestion | None:
     if asked is None or client is None:
         text = "Nothing was bought. Have your agent try the purchase again."
         raise PageRefused(message(410, "This question is over", text))
-    return AskedQuestion(
+    return ElicitedQuestion(
         visit=visit,
         client=client,
         scope=asked.scope,
