@@ -1,4 +1,4 @@
-"""Orders told to WorkOS's audit log, and what the log has of each."""
+"""Orders written to WorkOS's audit log, and what the log has of each."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def audit_log(
 
 
 def _title(given: tuple[LoggedOrder, ...], canvas: Canvas) -> None:
-    told = f"{many(len(given), 'order')} told to WorkOS's audit log, twice each"
+    told = f"{many(len(given), 'order')} written to WorkOS's audit log, twice each"
     if not given:
         canvas.title("none", "No order to tell WorkOS's audit log of")
     elif any(one.on_record is None for one in given):

@@ -40,7 +40,7 @@ def chain(given: Chain, standing: GrantStanding | None = None, behind: Dispatche
             canvas.field(label, value or "none", "quiet" if value else "unverified", whole=True)
         canvas.field("token", given.token_id or "none", "quiet", whole=True)
         if behind is not None:
-            told = f"{behind.txn}, a token for this order alone" if behind.txn else f"not told: {behind.state}"
+            told = f"{behind.txn}, a token for this order alone" if behind.txn else f"no token for it: {behind.state}"
             canvas.field("behind", told, "strong" if behind.txn else "unverified")
         canvas.gap()
         if standing is not None:

@@ -39,6 +39,8 @@ def driven(given: Driven) -> Page:
 
 def _answer(given: Driven) -> tuple[State, str]:
     refused = sum(1 for one in given.calls if one.verdict == "deny")
+    nothing = sum(1 for one in given.calls if one.verdict is None)
+    who = "The scripted model" if given.made_by == "script" else "The model"
     bought = f"{many(given.orders, 'shirt')} bought" if given.orders else "nothing was bought"
     if any(one.luring for one in given.calls):
         harmed = any(one.luring and one.verdict != "deny" for one in given.calls)
@@ -46,10 +48,12 @@ def _answer(given: Driven) -> tuple[State, str]:
             return "refused", f"Fooled by what it read, and not all of it was refused: {bought}"
         return "refused", f"Fooled by what it read: {many(refused, 'call')} refused, {bought}"
     if refused:
-        return "refused", f"The model decided: {many(refused, 'call')} refused, {bought}"
+        return "refused", f"{who} decided: {many(refused, 'call')} refused, {bought}"
     if not given.calls:
-        return "none", "The model called nothing"
-    return "allowed", f"The model decided, and every call was allowed: {bought}"
+        return "none", f"{who} called nothing"
+    if nothing:
+        return "none", f"{who} decided: {many(nothing, 'call')} came to nothing, {bought}"
+    return "allowed", f"{who} decided, and every call was allowed: {bought}"
 
 
 def _calls(calls: tuple[DrivenCall, ...], canvas: Canvas) -> None:

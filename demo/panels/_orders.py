@@ -63,11 +63,11 @@ def _row(one: ListedOrder, names: Names, screen: Canvas) -> list[Text]:
     if canvas.narrow:
         canvas.line((clock(order.at), "quiet"), "  ", (canvas.short(name, canvas.room - 10), state))
         canvas.line(canvas.short(f"{size}, {order.company}", canvas.room - 8), indent=10)
-        canvas.line((canvas.short(one.address or "no address told", canvas.room - 8), "quiet"), indent=10)
+        canvas.line((canvas.short(one.address or "no address given", canvas.room - 8), "quiet"), indent=10)
         return canvas.lines
     who, what, company = _columns(canvas)
     rest = canvas.room - 8 - who - what - company - 8
-    lines = canvas.wrapped(one.address or "no address told", rest, 2) or [""]
+    lines = canvas.wrapped(one.address or "no address given", rest, 2) or [""]
     canvas.line(
         (pad(clock(order.at), 8), "quiet"),
         "  ",

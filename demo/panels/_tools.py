@@ -50,7 +50,7 @@ def _rows(tool: Tool, name: int, scope: int, at_most: int, canvas: Canvas) -> li
     about = _brief(tool.description, 2 * beside) or takes
     if canvas.narrow or beside < _ABOUT:
         apart.whole(tool.name, "strong")
-        apart.whole(tool.scope or "no scope told", "quiet", indent=4)
+        apart.whole(tool.scope or "no scope given", "quiet", indent=4)
         if not canvas.narrow:
             apart.prose(about, "quiet", indent=4, at_most=1)
         return apart.lines

@@ -81,7 +81,7 @@ def _link(label: str, value: str, aside: str, last: bool, canvas: Canvas) -> Non
 def _sent(dispatched: Dispatched) -> str:
     if dispatched.state == "sent":
         return f"its own token, {clock(dispatched.at)}"
-    return f"warehouse: {dispatched.why or 'not told yet'}"
+    return f"warehouse: {dispatched.why or 'not notified yet'}"
 
 
 def _standing(given: OrderTrace) -> str:

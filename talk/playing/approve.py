@@ -134,7 +134,7 @@ def _cannot(step: Step, other: OtherServer, past: Past) -> str | None:
 
 APPROVE = Kind(
     "approve",
-    "A purchase that a human must approve by itself: it is refused, approved on the authorization server's page, and "
+    "A single purchase that a human must approve: it is refused, approved on the authorization server's page, and "
     "made. `same_as` names an earlier purchase that was refused, whose key it uses. With "
     "`but` the approval is tried first for a purchase that departs in these arguments.",
     approve,

@@ -190,7 +190,7 @@ def token_rows(seen: Survey) -> list[Capability]:
         return [
             *found,
             Capability("RFC 9068", "access tokens that can be read", None, "", none),
-            Capability("RFC 8707", "a token bound to this server", None, "", f"not told by metadata; {none}"),
+            Capability("RFC 8707", "a token bound to this server", None, "", f"not in the metadata; {none}"),
         ]
     says = f"typ {parsed.header.get('typ', 'absent')}" if parsed else "opaque"
     readable = parsed is not None and claims.is_access_token(parsed)
@@ -200,7 +200,7 @@ def token_rows(seen: Survey) -> list[Capability]:
     bound: Row = (
         (resource in audiences, f"aud {', '.join(map(str, audiences))}")
         if parsed
-        else (None, "not told by metadata, and the token is opaque")
+        else (None, "not in the metadata, and the token is opaque")
     )
     held = "the stored token"
     return [

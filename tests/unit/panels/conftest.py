@@ -194,7 +194,7 @@ CAPABILITIES = (
                f"GET {BASE}/.well-known/oauth-protected-resource/mcp", f"200, resource {BASE}/mcp"),
     Capability("RFC 7591", "dynamic registration", False,
                f"GET {BASE}/.well-known/oauth-authorization-server", "200, no registration_endpoint"),
-    Capability("RFC 8707", "resource indicators", None, "", "not told by metadata"),
+    Capability("RFC 8707", "resource indicators", None, "", "not in the metadata"),
 )  # fmt: skip
 ORDER = Order("order_01A", "Conference T-shirt", "M", "Cloudflare", Money(2500), NOW, "alice@example.com",
               "Shirt Agent", "consent_01A", False, Money(3500), Money(6000))  # fmt: skip

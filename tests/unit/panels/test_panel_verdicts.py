@@ -68,9 +68,9 @@ SAYS = {
     "sessions": ("✓ 2 sessions can act for you, 1 revoked", "✗ Shirt Agent", "✓ Control room", "revoked 30 s ago"),
     "user": ("✓ Alice: 2 sessions, 1 consent, both agree", "through Shirt Agent", "consent_01B"),
     "user-disagrees": ("✗ Alice", "they disagree", "the sessions, the consents"),
-    "audit-log": ("✓ 2 orders told", "on record once", "✓ anonymous", "session.created ×4"),
-    "audit-log-missing": ("✗ 2 orders told", "1 not on record once", "✗ anonymous"),
-    "audit-log-not-read": ("? 1 order told", "not read back"),
+    "audit-log": ("✓ 2 orders written", "on record once", "✓ anonymous", "session.created ×4"),
+    "audit-log-missing": ("✗ 2 orders written", "1 not on record once", "✗ anonymous"),
+    "audit-log-not-read": ("? 1 order written", "not read back"),
     "permissions": ("✓ It wished for 3 permissions, and holds 1", "holds it", "not in it", "Shirt Agent", "customer"),
     "audit-policy": ("the shop", "policy", "in force", "not taken", "0 refusals"),
     "explanation": (

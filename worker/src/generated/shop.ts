@@ -1286,7 +1286,7 @@ export const SENTENCES = {
   "audit_limit": "limit is a number from 1 to {most}.",
   "event_revoked": "The authorization server revoked {kind} {id} ({why}).",
   "audit_place": "after is the place of an entry in its log: a number.",
-  "no_dispatch": "the warehouse is told of no such order, or it is not yours",
+  "no_dispatch": "no such order goes to the warehouse, or it is not yours",
   "audit_log_unknown": "there is no such log, or it is not yours to read; /audit/checkpoint names yours",
   "audit_filter": "verdict is allow or deny, since a time in POSIX seconds.",
   "audit_after": "after names no entry of this audit log; leave it out to begin again.",
