@@ -7,11 +7,19 @@ is made on a warehouse without the check as well, and succeeds there.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc.jwk import ECKey
 
 from demo.warehouse import app, transaction_token
 from demo.warehouse.shelves import Shelves
@@ -119,3 +127,55 @@ def test_a_token_of_the_right_key_for_something_else(weakened: bool, changed: di
     else:
         with pytest.raises(Refused, match=fault):
             judge({"typ": "txntoken+jwt"}, claims, trust, 1.0, order)
+
+
+def encoded(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+OWN = ECKey.generate_key("P-256")
+FORGED: dict[str, dict[str, Any]] = {
+    "unsigned": {},
+    "no algorithm": {"alg": "none"},
+    "a public key as a secret": {"alg": "HS256"},
+    "its own key": {"jwk": OWN.as_dict(private=False)},
+    "a key at its own address": {"jku": "http://127.0.0.1:9/jwks", "x5u": "http://127.0.0.1:9/x"},
+    "a key that is not named": {"kid": None},
+    "a name that is no text": {"kid": ["x"]},
+    "an unknown extension": {"crit": ["exp"], "exp": 1},
+}
+
+
+def forged(house: House, header: Mapping[str, Any]) -> str:
+    """A transaction token with another header, signed as that says by who is not the authorization server."""
+    before, body, _ = transaction(house, log_in(house).token).split(".")
+    told = json.loads(base64.urlsafe_b64decode(before + "=="))
+    given = {name: value for name, value in {**told, **header}.items() if value is not None}
+    signed = f"{encoded(json.dumps(given).encode())}.{body}"
+    if not header or given["alg"] == "none":
+        return f"{signed}."
+    if given["alg"] == "HS256":
+        public = json.dumps(house.http.get("/oauth2/jwks").json()["keys"][0]).encode()
+        return f"{signed}.{encoded(hmac.digest(public, signed.encode(), hashlib.sha256))}"
+    r, s = decode_dss_signature(OWN.private_key.sign(signed.encode(), ECDSA(SHA256())))
+    return f"{signed}.{encoded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_token_that_the_authorization_server_did_not_sign_is_not_taken(
+    house: House, tmp_path: Path, name: str
+) -> None:
+    """RFC 8725 sections 2.1, 2.2 and 3.1: a header may say anything of the key that is to verify it."""
+    with warehouse(house, tmp_path / "warehouse.sqlite3") as behind:
+        assert behind.refusal(forged(house, FORGED[name])) == "signature"
+
+
+def test_a_warehouse_that_goes_by_the_header_takes_it(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def own(keys: app._Keys, kid: object) -> ECKey:
+        return OWN
+
+    monkeypatch.setattr(app._Keys, "of", own)
+    with warehouse(house, tmp_path / "warehouse.sqlite3") as behind:
+        assert behind.refusal(forged(house, FORGED["its own key"])) is None

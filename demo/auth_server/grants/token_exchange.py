@@ -23,7 +23,7 @@ OAuth2Error."""
 EXCHANGES: Final[Mapping[str, Exchange]] = {ACCESS_TOKEN: hand_on, TXN_TOKEN: for_one_purchase}
 """By `requested_token_type` (section 2.1)."""
 OF_SOMEBODY_ELSE: Final = frozenset({TXN_TOKEN})
-"""Those that are made for who was shown the subject token, and has not its key."""
+"""Those that are made for the resource server, which was shown the subject token, and has not its key."""
 
 
 class TokenExchangeGrant(Grant, BaseGrant, TokenEndpointMixin):  # type: ignore[misc]  # Authlib ships no types
@@ -38,7 +38,7 @@ class TokenExchangeGrant(Grant, BaseGrant, TokenEndpointMixin):  # type: ignore[
         """See that the client may exchange tokens at all, and for what this server has.
 
         Raises:
-            UnauthorizedClientError: the client did not register this grant.
+            UnauthorizedClientError: the client did not register this grant, or it is for the resource server alone.
             InvalidRequestError: another kind of token is wanted.
         """
         self.request.client = self.authenticate_token_endpoint_client()
@@ -47,6 +47,10 @@ class TokenExchangeGrant(Grant, BaseGrant, TokenEndpointMixin):  # type: ignore[
         wanted = self.request.form.get("requested_token_type", ACCESS_TOKEN)
         if wanted not in EXCHANGES:
             raise InvalidRequestError(f"requested_token_type is one of: {', '.join(EXCHANGES)}")
+        shop, _ = self.server.context.config.resource_server
+        if wanted in OF_SOMEBODY_ELSE and self.request.client.client_id != shop:
+            # Before the token is looked at: a copy of it would tell whether its session still stands.
+            raise UnauthorizedClientError("such tokens are for the resource server that was shown subject_token")
         self._exchange = EXCHANGES[wanted]
         self._held = wanted not in OF_SOMEBODY_ELSE
 

@@ -12,7 +12,7 @@ import binascii
 import json
 from typing import Any, Final
 
-from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, UnauthorizedClientError
+from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError
 
 from ..context import Context
 from ..requests import FormRequest
@@ -43,14 +43,11 @@ def for_one_purchase(server: OAuthServer, request: FormRequest, subject: Subject
     """The response with a transaction token.
 
     Raises:
-        UnauthorizedClientError: it is not the resource server that asks.
         InvalidTargetError: another trust domain, or a subject token that is for no shop.
         InvalidScopeError: another purpose, or a subject token that does not permit to buy.
         InvalidRequestError: details that are none, or of more than the subject token may spend.
     """
     context, form = server.context, request.form
-    if request.client.client_id != context.config.resource_server[0]:
-        raise UnauthorizedClientError("transaction tokens are for the resource server that was shown subject_token")
     if context.canonical(str(subject.claims["aud"])) not in shops(context):
         raise InvalidTargetError("subject_token is for no shop")
     if form.get("audience") != trust_domain(context):
