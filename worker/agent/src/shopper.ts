@@ -4,16 +4,14 @@
  */
 
 import { Agent } from "agents";
-import { discoverAuthorizationServerMetadata, type CallToolResult } from "@modelcontextprotocol/client";
 import { BUY, SCRIPT, decide, script, workersAi, type Call, type Model } from "./deciding";
-import { OwnersLogin, type Asking } from "./login";
-import { ofError, ofResult, type Outcome } from "./outcome";
+import { OwnersLogin } from "./login";
+import type { Outcome } from "./outcome";
+import { Purchases, type Purchase } from "./purchases";
 import { readSettings, type Env, type Settings } from "./settings";
+import { Shop } from "./shop";
+import { message } from "./values";
 
-/** The one MCP server that it knows, by the SDK's id. */
-const SHOP = "shop";
-export const CALLBACK = "/callback";
-const CALL_MS = 20_000;
 /** How often one purchase is tried where nobody can say what became of it, and how long is waited before: up to that. */
 const ATTEMPTS = 8;
 const BACKOFF_MS = 1000;
@@ -35,20 +33,6 @@ export interface Life {
   due: number | null;
 }
 
-export interface Purchase {
-  n: number;
-  key: string;
-  /** What the shop is sent, as JSON; decided once, and sent again as it is. */
-  args: string;
-  says: string;
-  status: "planned" | "bought" | "refused";
-  attempts: number;
-  order_id: string | null;
-  replayed: number;
-  rule: string;
-  reason: string;
-}
-
 export class Shopper extends Agent<Env, Life> {
   // Nobody connects to it by a WebSocket, and its name is nobody's business.
   static override options = { sendIdentityOnConnect: false };
@@ -56,13 +40,12 @@ export class Shopper extends Agent<Env, Life> {
 
   /** Of this process alone: another one after a crash. */
   readonly #process = crypto.randomUUID();
-  readonly #asking: Asking = { may: false, wanted: null };
+  readonly #shop = new Shop(this);
+  readonly #purchases = new Purchases(this);
   #busy = false;
 
   override async onStart(): Promise<void> {
-    this.sql`CREATE TABLE IF NOT EXISTS purchases (
-      round TEXT, n INTEGER, key TEXT UNIQUE, args TEXT, says TEXT, status TEXT, attempts INTEGER, order_id TEXT,
-      replayed INTEGER, rule TEXT, reason TEXT, PRIMARY KEY (round, n))`;
+    this.#purchases.prepare();
     // The pinned workerd does not tell an object that an alarm wakes what it is called (Cloudflare does, since March 2026):
     // the SDK then looks here.
     await this.ctx.storage.put("__ps_name", this.name);
@@ -72,11 +55,7 @@ export class Shopper extends Agent<Env, Life> {
         if (authSuccess) this.ctx.waitUntil(this.#begin());
         // Who comes with a made-up `state` changes nothing: while a human is asked, the SDK fails the connection for an answer
         // to its own question only. Later a connection has failed where the shop is down, and anybody may come here then.
-        else if (
-          this.state.phase === "asking" &&
-          serverId !== undefined &&
-          this.mcp.mcpConnections[serverId]?.connectionState === "failed"
-        ) {
+        else if (this.state.phase === "asking" && this.#shop.failed(serverId)) {
           this.ctx.waitUntil(this.#end("stopped", `Nobody consented: ${(authError ?? "").slice(0, 300)}`));
         }
         return new Response(null, { status: 303, headers: { location: "/" } });
@@ -87,7 +66,7 @@ export class Shopper extends Agent<Env, Life> {
   }
 
   override createMcpOAuthProvider(callback: string): OwnersLogin {
-    return new OwnersLogin(this.ctx.storage, callback, this.#asking);
+    return new OwnersLogin(this.ctx.storage, callback, this.#shop.asking);
   }
 
   /**
@@ -99,40 +78,19 @@ export class Shopper extends Agent<Env, Life> {
   async begin(origin: string, round: string): Promise<string | null> {
     if (this.state.phase === "working") return null;
     const settings = readSettings(this.env);
-    await this.#forget();
-    this.sql`DELETE FROM purchases WHERE round = ${round}`;
-    this.#asking.may = true;
-    try {
-      const added = await within(
-        CALL_MS,
-        this.addMcpServer(SHOP, settings.shop, {
-          id: SHOP,
-          callbackHost: settings.base ?? origin,
-          callbackPath: CALLBACK,
-          transport: { type: "streamable-http" },
-          retry: { maxAttempts: 1 },
-        }),
-      );
-      if (added.state === "authenticating") {
-        this.setState({ ...this.state, phase: "asking", why: "", due: null, round });
-        return added.authUrl;
-      }
-      await this.#end("failed", "This shop asks nobody who they are: there is no authority to act with.");
-    } catch (error) {
-      await this.#end("failed", `The shop cannot be reached: ${message(error)}`);
-    } finally {
-      this.#asking.may = false;
-    }
-    await this.#forget();
-    return null;
+    this.#purchases.forget(round);
+    const asked = await this.#shop.logIn(settings.shop, settings.base ?? origin);
+    if (asked.authorize === null) await this.#end("failed", asked.why);
+    else this.setState({ ...this.state, phase: "asking", why: "", due: null, round });
+    return asked.authorize;
   }
 
   /** Its owner stops it: it buys no more, and hands back what it was given. */
   async stop(): Promise<void> {
     // What has ended by itself says why, and has nothing left to hand back.
-    if (this.state.phase !== "working" && this.state.phase !== "asking" && this.#login() === null) return;
+    if (this.state.phase !== "working" && this.state.phase !== "asking" && !this.#shop.loggedIn) return;
     await this.#end("stopped", "Its owner stopped it.");
-    await this.#handBack();
+    await this.#shop.handBack();
   }
 
   /** Its owner does not want to wait so long: the next purchase is due in so many seconds. */
@@ -156,10 +114,10 @@ export class Shopper extends Agent<Env, Life> {
       process: this.#process,
       starts,
       logins,
-      authorize: phase === "asking" ? (this.getMcpServers().servers[SHOP]?.auth_url ?? null) : null,
+      authorize: phase === "asking" ? this.#shop.authorize : null,
       due: due === null ? null : new Date(due).toISOString(),
       planned: purchases,
-      purchases: this.#purchases(round).map((one) => ({
+      purchases: this.#purchases.of(round).map((one) => ({
         ...one,
         args: one.args === "" ? null : (JSON.parse(one.args) as unknown),
         replayed: one.replayed === 1,
@@ -184,7 +142,7 @@ export class Shopper extends Agent<Env, Life> {
     const { phase, due, round } = this.state;
     if (phase !== "working") return;
     if (due !== null && due > Date.now()) return this.#arm(due);
-    const known = this.#purchases(round);
+    const known = this.#purchases.of(round);
     let purchase = known.find((one) => one.status === "planned");
     // A deployment may have set a lower number since.
     if (purchase === undefined && known.length >= settings.purchases) return this.#done(known.length);
@@ -192,47 +150,33 @@ export class Shopper extends Agent<Env, Life> {
     if (purchase !== undefined && purchase.attempts >= ATTEMPTS) {
       return this.#end("failed", `Gave up after ${ATTEMPTS} attempts: ${purchase.reason}`);
     }
-    purchase ??= this.#plan(round);
-    this.sql`UPDATE purchases SET attempts = attempts + 1 WHERE key = ${purchase.key}`;
+    purchase ??= this.#purchases.plan(round);
+    this.#purchases.attempt(purchase.key);
     if (purchase.args === "") {
       const decided = await this.#decide(settings);
       if ("kind" in decided) return this.#note(purchase, decided, settings);
       purchase.args = JSON.stringify({ ...decided.purchase, idempotencyKey: purchase.key });
-      this.sql`UPDATE purchases SET args = ${purchase.args}, says = ${decided.says} WHERE key = ${purchase.key}`;
+      this.#purchases.decided(purchase.key, purchase.args, decided.says);
     }
     if (this.state.phase !== "working") return; // stopped while it thought
     const given = JSON.parse(purchase.args) as Record<string, unknown>;
-    await this.#note(purchase, await this.#call({ name: BUY, arguments: given }), settings);
-  }
-
-  #plan(round: string): Purchase {
-    const n = this.#purchases(round).length + 1;
-    const key = `${round}-${n}`;
-    this.sql`INSERT INTO purchases VALUES (${round}, ${n}, ${key}, '', '', 'planned', 0, NULL, 0, '', '')`;
-    return this.#purchases(round).at(-1)!;
+    await this.#note(purchase, await this.#shop.call({ name: BUY, arguments: given }), settings);
   }
 
   /** What to buy; or why that cannot be decided. */
   async #decide(settings: Settings): Promise<{ says: string; purchase: Record<string, unknown> } | Outcome> {
     let stopped: Outcome | null = null;
     const read = async (call: Call): Promise<string> => {
-      const outcome = await this.#call(call);
+      const outcome = await this.#shop.call(call);
       if (outcome.kind === "done") return outcome.text;
       if (outcome.kind === "refused" && !outcome.final) return outcome.reason;
       stopped = outcome;
       throw new Error(outcome.reason);
     };
     try {
-      const ready = await this.#connect();
+      const ready = await this.#shop.connect();
       if (ready !== null) return ready;
-      const tools = this.mcp.listTools().map((tool) => {
-        const parameters = structuredClone(tool.inputSchema) as Record<string, unknown> & {
-          properties?: Record<string, unknown>;
-        };
-        delete parameters.properties?.idempotencyKey; // not the model's to choose
-        return { name: tool.name, description: tool.description ?? "", parameters };
-      });
-      const decided = await decide(this.#model(settings), settings.task, tools, read);
+      const decided = await decide(this.#model(settings), settings.task, this.#shop.tools(), read);
       if (decided.purchase !== null) return { says: decided.says, purchase: decided.purchase };
       return { kind: "refused", rule: "", reason: `Nothing was bought: ${decided.says}`, final: true };
     } catch (error) {
@@ -244,68 +188,18 @@ export class Shopper extends Agent<Env, Life> {
     return settings.model !== "" && this.env.AI !== undefined ? workersAi(this.env.AI, settings.model) : script;
   }
 
-  /** One call at the shop, within bounds. */
-  async #call(call: Call): Promise<Outcome> {
-    try {
-      const ready = await this.#connect();
-      if (ready !== null) return ready;
-      const given = { ...call, serverId: SHOP };
-      const result = await within(CALL_MS, this.mcp.callTool(given, { timeout: CALL_MS }));
-      return ofResult(result as CallToolResult);
-    } catch (error) {
-      return this.#failure(error);
-    }
-  }
-
-  /** See that the connection stands; gives what is wrong where it does not. */
-  async #connect(): Promise<Outcome | null> {
-    this.#asking.wanted = null;
-    try {
-      await this.mcp.waitForConnections({ timeout: CALL_MS });
-      if (this.mcp.mcpConnections[SHOP]?.connectionState === "ready") return null;
-      const connected = await within(CALL_MS, this.mcp.connectToServer(SHOP));
-      if (connected.state !== "connected")
-        return await this.#failure(new Error(connected.state === "failed" ? connected.error : ""));
-      const found = await within(CALL_MS, this.mcp.discoverIfConnected(SHOP));
-      return found?.success === true
-        ? null
-        : await this.#failure(new Error(found?.error ?? "its tools cannot be listed"));
-    } catch (error) {
-      return this.#failure(error);
-    }
-  }
-
-  async #failure(error: unknown): Promise<Outcome> {
-    const tokens = await this.#login()?.tokens();
-    return ofError(error, this.#asking.wanted, tokens?.refresh_token !== undefined);
-  }
-
-  #login(): OwnersLogin | null {
-    const login = this.mcp.mcpConnections[SHOP]?.options.transport.authProvider;
-    return login instanceof OwnersLogin ? login : null;
-  }
-
   /** Write down what came of a purchase, and arm the next alarm; or end. */
   async #note(purchase: Purchase, outcome: Outcome, settings: Settings): Promise<void> {
-    const { key } = purchase;
+    this.#purchases.note(purchase.key, outcome);
     switch (outcome.kind) {
       case "trouble":
-        this.sql`UPDATE purchases SET reason = ${outcome.reason} WHERE key = ${key}`;
         return this.#later(outcome.reason);
       case "over":
-        this.sql`UPDATE purchases SET status = 'refused', reason = ${outcome.reason} WHERE key = ${key}`;
         await this.#end("over", outcome.reason);
-        return this.#forget();
+        return this.#shop.forget();
       case "refused":
-        this
-          .sql`UPDATE purchases SET status = 'refused', rule = ${outcome.rule}, reason = ${outcome.reason} WHERE key = ${key}`;
         if (outcome.final)
           return this.#end("stopped", outcome.rule ? `${outcome.rule}: ${outcome.reason}` : outcome.reason);
-        break;
-      case "done":
-        this
-          .sql`UPDATE purchases SET status = 'bought', order_id = ${outcome.order}, replayed = ${outcome.replayed ? 1 : 0}, reason = ''
-          WHERE key = ${key}`;
     }
     if (this.state.phase !== "working") return; // stopped meanwhile
     if (purchase.n >= settings.purchases) return this.#done(purchase.n);
@@ -316,13 +210,13 @@ export class Shopper extends Agent<Env, Life> {
 
   async #done(made: number): Promise<void> {
     await this.#end("done", `It made the ${made} purchases that it was asked for.`);
-    return this.#handBack();
+    return this.#shop.handBack();
   }
 
   /** Try again, later each time. */
   async #later(why: string): Promise<void> {
     if (this.state.phase !== "working") return;
-    const attempts = this.#purchases(this.state.round).at(-1)?.attempts ?? ATTEMPTS;
+    const attempts = this.#purchases.of(this.state.round).at(-1)?.attempts ?? ATTEMPTS;
     if (attempts >= ATTEMPTS) return this.#end("failed", `Gave up after ${attempts} attempts: ${why}`);
     const due = Date.now() + Math.min(BACKOFF_MS * 2 ** attempts, LONGEST_BACKOFF_MS);
     this.setState({ ...this.state, due, why });
@@ -346,56 +240,5 @@ export class Shopper extends Agent<Env, Life> {
     const old = await this.listSchedules();
     const made = await this.schedule(new Date(at), "buyNext", undefined, { idempotent: false });
     for (const { id } of old) if (id !== made.id) await this.cancelSchedule(id);
-  }
-
-  /** End the grant at the authorization server (RFC 7009), where that can be done, and forget it here. */
-  async #handBack(): Promise<void> {
-    try {
-      const tokens = await this.#login()?.tokens();
-      const token = tokens?.refresh_token ?? tokens?.access_token;
-      const metadata = tokens?.issuer
-        ? await within(CALL_MS, discoverAuthorizationServerMetadata(tokens.issuer))
-        : undefined;
-      const endpoint =
-        metadata !== undefined && "revocation_endpoint" in metadata ? metadata.revocation_endpoint : undefined;
-      if (token !== undefined && endpoint !== undefined) {
-        const body = new URLSearchParams({ token, client_id: this.#login()!.clientId });
-        await fetch(endpoint, {
-          method: "POST",
-          body,
-          redirect: "manual",
-          signal: AbortSignal.timeout(CALL_MS),
-        });
-      }
-    } catch (error) {
-      console.warn("the token was not handed back; it ends by itself", message(error));
-    }
-    await this.#forget();
-  }
-
-  async #forget(): Promise<void> {
-    if (this.mcp.listServers().some(({ id }) => id === SHOP)) await this.removeMcpServer(SHOP);
-  }
-
-  #purchases(round: string): Purchase[] {
-    return this.sql<Purchase>`SELECT n, key, args, says, status, attempts, order_id, replayed, rule, reason
-      FROM purchases WHERE round = ${round} ORDER BY n`;
-  }
-}
-
-function message(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).slice(0, 300);
-}
-
-/** What a promise gives, within a time; the SDK's own waits have no end where nothing answers. */
-async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds / 1000} s`)), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer ?? null);
   }
 }

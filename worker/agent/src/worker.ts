@@ -4,7 +4,7 @@ import { getAgentByName } from "agents";
 import { CHALLENGE, isForeign, isOwner } from "./owner";
 import { page } from "./page";
 import { SettingsWrong, readSettings, type Env } from "./settings";
-import { CALLBACK } from "./shopper";
+import { CALLBACK } from "./shop";
 
 export { Shopper } from "./shopper";
 
