@@ -144,6 +144,26 @@ def by_one_that_may_only_look(house: House, agent: Parent) -> bool:
     return ask(agent.child(SubKey("Scout"))).status_code == 200
 
 
+def hired(house: House, agent: Parent) -> tuple[SubKey, Parent]:
+    planner = SubKey("Planner")
+    above = agent.child(planner, scope="shop:buy", authorization_details=house.spending(3000))
+    return planner, buyer(house, above)
+
+
+def past_the_limit_of_one_above_that_is_gone(house: House, agent: Parent) -> bool:
+    """Handed on again without money, its row has no limit, which the one below was under."""
+    planner, below = hired(house, agent)
+    agent.child(planner)
+    return ask(below).status_code == 200
+
+
+def past_the_limit_of_one_above_that_goes_after_the_yes(house: House, agent: Parent) -> bool:
+    planner, below = hired(house, agent)
+    code = approved(below)
+    agent.child(planner)
+    return redeem(house, key_of(below), code).status_code == 200
+
+
 def in_the_name_of_a_sub_agent_of_another_session(house: House, agent: Parent) -> bool:
     elsewhere = buyer(house, log_in(house))
     return ask(agent, {**purchase(agent), "agent": purchase(elsewhere)["agent"]}).status_code == 200
@@ -178,6 +198,12 @@ WEAK: dict[Any, list[tuple[Any, str, Any]]] = {
     asked_for_once_it_has_ended: [(purchases, "line_of", always_there(purchases.line_of, expires_at=1e12))],
     for_longer_than_was_handed_on: [(grants, "line_of", always_there(grants.line_of, expires_at=1e12))],
     by_one_that_may_only_look: [(purchases, "line_of", always_there(purchases.line_of, scope=("shop:buy",)))],
+    past_the_limit_of_one_above_that_is_gone: [
+        (purchases, "line_of", always_there(purchases.line_of, scope=("shop:buy",)))
+    ],
+    past_the_limit_of_one_above_that_goes_after_the_yes: [
+        (grants, "line_of", always_there(grants.line_of, scope=("shop:buy",)))
+    ],
     in_the_name_of_a_sub_agent_of_another_session: [(purchases, "line_of", lambda *_: ())],
     with_the_token_of_another: [
         (asked_by_a_shop, "actors", lambda claims: (claims["act"]["act"]["sub"],)),

@@ -57,7 +57,8 @@ def purchase_detail(context: Context, client: Client, detail: dict[str, Any], sc
         raise InvalidAuthorizationDetailsError(f"this {revoked.kind} was revoked: log in again")
     if line and line[0].expires_at <= context.now():
         raise InvalidAuthorizationDetailsError("what was handed on to this sub-agent has ended: hand on again")
-    if not set(scope) <= set(line[0].scope if line else session.scope):
+    # All the line: what was handed on last to who is above may not be to buy, and its limit is not known then.
+    if any(BUY not in held for held in (session.scope, *(one.scope for one in line))):
         raise InvalidAuthorizationDetailsError("the grant does not hold this scope: ask for that first")
     places = [one for one in session.resources if one in served_resources(context) and one != context.account_resource]
     named = detail["locations"]

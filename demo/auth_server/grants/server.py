@@ -209,7 +209,8 @@ class Grant:
         Its token is for its own key, like any that was handed on to it: who asked the human in its name has nothing.
 
         Raises:
-            InvalidGrantError: it does not act in this session any more, or another key was proved.
+            InvalidGrantError: it does not act in this session any more, it or one above it may not buy any more, or
+                another key was proved.
             InvalidProofError: no key was.
         """
         with self.server.context.store.transaction(write=False) as connection:
@@ -217,6 +218,8 @@ class Grant:
             revoked = session_revocation(connection, session, [one.id for one in line or ()])
         if line is None or revoked is not None or any(one.expires_at <= self.server.context.now() for one in line[:1]):
             raise InvalidGrantError("what was handed on to this sub-agent has ended")
+        if not all(set(approval.scope) <= set(one.scope) for one in line):
+            raise InvalidGrantError("what was handed on since, to this sub-agent or above it, is not to buy")
         for one in line[:1]:
             require_key(self.request, one.key, "what was handed on to this sub-agent")
         return line
