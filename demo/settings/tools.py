@@ -46,10 +46,6 @@ class ToolMap:
         """What the server calls it."""
         return self.tools[verb].tool if verb in self.tools else verb
 
-    def maps(self, verb: str, argument: str) -> bool:
-        """Whether the table says what becomes of this argument."""
-        return verb in self.tools and argument in self.tools[verb].arguments
-
     def call(self, verb: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """A call in the shop's words in the server's: its tool, and the arguments that the tool takes."""
         if verb not in self.tools:

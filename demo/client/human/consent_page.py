@@ -28,7 +28,6 @@ class PurchaseShown:
     """What a page says of one purchase, in its own words."""
 
     price: str
-    price_in_words: str
     item: str
     size: str
     company: str

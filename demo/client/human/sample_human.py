@@ -224,7 +224,7 @@ class _Walk:
 
 
 def _purchase_on(page: Page) -> PurchaseShown | None:
-    names = ("price", "price-in-words", "item", "size", "company", "mailing-address", "agent")
+    names = ("price", "item", "size", "company", "mailing-address", "agent")
     return PurchaseShown(*map(page.one, names)) if page.one("price") else None
 
 

@@ -26,7 +26,6 @@ LARGEST = 350_000
 HOSTILE = f"</pre></script><img src=x onerror=alert(1)>]]>&amp;`|{EVIL}{ZALGO}"
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and what turns the direction of text."""
-FORMATS = ("cast", "cast2", "html", "svg", "md", "json")
 
 
 @pytest.fixture

@@ -27,8 +27,6 @@ def test_arguments_are_renamed_and_left_out(tmp_path: Path) -> None:
     tools = settled(tmp_path, f'[tools]\nbuyMcpShopItem = {{ tool = "buy", arguments = {arguments} }}\n').tools
     given = {"tshirtSize": "M", "company": "Acme", "mailingAddress": "1 Main St"}
     assert tools.call("buyMcpShopItem", given) == ("buy", {"size": "M", "mailingAddress": "1 Main St"})
-    assert tools.maps("buyMcpShopItem", "company")
-    assert not tools.maps("buyMcpShopItem", "idempotencyKey")
 
 
 def test_a_profiles_tables_are_laid_over_key_by_key(tmp_path: Path) -> None:
