@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from demo.cli.context import console_for, say_json, settings_of
-from demo.cli.streams import aside
 from demo.cli.talks import PlanOption, TalkOption, complete_beat, talk_of
-from demo.errors import ENVIRONMENT, EXPECTATION, OK, ExpectationFailed
+from demo.cli.verdict import concluded, verdict
+from demo.errors import OK
 from deputize.errors import ExplainedError, UsageError
 
 if TYPE_CHECKING:
@@ -51,14 +50,14 @@ def next_(
         planned = director.upcoming()
         if planned is None:
             director.stage.note("The talk is over. Play the last beat again: demo again. Start over: demo reset")
-            return _told(context, director, [])
-        return _told(context, director, [director.play(planned)])
+            return concluded(context, director, [])
+        return concluded(context, director, [director.play(planned)])
 
 
 def again(context: typer.Context, fallback: FallbackOption = None) -> int:
     """Play the current beat again; nothing is bought twice."""
     with _directing(context, fallback=fallback) as director:
-        return _told(context, director, [director.play(_current(director), afresh=True)])
+        return concluded(context, director, [director.play(_current(director), afresh=True)])
 
 
 def back(context: typer.Context, fallback: FallbackOption = None) -> int:
@@ -67,13 +66,13 @@ def back(context: typer.Context, fallback: FallbackOption = None) -> int:
         at = director.plan.position(_current(director).id)
         if at == 0:
             raise UsageError("this is the first beat", do="play it again with: demo again")
-        return _told(context, director, [director.play(director.plan.beats[at - 1], afresh=True)])
+        return concluded(context, director, [director.play(director.plan.beats[at - 1], afresh=True)])
 
 
 def goto(context: typer.Context, beat: BeatArgument, fallback: FallbackOption = None) -> int:
     """Play this beat; what it needs and was skipped is played first, without panels."""
     with _directing(context, fallback=fallback) as director:
-        return _told(context, director, [director.play(_beat(director, beat), afresh=True)])
+        return concluded(context, director, [director.play(_beat(director, beat), afresh=True)])
 
 
 def run(
@@ -181,7 +180,7 @@ def run(
             unwritten = reports.write(director.plan.id, director.server, results, seconds, too_little=lacking)
             if record is not None and recording is not None and recording.trouble is not None:
                 unwritten.append(f"{record}: {recording.trouble}")
-            return _verdict(director, results, seconds, unwritten, lacking, aside_only=reports.to_stdout)
+            return verdict(director, results, seconds, unwritten, lacking, aside_only=reports.to_stdout)
 
 
 def _make_way(record: Path, ci: bool) -> None:
@@ -387,73 +386,3 @@ def _broken_off(planned: PlannedBeat, error: ExplainedError) -> BeatResult:
     said = f"{error.what}: {error.why}" if error.why else error.what
     step = StepResult(id="played", do="play", ok=False, seconds=0.0, error=said)
     return BeatResult(planned.id, planned.beat.title, tuple(planned.beat.topics), False, 0.0, (step,))
-
-
-def _told(context: typer.Context, director: Director, results: list[BeatResult]) -> int:
-    if settings_of(context).json:
-        from talk.report import as_json
-
-        say_json(as_json(director.plan.id, director.server, results, sum(result.seconds for result in results)))
-    return _complain(results)
-
-
-def _complain(results: list[BeatResult]) -> int:
-    from talk.trouble import in_words
-
-    for beat in results:
-        for step in beat.steps:
-            if not step.ok and beat.recovered is None:
-                raise ExpectationFailed(
-                    f"beat {beat.id}, step {step.id}: not as expected",
-                    why=in_words(step),
-                    do="go on with demo next, or play this beat again with demo again",
-                )
-    return OK
-
-
-def _verdict(
-    director: Director,
-    results: list[BeatResult],
-    seconds: float,
-    unwritten: list[str],
-    lacking: str | None,
-    *,
-    aside_only: bool,
-) -> int:
-    """Say how it went, on stderr where stdout is a report's, and what could not be written. Returns the exit code: a
-    red beat counts for more than a report that is missing."""
-    from talk.report import failure
-    from talk.trouble import in_words
-
-    red = [(beat, step) for beat in results for step in beat.steps if not step.ok and beat.recovered is None]
-    said = failure if director.strict else in_words
-    for beat, step in red:
-        aside(f"red: {director.plan.id} / {beat.id} / {step.id}: {said(step)}\n")
-    steps = sum(len(beat.steps) for beat in results)
-    skipped = sum(1 for beat in results if beat.skipped)
-    left = sum(1 for beat in results for step in beat.steps if step.skipped)
-    unchecked = Counter(why for beat in results for step in beat.steps for why in step.unchecked.values())
-    recovered = Counter(beat.recovered for beat in results if beat.recovered is not None)
-    counts = f"{_beats(len(results))}, {steps - left} of {steps} steps played, {len(red)} not as expected"
-    counts += f", {left} skipped in {_beats(skipped)}"
-    if recovered["recorded"]:
-        counts += f", {_beats(recovered['recorded'])} from the recording"
-    if recovered["skip"]:
-        counts += f", {_beats(recovered['skip'])} given up after a failure"
-    say = (lambda line: aside(f"{line}\n")) if aside_only else director.stage.note
-    say(f"{counts}, {seconds:.1f} s")
-    for why, number in unchecked.most_common():
-        say(f"{number} expectations not checked: {why}")
-    if stays := bool(results) and results[-1].ungranted:
-        say(f"the run stays at {results[-1].id}, which needs a grant")
-    if lacking is not None:
-        aside(f"red: {director.plan.id}: {lacking}\n")
-        aside("name a --profile with a login (demo --profile NAME login), or allow it with --max-skipped N\n")
-    for line in unwritten:
-        aside(f"not written: {line}\n")
-    unfinished = stays and not director.stage.person  # a script is told; who was asked knows what they said
-    return EXPECTATION if red or lacking is not None or unfinished else ENVIRONMENT if unwritten else OK
-
-
-def _beats(number: int) -> str:
-    return f"{number} beat" if number == 1 else f"{number} beats"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from demo.cli import performing
+from demo.cli import performing, verdict
 from demo.client.agent import Agent
 from demo.client.human.sample_human import SampleHuman
 from demo.errors import EXPECTATION, OK
@@ -154,4 +154,4 @@ def test_a_run_asks_a_person_once_more_and_a_script_is_told(person: bool, asked:
     beats: Any = ["login", "whoami"]
     performing._play_all(director, beats, results, stop_at_failure=True)
     assert plays == ["login"] * asked
-    assert performing._verdict(director, results, 1.0, [], None, aside_only=False) == code
+    assert verdict.verdict(director, results, 1.0, [], None, aside_only=False) == code
