@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlencode, urlsplit
 
 from demo.client.agent import Agent
+from demo.client.human.reading import listed, read_answer, read_delivery, read_explanation, read_session
 from demo.client.mcp.reading import read_decision
-from demo.evidence.grants import AnswerView, Delivery, SessionView, SubAgentView
-from demo.evidence.shop import Decision, Explanation, GateExplained, LimitUse
+from demo.evidence.grants import AnswerView, Delivery, SessionView
+from demo.evidence.shop import Decision, Explanation
 from deputize.errors import AuthorizationRefused, ServerUnreachable
 from deputize.http.bounded import TICK
 from deputize.http.errors import OAuthRefused
@@ -22,7 +23,7 @@ from deputize.http.sanitizing import safe_data, safe_text
 from deputize.oauth.challenge import read_challenge
 from deputize.tokens.identity import ClientIdentity
 from deputize.tokens.store import Store
-from deputize.tokens.stored import StoredToken, money, number
+from deputize.tokens.stored import StoredToken
 
 if TYPE_CHECKING:
     from demo.client.human.sample_human import SampleHuman
@@ -116,8 +117,8 @@ class Console:
         while len(pages) < MOST_PAGES:
             query = urlencode({"limit": PAGE} | ({"before": before} if before else {}))
             told = self._account_call("GET", f"/account/sessions?{query}", None).json or {}
-            found = _listed(told.get("sessions"))
-            pages.append(tuple(_session(safe_data(entry)) for entry in found if isinstance(entry, dict)))
+            found = listed(told.get("sessions"))
+            pages.append(tuple(read_session(safe_data(entry)) for entry in found if isinstance(entry, dict)))
             # Another server may have no pages, and gives all at once.
             if not isinstance(before := told.get("before"), str) or not pages[-1]:
                 break
@@ -136,7 +137,7 @@ class Console:
             if isinstance(refused, OAuthRefused) and refused.oauth_error not in ("not_found", "http_404"):
                 raise
             return None
-        return tuple(_answer(safe_data(entry)) for entry in _listed(told.get("answers")) if isinstance(entry, dict))
+        return tuple(read_answer(safe_data(entry)) for entry in listed(told.get("answers")) if isinstance(entry, dict))
 
     def revoke(self, kind: str, id: str) -> tuple[Delivery, ...] | None:
         """Revoke what a session, an agent or a user may do; how the resource servers came to know, None where the
@@ -150,7 +151,7 @@ class Console:
         told = (answer.json or {}).get("delivered")
         if not isinstance(told, list):
             return None
-        return tuple(delivery for delivery in map(_delivery, told) if delivery is not None)
+        return tuple(delivery for delivery in map(read_delivery, told) if delivery is not None)
 
     def reinstate(self, kind: str, id: str) -> bool:
         """Reinstate an agent or a user; whether it had been revoked.
@@ -190,7 +191,7 @@ class Console:
         query = urlencode({"limit": limit} | given | ({} if since is None else {"since": f"{since:.6f}"}))
         answer = self._request(self._reading(), "GET", f"{self.shop}/audit?{query}", None)
         entries = (answer.json or {}).get("entries")
-        found = (read_decision(entry) for entry in _listed(entries))
+        found = (read_decision(entry) for entry in listed(entries))
         return tuple(decision for decision in found if decision is not None)
 
     def read_trail(self, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,7 +266,7 @@ class Console:
                 why="the bundled shop does; a deployed one has its rules in its variables",
                 do="read the refusal itself: it names gate, rule and remedy",
             ) from refused
-        found = _explanation(safe_data(told))
+        found = read_explanation(safe_data(told))
         if found is None:
             raise ServerUnreachable(f"{self.shop} does not explain what was asked", do="demo doctor")
         return found
@@ -348,79 +349,3 @@ def admin_resource(agent: Agent) -> str | None:
         raise ServerUnreachable(f"{url} answers HTTP {answer.status}", do="try again in a moment, or demo doctor")
     told = (answer.json or {}).get("resource")
     return told if told == f"{shop}/admin" else None
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _session(entry: dict[str, Any]) -> SessionView:
-    # Null is absent: the console's own session names no agent.
-    scopes = entry.get("scopes")
-    return SessionView(
-        id=str(entry.get("id") or ""),
-        consent=str(entry.get("consent") or ""),
-        agent=str(entry.get("agent") or ""),
-        client=str(entry.get("client") or ""),
-        client_name=str(entry.get("client_name") or ""),
-        scopes=tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else (),
-        created_at=number(entry.get("created_at")) or 0.0,
-        revoked_at=number(entry.get("revoked_at")),
-        spending_limit=money(entry.get("spending_limit")),
-        expires_at=number(entry.get("expires_at")),
-        revoked_by_kind=str(kind) if (kind := entry.get("revoked_by_kind")) else None,
-        sub_agents=tuple(_sub_agent(one) for one in _listed(entry.get("sub_agents")) if isinstance(one, dict)),
-    )
-
-
-def _sub_agent(entry: dict[str, Any]) -> SubAgentView:
-    return SubAgentView(
-        id=str(entry.get("id") or ""),
-        parent=str(entry.get("parent") or ""),
-        name=str(entry.get("name") or ""),
-        scopes=tuple(map(str, _listed(entry.get("scopes")))),
-        spending_limit=money(entry.get("spending_limit")),
-        expires_at=number(entry.get("expires_at")) or 0.0,
-        revoked_at=number(entry.get("revoked_at")),
-    )
-
-
-def _answer(entry: dict[str, Any]) -> AnswerView:
-    scopes = entry.get("scopes")
-    return AnswerView(
-        said="approved" if entry.get("said") == "approved" else "denied",
-        client=str(entry.get("client") or ""),
-        client_name=str(entry.get("client_name") or ""),
-        agent=str(entry.get("agent") or ""),
-        scopes=tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else (),
-        at=number(entry.get("at")) or 0.0,
-        session=str(entry.get("session") or ""),
-        amount=money(entry.get("amount")),
-    )
-
-
-def _explanation(told: dict[str, Any]) -> Explanation | None:
-    """An explanation as the shop gives it, in which null is absent; None where it is none."""
-    try:
-        policy, scopes = told["policy"], told.get("scopes")
-        texts: dict[str, Any] = {name: told[name] for name in ("verdict", "gate", "rule", "reason", "user", "tool")}
-        return Explanation(
-            **texts | {name: told.get(name) for name in ("remedy", "username", "agent", "client", "needs")},
-            scopes=None if scopes is None else tuple(map(str, scopes)),
-            gates=tuple(GateExplained(**one) for one in told["gates"]),
-            limits=tuple(LimitUse(**one) for one in told["limits"]),
-            digest=str(policy["digest"]),
-            source=str(policy["source"]),
-        )
-    except (KeyError, TypeError, AttributeError):
-        return None
-
-
-def _delivery(told: Any) -> Delivery | None:
-    given = told if isinstance(told, dict) else {}
-    event, resource, acknowledged, took = (
-        given.get(name) for name in ("event", "resource", "acknowledged", "milliseconds")
-    )
-    if not isinstance(event, str) or not isinstance(resource, str) or not isinstance(acknowledged, bool):
-        return None
-    return Delivery(event, resource, acknowledged, (number(took) or 0.0) / 1000)
