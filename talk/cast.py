@@ -186,7 +186,7 @@ class Cast:
             if seen.anonymous is None and not seen.absent("endpoint"):
                 raise ServerUnreachable(
                     f"{self.server} cannot be reached",
-                    why=seen.failure("endpoint"),
+                    why=seen.failure("endpoint").rpartition(" cannot be reached: ")[2],
                     do="start it, or name another with --server",
                 )
             self._survey = seen

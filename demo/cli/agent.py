@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from demo.cli.context import cast_for, console_for, repeated, say_json, say_notice, settings_of
-from demo.cli.sub_agents import SubAgentOption, acting
+from demo.cli.sub_agents import SubAgentOption, acting, names_in
 from demo.errors import EXPECTATION, OK, REFUSED, UNREACHABLE
 from deputize.errors import ExplainedError, UsageError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome, Refused
+    from demo.panels.people import Names
     from demo.settings import Settings
     from deputize.evidence import Money
     from deputize.oauth.step_up import Approve, Obtain
@@ -152,7 +153,8 @@ def _call(
         )
     finally:
         stage.clear_status()
-    return _show(settings, outcome, stepped_up=step_up)
+    names = () if open_ else names_in(outcome.decision, agent, cast.agent())
+    return _show(settings, outcome, names, stepped_up=step_up)
 
 
 def asking(cast: Cast, stage: Stage, limit: Money | None = None) -> Obtain:
@@ -224,7 +226,7 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
     return given
 
 
-def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
+def _show(settings: Settings, outcome: CallOutcome, names: Names, *, stepped_up: bool) -> int:
     from demo import panels
     from demo.client.mcp.outcome import refused, unavailable
 
@@ -252,9 +254,9 @@ def _show(settings: Settings, outcome: CallOutcome, *, stepped_up: bool) -> int:
         for exchange in outcome.exchanges:
             console.print(panels.exchange(exchange))
     if outcome.order is not None:
-        console.print(panels.order(outcome.order))
+        console.print(panels.order(outcome.order, names))
     elif outcome.decision is not None and (denied or not outcome.text):
-        console.print(panels.decision(outcome.decision))
+        console.print(panels.decision(outcome.decision, names))
     elif why is not None:
         _say_refused(console, why)
         return code

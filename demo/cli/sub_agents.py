@@ -12,6 +12,8 @@ from deputize.errors import UsageError
 
 if TYPE_CHECKING:
     from demo.client.agent import Agent
+    from demo.evidence.shop import Decision
+    from demo.panels.people import Names
     from deputize.evidence import Chain
     from deputize.tokens.stored import StoredToken
     from talk.cast import Cast
@@ -44,6 +46,29 @@ def named(chain: Chain, token: StoredToken, below: Agent, agent: Agent) -> Chain
     human = token.human_address or chain.human
     top = ((chain.handed_on_by[-1], agent.name),) if chain.handed_on_by else ()
     return replace(chain, names=((chain.human_id, human), (chain.agent, below.name), *top))
+
+
+def names_in(decision: Decision | None, acting: Agent, agent: Agent) -> Names:
+    """What those are called whom a decision or an order names by their ids: the human as the shop's decision has it,
+    else as the ID token of the login said, the agents as this program calls them.
+
+    Args:
+        decision: the shop's word on the call; None where it gave none.
+        acting: who called.
+        agent: the agent that the human authorized; `acting` itself where no sub-agent called.
+    """
+    if decision is None or decision.user is None:
+        return ()
+    from deputize.tokens import claims
+
+    human, stored = decision.username, agent.stored()
+    if human is None and stored is not None:
+        # One purchase may be approved by another human than the one who logged in.
+        jwt = claims.take_apart(stored.access_token)
+        human = stored.human_address if jwt is not None and jwt.claims.get("sub") == decision.user else None
+    top = (decision.handed_on_by or "").split()[-1:]
+    named = [(decision.user, human), (decision.agent, acting.name), *((one, agent.name) for one in top)]
+    return tuple((id, name) for id, name in named if id and name)
 
 
 def check_name(name: str) -> None:

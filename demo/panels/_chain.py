@@ -45,16 +45,14 @@ def chain(given: Chain, standing: GrantStanding | None = None, behind: Dispatche
         canvas.gap()
         if standing is not None:
             _grant(standing, canvas)
+        convention = given.convention if standing is None or standing.stands else ""
+        below = len(canvas.wrapped(convention, canvas.room - canvas.label, 2))
         # Where the grant has more to say, the source has less room: at the design size a panel stays on one screen.
-        canvas.field(
-            "read from",
-            given.source,
-            "quiet",
-            prose=True,
-            at_most=3 if standing is None and behind is None and len(links) < 5 else 1,
-        )
-        if standing is None or standing.stands:
-            canvas.field("read by", given.convention, "quiet", prose=True, at_most=2)
+        usual = 3 if standing is None and behind is None and len(links) < 5 else 1
+        at_most = max(usual, min(3, canvas.left - below))
+        canvas.field("read from", given.source, "quiet", prose=True, at_most=at_most)
+        if convention:
+            canvas.field("read by", convention, "quiet", prose=True, at_most=2)
 
     return Page(draw)
 

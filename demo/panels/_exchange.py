@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from demo.panels.body import body_lines
 from demo.panels.page import MARGIN, Canvas, Page
 from demo.panels.theme import State
-from demo.panels.values import host, many, span
+from demo.panels.values import host, many, safe, span
 from deputize.evidence import Exchange
 
 ASKED = ("host", "authorization", "mcp-protocol-version", "mcp-method", "mcp-name", "content-type")
@@ -21,6 +21,12 @@ ASKED = ("host", "authorization", "mcp-protocol-version", "mcp-method", "mcp-nam
 
 ANSWERED = ("www-authenticate", "retry-after", "demo-audit-id", "content-type", "location")
 """Response headers that the story is about."""
+
+_NAME = re.compile(r' *"[^"]+": (?=[^{[])')
+"""What a line of JSON begins with where it has one value: its name stays whole where the value is shortened."""
+
+FEWEST = 12
+"""Columns in which a shortened value still has something to say."""
 
 QUIETLY = frozenset({"content-type"})
 """Shown only where there is room to spare: the body below shows its type too."""
@@ -131,13 +137,23 @@ def _side(
         if name == "www-authenticate":
             _challenge(name, value, canvas, min(4, max(1, rows - 2)))
         else:
-            canvas.field(name, value)
+            # A masked credential has its beginning, its end and its length, and all three are looked at.
+            canvas.field(name, value, prose=name == "authorization", at_most=3)
     left = rows - (len(canvas.lines) - start)
     kept = lines if len(lines) <= left else lines[: max(0, left - 1)]
     for line in kept:
-        canvas.line(canvas.short(line, canvas.room))
+        canvas.line(_shortened(line, canvas))
     if len(kept) < len(lines) and left > 0:
         canvas.line((f"{canvas.glyphs.ellipsis} {many(len(lines) - len(kept), 'more line')}", "quiet"))
+
+
+def _shortened(line: str, canvas: Canvas) -> str:
+    """A line of a body in the room that there is, the name of its value whole."""
+    named = _NAME.match(line)
+    name = safe(named[0], canvas.encoding) if named is not None else ""
+    if named is None or cell_len(name) + FEWEST > canvas.room:
+        return canvas.short(line, canvas.room)
+    return name + canvas.short(line[named.end() :], canvas.room - cell_len(name))
 
 
 def _challenge(name: str, value: str, canvas: Canvas, rows: int) -> None:

@@ -79,8 +79,10 @@ def _answer(given: ModelStep) -> str:
 
 def _call(made: CallMade, canvas: Canvas, *, long: bool) -> None:
     canvas.field("calls", made.call.tool, "strong")
-    arguments = list(_arguments(made.call.arguments)) if long else []
-    if not arguments or len(arguments) > MOST:
+    arguments = list(_arguments(made.call.arguments))
+    if arguments and not long:
+        canvas.field("with", ", ".join(f"{name}: {value}" for name, value in arguments), prose=True, at_most=2)
+    elif not arguments or len(arguments) > MOST:
         if made.call.arguments not in ("", "{}"):
             canvas.field("with", made.call.arguments)
     else:

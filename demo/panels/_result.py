@@ -16,6 +16,8 @@ DEEPEST = 3
 """Levels of data in data that are opened up; what lies deeper stands as JSON on one line."""
 LABEL, CELL = 24, 40
 """Columns that a label takes at most, and a cell of a table."""
+FEW = 3
+"""Rows that stand as fields where their table would leave a column out: a shop's price would be the first to go."""
 
 
 def result(tool: str, data: dict[str, Any] | None = None, text: str = "", failed: bool = False) -> Page:
@@ -84,16 +86,16 @@ def _opened(name: str, value: Any, canvas: Canvas, level: int) -> None:
         canvas.field(canvas.short(name, canvas.label - 2), _json(value))
         return
     canvas.line((canvas.short(name, canvas.room - len(count)), "strong"), (count, "quiet"))
-    if isinstance(value, list) and not canvas.narrow:
-        _table(listed, canvas)
+    if isinstance(value, list) and not canvas.narrow and _table(listed, canvas):
         return
     for item in listed:
         _fields(item, canvas, level + 1)
         canvas.gap()
 
 
-def _table(rows: Sequence[dict[str, Any]], canvas: Canvas) -> None:
-    """A row for each, a column for each name that any of them has, as many as fit; what is left out is counted."""
+def _table(rows: Sequence[dict[str, Any]], canvas: Canvas) -> bool:
+    """A row for each, a column for each name that any of them has, as many as fit; what is left out is named. Of a few
+    rows nothing need be left out: False where they are to be drawn as fields instead."""
     names = list(dict.fromkeys(str(name) for row in rows for name in row))
     shown = [[_cell(row.get(name), name in row) for name in names] for row in rows]
     heads = [safe(name, canvas.encoding) for name in names]
@@ -104,6 +106,8 @@ def _table(rows: Sequence[dict[str, Any]], canvas: Canvas) -> None:
     fits = 0
     while fits < len(widths) and sum(widths[: fits + 1]) + 2 * fits <= canvas.room:
         fits += 1
+    if fits < len(widths) and len(rows) <= FEW:
+        return False
     if fits == 0 and widths:
         widths[0], fits = canvas.room, 1
     canvas.line(
@@ -115,6 +119,7 @@ def _table(rows: Sequence[dict[str, Any]], canvas: Canvas) -> None:
     if fits < len(heads):
         left_out = f"{canvas.glyphs.ellipsis} no room for: {', '.join(heads[fits:])}"
         canvas.line((canvas.short(left_out, canvas.room), "quiet"))
+    return True
 
 
 def _said(value: Any) -> str | None:

@@ -124,7 +124,8 @@ class Stage:
         self._step = step
         self._record("step", id=step, do=do, title=title)
         if self.console.is_terminal:
-            self.status(f"{title or step} ...")
+            # The id of a step is its author's word for it, and says what will come of it: it is not for the room.
+            self.status(f"{title or 'One moment'} ...")
 
     def show(self, name: str, renderable: RenderableType) -> None:
         """Draw one panel."""

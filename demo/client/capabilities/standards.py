@@ -178,7 +178,10 @@ def token_rows(seen: Survey) -> list[Capability]:
     keys = (jwks.json or {}).get("keys") if jwks is not None and jwks.status == 200 else None
     if isinstance(keys, list):
         kinds = sorted({_kind(key) for key in keys})
-        row: Row = (bool(keys), f"200, {len(keys)} keys: {', '.join(kinds)}" if keys else "200, no keys")
+        row: Row = (
+            bool(keys),
+            f"200, {len(keys)} key{'s' * (len(keys) > 1)}: {', '.join(kinds)}" if keys else "200, no keys",
+        )
     elif uri is None:
         row = (False if seen.authorization_server and seen.authorization_server.url else None, "no jwks_uri")
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from demo.policy_file import NAME, SHIPPED
 from tests.conftest import Command
@@ -14,8 +15,11 @@ def test_a_sub_agent_buys_within_its_budget_and_ends_alone(demo: Command) -> Non
     told = json.loads(made.stdout)
     assert (made.returncode, told["scopes"], len(told["handed_on_by"])) == (0, ["shop:read", "shop:buy"], 1)
     shirt = ("buyMcpShopItem", "company=Acme", "mailingAddress=1 Main Street", "tshirtSize=M")
-    assert demo("call", "--sub-agent", "Buyer", *shirt).returncode == 0
-    assert demo("call", "--sub-agent", "Buyer", *shirt).returncode == 4
+    bought, refused = (demo("call", "--sub-agent", "Buyer", *shirt) for _ in range(2))
+    assert (bought.returncode, refused.returncode) == (0, 4)
+    people = {"who": "Alice", "through": "Buyer"}
+    assert _named(bought.stdout) == people
+    assert _named(refused.stdout) == {**people, "hired by": "Shirt Agent"}
     drawn = demo("whoami", "--sub-agent", "Buyer")
     assert drawn.returncode == 0 and drawn.stdout.lstrip().startswith("✓ Alice → Shirt Agent → Buyer")
     assert demo("revoke", "--agent", "--id", told["agent"]).returncode == 0
@@ -38,6 +42,12 @@ def test_a_human_approves_a_purchase_of_a_sub_agent_for_it_alone(demo: Command) 
     assert bought["result"]["order"]["balance"]["amount"] == 500, "of what was handed on to it"
     demo("logout")
     assert demo("call", "--sub-agent", "Buyer", "--step-up", *shirt).returncode == 4
+
+
+def _named(drawn: str) -> dict[str, str]:
+    """Who a panel names, by its labels, without the ids beside them."""
+    rows = (re.fullmatch(r"  (who|through|hired by) +(\S.*?)(?:  .*)?", line) for line in drawn.splitlines())
+    return {row[1]: row[2] for row in rows if row is not None}
 
 
 def test_who_got_nothing_and_who_has_nothing_is_said_in_a_code(demo: Command) -> None:

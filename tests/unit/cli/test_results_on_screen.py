@@ -30,6 +30,16 @@ def test_at_the_open_door_nobody_bought(demo: Command) -> None:
     assert row.split()[1] == "nobody"
 
 
+def test_of_a_table_that_has_no_room_the_price_is_still_seen(demo: Command) -> None:
+    assert demo("login", "--browser").returncode == 0
+    (item,) = json.loads(demo("call", "listMcpShopInventory", "--json").stdout)["result"]["items"]
+    shown = dict(
+        line.split(maxsplit=1) for line in demo("call", "listMcpShopInventory").stdout.splitlines()[2:] if line
+    )
+    assert {*item} <= {*shown}
+    assert (shown["price"], shown["stock"]) == ("25.00 USD", str(item["stock"]))
+
+
 RESULTS: dict[str, dict[str, Any]] = {
     "structured": {
         "content": [],

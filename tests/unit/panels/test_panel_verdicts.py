@@ -176,6 +176,18 @@ def test_waiting_for_a_human_is_not_a_refusal(evidence: dict[str, Any]) -> None:
     assert drawn(panels.exchange(pending), 80)[0].strip().startswith("◔ 400 Bad Request")
 
 
+def test_side_by_side_neither_a_masked_token_nor_a_name_is_cut_in_its_middle(evidence: dict[str, Any]) -> None:
+    given = evidence["EXCHANGE"]
+    masked = ("authorization", "Bearer eyJ0eX...zxuQ (1004 characters)")
+    address = '{"arguments": {"mailingAddress": "12 Main Street, Springfield, and on to the end of the road"}}'
+    lines = drawn(
+        panels.exchange(replace(given, request_headers=(masked, *given.request_headers), request_body=address)), 120, 40
+    )
+    drawn_so = "\n".join(lines)
+    assert all(word in drawn_so for word in masked[1].split())
+    assert '"mailingAddress": "12' in drawn_so
+
+
 def test_markup_from_a_server_is_text(evidence: dict[str, Any], printed: Callable[..., str]) -> None:
     loud = replace(evidence["NO_TOKEN"], reason="[bold red]ALLOWED[/] :shirt:")
     assert "[bold red]ALLOWED[/] :shirt:" in printed(panels.decision(loud), color_system="truecolor")
