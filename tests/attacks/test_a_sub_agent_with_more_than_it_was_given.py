@@ -242,7 +242,7 @@ def test_of_an_exchange_beside_a_revocation_nothing_is_left(
 
     thread = threading.Thread(target=without_pause, daemon=True)
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     house.http.post("/oauth2/revoke", data={"token": child.token, "client_id": "demo-agent"})
     revoked.set()
     thread.join(20)

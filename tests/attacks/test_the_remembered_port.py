@@ -63,7 +63,7 @@ def left_behind(state: Path) -> tuple[local.LocalServer, dict[str, Any]]:
     about = local.health(server.base_url)
     assert about is not None and about["instance"] == server.instance
     os.kill(server.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while local._held(state) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert (state / "server.json").exists()

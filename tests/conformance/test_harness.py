@@ -221,7 +221,7 @@ def test_a_suite_without_end_is_ended_and_so_is_the_client_that_it_left(
     outcome = running.run(running.Runs(), suite, JOB, "true", tmp_path / "endless", under_test.environment(tmp_path))
     assert time.monotonic() - started < HANGS
     assert outcome.faults == ("no check was made", "no end within 2 s")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while _lives(int(told.read_text())) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _lives(int(told.read_text()))

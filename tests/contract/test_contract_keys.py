@@ -75,7 +75,7 @@ def test_what_a_withdrawn_key_signed_is_refused_as_soon_as_anybody_asks(apart: S
     apart.issuer.room.keys.rotate(withdraw=True)
     # The shop still has the key itself, unless the stream's next word came in between.
     assert refusal(apart.call(READ, token=unseen))["rule"] in ("standing.token", "token.signature")
-    deadline = time.monotonic() + 6.0
+    deadline = time.monotonic() + 60
     while (answer := apart.post("tools/list", token=old)).status_code == 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)

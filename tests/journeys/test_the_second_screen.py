@@ -125,7 +125,7 @@ def test_a_talk_is_led_from_the_second_screen_through_the_death_of_its_stage(dem
         assert len(pictures) > 3
         assert max(picture.count(b"\n") for picture in pictures) < 24, "drawn from the top, never scrolled away"
         press("q")
-        assert second.wait(10) == 0
+        assert second.wait(60) == 0
     finally:
         second.close()
         stage.close()

@@ -50,7 +50,7 @@ def go(screen: Terminal, key: str, until: str) -> None:
 
 def stopped(screen: Terminal) -> None:
     """Wait until the process is stopped, which it lets the terminal know first."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while psutil.Process(screen.process.pid).status() != psutil.STATUS_STOPPED:
         assert time.monotonic() < deadline
         screen.read_for(0.05)

@@ -203,7 +203,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     for letter in "ab" * 20:
         store.put("agent", token(letter * 30_000))
     stop.set()
-    reader.join(5)
+    reader.join(60)
     assert wrong == []
     assert [path.name for path in (tmp_path / "secrets").iterdir() if path.name.startswith(".tokens")] == []
 
@@ -390,16 +390,16 @@ def test_one_refresh_at_a_time_and_never_for_ever(tmp_path: Path, monkeypatch: p
     def hold() -> None:
         with TokenStore.open(tmp_path, server=SERVER).refreshing("agent"):
             held.set()
-            done.wait(5)
+            done.wait(60)
 
     holder = threading.Thread(target=hold, daemon=True)
     holder.start()
-    assert held.wait(5)
+    assert held.wait(60)
     with store.refreshing("console"):
         pass
     with pytest.raises(EnvironmentNotReady), store.refreshing("agent"):
         pass
     done.set()
-    holder.join(5)
+    holder.join(60)
     with store.refreshing("agent"):
         pass

@@ -242,10 +242,10 @@ def test_a_file_that_another_writer_holds_is_waited_for(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert held.wait(5)
+    assert held.wait(60)
     with second.transaction() as connection:
         assert ledger.is_banned(connection, "agent:a")
         assert ledger.lift_ban(connection, "agent:a")
-    thread.join(5)
+    thread.join(60)
     first.close()
     second.close()

@@ -43,7 +43,7 @@ def beside() -> Iterator[Callable[[Callable[[], object]], list[object]]]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)

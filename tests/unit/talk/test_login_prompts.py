@@ -56,7 +56,7 @@ def prompt(request: pytest.FixtureRequest) -> LoginPrompt:
 
 
 def given_up(prompt: LoginPrompt) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not prompt.failed() and time.monotonic() < deadline:
         prompt.tick(deadline - time.monotonic(), "pending")
         time.sleep(0.01)
@@ -124,7 +124,7 @@ def test_a_browser_that_does_not_open_is_said(monkeypatch: pytest.MonkeyPatch, o
     stage = Presenter("b")
     said = len(stage.notes) + 1  # how to answer
     with DevicePrompt(stage, CODE, Helpless(), approve=True, ask=True, shown=True) as prompt:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(stage.notes) == said and time.monotonic() < deadline:
             prompt.tick(1.0, "pending")
             time.sleep(0.01)

@@ -97,7 +97,7 @@ class Played:
         return [event for event in self.events() if event["event"] == name]
 
     async def until(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not condition():
             assert self.failure is None, self.failure
             assert time.monotonic() < deadline, self.screen()

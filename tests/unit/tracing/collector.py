@@ -36,7 +36,7 @@ class Collector:
 
     def trace_with(self, holds: Callable[[Seen], bool], complete: Callable[[list[Seen]], bool]) -> list[Seen]:
         """The spans of the newest trace with such a span, awaited until they are complete."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             ids = [span.trace for span in self.spans if holds(span)]
             found = [span for span in self.spans if ids and span.trace == ids[-1]]

@@ -139,7 +139,7 @@ def test_a_file_has_what_both_processes_did_and_is_read_again(demo_apart: Comman
     file = tmp_path / "spans.jsonl"
     done = demo_apart("--json", "--trace", str(file), "call", "listMcpShopInventory", "--open")
     trace = json.loads(done.stdout)["decision"]["trace_id"]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         spans = reading.one_trace(reading.read(file), trace[:12])
         if {"agent", "mcp-shop"} <= {span.service for span in spans} or time.monotonic() > deadline:

@@ -129,7 +129,7 @@ def test_a_no_is_told_as_one_to_the_terminal_and_on_the_page(agent: Agent, auth_
     browser.start()
     with pytest.raises(OAuthRefused, match="the human said no") as refused:
         agent.finish_login(login, timeout=10)
-    browser.join(5)
+    browser.join(60)
     assert refused.value.oauth_error == "access_denied"
     assert pages[0][0] == 400 and "The human said no" in pages[0][1]
     assert auth_server.forms == []
@@ -141,7 +141,7 @@ def test_the_page_tells_the_good_end_too(agent: Agent) -> None:
     browser = threading.Thread(target=lambda: pages.append(come_back(answered(login.url))), daemon=True)
     browser.start()
     agent.finish_login(login, timeout=10)
-    browser.join(5)
+    browser.join(60)
     status, page = pages[0]
     assert status == 200 and "Shirt Agent may act for you" in page
     assert "<script" not in page
@@ -155,7 +155,7 @@ def test_an_error_at_the_token_endpoint_is_on_the_page(agent: Agent, auth_server
     browser.start()
     with pytest.raises(OAuthRefused) as refused:
         agent.finish_login(login, timeout=10)
-    browser.join(5)
+    browser.join(60)
     assert refused.value.oauth_error == "invalid_grant"
     assert pages[0][0] == 400
     assert "&lt;b&gt;used" in pages[0][1] and "<b>" not in pages[0][1]

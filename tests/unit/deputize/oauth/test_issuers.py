@@ -137,7 +137,7 @@ def test_a_renewal_under_way_does_not_undo_a_login_or_a_logout(
             agent.authorizer.credentials.keep(replace(token, access_token="fresh-login-0123", scope=("more",)))
         else:
             agent.authorizer.credentials.forget()
-        renewing.join(10)
+        renewing.join(60)
         held = agent.stored()
         assert (held.access_token if held else None) == ("fresh-login-0123" if after == "login" else None)
 
