@@ -82,8 +82,8 @@ def other_consent(run: Run, plan: Plan, cast: Cast, planned: PlannedBeat, who: s
     """Whether the purchases that this beat builds on were made under another consent than the present one of who
     buys."""
     steps = [step for need in planned.beat.needs for step in _steps_of(plan, need)] + list(planned.beat.steps)
-    agents = {step.id for step in steps if step.options.get("who", "agent") == "agent"}
-    bought = [one for one in run.purchases([*planned.beat.needs, planned.id]) if one.id in agents]
+    own = {step.id for step in steps if step.options.get("who", "agent") == who}
+    bought = [one for one in run.purchases([*planned.beat.needs, planned.id]) if one.id in own]
     earlier = {(result.decision or {}).get("consent") for result in bought} - {None}
     # A sub-agent buys in one beat alone: what it bought there before was of a consent that is over.
     builds_on_purchases = who in SUB_AGENTS or any(

@@ -137,7 +137,8 @@ class TrailEvent:
 
     at: float | None
     """None where it is not told."""
-    kind: Literal["decision", "consent", "revocation"]
+    kind: Literal["decision", "consent", "purchase", "revocation"]
+    """`purchase`: a human's answer to one purchase; whatever it was, their consent stays as it was."""
     said: Literal["allow", "deny", "granted", "approved", "denied", "revoked"]
     told_by: Literal["shop", "authorization server"]
     what: str

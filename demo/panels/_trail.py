@@ -50,15 +50,17 @@ def trail(given: tuple[TrailEvent, ...], unknown: str | None = None) -> Page:
 
 
 def _title(given: tuple[TrailEvent, ...], canvas: Canvas) -> None:
-    said = [event.said for event in given]
+    said = [event.said for event in given if event.kind != "purchase"]
+    bought = [event.said for event in given if event.kind == "purchase"]
     consents = many(said.count("granted"), "consent")
-    approved = f", {many(said.count('approved'), 'approval')}" if "approved" in said else ""
+    approved = f", {many(bought.count('approved'), 'approval')}" if "approved" in bought else ""
+    approved += f", {many(bought.count('denied'), 'purchase')} denied" if "denied" in bought else ""
     denied = f", {said.count('denied')} denied" if "denied" in said else ""
     decisions = many(said.count("allow") + said.count("deny"), "decision")
     refused = f", {said.count('deny')} refused" if "deny" in said else ""
     revoked = many(said.count("revoked"), "revocation")
     answer = (
-        f"{consents}{approved}{denied}; {decisions}{refused}; {revoked}"
+        f"{consents}{denied}{approved}; {decisions}{refused}; {revoked}"
         if given
         else "Nothing of this has happened yet"
     )
@@ -95,8 +97,8 @@ def _row(event: TrailEvent, name: str, canvas: Canvas) -> None:
 
 def _what(event: TrailEvent, wide: bool) -> str:
     limit = f" up to {event.spending_limit}" if event.spending_limit is not None else ""
-    if event.said == "approved":
-        return "one purchase approved" + (f": {event.spending_limit}" if event.spending_limit is not None else "")
+    if event.kind == "purchase":
+        return f"one purchase {event.said}" + (f": {event.spending_limit}" if event.spending_limit is not None else "")
     if event.kind == "consent":
         scopes = f": {' '.join(event.scopes)}" if wide else ""
         return f"{event.said}{limit}, {many(len(event.scopes), 'scope')}{scopes}"

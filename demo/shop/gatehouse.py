@@ -207,10 +207,10 @@ class Gatehouse:
         return policy.within_limits(case, usage), usage
 
     def needs_approval(self, case: Case, call: Call) -> bool:
-        """Whether this call buys something that a human must have approved, and its token does not say so itself."""
+        """Whether this call buys something that a human must have approved, or did: they may have stopped it since."""
         rule = self.policy.current().approval
         expensive = rule is not None and self.config.price.amount > rule.above
-        return expensive and call.is_tool_call and call.tool == BUY and case.token.approval is None
+        return (expensive or case.token.approval is not None) and call.is_tool_call and call.tool == BUY
 
     def wanted(self, call: Call) -> approval.Wanted | None:
         """What a call would buy; None where its arguments do not fit, which its tool will say."""

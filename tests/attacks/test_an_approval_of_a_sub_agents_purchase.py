@@ -17,6 +17,7 @@ import pytest
 from demo.auth_server.endpoints import purchases as asked_by_a_shop
 from demo.auth_server.grants import purchases
 from demo.auth_server.grants import server as grants
+from demo.auth_server.state import sessions
 from demo.auth_server.state.sessions import session_revocation
 from deputize.oauth.dpop import ProofKey
 from tests.unit.auth_server.conftest import DEVICE_CODE, RESOURCE_SERVER, House, claims, clock, house, make_house
@@ -190,11 +191,12 @@ def always_there(honest: Any, **changes: Any) -> Any:
     return line_of
 
 
+NOTHING_WITHDRAWN = (sessions, "void_of", lambda *_, **__: None)
 WEAK: dict[Any, list[tuple[Any, str, Any]]] = {
     by_another_key: [(grants, "require_key", lambda *_: None)],
     without_a_key: [(grants, "require_key", lambda *_: None)],
-    after_it_was_revoked: [(grants, "session_revocation", alone)],
-    after_who_hired_it_was_revoked: [(grants, "session_revocation", alone)],
+    after_it_was_revoked: [(grants, "session_revocation", alone), NOTHING_WITHDRAWN],
+    after_who_hired_it_was_revoked: [(grants, "session_revocation", alone), NOTHING_WITHDRAWN],
     asked_for_once_it_has_ended: [(purchases, "line_of", always_there(purchases.line_of, expires_at=1e12))],
     for_longer_than_was_handed_on: [(grants, "line_of", always_there(grants.line_of, expires_at=1e12))],
     by_one_that_may_only_look: [(purchases, "line_of", always_there(purchases.line_of, scope=("shop:buy",)))],
@@ -221,6 +223,25 @@ def test_it_bites_where_the_check_is_left_out(house: House, attack: Any, monkeyp
     for place, name, weak in WEAK[attack]:
         monkeypatch.setattr(place, name, weak)
     assert attack(house, log_in(house))
+
+
+@pytest.mark.parametrize("weak", [False, True])
+def test_a_yes_does_not_come_back_with_who_is_reinstated(
+    house: House, monkeypatch: pytest.MonkeyPatch, weak: bool
+) -> None:
+    """The human stopped who hired it. To let that one go on is no second yes to the purchase."""
+    agent = log_in(house)
+    below = buyer(house, agent)
+    bought = handed(redeem(house, key_of(below), approved(below)))["access_token"]
+    code = approved(below)
+    if weak:
+        monkeypatch.setattr(*NOTHING_WITHDRAWN)
+    console, whom = house.console(), {"kind": "agent", "id": purchase(agent)["agent"]}
+    for what in ("revoke", "reinstate"):
+        assert house.http.post(f"/account/{what}", json=whom, headers=console).status_code == 200
+    assert house.introspect(below.token)["active"] is True
+    assert ("authorization_details" in house.introspect(bought), house.introspect(bought)["active"]) == (weak, weak)
+    assert (redeem(house, key_of(below), code).status_code == 200) is weak
 
 
 def test_what_was_approved_is_not_handed_on_below_it(house: House) -> None:

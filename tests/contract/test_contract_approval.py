@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import time
 from typing import Any
 
@@ -32,9 +33,27 @@ def asked(answer: Any) -> dict[str, Any]:
     return details[0]
 
 
+def asked_for(grant: Grant, resource: str, *, size: str = "M") -> dict[str, Any]:
+    """What `Shop.buy` buys, as a shop asks for it."""
+    return {
+        "type": "shop_purchase", "actions": ["buy"], "locations": [resource], "session": grant.session.id,
+        "agent": grant.agent, "item": "Conference T-shirt", "size": size, "company": "ACME",
+        "mailingAddress": "1 Main St", "price": {"amount": 2500, "currency": "USD"},
+    }  # fmt: skip
+
+
+def written_down(shop: Shop, grant: Grant, *yes: dict[str, Any]) -> None:
+    """Have the authorization server know these: one that it does not is withdrawn."""
+    with shop.issuer.room.store.transaction() as connection:
+        for one in yes:
+            known = (one["approval"], grant.session.id, "shop:buy", json.dumps(one), time.time(), time.time() + 300)
+            connection.execute("INSERT OR REPLACE INTO oauth_approvals VALUES (?, ?, ?, ?, ?, ?)", known)
+
+
 def approved(shop: Shop, grant: Grant, detail: dict[str, Any], **changes: Any) -> str:
     """A token for what was asked for, with `changes` of what a human would have approved."""
     yes = {**detail, "approval": "approval_1", "until": int(time.time()) + 300, **changes}
+    written_down(shop, grant, yes)
     return shop.token(grant, authorization_details=[*grant.session.authorization_details, yes])
 
 
@@ -76,14 +95,11 @@ def test_a_dear_purchase_is_approved_one_by_one_and_an_approval_is_used_once(pro
 
 def test_a_token_for_one_purchase_is_for_no_other_where_none_has_to_be_approved(shop: Shop) -> None:
     grant = shop.grant()
-    resource, session = shop.resource, grant.session
-    detail = {
-        "type": "shop_purchase", "actions": ["buy"], "locations": [resource], "session": session.id,
-        "agent": session.agent_id, "item": "Conference T-shirt", "size": "S", "company": "ACME",
-        "mailingAddress": "1 Main St", "price": {"amount": 2500, "currency": "USD"},
-    }  # fmt: skip
+    session = grant.session
+    detail = asked_for(grant, shop.resource, size="S")
     assert refusal(shop.buy(token=approved(shop, grant, detail), tshirtSize="XL"))["rule"] == "limits.approval"
     two = [{**detail, "approval": f"approval_{number}", "until": int(time.time()) + 300} for number in (1, 2)]
+    written_down(shop, grant, *two)
     both = shop.token(grant, authorization_details=[*session.authorization_details, *two])
     assert refusal(shop.buy(token=both, tshirtSize="S"))["rule"] == "limits.approval"
 
@@ -98,11 +114,12 @@ def test_an_approval_of_a_sub_agents_purchase_is_for_nobody_else_in_its_chain(pr
         detail = asked(shop.buy(token=tree.token(child, authorization_details=[own, tree.limit])))
         assert (detail["agent"], detail["session"]) == (child, tree.grant.session.id)
         yes = {**detail, "approval": "approval_1", "until": int(time.time()) + 300}
+        other = {**yes, "approval": "approval_2"}
+        written_down(shop, tree.grant, yes, other)
         for through in ((), (sibling,), (below, child)):
             asked(shop.buy(token=tree.token(*through, authorization_details=[tree.limit, yes])))
         order = order_of(shop.buy(token=tree.token(child, authorization_details=[own, tree.limit, yes])))
         assert (order["agent"], order["balance"]) == (child, {"amount": 0, "currency": "USD"})
-        other = {**yes, "approval": "approval_2"}
         spent = shop.buy(token=tree.token(child, authorization_details=[own, tree.limit, other]))
         assert refusal(spent)["rule"] == "limits.spending", "a yes is no more money than was handed on"
         assert limits_of(shop.buy(token=tree.token()))["spending"] == (2500, 10_000), "and the consent's, too"
@@ -113,3 +130,20 @@ def test_what_cannot_be_bought_is_not_asked_for(process: ShopProcess, arguments:
     process.start(**ABOVE_20)
     with opened(process.name, process.base, process.issuer) as shop:
         assert result(shop.buy(token=shop.token(), **arguments))["isError"] is True
+
+
+@pytest.mark.parametrize("kind", ["agent", "user"])
+def test_a_yes_to_one_purchase_does_not_come_back_with_who_is_reinstated(shop: Shop, kind: str) -> None:
+    grant = shop.grant()
+    session = grant.session
+
+    def saying_yes() -> str:
+        return approved(shop, grant, asked_for(grant, shop.resource), approval=secrets.token_hex(8))
+
+    yes = saying_yes()
+    id = {"agent": grant.agent, "user": session.sub}[kind]
+    shop.issuer.revoke(kind, id)
+    shop.issuer.reinstate(kind, id)
+    assert shop.call("listMcpShopInventory", token=shop.token(grant)).status_code == 200, "what was granted does"
+    assert refusal(shop.buy(token=yes))["rule"] == "standing.token"
+    assert order_of(shop.buy(token=saying_yes()))["replayed"] is False

@@ -52,15 +52,15 @@ def test_a_new_consent_does_not_make_a_second_purchase_of_a_repeated_one(demo: C
     assert orders(demo) == bought
 
 
+@pytest.mark.long
 def test_what_a_sub_agent_did_in_another_process_is_on_record_as_its_own(demo: Command) -> None:
     fine(demo("goto", "hand-on"))
+    fine(demo("goto", "hand-on"))  # the same sub-agents, in another session
     read = fine(demo("goto", "audit"))  # red where an order does not lead back to the consent
     through = [line.split() for line in read.splitlines() if "buyMcpShopItem" in line]
-    assert [(row[3], row[-1]) for row in through if row[3] in ("Scout", "Buyer")] == [
-        ("Scout", "scope"),
-        ("Buyer", "bought"),
-        ("Buyer", "limits"),
-    ]
+    told = {(row[3], row[-1]) for row in through if row[2] == "Alice"}
+    assert {("Scout", "scope"), ("Buyer", "bought")} <= told
+    assert len(orders(demo)) <= 2, "the agent's own, and none of a sub-agent"
     assert "Buyer" in fine(demo("goto", "future"))
 
 

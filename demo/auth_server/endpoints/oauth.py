@@ -25,7 +25,7 @@ from ..grants.resources import served_resources
 from ..grants.server import OAuthServer
 from ..grants.tokens import actors, bound_to, read_access_token
 from ..requests import FormRequest, FormUnreadable, read_form, visitor
-from ..state.approvals import approvals_in
+from ..state.approvals import approvals_in, find_approval
 from ..state.credentials import find_refresh_token
 from ..state.sessions import Session, find_session, revoke_agent_or_user, revoke_session, session_revocation
 
@@ -146,8 +146,12 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
         with context.store.transaction(write=False) as connection:
             session = find_session(connection, str(token.get("sid")))
             revoked = None if session is None else session_revocation(connection, session, actors(token))
+            once = next((one for one in token.get("authorization_details", ()) if one["type"] == SHOP_PURCHASE), None)
+            withdrawn = once is not None and find_approval(connection, once["approval"]) is None
         if revoked is not None:
             return {"active": False, "revoked": revoked.kind}
+        if withdrawn:
+            return {"active": False}
         account = None if session is None else context.account(session.sub)
         if account is None or context.now() >= token["exp"]:
             return {"active": False}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,8 +117,23 @@ def _read_asked(row: sqlite3.Row) -> Asked:
 
 
 def void(connection: sqlite3.Connection, approval_id: str) -> None:
-    """Withdraw a yes whose code nobody has used: a no came after it, or another yes."""
+    """Withdraw a yes."""
     connection.execute("DELETE FROM oauth_approvals WHERE id = ?", (approval_id,))
+
+
+def void_of(
+    connection: sqlite3.Connection, now: float, *, sub: str | None = None, agents: Collection[str] = ()
+) -> None:
+    """Withdraw what was approved for a human, or for some agents, as they are stopped. Who is reinstated has what was
+    granted to them again; a yes to one purchase was said before the stop, and is asked for again."""
+    live = connection.execute(
+        "SELECT a.id, a.detail, c.sub FROM oauth_approvals a JOIN oauth_sessions s ON s.id = a.session_id"
+        " JOIN oauth_consents c ON c.id = s.consent_id WHERE a.until > ?",
+        (now,),
+    ).fetchall()
+    for row in live:
+        if row["sub"] == sub or json.loads(row["detail"])["agent"] in agents:
+            void(connection, row["id"])
 
 
 def _read(row: sqlite3.Row) -> Approval:

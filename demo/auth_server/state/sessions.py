@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .approvals import void_of
 from .store import new_id
 
 Kind = Literal["session", "agent", "user"]
@@ -257,6 +258,17 @@ def owner_of_agent(connection: sqlite3.Connection, agent_id: str) -> str | None:
     return None if row is None else str(row["sub"])
 
 
+def _all_below(connection: sqlite3.Connection, agent_id: str) -> frozenset[str]:
+    """An agent, and each sub-agent below it."""
+    found, parents = {agent_id}, [agent_id]
+    while parents:
+        query = "SELECT id FROM oauth_sub_agents WHERE parent = ?"
+        below = {row["id"] for parent in parents for row in connection.execute(query, (parent,))}
+        parents = sorted(below - found)
+        found |= below
+    return frozenset(found)
+
+
 def revocation_of(connection: sqlite3.Connection, kind: Literal["agent", "user"], id: str) -> Revoked | None:
     """When this agent or user was revoked, or None."""
     row = connection.execute(
@@ -322,6 +334,10 @@ def revoke_agent_or_user(
     )
     if changed.rowcount:
         _note(connection, kind, id)
+        if kind == "user":
+            void_of(connection, now, sub=id)
+        else:
+            void_of(connection, now, agents=_all_below(connection, id))
     revoked = revocation_of(connection, kind, id)
     assert revoked is not None, "it was just inserted"
     return revoked.at

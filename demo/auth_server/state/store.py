@@ -160,6 +160,20 @@ CREATE TABLE oauth_purchases (
 CREATE INDEX oauth_purchases_session ON oauth_purchases (session_id, created_at);
 CREATE INDEX oauth_purchases_expiry ON oauth_purchases (expires_at);
 """
+_SUB_AGENTS_OF_SESSIONS = """
+ALTER TABLE oauth_sub_agents RENAME TO oauth_sub_agents_once;
+DROP INDEX oauth_sub_agents_session;
+CREATE TABLE oauth_sub_agents (
+    id TEXT NOT NULL, parent TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL, sub TEXT NOT NULL,
+    client_id TEXT NOT NULL, session_id TEXT NOT NULL REFERENCES oauth_sessions (id), scope TEXT NOT NULL,
+    spending_limit TEXT NOT NULL, created_at REAL NOT NULL, expires_at REAL NOT NULL, PRIMARY KEY (id, session_id));
+INSERT INTO oauth_sub_agents SELECT id, parent, key, name, sub, client_id, session_id, scope, spending_limit,
+    created_at, expires_at FROM oauth_sub_agents_once;
+DROP TABLE oauth_sub_agents_once;
+CREATE INDEX oauth_sub_agents_session ON oauth_sub_agents (session_id, created_at);
+CREATE INDEX oauth_sub_agents_key ON oauth_sub_agents (parent, key);
+"""
+"""What was handed on to a sub-agent in one session, and what in another."""
 STEPS = (
     _TABLES,
     _scope_of_clients,
@@ -174,6 +188,7 @@ STEPS = (
     _APPROVALS,
     answers.TABLES,
     _PURCHASES,
+    _SUB_AGENTS_OF_SESSIONS,
 )
 """The schema's history. To change it: append a step, never edit one."""
 

@@ -23,7 +23,8 @@ MOST_KEPT: Final = 100
 
 @dataclass(frozen=True)
 class SubAgent:
-    """One sub-agent, with what was handed on to it last.
+    """One sub-agent in one session, with what was handed on to it there last. It may act in another session, too: by
+    the same key it is the same sub-agent of the same agent, as that one is the same in each session of its human.
 
     Args:
         parent: the agent above it: the one that the human consented to, or another sub-agent.
@@ -79,8 +80,8 @@ def hand_on(
     id = known or new_id("agent")
     connection.execute(
         "INSERT INTO oauth_sub_agents (id, parent, key, name, sub, client_id, session_id, scope, spending_limit,"
-        " created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-        " name = excluded.name, session_id = excluded.session_id, scope = excluded.scope,"
+        " created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id, session_id) DO UPDATE SET"
+        " name = excluded.name, scope = excluded.scope,"
         " spending_limit = excluded.spending_limit, expires_at = max(expires_at, excluded.expires_at)",
         (
             id,
@@ -97,7 +98,7 @@ def hand_on(
         ),
     )
     connection.execute(
-        "DELETE FROM oauth_sub_agents WHERE id IN (SELECT id FROM oauth_sub_agents WHERE session_id = ?"
+        "DELETE FROM oauth_sub_agents WHERE rowid IN (SELECT rowid FROM oauth_sub_agents WHERE session_id = ?"
         " AND expires_at <= ? ORDER BY created_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
         (session.id, now, MOST_KEPT - MOST_AT_ONCE),
     )
@@ -105,7 +106,7 @@ def hand_on(
 
 
 def find_by_key(connection: sqlite3.Connection, parent: str, key: str) -> str | None:
-    """The id of the sub-agent of this agent that has this key, or None."""
+    """The id of the sub-agent of this agent that has this key, in whichever session, or None."""
     row = connection.execute("SELECT id FROM oauth_sub_agents WHERE parent = ? AND key = ?", (parent, key)).fetchone()
     return None if row is None else str(row["id"])
 

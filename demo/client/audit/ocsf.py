@@ -1,7 +1,8 @@
 """The whole trail in the Open Cybersecurity Schema Framework, version 1.8.0 (schema.ocsf.io/1.8.0), for a SIEM to read.
 
-A decision is an API Activity (6003), with the profiles Security Control and Trace; a consent, granted or denied, an
-Authorize Session (3003); a revocation a User Access Management (3005). What OCSF has no place for stands in `unmapped`.
+A decision is an API Activity (6003), with the profiles Security Control and Trace; a consent, or one purchase, granted
+or denied, an Authorize Session (3003); a revocation a User Access Management (3005). What OCSF has no place for stands
+in `unmapped`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _USER, _UNKNOWN = 1, 0
 
 def as_ocsf(event: TrailEvent) -> dict[str, Any]:
     """One event of the trail."""
-    if event.kind == "consent":
+    if event.kind in ("consent", "purchase"):
         return _consent(event)
     return _revocation(event) if event.kind == "revocation" else _decision(event)
 
@@ -83,11 +84,13 @@ def _consent(event: TrailEvent) -> dict[str, Any]:
     granted = event.said != "denied"
     uid = event.session if granted else None
     told = _base(event, _CONSENT, (1, "Assign Privileges"), good=granted, uid=uid)
-    created = None if event.at is None or not granted else _milliseconds(event.at)
+    created = None if event.at is None or event.said != "granted" else _milliseconds(event.at)
+    what = "one purchase by" if event.kind == "purchase" else ""
+    who = event.agent_name or event.client_name or event.client or "a client"
     limit = event.spending_limit
     return told | _kept(
         {
-            "message": f"A human {event.said} {event.client_name or event.client or 'a client'} {event.what}".strip(),
+            "message": " ".join(filter(None, ("A human", event.said, what, who, event.what))),
             "user": _user(event),
             "actor": _actor(event),
             "privileges": list(event.scopes) or ["none"],

@@ -138,7 +138,7 @@ def merged(
         told.append(_of_session(session, own))
         if session.revoked_at is not None and not any(_tells_of(event, session) for event in revoked):
             told.append(_end_of(session, own))
-    told += [_of_answer(answer, own) for answer in answers]
+    told += [_of_answer(answer, own, by_id.get(answer.session)) for answer in answers]
     return tuple(sorted(told, key=lambda event: event.at or 0.0))
 
 
@@ -200,10 +200,10 @@ def _end_of(session: SessionView, own: tuple[str | None, str | None]) -> TrailEv
     )
 
 
-def _of_answer(answer: AnswerView, own: tuple[str | None, str | None]) -> TrailEvent:
+def _of_answer(answer: AnswerView, own: tuple[str | None, str | None], session: SessionView | None) -> TrailEvent:
     return TrailEvent(
         at=answer.at,
-        kind="consent",
+        kind="purchase" if answer.session else "consent",
         said=answer.said,
         told_by="authorization server",
         what=" ".join(answer.scopes),
@@ -212,6 +212,7 @@ def _of_answer(answer: AnswerView, own: tuple[str | None, str | None]) -> TrailE
         agent=answer.agent or None,
         client=answer.client,
         client_name=answer.client_name,
+        agent_name=_sub_agent(answer.agent, session) if session is not None else "",
         scopes=answer.scopes,
         session=answer.session or None,
         spending_limit=answer.amount,

@@ -44,6 +44,22 @@ def test_the_same_key_is_the_same_sub_agent_and_another_key_another(house: House
     assert ids[0] == ids[1] != ids[2]
 
 
+def test_a_sub_agent_of_two_sessions_is_listed_in_both_by_what_it_has_in_each_and_ends_in_both(house: House) -> None:
+    key, console = SubKey("Both"), house.console()
+    spends = {"scope": "shop:buy", "authorization_details": house.spending(1000)}
+    tokens = [log_in(house).child(key, **given).token for given in (spends, {})]
+    told = [claims(one) for one in tokens]
+    assert told[0]["act"] == told[1]["act"] and told[0]["sid"] != told[1]["sid"]
+    listed = {
+        one["id"]: [(below["id"], below["scopes"]) for below in one["sub_agents"]]
+        for one in house.http.get("/account/sessions", headers=console).json()["sessions"]
+    }
+    id = told[0]["act"]["sub"]
+    assert [listed[one["sid"]] for one in told] == [[(id, ["shop:buy"])], [(id, ["shop:read"])]]
+    house.http.post("/account/revoke", json={"kind": "agent", "id": id}, headers=console)
+    assert not any(house.introspect(one)["active"] for one in tokens)
+
+
 def test_its_life_ends_with_the_token_that_it_was_made_from(house: House, parent: Parent) -> None:
     house.clock.forward(290)
     answer = handed(parent.hand_on(SubKey("Late")))

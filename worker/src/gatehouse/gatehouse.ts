@@ -76,7 +76,8 @@ export class Gatehouse {
     const one = this.caseOf(visit.facts, { method: null, tool: null, scope }, resource, visit.skew);
     one.unproved = visit.possession.unproved;
     if (checkToken(one) !== null || visit.token === null) return null;
-    const kept = this.reliance.kept(visit.facts);
+    // One purchase that a human approved may have been stopped since, without the grant.
+    const kept = visit.facts.approval === null ? this.reliance.kept(visit.facts) : null;
     if (kept !== null && !this.isOverThere(one)) return kept;
     // Before the question: an event must reach this shop when what was answered is revoked, and one that comes
     // meanwhile makes the answer void.

@@ -97,6 +97,7 @@ TRAIL: tuple[TrailEvent, ...] = merged(
     ],
     [
         AnswerView("approved", "demo-agent", "Shirt Agent", "agent_1", ("shop:buy",), 12.0, "s1", Money(2500)),
+        AnswerView("denied", "demo-agent", "Shirt Agent", "agent_1", ("shop:buy",), 13.0, "s1", Money(2500)),
         AnswerView("denied", "demo-agent", "Shirt Agent", "", ("shop:buy",), 3.0),
     ],
     own=("user_alice", "alice@example.com"),
@@ -118,7 +119,8 @@ def test_both_servers_notes_make_one_trail_in_the_order_of_time() -> None:
         ("decision", "allow", "s1"),
         ("decision", "deny", None),
         ("decision", "allow", None),
-        ("consent", "approved", "s1"),
+        ("purchase", "approved", "s1"),
+        ("purchase", "denied", "s1"),  # and no login: the grant stays as it was
         ("revocation", "revoked", "s1"),  # told by both, and one
         ("revocation", "revoked", "s2"),
     ]
