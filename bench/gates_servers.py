@@ -23,7 +23,7 @@ def ours(port: int, state: Path) -> None:
     import uvicorn
 
     import demo.shop.app
-    from demo.local_server.server import create_app
+    from demo.local_server.app import create_app
     from deputize import net
 
     create_shop = demo.shop.app.create_shop

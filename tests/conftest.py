@@ -89,7 +89,7 @@ def serving(
     import uvicorn
 
     from demo.local_server import world
-    from demo.local_server.server import create_app
+    from demo.local_server.app import create_app
 
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

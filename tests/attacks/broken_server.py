@@ -21,6 +21,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 import demo.auth_server.grants.server
+import demo.local_server.app
 import demo.local_server.server
 from demo.evidence.shop import Decision
 from demo.shop import audit_log, bearer, catalog, introspection, ledger, policy, refusal
@@ -687,7 +688,7 @@ def lists_everybodys_sessions() -> None:
 
 
 def forgets_its_trail_when_it_is_restarted() -> None:
-    honest = demo.local_server.server.create_app
+    honest = demo.local_server.app.create_app
 
     def broken(base_url: str, database: Any, **given: Any) -> Any:
         app = honest(base_url, database, **given)
@@ -695,11 +696,11 @@ def forgets_its_trail_when_it_is_restarted() -> None:
             connection.execute("DELETE FROM shop_audit")
         return app
 
-    demo.local_server.server.create_app = broken
+    demo.local_server.app.create_app = broken
 
 
 def forgets_its_orders_when_it_is_restarted() -> None:
-    honest = demo.local_server.server.create_app
+    honest = demo.local_server.app.create_app
 
     def broken(base_url: str, database: Any, **given: Any) -> Any:
         app = honest(base_url, database, **given)
@@ -707,7 +708,7 @@ def forgets_its_orders_when_it_is_restarted() -> None:
             connection.execute("DELETE FROM shop_orders")
         return app
 
-    demo.local_server.server.create_app = broken
+    demo.local_server.app.create_app = broken
 
 
 def hands_on_every_scope() -> None:

@@ -28,7 +28,7 @@ from starlette.routing import Route
 
 from demo import connections
 from demo.local_server import LONGEST_LOG, server
-from demo.local_server.server import create_app
+from demo.local_server.app import create_app
 from deputize import net
 from deputize.oauth import loopback
 

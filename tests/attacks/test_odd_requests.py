@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from demo import connections
-from demo.local_server.server import Guard, create_app
+from demo.local_server.app import Guard, create_app
 from demo.shop import jsonrpc
 from deputize import net
 from tests.attacks.test_half_open_requests import serving

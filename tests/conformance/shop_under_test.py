@@ -20,6 +20,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import MISSING_REQUIRED_CLIENT_CAPABILITY, Tool
 from pydantic import Field
 
+import demo.local_server.app
 import demo.local_server.server
 import demo.shop.config
 from demo.shop.server import ShopServer
@@ -97,9 +98,9 @@ def add_diagnostic_tools() -> None:
 
 def let_tokens_in_by_path() -> None:
     """See the module's docstring."""
-    honest = demo.local_server.server.Guard.__call__
+    honest = demo.local_server.app.Guard.__call__
 
-    async def guard(self: demo.local_server.server.Guard, scope: Any, receive: Any, send: Any) -> None:
+    async def guard(self: demo.local_server.app.Guard, scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         if path.startswith(WITH_TOKEN):
             token, _, rest = path.removeprefix(WITH_TOKEN).partition("/")
@@ -107,7 +108,7 @@ def let_tokens_in_by_path() -> None:
             scope = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode(), "headers": headers}
         await honest(self, scope, receive, send)
 
-    demo.local_server.server.Guard.__call__ = guard  # type: ignore[method-assign]
+    demo.local_server.app.Guard.__call__ = guard  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ def spending(amount: Any, resource: str, **changes: Any) -> dict[str, Any]:
 @contextlib.contextmanager
 def serving(state: Path) -> Iterator[Issuer]:
     """The local server, shop and authorization server, in a thread of this process."""
-    from demo.local_server.server import create_app
+    from demo.local_server.app import create_app
 
     database = state / "server.sqlite3"
     port = free_port()

@@ -33,7 +33,7 @@ from demo.auth_server.requests import Rate
 from demo.auth_server.state.keys import SigningKeys
 from demo.auth_server.state.sessions import find_session, open_session
 from demo.local_server import world
-from demo.local_server.server import create_app
+from demo.local_server.app import create_app
 from demo.proofs import ProofRefused, Received, check, digest, encoded
 from demo.shop import events
 from tests.conftest import serving

@@ -12,7 +12,7 @@ import pytest
 
 from demo.auth_server.state import store
 from demo.local_server import local, world
-from demo.local_server.server import create_app
+from demo.local_server.app import create_app
 from demo.migrations import NewerSchema, migrate
 from demo.preflight.doctor import examine
 from demo.settings import Settings

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from demo import tracing
-from demo.local_server.server import create_app
+from demo.local_server.app import create_app
 from demo.tracing import exporting, reading, wanted
 from demo.tracing.sending import shown
 from deputize.errors import UsageError
