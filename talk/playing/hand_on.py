@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.evidence.screen import Comparison
+from demo.panels.values import clock
 from deputize.evidence import Money
 from deputize.http.errors import OAuthRefused
 from deputize.tokens import claims
@@ -67,12 +68,12 @@ def _of(value: Any, name: str) -> Any:
 def _less(agent: str, to: str, above: StoredToken, below: StoredToken) -> Comparison:
     """What the agent has, and what of it the sub-agent has."""
 
-    def seconds(token: StoredToken) -> str:
-        return "renews by itself" if token.refresh_token else "ends with the agent's, at the latest"
+    def end(token: StoredToken) -> str:
+        return "can be renewed" if token.refresh_token else f"ends at {clock(token.expires_at)}"
 
     rows = [(scope, "yes", "yes" if scope in below.scope else "no") for scope in above.scope]
     rows.append(("may spend", str(above.spending_limit or "nothing"), str(below.spending_limit or "nothing")))
-    rows.append(("life", seconds(above), seconds(below)))
+    rows.append(("life", end(above), end(below)))
     return Comparison(f"What {agent} has, and what it handed on to {to}", tuple(rows), "")
 
 
