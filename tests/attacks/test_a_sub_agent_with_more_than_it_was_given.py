@@ -26,6 +26,7 @@ from demo.auth_server.grants.authorization_details import spending_details
 from demo.auth_server.grants.subject_token import SubjectToken
 from demo.auth_server.grants.tokens import actors
 from demo.auth_server.requests import FormRequest
+from demo.auth_server.state import sub_agents as kept
 from demo.auth_server.state.accounts import ordered
 from demo.auth_server.state.sessions import find_session, session_revocation
 from deputize.oauth.dpop import ProofKey
@@ -252,3 +253,22 @@ def test_of_an_exchange_beside_a_revocation_nothing_is_left(
     tokens = [answer.json()["access_token"] for _, answer in answers if got(answer)]
     standing = [one for one in tokens if house.introspect(one)["active"]]
     assert bool(late or standing) is weak
+
+
+def test_whom_a_human_revoked_is_not_forgotten_for_the_many_that_came_after(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sub-agent hands on to many for a second each, so that it is forgotten, and comes back by its key."""
+    monkeypatch.setattr(kept, "MOST_KEPT", kept.MOST_AT_ONCE + 1)
+    parent, key = log_in(house), SubKey("Child")
+    child = parent.child(key, requested_expires_in="5")
+    for number in range(3):
+        child.child(SubKey(f"Below {number}"), requested_expires_in="1")
+    who = {"kind": "agent", "id": claims(child.token)["act"]["sub"]}
+    house.http.post("/account/revoke", json=who, headers=house.console()).raise_for_status()
+    house.clock.forward(10)
+    parent.child(SubKey("Another"))
+    assert not got(parent.hand_on(key))
+    listed = house.http.get("/account/sessions", headers=house.console()).json()["sessions"]
+    known = [one["name"] for session in listed for one in session["sub_agents"]]
+    assert "Child" in known and len(known) < 5, "the others are forgotten"

@@ -141,6 +141,15 @@ def for_longer_than_was_handed_on(house: House, agent: Parent) -> bool:
     return redeem(house, key_of(below), code).status_code == 200
 
 
+def asked_for_while_it_may_only_look(house: House, agent: Parent) -> bool:
+    """To buy was handed on for a moment, to look for minutes."""
+    key = SubKey("Buyer")
+    agent.child(key)
+    below = agent.child(key, scope="shop:buy", authorization_details=house.spending(3000), requested_expires_in="10")
+    house.clock.forward(20)
+    return ask(below).status_code == 200
+
+
 def by_one_that_may_only_look(house: House, agent: Parent) -> bool:
     return ask(agent.child(SubKey("Scout"))).status_code == 200
 
@@ -197,8 +206,9 @@ WEAK: dict[Any, list[tuple[Any, str, Any]]] = {
     without_a_key: [(grants, "require_key", lambda *_: None)],
     after_it_was_revoked: [(grants, "session_revocation", alone), NOTHING_WITHDRAWN],
     after_who_hired_it_was_revoked: [(grants, "session_revocation", alone), NOTHING_WITHDRAWN],
-    asked_for_once_it_has_ended: [(purchases, "line_of", always_there(purchases.line_of, expires_at=1e12))],
-    for_longer_than_was_handed_on: [(grants, "line_of", always_there(grants.line_of, expires_at=1e12))],
+    asked_for_once_it_has_ended: [(purchases, "line_of", always_there(purchases.line_of, until=1e12))],
+    asked_for_while_it_may_only_look: [(purchases, "line_of", always_there(purchases.line_of, until=1e12))],
+    for_longer_than_was_handed_on: [(grants, "line_of", always_there(grants.line_of, until=1e12))],
     by_one_that_may_only_look: [(purchases, "line_of", always_there(purchases.line_of, scope=("shop:buy",)))],
     past_the_limit_of_one_above_that_is_gone: [
         (purchases, "line_of", always_there(purchases.line_of, scope=("shop:buy",)))

@@ -55,7 +55,7 @@ def purchase_detail(context: Context, client: Client, detail: dict[str, Any], sc
         raise InvalidAuthorizationDetailsError("session and agent are those of a grant of this client's")
     if revoked is not None:
         raise InvalidAuthorizationDetailsError(f"this {revoked.kind} was revoked: log in again")
-    if line and line[0].expires_at <= context.now():
+    if line and line[0].until <= context.now():
         raise InvalidAuthorizationDetailsError("what was handed on to this sub-agent has ended: hand on again")
     # All the line: what was handed on last to who is above may not be to buy, and its limit is not known then.
     if any(BUY not in held for held in (session.scope, *(one.scope for one in line))):

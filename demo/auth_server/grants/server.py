@@ -216,7 +216,7 @@ class Grant:
         with self.server.context.store.transaction(write=False) as connection:
             line = line_of(connection, session, approval.detail["agent"])
             revoked = session_revocation(connection, session, [one.id for one in line or ()])
-        if line is None or revoked is not None or any(one.expires_at <= self.server.context.now() for one in line[:1]):
+        if line is None or revoked is not None or any(one.until <= self.server.context.now() for one in line[:1]):
             raise InvalidGrantError("what was handed on to this sub-agent has ended")
         if not all(set(approval.scope) <= set(one.scope) for one in line):
             raise InvalidGrantError("what was handed on since, to this sub-agent or above it, is not to buy")
@@ -238,7 +238,7 @@ class Grant:
         granted = ordered((scope or "").split())
         seconds = lifetime(context, self.request)
         line = self.request.line
-        for end in (*([] if approval is None else [approval.until]), *(one.expires_at for one in line[:1])):
+        for end in (*([] if approval is None else [approval.until]), *(one.until for one in line[:1])):
             seconds = min(seconds, max(1, int(end - context.now())))
         token: dict[str, Any] = {
             "access_token": sign_access_token(

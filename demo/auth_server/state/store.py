@@ -174,6 +174,11 @@ CREATE INDEX oauth_sub_agents_session ON oauth_sub_agents (session_id, created_a
 CREATE INDEX oauth_sub_agents_key ON oauth_sub_agents (parent, key);
 """
 """What was handed on to a sub-agent in one session, and what in another."""
+_UNTIL = """
+ALTER TABLE oauth_sub_agents ADD COLUMN until REAL NOT NULL DEFAULT 0;
+UPDATE oauth_sub_agents SET until = expires_at;
+"""
+"""When what was handed on last ends, which may be before an earlier token does."""
 STEPS = (
     _TABLES,
     _scope_of_clients,
@@ -189,6 +194,7 @@ STEPS = (
     answers.TABLES,
     _PURCHASES,
     _SUB_AGENTS_OF_SESSIONS,
+    _UNTIL,
 )
 """The schema's history. To change it: append a step, never edit one."""
 

@@ -32,6 +32,7 @@ class SubAgent:
         name: what it calls itself; nobody verified that.
         spending_limit: as `{"amount", "currency"}`; None where it may spend nothing.
         expires_at: when the last token that it was given ends, in POSIX seconds.
+        until: when what was handed on last ends, of which scope and limit are; not later than `expires_at`.
     """
 
     id: str
@@ -42,6 +43,7 @@ class SubAgent:
     spending_limit: Mapping[str, Any] | None
     created_at: float
     expires_at: float
+    until: float
 
 
 class TooManySubAgents(Exception):
@@ -80,9 +82,9 @@ def hand_on(
     id = known or new_id("agent")
     connection.execute(
         "INSERT INTO oauth_sub_agents (id, parent, key, name, sub, client_id, session_id, scope, spending_limit,"
-        " created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id, session_id) DO UPDATE SET"
-        " name = excluded.name, scope = excluded.scope,"
-        " spending_limit = excluded.spending_limit, expires_at = max(expires_at, excluded.expires_at)",
+        " created_at, expires_at, until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id, session_id)"
+        " DO UPDATE SET name = excluded.name, scope = excluded.scope, spending_limit = excluded.spending_limit,"
+        " expires_at = max(expires_at, excluded.expires_at), until = excluded.until",
         (
             id,
             parent,
@@ -95,11 +97,14 @@ def hand_on(
             json.dumps(spending_limit),
             now,
             expires_at,
+            expires_at,
         ),
     )
+    # Whom a human revoked is known as long as the session is: forgotten, it would come back by the same key.
     connection.execute(
-        "DELETE FROM oauth_sub_agents WHERE rowid IN (SELECT rowid FROM oauth_sub_agents WHERE session_id = ?"
-        " AND expires_at <= ? ORDER BY created_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
+        "DELETE FROM oauth_sub_agents WHERE rowid IN (SELECT rowid FROM oauth_sub_agents a WHERE session_id = ?"
+        " AND expires_at <= ? AND NOT EXISTS (SELECT 1 FROM oauth_revocations r WHERE r.kind = 'agent' AND r.id = a.id"
+        " AND r.revoked_by IS NOT a.client_id) ORDER BY created_at DESC, rowid DESC LIMIT -1 OFFSET ?)",
         (session.id, now, MOST_KEPT - MOST_AT_ONCE),
     )
     return id
@@ -126,6 +131,7 @@ def sub_agents_of(connection: sqlite3.Connection, session_id: str) -> tuple[SubA
             json.loads(row["spending_limit"]),
             row["created_at"],
             row["expires_at"],
+            row["until"],
         )
         for row in rows
     )
