@@ -15,8 +15,8 @@ from deputize.errors import AuthorizationRefused, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from demo.deploy.tools import Waiting
     from demo.deploy.wrangler import Deployed
+    from demo.local_server.local import Waiting
     from demo.settings import Settings
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from demo.deploy.blueprint import Blueprint
-    from demo.deploy.tools import Tools, Waiting
+    from demo.deploy.tools import Tools
+    from demo.local_server.local import Waiting
     from demo.settings import Settings
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from demo.deploy.checking import ONLINE_SECONDS, Row
-from demo.deploy.tools import Waiting, _quietly
+from demo.local_server.local import Waiting, quietly
 from deputize.errors import UsageError
 from deputize.http.sanitizing import safe_text
 
@@ -57,7 +57,7 @@ def check_secret(name: str, value: str) -> None:
         )
 
 
-def look(url: str, shop: str, waiting: Waiting = _quietly, *, seconds: float = ONLINE_SECONDS) -> list[Row]:
+def look(url: str, shop: str, waiting: Waiting = quietly, *, seconds: float = ONLINE_SECONDS) -> list[Row]:
     """Look at a deployed agent until it answers, or the time is up: whether it is set up, for this shop, and closed."""
     deadline = time.monotonic() + seconds
     while (health := _asked(f"{url}/health"))[1] is None and (left := deadline - time.monotonic()) > 0:

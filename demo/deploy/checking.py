@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final, Literal
 
 from demo.client.mcp.outcome import ToolsOutcome, refused, unavailable
-from demo.deploy.tools import Waiting, _quietly
+from demo.local_server.local import Waiting, quietly
 from deputize.errors import ExplainedError, ServerUnreachable
 from deputize.http.sanitizing import safe_text
 
@@ -30,7 +30,7 @@ _FIXES: Final = {
 """What helps against what the Worker says instead of MCP, by its HTTP status: its settings, or its name, are wrong."""
 
 
-def look(url: str, state: Path, waiting: Waiting = _quietly, *, seconds: float = ONLINE_SECONDS) -> Survey:
+def look(url: str, state: Path, waiting: Waiting = quietly, *, seconds: float = ONLINE_SECONDS) -> Survey:
     """Look at the server until it answers as an MCP server behind OAuth, or the time is up.
 
     Raises:

@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from demo.deploy import process, tools, workerd
-from demo.deploy.tools import Waiting, _quietly
 from demo.local_server import local
+from demo.local_server.local import Waiting, quietly
 from deputize import private
 from deputize.errors import EnvironmentNotReady, ServerUnreachable
 from deputize.http.sanitizing import safe_text
@@ -117,7 +117,7 @@ class LocalAgent:
         folder: Path | None = None,
         variables: Mapping[str, str] | None = None,
         stays: bool = False,
-        waiting: Waiting = _quietly,
+        waiting: Waiting = quietly,
     ) -> None:
         self._home = state / local.AGENT
         self._folder = folder or tools.default_agent()

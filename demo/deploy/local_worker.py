@@ -11,8 +11,8 @@ from typing import Self
 
 from demo import processes
 from demo.deploy import tools, workerd
-from demo.deploy.tools import Waiting, _quietly
 from demo.local_server import local, resources, world
+from demo.local_server.local import Waiting, quietly
 from deputize import private
 from deputize.errors import EnvironmentNotReady
 
@@ -41,7 +41,7 @@ class LocalWorker:
         *,
         worker: Path | None = None,
         variables: Mapping[str, str] | None = None,
-        waiting: Waiting = _quietly,
+        waiting: Waiting = quietly,
     ) -> None:
         self.issuer = issuer
         self._state = state

@@ -9,13 +9,14 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from demo import processes
 from demo.deploy import process
+from demo.local_server.local import Waiting, quietly
 from deputize.errors import EnvironmentNotReady
 
 INSTALL_SECONDS: Final = 300.0
@@ -41,12 +42,6 @@ _QUIET: Final = {
     "X_LOCAL_EXPLORER": "false",
 }
 GET_NODE: Final = "install Node 22 (nodejs.org), which brings npm, then try again"
-Waiting = Callable[[str, float], None]
-"""Called with what is awaited, and how many seconds it may take at most."""
-
-
-def _quietly(_what: str, _left: float) -> None:
-    return None
 
 
 @dataclass(frozen=True)
@@ -144,7 +139,7 @@ def find(worker: Path) -> Tools:
     return Tools(worker, found, script)
 
 
-def install(worker: Path, waiting: Waiting = _quietly) -> Tools:
+def install(worker: Path, waiting: Waiting = quietly) -> Tools:
     """The tools, installed by `npm ci` where they are not, or where the lock file has changed since.
 
     The package's own Worker is copied first, and the tools are the copy's (`Tools.worker`).

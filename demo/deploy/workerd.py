@@ -21,7 +21,8 @@ from typing import Final
 
 from demo import processes
 from demo.deploy import blueprint, process
-from demo.deploy.tools import Tools, Waiting, _quietly
+from demo.deploy.tools import Tools
+from demo.local_server.local import Waiting, quietly
 from demo.processes import ProcessMark
 from deputize import net, private
 from deputize.errors import EnvironmentNotReady
@@ -57,7 +58,7 @@ def running(
     state: Path,
     variables: dict[str, str],
     secrets: dict[str, str] | None = None,
-    waiting: Waiting = _quietly,
+    waiting: Waiting = quietly,
     heard: Heard | None = None,
     name: str = "the Worker",
 ) -> Iterator[Worker]:
@@ -130,7 +131,7 @@ def wait(
     state: Path,
     lives: Callable[[], bool],
     heard: Heard,
-    waiting: Waiting = _quietly,
+    waiting: Waiting = quietly,
     name: str = "the Worker",
     seconds: float = START_SECONDS,
 ) -> None:

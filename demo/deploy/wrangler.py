@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from demo.deploy import process
-from demo.deploy.tools import Tools, Waiting, _quietly
+from demo.deploy.tools import Tools
+from demo.local_server.local import Waiting, quietly
 from deputize.errors import AuthorizationRefused, EnvironmentNotReady, ExplainedError
 
 BUNDLE_SECONDS: Final = 120.0
@@ -51,7 +52,7 @@ class Deployed:
     version: str
 
 
-def bundle(tools: Tools, waiting: Waiting = _quietly) -> Bundle:
+def bundle(tools: Tools, waiting: Waiting = quietly) -> Bundle:
     """Bundle the Worker as a deployment would, with no account and no network.
 
     Raises:
@@ -73,7 +74,7 @@ def bundle(tools: Tools, waiting: Waiting = _quietly) -> Bundle:
         return Bundle(tuple(file.name for file in code), sum(file.stat().st_size for file in code))
 
 
-def account(tools: Tools, waiting: Waiting = _quietly) -> Account | None:
+def account(tools: Tools, waiting: Waiting = quietly) -> Account | None:
     """Who is logged in; None where nobody is.
 
     Raises:
@@ -105,7 +106,7 @@ def secret_names(tools: Tools) -> tuple[str, ...]:
         return ()
 
 
-def put_secret(tools: Tools, name: str, value: str, waiting: Waiting = _quietly) -> None:
+def put_secret(tools: Tools, name: str, value: str, waiting: Waiting = quietly) -> None:
     """Store one secret at Cloudflare.
 
     Raises:
@@ -126,7 +127,7 @@ def put_secret(tools: Tools, name: str, value: str, waiting: Waiting = _quietly)
         raise
 
 
-def deploy(tools: Tools, variables: dict[str, str], waiting: Waiting = _quietly) -> Deployed:
+def deploy(tools: Tools, variables: dict[str, str], waiting: Waiting = quietly) -> Deployed:
     """Put the Worker online, with these variables over those of its configuration.
 
     Raises:

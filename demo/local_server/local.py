@@ -55,8 +55,8 @@ class LocalServer:
     traced: str = ""
 
 
-def _quietly(_what: str, _left: float) -> None:
-    return None
+def quietly(_what: str, _left: float) -> None:
+    """Wait without a word."""
 
 
 def stands_at(state: Path, base_url: str) -> bool:
@@ -101,7 +101,7 @@ def _server(written: dict[str, Any], version: str = "") -> LocalServer:
     )
 
 
-def ensure(state: Path, *, port: int, waiting: Waiting = _quietly) -> tuple[LocalServer, str | None]:
+def ensure(state: Path, *, port: int, waiting: Waiting = quietly) -> tuple[LocalServer, str | None]:
     """The running server of this state, started when there is none.
 
     Args:
@@ -188,7 +188,7 @@ def _start(state: Path, port: int) -> tuple[subprocess.Popen[bytes], str | None]
     return _spawn(state, chosen), f"port {wanted} is taken by another program"
 
 
-def stop(state: Path, *, waiting: Waiting = _quietly) -> LocalServer | None:
+def stop(state: Path, *, waiting: Waiting = quietly) -> LocalServer | None:
     """Stop the server of this state; None when none ran. Waits until it is gone (bounded), then insists.
 
     A process is ended only when it proves to be this state's server: it answers with the state's secret, or it holds

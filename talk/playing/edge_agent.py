@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.evidence.screen import Comparison
-from demo.local_server.local import AGENT, Waiting, _quietly
+from demo.local_server.local import AGENT, Waiting, quietly
 from deputize.errors import ServerUnreachable
 from talk.playing.audit import trail
 from talk.playing.kind import Kind, Option, Step
@@ -65,7 +65,7 @@ def _why_not(cast: Cast, *, strict: bool) -> str | None:
     return None if cast.ours else "this talk's server is not ours"
 
 
-def _agent(cast: Cast, waiting: Waiting = _quietly, *, stays: bool = False) -> LocalAgent:
+def _agent(cast: Cast, waiting: Waiting = quietly, *, stays: bool = False) -> LocalAgent:
     from demo.deploy.local_agent import LocalAgent
 
     return LocalAgent(cast.state, cast.agent().endpoint(), variables=VARIABLES, stays=stays, waiting=waiting)
