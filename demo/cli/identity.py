@@ -194,9 +194,11 @@ def _remedy(standing: GrantStanding, settings: Settings, sub_agent: str | None) 
     """What the server says would help, and the commands that do it at the bundled one."""
     rule = standing.answer.rpartition(" ")[2]
     commands = _AGAIN.get(rule, "") if settings.local else ""
-    if sub_agent is not None and commands:
-        again, which = f"(demo login, then demo hand-on {shlex.quote(sub_agent)})", "(demo reinstate --agent --id ID)"
-        commands = {_LOG_IN: again, _REINSTATE: which}.get(commands, commands)
+    if sub_agent is not None and commands == _LOG_IN:
+        # These say all that the server's words do, which would leave them no room.
+        return repeated(f"demo login, then demo hand-on {shlex.quote(sub_agent)}", settings)
+    if sub_agent is not None and commands == _REINSTATE:
+        commands = "(demo reinstate --agent --id ID)"
     return repeated(" ".join(filter(None, (standing.remedy, commands))), settings)
 
 

@@ -41,6 +41,7 @@ def test_a_human_approves_a_purchase_of_a_sub_agent_for_it_alone(demo: Command) 
     assert bought["decision"]["handed_on_by"] == " ".join(made["handed_on_by"])
     assert bought["result"]["order"]["balance"]["amount"] == 500, "of what was handed on to it"
     demo("logout")
+    assert "demo hand-on Buyer" in demo("whoami", "--sub-agent", "Buyer").stdout, "and no login of its own"
     assert demo("call", "--sub-agent", "Buyer", "--step-up", *shirt).returncode == 4
 
 
