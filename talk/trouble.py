@@ -16,6 +16,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOCK_OFF = 120.0
 """Seconds by which two clocks may differ without a word."""
 _AUTHORIZATION_SERVER = ("/oauth2/", "/device", "/account", "/.well-known/oauth-authorization-server")
+_OURS = {"page": "the sample human could not use its page", "code_mismatch": "its page shows another code"}
+"""What ends a login without an error code of the authorization server's."""
 _VERDICTS = {"allow": "allowed", "deny": "refused"}
 
 
@@ -66,7 +68,8 @@ def _said(failed: ExplainedError | StepResult) -> str:
             call = {"before": "the call before it", "after": "the call after it"}.get(key, "the call")
             return f"{call} was {got}{by}, where the script has it {wanted}"
     if "granted" in failed.failed:
-        return f"the agent got no grant ({seen.get('error', 'no reason was given')})"
+        error = str(seen.get("error", "no reason was given"))
+        return f"the agent got no grant ({_OURS.get(error, error)})"
     if "status" in failed.failed:
         return f"the answer is {_phrase(seen.get('status'))}, where the script has {_phrase(failed.expected['status'])}"
     first = failed.failed[0]

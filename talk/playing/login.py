@@ -71,7 +71,7 @@ def login(step: Step, scene: Scene) -> Played:
             raise
         if error == "unsupported" and other is not None:
             raise NotHere(refused.what, why=refused.why) from refused
-        return _not_granted(step, scene, error, refused.what, logging_in.answered_by)
+        return _not_granted(step, scene, error, f"{refused.what}: {refused.why or error}", logging_in.answered_by)
     other_human = _another(step, scene, granted)
     if other_human is not None and (met := _kept_out(agent, scene)) is not None:
         return _handed_back(step, scene, granted.token, before, Answer(other_human, agent.name, "other"), met)
@@ -106,7 +106,7 @@ def _not_granted(step: Step, scene: Scene, error: str, what: str, human: str | N
     played = Played({"granted": False, "error": error})
     outcome = OUTCOMES.get(error)
     if outcome is None or step.options["who"] != "agent":
-        scene.stage.note(f"{what}: {error}")
+        scene.stage.note(what)
         return played
     asked = scene.cast.account(step.options["account"]) if scene.cast.other is None else ""
     # Who has said no in a browser, nobody tells.

@@ -24,6 +24,13 @@ def test_another_server_keeps_its_address() -> None:
     assert f"{SERVER}1/mcp" in in_words(errors.unreachable(f"{SERVER}1/mcp", "connection refused"), server=SERVER)
 
 
+@pytest.mark.parametrize(("error", "told"), [("page", False), ("code_mismatch", False), ("server_error", True)])
+def test_of_a_login_a_code_is_read_aloud_where_it_is_a_standards(error: str, told: bool) -> None:
+    observed = {"granted": False, "error": error}
+    failed = StepResult("granted", "login", False, 0.1, {"granted": True}, observed, ("granted",))
+    assert (f"({error})" in in_words(failed)) is told
+
+
 @pytest.mark.parametrize(("ahead", "told"), [(3600.0, True), (-3600.0, True), (30.0, False), (None, False)])
 def test_a_clock_that_is_far_off_is_said(ahead: float | None, told: bool) -> None:
     failed = StepResult("token", "whoami", False, 0.1, {"verified": True}, {"verified": False}, ("verified",))
