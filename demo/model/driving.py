@@ -281,8 +281,8 @@ class _Run:
         talk = Conversation(self.model, instructions, self.prompt, self.tools, self.bounds, Recorder())
         while True:
             self._within_bounds()
-            self.step += 1
             answer = self._answer(talk, on_wait)
+            self.step += 1
             if answer.words.strip():
                 self._happened(ModelWords(self.step, safe_text(answer.words)))
             if not answer.calls and answer.cut:

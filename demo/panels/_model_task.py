@@ -21,7 +21,7 @@ def model_task(given: ModelTask) -> Page:
         canvas.field("reads along", given.where or "nobody: no model is asked", prose=True, at_most=2)
         canvas.gap()
         canvas.field("server", given.server)
-        canvas.list("tools", given.tools, at_most=3)
+        canvas.list("tools", given.tools, at_most=3, empty="none was listed")
         canvas.gap()
         bounds = given.bounds
         canvas.field("at most", f"{many(bounds.steps, 'answer')}, {many(bounds.calls, 'call')}, {bounds.tokens} tokens")

@@ -195,6 +195,7 @@ def test_an_endpoint_that_is_down_is_an_end(agent: Agent) -> None:
         url = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
         run = driven(agent, Fake(url))
     assert run.end.reason == "model" and isinstance(run.fault, ServerUnreachable)
+    assert run.end.steps == 0, "nothing was answered"
 
 
 def silent(handler: Handler, _: Any) -> None:
