@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from demo import tracing
+from demo.client.mcp.outcome import refused
 from demo.evidence.model import (
     Ending,
     HumanAsked,
@@ -39,7 +40,7 @@ from deputize.text import json_text
 if TYPE_CHECKING:
     from demo.client.agent import Agent
     from demo.client.mcp.outcome import CallOutcome
-    from demo.model.conversation import Called, Conversation
+    from demo.model.conversation import Answer, Called, Conversation
     from deputize.tokens.stored import StoredToken
 
 PURCHASE: Final = "buyMcpShopItem"
@@ -262,8 +263,6 @@ class _Run:
         if fault is not None:
             raise self._ended(fault)
         if listed is None or listed.status != 200:
-            from demo.client.mcp.outcome import refused
-
             why = refused(listed) if listed is not None else None
             what = "the server does not let the agent see its tools"
             raise _Over(
@@ -293,7 +292,7 @@ class _Run:
             for call in answer.calls:
                 talk.read(call, self._called(call, on_wait))
 
-    def _answer(self, talk: Conversation, on_wait: OnWait | None) -> Any:
+    def _answer(self, talk: Conversation, on_wait: OnWait | None) -> Answer:
         from demo.model.asking import TooMuch
 
         left = self.bounds.tokens - self.tokens_read - self.tokens_written
