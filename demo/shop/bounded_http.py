@@ -81,6 +81,7 @@ class BoundedClient:
         with tracing.span(f"{method} {path}".strip(), kind="client", only_part=True) as span:
             status, answer = await self._ask(method, url, options)
             span.add({"http.request.method": method, "http.response.status_code": status, "url.template": path or None})
+            span.add({"error.type": str(status) if status >= 400 else None})
         return status, answer
 
     async def _ask(self, method: str, url: str, options: dict[str, Any]) -> tuple[int, Any]:

@@ -47,13 +47,14 @@ class Served:
         if path in UPKEEP and not any(name == b"traceparent" for name, _ in scope["headers"]):
             await self._app(scope, receive, send)
             return
+        told = method if method in _METHODS else "_OTHER"
         method = method if method in _METHODS else "HTTP"
         with tracing.span(
             f"{method} {path}" if known else method,
             kind="server",
             service=self._routes.get(path, self._other),
             within=scope["headers"],
-            attributes={"http.request.method": method, "http.route": path if known else None},
+            attributes={"http.request.method": told, "http.route": path if known else None},
         ) as span:
 
             async def answering(message: Message) -> None:

@@ -71,10 +71,12 @@ class ShopProcess(ABC):
 
 
 SERVE = """
-import contextlib, json, pathlib, sys, uvicorn
+import contextlib, json, os, pathlib, sys, uvicorn
 from starlette.applications import Starlette
+from demo import tracing
 from demo.shop.app import create_shop
 from demo.shop.config import ShopConfig
+from demo.tracing import serving, wanted
 port, issuer, database, settings = sys.argv[1:]
 client, secret = json.loads(sys.stdin.readline())
 shop = create_shop(ShopConfig(base_url=f"http://127.0.0.1:{port}", database=pathlib.Path(database), issuer=issuer,
@@ -83,7 +85,11 @@ shop = create_shop(ShopConfig(base_url=f"http://127.0.0.1:{port}", database=path
 async def lifespan(app):
     async with shop.lifespan():
         yield
-uvicorn.run(Starlette(routes=shop.routes, lifespan=lifespan), host="127.0.0.1", port=int(port), log_level="critical")
+app = Starlette(routes=shop.routes, lifespan=lifespan)
+if (asked := wanted.by_environment(os.environ)) is not None:
+    tracing.begin(asked, (tracing.SHOP,))
+    app = serving.Served(app, {route.path: tracing.SHOP for route in shop.routes}, tracing.SHOP)
+uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="critical")
 """
 
 
@@ -114,9 +120,12 @@ class LocalShop(ShopProcess):
         id, secret = self.credentials
         secrets = (settings.pop("INTROSPECTION_CLIENT_ID", id), settings.pop("INTROSPECTION_CLIENT_SECRET", secret))
         issuer = settings.pop("AUTHORITY", self.issuer.url)
+        traced = {name: settings.pop(name) for name in list(settings) if name.startswith("OTEL_")}
         assert not settings, f"the local shop has no such setting: {settings}"
         command = [sys.executable, "-c", SERVE, str(self.port), issuer, str(self.state / "shop.sqlite3")]
-        self._running = subprocess.Popen([*command, json.dumps(given)], stdin=subprocess.PIPE, text=True, cwd=ROOT)
+        self._running = subprocess.Popen(
+            [*command, json.dumps(given)], stdin=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | traced
+        )
         assert self._running.stdin is not None
         self._running.stdin.write(json.dumps(secrets) + "\n")
         self._running.stdin.flush()

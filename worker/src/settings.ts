@@ -30,6 +30,14 @@ export interface Variables {
   WORKOS_API_KEY?: string;
   INTROSPECTION_CLIENT_ID?: string;
   INTROSPECTION_CLIENT_SECRET?: string;
+  OTEL_EXPORTER_OTLP_ENDPOINT?: string;
+  OTEL_EXPORTER_OTLP_HEADERS?: string;
+}
+
+/** Where spans go (opentelemetry.io/docs/specs/otel/protocol/exporter): the URL for traces, and what opens it. */
+export interface Collector {
+  url: string;
+  headers: Record<string, string>;
 }
 
 /** The same, parsed. Money in minor units, times in seconds unless the name says otherwise. */
@@ -73,6 +81,8 @@ export interface Settings {
   open: { on: boolean; calls: number; stockAtFirst: number };
   /** Where the code is, for the page at `/`. */
   repository: string;
+  /** Who is sent spans of what is done here; null: nobody. */
+  collector: Collector | null;
   /** How far the authorization server's clock and ours may differ when a token's times are checked. */
   leeway: number;
   /** Milliseconds for one question to the authorization server, from connection to last byte. */
@@ -162,6 +172,7 @@ export function readSettings(env: Variables, origin: string): Settings {
       stockAtFirst: number("OPEN_STOCK_AT_FIRST", LIMITS.stock, 0),
     },
     repository: checked(() => page("REPOSITORY", env.REPOSITORY), null) ?? FIRST_EDITION,
+    collector: checked(() => collectorOf(env.OTEL_EXPORTER_OTLP_ENDPOINT, env.OTEL_EXPORTER_OTLP_HEADERS), null),
     leeway: LIMITS.leeway_seconds,
     answerTimeout: 1000 * LIMITS.answer_seconds,
   };
@@ -197,6 +208,30 @@ function page(name: string, given: string | undefined): string | null {
     throw new SettingsWrong(`${name} must be an https URL, such as https://github.com/you/talk.`);
   }
   return url.href;
+}
+
+/** `HEADERS` is `name=value`, with commas, as a URL's query encodes it (opentelemetry.io/docs/specs/otel/protocol/exporter,
+ * Specifying headers via environment variables). */
+function collectorOf(endpoint = "", given = ""): Collector | null {
+  if (endpoint.trim() === "") return null;
+  const url = urlOf(endpoint.trim());
+  const local = url?.protocol === "http:" && LOOPBACK.includes(url.hostname);
+  if (url === null || (url.protocol !== "https:" && !local) || url.username !== "" || url.search !== "") {
+    throw new SettingsWrong("OTEL_EXPORTER_OTLP_ENDPOINT must be an https URL, such as https://otlp.example.com.");
+  }
+  try {
+    const pairs = listed(given).map((one) =>
+      /^([^=]+)=(.*)$/
+        .exec(one)
+        ?.slice(1)
+        .map((part) => part.trim()),
+    );
+    const headers = new Headers(pairs.map((pair) => [pair![0]!, decodeURIComponent(pair![1]!)]));
+    return { url: `${url.href.replace(/\/$/, "")}/v1/traces`, headers: Object.fromEntries(headers) };
+  } catch {
+    // What it holds opens a collector: nothing of it is said.
+    throw new SettingsWrong("OTEL_EXPORTER_OTLP_HEADERS must be NAME=VALUE, with commas between several.");
+  }
 }
 
 function listed(value: string): string[] {

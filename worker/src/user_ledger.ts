@@ -7,9 +7,9 @@
 import { DurableObject } from "cloudflare:workers";
 import { AUDIT_HEADER, refuse } from "./wire/refusal";
 import { postOnly, rpcError, unacceptable, unwritable, type Answer } from "./wire/answer";
-import { digest, INTERNAL_ERROR, NO_CALL, Unreadable } from "./wire/message";
+import { digest, INTERNAL_ERROR, NO_CALL, Unreadable, type Known } from "./wire/message";
 import { BUY, LIMITS, say, SCOPES, TOOL_SCOPES } from "./catalog";
-import { now, short, type Door, type LimitUse } from "./evidence";
+import { now, short, type Decision, type Door, type LimitUse } from "./evidence";
 import { answerMcp } from "./mcp/server";
 import { Shop } from "./mcp/shop";
 import { prepare, LedgerFailed } from "./ledger/schema";
@@ -31,6 +31,7 @@ import { reinstate, revoke } from "./ledger/standing";
 import { Reliance, StandingChanged, TRIES } from "./ledger/reliance";
 import { NO_FACTS, type Kind } from "./policy/facts";
 import { readSettings, type Variables } from "./settings";
+import { about, sendSpans, spanned, type Told } from "./tracing";
 import { Gatehouse, limitsOf, type Admitted } from "./gatehouse/gatehouse";
 import type { OwnRequest, DoorRequest } from "./gatehouse/requests";
 
@@ -104,15 +105,18 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   async admit(request: OwnRequest): Promise<Answered> {
     try {
       const house = this.house(request.origin);
-      const { ruling, one } = await this.settled(() => house.admitOwn(request));
-      if (ruling.verdict === "allow") {
-        const { username = null, roles = [] } = one.standing ?? {};
-        return { user: one.token.user ?? "", username, admin: roles.includes(SCOPES.adminRole) };
-      }
-      const decision = this.shop.write(() => house.record(one, ruling, { ...NO_CALL, known: request.known }));
-      house.makeKnown(one.token.user);
-      const told = house.told(request.resource, request.scope, request.possession);
-      return { refused: refuse(decision, { ...told, id: null, limits: [] }) };
+      return await this.atTheGates(house, request.known, async (tell) => {
+        const { ruling, one } = await this.settled(() => house.admitOwn(request));
+        if (ruling.verdict === "allow") {
+          const { username = null, roles = [] } = one.standing ?? {};
+          return { user: one.token.user ?? "", username, admin: roles.includes(SCOPES.adminRole) };
+        }
+        const decision = this.shop.write(() => house.record(one, ruling, { ...NO_CALL, known: request.known }));
+        tell(about(decision));
+        house.makeKnown(one.token.user);
+        const told = house.told(request.resource, request.scope, request.possession);
+        return { refused: refuse(decision, { ...told, id: null, limits: [] }) };
+      });
     } catch (error) {
       if (error instanceof LedgerFailed) return { refused: unwritable(null) };
       if (error instanceof Unreadable) return { refused: unacceptable(error.why) };
@@ -229,21 +233,40 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     return new Gatehouse(this.ctx.storage, this.env, readSettings(this.env, origin), this.ctx, this.reliance);
   }
 
-  private async serve(visit: DoorRequest): Promise<Answer> {
+  private serve(visit: DoorRequest): Promise<Answer> {
     const house = this.house(visit.origin);
-    if (visit.door === "open") return this.passOpen(house, visit);
+    return this.atTheGates(house, visit.call.known, async (told) => {
+      const { answer, decision } =
+        visit.door === "open" ? await this.passOpen(house, visit) : await this.pass(house, visit);
+      if (decision !== null) told(about(decision));
+      return answer;
+    });
+  }
+
+  /** What the gates decide and what comes of it, as a span below the request's. */
+  private async atTheGates<T>(house: Gatehouse, known: Known | null, work: (told: Told) => Promise<T>): Promise<T> {
+    const { collector } = house.settings;
+    try {
+      return await spanned(collector, { ...GATES, within: known?.traceparent ?? null }, work);
+    } finally {
+      sendSpans(collector);
+    }
+  }
+
+  private async pass(house: Gatehouse, visit: DoorRequest): Promise<Passed> {
     const needed = visit.call.tool === null ? null : (TOOL_SCOPES.get(visit.call.tool) ?? null);
     const admitted = await this.settled(async () => {
       const relied = await house.standing(visit, needed);
       // From here to the record nothing is waited for: what was found out still holds when it is written down.
       return () => this.shop.write(() => house.decide(visit, needed, relied));
     });
-    if ("unreadable" in admitted) return unacceptable(admitted.unreadable);
+    if ("unreadable" in admitted) return { answer: unacceptable(admitted.unreadable), decision: null };
     house.makeKnown(visit.facts.user);
     const { decision, limits } = admitted;
     if (decision.verdict === "deny") {
       const told = house.told(house.settings.resource, needed ?? SCOPES.default, visit.possession);
-      return refuse(decision, { ...told, id: visit.call.id, limits, details: house.remediation(decision, visit) });
+      const details = house.remediation(decision, visit);
+      return { answer: refuse(decision, { ...told, id: visit.call.id, limits, details }), decision };
     }
     return this.passOn(house, visit, admitted);
   }
@@ -263,15 +286,17 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     throw new Unreadable({ status: 503, code: INTERNAL_ERROR, message: say("unsettled") });
   }
 
-  private async passOpen(house: Gatehouse, visit: DoorRequest): Promise<Answer> {
-    if (visit.fault !== null) return unacceptable(visit.fault);
+  private async passOpen(house: Gatehouse, visit: DoorRequest): Promise<Passed> {
+    if (visit.fault !== null) return { answer: unacceptable(visit.fault), decision: null };
     const admitted = this.shop.write(() => house.letIn(visit));
     const { decision, limits } = admitted;
-    if (decision.verdict === "deny") return refuse(decision, { ...house.unchallenged(), id: visit.call.id, limits });
+    if (decision.verdict === "deny") {
+      return { answer: refuse(decision, { ...house.unchallenged(), id: visit.call.id, limits }), decision };
+    }
     return this.passOn(house, visit, admitted);
   }
 
-  private async passOn(house: Gatehouse, visit: DoorRequest, admitted: Admitted): Promise<Answer> {
+  private async passOn(house: Gatehouse, visit: DoorRequest, admitted: Admitted): Promise<Passed> {
     const onRecord = visit.door === "protected" || visit.call.method === "tools/call";
     const limits = (): LimitUse[] => (visit.door === "open" ? [] : limitsOf(house.usage(visit.facts, true, null)));
     const answer =
@@ -287,9 +312,19 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
         : postOnly();
     if (admitted.due) Object.assign(admitted, { decision: this.shop.record(admitted.decision), due: false });
     if (onRecord) answer.headers.push([AUDIT_HEADER, admitted.decision.audit_id]);
-    return answer;
+    return { answer, decision: admitted.decision };
   }
 }
+
+/** An answer, and the decision that it came of; null where there was none. */
+interface Passed {
+  answer: Answer;
+  decision: Decision | null;
+}
+
+/** Without a kind of its own a viewer would take it for one more call of the tool that it names (OpenInference, span
+ * kinds). */
+const GATES = { name: "gates", kind: "internal", attributes: { "openinference.span.kind": "GUARDRAIL" } } as const;
 
 /** A line to stand in; it lives as long as the object that holds it. */
 class Turns {

@@ -12,6 +12,7 @@ import { addressOf, unreachable } from "./routes/edge";
 import { plainError, rpcError, toResponse, type Answer } from "./wire/answer";
 import { TOO_MANY } from "./wire/message";
 import { refuseForeign } from "./wire/origin";
+import { sendSpans, spanned } from "./tracing";
 
 export { StockRoom } from "./ledger/stock";
 export { UserLedger } from "./user_ledger";
@@ -40,6 +41,35 @@ async function answer(request: Request, env: Env): Promise<Answer> {
   if (foreign !== null) return foreign;
   const flooded = await refuseFlood(request, env);
   if (flooded !== null) return flooded;
+  const { collector } = settings;
+  const within = request.headers.get("traceparent");
+  if (collector === null || (within === null && UPKEEP.has(pathname))) return route(request, env, settings);
+  const known = ROUTES.has(pathname);
+  const attributes = { "http.request.method": request.method, ...(known ? { "http.route": pathname } : {}) };
+  const name = known ? `${request.method} ${pathname}` : request.method;
+  try {
+    return await spanned(collector, { name, kind: "server", within, attributes }, async (told) => {
+      const found = await route(request, env, settings);
+      told({ "http.response.status_code": found.status });
+      // Of 4xx the one who called is at fault.
+      if (found.status >= 500) told({ "error.type": String(found.status) });
+      return found;
+    });
+  } finally {
+    sendSpans(collector);
+  }
+}
+
+/** What servers ask each other by themselves: nobody's trace, unless it is part of one. */
+const UPKEEP = new Set(["/health", EVENTS_PATH]);
+/** The paths that are told in a span: of another the one who calls chose it. */
+const ROUTES = new Set([
+  ...["/", "/mcp", "/open/mcp", "/health", "/audit", "/audit/checkpoint", "/audit/log", AUDIT_KEYS, EVENTS_PATH],
+  ...["/admin/revoke", "/admin/reinstate", "/admin/door", METADATA, `${METADATA}/mcp`, `${METADATA}/admin`],
+]);
+
+function route(request: Request, env: Env, settings: Settings): Promise<Answer> | Answer {
+  const { origin, pathname } = new URL(request.url);
   switch (pathname) {
     case "/mcp":
       return enter("protected", request, env, settings, origin);

@@ -78,6 +78,12 @@ test.each<[string, Partial<Env>, string[]]>([
   ["several at once", { RATE_CALLS: "ten", OPEN_DOOR: "ajar" }, ["RATE_CALLS must be", "OPEN_DOOR must be on or off"]],
   ["members of nothing", { ALLOWLIST: "members" }, ["ORGANIZATION must name"]],
   ["a limit that no window could keep", { OPEN_RATE_CALLS: "100001" }, ["OPEN_RATE_CALLS must be at most 100000"]],
+  ["a collector without TLS", { OTEL_EXPORTER_OTLP_ENDPOINT: "http://otlp.example.com" }, ["must be an https URL"]],
+  [
+    "a collector's key that is none",
+    { OTEL_EXPORTER_OTLP_ENDPOINT: "https://otlp.example.com", OTEL_EXPORTER_OTLP_HEADERS: "s3cr3t" },
+    ["OTEL_EXPORTER_OTLP_HEADERS must be NAME=VALUE"],
+  ],
   ["a page that is none", { REPOSITORY: "javascript:alert(1)" }, ["REPOSITORY must be an https URL"]],
 ])("settings that are missing or wrong are said at / and /health: %s", async (_, changes, words) => {
   const get = async (path: string) => {

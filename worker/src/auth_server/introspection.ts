@@ -5,6 +5,7 @@
 import { say } from "../catalog";
 import { NO_STANDING, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import type { Settings } from "../settings";
+import { carried, spanned, type Spanned } from "../tracing";
 import { text } from "../wire/values";
 import { address, askBounded, AuthServerUnavailable, jsonObject } from "./asking";
 import { forget, metadataOf } from "./metadata";
@@ -60,7 +61,7 @@ function methodsFor(issuer: string, told: string[] | null): string[] {
 export async function introspect(
   token: string,
   { id, secret }: { id: string; secret: string },
-  { issuer, answerTimeout }: Settings,
+  { issuer, answerTimeout, collector }: Settings,
   traceparent: string | null = null,
 ): Promise<Record<string, unknown>> {
   const { introspectionEndpoint, introspectionMethods } = await metadataOf(issuer, answerTimeout);
@@ -76,11 +77,19 @@ export async function introspect(
     // The form names the client beside the header, too: MCP's Python SDK looks it up by that.
     const body = new URLSearchParams({ token, token_type_hint: "access_token", client_id: id });
     const headers: Record<string, string> = { accept: "application/json" };
-    // No span of ours stands between: it is passed on as it came (W3C Trace Context section 4).
-    if (traceparent !== null) headers["traceparent"] = traceparent;
     if (method === BASIC) headers["authorization"] = basic(id, secret);
     else body.set("client_secret", secret);
-    response = await askBounded(issuer, introspectionEndpoint, { method: "POST", headers, body }, answerTimeout);
+    response = await spanned(collector, asking(introspectionEndpoint), async (told) => {
+      // Where no span of ours stands between it is passed on as it came (W3C Trace Context section 4).
+      const parent = carried(traceparent);
+      if (parent !== null) headers["traceparent"] = parent;
+      const heard = await askBounded(issuer, introspectionEndpoint, { method: "POST", headers, body }, answerTimeout);
+      told({
+        "http.response.status_code": heard.status,
+        "error.type": heard.status >= 400 ? String(heard.status) : null,
+      });
+      return heard;
+    });
     if (response.status === 401 || response.status === 403) continue;
     taken.set(issuer, method);
     break;
@@ -94,6 +103,13 @@ export async function introspect(
     throw new AuthServerUnavailable(say("nonsense"));
   }
   return answer;
+}
+
+/** The span of a question: its path is told where it is the demo's own or AuthKit's, and elsewhere may be anything. */
+function asking(endpoint: string): Spanned {
+  const path = ["/oauth2/introspect", "/oauth2/introspection"].find((one) => endpoint.endsWith(one));
+  const attributes = { "http.request.method": "POST", ...(path === undefined ? {} : { "url.template": path }) };
+  return { name: path === undefined ? "POST" : `POST ${path}`, kind: "client", attributes };
 }
 
 /** An introspection response (RFC 7662 section 2.2) as standing. */

@@ -11,6 +11,7 @@ import { NO_POSSESSION, Nonces, possessionOf, type Possession, type Received } f
 import type { Env } from "../env";
 import type { Settings } from "../settings";
 import { LIMITS } from "../catalog";
+import { carried } from "../tracing";
 import { rpcError, type Answer } from "../wire/answer";
 import { INTERNAL_ERROR, type Known } from "../wire/message";
 
@@ -77,13 +78,15 @@ const REQUEST_ID = /^[A-Za-z0-9._:+/=@-]{1,64}$/;
  * carry a `traceparent`, too (SEP-414); the header goes before it. */
 export function knownBy(headers: Headers, meta: Record<string, unknown> = {}): Known {
   const inside = meta["traceparent"];
+  const own = carried(null); // what is done for this request is below the shop's own span of it, where there is one
   for (const given of [headers.get("traceparent"), typeof inside === "string" ? inside : null]) {
     const traceparent = (given ?? "").trim();
     const trace = TRACEPARENT.exec(traceparent)?.[1];
-    if (trace !== undefined) return { correlation: trace, trace_id: trace, traceparent };
+    if (trace === undefined) continue;
+    return { correlation: trace, trace_id: trace, traceparent: own?.includes(trace) ? own : traceparent };
   }
   const given = REQUEST_ID.exec((headers.get("x-request-id") ?? "").trim())?.[0];
-  return { correlation: given ?? hex(16), trace_id: null, traceparent: null };
+  return { correlation: given ?? hex(16), trace_id: null, traceparent: own };
 }
 
 /** Where a request came from, as the platform has seen it. */
