@@ -14,6 +14,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from demo.client import Agent, SampleHuman
+from demo.policy_file import NAME, SHIPPED
 from deputize import StoredToken, TokenStore
 from deputize.evidence import Money
 from tests.conftest import console_at, serving
@@ -25,7 +26,10 @@ SHIRT = {"company": "Acme", "mailingAddress": "1 Main St", "tshirtSize": "M"}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("server") / "server.sqlite3") as url:
+    """One for the file, with a rate that its tests together do not reach."""
+    folder = tmp_path_factory.mktemp("server")
+    (folder / NAME).write_text(SHIPPED.text.replace("calls = 10 ", "calls = 1000 "))
+    with serving(folder / "server.sqlite3", policy_folder=folder) as url:
         yield url
 
 
@@ -168,9 +172,7 @@ def test_a_tools_own_error_and_an_unknown_tool_reach_the_host_as_the_server_has_
     assert "nope" in unknown.content[0].text
 
 
-def test_a_rate_limit_is_told_with_the_seconds_to_wait(server: str, state: Path) -> None:
-    log_in(server, state)
-
+def test_a_rate_limit_is_told_with_the_seconds_to_wait(tmp_path: Path, state: Path) -> None:
     async def work(host: Client) -> Any:
         for _ in range(30):
             called = await host.call_tool("listMcpShopOrders", {})
@@ -178,7 +180,9 @@ def test_a_rate_limit_is_told_with_the_seconds_to_wait(server: str, state: Path)
                 return called
         raise AssertionError("there was no limit")
 
-    refused = hosted(server, state, "2025-11-25", work)
+    with serving(tmp_path / "server.sqlite3") as server:
+        log_in(server, state)
+        refused = hosted(server, state, "2025-11-25", work)
     assert refused.meta["demo/decision"]["rule"] == "limits.rate"
     assert re.search(r"Wait \d+ s before the next try\.", refused.content[0].text)
     assert refused.meta["demo/limits"]

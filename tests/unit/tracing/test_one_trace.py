@@ -39,11 +39,16 @@ def seen() -> Iterator[Collector]:
 @pytest.fixture(scope="module")
 def demo(seen: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
     command = Traced(tmp_path_factory.mktemp("traced") / "state", seen.url)
+    log_in(command)
+    yield command
+    local.stop(command.state)
+
+
+def log_in(command: Traced) -> None:
+    """A new grant."""
     scopes = [part for scope in ("openid", "shop:read", "shop:buy") for part in ("--scope", scope)]
     login = command.process("login", "--as", "alice@example.com", *scopes, "--spend", "60")
     assert login.returncode == 0, login.stderr
-    yield command
-    local.stop(command.state)
 
 
 def parents(spans: list[Seen]) -> dict[tuple[str, str], tuple[str, str] | None]:
@@ -57,6 +62,7 @@ def gates(spans: list[Seen]) -> list[Seen]:
 
 
 def test_a_purchase_is_one_trace_from_the_command_to_the_introspection(demo: Traced, seen: Collector) -> None:
+    log_in(demo)  # the authorization server is asked about a grant once
     bought = demo.process(
         "--json", "call", "buyMcpShopItem", "company=Engines", f"mailingAddress={ADDRESS}", "tshirtSize=M"
     )
