@@ -143,7 +143,7 @@ test("bytes that an order takes, with its idempotency key", async () => {
     place(sql, id, newAuditId(sql, Date.now()));
   });
   expectBytes(bytes, costs.bytes.order);
-});
+}, 180_000); // so many orders keep a loaded machine busy: nobody waits, and nothing hangs
 
 test("bytes that the stock room keeps of each order and of each ledger, for good", async () => {
   const taken = await runInDurableObject(stock, (object, { storage: { sql } }) => {
