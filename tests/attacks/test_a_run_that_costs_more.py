@@ -17,8 +17,9 @@ from demo import model
 from demo.client import Agent
 from demo.evidence.model import ModelBounds
 from demo.evidence.shop import Order
-from demo.model.driving import PURCHASE, _Run
+from demo.model.driving import PURCHASE
 from demo.model.script import keep
+from demo.model.spending import Purse
 from deputize.errors import EnvironmentNotReady
 from deputize.evidence import Money
 from tests.unit.model.conftest import agent, server
@@ -57,7 +58,7 @@ def test_what_a_purchase_took_is_counted_or_ends_the_run(
             return call if name == "call" else getattr(agent, name)
 
     if weakened:
-        monkeypatch.setattr(_Run, "_paid", lambda run, price: None)
+        monkeypatch.setattr(Purse, "paid", lambda purse, price: "")
     looks = {"calls": [{"tool": "listMcpShopInventory"}]}
     buys = {"times": 3, "calls": [{"tool": PURCHASE, "arguments": BUY}]}
     run = model.drive(Shop(), "x", script(looks, buys), ModelBounds(spending=Money(3000)))  # type: ignore[arg-type]  # it is one
