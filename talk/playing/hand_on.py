@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from demo import panels
 from demo.evidence.screen import Comparison
-from demo.panels.values import clock
 from deputize.evidence import Money
 from deputize.http.errors import OAuthRefused
 from deputize.tokens import claims
@@ -67,6 +66,7 @@ def _of(value: Any, name: str) -> Any:
 
 def _less(agent: str, to: str, above: StoredToken, below: StoredToken) -> Comparison:
     """What the agent has, and what of it the sub-agent has."""
+    from demo.panels.values import clock  # it loads what draws, and a script is read without
 
     def end(token: StoredToken) -> str:
         return "can be renewed" if token.refresh_token else f"ends at {clock(token.expires_at)}"

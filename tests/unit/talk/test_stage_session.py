@@ -91,7 +91,7 @@ class Played:
         return [json.loads(line) for line in file.read_text().splitlines()[1:]]
 
     def recorded(self) -> int:
-        return len(self.events()) if (self.state / "recordings").exists() else 0
+        return len(self.events()) if list((self.state / "recordings").glob("*.jsonl")) else 0
 
     def named(self, name: str) -> list[dict[str, Any]]:
         return [event for event in self.events() if event["event"] == name]
