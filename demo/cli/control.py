@@ -135,7 +135,7 @@ def door(
     if settings.json:
         say_json({"schema": 1, **state})
     elif not settings.quiet:
-        how = "" if state["open"] else ", and switched off"
+        how = "" if state["open"] else ", and is switched off"
         said = f"The {which} door has {state['stock']} in stock{how}."
         if text is not None:
             said += f" Its listing says: {state['description']}"

@@ -24,7 +24,8 @@ def model_task(given: ModelTask) -> Page:
         canvas.list("tools", given.tools, at_most=3, empty="none was listed")
         canvas.gap()
         bounds = given.bounds
-        canvas.field("at most", f"{many(bounds.steps, 'answer')}, {many(bounds.calls, 'call')}, {bounds.tokens} tokens")
+        most = (many(bounds.steps, "answer"), many(bounds.calls, "call"), many(bounds.tokens, "token"))
+        canvas.field("at most", ", ".join(most))
         canvas.field("", f"{span(bounds.seconds)}, {span(bounds.answer_seconds)} for each answer")
         own = f"{bounds.spending} in this run" if bounds.spending is not None else "what the human consented to"
         canvas.field("spends", own)
