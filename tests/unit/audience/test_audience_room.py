@@ -119,7 +119,7 @@ def test_all_are_revoked_at_once_and_each_next_call_is_refused(house: House):
         phone.decide(limit="100")
     for phone in phones:
         phone.sees("Bought a shirt")
-    assert {one.number for one in life.revoke(house.state, None)} == {phone.number for phone in phones}
+    assert {one.number for one in life.revoke(house.state, None)} >= {phone.number for phone in phones}
     for phone in phones:
         until(lambda phone=phone: phone.rules()[0] == "standing.agent")
 
