@@ -1,5 +1,6 @@
 """A host that can send no authorization details: the shop has the authorization server ask the human, by MCP's own way
-(2026-07-28, elicitation, URL mode), and takes no other answer than theirs there."""
+(2026-07-28, elicitation, URL mode), and takes no other answer than theirs there. What it does otherwise, at both shops:
+`tests/contract/test_contract_asking.py`."""
 
 from __future__ import annotations
 
@@ -47,24 +48,6 @@ def decide(url: str, decision: str, account: str = "alice@example.com") -> httpx
     return browser.submit("/device/consent", decision=decision)
 
 
-def test_a_human_approves_on_the_page_that_the_host_opens(base: str) -> None:
-    asked: list[ElicitationRequest] = []
-
-    def elicit(request: ElicitationRequest) -> dict[str, Any]:
-        asked.append(request)
-        assert request.url is not None
-        assert decide(request.url, "approve").status_code == 200
-        return {}
-
-    agent = host(base, elicit)
-    outcome = agent.call("buyMcpShopItem", BUY)
-    assert outcome.allowed and outcome.order is not None and len(asked) == 1, outcome.text
-    assert asked[0].url is not None and asked[0].url.startswith(f"{base}/device/consent?purchase=")
-    # It was for one purchase: the next one is asked for again, on another page.
-    assert agent.call("buyMcpShopItem", BUY).allowed
-    assert len({one.url for one in asked}) == 2
-
-
 @pytest.mark.parametrize("answer", ["the page says no", "the window says yes"])
 def test_only_the_answer_on_the_page_counts(base: str, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A confirmation in the host's own window is none (draft-klrc-aiagent-auth section 10.7)."""
@@ -82,34 +65,6 @@ def test_only_the_answer_on_the_page_counts(base: str, answer: str, monkeypatch:
 
     outcome = host(base, elicit).call("buyMcpShopItem", BUY)
     assert not outcome.allowed and outcome.order is None
-
-
-def test_somebody_else_answers_nothing_on_that_page(base: str) -> None:
-    def elicit(request: ElicitationRequest) -> dict[str, Any]:
-        assert request.url is not None
-        assert decide(request.url, "approve", "grace@example.com").status_code == 409
-        decide(request.url, "deny", "grace@example.com")
-        assert decide(request.url, "approve").status_code == 200
-        return {}
-
-    assert host(base, elicit).call("buyMcpShopItem", BUY).allowed
-
-
-def test_a_host_that_opens_no_pages_is_refused_with_what_to_do(base: str) -> None:
-    outcome = host(base, None).call("buyMcpShopItem", BUY)
-    assert (outcome.status, outcome.decision and outcome.decision.rule) == (403, "limits.approval")
-
-
-def test_a_host_that_went_away_finds_the_approval_when_it_calls_again(base: str) -> None:
-    urls: list[str] = []
-
-    def leave(request: ElicitationRequest) -> None:
-        urls.append(request.url or "")
-
-    agent = host(base, leave)
-    assert not agent.call("buyMcpShopItem", BUY).allowed
-    decide(urls[0], "approve")
-    assert agent.call("buyMcpShopItem", BUY).allowed
 
 
 def test_nobody_but_a_resource_server_has_a_human_asked(base: str) -> None:

@@ -10,7 +10,8 @@ import { postOnly, rpcError, unacceptable, unwritable, type Answer } from "./wir
 import { digest, INTERNAL_ERROR, NO_CALL, Unreadable, type Known } from "./wire/message";
 import { BUY, LIMITS, say, SCOPES, TOOL_SCOPES } from "./catalog";
 import { now, short, type Decision, type Door, type LimitUse } from "./evidence";
-import { answerMcp } from "./mcp/server";
+import { askTheHuman, Asking } from "./mcp/asking";
+import { answerByAsking, answerMcp } from "./mcp/server";
 import { Shop } from "./mcp/shop";
 import { prepare, LedgerFailed } from "./ledger/schema";
 import {
@@ -76,6 +77,7 @@ export type Answered = { refused: Answer } | Caller;
 
 export class UserLedger extends DurableObject<Variables & StockBinding> {
   private readonly turns = new Turns();
+  private readonly asking = new Asking();
   private readonly reliance = new Reliance();
   private readonly shop: Shop;
 
@@ -91,6 +93,7 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   async enter(visit: DoorRequest): Promise<Answer> {
     const buying = visit.call.tool === BUY && visit.facts.fault === null;
     try {
+      if (buying && visit.door === "protected") await this.asking.wait(this.house(visit.origin), visit);
       return await (buying ? this.turns.take(() => this.serve(visit)) : this.serve(visit));
     } catch (error) {
       if (error instanceof LedgerFailed) return unwritable(visit.call.id);
@@ -264,6 +267,13 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     house.makeKnown(visit.facts.user);
     const { decision, limits } = admitted;
     if (decision.verdict === "deny") {
+      const question = await askTheHuman(house, visit, decision);
+      const meta = { "demo/decision": decision, "demo/limits": limits };
+      const { base } = house.settings;
+      const asked = question && (await answerByAsking(visit, base, { ...question, _meta: meta }));
+      if (asked) {
+        return { answer: { ...asked, headers: [...asked.headers, [AUDIT_HEADER, decision.audit_id]] }, decision };
+      }
       const told = house.told(house.settings.resource, needed ?? SCOPES.default, visit.possession);
       const details = house.remediation(decision, visit);
       return { answer: refuse(decision, { ...told, id: visit.call.id, limits, details }), decision };

@@ -26,7 +26,7 @@ function usage(changes: Partial<Usage>): Usage {
     wanted,
     approveAbove: 2000,
     approves: true,
-    approvalUsed: false,
+    usedApprovals: new Set(),
     ...changes,
   };
 }

@@ -3,6 +3,7 @@
  * Nothing is kept. Revocation has to be instant, and a cache is a promise to be late. */
 
 import { say } from "../catalog";
+import { readApprovals } from "../policy/approval";
 import { NO_STANDING, unknown, type Standing, type TokenFacts } from "../policy/facts";
 import type { Settings } from "../settings";
 import { carried, spanned, type Spanned } from "../tracing";
@@ -128,7 +129,8 @@ export function judge(answer: Record<string, unknown>, facts: TokenFacts): Stand
     if (said !== null && said !== expected) return unknown(say("other_token"));
   }
   const roles = Array.isArray(answer["roles"]) ? answer["roles"].filter((role) => typeof role === "string") : [];
-  return { ...base, active: true, revoked: null, roles };
+  const approvals = readApprovals(answer["authorization_details"]);
+  return { ...base, active: true, revoked: null, roles, approvals };
 }
 
 /** HTTP Basic credentials of an OAuth client: each part form-encoded first (RFC 6749 section 2.3.1). */

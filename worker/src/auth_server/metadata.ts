@@ -19,6 +19,8 @@ export interface Metadata {
   introspectionEndpoint: string | null;
   /** How a shop may say there who it is (RFC 8414 section 2); null where the authorization server does not tell. */
   introspectionMethods: string[] | null;
+  /** Where a human is asked to approve one purchase, for a client that cannot ask; null where nowhere. */
+  purchasesEndpoint: string | null;
 }
 
 const known = new Map<string, { metadata: Metadata; at: number }>();
@@ -112,6 +114,7 @@ async function readMetadata(issuer: string, timeout: number): Promise<Metadata> 
       jwksUri,
       introspectionEndpoint: endpoint(issuer, found, "introspection_endpoint"),
       introspectionMethods: methods(found),
+      purchasesEndpoint: endpoint(issuer, found, "purchase_approval_endpoint"),
     };
   }
   if (broken) throw new AuthServerUnavailable(say("metadata_unreadable"));

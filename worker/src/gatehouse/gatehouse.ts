@@ -13,7 +13,7 @@ import { revokedKind, isBanned } from "../ledger/standing";
 import { record } from "../ledger/audit_log";
 import { BUY } from "../catalog";
 import { BadArguments, readArguments } from "../wire/arguments";
-import { askedFor, type Wanted } from "../policy/approval";
+import { askedFor, type Approval, type Wanted } from "../policy/approval";
 import {
   accountOf,
   agentOf,
@@ -29,10 +29,12 @@ import {
 import {
   admit,
   allowAnonymous,
+  approvalOf,
   checkRate,
   checkStanding,
   checkToken,
   deny,
+  needsApproval,
   withinLimits,
   type Case,
   type Ruling,
@@ -54,6 +56,8 @@ export interface Admitted {
   relied: Relied | null;
   /** Whether the decision is still to be put on record: that of a purchase goes there with what came of it. */
   due: boolean;
+  /** The approval that the purchase is placed on; null where it takes none. */
+  approval: string | null;
 }
 
 export class Gatehouse {
@@ -76,8 +80,10 @@ export class Gatehouse {
     const one = this.caseOf(visit.facts, { method: null, tool: null, scope }, resource, visit.skew);
     one.unproved = visit.possession.unproved;
     if (checkToken(one) !== null || visit.token === null) return null;
-    // One purchase that a human approved may have been stopped since, without the grant.
-    const kept = visit.facts.approval === null ? this.reliance.kept(visit.facts) : null;
+    // What a human approved a moment ago is no event that would come here; and one purchase that they approved may have
+    // been stopped since, without the grant.
+    const afresh = visit.facts.approval !== null || ("call" in visit && this.takesApproval(visit));
+    const kept = afresh ? null : this.reliance.kept(visit.facts);
     if (kept !== null && !this.isOverThere(one)) return kept;
     // Before the question: an event must reach this shop when what was answered is revoked, and one that comes
     // meanwhile makes the answer void.
@@ -89,6 +95,19 @@ export class Gatehouse {
     if (isTold && this.settings.directory === null) this.reliance.keep(visit.facts, asked, since);
     // Told of what is revoked or not, it relies on an answer for no longer than a lease.
     return { standing: await this.withRole(asked, visit.facts), since: asked.known ? since : null };
+  }
+
+  /** Whether a call buys something that a human must have approved, and its token does not say so itself. */
+  private takesApproval({ call, facts }: DoorRequest): boolean {
+    const { approveAbove, price } = this.settings;
+    return call.tool === BUY && facts.approval === null && approveAbove !== null && price.amount > approveAbove;
+  }
+
+  /** Whether a request would pass the first gate now. */
+  holds({ facts, possession, unavailable, skew, call }: DoorRequest): boolean {
+    const one = this.caseOf(facts, { method: call.method, tool: call.tool, scope: null }, this.settings.resource, skew);
+    one.unproved = possession.unproved;
+    return unavailable === null && checkToken(one) === null;
   }
 
   /** Whether a token has expired by the authorization server's own clock, which is that server's to judge. */
@@ -135,18 +154,22 @@ export class Gatehouse {
       ruling = deny("allowlist.client", "console", { client: short(facts.client ?? "This client") });
     }
     let limits: LimitUse[] = [];
+    let approval: string | null = null;
     if (ruling.verdict === "allow" && visit.fault !== null) return { unreadable: visit.fault };
     if (ruling.verdict === "allow" && call.method === "tools/call") {
       const rateOk = hit(this.sql, ratedOf(facts), this.rate, one.now);
-      const usage = this.usage(facts, rateOk, idempotencyKey(call), wantedBy(call, this.settings.price));
+      const wanted = wantedBy(call, this.settings.price);
+      const told = facts.approval !== null ? [facts.approval] : (one.standing?.approvals ?? []);
+      const usage = this.usage(facts, rateOk, idempotencyKey(call), wanted, told);
       ruling = withinLimits(one, usage);
+      if (needsApproval(one, usage)) approval = approvalOf(one, usage)?.id ?? null;
       limits = limitsOf(usage);
     } else if (ruling.gate === "scope") {
       limits = limitsOf(this.usage(facts, true, null));
     }
     const due = ruling.verdict === "allow" && call.tool === BUY;
     const decision = due ? this.decision(one, ruling, call) : this.record(one, ruling, call);
-    return { decision, limits, standing: one.standing, relied, due };
+    return { decision, limits, standing: one.standing, relied, due, approval };
   }
 
   /** The first four gates, for a route of the human's own. */
@@ -189,7 +212,7 @@ export class Gatehouse {
     const due = ruling.verdict === "allow" && calling && call.tool === BUY;
     let decision: Decision = { ...this.decision(one, ruling, call), door: "open" };
     if (calling && !due) decision = record(this.sql, decision);
-    return { decision, limits, standing: null, relied: null, due };
+    return { decision, limits, standing: null, relied: null, due, approval: null };
   }
 
   /** Put a ruling on record, with who, through whom, what, when and by which token. */
@@ -198,7 +221,13 @@ export class Gatehouse {
   }
 
   /** How much of its limits a caller has used. */
-  usage(token: TokenFacts, rateOk: boolean, key: string | null, wanted: Wanted | null = null): Usage {
+  usage(
+    token: TokenFacts,
+    rateOk: boolean,
+    key: string | null,
+    wanted: Wanted | null = null,
+    told: Approval[] = [],
+  ): Usage {
     const { purchasesPerConsent, price } = this.settings;
     const used = spent(this.sql, accountOf(token));
     const forGood = { window: null, resets_at: null };
@@ -219,7 +248,7 @@ export class Gatehouse {
       wanted,
       approveAbove: this.settings.approveAbove,
       approves: this.settings.approves,
-      approvalUsed: token.approval !== null && isUsed(this.sql, token.approval.id),
+      usedApprovals: new Set(told.map(({ id }) => id).filter((id) => isUsed(this.sql, id))),
     };
   }
 
@@ -234,8 +263,14 @@ export class Gatehouse {
 
   /** The authorization details with which a call that was refused would pass (draft-ietf-oauth-rar-metadata-
    * remediation section 4); none where it takes no approval, or nobody can be asked for one. */
-  remediation({ rule }: Decision, { call, facts }: DoorRequest): Record<string, unknown>[] {
-    const wanted = rule === "limits.approval" && this.settings.approves ? wantedBy(call, this.settings.price) : null;
+  remediation({ rule }: Decision, visit: DoorRequest): Record<string, unknown>[] {
+    return rule === "limits.approval" ? this.approvable(visit) : [];
+  }
+
+  /** What a call would buy, as an authorization detail; none where its arguments do not fit, which its tool will say, or
+   * nobody can be asked. */
+  approvable({ call, facts }: DoorRequest): Record<string, unknown>[] {
+    const wanted = this.settings.approves ? wantedBy(call, this.settings.price) : null;
     return wanted === null
       ? []
       : [askedFor(wanted, this.settings.resource, { session: facts.session, agent: agentOf(facts) })];

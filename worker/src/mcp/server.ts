@@ -10,6 +10,7 @@ import {
   Server,
   WebStandardStreamableHTTPServerTransport,
   type CallToolResult,
+  type InputRequiredResult,
   type Tool,
 } from "@modelcontextprotocol/server";
 import { say, SERVER, TOOLS } from "../catalog";
@@ -30,13 +31,31 @@ const { instructions, ...NAMES } = SERVER;
 /** What a tool call runs for, with the caller's limits as they are once it ran. */
 export type Serving = Admission & { limits: () => LimitUse[] };
 
+/** The answer to a refused purchase that sends its human to a page; null where this client cannot be told so, as at an
+ * older revision. */
+export async function answerByAsking(
+  visit: DoorRequest,
+  base: string,
+  result: InputRequiredResult,
+): Promise<Answer | null> {
+  const { message } = visit.call;
+  const request = requestOf(visit, base, new Headers(visit.headers));
+  if (await isLegacyRequest(request(), message)) return null;
+  const asking = () => {
+    const server = new Server({ ...NAMES, version: VERSION }, { capabilities: { tools: {} }, instructions });
+    server.setRequestHandler("tools/call", () => result);
+    return server;
+  };
+  const handler = createMcpHandler(asking, { legacy: "reject" });
+  const answer = await answerOf(await handler.fetch(request(), { parsedBody: message }));
+  return answer.status === 200 ? answer : null;
+}
+
 /** Hand a message that passed its door to the MCP server; what the gates read of it is all that it gets. */
 export async function answerMcp(visit: DoorRequest, serving: Serving): Promise<Answer> {
   const { message, id, method } = visit.call;
   const headers = new Headers(visit.headers);
-  headers.set("content-type", "application/json");
-  const request = () =>
-    new Request(`${serving.settings.base}/mcp`, { method: "POST", headers, body: JSON.stringify(message) });
+  const request = requestOf(visit, serving.settings.base, headers);
   if (await isLegacyRequest(request(), message)) {
     // The SDK wants both types to be accepted; a client that takes JSON is given JSON.
     if (/application\/json|\*\/\*/.test(headers.get("accept") ?? "")) {
@@ -54,6 +73,12 @@ export async function answerMcp(visit: DoorRequest, serving: Serving): Promise<A
   const answer = await answerOf(await handler.fetch(request(), { parsedBody: message }));
   // What a handler calls bad parameters is a bad request too: the local shop answers so, and with it its contract.
   return answer.status === 200 && errorCode(answer) === INVALID_PARAMS ? { ...answer, status: 400 } : answer;
+}
+
+/** Makes the request that the SDK gets; each reads its body once. */
+function requestOf({ call }: DoorRequest, base: string, headers: Headers): () => Request {
+  headers.set("content-type", "application/json");
+  return () => new Request(`${base}/mcp`, { method: "POST", headers, body: JSON.stringify(call.message) });
 }
 
 function errorCode({ body }: Answer): number | null {

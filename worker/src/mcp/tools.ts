@@ -62,7 +62,7 @@ async function buy(admission: Admission, given: Arguments) {
   }
 }
 
-async function purchaseOf({ settings, visit }: Admission, given: Arguments): Promise<Purchase> {
+async function purchaseOf({ settings, visit, admitted }: Admission, given: Arguments): Promise<Purchase> {
   const [company, address, size] = [given["company"]!, given["mailingAddress"]!, given["tshirtSize"]!];
   const { facts, door } = visit;
   const protectedDoor = door === "protected";
@@ -86,7 +86,7 @@ async function purchaseOf({ settings, visit }: Admission, given: Arguments): Pro
     quota: protectedDoor ? settings.purchasesPerConsent : null,
     spendingLimits: protectedDoor ? facts.spendingLimits : [],
     toBeApproved: protectedDoor && (facts.approval !== null || dear),
-    approval: facts.approval?.id ?? null,
+    approval: admitted.approval,
   };
 }
 

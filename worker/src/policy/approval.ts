@@ -55,10 +55,15 @@ export function askedFor(wanted: Wanted, resource: string, grant: Grant): Record
  * understood is there all the same, and several count as one that is of no purchase: a token that was granted for one
  * purchase must not pass for one that was granted for all. */
 export function readApproval(details: unknown): Approval | null {
-  const found = (Array.isArray(details) ? details : []).filter(
-    (one): one is Record<string, unknown> => isObject(one) && one["type"] === SCOPES.purchaseType,
-  );
-  return found.length === 0 ? null : found.length === 1 ? read(found[0]!) : UNREADABLE;
+  const found = readApprovals(details);
+  return found.length > 1 ? UNREADABLE : (found[0] ?? null);
+}
+
+/** All approvals among authorization details; one that cannot be understood is good for nothing. */
+export function readApprovals(details: unknown): Approval[] {
+  return (Array.isArray(details) ? details : [])
+    .filter((one): one is Record<string, unknown> => isObject(one) && one["type"] === SCOPES.purchaseType)
+    .map(read);
 }
 
 function read(detail: Record<string, unknown>): Approval {

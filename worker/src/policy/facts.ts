@@ -83,6 +83,8 @@ export interface Standing {
   member: boolean | null;
   /** What the human's role permits, where that decides and not the token's scopes; else null. */
   permissions: string[] | null;
+  /** Single purchases that the human approved within this grant, as introspection tells (RFC 9396 section 9.2). */
+  approvals: Approval[];
   banned: boolean;
   detail: string;
   /** Where it is not known: whether asking again will not help, since the shop's settings are wrong. */
@@ -99,6 +101,7 @@ export const NO_STANDING: Standing = {
   roles: [],
   member: null,
   permissions: null,
+  approvals: [],
   banned: false,
   detail: "",
   lasting: false,

@@ -15,7 +15,7 @@ import {
   type Values,
 } from "../catalog";
 import { inWords, short, type LimitUse, type Money, type Verdict } from "../evidence";
-import { fits, type Wanted } from "./approval";
+import { fits, type Approval, type Wanted } from "./approval";
 import { agentOf, type Kind, type Standing, type TokenFacts } from "./facts";
 import type { Unproved } from "./proof";
 import { accepted, objection } from "./token_type";
@@ -72,8 +72,8 @@ export interface Usage {
   approveAbove: number | null;
   /** Whether the authorization server can be asked for an approval. */
   approves: boolean;
-  /** Whether an order was placed on the approval in the token. */
-  approvalUsed: boolean;
+  /** Those of the approvals that came with the call on which an order was placed. */
+  usedApprovals: ReadonlySet<string>;
 }
 
 /** What a gate says, and in which words. */
@@ -236,19 +236,32 @@ export function needsApproval({ token }: Case, { replay, wanted, approveAbove, p
   return token.approval !== null || (approveAbove !== null && price.amount > approveAbove);
 }
 
+/** The approval that this purchase can be placed on; null where there is none that holds. */
+export function approvalOf(one: Case, usage: Usage): Approval | null {
+  return fitting(one, usage).find(({ id, until }) => !usage.usedApprovals.has(id) && one.now < until) ?? null;
+}
+
+/** What of the approvals that came with this call is a yes to this purchase, the newest first. Beside a token that was
+ * granted for one purchase nothing else counts. */
+function fitting(one: Case, { wanted }: Usage): Approval[] {
+  const { token, standing, rules } = one;
+  const told = token.approval !== null ? [token.approval] : (standing?.approvals ?? []);
+  const agent = agentOf(token);
+  if (wanted === null) return [];
+  return told.filter((yes) => fits(yes, wanted, agent, rules.audiences)).sort((a, b) => b.until - a.until);
+}
+
 /** Gate 5, fourth limit: did a human approve this very purchase? */
 export function checkApproval(one: Case, usage: Usage): Ruling | null {
-  const { wanted, price, approveAbove, approves, approvalUsed } = usage;
-  if (!needsApproval(one, usage) || wanted === null) return null;
-  const { approval } = one.token;
-  const agent = agentOf(one.token);
-  if (approval === null) {
-    const above = { price: inWords(price), above: inWords({ ...price, amount: approveAbove ?? 0 }) };
-    return deny("limits.approval", approves ? "main" : "unsupported", above);
+  const { price, approveAbove, approves, usedApprovals } = usage;
+  if (!needsApproval(one, usage) || approvalOf(one, usage) !== null) return null;
+  const found = fitting(one, usage);
+  if (one.token.approval !== null && found.length === 0) return deny("limits.approval", "other");
+  if (found.length > 0) {
+    return deny("limits.approval", found.every(({ id }) => usedApprovals.has(id)) ? "used" : "late");
   }
-  if (!fits(approval, wanted, agent, one.rules.audiences)) return deny("limits.approval", "other");
-  if (approvalUsed) return deny("limits.approval", "used");
-  return one.now < approval.until ? null : deny("limits.approval", "late");
+  const above = { price: inWords(price), above: inWords({ ...price, amount: approveAbove ?? 0 }) };
+  return deny("limits.approval", approves ? "main" : "unsupported", above);
 }
 
 /** Gates 1 to 4 in their order; an allow means that only the limits are left to ask. */
@@ -263,7 +276,7 @@ export function withinLimits(one: Case, usage: Usage): Ruling {
   if (rate !== null || one.tool !== BUY) return rate ?? allowed(one, "limits");
   const limit = checkQuota(one, usage) ?? checkSpending(one, usage) ?? checkApproval(one, usage);
   if (limit !== null || !needsApproval(one, usage)) return limit ?? allowed(one, "limits");
-  const said = { user: userOf(one), approval: short(one.token.approval?.id ?? "") };
+  const said = { user: userOf(one), approval: short(approvalOf(one, usage)?.id ?? "") };
   return { ...ruling("allow", "allowed", "approved", said), gate: "limits" };
 }
 
