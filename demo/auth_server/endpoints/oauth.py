@@ -146,8 +146,10 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
         with context.store.transaction(write=False) as connection:
             session = find_session(connection, str(token.get("sid")))
             revoked = None if session is None else session_revocation(connection, session, actors(token))
-            once = next((one for one in token.get("authorization_details", ()) if one["type"] == SHOP_PURCHASE), None)
-            withdrawn = once is not None and find_approval(connection, once["approval"]) is None
+            told = token.get("authorization_details")
+            details = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+            once = next((one for one in details if one.get("type") == SHOP_PURCHASE), None)
+            withdrawn = once is not None and find_approval(connection, str(once.get("approval"))) is None
         if revoked is not None:
             return {"active": False, "revoked": revoked.kind}
         if withdrawn:
