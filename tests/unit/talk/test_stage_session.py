@@ -30,7 +30,7 @@ from talk.script import load_talk
 from talk.show import Show
 from talk.stage import overlays
 from talk.stage.app import Listed, Session, StageApp
-from talk.stage.helm import REST_SECONDS, UNREAD_SECONDS, Helm, Order
+from talk.stage.helm import REST_SECONDS, Helm, Order
 from talk.stage.keys import Key
 from talk.stage.live import LiveStage
 from talk.stage.sheet import paint
@@ -392,6 +392,7 @@ def test_a_failure_is_one_line_and_one_key_each(
     say = KINDS["say"]
     plays = say.play
     monkeypatch.setattr(sys.modules["talk.playing.words"], "SAY", replace(say, play=play_step))
+    monkeypatch.setattr(overlays, "UNREAD_SECONDS", 600.0)  # however slow this machine is
 
     async def play() -> None:
         async with session(folder) as (played, pilot):
@@ -401,7 +402,7 @@ def test_a_failure_is_one_line_and_one_key_each(
             await pilot.press("enter", "escape", "x", "t")  # none of them chooses: there is no take of this talk
             await pilot.press(keys)  # nor does what was pressed before anybody could read it
             assert isinstance(played.app.screen, overlays.Recovery)
-            await asyncio.sleep(UNREAD_SECONDS)
+            monkeypatch.setattr(overlays, "UNREAD_SECONDS", 0.0)
             await pilot.press(keys)
             await played.until(lambda: played.helm.awaited == "order")
             assert played.stands() == stands
