@@ -81,11 +81,11 @@ def _running(scene: Scene) -> Iterator[LocalAgent]:
 
 def _lived(step: Step, scene: Scene, agent: LocalAgent) -> Played:
     _log_in(step, scene, agent)
-    first = agent.until("the agent's alarm, and its purchase", lambda now: _has(now, 1), SECONDS)
+    first = agent.until("the agent's first purchase, by its alarm", lambda now: _has(now, 1), SECONDS)
     pid = agent.runtime
     agent.hurry(WAKE_SECONDS)
     agent.crash()
-    second = agent.until("its alarm to wake it, and its purchase", lambda now: _has(now, 2), SECONDS)
+    second = agent.until("its next purchase, by its alarm", lambda now: _has(now, 2), SECONDS)
     written = {entry.order_id: entry for entry in trail(scene) if entry.order_id}
     entries = [written[order] for order in second.orders if order in written]
     kept = first.process != second.process and agent.runtime != pid and first.logins == second.logins
@@ -142,7 +142,7 @@ def _killed(
     return Comparison(
         "Killed, and it goes on without a login" if went_on else "The agent, killed and started again",
         rows,
-        "Its own alarm woke it. What it may do was never in the process." if went_on else second.why,
+        "It bought once more, and nobody logged in. What it may do was not in the process." if went_on else second.why,
     )
 
 

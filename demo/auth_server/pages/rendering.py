@@ -6,13 +6,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ..clients.uris import form_source
 
 HERE = Path(__file__).parent
+# Read when the server starts: one that goes on while its files are replaced (`git pull`) has those that fit its code.
+_PAGES = {file.name: file.read_text("utf-8") for file in (HERE / "templates").glob("*.html")}
 POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -28,7 +30,7 @@ HEADERS = {
 @cache
 def _templates() -> Environment:
     templates = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=DictLoader(_PAGES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
