@@ -1,4 +1,4 @@
-"""Proof of possession (RFC 9449, DPoP) as whoever receives a proof checks it: the authorization server and the shop.
+"""Proof of possession (RFC 9449, DPoP) as its two recipients check it: the authorization server and the shop.
 
 One check for both. The Worker has the same in `worker/src/policy/proof.ts`, with these very values (`make
 worker-data`); both are held to the cases of `worker/test/proofs.json`.

@@ -52,7 +52,7 @@ def check_secret(name: str, value: str) -> None:
     if name == OWNER_SECRET and len(value) < SHORTEST_SECRET:
         raise UsageError(
             f"{name} is shorter than {SHORTEST_SECRET} characters",
-            why="whoever has it may start and stop the agent",
+            why="who has it may start and stop the agent",
             do="take a long random one, e.g. of: openssl rand -hex 24",
         )
 

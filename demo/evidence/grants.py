@@ -55,7 +55,7 @@ class SessionView:
     client_name: str
     scopes: tuple[str, ...]
     created_at: float | None
-    """POSIX seconds; None where the authority does not tell."""
+    """POSIX seconds; None where the authorization server does not say."""
     revoked_at: float | None
     spending_limit: Money | None = None
     expires_at: float | None = None
@@ -129,7 +129,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Revocation:
-    """Authority taken back: what was revoked, and the same call just before and just after."""
+    """What was revoked, and the same call just before and just after."""
 
     kind: Literal["agent", "session", "user", "token"]
     id: str

@@ -27,7 +27,7 @@ def revocation(given: Revocation, names: Names = ()) -> Page:
         elif after.verdict == "allow":
             canvas.title("refused", f"The {given.kind} was revoked, and the next call was still allowed")
         else:
-            canvas.title("allowed", f"Taken back: the next call was refused {span(given.seconds)} later")
+            canvas.title("allowed", f"Revoked: the next call was refused {span(given.seconds)} later")
         shown = given.before or after  # a refusal for a revoked grant no longer names the human by address
         if shown is None:
             canvas.field("revoked", given.id if given.id.startswith(given.kind) else f"{given.kind} {given.id}")
@@ -53,7 +53,7 @@ def revocation(given: Revocation, names: Names = ()) -> Page:
         before = given.before
         if before is not None and after is not None and before.token_id and before.token_id == after.token_id:
             canvas.gap()
-            canvas.prose("The same token both times: it did not expire, its authority was taken back.", "strong")
+            canvas.prose("The same token both times: it did not expire, its authority was revoked.", "strong")
 
     return Page(draw)
 

@@ -2,7 +2,7 @@
 
 There is one log for each user and one for what is attributed to nobody, each a hash chain of its own
 (`demo.shop.audit_chain`): whoever may read a log reads all of it, and so can verify it. Nothing in one is ever changed.
-What comes later, such as an order that is taken back, is a new entry.
+What comes later, such as an order that is undone, is a new entry.
 """
 
 from __future__ import annotations

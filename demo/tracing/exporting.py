@@ -196,7 +196,7 @@ def failed(span: OTelSpan, kind: str) -> None:
 
 def _by_name(span: ReadableSpan) -> ReadableSpan:
     """The same span, with what is left of the tools that a model was offered: their names. Whatever a library is told,
-    it writes how each is described, too: that is said to the model, and by whoever runs the server."""
+    it writes how each is described, too: that is said to the model, and by the people who run the server."""
     from opentelemetry.sdk.trace import ReadableSpan
 
     given = span.attributes or {}

@@ -197,7 +197,7 @@ class Authorizer:
 
         Args:
             on_wait, give_up, pasted: as in `Waiting`.
-            expected: the email address or `sub` of the human who is to say yes; None for whoever does. Another one's
+            expected: the email address or `sub` of the human who is to say yes; None for anybody. Another one's
                 token is not kept, and handed back.
             keep: False where the token is for one request, and takes no other token's place.
             timeout: seconds to wait at most, beside the login's own life.

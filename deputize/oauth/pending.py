@@ -1,4 +1,4 @@
-"""Device logins that outlive the request that began them: kept in the store, and polled by whoever waits at the time.
+"""Device logins that outlive the request that began them: kept in the store, and polled by those who wait at the time.
 
 A host may give a request five seconds, and a human needs thirty. So what was begun stays in the store until it is
 decided or expires; a later request, thread or process joins it. Each poll is made under the store's lock and leaves the

@@ -1,4 +1,4 @@
-"""Whoever holds a request open until its authority is taken back does nothing by it afterwards.
+"""Who holds a request open until its authority is revoked does nothing by it afterwards.
 
 To look and then to act is two things (CWE-367), and a client chooses how long its body takes, or when it sends a
 second request beside the first. RFC 7009 section 2: a revocation takes place immediately.

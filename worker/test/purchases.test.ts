@@ -153,7 +153,7 @@ test("the last shirt is sold once, and who comes late has lost nothing", async (
   expect(orderOf(await buy({ token }, { idempotencyKey: "k" })).replayed).toBe(false);
 });
 
-test("a purchase cut off between order and stock is taken back, and sold once", async () => {
+test("a purchase cut off between order and stock is undone, and sold once", async () => {
   const claims = somebody();
   const token = await authority.token(claims);
   const order = orderOf(await buy({ token }, { idempotencyKey: "cut" }));

@@ -26,7 +26,7 @@ class ElicitedQuestion(Question):
 
     @property
     def waiting(self) -> str:
-        """Whoever shows the link to the human."""
+        """Who shows the link to the human."""
         return "your agent"
 
     @property

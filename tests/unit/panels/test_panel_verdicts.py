@@ -64,7 +64,7 @@ SAYS = {
     "orders": ("? 2 orders, and nobody knows by whom", "nobody", "12 Main Street, Springfield", "P.O. Box 0, Nowhere"),
     "orders-mine": ("✓ 1 order, each with a human behind it", "Alice", "1 Edge Row, Lisbon"),
     "audit": ("? nobody", "✗ nobody", "✓ Alice", "Shirt Agent", "bought", "standing", "newest last"),
-    "revocation": ("✓ Taken back: the next call was refused 41 ms later", "✓ allowed", "✗ refused", "The same token"),
+    "revocation": ("✓ Revoked: the next call was refused 41 ms later", "✓ allowed", "✗ refused", "The same token"),
     "sessions": ("✓ 2 sessions can act for you, 1 revoked", "✗ Shirt Agent", "✓ Control room", "revoked 30 s ago"),
     "user": ("✓ Alice: 2 sessions, 1 consent, both agree", "through Shirt Agent", "consent_01B"),
     "user-disagrees": ("✗ Alice", "they disagree", "the sessions, the consents"),

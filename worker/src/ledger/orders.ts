@@ -154,7 +154,7 @@ export function withdraw(sql: SqlStorage, id: string): void {
   sql.exec("DELETE FROM orders WHERE id = ?", id);
 }
 
-/** It is not known what becomes of it, and that is on record: it is only to be taken back. */
+/** It is not known what becomes of it, and that is on record: it is only to be undone. */
 export function leave(sql: SqlStorage, id: string): void {
   sql.exec("UPDATE orders SET decision = NULL WHERE id = ?", id);
 }
