@@ -222,7 +222,7 @@ def _names(definitions: object) -> str:
     try:
         listed = json.loads(str(definitions))
         return json.dumps([{"type": "function", "name": str(one["name"])[:60]} for one in listed])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, RecursionError, TypeError, KeyError):
         return "[]"
 
 
