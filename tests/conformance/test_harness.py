@@ -214,8 +214,8 @@ def test_a_suite_without_end_is_ended_and_so_is_the_client_that_it_left(
     told = tmp_path / "pid"
     suite = fake_suite(
         tmp_path,
-        f"child = subprocess.Popen(['sleep', '60'])\npathlib.Path({str(told)!r}).write_text(str(child.pid))\n"
-        "time.sleep(60)",
+        f"child = subprocess.Popen(['sleep', '600'])\npathlib.Path({str(told)!r}).write_text(str(child.pid))\n"
+        "time.sleep(600)",
     )
     started = time.monotonic()
     outcome = running.run(running.Runs(), suite, JOB, "true", tmp_path / "endless", under_test.environment(tmp_path))
@@ -264,7 +264,7 @@ if sys.argv[1] == "list":
 NEXT_SLEEPS = """
 first = pathlib.Path(__file__).with_name("first")
 if first.exists():
-    time.sleep(60)
+    time.sleep(600)
 first.touch()
 """
 

@@ -22,8 +22,9 @@ import psutil
 import pytest
 
 from demo.client.human.sample_human import SampleHuman
-from demo.deploy import local_agent, tools
+from demo.deploy import local_agent, tools, workerd
 from demo.deploy.local_agent import EdgeAgent, LocalAgent
+from demo.local_server import local
 from demo.processes import ProcessMark
 from tests.contract.issuer import ALICE, Issuer, silent
 
@@ -327,33 +328,49 @@ def test_its_owner_starts_it_in_a_browser_and_no_page_of_somebody_elses_does(age
     assert agent.status().phase == "stopped"
 
 
-def test_begun_in_the_background_it_is_found_crashes_and_ends_by_itself(
-    troubled: Issuer, tmp_path: Path, agents_tools: tools.Tools, monkeypatch: pytest.MonkeyPatch
+def in_the_background(troubled: Issuer, state: Path, agents_tools: tools.Tools) -> LocalAgent:
+    """As on stage: it stays when who uses it goes."""
+    variables = {"EVERY_SECONDS": "3600", "PURCHASES": "2"}
+    return LocalAgent(state, f"{troubled.url}/mcp", folder=agents_tools.worker, variables=variables, stays=True)
+
+
+def test_begun_in_the_background_it_is_found_and_its_runtime_alone_crashes(
+    troubled: Issuer, tmp_path: Path, agents_tools: tools.Tools
 ) -> None:
     """As on stage: started some beats before its own, by one process, and used by another."""
-    monkeypatch.setattr(local_agent, "LIFE_SECONDS", 45.0)
-    monkeypatch.setattr(local_agent, "LEFT_SECONDS", 5.0)
-    variables = {"EVERY_SECONDS": "3600", "PURCHASES": "2"}
+    in_the_background(troubled, tmp_path, agents_tools).begin()
+    try:
+        with in_the_background(troubled, tmp_path, agents_tools) as agent:
+            mark = ProcessMark.of(agent.pid)
+            log_in(agent)
+            first, runtime = seen(agent, bought(1)), agent.runtime
+            assert runtime != agent.pid
+            agent.hurry(2)
+            agent.crash()
+            second = seen(agent, lambda now: now.phase == "done")
+            # Another process of workerd, kept running by the same one: what was killed is what had run it.
+            assert ProcessMark.of(runtime) is None and agent.runtime != runtime
+            assert (second.process != first.process, second.logins, second.orders[:1]) == (True, 1, first.orders)
+            assert ProcessMark.of(agent.pid) == mark and mark is not None
+        assert mark.lives
+    finally:
+        local_agent.end(tmp_path)
 
-    def of() -> LocalAgent:
-        folder = agents_tools.worker
-        return LocalAgent(tmp_path, f"{troubled.url}/mcp", folder=folder, variables=variables, stays=True)
 
-    of().begin()
-    with of() as agent:
-        mark = ProcessMark.of(agent.pid)
-        log_in(agent)
-        first, runtime = seen(agent, bought(1)), agent.runtime
-        assert runtime != agent.pid
-        agent.hurry(2)
-        agent.crash()
-        second = seen(agent, lambda now: now.phase == "done")
-        # Another process of workerd, kept running by the same one: what was killed is what had run it.
-        assert ProcessMark.of(runtime) is None and agent.runtime != runtime
-        assert (second.process != first.process, second.logins, second.orders[:1]) == (True, 1, first.orders)
-        assert ProcessMark.of(agent.pid) == mark and mark is not None
-    started = [mark.pid, *(one.pid for one in psutil.Process(mark.pid).children(recursive=True))]
-    deadline = time.monotonic() + 90
-    while any(ProcessMark.of(pid) is not None for pid in started) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert [pid for pid in started if ProcessMark.of(pid) is not None] == []
+def test_left_alone_it_ends_by_itself_with_all_that_it_started(
+    troubled: Issuer, tmp_path: Path, agents_tools: tools.Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_agent, "LIFE_SECONDS", 20.0)
+    in_the_background(troubled, tmp_path, agents_tools).begin()
+    try:
+        leader = workerd.noted(tmp_path / local.AGENT)
+        assert leader is not None
+        started, deadline = {leader}, time.monotonic() + 180
+        while any(one.lives for one in started) and time.monotonic() < deadline:
+            with contextlib.suppress(psutil.Error):
+                below = psutil.Process(leader.pid).children(recursive=True)
+                started |= {mark for one in below if (mark := ProcessMark.of(one.pid)) is not None}
+            time.sleep(0.2)
+        assert [one for one in started if one.lives] == []
+    finally:
+        local_agent.end(tmp_path)

@@ -260,7 +260,7 @@ def test_the_browser_flow_answers_a_scripted_authorization_server(auth_server: A
 
 @pytest.fixture(scope="module")
 def dear(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A shop that wants each purchase above ten dollars approved by itself."""
+    """A shop that wants a human to approve each purchase above ten dollars."""
     folder = tmp_path_factory.mktemp("dear")
     policy = (ROOT / "demo" / "policy.toml").read_text("utf-8")
     (folder / "policy.toml").write_text(policy.replace("above = 5000", "above = 1000"), "utf-8")
