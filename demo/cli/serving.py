@@ -129,7 +129,7 @@ def _end_with_it(settings: Settings) -> None:
 
 
 def stop(context: typer.Context) -> int:
-    """Stop the local server; its data is kept."""
+    """Stop the local server, and the agent that a talk has started beside it; their data is kept."""
     settings = settings_of(context)
     from demo.deploy import local_agent
     from demo.deploy.workerd import end_leftover
