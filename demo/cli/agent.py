@@ -182,7 +182,7 @@ def asking(cast: Cast, stage: Stage, limit: Money | None = None) -> Obtain:
 
 
 def approving(cast: Cast, agent: Agent, stage: Stage) -> Approve:
-    """A human's approval of one call by itself, on the authorization server's page; its token is for that alone."""
+    """A human's approval of a single call, on the authorization server's page; its token is for that alone."""
     from talk.stage.login import LoggingIn
 
     def approve(details: tuple[dict[str, Any], ...], scopes: tuple[str, ...]) -> StoredToken:

@@ -156,7 +156,7 @@ class Agent:
             refresh: whether a stored token near its end, or refused as expired, is renewed; False presents it as it is.
             obtain: gets a token for more scopes where the server asks for it (401, or 403 with `insufficient_scope`;
                 MCP 2026-07-28, authorization); the call is then made again, a bounded number of times.
-            approve: gets a token for this one call where the server wants a human to approve it by itself (403 with
+            approve: gets a token for this one call where the server wants a human to approve the very call (403 with
                 `insufficient_authorization`); the call is then made again, once.
             patience: seconds that may be waited, all waits together, where the server asks to come again (429, 503).
             on_wait: called with the seconds left of such a wait and its state, at least four times a second.

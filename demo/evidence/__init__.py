@@ -4,7 +4,7 @@ Nothing here does I/O. The agent fills these in from what it saw, the runner che
 OAuth itself has, requests, metadata, tokens and chains, is in `deputize.evidence`.
 
 - `shop`: what a shop decides, sells and can do
-- `grants`: what a human granted and took back
+- `grants`: what a human granted and revoked
 - `audit`: what is on record afterwards
 - `model`: a run of a language model
 - `screen`: what the talk itself has on the screen

@@ -1,4 +1,4 @@
-"""What a human granted and took back: answers, sessions, the sub-agents below them, revocations."""
+"""What a human granted and revoked: answers, sessions, the sub-agents below them, revocations."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ class AnswerView:
     scopes: tuple[str, ...]
     at: float
     session: str = ""
-    """The grant in which a purchase was to be approved; empty where a grant was asked for."""
+    """The grant in which a purchase was to be approved; empty where a grant was asked for, or that one is somebody
+    else's."""
     amount: Money | None = None
 
 

@@ -196,7 +196,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Capability:
-    """One thing that a server or its authority can do, or cannot, and by which evidence.
+    """One thing that a server or its authorization server can do, or cannot, and by which evidence.
 
     `request` and `response` are the telling exchange in short: method and URL; status and the header or field that
     settles it. Secrets are in neither.

@@ -125,7 +125,7 @@ def drive(
         on_event: told of each event as it happens, in this thread.
         ask_human: gets a token for more scopes where the server wants them, and raises AuthorizationRefused where the
             human says no, which ends the run. None: a missing scope is a refusal like any other, for the model to read.
-        approve: the same for one call that the server wants a human to approve by itself.
+        approve: the same for a single call that the server wants a human to approve.
         key: the idempotency key of the purchase of this number, from 1: the same in a run that is played again. None:
             a new one for each purchase.
         names: what the server calls the shop's tools, which scripts are written with.

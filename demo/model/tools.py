@@ -1,5 +1,5 @@
-"""What a model is told and tells: a server's tools as they are offered, arguments as they are sent, answers as they are
-read."""
+"""What goes to a model, and comes from it: a server's tools as they are offered, arguments as they are sent, answers as
+they are read."""
 
 from __future__ import annotations
 

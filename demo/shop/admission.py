@@ -134,7 +134,7 @@ class Admission:
         dispatch, token, outcome = self.house.dispatch, self.case.token, self.outcome
         if dispatch is None or self.door != "protected" or outcome is None or outcome.decision.verdict != "allow":
             return
-        # By one that was narrowed to other scopes no order is told: it waits for a token that may buy.
+        # A token that was narrowed to other scopes is exchanged for none: the order waits for one that may buy.
         buys = self.house.policy.current().scope_of(BUY) in (None, *token.scopes)
         if token.session is not None and self.bearer is not None and buys:
             order = (outcome.content or {}).get("order")

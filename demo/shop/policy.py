@@ -190,7 +190,7 @@ def check_approval(case: Case, usage: Usage) -> Ruling | None:
 
 
 def needs_approval(case: Case, usage: Usage) -> bool:
-    """Whether this purchase is to be approved by itself: it costs more than the policy says; or its token was granted
+    """Whether a human has to approve this very purchase: it costs more than the policy says; or its token was granted
     for one purchase, and is held to that at any price."""
     if usage.replay or usage.wanted is None:
         return False

@@ -195,8 +195,8 @@ def failed(span: OTelSpan, kind: str) -> None:
 
 
 def _by_name(span: ReadableSpan) -> ReadableSpan:
-    """The same span, with what is left of the tools that a model was offered: their names. Whatever a library is told,
-    it writes how each is described, too: that is said to the model, and by the people who run the server."""
+    """The same span, with what is left of the tools that a model was offered: their names. pydantic-ai
+    adds how each is described, also where it is set to leave out content: that is said to the model, by the server."""
     from opentelemetry.sdk.trace import ReadableSpan
 
     given = span.attributes or {}

@@ -1,7 +1,7 @@
 """What every login flow of a program shares: an `httpx2.Auth` for the HTTP client that it gives the MCP SDK.
 
 A flow presents the stored token, renews it when it is due, answers a 401 with a login and a 403 `insufficient_scope`
-with one for more (MCP 2026-07-28, authorization), a bounded number of times, has a human approve one request by itself
+with one for more (MCP 2026-07-28, authorization), a bounded number of times, has a human approve a single request
 where the server wants that (403 `insufficient_authorization`, draft-ietf-oauth-rar-metadata-remediation), and binds
 tokens to a key where both sides take part in DPoP (RFC 9449). Discovery, registration and login go over a client of
 their own.

@@ -30,7 +30,7 @@ class StepUp:
     Args:
         authorizer: the authorizer of this agent.
         obtain: a login; None: nobody is asked for more scopes.
-        approve: the approval of one request by itself; None: nobody is asked for one.
+        approve: the approval of a single request; None: nobody is asked for one.
     """
 
     def __init__(self, authorizer: Authorizer, obtain: Obtain | None, approve: Approve | None = None) -> None:

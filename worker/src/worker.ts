@@ -62,7 +62,7 @@ async function answer(request: Request, env: Env): Promise<Answer> {
 
 /** What servers ask each other by themselves: nobody's trace, unless it is part of one. */
 const UPKEEP = new Set(["/health", EVENTS_PATH]);
-/** The paths that are told in a span: of another the one who calls chose it. */
+/** The paths that a span has: any other is of the caller's choosing. */
 const ROUTES = new Set([
   ...["/", "/mcp", "/open/mcp", "/health", "/audit", "/audit/checkpoint", "/audit/log", AUDIT_KEYS, EVENTS_PATH],
   ...["/admin/revoke", "/admin/reinstate", "/admin/door", METADATA, `${METADATA}/mcp`, `${METADATA}/admin`],

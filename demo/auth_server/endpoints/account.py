@@ -196,7 +196,7 @@ def account_routes(context: Context, events: SecurityEvents) -> list[Route]:
             raise AccountRefused(400, "invalid_request", "before names no session of yours") from None
         shown = []
         for session in found[-limit:]:
-            # One at a time: who else is served meanwhile waits for one of them, not for all.
+            # One at a time: a request that comes meanwhile waits for one of them, not for all.
             with context.store.transaction(write=False) as connection:
                 shown.append(_describe(context, connection, session))
         return {"sessions": shown, "before": shown[0]["id"] if len(found) > limit else None}

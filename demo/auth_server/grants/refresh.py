@@ -17,7 +17,7 @@ from .server import Grant
 
 class RefreshTokenGrant(Grant, AuthlibRefreshTokenGrant):  # type: ignore[misc]  # Authlib ships no types
     """Each refresh token works once. For 10 s, and until its successor is used, its client may ask for that very
-    successor again; a later one with it ends the session. So a stolen one makes no second line of tokens."""
+    successor again; used later than that it ends the session. So a stolen one makes no second line of tokens."""
 
     INCLUDE_NEW_REFRESH_TOKEN = True
 

@@ -31,7 +31,7 @@ PURPOSE: Final = "order.ship"
 """The one scope there is: to send what was ordered."""
 DETAILS: Final = {"order": str, "tool": str, "amount": int, "currency": str, "parcel": str}
 """What it is bound to, which the shop names as `request_details`; `amount` in minor units, `parcel` a digest of what is
-sent whereto: an address is not for everybody who sees the token."""
+sent and of its address, which is not for everybody who sees the token."""
 
 
 def trust_domain(context: Context) -> str:

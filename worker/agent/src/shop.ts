@@ -14,7 +14,7 @@ export const CALLBACK = "/callback";
 const CALL_MS = 20_000;
 
 /** Where a human has to consent before anything; or why nobody is asked. */
-export type Asked = { authorize: string } | { authorize: null; why: string };
+type Asked = { authorize: string } | { authorize: null; why: string };
 
 export class Shop {
   readonly asking: Asking = { may: false, wanted: null };

@@ -106,7 +106,7 @@ export async function introspect(
   return answer;
 }
 
-/** The span of a question: its path is told where it is the demo's own or AuthKit's, and elsewhere may be anything. */
+/** The span of a question: it has the path where that is the demo's own or AuthKit's; elsewhere it may be anything. */
 function asking(endpoint: string): Spanned {
   const path = ["/oauth2/introspect", "/oauth2/introspection"].find((one) => endpoint.endsWith(one));
   const attributes = { "http.request.method": "POST", ...(path === undefined ? {} : { "url.template": path }) };

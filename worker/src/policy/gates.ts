@@ -229,7 +229,7 @@ export function checkSpending({ token }: Case, { replay, spending, ownLimit, pri
   return deny("limits.spending", token.chain.length > 1 ? "above" : "main", said);
 }
 
-/** Whether this purchase is to be approved by itself: it costs more than the settings say; or its token was granted for
+/** Whether a human has to approve this very purchase: it costs more than the settings say; or its token was granted for
  * one purchase, and is held to that at any price. */
 export function needsApproval({ token }: Case, { replay, wanted, approveAbove, price }: Usage): boolean {
   if (replay || wanted === null) return false;
