@@ -1,7 +1,7 @@
 """Sub-agents: whom an agent handed a part of its authority on to (RFC 8693). Each is known by a key of its own.
 
-A sub-agent acts in the session of the agent that the human consented to. So it ends with that session and its user, and
-with every agent above it: its tokens name them all (`act` in `act`). By itself it can be revoked like any agent.
+A sub-agent acts in sessions of the agent that the human consented to. What it has of one ends with that session and its
+user, and with every agent above it: its tokens name them all (`act` in `act`). Alone it can be revoked like any agent.
 """
 
 from __future__ import annotations
