@@ -82,8 +82,8 @@ def read(console: Console, wanted: Filter) -> WholeTrail:
     told = _whole(entries, console)
     events = [event for event in told.events if wanted.fits(event)][-wanted.limit :]
     kept = {event.decision.audit_id for event in events if event.decision is not None}
-    fitting = tuple(one for one in told.entries if not by_name or one.audit_id in kept)
-    return replace(told, entries=fitting, events=tuple(events))
+    shown = tuple(one for one in told.entries if not by_name or one.audit_id in kept)
+    return replace(told, entries=shown, events=tuple(events))
 
 
 def fitting(entries: Sequence[Decision], console: Console, wanted: Filter) -> tuple[Decision, ...]:
