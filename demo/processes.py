@@ -99,9 +99,10 @@ class ProcessMark:
     def read(cls, given: Any) -> ProcessMark | None:
         """What `written` made, read again; None where it is anything else."""
         try:
-            return cls(int(given["pid"]), float(given["started"]))
-        except (KeyError, TypeError, ValueError):
+            mark = cls(int(given["pid"]), float(given["started"]))
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
+        return mark if mark.pid > 0 else None  # to a system call 0 and less are whole groups of processes
 
     def written(self) -> dict[str, float]:
         """It as JSON."""

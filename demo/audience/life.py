@@ -142,7 +142,15 @@ def revoke(state: Path, number: int | None) -> tuple[Revoked, ...]:
         raise EnvironmentNotReady(
             "the room refused to revoke", why=f"HTTP {error.code}", do="start the session again"
         ) from error
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, http.client.HTTPException) as error:
+    except (
+        OSError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+        KeyError,
+        TypeError,
+        http.client.HTTPException,
+    ) as error:
         raise EnvironmentNotReady("the room does not answer", why=str(error), do="start the session again") from error
 
 

@@ -190,7 +190,9 @@ class LocalAgent:
 
     def kill(self) -> None:
         """End all of its processes at once, whatever they are doing (SIGKILL)."""
-        process.kill_group(self.pid)
+        # It ends by itself in time, and its number may be another process's then.
+        if (mark := workerd.noted(self._home)) is not None:
+            process.kill_group(mark.pid)
 
     def start_again(self) -> None:
         """Start it on the same object, at the same port, after `kill`."""
@@ -274,7 +276,7 @@ class LocalAgent:
             written = json.loads((self._home / _BEGUN).read_text("utf-8"))
             port, secret, at = int(written["port"]), str(written["secret"]), float(written["at"])
             same = (written["setup"], int(written["pid"])) == (self._setup, mark.pid)
-        except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        except (OSError, ValueError, OverflowError, RecursionError, KeyError, TypeError):
             return None
         if not same or not 0 <= time.time() - at < LIFE_SECONDS - LEFT_SECONDS:
             return None
@@ -340,7 +342,7 @@ class LocalAgent:
         said = self._open(method, path, headers or {})
         try:
             return _read(json.loads(said))
-        except (ValueError, RecursionError, KeyError, TypeError) as error:
+        except (ValueError, OverflowError, RecursionError, KeyError, TypeError) as error:
             raise ServerUnreachable("the agent's answer cannot be read", why=str(error)) from error
 
     def _open(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:

@@ -144,8 +144,10 @@ def wait(
     deadline = time.monotonic() + seconds
     while True:
         left, ended = deadline - time.monotonic(), not lives()
-        answers, refusal = (False, "") if ended else heard(worker.base_url)
-        if answers and processes.listens(worker.pid, port):
+        # Whom else the port may belong to is not asked: what it said would be believed, or waited for.
+        ours = not ended and processes.listens(worker.pid, port)
+        answers, refusal = heard(worker.base_url) if ours else (False, "")
+        if answers:
             return
         if refusal:
             do = "fix the variable that it names; what it takes for a foreign name is BASE_URL's"
@@ -169,7 +171,10 @@ def start_again(worker: Worker) -> bool:
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(victim, signal.SIGKILL)
-    os.kill(worker.pid, again)
+    try:
+        os.kill(worker.pid, again)
+    except ProcessLookupError:
+        return False
     return True
 
 

@@ -91,7 +91,7 @@ def _ready(state: Path) -> dict[str, Any] | None:
         pid, texts = int(written["pid"]), {name: str(written[name]) for name in ("base_url", "instance", "world")}
         more = {name: str(written.get(name, "")) for name in ("secret", "traced")}
         return {**texts, "pid": pid, "started": written.get("started"), **more}
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, OverflowError, RecursionError, KeyError, TypeError, AttributeError):
         return None
 
 

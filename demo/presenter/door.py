@@ -33,7 +33,7 @@ def find(state: Path) -> int | None:
     try:
         written = json.loads((state / FILE).read_text("utf-8"))
         port, mark = int(written["port"]), ProcessMark.read(written)
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+    except (OSError, ValueError, OverflowError, RecursionError, KeyError, TypeError):
         return None
     return port if mark is not None and mark.lives else None
 

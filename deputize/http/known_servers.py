@@ -67,4 +67,5 @@ class Memory:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e18
+    return float(value) if fits else 0.0

@@ -85,7 +85,7 @@ class Pending:
             code = replace(_filled(DeviceCode, given["code"]), spending_limit=spending)
             login = DeviceLogin(asked=asked, code=code, device_code=given["device_code"])
             return cls(login, Pace(float(given["interval"]), int(given["odd"])), float(given["due"]))
-        except (KeyError, TypeError, RecursionError) as error:
+        except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a login: {error}") from None
 
 

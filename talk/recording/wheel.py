@@ -107,7 +107,7 @@ def _turn(line: bytes) -> Turn | None:
     try:
         asked = json.loads(line)
         at, do, beat = float(asked["at"]), asked["do"], asked.get("beat")
-    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+    except (ValueError, OverflowError, RecursionError, TypeError, KeyError, AttributeError):
         return None
     if do not in get_args(Do) or not (beat is None or isinstance(beat, str)) or (do == "goto") != (beat is not None):
         return None

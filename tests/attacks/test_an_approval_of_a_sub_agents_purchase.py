@@ -275,3 +275,14 @@ def test_a_shops_question_of_a_sub_agent_is_answered_for_it_alone(house: House) 
     told = [house.introspect(one.token)["authorization_details"][-1] for one in (below, agent)]
     # Each shop holds the purchase against the agent that calls: `test_an_approval_used_for_something_else`.
     assert [one["agent"] for one in told] == [purchase(below)["agent"]] * 2
+
+
+def test_a_shop_that_passes_on_what_its_client_sent_is_asked_afresh(house: House) -> None:
+    """The name of a question is the client's `requestState`, which no shop has to look into."""
+    below = buyer(house, log_in(house))
+    body = {"token": below.token, "scope": "shop:buy", "detail": purchase(below)}
+    asked = house.http.post("/oauth2/purchases", json=body, auth=RESOURCE_SERVER).json()["purchase"]
+    for named in ("\ud800", "\0", "x" * 30_000, ["\ud800"], 1e999):
+        content = json.dumps({**body, "purchase": named})
+        answer = house.http.post("/oauth2/purchases", content=content, auth=RESOURCE_SERVER)
+        assert (answer.status_code, answer.json()["purchase"]) == (200, asked)

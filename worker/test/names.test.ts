@@ -78,6 +78,9 @@ test.each<[string, Partial<Env>, string[]]>([
   ["several at once", { RATE_CALLS: "ten", OPEN_DOOR: "ajar" }, ["RATE_CALLS must be", "OPEN_DOOR must be on or off"]],
   ["members of nothing", { ALLOWLIST: "members" }, ["ORGANIZATION must name"]],
   ["a limit that no window could keep", { OPEN_RATE_CALLS: "100001" }, ["OPEN_RATE_CALLS must be at most 100000"]],
+  ...["https://:s3cr3t@otlp.example.com", "https://otlp.example.com/?", "https://otlp.example.com/#s3cr3t"].map(
+    (url): [string, object, string[]] => [url, { OTEL_EXPORTER_OTLP_ENDPOINT: url }, ["must be an https URL"]],
+  ),
   ["a collector without TLS", { OTEL_EXPORTER_OTLP_ENDPOINT: "http://otlp.example.com" }, ["must be an https URL"]],
   [
     "a collector's key that is none",

@@ -338,6 +338,13 @@ def revoke_agent_or_user(
             void_of(connection, now, sub=id)
         else:
             void_of(connection, now, agents=_all_below(connection, id))
+    else:
+        # A token that was handed in (RFC 7009) is no reason to forget, later, that a human revoked whose it was.
+        connection.execute(
+            "UPDATE oauth_revocations SET revoked_by = ? WHERE kind = ? AND id = ?"
+            " AND revoked_by IN (SELECT client_id FROM oauth_sub_agents WHERE id = oauth_revocations.id)",
+            (by, kind, id),
+        )
     revoked = revocation_of(connection, kind, id)
     assert revoked is not None, "it was just inserted"
     return revoked.at

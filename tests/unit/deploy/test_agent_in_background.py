@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from demo.deploy import local_agent, tools, workerd
 from demo.deploy.local_agent import LocalAgent
 from demo.local_server import local
 from demo.processes import ProcessMark
-from deputize.errors import EnvironmentNotReady
+from deputize.errors import EnvironmentNotReady, ServerUnreachable
 from deputize.net import free_port
 
 RUNNER = """
@@ -99,6 +100,7 @@ def test_nobody_begins_it_while_somebody_uses_it(state: Path) -> None:
         "another shop",
         "no time left",
         "a file that is none",
+        "a number that is none",
         "it died",
         "only its leader died",
         pytest.param("it hangs", marks=pytest.mark.long),
@@ -116,6 +118,8 @@ def test_one_that_is_of_no_use_is_ended_and_another_started(
         file.write_text(json.dumps(written), "utf-8")
     elif why == "a file that is none":
         file.write_text("[", "utf-8")
+    elif why == "a number that is none":
+        file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"port": float("inf")}), "utf-8")
     elif why == "it died":
         for one in everything:
             one.kill()
@@ -149,3 +153,27 @@ def test_once_ended_nothing_of_it_is_left_but_its_object(state: Path) -> None:
     assert not mark.lives
     assert {one.name for one in (state / local.AGENT).iterdir()} == {"lock", "objects", "port", "worker.log"}
     local_agent.end(state)
+
+
+def test_what_has_its_number_by_now_is_not_killed_in_its_place(state: Path) -> None:
+    """It ends by itself after half an hour, and a number is given away again."""
+    with of(state) as agent:
+        ended, pid = psutil.Process(agent.pid), agent.pid
+        local_agent.end(state)
+        bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+        try:
+            agent._now = workerd.Worker(agent.base_url, bystander.pid)
+            agent.kill()
+            assert bystander.poll() is None
+        finally:
+            bystander.kill()
+            bystander.wait(10)
+        assert not ended.is_running() and pid != bystander.pid
+
+
+def test_an_agent_that_says_an_endless_number_cannot_be_read(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"phase": "", "why": "", "process": "", "decides": "", "authorize": None, "due": None, "purchases": []}
+    body = json.dumps(told | {"starts": float("inf"), "logins": 0}).encode()
+    monkeypatch.setattr(LocalAgent, "_open", lambda *_: body)
+    with pytest.raises(ServerUnreachable):
+        of(state).status()
