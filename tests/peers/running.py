@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
+import signal
 import subprocess
 import threading
 import time
@@ -55,7 +58,7 @@ class Running:
 
 @contextmanager
 def running(command: Sequence[str], environment: Mapping[str, str], cwd: str | None = None) -> Iterator[Running]:
-    """Start a process, and see that it ends."""
+    """Start a process, and see that it ends, with all that it started: workerd outlives a wrangler that is killed."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -64,9 +67,11 @@ def running(command: Sequence[str], environment: Mapping[str, str], cwd: str | N
         text=True,
         env=dict(environment),
         cwd=cwd,
+        start_new_session=True,
     )
     try:
         yield Running(process)
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
