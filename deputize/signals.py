@@ -52,3 +52,24 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """Hear signals to end only behind the block, which must be bounded: what it begins is then written down, and can be
+    ended. A process that is started within it hears them as ever, which it would not of signals that are ignored or
+    blocked (POSIX, exec). Only a main thread can, and only it is struck by them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = [(number, handler) for number in _ENDING if callable(handler := signal.getsignal(number))]
+    for number, _ in before:
+        signal.signal(number, lambda signalled, _: came.append(signalled))
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+        for number in dict.fromkeys(came):
+            signal.raise_signal(number)

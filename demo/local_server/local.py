@@ -26,6 +26,7 @@ from demo.local_server import LOG, outage, proving, resources
 from demo.processes import ProcessMark
 from deputize import net, private
 from deputize.errors import EnvironmentNotReady
+from deputize.signals import postponed
 
 WORKER = "worker"
 """The folder in the state folder where the Worker that runs on this machine keeps its own."""
@@ -352,7 +353,8 @@ def _make(state: Path) -> None:
 
 def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
     private.database(state / LOG)  # 0600, as all that is kept here
-    with (state / LOG).open("ab") as log:
+    # Interrupted before it is noted, it would be found by nobody, and go on for good.
+    with postponed(), (state / LOG).open("ab") as log:
         log.truncate(0)
         wanted, command = tracing.asked_for(), [sys.executable, "-m", "demo.local_server.server"]
         process = subprocess.Popen(
@@ -364,12 +366,12 @@ def _spawn(state: Path, port: int) -> subprocess.Popen[bytes]:
             env=processes.environment(),
             **processes.apart(),
         )
+        if (mark := ProcessMark.of(process.pid)) is not None:
+            private.write(state / STARTING, json.dumps(mark.written()))
     if wanted is not None and process.stdin is not None:
         # There may be a collector's key in it, which neither its arguments nor its environment would keep to itself.
         with contextlib.suppress(OSError), process.stdin:
             process.stdin.write(wanted.told().encode())
-    if (mark := ProcessMark.of(process.pid)) is not None:
-        private.write(state / STARTING, json.dumps(mark.written()))
     return process
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -72,6 +73,32 @@ def test_stopping_ends_the_process_and_keeps_its_data(state: Path) -> None:
     after, _ = local.ensure(state, port=0)
     assert (after.world, after.base_url) == (before.world, before.base_url)
     assert after.pid != before.pid
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_server_that_was_just_started_when_its_command_was_ended_can_be_stopped(
+    state: Path, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    def ended(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started = start(*args, **options)
+        signal.raise_signal(getattr(signal, number))
+        return started
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    start = subprocess.Popen
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(local.subprocess, "Popen", ended)
+            local.begin(state, port=0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    stopped = local.stop(state)
+    assert stopped is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(stopped.pid, 0)
 
 
 def test_a_server_killed_in_mid_talk_is_started_again_at_its_address(state: Path) -> None:
