@@ -7,6 +7,7 @@ import errno
 import gc
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from demo.cli.commands import COMMANDS, VALUES, command_at
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not debug:
         # Ctrl-C may strike while a library cleans up; what it then leaves unsaid is not for the audience.
         sys.unraisablehook = lambda _: None
+        threading.excepthook = _broke_beside
     try:
         code = run(given)
     except ExplainedError as error:
@@ -100,6 +102,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _show(ExplainedError("what this command says cannot be written", why=why, do="see to stdout"), given)
         code = code or ExplainedError.exit_code
     raise SystemExit(code if (number := heard()) is None else 128 + number)
+
+
+def _broke_beside(broken: threading.ExceptHookArgs) -> None:
+    """What a thread beside the command's own ended with. Whoever waits for it has a bound, so the command goes on."""
+    from deputize.http.sanitizing import safe_text
+
+    if heard() is None and not issubclass(broken.exc_type, KeyboardInterrupt | SystemExit):
+        said = safe_text(f"{broken.exc_type.__name__}: {broken.exc_value}", one_line=True)
+        aside(f"something broke beside this command, which goes on: {said}; --debug shows more\n")
 
 
 def what_is_left(arguments: Sequence[str]) -> str:

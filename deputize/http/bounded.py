@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -36,6 +37,7 @@ def run(work: Callable[[], Awaitable[T]], seconds: float | None, late: Callable[
 
     Raises:
         whatever `work` raises, taken out of the exception groups around it; KeyboardInterrupt as itself.
+        KeyboardInterrupt: this is the main thread, and a signal asked the process to end.
     """
     import anyio
 
@@ -54,7 +56,8 @@ def run(work: Callable[[], Awaitable[T]], seconds: float | None, late: Callable[
         result = callers.run(main)
     except BaseExceptionGroup as group:
         raise unwrap(group) from None
-    if signals.heard() is not None:
-        # The main task was cancelled for it, and a task group that was just closing took that for its own.
+    if signals.heard() is not None and threading.current_thread() is threading.main_thread():
+        # The main task was cancelled for it, and a task group that was just closing took that for its own. Only the
+        # main thread is struck by signals: in any other, nobody would catch this.
         raise KeyboardInterrupt
     return result

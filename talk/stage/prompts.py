@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import sys
 import threading
@@ -353,9 +354,15 @@ class BrowserPrompt(LoginPrompt):
         self._came.append(redirect)
 
     def _read(self) -> None:
-        for line in sys.stdin:
-            if line.strip():
-                self._came.append(line)
+        held = b""
+        # Not sys.stdin: this thread is left behind with its lock held, and a byte that is no text would end it.
+        with contextlib.suppress(OSError, ValueError):
+            while chunk := os.read(sys.stdin.fileno(), LONGEST_PASTE):
+                *lines, held = (held + chunk).split(b"\n")
+                self._came += [line.decode(errors="replace").strip() for line in lines if line.strip()]
+                held = held[:LONGEST_PASTE]
+        if held.strip():
+            self._came.append(held.decode(errors="replace").strip())
 
 
 def open_browser(url: str, unopened: Callable[[], None]) -> None:

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 from demo.client import SampleHuman
+from tests.conftest import HANGS
 from tests.journeys.terminal import Terminal
 from tests.unit.client.fakes import ALICE, Fake, Reply, Shop, faking, granted
 from tests.unit.deputize.oauth.conftest import AuthServer, answered, come_back
@@ -154,18 +155,23 @@ def test_at_a_strangers_server_without_a_terminal_the_address_is_read_from_stdin
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        env=demo.environment(),
+        env=demo.environment() | {"PYTHONIOENCODING": "utf-8:strict"},
         cwd=ROOT,
     )
     try:
+        assert process.stdin is not None
+        assert process.stdout is not None
         assert process.stderr is not None
-        line = process.stderr.readline()
+        line = process.stderr.readline().decode()
         assert line.startswith("Open http")
-        out, err = process.communicate(answered(line.split()[1]) + "\n", timeout=40)
+        process.stdin.write(b"\xff\xfe no text\n\n" + answered(line.split()[1]).encode() + b"\n")
+        process.stdin.flush()  # and it stays open, which no end of the command waits for
+        process.wait(HANGS)
+        out, err = process.stdout.read(), process.stderr.read().decode()
     finally:
         process.kill()
     assert process.returncode == 0, err
+    assert "Exception" not in err
     said = json.loads(out)
     assert said["flow"] == "browser" and "no device flow" in said["why"]
     assert said["scopes"] == ["files:read"], "what the server's own metadata names is asked for"

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from demo.local_server import local
-from tests.conftest import ROOT, Command
+from tests.conftest import HANGS, ROOT, Command
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="only POSIX has these signals")
 
@@ -97,6 +97,71 @@ def test_a_signal_cancels_the_main_task_of_an_event_loop_and_strikes_no_other() 
     ran = subprocess.run([sys.executable, "-c", IN_A_LOOP], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert ran.stdout.splitlines() == ["tidied up", f"interrupted {int(signal.SIGTERM)}"]
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+IN_A_THREAD = """
+import os, signal, threading, anyio
+from deputize.http import bounded
+from deputize.signals import end_in_order
+
+async def work():
+    begun.set()
+    while not ended.is_set():
+        await anyio.sleep(0.01)
+    return "done"
+
+def beside():
+    print(bounded.run(work, 60, RuntimeError))
+
+begun, ended = threading.Event(), threading.Event()
+end_in_order()
+thread = threading.Thread(target=beside)
+thread.start()
+begun.wait(60)
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    begun.wait(60)
+except SystemExit as ending:
+    print("ends with", ending.code)
+ended.set()
+thread.join(60)
+try:
+    bounded.run(work, 60, RuntimeError)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_signal_interrupts_the_main_thread_and_no_work_beside_it() -> None:
+    ran = subprocess.run([sys.executable, "-c", IN_A_THREAD], capture_output=True, text=True, timeout=HANGS, cwd=ROOT)
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines() == [f"ends with {128 + signal.SIGTERM}", "done", "interrupted"]
+
+
+BROKEN_BESIDE = """
+import threading
+from demo.cli import main as entry
+
+def run(given):
+    thread = threading.Thread(target=lambda: [][0])
+    thread.start()
+    thread.join()
+    return 0
+
+entry.run = run
+entry.main({given})
+"""
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_what_breaks_in_a_thread_beside_the_command_is_one_line(debug: bool) -> None:
+    given = ["list", *(["--debug"] if debug else [])]
+    script = BROKEN_BESIDE.format(given=given)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HANGS, cwd=ROOT)
+    assert ran.returncode == 0
+    assert ("Traceback" in ran.stderr) is debug
+    if not debug:
+        assert ran.stderr.startswith("something broke beside this command, which goes on: IndexError: list index out")
 
 
 @pytest.mark.parametrize("ignored", ["SIGHUP", "SIGINT", "SIGTERM"])
