@@ -186,7 +186,7 @@ def opened(in_flight: int) -> Iterator[Bench]:
     with issuer.serving() as issued_by, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         # A free port, not wrangler's own: another Worker of this machine may be listening there.
         port = free_port()
-        settings = {"AUTHORITY": issued_by.url, **variables}
+        settings = {"ISSUER": issued_by.url, **variables}
         with workerd.running(built, port=port, state=Path(folder), variables=settings) as worker:
             loop = Loop("127.0.0.1", port, in_flight)
             try:

@@ -26,7 +26,7 @@ def deploy(
         bool, typer.Option("--dry-run", help="Bundle it, and deploy nothing; needs no account.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Deploy without asking; for scripts.")] = False,
-    authority: Annotated[
+    issuer: Annotated[
         str | None, typer.Option(metavar="URL", help="Accept tokens of this issuer, e.g. https://NAME.authkit.app.")
     ] = None,
     scopes_from: Annotated[
@@ -66,16 +66,16 @@ def deploy(
     if agent:
         from demo.cli.deploying_agent import deploy_agent
 
-        if authority is not None or scopes_from is not None or policy is not None:
-            raise UsageError("--authority, --scopes-from and --policy are the shop's", do="leave them out with --agent")
+        if issuer is not None or scopes_from is not None or policy is not None:
+            raise UsageError("--issuer, --scopes-from and --policy are the shop's", do="leave them out with --agent")
         return deploy_agent(settings, folder, shop, dry_run=dry_run, yes=yes)
     if shop is not None:
         raise UsageError("--shop says where the agent buys", do="add --agent")
     plan = blueprint.read(folder)
     # What an earlier deployment was given stands until something else is said: without it nobody would be let in.
     last = record.recall(settings.state)
-    kept = last.variables if last is not None and last.worker == str(folder) and authority is None else {}
-    variables = kept | _variables(authority, scopes_from, settings.workos.organization_id) | _policy(policy)
+    kept = last.variables if last is not None and last.worker == str(folder) and issuer is None else {}
+    variables = kept | _variables(issuer, scopes_from, settings.workos.organization_id) | _policy(policy)
     plan = plan.with_variables(variables)
     console = console_for(settings)
     waiting = waiting_aloud(settings)
@@ -135,13 +135,13 @@ def _report(
     return OK
 
 
-def _variables(authority: str | None, scopes_from: str | None, organization: str | None) -> dict[str, str]:
+def _variables(issuer: str | None, scopes_from: str | None, organization: str | None) -> dict[str, str]:
     """What the command line, and `[workos]`, set otherwise than the Worker's configuration."""
-    from demo.deploy.blueprint import AUTHORITY, ORGANIZATION, SCOPES_FROM, is_authkit
+    from demo.deploy.blueprint import ISSUER, ORGANIZATION, SCOPES_FROM, is_authkit
 
-    found = {} if authority is None else {AUTHORITY: _issuer(authority)}
+    found = {} if issuer is None else {ISSUER: _issuer(issuer)}
     # AuthKit grants an agent the scopes of the login and no others: what it may do is its human's role.
-    if scopes_from is None and authority is not None and is_authkit(authority):
+    if scopes_from is None and issuer is not None and is_authkit(issuer):
         scopes_from = "role"
     if scopes_from is not None:
         found[SCOPES_FROM] = scopes_from
@@ -173,6 +173,6 @@ def _issuer(given: str) -> str:
         raise UsageError(
             f"{given!r} is no issuer for a shop on the internet",
             why="an issuer is an https URL without query and fragment (RFC 8414 section 2)",
-            do="name your AuthKit domain: --authority https://NAME.authkit.app",
+            do="name your AuthKit domain: --issuer https://NAME.authkit.app",
         )
     return given

@@ -28,14 +28,14 @@ def preview(console: Console, settings: Settings, plan: Blueprint, bundled: str)
     console.print("This would be created", style="bold", markup=False)
     for what, which in [*plan.rows(), ("code", bundled)]:
         console.print(f"  {what:<16}{which}", markup=False, soft_wrap=True)
-    from demo.deploy.blueprint import AUTHORITY, ORGANIZATION, by_role
+    from demo.deploy.blueprint import ISSUER, ORGANIZATION, by_role
 
     variables = dict(plan.variables)
     if by_role(variables) and not variables.get(ORGANIZATION):
         note = "ORGANIZATION is empty, and the shop refuses that: set it in wrangler.jsonc, or workos.organization_id"
         console.print(note, style="bold", markup=False, soft_wrap=True)
-    if not variables.get(AUTHORITY, "set"):
-        note = "AUTHORITY is empty, so its protected door lets nobody in: --authority https://NAME.authkit.app"
+    if not variables.get(ISSUER, "set"):
+        note = "ISSUER is empty, so its protected door lets nobody in: --issuer https://NAME.authkit.app"
         console.print(note, style="bold", markup=False, soft_wrap=True)
 
 

@@ -103,7 +103,7 @@ def _serve_worker(settings: Settings, console: Console) -> int:
             down.callback(_end_with_it, settings)
         here = down.enter_context(LocalWorker(settings.state, issuer.base_url, waiting=waiting))
         if settings.json:
-            say_json({"schema": 1, "server": here.base_url, "pid": here.pid, "authority": issuer.base_url})
+            say_json({"schema": 1, "server": here.base_url, "pid": here.pid, "issuer": issuer.base_url})
         for what, url in (("shop", f"{here.base_url}/mcp"), ("open door", f"{here.base_url}/open/mcp")):
             console.print(f"{what:<21} {url}", markup=False, soft_wrap=True)
         console.print(f"{'authorization server':<21} {issuer.base_url}{_METADATA}", markup=False, soft_wrap=True)

@@ -15,7 +15,7 @@ from deputize.errors import EnvironmentNotReady
 FILE: Final = "wrangler.jsonc"
 EXAMPLE: Final = ".dev.vars.example"
 """The secrets that the deploy button asks for: each line that is no comment."""
-AUTHORITY: Final = "AUTHORITY"
+ISSUER: Final = "ISSUER"
 """The variable that names the issuer whose tokens the Worker takes (RFC 8414)."""
 INTROSPECTION: Final = ("INTROSPECTION_CLIENT_ID", "INTROSPECTION_CLIENT_SECRET")
 """The secrets with which the Worker asks its authorization server about a token (RFC 7662)."""
@@ -110,7 +110,7 @@ def by_role(variables: Mapping[str, str]) -> bool:
 
     Where nothing is said it does at AuthKit, which grants no scope of a shop.
     """
-    return (variables.get(SCOPES_FROM) or ("role" if is_authkit(variables.get(AUTHORITY, "")) else "token")) == "role"
+    return (variables.get(SCOPES_FROM) or ("role" if is_authkit(variables.get(ISSUER, "")) else "token")) == "role"
 
 
 def is_authkit(issuer: str) -> bool:

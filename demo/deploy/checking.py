@@ -58,7 +58,7 @@ def look(url: str, state: Path, waiting: Waiting = quietly, *, seconds: float = 
 
 def rows(seen: Survey) -> list[Row]:
     """What was seen of a deployed shop, one line each, with its fix."""
-    authorized = authority(seen, "deploy again with --authority https://NAME.authkit.app")
+    authorized = issuer(seen, "deploy again with --issuer https://NAME.authkit.app")
     return [door(seen, "protected door"), _resource(seen), authorized, *own_word(seen), _open(seen)]
 
 
@@ -111,7 +111,7 @@ def _refused(seen: Survey) -> str:
     return _FIXES[said[1]] if said and seen.absent("endpoint") else ""
 
 
-def authority(seen: Survey, fix: str | None = None) -> Row:
+def issuer(seen: Survey, fix: str | None = None) -> Row:
     """Which authorization server this one names, and by which login.
 
     Args:
@@ -121,21 +121,21 @@ def authority(seen: Survey, fix: str | None = None) -> Row:
     if found is None:
         named = ", ".join(seen.resource.authorization_servers) if seen.resource is not None else ""
         why = seen.failure("metadata") or f"no metadata of {named or 'any authorization server'} (RFC 8414)"
-        return ("bad", "authority", why, fix or "publish RFC 9728 and RFC 8414 documents")
+        return ("bad", "issuer", why, fix or "publish RFC 9728 and RFC 8414 documents")
     if found.problem is not None:
-        return ("bad", "authority", found.problem, fix or "do not log in there")
+        return ("bad", "issuer", found.problem, fix or "do not log in there")
     if found.device_authorization_endpoint:
         flow = "device login"
     elif found.authorization_endpoint:
         flow = "browser login"
     else:
-        return ("bad", "authority", f"{found.issuer} offers no login", fix or "see what it offers (RFC 8414)")
-    return ("ok", "authority", f"{found.issuer}, {flow}", "")
+        return ("bad", "issuer", f"{found.issuer} offers no login", fix or "see what it offers (RFC 8414)")
+    return ("ok", "issuer", f"{found.issuer}, {flow}", "")
 
 
 def fits(seen: Survey) -> Row | None:
     """Whether the shop can ask its authorization server, by its `/health` (worker/README.md); None if unsaid."""
-    said = (seen.health or {}).get("authority")
+    said = (seen.health or {}).get("authorization_server")
     if not isinstance(said, dict):
         return None
     issuer, problem, fix = (_line(said.get(name)) for name in ("issuer", "problem", "fix"))

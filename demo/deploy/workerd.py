@@ -83,7 +83,7 @@ def running(
         with process.running(command, folder=tools.worker, environment=tools.offline(), log=log) as started:
             _note(state, started.pid)
             now = Worker(base_url, started.pid)
-            heard = heard or (lambda base: _heard(base, variables.get(blueprint.AUTHORITY, "")))
+            heard = heard or (lambda base: _heard(base, variables.get(blueprint.ISSUER, "")))
             wait(now, state=state, lives=lambda: started.poll() is None, heard=heard, waiting=waiting, name=name)
             yield now
     except OSError as error:
@@ -266,7 +266,7 @@ def _last_words(log: Path) -> str:
 
 def local_variables(issuer: str) -> dict[str, str]:
     """What makes the local authorization server the Worker's."""
-    return {blueprint.AUTHORITY: issuer}
+    return {blueprint.ISSUER: issuer}
 
 
 def local_secrets(credentials: tuple[str, str]) -> dict[str, str]:

@@ -57,7 +57,7 @@ def examine(settings: Settings) -> Examination:
         findings.append(examine_policy(settings.state, base))
     seen = None
     if base is None:
-        findings += [Finding("skip", name, "the server was not reached") for name in ("clock", "authority")]
+        findings += [Finding("skip", name, "the server was not reached") for name in ("clock", "issuer")]
     else:
         seen, agent = _look(base, settings.state)
         issuer = seen.authorization_server.issuer if seen.authorization_server is not None else None
@@ -140,10 +140,10 @@ def _wire(seen: Survey) -> list[Finding]:
         door = Finding(*checking.door(seen, "challenge"))
     own = [Finding(*row) for row in checking.own_word(seen)]
     if seen.anonymous is None or not (seen.requires_token or seen.anonymous.challenge):
-        return [door, Finding("skip", "authority", "no challenge to follow"), *own]
+        return [door, Finding("skip", "issuer", "no challenge to follow"), *own]
     if seen.resource is not None and seen.resource.problem is not None:
-        return [door, Finding("bad", "authority", seen.resource.problem, "do not log in there"), *own]
-    return [door, Finding(*checking.authority(seen)), *own]
+        return [door, Finding("bad", "issuer", seen.resource.problem, "do not log in there"), *own]
+    return [door, Finding(*checking.issuer(seen)), *own]
 
 
 def _supported(seen: Survey | None, settings: Settings) -> tuple[Capability, ...]:

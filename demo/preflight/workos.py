@@ -59,7 +59,7 @@ def _issuer(settings: Settings, metadata: AuthorizationServerMetadata) -> Findin
             "bad",
             "AuthKit",
             f"the server trusts {metadata.issuer}, demo.toml says {wanted}",
-            "deploy the shop with your AuthKit domain (demo deploy --authority), or fix workos.authkit",
+            "deploy the shop with your AuthKit domain (demo deploy --issuer), or fix workos.authkit",
         )
     ways = {
         "a client ID metadata document": metadata.client_id_metadata_documents,
@@ -80,7 +80,7 @@ def _scopes(resource: ResourceMetadata | None, metadata: AuthorizationServerMeta
         return []
     if not set(wanted) & set(granted):
         detail = f"the shop asks for {wanted[0]}, and {metadata.issuer} grants {', '.join(granted)} only"
-        return [Finding("bad", "scopes", detail, f"demo deploy --authority {metadata.issuer} --scopes-from role")]
+        return [Finding("bad", "scopes", detail, f"demo deploy --issuer {metadata.issuer} --scopes-from role")]
     return [Finding("ok", "scopes", "the authorization server grants what the shop asks for")]
 
 

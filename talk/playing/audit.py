@@ -154,8 +154,8 @@ def _no_trail(_: Step, other: OtherServer, __: Past) -> str | None:
 def _no_sessions(_: Step, other: OtherServer, __: Past) -> str | None:
     if other.no_console() is None:
         return None
-    authority = other.authorization_server()
-    named = authority if isinstance(authority, str) else f"{authority.issuer} is another"
+    auth_server = other.authorization_server()
+    named = auth_server if isinstance(auth_server, str) else f"{auth_server.issuer} is another"
     return f"a list of what a human granted is in no standard; only the bundled authorization server has one ({named})"
 
 

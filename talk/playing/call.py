@@ -249,9 +249,9 @@ def _no_special_token(step: Step, other: OtherServer) -> str | None:
         return "such a token is made by a refresh, and this authorization server gave no refresh token"
     if claims.take_apart(held.access_token) is None:
         return "its tokens are opaque: which audience and life another one has cannot be seen"
-    authority = other.authorization_server()
-    if kind == "other-audience" and not isinstance(authority, str) and authority.userinfo_endpoint is None:
-        return f"there is no other resource to ask a token for: no userinfo_endpoint in {authority.url}"
+    auth_server = other.authorization_server()
+    if kind == "other-audience" and not isinstance(auth_server, str) and auth_server.userinfo_endpoint is None:
+        return f"there is no other resource to ask a token for: no userinfo_endpoint in {auth_server.url}"
     return None
 
 

@@ -30,7 +30,7 @@ def challenge(step: Step, scene: Scene) -> Played:
     if resource is not None:
         observed["resource"] = resource.resource
     if auth_server is not None:
-        observed["authority"] = auth_server.issuer
+        observed["issuer"] = auth_server.issuer
     trusted = (
         resource is not None and auth_server is not None and resource.problem is None and auth_server.problem is None
     )
@@ -51,7 +51,7 @@ def _undiscovered(resource: ResourceMetadata | None, auth_server: AuthorizationS
     if resource is None and not problem:
         missing["trusted"] = missing["resource"] = "it publishes no protected resource metadata (RFC 9728)"
     if auth_server is None and not problem:
-        missing["trusted"] = missing["authority"] = "no authorization server metadata can be found (RFC 8414)"
+        missing["trusted"] = missing["issuer"] = "no authorization server metadata can be found (RFC 8414)"
     if auth_server is None or auth_server.device_authorization_endpoint is None:
         page = auth_server.authorization_endpoint if auth_server is not None else None
         missing["device_flow"] = (
@@ -71,7 +71,7 @@ CHALLENGE = Kind(
         "error": str,
         "scope": str,
         "resource": str,
-        "authority": str,
+        "issuer": str,
         "trusted": bool,
         "device_flow": bool,
     },

@@ -245,9 +245,9 @@ def _cannot(step: Step, other: OtherServer, past: Past) -> str | None:
 
     if (why := other.no_door("protected")) is not None:
         return why
-    authority = other.authorization_server()
-    if isinstance(authority, str):
-        return authority
+    auth_server = other.authorization_server()
+    if isinstance(auth_server, str):
+        return auth_server
     held, asked = other.agent.stored(), other.scopes(step.options["scopes"])
     # Not every authorization server repeats the scope of a refresh token in its answer.
     granted = {*held.scope, *((OFFLINE,) if held.refresh_token else ())} if held is not None else set()

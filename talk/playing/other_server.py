@@ -139,16 +139,16 @@ class OtherServer:
         """What to ask its authorization server for: what is wished and known there, else what the server names."""
         from deputize.oauth.challenge import OFFLINE, scopes_wanted, union
 
-        resource, authority = self.seen.resource, self.seen.authorization_server
-        known = (resource.scopes_supported if resource else ()) or (authority.scopes_supported if authority else ())
+        resource, auth_server = self.seen.resource, self.seen.authorization_server
+        known = (resource.scopes_supported if resource else ()) or (auth_server.scopes_supported if auth_server else ())
         asked = tuple(scope for scope in wished if scope in known)
-        if asked and OFFLINE in wished and authority is not None and OFFLINE in authority.scopes_supported:
+        if asked and OFFLINE in wished and auth_server is not None and OFFLINE in auth_server.scopes_supported:
             # A refresh token is the authorization server's to give: a resource does not list the scope for it (MCP
             # 2026-07-28, authorization: refresh tokens).
             asked = union(asked, (OFFLINE,))
-        if asked or authority is None or self.seen.reports_decisions:
+        if asked or auth_server is None or self.seen.reports_decisions:
             return asked or tuple(wished)
-        return scopes_wanted(self.seen.challenge, authority)
+        return scopes_wanted(self.seen.challenge, auth_server)
 
     @property
     def by_role(self) -> bool:

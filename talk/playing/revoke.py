@@ -176,11 +176,11 @@ def _cannot_revoke(step: Step, other: OtherServer, _: Past) -> str | None:
         return other.no_tool(step.options["tool"], {}, "protected", stored=True)
     if step.options["what"] not in ("session", "token"):
         return f"revoking all that a human gave an {step.options['what']} is in no standard; RFC 7009 revokes a token"
-    authority = other.authorization_server()
-    if isinstance(authority, str):
-        return authority
-    if authority.revocation_endpoint is None:
-        return f"its authorization server revokes nothing: no revocation_endpoint (RFC 7009) in {authority.url}"
+    auth_server = other.authorization_server()
+    if isinstance(auth_server, str):
+        return auth_server
+    if auth_server.revocation_endpoint is None:
+        return f"its authorization server revokes nothing: no revocation_endpoint (RFC 7009) in {auth_server.url}"
     return other.no_tool(step.options["tool"], {}, "protected", stored=True)
 
 

@@ -33,7 +33,7 @@ from deputize.evidence import Money
 SECRET = ("shop", "a-secret")
 
 
-def authority(base: str, database: Path, shop: str, given: dict[str, Any]) -> Starlette:
+def auth_server(base: str, database: Path, shop: str, given: dict[str, Any]) -> Starlette:
     config = AuthorizationServerConfig(
         issuer=base,
         database=database,
@@ -121,6 +121,6 @@ def shop(base: str, database: Path, issuer: str, given: dict[str, Any]) -> Starl
 
 if __name__ == "__main__":
     role, port, file, peer, *more = sys.argv[1:]
-    make = {"authority": authority, "shop": shop}[role]
+    make = {"auth_server": auth_server, "shop": shop}[role]
     app = make(f"http://127.0.0.1:{port}", Path(file), peer, json.loads(more[0]) if more else {})
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="error", timeout_graceful_shutdown=1)

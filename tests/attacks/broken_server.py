@@ -46,17 +46,17 @@ def accepts_no_token() -> None:
     honest_read, honest_ask = bearer.read, introspection.ask
     scopes = frozenset({"shop:read", "shop:buy", "orders:read"})
 
-    async def read(token: str | None, authority: Any, *, resource: str, currency: str) -> TokenFacts:
+    async def read(token: str | None, auth_server: Any, *, resource: str, currency: str) -> TokenFacts:
         if token is not None:
-            return await honest_read(token, authority, resource=resource, currency=currency)
+            return await honest_read(token, auth_server, resource=resource, currency=currency)
         issuer = resource.removesuffix("/mcp")
         alice = {"user": "user_alice", "chain": ("agent_0",), "client": "demo-agent", "scopes": scopes}
         known = {"type": "at+jwt", "issuer": issuer, "audience": (resource,), "expires_at": time.time() + 60}
         return TokenFacts(**known, **alice, spending_limits=((None, Money(6000)),))
 
-    async def ask(authority: Any, credentials: Any, token: str, facts: TokenFacts) -> Standing:
+    async def ask(auth_server: Any, credentials: Any, token: str, facts: TokenFacts) -> Standing:
         if token:
-            return await honest_ask(authority, credentials, token, facts)
+            return await honest_ask(auth_server, credentials, token, facts)
         return Standing(known=True, active=True, username="alice@example.com")
 
     bearer.read, introspection.ask = read, ask
@@ -483,9 +483,9 @@ def remembers_standing_for_a_while() -> None:
     """It asks about each token once, and believes that from then on."""
     honest, known = introspection.ask, dict[str, Standing]()
 
-    async def broken(authority: Any, credentials: Any, token: str, facts: TokenFacts) -> Standing:
+    async def broken(auth_server: Any, credentials: Any, token: str, facts: TokenFacts) -> Standing:
         if token not in known:
-            known[token] = await honest(authority, credentials, token, facts)
+            known[token] = await honest(auth_server, credentials, token, facts)
         return known[token]
 
     introspection.ask = broken

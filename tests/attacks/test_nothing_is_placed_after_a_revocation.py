@@ -1,6 +1,6 @@
 """After a revocation was answered nothing is placed by what was revoked, whoever is busy, stopped or killed meanwhile.
 
-To look and then to act is two things (CWE-367): the authority is asked about when a request comes in, and used a moment
+To look and then to act is two things (CWE-367): the grant is asked about when a request comes in, and used a moment
 later. RFC 7009 section 2 has a revocation take place immediately; RFC 7662 section 4 warns of what an answer of
 introspection is worth later. How it is told: RFC 8935, OpenID CAEP.
 """
@@ -54,14 +54,14 @@ class World:
 
     folder: Path
     given: dict[str, dict[str, Any]]
-    ports: dict[str, int] = field(default_factory=lambda: {"authority": free_port(), "shop": free_port()})
+    ports: dict[str, int] = field(default_factory=lambda: {"auth_server": free_port(), "shop": free_port()})
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def base(self, role: str) -> str:
         return f"http://127.0.0.1:{self.ports[role]}"
 
     def start(self, role: str) -> None:
-        peer = self.base("shop" if role == "authority" else "authority")
+        peer = self.base("shop" if role == "auth_server" else "auth_server")
         command = [sys.executable, "-m", "tests.attacks.apart", role, str(self.ports[role])]
         command += [str(self.folder / f"{role}.db"), peer, json.dumps(self.given.get(role, {}))]
         self.running[role] = subprocess.Popen(command, cwd=ROOT)
@@ -88,8 +88,9 @@ class World:
 
     def sub_agent(self, of: Session) -> tuple[str, str]:
         """A sub-agent below the agent of a session, and its token (RFC 8693)."""
-        issuer, shop = self.base("authority"), f"{self.base('shop')}/mcp"
-        room = Context(AuthorizationServerConfig(issuer, self.folder / "authority.db", (shop,), resource_server=SECRET))
+        issuer, shop = self.base("auth_server"), f"{self.base('shop')}/mcp"
+        config = AuthorizationServerConfig(issuer, self.folder / "auth_server.db", (shop,), resource_server=SECRET)
+        room = Context(config)
         assert of.agent_id is not None
         id, scope = f"agent_below_{of.agent_id}", ("shop:read", "shop:buy")
         token = sign_access_token(room, of, audience=shop, scope=scope, seconds=300, through=(id, of.agent_id))
@@ -98,10 +99,10 @@ class World:
 
     def sessions(self, number: int) -> tuple[list[tuple[Session, str]], str]:
         """So many agents of Alice's with a session and a token each, and the Authorization of her console."""
-        issuer = self.base("authority")
+        issuer = self.base("auth_server")
         room = Context(
             AuthorizationServerConfig(
-                issuer, self.folder / "authority.db", (f"{self.base('shop')}/mcp",), resource_server=SECRET
+                issuer, self.folder / "auth_server.db", (f"{self.base('shop')}/mcp",), resource_server=SECRET
             )
         )
         alice = account_by_sub("user_alice")
@@ -148,7 +149,7 @@ class World:
 
     def revoke(self, kind: str, session: Session, token: str, console: str, *, what: str = "revoke") -> None:
         """Revoke (or reinstate), and return when that was answered."""
-        with httpx2.Client(base_url=self.base("authority"), verify=False, timeout=30) as http:
+        with httpx2.Client(base_url=self.base("auth_server"), verify=False, timeout=30) as http:
             if kind == "token":
                 answer = http.post("/oauth2/revoke", data={"token": token, "client_id": session.client_id})
             else:
@@ -198,7 +199,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., World]]:
         folder.mkdir()
         world = World(folder, given)
         worlds.append(world)
-        world.start("authority")
+        world.start("auth_server")
         world.start("shop")
         return world
 
@@ -234,7 +235,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A shop in which a purchase that passed every gate waits for its order until the test says so."""
     folder = tmp_path_factory.mktemp("busy")
     world = World(folder, {"shop": {"gate": str(folder / "gate"), "lease": 60.0}})
-    world.start("authority")
+    world.start("auth_server")
     world.start("shop")
     yield world
     world.stop()
@@ -253,7 +254,7 @@ def test_what_passed_every_gate_before_a_revocation_is_not_placed_after_it(busy:
 
 
 @pytest.mark.parametrize(
-    "weakened", [{"shop": {"deaf": True}}, pytest.param({"authority": {"mute": True}}, marks=pytest.mark.long)]
+    "weakened", [{"shop": {"deaf": True}}, pytest.param({"auth_server": {"mute": True}}, marks=pytest.mark.long)]
 )
 def test_a_shop_that_goes_by_no_event_or_is_told_of_none_places_orders_afterwards(
     tmp_path: Path, make: Callable[..., World], weakened: dict[str, dict[str, Any]]
@@ -273,7 +274,7 @@ def test_a_shop_that_has_no_stream_is_waited_for_until_its_lease_is_over(
     gate = tmp_path / "gate"
     lease = 5.0 if hasty else 1.0
     shop = {"gate": str(gate), "lease": lease, "streamless": True}
-    world = make(shop=shop, authority={"lease": 1.2 * lease, "hasty": hasty})
+    world = make(shop=shop, auth_server={"lease": 1.2 * lease, "hasty": hasty})
     mine, _ = placed_afterwards(world, "agent", gate)
     assert (mine > 0) is hasty
 
@@ -399,7 +400,7 @@ def test_a_shop_that_acknowledges_events_and_goes_by_none_is_found_out(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("role", ["shop", "authority"])
+@pytest.mark.parametrize("role", ["shop", "auth_server"])
 @pytest.mark.parametrize("sign", [signal.SIGSTOP, signal.SIGKILL])
 def test_fifty_agents_do_nothing_more_whoever_is_stopped_or_killed_at_any_moment(
     make: Callable[..., World], role: str, sign: signal.Signals
@@ -418,7 +419,7 @@ def test_fifty_agents_do_nothing_more_whoever_is_stopped_or_killed_at_any_moment
     assert acts_afterwards(world, 50, KINDS, disturb) == (0, 0)
 
 
-LEASES: dict[str, dict[str, Any]] = {"shop": {"lease": 1.0}, "authority": {"lease": 1.6}}
+LEASES: dict[str, dict[str, Any]] = {"shop": {"lease": 1.0}, "auth_server": {"lease": 1.6}}
 
 
 @pytest.mark.long
@@ -459,13 +460,13 @@ def test_an_authorization_server_that_is_stopped_or_killed_has_answered_nothing_
     agents, console = world.sessions(2)
     with buying(world, [token for _, token in agents]):
         until(lambda: world.orders() >= 3)
-        world.signal("authority", signal.SIGSTOP)
+        world.signal("auth_server", signal.SIGSTOP)
         time.sleep(LEASES["shop"]["lease"] + 0.5)  # nobody is admitted on an answer from before any more
         before = world.orders()
         time.sleep(0.5)
         assert world.orders() == before
-        world.signal("authority", signal.SIGKILL)
-        world.start("authority")
+        world.signal("auth_server", signal.SIGKILL)
+        world.start("auth_server")
         until(lambda: world.orders() > before)
         world.revoke("user", *agents[0], console)
         before = world.orders()

@@ -119,7 +119,7 @@ class LocalShop(ShopProcess):
             given["open_door"] = settings.pop("OPEN_DOOR") == "on"
         id, secret = self.credentials
         secrets = (settings.pop("INTROSPECTION_CLIENT_ID", id), settings.pop("INTROSPECTION_CLIENT_SECRET", secret))
-        issuer = settings.pop("AUTHORITY", self.issuer.url)
+        issuer = settings.pop("ISSUER", self.issuer.url)
         traced = {name: settings.pop(name) for name in list(settings) if name.startswith("OTEL_")}
         assert not settings, f"the local shop has no such setting: {settings}"
         command = [sys.executable, "-c", SERVE, str(self.port), issuer, str(self.state / "shop.sqlite3")]

@@ -36,10 +36,10 @@ def test_each_setting_that_does_not_fit_is_named_with_its_fix(worker: WorkerShop
     cases: list[tuple[dict[str, str], str, str, str]] = [
         ({}, "trust", "asks about each token", ""),
         ({"INTROSPECTION_CLIENT_SECRET": "wrong"}, "trust", "it does not know this shop", "wrangler secret put"),
-        ({"AUTHORITY": ""}, "trust", "AUTHORITY is not set", "demo deploy --authority"),
-        ({"AUTHORITY": f"{url}/"}, "trust", "names another issuer", f"set AUTHORITY to the very issuer: {url}"),
-        ({"AUTHORITY": f"{url}/elsewhere"}, "trust", "it has no metadata", "set AUTHORITY to an issuer"),
-        ({"AUTHORITY": "http://127.0.0.1:9"}, "trust", "no connection", "see whether AUTHORITY is right"),
+        ({"ISSUER": ""}, "trust", "ISSUER is not set", "demo deploy --issuer"),
+        ({"ISSUER": f"{url}/"}, "trust", "names another issuer", f"set ISSUER to the very issuer: {url}"),
+        ({"ISSUER": f"{url}/elsewhere"}, "trust", "it has no metadata", "set ISSUER to an issuer"),
+        ({"ISSUER": "http://127.0.0.1:9"}, "trust", "no connection", "see whether ISSUER is right"),
     ]
     for settings, name, says, fix in cases:
         worker.start(**settings)
@@ -53,7 +53,7 @@ def test_each_setting_that_does_not_fit_is_named_with_its_fix(worker: WorkerShop
     ("settings", "words"),
     [
         ({"INTROSPECTION_CLIENT_ID": ""}, "Set both INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET"),
-        ({"AUTHORITY": "http://authority.example"}, "AUTHORITY must be an https URL"),
+        ({"ISSUER": "http://authority.example"}, "ISSUER must be an https URL"),
         ({"BASE_URL": "https://shop.example/mcp"}, "BASE_URL must be an origin"),
         ({"BASE_URL": "https://shop.example"}, "this server is not 127.0.0.1"),
     ],

@@ -167,7 +167,7 @@ def test_the_local_shop_takes_the_same_tokens(workos: AuthKit, issuer: Issuer, t
     with LocalShop(issuer, tmp_path) as process:
         id, secret = FIRST_PARTY
         given = {"INTROSPECTION_CLIENT_ID": id, "INTROSPECTION_CLIENT_SECRET": secret}
-        process.start(AUTHORITY=workos.url, ALLOWLIST="members", ORGANIZATION="org_conference_shop", **given)
+        process.start(ISSUER=workos.url, ALLOWLIST="members", ORGANIZATION="org_conference_shop", **given)
         with opened("local", process.base, issuer) as shop:
             answer = shop.post("tools/list", token=token(workos, shop))
             assert answer.status_code == 200, answer.text

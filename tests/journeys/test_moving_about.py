@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import HANGS
 from tests.journeys.terminal import ROOT, Terminal
-from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
+from tests.unit.talk.foreign_servers import AuthServer, corner_shop, listening
 
 if TYPE_CHECKING:
     import subprocess
@@ -200,7 +200,7 @@ def test_the_bundled_server_named_by_its_url_plays_all_but_its_restart(demo: Com
 
 
 def test_at_a_strangers_server_what_it_cannot_do_is_skipped_with_the_reason(demo: Command) -> None:
-    with listening(corner_shop(), Authority()) as url:
+    with listening(corner_shop(), AuthServer()) as url:
         refused = demo("run", "--ci", "--server", url, "--json", "-")
         told = json.loads(fine(demo("run", "--ci", "--server", url, "--json", "-", "--max-skipped", "90")))
     lacking = json.loads(refused.stdout)

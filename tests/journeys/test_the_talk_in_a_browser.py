@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.conftest import Command
 from tests.journeys.terminal import Terminal
-from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
+from tests.unit.talk.foreign_servers import AuthServer, corner_shop, listening
 
 BROWSER = """#!{python}
 import sys, urllib.request
@@ -19,7 +19,7 @@ def test_the_login_beat_goes_through_the_browser_and_back(demo: Command, tmp_pat
     browser = tmp_path / "browser"
     browser.write_text(BROWSER.format(python=sys.executable))
     browser.chmod(0o700)
-    with listening(corner_shop(), Authority(device=False, code=True)) as url:
+    with listening(corner_shop(), AuthServer(device=False, code=True)) as url:
         terminal = Terminal(demo, "goto", "login", "--server", url, browser=str(browser))
         try:
             terminal.until(r"asks to act for you, in the browser")

@@ -7,7 +7,7 @@ import { LOOPBACK, spelled, urlOf } from "./wire/values";
 
 /** The variables and secrets of `wrangler.jsonc`, by name. */
 export interface Variables {
-  AUTHORITY?: string;
+  ISSUER?: string;
   BASE_URL?: string;
   ALLOWLIST?: string;
   TOKEN_TYPES?: string;
@@ -121,11 +121,11 @@ export function readSettings(env: Variables, origin: string): Settings {
   if ((id === "") !== (secret === "")) {
     wrong.push("Set both INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET, or neither.");
   }
-  const issuer = checked(() => issuerOf(env.AUTHORITY ?? ""), "");
+  const issuer = checked(() => issuerOf(env.ISSUER ?? ""), "");
   const key = (env.WORKOS_API_KEY ?? "").trim();
   const scopesFrom = (env.SCOPES_FROM ?? "").trim() || (isAuthKit(issuer) ? "role" : "token");
   if (scopesFrom !== "token" && scopesFrom !== "role") wrong.push("SCOPES_FROM must be token or role.");
-  const why = env.SCOPES_FROM ? "SCOPES_FROM is role" : "AUTHORITY is AuthKit";
+  const why = env.SCOPES_FROM ? "SCOPES_FROM is role" : "ISSUER is AuthKit";
   if (scopesFrom === "role" && key === "") {
     wrong.push(`WORKOS_API_KEY must be set, since ${why}: npx wrangler secret put WORKOS_API_KEY.`);
   }
@@ -276,11 +276,11 @@ function issuerOf(given: string): string {
   const value = given.trim();
   const url = urlOf(value);
   if (value !== "" && (url === null || !/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "")) {
-    throw new SettingsWrong("AUTHORITY must be an issuer's URL, such as https://your-name.authkit.app.");
+    throw new SettingsWrong("ISSUER must be an issuer's URL, such as https://your-name.authkit.app.");
   }
   if (url?.protocol === "http:" && !LOOPBACK.includes(url.hostname)) {
     // RFC 8414 section 2. Anybody who sits between could hand out keys of their own.
-    throw new SettingsWrong("AUTHORITY must be an https URL: plain http is for an issuer on this very machine.");
+    throw new SettingsWrong("ISSUER must be an https URL: plain http is for an issuer on this very machine.");
   }
   return value;
 }

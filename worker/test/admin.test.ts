@@ -10,19 +10,19 @@ import {
   BASE,
   buy,
   call,
-  openAuthority,
+  openAuthServer,
   orderOf,
   refusal,
   somebody,
   unique,
-  type Authority,
+  type AuthServer,
   type Said,
 } from "./world";
 
-let authority: Authority;
+let authServer: AuthServer;
 
 beforeEach(async () => {
-  authority = await openAuthority();
+  authServer = await openAuthServer();
 });
 
 afterEach(() => {
@@ -34,7 +34,7 @@ type Claims = ReturnType<typeof somebody>;
 /** The human's own token: another audience and client than the agent's, and no `act`. */
 function console_(claims: Claims, changes: Record<string, unknown> = {}): Promise<string> {
   const own = { sid: `session_${unique()}`, act: undefined, client_id: "demo-console", aud: `${BASE}/admin` };
-  return authority.token({ ...claims, ...own, scope: "sessions:manage", ...changes });
+  return authServer.token({ ...claims, ...own, scope: "sessions:manage", ...changes });
 }
 
 function administer(what: string, token: string | null, body: unknown): Promise<Said> {
@@ -50,7 +50,7 @@ describe.each(["session", "agent", "user"] as const)("a revoked %s", (kind) => {
   test("is refused from the answer on, everywhere, and after a restart", async () => {
     const claims = somebody();
     const id = { session: claims.sid, agent: claims.act.sub, user: claims.sub }[kind];
-    const tokens = await Promise.all(Array.from({ length: 3 }, () => authority.token(claims)));
+    const tokens = await Promise.all(Array.from({ length: 3 }, () => authServer.token(claims)));
     for (const token of tokens) expect((await call("getUserInfo", {}, { token })).status).toBe(200);
     const human = await console_(claims);
     const answer = await administer("revoke", human, { kind, id });
@@ -83,7 +83,7 @@ describe.each(["session", "agent", "user"] as const)("a %s revoked while a purch
     const claims = somebody();
     // A stub of its own each time: one belongs to the object in whose context it was made.
     const stock = () => env.STOCK.getByName("shop");
-    const [token, left] = [await authority.token(claims), await stock().left()];
+    const [token, left] = [await authServer.token(claims), await stock().left()];
     const { bought, waiting, go } = onItsWay(token);
     await waiting;
     const id = { session: claims.sid, agent: claims.act.sub, user: claims.sub }[kind];
@@ -98,7 +98,7 @@ describe.each(["session", "agent", "user"] as const)("a %s revoked while a purch
 
 test("places nothing by a token that has expired meanwhile, of which nobody can be asked any more", async () => {
   const stock = () => env.STOCK.getByName("shop");
-  const [token, left] = [await authority.token(somebody()), await stock().left()];
+  const [token, left] = [await authServer.token(somebody()), await stock().left()];
   const { bought, waiting, go } = onItsWay(token);
   await waiting;
   const then = Date.now() + 310_000;
@@ -129,12 +129,12 @@ test("a console whose body comes after its session was revoked does nothing", as
   expect((await administer("revoke", own, { kind: "session", id: mine })).status).toBe(200);
   send();
   expect(refusal(await said)).toMatchObject({ status: 401, rule: "standing.session" });
-  expect(refusal(await call("getUserInfo", {}, { token: await authority.token(claims) })).rule).toBe("standing.agent");
+  expect(refusal(await call("getUserInfo", {}, { token: await authServer.token(claims) })).rule).toBe("standing.agent");
 });
 
 test("a purchase on its way goes through when another agent is revoked", async () => {
   const claims = somebody();
-  const { bought, waiting, go } = onItsWay(await authority.token(claims));
+  const { bought, waiting, go } = onItsWay(await authServer.token(claims));
   await waiting;
   await administer("revoke", await console_(claims), { kind: "agent", id: `agent_${unique()}` });
   go();
@@ -143,13 +143,13 @@ test("a purchase on its way goes through when another agent is revoked", async (
 
 test("the console itself does not shop, whatever its token or its human's role would permit", async () => {
   const claims = { ...somebody(), act: undefined, client_id: "demo-console" };
-  const said = await buy({ token: await authority.token(claims) });
+  const said = await buy({ token: await authServer.token(claims) });
   expect(refusal(said)).toMatchObject({ status: 403, rule: "allowlist.client" });
 });
 
 test("a reinstated agent goes on where it was; a session stays dead", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   orderOf(await buy({ token }));
   const human = await console_(claims);
   const target = { kind: "agent", id: claims.act.sub };
@@ -163,26 +163,26 @@ test("a reinstated agent goes on where it was; a session stays dead", async () =
 
 test("another agent of the same human is not touched", async () => {
   const claims = somebody();
-  const rival = await authority.token({ ...claims, act: { sub: `agent_${unique()}` }, sid: `session_${unique()}` });
+  const rival = await authServer.token({ ...claims, act: { sub: `agent_${unique()}` }, sid: `session_${unique()}` });
   await administer("revoke", await console_(claims), { kind: "agent", id: claims.act.sub });
   expect((await call("getUserInfo", {}, { token: rival })).status).toBe(200);
 });
 
 test("what was in mid-air when the human took it back buys nothing afterwards", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   await call("getUserInfo", {}, { token });
   const human = await console_(claims);
   let answered = (_: Response) => {};
   const waiting = new Promise<void>((asked) => {
-    authority.answer = () => {
+    authServer.answer = () => {
       asked();
       return new Promise((resolve) => (answered = resolve));
     };
   });
   const mine = buy({ token });
   await waiting;
-  authority.answer = null;
+  authServer.answer = null;
   await administer("revoke", human, { kind: "agent", id: claims.act.sub });
   answered(Response.json({ active: true, username: "alice@example.com" }));
   expect(refusal(await mine).rule).toBe("standing.agent");
@@ -207,20 +207,20 @@ describe("who may not", () => {
 
   test("the agent's own token is none for the human's routes, whatever scope it holds", async () => {
     const claims = somebody();
-    const token = await authority.token({ ...claims, scope: "sessions:manage shop:read" });
+    const token = await authServer.token({ ...claims, scope: "sessions:manage shop:read" });
     expect(refusal(await administer("revoke", token, { kind: "agent", id: "a" })).rule).toBe("token.audience");
   });
 
   test("somebody else's is nobody's to know of, but an admin's", async () => {
     const [alice, bob] = [somebody(), somebody()];
-    const token = await authority.token(alice);
+    const token = await authServer.token(alice);
     const target = { kind: "agent", id: alice.act.sub, user: alice.sub };
     for (const body of [target, { kind: "user", id: alice.sub }, { kind: "user", id: "user_nobody" }]) {
       expect((await administer("revoke", await console_(bob), body)).status).toBe(404);
     }
     await administer("revoke", await console_(bob), { kind: "agent", id: alice.act.sub });
     expect((await call("getUserInfo", {}, { token })).status).toBe(200);
-    authority.users.set(bob.sub, { username: "grace@example.com", name: "Grace Okoro", roles: ["admin"] });
+    authServer.users.set(bob.sub, { username: "grace@example.com", name: "Grace Okoro", roles: ["admin"] });
     expect((await administer("revoke", await console_(bob), target)).status).toBe(200);
     expect(refusal(await call("getUserInfo", {}, { token })).rule).toBe("standing.agent");
   });
@@ -253,7 +253,7 @@ test("a long body is not read, and another method is not taken", async () => {
 
 test("who revoked what is on record", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   await administer("revoke", await console_(claims), { kind: "session", id: "session_gone" });
   const entry = (await audit(token)).findLast((one) => one.user === claims.sub);
   expect(entry).toMatchObject({

@@ -52,9 +52,9 @@ const one: Case = {
 };
 
 test("AuthKit can be asked for no approval, and the refusal says so", () => {
-  const bare = { AUTHORITY: "https://name.authkit.app", WORKOS_API_KEY: "sk_test", ORGANIZATION: "org_1" };
+  const bare = { ISSUER: "https://name.authkit.app", WORKOS_API_KEY: "sk_test", ORGANIZATION: "org_1" };
   expect(readSettings(bare, "https://shop.test").approves).toBe(false);
-  expect(readSettings({ AUTHORITY: "https://issuer.test" }, "https://shop.test").approves).toBe(true);
+  expect(readSettings({ ISSUER: "https://issuer.test" }, "https://shop.test").approves).toBe(true);
   const [can, cannot] = [withinLimits(one, usage({})), withinLimits(one, usage({ approves: false }))];
   expect([can.rule, cannot.rule]).toEqual(["limits.approval", "limits.approval"]);
   expect(cannot.reason).not.toBe(can.reason);

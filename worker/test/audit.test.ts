@@ -3,22 +3,22 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test } from "vitest";
 import { merged } from "../src/ledger/audit_log";
-import { ask, audit, call, openAuthority, refusal, somebody, unique, type Authority } from "./world";
+import { ask, audit, call, openAuthServer, refusal, somebody, unique, type AuthServer } from "./world";
 
-let authority: Authority;
+let authServer: AuthServer;
 
 beforeEach(async () => {
-  authority = await openAuthority();
+  authServer = await openAuthServer();
 });
 
 function grace(sub: string): void {
-  authority.users.set(sub, { username: "grace@example.com", name: "Grace Okoro", roles: ["admin"] });
+  authServer.users.set(sub, { username: "grace@example.com", name: "Grace Okoro", roles: ["admin"] });
 }
 
 test("a user reads their own and the unattributed, an admin all", async () => {
   const [alice, bob, admin] = [somebody(), somebody(), somebody()];
   grace(admin.sub);
-  const [mine, other, all] = await Promise.all([alice, bob, admin].map((claims) => authority.token(claims)));
+  const [mine, other, all] = await Promise.all([alice, bob, admin].map((claims) => authServer.token(claims)));
   await call("getUserInfo", {}, { token: mine! });
   await call("getUserInfo", {}, { token: other! });
   const anonymous = (await call("getUserInfo", {}, { path: "/open/mcp" })).headers.get("demo-audit-id");
@@ -36,7 +36,7 @@ test("a user reads their own and the unattributed, an admin all", async () => {
 
 test("it is followed from entry to entry, and nothing is missed or told twice", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   const made: (string | null)[] = [];
   for (let n = 0; n < 6; n++) {
     const said = n % 2 ? await call("getUserInfo") : await call("getUserInfo", {}, { token });
@@ -55,31 +55,31 @@ test("it is followed from entry to entry, and nothing is missed or told twice", 
 test.each(["?limit=0", "?limit=1001", "?limit=x", "?after=audit_none"])(
   "what cannot be asked for: %s",
   async (query) => {
-    const headers = { authorization: `Bearer ${await authority.token(somebody())}` };
+    const headers = { authorization: `Bearer ${await authServer.token(somebody())}` };
     expect((await ask(`/audit${query}`, { headers })).status).toBe(400);
   },
 );
 
 test("it needs its own scope, and a refused reading is on record", async () => {
   const claims = somebody();
-  const headers = { authorization: `Bearer ${await authority.token({ ...claims, scope: "shop:read" })}` };
+  const headers = { authorization: `Bearer ${await authServer.token({ ...claims, scope: "shop:read" })}` };
   const said = await ask("/audit", { headers });
   expect(refusal(said)).toMatchObject({ status: 403, rule: "scope.insufficient" });
   expect(said.headers.get("www-authenticate")).toContain('scope="audit:read"');
-  const trail = (await audit(await authority.token(claims))).filter((entry) => entry.user === claims.sub);
+  const trail = (await audit(await authServer.token(claims))).filter((entry) => entry.user === claims.sub);
   expect(trail.map((entry) => entry.audit_id)).toEqual([said.headers.get("demo-audit-id")]);
 });
 
 test("a ban does not hide the trail from whom it is about, nor an allowed reading feed it", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   await call("setDemoMode", { mode: "banned" }, { token });
   expect((await audit(token)).filter((entry) => entry.user === claims.sub)).toHaveLength(1);
   expect((await audit(token)).filter((entry) => entry.user === claims.sub)).toHaveLength(1);
 });
 
 test("entries of one object keep their order though the clock stands still", async () => {
-  const token = await authority.token({ ...somebody(), act: { sub: `agent_${unique()}` } });
+  const token = await authServer.token({ ...somebody(), act: { sub: `agent_${unique()}` } });
   const said = await Promise.all(Array.from({ length: 10 }, () => call("getUserInfo", {}, { token })));
   const ids = said.map((one) => one.headers.get("demo-audit-id"));
   const trail = (await audit(token)).map((entry) => entry.audit_id);
@@ -102,6 +102,6 @@ test("an admin is told how many ledgers were too many to read", async () => {
   grace(admin.sub);
   const stock = env.STOCK.getByName("shop");
   for (let n = 0; n < 45; n++) await stock.register(`user nobody ${unique()}`);
-  const headers = { authorization: `Bearer ${await authority.token(admin)}` };
+  const headers = { authorization: `Bearer ${await authServer.token(admin)}` };
   expect((await ask("/audit", { headers })).body.ledgers_not_read).toBeGreaterThanOrEqual(5);
 });

@@ -8,13 +8,13 @@ import { prune, record } from "../src/ledger/audit_log";
 import { ledgerName, NOBODY } from "../src/gatehouse/requests";
 import type { Decision } from "../src/evidence";
 import type { UserLedger } from "../src/user_ledger";
-import { ask, audit, buy, call, openAuthority, somebody, type Authority } from "./world";
+import { ask, audit, buy, call, openAuthServer, somebody, type AuthServer } from "./world";
 import vectors from "./audit_chain.json";
 
-let authority: Authority;
+let authServer: AuthServer;
 
 beforeEach(async () => {
-  authority = await openAuthority();
+  authServer = await openAuthServer();
 });
 
 interface Log {
@@ -43,7 +43,7 @@ async function entriesOf({ log }: Log, token: string): Promise<Entries> {
 }
 
 async function inLedger<T>(user: string, work: (sql: SqlStorage) => T): Promise<T> {
-  return inObject(ledgerName(env.AUTHORITY!, user), work);
+  return inObject(ledgerName(env.ISSUER!, user), work);
 }
 
 async function inObject<T>(name: string, work: (sql: SqlStorage) => T): Promise<T> {
@@ -63,7 +63,7 @@ test("canonical JSON and links are those of the shared vectors", () => {
 
 test("each entry follows from the one before, an order's once with its order, and the end is signed", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   await call("getUserInfo", {}, { token });
   const bought = await buy({ token });
   await call("buyMcpShopItem", { company: "", mailingAddress: "", tshirtSize: "M" }, { token });
@@ -86,7 +86,7 @@ test("each entry follows from the one before, an order's once with its order, an
 
 test("nobody reads another's log by its id", async () => {
   const [alice, bob] = [somebody(), somebody()];
-  const [mine, other] = [await authority.token(alice), await authority.token(bob)];
+  const [mine, other] = [await authServer.token(alice), await authServer.token(bob)];
   await call("getUserInfo", {}, { token: mine });
   const { log } = await ownLog(mine, alice.sub);
   expect((await ask(`/audit/log?id=${log}`, { headers: { authorization: `Bearer ${other}` } })).status).toBe(404);
@@ -99,7 +99,7 @@ test.each([
   "DELETE FROM audit",
 ])("what was altered gets no other checkpoint: %s", async (altered) => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   await call("getUserInfo", {}, { token });
   const before = await ownLog(token, claims.sub);
   await call("getUserInfo", {}, { token });
@@ -113,7 +113,7 @@ test.each([
 
 test("the oldest go behind a kept link, but for what led to an order", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   await call("getUserInfo", {}, { token });
   await buy({ token });
   await call("getUserInfo", {}, { token });
@@ -131,7 +131,7 @@ test("the oldest go behind a kept link, but for what led to an order", async () 
 
 test("an agent's hundred thousand calls take no order with them, and nobody's crowd out nobody", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   const bought = (await buy({ token })).headers.get("demo-audit-id");
   await call("getUserInfo", {}, { token });
   const own = (await entriesOf(await ownLog(token, claims.sub), token)).at(-1)!.entry as unknown as Decision;
@@ -162,7 +162,7 @@ test("an agent's hundred thousand calls take no order with them, and nobody's cr
 
 test("what is older than a year and more goes", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   await call("getUserInfo", {}, { token });
   const entry = (await entriesOf(await ownLog(token, claims.sub), token))[0]!.entry as unknown as Decision;
   await inLedger(claims.sub, (sql) => {
@@ -180,7 +180,7 @@ test.each([
   [{ "x-request-id": "<script>" }, null],
   [{}, null],
 ])("an entry has the id by which the client knows the request: %j", async (headers, expected) => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   const said = await call("getUserInfo", {}, { token, headers: headers as Record<string, string> });
   const entry = (await audit(token)).find((one) => one.audit_id === said.headers.get("demo-audit-id"));
   if (expected === null) expect(entry?.correlation).toMatch(/^[0-9a-f]{32}$/);

@@ -11,7 +11,7 @@ import type { StockRoom } from "../src/ledger/stock";
 import { newAuditId, record } from "../src/ledger/audit_log";
 import { ledgerName } from "../src/gatehouse/requests";
 import costs from "./costs.json";
-import { audit, buy, call, ISSUER, openAuthority, orderOf, post, somebody, type Authority, type Said } from "./world";
+import { audit, buy, call, ISSUER, openAuthServer, orderOf, post, somebody, type AuthServer, type Said } from "./world";
 
 /** Rows that one object's SQL read and wrote. */
 interface Rows {
@@ -24,15 +24,15 @@ type Stub = DurableObjectStub<undefined>;
 /** How many rows are written to learn how many bytes one takes: a database grows by whole pages. */
 const MANY = 10_000;
 
-let authority: Authority;
+let authServer: AuthServer;
 let token: string;
 let ledger: Stub;
 const stock = env.STOCK.getByName("shop") as unknown as Stub;
 
 beforeEach(async () => {
-  authority = await openAuthority();
+  authServer = await openAuthServer();
   const one = somebody();
-  token = await authority.token(one);
+  token = await authServer.token(one);
   ledger = env.USERS.getByName(ledgerName(ISSUER, one.sub)) as unknown as Stub;
   // The first call makes the ledger and has it known to the shop; counted is what comes every time after that.
   await call("getUserInfo", {}, { token });

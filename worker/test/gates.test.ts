@@ -2,12 +2,12 @@
 
 import { beforeEach, describe, expect, test } from "vitest";
 import { fill, RULES } from "../src/catalog";
-import { ask, audit, BASE, buy, call, ISSUER, openAuthority, post, refusal, somebody, type Authority } from "./world";
+import { ask, audit, BASE, buy, call, ISSUER, openAuthServer, post, refusal, somebody, type AuthServer } from "./world";
 
-let authority: Authority;
+let authServer: AuthServer;
 
 beforeEach(async () => {
-  authority = await openAuthority();
+  authServer = await openAuthServer();
 });
 
 const METADATA = `${BASE}/.well-known/oauth-protected-resource/mcp`;
@@ -39,12 +39,12 @@ describe("a token that is not what it must be", () => {
     ["token.signature", {}, { kid: "of nobody" }],
   ];
   test.each(cases)("%s", async (rule, claims, header) => {
-    const said = await call("getUserInfo", {}, { token: await authority.token({ ...somebody(), ...claims }, header) });
+    const said = await call("getUserInfo", {}, { token: await authServer.token({ ...somebody(), ...claims }, header) });
     expect(refusal(said)).toMatchObject({ status: 401, rule, gate: "token" });
     const challenge = said.headers.get("www-authenticate");
     expect(challenge).toContain('error="invalid_token"');
     expect(challenge).toContain('shop:buy user:read"');
-    expect(authority.asked).not.toContain("/introspect");
+    expect(authServer.asked).not.toContain("/introspect");
   });
 
   test.each(["", "no token", "a.b", "a.b.c.d", `${"a".repeat(20000)}.b.c`])("unreadable: %s", async (token) => {
@@ -62,8 +62,8 @@ describe("a token that is not what it must be", () => {
   });
 
   test("signed for other words", async () => {
-    const [header, , signature] = (await authority.token()).split(".");
-    const [, payload] = (await authority.token({ sub: "user_grace" })).split(".");
+    const [header, , signature] = (await authServer.token()).split(".");
+    const [, payload] = (await authServer.token({ sub: "user_grace" })).split(".");
     const token = `${header}.${payload}.${signature}`;
     expect(refusal(await call("getUserInfo", {}, { token }))).toMatchObject({ rule: "token.signature", user: null });
   });
@@ -71,30 +71,30 @@ describe("a token that is not what it must be", () => {
 
 test("the authorization server's new key is found, and its old one is not believed again", async () => {
   const claims = somebody();
-  const old = await authority.token(claims);
+  const old = await authServer.token(claims);
   expect((await call("getUserInfo", {}, { token: old })).status).toBe(200);
-  await authority.rotate();
+  await authServer.rotate();
   await new Promise((done) => setTimeout(done, 1100)); // Other tests of this file have looked a moment ago.
-  expect((await call("getUserInfo", {}, { token: await authority.token(claims) })).status).toBe(200);
+  expect((await call("getUserInfo", {}, { token: await authServer.token(claims) })).status).toBe(200);
   expect(refusal(await call("getUserInfo", {}, { token: old })).rule).toBe("token.signature");
 });
 
 test("made-up keys do not flood the authorization server", async () => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   expect((await call("getUserInfo", {}, { token })).status).toBe(200);
-  authority.asked = [];
+  authServer.asked = [];
   for (let n = 0; n < 20; n++) {
-    const made = await authority.token(somebody(), { kid: `made up ${n}` });
+    const made = await authServer.token(somebody(), { kid: `made up ${n}` });
     expect(refusal(await call("getUserInfo", {}, { token: made })).rule).toBe("token.signature");
   }
-  expect(authority.asked.filter((path) => path === "/keys").length).toBeLessThanOrEqual(2);
+  expect(authServer.asked.filter((path) => path === "/keys").length).toBeLessThanOrEqual(2);
 });
 
 test.each(["session", "agent", "user", "token"])("what was revoked at the authorization server: %s", async (kind) => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   expect((await call("getUserInfo", {}, { token })).status).toBe(200);
-  authority.revoked.set(claims.sid, kind);
+  authServer.revoked.set(claims.sid, kind);
   const said = await call("getUserInfo", {}, { token });
   expect(refusal(said)).toMatchObject({ status: 401, rule: `standing.${kind}`, user: claims.sub });
   expect(said.headers.get("www-authenticate")).toContain('error="invalid_token"');
@@ -107,10 +107,10 @@ test.each([
   ["its answer is about another token", () => Response.json({ active: true, sub: "user_other" })],
   ["its answer is too long", () => new Response("x".repeat(300_000))],
 ])("an authorization server that cannot be asked lets nobody in: %s", async (why, answer) => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   expect((await call("getUserInfo", {}, { token })).status).toBe(200);
-  if (answer === null) authority.down = true;
-  else authority.answer = answer;
+  if (answer === null) authServer.down = true;
+  else authServer.answer = answer;
   const said = await call("getUserInfo", {}, { token });
   expect(refusal(said)).toMatchObject({ status: 503, rule: "standing.unknown" });
   expect(refusal(said).reason).toBe(fill(RULES["standing.unknown"].words.main.reason, { trouble: why }));
@@ -119,14 +119,14 @@ test.each([
 
 test("who is not on the allowlist is refused, whatever they were granted", async () => {
   const claims = somebody();
-  authority.users.set(claims.sub, { username: "Mallory@Example.org", name: "Mallory Crane", roles: ["admin"] });
-  const said = await call("listMcpShopInventory", {}, { token: await authority.token(claims) });
+  authServer.users.set(claims.sub, { username: "Mallory@Example.org", name: "Mallory Crane", roles: ["admin"] });
+  const said = await call("listMcpShopInventory", {}, { token: await authServer.token(claims) });
   expect(refusal(said)).toMatchObject({ status: 403, rule: "allowlist.user", username: "Mallory@Example.org" });
   expect(said.headers.get("www-authenticate")).toBeNull();
 });
 
 test("a scope that was not granted is asked for by name", async () => {
-  const token = await authority.token({ ...somebody(), scope: "openid shop:read" });
+  const token = await authServer.token({ ...somebody(), scope: "openid shop:read" });
   expect((await call("listMcpShopInventory", {}, { token })).status).toBe(200);
   const said = await buy({ token });
   expect(refusal(said)).toMatchObject({
@@ -147,8 +147,8 @@ test("a scope that was not granted is asked for by name", async () => {
 
 test("a banned agent may list the tools and ask nicely, and nothing else; others go on", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
-  const other = await authority.token({ ...claims, act: { sub: "agent_other" } });
+  const token = await authServer.token(claims);
+  const other = await authServer.token({ ...claims, act: { sub: "agent_other" } });
   expect((await call("setDemoMode", { mode: "banned" }, { token })).body.result.structuredContent.mode).toBe("banned");
   const refused = await call("listMcpShopInventory", {}, { token });
   expect(refusal(refused)).toMatchObject({ status: 403, rule: "standing.banned" });
@@ -161,7 +161,7 @@ test("a banned agent may list the tools and ask nicely, and nothing else; others
 
 test("every decision is on record with who, through whom, what and by which token", async () => {
   const claims = somebody();
-  const token = await authority.token({ ...claims, jti: "jti_on_record", scope: "shop:read audit:read" });
+  const token = await authServer.token({ ...claims, jti: "jti_on_record", scope: "shop:read audit:read" });
   const listed = await call("listMcpShopInventory", {}, { token });
   const refused = await buy({ token });
   const trail = (await audit(token)).filter((entry) => entry.user === claims.sub);
@@ -187,7 +187,7 @@ test("every decision is on record with who, through whom, what and by which toke
 
 test("another method than POST passes the gates first, and is then told so", async () => {
   expect(refusal(await ask("/mcp")).rule).toBe("token.missing");
-  const headers = { authorization: `Bearer ${await authority.token(somebody())}` };
+  const headers = { authorization: `Bearer ${await authServer.token(somebody())}` };
   for (const method of ["GET", "DELETE", "PUT"]) {
     const said = await ask("/mcp", { method, headers });
     expect([said.status, said.headers.get("allow"), said.body.error.code]).toEqual([405, "POST", -32600]);

@@ -6,7 +6,7 @@ import type { Env } from "../src/env";
 import { readSettings, SettingsWrong } from "../src/settings";
 import { refuseForeign } from "../src/wire/origin";
 import worker from "../src/worker";
-import { openAuthority, refusal } from "./world";
+import { openAuthServer, refusal } from "./world";
 
 function status(url: string, origin: string | null, base: string | null): number | null {
   const headers: Record<string, string> = origin === null ? {} : { origin };
@@ -36,8 +36,8 @@ const bare = {} as Env;
 test.each([
   { BASE_URL: "shop.test" },
   { BASE_URL: "https://shop.test/mcp" },
-  { AUTHORITY: "not a url" },
-  { AUTHORITY: "http://authority.test" },
+  { ISSUER: "not a url" },
+  { ISSUER: "http://auth.test" },
   { RATE_CALLS: "0" },
   { RATE_CALLS: "ten" },
   { PURCHASES_PER_CONSENT: "-1" },
@@ -69,11 +69,7 @@ test("a setting that cannot be meant is an answer, and names itself", async () =
 });
 
 test.each<[string, Partial<Env>, string[]]>([
-  [
-    "AuthKit and nothing else",
-    { AUTHORITY: "https://name.authkit.app" },
-    ["WORKOS_API_KEY must be set", "ORGANIZATION"],
-  ],
+  ["AuthKit and nothing else", { ISSUER: "https://name.authkit.app" }, ["WORKOS_API_KEY must be set", "ORGANIZATION"]],
   ["one of two secrets", { INTROSPECTION_CLIENT_ID: "" }, ["Set both INTROSPECTION_CLIENT_ID"]],
   ["several at once", { RATE_CALLS: "ten", OPEN_DOOR: "ajar" }, ["RATE_CALLS must be", "OPEN_DOOR must be on or off"]],
   ["members of nothing", { ALLOWLIST: "members" }, ["ORGANIZATION must name"]],
@@ -95,8 +91,8 @@ test.each<[string, Partial<Env>, string[]]>([
   };
   const [page, about] = [await get("/"), await get("/health")];
   expect([page.status, about.status]).toEqual([200, 200]);
-  const { settings, authority, world } = JSON.parse(about.text);
-  expect([authority, world]).toEqual([null, null]);
+  const { settings, authorization_server, world } = JSON.parse(about.text);
+  expect([authorization_server, world]).toEqual([null, null]);
   for (const word of words) {
     expect(page.text).toContain(word);
     expect(settings.problem).toContain(word);
@@ -105,7 +101,7 @@ test.each<[string, Partial<Env>, string[]]>([
 });
 
 test("at AuthKit nothing need be said of roles, and with what it needs the shop is set up", () => {
-  const needed = { AUTHORITY: "https://name.authkit.app", WORKOS_API_KEY: "sk_1", ORGANIZATION: "org_1" };
+  const needed = { ISSUER: "https://name.authkit.app", WORKOS_API_KEY: "sk_1", ORGANIZATION: "org_1" };
   expect(readSettings({ ...bare, ...needed }, "https://shop.test").scopesFrom).toBe("role");
   expect(readSettings({ ...bare, ...needed, SCOPES_FROM: "token" }, "https://shop.test").scopesFrom).toBe("token");
   expect(readSettings(bare, "https://shop.test").scopesFrom).toBe("token");
@@ -122,11 +118,11 @@ test.each([
   expect(readSettings({ ...bare, BASE_URL: named }, asked).resource).toBe(`${told}/mcp`);
 });
 
-test("a shop that was told of no authority lets nobody in, and says why", async () => {
-  const token = await (await openAuthority()).token();
-  const said = await post("/mcp", { AUTHORITY: "" }, token);
+test("a shop that knows no issuer lets nobody in, and says why", async () => {
+  const token = await (await openAuthServer()).token();
+  const said = await post("/mcp", { ISSUER: "" }, token);
   expect(refusal(said)).toMatchObject({ status: 503, rule: "standing.unknown" });
-  expect(refusal(said).reason).toContain("AUTHORITY is not set");
+  expect(refusal(said).reason).toContain("ISSUER is not set");
 });
 
 test("a flood from one address is stopped in front, before anything is read or written", async () => {

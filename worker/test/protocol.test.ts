@@ -12,18 +12,18 @@ import {
   call,
   errorOf,
   ISSUER,
-  openAuthority,
+  openAuthServer,
   orderOf,
   post,
   somebody,
-  type Authority,
+  type AuthServer,
   type Options,
 } from "./world";
 
-let authority: Authority;
+let authServer: AuthServer;
 
 beforeEach(async () => {
-  authority = await openAuthority();
+  authServer = await openAuthServer();
 });
 
 const REVISIONS = ["2025-11-25", "2026-07-28"] as const;
@@ -31,7 +31,7 @@ const REVISIONS = ["2025-11-25", "2026-07-28"] as const;
 describe.each(["/open/mcp", "/mcp"])("at %s", (path) => {
   const with_ = async (options: Options = {}): Promise<Options> => ({
     path,
-    token: path === "/mcp" ? await authority.token(somebody()) : null,
+    token: path === "/mcp" ? await authServer.token(somebody()) : null,
     ...options,
   });
 
@@ -184,14 +184,14 @@ test("at the open door anybody buys, and everybody reads the orders but not the 
   expect(orders).toHaveLength(13);
   expect(orders[0].mailingAddress).toBe("(withheld: it may be somebody's home)");
   expect(errorOf(await call("setDemoMode", { mode: "banned" }, open))).toContain("nobody to ban");
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   const info = (await call("getUserInfo", {}, { ...open, token })).body.result.structuredContent;
   expect(info).toMatchObject({ user: null, username: "anonymous", scopes: [], mode: "normal" });
   expect((await call("listMcpShopOrders", {}, { token })).body.result.structuredContent.orders).toEqual([]);
 });
 
 test("the tool that counts is the one in the body", async () => {
-  const token = await authority.token({ ...somebody(), scope: "shop:read" });
+  const token = await authServer.token({ ...somebody(), scope: "shop:read" });
   const said = await buy({ token, headers: { "mcp-name": "listMcpShopInventory" } });
   expect([said.status, said.body.error.data.decision.rule]).toEqual([403, "scope.insufficient"]);
 });
@@ -225,7 +225,7 @@ test("health names the data to who runs the shop, and wakes nobody's object for 
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   };
   const own = `Basic ${btoa("shop:a%20secret%3A%20of%20the%2Fshop")}`;
-  const strange = [null, "Basic", `Basic ${btoa("shop:guess")}`, `Bearer ${await authority.token()}`];
+  const strange = [null, "Basic", `Basic ${btoa("shop:guess")}`, `Bearer ${await authServer.token()}`];
   for (const authorization of strange) {
     expect((await health(authorization)).body).toMatchObject({ name: "machine-identity-demo", pid: null, world: null });
   }

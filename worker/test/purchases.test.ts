@@ -11,24 +11,24 @@ import {
   errorOf,
   ISSUER,
   limitsIn,
-  openAuthority,
+  openAuthServer,
   orderOf,
   refusal,
   somebody,
   spending,
-  type Authority,
+  type AuthServer,
 } from "./world";
 
-let authority: Authority;
+let authServer: AuthServer;
 
 beforeEach(async () => {
-  authority = await openAuthority();
+  authServer = await openAuthServer();
 });
 
 const stock = () => env.STOCK.getByName("shop");
 
 test("of many purchases at once exactly as many pass as the consent is good for", async () => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   const left = await stock().left();
   const said = await Promise.all(Array.from({ length: 8 }, () => buy({ token })));
   expect(said.filter((one) => one.status === 200).map((one) => orderOf(one).replayed)).toEqual([false, false]);
@@ -39,7 +39,7 @@ test("of many purchases at once exactly as many pass as the consent is good for"
 });
 
 test("of many calls at once exactly as many pass as the rate allows", async () => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   const said = await Promise.all(Array.from({ length: 25 }, () => call("listMcpShopOrders", {}, { token })));
   const refused = said.filter((one) => one.status === 429);
   expect([said.length, refused.length]).toEqual([25, 15]);
@@ -49,7 +49,7 @@ test("of many calls at once exactly as many pass as the rate allows", async () =
 });
 
 test("the human's limit is not spent over, and the balance is told", async () => {
-  const token = await authority.token({ ...somebody(), authorization_details: [spending(40_00)] });
+  const token = await authServer.token({ ...somebody(), authorization_details: [spending(40_00)] });
   const first = await buy({ token });
   expect(orderOf(first)).toMatchObject({ balance: { amount: 1500, currency: "USD" }, spendingLimit: { amount: 4000 } });
   expect(limitsIn(first)).toMatchObject({
@@ -70,16 +70,16 @@ test.each([
   [spending(9000, { actions: [] })],
   [spending(9000), { type: "shop_spending" }],
 ])("what is no spending limit is none: %j", async (details) => {
-  const token = await authority.token({ ...somebody(), authorization_details: details });
+  const token = await authServer.token({ ...somebody(), authorization_details: details });
   expect(refusal(await buy({ token })).rule).toBe("limits.consent");
 });
 
 test("a new consent is a new quota, and the agent's keys go on", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   const first = orderOf(await buy({ token }, { idempotencyKey: "k" }));
   orderOf(await buy({ token }));
-  const renewed = await authority.token({ ...claims, consent_id: "consent_new", sid: "session_new" });
+  const renewed = await authServer.token({ ...claims, consent_id: "consent_new", sid: "session_new" });
   expect(orderOf(await buy({ token: renewed }, { idempotencyKey: "k" }))).toMatchObject({
     id: first.id,
     replayed: true,
@@ -88,7 +88,7 @@ test("a new consent is a new quota, and the agent's keys go on", async () => {
 });
 
 test("the same key at once from everywhere buys once, and takes once", async () => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   const left = await stock().left();
   const said = await Promise.all(Array.from({ length: 5 }, () => buy({ token }, { idempotencyKey: "once" })));
   const orders = said.map(orderOf);
@@ -99,14 +99,14 @@ test("the same key at once from everywhere buys once, and takes once", async () 
 });
 
 test("a key that stands for something else buys nothing", async () => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   orderOf(await buy({ token }, { idempotencyKey: "k" }));
   expect(errorOf(await buy({ token }, { idempotencyKey: "k", tshirtSize: "S" }))).toContain("other arguments");
   expect((await call("listMcpShopOrders", {}, { token })).body.result.structuredContent.orders).toHaveLength(1);
 });
 
 test("bad arguments cost nothing and are told without their values", async () => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   const bad = { company: "A\u001b[31m", mailingAddress: " \n ", tshirtSize: "XS", idempotencyKey: 5 };
   expect(errorOf(await buy({ token }, bad))).toBe(
     "Nothing was done. The arguments do not fit: company: must not contain control characters; mailingAddress: " +
@@ -116,7 +116,7 @@ test("bad arguments cost nothing and are told without their values", async () =>
 });
 
 test("an address in lines is kept in one, and told to its owner only", async () => {
-  const [mine, other] = [await authority.token(somebody()), await authority.token(somebody())];
+  const [mine, other] = [await authServer.token(somebody()), await authServer.token(somebody())];
   orderOf(await buy({ token: mine }, { mailingAddress: "1 Main St,\n  Springfield " }));
   const orders = async (token: string) =>
     (await call("listMcpShopOrders", {}, { token })).body.result.structuredContent.orders;
@@ -128,7 +128,7 @@ test("an address in lines is kept in one, and told to its owner only", async () 
 
 test("the order is in the audit log's entry of the purchase", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   const said = await buy({ token });
   const entry = (await audit(token)).find((one) => one.audit_id === said.headers.get("demo-audit-id"));
   expect(entry).toMatchObject({ order_id: orderOf(said).id, consent: claims.consent_id, verdict: "allow" });
@@ -140,7 +140,7 @@ async function leave(left: number): Promise<void> {
 }
 
 test("the last shirt is sold once, and who comes late has lost nothing", async () => {
-  const tokens = await Promise.all(Array.from({ length: 4 }, () => authority.token(somebody())));
+  const tokens = await Promise.all(Array.from({ length: 4 }, () => authServer.token(somebody())));
   await leave(1);
   const said = await Promise.all(tokens.map((token) => buy({ token }, { idempotencyKey: "k" })));
   const sold = said.filter((one) => one.body.result.isError === false);
@@ -155,7 +155,7 @@ test("the last shirt is sold once, and who comes late has lost nothing", async (
 
 test("a purchase cut off between order and stock is undone, and sold once", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   const order = orderOf(await buy({ token }, { idempotencyKey: "cut" }));
   const left = await stock().left();
   const mine = env.USERS.getByName(ledgerName(ISSUER, claims.sub));
@@ -172,7 +172,7 @@ test("a purchase cut off between order and stock is undone, and sold once", asyn
 
 test("nothing is lost when every object is stopped and started again", async () => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   orderOf(await buy({ token }));
   const before = (await audit(token)).filter((entry) => entry.user === claims.sub);
   await abortAllDurableObjects();
@@ -189,7 +189,7 @@ test.each([
   ["where there is none", 0, 0],
 ])("an order that never reached the stock is bought anew %s", async (_, left, listed) => {
   const claims = somebody();
-  const token = await authority.token(claims);
+  const token = await authServer.token(claims);
   const order = orderOf(await buy({ token }, { idempotencyKey: "cut" }));
   await runInDurableObject(
     stock(),
@@ -208,7 +208,7 @@ test.each([
 });
 
 test("a stock room that does not answer leaves nothing bought twice", async () => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   await leave(10);
   const alter = (words: string) =>
     runInDurableObject(stock(), (_, state) => void state.storage.sql.exec(`ALTER TABLE ${words}`));

@@ -15,12 +15,12 @@ import {
   buy,
   call,
   ISSUER,
-  openAuthority,
+  openAuthServer,
   orderOf,
   refusal,
   spending,
   unique,
-  type Authority,
+  type AuthServer,
 } from "./world";
 
 const API = "https://api.workos.com";
@@ -66,15 +66,15 @@ class WorkOS {
   }
 }
 
-let authority: Authority;
+let authServer: AuthServer;
 let workos: WorkOS;
 
 beforeEach(async () => {
-  authority = await openAuthority();
+  authServer = await openAuthServer();
   workos = new WorkOS();
   vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
     const request = new Request(input, init);
-    return request.url.startsWith(API) ? workos.fetch(request) : authority.fetch(request);
+    return request.url.startsWith(API) ? workos.fetch(request) : authServer.fetch(request);
   });
 });
 
@@ -105,7 +105,7 @@ async function member(role: string | null = "customer", changes: Record<string, 
     // Its own limit is the shop's, `DEFAULT_SPENDING_LIMIT`, which the edge reads of the whole Worker's settings.
     authorization_details: [spending(6000)],
   };
-  return { user, organization, claims, token: await authority.token(claims) };
+  return { user, organization, claims, token: await authServer.token(claims) };
 }
 
 test("a token with no scope of the shop buys what the human's role permits", async () => {
@@ -155,7 +155,7 @@ test("who is a member of another organization, or no active one, may do nothing"
   // Granted in an organization that is not the shop's, where she may be anything that she likes.
   const own = await member("admin");
   workos.roles.set("admin", [...CUSTOMER, "audit:read", "sessions:manage"]);
-  own.token = await authority.token({ ...own.claims, org_id: "org_of_her_own" });
+  own.token = await authServer.token({ ...own.claims, org_id: "org_of_her_own" });
   for (const { token } of [elsewhere, pending, own]) {
     expect(refusal(await call("listMcpShopInventory", {}, { token }))).toMatchObject({
       reason: "This user has no role here that permits anything; listMcpShopInventory needs shop:read.",
@@ -165,10 +165,10 @@ test("who is a member of another organization, or no active one, may do nothing"
 
 test("a token that names no organization goes by the role in the shop's", async () => {
   const { claims } = await member();
-  expect((await buy({ token: await authority.token({ ...claims, org_id: undefined }) })).status).toBe(200);
+  expect((await buy({ token: await authServer.token({ ...claims, org_id: undefined }) })).status).toBe(200);
   const elsewhere = await member();
   workos.members.set(elsewhere.user, { role: "customer", organization: "org_another" });
-  const token = await authority.token({ ...elsewhere.claims, org_id: undefined });
+  const token = await authServer.token({ ...elsewhere.claims, org_id: undefined });
   expect(refusal(await buy({ token }))).toMatchObject({ rule: "scope.insufficient" });
 });
 
@@ -230,18 +230,18 @@ test("an agent does not read its human's trail, nor take anything back: a consol
   const { claims, token } = await member("admin", { CONSOLE_CLIENTS: "client_console" });
   const trail = await ask("/audit", { headers: { authorization: `Bearer ${token}` } });
   expect(refusal(trail)).toMatchObject({ rule: "allowlist.client" });
-  const console = await authority.token({ ...claims, client_id: "client_console" });
+  const console = await authServer.token({ ...claims, client_id: "client_console" });
   expect((await ask("/audit", { headers: { authorization: `Bearer ${console}` } })).status).toBe(200);
-  const own = await authority.token({ ...claims, client_id: "client_console", aud: `${BASE}/admin` });
+  const own = await authServer.token({ ...claims, client_id: "client_console", aud: `${BASE}/admin` });
   const body = JSON.stringify({ kind: "session", id: claims.sid });
   const revoked = await ask("/admin/revoke", { method: "POST", headers: { authorization: `Bearer ${own}` }, body });
   expect(revoked.status).toBe(200);
   expect(refusal(await buy({ token }))).toMatchObject({ rule: "standing.session" });
-  const agent = await authority.token({ ...claims, aud: `${BASE}/admin`, sid: "another" });
+  const agent = await authServer.token({ ...claims, aud: `${BASE}/admin`, sid: "another" });
   expect((await ask("/audit", { headers: { authorization: `Bearer ${agent}` } })).status, "by no audience").toBe(403);
   const all = { method: "POST", headers: { authorization: `Bearer ${own}` } };
   await ask("/admin/revoke", { ...all, body: JSON.stringify({ kind: "user", id: claims.sub }) });
-  const console2 = await authority.token({ ...claims, client_id: "client_console", sid: "another" });
+  const console2 = await authServer.token({ ...claims, client_id: "client_console", sid: "another" });
   const read = await ask("/audit", { headers: { authorization: `Bearer ${console2}` } });
   expect(read.status, "what stops a human's agents does not stop the human").toBe(200);
 });

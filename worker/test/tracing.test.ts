@@ -3,7 +3,7 @@
 import { env } from "cloudflare:workers";
 import { JsonTraceSerializer, ProtobufTraceSerializer } from "@opentelemetry/otlp-transformer";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { audit, buy, call, openAuthority, orderOf, post, refusal, somebody, type Authority } from "./world";
+import { audit, buy, call, openAuthServer, orderOf, post, refusal, somebody, type AuthServer } from "./world";
 
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER = "00f067aa0ba902b7";
@@ -19,7 +19,7 @@ interface Sent {
   attributes: Record<string, string | number>;
 }
 
-let authority: Authority;
+let authServer: AuthServer;
 /** What came at the collector: bodies as they are, and the key of each. */
 let bodies: string[];
 let keys: (string | null)[];
@@ -29,7 +29,7 @@ let takes: () => Response | Promise<Response>;
 let asked: (string | null)[];
 
 beforeEach(async () => {
-  authority = await openAuthority();
+  authServer = await openAuthServer();
   [bodies, keys, asked] = [[], [], []];
   takes = () => Response.json({});
   // To be read here; `tests/contract` reads what is sent.
@@ -39,7 +39,7 @@ beforeEach(async () => {
   vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
     const request = new Request(input, init);
     if (request.url.endsWith("/introspect")) asked.push(request.headers.get("traceparent"));
-    if (!request.url.startsWith("https://collector.test/")) return authority.fetch(request);
+    if (!request.url.startsWith("https://collector.test/")) return authServer.fetch(request);
     bodies.push(new TextDecoder().decode(await request.arrayBuffer()));
     keys.push(request.headers.get("x-key"));
     return takes();
@@ -79,7 +79,7 @@ const ERROR = 2;
 
 test("a purchase is one tree below its caller, from the request to the introspection", async () => {
   const one = somebody();
-  const token = await authority.token(one);
+  const token = await authServer.token(one);
   const order = orderOf(await buy({ token, headers: { traceparent } }));
   const found = await spans();
   const [served] = found.filter((span) => span.kind === SERVER);
@@ -118,7 +118,7 @@ test("a purchase is one tree below its caller, from the request to the introspec
 });
 
 test("a refusal has its rule, and is no failure of the shop's", async () => {
-  const token = await authority.token({ ...somebody(), scope: "openid" });
+  const token = await authServer.token({ ...somebody(), scope: "openid" });
   const refused = refusal(await call("getUserInfo", {}, { token, headers: { traceparent } }));
   const found = await spans();
   const [gates] = found.filter((span) => span.name === "gates");
@@ -132,7 +132,7 @@ test("a refusal has its rule, and is no failure of the shop's", async () => {
 });
 
 test("no token, no argument and no person is in any span, nor a path that a client chose", async () => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   await buy({ token, headers: { traceparent } });
   await call("a-tool-of-theirs", {}, { token });
   await spans(2);
@@ -145,7 +145,7 @@ test("no token, no argument and no person is in any span, nor a path that a clie
 });
 
 test("where a caller names its trace in _meta alone, the gates are in that one", async () => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   const _meta = { traceparent };
   await post("tools/call", { name: "getUserInfo", arguments: {}, _meta }, { token, revision: "2025-11-25" });
   const found = await spans();
@@ -154,7 +154,7 @@ test("where a caller names its trace in _meta alone, the gates are in that one",
 });
 
 test("a caller that is not sampled is not", async () => {
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   await call("getUserInfo", {}, { token, headers: { traceparent: `00-${TRACE}-${CALLER}-00` } });
   expect(asked.at(-1)?.slice(0, 36)).toBe(`00-${TRACE}-`);
   expect(asked.at(-1)?.endsWith("-00")).toBe(true);
@@ -166,7 +166,7 @@ test("a caller that is not sampled is not", async () => {
 
 test("without a collector nothing is sent, and a trace is passed on as it came", async () => {
   collect("", "");
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   await call("getUserInfo", {}, { token, headers: { traceparent } });
   expect(asked).toEqual([traceparent]);
   expect(bodies).toEqual([]);
@@ -178,7 +178,7 @@ test.each<[string, () => Response | Promise<Response>]>([
   ["never answers", () => new Promise<Response>(() => undefined)],
 ])("a collector that %s changes no answer", async (_, answer) => {
   takes = answer;
-  const token = await authority.token(somebody());
+  const token = await authServer.token(somebody());
   orderOf(await buy({ token }));
   expect((await call("listMcpShopOrders", {}, { token })).status).toBe(200);
   await vi.waitFor(() => expect(bodies.length).toBeGreaterThan(1));

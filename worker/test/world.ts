@@ -1,4 +1,4 @@
-/** A shop in workerd, beside a small authority of the tests' own that can be told to misbehave. */
+/** A shop in workerd, beside a small authorization server of the tests' own that can be told to misbehave. */
 
 import { exports } from "cloudflare:workers";
 import { CompactSign, exportJWK, generateKeyPair, type CryptoKey, type JWK } from "jose";
@@ -6,7 +6,7 @@ import { vi } from "vitest";
 import type { Decision, LimitUse, Order } from "../src/evidence";
 
 export const BASE = "https://shop.test";
-export const ISSUER = "https://authority.test";
+export const ISSUER = "https://auth.test";
 export const ALL_SCOPES = "openid shop:read orders:read shop:buy user:read demo:mode audit:read";
 const PREFIX = "io.modelcontextprotocol/";
 
@@ -21,8 +21,8 @@ let key: CryptoKey | null = null;
 let jwk: JWK = {};
 let published: JWK[] = [];
 
-/** The wire contract's authority, as far as a resource server sees it. */
-export class Authority {
+/** The wire contract's authorization server, as far as a resource server sees it. */
+export class AuthServer {
   asked: string[] = [];
   /** `jti`, `sid`, `act.sub` or `sub` to what introspection says was revoked. */
   revoked = new Map<string, string>();
@@ -120,11 +120,11 @@ export function spending(amount: unknown, changes: Record<string, unknown> = {})
 }
 
 /** An authorization server whom the Worker's `fetch` reaches. */
-export async function openAuthority(): Promise<Authority> {
-  const authority = new Authority();
-  if (key === null) await authority.rotate();
-  vi.spyOn(globalThis, "fetch").mockImplementation((input, init) => authority.fetch(new Request(input, init)));
-  return authority;
+export async function openAuthServer(): Promise<AuthServer> {
+  const authServer = new AuthServer();
+  if (key === null) await authServer.rotate();
+  vi.spyOn(globalThis, "fetch").mockImplementation((input, init) => authServer.fetch(new Request(input, init)));
+  return authServer;
 }
 
 /** Whom nobody has been before: the claims of a human, an agent, a session and a consent of its own. */

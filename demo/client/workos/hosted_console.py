@@ -132,5 +132,5 @@ def _another(issuer: str, authkit: str) -> AuthorizationRefused:
     return AuthorizationRefused(
         "the human's console signs in at AuthKit only",
         why=f"this server's authorization server is {issuer}, and workos.authkit is {authkit}",
-        do="deploy the shop with that authorization server (demo deploy --authority), or fix workos.authkit",
+        do="deploy the shop with that authorization server (demo deploy --issuer), or fix workos.authkit",
     )

@@ -8,14 +8,14 @@ import sys
 
 from tests.conftest import ROOT, Command
 from tests.unit.client.fakes import Reply, Shop, faking
-from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
+from tests.unit.talk.foreign_servers import AuthServer, corner_shop, listening
 
 
 def test_the_capabilities_of_a_named_server_come_with_their_evidence(demo: Command) -> None:
-    with listening(corner_shop(), Authority(revocation=True)) as url:
+    with listening(corner_shop(), AuthServer(revocation=True)) as url:
         told = json.loads(demo("doctor", "--server", url, "--json").stdout)
     assert told["schema"] == 1
-    assert {finding["name"] for finding in told["findings"]} >= {"Python", "challenge", "authority", "clock"}
+    assert {finding["name"] for finding in told["findings"]} >= {"Python", "challenge", "issuer", "clock"}
     rows = {(row["standard"], row["what"]): row for row in told["capabilities"]}
     device = rows["RFC 8628", "device login"]
     assert device["supported"] is True
@@ -48,7 +48,7 @@ def test_each_document_is_fetched_once_for_all_that_is_said_of_a_server(demo: Co
         finished = demo("doctor", "--server", f"{fake.base}/mcp", "--json")
         said = json.loads(finished.stdout)
     marks = {finding["name"]: finding["mark"] for finding in said["findings"]}
-    assert (marks["challenge"], marks["authority"]) == ("ok", "ok")
+    assert (marks["challenge"], marks["issuer"]) == ("ok", "ok")
     assert said["capabilities"]
     metadata = [request.path for request in fake.requests if "/.well-known/" in request.path]
     assert len(metadata) == len(set(metadata)) == 2
@@ -69,7 +69,7 @@ def test_a_server_that_is_silent_or_none_is_a_fault_with_its_mend(demo: Command)
         told = {finding["name"]: finding for finding in json.loads(finished.stdout)["findings"]}
         assert told["challenge"]["mark"] == "bad"
         assert why in told["challenge"]["detail"] and fix in told["challenge"]["fix"]
-        assert told["authority"]["mark"] == "skip"
+        assert told["issuer"]["mark"] == "skip"
 
 
 def test_tools_are_looked_for_under_the_servers_own_names(demo: Command) -> None:

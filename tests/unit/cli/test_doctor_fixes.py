@@ -15,12 +15,12 @@ from tests.unit.client.fakes import Fake, Reply, Shop, faking
 
 @contextlib.contextmanager
 def deployed() -> Iterator[tuple[Fake, Fake]]:
-    """A shop and an authority, each at an address of its own."""
-    with faking() as shop, faking() as authority:
-        Shop(authority)
+    """A shop and an authorization server, each at an address of its own."""
+    with faking() as shop, faking() as auth_server:
+        Shop(auth_server)
         told = Shop(shop)
-        told.resource["authorization_servers"] = [authority.base]
-        yield shop, authority
+        told.resource["authorization_servers"] = [auth_server.base]
+        yield shop, auth_server
 
 
 def findings(demo: Command, server: Fake) -> dict[str, dict[str, Any]]:
@@ -29,7 +29,7 @@ def findings(demo: Command, server: Fake) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("shop_ahead", "authority_ahead", "says", "fix"),
+    ("shop_ahead", "auth_server_ahead", "says", "fix"),
     [
         (0, 0, "agrees with the server and the authorization server", ""),
         (30, 0, "the server's is 30 s ahead", "set the server's clock (NTP)"),
@@ -44,10 +44,10 @@ def findings(demo: Command, server: Fake) -> dict[str, dict[str, Any]]:
     ],
 )
 def test_the_clock_that_is_wrong_is_named(
-    demo: Command, shop_ahead: float, authority_ahead: float, says: str, fix: str
+    demo: Command, shop_ahead: float, auth_server_ahead: float, says: str, fix: str
 ) -> None:
-    with deployed() as (shop, authority):
-        shop.ahead, authority.ahead = shop_ahead, authority_ahead
+    with deployed() as (shop, auth_server):
+        shop.ahead, auth_server.ahead = shop_ahead, auth_server_ahead
         clock = findings(demo, shop)["clock"]
     # A Date is cut to whole seconds, and the look takes a moment.
     near = clock["detail"]
@@ -72,7 +72,7 @@ def test_one_clock_against_one_cannot_tell_and_says_whose_to_set(demo: Command) 
     ("status", "words", "fix"),
     [
         (500, "Set both INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET, or neither.", "deploy again"),
-        (500, "AUTHORITY must be an https URL: plain http is for an authority on this very machine.", "variables"),
+        (500, "ISSUER must be an https URL: plain http is for an issuer on this very machine.", "variables"),
         (421, "this server is not shop.example", "BASE_URL"),
     ],
 )
@@ -108,14 +108,14 @@ def test_words_of_a_server_cannot_draw_on_the_terminal(demo: Command) -> None:
 def test_whether_the_shop_can_ask_its_authority_is_read_from_its_health(
     demo: Command, told: dict[str, Any], mark: str, says: str, fix: str
 ) -> None:
-    with deployed() as (shop, authority):
-        shop.on["/health"] = Reply(json={"name": "x", "authority": {"issuer": authority.base, **told}})
+    with deployed() as (shop, auth_server):
+        shop.on["/health"] = Reply(json={"name": "x", "authorization_server": {"issuer": auth_server.base, **told}})
         trust = findings(demo, shop)["trust"]
     assert (trust["mark"], trust["fix"]) == (mark, fix)
     assert says in trust["detail"]
 
 
-@pytest.mark.parametrize("health", [{"name": "x"}, {"authority": None}, {"authority": "nobody"}])
+@pytest.mark.parametrize("health", [{"name": "x"}, {"authorization_server": None}, {"authorization_server": "nobody"}])
 def test_a_shop_that_does_not_say_gets_no_line(demo: Command, health: dict[str, Any]) -> None:
     with deployed() as (shop, _):
         shop.on["/health"] = Reply(json=health)

@@ -51,7 +51,7 @@ SLIPS = (
     "serve --host 0.0.0.0",
     "serve --resource nonsense",
     "deploy --scopes-from nonsense",
-    "deploy --authority http://shop.example",
+    "deploy --issuer http://shop.example",
     "trust",
     "list --profile nowhere",
     "list --width 5",

@@ -15,7 +15,7 @@ from demo.evidence.shop import Capability
 from demo.settings.tools import VERBS
 from tests.conftest import HANGS
 from tests.unit.client.fakes import Reply, Shop, agent_at, faking
-from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
+from tests.unit.talk.foreign_servers import AuthServer, corner_shop, listening
 
 NAMES = {verb: verb for verb in VERBS}
 
@@ -29,7 +29,7 @@ def looked_at(url: str, folder: Path) -> tuple[Survey, dict[tuple[str, str], Cap
 
 @pytest.fixture
 def foreign() -> Iterator[str]:
-    with listening(corner_shop(), Authority(revocation=True)) as url:
+    with listening(corner_shop(), AuthServer(revocation=True)) as url:
         yield url
 
 
@@ -81,12 +81,12 @@ def test_a_strangers_authorization_server_is_read_from_its_metadata(foreign: str
 
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:
-    authority = Authority(code=True)
-    with listening(corner_shop(), authority) as url:
+    auth_server = AuthServer(code=True)
+    with listening(corner_shop(), auth_server) as url:
         agent = agent_at(url, tmp_path)
         survey(agent)
         methods = [json.loads(one.request_body)["method"] for one in agent.recorder.exchanges if one.request_body]
-    assert not authority.registered and not authority.asked_scopes
+    assert not auth_server.registered and not auth_server.asked_scopes
     assert set(methods) <= {"tools/list", "server/discover", "initialize", "notifications/initialized"}
     assert {one.method for one in agent.recorder.exchanges} <= {"GET", "POST", "DELETE"}
 

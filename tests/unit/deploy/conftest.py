@@ -26,7 +26,7 @@ CONFIG = """{
   "durable_objects": { "bindings": [{ "name": "USERS", "class_name": "UserLedger" }, ] },
   "migrations": [{ "tag": "v1", "new_sqlite_classes": ["UserLedger"] }],
   "ratelimits": [{ "name": "FRONT", "namespace_id": "1", "simple": { "limit": 1, "period": 10 } }],
-  "vars": { "AUTHORITY": "", "HOME": "https://shop.example//a", },
+  "vars": { "ISSUER": "", "HOME": "https://shop.example//a", },
   "secrets": { "required": ["NEEDED"] },
 }
 """
@@ -79,7 +79,7 @@ def bare(tmp_path: Path) -> Yard:
     yard.path.mkdir()
     (yard.worker / "wrangler.jsonc").write_text(CONFIG, "utf-8")
     (yard.worker / "package-lock.json").write_text("{}", "utf-8")
-    (yard.worker / ".dev.vars.example").write_text('# Words\nNEEDED="x"\nOPTIONAL=\nAUTHORITY=\n', "utf-8")
+    (yard.worker / ".dev.vars.example").write_text('# Words\nNEEDED="x"\nOPTIONAL=\nISSUER=\n', "utf-8")
     return yard
 
 

@@ -114,7 +114,7 @@ def test_it_is_shown_deployed_and_looked_at_and_buys_at_the_shop_that_was_deploy
         (["--yes", "--shop", "http://shop.example/mcp"], {"OWNER_SECRET": SECRET}, 2, "https"),
         (["--yes", "--shop", "shop.example"], {"OWNER_SECRET": SECRET}, 2, "https"),
         (["--shop", SHOP], {"OWNER_SECRET": SECRET}, 2, "--yes"),
-        (["--yes", "--shop", SHOP, "--authority", "https://a.example"], {"OWNER_SECRET": SECRET}, 2, "--authority"),
+        (["--yes", "--shop", SHOP, "--issuer", "https://a.example"], {"OWNER_SECRET": SECRET}, 2, "--issuer"),
     ],
     ids=["no shop", "no secret", "a short secret", "http", "no URL", "nobody to ask", "the shop's option"],
 )

@@ -16,13 +16,13 @@ from deputize.evidence import AuthorizationServerMetadata, Challenge, ResourceMe
 
 URL = "https://shop.example/mcp"
 RESOURCE = ResourceMetadata("https://shop.example/.well-known/x", URL, ("https://auth.example",))
-AUTHORITY = AuthorizationServerMetadata(
+ISSUER = AuthorizationServerMetadata(
     "https://auth.example/.well-known/x",
     "https://auth.example",
     "https://auth.example/token",
     device_authorization_endpoint="https://auth.example/device",
 )
-CHALLENGE = Challenge(401, "Bearer", (), RESOURCE, AUTHORITY)
+CHALLENGE = Challenge(401, "Bearer", (), RESOURCE, ISSUER)
 WELL = Survey(
     endpoint=URL,
     anonymous=ToolsOutcome(401, (), CHALLENGE, None, ()),
@@ -55,29 +55,27 @@ def test_a_shop_that_is_well_has_no_bad_row() -> None:
         ),
         (
             replace(WELL, challenge=replace(CHALLENGE, authorization_server=None)),
-            "authority",
+            "issuer",
             "RFC 8414",
-            "--authority",
+            "--issuer",
         ),
         (
             replace(
                 WELL,
-                challenge=replace(CHALLENGE, authorization_server=replace(AUTHORITY, problem="it says it is another")),
+                challenge=replace(CHALLENGE, authorization_server=replace(ISSUER, problem="it says it is another")),
             ),
-            "authority",
+            "issuer",
             "it says it is another",
-            "--authority",
+            "--issuer",
         ),
         (
             replace(
                 WELL,
-                challenge=replace(
-                    CHALLENGE, authorization_server=replace(AUTHORITY, device_authorization_endpoint=None)
-                ),
+                challenge=replace(CHALLENGE, authorization_server=replace(ISSUER, device_authorization_endpoint=None)),
             ),
-            "authority",
+            "issuer",
             "offers no login",
-            "--authority",
+            "--issuer",
         ),
     ],
 )
@@ -116,8 +114,9 @@ def test_a_worker_that_refuses_its_settings_is_told_in_its_words_with_the_mend(t
 
 def test_a_shop_that_cannot_ask_its_authority_is_not_well() -> None:
     told = {"issuer": "https://auth.example", "problem": "it does not know this shop", "fix": "put the secret"}
-    found = checking.problem(checking.rows(replace(WELL, health={"authority": told})))
+    found = checking.problem(checking.rows(replace(WELL, health={"authorization_server": told})))
     assert isinstance(found, ServerUnreachable)
     assert "it does not know this shop" in found.what and found.do == "put the secret"
-    well = checking.rows(replace(WELL, health={"authority": {**told, "problem": None, "introspection": True}}))
+    health = {"authorization_server": {**told, "problem": None, "introspection": True}}
+    well = checking.rows(replace(WELL, health=health))
     assert [row[0] for row in well] == ["ok"] * 5

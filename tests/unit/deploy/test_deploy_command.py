@@ -33,21 +33,21 @@ def test_a_dry_run_tells_what_would_be_created_and_asks_no_account(yard: Yard) -
         "Worker shop (compatibility date 2026-04-21)",
         "Durable Object USERS (class UserLedger, SQLite storage)",
         "rate limit FRONT",
-        "variable AUTHORITY = (empty)",
+        "variable ISSUER = (empty)",
         "variable HOME = https://shop.example//a",
         "secret NEEDED (needed)",
         "secret OPTIONAL (optional)",
         "code 2 KiB in worker.js",
-        "AUTHORITY is empty",
+        "ISSUER is empty",
         "Nothing was deployed",
     ):
         assert part in said(done), part
     (call,) = yard.calls()
     assert call["argv"][:2] == ["deploy", "--dry-run"]
     assert call["environment"] == {"CI": "1", "WRANGLER_SEND_METRICS": "false"}
-    told = json.loads(yard.deploy("--dry-run", "--json", "--authority", "https://shop.authkit.example").stdout)
+    told = json.loads(yard.deploy("--dry-run", "--json", "--issuer", "https://shop.authkit.example").stdout)
     assert (told["dry_run"], told["url"], told["bytes"]) == (True, None, 2048)
-    assert told["variables"]["AUTHORITY"] == "https://shop.authkit.example"
+    assert told["variables"]["ISSUER"] == "https://shop.authkit.example"
     assert told["secrets"] == [{"name": "NEEDED", "required": True}, {"name": "OPTIONAL", "required": False}]
 
 
@@ -60,10 +60,10 @@ def test_at_authkit_what_permits_a_tool_is_the_humans_role_and_the_key_for_it_is
         needed = [secret["name"] for secret in plan["secrets"] if secret["required"]]
         return {"from": plan["variables"].get("SCOPES_FROM"), "needed": needed}
 
-    assert told("--authority", "https://x.authkit.app") == {"from": "role", "needed": ["NEEDED", "WORKOS_API_KEY"]}
-    assert told("--authority", "https://x.authkit.app", "--scopes-from", "token")["from"] == "token"
-    assert told("--authority", "https://login.example") == {"from": None, "needed": ["NEEDED"]}
-    assert told("--authority", "https://login.example", "--scopes-from", "role")["from"] == "role"
+    assert told("--issuer", "https://x.authkit.app") == {"from": "role", "needed": ["NEEDED", "WORKOS_API_KEY"]}
+    assert told("--issuer", "https://x.authkit.app", "--scopes-from", "token")["from"] == "token"
+    assert told("--issuer", "https://login.example") == {"from": None, "needed": ["NEEDED"]}
+    assert told("--issuer", "https://login.example", "--scopes-from", "role")["from"] == "role"
     wrong = yard.deploy("--dry-run", "--scopes-from", "roles")
     assert wrong.returncode == 2, said(wrong)
 
@@ -99,7 +99,7 @@ def test_the_folder_that_a_button_copies_asks_for_what_the_shop_needs(tmp_path: 
     assert kept.returncode == 0, "and not the file with the secrets themselves"
     variables = dict(blueprint.read(worker).variables)
     described = json.loads((worker / "package.json").read_text("utf-8"))["cloudflare"]["bindings"]
-    assert {blueprint.AUTHORITY, blueprint.ORGANIZATION, *asked} <= described.keys()
+    assert {blueprint.ISSUER, blueprint.ORGANIZATION, *asked} <= described.keys()
     assert {"EXTRA_AUDIENCES", "OPEN_DOOR", "REPOSITORY"} <= variables.keys() & described.keys()
     assert variables["EXTRA_AUDIENCES"] == "", "off by default"
 
@@ -107,12 +107,12 @@ def test_the_folder_that_a_button_copies_asks_for_what_the_shop_needs(tmp_path: 
 @pytest.mark.parametrize(
     ("variables", "by_role"),
     [
-        ({"AUTHORITY": "https://x.authkit.app"}, True),
-        ({"AUTHORITY": "https://x.authkit.app", "SCOPES_FROM": ""}, True),
-        ({"AUTHORITY": "https://x.authkit.app", "SCOPES_FROM": "token"}, False),
-        ({"AUTHORITY": "https://login.example", "SCOPES_FROM": "role"}, True),
-        ({"AUTHORITY": "https://x.authkit.app.evil.example"}, False),
-        ({"AUTHORITY": ""}, False),
+        ({"ISSUER": "https://x.authkit.app"}, True),
+        ({"ISSUER": "https://x.authkit.app", "SCOPES_FROM": ""}, True),
+        ({"ISSUER": "https://x.authkit.app", "SCOPES_FROM": "token"}, False),
+        ({"ISSUER": "https://login.example", "SCOPES_FROM": "role"}, True),
+        ({"ISSUER": "https://x.authkit.app.evil.example"}, False),
+        ({"ISSUER": ""}, False),
         ({}, False),
     ],
 )
@@ -175,7 +175,7 @@ def test_without_a_yes_nothing_is_deployed(yard: Yard) -> None:
 
 def test_with_a_yes_it_is_deployed_checked_and_shown(yard: Yard, base_url: str) -> None:
     yard.behave(whoami=LOGGED_IN, deploy={"targets": [base_url]})
-    done = yard.deploy("--yes", "--authority", "https://shop.authkit.example", NEEDED=SECRET)
+    done = yard.deploy("--yes", "--issuer", "https://shop.authkit.example", NEEDED=SECRET)
     assert done.returncode == 0, done.stderr
     for part in (
         "Live on Cloudflare",
@@ -191,16 +191,16 @@ def test_with_a_yes_it_is_deployed_checked_and_shown(yard: Yard, base_url: str) 
         if call["argv"][0] in ("secret", "deploy") and call["argv"][1:2] in (["put"], ["--var"])
     )
     assert (put["argv"], put["stdin"]) == (["secret", "put", "NEEDED"], SECRET)
-    assert deployed["argv"] == ["deploy", "--var", "AUTHORITY:https://shop.authkit.example"]
+    assert deployed["argv"] == ["deploy", "--var", "ISSUER:https://shop.authkit.example"]
     assert SECRET not in json.dumps([call["argv"] for call in yard.calls()])
     assert SECRET not in done.stdout + done.stderr
     kept = record.recall(yard.state)
     assert kept is not None
-    assert (kept.url, kept.variables) == (base_url, {"AUTHORITY": "https://shop.authkit.example"})
+    assert (kept.url, kept.variables) == (base_url, {"ISSUER": "https://shop.authkit.example"})
     again = json.loads(yard.deploy("--dry-run", "--json").stdout)
-    assert again["variables"]["AUTHORITY"] == "https://shop.authkit.example", "a later one leaves it as it was set"
-    other = json.loads(yard.deploy("--dry-run", "--json", "--authority", "https://login.example").stdout)
-    assert other["variables"].get("SCOPES_FROM") is None, "and another authority takes nothing over"
+    assert again["variables"]["ISSUER"] == "https://shop.authkit.example", "a later one leaves it as it was set"
+    other = json.loads(yard.deploy("--dry-run", "--json", "--issuer", "https://login.example").stdout)
+    assert other["variables"].get("SCOPES_FROM") is None, "and another issuer takes nothing over"
 
 
 def test_a_needed_secret_that_nobody_gave_is_named_and_one_that_is_there_is_not(yard: Yard, base_url: str) -> None:
@@ -293,7 +293,7 @@ def test_a_folder_without_a_worker_is_named(bare: Yard, config: str | None) -> N
     "issuer", ["http://a.example", "a.example", "https://", "https://a.example/?x=1", "https://u@a"]
 )
 def test_what_is_no_issuer_is_refused(yard: Yard, issuer: str) -> None:
-    done = yard.deploy("--dry-run", "--authority", issuer)
+    done = yard.deploy("--dry-run", "--issuer", issuer)
     assert done.returncode == 2
     assert "is no issuer" in said(done)
     assert yard.calls() == []

@@ -99,12 +99,12 @@ OPEN = decision(gate="door", rule="open.anonymous", reason="This door asks nobod
                 token_id=None)  # fmt: skip
 
 RESOURCE = ResourceMetadata(f"{BASE}/.well-known/oauth-protected-resource/mcp", f"{BASE}/mcp", (BASE,), ("shop:buy",))
-AUTHORITY = AuthorizationServerMetadata(f"{BASE}/.well-known/oauth-authorization-server", BASE, f"{BASE}/oauth2/token",
+ISSUER = AuthorizationServerMetadata(f"{BASE}/.well-known/oauth-authorization-server", BASE, f"{BASE}/oauth2/token",
                               device_authorization_endpoint=f"{BASE}/oauth2/device_authorization")  # fmt: skip
 CHALLENGE = Challenge(
     401, "Bearer",
     (("realm", "MCP shirt shop"), ("resource_metadata", RESOURCE.url), ("scope", "shop:buy")),
-    RESOURCE, AUTHORITY,
+    RESOURCE, ISSUER,
 )  # fmt: skip
 BAD_TOKEN = replace(CHALLENGE, parameters=(("error", "invalid_token"), ("error_description", "the token has expired"),
                                            *CHALLENGE.parameters))  # fmt: skip
@@ -254,7 +254,7 @@ COMPARISON = Comparison("The server died and came back, and everybody is still w
 CHECKS = [
     ("ok", "python", "3.11.7", None), ("warn", "terminal", "79 columns of 80", "make the window wider"),
     ("bad", "port 7327", "another program listens there", "demo --server http://127.0.0.1:7328 next"),
-    ("skip", "authority", "not asked: the server does not run", None),
+    ("skip", "issuer", "not asked: the server does not run", None),
 ]  # fmt: skip
 BEAT = BeatHeader("failure", "Failure: no token, no shirt", 5, 18, "Cloudflare", 1.5, ("Failure",))
 NOTES = "# Failure\n\nSay **nothing** for two seconds.\n\n- point at the 401\n- then `demo next`\n"
@@ -548,7 +548,7 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
     claims = tuple(replace(claim, verified=bool(number % 2), against=f"{number}{text}") for number in range(30))
     parameters = tuple((text or f"p{number}", text) for number in range(20))
     resource = ResourceMetadata(text, text, (text, text), scopes, text, text or None)
-    authority = AuthorizationServerMetadata(text, text, text, device_authorization_endpoint=text, problem=text or None)
+    server = AuthorizationServerMetadata(text, text, text, device_authorization_endpoint=text, problem=text or None)
     headers = tuple(
         (header, text) for header in ("host", "authorization", "mcp-name", "www-authenticate", "retry-after")
     )
@@ -590,7 +590,7 @@ def _worst(text: str) -> dict[str, Callable[[], RenderableType]]:
         "trail-unknown": lambda: panels.trail((), text),
         "header": lambda: panels.header(BeatHeader(text, text, 999, 1000, text, 12.25)),
         "exchange": lambda: panels.exchange(exchange),
-        "challenge": lambda: panels.challenge(Challenge(401, text[:20], parameters, resource, authority)),
+        "challenge": lambda: panels.challenge(Challenge(401, text[:20], parameters, resource, server)),
         "decision": lambda: panels.decision(given),
         "decision-allow": lambda: panels.decision(replace(given, verdict="allow", gate="limits")),
         "decision-named": lambda: panels.decision(given, ((text, text),)),

@@ -54,7 +54,7 @@ def corner_shop(names: bool = False) -> MCPServer:
 
 
 @dataclass
-class Authority:
+class AuthServer:
     """Another authorization server: what it offers is set by the test.
 
     With `devices_refused` the device flow is offered and given to no client.
@@ -190,7 +190,7 @@ class Authority:
 
 
 @contextlib.contextmanager
-def listening(shop: MCPServer, authority: Authority | None = None) -> Iterator[str]:
+def listening(shop: MCPServer, auth_server: AuthServer | None = None) -> Iterator[str]:
     """The server on a free port of this machine. Yields its MCP URL."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -198,10 +198,10 @@ def listening(shop: MCPServer, authority: Authority | None = None) -> Iterator[s
         base = f"http://127.0.0.1:{sock.getsockname()[1]}"
         inner = shop.streamable_http_app(streamable_http_path="/mcp", stateless_http=True, json_response=True)
         app: Any = inner
-        if authority is not None:
-            authority.issuer = base
-            inner.router.routes.extend(authority.routes())
-            app = authority.guard(inner)
+        if auth_server is not None:
+            auth_server.issuer = base
+            inner.router.routes.extend(auth_server.routes())
+            app = auth_server.guard(inner)
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()

@@ -12,7 +12,7 @@ from deputize.errors import AuthorizationRefused, ServerUnreachable
 from talk.director import Director
 from talk.run import Run
 from talk.script import load_talk
-from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
+from tests.unit.talk.foreign_servers import AuthServer, corner_shop, listening
 from tests.unit.talk.test_talk_at_another_server import NAMES, WithSomebody
 
 
@@ -42,7 +42,7 @@ def begin_at(beat: str, url: str, state: Path) -> None:
 
 
 def test_a_revocation_that_is_refused_is_red_and_next_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with listening(corner_shop(), Authority(revocation=True)) as url:
+    with listening(corner_shop(), AuthServer(revocation=True)) as url:
         begin_at("revoke", url, tmp_path)
         monkeypatch.setattr(Agent, "revoke", lambda self, token: "HTTP 400: invalid_request")
         assert next_beat(url, tmp_path) == ("revoke", False)
@@ -54,7 +54,7 @@ def test_a_revocation_that_is_refused_is_red_and_next_goes_on(tmp_path: Path, mo
 
 
 def test_a_server_that_refuses_for_good_is_red_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with listening(corner_shop(), Authority(revocation=True)) as url:
+    with listening(corner_shop(), AuthServer(revocation=True)) as url:
         begin_at("whoami", url, tmp_path)
 
         def refuse(*_: object, **__: object) -> object:
@@ -68,7 +68,7 @@ def test_a_server_that_refuses_for_good_is_red_at_once(tmp_path: Path, monkeypat
 def test_one_that_does_not_answer_is_asked_once_more_and_no_third_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with listening(corner_shop(), Authority(revocation=True)) as url:
+    with listening(corner_shop(), AuthServer(revocation=True)) as url:
         begin_at("whoami", url, tmp_path)
 
         def fail(*_: object, **__: object) -> object:
@@ -84,7 +84,7 @@ def test_one_that_does_not_answer_is_asked_once_more_and_no_third_time(
 
 def test_what_builds_on_a_red_beat_is_played_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A purchase that fails there fails each time: to play it aside for the beats after it would end the talk."""
-    with listening(corner_shop(), Authority(revocation=True)) as url:
+    with listening(corner_shop(), AuthServer(revocation=True)) as url:
         begin_at("buy", url, tmp_path)
 
         def refuse(*_: object, **__: object) -> object:

@@ -18,7 +18,7 @@ from deputize.errors import EnvironmentNotReady
 from deputize.evidence import AuthorizationServerMetadata, Challenge
 from talk.cast import Cast
 from talk.playing.other_server import NotHere
-from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
+from tests.unit.talk.foreign_servers import AuthServer, corner_shop, listening
 
 
 def cast_at(url: str, state: Path, client: ClientSettings | None = None) -> Cast:
@@ -33,26 +33,26 @@ def logged_in(cast: Cast) -> str:
 
 
 def test_at_another_authorization_server_the_agent_registers_itself(tmp_path: Path) -> None:
-    authority = Authority()
-    with listening(corner_shop(), authority) as url:
+    auth_server = AuthServer()
+    with listening(corner_shop(), auth_server) as url:
         cast = cast_at(url, tmp_path)
         assert logged_in(cast) == "client-1"
         assert not cast.ours
-    assert len(authority.registered) == 1
+    assert len(auth_server.registered) == 1
 
 
 def test_a_client_that_is_configured_is_used_and_nothing_registered(tmp_path: Path) -> None:
-    authority = Authority()
-    with listening(corner_shop(), authority) as url:
+    auth_server = AuthServer()
+    with listening(corner_shop(), auth_server) as url:
         assert logged_in(cast_at(url, tmp_path, ClientSettings(id="mine"))) == "mine"
-    assert not authority.registered
+    assert not auth_server.registered
 
 
 def test_a_secret_that_is_named_and_not_set_is_told_before_anything_is_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CORNER_SECRET", raising=False)
-    with listening(corner_shop(), Authority()) as url:
+    with listening(corner_shop(), AuthServer()) as url:
         cast = cast_at(url, tmp_path, ClientSettings(id="mine", secret_env="CORNER_SECRET"))
         with pytest.raises(EnvironmentNotReady) as refused:
             cast.agent()
@@ -110,7 +110,7 @@ def test_the_sdk_is_not_loaded_before_workos_is_asked(base_url: str, tmp_path: P
 
 
 def test_sample_humans_do_not_answer_at_another_server(tmp_path: Path) -> None:
-    with listening(corner_shop(), Authority()) as url:
+    with listening(corner_shop(), AuthServer()) as url:
         cast = cast_at(url, tmp_path)
         with pytest.raises(NotHere):
             cast.human()
@@ -119,18 +119,18 @@ def test_sample_humans_do_not_answer_at_another_server(tmp_path: Path) -> None:
 
 
 def test_who_is_the_bundled_server_is_told_by_name_place_and_authority() -> None:
-    """One that has the name, on this machine, is held to it; another authority makes it another one."""
+    """One that has the name, on this machine, is held to it; another authorization server makes it another one."""
     here, elsewhere = (
         AuthorizationServerMetadata("", issuer, "") for issuer in ("http://127.0.0.1:1", "http://127.0.0.1:2")
     )
 
     def seen(
-        authority: AuthorizationServerMetadata | None = here,
+        auth_server: AuthorizationServerMetadata | None = here,
         endpoint: str = "http://127.0.0.1:1/mcp",
         name: str = OURS,
         issuer: str | None = None,
     ) -> bool:
-        challenge = Challenge(401, "Bearer", (), authorization_server=authority)
+        challenge = Challenge(401, "Bearer", (), authorization_server=auth_server)
         beside = {"name": issuer} if issuer is not None else None
         return Survey(endpoint=endpoint, challenge=challenge, health={"name": name}, issuer_health=beside).ours
 
@@ -138,7 +138,7 @@ def test_who_is_the_bundled_server_is_told_by_name_place_and_authority() -> None
     assert seen(None), "its metadata is gone: it is broken, and not another"
     assert seen(replace(elsewhere, problem="it says it is another"))
     assert seen(elsewhere, issuer=OURS), "the shop as a Worker beside the bundled authorization server"
-    assert not seen(elsewhere), "the shop as a Worker with another authority"
+    assert not seen(elsewhere), "the shop as a Worker with another authorization server"
     assert not seen(elsewhere, issuer="other")
     assert not seen(name="other")
     assert not seen(endpoint="https://shop.example/mcp")

@@ -26,7 +26,7 @@ from talk.script import load_talk
 from talk.stage.login import LoggingIn
 from talk.stage.screen import Stage
 from tests.unit.client.fakes import faking
-from tests.unit.talk.foreign_servers import Authority, corner_shop, listening
+from tests.unit.talk.foreign_servers import AuthServer, corner_shop, listening
 
 if TYPE_CHECKING:
     from talk.stage.prompts import Human
@@ -109,13 +109,13 @@ def red(beats: dict[str, BeatResult]) -> list[str]:
 
 
 @pytest.fixture
-def authority() -> Authority:
-    return Authority(revocation=True)
+def auth_server() -> AuthServer:
+    return AuthServer(revocation=True)
 
 
 @pytest.fixture
-def guarded(authority: Authority) -> Iterator[str]:
-    with listening(corner_shop(), authority) as url:
+def guarded(auth_server: AuthServer) -> Iterator[str]:
+    with listening(corner_shop(), auth_server) as url:
         yield url
 
 
@@ -146,7 +146,7 @@ def test_nothing_is_bought_where_a_refusal_is_meant(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_behind_oauth_with_a_device_flow_and_names_of_its_own(
-    plan: str, guarded: str, authority: Authority, tmp_path: Path
+    plan: str, guarded: str, auth_server: AuthServer, tmp_path: Path
 ) -> None:
     beats = played(guarded, tmp_path, plan=plan)
     assert not red(beats)
@@ -171,12 +171,12 @@ def test_behind_oauth_with_a_device_flow_and_names_of_its_own(
     assert "no standard" in (found["revoke/suspend"].skipped or "")
     assert (found["revoke/end"].observed["before"], found["revoke/end"].observed["after"]) == ("allow", "deny")
     assert found["revoke/end"].http_status == 401
-    assert authority.asked_scopes == ["items purchase"] * len(authority.asked_scopes)
+    assert auth_server.asked_scopes == ["items purchase"] * len(auth_server.asked_scopes)
 
 
 def test_behind_oauth_with_a_login_in_the_browser_only(tmp_path: Path) -> None:
     stage = WithSomebody()
-    with listening(corner_shop(), Authority(device=False, code=True)) as url:
+    with listening(corner_shop(), AuthServer(device=False, code=True)) as url:
         beats = played(url, tmp_path, stage=stage)
     assert not red(beats)
     found = steps(beats)
@@ -188,25 +188,25 @@ def test_behind_oauth_with_a_login_in_the_browser_only(tmp_path: Path) -> None:
 
 
 def test_a_device_flow_that_is_not_for_this_client_gives_way_to_the_code_flow(tmp_path: Path) -> None:
-    authority = Authority(code=True, devices_refused=True)
+    auth_server = AuthServer(code=True, devices_refused=True)
     stage = WithSomebody()
-    with listening(corner_shop(), authority) as url:
+    with listening(corner_shop(), auth_server) as url:
         found = steps(played(url, tmp_path, stage=stage, only=("login", "buy")))
     assert found["login/granted"].observed["granted"] is True
     assert found["buy/first"].observed["verdict"] == "allow"
     assert "browser flow: the device flow (RFC 8628) is not for this client" in stage.written.getvalue()
-    assert len(authority.registered) == 2
+    assert len(auth_server.registered) == 2
 
 
 def test_a_device_flow_that_somebody_asked_for_is_not_replaced_by_another(tmp_path: Path) -> None:
-    authority = Authority(code=True, devices_refused=True)
-    with listening(corner_shop(), authority) as url:
+    auth_server = AuthServer(code=True, devices_refused=True)
+    with listening(corner_shop(), auth_server) as url:
         cast = Cast(url, tmp_path, is_local=False, port=0)
         logins = LoggingIn(cast.agent(), WithSomebody(), human=None)
         with pytest.raises(GrantNotAllowed) as refused:
             logins.by(logins.choose("device"), ("items",))
     assert advice(refused.value).endswith("demo login --browser")
-    assert len(authority.registered) == 1
+    assert len(auth_server.registered) == 1
 
 
 def test_without_a_person_there_is_nobody_to_decide(guarded: str, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_tool_that_refuses_what_it_was_given_is_red(tmp_path: Path) -> None:
 
 
 def test_a_server_that_admits_a_token_it_took_back_is_red(tmp_path: Path) -> None:
-    with listening(corner_shop(), Authority(revocation=True, obeys_revocation=False)) as url:
+    with listening(corner_shop(), AuthServer(revocation=True, obeys_revocation=False)) as url:
         beats = played(url, tmp_path, only=("login", "revoke"))
     end = steps(beats)["revoke/end"]
     assert not end.ok
@@ -256,7 +256,7 @@ def test_a_server_that_admits_a_token_it_took_back_is_red(tmp_path: Path) -> Non
 
 
 def test_metadata_for_another_issuer_is_red_at_the_challenge(tmp_path: Path) -> None:
-    class Liar(Authority):
+    class Liar(AuthServer):
         def metadata(self) -> dict[str, object]:
             return super().metadata() | {"issuer": "http://127.0.0.1:1"}
 
@@ -319,10 +319,10 @@ def test_a_mapping_is_for_another_server_only(base_url: str, tmp_path: Path) -> 
 def test_workos_is_asked_nothing_about_a_human_whom_no_token_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authority = Authority()
+    auth_server = AuthServer()
     monkeypatch.setenv("WORKOS_API_KEY", "sk_test_not_a_real_one")
-    with faking() as workos, listening(corner_shop(), authority) as url:
-        told = WorkOSSettings(authkit=authority.issuer, client_id="client_x", base_url=workos.base)
+    with faking() as workos, listening(corner_shop(), auth_server) as url:
+        told = WorkOSSettings(authkit=auth_server.issuer, client_id="client_x", base_url=workos.base)
         found = steps(played(url, tmp_path, only=("login",), plan=PLANS[1], workos=told))
         found |= steps(played(url, tmp_path, only=("who-manages-identity",), plan=PLANS[1], workos=told))
         assert workos.requests == []

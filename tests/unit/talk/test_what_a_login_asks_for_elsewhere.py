@@ -15,13 +15,13 @@ from talk.playing.other_server import OtherServer
 WISHED = ("openid", "shop:read", "shop:buy", "offline_access")
 
 
-def server(resource: tuple[str, ...], authority: tuple[str, ...], *, held: Any = None) -> OtherServer:
+def server(resource: tuple[str, ...], auth_server: tuple[str, ...], *, held: Any = None) -> OtherServer:
     """A server whose resource and authorization server publish these scopes."""
     seen = SimpleNamespace(
         resource=SimpleNamespace(scopes_supported=resource),
         authorization_server=SimpleNamespace(
             issuer="https://as.example",
-            scopes_supported=authority,
+            scopes_supported=auth_server,
             device_authorization_endpoint="https://as.example/device",
         ),
         challenge=SimpleNamespace(
@@ -35,7 +35,7 @@ def server(resource: tuple[str, ...], authority: tuple[str, ...], *, held: Any =
 
 
 @pytest.mark.parametrize(
-    ("resource", "authority", "asked"),
+    ("resource", "auth_server", "asked"),
     [
         # The resource lists its own scopes, and the authorization server says that it gives refresh tokens.
         (
@@ -52,10 +52,10 @@ def server(resource: tuple[str, ...], authority: tuple[str, ...], *, held: Any =
     ],
 )
 def test_a_refresh_token_is_asked_for_where_the_authorization_server_gives_them(
-    resource: tuple[str, ...], authority: tuple[str, ...], asked: str
+    resource: tuple[str, ...], auth_server: tuple[str, ...], asked: str
 ) -> None:
     expected = asked.replace("offline", "offline_access").split()
-    assert server(resource, authority).scopes(WISHED) == tuple(expected)
+    assert server(resource, auth_server).scopes(WISHED) == tuple(expected)
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ from tests.unit.workos.conftest import World, log_in
 AUTHKIT = "https://name.authkit.example"
 
 
-def console_at(world: World, tenant: Tenant, *, authority: str) -> HostedConsole:
-    client = replace(console_identity(CONSOLE_KEYS[world.base]), issuer=authority)
-    return HostedConsole(world.base, store=MemoryStore(), issuer=authority, client=client, tenant=tenant)  # type: ignore[arg-type]
+def console_at(world: World, tenant: Tenant, *, auth_server: str) -> HostedConsole:
+    client = replace(console_identity(CONSOLE_KEYS[world.base]), issuer=auth_server)
+    return HostedConsole(world.base, store=MemoryStore(), issuer=auth_server, client=client, tenant=tenant)  # type: ignore[arg-type]
 
 
 def given_a_token(console: HostedConsole, world: World, human: str = "alice@example.com") -> StoredToken:
@@ -35,7 +35,7 @@ def given_a_token(console: HostedConsole, world: World, human: str = "alice@exam
 
 def test_at_another_issuer_than_authkit_nobody_signs_in_and_nothing_is_ended(world: World, tenant: Tenant) -> None:
     agent = world.agent()
-    console = console_at(world, tenant, authority=AUTHKIT)
+    console = console_at(world, tenant, auth_server=AUTHKIT)
     with pytest.raises(AuthorizationRefused) as refused:
         console.resource  # noqa: B018  it is what a login asks for first
     assert AUTHKIT in str(refused.value.why)
@@ -50,7 +50,7 @@ def test_at_another_issuer_than_authkit_nobody_signs_in_and_nothing_is_ended(wor
 
 
 def test_a_token_that_the_keys_do_not_verify_names_no_human(world: World, tenant: Tenant) -> None:
-    console = console_at(world, tenant, authority=world.base)
+    console = console_at(world, tenant, auth_server=world.base)
     console.__dict__["resource"] = f"{world.base}/account"
     token = given_a_token(console, world)
     head, body, _ = token.access_token.split(".")
@@ -60,7 +60,7 @@ def test_a_token_that_the_keys_do_not_verify_names_no_human(world: World, tenant
 
 
 def test_a_shop_without_an_admin_route_revokes_nothing(world: World, tenant: Tenant) -> None:
-    console = console_at(world, tenant, authority=f"{world.base}")
+    console = console_at(world, tenant, auth_server=f"{world.base}")
     given_a_token(console, world)
     with pytest.raises(UsageError, match="no admin route"):
         console.revoke("agent", "agent_x")
@@ -75,7 +75,7 @@ def test_not_to_know_whether_there_is_one_is_no_revocation(
     async def busy(*_: object, **__: object) -> Answer:
         return Answer(503, {}, "", None, "")
 
-    console = console_at(world, tenant, authority=world.base)
+    console = console_at(world, tenant, auth_server=world.base)
     console.issuer = "http://127.0.0.1:1"
     monkeypatch.setattr(module, "fetch", busy)
     with pytest.raises(ServerUnreachable, match="503"):

@@ -55,7 +55,7 @@ async function find(settings: Settings): Promise<Fit> {
     return {
       ...fit,
       problem: error.message,
-      fix: error.fix ?? "see whether AUTHORITY is right, and whether it answers",
+      fix: error.fix ?? "see whether ISSUER is right, and whether it answers",
     };
   }
 }

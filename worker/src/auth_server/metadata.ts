@@ -95,8 +95,8 @@ export function forget(issuer: string): void {
 
 async function readMetadata(issuer: string, timeout: number): Promise<Metadata> {
   if (issuer === "") {
-    const fix = "set AUTHORITY to the issuer: demo deploy --authority https://NAME.authkit.app";
-    throw new AuthServerUnavailable("AUTHORITY is not set", fix);
+    const fix = "set ISSUER to the issuer: demo deploy --issuer https://NAME.authkit.app";
+    throw new AuthServerUnavailable("ISSUER is not set", fix);
   }
   let broken = false;
   for (const url of metadataUrls(issuer)) {
@@ -106,7 +106,7 @@ async function readMetadata(issuer: string, timeout: number): Promise<Metadata> 
     if (found === null) continue;
     if (found["issuer"] !== issuer) {
       const named = short(text(found["issuer"]) ?? "none", 200);
-      throw new AuthServerUnavailable(say("other_issuer"), `set AUTHORITY to the very issuer: ${named}`);
+      throw new AuthServerUnavailable(say("other_issuer"), `set ISSUER to the very issuer: ${named}`);
     }
     const jwksUri = endpoint(issuer, found, "jwks_uri");
     if (jwksUri === null) throw new AuthServerUnavailable(say("no_endpoint", { name: "jwks_uri" }), OTHER_ISSUER);
@@ -121,7 +121,7 @@ async function readMetadata(issuer: string, timeout: number): Promise<Metadata> 
   throw new AuthServerUnavailable(say("no_metadata"), OTHER_ISSUER);
 }
 
-const OTHER_ISSUER = "set AUTHORITY to an issuer that publishes its metadata and keys (RFC 8414, RFC 7517)";
+const OTHER_ISSUER = "set ISSUER to an issuer that publishes its metadata and keys (RFC 8414, RFC 7517)";
 
 function methods(metadata: Record<string, unknown>): string[] | null {
   const listed = metadata["introspection_endpoint_auth_methods_supported"];

@@ -54,14 +54,20 @@ function about(env: Env) {
  * shares, and anybody may ask. */
 export async function health(request: Request, env: Env, settings: Settings): Promise<Answer> {
   const world = (await isOperator(request, settings)) ? await env.STOCK.getByName(SHOP).world() : null;
-  const authority = await fitOf(settings);
-  return json(200, { ...about(env), world, settings: null, weakened: weakened(settings), authority });
+  const authorization_server = await fitOf(settings);
+  return json(200, { ...about(env), world, settings: null, weakened: weakened(settings), authorization_server });
 }
 
 /** The same where the settings are wrong: which ones, and what to do. */
 export function unsettled(env: Env, problem: string): Answer {
   const fix = "set it in wrangler.jsonc or with npx wrangler secret put NAME, then deploy again";
-  return json(200, { ...about(env), world: null, settings: { problem, fix }, weakened: [], authority: null });
+  return json(200, {
+    ...about(env),
+    world: null,
+    settings: { problem, fix },
+    weakened: [],
+    authorization_server: null,
+  });
 }
 
 /** What of the settings makes a check weaker than it is by itself, in words. */
@@ -87,7 +93,7 @@ export function welcome(settings: Settings): Answer {
     `${TALK}\n\n` +
     `MCP, on behalf of a human:  ${settings.resource}\n` +
     `MCP, for anybody at all:    ${settings.open.on ? `${settings.base}/open/mcp` : "switched off"}\n` +
-    `Authorization server:       ${settings.issuer || "none yet: set AUTHORITY"}\n` +
+    `Authorization server:       ${settings.issuer || "none yet: set ISSUER"}\n` +
     `The code:                   ${settings.repository}\n`;
   return { status: 200, headers: TEXT, body };
 }

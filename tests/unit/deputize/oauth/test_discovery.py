@@ -21,7 +21,7 @@ from deputize.oauth.metadata import resource_problem, resource_urls, same_identi
 from tests.unit.client.fakes import Fake, Reply, Request, Script, Shop, agent_at, faking
 
 RESOURCE = "/.well-known/oauth-protected-resource"
-AUTHORITY_PATH = "/.well-known/oauth-authorization-server"
+AUTH_SERVER_PATH = "/.well-known/oauth-authorization-server"
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def challenge(**parameters: str) -> Challenge:
 def test_the_challenge_leads_to_the_resource_and_that_to_its_authorization_server(shop: Shop, agent: Agent) -> None:
     auth_server = agent.authorization_server()
     assert (auth_server.issuer, auth_server.problem) == (shop.fake.base, None)
-    assert fetched(shop) == [f"{RESOURCE}/mcp", AUTHORITY_PATH]
+    assert fetched(shop) == [f"{RESOURCE}/mcp", AUTH_SERVER_PATH]
     assert agent.authorization_server() is auth_server, "what is known is not asked again"
     assert len(shop.fake.requests) == 3
 
@@ -49,14 +49,14 @@ def test_without_a_hint_the_path_is_inserted_and_then_left_out(shop: Shop, agent
     shop.fake.on[f"{RESOURCE}/mcp"] = Reply(404)
     shop.fake.on[RESOURCE] = lambda _: Reply(json=shop.resource)
     found = agent.discover(challenge())
-    assert fetched(shop) == [f"{RESOURCE}/mcp", RESOURCE, AUTHORITY_PATH]
+    assert fetched(shop) == [f"{RESOURCE}/mcp", RESOURCE, AUTH_SERVER_PATH]
     assert found.resource is not None and found.resource.problem is None
 
 
 def test_a_hint_is_followed_and_nothing_else(shop: Shop, agent: Agent) -> None:
     shop.fake.on["/elsewhere"] = lambda _: Reply(json=shop.resource)
     agent.discover(challenge(resource_metadata=f"{shop.fake.base}/elsewhere"))
-    assert fetched(shop) == ["/elsewhere", AUTHORITY_PATH]
+    assert fetched(shop) == ["/elsewhere", AUTH_SERVER_PATH]
 
 
 def test_without_any_resource_metadata_the_servers_own_origin_may_be_the_authorization_server(
@@ -69,7 +69,7 @@ def test_without_any_resource_metadata_the_servers_own_origin_may_be_the_authori
 
 
 def test_an_authorization_server_that_only_knows_openid_is_found_there(shop: Shop, agent: Agent) -> None:
-    shop.fake.on[AUTHORITY_PATH] = Reply(404)
+    shop.fake.on[AUTH_SERVER_PATH] = Reply(404)
     shop.fake.on["/.well-known/openid-configuration"] = lambda _: Reply(json=shop.metadata)
     found = agent.discover(challenge())
     assert found.authorization_server is not None and found.authorization_server.url.endswith("openid-configuration")
@@ -82,7 +82,7 @@ def test_an_issuer_with_a_path_has_three_places(shop: Shop, agent: Agent) -> Non
     shop.fake.on["/tenant/.well-known/openid-configuration"] = lambda _: Reply(json=shop.metadata)
     found = agent.discover(challenge())
     assert fetched(shop)[1:] == [
-        f"{AUTHORITY_PATH}/tenant",
+        f"{AUTH_SERVER_PATH}/tenant",
         "/.well-known/openid-configuration/tenant",
         "/tenant/.well-known/openid-configuration",
     ]
@@ -163,14 +163,14 @@ def test_a_remote_server_may_not_send_the_agent_to_its_own_machine() -> None:
         assert refused_url(url, server="http://127.0.0.1:7327/mcp") is None
 
 
-@pytest.mark.parametrize("place", [f"{RESOURCE}/mcp", AUTHORITY_PATH])
+@pytest.mark.parametrize("place", [f"{RESOURCE}/mcp", AUTH_SERVER_PATH])
 def test_a_redirect_to_another_origin_is_not_followed(shop: Shop, agent: Agent, place: str) -> None:
     with faking() as other:
         other.on[place] = Reply(json=shop.resource)
         shop.fake.on[place] = Reply(302, headers=(("location", f"{other.base}{place}"),))
         hint = challenge(resource_metadata=f"{shop.fake.base}{RESOURCE}/mcp")
         with pytest.raises(ServerUnreachable, match="redirects to"):
-            if place == AUTHORITY_PATH:
+            if place == AUTH_SERVER_PATH:
                 shop.fake.on["/.well-known/openid-configuration"] = shop.fake.on[place]
             agent.discover(hint)
         assert other.requests == []
@@ -193,7 +193,7 @@ def test_a_redirect_without_end_or_sense_ends(shop: Shop, agent: Agent, location
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"<html>", b'"x"', b"\xff\xfe", b"[" * 100_000])
 def test_metadata_that_is_none_is_none(shop: Shop, agent: Agent, body: bytes) -> None:
-    shop.fake.on[f"{RESOURCE}/mcp"] = shop.fake.on[AUTHORITY_PATH] = Reply(body=body)
+    shop.fake.on[f"{RESOURCE}/mcp"] = shop.fake.on[AUTH_SERVER_PATH] = Reply(body=body)
     with pytest.raises((OAuthRefused, ServerUnreachable)) as refused:
         agent.authorization_server()
     assert refused.value.why and refused.value.do
@@ -209,7 +209,7 @@ def test_metadata_of_other_types_is_survived(shop: Shop, agent: Agent, value: An
 
 
 def test_an_authorization_server_in_trouble_is_told_as_one(shop: Shop, agent: Agent) -> None:
-    shop.fake.on[AUTHORITY_PATH] = shop.fake.on["/.well-known/openid-configuration"] = Reply(503)
+    shop.fake.on[AUTH_SERVER_PATH] = shop.fake.on["/.well-known/openid-configuration"] = Reply(503)
     with pytest.raises(ServerUnreachable, match="cannot answer now"):
         agent.authorization_server()
 
@@ -222,7 +222,7 @@ def lists(request: Request) -> Reply:
 
 def unpublished_at(fake: Fake) -> None:
     """Nothing stands at the well-known places."""
-    for place in (RESOURCE, f"{RESOURCE}/mcp", AUTHORITY_PATH, "/.well-known/openid-configuration"):
+    for place in (RESOURCE, f"{RESOURCE}/mcp", AUTH_SERVER_PATH, "/.well-known/openid-configuration"):
         fake.on[place] = Reply(404)
 
 
@@ -308,10 +308,10 @@ def test_a_hint_that_leads_nowhere_does_not_hide_the_well_known_places(shop: Sho
     with faking() as other:
         shop.resource["authorization_servers"] = [other.base]
         shop.fake.on["/other"] = Reply(json={"resource": "https://bank.example/mcp"})
-        other.on[AUTHORITY_PATH] = Reply(json={"issuer": other.base, "token_endpoint": f"{other.base}/token"})
+        other.on[AUTH_SERVER_PATH] = Reply(json={"issuer": other.base, "token_endpoint": f"{other.base}/token"})
         found = agent.discover(challenge(resource_metadata=hint.format(base=shop.fake.base)))
         assert found.authorization_server is not None and found.authorization_server.issuer == other.base
-        assert shop.fake.to(f"{RESOURCE}/mcp") and not shop.fake.to(AUTHORITY_PATH)
+        assert shop.fake.to(f"{RESOURCE}/mcp") and not shop.fake.to(AUTH_SERVER_PATH)
 
 
 def test_a_relative_hint_is_followed_as_seen_from_the_server(shop: Shop, agent: Agent) -> None:
@@ -333,7 +333,7 @@ def test_the_endpoints_of_2025_03_26_are_guessed_only_where_all_places_say_there
 
 @pytest.mark.parametrize("wrong", [{}, {"issuer": "https://mallory.example", "resource": "https://mallory.example/"}])
 def test_a_document_for_somebody_else_is_passed_over(shop: Shop, agent: Agent, wrong: dict[str, str]) -> None:
-    shop.fake.on[f"{RESOURCE}/mcp"] = shop.fake.on[AUTHORITY_PATH] = Reply(json=wrong)
+    shop.fake.on[f"{RESOURCE}/mcp"] = shop.fake.on[AUTH_SERVER_PATH] = Reply(json=wrong)
     shop.fake.on[RESOURCE] = lambda _: Reply(json=shop.resource)
     shop.fake.on["/.well-known/openid-configuration"] = lambda _: Reply(json=shop.metadata)
     found = agent.discover(challenge())
@@ -354,7 +354,7 @@ def test_the_first_authorization_server_that_can_be_used_is_used(shop: Shop, age
             "another's": Reply(json={"issuer": "https://mallory.example"}),
             "no login": Reply(json={"issuer": other.base, "token_endpoint": f"{other.base}/token"}),
         }
-        for place in (AUTHORITY_PATH, "/.well-known/openid-configuration"):
+        for place in (AUTH_SERVER_PATH, "/.well-known/openid-configuration"):
             other.on[place] = answers.get(first, Reply(404))
         named = {"gone": "http://127.0.0.1:9", "no URL": "javascript:alert(1)"}.get(first, other.base)
         shop.resource["authorization_servers"] = [named, shop.fake.base]
@@ -406,7 +406,7 @@ def test_the_authorization_server_that_knows_the_agent_goes_first(shop: Shop, tm
     assert not [one for one in agent.recorder.exchanges if "first.example" in one.url]
 
 
-@pytest.mark.parametrize("place", [f"{RESOURCE}/mcp", AUTHORITY_PATH])
+@pytest.mark.parametrize("place", [f"{RESOURCE}/mcp", AUTH_SERVER_PATH])
 def test_json_that_is_sent_as_a_web_page_is_read(shop: Shop, agent: Agent, place: str) -> None:
     told = shop.resource if place == f"{RESOURCE}/mcp" else shop.metadata
     shop.fake.on[place] = Reply(json=told, headers=(("content-type", "text/html; charset=utf-8"),))
@@ -432,7 +432,7 @@ def test_a_401_without_a_challenge_still_leads_to_the_well_known_places(shop: Sh
 
 def test_a_server_without_any_metadata_has_the_endpoints_of_2025_03_26(shop: Shop, agent: Agent) -> None:
     shop.fake.on["/mcp"] = Reply(401)
-    for place in (RESOURCE, f"{RESOURCE}/mcp", AUTHORITY_PATH, "/.well-known/openid-configuration"):
+    for place in (RESOURCE, f"{RESOURCE}/mcp", AUTH_SERVER_PATH, "/.well-known/openid-configuration"):
         shop.fake.on[place] = Reply(404)
     found = agent.authorization_server()
     assert found.issuer == shop.fake.base
