@@ -157,6 +157,11 @@ def run(arguments: Sequence[str]) -> int:
         said = error.format_message() if hasattr(error, "format_message") else str(error)
         said = said.replace(": Value error, ", ": ")  # what pydantic puts before the words of a choice
         raise UsageError(said.rstrip("."), do=_help_for(error)) from error
+    except Exception as error:
+        # What a signal raised may arrive as something else: Python 3.11 wraps whatever strikes the making of a class.
+        if heard() is not None or isinstance(error.__cause__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
     if result == INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0

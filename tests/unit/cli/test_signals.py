@@ -164,6 +164,48 @@ def test_what_breaks_in_a_thread_beside_the_command_is_one_line(debug: bool) -> 
         assert ran.stderr.startswith("something broke beside this command, which goes on: IndexError: list index out")
 
 
+WRAPPED = """
+import os, signal
+from demo.cli import app as typed, main as entry
+
+def app(**given):
+    try:
+        os.kill(os.getpid(), signal.{name})
+    except BaseException as struck:
+        raise RuntimeError("Error calling __set_name__") from struck
+
+typed.app = app
+entry.main(["list"])
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_that_arrives_as_another_exception_is_a_signal(name: str, code: int) -> None:
+    """As from within the making of a class, before Python 3.12: an import that is struck at the wrong moment."""
+    script = WRAPPED.format(name=name)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HANGS, cwd=ROOT)
+    assert (ran.returncode, "broke" in ran.stderr) == (code, False), ran.stderr
+
+
+STRUCK_EARLY = """
+import runpy, sys
+
+class Struck:
+    def find_spec(self, name, *_):
+        if name == "demo.cli.commands":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Struck())
+runpy.run_module("demo", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_an_interrupt_while_the_command_is_only_imported_shows_no_traceback() -> None:
+    command = [sys.executable, "-c", STRUCK_EARLY, "list"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=HANGS, cwd=ROOT)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize("ignored", ["SIGHUP", "SIGINT", "SIGTERM"])
 def test_a_signal_that_was_ignored_stays_ignored(demo: Command, ignored: str) -> None:
     """As by `nohup demo serve &`, and a script's `demo serve &`."""
