@@ -6,7 +6,6 @@ of a process waits only for as long as sending goes well.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 SOON: Final = 200.0
 """Milliseconds between two sendings, unless `OTEL_BSP_SCHEDULE_DELAY` says: a viewer is looked at meanwhile."""
 TICK: Final = 0.01
-_OFFERED: Final = "gen_ai.tool.definitions"
 
 
 class _Trouble(logging.Handler):
@@ -58,6 +56,8 @@ class Tracing:
             from opentelemetry.sdk.trace import TracerProvider
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
             from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+
+            from demo.tracing.reduced import OURS, reduced
         except ImportError as missing:
             raise UsageError(
                 "a trace was asked for, and OpenTelemetry's SDK is not installed",
@@ -75,7 +75,7 @@ class Tracing:
 
         class Batches(BatchSpanProcessor):
             def on_end(self, span: ReadableSpan) -> None:
-                super().on_end(_by_name(span))
+                super().on_end(reduced(span))
 
         self._processors = [Batches(one, schedule_delay_millis=delay) for one in _exporters(wanted)]
         sampler = ParentBased(ALWAYS_OFF) if only_parts and not wanted.otlp else None
@@ -88,7 +88,7 @@ class Tracing:
             self._providers[service] = provider
         self._first = services[0]
         trace.set_tracer_provider(self._providers[self._first])  # of it the MCP SDK's spans are
-        self._tracers = {name: one.get_tracer("demo", __version__) for name, one in self._providers.items()}
+        self._tracers = {name: one.get_tracer(OURS, __version__) for name, one in self._providers.items()}
         self._trace, self._propagate = trace, propagate
         self._kinds = {
             "internal": trace.SpanKind.INTERNAL,
@@ -192,38 +192,6 @@ def failed(span: OTelSpan, kind: str) -> None:
 
     span.set_attribute("error.type", kind)
     span.set_status(StatusCode.ERROR)
-
-
-def _by_name(span: ReadableSpan) -> ReadableSpan:
-    """The same span, with what is left of the tools that a model was offered: their names. pydantic-ai
-    adds how each is described, also where it is set to leave out content: that is said to the model, by the server."""
-    from opentelemetry.sdk.trace import ReadableSpan
-
-    given = span.attributes or {}
-    if _OFFERED not in given:
-        return span
-    return ReadableSpan(
-        span.name,
-        context=span.context,
-        parent=span.parent,
-        resource=span.resource,
-        attributes={**given, _OFFERED: _names(given[_OFFERED])},
-        events=span.events,
-        links=span.links,
-        kind=span.kind,
-        status=span.status,
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
-    )
-
-
-def _names(definitions: object) -> str:
-    try:
-        listed = json.loads(str(definitions))
-        return json.dumps([{"type": "function", "name": str(one["name"])[:60]} for one in listed])
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return "[]"
 
 
 def _known(attributes: Mapping[str, Value | None]) -> dict[str, Value]:
