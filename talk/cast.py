@@ -183,14 +183,29 @@ class Cast:
 
             # By an agent of its own: what it sees is no step of the talk.
             seen = survey(self._looking(), revisions=False, keys=False)
-            if seen.anonymous is None and not seen.absent("endpoint"):
-                raise ServerUnreachable(
-                    f"{self.server} cannot be reached",
-                    why=seen.failure("endpoint").rpartition(" cannot be reached: ")[2],
-                    do="start it, or name another with --server",
-                )
+            if seen.anonymous is None:
+                raise self._no_server(seen)
             self._survey = seen
         return self._survey
+
+    def _no_server(self, seen: Survey) -> ExplainedError:
+        error = seen.error("endpoint")
+        if error is not None and seen.absent("endpoint"):
+            return error
+        return ServerUnreachable(
+            f"{self.server} cannot be reached",
+            why=seen.failure("endpoint").rpartition(" cannot be reached: ")[2],
+            do="start it, or name another with --server",
+        )
+
+    def look(self, waiting: local.Waiting) -> None:
+        """See that an MCP server answers there: one call without a token.
+
+        Raises:
+            ServerUnreachable: nothing does, or something else.
+        """
+        waiting(self.server, LOOK_SECONDS)
+        self._looking().tools(token="none")
 
     def _looking(self) -> Agent:
         from demo.client.agent import Agent

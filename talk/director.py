@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from demo.errors import ExpectationFailed
 from demo.local_server import local
@@ -64,20 +65,10 @@ class Director:
                 "a run of another talk is under way",
                 do="go on with it: leave --talk out. Or begin again: demo reset, then this command once more",
             )
-        if about is not None and about["world"] and not settings.local and worker is None:
-            raise UsageError(
-                f"the run under way is at the {'Worker' if run.at_own_worker else 'local server'} of this machine",
-                do=f"go on without --server. Or begin again: demo reset, then demo next --server {settings.server}",
-            )
-        named = about is not None and about["server"] and not about["world"]
-        if about is not None and named and _base(about["server"]) != _base(settings.server or ""):
-            raise UsageError(
-                f"the run under way is at {about['server']}",
-                do=f"go on there: demo next --server {about['server']}. Or begin again: demo reset",
-            )
         self.plan: Plan = talk.plan(about["plan"] if about is not None else plan or talk.default)
         self._folder = folder
         self._worker = worker
+        self._left = self._leaves(about) if about is not None else ""
         self._logins = logins
         self.narrates = False
         """Whether each beat's words are shown before its panels, for who watches alone."""
@@ -85,6 +76,40 @@ class Director:
         self._unkept_said = False
         self.asides: list[BeatResult] = []
         """What was played aside for the sake of other beats."""
+
+    def _leaves(self, about: Mapping[str, Any]) -> str:
+        """The server that the run leaves for the one that is named now; empty where it stays, or knew none.
+
+        Nothing shown may come from two servers. So a run belongs to its server from the first step that was played
+        there, and until then, as after a mistyped --server that nothing answered, it goes wherever it is told to.
+
+        Raises:
+            UsageError: it belongs to another server than the one that is named.
+        """
+        was, here = about["server"], bool(about["world"])
+        named = self.settings.server if self._worker is None else None
+        if not was and not here:
+            return ""
+        if self._worker is not None:
+            stays = self.run.at_own_worker
+        else:
+            stays = (not here and _base(was) == _base(named)) if named is not None else here
+        if stays:
+            return ""
+        if not self.run.has_asked(lambda kind: KINDS[kind].speaks):
+            return str(was)
+        if not here:
+            raise UsageError(
+                f"the run under way is at {was}",
+                do=f"go on there: demo next --server {was}. Or begin again: demo reset",
+            )
+        option, begin = (
+            ("--worker", "demo run --worker") if named is None else ("--server", f"demo next --server {named}")
+        )
+        raise UsageError(
+            f"the run under way is at the {'Worker' if self.run.at_own_worker else 'local server'} of this machine",
+            do=f"go on without {option}. Or begin again: demo reset, then {begin}",
+        )
 
     @property
     def server(self) -> str:
@@ -118,9 +143,14 @@ class Director:
         Args:
             afresh: play it from its beginning, also where an interruption left it half played. An encore always is.
         """
+        server, world = self.settings.server or "", OWN_WORKER if self._worker is not None else ""
         if self.run.id is None:
-            world = OWN_WORKER if self._worker is not None else ""
-            self.run.begin(plan=self.plan.id, talk=self._folder, server=self.settings.server or "", world=world)
+            self.run.begin(plan=self.plan.id, talk=self._folder, server=server, world=world)
+        elif self._left:
+            there = server or "the local server"
+            self.stage.note(f"the run goes on at {there}: nothing of it was played at {self._left}")
+            self.run.settle(server=server, world=world)
+            self._left = ""
         self.record()
         encore = self.plan.encore(planned.id) is not None
         if afresh or encore:

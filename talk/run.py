@@ -300,6 +300,17 @@ class Run:
         found = [_read(result) for beat, result in rows if beat in wanted]
         return [result for result in found if (result.decision or {}).get("order_id")]
 
+    def has_asked(self, speaks: Callable[[str], bool]) -> bool:
+        """Whether a step was played, or begun, that asks a server.
+
+        Args:
+            speaks: whether a kind of step does; what was begun and has no result may have.
+        """
+        rows = self._db.execute("SELECT result FROM result").fetchall()
+        done = "SELECT 1 FROM result WHERE (result.beat, result.step) = (attempt.beat, attempt.step)"
+        begun = _one(self._db, f"SELECT COUNT(*) FROM attempt WHERE NOT EXISTS ({done})")
+        return begun > 0 or any(speaks(kind) for kind in {_read(row[0]).do for row in rows})
+
     def beats_played(self) -> dict[str, bool]:
         """The beats played to their end in the present data, with whether the latest such play was as expected."""
         rows = self._db.execute(f"SELECT beat, ok FROM played WHERE ended_at IS NOT NULL AND {_HERE} ORDER BY play")

@@ -118,6 +118,8 @@ def status(context: typer.Context) -> int:
         cursor = opened.cursor
         planned = plan.find(cursor.beat) if cursor.beat else None
         playing = opened.held()
+        # Where the run has another server, or has asked none yet, nothing here says whether that one runs.
+        local_run = settings.local and not opened.at_own_worker and bool(about["world"] or not about["server"])
         at = plan.position(planned.id) if planned else -1
         stands = standing(Desk(settings).seen())
         answer = {
@@ -135,7 +137,7 @@ def status(context: typer.Context) -> int:
             "held_seconds": round(stands.held, 1),
             "may_go": list(stands.pace.may_go),
             "server": about["server"] or None,
-            "server_running": found is not None if settings.local and not opened.at_own_worker else None,
+            "server_running": found is not None if local_run else None,
         }
         if settings.json:
             say_json(answer)
@@ -154,7 +156,7 @@ def status(context: typer.Context) -> int:
         if opened.at_own_worker:
             how = " (the Worker on this machine, started for each command)"
         else:
-            how = "" if found or not settings.local else " (not running)"
+            how = " (not running)" if local_run and not found else ""
         console.print(f"server: {where}{how}", markup=False)
     return OK
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from demo.cli.context import console_for, say_json, settings_of
+from demo.cli.context import cast_for, console_for, say_json, settings_of
 from demo.cli.talks import PlanOption, TalkOption, complete_beat, talk_of
 from demo.cli.verdict import concluded, verdict
 from demo.errors import OK
@@ -155,6 +155,9 @@ def run(
                 # What is asked for is looked at first: a slip of the pen must not cost the run under way.
                 asked = talk_of(None, talk)
                 _slice(asked.plan(plan or asked.default), None, to, encores=ci)
+                if opened.id is not None and not settings.local:
+                    cast_for(settings).look(stage.waiting)
+                    stage.clear_status()
                 start_afresh(settings, opened)
             here = shop.enter_context(worker_beside(settings, stage)) if worker else None
             settings = settings if here is None else replace(settings, server=here.base_url)
@@ -228,7 +231,8 @@ def start_afresh(settings: Settings, opened: Run) -> None:
     from demo.local_server import local
     from demo.logins import token_store
 
-    servers = {settings.server or (opened.about() or {}).get("server")}
+    about = opened.about() or {}
+    servers = {settings.server, None if about.get("world") and not settings.local else about.get("server")}
     if settings.local and (running := local.find(settings.state)) is not None:
         servers.add(running.base_url)
     for server in servers - {None, ""}:

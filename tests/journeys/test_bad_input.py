@@ -134,7 +134,20 @@ def test_nobody_listening_is_named_as_such(demo: Command) -> None:
     complains(demo("tools", "--server", f"http://127.0.0.1:{port}"), 5, "cannot be reached")
     # Not "this server has no such thing, skipped": nobody knows what it has.
     complains(demo("goto", "mcp", "--server", f"http://127.0.0.1:{port}"), 5, "cannot be reached")
-    complains(demo("goto", "mcp", "--server", f"http://127.0.0.1:{port + 1}"), 2, "the run under way is at")
+
+
+def test_a_mistyped_server_does_not_keep_the_run(demo: Command, base_url: str) -> None:
+    """A run belongs to a server from its first step there, and to none that did not answer, or not as an MCP server."""
+    with answering(say("application/json", b"{}", status=404)) as url:
+        for wrong in ("http://127.0.0.1:1", url):
+            assert demo("next", "--server", wrong).returncode in (0, 5)  # the first beat speaks to the room alone
+            complains(demo("goto", "mcp", "--server", wrong), 5)
+    run = json.loads(demo("status", "--json").stdout)["run"]
+    assert demo("next", "--server", base_url).returncode == 0
+    complains(demo("next", "--server", "http://127.0.0.1:1"), 2, base_url)
+    complains(demo("next"), 2, base_url)
+    seen = json.loads(demo("status", "--json").stdout)
+    assert (seen["run"], seen["server"], seen["beat"], seen["server_running"]) == (run, base_url, "mcp", None)
 
 
 def test_a_server_that_hangs_is_given_up(demo: Command) -> None:
@@ -268,11 +281,19 @@ def test_reinstating_what_was_never_revoked_says_so(demo: Command) -> None:
     assert demo("call", "listMcpShopInventory").returncode == 0
 
 
-@pytest.mark.parametrize("line", [["--to", "nosuch"], ["--plan", "nosuch"], ["--talk", "nowhere"]])
-def test_a_slip_of_the_pen_does_not_cost_the_run_under_way(demo: Command, line: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (["--to", "nosuch"], 2),
+        (["--plan", "nosuch"], 2),
+        (["--talk", "nowhere"], 2),
+        (["--server", "http://127.0.0.1:1"], 5),
+    ],
+)
+def test_a_slip_of_the_pen_does_not_cost_the_run_under_way(demo: Command, line: list[str], code: int) -> None:
     assert demo("next").returncode == 0
     before = json.loads(demo("status", "--json").stdout)["run"]
-    complains(demo("run", *line), 2)
+    complains(demo("run", *line), code)
     assert json.loads(demo("status", "--json").stdout)["run"] == before
 
 

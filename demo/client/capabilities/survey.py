@@ -37,6 +37,8 @@ class Failure:
     answered: bool
     do: str = ""
     """What helps, where the fault is on this machine."""
+    error: ExplainedError | None = None
+    """The same as it was raised."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,10 @@ class Survey:
     def fix(self, what: str) -> str:
         """What helps where the fault is on this machine; empty where it is not."""
         return next((one.do for one in self.failures if one.what == what), "")
+
+    def error(self, what: str) -> ExplainedError | None:
+        """What was raised where `what` was not seen; None where it was."""
+        return next((one.error for one in self.failures if one.what == what), None)
 
     def absent(self, what: str) -> bool:
         """Whether something answered in the place of `what`, so that it is not there; False where nobody knows."""
@@ -242,7 +248,7 @@ class _Looking:
             why = f"{error.what}: {error.why}" if error.why else error.what
             here = isinstance(error, EnvironmentNotReady)
             answered = not here and not isinstance(error, TimedOut | NoConnection)
-            self.failures.append(Failure(what, why, answered, advice(error) if here else ""))
+            self.failures.append(Failure(what, why, answered, advice(error) if here else "", error))
             return None
 
     def fetch(self, what: str, url: str) -> Answer | None:

@@ -53,6 +53,21 @@ def test_a_play_that_a_crash_cut_short_is_found_again_with_its_results(tmp_path:
         assert run.attempt("buy", "second") == 1
 
 
+def test_a_run_has_asked_a_server_from_the_first_step_that_may_have_reached_it(tmp_path: Path) -> None:
+    def speaks(kind: str) -> bool:
+        return kind != "say"
+
+    with Run.open(tmp_path) as run:
+        play = begun(run).start_beat("opening")
+        run.attempt("opening", "premise")
+        run.record("opening", play, StepResult("premise", "say", True, 0.1))
+        assert not run.has_asked(speaks)
+        run.attempt("buy", "first")  # and here a crash: nobody knows how far it came
+        assert run.has_asked(speaks)
+        run.record("buy", run.start_beat("buy"), StepResult("first", "call", True, 0.1))
+        assert run.has_asked(speaks)
+
+
 def test_a_fresh_run_remembers_nothing_of_the_one_before(tmp_path: Path) -> None:
     with Run.open(tmp_path) as run:
         first = begun(run).id
