@@ -24,13 +24,13 @@ LIFE: Final = 3600
 def tokens(base_url: str, state: Path, number: int, *, cents: int = 10_000_00, client: str | None = None) -> list[str]:
     """A token for each of so many new agents of one human; where a client is named they are sessions of its agent."""
     shop = f"{base_url}/mcp"
-    room = Context(
+    context = Context(
         AuthorizationServerConfig(base_url, state / DATABASE, (shop,), resource_server=(RESOURCE_SERVER, ""))
     )
     details = (spending_up_to(cents, [shop]),)
     now = time.time()
     try:
-        with room.store.transaction() as connection:
+        with context.store.transaction() as connection:
             opened = [
                 open_session(
                     connection,
@@ -47,9 +47,9 @@ def tokens(base_url: str, state: Path, number: int, *, cents: int = 10_000_00, c
             ]
             sessions = [find_session(connection, one) for one in opened]
         return [
-            sign_access_token(room, session, audience=shop, scope=SCOPES, seconds=LIFE)
+            sign_access_token(context, session, audience=shop, scope=SCOPES, seconds=LIFE)
             for session in sessions
             if session is not None
         ]
     finally:
-        room.store.close()
+        context.store.close()

@@ -1,7 +1,7 @@
 """SQLite files as this program opens them, and their schema versions: which steps a file has had, and those that it
-still needs; a list of steps for each room.
+still needs; a list of steps for each package.
 
-Rooms may share a file and know nothing of each other's tables. So a version is a row of a table, by room, and not
+Packages may share a file and know nothing of each other's tables. So a version is a row of a table, by package, and not
 `PRAGMA user_version`, of which a file has only one.
 """
 
@@ -20,23 +20,23 @@ Step = str | Callable[[sqlite3.Connection], None]
 class NewerSchema(EnvironmentNotReady):
     """A file was written by a newer version of this program, whose tables this one does not know."""
 
-    def __init__(self, file: str, room: str, version: int, known: int) -> None:
+    def __init__(self, file: str, package: str, version: int, known: int) -> None:
         super().__init__(
             f"{file} was written by a newer version of this program",
-            why=f"its schema of {room} is version {version}, and this program knows {known}",
+            why=f"its schema of {package} is version {version}, and this program knows {known}",
             do="update this program; or choose another folder with --state DIR, or demo reset for fresh data",
         )
 
 
-def migrate(connection: sqlite3.Connection, room: str, steps: Sequence[Step]) -> None:
-    """Bring a room's tables up to date: each step that the file has not had, in a transaction of its own.
+def migrate(connection: sqlite3.Connection, package: str, steps: Sequence[Step]) -> None:
+    """Bring a package's tables up to date: each step that the file has not had, in a transaction of its own.
 
     The first steps are what the tables were when versions began. They have to hold for a file from before as well, so
     they make only what is missing. A step that was released is never edited: what changes is a new step.
 
     Args:
         connection: in autocommit mode (`isolation_level=None`), and in no transaction.
-        room: whose tables they are.
+        package: whose tables they are.
         steps: oldest first; the version is how many of them were done.
 
     Raises:
@@ -44,25 +44,25 @@ def migrate(connection: sqlite3.Connection, room: str, steps: Sequence[Step]) ->
         sqlite3.Error: a step cannot be done, and is not.
     """
     connection.execute("CREATE TABLE IF NOT EXISTS schema_versions (room TEXT PRIMARY KEY, version INTEGER NOT NULL)")
-    while (done := _version(connection, room)) < len(steps):
+    while (done := _version(connection, package)) < len(steps):
         connection.execute("BEGIN IMMEDIATE")
         try:
             # Another process may have done it meanwhile.
-            if _version(connection, room) == done:
+            if _version(connection, package) == done:
                 step = steps[done]
                 if isinstance(step, str):
                     for statement in _statements(step):
                         connection.execute(statement)
                 else:
                     step(connection)
-                connection.execute("INSERT OR REPLACE INTO schema_versions VALUES (?, ?)", (room, done + 1))
+                connection.execute("INSERT OR REPLACE INTO schema_versions VALUES (?, ?)", (package, done + 1))
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
     if done > len(steps):
-        raise NewerSchema(connection.execute("PRAGMA database_list").fetchone()[2], room, done, len(steps))
+        raise NewerSchema(connection.execute("PRAGMA database_list").fetchone()[2], package, done, len(steps))
 
 
 def write_ahead(connection: sqlite3.Connection, *, patience: float = 5.0) -> None:
@@ -94,8 +94,8 @@ def has_column(connection: sqlite3.Connection, table: str, column: str) -> bool:
     return found.fetchone() is not None
 
 
-def _version(connection: sqlite3.Connection, room: str) -> int:
-    row = connection.execute("SELECT version FROM schema_versions WHERE room = ?", (room,)).fetchone()
+def _version(connection: sqlite3.Connection, package: str) -> int:
+    row = connection.execute("SELECT version FROM schema_versions WHERE room = ?", (package,)).fetchone()
     return 0 if row is None else int(row[0])
 
 

@@ -1,4 +1,4 @@
-"""Hosts and ports of this machine: what every room asks about them, answered once."""
+"""Hosts and ports of this machine: what every package asks about them, answered once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rooms import each other only as `docs/architecture.md` allows. This test reads the page: the page is the rule."""
+"""Packages import each other only as `docs/architecture.md` allows. This test reads the page: the page is the rule."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-EVERY = "every room"
+EVERY = "every package"
 """How the rows begin that hold for all, or for all of the packages that they name."""
-PACKAGES = ("demo", "talk", "deputize")
+TOP_LEVEL = ("demo", "talk", "deputize")
 
 
 def modules() -> dict[str, Path]:
     """Every module of the product by name; a package is its `__init__`."""
     found = {}
-    for file in sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py")):
+    for file in sorted(file for package in TOP_LEVEL for file in (ROOT / package).rglob("*.py")):
         parts = file.relative_to(ROOT).with_suffix("").parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
     return found
@@ -74,34 +74,36 @@ def names(cell: str) -> list[str]:
 
 
 def meant(cell: str) -> set[str]:
-    """The rooms that a cell names; `demo.client.*` names each of that name."""
-    return {room for name in names(cell) for room in (ROOMS if name.endswith("*") else [name]) if within(room, name)}
+    """The packages that a cell names; `demo.client.*` names each of that name."""
+    return {one for name in names(cell) for one in (PACKAGES if name.endswith("*") else [name]) if within(one, name)}
 
 
-def within(room: str, name: str) -> bool:
-    return room == name or (name.endswith(".*") and room.startswith(name[:-1]))
+def within(package: str, name: str) -> bool:
+    return package == name or (name.endswith(".*") and package.startswith(name[:-1]))
 
 
-ROWS = table("## Rooms and arrows")
-ROOMS = [names(row[0])[0] for row in ROWS if EVERY not in row[0]]
+ROWS = table("## Packages and arrows")
+PACKAGES = [names(row[0])[0] for row in ROWS if EVERY not in row[0]]
 """From the top down."""
 
 
-def for_all(room: str) -> set[str]:
-    """What the rows for every room let this one import."""
-    rows = [row for row in ROWS if EVERY in row[0] and room.split(".")[0] in (names(row[0]) or PACKAGES)]
+def for_all(package: str) -> set[str]:
+    """What the rows for every package let this one import."""
+    rows = [row for row in ROWS if EVERY in row[0] and package.split(".")[0] in (names(row[0]) or TOP_LEVEL)]
     return {name for row in rows for name in meant(row[2])}
 
 
-MAY_IMPORT = {room: for_all(room) | meant(row[2]) for row in ROWS if EVERY not in row[0] for room in names(row[0])[:1]}
+MAY_IMPORT = {one: for_all(one) | meant(row[2]) for row in ROWS if EVERY not in row[0] for one in names(row[0])[:1]}
 
 
-def room(module: str) -> str:
-    """The room that a module belongs to: the longest name that fits."""
+def package_of(module: str) -> str:
+    """The package that a module belongs to: the longest name that fits."""
     fitting = [
-        name for name in ROOMS if module == name or (name not in ("demo", "deputize") and module.startswith(f"{name}."))
+        name
+        for name in PACKAGES
+        if module == name or (name not in ("demo", "deputize") and module.startswith(f"{name}."))
     ]
-    assert fitting, f"{module} is in no room of docs/architecture.md"
+    assert fitting, f"{module} is in no package of docs/architecture.md"
     return max(fitting, key=len)
 
 
@@ -131,28 +133,30 @@ def circles(arrows: Mapping[str, Set[str]]) -> Iterator[list[str]]:
             yield from visit(one)
 
 
-def test_every_module_is_in_a_room() -> None:
-    assert {room(module) for module in MODULES} <= set(ROOMS)
+def test_every_module_is_in_a_package() -> None:
+    assert {package_of(module) for module in MODULES} <= set(PACKAGES)
 
 
-def test_every_room_is_there() -> None:
-    assert set(ROOMS) - {room(module) for module in MODULES} == set(), "rooms of the page that have no module"
+def test_every_package_is_there() -> None:
+    empty = set(PACKAGES) - {package_of(module) for module in MODULES}
+    assert not empty, "packages of the page that have no module"
 
 
-def test_a_room_imports_only_what_the_page_allows() -> None:
+def test_a_package_imports_only_what_the_page_allows() -> None:
     wrong = []
     for module in MODULES:
-        mine = room(module)
+        mine = package_of(module)
         for other in imported(module):
-            theirs = room(other)
+            theirs = package_of(other)
             if theirs != mine and theirs not in MAY_IMPORT[mine]:
                 wrong.append(f"{module} imports {other}: {mine} may not import {theirs}")
     assert not wrong, "\n".join(sorted(wrong))
 
 
-def test_a_room_stands_above_what_it_may_import() -> None:
-    place = {name: at for at, name in enumerate(ROOMS)}
-    up = [(name, other) for name in ROOMS for other in MAY_IMPORT[name] - for_all(name) if place[other] <= place[name]]
+def test_a_package_stands_above_what_it_may_import() -> None:
+    place = {name: at for at, name in enumerate(PACKAGES)}
+    own = {name: MAY_IMPORT[name] - for_all(name) for name in PACKAGES}
+    up = [(name, other) for name in PACKAGES for other in own[name] if place[other] <= place[name]]
     assert not up, "arrows of the page that go up"
 
 

@@ -1,4 +1,4 @@
-"""What an administrator's API may know and do of an authorization server: the one door for a room beside this one.
+"""What an administrator's API may know and do of an authorization server: all that packages beside it may use.
 
 Anyone who imports this module and nothing else of the package depends on no endpoint or page.
 """

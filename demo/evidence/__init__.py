@@ -1,4 +1,4 @@
-"""What crosses rooms of the demo: plain frozen dataclasses, each one a piece of evidence from the wire.
+"""What crosses packages of the demo: plain frozen dataclasses, each one a piece of evidence from the wire.
 
 Nothing here does I/O. The agent fills these in from what it saw, the runner checks them, the panels draw them. What
 OAuth itself has, requests, metadata, tokens and chains, is in `deputize.evidence`.

@@ -1,6 +1,7 @@
 """The local server as one ASGI app: the shop's two doors, the authorization server, and what stands beside them.
 
-The only place that knows both rooms. It hands each the other's public address, never the other's objects.
+The only module that knows both the shop and the authorization server. It hands each the other's public address, never
+the other's objects.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS world (id TEXT NOT NULL, secret TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS console_key (pem TEXT NOT NULL, issuer TEXT NOT NULL);
 """
 STEPS: Final = (_TABLES,)
-"""The schema's history. To change it: append a step, never edit one. Each room in the file has its own."""
+"""The schema's history. To change it: append a step, never edit one. Each package in the file has its own."""
 
 
 def settle(database: Path) -> tuple[str, str]:

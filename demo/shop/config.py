@@ -31,7 +31,7 @@ class ShopConfig:
             `base_url` + "/mcp" (RFC 8707, RFC 9728).
         aliases: other origins that it answers at, such as `http://localhost:PORT` for `http://127.0.0.1:PORT`. A client
             that calls by one of them finds the resource under that name: RFC 9728 section 3.3 has it compare them.
-        database: the SQLite file; it may be shared with other rooms, the shop's tables are prefixed `shop_`.
+        database: the SQLite file; it may be shared with other packages, the shop's tables are prefixed `shop_`.
         issuer: the authorization server that the shop trusts; everything else about it is discovered (RFC 8414).
         introspection: client id and secret of this resource server at the authorization server (RFC 7662 section 2.1).
         policy_folder: where a `policy.toml` may lie, which is read again while the shop runs; what follows of policy is

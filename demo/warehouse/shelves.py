@@ -40,7 +40,7 @@ class Parcel:
 
 
 class Shelves:
-    """The warehouse's tables; the file may be shared with other rooms.
+    """The warehouse's tables; the file may be shared with other packages.
 
     Raises:
         OSError, sqlite3.Error: the file cannot be made or opened.

@@ -90,17 +90,17 @@ class World:
         """A sub-agent below the agent of a session, and its token (RFC 8693)."""
         issuer, shop = self.base("auth_server"), f"{self.base('shop')}/mcp"
         config = AuthorizationServerConfig(issuer, self.folder / "auth_server.db", (shop,), resource_server=SECRET)
-        room = Context(config)
+        context = Context(config)
         assert of.agent_id is not None
         id, scope = f"agent_below_{of.agent_id}", ("shop:read", "shop:buy")
-        token = sign_access_token(room, of, audience=shop, scope=scope, seconds=300, through=(id, of.agent_id))
-        room.store.close()
+        token = sign_access_token(context, of, audience=shop, scope=scope, seconds=300, through=(id, of.agent_id))
+        context.store.close()
         return id, token
 
     def sessions(self, number: int) -> tuple[list[tuple[Session, str]], str]:
         """So many agents of Alice's with a session and a token each, and the Authorization of her console."""
         issuer = self.base("auth_server")
-        room = Context(
+        context = Context(
             AuthorizationServerConfig(
                 issuer, self.folder / "auth_server.db", (f"{self.base('shop')}/mcp",), resource_server=SECRET
             )
@@ -115,7 +115,7 @@ class World:
         for client in [*agents, console]:
             audience = f"{self.base('shop')}/mcp" if client.delegated else f"{issuer}/account"
             scope = ("shop:read", "shop:buy") if client.delegated else ("sessions:manage",)
-            with room.store.transaction() as connection:
+            with context.store.transaction() as connection:
                 opened = open_session(
                     connection,
                     sub=alice.sub,
@@ -129,8 +129,8 @@ class World:
                 )
                 session = find_session(connection, opened)
             assert session is not None
-            made.append((session, sign_access_token(room, session, audience=audience, scope=scope, seconds=300)))
-        room.store.close()
+            made.append((session, sign_access_token(context, session, audience=audience, scope=scope, seconds=300)))
+        context.store.close()
         return made[:-1], f"Bearer {made[-1][1]}"
 
     def orders(self, agent: str | None = None) -> int:

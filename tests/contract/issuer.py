@@ -84,11 +84,11 @@ class Grant:
 
 @dataclass
 class Issuer:
-    """The running authorization server: its URL, its switch, and the room behind them."""
+    """The running authorization server: its URL, its switch, and the context behind them."""
 
     url: str
     switch: Switch
-    room: Context
+    context: Context
     state: Path
     http: httpx2.Client
     start: Callable[[], None]
@@ -115,7 +115,7 @@ class Issuer:
         account = next((one for one in ACCOUNTS if one.email == human), None)
         assert account is not None
         details = () if limit is None else (spending(limit, resource),)
-        with self.room.store.transaction() as connection:
+        with self.context.store.transaction() as connection:
             opened = open_session(
                 connection,
                 sub=account.sub,
@@ -124,8 +124,8 @@ class Issuer:
                 scope=scope,
                 resources=(resource,),
                 authorization_details=details,
-                auth_time=self.room.now(),
-                now=self.room.now(),
+                auth_time=self.context.now(),
+                now=self.context.now(),
             )
             session = find_session(connection, opened)
         assert session is not None
@@ -133,7 +133,7 @@ class Issuer:
 
     def token(self, grant: Grant, *, typ: str = "at+jwt", **changes: Any) -> str:
         """An access token of a grant, as the server would make it; `changes` replace claims, None removes one."""
-        session, now = grant.session, int(self.room.now())
+        session, now = grant.session, int(self.context.now())
         claims: dict[str, Any] = {
             "iss": self.url,
             "sub": session.sub,
@@ -150,14 +150,14 @@ class Issuer:
             "auth_time": now,
         }
         claims.update(changes)
-        return self.room.keys.sign({name: value for name, value in claims.items() if value is not None}, typ=typ)
+        return self.context.keys.sign({name: value for name, value in claims.items() if value is not None}, typ=typ)
 
     def console(self, human: str = ALICE) -> str:
         """A token of the human's own console, for the account API."""
         account = next((one for one in ACCOUNTS if one.email == human), None)
         assert account is not None
-        audience = self.room.account_resource
-        with self.room.store.transaction() as connection:
+        audience = self.context.account_resource
+        with self.context.store.transaction() as connection:
             opened = open_session(
                 connection,
                 sub=account.sub,
@@ -166,8 +166,8 @@ class Issuer:
                 scope=("sessions:manage",),
                 resources=(audience,),
                 authorization_details=(),
-                auth_time=self.room.now(),
-                now=self.room.now(),
+                auth_time=self.context.now(),
+                now=self.context.now(),
             )
             session = find_session(connection, opened)
         assert session is not None
@@ -251,12 +251,13 @@ def serving(state: Path) -> Iterator[Issuer]:
     start()
     known = world.credentials(state)
     assert known is not None
-    room = Context(AuthorizationServerConfig(url, database, (f"{url}/mcp",), resource_server=known, clock=switch.clock))
+    config = AuthorizationServerConfig(url, database, (f"{url}/mcp",), resource_server=known, clock=switch.clock)
+    context = Context(config)
     try:
         with httpx2.Client(timeout=15, trust_env=False, verify=False) as http:
-            yield Issuer(url, switch, room, state, http, start, running.close)
+            yield Issuer(url, switch, context, state, http, start, running.close)
     finally:
-        room.store.close()
+        context.store.close()
         running.close()
 
 

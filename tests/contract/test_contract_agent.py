@@ -59,7 +59,7 @@ def bought(number: int) -> Callable[[EdgeAgent], bool]:
 
 def sold(issuer: Issuer) -> list[str]:
     """The orders that the shop has on record, each once."""
-    with issuer.room.store.transaction() as connection:
+    with issuer.context.store.transaction() as connection:
         rows = connection.execute("SELECT id FROM shop_orders WHERE door = 'protected' ORDER BY seq").fetchall()
     return [str(row[0]) for row in rows]
 

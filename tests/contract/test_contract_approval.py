@@ -44,7 +44,7 @@ def asked_for(grant: Grant, resource: str, *, size: str = "M") -> dict[str, Any]
 
 def written_down(shop: Shop, grant: Grant, *yes: dict[str, Any]) -> None:
     """Have the authorization server know these: one that it does not is withdrawn."""
-    with shop.issuer.room.store.transaction() as connection:
+    with shop.issuer.context.store.transaction() as connection:
         for one in yes:
             known = (one["approval"], grant.session.id, "shop:buy", json.dumps(one), time.time(), time.time() + 300)
             connection.execute("INSERT OR REPLACE INTO oauth_approvals VALUES (?, ?, ?, ?, ?, ?)", known)

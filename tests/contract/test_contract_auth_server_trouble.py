@@ -155,7 +155,7 @@ def test_keys_that_cannot_be_read_say_nothing_against_a_token(apart: Shop) -> No
     """A new key's token while the set cannot be read: not known, and not a forgery."""
     assert apart.call(READ, token=apart.token()).status_code == 200
     time.sleep(1.1)  # The shop looks for an unknown key once a second at most.
-    apart.issuer.room.keys.rotate()
+    apart.issuer.context.keys.rotate()
     token = apart.token()
     with apart.issuer.answering(HTML, "/oauth2/jwks"):
         is_refused(apart.call(READ, token=token), "keys_unreadable", AGAIN)

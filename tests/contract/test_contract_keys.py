@@ -33,7 +33,7 @@ def _nobody_has_looked_just_now(apart: Shop) -> Iterator[None]:
 def test_after_a_rotation_the_new_keys_tokens_pass_and_the_old_ones_until_they_expire(apart: Shop) -> None:
     old = apart.token()
     assert apart.call(READ, token=old).status_code == 200
-    apart.issuer.room.keys.rotate()
+    apart.issuer.context.keys.rotate()
     new = apart.token()
     for token in (new, old, new):
         assert apart.call(READ, token=token).status_code == 200
@@ -44,7 +44,7 @@ def test_after_a_rotation_the_new_keys_tokens_pass_and_the_old_ones_until_they_e
 def test_calls_that_come_at_once_after_a_rotation_all_find_the_new_key(apart: Shop) -> None:
     # Before the rotation: the stream's next word, signed with the new key, has the shop look for it as well.
     apart.issuer.switch.asked.clear()
-    apart.issuer.room.keys.rotate()
+    apart.issuer.context.keys.rotate()
     tokens = [apart.token() for _ in range(6)]
     answers = at_once(6, lambda number: apart.call(READ, token=tokens[number]))
     assert [answer.status_code for answer in answers] == [200] * 6
@@ -72,7 +72,7 @@ def test_what_a_withdrawn_key_signed_is_refused_as_soon_as_anybody_asks(apart: S
     grant = apart.grant()
     old, unseen = apart.token(grant), apart.token(apart.grant(software=grant.session.client_id))
     assert apart.call(READ, token=old).status_code == 200
-    apart.issuer.room.keys.rotate(withdraw=True)
+    apart.issuer.context.keys.rotate(withdraw=True)
     # The shop still has the key itself, unless the stream's next word came in between.
     assert refusal(apart.call(READ, token=unseen))["rule"] in ("standing.token", "token.signature")
     deadline = time.monotonic() + 60
@@ -90,7 +90,7 @@ def test_an_agents_login_goes_on_over_a_rotation(apart: Shop, tmp_path: Path) ->
     SampleHuman("alice@example.com").decide(login.code.verification_uri, login.code.user_code, True)
     first = agent.finish_login(login)
     assert agent.call(READ, {}).status == 200
-    apart.issuer.room.keys.rotate()
+    apart.issuer.context.keys.rotate()
     assert agent.call(READ, {}).status == 200
     renewed = agent.refresh()
     assert renewed.access_token.split(".")[0] != first.access_token.split(".")[0], "another kid"

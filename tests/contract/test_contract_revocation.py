@@ -170,7 +170,8 @@ def pushed(
 ) -> httpx2.Response:
     """What a shop says to an event: claims that the authorization server signs, or anything else."""
     if isinstance(event, dict):
-        event = shop.issuer.room.keys.sign({name: value for name, value in event.items() if value is not None}, typ=typ)
+        claims = {name: value for name, value in event.items() if value is not None}
+        event = shop.issuer.context.keys.sign(claims, typ=typ)
     return shop.http.post(f"{shop.base}/events", content=event, headers={"content-type": kind})
 
 

@@ -25,8 +25,8 @@ class Tree:
 
     def sub_agent(self, *above: str) -> str:
         """A new one below these, the nearest first; else below the agent."""
-        room, session = self.shop.issuer.room, self.grant.session
-        with room.store.transaction() as connection:
+        context, session = self.shop.issuer.context, self.grant.session
+        with context.store.transaction() as connection:
             return hand_on(
                 connection,
                 session,
@@ -35,8 +35,8 @@ class Tree:
                 name="Sub-agent",
                 scope=("shop:read",),
                 spending_limit=None,
-                expires_at=room.now() + 300,
-                now=room.now(),
+                expires_at=context.now() + 300,
+                now=context.now(),
             )
 
     def token(self, *through: str, limits: dict[str, int] | None = None, **changes: Any) -> str:

@@ -107,9 +107,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         settled = AuthorizationServerConfig(
             base, folder / world.DATABASE, (f"{base}/mcp",), resource_server=("shop", "")
         )
-        room = Context(settled)
+        context = Context(settled)
         scope = ("sessions:manage", "audit:read")
-        with room.store.transaction() as connection:
+        with context.store.transaction() as connection:
             opened = open_session(
                 connection,
                 sub="user_grace",
@@ -123,7 +123,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             )
             session = find_session(connection, opened)
         assert session is not None
-        console = sign_access_token(room, session, audience=f"{base}/account", scope=scope, seconds=3600)
+        console = sign_access_token(context, session, audience=f"{base}/account", scope=scope, seconds=3600)
         found = world.credentials(folder)
         assert found is not None
         payload = tokens[0].split(".")[1]
@@ -133,12 +133,12 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             itertools.cycle(tokens),
             console,
             json.loads(base64.urlsafe_b64decode(payload + "==")),
-            room.keys,
+            context.keys,
             b"Basic " + base64.b64encode(":".join(quote(part, safe="") for part in found).encode()),
             json.loads((folder / "workos.json").read_text("utf-8"))["api_key"],
             routes,
         )
-        room.store.close()
+        context.store.close()
     patch.undo()
 
 

@@ -254,14 +254,14 @@ class Store:
             finally:
                 self._depth = 0
 
-    def migrate(self, room: str, steps: Sequence[Step]) -> None:
-        """Bring further tables in the same file up to date, those of a room beside the authorization server.
+    def migrate(self, package: str, steps: Sequence[Step]) -> None:
+        """Bring further tables in the same file up to date, those of a package beside the authorization server.
 
         Raises:
             NewerSchema: a newer version of this program wrote them.
         """
         with self._lock:
-            migrate(self._connection, room, steps)
+            migrate(self._connection, package, steps)
 
     def close(self) -> None:
         """Close the file; used by nobody afterwards."""
