@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from talk.stage.helm import Order, Turned
+from talk.stage.control import Order, Redirected
 from talk.stage.sheet import title_card
 from talk.trouble import error_of, in_words
 
@@ -34,7 +34,7 @@ class Show:
         """Play what the presenter asks for, until they end the session."""
         self._front()
         while True:
-            order: Order | None = self.stage.helm.await_order()
+            order: Order | None = self.stage.control.await_order()
             while order is not None:
                 if order.do == "close":
                     self.stage.say(state="closed")
@@ -68,7 +68,7 @@ class Show:
             self.stage.headed = self._prefetching.hold  # once its title is on the screen
         try:
             self.director.play(planned, afresh=order.do != "next")
-        except Turned as turned:
+        except Redirected as turned:
             return self._turned(planned, turned.order)
         except Exception as error:  # whatever it is, and nobody chose otherwise: the session goes on
             self.stage.note(f"{in_words(error_of(error))}. space tries again")

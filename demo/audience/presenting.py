@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from demo.presenter import door
+from demo.presenter import address
 from deputize import net
 
 ANSWER_SECONDS: Final = 5.0
@@ -35,7 +35,7 @@ def presenter_routes(state: Path) -> tuple[Route, ...]:
     client = functools.cache(_client)
 
     async def forward(request: Request) -> Response:
-        port, rest = door.find(state), request.path_params["rest"]
+        port, rest = address.find(state), request.path_params["rest"]
         if port is None or not _NAME.fullmatch(rest):
             return PlainTextResponse("There is nothing here.\n", 404)
         # As they came: a header need be no text.
@@ -54,11 +54,11 @@ def presenter_routes(state: Path) -> tuple[Route, ...]:
         return made
 
     async def below(_: Request) -> Response:
-        return RedirectResponse(f"{door.PATH}/")  # what the page names stands beside it
+        return RedirectResponse(f"{address.PATH}/")  # what the page names stands beside it
 
     return (
-        Route(door.PATH, below, methods=["GET"]),
-        Route(f"{door.PATH}/{{rest:path}}", forward, methods=["GET", "POST"]),
+        Route(address.PATH, below, methods=["GET"]),
+        Route(f"{address.PATH}/{{rest:path}}", forward, methods=["GET", "POST"]),
     )
 
 

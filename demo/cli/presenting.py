@@ -40,7 +40,7 @@ def presenter(
 
     desk = Desk(settings, plan=plan, talk=talk)
     desk.refuse_another()
-    watch = Watch(settings, desk.stands)
+    watch = Watch(settings, desk.dependencies)
     desk.health = watch.now
     try:
         if web:

@@ -80,13 +80,13 @@ def _room(settings: Settings, address: str | None) -> Audience | None:
 
 def _play(settings: Settings, plan: str | None, talk: Path | None, fallback: Fallback, room: Audience | None) -> int:
     from talk.recording.writer import Recording
-    from talk.stage.helm import Helm, Order
+    from talk.stage.control import Control, Order
     from talk.stage.live import LiveStage
 
-    helm = Helm()
+    control = Control()
     shown: list[StageApp] = []
     live = LiveStage(
-        helm,
+        control,
         lambda: shown[0].redraw() if shown else None,
         wire=settings.wire,
         fallback=fallback,
@@ -105,7 +105,7 @@ def _play(settings: Settings, plan: str | None, talk: Path | None, fallback: Fal
             if shown[0].broke is None or not playing.is_alive():
                 break
     finally:
-        helm.turn(Order("close"))
+        control.request(Order("close"))
         playing.join(ENDING_SECONDS)
         for notice in live.notices:
             aside(f"{notice}\n")

@@ -1,4 +1,4 @@
-"""The presenter's desk: reads the run, its recording and the wheel again and again, and makes the view of them."""
+"""The presenter's desk: follows the run, its recording and the remote control, and makes the view of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from demo.errors import advice
-from demo.presenter.health import Stands
+from demo.presenter.health import Dependencies
 from demo.presenter.story import Story
 from demo.presenter.view import Health, Seen, View, view
 from deputize.errors import ExplainedError, UsageError
 from talk.recording.reader import Tail
-from talk.recording.wheel import Do, Wheel, turn
+from talk.recording.remote import Do, RemoteControl, send
 from talk.recording.writer import file_of
 from talk.run import OWN_WORKER, Cursor, Glance, glance, is_held
 from talk.script import DEFAULT_PLAN, Plan, load_talk
@@ -28,7 +28,7 @@ LOOK_SECONDS: Final = 0.5
 """How often the run is looked at; its recording is read at each view."""
 BUSY_SECONDS: Final = 1.0
 """How often the run's lock is tried: that takes it for a moment, in which a stage that wants it must try again."""
-TURN_SECONDS: Final = 0.3
+SEND_SECONDS: Final = 0.3
 """Of the same thing, asked for again sooner than this after the last time, nothing comes: a key that is held down is
 one press, however long it is."""
 
@@ -55,7 +55,7 @@ class Desk:
 
     Args:
         plan, talk: whose first beat is shown before there is a run.
-        health: gives what is known of what the talk stands on.
+        health: gives what is known of what the talk depends on.
         clock: POSIX seconds.
     """
 
@@ -76,9 +76,9 @@ class Desk:
         self._looked_at = self._tried_at = float("-inf")
         self._busy: bool | None = None
         self._followed: _Followed | None = None
-        self._wheel = Wheel(settings.state, earlier=True)
-        self._turns: list[tuple[float, bool]] = []
-        self._last_turn: tuple[tuple[Do, str | None], float] = (("resume", None), float("-inf"))
+        self._remote = RemoteControl(settings.state, earlier=True)
+        self._holds: list[tuple[float, bool]] = []
+        self._last_sent: tuple[tuple[Do, str | None], float] = (("resume", None), float("-inf"))
         self._plans: dict[tuple[str | None, str], Plan] = {}
         self._one = threading.Lock()
 
@@ -121,8 +121,8 @@ class Desk:
         self._read(begun)
         assert self._followed is not None
         story = self._followed.story
-        self._turns += [(one.at, one.do == "hold") for one in self._wheel.new() if one.do in ("hold", "resume")]
-        holds = [(at - started_at, stopped) for at, stopped in self._turns if at >= started_at]
+        self._holds += [(one.at, one.do == "hold") for one in self._remote.new() if one.do in ("hold", "resume")]
+        holds = [(at - started_at, stopped) for at, stopped in self._holds if at >= started_at]
         return Seen(begun.plan, begun.run.cursor, story, now - started_at, holds, self._busy, self.health())
 
     def refuse_another(self) -> None:
@@ -143,31 +143,31 @@ class Desk:
                 f"a run of {what} is under way", do="follow it: demo presenter. Or begin again: demo reset"
             )
 
-    def stands(self) -> Stands:
-        """What the talk stands on, for who looks at its health."""
+    def dependencies(self) -> Dependencies:
+        """What the talk depends on, for who looks at its health."""
         seen, begun = self.seen(), self._begun
         beats = any(step.do == "worker" for one in seen.plan.beats for step in one.beat.steps)
         if begun is None:
-            return Stands(worker_beats=beats)
+            return Dependencies(worker_beats=beats)
         run = begun.run
-        return Stands(run.server, bool(run.server) and not run.world, run.world == OWN_WORKER, beats)
+        return Dependencies(run.server, bool(run.server) and not run.world, run.world == OWN_WORKER, beats)
 
-    def turn(self, do: Do, beat: str | None = None) -> str:
-        """Turn the wheel.
+    def send(self, do: Do, beat: str | None = None) -> str:
+        """Ask the stage for something.
 
         Returns:
             Why that could not be; empty where the stage may now see it.
         """
         now = time.monotonic()
-        (asked, at), self._last_turn = self._last_turn, ((do, beat), now)
-        if asked == (do, beat) and now - at < TURN_SECONDS:
+        (asked, at), self._last_sent = self._last_sent, ((do, beat), now)
+        if asked == (do, beat) and now - at < SEND_SECONDS:
             return ""
         try:
-            turn(self._settings.state, do, beat)
+            send(self._settings.state, do, beat)
         except OSError as error:
-            return f"the wheel cannot be turned: {error.strerror or error}"
+            return f"the stage cannot be asked: {error.strerror or error}"
         except ExplainedError as error:
-            return f"the wheel cannot be turned: {error.what}"
+            return f"the stage cannot be asked: {error.what}"
         return ""
 
     def _look(self, now: float) -> None:

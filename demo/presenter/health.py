@@ -1,4 +1,4 @@
-"""Whether what the talk stands on is there: server, authorization server, Worker, network.
+"""Whether what the talk depends on is there: server, authorization server, Worker, network.
 
 Each look is bounded and in a thread of its own, so that nothing on the second screen waits for a network that is gone.
 """
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 EVERY_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 3.0
 """For one look; one that takes longer counts as no answer until it comes back."""
-Word = tuple[str, str]
-"""A word, and its state (`demo.panels.theme.State`)."""
-NEEDLESS: Final[Word] = (NOT_NEEDED, "none")
-UP: Final[Word] = ("up", "allowed")
+Status = tuple[str, str]
+"""What is shown, and its state (`demo.panels.theme.State`)."""
+UNNEEDED: Final[Status] = (NOT_NEEDED, "none")
+UP: Final[Status] = ("up", "allowed")
 
 
 @dataclass(frozen=True)
-class Stands:
-    """What a talk stands on.
+class Dependencies:
+    """What a talk depends on.
 
     Args:
         server: the run's server, where it is known.
@@ -56,24 +56,24 @@ class Watch:
     """Looks again and again.
 
     Args:
-        stands: asked before each look, since a talk's server may move.
-        looks: what is looked at, by name.
+        needs: asked before each look, since a talk's server may move.
+        checks: what is checked, by name.
     """
 
     def __init__(
         self,
         settings: Settings,
-        stands: Callable[[], Stands],
+        needs: Callable[[], Dependencies],
         *,
-        looks: dict[str, Callable[[Settings, Stands], Word]] | None = None,
+        checks: dict[str, Callable[[Settings, Dependencies], Status]] | None = None,
     ) -> None:
-        self._settings, self._stands = settings, stands
+        self._settings, self._needs = settings, needs
         self._ended = threading.Event()
-        self._words: dict[str, Word] = {}
+        self._words: dict[str, Status] = {}
         self._since: dict[str, float] = {}
-        for name, look in (looks or LOOKS).items():
+        for name, check in (checks or CHECKS).items():
             self._words[name] = ("looking", "waiting")
-            threading.Thread(target=self._go_on, args=(name, look), name=f"health: {name}", daemon=True).start()
+            threading.Thread(target=self._go_on, args=(name, check), name=f"health: {name}", daemon=True).start()
 
     def now(self) -> tuple[Health, ...]:
         """What is known, without waiting."""
@@ -82,52 +82,52 @@ class Watch:
             since = self._since.get(name)
             if since is not None and time.monotonic() - since > LOOK_SECONDS + 1:
                 word, state = "no answer", "refused"
-            found.append(Health(name, word, state))  # type: ignore[arg-type]  # a Word's second part is a State
+            found.append(Health(name, word, state))  # type: ignore[arg-type]  # its second part is a State
         return tuple(found)
 
     def close(self) -> None:
         """Look no more."""
         self._ended.set()
 
-    def _go_on(self, name: str, look: Callable[[Settings, Stands], Word]) -> None:
+    def _go_on(self, name: str, check: Callable[[Settings, Dependencies], Status]) -> None:
         while not self._ended.is_set():
             self._since[name] = time.monotonic()
             try:
-                self._words[name] = look(self._settings, self._stands())
+                self._words[name] = check(self._settings, self._needs())
             except Exception:  # whatever it is, a second screen says so and goes on
                 self._words[name] = ("cannot be looked at", "unverified")
             self._since.pop(name, None)
             self._ended.wait(EVERY_SECONDS)
 
 
-def server(settings: Settings, stands: Stands) -> Word:
+def server(settings: Settings, needs: Dependencies) -> Status:
     """The shop: the local server by its proof, another one by its answer."""
-    if stands.own_worker:
-        return _answers(f"{stands.server}/.well-known/oauth-protected-resource/mcp")
-    if (named := stands.elsewhere(settings)) is not None:
+    if needs.own_worker:
+        return _answers(f"{needs.server}/.well-known/oauth-protected-resource/mcp")
+    if (named := needs.elsewhere(settings)) is not None:
         return _elsewhere(named)[0]
     if local.find(settings.state, timeout=LOOK_SECONDS) is not None:
         return UP
-    return ("down", "refused") if stands.server else ("not started yet", "none")
+    return ("down", "refused") if needs.server else ("not started yet", "none")
 
 
-def authorization_server(settings: Settings, stands: Stands) -> Word:
+def authorization_server(settings: Settings, needs: Dependencies) -> Status:
     """The authorization server, by its metadata (RFC 8414)."""
-    named = stands.elsewhere(settings)
-    if named is not None and not stands.own_worker:
+    named = needs.elsewhere(settings)
+    if named is not None and not needs.own_worker:
         return _issuer(named)
     running = local.find(settings.state, timeout=LOOK_SECONDS)
     if running is None:
-        return ("down", "refused") if stands.server else ("not started yet", "none")
+        return ("down", "refused") if needs.server else ("not started yet", "none")
     return _answers(f"{running.base_url}/.well-known/oauth-authorization-server")
 
 
-def worker(settings: Settings, stands: Stands) -> Word:
+def worker(settings: Settings, needs: Dependencies) -> Status:
     """The shop as a Worker, where a beat runs it."""
-    if stands.own_worker:
-        return server(settings, stands)
-    if not stands.worker_beats or stands.elsewhere(settings) is not None:
-        return NEEDLESS
+    if needs.own_worker:
+        return server(settings, needs)
+    if not needs.worker_beats or needs.elsewhere(settings) is not None:
+        return UNNEEDED
     if settings.edge == "off":
         return "switched off", "none"
     from demo.deploy import record, tools
@@ -141,20 +141,20 @@ def worker(settings: Settings, stands: Stands) -> Word:
     return "ready", "allowed"
 
 
-def network(settings: Settings, stands: Stands) -> Word:
+def network(settings: Settings, needs: Dependencies) -> Status:
     """The way to a server that is elsewhere."""
     from urllib.parse import urlsplit
 
     from deputize import net
 
-    target = stands.elsewhere(settings)
+    target = needs.elsewhere(settings)
     if target is None:
         from demo.deploy import record
 
-        deployed = record.recall(settings.state) if stands.worker_beats and settings.edge == "auto" else None
+        deployed = record.recall(settings.state) if needs.worker_beats and settings.edge == "auto" else None
         target = deployed.url if deployed is not None else None
     if target is None or net.is_loopback_url(target):
-        return NEEDLESS
+        return UNNEEDED
     import socket
 
     import httpx2
@@ -175,7 +175,7 @@ def network(settings: Settings, stands: Stands) -> Word:
     return UP
 
 
-LOOKS: Final[dict[str, Callable[[Settings, Stands], Word]]] = {
+CHECKS: Final[dict[str, Callable[[Settings, Dependencies], Status]]] = {
     "server": server,
     "authorization server": authorization_server,
     "Worker": worker,
@@ -183,7 +183,7 @@ LOOKS: Final[dict[str, Callable[[Settings, Stands], Word]]] = {
 }
 
 
-def _elsewhere(url: str) -> tuple[Word, tuple[str, ...]]:
+def _elsewhere(url: str) -> tuple[Status, tuple[str, ...]]:
     """A server that is elsewhere, and whom it names as its authorization servers, by its metadata (RFC 9728)."""
     from deputize.http.connection import Connection
     from deputize.http.errors import TimedOut
@@ -204,7 +204,7 @@ def _elsewhere(url: str) -> tuple[Word, tuple[str, ...]]:
     return UP, found.authorization_servers
 
 
-def _issuer(url: str) -> Word:
+def _issuer(url: str) -> Status:
     from deputize.http.connection import Connection
     from deputize.http.errors import TimedOut
     from deputize.oauth import metadata
@@ -223,7 +223,7 @@ def _issuer(url: str) -> Word:
     return UP if found is not None and found.problem is None else ("not itself", "refused")
 
 
-def _answers(url: str) -> Word:
+def _answers(url: str) -> Status:
     """Whether JSON comes from a server of this machine, past any proxy."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with contextlib.suppress(OSError, ValueError, RecursionError):

@@ -141,7 +141,7 @@ def _state(shown: View) -> tuple[State, str]:
     if shown.recorded:
         return "unverified", "a recorded take"
     if shown.state == "none":
-        return "none", "" if shown.deaf else "the stage is open: next begins"
+        return "none", "" if shown.detached else "the stage is open: next begins"
     if shown.state == "interrupted":
         return "waiting", "interrupted: the next command goes on with it"
     return "none", "played: say the sentence, then go on" if shown.state == "ended" else ""
@@ -203,8 +203,8 @@ def _bottom(canvas: Canvas, shown: View, hand: Hand, words: int) -> Canvas:
     _row(below, [_health(below, *line) for line in lines])
     if hand.notice:
         below.line((below.short(hand.notice, below.room), "strong waiting"))
-    elif shown.deaf:
-        below.line((below.short(f"{below.glyphs.warning} {shown.deaf}", below.room), "waiting"))
+    elif shown.detached:
+        below.line((below.short(f"{below.glyphs.warning} {shown.detached}", below.room), "waiting"))
     else:
         names = {"hold": "resume"} if shown.held else {}
         _row(below, [[(key, "strong"), (f" {names.get(name, name)}", "quiet")] for key, name in KEYS], gap=2)

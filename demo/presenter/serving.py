@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from demo import connections
-from demo.presenter import door
+from demo.presenter import address
 from demo.presenter.web import Place, on_loopback, presenter_app
 from deputize import net, private
 from deputize.errors import EnvironmentNotReady
@@ -91,14 +91,14 @@ def serve(desk: Desk, state: Path, port: int, announce: Callable[[str], None], r
     )
     announce(f"http://{net.LOOPBACK}:{at}/?key={secret}")
     with contextlib.suppress(OSError):  # without it the page is not reached through the room
-        door.write(state, at)
+        address.write(state, at)
     threading.Thread(target=rooms.watch, name="rooms", daemon=True).start()
     try:
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[sock])
     finally:
         with contextlib.suppress(OSError):
-            door.forget(state, at)
+            address.forget(state, at)
 
 
 class _Rooms:
@@ -112,7 +112,7 @@ class _Rooms:
         """Look every second, to the end of the process."""
         while True:
             origin, before = self._room(), self.open
-            self.open = () if origin is None else (Place(origin, f"{door.PATH}/"),)
+            self.open = () if origin is None else (Place(origin, f"{address.PATH}/"),)
             for place in self.open:
                 if place not in before:
                     self._opened(place)

@@ -1,4 +1,4 @@
-"""The second screen in a terminal: the whole of it, redrawn when something changed, and keys for the wheel."""
+"""The second screen in a terminal: the whole of it, redrawn when something changed, and keys that lead the stage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from demo.presenter.desk import Desk
-    from talk.recording.wheel import Do
+    from talk.recording.remote import Do
     from talk.stage.keys import Key
 
 LOOK_SECONDS: Final = 0.1
@@ -33,9 +33,9 @@ def pressed(key: Key, hand: Hand, shown: View, desk: Desk) -> Hand:
     if key.kind == "paste":
         return hand
     if key.goes_on:
-        return _turned(hand, desk, "next", shown)
+        return _sent(hand, desk, "next", shown)
     if key.goes_back:
-        return _turned(hand, desk, "back", shown)
+        return _sent(hand, desk, "back", shown)
     if (by := ROWS.get(key.text or key.sequence)) is not None:
         return replace(hand, scroll=max(0, hand.scroll + by))
     letter = key.text.lower()
@@ -44,9 +44,9 @@ def pressed(key: Key, hand: Hand, shown: View, desk: Desk) -> Hand:
     if letter == "q":
         return replace(hand, leaving=True)
     if letter == "h":
-        return _turned(hand, desk, "resume" if shown.held else "hold", shown)
+        return _sent(hand, desk, "resume" if shown.held else "hold", shown)
     if (do := TURNS.get(letter)) is not None:
-        return _turned(hand, desk, do, shown)
+        return _sent(hand, desk, do, shown)
     return hand
 
 
@@ -57,7 +57,7 @@ def _pick(key: Key, hand: Hand, shown: View, desk: Desk) -> Hand:
         return replace(hand, at=max(0, min(len(found) - 1, hand.at + by)))
     if key.kind == "enter":
         done = replace(hand, picking=None, at=0)
-        return _turned(done, desk, "goto", shown, found[hand.at].id) if hand.at < len(found) else done
+        return _sent(done, desk, "goto", shown, found[hand.at].id) if hand.at < len(found) else done
     if key.kind == "text" and (key.text.isalnum() or key.text in "-_"):
         if key.text == "q" and not typed:
             return replace(hand, picking=None, at=0)
@@ -67,13 +67,13 @@ def _pick(key: Key, hand: Hand, shown: View, desk: Desk) -> Hand:
     return hand
 
 
-def _turned(hand: Hand, desk: Desk, do: Do, shown: View, beat: str | None = None) -> Hand:
-    if shown.deaf and do not in ("hold", "resume"):
-        return replace(hand, notice=shown.deaf)
+def _sent(hand: Hand, desk: Desk, do: Do, shown: View, beat: str | None = None) -> Hand:
+    if shown.detached and do not in ("hold", "resume"):
+        return replace(hand, notice=shown.detached)
     what = {"next": "next", "back": "back", "again": "once more", "blank": "blank"}.get(do, do)
     if do == "skip":
         what = f"skip {shown.skips}"
-    trouble = desk.turn(do, beat)
+    trouble = desk.send(do, beat)
     return replace(
         hand, scroll=0 if do in ("next", "back", "goto") else hand.scroll, notice=trouble or f"asked: {what}"
     )

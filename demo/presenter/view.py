@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from talk.run import Cursor
     from talk.script import Plan, PlannedBeat
 
-NO_STAGE = "No stage is open, so the wheel turns nothing. Open one: demo stage"
-OTHER_COMMAND = "A command plays this run without a stage: the wheel turns nothing until it ends"
+NO_STAGE = "No stage is open, so nothing can be led from here. Open one: demo stage"
+OTHER_COMMAND = "A command plays this run without a stage: nothing can be led from here until it ends"
 
 NOT_NEEDED = "not needed"
 """The word for what a talk does without."""
@@ -75,8 +75,8 @@ class View:
         following: the one after it; None at the end.
         speaker, then: who speaks now, and who next where that is somebody else.
         sentence: what is said at the beat's end.
-        skips: what the wheel's skip would leave out, in words.
-        deaf: why the wheel reaches nobody; empty where it does.
+        skips: what *skip* would leave out, in words.
+        detached: why the stage cannot be led from here; empty where it can.
     """
 
     trouble: str = ""
@@ -99,7 +99,7 @@ class View:
     blank: bool = False
     recorded: bool = False
     skips: str = ""
-    deaf: str = NO_STAGE
+    detached: str = NO_STAGE
     health: tuple[Health, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Seen:
 
     Args:
         now: seconds since the run began.
-        holds: when the wheel stopped the clock (True) and let it run on (False), on the same clock.
+        holds: when the presenter stopped the clock (True) and let it run on (False), on the same clock.
         busy: whether a command plays the run at this moment; None where that was not looked at.
     """
 
@@ -180,7 +180,7 @@ def view(seen: Seen) -> View:
         blank=stage == "blank",
         recorded=story.recorded and here is not None,
         skips=_skips(seen, here, next_),
-        deaf="" if stage != "none" else OTHER_COMMAND if seen.busy else NO_STAGE,
+        detached="" if stage != "none" else OTHER_COMMAND if seen.busy else NO_STAGE,
         health=seen.health,
     )
 

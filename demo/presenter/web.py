@@ -1,7 +1,7 @@
-"""The second screen as a web page, on a laptop or a phone: the same view, sent as it changes, and the wheel as buttons.
+"""The second screen as a web page, on a laptop or phone: the same view, sent as it changes, and buttons for the stage.
 
 Who has the secret is the presenter. It comes once in the address that `demo presenter --web` prints, and then in a
-cookie. Nobody else sees anything, and no page of another origin turns the wheel: `Host` and `Origin` are held against
+cookie. Nobody else sees anything, and no page of another origin leads the stage: `Host` and `Origin` are held against
 the names that this server was given (DNS rebinding, CSRF).
 """
 
@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from demo.presenter.desk import Desk, as_line
 from deputize import net
-from talk.recording.wheel import Do
+from talk.recording.remote import Do
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -38,7 +38,7 @@ READERS: Final = 16
 """Pages that are followed at the same time; more are told to try later."""
 LARGEST_BODY: Final = 1000
 PAGE: Final = Path(__file__).with_name("page.html")
-STRANGER: Final = (
+UNKNOWN_BROWSER: Final = (
     "This page is the presenter's alone.\n"
     "Open the whole address that `demo presenter --web` printed: it carries the key.\n"
 )
@@ -139,7 +139,7 @@ def presenter_app(desk: Desk, secret: str, places: Callable[[], Iterable[Place]]
 
     def guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def asked(request: Request) -> Response:
-            return await answer(request) if known(request) else _plainly(401, STRANGER)
+            return await answer(request) if known(request) else _plainly(401, UNKNOWN_BROWSER)
 
         return asked
 
@@ -147,7 +147,7 @@ def presenter_app(desk: Desk, secret: str, places: Callable[[], Iterable[Place]]
         given, place = request.query_params.get("key"), request.state.place
         if given is not None:
             if not hmac.compare_digest(given.encode(), secret.encode()):
-                return _plainly(401, STRANGER)
+                return _plainly(401, UNKNOWN_BROWSER)
             # Out of the address bar, which an audience may see, and out of the history.
             answer = RedirectResponse(place.path, 303, _headers())
             secure = place.origin.startswith("https://")
@@ -155,7 +155,7 @@ def presenter_app(desk: Desk, secret: str, places: Callable[[], Iterable[Place]]
             answer.set_cookie(cookie, secret, path=place.path, httponly=True, samesite="lax", secure=secure)
             return answer
         if not known(request):
-            return _plainly(401, STRANGER)
+            return _plainly(401, UNKNOWN_BROWSER)
         nonce = secrets.token_urlsafe(16)
         return HTMLResponse(PAGE.read_text("utf-8").replace("NONCE", nonce), headers=_headers(nonce))
 
@@ -185,26 +185,26 @@ def presenter_app(desk: Desk, secret: str, places: Callable[[], Iterable[Place]]
             send_timeout=10,
         )
 
-    async def wheel(request: Request) -> Response:
+    async def remote(request: Request) -> Response:
         # Of a page of ours each browser says so; what says nothing is no browser, and has the secret all the same.
         if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            return _plainly(403, "only this page's own buttons turn the wheel\n")
+            return _plainly(403, "only this page's own buttons lead the stage\n")
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            return _plainly(415, "the wheel is asked in JSON\n")
+            return _plainly(415, "a command is JSON\n")
         try:
             if int(request.headers.get("content-length") or LARGEST_BODY + 1) > LARGEST_BODY:
-                return _plainly(413, "too much for a wheel\n")
+                return _plainly(413, "too long for a command\n")
             asked = json.loads(await request.body())
             do, beat = asked["do"], asked.get("beat")
         except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
-            return _plainly(400, "not a turn of the wheel\n")
+            return _plainly(400, "no such command\n")
         shown = await run_in_threadpool(desk.view)
         if do not in get_args(Do) or (do == "goto") != (beat is not None):
-            return _plainly(400, "not a turn of the wheel\n")
+            return _plainly(400, "no such command\n")
         if beat is not None and beat not in [one.id for one in shown.beats]:
             return _plainly(400, "no such beat\n")
-        trouble = shown.deaf if do not in ("hold", "resume") else ""
-        trouble = trouble or await run_in_threadpool(desk.turn, do, beat)
+        trouble = shown.detached if do not in ("hold", "resume") else ""
+        trouble = trouble or await run_in_threadpool(desk.send, do, beat)
         return JSONResponse({"trouble": trouble}, 409 if trouble else 200, _headers())
 
     @contextlib.asynccontextmanager
@@ -215,7 +215,7 @@ def presenter_app(desk: Desk, secret: str, places: Callable[[], Iterable[Place]]
     routes = [
         Route("/", home),
         Route("/events", guarded(events)),
-        Route("/wheel", guarded(wheel), methods=["POST"]),
+        Route("/remote", guarded(remote), methods=["POST"]),
     ]
     return Guard(Starlette(routes=routes, lifespan=lifespan), places)
 

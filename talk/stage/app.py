@@ -23,15 +23,15 @@ from textual.theme import Theme
 from textual.widget import Widget
 
 from demo.panels import theme
-from talk.recording.wheel import Turn, Wheel
+from talk.recording.remote import Command, RemoteControl
 from talk.stage import overlays
-from talk.stage.helm import Order, Presses
+from talk.stage.control import Order, Presses
 from talk.stage.keys import Key
 from talk.stage.live import LiveStage
 from talk.stage.sheet import Sheet, Size, paint
 
 _PLAIN = Style()
-WHEEL_SECONDS = 0.1
+REMOTE_SECONDS = 0.1
 """How often it looks whether a second screen asks for something."""
 GO = frozenset({"space", "enter", "right", "down", "pagedown"})
 BACK = frozenset({"left", "up", "pageup", "b"})
@@ -74,7 +74,7 @@ class Session:
     """What the screen knows of the talk and of this machine.
 
     Args:
-        state: the state folder, where the wheel is.
+        state: the state folder, where the remote control writes.
         beats: the beats of the plan and its encores.
         command: how `demo` is started for a command a la carte, with the options that mean this run.
         environment: what a shell gets, so that `demo` means this run there, too.
@@ -152,7 +152,7 @@ class StageScreen(Screen[None]):
         """A paste is an address that a browser ended at, where one is awaited, and else nothing."""
         app = self.app
         assert isinstance(app, StageApp)
-        app.stage.helm.press(Key("paste", event.text))
+        app.stage.control.press(Key("paste", event.text))
 
 
 class StageApp(App[None]):
@@ -186,7 +186,7 @@ class StageApp(App[None]):
         self.view = SheetView(stage, session.encoding)
         self._began = began
         self._presses = Presses()
-        self._wheel = Wheel(session.state)
+        self._remote = RemoteControl(session.state)
         self.broke: Exception | None = None
         """What ended the session that should not have."""
         self._asking: overlays.Recovery | None = None
@@ -224,8 +224,8 @@ class StageApp(App[None]):
         return StageScreen(self.view)
 
     def on_mount(self) -> None:
-        """Begin to follow the talk and the wheel."""
-        self.set_interval(WHEEL_SECONDS, self._look_at_the_wheel)
+        """Begin to follow the talk and the remote control."""
+        self.set_interval(REMOTE_SECONDS, self._read_remote)
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh(layout=True))  # after Ctrl-Z and fg
         self.changed()
         if self._began is not None:
@@ -255,24 +255,24 @@ class StageApp(App[None]):
     def _recovered(self, key: str | None) -> None:
         self._asking = None
         if key is not None:
-            self.stage.helm.choose(key)
+            self.stage.control.choose(key)
 
     # The presenter.
 
     def pressed(self, key: str, at: float) -> None:
         """A key was pressed at `at` (Textual's clock)."""
-        helm = self.stage.helm
+        control = self.stage.control
         counts = key not in GO or self._presses.counts(at)
         if self.view.blank and key in GO:
             self.set_blank(False)
-        elif helm.awaited == "keys" and (key := key.removeprefix("upper_")) in ANSWERS:
+        elif control.awaited == "keys" and (key := key.removeprefix("upper_")) in ANSWERS:
             if counts:
-                helm.press(ANSWERS[key])
+                control.press(ANSWERS[key])
         elif key in GO:
             if counts:
-                helm.go()
+                control.go()
         elif key in BACK:
-            helm.turn(Order("back"))
+            control.request(Order("back"))
         elif key in KEYS:
             getattr(self, f"do_{KEYS[key][1]}")()
 
@@ -286,7 +286,7 @@ class StageApp(App[None]):
         self.set_blank(not self.view.blank)
 
     def do_again(self) -> None:
-        self.stage.helm.turn(Order("again"))
+        self.stage.control.request(Order("again"))
 
     def do_larger(self) -> None:
         self._scale(1)
@@ -308,7 +308,7 @@ class StageApp(App[None]):
 
     def _picked(self, beat: str | None) -> None:
         if beat is not None:
-            self.stage.helm.turn(Order("goto", beat))
+            self.stage.control.request(Order("goto", beat))
 
     def do_notes(self) -> None:
         header = self.stage.sheet.header
@@ -347,9 +347,9 @@ class StageApp(App[None]):
         if name in ("quit", "q", "exit"):
             self.end()
         elif name in ("next", "back", "again", "skip"):
-            self.stage.helm.turn(Order(name))  # type: ignore[arg-type]  # mypy does not narrow to what is listed
+            self.stage.control.request(Order(name))  # type: ignore[arg-type]  # mypy does not narrow to what is listed
         elif name == "goto" and rest.strip() in {beat.id for beat in self.session.beats}:
-            self.stage.helm.turn(Order("goto", rest.strip()))
+            self.stage.control.request(Order("goto", rest.strip()))
         else:
             return False
         return True
@@ -365,20 +365,20 @@ class StageApp(App[None]):
 
     # The second screen.
 
-    def _look_at_the_wheel(self) -> None:
-        for turn in self._wheel.new():
-            self.turned(turn)
+    def _read_remote(self) -> None:
+        for command in self._remote.new():
+            self.commanded(command)
 
-    def turned(self, turn: Turn) -> None:
+    def commanded(self, command: Command) -> None:
         """Do what the second screen asks."""
-        if turn.do == "blank":
+        if command.do == "blank":
             self.do_blank()
-        elif turn.do == "hold" or turn.do == "resume":
-            self.stage.say(state="hold" if turn.do == "hold" else "resumed")
-        elif turn.do == "next":
-            self.stage.helm.go()
-        elif turn.do == "goto":
-            if turn.beat in {beat.id for beat in self.session.beats}:
-                self.stage.helm.turn(Order("goto", turn.beat or ""))
+        elif command.do == "hold" or command.do == "resume":
+            self.stage.say(state="hold" if command.do == "hold" else "resumed")
+        elif command.do == "next":
+            self.stage.control.go()
+        elif command.do == "goto":
+            if command.beat in {beat.id for beat in self.session.beats}:
+                self.stage.control.request(Order("goto", command.beat or ""))
         else:
-            self.stage.helm.turn(Order(turn.do))
+            self.stage.control.request(Order(command.do))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from demo.evidence.screen import BeatHeader
-from talk.stage.helm import Helm
+from talk.stage.control import Control
 from talk.stage.screen import CHOICES, FALLBACK_SECONDS, READING_SECONDS, Fallback, Recovery, Stage
 from talk.stage.sheet import ASKS, Sheet
 
@@ -29,13 +29,13 @@ class LiveStage(Stage):
     """Draws nothing: it makes the next `Sheet` and says that there is one.
 
     Args:
-        helm: where the presenter's wishes come from.
+        control: where the presenter's wishes come from.
         changed: called from the talk's thread whenever `sheet` is another; it must return at once.
     """
 
     def __init__(
         self,
-        helm: Helm,
+        control: Control,
         changed: Callable[[], None],
         *,
         wire: bool = False,
@@ -46,7 +46,7 @@ class LiveStage(Stage):
 
         nowhere = Console(file=io.StringIO(), force_terminal=True, width=80, height=24, _environ={})
         super().__init__(nowhere, pace="stage", person=True, wire=wire, recording=recording, fallback=fallback)
-        self.helm = helm
+        self.control = control
         self.sheet = Sheet()
         self.exchanges: tuple[Exchange, ...] = ()
         """Those of the last step that had any."""
@@ -76,7 +76,7 @@ class LiveStage(Stage):
             self.say(state="open")
 
     def begin_step(self, step: str, do: str, title: str) -> None:
-        self.helm.check()
+        self.control.check()
         super().begin_step(step, do, title)
 
     def exchanged(self, exchanges: Sequence[Exchange]) -> None:
@@ -85,7 +85,7 @@ class LiveStage(Stage):
 
     def waiting(self, what: str, left: float) -> None:
         """Say what is awaited, without the seconds: nothing that counts distracts the room. A line fills instead."""
-        self.helm.check()
+        self.control.check()
         if what != self._waited_for:
             self._waited_for = what
             self._record("waiting", what=what, left=round(left, 1))
@@ -102,7 +102,7 @@ class LiveStage(Stage):
         self._put(closing=sentence)
 
     def keys(self) -> AbstractContextManager[Keys]:
-        return self.helm.keys()
+        return self.control.keys()
 
     def say(self, **about: Any) -> None:
         """The session's own state, for who follows it."""
@@ -141,7 +141,7 @@ class LiveStage(Stage):
     def _await_go(self, text: str, seconds: float) -> None:
         self._put(awaits=True, status="", share=None)
         try:
-            self.helm.await_go(seconds)
+            self.control.await_go(seconds)
         finally:
             self._fresh = True
             self._put(awaits=False)
@@ -152,7 +152,7 @@ class LiveStage(Stage):
         self.trouble = trouble
         self._changed()
         try:
-            choice = self.helm.await_choice(wait)
+            choice = self.control.await_choice(wait)
         finally:
             self.trouble = ""
             self._changed()

@@ -21,7 +21,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from demo.panels.theme import glyphs
-from talk.stage.helm import UNREAD_SECONDS
+from talk.stage.control import UNREAD_SECONDS
 from talk.stage.screen import FALLBACK_SECONDS
 
 if TYPE_CHECKING:
@@ -337,7 +337,7 @@ class CommandLine(Overlay[None]):
         output.update(Text(f"{line} ...", "dim"))
         try:
             words = shlex.split(line)
-            if words[:1] == ["presenter"]:  # the room sees what stands here, and with that key it had the wheel
+            if words[:1] == ["presenter"]:  # the room sees what stands here, and with that key it could lead the talk
                 text = Text("the second screen is for another terminal: its address carries your key")
             else:
                 text = await output_of(self._session, words, columns=self.size.width - 4)

@@ -23,7 +23,7 @@ from demo.presenter.desk import Desk
 from demo.presenter.health import Watch
 from demo.presenter.layout import Hand, screen
 from demo.settings import Settings
-from talk.recording.wheel import Wheel
+from talk.recording.remote import RemoteControl
 from talk.recording.writer import Recording, file_of
 from talk.run import Run
 from talk.script import load_talk
@@ -115,7 +115,7 @@ def test_a_talk_is_led_from_the_second_screen_through_the_death_of_its_stage(dem
         stage.close()
         stage = Terminal(demo, "stage")
         shows(stage, "goes on with")
-        shows(second, "q.*quit")  # the wheel turns again, although nothing was played
+        shows(second, "q.*quit")  # it leads the stage again, although nothing was played
         press("g", "w", "r", "\r")
         shows(stage, f"{BEATS - 1}/{BEATS}")
         shows(second, f"{BEATS - 1}/{BEATS}")
@@ -170,9 +170,9 @@ def test_a_port_that_is_taken_is_named(demo: Command) -> None:
 
 @in_chromium
 @pytest.mark.parametrize("size", SIZES)
-def test_the_page_follows_and_turns_the_wheel(demo: Command, stage: Stage, page: str, browser: Any, size: str) -> None:
+def test_the_page_follows_and_leads_the_stage(demo: Command, stage: Stage, page: str, browser: Any, size: str) -> None:
     ARTIFACTS.mkdir(exist_ok=True)
-    wheel = Wheel(demo.state)
+    remote = RemoteControl(demo.state)
     context = browser.new_context(viewport=SIZES[size])
     tab = context.new_page()
     said: list[str] = []
@@ -194,7 +194,7 @@ def test_the_page_follows_and_turns_the_wheel(demo: Command, stage: Stage, page:
     tab.get_by_text("asked: go to").wait_for()
     tab.get_by_role("button", name="Hold").click()
     tab.get_by_role("button", name="Resume").wait_for()
-    assert [one.do for one in wheel.new()] == ["next", "back", "goto", "hold"]
+    assert [one.do for one in remote.new()] == ["next", "back", "goto", "hold"]
     # A beat begins on the stage, and the page has it without being asked.
     stage.recording.add("stage", state="shown")
     header = {"id": "mcp", "title": "MCP", "number": 2, "of": 20, "speaker": "Ann", "minutes": 1, "topics": []}
@@ -222,10 +222,10 @@ def test_a_phone_reaches_the_page_through_the_room_while_it_is_served(
         tab.goto(address)
         tab.wait_for_selector("#main:not([hidden])")
         assert tab.url == f"{room.url}/presenter/"
-        wheel = Wheel(demo.state)
+        remote = RemoteControl(demo.state)
         tab.get_by_role("button", name="Next").click()
         tab.get_by_text("asked: next").wait_for()
-        assert [one.do for one in wheel.new()] == ["next"]
+        assert [one.do for one in remote.new()] == ["next"]
         process.kill()
         process.wait(timeout=10)
         gone = tab.goto(f"{room.url}/presenter/")
@@ -253,7 +253,7 @@ def test_pictures_of_the_terminal(demo: Command, browser: Any, stage: Stage, mon
     monkeypatch.setattr("demo.presenter.health.EVERY_SECONDS", 0.2)  # the server may be starting yet
     settings = Settings(state=demo.state, edge="off")
     desk = Desk(settings)
-    watch = Watch(settings, desk.stands)
+    watch = Watch(settings, desk.dependencies)
     desk.health = watch.now
     wait_until(lambda: [one.word for one in watch.now()][:2] == ["up", "up"])
     watch.close()

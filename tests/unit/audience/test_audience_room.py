@@ -16,7 +16,7 @@ import pytest
 
 from demo.audience import attendees, guard, life
 from demo.audience.server import DATABASE
-from demo.presenter import door
+from demo.presenter import address
 from deputize.errors import EnvironmentNotReady, UsageError
 
 from .conftest import House, Phone, beat, form, statement, until
@@ -250,7 +250,7 @@ def test_the_way_to_the_presenter_s_page_leads_to_what_is_there_and_nowhere_else
 
     with HTTPServer(("127.0.0.1", 0), Page) as page:
         threading.Thread(target=page.serve_forever, daemon=True).start()
-        door.write(house.state, page.server_port)
+        address.write(house.state, page.server_port)
         try:
             client = house.phone().http
             assert client.get("/presenter/", headers={"cookie": "a=ü".encode("latin-1")}).status_code == 200
@@ -258,7 +258,7 @@ def test_the_way_to_the_presenter_s_page_leads_to_what_is_there_and_nowhere_else
                 assert client.get(f"/presenter/{elsewhere}").status_code == 404, elsewhere
             assert received == [b"GET / HTTP/1.1"]
         finally:
-            door.forget(house.state, page.server_port)
+            address.forget(house.state, page.server_port)
             page.shutdown()
 
 

@@ -1,4 +1,4 @@
-"""The desk reads real files: a run, its recording, the wheel. Whoever writes them never hears of it."""
+"""The desk reads real files: a run, its recording, the remote control. Whoever writes them never hears of it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from demo.evidence.screen import BeatHeader
 from demo.presenter.desk import Desk
 from demo.settings import Settings
-from talk.recording.wheel import FILE as WHEEL
-from talk.recording.wheel import Wheel
+from talk.recording.remote import FILE as REMOTE
+from talk.recording.remote import RemoteControl
 from talk.recording.writer import Recording, file_of
 from talk.run import Run
 from talk.run_file import FILE
@@ -112,20 +112,20 @@ def test_what_should_not_break_is_said_and_may_pass(tmp_path: Path, monkeypatch:
     assert desk.view().trouble == ""
 
 
-def test_a_key_that_is_held_down_turns_the_wheel_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wheel, desk, now = Wheel(tmp_path), Desk(Settings(state=tmp_path)), 100.0
+def test_a_key_that_is_held_down_leads_the_stage_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote, desk, now = RemoteControl(tmp_path), Desk(Settings(state=tmp_path)), 100.0
     for seconds, presses in ((0.003, 300), (0.03, 100), (1.0, 1)):  # a storm, a key that repeats, a press after a rest
         for _ in range(presses):
             now += seconds
             monkeypatch.setattr("demo.presenter.desk.time.monotonic", lambda: now)  # noqa: B023  # asked at once
-            assert desk.turn("next") == ""
-    assert desk.turn("goto", "mcp") == ""
-    assert [(one.do, one.beat) for one in wheel.new()] == [("next", None), ("next", None), ("goto", "mcp")]
+            assert desk.send("next") == ""
+    assert desk.send("goto", "mcp") == ""
+    assert [(one.do, one.beat) for one in remote.new()] == [("next", None), ("next", None), ("goto", "mcp")]
 
 
-def test_a_wheel_that_cannot_be_turned_says_so(tmp_path: Path) -> None:
-    (tmp_path / WHEEL).mkdir()
-    assert "wheel" in Desk(Settings(state=tmp_path)).turn("next")
+def test_a_stage_that_cannot_be_asked_is_said(tmp_path: Path) -> None:
+    (tmp_path / REMOTE).mkdir()
+    assert "stage" in Desk(Settings(state=tmp_path)).send("next")
 
 
 def test_a_hold_from_the_second_screen_stops_the_clock_without_a_stage(tmp_path: Path, clock: Clock) -> None:
@@ -133,7 +133,7 @@ def test_a_hold_from_the_second_screen_stops_the_clock_without_a_stage(tmp_path:
     desk = Desk(Settings(state=tmp_path), clock=clock)
     recording.add("beat", header=header("opening"), play=1, recorded=False)
     clock.now += 10
-    desk.turn("hold")
+    desk.send("hold")
     clock.now += 60
     held = desk.view()
     assert (held.held, held.held_seconds, held.talk.gone) == (True, 60, 10)

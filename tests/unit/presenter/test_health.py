@@ -1,4 +1,4 @@
-"""What the talk stands on is looked at for real, each look is bounded, and what no talk needs is not looked at."""
+"""What the talk depends on is looked at for real, each look is bounded, and what no talk needs is not looked at."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pytest
 
 from demo.local_server import local
 from demo.presenter import health
-from demo.presenter.health import LOOKS, Stands, Watch
+from demo.presenter.health import CHECKS, Dependencies, Watch
 from demo.presenter.view import Health
 from demo.settings import Settings
 from deputize import net
 from tests import in_process
 from tests.conftest import Command
 
-HERE = Stands("http://127.0.0.1:1", worker_beats=True)
+HERE = Dependencies("http://127.0.0.1:1", worker_beats=True)
 
 
-def looked(name: str, settings: Settings, stands: Stands = HERE) -> tuple[str, str]:
-    return LOOKS[name](settings, stands)
+def looked(name: str, settings: Settings, needs: Dependencies = HERE) -> tuple[str, str]:
+    return CHECKS[name](settings, needs)
 
 
 @contextlib.contextmanager
@@ -37,7 +37,7 @@ def silent() -> Iterator[str]:
 def test_the_local_server_before_its_start_up_and_down(demo: Command) -> None:
     settings = Settings(state=demo.state, edge="off")
     both = ("server", "authorization server")
-    assert [looked(name, settings, Stands()) for name in both] == [("not started yet", "none")] * 2
+    assert [looked(name, settings, Dependencies()) for name in both] == [("not started yet", "none")] * 2
     in_process.serve(demo.state)
     assert [looked(name, settings) for name in both] == [("up", "allowed")] * 2
     local.stop(demo.state)
@@ -49,7 +49,7 @@ def test_a_named_server_and_whom_it_trusts(base_url: str, tmp_path: Path) -> Non
     assert looked("server", settings) == ("up", "allowed")
     assert looked("authorization server", settings) == ("up", "allowed")
     # The second screen need not be told again which server the run is at.
-    assert looked("server", Settings(state=tmp_path), Stands(base_url, named=True)) == ("up", "allowed")
+    assert looked("server", Settings(state=tmp_path), Dependencies(base_url, named=True)) == ("up", "allowed")
     gone = Settings(state=tmp_path, server=f"http://127.0.0.1:{net.free_port()}")
     assert looked("server", gone) == ("down", "refused")
     assert looked("authorization server", gone)[1] == "unverified"
@@ -59,19 +59,19 @@ def test_one_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(health, "LOOK_SECONDS", 0.3)
     with silent() as url:
         assert looked("server", Settings(state=tmp_path, server=url)) == ("no answer", "refused")
-        assert looked("server", Settings(state=tmp_path), Stands(url, own_worker=True)) == ("down", "refused")
+        assert looked("server", Settings(state=tmp_path), Dependencies(url, own_worker=True)) == ("down", "refused")
 
 
 @pytest.mark.parametrize(
-    ("settings", "stands", "word"),
+    ("settings", "needs", "word"),
     [
-        ({}, Stands(), ("not needed", "none")),
+        ({}, Dependencies(), ("not needed", "none")),
         ({"server": "https://shop.example"}, HERE, ("not needed", "none")),
         ({"edge": "off"}, HERE, ("switched off", "none")),
     ],
 )
-def test_the_worker(settings: dict[str, str], stands: Stands, word: tuple[str, str], tmp_path: Path) -> None:
-    assert looked("Worker", Settings(state=tmp_path, **settings), stands) == word  # type: ignore[arg-type]  # texts
+def test_the_worker(settings: dict[str, str], needs: Dependencies, word: tuple[str, str], tmp_path: Path) -> None:
+    assert looked("Worker", Settings(state=tmp_path, **settings), needs) == word  # type: ignore[arg-type]  # texts
 
 
 def test_a_worker_whose_tools_are_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,14 +105,14 @@ def test_a_look_that_hangs_keeps_nobody_waiting_and_one_that_breaks_is_said(monk
     monkeypatch.setattr(health, "LOOK_SECONDS", -0.9)
     let_go = threading.Event()
 
-    def hangs(_: Settings, __: Stands) -> tuple[str, str]:
+    def hangs(_: Settings, __: Dependencies) -> tuple[str, str]:
         let_go.wait(30)
         return "up", "allowed"
 
-    def breaks(_: Settings, __: Stands) -> tuple[str, str]:
+    def breaks(_: Settings, __: Dependencies) -> tuple[str, str]:
         raise RuntimeError("nobody thought of this")
 
-    watch = Watch(Settings(), Stands, looks={"server": hangs, "network": breaks})
+    watch = Watch(Settings(), Dependencies, checks={"server": hangs, "network": breaks})
     try:
         wanted = (Health("server", "no answer", "refused"), Health("network", "cannot be looked at", "unverified"))
         deadline = time.monotonic() + 60

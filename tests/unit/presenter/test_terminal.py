@@ -1,4 +1,4 @@
-"""The second screen in a terminal: it fits every size, and only its own keys turn the wheel."""
+"""The second screen in a terminal: it fits every size, and only its own keys lead the stage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from demo.presenter.story import Doing
 from demo.presenter.terminal import pressed
 from demo.presenter.view import NO_STAGE, Health, View, view
 from demo.settings import Settings
-from talk.recording.wheel import Wheel
+from talk.recording.remote import RemoteControl
 from talk.script.notes import Passage
 from talk.stage.keys import Key, KeyDecoder
 from tests.unit.presenter.talks import beat, end, seen, stage
@@ -38,7 +38,7 @@ HOSTILE = replace(
     doing=Doing("waiting", NASTY),
     health=(Health(NASTY, NASTY, "refused"),),
     following=replace(OPEN.following, title=NASTY, first=NASTY, speaker=NASTY) if OPEN.following else None,
-    deaf=NASTY,
+    detached=NASTY,
 )
 
 
@@ -49,7 +49,7 @@ def test_it_fills_any_screen_and_leaves_none(name: str, width: int, height: int)
         "open": (replace(OPEN, health=HEALTH), Hand()),
         "hostile": (HOSTILE, Hand(notice=NASTY)),
         "picking": (OPEN, Hand(picking="t")),
-        "held": (replace(OPEN, held=True, held_seconds=30, deaf=NO_STAGE), Hand(scroll=999)),
+        "held": (replace(OPEN, held=True, held_seconds=30, detached=NO_STAGE), Hand(scroll=999)),
         "trouble": (View(trouble=NASTY, health=HEALTH), Hand()),
     }[name]
     console = Console(width=width, height=height, force_terminal=True)
@@ -114,19 +114,19 @@ def typed(data: bytes, desk: Desk, shown: View = OPEN, *, at_once: bool = False)
     ],
 )
 def test_keys(data: bytes, done: list[tuple[str, str | None]], desk: Desk, tmp_path: Path) -> None:
-    wheel = Wheel(tmp_path)
+    remote = RemoteControl(tmp_path)
     hand = typed(data, desk, at_once=data == b"bsr.")
-    assert [(one.do, one.beat) for one in wheel.new()] == done
+    assert [(one.do, one.beat) for one in remote.new()] == done
     assert hand.leaving == (data == b"q")
 
 
 def test_where_no_stage_is_open_only_the_clock_is_held(desk: Desk, tmp_path: Path) -> None:
-    wheel = Wheel(tmp_path)
-    shown = replace(OPEN, deaf=NO_STAGE)
+    remote = RemoteControl(tmp_path)
+    shown = replace(OPEN, detached=NO_STAGE)
     assert typed(b" ", desk, shown).notice == NO_STAGE
     typed(b"h", desk, shown)
     typed(b"h", desk, replace(shown, held=True))
-    assert [one.do for one in wheel.new()] == ["hold", "resume"]
+    assert [one.do for one in remote.new()] == ["hold", "resume"]
 
 
 def test_a_beat_is_found_by_its_number_or_a_part_of_its_name() -> None:

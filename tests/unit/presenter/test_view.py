@@ -38,11 +38,11 @@ def test_a_beat_played_again_begins_its_clock_again_and_not_its_section_s() -> N
     assert (shown.beat.gone, shown.section.gone, shown.talk.gone) == (10, 100, 100)
 
 
-@pytest.mark.parametrize("by_wheel", [True, False], ids=["by the wheel", "by the stage"])
-def test_the_clocks_stand_while_the_talk_is_held_and_run_on_with_the_talk(by_wheel: bool) -> None:
+@pytest.mark.parametrize("by_remote", [True, False], ids=["by the remote control", "by the stage"])
+def test_the_clocks_stand_while_the_talk_is_held_and_run_on_with_the_talk(by_remote: bool) -> None:
     past = [stage(0, "open"), beat(0, "one"), end(20, "one")]
-    holds = [(30.0, True)] if by_wheel else []
-    events = [*past, *([] if by_wheel else [stage(30, "hold")])]
+    holds = [(30.0, True)] if by_remote else []
+    events = [*past, *([] if by_remote else [stage(30, "hold")])]
     asked = view(seen(100, "one", *events, holds=holds, done=True))
     assert (asked.held, asked.held_seconds, asked.talk.gone, asked.beat.gone) == (True, 70, 30, 30)
     # Nobody need remember to resume it: the next beat does.
@@ -74,7 +74,7 @@ def test_an_encore_leaves_the_plan_where_it_stood() -> None:
 
 
 @pytest.mark.parametrize(
-    ("events", "busy", "deaf"),
+    ("events", "busy", "detached"),
     [
         ([], None, NO_STAGE),
         ([stage(0, "open"), beat(1, "one")], True, ""),
@@ -83,9 +83,9 @@ def test_an_encore_leaves_the_plan_where_it_stood() -> None:
         ([beat(1, "one")], True, OTHER_COMMAND),  # `demo next` plays
     ],
 )
-def test_the_wheel_says_when_it_turns_nothing(events: list[object], busy: bool | None, deaf: str) -> None:
+def test_the_screen_says_when_it_leads_nothing(events: list[object], busy: bool | None, detached: str) -> None:
     shown = view(seen(5, "one", *events, busy=busy))  # type: ignore[arg-type]  # events, all of them
-    assert shown.deaf == deaf
+    assert shown.detached == detached
 
 
 def test_skip_leaves_out_the_rest_of_what_plays_and_between_two_beats_the_next_one() -> None:

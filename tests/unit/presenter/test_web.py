@@ -13,7 +13,7 @@ from demo.presenter.desk import Desk
 from demo.presenter.serving import SECRET_FILE, secret_of
 from demo.presenter.web import Place, on_loopback, presenter_app
 from demo.settings import Settings
-from talk.recording.wheel import Wheel
+from talk.recording.remote import RemoteControl
 from tests.conftest import Command
 from tests.unit.presenter.test_desk import begun, header
 
@@ -51,7 +51,7 @@ def test_a_stranger_is_told_where_the_key_is_and_nothing_else(path: str, strange
     answer = stranger.get(path)
     assert answer.status_code == 401
     assert "demo presenter --web" in answer.text and SECRET not in answer.text
-    assert stranger.post("/wheel", json={"do": "next"}).status_code == 401
+    assert stranger.post("/remote", json={"do": "next"}).status_code == 401
     assert "set-cookie" not in answer.headers
 
 
@@ -69,11 +69,11 @@ def test_a_stranger_is_told_where_the_key_is_and_nothing_else(path: str, strange
 def test_another_name_or_another_origin_is_refused_although_the_cookie_is_right(
     headers: dict[str, str], presenter: TestClient, open_stage: Path
 ) -> None:
-    wheel = Wheel(open_stage)
+    remote = RemoteControl(open_stage)
     assert presenter.get("/", headers=headers).status_code == 403
     assert presenter.get("/events", headers=headers).status_code == 403
-    assert presenter.post("/wheel", json={"do": "next"}, headers=headers).status_code == 403
-    assert wheel.new() == []
+    assert presenter.post("/remote", json={"do": "next"}, headers=headers).status_code == 403
+    assert remote.new() == []
 
 
 def test_the_page_runs_only_its_own_script_and_is_framed_by_nobody(presenter: TestClient) -> None:
@@ -87,12 +87,12 @@ def test_the_page_runs_only_its_own_script_and_is_framed_by_nobody(presenter: Te
     assert SECRET not in answer.text
 
 
-def test_the_wheel_is_turned_by_the_page(presenter: TestClient, open_stage: Path) -> None:
-    wheel = Wheel(open_stage)
+def test_the_page_leads_the_stage(presenter: TestClient, open_stage: Path) -> None:
+    remote = RemoteControl(open_stage)
     same = {"origin": ORIGIN, "sec-fetch-site": "same-origin"}
-    assert presenter.post("/wheel", json={"do": "next"}, headers=same).status_code == 200
-    assert presenter.post("/wheel", json={"do": "goto", "beat": "banned"}, headers=same).status_code == 200
-    assert [(one.do, one.beat) for one in wheel.new()] == [("next", None), ("goto", "banned")]
+    assert presenter.post("/remote", json={"do": "next"}, headers=same).status_code == 200
+    assert presenter.post("/remote", json={"do": "goto", "beat": "banned"}, headers=same).status_code == 200
+    assert [(one.do, one.beat) for one in remote.new()] == [("next", None), ("goto", "banned")]
 
 
 @pytest.mark.parametrize(
@@ -113,20 +113,20 @@ def test_the_wheel_is_turned_by_the_page(presenter: TestClient, open_stage: Path
         ({"json": {"do": "goto", "beat": {}}}, 400),
     ],
 )
-def test_what_is_no_turn_of_the_wheel_turns_nothing(
+def test_what_is_no_command_leads_nothing(
     asked: dict[str, object], status: int, presenter: TestClient, open_stage: Path
 ) -> None:
-    wheel = Wheel(open_stage)
-    assert presenter.post("/wheel", **asked).status_code == status  # type: ignore[arg-type]  # its keyword arguments
-    assert wheel.new() == []
+    remote = RemoteControl(open_stage)
+    assert presenter.post("/remote", **asked).status_code == status  # type: ignore[arg-type]  # its keyword arguments
+    assert remote.new() == []
 
 
 def test_where_no_stage_is_open_the_page_says_so(presenter: TestClient, tmp_path: Path) -> None:
-    wheel = Wheel(tmp_path)
-    refused = presenter.post("/wheel", json={"do": "next"})
+    remote = RemoteControl(tmp_path)
+    refused = presenter.post("/remote", json={"do": "next"})
     assert refused.status_code == 409 and "demo stage" in refused.json()["trouble"]
-    assert presenter.post("/wheel", json={"do": "hold"}).status_code == 200
-    assert [one.do for one in wheel.new()] == ["hold"]
+    assert presenter.post("/remote", json={"do": "hold"}).status_code == 200
+    assert [one.do for one in remote.new()] == ["hold"]
 
 
 def test_by_a_public_address_the_cookie_goes_over_tls_and_to_its_own_path_alone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from talk.director import Director
 from talk.playing import AHEAD, KINDS, edge_agent
 from talk.run import Run
 from talk.script import load_talk
-from talk.stage.helm import Helm
+from talk.stage.control import Control
 from talk.stage.live import LiveStage
 
 
@@ -35,7 +35,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
 
 def directing(run: Run, state: Path, plan: str, *, strict: bool = False) -> Director:
     made = Director(
-        run, load_talk(None), Settings(state=state), LiveStage(Helm(), lambda: None), plan=plan, strict=strict
+        run, load_talk(None), Settings(state=state), LiveStage(Control(), lambda: None), plan=plan, strict=strict
     )
     cast: Any = SimpleNamespace()
     made._cast = cast

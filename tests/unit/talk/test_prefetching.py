@@ -12,7 +12,7 @@ from talk.director import Director
 from talk.prefetching import Prefetching
 from talk.run import Run
 from talk.script import load_talk
-from talk.stage.helm import Helm
+from talk.stage.control import Control
 from talk.stage.live import LiveStage
 
 
@@ -26,7 +26,7 @@ def counts(database: Path) -> dict[str, int]:
 def test_nothing_is_written_down_by_server_or_run(base_url: str, tmp_path: Path) -> None:
     (database,) = tmp_path.rglob("*.sqlite3")
     before = counts(database)
-    stage = LiveStage(Helm(), lambda: None)
+    stage = LiveStage(Control(), lambda: None)
     settings = Settings(server=base_url, state=tmp_path / "state")
     with Run.open(settings.state) as run:
         prefetching = Prefetching(Director(run, load_talk(None), settings, stage))

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from demo.panels import theme
 from talk.stage.app import Session, StageApp
-from talk.stage.helm import Helm
+from talk.stage.control import Control
 from talk.stage.live import LiveStage
 from talk.stage.sheet import Sheet, title_card
 from tests.unit.panels.conftest import BEAT, ORDINARY
@@ -33,7 +33,7 @@ CASES: dict[str, tuple[tuple[str, ...], str, bool, str]] = {
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (160, 45)])
 def test_pictures_of_the_session(width: int, height: int) -> None:
     async def take() -> None:
-        stage = LiveStage(Helm(), lambda: None)
+        stage = LiveStage(Control(), lambda: None)
         app = StageApp(stage, Session(ARTIFACTS))
         async with app.run_test(size=(width, height)) as pilot:
 

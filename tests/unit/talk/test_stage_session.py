@@ -23,14 +23,14 @@ from demo.settings import Settings
 from deputize.errors import EnvironmentNotReady
 from talk.director import Director
 from talk.playing import KINDS
-from talk.recording import wheel
+from talk.recording import remote
 from talk.recording.writer import Recording, file_of
 from talk.run import Run
 from talk.script import load_talk
 from talk.show import Show
 from talk.stage import overlays
 from talk.stage.app import Listed, Session, StageApp
-from talk.stage.helm import REST_SECONDS, Helm, Order
+from talk.stage.control import REST_SECONDS, Control, Order
 from talk.stage.keys import Key
 from talk.stage.live import LiveStage
 from talk.stage.sheet import paint
@@ -63,9 +63,9 @@ class Played:
 
     def __init__(self, folder: Path, *, fallback: str = "ask") -> None:
         self.state = folder / "state"
-        self.helm = Helm()
+        self.control = Control()
         recording = Recording(self.state)
-        self.live = LiveStage(self.helm, lambda: self.app.redraw(), fallback=fallback, recording=recording)
+        self.live = LiveStage(self.control, lambda: self.app.redraw(), fallback=fallback, recording=recording)
         beats = tuple(Listed(name, f"The {name}", f"{at}/3", f"**Say.** {name}") for at, name in enumerate(BEATS, 1))
         says = "import os, sys; print('ran', sys.argv[1:], 'at', os.environ['DEMO_STATE'])"
         command, environment = (sys.executable, "-c", says), {"DEMO_STATE": str(self.state)}
@@ -108,7 +108,7 @@ class Played:
         await asyncio.sleep(REST_SECONDS + 0.02)
         before = self.live.sheet
         await pilot.press(key)
-        await self.until(lambda: self.live.sheet is not before and self.helm.awaited in ("go", "order"))
+        await self.until(lambda: self.live.sheet is not before and self.control.awaited in ("go", "order"))
 
     def stands(self) -> tuple[str, bool]:
         """The beat on the screen, and whether its sentence is."""
@@ -123,11 +123,11 @@ async def session(
     played = Played(folder, **given)
     async with played.app.run_test(size=size) as pilot:
         played.thread.start()
-        await played.until(lambda: played.helm.awaited == "order")
+        await played.until(lambda: played.control.awaited == "order")
         try:
             yield played, pilot
         finally:
-            played.helm.turn(Order("close"))
+            played.control.request(Order("close"))
             played.thread.join(5)
     assert not played.thread.is_alive()
     assert played.failure is None
@@ -166,7 +166,7 @@ def test_a_clicker_alone_plays_the_talk_and_its_pauses(folder: Path) -> None:
             await asyncio.sleep(REST_SECONDS + 0.02)
             pressed = len(played.named("note"))
             await pilot.press("space")  # said again it would push the last screen away
-            await played.until(lambda: len(played.named("note")) > pressed and played.helm.awaited == "order")
+            await played.until(lambda: len(played.named("note")) > pressed and played.control.awaited == "order")
             assert played.live.sheet.notes == said
             assert {"first", "second", "third"} == played.live.played
             assert [event["state"] for event in played.named("stage")] == ["open"]
@@ -181,7 +181,7 @@ def test_keys_in_a_storm_skip_nothing(folder: Path) -> None:
             for number in range(300):  # a second of them, however long this machine takes for it
                 played.app.pressed("space", 1000 + number / 300)
                 await asyncio.sleep(0.003)
-            await played.until(lambda: played.helm.awaited == "order")
+            await played.until(lambda: played.control.awaited == "order")
             assert played.stands() == ("first", True)
 
     asyncio.run(play())
@@ -196,7 +196,7 @@ def test_no_reflex_ends_it_and_what_is_not_bound_does_nothing(folder: Path) -> N
                 await pilot.press(key)
             await pilot.click()
             await pilot.double_click()
-            assert played.helm.press(Key("paste", "y\ny\n")) is False
+            assert played.control.press(Key("paste", "y\ny\n")) is False
             assert played.live.sheet is before
             await pilot.press("ctrl+q")
             assert isinstance(played.app.screen, overlays.End)
@@ -274,14 +274,14 @@ def test_the_second_screen_turns_the_talk(folder: Path) -> None:
                 ("next", None, ("third", True)),
             ):
                 count = played.recorded()
-                wheel.turn(played.state, do, beat)  # type: ignore[arg-type]  # of the table above
+                remote.send(played.state, do, beat)  # type: ignore[arg-type]  # of the table above
                 await played.until(partial(lambda before: played.recorded() > before, count))
-                await played.until(lambda: played.helm.awaited in ("go", "order"))
+                await played.until(lambda: played.control.awaited in ("go", "order"))
                 assert played.stands() == stands, do
-            wheel.turn(played.state, "goto", "nowhere")
-            wheel.turn(played.state, "hold")
+            remote.send(played.state, "goto", "nowhere")
+            remote.send(played.state, "hold")
             await played.until(lambda: played.named("stage")[-1]["state"] == "hold")
-            wheel.turn(played.state, "resume")
+            remote.send(played.state, "resume")
             await played.until(lambda: played.named("stage")[-1]["state"] == "resumed")
             assert played.stands() == ("third", True)
 
@@ -373,7 +373,7 @@ def test_what_the_token_says_is_read_and_closed_as_the_notes_are(folder: Path, c
             await played.until(lambda: "['token']" in screen.said and str(played.state) in screen.said)
             await pilot.press(closing)
             assert not isinstance(played.app.screen, overlays.Overlay)
-            assert played.helm.awaited == "order", "it closed, and the talk stands where it stood"
+            assert played.control.awaited == "order", "it closed, and the talk stands where it stood"
 
     asyncio.run(play())
 
@@ -404,7 +404,7 @@ def test_a_failure_is_one_line_and_one_key_each(
             assert isinstance(played.app.screen, overlays.Recovery)
             monkeypatch.setattr(overlays, "UNREAD_SECONDS", 0.0)
             await pilot.press(keys)
-            await played.until(lambda: played.helm.awaited == "order")
+            await played.until(lambda: played.control.awaited == "order")
             assert played.stands() == stands
             assert not isinstance(played.app.screen, overlays.Recovery)
             await played.go(pilot)
@@ -453,7 +453,7 @@ def test_the_run_is_held_as_long_as_the_session_lasts(folder: Path) -> None:
 
 
 def test_what_concerns_this_machine_alone_is_kept_from_the_room(folder: Path) -> None:
-    live = LiveStage(Helm(), lambda: None)
+    live = LiveStage(Control(), lambda: None)
     live.notice("tokens are kept in a file")
     assert not live.sheet.notes
     assert live.notices == ["tokens are kept in a file"]

@@ -31,7 +31,7 @@ class Order:
     beat: str = ""
 
 
-class Turned(BaseException):
+class Redirected(BaseException):
     """The presenter goes elsewhere in the middle of a beat. As KeyboardInterrupt it is no error, and nothing that
     handles errors may take it for one."""
 
@@ -55,7 +55,7 @@ class Presses:
         return rested
 
 
-class Helm:
+class Control:
     """Between the screen's thread, which hears the presenter, and the talk's, which waits for them.
 
     Nothing is kept for later that could skip a part of the talk: "go on" counts only where it is awaited. A beat that
@@ -88,7 +88,7 @@ class Helm:
             self._changed.notify_all()
         return True
 
-    def turn(self, order: Order) -> None:
+    def request(self, order: Order) -> None:
         """Go elsewhere as soon as the talk can; the last word counts, but nothing outweighs the end."""
         with self._changed:
             if self._order is None or self._order.do != "close":
@@ -118,12 +118,12 @@ class Helm:
         """Turn, if the presenter has chosen to.
 
         Raises:
-            Turned: they have.
+            Redirected: they have.
         """
         with self._changed:
             if self._order is not None:
                 order, self._order = self._order, None
-                raise Turned(order)
+                raise Redirected(order)
 
     def await_go(self, seconds: float) -> None:
         """Wait until the presenter goes on, for so long at most."""
@@ -182,9 +182,9 @@ class Helm:
 class _HandedOn(Keys):
     """The keys that the screen hands on."""
 
-    def __init__(self, helm: Helm) -> None:
+    def __init__(self, control: Control) -> None:
         super().__init__()
-        self._helm = helm
+        self._control = control
 
     def pressed(self, seconds: float = 0.0) -> list[Key]:
-        return self._helm.pressed(seconds)
+        return self._control.pressed(seconds)

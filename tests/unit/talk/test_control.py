@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from talk.stage.helm import REPEAT_SECONDS, REST_SECONDS, UNREAD_SECONDS, Helm, Order, Presses, Turned
+from talk.stage.control import REPEAT_SECONDS, REST_SECONDS, UNREAD_SECONDS, Control, Order, Presses, Redirected
 from talk.stage.keys import Key
 from tests.conftest import HANGS
 
 
 @pytest.fixture
-def helm() -> Helm:
-    return Helm()
+def control() -> Control:
+    return Control()
 
 
 @pytest.fixture
@@ -49,70 +49,70 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def test_a_press_while_nothing_is_awaited_skips_no_pause(helm: Helm, beside: Callable[..., list[object]]) -> None:
+def test_a_press_while_nothing_is_awaited_skips_no_pause(control: Control, beside: Callable[..., list[object]]) -> None:
     for _ in range(300):
-        assert helm.go() is False
-    came = beside(lambda: helm.await_go(30))
-    until(lambda: helm.awaited == "go")
+        assert control.go() is False
+    came = beside(lambda: control.await_go(30))
+    until(lambda: control.awaited == "go")
     time.sleep(0.05)
     assert came == []
-    assert helm.go() is True
+    assert control.go() is True
     until(lambda: came)
-    assert helm.go() is False
+    assert control.go() is False
 
 
-def test_a_pause_ends_by_itself_at_its_bound(helm: Helm) -> None:
+def test_a_pause_ends_by_itself_at_its_bound(control: Control) -> None:
     began = time.monotonic()
-    helm.await_go(0.05)
+    control.await_go(0.05)
     assert time.monotonic() - began < HANGS
 
 
-def test_a_beat_that_was_chosen_is_kept_until_the_talk_can_turn(helm: Helm) -> None:
-    helm.turn(Order("goto", "buy"))
-    helm.turn(Order("back"))
-    with pytest.raises(Turned) as turned:
-        helm.check()
+def test_a_beat_that_was_chosen_is_kept_until_the_talk_can_turn(control: Control) -> None:
+    control.request(Order("goto", "buy"))
+    control.request(Order("back"))
+    with pytest.raises(Redirected) as turned:
+        control.check()
     assert turned.value.order == Order("back")
-    helm.check()  # once
+    control.check()  # once
 
 
-def test_nothing_outweighs_the_end(helm: Helm) -> None:
-    helm.turn(Order("close"))
-    helm.turn(Order("again"))
-    assert helm.await_order() == Order("close")
+def test_nothing_outweighs_the_end(control: Control) -> None:
+    control.request(Order("close"))
+    control.request(Order("again"))
+    assert control.await_order() == Order("close")
 
 
-def test_turning_is_no_error_that_anything_could_handle(helm: Helm) -> None:
-    helm.turn(Order("again"))
-    with pytest.raises(Turned):
+def test_turning_is_no_error_that_anything_could_handle(control: Control) -> None:
+    control.request(Order("again"))
+    with pytest.raises(Redirected):
         try:
-            helm.check()
+            control.check()
         except Exception as handled:
             raise AssertionError from handled
 
 
-def test_keys_from_before_the_question_and_from_its_first_instant_are_no_answer(helm: Helm) -> None:
-    assert helm.press(Key("enter")) is False
-    with helm.keys() as keys:
-        assert helm.press(Key("enter")) is False
+def test_keys_from_before_the_question_and_from_its_first_instant_are_no_answer(control: Control) -> None:
+    assert control.press(Key("enter")) is False
+    with control.keys() as keys:
+        assert control.press(Key("enter")) is False
         assert keys.pressed(0) == []
         time.sleep(UNREAD_SECONDS + 0.05)
-        assert helm.press(Key("text", "d")) is True
+        assert control.press(Key("text", "d")) is True
         assert keys.pressed(1) == [Key("text", "d")]
-    assert helm.press(Key("enter")) is False
+    assert control.press(Key("enter")) is False
 
 
-def test_the_presenter_turns_away_from_a_question_too(helm: Helm) -> None:
-    with helm.keys() as keys, pytest.raises(Turned):
-        helm.turn(Order("back"))
+def test_the_presenter_turns_away_from_a_question_too(control: Control) -> None:
+    with control.keys() as keys, pytest.raises(Redirected):
+        control.request(Order("back"))
         keys.pressed(1)
 
 
-def test_a_choice_that_nobody_makes_is_none(helm: Helm, beside: Callable[..., list[object]]) -> None:
-    assert helm.await_choice(0.02) == ""
-    came = beside(lambda: helm.await_choice(30))
-    until(lambda: helm.awaited == "choice")
-    helm.choose("s")
+def test_a_choice_that_nobody_makes_is_none(control: Control, beside: Callable[..., list[object]]) -> None:
+    assert control.await_choice(0.02) == ""
+    came = beside(lambda: control.await_choice(30))
+    until(lambda: control.awaited == "choice")
+    control.choose("s")
     until(lambda: came)
     assert came == ["s"]
 

@@ -1,4 +1,4 @@
-"""The wheel: what a presenter's second screen asks of the stage, in a file that one writes and the other reads.
+"""A remote control: what a presenter's second screen asks of the stage, in a file that one writes and the other reads.
 
 One JSON object a line: `{"at": POSIX seconds, "do": "next", "beat": "banned"}`. The file is in the state folder, which
 is its user's alone (`deputize.private`): who may write there is the presenter. Nobody waits for the other side.
@@ -27,7 +27,7 @@ from deputize import private
 
 Do = Literal["next", "back", "again", "skip", "goto", "blank", "hold", "resume"]
 
-FILE: Final = "wheel.jsonl"
+FILE: Final = "remote.jsonl"
 STALE_SECONDS: Final = 5.0
 """What was asked longer ago than this is not done any more: the presenter has seen that nothing came of it."""
 LARGEST: Final = 256 * 1024
@@ -35,7 +35,7 @@ LARGEST: Final = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Turn:
+class Command:
     """One thing that was asked for, at POSIX seconds; `beat` is the id of the beat to go to."""
 
     at: float
@@ -43,7 +43,7 @@ class Turn:
     beat: str | None = None
 
 
-def turn(state: Path, do: Do, beat: str | None = None) -> None:
+def send(state: Path, do: Do, beat: str | None = None) -> None:
     """Ask the stage for something.
 
     Raises:
@@ -63,7 +63,7 @@ def turn(state: Path, do: Do, beat: str | None = None) -> None:
         os.close(descriptor)
 
 
-class Wheel:
+class RemoteControl:
     """Reads what is asked from now on: what stands in the file already was asked of somebody else.
 
     Args:
@@ -77,9 +77,9 @@ class Wheel:
         self._rest = b""
         self._at = 0 if earlier else self._size()
 
-    def new(self) -> list[Turn]:
+    def new(self) -> list[Command]:
         """What was asked since the last time, oldest first, without what is stale. Never raises: a stage goes on
-        without its wheel."""
+        without it."""
         if (size := self._size()) == self._at:
             return []
         if size < self._at:  # started again
@@ -93,7 +93,7 @@ class Wheel:
         self._at += len(read)
         *lines, self._rest = (self._rest + read).split(b"\n")
         oldest = 0.0 if self._earlier else time.time() - STALE_SECONDS
-        return [found for line in lines if (found := _turn(line)) is not None and found.at >= oldest]
+        return [found for line in lines if (found := _command(line)) is not None and found.at >= oldest]
 
     def _size(self) -> int:
         try:
@@ -102,7 +102,7 @@ class Wheel:
             return 0
 
 
-def _turn(line: bytes) -> Turn | None:
+def _command(line: bytes) -> Command | None:
     """What a line asks for; None where it is none."""
     try:
         asked = json.loads(line)
@@ -111,4 +111,4 @@ def _turn(line: bytes) -> Turn | None:
         return None
     if do not in get_args(Do) or not (beat is None or isinstance(beat, str)) or (do == "goto") != (beat is not None):
         return None
-    return Turn(at, do, beat)
+    return Command(at, do, beat)
