@@ -210,7 +210,7 @@ def test_an_interrupt_while_the_command_is_only_imported_shows_no_traceback() ->
 def test_a_signal_that_was_ignored_stays_ignored(demo: Command, ignored: str) -> None:
     """As by `nohup demo serve &`, and a script's `demo serve &`."""
     ignoring = f"import runpy, signal; signal.signal(signal.{ignored}, signal.SIG_IGN)"
-    start = f"{ignoring}; runpy.run_module('demo', alter_sys=True)"
+    start = f"{ignoring}; runpy.run_module('demo', run_name='__main__')"
     serving = subprocess.Popen(
         [sys.executable, "-c", start, "serve", "--port", "0"],
         stdout=subprocess.PIPE,

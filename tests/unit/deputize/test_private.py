@@ -58,7 +58,7 @@ def test_whichever_command_comes_first_the_folder_is_0700_and_the_files_0600(
 ) -> None:
     (demo.state.parent / "demo.toml").write_text("width = 80\n")
     environment = demo.environment() | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", "import os, runpy; os.umask(0o022); runpy.run_module('demo', alter_sys=True)"]
+    command = [sys.executable, "-c", "import os, runpy; os.umask(0o022); runpy.run_module('demo', run_name='__main__')"]
     with subprocess.Popen(
         [*command, *line],
         env=environment,
