@@ -9,18 +9,33 @@ seconds (float); money is an integer of minor units with an ISO 4217 currency.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+_PLACES: Final = {
+    currency: places
+    for places, currencies in (
+        (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
+        (3, "BHD IQD JOD KWD LYD OMR TND"),
+        (4, "CLF UYW"),
+    )
+    for currency in currencies.split()
+}
+"""The currencies whose minor unit is no hundredth, each with its decimals (ISO 4217, list one, "minor unit")."""
 
 
 @dataclass(frozen=True)
 class Money:
-    """An amount of money in minor units (cents), with its ISO 4217 currency."""
+    """An amount of money in minor units (cents of a dollar, yen, fils of a dinar), with its ISO 4217 currency."""
 
     amount: int
     currency: str = "USD"
 
     def __str__(self) -> str:
-        return f"{self.amount / 100:.2f} {self.currency}"
+        places = _PLACES.get(self.currency, 2)
+        digits = f"{abs(self.amount):0{places + 1}d}"
+        at = len(digits) - places
+        figures = f"{digits[:at]}.{digits[at:]}" if places else digits
+        return f"{'-' if self.amount < 0 else ''}{figures} {self.currency}"
 
 
 @dataclass(frozen=True)

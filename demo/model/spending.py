@@ -37,10 +37,10 @@ class Purse:
         most = self._most
         if most is None or self._price is None:
             return ""
-        spent = self._spent_in(most.currency)
-        if spent + self._price.amount <= most.amount:
+        spent = Money(self._spent_in(most.currency), most.currency)
+        if spent.amount + self._price.amount <= most.amount:
             return ""
-        return f"another purchase of at least {self._price} goes beyond {most} in one run ({spent / 100:.2f} spent)"
+        return f"another purchase of at least {self._price} goes beyond {most} in one run ({spent} spent)"
 
     def paid(self, price: Money | None) -> str:
         """Count a purchase: at its price; or, where that is not told and there is a bound, at no less than was listed.
