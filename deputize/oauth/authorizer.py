@@ -388,10 +388,10 @@ class Authorizer:
         """A key where both sides take part in DPoP (RFC 9449): a bound token is of no use to a thief.
 
         Args:
-            approval: of one request, of what is granted already: a sub-agent is known by the key that it has.
+            approval: of one request, within what is granted already: an agent is known there by the key that it has.
         """
         held = self.credentials.stored() if approval else None
-        if held is not None and held.handed_on_by is not None and held.dpop_key is not None:
+        if held is not None and held.dpop_key is not None and same_identifier(held.issuer, metadata.issuer):
             return ProofKey.from_json(held.dpop_key)
         if self.discovery.dpop and ALGORITHM in metadata.dpop_signing_alg_values_supported:
             return ProofKey.generate()

@@ -93,6 +93,12 @@ def test_the_page_says_who_asks_and_who_hired_them_and_the_token_is_that_sub_age
     assert house.introspect(token["access_token"])["active"] is True
 
 
+def test_an_agents_own_purchase_is_for_the_key_of_its_grant(house: House) -> None:
+    agent = log_in(house)
+    token = claims(handed(redeem(house, key_of(agent), approved(agent)))["access_token"])
+    assert (token["act"], token["cnf"]) == (claims(agent.token)["act"], claims(agent.token)["cnf"])
+
+
 def test_a_page_of_the_agents_own_purchase_names_no_sub_agent(house: House) -> None:
     agent = log_in(house)
     buyer(house, agent)
@@ -186,6 +192,20 @@ def with_the_token_of_another(house: House, agent: Parent) -> bool:
     return house.http.post("/oauth2/purchases", json=body, auth=RESOURCE_SERVER).status_code == 200
 
 
+def in_the_name_of_who_hired_it(house: House, agent: Parent, key: ProofKey | None) -> bool:
+    """By the way that needs no token: the page would name the agent above, and so would the trail."""
+    return redeem(house, key, approved(agent)).status_code == 200
+
+
+def in_its_name_by_an_own_key(house: House, agent: Parent) -> bool:
+    return in_the_name_of_who_hired_it(house, agent, key_of(agent.child(SubKey("Scout"))))
+
+
+def in_its_name_without_a_key(house: House, agent: Parent) -> bool:
+    """Its grant is bound to a key, and this token would be good for anybody."""
+    return in_the_name_of_who_hired_it(house, agent, None)
+
+
 def alone(connection: Any, session: Any, _: Any = ()) -> Any:
     return session_revocation(connection, session)
 
@@ -217,6 +237,8 @@ WEAK: dict[Any, list[tuple[Any, str, Any]]] = {
         (grants, "line_of", always_there(grants.line_of, scope=("shop:buy",)))
     ],
     in_the_name_of_a_sub_agent_of_another_session: [(purchases, "line_of", lambda *_: ())],
+    in_its_name_by_an_own_key: [(grants, "require_key", lambda *_: None)],
+    in_its_name_without_a_key: [(grants, "require_key", lambda *_: None)],
     with_the_token_of_another: [
         (asked_by_a_shop, "actors", lambda claims: (claims["act"]["act"]["sub"],)),
     ],

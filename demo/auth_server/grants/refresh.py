@@ -20,6 +20,7 @@ class RefreshTokenGrant(Grant, AuthlibRefreshTokenGrant):  # type: ignore[misc] 
     successor again; used later than that it ends the session. So a stolen one makes no second line of tokens."""
 
     INCLUDE_NEW_REFRESH_TOKEN = True
+    BEGINS = False
 
     def validate_token_request(self) -> None:
         """As Authlib, and then what is asked of the new token."""

@@ -24,7 +24,7 @@ from ..requests import NO_STORE, FormRequest, Rate
 from ..state.accounts import Account, ordered
 from ..state.approvals import Approval
 from ..state.credentials import save_refresh_token
-from ..state.sessions import Session, session_revocation
+from ..state.sessions import Session, bind_session, session_revocation
 from ..state.sub_agents import SubAgent, line_of
 from .bound import InvalidProofError, prove, remember, require_key
 from .resources import audience
@@ -184,6 +184,8 @@ class Grant:
     TOKEN_ENDPOINT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
     EXTENSIONS: ClassVar[tuple[type, ...]] = ()
     """Authlib's extensions of the grant."""
+    BEGINS: ClassVar[bool] = True
+    """Whether its token is the first of a session, or one for a purchase within it."""
     request: FormRequest
     server: OAuthServer
 
@@ -206,7 +208,8 @@ class Grant:
     def _buyers(self, session: Session, approval: Approval) -> tuple[SubAgent, ...]:
         """The sub-agent whose purchase was approved, then each above it; none where it is the session's own agent.
 
-        Its token is for its own key, like any that was handed on to it: who asked the human in its name has nothing.
+        Its token is for its own key, like any that was handed on to it, and that of the session's own agent for the
+        session's key: who asked the human in another's name has nothing.
 
         Raises:
             InvalidGrantError: it does not act in this session any more, it or one above it may not buy any more, or
@@ -222,6 +225,8 @@ class Grant:
             raise InvalidGrantError("what was handed on since, to this sub-agent or above it, is not to buy")
         for one in line[:1]:
             require_key(self.request, one.key, "what was handed on to this sub-agent")
+        if not line and session.key is not None:
+            require_key(self.request, session.key, "the grant within which this purchase was approved")
         return line
 
     def generate_token(
@@ -265,11 +270,14 @@ class Grant:
         return token
 
     def save_token(self, token: dict[str, Any]) -> None:
-        """Keep the refresh token's digest; an access token needs no keeping, its session says if it stands."""
+        """Keep the refresh token's digest, and by which key the agent is known from now on; an access token needs no
+        keeping, its session says if it stands."""
         session = self.request.session
         assert session is not None, "validated before"
-        if "refresh_token" in token:
-            with self.server.context.store.transaction() as connection:
-                # A client with credentials of its own is bound by these already, and may change its key (section 5).
-                key = self.request.key if self.request.client.auth_method == "none" else None
+        # A client with credentials of its own is bound by these already, and may change its key (RFC 9449 section 5).
+        key = self.request.key if self.request.client.auth_method == "none" else None
+        with self.server.context.store.transaction() as connection:
+            if self.BEGINS and self.request.approval is None and key is not None:
+                bind_session(connection, session.id, key)
+            if "refresh_token" in token:
                 save_refresh_token(connection, token["refresh_token"], session, key, self.server.context.now())

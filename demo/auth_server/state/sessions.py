@@ -27,7 +27,9 @@ _PRUNED_AT_ONCE = 20
 
 @dataclass(frozen=True)
 class Session:
-    """One session with the consent that opened it. `agent_id` is None for the human's own console."""
+    """One session with the consent that opened it. `agent_id` is None for the human's own console. `key` is the
+    thumbprint of the one key that its first token was bound to (RFC 9449); None of a session of bearer tokens, and of a
+    client with credentials of its own."""
 
     id: str
     consent_id: str
@@ -41,6 +43,7 @@ class Session:
     created_at: float
     revoked_at: float | None
     revoked_by_kind: str | None
+    key: str | None
 
     @property
     def spending_limit(self) -> dict[str, Any] | None:
@@ -56,7 +59,7 @@ class Session:
 
 SELECT = """
 SELECT s.id, s.consent_id, c.sub, c.client_id, s.agent_id, c.scope, c.resources, c.authorization_details,
-       s.auth_time, s.created_at, s.revoked_at, s.revoked_by_kind
+       s.auth_time, s.created_at, s.revoked_at, s.revoked_by_kind, s.key
 FROM oauth_sessions s JOIN oauth_consents c ON c.id = s.consent_id
 """
 
@@ -107,6 +110,11 @@ def open_session(
         (session_id, consent_id, agent_id, auth_time, now),
     )
     return session_id
+
+
+def bind_session(connection: sqlite3.Connection, session_id: str, key: str) -> None:
+    """Note by which key the agent of a session is known: the one that its first token is bound to."""
+    connection.execute("UPDATE oauth_sessions SET key = ? WHERE id = ? AND key IS NULL", (key, session_id))
 
 
 def _agent(connection: sqlite3.Connection, sub: str, client_id: str, now: float) -> str:

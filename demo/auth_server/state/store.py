@@ -179,6 +179,12 @@ ALTER TABLE oauth_sub_agents ADD COLUMN until REAL NOT NULL DEFAULT 0;
 UPDATE oauth_sub_agents SET until = expires_at;
 """
 """When what was handed on last ends, which may be before an earlier token does."""
+_KEYS_OF_SESSIONS = """
+ALTER TABLE oauth_sessions ADD COLUMN key TEXT;
+UPDATE oauth_sessions SET key = (SELECT r.key FROM oauth_refresh_tokens r
+    WHERE r.session_id = oauth_sessions.id AND r.key IS NOT NULL LIMIT 1);
+"""
+"""By which key the agent of a session is known."""
 STEPS = (
     _TABLES,
     _scope_of_clients,
@@ -195,6 +201,7 @@ STEPS = (
     _PURCHASES,
     _SUB_AGENTS_OF_SESSIONS,
     _UNTIL,
+    _KEYS_OF_SESSIONS,
 )
 """The schema's history. To change it: append a step, never edit one."""
 
