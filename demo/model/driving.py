@@ -299,8 +299,8 @@ class _Run:
         whole = self.bounds.seconds - self._seconds()
         try:
             answer = talk.answer(min(self.bounds.answer_seconds, whole), left, on_wait)
-        except OutOfLines:
-            raise _Over("script", "the script has no line for what came") from None
+        except OutOfLines as why:
+            raise _Over("script", str(why)) from None
         except TooMuch as much:
             self._within_bounds()
             raise _Over("model", much.why) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +85,12 @@ class Came:
 
 
 class OutOfLines(Exception):
-    """A script has no line for what came."""
+    """A script has no line for what came, or none that can be found in time."""
+
+
+PATIENCE: Final = 1.0
+"""Seconds of this process's work that may pass before the next line is found. Python's `re` has no bound, and a pattern
+that somebody else wrote, tried against what somebody else says, may backtrack for ever (CWE-1333)."""
 
 
 class Player:
@@ -101,35 +107,54 @@ class Player:
             came: of the calls so far.
 
         Raises:
-            OutOfLines: there is none.
+            OutOfLines: there is none, or a pattern takes too long.
         """
-        seen = tuple(came)
+        seen, until = tuple(came), time.process_time() + PATIENCE
         for at in range(self._at, len(self._lines)):
             line = self._lines[at]
             if at == self._at and self._played >= line.times:
                 continue
-            if (found := _holds(line, prompt, seen)) is not None:
+            if (found := _holds(line, prompt, seen, until)) is not None:
                 self._played = self._played + 1 if at == self._at else 1
                 self._at = at
                 return _filled(line, found)
-        raise OutOfLines
+        raise OutOfLines("the script has no line for what came")
 
 
-def _holds(line: Line, prompt: str, came: tuple[Came, ...]) -> Mapping[str, str] | None:
+def _holds(line: Line, prompt: str, came: tuple[Came, ...], until: float) -> Mapping[str, str] | None:
     """What the named groups of a line's conditions found; None where one does not hold."""
     found: dict[str, str] = {}
     if line.asked is not None:
-        if (asked := line.asked.search(prompt)) is None:
+        if (asked := _search(line.asked, prompt, until)) is None:
             return None
-        found |= {name: text or "" for name, text in asked.groupdict().items()}
+        found |= asked
     if line.read is not None:
-        read = next((one for one in (line.read.search(each.text) for each in reversed(came)) if one), None)
+        looked = (_search(line.read, each.text, until) for each in reversed(came))
+        read = next((one for one in looked if one is not None), None)
         if read is None:
             return None
-        found |= {name: text or "" for name, text in read.groupdict().items()}
+        found |= read
     if line.last is not None and (not came or line.last not in (came[-1].ended, came[-1].rule)):
         return None
     return MappingProxyType(found)
+
+
+def _search(pattern: re.Pattern[str], text: str, until: float) -> dict[str, str] | None:
+    """What the named groups of a pattern found in a text; None where it is not in there."""
+    import regex  # comes with what a script needs to play; to read one, nobody waits for it
+
+    try:
+        left = max(0.001, until - time.process_time())
+        found = regex.compile(pattern.pattern, regex.IGNORECASE).search(text, timeout=left)
+    except TimeoutError:
+        raise OutOfLines(f"to look for {_short(pattern)} takes the script too long") from None
+    except regex.error as error:  # `re` takes it, and read the script by it
+        raise OutOfLines(f"the script looks for {_short(pattern)}: {error}") from None
+    return None if found is None else {name: part or "" for name, part in found.groupdict().items()}
+
+
+def _short(pattern: re.Pattern[str]) -> str:
+    return repr(pattern.pattern if len(pattern.pattern) <= 60 else f"{pattern.pattern[:59]}…")
 
 
 def _filled(line: Line, found: Mapping[str, str]) -> Line:
@@ -237,7 +262,7 @@ def _pattern(table: Mapping[str, Any], key: str, where: str) -> re.Pattern[str] 
         return None
     try:
         return re.compile(table[key], re.IGNORECASE)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         why = f"it is no regular expression: {error}"
         raise UsageError(f"{where}: {key} is {table[key]!r}", why=why, do=f"change or remove {key}") from None
 

@@ -20,7 +20,7 @@ BOUNDS: dict[Ending, str] = {
     "human": "Ended: the human did not say yes",
     "model": "Ended: the model gave no answer",
     "server": "Ended: the server is in the way",
-    "script": "Ended: the script has no line for this",
+    "script": "Ended: the script cannot go on",
 }
 """Why a run ended, but for one that was done by itself."""
 

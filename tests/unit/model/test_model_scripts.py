@@ -15,7 +15,7 @@ from demo.client import Agent
 from demo.client.human.sample_human import SampleHuman
 from demo.evidence.model import HumanAsked, ModelBounds, ModelCall, ModelEvent, ModelTask
 from demo.model import steps_of
-from demo.model.script import Script, read, written
+from demo.model.script import Came, OutOfLines, Player, Script, read, written
 from deputize.errors import AuthorizationRefused, UsageError
 from deputize.evidence import Money
 from deputize.tokens.store import MemoryStore
@@ -107,6 +107,16 @@ def test_a_script_that_has_no_line_for_what_came_ends_there(agent: Agent) -> Non
     assert run.end.reason == "script" and run.end.calls == 1
 
 
+@pytest.mark.parametrize("where", ["asked", "read"])
+def test_a_script_that_would_look_for_its_line_for_ever_ends(where: str) -> None:
+    text = "a" * 200 + "!"
+    player = Player(script({where: r"(a|aa)+\1$", "says": "x"}))
+    with pytest.raises(OutOfLines):
+        player.next(text, [Came(text, "allowed")])
+    found = Player(script({where: r"(?P<all>a+!)$", "says": "{all}"})).next(text, [Came(text, "allowed")])
+    assert found.says == text
+
+
 @pytest.mark.parametrize("approve", [True, False], ids=["yes", "no"])
 def test_a_missing_scope_is_asked_of_the_human_whose_no_ends_the_run(stranger: Agent, approve: bool) -> None:
     log_in(stranger, ("openid", "shop:read", "offline_access"))
@@ -185,6 +195,8 @@ def test_a_kept_run_is_a_script_that_calls_the_same(agent: Agent, tmp_path: Path
         "made_by = 'script'\n[[line]]",
         "made_by = 'script'\n[[line]]\nsays = 3",
         "made_by = 'script'\n[[line]]\nsays = 'x'\nread = '('",
+        f"made_by = 'script'\n[[line]]\nsays = 'x'\nread = '{'(' * 5000 + ')' * 5000}'",
+        "made_by = 'script'\n[[line]]\nsays = 'x'\nasked = 'a{99999999999999999999}'",
         "made_by = 'script'\n[[line]]\nsays = 'x'\ntimes = 0",
         "made_by = 'script'\n[[line]]\nsays = 'x'\nwhen = 'y'",
         "made_by = 'script'\n[[line]]\ncalls = [{ tool = 1 }]",
