@@ -92,6 +92,27 @@ def test_the_grant_stays_as_it_was(house: House, grant: dict[str, Any], answer: 
     assert house.introspect(grant["access_token"])["active"] is True
 
 
+def test_its_token_ends_nothing_but_itself(house: House, grant: dict[str, Any]) -> None:
+    asked = ask(house, grant).json()
+    house.browser().decide(asked["user_code"])
+    token = house.redeem(asked["device_code"]).json()["access_token"]
+    assert house.http.post("/oauth2/revoke", data={"token": token, "client_id": "demo-agent"}).status_code == 200
+    assert house.introspect(token)["active"] is False
+    # No other token of the grant may place the purchase either (RFC 9396 section 9.2).
+    told = house.introspect(grant["access_token"])
+    assert told["active"] is True and told["authorization_details"] == grant["authorization_details"]
+    assert house.refresh(grant["refresh_token"]).status_code == 200
+
+
+def test_its_code_that_comes_again_ends_nothing_but_itself(house: House, grant: dict[str, Any]) -> None:
+    walk = house.authorize(scope="shop:buy", authorization_details=details(house, grant)).sign_in()
+    code = walk.decide().told["code"]
+    token = house.exchange(code).json()["access_token"]
+    assert house.exchange(code).json()["error"] == "invalid_grant"
+    assert house.introspect(token)["active"] is False
+    assert house.introspect(grant["access_token"])["active"] is True
+
+
 def test_nobody_approves_for_somebody_elses_agent(house: House, grant: dict[str, Any]) -> None:
     asked = ask(house, grant).json()
     browser = house.browser()

@@ -25,17 +25,19 @@ from ..grants.resources import served_resources
 from ..grants.server import OAuthServer
 from ..grants.tokens import actors, bound_to, read_access_token
 from ..requests import FormRequest, FormUnreadable, read_form, visitor
-from ..state.approvals import approvals_in, find_approval
+from ..state.approvals import approvals_in, find_approval, void
 from ..state.credentials import find_refresh_token
 from ..state.sessions import Session, find_session, revoke_agent_or_user, revoke_session, session_revocation
 
 
 class TokenOfSession:
-    """A token, as far as its revocation is concerned; `sub_agent` is who acts by it, where that is a sub-agent."""
+    """A token, as far as its revocation is concerned; `sub_agent` is who acts by it, where that is a sub-agent, and
+    `approval` the one yes that it is for, where it is for one purchase."""
 
-    def __init__(self, session: Session, sub_agent: str | None = None) -> None:
+    def __init__(self, session: Session, sub_agent: str | None = None, approval: str | None = None) -> None:
         self.session = session
         self.sub_agent = sub_agent
+        self.approval = approval
 
     def check_client(self, client: Client) -> bool:
         """Whether it was issued to `client`; Authlib answers `invalid_grant` where not (section 2.1)."""
@@ -44,7 +46,7 @@ class TokenOfSession:
 
 class RevocationEndpoint(AuthlibRevocationEndpoint):  # type: ignore[misc]  # Authlib ships no types
     """Revokes the session of a refresh token or an access token, used and expired ones too; of a sub-agent's token the
-    sub-agent alone, since who was given less may not end more."""
+    sub-agent alone, and of a token for one purchase that approval alone, since who was given less may not end more."""
 
     CLIENT_AUTH_METHODS = ENDPOINT_AUTH_METHODS
 
@@ -65,15 +67,18 @@ class RevocationEndpoint(AuthlibRevocationEndpoint):  # type: ignore[misc]  # Au
             session = None if claims is None else find_session(connection, str(claims.get("sid")))
         if claims is None or session is None:
             return None
-        through = actors(claims)
-        return TokenOfSession(session, through[0] if len(through) > 1 else None)
+        through, once = actors(claims), _purchase_in(claims)
+        approval = None if once is None else str(once.get("approval"))
+        return TokenOfSession(session, through[0] if len(through) > 1 else None, approval)
 
     def revoke_token(self, token: TokenOfSession, request: FormRequest) -> None:
         """End the session, or what was handed on of it."""
         context: Context = self.server.context
         by, now = request.client.client_id, context.now()
         with context.store.transaction() as connection:
-            if token.sub_agent is not None:
+            if token.approval is not None:
+                void(connection, token.approval)
+            elif token.sub_agent is not None:
                 revoke_agent_or_user(connection, "agent", token.sub_agent, by=by, now=now)
             else:
                 revoke_session(connection, token.session.id, kind="token", by=by, now=now)
@@ -146,9 +151,7 @@ class IntrospectionEndpoint(AuthlibIntrospectionEndpoint):  # type: ignore[misc]
         with context.store.transaction(write=False) as connection:
             session = find_session(connection, str(token.get("sid")))
             revoked = None if session is None else session_revocation(connection, session, actors(token))
-            told = token.get("authorization_details")
-            details = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-            once = next((one for one in details if one.get("type") == SHOP_PURCHASE), None)
+            once = _purchase_in(token)
             withdrawn = once is not None and find_approval(connection, str(once.get("approval"))) is None
         if revoked is not None:
             return {"active": False, "revoked": revoked.kind}
@@ -169,11 +172,18 @@ def _approved(context: Context, token: dict[str, Any]) -> dict[str, Any]:
     purchase is for that alone."""
     given = token.get("authorization_details")
     own = given if isinstance(given, list) else []
-    if any(isinstance(one, dict) and one.get("type") == SHOP_PURCHASE for one in own):
+    if _purchase_in(token) is not None:
         return {}
     with context.store.transaction(write=False) as connection:
         since = [one.granted for one in approvals_in(connection, str(token.get("sid")), context.now())]
     return {"authorization_details": [*own, *since]} if since else {}
+
+
+def _purchase_in(claims: dict[str, Any]) -> dict[str, Any] | None:
+    """The one purchase that a token is for; None of a token for whatever its session was granted."""
+    told = claims.get("authorization_details")
+    details = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    return next((one for one in details if one.get("type") == SHOP_PURCHASE), None)
 
 
 def _is_resource_server(endpoint: IntrospectionEndpoint, client: Client) -> bool:

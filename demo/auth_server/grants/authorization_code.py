@@ -12,6 +12,7 @@ from demo.proofs import THUMBPRINT
 from ..clients.client import Client
 from ..requests import FormRequest
 from ..state.accounts import Account, ordered
+from ..state.approvals import void
 from ..state.credentials import AuthorizationCode, find_code, save_code, use_up
 from ..state.sessions import revoke_session, session_revocation
 from .authorization_details import requested_details
@@ -136,8 +137,8 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
         """The code, when it may be redeemed now by this client.
 
         Raises:
-            InvalidGrantError: unknown, another client's, for another redirect URI, used before (then the session it
-                opened is revoked, OAuth 2.1 section 4.1.3), or expired.
+            InvalidGrantError: unknown, another client's, for another redirect URI, used before (then what it opened is
+                revoked, OAuth 2.1 section 4.1.3: its session, or the one approval that it was for), or expired.
         """
         context = self.server.context
         now = context.now()
@@ -148,6 +149,9 @@ class AuthorizationCodeGrant(Grant, AuthlibAuthorizationCodeGrant):  # type: ign
             # Before anything is changed, so that somebody with a stolen code can learn and change nothing.
             if found.client_id != client.client_id:
                 raise InvalidGrantError("the authorization code belongs to another client")
+            if found.redeemed_at is not None and found.approval_id is not None:
+                void(connection, found.approval_id)
+                raise InvalidGrantError("the authorization code was used before: ask the human again")
             if found.redeemed_at is not None:
                 revoke_session(connection, found.session.id, kind="reuse", by=client.client_id, now=now)
                 raise InvalidGrantError("the authorization code was used before: its session is revoked; log in again")
