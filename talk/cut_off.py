@@ -44,7 +44,7 @@ def let_in(run: Run, plan: Plan, cast: Cast, stage: Stage) -> None:
         agent.call("prettyPlease", {})
     elif rule in ("standing.agent", "standing.user"):
         what = rule.partition(".")[2]
-        cast.console().reinstate(what, target_of(agent, what))
+        cast.humans.console().reinstate(what, target_of(agent, what))
     else:
         return
     stage.note("the beat that was given up had put the agent out: it is let in again")

@@ -178,9 +178,9 @@ class Director:
             return unasked
         # An encore is no place in the plan: the run goes on from where it stood.
         result = runner.play(planned, headed=True, moves_cursor=not encore)
-        if self._cast is not None and (notice := self._cast.store.notice):
+        if self._cast is not None and (notice := self._cast.server.store.notice):
             self.stage.notice(notice)
-            self._cast.store.notice = None
+            self._cast.server.store.notice = None
         self._look_ahead(planned)
         if self.run.unkept is not None and not self._unkept_said:
             self._unkept_said = True
@@ -250,7 +250,7 @@ class Director:
     def cast(self) -> Cast:
         """The actors at the run's server, which is started when it is the local one and does not run; on stage also
         where it does not run any more. In the dry run a server that ends is red."""
-        if self._cast is not None and not self.strict and not self._cast.revive(self.stage.waiting):
+        if self._cast is not None and not self.strict and not self._cast.server.revive(self.stage.waiting):
             self._cast = None
         if self._cast is None:
             if self.settings.server is not None:
@@ -259,7 +259,7 @@ class Director:
             else:
                 self._cast = self._local_cast()
             self._cast.repository = self.settings.repository
-            self._cast.grantor = self._grantor()
+            self._cast.humans.grantor = self._grantor()
         return self._cast
 
     def _named_cast(self, server: str) -> Cast:
@@ -295,7 +295,7 @@ class Director:
             self.stage.note(
                 "the local server's data is not that of this run any more: what was granted is asked for again"
             )
-            cast.store.clear()
+            cast.server.store.clear()
         elif about.get("server") and about["server"] != server.base_url:
             self.stage.note(f"the local server moved from {about['server']} to {server.base_url}")
         self.run.settle(server=server.base_url, world=server.world)
@@ -313,9 +313,9 @@ class Director:
         encore = self.plan.encore(planned.id) is not None
         # At another server nobody can be asked aside: a person decides there, on the stage. The dry run shows what went
         # wrong; but what ended the grant before an encore is the talk itself, with its last revocation.
-        repairs = self.cast().ours and (not self.strict or encore)
+        repairs = self.cast().server.ours and (not self.strict or encore)
         openly = self.stage.person and self.stage.pace == "stage"
-        if logins and encore and not self.cast().ours and not self._grant_stands():
+        if logins and encore and not self.cast().server.ours and not self._grant_stands():
             why = "the agent's grant has ended since; demo goto login asks for another"
             self.stage.end(planned.id, ok=True, skipped=why)
             beat = planned.beat
@@ -407,7 +407,7 @@ class Director:
     @property
     def _goes_on(self) -> bool:
         """Whether a beat that builds on a red one is played all the same."""
-        return not self.strict and not self.cast().ours
+        return not self.strict and not self.cast().server.ours
 
     def _aside(self) -> Runner:
         stage = AsideStage(self.stage)

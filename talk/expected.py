@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from talk.cast import HUMAN
+from talk.humans import HUMAN
 from talk.playing.kind import Step, base_key
 from talk.results import Outcome
 

@@ -201,7 +201,7 @@ class Runner:
             return False
         self.stage.takes = self._has_take(planned)
         skew = self.cast.skew
-        trouble = in_words(failed, server=self.cast.server, ahead=None if skew is None else -skew)
+        trouble = in_words(failed, server=self.cast.server.url, ahead=None if skew is None else -skew)
         how = self.stage.recover(trouble)
         if how in ("recorded", "skip"):
             raise Instead(how, trouble)
@@ -235,7 +235,7 @@ class Runner:
         self.stage.begin_step(step.id, step.do, step.title)
         scene = Scene(self.run.id or "", beat, self.cast, self.stage, self.run.all_results, self.strict)
         started, attempts = time.monotonic(), None
-        speaks = kind.speaks and not self.cast.is_local
+        speaks = kind.speaks and not self.cast.server.is_local
         # Before `try`: where the server is not there, no step is red, and that is what is said.
         other = self.cast.other if speaks else None
         try:
@@ -246,11 +246,12 @@ class Runner:
         except NotHere as reason:
             return self._skip(beat, step, play, f"{reason.what}: {reason.why}")
         except ExplainedError as error:
-            if getattr(error, "oauth_error", None) == "not_logged_in" and not self.cast.ours:
+            if getattr(error, "oauth_error", None) == "not_logged_in" and not self.cast.server.ours:
                 # The login was skipped, or refused, at a server that is not ours: what builds on it is not played.
                 return self._skip(beat, step, play, f"{error.what}: {error.why}")
             if not self._goes_on(error, self.run.attempt(beat, step.id) if attempts is None else attempts):
-                if isinstance(error, ServerUnreachable) and (self.cast.is_local or self.cast.worker is not None):
+                own = self.cast.server.is_local or self.cast.server.worker is not None
+                if isinstance(error, ServerUnreachable) and own:
                     error.do, error.remedy = "go on from here: demo next starts the server again", None
                 raise
             why = f"{error.what}. {error.why}".strip()
@@ -302,7 +303,7 @@ class Runner:
         """What to expect of a step on stage."""
         wanted: Mapping[str, Any] = allowing_for_repeats(step, played.observed, attempts)
         granted = played.observed.get("granted") is True
-        wanted = allowing_for_the_room(wanted, played.outcome, granted=granted, grantor=self.cast.grantor)
+        wanted = allowing_for_the_room(wanted, played.outcome, granted=granted, grantor=self.cast.humans.grantor)
         if step.do == "burst" and other_consent(self.run, self.plan, self.cast, planned):
             wanted = allowing_for_another_consent(wanted)
         return wanted
@@ -325,7 +326,7 @@ class Runner:
         """
         if self.strict:
             return True
-        if self.cast.ours or isinstance(error, EnvironmentNotReady):
+        if self.cast.server.ours or isinstance(error, EnvironmentNotReady):
             return False
         return attempts > 0 or not isinstance(error, ServerUnreachable)
 

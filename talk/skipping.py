@@ -23,12 +23,12 @@ _SETS_UP: Mapping[str, str] = {"policy": "limits.approval", "revoke": "standing.
 def why_not(run: Run, cast: Cast, beat: str, step: Step, other: OtherServer | None) -> str | None:
     """Why the server at hand cannot do this step; the bundled one can do every one, or the step is red."""
     kind = KINDS[step.do]
-    if not kind.speaks or cast.is_local:
+    if not kind.speaks or cast.server.is_local:
         return None
     if other is None:
-        if not kind.of_this_folder or cast.worker is not None:
+        if not kind.of_this_folder or cast.server.worker is not None:
             return None
-        if cast.beside:
+        if cast.server.beside:
             return "only demo run --worker can start its own Worker again"
         return "the server was not started from this state folder"
     if step.options.get("who") in SAMPLES:

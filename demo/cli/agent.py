@@ -138,7 +138,7 @@ def _call(
     stage = Stage(console_for(settings), person=interactive() and not settings.json, plain=settings.plain)
     if patience is None:
         # The bundled shop's limits are what is to be seen; elsewhere they are in the way.
-        patience = 0.0 if cast.ours else ELSEWHERE
+        patience = 0.0 if cast.server.ours else ELSEWHERE
     try:
         outcome = agent.call(
             tool,
@@ -168,7 +168,7 @@ def asking(cast: Cast, stage: Stage, limit: Money | None = None) -> Obtain:
     agent = cast.agent()
     held = agent.stored()
     spending = held.spending_limit if held is not None else limit
-    logins = LoggingIn(agent, stage, human=cast.human() if cast.ours else None, spending=spending)
+    logins = LoggingIn(agent, stage, human=cast.humans.human() if cast.server.ours else None, spending=spending)
 
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
         more = [scope for scope in scopes if held is None or scope not in held.scope]
@@ -186,7 +186,7 @@ def approving(cast: Cast, agent: Agent, stage: Stage) -> Approve:
     from talk.stage.login import LoggingIn
 
     def approve(details: tuple[dict[str, Any], ...], scopes: tuple[str, ...]) -> StoredToken:
-        logins = LoggingIn(agent, stage, human=cast.human() if cast.ours else None, details=details)
+        logins = LoggingIn(agent, stage, human=cast.humans.human() if cast.server.ours else None, details=details)
         what = f"spend {logins.purchase.price} once" if logins.purchase is not None else "approve this call"
         stage.note(f"The server wants a human to {what}. The human is asked.")
         return logins.by(logins.choose(), scopes).token

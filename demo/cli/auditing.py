@@ -70,7 +70,7 @@ def show(
     from demo.client.audit import trail
 
     wanted = trail.Filter(user, agent, verdict, None if since is None else trail.moment(since), limit)
-    console = cast_for(settings).console_of_grantor()
+    console = cast_for(settings).humans.console_of_grantor()
     if follow:
         return _follow(settings, console, wanted)
     told = trail.read(console, wanted)
@@ -163,7 +163,7 @@ def trace(
     from demo import panels
     from demo.client.audit import reading, tracing
 
-    console = cast_for(settings).console_of_grantor()
+    console = cast_for(settings).humans.console_of_grantor()
     trail = reading.read(console)
     found = tracing.trace(
         trail, reading.check(trail, settings.state), console.sessions(), order, reading.dispatched(console, order)
@@ -238,7 +238,7 @@ def _ocsf(settings: Settings, read: Trail) -> tuple[str, int]:
     """The whole trail as OCSF in JSON lines, and how many events they are."""
     from demo.client.audit import ocsf, trail
 
-    told = trail.whole(read, cast_for(settings).console_of_grantor())
+    told = trail.whole(read, cast_for(settings).humans.console_of_grantor())
     if told.unknown is not None:
         sys.stderr.write(f"the consents are not all there: {told.unknown}\n")
     lines = (json.dumps(ocsf.as_ocsf(event), ensure_ascii=True, allow_nan=False) for event in told.events)
@@ -248,7 +248,7 @@ def _ocsf(settings: Settings, read: Trail) -> tuple[str, int]:
 def _trail(settings: Settings) -> Trail:
     from demo.client.audit import reading
 
-    return reading.read(cast_for(settings).console_of_grantor())
+    return reading.read(cast_for(settings).humans.console_of_grantor())
 
 
 def _exported(file: Path) -> Trail:

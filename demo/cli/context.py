@@ -182,8 +182,8 @@ def cast_for(settings: Settings) -> Cast:
 
 def say_notice(cast: Cast) -> None:
     """Say on stderr where tokens are kept where there is no keyring; once for a state folder."""
-    if (notice := cast.store.notice) is not None:
-        cast.store.notice = None
+    if (notice := cast.server.store.notice) is not None:
+        cast.server.store.notice = None
         sys.stderr.write(f"{notice}\n")
 
 

@@ -57,7 +57,7 @@ def revoke(
         target = "The stored token"
     else:
         target = id_ or _target(cast, kind)
-        cast.console_of_grantor().revoke(kind, target)
+        cast.humans.console_of_grantor().revoke(kind, target)
     return _said(settings_of(context), kind, target, "revoked")
 
 
@@ -75,7 +75,7 @@ def reinstate(
     kind = "user" if user else "agent"
     cast = cast_for(settings_of(context))
     target = id_ or _target(cast, kind)
-    if cast.console_of_grantor().reinstate(kind, target):
+    if cast.humans.console_of_grantor().reinstate(kind, target):
         return _said(settings_of(context), kind, target, "reinstated")
     other = "" if user else " The user's standing is another matter: demo reinstate --user."
     why = f"{kind} {target} was not revoked. A session that was ended stays ended: demo login.{other}"
@@ -112,25 +112,25 @@ def door(
         raise UsageError("nothing to do", do="use --stock N, --text TEXT, --close or --reopen")
     settings = settings_of(context)
     cast = cast_for(settings)
-    if account is not None and not cast.ours:
+    if account is not None and not cast.server.ours:
         raise UsageError(
             "--account takes a sample human of the bundled authorization server",
             why="at this server an admin signs in at their own console",
             do="sign in as one: demo login --console",
         )
-    console = cast.console() if account is None else cast.console_of(account)
+    console = cast.humans.console() if account is None else cast.humans.console_of(account)
     try:
         state = console.set_door(which, stock=stock, open=reopen if close or reopen else None, description=text)
     except AuthorizationRefused as refused:
         other = account not in (None, ADMIN)
         if getattr(refused, "oauth_error", None) != "access_denied" and not other:
             raise
-        who = f"{account or SAMPLE} is none; {ADMIN} is" if cast.ours else "the human at this console is none"
+        who = f"{account or SAMPLE} is none; {ADMIN} is" if cast.server.ours else "the human at this console is none"
         again = f"let {ADMIN} do it: the same command with --account {ADMIN}"
         raise AuthorizationRefused(
             "only an admin of this shop may set its doors",
             why=who,
-            do=again if cast.ours else "sign in as an admin of the shop: demo login --console",
+            do=again if cast.server.ours else "sign in as an admin of the shop: demo login --console",
         ) from refused
     if settings.json:
         say_json({"schema": 1, **state})

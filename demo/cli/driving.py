@@ -171,7 +171,7 @@ def _drive(
             names=cast.tools.call,
             door=cast.door("open" if open_ else "protected"),
             token="none" if open_ else "stored",
-            patience=0.0 if cast.ours else ELSEWHERE,
+            patience=0.0 if cast.server.ours else ELSEWHERE,
             on_wait=lambda left, what: stage.waiting(what, left),
         )
     finally:
@@ -184,7 +184,7 @@ def _asking(cast: Cast, stage: Stage, limit: Money | None, before: Callable[[], 
     def obtain(scopes: tuple[str, ...]) -> StoredToken:
         stage.clear_status()
         before()
-        spending = limit if limit is not None else _limit("60.00") if cast.ours else None
+        spending = limit if limit is not None else _limit("60.00") if cast.server.ours else None
         return asking(cast, stage, spending)(scopes)
 
     return obtain

@@ -74,9 +74,9 @@ def login(
     from talk.stage.login import LoggingIn
     from talk.stage.screen import Stage
 
-    hosted = cast.hosted_console() if console and not cast.ours else None
+    hosted = cast.humans.hosted_console() if console and not cast.server.ours else None
     if console and hosted is None:
-        cast.console()  # at the bundled authorization server the sample human signs in at once
+        cast.humans.console()  # at the bundled authorization server the sample human signs in at once
         return _signed_in(settings)
     agent = hosted.agent if hosted is not None else cast.agent()
     if expected is not None and "@" in expected and account == SAMPLE:
@@ -84,18 +84,18 @@ def login(
     asked = LoggingIn(
         agent,
         Stage(console_for(settings), person=interactive() and not settings.json, plain=settings.plain),
-        human=cast.human(account) if cast.ours else None,
+        human=cast.humans.human(account) if cast.server.ours else None,
         approve=not deny,
         expected=expected,
         bound=not bearer,
         resources=None if hosted is None else (hosted.resource,),
         spending=None
         if hosted is not None
-        else money(spend if spend is not None else "60.00" if cast.ours or agent.limits_spending() else "0"),
+        else money(spend if spend is not None else "60.00" if cast.server.ours or agent.limits_spending() else "0"),
     )
     chosen = asked.choose("device" if device else "browser" if browser else None)
     try:
-        granted = asked.by(chosen, tuple(scope) if scope else SCOPES if cast.ours else agent.wanted_scopes())
+        granted = asked.by(chosen, tuple(scope) if scope else SCOPES if cast.server.ours else agent.wanted_scopes())
     finally:
         # Also where the login fails: who the agent is there is kept before anybody is asked.
         say_notice(cast)
@@ -180,10 +180,10 @@ def whoami(
 def _person(cast: Cast, agent: Agent, stored: StoredToken) -> dict[str, Any]:
     """Who the human is: to a grant that was revoked nobody tells a name any more, and their own console knows it."""
     person = agent.identify(stored)
-    if "email" in person or not cast.ours:
+    if "email" in person or not cast.server.ours:
         return person
     try:
-        console = cast.console_of_grantor().agent
+        console = cast.humans.console_of_grantor().agent
         told = console.identify(console.token())
     except (AuthorizationRefused, ServerUnreachable):
         return person

@@ -156,7 +156,7 @@ def run(
                 asked = talk_of(None, talk)
                 _slice(asked.plan(plan or asked.default), None, to, encores=ci)
                 if opened.id is not None and not settings.local:
-                    cast_for(settings).look(stage.waiting)
+                    cast_for(settings).server.look(stage.waiting)
                     stage.clear_status()
                 start_afresh(settings, opened)
             here = shop.enter_context(worker_beside(settings, stage)) if worker else None

@@ -122,10 +122,10 @@ def explain(
     if tool not in VERBS:
         raise UsageError(f"the shop has no tool {tool!r}", do=f"choose one of: {', '.join(VERBS)}")
     cast = cast_for(settings)
-    if account is not None and not cast.ours:
+    if account is not None and not cast.server.ours:
         raise UsageError("--account takes a sample human of the bundled authorization server", do="leave it out")
-    console = cast.console_of_grantor() if account is None else cast.console_of(account)
-    oneself = account or (cast.account() if cast.ours else "")
+    console = cast.humans.console_of_grantor() if account is None else cast.humans.console_of(account)
+    oneself = account or (cast.humans.account() if cast.server.ours else "")
     question = _question(
         cast, console.sessions(), tool, user or oneself, agent, scope, about_oneself=user in (None, oneself)
     )
@@ -137,7 +137,9 @@ def explain(
         raise AuthorizationRefused(
             "only an admin of this shop may ask about somebody else",
             why=f"{oneself or 'the human at this console'} is none",
-            do="ask with: --account grace@example.com" if cast.ours else "sign in as an admin: demo login --console",
+            do="ask with: --account grace@example.com"
+            if cast.server.ours
+            else "sign in as an admin: demo login --console",
         ) from refused
     if settings.json:
         say_json({"schema": 1, **found.to_dict()})

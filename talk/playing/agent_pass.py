@@ -23,7 +23,7 @@ def blueprint(step: Step, scene: Scene) -> Played:
     from demo.client.workos.people import People
     from demo.client.workos.preparing import ensure_permissions, role_permissions
 
-    tenant, console = scene.cast.tenant(), scene.cast.console()
+    tenant, console = scene.cast.humans.tenant(), scene.cast.humans.console()
     name, ceiling, wished = (step.options[option] for option in ("name", "ceiling", "wishes"))
     ensure_permissions(tenant, {slug: slug for slug in ceiling})
     identity = AgentIdentity.ensure(tenant, name=name, permissions=ceiling)
@@ -63,21 +63,21 @@ def _passed(identity: AgentIdentity, scene: Scene) -> AgentPass:
     """A pass on the human's own session. Where they signed in too long ago for that, they sign in again."""
     from demo.client.workos.tenant import WorkOSRefused
 
-    console = scene.cast.console()
+    console = scene.cast.humans.console()
     try:
         return identity.deputize(console.agent.token().access_token)
     except WorkOSRefused as refused:
         if refused.code not in ("max_age_exceeded", "user_session_ended"):
             raise
         scene.stage.note(f"the human signs in again at their own console: {refused.code}")
-        console.sign_in(scene.cast.human())
+        console.sign_in(scene.cast.humans.human())
         return identity.deputize(console.agent.token().access_token)
 
 
 def validate(step: Step, scene: Scene) -> Played:
     """Ask the keys and ask WorkOS, live, whether a pass holds; with `revoke` before and after its session's end."""
-    scene.cast.tenant()
-    scene.cast.console()  # where one of the two is not, no pass was minted either, and that is the reason to give
+    scene.cast.humans.tenant()
+    scene.cast.humans.console()  # where one of the two is missing, no pass was minted either, and that is the reason
     name = step.options["blueprint"]
     if name not in scene.cast.passes:
         raise AuthorizationRefused(

@@ -26,7 +26,7 @@ def approve(step: Step, scene: Scene) -> Played:
     """Ask for the approval that a refused purchase wants, by the human's own page, and make the purchase with it."""
     from talk.stage.login import LoggingIn
 
-    if scene.cast.worker is not None:
+    if scene.cast.server.worker is not None:
         # It would buy there: nothing is asked for, and the beat's quota is used up.
         raise NotHere("no purchase has to be approved here", why="a Worker's policy is set when it starts")
     agent = scene.cast.agent(step.options["who"])
@@ -39,7 +39,7 @@ def approve(step: Step, scene: Scene) -> Played:
     logging_in = LoggingIn(
         agent,
         scene.stage,
-        human=scene.cast.human(step.options["account"]),
+        human=scene.cast.humans.human(step.options["account"]),
         approve=step.options["decide"] == "approve",
         ask=step.options["ask"],
         details=details,
@@ -50,7 +50,7 @@ def approve(step: Step, scene: Scene) -> Played:
         granted = logging_in.by(_device(), scopes_of(challenge))
     except AuthorizationRefused as no:
         return _not_approved(step, scene, agent, logging_in, refused, getattr(no, "oauth_error", None), no)
-    scene.cast.store.put(APPROVED, granted.token)
+    scene.cast.server.store.put(APPROVED, granted.token)
     observed: dict[str, Any] = {"asked": True, "granted": True, "consent_matches": granted.matches}
     observed["spending"] = logging_in.purchase.price.amount if logging_in.purchase is not None else 0
     if other := step.options.get("but"):
@@ -59,7 +59,7 @@ def approve(step: Step, scene: Scene) -> Played:
         observed["substituted"] = tried.allowed
     bought = scene.with_retries(lambda: agent.call(tool, arguments, token=granted.token))[-1]
     played = _played(bought, scene, agent, arguments, observed, sent=granted.token, before=refused)
-    said = Answer(scene.cast.account(step.options["account"]), agent.name, "yes", purchase=logging_in.purchase)
+    said = Answer(scene.cast.humans.account(step.options["account"]), agent.name, "yes", purchase=logging_in.purchase)
     _answered(played, scene, said)
     return played
 
@@ -112,7 +112,7 @@ def _not_approved(
     if outcome is None:
         scene.stage.note(f"{why.what}: {error}")
         return played
-    human = scene.cast.account(step.options["account"])
+    human = scene.cast.humans.account(step.options["account"])
     said = Answer(human, agent.name, "no" if outcome == "declined" else "nothing", purchase=logging_in.purchase)
     _answered(played, scene, said)
     if step.options["decide"] == "approve":

@@ -39,7 +39,7 @@ def audit(_: Step, scene: Scene) -> Played:
     orders = [entry for entry in entries if entry.audit_id in mine and entry.order_id and entry.door == "protected"]
     shown = tuple(entry for entry in entries if entry.audit_id in mine)
     handed_on = any(entry.handed_on_by for entry in shown)
-    listed = scene.cast.console().sessions() if (orders or handed_on) and scene.cast.other is None else ()
+    listed = scene.cast.humans.console().sessions() if (orders or handed_on) and scene.cast.other is None else ()
     # What a sub-agent is called, as the authorization server has it: who is on record may be of another process.
     names = tuple((dict(scene.names()) | {one.id: one.name for of in listed for one in of.sub_agents}).items())
     observed: dict[str, Any] = {
@@ -62,14 +62,14 @@ def audit(_: Step, scene: Scene) -> Played:
 
 
 def trail(scene: Scene) -> tuple[Decision, ...]:
-    return scene.cast.console().audit(limit=TRAIL)
+    return scene.cast.humans.console().audit(limit=TRAIL)
 
 
 def _reader(scene: Scene) -> str | None:
     """The human whose console reads, by the id in its token."""
     from deputize.tokens import claims
 
-    jwt = claims.take_apart(scene.cast.console().agent.token().access_token)
+    jwt = claims.take_apart(scene.cast.humans.console().agent.token().access_token)
     subject = jwt.claims.get("sub") if jwt is not None else None
     return subject if isinstance(subject, str) else None
 
@@ -93,7 +93,7 @@ def _leads_back(entry: Decision, scene: Scene, listed: tuple[SessionView, ...]) 
 def _traced(entry: Decision, scene: Scene, names: tuple[tuple[str, str], ...]) -> Chain:
     """An order's chain by the audit trail and the authorization server's list of sessions; no token is asked."""
     consent = entry.consent or entry.session or ""
-    session = next((one for one in scene.cast.console().sessions() if one.consent == consent), None)
+    session = next((one for one in scene.cast.humans.console().sessions() if one.consent == consent), None)
     below = next((one for one in session.sub_agents if one.id == entry.agent), None) if session else None
     granted = below or session
     return Chain(
@@ -120,7 +120,7 @@ def _behind(entry: Decision, scene: Scene) -> Dispatched | None:
     from demo.client.audit import reading
 
     until = time.monotonic() + 1.0
-    while (found := reading.dispatched(scene.cast.console(), entry.order_id or "")) is not None:
+    while (found := reading.dispatched(scene.cast.humans.console(), entry.order_id or "")) is not None:
         if found.state != "waiting" or time.monotonic() >= until:
             break
         time.sleep(0.1)
@@ -129,7 +129,7 @@ def _behind(entry: Decision, scene: Scene) -> Dispatched | None:
 
 def sessions(_: Step, scene: Scene) -> Played:
     """The sessions that the human's consents opened."""
-    console = scene.cast.console()
+    console = scene.cast.humans.console()
     listed = console.sessions()
     elsewhere, token = scene.cast.other is not None, console.agent.token()
     info = person_of(console.agent, token) if elsewhere else console.agent.userinfo(token)

@@ -27,8 +27,8 @@ def audit_log(_: Step, scene: Scene) -> Played:
     from demo.client.workos.audit import SESSION_CREATED, AuditLog, read_export
     from demo.client.workos.preparing import ensure_order_schema
 
-    tenant, orders = scene.cast.tenant(), _orders(scene)
-    log = AuditLog(tenant, where=urlsplit(scene.cast.server).hostname or "")
+    tenant, orders = scene.cast.humans.tenant(), _orders(scene)
+    log = AuditLog(tenant, where=urlsplit(scene.cast.server.url).hostname or "")
     ensure_order_schema(tenant)
     for decision in [*orders, *orders]:  # the second time, as after a crash, must change nothing
         log.record_order(decision)

@@ -71,7 +71,7 @@ def _last_headers(outcome: ToolsOutcome) -> tuple[tuple[str, str], ...]:
 
 def call(step: Step, scene: Scene) -> Played:
     """Call a tool, with the token that the step names."""
-    if scene.cast.worker is not None and step.expect.get("rule") == APPROVAL:
+    if scene.cast.server.worker is not None and step.expect.get("rule") == APPROVAL:
         raise NotHere("no purchase has to be approved here", why="a Worker's policy is set when it starts")
     agent, token = _caller(step, scene)
     tool, arguments = _in_its_words(step, scene)
@@ -158,7 +158,7 @@ def approved_token(scene: Scene) -> StoredToken:
     Raises:
         NotHere: nobody approved one in this run.
     """
-    held = scene.cast.store.get(APPROVED)
+    held = scene.cast.server.store.get(APPROVED)
     if held is None:
         raise NotHere("there is no token for one purchase", why="nobody approved one")
     return held

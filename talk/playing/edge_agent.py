@@ -47,28 +47,28 @@ def ahead(cast: Cast, near: bool) -> None:
     nobody waits for it then, and not any more once it is over. What goes wrong is said by the beat."""
     if not near:
         # Nothing of it is imported where it was never started.
-        if (cast.state / AGENT).exists():
+        if (cast.server.state / AGENT).exists():
             from demo.deploy import local_agent
 
-            local_agent.end(cast.state)
+            local_agent.end(cast.server.state)
     elif _why_not(cast, strict=False) is None:
         _agent(cast).begin()
 
 
 def _why_not(cast: Cast, *, strict: bool) -> str | None:
     """Why it is only described, before anything is tried; None where there is no reason."""
-    own = cast.worker is not None or cast.beside
+    own = cast.server.worker is not None or cast.server.beside
     if strict and not own:
         return "the dry run deploys nothing and starts no Worker"
     if cast.edge == "off" and not own:
         return "Workers are switched off here (edge)"
-    return None if cast.ours else "this talk's server is not ours"
+    return None if cast.server.ours else "this talk's server is not ours"
 
 
 def _agent(cast: Cast, waiting: Waiting = quietly, *, stays: bool = False) -> LocalAgent:
     from demo.deploy.local_agent import LocalAgent
 
-    return LocalAgent(cast.state, cast.agent().endpoint(), variables=VARIABLES, stays=stays, waiting=waiting)
+    return LocalAgent(cast.server.state, cast.agent().endpoint(), variables=VARIABLES, stays=stays, waiting=waiting)
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def _log_in(step: Step, scene: Scene, agent: LocalAgent) -> None:
     asked = agent.start(scene.key(step.id))
     if asked.authorize is None:
         raise ServerUnreachable("the agent cannot ask for its grant", why=asked.why, do="try this beat again")
-    _, back = scene.cast.human().authorize(asked.authorize, True)
+    _, back = scene.cast.humans.human().authorize(asked.authorize, True)
     agent.arrive(back)
     scene.stage.note("the sample human granted the agent access to the shop, aside")
 
@@ -152,7 +152,7 @@ def _whose(agent: EdgeAgent) -> str:
 
 def _revoke(scene: Scene, agent: LocalAgent, before: EdgeAgent, order: Decision, played: Played) -> None:
     """The human ends the session, and the agent's next purchase is due at once."""
-    scene.cast.console().revoke("session", order.session or "")
+    scene.cast.humans.console().revoke("session", order.session or "")
     agent.hurry()
     after = agent.until("the agent's next call", lambda now: now.phase != "working", SECONDS)
     refused = next((e for e in reversed(trail(scene)) if e.session == order.session and e.verdict == "deny"), None)

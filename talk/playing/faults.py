@@ -25,13 +25,13 @@ def outage(step: Step, scene: Scene) -> Played:
     """Call while the authorization server gives the shop no answer, in each of two ways; then once more."""
     from demo.local_server.outage import drill
 
-    scene.cast.only_beside_its_authorization_server()
+    scene.cast.server.only_beside_its_authorization_server()
     agent = scene.cast.agent()
     tool = scene.cast.tools.name(step.options["tool"])
     agent.token()  # what has to be renewed is renewed before: the agent's questions are not what is tried here
     outcomes: list[CallOutcome] = []
     for how in ("failing", "silent"):
-        with drill(scene.cast.state, how):
+        with drill(scene.cast.server.state, how):
             if not outcomes:
                 _noticed(agent)
             outcomes.append(agent.call(tool, {}, refresh=False))
@@ -56,9 +56,9 @@ def _noticed(agent: Agent) -> None:
 
 def restart(_: Step, scene: Scene) -> Played:
     """Stop and start the talk's own server, and look whether it still knows what it knew."""
-    console = scene.cast.console()
+    console = scene.cast.humans.console()
     facts_before, signed_in = _remembered(scene), console.signed_in()
-    before, after = scene.cast.restart(scene.stage.waiting)
+    before, after = scene.cast.server.restart(scene.stage.waiting)
     facts_after = _remembered(scene)
     live = [sum(1 for one in facts[1] if one.revoked_at is None) for facts in (facts_before, facts_after)]
     rows = (
@@ -87,7 +87,7 @@ def _signed(known: bool) -> str:
 
 
 def _remembered(scene: Scene) -> tuple[list[str], tuple[Any, ...]]:
-    console = scene.cast.console()
+    console = scene.cast.humans.console()
     # When one ends by itself moves on with each refresh, of the console's own as well.
     sessions = tuple(replace(one, expires_at=None) for one in console.sessions())
     # A replayed purchase is audited again, under the order that it is.

@@ -54,7 +54,7 @@ def login(step: Step, scene: Scene) -> Played:
     logging_in = LoggingIn(
         agent,
         scene.stage,
-        human=scene.cast.human(step.options["account"]) if other is None else None,
+        human=scene.cast.humans.human(step.options["account"]) if other is None else None,
         approve=step.options["decide"] == "approve",
         ask=step.options["ask"],
         spending=_spending(step, scene),
@@ -91,7 +91,7 @@ def login(step: Step, scene: Scene) -> Played:
     human = str(played.observed.get("human") or "")
     if step.options["who"] == "agent":
         if other is None and human:
-            scene.cast.grantor = human
+            scene.cast.humans.grantor = human
         limit = granted.token.spending_limit
         said = Answer(human, agent.name, "yes" if other_human is None else "other", limit, granted.token.scope)
         _answered(played, scene, said)
@@ -108,7 +108,7 @@ def _not_granted(step: Step, scene: Scene, error: str, what: str, human: str | N
     if outcome is None or step.options["who"] != "agent":
         scene.stage.note(what)
         return played
-    asked = scene.cast.account(step.options["account"]) if scene.cast.other is None else ""
+    asked = scene.cast.humans.account(step.options["account"]) if scene.cast.other is None else ""
     # Who has said no in a browser, nobody tells.
     who = asked if outcome == "unanswered" else human or ""
     agent = scene.cast.agent(step.options["who"])
@@ -124,7 +124,7 @@ def _another(step: Step, scene: Scene, granted: Granted) -> str | None:
         return None
     person = person_of(scene.cast.agent(), granted.token)
     human = username(person) if person is not None else ""
-    return human if human not in ("", scene.cast.account(step.options["account"])) else None
+    return human if human not in ("", scene.cast.humans.account(step.options["account"])) else None
 
 
 def _kept_out(agent: Agent, scene: Scene) -> Decision | None:
@@ -141,9 +141,9 @@ def _handed_back(
     who = step.options["who"]
     scene.cast.agent(who).revoke(token)
     if before is not None:
-        scene.cast.store.put(who, before)
+        scene.cast.server.store.put(who, before)
     else:
-        scene.cast.store.delete(who)
+        scene.cast.server.store.delete(who)
     played = Played({"granted": False, "human": answer.human}, decision=met, decisions=[met])
     played.outcome, played.shown = "other_account", ("answer", "decision")
     played.panels["decision"] = lambda: panels.decision(met)

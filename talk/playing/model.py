@@ -75,7 +75,7 @@ def _presenters(scene: Scene) -> Endpoint | Script | None:
     from demo.model import Wished, chosen
     from demo.model.choosing import KEY_SLOT
 
-    state = scene.cast.state
+    state = scene.cast.server.state
     return chosen(Wished(), Wished(), os.environ, lambda url: token_store(state, server=url).kept(KEY_SLOT))
 
 
@@ -177,7 +177,7 @@ def _differences(driven: Drive, scene: Scene, step: Step) -> list[str]:
 
 def _different(outcome: CallOutcome, arguments: Any, scene: Scene, sent: Any, skew: float) -> list[str]:
     given = arguments if isinstance(arguments, dict) else {}
-    return differences(outcome, sent=sent, door="protected", arguments=given, ours=scene.cast.ours, skew=skew)
+    return differences(outcome, sent=sent, door="protected", arguments=given, ours=scene.cast.server.ours, skew=skew)
 
 
 @contextmanager
@@ -187,7 +187,7 @@ def _listing(text: str, scene: Scene) -> Iterator[None]:
     if not text:
         yield
         return
-    console = scene.cast.console_of_admin()
+    console = scene.cast.humans.console_of_admin()
     try:
         console.set_door("protected", description=text)
         yield

@@ -81,7 +81,7 @@ def hold_against_the_wire(
     if outcome.decision is not None:
         skew = scene.cast.agent().skew or 0.0
         played.observed["differs"] = differences(
-            outcome, sent=sent, door=door, arguments=arguments, ours=scene.cast.ours, skew=skew
+            outcome, sent=sent, door=door, arguments=arguments, ours=scene.cast.server.ours, skew=skew
         )
 
 

@@ -35,10 +35,10 @@ def policy(step: Step, scene: Scene) -> Played:
     """Change the policy, or put it back, and wait until the shop goes by it."""
     from demo import policy_file
 
-    if scene.cast.worker is not None:
+    if scene.cast.server.worker is not None:
         why = "a Worker's policy is its variables, and set when it starts"
         raise NotHere("the shop's policy stays as it is", why=why)
-    state, above = scene.cast.state, step.options["approve_above"]
+    state, above = scene.cast.server.state, step.options["approve_above"]
     before = _written(state)
     if above:
         _keep(state, scene.beat)
@@ -150,7 +150,7 @@ def _in_force(scene: Scene, digest: str) -> bool:
 
     deadline = time.monotonic() + IN_FORCE_SECONDS
     while (left := deadline - time.monotonic()) > 0:
-        told = local.health(scene.cast.server)
+        told = local.health(scene.cast.server.url)
         about = (told or {}).get("policy")
         if isinstance(about, dict) and about.get("digest") == digest:
             return True

@@ -25,7 +25,7 @@ def revoke(step: Step, scene: Scene) -> Played:
     if other is not None and (what == "token" or other.no_console() is not None):
         return _handed_back(step, scene)
     agent = scene.cast.agent(step.options["who"])
-    console = scene.cast.console() if what != "token" else None
+    console = scene.cast.humans.console() if what != "token" else None
     tool = scene.cast.tools.name(step.options["tool"])
     before = _called(scene, agent, tool)
     target = target_of(agent, what)
@@ -49,7 +49,7 @@ def revoke(step: Step, scene: Scene) -> Played:
     played.observed["unexpired"] = held is not None and held.expires_at > time.time()
     if after.decision is not None:
         played.observed["differs"] = differences(
-            after, sent=held, door="protected", arguments={}, ours=scene.cast.ours, skew=agent.skew or 0.0
+            after, sent=held, door="protected", arguments={}, ours=scene.cast.server.ours, skew=agent.skew or 0.0
         )
     if what in ("session", "token") and scene.cast.other is None:
         played.observed["final"] = _is_final(scene, agent, str(what), target)
@@ -66,7 +66,7 @@ def _is_final(scene: Scene, agent: Agent, what: str, target: str) -> bool:
     """Whether what was ended stays ended: it is neither reinstated nor renewed."""
     try:
         if what == "session":
-            scene.cast.console().reinstate(what, target)
+            scene.cast.humans.console().reinstate(what, target)
             return False
     except AuthorizationRefused:
         pass
@@ -151,7 +151,7 @@ def _revoked(
 
 def reinstate(step: Step, scene: Scene) -> Played:
     """Reinstate, and call again."""
-    agent, console = scene.cast.agent(), scene.cast.console()
+    agent, console = scene.cast.agent(), scene.cast.humans.console()
     what = step.options["what"]
     console.reinstate(what, target_of(agent, what))
     outcome = _called(scene, agent, scene.cast.tools.name(step.options["tool"]))

@@ -25,13 +25,13 @@ def user(_: Step, scene: Scene) -> Played:
     """Who the human is by WorkOS, with the sessions and consents that stand there, held against another's word."""
     from demo.client.workos.people import People
 
-    people = People(scene.cast.tenant())
-    return _by_console(people, scene) if scene.cast.ours else _by_token(people, scene)
+    people = People(scene.cast.humans.tenant())
+    return _by_console(people, scene) if scene.cast.server.ours else _by_token(people, scene)
 
 
 def _by_console(people: People, scene: Scene) -> Played:
     """Held against what the human's own console says and lists."""
-    console = scene.cast.console()
+    console = scene.cast.humans.console()
     token = console.agent.token()
     claimed = console.agent.view(token)
     person = people.find(str(console.agent.userinfo(token).get("email", "")))
@@ -107,7 +107,7 @@ def _view(
         person.last_sign_in_at,
         sessions=tuple((one.id, through.get(one.id, "")) for one in sessions),
         consents=tuple((one.consent, one.name or one.client_id, one.scopes) for one in consents),
-        asked=scene.cast.tenant().environment.base_url,
+        asked=scene.cast.humans.tenant().environment.base_url,
         against=against,
         differences=tuple(what for key, what in _AGREE.items() if observed.get(key) is False),
     )

@@ -29,12 +29,12 @@ def verify(_: Step, scene: Scene) -> Played:
     from demo.client.human.console import NoSuchRoute
 
     try:
-        trail = reading.read(scene.cast.console())
+        trail = reading.read(scene.cast.humans.console())
     except NoSuchRoute as none:
         if scene.cast.other is None:
             raise
         raise NotHere("this server does not prove its audit trail", why=none.what) from none
-    checks = reading.check(trail, scene.cast.state)
+    checks = reading.check(trail, scene.cast.server.state)
     written = {
         item["entry"].get("audit_id"): item["entry"]
         for log in trail.logs

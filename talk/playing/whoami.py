@@ -69,7 +69,7 @@ def _lifetime(token: StoredToken) -> int | None:
 
 def _listed(token: StoredToken, view: TokenView, scene: Scene) -> bool:
     """Whether the human's own console lists the session that the token claims, and says the very same of it."""
-    one = next((one for one in scene.cast.console().sessions() if one.id == view.claim("sid")), None)
+    one = next((one for one in scene.cast.humans.console().sessions() if one.id == view.claim("sid")), None)
     if one is None or one.revoked_at is not None:
         return False
     said = (one.consent, one.agent, one.client, sorted(one.scopes), one.spending_limit)

@@ -45,23 +45,23 @@ CLOUDFLARE, HERE, NOWHERE = "cloudflare", "this machine", "nowhere"
 
 def worker(step: Step, scene: Scene) -> Played:
     """Run the shop as a Worker where that can be done, and call it."""
-    own = scene.cast.worker is not None or scene.cast.beside
+    own = scene.cast.server.worker is not None or scene.cast.server.beside
     if scene.strict and not own:
         return described(step, "the dry run deploys nothing and starts no Worker")
     if scene.cast.edge == "off" and not own:
         return described(step, "Workers are switched off here (edge)")
     try:
         if own:
-            return _called(step, scene, scene.cast.server)
-        if not scene.cast.ours:
+            return _called(step, scene, scene.cast.server.url)
+        if not scene.cast.server.ours:
             return _the_server_itself(step, scene)
         if scene.cast.edge == "auto":
             from demo.deploy import record
 
-            last = record.recall(scene.cast.state)
+            last = record.recall(scene.cast.server.state)
             if last is not None:
                 return _deployed(step, scene, last.url, last.worker, last.variables)
-        if not scene.cast.is_local:
+        if not scene.cast.server.is_local:
             return described(step, "this talk's server was not started from this state folder")
         return _here(step, scene)
     except CannotRun as reason:
@@ -88,7 +88,7 @@ def described(step: Step, why: str) -> Played:
 def _the_server_itself(step: Step, scene: Scene) -> Played:
     """At another server that is a shop like ours, the talk's server is the one that was deployed."""
     other = scene.cast.other
-    if other is None or not other.seen.reports_decisions or not scene.cast.server.startswith("https://"):
+    if other is None or not other.seen.reports_decisions or not scene.cast.server.url.startswith("https://"):
         raise CannotRun("this talk's server is not ours")
     agent = scene.cast.agent()
     refused = _at_cloudflare(agent)
@@ -107,11 +107,11 @@ def _deployed(step: Step, scene: Scene, url: str, folder: str, variables: dict[s
         if wrangler.account(built, scene.stage.waiting) is None:
             raise AuthorizationRefused("nobody is logged in at Cloudflare", do=wrangler.log_in(built))
         online = wrangler.deploy(built, variables, scene.stage.waiting)
-        checking.look(online.url, scene.cast.state, scene.stage.waiting)
+        checking.look(online.url, scene.cast.server.state, scene.stage.waiting)
         return online.url
 
     base = or_not(deploy)
-    agent = Agent(base, store=token_store(scene.cast.state, server=base), client_id=None)
+    agent = Agent(base, store=token_store(scene.cast.server.state, server=base), client_id=None)
     refused = _at_cloudflare(agent)
     note = f"Deployed a moment ago, by wrangler. {_ended(refused, 'without a token')}"
     return _live(step, CLOUDFLARE, agent.endpoint(), note, refused)
@@ -187,7 +187,7 @@ def _buy(agent: Agent, scene: Scene, step: Step) -> CallOutcome:
         if outcome.decision is None or outcome.decision.rule not in USED_UP:
             return outcome
     login = agent.start_login(SCOPES, spending=LIMIT)
-    scene.cast.human().decide(login.code.verification_uri, login.code.user_code, True)
+    scene.cast.humans.human().decide(login.code.verification_uri, login.code.user_code, True)
     agent.finish_login(login, timeout=30.0)
     scene.stage.note("the sample human granted the agent access to the Worker's shop, aside")
     return buy()
@@ -204,7 +204,7 @@ def _agent(scene: Scene, base: str) -> Agent:
     from demo.client.agent import Agent
     from demo.logins import token_store
 
-    return Agent(base, store=token_store(scene.cast.state, server=base), slot="worker")
+    return Agent(base, store=token_store(scene.cast.server.state, server=base), slot="worker")
 
 
 @contextmanager
@@ -212,13 +212,13 @@ def _running(scene: Scene) -> Iterator[LocalWorker]:
     """The talk's own Worker, or one under workerd; where that cannot be started, it is a reason to describe it."""
     from demo.deploy.local_worker import LocalWorker
 
-    if scene.cast.worker is not None:
-        yield scene.cast.worker
+    if scene.cast.server.worker is not None:
+        yield scene.cast.server.worker
         return
-    if scene.cast.beside:
+    if scene.cast.server.beside:
         raise CannotRun("only demo run --worker can start its own Worker again")
     with ExitStack() as stack:
-        started = LocalWorker(scene.cast.state, scene.cast.server, waiting=scene.stage.waiting)
+        started = LocalWorker(scene.cast.server.state, scene.cast.server.url, waiting=scene.stage.waiting)
         yield or_not(lambda: stack.enter_context(started))
 
 

@@ -108,7 +108,7 @@ def test_a_command_that_goes_on_asks_again_after_a_silence(tmp_path: Path, monke
     cast = Cast(server.base_url, state, is_local=True, port=0)
     assert cast.agent().tools(door="open", token="none").tools, "the true server proves itself, and is sent the call"
     token = StoredToken("access-token-to-steal", None, time.time() + 600, (), server.base_url, "", "demo-agent")
-    cast.store.put("agent", token)
+    cast.server.store.put("agent", token)
     server, about = left_behind(state)
     refused = pytest.raises(EnvironmentNotReady, match="not the local server any more")
     with impostor(port_of(server), lambda _: about) as heard, refused:

@@ -95,7 +95,7 @@ def _console_has_its_key(troubled: Issuer, monkeypatch: pytest.MonkeyPatch) -> N
 
 def signed_in(cast: Cast) -> None:
     """As `demo login --console` does, with Alice at her browser."""
-    console = cast.hosted_console()
+    console = cast.humans.hosted_console()
     login = console.agent.start_login(("openid", "offline_access"), resources=(console.resource,))
     SampleHuman(ALICE).decide(login.code.verification_uri, login.code.user_code, True)
     console.agent.finish_login(login, timeout=30.0)
@@ -105,7 +105,7 @@ def played(settings: Settings, *, console: bool) -> tuple[list[BeatResult], Cast
     settings.state.mkdir()
     with Run.open(settings.state) as run, run.performing():
         director = Director(run, load_talk(None), settings, WithAlice(), strict=True)
-        assert not director.cast().ours
+        assert not director.cast().server.ours
         if console:
             signed_in(director.cast())
         return [director.play(planned) for planned in director.plan.beats], director.cast()
@@ -131,7 +131,7 @@ def test_with_a_console_the_human_reads_the_audit_log_and_revokes(profile: Setti
     assert steps["revoke/end"].observed["rule"] == "standing.session"
     held = cast.agent().stored()
     assert held is not None
-    assert held.client_id not in [one.client_id for one in People(cast.tenant()).grants("user_alice")], (
+    assert held.client_id not in [one.client_id for one in People(cast.humans.tenant()).grants("user_alice")], (
         "ended there, too"
     )
 

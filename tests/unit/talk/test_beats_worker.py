@@ -141,9 +141,8 @@ def test_the_talks_own_server_is_called_live_on_cloudflare_only_by_its_answers(
     refused = CallOutcome("", 401, True, None, (), None, "", None, None, (exchange,), None)
     agent = SimpleNamespace(call=lambda *_, **__: refused, endpoint=lambda: f"{server}/mcp")
     elsewhere = SimpleNamespace(seen=SimpleNamespace(reports_decisions=tells))
-    cast: Any = SimpleNamespace(
-        ours=False, beside=False, worker=None, edge="auto", other=elsewhere, server=server, agent=lambda: agent
-    )
+    at = SimpleNamespace(ours=False, beside=False, worker=None, url=server)
+    cast: Any = SimpleNamespace(edge="auto", other=elsewhere, server=at, agent=lambda: agent)
     given = KINDS["worker"].play(step, Scene("run", "deploy", cast, Stage(Console(quiet=True)), list))
     assert given.observed["where"] == where
     assert ("Live on Cloudflare" in drawn(given.panels["link"]())) is (where == "cloudflare")
@@ -263,8 +262,8 @@ def test_what_an_agent_on_the_edge_does_otherwise_is_seen(
     monkeypatch.setattr(edge_agent, "_running", lambda _: contextlib.nullcontext(here))
     console = SimpleNamespace(audit=lambda **_: tuple(trail), revoke=lambda *_: None)
     human = SimpleNamespace(authorize=lambda *_: (None, "http://127.0.0.1:2/callback?code=1"))
-    cast: Any = SimpleNamespace(
-        worker=None, beside=False, edge="auto", ours=True, human=lambda: human, console=lambda: console
-    )
+    at = SimpleNamespace(worker=None, beside=False, ours=True)
+    humans = SimpleNamespace(human=lambda: human, console=lambda: console)
+    cast: Any = SimpleNamespace(edge="auto", server=at, humans=humans)
     given = KINDS["edge-agent"].play(step, Scene("run", "x", cast, Stage(Console(quiet=True)), list))
     assert {name for name, wanted in step.expect.items() if not holds(name, wanted, given.observed)} == wrong

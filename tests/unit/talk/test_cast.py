@@ -37,7 +37,7 @@ def test_at_another_authorization_server_the_agent_registers_itself(tmp_path: Pa
     with listening(corner_shop(), auth_server) as url:
         cast = cast_at(url, tmp_path)
         assert logged_in(cast) == "client-1"
-        assert not cast.ours
+        assert not cast.server.ours
     assert len(auth_server.registered) == 1
 
 
@@ -61,17 +61,17 @@ def test_a_secret_that_is_named_and_not_set_is_told_before_anything_is_sent(
 
 def test_sample_humans_answer_at_the_bundled_server_wherever_it_was_started(base_url: str, tmp_path: Path) -> None:
     cast = cast_at(base_url, tmp_path)
-    assert cast.ours
-    assert cast.human().account == "alice@example.com"
+    assert cast.server.ours
+    assert cast.humans.human().account == "alice@example.com"
     assert cast.agent().client_id == "demo-agent"
     with pytest.raises(NotHere):
-        cast.restart(lambda *_: None)
+        cast.server.restart(lambda *_: None)
 
 
 def test_workos_is_asked_at_the_local_server_by_the_key_in_its_folder(base_url: str, tmp_path: Path) -> None:
     """Whatever demo.toml says of an account: a dry run asks nobody outside this machine."""
     account = WorkOSSettings(authkit="https://name.authkit.app")
-    environment = Cast(base_url, tmp_path, is_local=True, port=0, workos=account).tenant().environment
+    environment = Cast(base_url, tmp_path, is_local=True, port=0, workos=account).humans.tenant().environment
     assert (environment.base_url, environment.local, environment.client_id) == (base_url, True, "client_local")
 
 
@@ -82,9 +82,9 @@ def test_workos_is_asked_elsewhere_where_demo_toml_names_an_account(
     cast = Cast(f"{base_url}/mcp", tmp_path, is_local=False, port=0, workos=account)
     monkeypatch.delenv("WORKOS_API_KEY", raising=False)
     with pytest.raises(EnvironmentNotReady, match="no WorkOS API key"):
-        cast.tenant()
+        cast.humans.tenant()
     monkeypatch.setenv("WORKOS_API_KEY", "sk_test_0123456789")
-    environment = cast.tenant().environment
+    environment = cast.humans.tenant().environment
     assert (environment.base_url, environment.local, environment.client_id) == (
         "https://api.workos.com",
         False,
@@ -95,14 +95,14 @@ def test_workos_is_asked_elsewhere_where_demo_toml_names_an_account(
 def test_workos_is_not_asked_where_nothing_says_that_it_stands_behind_the_server(base_url: str, tmp_path: Path) -> None:
     for server, why in ((base_url, "this state folder"), ("https://shop.example/mcp", "no [workos] in demo.toml")):
         with pytest.raises(NotHere) as reason:
-            cast_at(server, tmp_path).tenant()
+            cast_at(server, tmp_path).humans.tenant()
         assert why in reason.value.why
 
 
 def test_the_sdk_is_not_loaded_before_workos_is_asked(base_url: str, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from talk.cast import Cast; from talk.playing import KINDS;"
-        f"Cast({base_url!r}, Path({str(tmp_path)!r}), is_local=True, port=0).tenant();"
+        f"Cast({base_url!r}, Path({str(tmp_path)!r}), is_local=True, port=0).humans.tenant();"
         "print('workos' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
@@ -113,9 +113,9 @@ def test_sample_humans_do_not_answer_at_another_server(tmp_path: Path) -> None:
     with listening(corner_shop(), AuthServer()) as url:
         cast = cast_at(url, tmp_path)
         with pytest.raises(NotHere):
-            cast.human()
+            cast.humans.human()
         with pytest.raises(NotHere):
-            cast.console()
+            cast.humans.console()
 
 
 def test_who_is_the_bundled_server_is_told_by_name_place_and_authority() -> None:
@@ -152,7 +152,7 @@ def test_a_server_elsewhere_is_not_looked_at_just_to_know_that_it_is_not_ours(
 
     monkeypatch.setattr("demo.client.capabilities.survey", look)
     cast = Cast("https://shop.example/mcp", tmp_path, is_local=False, port=0)
-    assert cast.ours is False
+    assert cast.server.ours is False
     assert cast.door("protected") == "protected"
     assert cast.agent().endpoint() == "https://shop.example/mcp"
     with pytest.raises(AssertionError, match="looked at"):

@@ -60,5 +60,6 @@ def test_a_kind_is_imported_when_a_step_of_it_is_met() -> None:
 def test_an_order_that_was_told_twice_is_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
     bought = [SimpleNamespace(order_id=one) for one in ("order_1", "order_2", "order_2", None)]
     monkeypatch.setattr(faults, "trail", lambda scene: bought)
-    scene: Any = SimpleNamespace(cast=SimpleNamespace(console=lambda: SimpleNamespace(sessions=tuple)))
+    humans = SimpleNamespace(console=lambda: SimpleNamespace(sessions=tuple))
+    scene: Any = SimpleNamespace(cast=SimpleNamespace(humans=humans))
     assert faults._remembered(scene)[0] == ["order_1", "order_2"]

@@ -55,7 +55,7 @@ def test_the_shops_own_text_is_back_however_the_run_ends(
 ) -> None:
     """Also where the admin herself plays the part of the human who gave the agent its grant."""
     scene: Any = SimpleNamespace(cast=Cast(base_url, tmp_path, is_local=False, port=0))
-    scene.cast.grantor = grantor
+    scene.cast.humans.grantor = grantor
     look = admin(base_url)
     with pytest.raises(end), model._listing("Ships in fives.", scene):
         assert look.set_door("protected", stock=9)["description"] == "Ships in fives."

@@ -43,7 +43,7 @@ def test_who_was_banned_by_a_beat_that_was_given_up_is_let_in_before_the_next(
 
 def test_a_console_whose_token_is_out_of_reach_signs_in_again(base_url: str, tmp_path: Path) -> None:
     cast = Cast(base_url, tmp_path, is_local=False, port=0)
-    first = cast.console()
-    cast.store.delete("console")
-    assert cast.console().agent.stored() is not None
-    assert cast.console() is not first
+    first = cast.humans.console()
+    cast.server.store.delete("console")
+    assert cast.humans.console().agent.stored() is not None
+    assert cast.humans.console() is not first

@@ -86,5 +86,5 @@ def test_workos_is_neither_told_nor_asked_of_what_goes_on_at_a_strangers(world: 
     told = WorkOSSettings(authkit=AUTHKIT, console="client_x")
     cast = Cast(world.shop, tmp_path / "state", is_local=False, port=0, workos=told)
     with pytest.raises(NotHere) as refused:
-        cast.tenant()
+        cast.humans.tenant()
     assert f"workos.authkit is {AUTHKIT}" in refused.value.why

@@ -27,6 +27,7 @@ from talk.playing.kind import Step
 from talk.playing.other_server import NotHere
 from talk.playing.scene import Played, Scene
 from talk.results import StepResult
+from talk.server import TalkServer
 from talk.stage.screen import Stage
 from tests.unit.workos.conftest import BUY, World, log_in
 
@@ -57,7 +58,7 @@ def bought(*decisions: Any) -> StepResult:
 def elsewhere(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cast:
     """A shop elsewhere, with an account's environment behind it: here both are the local server, which says so to
     nobody."""
-    monkeypatch.setattr(Cast, "ours", property(lambda _: False))
+    monkeypatch.setattr(TalkServer, "ours", property(lambda _: False))
     monkeypatch.setenv("WORKOS_API_KEY", world.tenant().environment.api_key)
     account = WorkOSSettings(authkit=world.base, base_url=world.base)
     return Cast(world.shop, tmp_path / "state", is_local=False, port=0, workos=account)
@@ -102,7 +103,7 @@ def test_a_session_that_ended_by_itself_is_no_disagreement(
 ) -> None:
     """The human's console lists it on, since nobody took it back; one that has not ended must be at WorkOS, too."""
     old = SessionView("session_0", "consent_0", "agent_0", "c", "C", (), 0.0, None, expires_at=time.time() - ended_ago)
-    console = here.console()
+    console = here.humans.console()
     honest = console.sessions
     monkeypatch.setattr(console, "sessions", lambda: (old, *honest()))
     told = played("user", scene_of(here))
@@ -142,13 +143,13 @@ def test_who_signed_in_too_long_ago_for_a_pass_signs_in_again(world: World, tena
 
     brief = Settings(max_age_seconds=60, access_token_ttl_seconds=30, refresh_token_ttl_seconds=60)
     tenant.ask("no", lambda sdk: sdk.agents.create_blueprint(name="Brief", permissions=CEILING, session_settings=brief))
-    before = here.console().agent.token().access_token
+    before = here.humans.console().agent.token().access_token
     world.clock.ahead = 61
     scene = scene_of(here)
     told = played("blueprint", scene, name="Brief", ceiling=CEILING, wishes=CEILING)
     assert told.observed["permissions"] == sorted(CEILING)
     assert "signs in again at their own console: max_age_exceeded" in written(scene)
-    assert here.console().agent.token().access_token != before
+    assert here.humans.console().agent.token().access_token != before
 
 
 def test_a_pass_is_kept_in_memory_alone_and_who_has_none_is_told_so(world: World, here: Cast) -> None:
