@@ -158,13 +158,18 @@ def run(arguments: Sequence[str]) -> int:
         said = said.replace(": Value error, ", ": ")  # what pydantic puts before the words of a choice
         raise UsageError(said.rstrip("."), do=_help_for(error)) from error
     except Exception as error:
-        # What a signal raised may arrive as something else: Python 3.11 wraps whatever strikes the making of a class.
-        if heard() is not None or isinstance(error.__cause__, KeyboardInterrupt):
+        if _was_a_signal(error):
             raise KeyboardInterrupt from error
         raise
     if result == INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
         raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
+
+
+def _was_a_signal(error: Exception) -> bool:
+    """Whether a signal was raised as this: Python 3.11 wraps what strikes the making of a class, and pydantic-core
+    makes a text of what strikes the making of a model."""
+    return heard() is not None or isinstance(error.__cause__, KeyboardInterrupt) or "KeyboardInterrupt" in str(error)
 
 
 def _help_for(error: Exception) -> str:
