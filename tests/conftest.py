@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import keyring
 import pytest
 from keyring.backends import fail
@@ -38,6 +39,8 @@ def pytest_configure() -> None:
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+    # The same examples each time, with no bound of milliseconds for one, and none kept from an earlier run.
+    hypothesis.settings.load_profile("ci")
 
 
 def pytest_collection() -> None:

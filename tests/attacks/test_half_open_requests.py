@@ -31,6 +31,7 @@ from demo.local_server import LONGEST_LOG, server
 from demo.local_server.app import create_app
 from deputize import net
 from deputize.oauth import loopback
+from tests.conftest import HANGS
 
 FILES = 200
 """That the attacked process may open."""
@@ -71,9 +72,9 @@ def process(state: Path, before: str) -> Iterator[tuple[subprocess.Popen[bytes],
         started.wait(10)
 
 
-def answer(port: int, method: str, path: str, body: bytes | None = None) -> int:
-    """The status that an honest caller gets; 0 for none within 3 s."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
+def answer(port: int, method: str, path: str, body: bytes | None = None, *, seconds: float = HANGS) -> int:
+    """The status that an honest caller gets; 0 for none."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.request(method, path, body, {"Content-Type": "application/x-www-form-urlencoded"})
         return connection.getresponse().status
@@ -91,6 +92,8 @@ def half_open(port: int, begin: bytes) -> socket.socket | None:
     return None
 
 
+SOONER = 0.9 * connections.Bounds.head
+"""Seconds: who is answered within them did not wait for the flood to be timed out."""
 BODY = b"POST /oauth2/token HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nContent-Length: 99\r\n\r\ngrant_type="
 HEAD = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nX-A: "
 
@@ -102,8 +105,8 @@ def test_a_flood_of_half_open_requests_hurts_nobody_else(tmp_path: Path, before:
         flood = [half_open(port, begin) for begin in (BODY, HEAD, b"") for _ in range(FLOOD // 3)]
         seen = []
         for _ in range(3):  # longer than the watcher sleeps
-            seen += [answer(port, "GET", "/health"), answer(port, "POST", "/oauth2/token", b"grant_type=x")]
-            seen.append(answer(port, "POST", "/mcp", b"{}"))
+            asked = [("GET", "/health", None), ("POST", "/oauth2/token", b"grant_type=x"), ("POST", "/mcp", b"{}")]
+            seen += [answer(port, *one, seconds=3.0 if before else SOONER) for one in asked]
             flood += [half_open(port, BODY) for _ in range(20)]
             time.sleep(1.0)
         for one in flood:
@@ -174,7 +177,7 @@ def serving(app: Any, http: Any, *, port: int = 0) -> Iterator[int]:
             thread.join(10)
 
 
-def ended(one: socket.socket, seconds: float = 3.0) -> bool:
+def ended(one: socket.socket, seconds: float) -> bool:
     """Whether the server ends this connection; what it says before is read."""
     one.settimeout(seconds)
     try:
@@ -208,7 +211,7 @@ def test_every_route_ends_a_request_that_is_never_whole(tmp_path: Path, bounded:
                 if (one := half_open(port, start + more)) is not None:
                     open_ones[f"{path} {kind}"] = one
         # An answer that comes before the whole request (404, 405, 413) is an end, too, where the connection closes.
-        left = sorted(name for name, one in open_ones.items() if not ended(one, 5.0 if bounded else 0.05))
+        left = sorted(name for name, one in open_ones.items() if not ended(one, HANGS if bounded else 0.05))
         for one in open_ones.values():
             one.close()
     assert bool(left) is not bounded, left
@@ -216,7 +219,12 @@ def test_every_route_ends_a_request_that_is_never_whole(tmp_path: Path, bounded:
 
 @pytest.mark.parametrize("bounded", [True, False], ids=["as it is", "weakened"])
 def test_an_answer_that_nobody_reads_is_given_up(bounded: bool) -> None:
-    over = threading.Event()
+    over, lost = threading.Event(), threading.Event()
+
+    class Lost(connections.protocol(SHORT)):  # type: ignore[misc]  # a class that is made
+        def connection_lost(self, why: Exception | None) -> None:
+            super().connection_lost(why)
+            lost.set()
 
     async def long(_: Request) -> PlainTextResponse:
         return PlainTextResponse(b"x" * 10_000_000)
@@ -227,11 +235,11 @@ def test_an_answer_that_nobody_reads_is_given_up(bounded: bool) -> None:
             if scope["type"] == "http":
                 over.set()
 
-    with serving(Seen(routes=[Route("/", long)]), connections.protocol(SHORT) if bounded else "h11") as port:
+    with serving(Seen(routes=[Route("/", long)]), Lost if bounded else "h11") as port:
         one = half_open(port, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert one is not None
         assert over.wait(60)
-        time.sleep(1.5)
+        assert lost.wait(HANGS if bounded else 1.5) is bounded
         got = 0
         with contextlib.suppress(OSError):
             while chunk := one.recv(65536):
@@ -246,16 +254,17 @@ def test_a_new_connection_takes_the_place_of_the_one_that_waited_longest() -> No
 
     async def slow(_: Request) -> PlainTextResponse:
         begun.set()
-        await anyio.to_thread.run_sync(hold.wait, 10)
+        await anyio.to_thread.run_sync(hold.wait, HANGS)
         return PlainTextResponse("done")
 
-    bounds = connections.Bounds(head=30, body=30, unread=30, most=4)
+    bounds = connections.Bounds(head=HANGS, body=HANGS, unread=HANGS, most=4)
     with serving(Starlette(routes=[Route("/", slow)]), connections.protocol(bounds)) as port:
         served = half_open(port, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert served is not None
         assert begun.wait(60)
         waiting = [half_open(port, b"GET / HT") for _ in range(9)]
-        assert [one is not None and ended(one, 0.3) for one in waiting] == [True] * 6 + [False] * 3
+        assert all(one is not None and ended(one, HANGS) for one in waiting[:6])
+        assert not any(one is None or ended(one, 0.1) for one in waiting[6:])
         hold.set()
         assert served.makefile("rb").read().endswith(b"done")
         for one in (served, *waiting):

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.conftest import HANGS
+
 Answer = bytes | Iterable[bytes] | None
 """What a fake sends: bytes, bytes one after the other, or nothing at all while it holds the line."""
 
@@ -46,11 +48,16 @@ class BytesFake:
         """Listen on a free port."""
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def stop(self) -> None:
         """Let go of everything."""
         self._stop.set()
+        # To close it would leave the thread in `accept`, of a number that is another socket's next (Linux, close(2)).
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(HANGS)
         self._socket.close()
 
     def asked(self, method: str) -> list[Request]:

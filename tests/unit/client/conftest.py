@@ -16,7 +16,7 @@ import pytest
 
 from demo.client import Agent
 from deputize import TokenStore
-from tests.conftest import ROOT, serving
+from tests.conftest import HANGS, ROOT, serving
 from tests.unit.client.bytes_fake import Answer, BytesFake, Request
 from tests.unit.client.fakes import Fake, Shop, faking
 
@@ -70,7 +70,7 @@ def agent(tmp_path: Path) -> Callable[..., Agent]:
 
     def make(url: str, **given: Any) -> Agent:
         store = TokenStore.open(tmp_path / "state", server=url, use_keyring=False)
-        return Agent(url, store=store, **{"timeout": 1.0, **given})
+        return Agent(url, store=store, **{"timeout": HANGS / 3, **given})
 
     return make
 

@@ -18,6 +18,7 @@ from demo.client import Agent, SampleHuman
 from deputize import StoredToken, TokenStore
 from deputize.evidence import Money
 from deputize.oauth.device_flow import DeviceLogin
+from tests.conftest import HANGS
 
 ALICE = "alice@example.com"
 SCOPES = ("openid", "shop:read", "orders:read", "shop:buy", "offline_access")
@@ -147,10 +148,14 @@ def raw_server(handle: Callable[[socket.socket], None]) -> Iterator[str]:
                     connection, _ = listener.accept()
                     threading.Thread(target=talk, args=(connection,), daemon=True).start()
 
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with contextlib.suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
+        accepting = threading.Thread(target=accept, daemon=True)
+        accepting.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            accepting.join(HANGS)
 
 
 @dataclass
@@ -212,7 +217,7 @@ def store_in(folder: Path, server: str) -> TokenStore:
 
 def agent_at(server: str, folder: Path, **more: Any) -> Agent:
     """An agent with an empty store."""
-    return Agent(server, store=store_in(folder, server), **({"timeout": 5.0} | more))
+    return Agent(server, store=store_in(folder, server), **({"timeout": HANGS / 3} | more))
 
 
 def log_in(

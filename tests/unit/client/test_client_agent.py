@@ -17,7 +17,7 @@ from deputize import OAuthRefused, Secret
 from deputize.errors import Remedy
 from deputize.evidence import Money
 from deputize.tokens.store import MemoryStore
-from tests.conftest import ROOT, console_at, serving
+from tests.conftest import HANGS, ROOT, console_at, serving
 from tests.unit.client.fakes import SHIRT, agent_at, log_in
 
 TOOL = "listMcpShopInventory"
@@ -140,7 +140,7 @@ from pathlib import Path
 from demo.client import Agent
 from deputize import TokenStore
 url, folder = sys.argv[1:]
-agent = Agent(url, store=TokenStore.open(Path(folder), server=url, use_keyring=False), timeout=30)
+agent = Agent(url, store=TokenStore.open(Path(folder), server=url, use_keyring=False), timeout=600)
 print("calling", flush=True)
 try:
     agent.call("listMcpShopInventory", {}, token="none")
@@ -160,11 +160,16 @@ def test_an_interrupt_ends_a_call_at_once_and_silently(tmp_path: Path) -> None:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=dict(os.environ)
         )
-        line, _ = silent.accept()
-        assert line.recv(16)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=15)  # the call itself would take 30 s
-        line.close()
+        silent.settimeout(HANGS)
+        try:
+            line, _ = silent.accept()
+            with line:
+                assert line.recv(16)
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=HANGS)  # the call itself would take ten minutes
+        finally:
+            process.kill()
+            process.wait()
     assert (out, err, process.returncode) == ("calling\ninterrupted\n", "", 130)
 
 

@@ -31,6 +31,7 @@ from starlette.routing import Route
 from demo.shop.app import create_shop
 from demo.shop.config import ShopConfig
 from deputize.net import free_port
+from tests.conftest import HANGS
 
 RESOURCE_SERVER = ("shop", "a secret: of the/shop")
 MODERN = {"mcp-protocol-version": "2026-07-28", "accept": "application/json, text/event-stream"}
@@ -279,7 +280,7 @@ def open_world(tmp_path: Path, auth_server_running: FakeAuthServer) -> Iterator[
                 database=tmp_path / f"shop-{shop_port}.sqlite3",
                 issuer=auth_server.issuer,
                 introspection=RESOURCE_SERVER,
-                answer_timeout=0.6,
+                answer_timeout=HANGS / 3,
                 clock=lambda: time.time() + clock.ahead,
             )
             running = stack.enter_context(_Restartable(replace(config, **settings)))
