@@ -94,13 +94,17 @@ class Humans:
     def console_of_grantor(self) -> Console:
         """The console of whoever said yes to the stored login, for a command outside a run: that one may take it back.
         The talk's own stays as it is."""
-        held = self._at.store.get(AGENT) if self._at.ours else None
-        name = held.human_address if held is not None else None
+        name = self.account_of_grantor() if self._at.ours else None
         if name is None:
             return self.console()
         if name == self.account() and not self._is_anothers(console := self.console()):
             return console
         return self.console_of(name)
+
+    def account_of_grantor(self) -> str | None:
+        """The address of the human who said yes to the stored login; None where there is none, or it does not say."""
+        held = self._at.store.get(AGENT)
+        return held.human_address if held is not None else None
 
     def console_of(self, account: str) -> Console:
         """The console of another sample human, signed in for this process alone: the talk's own stays as it is."""

@@ -111,12 +111,7 @@ def agent(
     bounds = ModelBounds(
         steps, calls, tokens, seconds, answer_seconds, answer_bytes, None if spend is None else _limit(spend)
     )
-    run = _drive(settings, prompt.strip(), decides, bounds, ask=ask, open_=open_)
-    if record is not None:
-        driving.keep(run.events, record)
-    if settings.json:
-        events = [{"event": KINDS[type(event)], **asdict(event)} for event in run.events]
-        say_json({"schema": 1, "reason": run.end.reason, "events": events})
+    run = _drive(settings, prompt.strip(), decides, bounds, ask=ask, open_=open_, record=record)
     if run.fault is not None:
         raise run.fault
     if run.end.reason in ("server", "model"):
@@ -125,10 +120,17 @@ def agent(
 
 
 def _drive(
-    settings: Settings, prompt: str, decides: Endpoint | Script, bounds: ModelBounds, *, ask: bool, open_: bool
+    settings: Settings,
+    prompt: str,
+    decides: Endpoint | Script,
+    bounds: ModelBounds,
+    *,
+    ask: bool,
+    open_: bool,
+    record: Path | None,
 ) -> Drive:
     from demo import panels
-    from demo.model import Steps, drive, steps_of
+    from demo.model import Steps, drive
     from talk.stage.keys import interactive
     from talk.stage.screen import Stage
 
@@ -147,8 +149,10 @@ def _drive(
                     console.print(panels.exchange(exchange))
 
     steps = Steps(shown)
+    events: list[ModelEvent] = []
 
     def happened(event: ModelEvent) -> None:
+        events.append(event)
         steps.take(event)
         if isinstance(event, ModelTask) and not settings.quiet:
             stage.clear_status()
@@ -160,7 +164,7 @@ def _drive(
             shown(steps.now)  # what it is for, before the human is asked
 
     try:
-        run = drive(
+        return drive(
             agent,
             prompt,
             decides,
@@ -176,8 +180,24 @@ def _drive(
         )
     finally:
         stage.clear_status()
-    console.print(panels.model_run(run.task, steps_of(run.events), run.end))
-    return run
+        _over(settings, events, record)  # after Ctrl-C, too: what was bought stays bought, and what was said is kept
+
+
+def _over(settings: Settings, events: list[ModelEvent], record: Path | None) -> None:
+    """Say how a run ended, and keep what the model answered."""
+    from demo import panels
+    from demo.model import keep, steps_of
+
+    task = next((event for event in events if isinstance(event, ModelTask)), None)
+    end = next((event for event in events if isinstance(event, ModelEnd)), None)
+    if task is None or end is None:
+        return
+    console_for(settings).print(panels.model_run(task, steps_of(events), end))
+    if settings.json:
+        told = [{"event": KINDS[type(event)], **asdict(event)} for event in events]
+        say_json({"schema": 1, "reason": end.reason, "events": told})
+    if record is not None and any(isinstance(event, ModelWords | ModelCall) for event in events):
+        keep(events, record)
 
 
 def _asking(cast: Cast, stage: Stage, limit: Money | None, before: Callable[[], None]) -> Obtain:

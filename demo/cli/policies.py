@@ -101,7 +101,11 @@ def explain(
     context: typer.Context,
     tool: Annotated[str, typer.Option(metavar="TOOL", help="Name the tool that would be called.")],
     user: Annotated[
-        str | None, typer.Option(metavar="EMAIL", help="For whom it would be called; Alice by default.")
+        str | None,
+        typer.Option(
+            metavar="EMAIL",
+            help="For whom it would be called; by default for the human who said yes to the stored login.",
+        ),
     ] = None,
     agent: Annotated[
         str | None, typer.Option(metavar="ID", help="By which agent or client; the stored token's by default.")
@@ -124,8 +128,9 @@ def explain(
     cast = cast_for(settings)
     if account is not None and not cast.server.ours:
         raise UsageError("--account takes a sample human of the bundled authorization server", do="leave it out")
-    console = cast.humans.console_of_grantor() if account is None else cast.humans.console_of(account)
-    oneself = account or (cast.humans.account() if cast.server.ours else "")
+    humans = cast.humans
+    console = humans.console_of_grantor() if account is None else humans.console_of(account)
+    oneself = account or ((humans.account_of_grantor() or humans.account()) if cast.server.ours else "")
     question = _question(
         cast, console.sessions(), tool, user or oneself, agent, scope, about_oneself=user in (None, oneself)
     )

@@ -136,10 +136,11 @@ Ending = Literal[
     "model",
     "server",
     "script",
+    "interrupted",
 ]
 """Why a run of a model ended: it said that it is done; a bound; the same refused call again and again; calls that were
 none; the human said no or was not there; the model's endpoint failed; the server did; a script has no line for
-this, or cannot find it in time."""
+this, or cannot find it in time; Ctrl-C."""
 
 
 @dataclass(frozen=True)

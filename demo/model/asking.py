@@ -140,6 +140,12 @@ def _refused(endpoint: Endpoint, error: Exception, exchange: HttpExchange, recor
             why=why,
             do="check the base URL: it often ends in /v1",
         )
+    if status in (401, 403) and endpoint.key is None:
+        return AuthorizationRefused(
+            f"{where} wants a key, and was sent none",
+            why=why,
+            do="set DEMO_MODEL_KEY (a vendor's own variable goes to that vendor alone), or have a key kept: --keep-key",
+        )
     if status in (401, 403):
         return AuthorizationRefused(
             f"{where} refuses the key", why=why, do="check the key; docs/agent.md says where it is looked for"

@@ -45,12 +45,19 @@ class Endpoint:
         name: the model's name there.
         url: where it is.
         key: what it is asked with; None for one that wants none, as most on this machine.
+        kind: which kind of endpoint was named, as `ollama`; the API's where empty.
     """
 
     api: Api
     name: str
     url: str
     key: Secret | None = None
+    kind: str = ""
+
+    @property
+    def title(self) -> str:
+        """The model as a human named it: `ollama:NAME`, though it is asked as OpenAI's are."""
+        return f"{self.kind or self.api}:{self.name}"
 
     @property
     def origin(self) -> str:
@@ -124,7 +131,7 @@ def chosen(
             why=f"neither DEMO_MODEL_KEY nor {kind.upper()}_API_KEY is set, and none was kept",
             do=f"set {kind.upper()}_API_KEY, or have it kept: demo agent --model {kind}:{rest} --keep-key",
         )
-    return Endpoint(api, rest, url, key)
+    return Endpoint(api, rest, url, key, kind)
 
 
 def _key(

@@ -138,7 +138,7 @@ def drive(
 
     Raises:
         EnvironmentNotReady: no model can be asked here.
-        KeyboardInterrupt: as itself.
+        KeyboardInterrupt: as itself, once `on_event` was told how far the run came.
     """
     ready()
     run = _Run(
@@ -205,22 +205,17 @@ class _Run:
                 over = self._go(on_wait)
             except _Over as ended:
                 over = ended
+            except KeyboardInterrupt:
+                # What was bought until now stays bought: whoever follows the events is told how far it came.
+                self._end("interrupted", "it was interrupted")
+                raise
             span.add({"demo.ended": over.reason})
-        why = safe_text(over.why, one_line=True)
-        self._happened(
-            ModelEnd(
-                over.reason,
-                why,
-                self.step,
-                self.sent,
-                self.refused,
-                self.tokens_read,
-                self.tokens_written,
-                self._seconds(),
-                self.purse.spent,
-            )
-        )
+        self._end(over.reason, safe_text(over.why, one_line=True))
         return Drive(tuple(self.events), tuple(self.outcomes), over.fault)
+
+    def _end(self, reason: Ending, why: str) -> None:
+        used = (self.step, self.sent, self.refused, self.tokens_read, self.tokens_written)
+        self._happened(ModelEnd(reason, why, *used, self._seconds(), self.purse.spent))
 
     def _happened(self, event: ModelEvent) -> None:
         self.events.append(event)
@@ -248,7 +243,7 @@ class _Run:
             self.key_argument = next((argument for argument in named if argument in takes), None)
             hidden = (self.key_argument,) if self.key_argument is not None else ()
             self.tools, _ = offered(listed, without={self.purchase: hidden})
-        name = f"{self.model.api}:{self.model.name}" if isinstance(self.model, Endpoint) else self.model.name
+        name = self.model.title if isinstance(self.model, Endpoint) else self.model.name
         self._happened(
             ModelTask(
                 safe_text(self.prompt),

@@ -7,7 +7,7 @@ import json
 from demo.evidence.model import Driven, DrivenCall
 from demo.panels.page import Canvas, Page
 from demo.panels.theme import State
-from demo.panels.values import many, pad
+from demo.panels.values import many, pad, told_first
 
 WHOSE = {
     "script": "scripted beforehand; its calls and their answers are real",
@@ -57,15 +57,13 @@ def _answer(given: Driven) -> tuple[State, str]:
 
 
 def _calls(calls: tuple[DrivenCall, ...], canvas: Canvas) -> None:
-    """A row for each call, in its order; where there is no room for all the first and the last ones."""
+    """A row for each call, in its order; where there is no room for all, those that a text led to or a gate refused."""
     room = max(2, canvas.left - 4)
-    shown = list(calls) if len(calls) <= room else [*calls[: room - 2], None, calls[-1]]
+    telling = [one.luring or one.verdict == "deny" for one in calls]
+    shown = calls if len(calls) <= room else [calls[at] for at in told_first(telling, room - 1)]
     tool, verdict = min(20, canvas.room // 3), min(21, canvas.room // 3)
     given = canvas.room - tool - verdict - 2
     for one in shown:
-        if one is None:
-            canvas.line((f"{canvas.glyphs.ellipsis} {many(len(calls) - room + 1, 'more call')}", "quiet"))
-            continue
         state, word = _verdict(one)
         mark = canvas.glyphs.mark(state)
         said = canvas.short(f"{mark} {word}" if state != "none" else word, verdict)
@@ -77,6 +75,8 @@ def _calls(calls: tuple[DrivenCall, ...], canvas: Canvas) -> None:
             " ",
             (pad(said, 0), state if state != "none" else "quiet"),
         )
+    if len(shown) < len(calls):
+        canvas.line((f"{canvas.glyphs.ellipsis} {many(len(calls) - len(shown), 'more call')}", "quiet"))
 
 
 def _values(arguments: str) -> str:

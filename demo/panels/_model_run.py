@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from demo.evidence.model import Ending, ModelEnd, ModelStep, ModelTask
-from demo.panels._model_step import MARKED, came_to
+from demo.evidence.model import CallMade, Ending, ModelEnd, ModelStep, ModelTask
+from demo.panels._model_step import MARKED, WORST, came_to, telling
 from demo.panels._model_task import decides
 from demo.panels.page import Canvas, Page
 from demo.panels.theme import State
-from demo.panels.values import many, span
+from demo.panels.values import many, span, told_first
 
 BOUNDS: dict[Ending, str] = {
     "steps": "Ended: it has answered as often as it may",
@@ -21,27 +21,33 @@ BOUNDS: dict[Ending, str] = {
     "model": "Ended: the model gave no answer",
     "server": "Ended: the server is in the way",
     "script": "Ended: the script cannot go on",
+    "interrupted": "Interrupted",
 }
 """Why a run ended, but for one that was done by itself."""
+UNSENT: frozenset[Ending] = frozenset(("spending",))
+"""Endings before a call is sent. In any other its answer may be what is missing, and what it did is not known."""
+
+
+NO_ANSWER = "no answer came: it may have been done"
 
 
 def model_run(task: ModelTask, steps: tuple[ModelStep, ...], end: ModelEnd) -> Page:
     """A run: a line for each call with its verdict, then the end."""
 
     def draw(canvas: Canvas) -> None:
-        state, answer = _answer(end)
+        made = [one for step in steps for one in step.calls]
+        state, answer = _answer(end, made)
         canvas.title(state, answer, aside=MARKED[task.made_by])
         canvas.field("asked", f'"{task.prompt}"', prose=True, at_most=2)
         canvas.field("decided", decides(task.model, task.made_by), prose=True, at_most=2)
         canvas.gap()
-        made = [(step.step, one) for step in steps for one in step.calls]
         room = max(1, canvas.left - 6)
-        shown = made if len(made) <= room else made[: room - 1]
-        width = min(max([len(one.call.tool) for _, one in shown] or [1]), canvas.room // 2)
-        for _, one in shown:
+        shown = made if len(made) <= room else [made[at] for at in told_first([telling(one) for one in made], room - 1)]
+        width = min(max([len(one.call.tool) for one in shown] or [1]), canvas.room // 2)
+        for one in shown:
             verdict, words = came_to(one)
-            if verdict == "waiting":  # the run ended before it
-                verdict, words = "none", "not made"
+            if verdict == "waiting":  # the run ended before it, or before its answer
+                verdict, words = ("none", "not made") if end.reason in UNSENT else ("unverified", NO_ANSWER)
             mark = canvas.glyphs.mark(verdict)
             rest = canvas.room - width - 4
             canvas.line((f"{mark} {canvas.cell(one.call.tool, width)}  ", verdict), canvas.short(words, rest))
@@ -58,8 +64,12 @@ def model_run(task: ModelTask, steps: tuple[ModelStep, ...], end: ModelEnd) -> P
     return Page(draw)
 
 
-def _answer(end: ModelEnd) -> tuple[State, str]:
+def _answer(end: ModelEnd, made: list[CallMade]) -> tuple[State, str]:
     if end.reason != "done":
         return ("refused" if end.reason in ("human", "repeats") else "none"), BOUNDS[end.reason]
-    tried = f"{many(end.calls, 'call')}, {end.refused} refused" if end.calls else "no call"
-    return ("refused" if end.refused else "allowed" if end.calls else "none"), f"Done: {tried}"
+    if not made:
+        return "none", "Done: no call"
+    states = [came_to(one)[0] for one in made]
+    failed = states.count("unverified")
+    tried = f"{many(len(made), 'call')}, {end.refused} refused" + (f", {failed} failed" if failed else "")
+    return next(state for state in WORST if state in (*states, "none")), f"Done: {tried}"

@@ -9,12 +9,16 @@ from demo.evidence.model import CallMade, MadeBy, ModelStep
 from demo.panels._decision import REFUSALS
 from demo.panels.page import Canvas, Page
 from demo.panels.theme import State
-from demo.panels.values import many
+from demo.panels.values import many, told_first
 
 MARKED: dict[MadeBy, str] = {"script": "scripted", "recording": "kept run", "model": "live model"}
 """What stands beside every step."""
+WORST: tuple[State, ...] = ("refused", "waiting", "unverified", "allowed", "none")
+"""Verdicts, in the order in which one of several is the one to show."""
 MOST = 6
 """Arguments of a call that stand on lines of their own."""
+EACH = 5
+"""Rows that one of several calls takes, with the one above it."""
 
 
 def model_step(given: ModelStep) -> Page:
@@ -25,13 +29,16 @@ def model_step(given: ModelStep) -> Page:
         if given.words:
             whose = "model says" if given.made_by != "script" else "script says"
             canvas.field(whose, f'"{given.words}"', prose=True, at_most=4 if not given.calls else 2)
-        shown = given.calls
-        for number, made in enumerate(shown):
+        chosen = told_first([telling(one) for one in given.calls], max(1, canvas.left // EACH))
+        for number, at in enumerate(chosen):
             if number and canvas.left < 8:
-                canvas.line((f"{canvas.glyphs.ellipsis} {many(len(shown) - number, 'more call')}", "quiet"))
                 break
             canvas.gap()
-            _call(made, canvas, long=len(shown) == 1)
+            _call(given.calls[at], canvas, long=len(given.calls) == 1)
+        else:
+            number = len(chosen)
+        if number < len(given.calls):
+            canvas.line((f"{canvas.glyphs.ellipsis} {many(len(given.calls) - number, 'more call')}", "quiet"))
 
     return Page(draw)
 
@@ -58,9 +65,14 @@ def came_to(made: CallMade) -> tuple[State, str]:
     return "allowed", "Allowed"
 
 
+def telling(made: CallMade) -> bool:
+    """Whether a call is one that a reader must see where there is no room for all: no mere yes to a question."""
+    return came_to(made)[0] != "allowed" or (made.read is not None and made.read.order is not None)
+
+
 def _state(given: ModelStep) -> State:
     states = {came_to(made)[0] for made in given.calls}
-    return next((state for state in ("refused", "waiting", "unverified", "allowed") if state in states), "none")
+    return next((state for state in WORST if state in states), "none")
 
 
 def _answer(given: ModelStep) -> str:

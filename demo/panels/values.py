@@ -6,7 +6,7 @@ import math
 import re
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from rich.cells import cell_len, split_graphemes
@@ -257,6 +257,14 @@ def left(expires_at: float, now: float) -> str:
     if not math.isfinite(remaining):
         return "no expiry known"
     return f"{span(remaining)} left" if remaining > 0 else f"expired {span(remaining)} ago"
+
+
+def told_first(matters: Sequence[bool], room: int) -> list[int]:
+    """Which of many rows are shown, in their order, where there is room for some: first those that matter.
+
+    A row that was left out for room must not be the one that says no.
+    """
+    return sorted(sorted(range(len(matters)), key=lambda at: (not matters[at], at))[: max(0, room)])
 
 
 def many(count: int, noun: str, plural: str | None = None) -> str:

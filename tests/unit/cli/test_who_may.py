@@ -44,6 +44,8 @@ def test_whoever_said_yes_takes_it_back_and_reads_their_own_trail(demo: Command)
     demo("tools")
     trail = json.loads(demo("--json", "audit").stdout)["entries"]
     assert any(entry["username"] == ADMIN for entry in trail)
+    asked = ("--json", "policy", "explain", "--tool", "listMcpShopInventory")
+    assert json.loads(demo(*asked).stdout)["username"] == ADMIN, "and a question about the login is about theirs"
     assert demo("revoke", "--session").returncode == 0
     assert demo("call", "listMcpShopInventory").returncode == 4
 

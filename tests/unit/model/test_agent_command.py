@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from demo.model.script import load
 from tests.conftest import ROOT, Command
-from tests.unit.model.endpoints import Fake, openai
+from tests.unit.model.endpoints import Fake, Handler, openai
 from tests.unit.model.test_model_endpoints import shopping, silent
 
 TASK = "buy me a shirt, size M"
@@ -74,6 +75,9 @@ def test_a_kept_key_goes_to_its_endpoint_and_is_on_no_screen(demo: Command, endp
     endpoint.answer = lambda handler, _: handler.say_json(401, {"error": {"message": f"bad key: {KEY}"}})
     line = ("--model", "openai:tiny", "--base-url", endpoint.url)
     demo("login")
+    without = demo("--json", "agent", TASK, *line)
+    assert without.returncode == 4 and "DEMO_MODEL_KEY" in without.stderr  # where to put one: none was sent
+    assert "authorization" not in endpoint.asked.pop().headers
     asked = tmp_path / "asked"
     (tmp_path / "one_that_works.py").write_text(KEYRING)
     there = {
@@ -150,17 +154,28 @@ def test_without_the_extra_it_says_what_to_install(demo: Command, monkeypatch: p
 
 
 @pytest.mark.long
-def test_ctrl_c_ends_it_with_130_while_the_model_thinks(demo_apart: Command, endpoint: Fake) -> None:
-    endpoint.answer = silent
+def test_ctrl_c_ends_it_with_130_while_the_model_thinks_and_what_it_bought_is_said_and_kept(
+    demo_apart: Command, endpoint: Fake, tmp_path: Path
+) -> None:
+    buys, kept = openai(shopping), tmp_path / "kept.toml"
+
+    def thinks_after_it_has_bought(handler: Handler, body: dict[str, Any]) -> None:
+        (silent if len(endpoint.asked) > 2 else buys)(handler, body)
+
+    endpoint.answer = thinks_after_it_has_bought
     assert demo_apart("login").returncode == 0
-    process = demo_apart.start("agent", TASK, "--model", "openai:tiny", "--base-url", endpoint.url)
+    line = ("--json", "agent", TASK, "--model", "openai:tiny", "--base-url", endpoint.url, "--record", str(kept))
+    process = demo_apart.start(*line)
     until = time.monotonic() + 60
-    while not endpoint.asked and time.monotonic() < until:
+    while len(endpoint.asked) < 3 and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, (out, err)
     assert "Traceback" not in out + err
+    end = json.loads(out)["events"][-1]
+    assert (end["reason"], end["spent"]["amount"]) == ("interrupted", 2500)
+    assert [len(one.calls) for one in load(kept).lines] == [1, 1]
 
 
 def _python() -> list[str]:

@@ -49,6 +49,7 @@ def test_an_option_beats_the_environment_and_that_the_file() -> None:
 def test_a_name_says_where_a_model_is_and_how_it_is_asked(name: str, api: str, url: str) -> None:
     found = endpoint(Wished(name), **VENDOR)
     assert (found.api, found.name, found.url) == (api, name.partition(":")[2], url)
+    assert found.title == name, "the screen says what was named, whichever shapes it is asked in"
 
 
 @pytest.mark.parametrize(
