@@ -1,8 +1,9 @@
 """The second screen as a web page, on a laptop or phone: the same view, sent as it changes, and buttons for the stage.
 
-Who has the secret is the presenter. It comes once in the address that `demo presenter --web` prints, and then in a
-cookie. Nobody else sees anything, and no page of another origin leads the stage: `Host` and `Origin` are held against
-the names that this server was given (DNS rebinding, CSRF).
+Who has the secret is the presenter. It comes once in the address that `demo presenter --web` prints, and then in two
+halves: a cookie, and what the tab keeps for itself, since a cookie is sent to every port of its host (RFC 6265 section
+8.5). Nobody else sees anything, and no page of another origin leads the stage: `Host` and `Origin` are held against the
+names that this server was given (DNS rebinding, CSRF).
 """
 
 from __future__ import annotations
@@ -133,13 +134,15 @@ def presenter_app(desk: Desk, secret: str, places: Callable[[], Iterable[Place]]
     feed = Feed(desk)
     # By its secret: the pages of two state folders may stand on two ports, and a cookie knows no port (RFC 6265 8.5).
     cookie = f"demo_presenter_{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
+    browser, tab = half(secret, "browser"), half(secret, "tab")
 
     def known(request: Request) -> bool:
-        return hmac.compare_digest(request.cookies.get(cookie, "").encode(), secret.encode())
+        return hmac.compare_digest(request.cookies.get(cookie, "").encode(), browser.encode())
 
     def guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def asked(request: Request) -> Response:
-            return await answer(request) if known(request) else _plainly(401, UNKNOWN_BROWSER)
+            own = hmac.compare_digest(request.query_params.get("tab", "").encode(), tab.encode())
+            return await answer(request) if own and known(request) else _plainly(401, UNKNOWN_BROWSER)
 
         return asked
 
@@ -148,11 +151,12 @@ def presenter_app(desk: Desk, secret: str, places: Callable[[], Iterable[Place]]
         if given is not None:
             if not hmac.compare_digest(given.encode(), secret.encode()):
                 return _plainly(401, UNKNOWN_BROWSER)
-            # Out of the address bar, which an audience may see, and out of the history.
-            answer = RedirectResponse(place.path, 303, _headers())
+            # Out of the address bar, which an audience may see, and out of the history. A fragment is sent to no
+            # server, and the page takes it out of its address.
+            answer = RedirectResponse(f"{place.path}#{tab}", 303, _headers())
             secure = place.origin.startswith("https://")
             # Lax: with Strict a browser that came from a link in somebody's chat would leave it out of this redirect.
-            answer.set_cookie(cookie, secret, path=place.path, httponly=True, samesite="lax", secure=secure)
+            answer.set_cookie(cookie, browser, path=place.path, httponly=True, samesite="lax", secure=secure)
             return answer
         if not known(request):
             return _plainly(401, UNKNOWN_BROWSER)
@@ -218,6 +222,11 @@ def presenter_app(desk: Desk, secret: str, places: Callable[[], Iterable[Place]]
         Route("/remote", guarded(remote), methods=["POST"]),
     ]
     return Guard(Starlette(routes=routes, lifespan=lifespan), places)
+
+
+def half(secret: str, what: str) -> str:
+    """A half of a page's key: it takes both, neither is the secret, and neither leads to the other."""
+    return hmac.new(secret.encode(), what.encode(), hashlib.sha256).hexdigest()
 
 
 def on_loopback(port: int) -> tuple[Place, ...]:

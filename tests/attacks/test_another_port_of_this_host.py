@@ -15,11 +15,15 @@ from pathlib import Path
 import httpx2
 import pytest
 from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from demo.auth_server.context import AuthorizationServerConfig
 from demo.auth_server.pages import visit
 from demo.auth_server.routes import create_authorization_server
 from demo.auth_server.state.store import digest
+from demo.presenter import web
+from demo.presenter.desk import Desk
+from demo.settings import Settings
 from tests.unit.auth_server.conftest import Browser, Forms, House, clock, house, make_house
 
 __all__ = ["clock", "house", "make_house"]
@@ -118,3 +122,31 @@ def test_over_https_no_other_host_and_no_plain_http_can_set_or_read_it(tmp_path:
     server.context.store.close()
     assert cookie.startswith(f"__Host-{visit.COOKIE}=")
     assert {"Path=/", "Secure", "HttpOnly"} <= set(cookie.split("; ")) and "Domain" not in cookie
+
+
+def opens_with_the_cookie(folder: Path, other_port: tuple[str, list[str]]) -> bool:
+    """Whether who was sent the cookie of the presenter's page, at another port, reads or leads anything by it."""
+    where, cookies = other_port
+    origin, secret = "http://127.0.0.1:7328", "s" * 22
+    app = web.presenter_app(Desk(Settings(state=folder)), secret, lambda: web.on_loopback(7328))
+    with TestClient(app, base_url=origin, follow_redirects=False) as presenter:
+        answer = presenter.get(f"/?key={secret}")
+        sent = answer.headers["set-cookie"].partition(";")[0]
+        httpx2.get(where, headers={"cookie": sent})  # SameSite does not tell ports apart
+        with TestClient(app, base_url=origin, headers={"cookie": cookies[-1]}, follow_redirects=False) as thief:
+            value = cookies[-1].partition("=")[2]
+            onward = thief.get("/", params={"key": value}).headers.get("location", "").partition("#")[2]
+            tried = [{"tab": one} for one in ("", value, onward)]
+            held = [thief.post("/remote", json={"do": "hold"}, params=one).status_code == 200 for one in tried]
+        own = {"tab": answer.headers["location"].partition("#")[2]}
+        assert presenter.post("/remote", json={"do": "hold"}, params=own).status_code == 200
+    return any(held)
+
+
+@pytest.mark.parametrize("weak", [False, True])
+def test_by_the_presenters_cookie_nothing_is_led(
+    tmp_path: Path, other_port: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch, weak: bool
+) -> None:
+    if weak:  # the cookie is the key itself
+        monkeypatch.setattr(web, "half", lambda secret, _: secret)
+    assert opens_with_the_cookie(tmp_path, other_port) is weak
