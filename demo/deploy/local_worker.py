@@ -11,7 +11,7 @@ from typing import Self
 
 from demo import processes
 from demo.deploy import tools, workerd
-from demo.local_server import local, resources, world
+from demo.local_server import WAREHOUSE, local, resources, world
 from demo.local_server.local import Waiting, quietly
 from deputize import private
 from deputize.errors import EnvironmentNotReady
@@ -46,7 +46,8 @@ class LocalWorker:
         self.issuer = issuer
         self._state = state
         self._worker = worker or tools.default_worker()
-        self._variables = workerd.local_variables(issuer) | dict(variables or {})
+        told = {"WAREHOUSE": issuer + WAREHOUSE}
+        self._variables = workerd.local_variables(issuer) | told | dict(variables or {})
         self._waiting = waiting
         self._running = ExitStack()
         self._alone = ExitStack()

@@ -2,6 +2,10 @@
 
 from typing import Final
 
+from demo.warehouse import PATH as WAREHOUSE
+
+__all__ = ["LOG", "LONGEST_LOG", "WAREHOUSE"]
+
 LOG: Final = "server.log"
 """In the state folder: what the server in the background says."""
 LONGEST_LOG: Final = 1_000_000

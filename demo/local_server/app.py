@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from demo import __version__, tracing
-from demo.local_server import proving, world
+from demo.local_server import WAREHOUSE, proving, world
 from deputize import net
 
 if TYPE_CHECKING:
@@ -95,7 +95,6 @@ def create_app(
     from demo.auth_server.routes import create_authorization_server
     from demo.shop.app import create_shop
     from demo.shop.config import Behind, ShopConfig
-    from demo.warehouse.app import PATH as WAREHOUSE
     from demo.warehouse.app import routes as warehouse_routes
     from demo.warehouse.transaction_token import Trust
     from demo.workos_emulator.routes import workos_routes

@@ -19,10 +19,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from demo.warehouse import PATH
 from demo.warehouse.shelves import Parcel, Shelves
 from demo.warehouse.transaction_token import Refused, Trust, check, parcel
 
-PATH: Final = "/warehouse/orders"
 HEADER: Final = "txn-token"
 """The draft's own header (section 6): a transaction token is no bearer token, and `Authorization` is not looked at."""
 LONGEST_BODY: Final = 4096

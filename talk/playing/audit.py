@@ -51,12 +51,18 @@ def audit(_: Step, scene: Scene) -> Played:
         "traced": bool(orders) and all(_leads_back(entry, scene, listed) for entry in orders),
         "nobody": any(entry.door == "open" and entry.user is None for entry in shown),
         "refusals": any(entry.verdict == "deny" for entry in shown),
+        # Of an order at least: one whose session was revoked before it was told is told no more.
+        "behind": False,
     }
     played = Played(observed, {"audit": lambda: panels.audit(shown, names)})
     if scene.cast.other is not None:
         played.unobservable["hidden"] = "no sample human of another name signs in at this server's authorization server"
     if orders:
         behind = _behind(orders[-1], scene)
+        if behind is None:
+            played.unobservable["behind"] = "this shop tells no service behind it of an order"
+        elif behind.txn is not None or any(_has_own_token(one, scene) for one in orders[-2::-1]):
+            observed["behind"] = True
         played.panels["chain"] = lambda: panels.chain(_traced(orders[-1], scene, names), behind=behind)
     return played
 
@@ -127,6 +133,14 @@ def _behind(entry: Decision, scene: Scene) -> Dispatched | None:
     return found
 
 
+def _has_own_token(entry: Decision, scene: Scene) -> bool:
+    """Whether an order was told behind the shop by a token of its own."""
+    from demo.client.audit import reading
+
+    found = reading.dispatched(scene.cast.console(), entry.order_id or "")
+    return found is not None and found.txn is not None
+
+
 def sessions(_: Step, scene: Scene) -> Played:
     """The sessions that the human's consents opened."""
     console = scene.cast.humans.console()
@@ -172,6 +186,7 @@ AUDIT = Kind(
         "traced": bool,
         "nobody": bool,
         "refusals": bool,
+        "behind": bool,
     },
     shows=("audit", "chain"),
     why_not=_no_trail,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from demo.deploy import tools, workerd
-from demo.local_server import resources, world
+from demo.local_server import WAREHOUSE, resources, world
 from deputize.errors import EnvironmentNotReady
 from tests.contract.issuer import Issuer, serving
 from tests.contract.process import LocalShop, ShopProcess, WorkerShop
@@ -81,7 +81,7 @@ def shop(request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytes
             request.getfixturevalue("installed"),
             port=port,
             state=tmp_path_factory.mktemp("worker"),
-            variables=workerd.local_variables(issuer.url),
+            variables=workerd.local_variables(issuer.url) | {"WAREHOUSE": issuer.url + WAREHOUSE},
             secrets=workerd.local_secrets(known),
         ) as worker,
         opened("worker", worker.base_url, issuer) as remote,

@@ -75,12 +75,15 @@ import contextlib, json, os, pathlib, sys, uvicorn
 from starlette.applications import Starlette
 from demo import tracing
 from demo.shop.app import create_shop
-from demo.shop.config import ShopConfig
+from demo.shop.config import Behind, ShopConfig
 from demo.tracing import serving, wanted
 port, issuer, database, settings = sys.argv[1:]
 client, secret = json.loads(sys.stdin.readline())
+given = json.loads(settings)
+if "warehouse" in given:
+    given["warehouse"] = Behind(given["warehouse"], f"{issuer}/internal")
 shop = create_shop(ShopConfig(base_url=f"http://127.0.0.1:{port}", database=pathlib.Path(database), issuer=issuer,
-    introspection=(client, secret), **json.loads(settings)))
+    introspection=(client, secret), **given))
 @contextlib.asynccontextmanager
 async def lifespan(app):
     async with shop.lifespan():
@@ -113,8 +116,9 @@ class LocalShop(ShopProcess):
         for name in ("ALLOWLIST", "TOKEN_TYPES"):
             if name in settings:
                 given[name.lower()] = [entry.strip() for entry in settings.pop(name).split(",")]
-        if "ORGANIZATION" in settings:
-            given["organization"] = settings.pop("ORGANIZATION")
+        for name in ("ORGANIZATION", "WAREHOUSE"):
+            if name in settings:
+                given[name.lower()] = settings.pop(name)
         if "OPEN_DOOR" in settings:
             given["open_door"] = settings.pop("OPEN_DOOR") == "on"
         id, secret = self.credentials

@@ -112,10 +112,12 @@ def test_the_digest_is_of_the_canonical_json_of_the_arguments(shop: Shop) -> Non
     import json
 
     arguments = {"tshirtSize": "M", "company": "Žluťoučký 🐎", "mailingAddress": "улица 1"}
-    answer = shop.call("buyMcpShopItem", arguments, token=shop.token())
-    canonical = json.dumps(arguments, sort_keys=True, separators=(",", ":")).encode()
-    expected = f"sha256:{hashlib.sha256(canonical).hexdigest()[:16]}"
-    assert result(answer)["_meta"]["demo/decision"]["arguments"] == expected
+    token = shop.token()
+    for given in (arguments, {**arguments, "company": "deleted\x7f"}):  # which no tool takes, and is on record
+        answer = shop.call("buyMcpShopItem", given, token=token)
+        canonical = json.dumps(given, sort_keys=True, separators=(",", ":")).encode()
+        expected = f"sha256:{hashlib.sha256(canonical).hexdigest()[:16]}"
+        assert result(answer)["_meta"]["demo/decision"]["arguments"] == expected
 
 
 def test_a_user_sees_their_own_and_what_is_nobodys_and_an_admin_sees_all(shop: Shop) -> None:

@@ -19,8 +19,8 @@ from talk.stage.screen import Stage
 
 pytestmark = pytest.mark.worker
 
-NO_SECRETS = {"INTROSPECTION_CLIENT_ID": "", "INTROSPECTION_CLIENT_SECRET": ""}
-"""A Worker that may not ask about a token (RFC 7662): it believes a signature until the token ends."""
+NO_SECRETS = {"INTROSPECTION_CLIENT_ID": "", "INTROSPECTION_CLIENT_SECRET": "", "WAREHOUSE": ""}
+"""A Worker that may not ask about a token (RFC 7662), nor exchange one: it believes a signature until it ends."""
 BY_ID = {"ALLOWLIST": "user_alice"}
 """Without the authorization server's word a token names its user by id only."""
 
@@ -67,9 +67,10 @@ def test_where_the_worker_asks_nobody_its_admin_route_revokes(tmp_path: Path, in
         ({"RATE_CALLS": "100000"}, "limits", "limits/too-fast"),
         ({"PURCHASES_PER_CONSENT": "100"}, "limits", "limits/third"),
         ({"TOKEN_TYPES": "jwt"}, "buy", "buy/first"),
+        ({"WAREHOUSE": "http://127.0.0.1:9/nobody"}, "audit", "audit/trail"),
         (NO_SECRETS | BY_ID | {"CONSOLE_CLIENTS": ""}, "revoke", "revoke/suspend"),
     ],
-    ids=["everybody may", "no rate", "no quota", "no access token fits", "nobody may take it back"],
+    ids=["everybody may", "no rate", "no quota", "no access token fits", "nothing is told", "nobody may take it back"],
 )
 def test_a_worker_that_stops_enforcing_turns_the_talk_red(
     variables: dict[str, str], beat: str, step: str, tmp_path: Path, installed: Tools

@@ -24,6 +24,7 @@ export interface Variables {
   PURCHASES_PER_CONSENT?: string;
   APPROVE_ABOVE?: string;
   STOCK_AT_FIRST?: string;
+  WAREHOUSE?: string;
   SCOPES_FROM?: string;
   ORGANIZATION?: string;
   WORKOS_API?: string;
@@ -77,6 +78,8 @@ export interface Settings {
   approves: boolean;
   price: Money;
   stockAtFirst: number;
+  /** Where the warehouse takes what was ordered at the protected door; null: nobody is told. */
+  warehouse: string | null;
   /** The door without auth: whether it is there, how many calls one address has in `rateSeconds`, what it sells. */
   open: { on: boolean; calls: number; stockAtFirst: number };
   /** Where the code is, for the page at `/`. */
@@ -134,6 +137,11 @@ export function readSettings(env: Variables, origin: string): Settings {
     // Anybody who may make an organization of their own is its admin: a role counts in one organization only.
     wrong.push(`ORGANIZATION must name the one whose roles count (org_...), since ${why}.`);
   }
+  const warehouse = checked(() => warehouseOf(env.WAREHOUSE), null);
+  if (warehouse !== null && id === "") {
+    // It is told by a token that the authorization server makes for this shop, and for nobody else.
+    wrong.push("WAREHOUSE wants INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET, too.");
+  }
   const allowlist = listed(env.ALLOWLIST ?? "").map(spelled);
   if (allowlist.includes("members") && organization === null) {
     wrong.push("ALLOWLIST has members, so ORGANIZATION must name whose, such as org_...");
@@ -166,6 +174,7 @@ export function readSettings(env: Variables, origin: string): Settings {
     approves: !isAuthKit(issuer),
     price: ITEM.price,
     stockAtFirst: number("STOCK_AT_FIRST", LIMITS.stock, 0),
+    warehouse,
     open: {
       on: open === "on",
       calls: number("OPEN_RATE_CALLS", LIMITS.open_rate_calls, 1, MOST_CALLS),
@@ -206,6 +215,17 @@ function page(name: string, given: string | undefined): string | null {
   const url = urlOf(given.trim());
   if (url === null || url.protocol !== "https:") {
     throw new SettingsWrong(`${name} must be an https URL, such as https://github.com/you/talk.`);
+  }
+  return url.href;
+}
+
+/** The warehouse's address, or null where none is named. A transaction token goes there. */
+function warehouseOf(given: string | undefined): string | null {
+  if (given === undefined || given.trim() === "") return null;
+  const url = urlOf(given.trim());
+  const local = url?.protocol === "http:" && LOOPBACK.includes(url.hostname);
+  if (url === null || url.username + url.password + url.hash !== "" || (url.protocol !== "https:" && !local)) {
+    throw new SettingsWrong("WAREHOUSE must be an https URL, such as https://warehouse.example.com/orders.");
   }
   return url.href;
 }

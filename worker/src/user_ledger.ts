@@ -10,6 +10,7 @@ import { postOnly, rpcError, unacceptable, unwritable, type Answer } from "./wir
 import { digest, INTERNAL_ERROR, NO_CALL, Unreadable, type Known } from "./wire/message";
 import { BUY, LIMITS, say, SCOPES, TOOL_SCOPES } from "./catalog";
 import { now, short, type Decision, type Door, type LimitUse } from "./evidence";
+import { Dispatch } from "./dispatch";
 import { askTheHuman, Asking } from "./mcp/asking";
 import { answerByAsking, answerMcp } from "./mcp/server";
 import { Shop } from "./mcp/shop";
@@ -28,6 +29,7 @@ import {
 import { decodeJwt } from "jose";
 import type { SecurityEvent } from "./auth_server/events";
 import * as log from "./ledger/audit_log";
+import { dispatched, type Dispatched } from "./ledger/outbox";
 import { reinstate, revoke } from "./ledger/standing";
 import { Reliance, StandingChanged, TRIES } from "./ledger/reliance";
 import { NO_FACTS, type Kind } from "./policy/facts";
@@ -80,12 +82,14 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
   private readonly asking = new Asking();
   private readonly reliance = new Reliance();
   private readonly shop: Shop;
+  private readonly dispatch: Dispatch;
 
   constructor(state: DurableObjectState, env: Variables & StockBinding) {
     super(state, env);
     prepare(state.storage.sql);
     log.openLog(state.storage.sql);
     this.shop = new Shop(state.storage, env, this.reliance);
+    this.dispatch = new Dispatch(state.storage.sql);
   }
 
   /** Answer one request to a door. Purchases come one at a time, from their gates to their answer, so that the gate
@@ -168,6 +172,11 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
     const signed = await this.env.STOCK.getByName(SHOP).sign(told);
     this.shop.write(() => log.keepCheckpoint(sql, size, signed));
     return { ...head, checkpoint: signed };
+  }
+
+  /** What the warehouse was told of an order; null where it is not of this ledger, or nobody is to be told. */
+  dispatched(order: string): Dispatched | null {
+    return dispatched(this.ctx.storage.sql, order);
   }
 
   /** Entries of this object's audit log as they are chained; null where it is not the log of this id. */
@@ -322,7 +331,16 @@ export class UserLedger extends DurableObject<Variables & StockBinding> {
         : postOnly();
     if (admitted.due) Object.assign(admitted, { decision: this.shop.record(admitted.decision), due: false });
     if (onRecord) answer.headers.push([AUDIT_HEADER, admitted.decision.audit_id]);
+    if (visit.door === "protected" && admitted.decision.verdict === "allow") this.tell(house, visit, admitted.decision);
     return { answer, decision: admitted.decision };
+  }
+
+  /** Have the warehouse told of what is ordered, and of what was before and waits; nobody waits for that. */
+  private tell({ settings }: Gatehouse, { facts, token }: DoorRequest, { order_id }: Decision): void {
+    // A token that was narrowed to other scopes is exchanged for none: the order waits for one that may buy.
+    const buys = order_id !== null || facts.scopes.includes(TOOL_SCOPES.get(BUY) ?? SCOPES.default);
+    const telling = token !== null && buys ? this.dispatch.go(facts, token, settings) : null;
+    if (telling !== null) this.ctx.waitUntil(telling);
   }
 }
 

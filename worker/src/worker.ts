@@ -5,7 +5,7 @@ import type { Env } from "./env";
 import { readSettings, SettingsWrong, type Settings } from "./settings";
 import { administer, setDoor } from "./routes/admin";
 import { adminMetadata, doorMetadata, health, unsettled, unsettledWelcome, welcome } from "./routes/about";
-import { AUDIT_KEYS, auditKeys, readAudit, readCheckpoints, readLog } from "./routes/audit";
+import { AUDIT_KEYS, auditKeys, readAudit, readCheckpoints, readDispatch, readLog } from "./routes/audit";
 import { enter } from "./routes/door";
 import { takeEvent } from "./routes/events";
 import { addressOf, unreachable } from "./routes/edge";
@@ -64,7 +64,18 @@ async function answer(request: Request, env: Env): Promise<Answer> {
 const UPKEEP = new Set(["/health", EVENTS_PATH]);
 /** The paths that a span has: any other is of the caller's choosing. */
 const ROUTES = new Set([
-  ...["/", "/mcp", "/open/mcp", "/health", "/audit", "/audit/checkpoint", "/audit/log", AUDIT_KEYS, EVENTS_PATH],
+  ...[
+    "/",
+    "/mcp",
+    "/open/mcp",
+    "/health",
+    "/audit",
+    "/audit/checkpoint",
+    "/audit/dispatch",
+    "/audit/log",
+    AUDIT_KEYS,
+    EVENTS_PATH,
+  ],
   ...["/admin/revoke", "/admin/reinstate", "/admin/door", METADATA, `${METADATA}/mcp`, `${METADATA}/admin`],
 ]);
 
@@ -96,6 +107,7 @@ async function read(path: string, request: Request, env: Env, settings: Settings
     "/health": () => health(request, env, settings),
     "/audit": () => readAudit(request, env, settings, origin),
     "/audit/checkpoint": () => readCheckpoints(request, env, settings, origin),
+    "/audit/dispatch": () => readDispatch(request, env, settings, origin),
     "/audit/log": () => readLog(request, env, settings, origin),
     [AUDIT_KEYS]: () => auditKeys(env),
     [METADATA]: () => doorMetadata(settings),

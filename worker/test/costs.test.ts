@@ -45,6 +45,13 @@ beforeEach(async () => {
 const known = () =>
   runInDurableObject(ledger, (_, { storage: { sql } }) => sql.exec("SELECT 1 FROM facts").toArray().length === 1);
 
+/** Orders that the ledger is about to tell the warehouse of; asked of its memory, since its SQL is counted. */
+const waiting = () =>
+  runInDurableObject(
+    ledger,
+    (object) => (object as unknown as { dispatch: { sending: Set<string> } }).dispatch.sending.size,
+  );
+
 /** Have an object's SQL counted, until the function that this gives is called. */
 async function counting(stub: Stub): Promise<() => Promise<Rows>> {
   const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
@@ -92,6 +99,19 @@ const WORK: Record<keyof typeof costs.rows, () => Promise<Said>> = {
   tool: () => call("getUserInfo", {}, { token }),
   inventory: () => call("listMcpShopInventory", {}, { token }),
   purchase: () => buy({ token }, { idempotencyKey: "one" }),
+  told: async () => {
+    Object.assign(env, { WAREHOUSE: `${ISSUER}/warehouse` });
+    const made = { access_token: "a.b.c", issued_token_type: "urn:ietf:params:oauth:token-type:txn_token" };
+    authServer.instead.set("/token", () => Response.json(made));
+    authServer.instead.set("/warehouse", () => Response.json({ txn: "txn_one" }, { status: 201 }));
+    try {
+      const said = await buy({ token }, { idempotencyKey: "one" });
+      await vi.waitFor(async () => expect(await waiting()).toBe(0), { timeout: 15_000 });
+      return said;
+    } finally {
+      Object.assign(env, { WAREHOUSE: "" });
+    }
+  },
 };
 
 test.each(Object.keys(WORK) as (keyof typeof costs.rows)[])("%s: rows read and written", async (what) => {
@@ -133,7 +153,7 @@ test("bytes that an order takes, with its idempotency key", async () => {
       spendingLimits: [],
       subAgents: [],
     };
-    const unasked = { toBeApproved: false, approval: null };
+    const unasked = { toBeApproved: false, approval: null, told: null };
     const sent = {
       door: "protected" as const,
       address: "1 Main St, Springfield",

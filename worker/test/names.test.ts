@@ -44,6 +44,9 @@ test.each([
   { APPROVE_ABOVE: "20.00" },
   { DEFAULT_SPENDING_LIMIT: "60.00" },
   { INTROSPECTION_CLIENT_ID: "shop" },
+  { WAREHOUSE: "https://warehouse.test/orders" },
+  { WAREHOUSE: "http://warehouse.test/orders" },
+  { WAREHOUSE: "https://a:secret@warehouse.test/orders" },
 ])("settings that cannot be meant are told by name: %j", (wrong) => {
   expect(() => readSettings({ ...bare, ...wrong }, "https://shop.test")).toThrow(SettingsWrong);
   expect(() => readSettings({ ...bare, ...wrong }, "https://shop.test")).toThrow(Object.keys(wrong)[0]!);

@@ -88,6 +88,8 @@ export class AuthServer {
           issuer: ISSUER,
           jwks_uri: `${ISSUER}/keys`,
           introspection_endpoint: `${ISSUER}/introspect`,
+          token_endpoint: `${ISSUER}/token`,
+          grant_types_supported: ["urn:ietf:params:oauth:grant-type:token-exchange"],
         });
       case "/keys":
         return Response.json({ keys: published });

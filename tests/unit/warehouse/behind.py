@@ -13,7 +13,8 @@ from typing import Any
 import httpx2
 from starlette.applications import Starlette
 
-from demo.warehouse.app import PATH, routes
+from demo.warehouse import PATH
+from demo.warehouse.app import routes
 from demo.warehouse.transaction_token import Trust
 from deputize.net import free_port
 from tests.unit.auth_server.conftest import RESOURCE_SERVER, House

@@ -9,6 +9,8 @@ import { short } from "../evidence";
 import { text, urlOf } from "../wire/values";
 import { askBounded, AuthServerUnavailable, jsonObject } from "./asking";
 
+/** RFC 8693 section 2.1. */
+export const TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 /** Milliseconds between two looks at whether another request has found the keys. */
 const POLL_MS = 20;
 
@@ -19,6 +21,8 @@ export interface Metadata {
   introspectionEndpoint: string | null;
   /** How a shop may say there who it is (RFC 8414 section 2); null where the authorization server does not tell. */
   introspectionMethods: string[] | null;
+  /** Its token endpoint; null where that exchanges no tokens (RFC 8693). */
+  tokenExchangeEndpoint: string | null;
   /** Where a human is asked to approve one purchase, for a client that cannot ask; null where nowhere. */
   purchasesEndpoint: string | null;
 }
@@ -108,12 +112,15 @@ async function readMetadata(issuer: string, timeout: number): Promise<Metadata> 
       const named = short(text(found["issuer"]) ?? "none", 200);
       throw new AuthServerUnavailable(say("other_issuer"), `set ISSUER to the very issuer: ${named}`);
     }
+    const grants = found["grant_types_supported"];
+    const exchanges = Array.isArray(grants) && grants.includes(TOKEN_EXCHANGE);
     const jwksUri = endpoint(issuer, found, "jwks_uri");
     if (jwksUri === null) throw new AuthServerUnavailable(say("no_endpoint", { name: "jwks_uri" }), OTHER_ISSUER);
     return {
       jwksUri,
       introspectionEndpoint: endpoint(issuer, found, "introspection_endpoint"),
       introspectionMethods: methods(found),
+      tokenExchangeEndpoint: exchanges ? endpoint(issuer, found, "token_endpoint") : null,
       purchasesEndpoint: endpoint(issuer, found, "purchase_approval_endpoint"),
     };
   }

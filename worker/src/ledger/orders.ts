@@ -49,6 +49,8 @@ export interface Purchase {
   /** Whether a human must have approved this very purchase, and the id of that yes, which this uses up. */
   toBeApproved: boolean;
   approval: string | null;
+  /** By whose tokens the warehouse is told of it (`whose` of the outbox); null where it is not. */
+  told: string | null;
 }
 
 /** What an account has used so far, counted from its orders, so that it cannot disagree with them.

@@ -14,6 +14,10 @@ CREATE TABLE IF NOT EXISTS keys (
 CREATE INDEX IF NOT EXISTS keys_order ON keys (order_id);
 CREATE TABLE IF NOT EXISTS approvals (id TEXT PRIMARY KEY, order_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS approvals_order ON approvals (order_id);
+CREATE TABLE IF NOT EXISTS outbox (
+  order_id TEXT PRIMARY KEY, session TEXT NOT NULL, state TEXT NOT NULL, tries INTEGER NOT NULL, txn TEXT, why TEXT,
+  at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (session, tries) WHERE state = 'waiting';
 CREATE TABLE IF NOT EXISTS audit (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, audit_id TEXT NOT NULL UNIQUE, user TEXT, decision TEXT NOT NULL, link TEXT);
 CREATE TABLE IF NOT EXISTS audit_log (

@@ -1,6 +1,7 @@
 /** Buying, from the order that is written down to the stock that is there for it. */
 
 import { record } from "../ledger/audit_log";
+import * as outbox from "../ledger/outbox";
 import {
   begin,
   leave,
@@ -113,7 +114,7 @@ export class Shop {
       }
       let now = relied;
       for (let tries = 0; ; tries++) {
-        const bought = this.write(() => this.placing(order, token, given, now, tries < TRIES));
+        const bought = this.write(() => this.placing(order, wanted, token, given, now, tries < TRIES));
         if (bought === "again") {
           now = (await again()) ?? EXPIRED; // it passes the first gate no more
           continue;
@@ -133,6 +134,7 @@ export class Shop {
   /** Placed and on record at once: what is cut off in between would be an order that nobody authorized. */
   private placing(
     order: Order,
+    wanted: Purchase,
     token: TokenFacts,
     given: Decision,
     relied: Relied | null,
@@ -153,6 +155,7 @@ export class Shop {
         const ruling = refuseRevoked(token, revoked);
         return { revoked: ruling, decision: this.note({ ...given, ...ruling }) };
       }
+      if (wanted.told !== null) outbox.add(sql, order.id, wanted.told, given.at);
     }
     return { order, decision: this.placed(order.id, given) };
   }

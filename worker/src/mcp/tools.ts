@@ -2,6 +2,7 @@
 
 import { ITEM, SAMPLE_ADDRESSES, say, SCOPES, type ToolName } from "../catalog";
 import { now, type Decision } from "../evidence";
+import { whose } from "../ledger/outbox";
 import { PurchaseRefused, type Purchase } from "../ledger/orders";
 import type { Admitted } from "../gatehouse/gatehouse";
 import type { DoorRequest } from "../gatehouse/requests";
@@ -87,6 +88,7 @@ async function purchaseOf({ settings, visit, admitted }: Admission, given: Argum
     spendingLimits: protectedDoor ? facts.spendingLimits : [],
     toBeApproved: protectedDoor && (facts.approval !== null || dear),
     approval: admitted.approval,
+    told: protectedDoor && settings.warehouse !== null ? whose(facts) : null,
   };
 }
 

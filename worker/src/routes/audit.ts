@@ -110,6 +110,16 @@ export async function readLog(request: Request, env: Env, settings: Settings, or
   return log === null ? plainError(404, "not_found", say("audit_log_unknown")) : json(200, log);
 }
 
+/** `GET /audit/dispatch`: what the warehouse was told of an order, and by which transaction. */
+export async function readDispatch(request: Request, env: Env, settings: Settings, origin: string): Promise<Answer> {
+  const heard = await readerOf(request, env, settings, origin);
+  if ("refused" in heard) return heard.refused;
+  const order = new URL(request.url).searchParams.get("order") ?? "";
+  const found = await Promise.all(heard.names.map((name) => env.USERS.getByName(name).dispatched(order)));
+  const told = found.find((one) => one !== null) ?? null;
+  return told === null ? plainError(404, "not_found", say("no_dispatch")) : json(200, told);
+}
+
 /** `GET /audit/keys`: the key that signs checkpoints, for anybody. */
 export async function auditKeys(env: Env): Promise<Answer> {
   return json(200, await env.STOCK.getByName(SHOP).jwks());

@@ -148,7 +148,7 @@ export function canonical(value: unknown): string {
     return `{${members.join(",")}}`;
   }
   const escape = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return JSON.stringify(value).replace(/[\u0080-\uffff]/g, escape);
+  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, escape);
 }
 
 /** The purchase's idempotency key, or null where there is none that could have been used. */
