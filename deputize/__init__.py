@@ -10,36 +10,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deputize.errors import ExplainedError, Remedy
+    from deputize.errors import (
+        AuthorizationRefused,
+        EnvironmentNotReady,
+        ExplainedError,
+        Remedy,
+        ServerUnreachable,
+        UsageError,
+    )
     from deputize.evidence import DeviceCode, Money
     from deputize.http.errors import OAuthRefused
     from deputize.http.recorder import Recorder
-    from deputize.oauth.browser_flow import BROWSER, BrowserLogin
-    from deputize.oauth.device_flow import DEVICE, DeviceLogin
-    from deputize.oauth.flows import ChosenFlow
-    from deputize.oauth.httpx_auth import OAuthFlow
-    from deputize.oauth.httpx_flows import BrowserFlow, DeviceFlow, HumanAuth, MachineFlow
+    from deputize.oauth.httpx_auth import FlowOptions, OAuthFlow
+    from deputize.oauth.httpx_flows import BrowserFlow, DeviceFlow, HumanAuth, HumanOptions, MachineFlow
     from deputize.oauth.login_flow import LoginPending
+    from deputize.oauth.machine_flow import IdentityProvider, TokenRequest
     from deputize.tokens.identity import ClientIdentity
     from deputize.tokens.sdk_storage import AsTokenStorage
-    from deputize.tokens.store import MemoryStore, TokenStore
+    from deputize.tokens.store import MemoryStore, Store, TokenStore
     from deputize.tokens.stored import Secret, StoredToken
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BROWSER": "oauth.browser_flow",
-    "DEVICE": "oauth.device_flow",
     "AsTokenStorage": "tokens.sdk_storage",
+    "AuthorizationRefused": "errors",
     "BrowserFlow": "oauth.httpx_flows",
-    "BrowserLogin": "oauth.browser_flow",
-    "ChosenFlow": "oauth.flows",
     "ClientIdentity": "tokens.identity",
     "DeviceCode": "evidence",
     "DeviceFlow": "oauth.httpx_flows",
-    "DeviceLogin": "oauth.device_flow",
+    "EnvironmentNotReady": "errors",
     "ExplainedError": "errors",
+    "FlowOptions": "oauth.httpx_auth",
     "HumanAuth": "oauth.httpx_flows",
+    "HumanOptions": "oauth.httpx_flows",
+    "IdentityProvider": "oauth.machine_flow",
     "LoginPending": "oauth.login_flow",
     "MachineFlow": "oauth.httpx_flows",
     "MemoryStore": "tokens.store",
@@ -49,23 +54,27 @@ _HOMES = {
     "Recorder": "http.recorder",
     "Remedy": "errors",
     "Secret": "tokens.stored",
+    "ServerUnreachable": "errors",
+    "Store": "tokens.store",
     "StoredToken": "tokens.stored",
+    "TokenRequest": "oauth.machine_flow",
     "TokenStore": "tokens.store",
+    "UsageError": "errors",
 }
 
 __all__ = [
-    "BROWSER",
-    "DEVICE",
     "AsTokenStorage",
+    "AuthorizationRefused",
     "BrowserFlow",
-    "BrowserLogin",
-    "ChosenFlow",
     "ClientIdentity",
     "DeviceCode",
     "DeviceFlow",
-    "DeviceLogin",
+    "EnvironmentNotReady",
     "ExplainedError",
+    "FlowOptions",
     "HumanAuth",
+    "HumanOptions",
+    "IdentityProvider",
     "LoginPending",
     "MachineFlow",
     "MemoryStore",
@@ -75,8 +84,12 @@ __all__ = [
     "Recorder",
     "Remedy",
     "Secret",
+    "ServerUnreachable",
+    "Store",
     "StoredToken",
+    "TokenRequest",
     "TokenStore",
+    "UsageError",
 ]
 
 

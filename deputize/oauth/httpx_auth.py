@@ -47,15 +47,26 @@ SLOT = "agent"
 
 
 class FlowOptions(TypedDict, total=False):
-    """What every flow takes, by these names (`OAuthFlow`)."""
+    """The options of every flow, all by name."""
 
     store: Store | TokenStorage | None
+    """Where tokens and registrations are kept: a `TokenStore`, a `MemoryStore`, a `Store` of your own, or an MCP SDK
+    `TokenStorage`, which has no place for a token's key, its end and a login that waits. None, the default: in memory,
+    so that they end with the process."""
     name: str
+    """The program's name, for the human at the consent page; "MCP client" by default."""
     client: ClientIdentity | None
+    """Who the program is where it is registered by hand. None, the default: by `metadata_url`, else by dynamic client
+    registration (RFC 7591)."""
     metadata_url: str | None
+    """The https URL of the program's client ID metadata document; None where it has none."""
     redirect_port: int | None
+    """The loopback port of the registered redirect URI; None, the default, for any (RFC 8252 section 7.3)."""
     scopes: Scopes
+    """Asked for beside those that the server names when it refuses; a sequence, or one text with spaces. "all": every
+    one that the resource's metadata list (RFC 9728), so that nobody is asked again for one more. None by default."""
     timeout: float
+    """Seconds for one exchange with the authorization server; 15 by default."""
 
 
 class OAuthFlow(httpx2.Auth, ABC):
@@ -63,15 +74,7 @@ class OAuthFlow(httpx2.Auth, ABC):
 
     Args:
         server: the MCP server's URL. Requests to another origin go out without a token.
-        store: where tokens and registrations are kept: a `TokenStore`, or an MCP SDK `TokenStorage`, which holds less
-            (`SdkStore`); in memory by default, so that they end with the process.
-        name: the program's name, for the human at the consent page.
-        client: who it is where it is pre-registered; None for a client ID metadata document or registration.
-        metadata_url: where the program's client ID metadata document is hosted.
-        redirect_port: the loopback port that is pre-registered.
-        scopes: asked for beside those that the server names when it refuses; "all" for every one that the resource's
-            metadata list (RFC 9728), so that nobody is asked again for one more.
-        timeout: seconds for one exchange with the authorization server.
+        store, name, client, metadata_url, redirect_port, scopes, timeout: `FlowOptions` says what each is.
 
     Raises, out of the request that it belongs to:
         AuthorizationRefused: the human said no, or the authorization server refuses.

@@ -25,21 +25,23 @@ from deputize.tokens.stored import SPENDING, StoredToken
 
 
 class HumanOptions(FlowOptions, total=False):
-    """What a flow takes in which a human decides (`HumanAuth`)."""
+    """The options of a flow in which a human decides, all by name."""
 
     spending: Money | None
+    """A limit of money to ask for, such as `Money(5000)` for 50.00 USD (RFC 9396; its type `shop_spending` is that of
+    this repository's shop); None, the default, for none."""
     patience: float
+    """Seconds for which one request, or one `login`, waits for the human; 600 by default. The login itself stays open
+    until its code expires."""
 
 
 class HumanAuth(OAuthFlow):
     """What flows share in which a human decides; use one of its subclasses.
 
     Args:
-        server: as for every flow.
-        spending: a limit of money to ask for (RFC 9396, in the form of this repository's shop), None for none.
-        patience: seconds for which one request, or one `login`, waits for the human. The login itself stays open until
-            its code expires.
-        options: as for every flow.
+        server: the MCP server's URL.
+        spending, patience: `HumanOptions` says what each is.
+        options: `FlowOptions`.
 
     Raises, beside what every flow does:
         LoginPending: the human has not decided in time.
@@ -81,9 +83,10 @@ class DeviceFlow(HumanAuth):
     """The device flow (RFC 8628): for programs on machines without a browser.
 
     Args:
+        server: the MCP server's URL. Requests to another origin go out without a token.
         show: tells the human where to go and which code to enter, a function of either kind; on stderr by default. It
             is called once for each code, and by `login` also for one that was shown before.
-        options: as for every flow in which a human decides.
+        options: `HumanOptions`: spending, patience; store, name, client, metadata_url, redirect_port, scopes, timeout.
     """
 
     def __init__(
@@ -131,9 +134,11 @@ class BrowserFlow(HumanAuth):
     A login that nobody waits for stays open for ten minutes, in this process: the browser comes back to it.
 
     Args:
+        server: the MCP server's URL. Requests to another origin go out without a token.
         open: given the address of the login, opens it, a function of either kind; by default the system's browser,
-            which begins at an address that is worth nothing to who reads it among the browser's arguments.
-        options: as for every flow in which a human decides.
+            which begins at an address that is worth nothing to who reads it among the browser's arguments. One that
+            returns False has opened nothing, and the address is written to stderr.
+        options: `HumanOptions`: spending, patience; store, name, client, metadata_url, redirect_port, scopes, timeout.
     """
 
     def __init__(
@@ -199,8 +204,9 @@ class MachineFlow(OAuthFlow):
     """Tokens without a human (RFC 6749 section 4.4, RFC 7523, RFC 8693).
 
     Args:
+        server: the MCP server's URL. Requests to another origin go out without a token.
         request: what stands behind the token; the client's own credentials by default.
-        options: as for every flow; `client` says who it is and names its issuer.
+        options: `FlowOptions`; `client` says who it is and names its issuer.
     """
 
     def __init__(self, server: str, *, request: TokenRequest | None = None, **options: Unpack[FlowOptions]) -> None:

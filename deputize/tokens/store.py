@@ -24,28 +24,31 @@ _said: set[Path] = set()  # folders for which this process has said its notice
 
 
 class Store(Protocol):
-    """Where an agent keeps what it must not lose: `TokenStore`, `MemoryStore`, or a program's own."""
+    """Where an agent keeps what it must not lose: `TokenStore`, `MemoryStore`, or a program's own, such as a row for
+    each of its users. A slot is a name within one server, and holds a token or a text."""
 
     def at(self, server: str) -> Store:
-        """The same store for another server or an authorization server."""
+        """The same store for another server, or an authorization server: what one has in a slot no other sees."""
 
     def get(self, slot: str) -> StoredToken | None:
-        """The token in a slot."""
+        """The token in a slot, as `put` was given it; None where there is none, or it cannot be read
+        (`StoredToken.from_json`)."""
 
     def put(self, slot: str, token: StoredToken) -> None:
-        """Keep a token."""
+        """Keep a token in the place of what is there (`StoredToken.to_json` has all of it, its secrets, too)."""
 
     def kept(self, slot: str) -> str | None:
-        """The secret text in a slot."""
+        """The text in a slot, as `keep` was given it; None where there is none."""
 
     def keep(self, slot: str, text: str) -> None:
-        """Keep a secret text."""
+        """Keep a text in the place of what is there: a registration or a login that waits, with its secrets."""
 
     def delete(self, slot: str) -> None:
-        """Forget what is in a slot."""
+        """Forget what is in a slot, if anything is."""
 
     def refreshing(self, slot: str) -> AbstractContextManager[None]:
-        """Hold the right to renew a slot's token."""
+        """Hold the right to renew a slot's token: one holder at a time among all threads and processes that share the
+        store, since a refresh token is good for one use (RFC 9700 section 4.14)."""
 
 
 class MemoryStore:

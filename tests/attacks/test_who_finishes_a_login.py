@@ -21,9 +21,9 @@ import pytest
 from rich.console import Console
 
 from demo.client import Agent, SampleHuman
-from deputize import BROWSER, OAuthRefused
+from deputize import OAuthRefused
 from deputize.oauth import loopback
-from deputize.oauth.browser_flow import BrowserLogin
+from deputize.oauth.browser_flow import BROWSER, BrowserLogin
 from talk.stage.prompts import BrowserPrompt, DevicePrompt
 from talk.stage.screen import Stage
 from tests.unit.client.fakes import ALICE, agent_at

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from demo.client import Agent
-from deputize import BROWSER, TokenStore
+from deputize import TokenStore
+from deputize.oauth.browser_flow import BROWSER
 from deputize.oauth.machine_flow import IdentityProvider, TokenRequest
 from deputize.tokens.identity import ClientIdentity
 from deputize.tokens.stored import StoredToken

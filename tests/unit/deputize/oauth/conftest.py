@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from demo.client import Agent
-from deputize import BROWSER, StoredToken
+from deputize import StoredToken
+from deputize.oauth.browser_flow import BROWSER
 from tests.unit.client.conftest import _sdk_is_loaded, fake, server, shop
 from tests.unit.client.fakes import Reply, Request, Shop, agent_at, granted
 

@@ -14,8 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from demo.client import Agent, SampleHuman
-from deputize import BROWSER, ClientIdentity, OAuthRefused
+from deputize import ClientIdentity, OAuthRefused
 from deputize.errors import EnvironmentNotReady
+from deputize.oauth.browser_flow import BROWSER
 from tests.conftest import HANGS
 from tests.unit.client.fakes import ALICE, Reply, agent_at, oauth
 from tests.unit.deputize.oauth.conftest import AuthServer, answered, come_back, log_in

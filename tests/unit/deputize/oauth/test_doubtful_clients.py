@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from demo.client import Agent
-from deputize import BROWSER, ClientIdentity, OAuthRefused
+from deputize import ClientIdentity, OAuthRefused
 from deputize.errors import ExplainedError, Remedy
 from deputize.http.errors import GrantNotAllowed
+from deputize.oauth.browser_flow import BROWSER
 from deputize.oauth.device_flow import DEVICE
 from deputize.oauth.login_flow import HumanFlow, Login
 from deputize.oauth.machine_flow import TokenRequest

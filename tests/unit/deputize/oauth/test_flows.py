@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from demo.client import Agent
-from deputize import BROWSER, DEVICE, OAuthRefused
+from deputize import OAuthRefused
 from deputize.evidence import AuthorizationServerMetadata
+from deputize.oauth.browser_flow import BROWSER
+from deputize.oauth.device_flow import DEVICE
 from deputize.oauth.flows import FLOWS, HUMAN_FLOWS, choose, human_flow, other
 from deputize.oauth.login_flow import HumanFlow, LoginFlow
 from deputize.oauth.machine_flow import ASSERTION, CLIENT_CREDENTIALS, TokenRequest

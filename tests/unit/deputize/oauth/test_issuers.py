@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from demo.client import Agent
-from deputize import BROWSER, OAuthRefused
+from deputize import OAuthRefused
 from deputize.errors import ServerUnreachable
+from deputize.oauth.browser_flow import BROWSER
 from tests.unit.client.fakes import Fake, Reply, agent_at, faking, granted, oauth
 from tests.unit.deputize.oauth.conftest import AuthServer, log_in
 

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 import pytest
 
 from demo.client import Agent
-from deputize import BROWSER, ClientIdentity, OAuthRefused
+from deputize import ClientIdentity, OAuthRefused
+from deputize.oauth.browser_flow import BROWSER
 from deputize.oauth.machine_flow import TokenRequest
 from tests.unit.client.fakes import Reply, Request, agent_at, faking, oauth, store_in
 from tests.unit.deputize.oauth.conftest import AuthServer, log_in

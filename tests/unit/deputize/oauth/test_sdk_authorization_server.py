@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from demo.client import Agent
-from deputize import BROWSER, ClientIdentity, StoredToken
+from deputize import ClientIdentity, StoredToken
+from deputize.oauth.browser_flow import BROWSER
 from deputize.tokens.identity import AuthMethod
 from tests.unit.client.conftest import listening
 from tests.unit.client.fakes import agent_at

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from demo.client import Agent
-from deputize import BROWSER, OAuthRefused, StoredToken
+from deputize import OAuthRefused, StoredToken
+from deputize.oauth.browser_flow import BROWSER
 from tests.unit.client.fakes import Reply, agent_at, granted, log_in
 from tests.unit.deputize.oauth.conftest import AuthServer
 from tests.unit.deputize.oauth.conftest import log_in as log_in_by_browser
