@@ -137,7 +137,7 @@ def _has_own_token(entry: Decision, scene: Scene) -> bool:
     """Whether an order was told behind the shop by a token of its own."""
     from demo.client.audit import reading
 
-    found = reading.dispatched(scene.cast.console(), entry.order_id or "")
+    found = reading.dispatched(scene.cast.humans.console(), entry.order_id or "")
     return found is not None and found.txn is not None
 
 
