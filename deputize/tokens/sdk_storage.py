@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+from weakref import WeakKeyDictionary
 
+from deputize.errors import UsageError
 from deputize.http.callers import settled
+from deputize.http.origins import Origin, origin
 from deputize.tokens.identity import METHODS, AuthMethod, ClientIdentity
 from deputize.tokens.store import MemoryStore, Store
 from deputize.tokens.stored import LONGEST, StoredToken
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TOKENS, CLIENT = "sdk tokens", "sdk client"
+_servers: WeakKeyDictionary[Any, Origin | None] = WeakKeyDictionary()
+"""Of each `TokenStorage` the server whose token it keeps. The SDK's protocol has no place for that, and to another
+server its token would be sent with the first request."""
 
 
 def is_sdk_storage(store: Store | TokenStorage) -> TypeGuard[TokenStorage]:
@@ -45,9 +51,14 @@ class SdkStore:
         self._rest = MemoryStore()
 
     def at(self, server: str) -> SdkStore | MemoryStore:
-        """What it keeps for a server; of an authorization server it keeps nothing."""
+        """What it keeps for a server; of an authorization server it keeps nothing.
+
+        Raises:
+            UsageError: it keeps another server's token.
+        """
         if self._rest.server:
             return self._rest.at(server)
+        claim(self._storage, server)
         here = SdkStore(self._storage, self._slot)
         here._rest = self._rest.at(server)
         return here
@@ -118,6 +129,21 @@ class SdkStore:
     def refreshing(self, slot: str) -> AbstractContextManager[None]:
         """Hold the right to renew a slot's token: one thread at a time."""
         return self._rest.refreshing(slot)
+
+
+def claim(storage: TokenStorage, server: str) -> None:
+    """Have a `TokenStorage` be this server's, for as long as it lives.
+
+    Raises:
+        UsageError: it is another's.
+    """
+    with suppress(TypeError):  # a storage that nobody can refer to weakly, or find again
+        if _servers.setdefault(storage, origin(server)) != origin(server):
+            raise UsageError(
+                f"a TokenStorage is used for {server} that keeps another server's token",
+                why="it has one place for a token, which would be sent to both servers",
+                do="give each server a TokenStorage of its own, or use a TokenStore",
+            )
 
 
 class AsTokenStorage:
