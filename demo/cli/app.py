@@ -105,7 +105,9 @@ def options(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Write JSON to stdout, and nothing else.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Use no colour and no live display.")] = False,
-    width: Annotated[int | None, typer.Option(metavar="N", help="Draw in so many columns.", min=20, max=400)] = None,
+    width: Annotated[
+        int | None, typer.Option(metavar="N", help="Draw this many columns wide.", min=20, max=400)
+    ] = None,
     theme: Annotated[
         str | None,
         typer.Option(

@@ -42,21 +42,23 @@ def show(
         bool, typer.Option("--follow", help="Wait for new decisions and show them, for one hour.")
     ] = False,
     user: Annotated[
-        str | None, typer.Option(metavar="WHO", help="Only what is about this human: an id or an e-mail address.")
+        str | None, typer.Option(metavar="WHO", help="Show only what is about this human: an id or an e-mail address.")
     ] = None,
     agent: Annotated[
         str | None,
         typer.Option(
-            metavar="WHICH", help="Only what this agent did: its id or name, or its software's client id or name."
+            metavar="WHICH", help="Show only what this agent did: its id or name, or its software's client id or name."
         ),
     ] = None,
     verdict: Annotated[
-        Literal["allow", "deny"] | None, typer.Option(help="Only what was allowed and granted, or what was not.")
+        Literal["allow", "deny"] | None, typer.Option(help="Show only what was allowed and granted, or what was not.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="Only from then on: 10m, 2h or 3d ago, or a date and time.")
+        str | None, typer.Option(metavar="WHEN", help="Show only what is newer: 10m, 2h or 3d ago, or a date and time.")
     ] = None,
-    limit: Annotated[int, typer.Option(metavar="N", help="The newest so many events, at most.", min=1, max=1000)] = 200,
+    limit: Annotated[
+        int, typer.Option(metavar="N", help="Show at most this many events, the newest.", min=1, max=1000)
+    ] = 200,
 ) -> int:
     """Show the audit log: who authorized what, when, through which agent; verify, trace and export it."""
     if context.invoked_subcommand is not None:

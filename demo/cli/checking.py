@@ -20,7 +20,8 @@ def check(
         typer.Argument(metavar="[DIR]", help="Check the talk in this folder: its beats/ and its plans/."),
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Look again at each save, and draw the beat that was saved; Ctrl-C ends it.")
+        bool,
+        typer.Option("--watch", help="Check again at each save, and draw the beat that was saved; Ctrl-C ends it."),
     ] = False,
 ) -> int:
     """Play every plan without showing it, and name what does not fit the screen, what goes by unread at 80x24, and each

@@ -27,7 +27,7 @@ def revoke(
     user: Annotated[bool, typer.Option("--user", help="Revoke every grant of the human to any agent.")] = False,
     token: Annotated[bool, typer.Option("--token", help="Let the agent revoke its own token (RFC 7009).")] = False,
     id_: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="Name another one than the stored token's.")
+        str | None, typer.Option("--id", metavar="ID", help="Use this id instead of the stored token's.")
     ] = None,
     attendee: Annotated[
         str | None,
@@ -66,7 +66,7 @@ def reinstate(
     agent: Annotated[bool, typer.Option("--agent", help="Reinstate the agent (the default).")] = False,
     user: Annotated[bool, typer.Option("--user", help="Reinstate the human.")] = False,
     id_: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="Name another one than the stored token's.")
+        str | None, typer.Option("--id", metavar="ID", help="Use this id instead of the stored token's.")
     ] = None,
 ) -> int:
     """Reinstate a revoked agent or user; a revoked session stays revoked: log in again."""
@@ -90,9 +90,7 @@ def door(
     ] = None,
     text: Annotated[
         str | None,
-        typer.Option(
-            metavar="TEXT", help="Set what its listing says of the shirt; an empty one puts the shop's own back."
-        ),
+        typer.Option(metavar="TEXT", help="Set the description in its listing; an empty one restores the shop's own."),
     ] = None,
     close: Annotated[bool, typer.Option("--close", help="Close the open door.")] = False,
     reopen: Annotated[bool, typer.Option("--reopen", help="Open it again.")] = False,

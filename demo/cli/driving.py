@@ -77,19 +77,21 @@ def agent(
     spend: Annotated[
         str | None, typer.Option("--spend", metavar="USD", help="End the run before it spends more, e.g. 60.00.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Answers of the model at most.", min=1, max=200)] = USUAL.steps,
-    calls: Annotated[int, typer.Option(help="Calls of tools at most.", min=1, max=1000)] = USUAL.calls,
+    steps: Annotated[
+        int, typer.Option(help="Stop after this many answers of the model.", min=1, max=200)
+    ] = USUAL.steps,
+    calls: Annotated[int, typer.Option(help="Stop after this many tool calls.", min=1, max=1000)] = USUAL.calls,
     tokens: Annotated[
-        int, typer.Option(help="Tokens that the endpoint may count at most.", min=1, max=10_000_000)
+        int, typer.Option(help="Stop after this many tokens, as the endpoint counts them.", min=1, max=10_000_000)
     ] = USUAL.tokens,
     seconds: Annotated[
-        float, typer.Option(help="Seconds for the whole run at most, without the human's.", min=1, max=86400)
+        float, typer.Option(help="Stop after this many seconds, those of the human not counted.", min=1, max=86400)
     ] = USUAL.seconds,
     answer_seconds: Annotated[
-        float, typer.Option("--answer-seconds", help="Seconds for one answer at most.", min=1, max=3600)
+        float, typer.Option("--answer-seconds", help="Wait this many seconds for one answer.", min=1, max=3600)
     ] = USUAL.answer_seconds,
     answer_bytes: Annotated[
-        int, typer.Option("--answer-bytes", help="Bytes of one answer at most.", min=1000, max=4_000_000)
+        int, typer.Option("--answer-bytes", help="Read at most this many bytes of one answer.", min=1000, max=4_000_000)
     ] = USUAL.answer_bytes,
 ) -> int:
     """Have a language model do something with the agent's authority; without one a script plays."""

@@ -44,7 +44,9 @@ def login(
     ] = SAMPLE,
     expected: Annotated[
         str | None,
-        typer.Option("--as", metavar="EMAIL", help="Take nobody's yes but this account's; an email address or a sub."),
+        typer.Option(
+            "--as", metavar="EMAIL", help="Accept the consent of this account only: an e-mail address or a sub."
+        ),
     ] = None,
     deny: Annotated[bool, typer.Option("--deny", help="Let the sample human deny, where no person decides.")] = False,
     bearer: Annotated[

@@ -104,11 +104,11 @@ def explain(
         str | None,
         typer.Option(
             metavar="EMAIL",
-            help="For whom it would be called; by default for the human who said yes to the stored login.",
+            help="Suppose this human; by default the one who consented to the stored login.",
         ),
     ] = None,
     agent: Annotated[
-        str | None, typer.Option(metavar="ID", help="By which agent or client; the stored token's by default.")
+        str | None, typer.Option(metavar="ID", help="Suppose this agent or client; the stored token's by default.")
     ] = None,
     scope: Annotated[
         str | None, typer.Option(metavar="SCOPES", help="Suppose these scopes, instead of those that were granted.")

@@ -143,10 +143,11 @@ def export(
         typer.Option("-o", "--output", metavar="FILE", help="Write here; - is stdout, and slides want a folder."),
     ] = None,
     beat: Annotated[
-        list[str] | None, typer.Option("--beat", metavar="BEAT", help="Only this beat; may be repeated.")
+        list[str] | None, typer.Option("--beat", metavar="BEAT", help="Export only this beat; may be repeated.")
     ] = None,
     height: Annotated[
-        int, typer.Option("--height", metavar="N", min=10, max=200, help="Rows of the screen; --width has its columns.")
+        int,
+        typer.Option("--height", metavar="N", min=10, max=200, help="Draw this many rows; --width sets the columns."),
     ] = ROWS,
 ) -> int:
     """Write a recording out: for asciinema, as a page, as pictures, as a transcript, for programs."""
@@ -209,7 +210,7 @@ def _written(chosen: Format, take: Take, beats: Sequence[str], size: tuple[int, 
     width, rows = size
     title = safe(take.plan).replace("-", " ").capitalize()
     if chosen in ("cast", "cast2"):
-        from talk.export.cast import cast, played
+        from talk.export.asciicast import cast, played
 
         written = played(take, beats, width=width, rows=rows)
         version: Literal[2, 3] = 3 if chosen == "cast" else 2

@@ -56,7 +56,9 @@ def rehearse(
     seed: Annotated[
         int, typer.Option("--seed", help="Choose which fault meets which beat, and at which step it begins.")
     ] = 1,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="Rehearse so many of them, by the seed.")] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, help="Rehearse this many of them, chosen by the seed.")
+    ] = None,
     talk: TalkOption = None,
     names: Annotated[bool, typer.Option("--list", help="List the faults, and inject none.")] = False,
 ) -> int:

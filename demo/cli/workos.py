@@ -69,7 +69,7 @@ def key(context: typer.Context) -> int:
 @workos.command()
 def events(
     context: typer.Context,
-    hours: Annotated[float, typer.Option(help="Look so many hours back.", min=0.01, max=720)] = 1.0,
+    hours: Annotated[float, typer.Option(help="Look this many hours back.", min=0.01, max=720)] = 1.0,
 ) -> int:
     """List what WorkOS saw happen to sessions and agents, oldest first."""
     import time
@@ -95,21 +95,21 @@ def events(
 def grants(
     context: typer.Context,
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="The human.")],
-    take_back: Annotated[
-        str | None, typer.Option("--take-back", metavar="CLIENT", help="Revoke what this client was granted.")
+    revoked: Annotated[
+        str | None, typer.Option("--revoke", metavar="CLIENT", help="Revoke what this client was granted.")
     ] = None,
 ) -> int:
-    """List which software acts for a human, by which consent; with --take-back, revoke it."""
+    """List which software acts for a human, by which consent; with --revoke, revoke it."""
     settings = settings_of(context)
     from demo.client.workos.people import People
 
     people = People(tenant_for(settings))
     user = people.find(email).id
-    if take_back is not None:
-        people.revoke_grant(user, take_back)
+    if revoked is not None:
+        people.revoke_grant(user, revoked)
     found = people.grants(user)
     if settings.json:
-        say_json({"schema": 1, "user": user, "taken_back": take_back, "grants": [one.__dict__ for one in found]})
+        say_json({"schema": 1, "user": user, "revoked": revoked, "grants": [one.__dict__ for one in found]})
         return OK
     for one in found:
         line = (

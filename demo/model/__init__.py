@@ -1,4 +1,4 @@
-"""A language model at the wheel: it decides which tools to call, and the agent calls them with its own authority.
+"""A language model as the agent: it decides which tools to call, and the agent calls them with its own authority.
 
 The names below are loaded when they are first used: what a model takes to be asked is half a second of imports.
 """

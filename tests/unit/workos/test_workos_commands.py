@@ -55,11 +55,11 @@ def test_what_was_granted_is_shown_and_revoked(world: World, settings: Settings)
     agent = world.agent()
     (grant,) = json.loads(run(settings, "grants", "alice@example.com").stdout)["grants"]
     assert grant["client_id"] == "demo-agent" and "shop:buy" in grant["scopes"]
-    ended = json.loads(run(settings, "grants", "alice@example.com", "--take-back", "demo-agent").stdout)
-    assert (ended["taken_back"], ended["grants"]) == ("demo-agent", [])
+    ended = json.loads(run(settings, "grants", "alice@example.com", "--revoke", "demo-agent").stdout)
+    assert (ended["revoked"], ended["grants"]) == ("demo-agent", [])
     assert agent.call("listMcpShopInventory", {}, refresh=False).status == 401
     assert "No software" in run(replace(settings, json=False), "grants", "alice@example.com").stdout
-    again = run(settings, "grants", "alice@example.com", "--take-back", "demo-agent")
+    again = run(settings, "grants", "alice@example.com", "--revoke", "demo-agent")
     assert isinstance(again.exception, WorkOSRefused) and again.exception.status == 404
 
 
