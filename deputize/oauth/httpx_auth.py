@@ -194,7 +194,7 @@ class OAuthFlow(httpx2.Auth, ABC):
         held: StoredToken | None = yield attempts.held
         while True:
             response = yield from _sent(request, held)
-            if response.status_code not in (401, 403):
+            if response.status_code not in (401, 403) or not _is_from(self._connection.server, response):
                 return
             challenge = read_challenge(response.status_code, response.headers.get_list("www-authenticate"))
             held = yield partial(self._answer, attempts, response.status_code, challenge, held, given_up)
@@ -309,6 +309,11 @@ def _sent(
             step = steps.send(response)
         except StopIteration:
             return response
+
+
+def _is_from(server: str, response: httpx2.Response) -> bool:
+    """Whether an answer is the server's own: who is behind a redirect says nothing about where it is logged in at."""
+    return origin(str(response.url)) == origin(server)
 
 
 def _unasked(step: Work) -> Callable[[threading.Event], Any]:
