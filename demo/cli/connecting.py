@@ -129,10 +129,14 @@ def _then(settings: Settings, chosen: Configuration, url: str) -> str:
             serve = repeated(f"demo serve --port {urlsplit(url).port}", settings)
             steps.append(f"Keep the local server running: {serve}")
         steps.append(f"Log in: {chosen.login}. No secret stands in this configuration.")
+        # Only this shop's own authorization server has it, and another server's is not asked here.
+        look = "look at the" if settings.server is None else "if there is one, look at the"
         steps.append(
-            'On the consent page, look at the field "It may spend up to". Such hosts name no amount, so one is filled '
+            f'On the consent page, {look} field "It may spend up to". Such hosts name no amount, so one is filled '
             "in: leave it, or write what it may spend in all."
         )
     buy = "Say to it" if chosen.asks == "say" else "To buy, run"
+    if settings.server is not None:
+        buy = f"Where the server is the shop of this talk: {buy.lower()}"
     steps.append(f"{buy}:\n\n{chosen.prompt}")
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))

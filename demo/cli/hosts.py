@@ -68,7 +68,7 @@ def claude(target: Target) -> Configuration:
         entry = {"type": "stdio", **_started(target.bridge)}
         where = "Claude Desktop: claude_desktop_config.json (Settings, Developer, Edit Config). Claude Code: .mcp.json"
         add += ["--transport", "stdio", target.name, "--", *target.bridge]
-    login = f"claude mcp login {target.name} (in a session: /mcp). Claude Desktop asks by itself"
+    login = f"claude mcp login {target.name} (in a session: /mcp)"
     return _configuration(target, where, _servers("mcpServers", target, entry), shlex.join(add), login)
 
 

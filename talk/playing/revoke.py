@@ -78,8 +78,9 @@ def _is_final(scene: Scene, agent: Agent, what: str, target: str) -> bool:
 
 
 def target_of(agent: Agent, what: str) -> str:
-    """What is to be revoked or reinstated, by its id in the agent's token."""
-    chain = agent.chain(agent.token())
+    """What is to be revoked or reinstated, by its id in the agent's token as that is: no grant has to be good, or to be
+    renewed, to be taken back, and one that was taken back is not renewed until it is reinstated."""
+    chain = agent.chain(agent.stored() or agent.token())
     # At AuthKit the consent is the session, and the client stands for the agent.
     names = {
         "session": chain.session or chain.consent,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from demo.auth_server.state.accounts import ACCOUNTS
 from demo.cli.control import ADMIN
+from demo.local_server import local
+from deputize import TokenStore
 from tests.conftest import Command
 
 
@@ -48,6 +51,22 @@ def test_whoever_said_yes_takes_it_back_and_reads_their_own_trail(demo: Command)
     assert json.loads(demo(*asked).stdout)["username"] == ADMIN, "and a question about the login is about theirs"
     assert demo("revoke", "--session").returncode == 0
     assert demo("call", "listMcpShopInventory").returncode == 4
+
+
+def test_an_ended_login_stands_in_the_way_of_no_revocation_and_of_no_way_back(demo: Command) -> None:
+    assert demo("login").returncode == 0
+    assert demo("revoke", "--session").returncode == 0
+    running = local.find(demo.state)
+    assert running is not None
+    store = TokenStore.open(demo.state, server=running.base_url, use_keyring=False)
+    held = store.get("agent")
+    assert held is not None
+    store.put("agent", replace(held, expires_at=0.0))
+    for line in ("revoke --agent", "revoke --user", "reinstate --user", "reinstate --agent"):
+        done = demo("--json", *line.split())
+        said = json.loads(done.stdout)
+        assert (done.returncode, said[f"{line.split()[0].removesuffix('e')}ed"]) == (0, True), done.stderr
+    assert demo("login").returncode == 0, "and nothing of it is left"
 
 
 def test_a_no_is_told_with_another_reason_than_itself(demo: Command) -> None:

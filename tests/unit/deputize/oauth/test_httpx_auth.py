@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from demo.client import SampleHuman
-from deputize import BrowserFlow, ClientIdentity, DeviceFlow, MachineFlow, MemoryStore, OAuthRefused
+from deputize import BrowserFlow, ClientIdentity, DeviceFlow, ExplainedError, MachineFlow, MemoryStore, OAuthRefused
 from deputize.evidence import DeviceCode, Money
 from tests.conftest import ROOT, serving
 from tests.unit.client.fakes import ALICE, Reply, Request, faking, granted
@@ -95,6 +95,26 @@ def test_a_no_reaches_the_program_as_what_it_is(server: str) -> None:
         pytest.raises(OAuthRefused, match="said no"),
     ):
         http.post(f"{server}/mcp", json=LIST, headers=HEADERS)
+
+
+def test_a_no_comes_out_of_the_sdks_client_in_a_group_as_the_readme_says(server: str) -> None:
+    from mcp.client import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def main() -> None:
+        flow = DeviceFlow(f"{server}/mcp", show=Person(approve=False).code)
+        async with (
+            httpx2.AsyncClient(verify=False, auth=flow) as http,
+            Client(streamable_http_client(f"{server}/mcp", http_client=http)) as client,
+        ):
+            await client.list_tools()
+
+    found: list[Exception] = []
+    try:
+        asyncio.run(asyncio.wait_for(main(), 60))
+    except* ExplainedError as group:
+        found += group.exceptions
+    assert [getattr(one, "oauth_error", None) for one in found] == ["access_denied"]
 
 
 def test_requests_refused_at_once_ask_the_human_once(server: str) -> None:
